@@ -1,0 +1,82 @@
+/* cg.h - a PLANNED module to machine code through llvm-c, and what goes with
+ * the object: header, report. Code generation decides nothing: kernels, their
+ * schedule and every value's place are attributes of the module. */
+#ifndef CG_CG_H
+#define CG_CG_H
+
+#include "ir/ir.h"
+
+/* What the command line says of the target. NULL strings: the default. */
+struct cg_target_opts {
+  const char *triple;   /* NULL: the host */
+  const char *cpu;      /* NULL: generic, or on the host its own features */
+  const char *attrs;    /* "+a,-b" */
+  const char *abi;
+  int opt_level;        /* 0..3 */
+  bool opt_size;
+};
+
+/* A target, checked: CPU and features are known to LLVM for the triple. */
+struct cg_target;
+struct cg_target *cg_target_new(struct dn_ctx *ctx,
+                                const struct cg_target_opts *opts);
+/* Facts for the passes: the fields of struct pass_target, which codegen cannot
+ * see; tools copy them. */
+struct cg_facts {
+  int vector_bytes, vector_regs;
+  bool scalable, has_fma;
+  int pointer_bytes;
+  int64_t l1, l2, l3;
+  int align;
+  bool bare_metal; /* no operating system in the triple */
+  const char *triple, *cpu, *features; /* as resolved */
+};
+const struct cg_facts *cg_target_facts(const struct cg_target *t);
+
+enum cg_emit { CG_OBJ, CG_ASM, CG_LLVM };
+
+struct cg_opts {
+  const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
+  int threads;
+  bool freestanding;  /* not even memcpy/memset may stay undefined */
+  bool profile;       /* count time per kernel: dnnc-run --profile */
+};
+
+/* Bytes of an artefact, in the context's arena. */
+struct cg_blob {
+  const void *data;
+  size_t size;
+};
+
+/* What is known after code generation. */
+struct cg_sizes {
+  int64_t arena, weights, stack, text;
+  int64_t arena_bound; /* lower bound on the arena, from the module */
+};
+
+/* Generates code in a child process, so that a crash in LLVM is a DN_LLVM
+ * diagnostic. false after diagnostics. `sizes` may be NULL. */
+bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
+                const struct ir_module *m, const struct cg_opts *opts,
+                enum cg_emit kind, struct cg_blob *out, struct cg_sizes *sizes);
+
+/* The generated C header. */
+bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
+               const struct ir_module *m, const struct cg_opts *opts,
+               const struct cg_sizes *sizes, struct cg_blob *out);
+
+/* Report: parameters, MACs, bytes, arena and its lower bound, weights, stack,
+ * per layer. Text for people, JSON for tools (docs/cli.md lists the keys). */
+enum cg_report_kind { CG_REPORT_TEXT, CG_REPORT_JSON, CG_REPORT_HTML };
+bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
+               const struct ir_module *m, const struct cg_opts *opts,
+               const struct cg_sizes *sizes, enum cg_report_kind kind,
+               struct cg_blob *out);
+
+/* A C identifier from a file or model name: "my-net.onnx" -> "my_net". */
+const char *cg_prefix(struct dn_ctx *ctx, const char *name);
+/* Text of --list-targets. */
+void cg_list_targets(struct dn_buf *out);
+const char *cg_llvm_version(void);
+
+#endif

@@ -1,0 +1,44 @@
+/* fe.h - model bytes to a GRAPH module. The format is told by the first bytes
+ * (formats.def), not by the file's name. */
+#ifndef FE_FE_H
+#define FE_FE_H
+
+#include "ir/ir.h"
+
+struct fe_dim { /* --dim NAME=VALUE */
+  const char *name;
+  int64_t value;
+};
+struct fe_opts {
+  const struct fe_dim *dims;
+  size_t ndims;
+  /* Shapes for inputs by position, from test data; NULL entries: as the model
+   * says. They bind symbolic dims, and win over a model's fixed ones never. */
+  const struct ir_type *const *input_types;
+  size_t ninputs;
+};
+
+/* NULL after diagnostics: everything unsupported is listed, not only the
+ * first. The result is verified. */
+struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
+                            const struct fe_opts *opts);
+
+/* Tensors in files: ONNX TensorProto (.pb), .npy, told by their bytes. Data are
+ * borrowed from the mapped file when they can be. false after a diagnostic. */
+struct ir_tensor;
+bool fe_read_tensor(struct dn_ctx *ctx, const char *path,
+                    struct ir_tensor *out);
+/* Writes .npy (version 1.0). */
+bool fe_write_npy(struct dn_ctx *ctx, const char *path,
+                  const struct ir_tensor *t);
+
+/* One row a format, in formats.def: FORMAT(name, sniff, import). */
+#define FORMAT(NAME, text)                                                     \
+  bool fe_##NAME##_sniff(const struct dn_file *f);                             \
+  struct ir_module *fe_##NAME##_import(struct dn_ctx *ctx,                     \
+                                       const struct dn_file *f,                \
+                                       const struct fe_opts *opts);
+#include "frontend/formats.def"
+#undef FORMAT
+
+#endif

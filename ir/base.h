@@ -1,0 +1,146 @@
+/* base.h - what every layer stands on: the compile context, arenas, interned
+ * strings, growable arrays, a string builder and checked arithmetic.
+ *
+ * Memory has lifetimes, not frees: an arena is freed as a whole. A compile has
+ * one context; its arena lives as long as the compile, and passes make scratch
+ * arenas of their own. Running out of memory, or over a limit, is a fatal
+ * diagnostic: dn_raise() returns control to the tool's main by longjmp, so no
+ * function below main checks an allocation. */
+#ifndef DN_BASE_H
+#define DN_BASE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#if defined(__GNUC__)
+#define DN_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define DN_PRINTF(f, a)
+#endif
+
+/* Limits on what a model may ask for; `--limit-NAME=N` sets one. */
+#define DN_LIMITS(X)                                                           \
+  X(file, INT64_C(1) << 33)    /* bytes of one input file */                   \
+  X(nodes, 1000000)            /* ops in a module */                           \
+  X(tensor, INT64_C(1) << 40)  /* bytes of one tensor */                       \
+  X(name, 4096)                /* bytes of one name */                         \
+  X(attr, 65536)               /* elements of one list attribute */            \
+  X(depth, 64)                 /* nested messages, JSON values, regions */     \
+  X(calls, 100)                /* nested model-local function calls */         \
+  X(memory, INT64_C(1) << 36)  /* bytes the compiler may allocate */
+
+struct dn_limits {
+#define X(name, def) int64_t name;
+  DN_LIMITS(X)
+#undef X
+};
+
+struct dn_arena;
+struct dn_names;
+struct dn_diags;
+
+/* One compile. No other state is shared between functions. */
+struct dn_ctx {
+  struct dn_arena *arena;  /* lives as long as the compile */
+  struct dn_names *names;  /* interned strings */
+  struct dn_names *types;  /* interned types: see ir/type.c */
+  struct dn_diags *diags;  /* diagnostics so far: see ir/diag.h */
+  struct dn_limits limits;
+  int64_t allocated;       /* bytes in all arenas of this compile */
+  jmp_buf *fatal;          /* where dn_raise() goes; NULL: abort() */
+};
+
+/* A context with default limits; diagnostics go to `err`. */
+struct dn_ctx *dn_ctx_new(FILE *err);
+void dn_ctx_free(struct dn_ctx *ctx);
+
+/* Ends the compile after a fatal diagnostic; does not return. */
+_Noreturn void dn_raise(struct dn_ctx *ctx);
+
+/* ---- Arenas ---- */
+struct dn_arena *dn_arena_new(struct dn_ctx *ctx);
+void dn_arena_free(struct dn_arena *arena);
+/* `size` zeroed bytes, aligned to 16; never NULL. */
+void *dn_alloc(struct dn_arena *arena, size_t size);
+/* count * size zeroed bytes; overflow is a fatal diagnostic. */
+void *dn_alloc_array(struct dn_arena *arena, size_t count, size_t size);
+#define DN_NEW(arena, type) ((type *)dn_alloc((arena), sizeof(type)))
+#define DN_ARRAY(arena, type, n)                                               \
+  ((type *)dn_alloc_array((arena), (size_t)(n), sizeof(type)))
+void *dn_copy(struct dn_arena *arena, const void *data, size_t size);
+char *dn_strndup(struct dn_arena *arena, const char *s, size_t n);
+char *dn_printf(struct dn_arena *arena, const char *fmt, ...) DN_PRINTF(2, 3);
+char *dn_vprintf(struct dn_arena *arena, const char *fmt, va_list ap);
+
+/* Growable array: `struct { T *v; size_t n, cap; } list = {0};` then
+ * DN_PUSH(arena, list, item). Old storage stays in the arena. */
+#define DN_LIST(type)                                                          \
+  struct {                                                                     \
+    type *v;                                                                   \
+    size_t n, cap;                                                             \
+  }
+#define DN_PUSH(arena, list, item)                                             \
+  ((list).v = dn_grow((arena), (list).v, (list).n, &(list).cap,                \
+                      sizeof *(list).v),                                       \
+   (list).v[(list).n++] = (item))
+void *dn_grow(struct dn_arena *arena, void *v, size_t n, size_t *cap,
+              size_t size);
+
+/* ---- Interned strings: equal text, equal pointer ---- */
+const char *dn_intern(struct dn_ctx *ctx, const char *s);
+const char *dn_intern_n(struct dn_ctx *ctx, const char *s, size_t n);
+/* Interned record: `bytes` of `size`, compared bytewise (no padding allowed to
+ * differ). Used for types. */
+const void *dn_intern_record(struct dn_ctx *ctx, const void *rec, size_t size);
+
+/* ---- String builder; text is always NUL-terminated ---- */
+struct dn_buf {
+  struct dn_arena *arena;
+  char *text;
+  size_t len, cap;
+};
+void dn_buf_init(struct dn_buf *buf, struct dn_arena *arena);
+void dn_buf_put(struct dn_buf *buf, const char *s, size_t n);
+void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) DN_PRINTF(2, 3);
+/* `s` with control characters, quotes and invalid UTF-8 escaped as \xHH. */
+void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n);
+
+/* ---- Checked arithmetic: false on overflow ---- */
+static inline bool dn_add(int64_t a, int64_t b, int64_t *out) {
+  return !__builtin_add_overflow(a, b, out);
+}
+static inline bool dn_mul(int64_t a, int64_t b, int64_t *out) {
+  return !__builtin_mul_overflow(a, b, out);
+}
+static inline int64_t dn_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t dn_max(int64_t a, int64_t b) { return a > b ? a : b; }
+/* Floor and ceiling division, b > 0. */
+static inline int64_t dn_div_floor(int64_t a, int64_t b) {
+  return a / b - (a % b < 0);
+}
+static inline int64_t dn_div_ceil(int64_t a, int64_t b) {
+  return a / b + (a % b > 0);
+}
+static inline int64_t dn_align(int64_t a, int64_t to) {
+  return dn_div_ceil(a, to) * to;
+}
+
+/* ---- Files ---- */
+struct dn_file {
+  const char *path;
+  const uint8_t *data; /* mapped read-only */
+  size_t size;
+};
+/* Maps a regular file; a directory, a FIFO, a device or a file over the limit
+ * is a diagnostic and false. The mapping lives as long as the context. */
+bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out);
+/* Writes `path` by way of a temporary name and a rename, so that a reader never
+ * sees half a file; a failure is a diagnostic and false. "-" is stdout. */
+bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,
+                   size_t size);
+
+#endif

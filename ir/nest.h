@@ -1,0 +1,131 @@
+/* nest.h - an op's row, compiled for its shapes and attributes: the loop nest
+ * that defines it. Interpreter, fusion, planner and code generator read nests,
+ * never an op's name.
+ *
+ *   for every point of the parallel iterators            (an element of y)
+ *     acc = identity(fold)
+ *     for every point of the reduced iterators
+ *       acc = fold(acc, body(access 0, access 1, ...))
+ *     y[...] = acc
+ *
+ * MAP and MOVE have no reduced iterators and no fold. An access is an operand
+ * with one index a dimension. Indices are quasi-affine in the iterators:
+ *   e = (base + sum coef[i]*iter[i]) / div    floor; `exact`: no element when
+ *                                              there is a remainder
+ *   then fit: as is, clamped, reflected, or wrapped into [0, dim)
+ * or come from an integer operand (`indirect`). An access whose index falls
+ * outside its operand yields nest.outside (0 in a sum, -inf in a max, the
+ * padding value in a move). */
+#ifndef IR_NEST_H
+#define IR_NEST_H
+
+#include "ir/ir.h"
+
+#define NEST_MAX_ITERS 32
+#define NEST_MAX_ACCESSES 8 /* concat is the one op with more: see `pieces` */
+
+enum nest_fold { NEST_NONE, NEST_SUM, NEST_PROD, NEST_MAX, NEST_MIN };
+enum nest_fit { NEST_AS_IS, NEST_CLAMP, NEST_REFLECT, NEST_WRAP };
+
+struct nest_iter {
+  int64_t extent;
+  bool reduced;
+  char name[4]; /* as in the row, with a digit in groups: "h0" */
+};
+
+struct nest_index {
+  int64_t base;
+  int64_t coef[NEST_MAX_ITERS];
+  int64_t div; /* >= 1 */
+  bool exact;
+  enum nest_fit fit;
+  int indirect;   /* access whose value is the index (clamped), or -1 */
+  int64_t lo, hi; /* least and greatest value over the nest, before fit */
+  bool checked;   /* may fall outside [0, dim) or be inexact */
+};
+
+struct nest_access {
+  int operand; /* of the op */
+  bool flat;   /* reshape: the row-major position of the result element is the
+                  row-major position here; idx is unused */
+  int rank;
+  struct nest_index idx[IR_MAX_RANK];
+};
+
+/* One result dimension is the affine value sum stride[i]*iter[i] of parallel
+ * iterators, usually one iterator with stride 1: iter = (index/stride)%extent. */
+struct nest_dim {
+  int n;
+  int iter[3];
+  int64_t stride[3];
+};
+
+/* Scalar expression: nodes in postfix order, the last is the root. */
+enum nest_node_kind { NEST_ACCESS, NEST_NUMBER, NEST_ITER, NEST_CALL };
+enum ir_scalar {
+#define SCALAR(ID, text, arity, result, types, meaning) IR_S_##ID,
+#include "ir/scalars.def"
+#undef SCALAR
+  IR_NUM_SCALARS
+};
+struct ir_scalar_row {
+  const char *text;
+  int arity;
+  enum { IR_R_SAME, IR_R_BOOL, IR_R_TO } result;
+  const char *types, *meaning;
+};
+extern const struct ir_scalar_row ir_scalars[IR_NUM_SCALARS];
+
+struct nest_node {
+  enum nest_node_kind kind;
+  enum ir_dtype type; /* of the value */
+  int arg[3];         /* NEST_CALL: nodes; NEST_ACCESS, NEST_ITER: arg[0] */
+  enum ir_scalar fn;
+  double number; /* NEST_NUMBER; exact for integers up to 2^53 */
+};
+
+#define NEST_MAX_NODES 40
+struct nest {
+  const struct ir_op *op;
+  const struct ir_type *type; /* of y */
+  int niters;
+  struct nest_iter iter[NEST_MAX_ITERS];
+  struct nest_dim y[IR_MAX_RANK]; /* one a result dimension */
+  enum nest_fold fold;
+  enum ir_dtype acc_type; /* of the fold and the body */
+  double outside;         /* value of an access outside its operand */
+  int naccesses;
+  struct nest_access access[NEST_MAX_ACCESSES];
+  int nnodes;
+  struct nest_node node[NEST_MAX_NODES];
+  /* concat: `axis` >= 0; result indices [start[k], start[k+1]) along it come
+   * from operand k at the same indices, less start[k]. access[0] serves as the
+   * pattern for all. */
+  int axis;
+  const int64_t *start;
+};
+
+/* Compiles the row of a single-result op whose types are static. The nest and
+ * what it points to live in `arena`. An error in the row itself is an internal
+ * error. */
+struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op);
+
+/* Points of the whole iteration space: the multiplications of a CONTRACT. */
+int64_t nest_points(const struct nest *n);
+/* A pure index map: MOVE (or expand), one operand, all indices affine and in
+ * bounds, no flat access. */
+bool nest_is_view(const struct nest *n);
+/* Strides and offset, in elements, of the view that the nest makes of operand 0
+ * lying at `stride`: true if it can be expressed; reshape works when the operand
+ * is contiguous or only unit and splittable dimensions change. */
+bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
+               int64_t *out_offset);
+/* Every access to `operand` reads just the element of the result's own index,
+ * and its shape is the result's: in place is safe, an epilogue can use it. */
+bool nest_is_pointwise(const struct nest *n, unsigned operand);
+/* The same text for equal nests: CSE, tests. */
+void nest_print(struct dn_buf *out, const struct nest *n);
+/* Checks one row's body without an op, for the suite: a message or NULL. */
+const char *nest_check_row(struct dn_arena *arena, enum ir_opcode code);
+
+#endif

@@ -1,0 +1,25 @@
+/* place.h - where a value of a PLANNED module lies. The plan attributes say it
+ * for values that kernels make; a view's place follows from its operand's. One
+ * function answers for planner, code generator, report and tools. */
+#ifndef IR_PLACE_H
+#define IR_PLACE_H
+
+#include "ir/ir.h"
+
+enum ir_space { IR_IN_ARENA, IR_IN_INPUT, IR_IN_OUTPUT, IR_IN_CONST };
+
+struct ir_place {
+  enum ir_space space;
+  unsigned number;              /* of the input or output */
+  const struct ir_value *base;  /* the constant */
+  int64_t offset;               /* bytes from the start of the space or constant */
+  int64_t stride[IR_MAX_RANK];  /* elements */
+};
+
+/* false when the value has no place: an op outside kernels that is no view and
+ * has no plan attributes, or a value inside a kernel. */
+bool ir_place_of(const struct ir_value *v, struct ir_place *out);
+/* Row-major without gaps. */
+bool ir_place_is_dense(const struct ir_place *p, const struct ir_type *type);
+
+#endif

@@ -1,0 +1,86 @@
+/* type.h - element types and tensor types. Types are interned in the context:
+ * equal types are equal pointers. */
+#ifndef IR_TYPE_H
+#define IR_TYPE_H
+
+#include "ir/base.h"
+
+#define IR_MAX_RANK 12
+
+enum ir_dtype {
+#define DTYPE(ID, text, bits, kind, ctype, onnx, npy) IR_##ID,
+#include "ir/dtypes.def"
+#undef DTYPE
+  IR_NUM_DTYPES
+};
+
+enum ir_kind { IR_FLOAT = 'F', IR_SIGNED = 'I', IR_UNSIGNED = 'U', IR_LOGIC = 'B' };
+
+struct ir_dtype_row {
+  const char *text;
+  unsigned bits, bytes;
+  enum ir_kind kind;
+  const char *ctype; /* in the generated header */
+  int onnx;          /* TensorProto.DataType */
+  const char *npy;   /* descr without byte order, "" if none */
+};
+extern const struct ir_dtype_row ir_dtypes[IR_NUM_DTYPES];
+/* false when the text names none. */
+bool ir_dtype_find(const char *text, enum ir_dtype *out);
+
+static inline bool ir_is_float(enum ir_dtype t) {
+  return ir_dtypes[t].kind == IR_FLOAT;
+}
+static inline bool ir_is_int(enum ir_dtype t) {
+  return ir_dtypes[t].kind == IR_SIGNED || ir_dtypes[t].kind == IR_UNSIGNED;
+}
+
+/* Affine quantization: real = scale * (stored - zero). Either one scale and one
+ * zero point, or one of each along `axis`, held by module constants. */
+struct ir_quant {
+  double scale;
+  int64_t zero;
+  const char *scales, *zeros; /* names of constants, NULL: per tensor */
+  int64_t axis;
+};
+
+/* A dimension is a size >= 0, or a symbol < 0 (GRAPH form only). */
+struct ir_type {
+  enum ir_dtype dtype;
+  int rank;
+  int64_t dim[IR_MAX_RANK]; /* 0 beyond rank */
+  const struct ir_quant *quant; /* interned; NULL: not quantized */
+};
+
+/* Rank and dims must be in range; symbols from ir_symbol(). */
+const struct ir_type *ir_type(struct dn_ctx *ctx, enum ir_dtype dtype, int rank,
+                              const int64_t *dims);
+const struct ir_type *ir_type_quant(struct dn_ctx *ctx,
+                                    const struct ir_type *type,
+                                    const struct ir_quant *quant);
+/* The same shape with another element type, not quantized. */
+const struct ir_type *ir_type_as(struct dn_ctx *ctx, const struct ir_type *type,
+                                 enum ir_dtype dtype);
+
+/* Symbolic dims: a negative number for a name, and back. */
+int64_t ir_symbol(struct dn_ctx *ctx, const char *name);
+const char *ir_symbol_name(const struct dn_ctx *ctx, int64_t dim);
+
+bool ir_type_is_static(const struct ir_type *type);
+/* Element and byte counts of a static type. Types built by ir_type_checked() or
+ * found in a verified module cannot overflow. */
+int64_t ir_type_count(const struct ir_type *type);
+int64_t ir_type_bytes(const struct ir_type *type);
+/* As ir_type(), for dims from a model: a negative dim, a rank over the limit,
+ * or a byte count over --limit-tensor gives a DN_SHAPE error at `where` and
+ * NULL. */
+const struct ir_type *ir_type_checked(struct dn_ctx *ctx, const char *where,
+                                      enum ir_dtype dtype, int64_t rank,
+                                      const int64_t *dims);
+/* "f32[1,8,8,3]", in the context's arena or `arena`. */
+const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
+                         const struct ir_type *type);
+/* Row-major strides in elements. */
+void ir_type_strides(const struct ir_type *type, int64_t *strides);
+
+#endif

@@ -1,0 +1,87 @@
+/* pass.h - passes are functions from a module to itself, one file a pass, one
+ * row each in passes.def; pipelines are text; the runner owns verifying, timing,
+ * printing and comparing. The same header serves plug-ins (--load-pass). */
+#ifndef PASS_PASS_H
+#define PASS_PASS_H
+
+#include "ir/ir.h"
+
+/* Facts of the target that passes may use: plain data, filled at the top from
+ * codegen's targets.def before the first pass runs. */
+struct pass_target {
+  int vector_bytes;    /* widest useful vector register; 0: scalar only */
+  int vector_regs;     /* how many */
+  bool scalable;       /* vector_bytes is a minimum (RVV, SVE) */
+  bool has_fma;
+  int pointer_bytes;
+  int64_t l1, l2, l3;  /* data cache bytes, 0: none */
+  int align;           /* of the arena and its buffers, bytes */
+};
+
+struct pass_opt { /* of a pass row: "max_ops:i=16" */
+  const char *name;
+  struct ir_attr value;
+};
+
+struct pass_run { /* one pass in a pipeline */
+  const struct pass_row *row;
+  const struct pass_opt *opts;
+  size_t nopts;
+};
+
+/* What a pass is called with. */
+struct pass_env {
+  struct dn_ctx *ctx;
+  const struct pass_target *target;
+  const struct pass_run *run;
+  struct dn_arena *scratch; /* freed after the pass */
+  int opt_level;            /* 0..3 */
+  bool opt_size;            /* -Os */
+  int threads;
+};
+/* Value of an option, or the row's default. */
+int64_t pass_int(const struct pass_env *env, const char *name);
+const char *pass_str(const struct pass_env *env, const char *name);
+
+/* Returns how many changes it made, or -1 after diagnostics. */
+typedef int64_t pass_fn(struct pass_env *env, struct ir_module *m);
+
+struct pass_row {
+  const char *name;
+  enum ir_form needs, makes;
+  const char *opts; /* as the attrs of an op row */
+  const char *summary;
+  pass_fn *fn;
+};
+extern const struct pass_row pass_rows[];
+extern const size_t pass_nrows;
+
+/* A plug-in exports `const struct pass_row dnnc_pass;` */
+#define PASS_PLUGIN_SYMBOL "dnnc_pass"
+
+struct pass_opts { /* flags of the runner, design section 7 */
+  const char *pipeline;       /* text; NULL: the one of opt_level */
+  const char *print_after;    /* pass name or "all" */
+  bool print_changed, verify_each, time_passes;
+  const char *stop_after;     /* pass name */
+  int64_t bisect_limit;       /* run only the first N passes; -1: all */
+  const char *const *plugins; /* --load-pass */
+  size_t nplugins;
+  int opt_level;
+  bool opt_size;
+  int threads;
+  const struct pass_target *target;
+  FILE *log; /* for printing and times: stderr */
+};
+/* Runs a pipeline over `m`. false after diagnostics. */
+bool pass_pipeline(struct dn_ctx *ctx, struct ir_module *m,
+                   const struct pass_opts *opts);
+/* Text of a named pipeline in pipelines.def ("O2", "canonical"...), or NULL. */
+const char *pass_pipeline_text(const char *name);
+
+#define PASS(NAME, needs, makes, opts, summary)                                \
+  int64_t pass_##NAME(struct pass_env *env, struct ir_module *m);
+#include "passes/passes.def"
+#undef PASS
+
+#endif
