@@ -50,7 +50,8 @@ void ir_op_arity(enum ir_opcode code, int *min, int *max);
 /* Name of operand k ("x"); the variadic one repeats. */
 const char *ir_op_operand_name(struct dn_ctx *ctx, enum ir_opcode code, int k);
 /* Attribute specs of a row, the plan attributes included; returns the count. */
-int ir_op_attr_specs(enum ir_opcode code, struct ir_attr_spec out[IR_MAX_ATTRS]);
+int ir_op_attr_specs(enum ir_opcode code,
+                     struct ir_attr_spec out[IR_MAX_ATTRS]);
 
 /* Plan attributes, allowed on every op with a result in PLANNED form:
  *   at=N         byte offset in its space (default 0 when absent)
@@ -152,14 +153,19 @@ struct ir_module {
   struct ir_func *funcs; /* the first, `main`, is the entry */
   DN_LIST(struct ir_value *) consts;
   unsigned nvalues, nops; /* ids given out so far */
+  struct ir_scopes *taken; /* names in use: see build.c */
+  unsigned fresh;          /* last number given as a name */
   int64_t arena_size;     /* PLANNED: bytes of the arena, printed in the header */
+  int64_t arena_bound;    /* PLANNED: no plan of these kernels in any order or
+                             place needs less */
 };
 
 /* ---- Building (ir/build.c) ---- */
 struct ir_module *ir_module_new(struct dn_ctx *ctx, const char *file);
 void ir_module_free(struct ir_module *m);
 /* A deep copy; value and op ids are kept, so that results of the same program
- * before and after a pass can be matched by name. */
+ * before and after a pass can be matched by name. Bytes of constants stay
+ * borrowed from `m`, which must outlive the copy. */
 struct ir_module *ir_module_clone(const struct ir_module *m);
 struct ir_func *ir_func_new(struct ir_module *m, const char *name);
 struct ir_func *ir_main(const struct ir_module *m);
@@ -243,6 +249,8 @@ void ir_set_operand(struct ir_op *op, unsigned i, struct ir_value *v);
 void ir_replace_uses(struct ir_value *old, struct ir_value *with);
 void ir_op_remove(struct ir_op *op);  /* results must have no uses */
 void ir_op_move(struct ir_op *op, struct ir_block *block, struct ir_op *before);
+struct ir_attr *ir_copy_attrs(struct ir_module *m, const struct ir_attr *attrs,
+                              size_t n); /* deep, names interned */
 void ir_set_attr(struct ir_op *op, struct ir_attr attr);
 void ir_drop_attr(struct ir_op *op, const char *name);
 /* Drops constants that nobody uses. */

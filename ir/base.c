@@ -1,0 +1,391 @@
+/* base.c - arenas, interned strings, buffers and files: see base.h. */
+#include "ir/base.h"
+
+#include "ir/diag.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+/* ---- Arenas: a list of chunks, the newest first ---- */
+
+enum { CHUNK = 64 * 1024, ALIGN = 16 };
+
+struct chunk {
+  struct chunk *next;
+  size_t size, used;
+  void *pad; /* keeps the payload aligned to 16 */
+};
+
+struct mapping {
+  struct mapping *next;
+  void *data;
+  size_t size;
+};
+
+struct dn_arena {
+  struct dn_ctx *ctx;
+  struct chunk *chunks;
+  struct mapping *maps; /* files mapped for this arena's lifetime */
+};
+
+static void out_of_memory(struct dn_ctx *ctx, int64_t want) {
+  dn_fatal(ctx, (struct dn_loc){0}, DN_MEMORY,
+           "no memory for %lld bytes; %lld are in use", (long long)want,
+           (long long)ctx->allocated);
+}
+
+struct dn_arena *dn_arena_new(struct dn_ctx *ctx) {
+  struct dn_arena *arena = calloc(1, sizeof *arena);
+  if (!arena)
+    out_of_memory(ctx, (int64_t)sizeof *arena);
+  arena->ctx = ctx;
+  return arena;
+}
+
+void dn_arena_free(struct dn_arena *arena) {
+  if (!arena)
+    return;
+  for (struct chunk *c = arena->chunks, *next; c; c = next) {
+    next = c->next;
+    arena->ctx->allocated -= (int64_t)c->size;
+    free(c);
+  }
+  for (struct mapping *m = arena->maps, *next; m; m = next) {
+    next = m->next;
+    munmap(m->data, m->size);
+    free(m);
+  }
+  free(arena);
+}
+
+static struct chunk *chunk_new(struct dn_arena *arena, size_t size) {
+  struct dn_ctx *ctx = arena->ctx;
+  int64_t limit = ctx->limits.memory;
+  if ((int64_t)size < 0 || ctx->allocated > limit - (int64_t)size)
+    out_of_memory(ctx, (int64_t)size);
+  struct chunk *c = calloc(1, sizeof *c + size);
+  if (!c)
+    out_of_memory(ctx, (int64_t)size);
+  c->size = size;
+  ctx->allocated += (int64_t)size;
+  return c;
+}
+
+void *dn_alloc(struct dn_arena *arena, size_t size) {
+  if (size > SIZE_MAX / 2)
+    out_of_memory(arena->ctx, INT64_MAX);
+  size = (size + ALIGN - 1) / ALIGN * ALIGN;
+  struct chunk *c = arena->chunks;
+  if (!c || c->size - c->used < size) {
+    struct chunk *fresh = chunk_new(arena, size > CHUNK / 4 ? size : CHUNK);
+    if (c && size > CHUNK / 4) { /* keep filling the current chunk */
+      fresh->next = c->next;
+      c->next = fresh;
+    } else {
+      fresh->next = c;
+      arena->chunks = fresh;
+    }
+    c = fresh;
+  }
+  void *p = (char *)(c + 1) + c->used;
+  c->used += size;
+  return p;
+}
+
+void *dn_alloc_array(struct dn_arena *arena, size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes))
+    out_of_memory(arena->ctx, INT64_MAX);
+  return dn_alloc(arena, bytes);
+}
+
+void *dn_copy(struct dn_arena *arena, const void *data, size_t size) {
+  void *p = dn_alloc(arena, size);
+  if (size)
+    memcpy(p, data, size);
+  return p;
+}
+
+char *dn_strndup(struct dn_arena *arena, const char *s, size_t n) {
+  char *p = dn_alloc(arena, n + 1);
+  memcpy(p, s, n);
+  return p;
+}
+
+char *dn_vprintf(struct dn_arena *arena, const char *fmt, va_list ap) {
+  va_list again;
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, fmt, ap);
+  char *p = dn_alloc(arena, (size_t)n + 1);
+  vsnprintf(p, (size_t)n + 1, fmt, again);
+  va_end(again);
+  return p;
+}
+
+char *dn_printf(struct dn_arena *arena, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *p = dn_vprintf(arena, fmt, ap);
+  va_end(ap);
+  return p;
+}
+
+void *dn_grow(struct dn_arena *arena, void *v, size_t n, size_t *cap,
+              size_t size) {
+  if (n < *cap)
+    return v;
+  *cap = n ? 2 * n : 8;
+  void *fresh = dn_alloc_array(arena, *cap, size);
+  if (n)
+    memcpy(fresh, v, n * size);
+  return fresh;
+}
+
+/* ---- Interned strings: open addressing, hash kept beside the text ---- */
+
+struct name {
+  uint64_t hash;
+  size_t size;
+  const char *text;
+};
+
+struct dn_names {
+  struct name *slot;
+  size_t n, cap; /* cap is a power of two */
+};
+
+static void names_grow(struct dn_names *names, struct dn_arena *arena) {
+  size_t cap = names->cap ? names->cap * 2 : 256;
+  struct name *slot = DN_ARRAY(arena, struct name, cap);
+  for (size_t i = 0; i < names->cap; i++) {
+    if (!names->slot[i].text)
+      continue;
+    size_t at = names->slot[i].hash & (cap - 1);
+    while (slot[at].text)
+      at = (at + 1) & (cap - 1);
+    slot[at] = names->slot[i];
+  }
+  names->slot = slot;
+  names->cap = cap;
+}
+
+static const void *intern(struct dn_ctx *ctx, struct dn_names *names,
+                          const void *bytes, size_t size) {
+  if (names->n * 2 >= names->cap)
+    names_grow(names, ctx->arena);
+  uint64_t hash = XXH3_64bits(bytes, size);
+  size_t at = hash & (names->cap - 1);
+  for (; names->slot[at].text; at = (at + 1) & (names->cap - 1)) {
+    struct name *s = &names->slot[at];
+    if (s->hash == hash && s->size == size && !memcmp(s->text, bytes, size))
+      return s->text;
+  }
+  char *text = dn_strndup(ctx->arena, bytes, size);
+  names->slot[at] = (struct name){hash, size, text};
+  names->n++;
+  return text;
+}
+
+const char *dn_intern_n(struct dn_ctx *ctx, const char *s, size_t n) {
+  return intern(ctx, ctx->names, s, n);
+}
+
+const char *dn_intern(struct dn_ctx *ctx, const char *s) {
+  return dn_intern_n(ctx, s, strlen(s));
+}
+
+const void *dn_intern_record(struct dn_ctx *ctx, const void *rec, size_t size) {
+  return intern(ctx, ctx->types, rec, size);
+}
+
+/* ---- The context ---- */
+
+struct dn_diags *dn_diags_new(struct dn_ctx *ctx, FILE *err);
+
+struct dn_ctx *dn_ctx_new(FILE *err) {
+  struct dn_ctx *ctx = calloc(1, sizeof *ctx);
+  if (!ctx)
+    abort();
+#define X(name, def) ctx->limits.name = def;
+  DN_LIMITS(X)
+#undef X
+  ctx->arena = dn_arena_new(ctx);
+  ctx->names = DN_NEW(ctx->arena, struct dn_names);
+  ctx->types = DN_NEW(ctx->arena, struct dn_names);
+  ctx->diags = dn_diags_new(ctx, err);
+  return ctx;
+}
+
+void dn_ctx_free(struct dn_ctx *ctx) {
+  if (!ctx)
+    return;
+  dn_arena_free(ctx->arena);
+  free(ctx);
+}
+
+_Noreturn void dn_raise(struct dn_ctx *ctx) {
+  if (!ctx->fatal)
+    abort();
+  longjmp(*ctx->fatal, 1);
+}
+
+/* ---- Buffers ---- */
+
+void dn_buf_init(struct dn_buf *buf, struct dn_arena *arena) {
+  *buf = (struct dn_buf){.arena = arena, .cap = 256};
+  buf->text = dn_alloc(arena, buf->cap);
+}
+
+static void buf_reserve(struct dn_buf *buf, size_t more) {
+  if (buf->len + more + 1 <= buf->cap)
+    return;
+  size_t cap = buf->cap * 2;
+  if (cap < buf->len + more + 1)
+    cap = buf->len + more + 1;
+  char *text = dn_alloc(buf->arena, cap);
+  memcpy(text, buf->text, buf->len + 1);
+  buf->text = text;
+  buf->cap = cap;
+}
+
+void dn_buf_put(struct dn_buf *buf, const char *s, size_t n) {
+  buf_reserve(buf, n);
+  memcpy(buf->text + buf->len, s, n);
+  buf->len += n;
+  buf->text[buf->len] = 0;
+}
+
+void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) {
+  va_list ap, again;
+  va_start(ap, fmt);
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, fmt, ap);
+  buf_reserve(buf, (size_t)n);
+  vsnprintf(buf->text + buf->len, (size_t)n + 1, fmt, again);
+  buf->len += (size_t)n;
+  va_end(again);
+  va_end(ap);
+}
+
+/* Length of the well-formed UTF-8 sequence at s, or 0 (Unicode 15, table 3-7:
+ * no overlong forms, no surrogates, nothing above U+10FFFF). */
+static size_t utf8_length(const unsigned char *s, size_t n) {
+  if (s[0] < 0x80)
+    return 1;
+  size_t len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+  if (s[0] < 0xc2 || s[0] > 0xf4 || len > n)
+    return 0;
+  for (size_t i = 1; i < len; i++)
+    if ((s[i] & 0xc0) != 0x80)
+      return 0;
+  bool bad = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+             (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f);
+  return bad ? 0 : len;
+}
+
+void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n) {
+  const unsigned char *u = (const unsigned char *)s;
+  for (size_t i = 0; i < n;) {
+    size_t len = utf8_length(u + i, n - i);
+    /* C1 controls are two bytes, 0xc2 0x80..0x9f. */
+    bool control = u[i] < 0x20 || u[i] == 0x7f ||
+                   (len == 2 && u[i] == 0xc2 && u[i + 1] < 0xa0);
+    if (!len || control || u[i] == '"' || u[i] == '\\') {
+      for (size_t k = 0; k < (len ? len : 1); k++)
+        dn_buf_printf(buf, "\\x%02X", u[i + k]);
+    } else {
+      dn_buf_put(buf, s + i, len);
+    }
+    i += len ? len : 1;
+  }
+}
+
+/* ---- Files ---- */
+
+static bool map_failed(struct dn_ctx *ctx, const char *path, const char *why) {
+  dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_READ, "%s", why);
+  return false;
+}
+
+bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0)
+    return map_failed(ctx, path, strerror(errno));
+  struct stat st;
+  const char *why = NULL;
+  void *data = NULL;
+  if (fstat(fd, &st) != 0)
+    why = strerror(errno);
+  else if (S_ISDIR(st.st_mode))
+    why = "is a directory";
+  else if (!S_ISREG(st.st_mode))
+    why = "is not a regular file";
+  else if (st.st_size == 0)
+    why = "is empty";
+  else if (st.st_size > ctx->limits.file)
+    why = "is larger than --limit-file";
+  else if ((data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
+                        0)) == MAP_FAILED)
+    why = strerror(errno);
+  close(fd);
+  if (why)
+    return map_failed(ctx, path, why);
+  struct mapping *map = calloc(1, sizeof *map);
+  if (!map)
+    out_of_memory(ctx, (int64_t)sizeof *map);
+  *map = (struct mapping){ctx->arena->maps, data, (size_t)st.st_size};
+  ctx->arena->maps = map;
+  *out = (struct dn_file){dn_intern(ctx, path), data, (size_t)st.st_size};
+  return true;
+}
+
+static bool write_all(int fd, const char *data, size_t size) {
+  while (size) {
+    ssize_t n = write(fd, data, size);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return false;
+    data += n;
+    size -= (size_t)n;
+  }
+  return true;
+}
+
+static bool write_failed(struct dn_ctx *ctx, const char *path) {
+  dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s",
+           strerror(errno));
+  return false;
+}
+
+bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,
+                   size_t size) {
+  if (!strcmp(path, "-"))
+    return write_all(STDOUT_FILENO, data, size) || write_failed(ctx, path);
+  struct stat st;
+  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* /dev/null, a pipe */
+    int fd = S_ISDIR(st.st_mode) ? (errno = EISDIR, -1)
+                                 : open(path, O_WRONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && write_all(fd, data, size);
+    ok = fd >= 0 && close(fd) == 0 && ok;
+    return ok || write_failed(ctx, path);
+  }
+  char *temp = dn_printf(ctx->arena, "%s.tmp%ld", path, (long)getpid());
+  int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return write_failed(ctx, path);
+  bool ok = write_all(fd, data, size);
+  ok = close(fd) == 0 && ok;
+  if (ok && rename(temp, path) == 0)
+    return true;
+  int saved = errno;
+  unlink(temp);
+  errno = saved;
+  return write_failed(ctx, path);
+}

@@ -1,0 +1,467 @@
+/* build.c - modules, values and ops: making them, changing them, copying them.
+ *
+ * Names are unique per function (values) and per module (constants). A table of
+ * the names in use, keyed by scope and interned name, gives fresh ones. */
+#include "ir/ir.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- Names ---- */
+
+struct taken {
+  const void *scope; /* the function, or the module for constants */
+  const char *name;
+  const struct ir_value *value; /* NULL: given up */
+};
+
+struct ir_scopes {
+  struct taken *slot;
+  size_t n, cap;
+};
+
+static struct taken *find_name(struct ir_scopes *t, const void *scope,
+                               const char *name) {
+  uint64_t h = (uint64_t)(uintptr_t)scope * 31 + (uint64_t)(uintptr_t)name;
+  h = (h >> 4) * UINT64_C(0x9e3779b97f4a7c15);
+  size_t at = (size_t)(h >> 20) & (t->cap - 1);
+  while (t->slot[at].name &&
+         (t->slot[at].scope != scope || t->slot[at].name != name))
+    at = (at + 1) & (t->cap - 1);
+  return &t->slot[at];
+}
+
+static void grow_names(struct ir_module *m) {
+  struct ir_scopes old = *m->taken;
+  m->taken->cap = old.cap ? old.cap * 2 : 64;
+  m->taken->slot = DN_ARRAY(m->arena, struct taken, m->taken->cap);
+  for (size_t i = 0; i < old.cap; i++)
+    if (old.slot[i].name)
+      *find_name(m->taken, old.slot[i].scope, old.slot[i].name) = old.slot[i];
+}
+
+static const void *scope_of(const struct ir_module *m,
+                            const struct ir_value *v) {
+  if (v->data)
+    return m;
+  return v->def ? (v->def->block ? v->def->block->func : NULL)
+                : v->block->func;
+}
+
+static bool take_name(struct ir_module *m, const void *scope,
+                      struct ir_value *v, const char *name) {
+  if (m->taken->n * 2 >= m->taken->cap)
+    grow_names(m);
+  struct taken *t = find_name(m->taken, scope, name);
+  if (t->value)
+    return false;
+  m->taken->n += !t->name;
+  *t = (struct taken){scope, name, v};
+  v->name = name;
+  return true;
+}
+
+static void drop_name(struct ir_module *m, const struct ir_value *v) {
+  if (!v->name)
+    return;
+  struct taken *t = find_name(m->taken, scope_of(m, v), v->name);
+  if (t->value == v)
+    t->value = NULL;
+}
+
+/* Gives `v` the name, or `name_2`, `name_3` ..., or a fresh number. */
+static void name_value(struct ir_module *m, const void *scope,
+                       struct ir_value *v, const char *name) {
+  if (name && *name && take_name(m, scope, v, dn_intern(m->ctx, name)))
+    return;
+  if (name && *name) {
+    for (unsigned k = 2; k < 100; k++) {
+      const char *next = dn_printf(m->arena, "%s_%u", name, k);
+      if (take_name(m, scope, v, dn_intern(m->ctx, next)))
+        return;
+    }
+  }
+  const char *stem = name && *name ? name : "";
+  const char *dash = *stem ? "_" : "";
+  do
+    name = dn_printf(m->arena, "%s%s%u", stem, dash, ++m->fresh);
+  while (!take_name(m, scope, v, dn_intern(m->ctx, name)));
+}
+
+void ir_value_rename(struct ir_module *m, struct ir_value *v,
+                     const char *name) {
+  const void *scope = scope_of(m, v);
+  drop_name(m, v);
+  name_value(m, scope, v, name);
+}
+
+/* ---- Modules, functions, values ---- */
+
+struct ir_module *ir_module_new(struct dn_ctx *ctx, const char *file) {
+  struct dn_arena *arena = dn_arena_new(ctx);
+  struct ir_module *m = DN_NEW(arena, struct ir_module);
+  m->ctx = ctx;
+  m->arena = arena;
+  m->file = file;
+  m->taken = DN_NEW(arena, struct ir_scopes);
+  grow_names(m);
+  return m;
+}
+
+void ir_module_free(struct ir_module *m) {
+  if (m)
+    dn_arena_free(m->arena);
+}
+
+static struct ir_block *block_new(struct ir_func *f, struct ir_op *owner) {
+  struct ir_block *b = DN_NEW(f->module->arena, struct ir_block);
+  b->func = f;
+  b->owner = owner;
+  return b;
+}
+
+struct ir_func *ir_func_new(struct ir_module *m, const char *name) {
+  struct ir_func *f = DN_NEW(m->arena, struct ir_func);
+  f->module = m;
+  f->name = dn_intern(m->ctx, name);
+  f->body = block_new(f, NULL);
+  struct ir_func **end = &m->funcs;
+  while (*end)
+    end = &(*end)->next;
+  *end = f;
+  return f;
+}
+
+struct ir_func *ir_main(const struct ir_module *m) { return m->funcs; }
+
+static struct ir_value *value_new(struct ir_module *m,
+                                  const struct ir_type *type) {
+  struct ir_value *v = DN_NEW(m->arena, struct ir_value);
+  v->type = type;
+  v->id = m->nvalues++;
+  return v;
+}
+
+struct ir_value *ir_param_new(struct ir_block *b, const char *name,
+                              const struct ir_type *type) {
+  struct ir_module *m = b->func->module;
+  struct ir_value *v = value_new(m, type);
+  v->block = b;
+  v->index = b->nparams;
+  struct ir_value **list =
+      DN_ARRAY(m->arena, struct ir_value *, b->nparams + 1);
+  if (b->nparams)
+    memcpy(list, b->param, b->nparams * sizeof *list);
+  list[b->nparams++] = v;
+  b->param = list;
+  name_value(m, b->func, v, name);
+  return v;
+}
+
+struct ir_value *ir_const_new(struct ir_module *m, const char *name,
+                              const struct ir_type *type,
+                              const struct ir_data *data) {
+  struct ir_value *v = value_new(m, type);
+  v->data = dn_copy(m->arena, data, sizeof *data);
+  v->index = (unsigned)m->consts.n;
+  DN_PUSH(m->arena, m->consts, v);
+  name_value(m, m, v, name && *name ? name : "c");
+  return v;
+}
+
+/* ---- Uses ---- */
+
+static void link_use(struct ir_use *u, struct ir_value *v) {
+  u->value = v;
+  u->next = v->uses;
+  u->prev = &v->uses;
+  if (v->uses)
+    v->uses->prev = &u->next;
+  v->uses = u;
+}
+
+static void unlink_use(struct ir_use *u) {
+  *u->prev = u->next;
+  if (u->next)
+    u->next->prev = u->prev;
+}
+
+void ir_set_operand(struct ir_op *op, unsigned i, struct ir_value *v) {
+  unlink_use(op->operand[i]);
+  link_use(op->operand[i], v);
+}
+
+void ir_replace_uses(struct ir_value *old, struct ir_value *with) {
+  assert(old != with);
+  while (old->uses) {
+    struct ir_use *u = old->uses;
+    unlink_use(u);
+    link_use(u, with);
+  }
+}
+
+size_t ir_num_uses(const struct ir_value *v) {
+  size_t n = 0;
+  for (const struct ir_use *u = v->uses; u; u = u->next)
+    n++;
+  return n;
+}
+
+/* ---- Ops ---- */
+
+static void insert_op(struct ir_op *op, struct ir_block *b,
+                      struct ir_op *before) {
+  op->block = b;
+  op->next = before;
+  op->prev = before ? before->prev : b->last;
+  *(op->prev ? &op->prev->next : &b->first) = op;
+  *(before ? &before->prev : &b->last) = op;
+}
+
+static void detach_op(struct ir_op *op) {
+  struct ir_block *b = op->block;
+  *(op->prev ? &op->prev->next : &b->first) = op->next;
+  *(op->next ? &op->next->prev : &b->last) = op->prev;
+  op->prev = op->next = NULL;
+}
+
+struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
+                        struct ir_value *const *args, size_t nargs,
+                        const struct ir_attr *attrs, size_t nattrs,
+                        const struct ir_type *const *types, size_t ntypes,
+                        size_t nregions) {
+  struct ir_module *m = b->m;
+  struct ir_op *op = DN_NEW(m->arena, struct ir_op);
+  if (++m->nops > (unsigned)dn_min(m->ctx->limits.nodes * 16, UINT32_MAX))
+    dn_fatal(m->ctx, (struct dn_loc){.file = m->file}, DN_LIMIT,
+             "more ops than --limit-nodes=%lld allows",
+             (long long)m->ctx->limits.nodes);
+  op->id = m->nops - 1;
+  op->code = code;
+  op->loc = b->loc;
+  op->model_op = b->model_op;
+  op->line = b->line;
+  op->noperands = (unsigned)nargs;
+  op->operand = DN_ARRAY(m->arena, struct ir_use *, nargs);
+  struct ir_use *uses = DN_ARRAY(m->arena, struct ir_use, nargs);
+  for (size_t i = 0; i < nargs; i++) {
+    op->operand[i] = &uses[i];
+    uses[i].op = op;
+    link_use(&uses[i], args[i]);
+  }
+  op->nattrs = (unsigned)nattrs;
+  op->attr = ir_copy_attrs(m, attrs, nattrs);
+  insert_op(op, b->block, b->before);
+  op->nresults = (unsigned)ntypes;
+  op->result = DN_ARRAY(m->arena, struct ir_value *, ntypes);
+  for (size_t i = 0; i < ntypes; i++) {
+    struct ir_value *v = op->result[i] = value_new(m, types[i]);
+    v->def = op;
+    v->index = (unsigned)i;
+    name_value(m, b->block->func, v, NULL);
+  }
+  op->nregions = (unsigned)nregions;
+  op->region = DN_ARRAY(m->arena, struct ir_block *, nregions);
+  for (size_t i = 0; i < nregions; i++)
+    op->region[i] = block_new(b->block->func, op);
+  return op;
+}
+
+void ir_op_move(struct ir_op *op, struct ir_block *block,
+                struct ir_op *before) {
+  if (op == before)
+    return;
+  detach_op(op);
+  insert_op(op, block, before);
+}
+
+static void forget_op(struct ir_module *m, struct ir_op *op) {
+  for (unsigned r = 0; r < op->nregions; r++) {
+    for (struct ir_op *o = op->region[r]->first; o; o = o->next)
+      forget_op(m, o);
+    for (unsigned i = 0; i < op->region[r]->nparams; i++)
+      drop_name(m, op->region[r]->param[i]);
+  }
+  for (unsigned i = 0; i < op->noperands; i++)
+    unlink_use(op->operand[i]);
+  for (unsigned i = 0; i < op->nresults; i++)
+    drop_name(m, op->result[i]);
+}
+
+void ir_op_remove(struct ir_op *op) {
+  for (unsigned i = 0; i < op->nresults; i++)
+    assert(!op->result[i]->uses && "removing an op that is read");
+  forget_op(op->block->func->module, op);
+  detach_op(op);
+  op->block = NULL;
+}
+
+void ir_sweep_consts(struct ir_module *m) {
+  size_t n = 0;
+  for (size_t i = 0; i < m->consts.n; i++) {
+    struct ir_value *c = m->consts.v[i];
+    if (!c->uses) {
+      drop_name(m, c);
+      continue;
+    }
+    c->index = (unsigned)n;
+    m->consts.v[n++] = c;
+  }
+  m->consts.n = n;
+}
+
+struct dn_loc ir_loc(const struct ir_op *op) {
+  struct dn_loc loc = {.line = op->line, .node = op->loc};
+  loc.op = op->model_op ? op->model_op : ir_ops[op->code].text;
+  if (op->block)
+    loc.file = op->block->func->module->file;
+  return loc;
+}
+
+/* ---- Checked building ---- */
+
+static bool check_arity(struct dn_ctx *ctx, const struct ir_op *op) {
+  int min, max;
+  ir_op_arity(op->code, &min, &max);
+  int n = (int)op->noperands;
+  if (n >= min && (max < 0 || n <= max))
+    return true;
+  dn_error(ctx, ir_loc(op), DN_ARITY, "'%s' takes %s%d operands, here %d",
+           ir_ops[op->code].text, max == min ? "" : "at least ", min, n);
+  return false;
+}
+
+static bool check_attrs(struct dn_ctx *ctx, const struct ir_op *op) {
+  struct ir_attr_spec specs[IR_MAX_ATTRS];
+  int n = ir_op_attr_specs(op->code, specs);
+  for (unsigned i = 0; i < op->nattrs; i++) {
+    int k = 0;
+    while (k < n && strcmp(specs[k].name, op->attr[i].name))
+      k++;
+    if (k < n && specs[k].kind == op->attr[i].kind)
+      continue;
+    dn_error(ctx, ir_loc(op), DN_ATTR, "'%s' has no attribute '%s'%s",
+             ir_ops[op->code].text, op->attr[i].name,
+             k < n ? " of this kind" : "");
+    return false;
+  }
+  for (int k = 0; k < n; k++) {
+    if (!specs[k].required || ir_find_attr(op, specs[k].name))
+      continue;
+    dn_error(ctx, ir_loc(op), DN_ATTR, "'%s' needs attribute '%s'",
+             ir_ops[op->code].text, specs[k].name);
+    return false;
+  }
+  return true;
+}
+
+struct ir_value *ir_emit(struct ir_builder *b, enum ir_opcode code,
+                         struct ir_value *const *args, size_t nargs,
+                         const struct ir_attr *attrs, size_t nattrs) {
+  for (size_t i = 0; i < nargs; i++)
+    if (!args[i])
+      return NULL;
+  /* A dummy type until inference has seen the op. */
+  const struct ir_type *none = ir_type(b->m->ctx, IR_F32, 0, NULL);
+  struct ir_op *op =
+      ir_op_new(b, code, args, nargs, attrs, nattrs, &none, 1, 0);
+  const struct ir_type *type = NULL;
+  if (check_arity(b->m->ctx, op) && check_attrs(b->m->ctx, op))
+    type = ir_infer(b->m->ctx, op);
+  if (!type) {
+    ir_op_remove(op);
+    return NULL;
+  }
+  op->result[0]->type = type;
+  return op->result[0];
+}
+
+/* ---- Cloning ---- */
+
+struct clone {
+  struct ir_module *to;
+  struct ir_value **value; /* by old id */
+};
+
+static struct ir_value *clone_value(struct clone *c, const struct ir_value *v) {
+  struct ir_value *copy = DN_NEW(c->to->arena, struct ir_value);
+  copy->type = v->type;
+  copy->index = v->index;
+  copy->id = v->id;
+  c->value[v->id] = copy;
+  return copy;
+}
+
+static void clone_block(struct clone *c, const struct ir_block *from,
+                        struct ir_block *to);
+
+static void clone_op(struct clone *c, const struct ir_op *op,
+                     struct ir_block *to) {
+  struct dn_arena *arena = c->to->arena;
+  struct ir_op *copy = dn_copy(arena, op, sizeof *op);
+  copy->operand = DN_ARRAY(arena, struct ir_use *, op->noperands);
+  struct ir_use *uses = DN_ARRAY(arena, struct ir_use, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    copy->operand[i] = &uses[i];
+    uses[i].op = copy;
+    link_use(&uses[i], c->value[ir_arg(op, i)->id]);
+  }
+  copy->attr = ir_copy_attrs(c->to, op->attr, op->nattrs);
+  insert_op(copy, to, NULL);
+  copy->result = DN_ARRAY(arena, struct ir_value *, op->nresults);
+  for (unsigned i = 0; i < op->nresults; i++) {
+    copy->result[i] = clone_value(c, op->result[i]);
+    copy->result[i]->def = copy;
+    take_name(c->to, to->func, copy->result[i], op->result[i]->name);
+  }
+  copy->region = DN_ARRAY(arena, struct ir_block *, op->nregions);
+  for (unsigned i = 0; i < op->nregions; i++) {
+    copy->region[i] = block_new(to->func, copy);
+    clone_block(c, op->region[i], copy->region[i]);
+  }
+}
+
+static void clone_block(struct clone *c, const struct ir_block *from,
+                        struct ir_block *to) {
+  to->nparams = from->nparams;
+  to->param = DN_ARRAY(c->to->arena, struct ir_value *, from->nparams);
+  for (unsigned i = 0; i < from->nparams; i++) {
+    to->param[i] = clone_value(c, from->param[i]);
+    to->param[i]->block = to;
+    take_name(c->to, to->func, to->param[i], from->param[i]->name);
+  }
+  for (const struct ir_op *op = from->first; op; op = op->next)
+    clone_op(c, op, to);
+}
+
+struct ir_module *ir_module_clone(const struct ir_module *m) {
+  struct ir_module *to = ir_module_new(m->ctx, m->file);
+  struct dn_arena *scratch = dn_arena_new(m->ctx);
+  struct clone c = {to, DN_ARRAY(scratch, struct ir_value *, m->nvalues)};
+  to->name = m->name;
+  to->form = m->form;
+  to->arena_size = m->arena_size;
+  to->arena_bound = m->arena_bound;
+  to->fresh = m->fresh;
+  for (size_t i = 0; i < m->consts.n; i++) {
+    const struct ir_value *v = m->consts.v[i];
+    struct ir_value *copy = clone_value(&c, v);
+    copy->data = dn_copy(to->arena, v->data, sizeof *v->data);
+    take_name(to, to, copy, v->name);
+    DN_PUSH(to->arena, to->consts, copy);
+  }
+  for (const struct ir_func *f = m->funcs; f; f = f->next) {
+    struct ir_func *g = ir_func_new(to, f->name);
+    g->nresults = f->nresults;
+    g->result_name =
+        f->result_name
+            ? dn_copy(to->arena, f->result_name,
+                      f->nresults * sizeof *f->result_name)
+            : NULL;
+    clone_block(&c, f->body, g->body);
+  }
+  to->nvalues = m->nvalues;
+  to->nops = m->nops;
+  dn_arena_free(scratch);
+  return to;
+}

@@ -1,0 +1,236 @@
+/* const.c - constants: elements as numbers, and constants made from numbers. */
+#include "ir/ir.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* binary16 to binary32 (IEEE 754-2019, 3.6). */
+static float half_to_float(uint16_t h) {
+  uint32_t sign = (uint32_t)(h & 0x8000) << 16;
+  uint32_t exp = (h >> 10) & 31, frac = h & 0x3ff;
+  if (exp == 0) {
+    float v = ldexpf((float)frac, -24);
+    return sign ? -v : v;
+  }
+  uint32_t bits = sign | (exp == 31 ? 0x7f800000u : (exp + 112) << 23) |
+                  frac << 13;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+/* Rounds a double once to a format of `frac` fraction bits and least normal
+ * exponent `emin`, ties to even; the result is exact in a double. */
+static double round_to(double v, int frac, int emin) {
+  if (!isfinite(v) || v == 0)
+    return v;
+  int e;
+  frexp(v, &e); /* v = f * 2^e, 0.5 <= |f| < 1 */
+  int ulp = (e - 1 < emin ? emin : e - 1) - frac;
+  return ldexp(nearbyint(ldexp(v, -ulp)), ulp);
+}
+
+static uint16_t float_to_half(double v) {
+  uint16_t sign = signbit(v) ? 0x8000 : 0;
+  if (isnan(v))
+    return sign | 0x7e00;
+  v = fabs(round_to(v, 10, -14));
+  if (v >= 65536)
+    return sign | 0x7c00;
+  if (v < 0x1p-14)
+    return sign | (uint16_t)ldexp(v, 24);
+  int e;
+  double f = frexp(v, &e);
+  return (uint16_t)(sign | ((e + 14) << 10) | ((int)ldexp(f, 11) & 0x3ff));
+}
+
+static uint16_t float_to_bfloat(double v) {
+  if (isnan(v))
+    return 0x7fc0;
+  float f = (float)round_to(v, 7, -126);
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  return (uint16_t)(bits >> 16);
+}
+
+static float bfloat_to_float(uint16_t h) {
+  uint32_t bits = (uint32_t)h << 16;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+/* The bytes of one element. */
+union bits {
+  float f32;
+  double f64;
+  int8_t i8;
+  int16_t i16;
+  int32_t i32;
+  int64_t i64;
+  uint8_t u8;
+  uint16_t u16;
+  uint32_t u32;
+  uint64_t u64;
+};
+
+static union bits read_bits(enum ir_dtype t, const void *p) {
+  union bits u = {.u64 = 0};
+  memcpy(&u, p, ir_dtypes[t].bytes);
+  return u;
+}
+
+double ir_load_float(enum ir_dtype t, const void *p) {
+  union bits u = read_bits(t, p);
+  switch (t) {
+  case IR_F32: return (double)u.f32;
+  case IR_F64: return u.f64;
+  case IR_F16: return (double)half_to_float(u.u16);
+  case IR_BF16: return (double)bfloat_to_float(u.u16);
+  case IR_U64: return (double)u.u64;
+  case IR_I8: case IR_I16: case IR_I32: case IR_I64:
+  case IR_U8: case IR_U16: case IR_U32: case IR_BOOL:
+    return (double)ir_load_int(t, p);
+  case IR_NUM_DTYPES: break;
+  }
+  assert(!"element type");
+  return 0;
+}
+
+/* A float as an int64: towards zero, saturating, NaN to 0. */
+static int64_t float_to_int(double v) {
+  if (isnan(v))
+    return 0;
+  if (v >= 0x1p63)
+    return INT64_MAX;
+  return v < -0x1p63 ? INT64_MIN : (int64_t)v;
+}
+
+int64_t ir_load_int(enum ir_dtype t, const void *p) {
+  union bits u = read_bits(t, p);
+  switch (t) {
+  case IR_I8: return u.i8;
+  case IR_I16: return u.i16;
+  case IR_I32: return u.i32;
+  case IR_I64: return u.i64;
+  case IR_U8: return u.u8;
+  case IR_U16: return u.u16;
+  case IR_U32: return u.u32;
+  case IR_U64: return (int64_t)u.u64;
+  case IR_BOOL: return u.u8 != 0;
+  case IR_F32: case IR_F64: case IR_F16: case IR_BF16:
+    return float_to_int(ir_load_float(t, p));
+  case IR_NUM_DTYPES: break;
+  }
+  assert(!"element type");
+  return 0;
+}
+
+void ir_store_float(enum ir_dtype t, void *p, double v) {
+  float f = (float)v;
+  uint16_t h;
+  switch (t) {
+  case IR_F32: memcpy(p, &f, sizeof f); return;
+  case IR_F64: memcpy(p, &v, sizeof v); return;
+  case IR_F16: h = float_to_half(v); memcpy(p, &h, sizeof h); return;
+  case IR_BF16: h = float_to_bfloat(v); memcpy(p, &h, sizeof h); return;
+  case IR_BOOL: *(uint8_t *)p = v != 0; return;
+  case IR_U64:
+    if (v >= 0x1p63) {
+      uint64_t u = v >= 0x1p64 ? UINT64_MAX : (uint64_t)v;
+      memcpy(p, &u, sizeof u);
+      return;
+    }
+    ir_store_int(t, p, float_to_int(v));
+    return;
+  case IR_I8: case IR_I16: case IR_I32: case IR_I64:
+  case IR_U8: case IR_U16: case IR_U32:
+    ir_store_int(t, p, float_to_int(v));
+    return;
+  case IR_NUM_DTYPES: break;
+  }
+  assert(!"element type");
+}
+
+void ir_store_int(enum ir_dtype t, void *p, int64_t v) {
+  if (ir_is_float(t)) {
+    ir_store_float(t, p, (double)v);
+    return;
+  }
+  if (t == IR_BOOL)
+    v = v != 0;
+  memcpy(p, &v, ir_dtypes[t].bytes); /* little-endian hosts only */
+}
+
+static const void *element(const struct ir_value *c, int64_t i) {
+  const struct ir_data *d = c->data;
+  if (!d->bytes)
+    return &d->splat;
+  return (const char *)d->bytes + i * ir_dtypes[c->type->dtype].bytes;
+}
+
+double ir_const_float(const struct ir_value *c, int64_t i) {
+  return ir_load_float(c->type->dtype, element(c, i));
+}
+
+int64_t ir_const_int(const struct ir_value *c, int64_t i) {
+  return ir_load_int(c->type->dtype, element(c, i));
+}
+
+bool ir_const_uniform(const struct ir_value *c, double *out) {
+  int64_t n = ir_type_count(c->type);
+  if (n == 0)
+    return false;
+  *out = ir_const_float(c, 0);
+  size_t size = ir_dtypes[c->type->dtype].bytes;
+  for (int64_t i = 1; c->data->bytes && i < n; i++)
+    if (memcmp(element(c, i), element(c, 0), size))
+      return false;
+  return true;
+}
+
+const void *ir_const_bytes(struct dn_arena *arena, const struct ir_value *c) {
+  if (c->data->bytes)
+    return c->data->bytes;
+  size_t size = ir_dtypes[c->type->dtype].bytes;
+  size_t bytes = (size_t)ir_type_bytes(c->type);
+  char *p = dn_alloc(arena, bytes);
+  if (c->data->splat)
+    for (size_t i = 0; i < bytes; i += size)
+      memcpy(p + i, &c->data->splat, size);
+  return p;
+}
+
+static struct ir_value *owned(struct ir_module *m, const char *name,
+                              const struct ir_type *type, const void *bytes) {
+  struct ir_data data = {.bytes = bytes, .size = ir_type_bytes(type)};
+  return ir_const_new(m, name, type, &data);
+}
+
+struct ir_value *ir_const_ints(struct ir_module *m, const char *name,
+                               enum ir_dtype dtype, int rank,
+                               const int64_t *dims, const int64_t *values) {
+  const struct ir_type *type = ir_type(m->ctx, dtype, rank, dims);
+  char *p = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
+  for (int64_t i = 0; i < ir_type_count(type); i++)
+    ir_store_int(dtype, p + i * ir_dtypes[dtype].bytes, values[i]);
+  return owned(m, name, type, p);
+}
+
+struct ir_value *ir_const_floats(struct ir_module *m, const char *name,
+                                 enum ir_dtype dtype, int rank,
+                                 const int64_t *dims, const double *values) {
+  const struct ir_type *type = ir_type(m->ctx, dtype, rank, dims);
+  char *p = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
+  for (int64_t i = 0; i < ir_type_count(type); i++)
+    ir_store_float(dtype, p + i * ir_dtypes[dtype].bytes, values[i]);
+  return owned(m, name, type, p);
+}
+
+struct ir_value *ir_const_splat(struct ir_module *m, const char *name,
+                                const struct ir_type *type, double value) {
+  struct ir_data data = {0};
+  ir_store_float(type->dtype, &data.splat, value);
+  return ir_const_new(m, name, type, &data);
+}

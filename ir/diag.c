@@ -1,0 +1,167 @@
+/* diag.c - diagnostics: printed as they come, or stored for a later look. */
+#include "ir/diag.h"
+
+#include <string.h>
+
+struct row {
+  int number;
+  enum dn_exit exit;
+  const char *title, *explain;
+};
+
+static const struct row rows[] = {
+#define DIAG(ID, number, exit, title, explain)                                 \
+  {number, DN_EXIT_##exit, title, explain},
+#include "ir/diags.def"
+#undef DIAG
+};
+
+struct dn_diags {
+  FILE *err;
+  bool capture;
+  unsigned errors;
+  enum dn_exit exit;
+  DN_LIST(struct dn_diag) list;
+};
+
+struct dn_diags *dn_diags_new(struct dn_ctx *ctx, FILE *err);
+
+struct dn_diags *dn_diags_new(struct dn_ctx *ctx, FILE *err) {
+  struct dn_diags *d = DN_NEW(ctx->arena, struct dn_diags);
+  d->err = err;
+  return d;
+}
+
+static const struct row *find_row(int number) {
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (rows[i].number == number)
+      return &rows[i];
+  return NULL;
+}
+
+/* Names come from the model: at most 200 bytes of one are shown. */
+static void put_name(struct dn_buf *out, const char *s) {
+  size_t n = strlen(s);
+  dn_buf_escape(out, s, n < 200 ? n : 200);
+  if (n > 200)
+    dn_buf_printf(out, "...");
+}
+
+static void put_place(struct dn_buf *out, const struct dn_loc *loc) {
+  if (loc->file)
+    dn_buf_printf(out, "%s:", loc->file);
+  if (loc->line)
+    dn_buf_printf(out, "%u:%u:", loc->line, loc->col ? loc->col : 1);
+  if (loc->file)
+    dn_buf_printf(out, " ");
+  if (loc->node) {
+    dn_buf_printf(out, "node '");
+    put_name(out, loc->node);
+    dn_buf_printf(out, "'");
+  }
+  if (loc->op) {
+    dn_buf_printf(out, loc->node ? " (" : "node (");
+    put_name(out, loc->op);
+    dn_buf_printf(out, ")");
+  }
+  if (loc->node || loc->op)
+    dn_buf_printf(out, ": ");
+  if (loc->where) {
+    put_name(out, loc->where);
+    dn_buf_printf(out, ": ");
+  }
+}
+
+static void report(struct dn_ctx *ctx, const char *severity, struct dn_loc loc,
+                   int number, const char *fmt, va_list ap) {
+  struct dn_diags *d = ctx->diags;
+  if (number) {
+    if (!d->errors++)
+      d->exit = find_row(number)->exit;
+  }
+  struct dn_diag diag = {loc, severity, dn_vprintf(ctx->arena, fmt, ap),
+                         number};
+  DN_PUSH(ctx->arena, d->list, diag);
+  if (d->capture || !d->err)
+    return;
+  struct dn_buf out;
+  dn_buf_init(&out, ctx->arena);
+  put_place(&out, &loc);
+  dn_buf_printf(&out, "%s: %s", severity, diag.message);
+  if (number)
+    dn_buf_printf(&out, " [E%04d]", number);
+  fprintf(d->err, "%s\n", out.text);
+}
+
+void dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
+              const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  report(ctx, "error", loc, (int)code, fmt, ap);
+  va_end(ap);
+}
+
+void dn_warning(struct dn_ctx *ctx, struct dn_loc loc, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  report(ctx, "warning", loc, 0, fmt, ap);
+  va_end(ap);
+}
+
+void dn_note(struct dn_ctx *ctx, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  report(ctx, "note", (struct dn_loc){0}, 0, fmt, ap);
+  va_end(ap);
+}
+
+_Noreturn void dn_fatal(struct dn_ctx *ctx, struct dn_loc loc,
+                        enum dn_code code, const char *fmt, ...) {
+  /* Out of memory must not ask the arena for more: print directly. */
+  va_list ap;
+  va_start(ap, fmt);
+  if (code == DN_MEMORY) {
+    struct dn_diags *d = ctx->diags;
+    if (d && !d->errors++)
+      d->exit = DN_EXIT_INTERNAL;
+    if (d && d->err) {
+      fprintf(d->err, "error: ");
+      vfprintf(d->err, fmt, ap);
+      fprintf(d->err, " [E%04d]\n", (int)code);
+    }
+  } else {
+    report(ctx, "error", loc, (int)code, fmt, ap);
+  }
+  va_end(ap);
+  dn_raise(ctx);
+}
+
+unsigned dn_errors(const struct dn_ctx *ctx) { return ctx->diags->errors; }
+
+enum dn_exit dn_exit_code(const struct dn_ctx *ctx) { return ctx->diags->exit; }
+
+void dn_diags_capture(struct dn_ctx *ctx, bool on) { ctx->diags->capture = on; }
+
+size_t dn_diags_count(const struct dn_ctx *ctx) { return ctx->diags->list.n; }
+
+const struct dn_diag *dn_diags_get(const struct dn_ctx *ctx, size_t i) {
+  return &ctx->diags->list.v[i];
+}
+
+void dn_diags_rewind(struct dn_ctx *ctx, size_t i) {
+  struct dn_diags *d = ctx->diags;
+  d->list.n = i;
+  d->errors = 0;
+  d->exit = DN_EXIT_OK;
+  for (size_t k = i; k-- > 0;) {
+    if (!d->list.v[k].number)
+      continue;
+    d->errors++;
+    d->exit = find_row(d->list.v[k].number)->exit;
+  }
+}
+
+const char *dn_explain(int number) {
+  const struct row *r = find_row(number);
+  return r ? r->explain : NULL;
+}

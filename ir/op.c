@@ -1,0 +1,208 @@
+/* op.c - the rows of ops.def, and attributes: their specs, values, defaults. */
+#include "ir/ir.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PURE IR_PURE
+#define COMMUTES IR_COMMUTES
+const struct ir_op_row ir_ops[IR_NUM_OPS] = {
+#define OP(ID, text, cls, operands, attrs, traits, infer, body, summary)       \
+  {text, operands, attrs, #infer, body, summary, IR_##cls, traits},
+#include "ir/ops.def"
+#undef OP
+};
+
+const char *const ir_form_names[3] = {"graph", "kernels", "planned"};
+
+bool ir_op_find(const char *text, enum ir_opcode *out) {
+  for (int i = 0; i < IR_NUM_OPS; i++) {
+    if (!strcmp(ir_ops[i].text, text)) {
+      *out = (enum ir_opcode)i;
+      return true;
+    }
+  }
+  return false;
+}
+
+void ir_op_arity(enum ir_opcode code, int *min, int *max) {
+  *min = *max = 0;
+  for (const char *s = ir_ops[code].operands; *s;) {
+    size_t n = strcspn(s, " ");
+    if (s[n - 1] == '*') {
+      *min += ir_ops[code].cls != IR_REGION; /* regions may have none */
+      *max = -1;
+    } else {
+      *min += s[n - 1] != '?';
+      *max += 1;
+    }
+    s += n + strspn(s + n, " ");
+  }
+}
+
+const char *ir_op_operand_name(struct dn_ctx *ctx, enum ir_opcode code, int k) {
+  const char *s = ir_ops[code].operands;
+  for (int i = 0;; i++) {
+    size_t n = strcspn(s, " ");
+    size_t more = n + strspn(s + n, " ");
+    if (i == k || !s[more])
+      return dn_intern_n(ctx, s, n - (n && strchr("*?", s[n - 1])));
+    s += more;
+  }
+}
+
+/* One "name:kind[=default]"; returns what follows it. */
+static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
+  *out = (struct ir_attr_spec){.required = true};
+  size_t n = strcspn(s, ":");
+  assert(n < sizeof out->name);
+  memcpy(out->name, s, n);
+  s += n + 1;
+  bool list = s[1] == '*';
+  switch (*s) {
+  case 'i': out->kind = list ? IR_A_INTS : IR_A_INT; break;
+  case 'f': out->kind = list ? IR_A_FLOATS : IR_A_FLOAT; break;
+  default: out->kind = IR_A_STR; break;
+  }
+  s += 1 + list;
+  if (*s == '=') {
+    s++;
+    out->required = false;
+    if (out->kind != IR_A_STR) {
+      out->f = strtod(s, NULL);
+      out->i = isfinite(out->f) ? (int64_t)out->f : 0;
+    }
+    s += strcspn(s, " ");
+  }
+  return s + strspn(s, " ");
+}
+
+static int parse_specs(const char *s, struct ir_attr_spec *out, int n) {
+  while (*s) {
+    assert(n < IR_MAX_ATTRS);
+    s = parse_spec(s, &out[n++]);
+  }
+  return n;
+}
+
+int ir_op_attr_specs(enum ir_opcode code,
+                     struct ir_attr_spec out[IR_MAX_ATTRS]) {
+  int n = parse_specs(ir_ops[code].attrs, out, 0);
+  return parse_specs(IR_PLAN_ATTRS, out, n);
+}
+
+const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name) {
+  for (unsigned i = 0; i < op->nattrs; i++)
+    if (!strcmp(op->attr[i].name, name))
+      return &op->attr[i];
+  return NULL;
+}
+
+/* The default text of an attribute, after its '='; asking for an attribute that
+ * the row does not have is a mistake of the caller. */
+static const char *default_text(const struct ir_op *op, const char *name) {
+  size_t len = strlen(name);
+  const char *lists[] = {ir_ops[op->code].attrs, IR_PLAN_ATTRS};
+  for (int k = 0; k < 2; k++) {
+    for (const char *s = lists[k]; *s;) {
+      size_t word = strcspn(s, " ");
+      if (!strncmp(s, name, len) && s[len] == ':') {
+        const char *eq = memchr(s, '=', word);
+        return eq ? eq + 1 : "";
+      }
+      s += word + strspn(s + word, " ");
+    }
+  }
+  assert(!"no such attribute in the row");
+  return "";
+}
+
+int64_t ir_get_int(const struct ir_op *op, const char *name) {
+  const struct ir_attr *a = ir_find_attr(op, name);
+  return a && a->kind == IR_A_INT ? a->i
+                                  : strtoll(default_text(op, name), NULL, 10);
+}
+
+double ir_get_float(const struct ir_op *op, const char *name) {
+  const struct ir_attr *a = ir_find_attr(op, name);
+  return a && a->kind == IR_A_FLOAT ? a->f
+                                    : strtod(default_text(op, name), NULL);
+}
+
+const char *ir_get_str(const struct ir_op *op, const char *name) {
+  const struct ir_attr *a = ir_find_attr(op, name);
+  if (a && a->kind == IR_A_STR)
+    return a->s;
+  const char *text = default_text(op, name);
+  struct dn_ctx *ctx = op->block->func->module->ctx;
+  return dn_intern_n(ctx, text, strcspn(text, " "));
+}
+
+int64_t ir_get_at(const struct ir_op *op, const char *name, int64_t k) {
+  const struct ir_attr *a = ir_find_attr(op, name);
+  if (a && a->kind == IR_A_INTS && a->n > 0)
+    return a->is[k < a->n ? k : a->n - 1];
+  return strtoll(default_text(op, name), NULL, 10);
+}
+
+int64_t ir_get_len(const struct ir_op *op, const char *name) {
+  const struct ir_attr *a = ir_find_attr(op, name);
+  return a ? a->n : 0;
+}
+
+static struct ir_attr copy_attr(struct ir_module *m, struct ir_attr a) {
+  a.name = dn_intern(m->ctx, a.name);
+  switch (a.kind) {
+  case IR_A_INTS:
+    a.is = dn_copy(m->arena, a.is, (size_t)a.n * sizeof *a.is);
+    break;
+  case IR_A_FLOATS:
+    a.fs = dn_copy(m->arena, a.fs, (size_t)a.n * sizeof *a.fs);
+    break;
+  case IR_A_STR:
+    a.s = dn_intern(m->ctx, a.s);
+    break;
+  case IR_A_INT:
+  case IR_A_FLOAT:
+    break;
+  }
+  return a;
+}
+
+struct ir_attr *ir_copy_attrs(struct ir_module *m, const struct ir_attr *attrs,
+                              size_t n) {
+  struct ir_attr *copy = DN_ARRAY(m->arena, struct ir_attr, n);
+  for (size_t i = 0; i < n; i++)
+    copy[i] = copy_attr(m, attrs[i]);
+  return copy;
+}
+
+void ir_set_attr(struct ir_op *op, struct ir_attr attr) {
+  struct ir_module *m = op->block->func->module;
+  attr = copy_attr(m, attr);
+  for (unsigned i = 0; i < op->nattrs; i++) {
+    if (op->attr[i].name == attr.name) {
+      op->attr[i] = attr;
+      return;
+    }
+  }
+  struct ir_attr *list = DN_ARRAY(m->arena, struct ir_attr, op->nattrs + 1);
+  if (op->nattrs)
+    memcpy(list, op->attr, op->nattrs * sizeof *list);
+  list[op->nattrs++] = attr;
+  op->attr = list;
+}
+
+void ir_drop_attr(struct ir_op *op, const char *name) {
+  for (unsigned i = 0; i < op->nattrs; i++) {
+    if (strcmp(op->attr[i].name, name))
+      continue;
+    memmove(&op->attr[i], &op->attr[i + 1],
+            (op->nattrs - i - 1) * sizeof *op->attr);
+    op->nattrs--;
+    return;
+  }
+}

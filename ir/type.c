@@ -1,0 +1,162 @@
+/* type.c - element types and interned tensor types. */
+#include "ir/type.h"
+
+#include "ir/diag.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { KIND_F = IR_FLOAT, KIND_I = IR_SIGNED, KIND_U = IR_UNSIGNED,
+       KIND_B = IR_LOGIC };
+
+const struct ir_dtype_row ir_dtypes[IR_NUM_DTYPES] = {
+#define DTYPE(ID, text, bits, kind, ctype, onnx, npy)                          \
+  {text, bits, (bits) / 8, (enum ir_kind)KIND_##kind, ctype, onnx, npy},
+#include "ir/dtypes.def"
+#undef DTYPE
+};
+
+bool ir_dtype_find(const char *text, enum ir_dtype *out) {
+  for (int i = 0; i < IR_NUM_DTYPES; i++) {
+    if (!strcmp(ir_dtypes[i].text, text)) {
+      *out = (enum ir_dtype)i;
+      return true;
+    }
+  }
+  return false;
+}
+
+static const struct ir_type *intern_type(struct dn_ctx *ctx,
+                                         enum ir_dtype dtype, int rank,
+                                         const int64_t *dims,
+                                         const struct ir_quant *quant) {
+  assert(rank >= 0 && rank <= IR_MAX_RANK);
+  struct ir_type t;
+  memset(&t, 0, sizeof t); /* padding too: records compare bytewise */
+  t.dtype = dtype;
+  t.rank = rank;
+  for (int i = 0; i < rank; i++)
+    t.dim[i] = dims[i];
+  t.quant = quant;
+  return dn_intern_record(ctx, &t, sizeof t);
+}
+
+const struct ir_type *ir_type(struct dn_ctx *ctx, enum ir_dtype dtype, int rank,
+                              const int64_t *dims) {
+  return intern_type(ctx, dtype, rank, dims, NULL);
+}
+
+const struct ir_type *ir_type_quant(struct dn_ctx *ctx,
+                                    const struct ir_type *type,
+                                    const struct ir_quant *quant) {
+  if (!quant)
+    return intern_type(ctx, type->dtype, type->rank, type->dim, NULL);
+  struct ir_quant q;
+  memset(&q, 0, sizeof q);
+  q.scale = quant->scale;
+  q.zero = quant->zero;
+  q.scales = quant->scales;
+  q.zeros = quant->zeros;
+  q.axis = quant->axis;
+  return intern_type(ctx, type->dtype, type->rank, type->dim,
+                     dn_intern_record(ctx, &q, sizeof q));
+}
+
+const struct ir_type *ir_type_as(struct dn_ctx *ctx, const struct ir_type *type,
+                                 enum ir_dtype dtype) {
+  return intern_type(ctx, dtype, type->rank, type->dim, NULL);
+}
+
+/* A symbol is minus the address of its interned name: names live as long as the
+ * context, and user-space addresses are positive as int64. */
+int64_t ir_symbol(struct dn_ctx *ctx, const char *name) {
+  return -(int64_t)(intptr_t)dn_intern(ctx, name);
+}
+
+const char *ir_symbol_name(const struct dn_ctx *ctx, int64_t dim) {
+  (void)ctx;
+  assert(dim < 0);
+  return (const char *)(intptr_t)-dim;
+}
+
+bool ir_type_is_static(const struct ir_type *type) {
+  for (int i = 0; i < type->rank; i++)
+    if (type->dim[i] < 0)
+      return false;
+  return true;
+}
+
+int64_t ir_type_count(const struct ir_type *type) {
+  int64_t n = 1;
+  for (int i = 0; i < type->rank; i++)
+    n *= type->dim[i];
+  return n;
+}
+
+int64_t ir_type_bytes(const struct ir_type *type) {
+  return ir_type_count(type) * ir_dtypes[type->dtype].bytes;
+}
+
+/* Bytes of dims, symbols taken as 1; false on overflow. A zero dim makes the
+ * tensor empty, but the others must be sane all the same. */
+static bool bytes_fit(enum ir_dtype dtype, int64_t rank, const int64_t *dims,
+                      int64_t limit) {
+  int64_t bytes = ir_dtypes[dtype].bytes;
+  for (int64_t i = 0; i < rank; i++)
+    if (dims[i] > 1 && !dn_mul(bytes, dims[i], &bytes))
+      return false;
+  return bytes <= limit;
+}
+
+const struct ir_type *ir_type_checked(struct dn_ctx *ctx, const char *where,
+                                      enum ir_dtype dtype, int64_t rank,
+                                      const int64_t *dims) {
+  struct dn_loc loc = {.where = where};
+  if (rank < 0 || rank > IR_MAX_RANK) {
+    dn_error(ctx, loc, DN_SHAPE, "rank %lld is over the limit of %d",
+             (long long)rank, IR_MAX_RANK);
+    return NULL;
+  }
+  if (!bytes_fit(dtype, rank, dims, ctx->limits.tensor)) {
+    dn_error(ctx, loc, DN_SHAPE,
+             "a tensor of this shape is larger than --limit-tensor=%lld bytes",
+             (long long)ctx->limits.tensor);
+    return NULL;
+  }
+  return ir_type(ctx, dtype, (int)rank, dims);
+}
+
+static void put_quant(struct dn_buf *out, const struct ir_quant *q) {
+  if (q->scales)
+    dn_buf_printf(out, " q(@%s:@%s;axis %lld)", q->scales, q->zeros,
+                  (long long)q->axis);
+  else
+    dn_buf_printf(out, " q(%.9g:%lld)", q->scale, (long long)q->zero);
+}
+
+const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
+                         const struct ir_type *type) {
+  struct dn_buf out;
+  dn_buf_init(&out, arena ? arena : ctx->arena);
+  dn_buf_printf(&out, "%s[", ir_dtypes[type->dtype].text);
+  for (int i = 0; i < type->rank; i++) {
+    if (i)
+      dn_buf_printf(&out, ",");
+    if (type->dim[i] < 0)
+      dn_buf_printf(&out, "%s", ir_symbol_name(ctx, type->dim[i]));
+    else
+      dn_buf_printf(&out, "%lld", (long long)type->dim[i]);
+  }
+  dn_buf_printf(&out, "]");
+  if (type->quant)
+    put_quant(&out, type->quant);
+  return out.text;
+}
+
+void ir_type_strides(const struct ir_type *type, int64_t *strides) {
+  int64_t s = 1;
+  for (int i = type->rank; i-- > 0;) {
+    strides[i] = s;
+    s *= type->dim[i];
+  }
+}
