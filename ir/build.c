@@ -44,8 +44,7 @@ static const void *scope_of(const struct ir_module *m,
                             const struct ir_value *v) {
   if (v->data)
     return m;
-  return v->def ? (v->def->block ? v->def->block->func : NULL)
-                : v->block->func;
+  return v->def ? (v->def->block ? v->def->block->func : NULL) : v->block->func;
 }
 
 static bool take_name(struct ir_module *m, const void *scope,
@@ -132,7 +131,9 @@ struct ir_func *ir_func_new(struct ir_module *m, const char *name) {
   return f;
 }
 
-struct ir_func *ir_main(const struct ir_module *m) { return m->funcs; }
+struct ir_func *ir_main(const struct ir_module *m) {
+  return m->funcs;
+}
 
 static struct ir_value *value_new(struct ir_module *m,
                                   const struct ir_type *type) {
@@ -453,11 +454,10 @@ struct ir_module *ir_module_clone(const struct ir_module *m) {
   for (const struct ir_func *f = m->funcs; f; f = f->next) {
     struct ir_func *g = ir_func_new(to, f->name);
     g->nresults = f->nresults;
-    g->result_name =
-        f->result_name
-            ? dn_copy(to->arena, f->result_name,
-                      f->nresults * sizeof *f->result_name)
-            : NULL;
+    g->result_name = f->result_name
+                         ? dn_copy(to->arena, f->result_name,
+                                   f->nresults * sizeof *f->result_name)
+                         : NULL;
     clone_block(&c, f->body, g->body);
   }
   to->nvalues = m->nvalues;

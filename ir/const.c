@@ -13,8 +13,8 @@ static float half_to_float(uint16_t h) {
     float v = ldexpf((float)frac, -24);
     return sign ? -v : v;
   }
-  uint32_t bits = sign | (exp == 31 ? 0x7f800000u : (exp + 112) << 23) |
-                  frac << 13;
+  uint32_t bits =
+      sign | (exp == 31 ? 0x7f800000u : (exp + 112) << 23) | frac << 13;
   float f;
   memcpy(&f, &bits, sizeof f);
   return f;
@@ -84,15 +84,27 @@ static union bits read_bits(enum ir_dtype t, const void *p) {
 double ir_load_float(enum ir_dtype t, const void *p) {
   union bits u = read_bits(t, p);
   switch (t) {
-  case IR_F32: return (double)u.f32;
-  case IR_F64: return u.f64;
-  case IR_F16: return (double)half_to_float(u.u16);
-  case IR_BF16: return (double)bfloat_to_float(u.u16);
-  case IR_U64: return (double)u.u64;
-  case IR_I8: case IR_I16: case IR_I32: case IR_I64:
-  case IR_U8: case IR_U16: case IR_U32: case IR_BOOL:
+  case IR_F32:
+    return (double)u.f32;
+  case IR_F64:
+    return u.f64;
+  case IR_F16:
+    return (double)half_to_float(u.u16);
+  case IR_BF16:
+    return (double)bfloat_to_float(u.u16);
+  case IR_U64:
+    return (double)u.u64;
+  case IR_I8:
+  case IR_I16:
+  case IR_I32:
+  case IR_I64:
+  case IR_U8:
+  case IR_U16:
+  case IR_U32:
+  case IR_BOOL:
     return (double)ir_load_int(t, p);
-  case IR_NUM_DTYPES: break;
+  case IR_NUM_DTYPES:
+    break;
   }
   assert(!"element type");
   return 0;
@@ -110,18 +122,31 @@ static int64_t float_to_int(double v) {
 int64_t ir_load_int(enum ir_dtype t, const void *p) {
   union bits u = read_bits(t, p);
   switch (t) {
-  case IR_I8: return u.i8;
-  case IR_I16: return u.i16;
-  case IR_I32: return u.i32;
-  case IR_I64: return u.i64;
-  case IR_U8: return u.u8;
-  case IR_U16: return u.u16;
-  case IR_U32: return u.u32;
-  case IR_U64: return (int64_t)u.u64;
-  case IR_BOOL: return u.u8 != 0;
-  case IR_F32: case IR_F64: case IR_F16: case IR_BF16:
+  case IR_I8:
+    return u.i8;
+  case IR_I16:
+    return u.i16;
+  case IR_I32:
+    return u.i32;
+  case IR_I64:
+    return u.i64;
+  case IR_U8:
+    return u.u8;
+  case IR_U16:
+    return u.u16;
+  case IR_U32:
+    return u.u32;
+  case IR_U64:
+    return (int64_t)u.u64;
+  case IR_BOOL:
+    return u.u8 != 0;
+  case IR_F32:
+  case IR_F64:
+  case IR_F16:
+  case IR_BF16:
     return float_to_int(ir_load_float(t, p));
-  case IR_NUM_DTYPES: break;
+  case IR_NUM_DTYPES:
+    break;
   }
   assert(!"element type");
   return 0;
@@ -131,11 +156,23 @@ void ir_store_float(enum ir_dtype t, void *p, double v) {
   float f = (float)v;
   uint16_t h;
   switch (t) {
-  case IR_F32: memcpy(p, &f, sizeof f); return;
-  case IR_F64: memcpy(p, &v, sizeof v); return;
-  case IR_F16: h = float_to_half(v); memcpy(p, &h, sizeof h); return;
-  case IR_BF16: h = float_to_bfloat(v); memcpy(p, &h, sizeof h); return;
-  case IR_BOOL: *(uint8_t *)p = v != 0; return;
+  case IR_F32:
+    memcpy(p, &f, sizeof f);
+    return;
+  case IR_F64:
+    memcpy(p, &v, sizeof v);
+    return;
+  case IR_F16:
+    h = float_to_half(v);
+    memcpy(p, &h, sizeof h);
+    return;
+  case IR_BF16:
+    h = float_to_bfloat(v);
+    memcpy(p, &h, sizeof h);
+    return;
+  case IR_BOOL:
+    *(uint8_t *)p = v != 0;
+    return;
   case IR_U64:
     if (v >= 0x1p63) {
       uint64_t u = v >= 0x1p64 ? UINT64_MAX : (uint64_t)v;
@@ -144,11 +181,17 @@ void ir_store_float(enum ir_dtype t, void *p, double v) {
     }
     ir_store_int(t, p, float_to_int(v));
     return;
-  case IR_I8: case IR_I16: case IR_I32: case IR_I64:
-  case IR_U8: case IR_U16: case IR_U32:
+  case IR_I8:
+  case IR_I16:
+  case IR_I32:
+  case IR_I64:
+  case IR_U8:
+  case IR_U16:
+  case IR_U32:
     ir_store_int(t, p, float_to_int(v));
     return;
-  case IR_NUM_DTYPES: break;
+  case IR_NUM_DTYPES:
+    break;
   }
   assert(!"element type");
 }

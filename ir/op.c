@@ -63,9 +63,15 @@ static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
   s += n + 1;
   bool list = s[1] == '*';
   switch (*s) {
-  case 'i': out->kind = list ? IR_A_INTS : IR_A_INT; break;
-  case 'f': out->kind = list ? IR_A_FLOATS : IR_A_FLOAT; break;
-  default: out->kind = IR_A_STR; break;
+  case 'i':
+    out->kind = list ? IR_A_INTS : IR_A_INT;
+    break;
+  case 'f':
+    out->kind = list ? IR_A_FLOATS : IR_A_FLOAT;
+    break;
+  default:
+    out->kind = IR_A_STR;
+    break;
   }
   s += 1 + list;
   if (*s == '=') {

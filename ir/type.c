@@ -6,8 +6,12 @@
 #include <assert.h>
 #include <string.h>
 
-enum { KIND_F = IR_FLOAT, KIND_I = IR_SIGNED, KIND_U = IR_UNSIGNED,
-       KIND_B = IR_LOGIC };
+enum {
+  KIND_F = IR_FLOAT,
+  KIND_I = IR_SIGNED,
+  KIND_U = IR_UNSIGNED,
+  KIND_B = IR_LOGIC
+};
 
 const struct ir_dtype_row ir_dtypes[IR_NUM_DTYPES] = {
 #define DTYPE(ID, text, bits, kind, ctype, onnx, npy)                          \

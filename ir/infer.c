@@ -1,0 +1,475 @@
+/* infer.c - result types. A row of ops.def names one of these functions; each
+ * serves a family. Dims may be symbols where nothing is computed from them. All
+ * numbers from a model are checked here, so that later layers may rely on them:
+ * list attributes have the right length, and sizes stay within +-2^40. */
+#include "ir/ir.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define BIG (INT64_C(1) << 40)
+
+struct infer {
+  struct dn_ctx *ctx;
+  const struct ir_op *op;
+};
+
+typedef const struct ir_type *infer_fn(struct infer *in);
+
+static const struct ir_type *arg_type(const struct infer *in, unsigned i) {
+  return ir_arg(in->op, i)->type;
+}
+
+static const struct ir_type *fail(const struct infer *in, enum dn_code code,
+                                  const char *message) {
+  dn_error(in->ctx, ir_loc(in->op), code, "%s", message);
+  for (unsigned i = 0; i < in->op->noperands && i < 4; i++)
+    dn_note(in->ctx, "operand %u is %s", i,
+            ir_type_text(in->ctx, NULL, arg_type(in, i)));
+  return NULL;
+}
+
+static const struct ir_type *make(const struct infer *in, enum ir_dtype dtype,
+                                  int64_t rank, const int64_t *dims) {
+  size_t before = dn_diags_count(in->ctx);
+  for (int64_t i = 0; i < rank && i < IR_MAX_RANK; i++)
+    if (dims[i] > BIG)
+      return fail(in, DN_SHAPE, "a dimension of the result is over 2^40");
+  const struct ir_type *t =
+      ir_type_checked(in->ctx, in->op->loc, dtype, rank, dims);
+  if (!t && dn_diags_count(in->ctx) == before)
+    fail(in, DN_SHAPE, "the result has no valid shape");
+  return t;
+}
+
+/* A list attribute of `len` elements (or absent, when it has a default), each
+ * in [lo, hi]. */
+static bool list_ok(const struct infer *in, const char *name, int64_t len,
+                    int64_t lo, int64_t hi) {
+  const struct ir_attr *a = ir_find_attr(in->op, name);
+  if (!a)
+    return true;
+  if (a->n != len) {
+    dn_error(in->ctx, ir_loc(in->op), DN_ATTR,
+             "'%s' has %lld elements, not %lld", name, (long long)a->n,
+             (long long)len);
+    return false;
+  }
+  for (int64_t i = 0; i < len; i++) {
+    if (a->is[i] >= lo && a->is[i] <= hi)
+      continue;
+    dn_error(in->ctx, ir_loc(in->op), DN_ATTR,
+             "'%s' holds %lld, outside [%lld, %lld]", name, (long long)a->is[i],
+             (long long)lo, (long long)hi);
+    return false;
+  }
+  return true;
+}
+
+static bool axis_ok(const struct infer *in, int64_t axis, int64_t rank) {
+  if (axis >= 0 && axis < rank)
+    return true;
+  dn_error(in->ctx, ir_loc(in->op), DN_ATTR, "axis %lld is outside [0, %lld]",
+           (long long)axis, (long long)rank - 1);
+  return false;
+}
+
+static bool fixed(const struct infer *in, const struct ir_type *t, int from,
+                  int to) {
+  for (int i = from; i < to; i++)
+    if (t->dim[i] < 0) {
+      fail(in, DN_DIM, "a size must be known here: bind it with --dim");
+      return false;
+    }
+  return true;
+}
+
+/* ---- MAP ---- */
+
+static const struct ir_type *infer_same(struct infer *in) {
+  return ir_type_as(in->ctx, arg_type(in, 0), arg_type(in, 0)->dtype);
+}
+
+static const struct ir_type *infer_float(struct infer *in) {
+  if (!ir_is_float(arg_type(in, 0)->dtype))
+    return fail(in, DN_TYPE, "the operand must be of a float type");
+  return infer_same(in);
+}
+
+static bool merge_dims(int64_t *dim, int64_t other) {
+  if (*dim == 1)
+    *dim = other;
+  return other == 1 || *dim == other;
+}
+
+/* Right-aligned broadcast of the first `rank_a - skip` dims of two shapes. */
+static int broadcast_dims(const int64_t *a, int ra, const int64_t *b, int rb,
+                          int64_t *out) {
+  int r = ra > rb ? ra : rb;
+  for (int i = 0; i < r; i++) {
+    int ia = i - (r - ra), ib = i - (r - rb);
+    out[i] = ia >= 0 ? a[ia] : 1;
+    if (ib >= 0 && !merge_dims(&out[i], b[ib]))
+      return -1;
+  }
+  return r;
+}
+
+static const struct ir_type *broadcast_from(struct infer *in, unsigned first,
+                                            enum ir_dtype result) {
+  int64_t dims[IR_MAX_RANK] = {0};
+  int rank = 0;
+  for (unsigned i = 0; i < in->op->noperands; i++) {
+    const struct ir_type *t = arg_type(in, i);
+    if (i > first && t->dtype != arg_type(in, first)->dtype)
+      return fail(in, DN_TYPE, "operands differ in element type");
+    int64_t merged[IR_MAX_RANK];
+    rank = broadcast_dims(dims, i ? rank : 0, t->dim, t->rank, merged);
+    if (rank < 0)
+      return fail(in, DN_TYPE, "operand shapes do not broadcast");
+    memcpy(dims, merged, sizeof merged);
+  }
+  return make(in, result, rank, dims);
+}
+
+static const struct ir_type *infer_broadcast(struct infer *in) {
+  return broadcast_from(in, 0, arg_type(in, 0)->dtype);
+}
+
+static const struct ir_type *infer_compare(struct infer *in) {
+  return broadcast_from(in, 0, IR_BOOL);
+}
+
+static const struct ir_type *infer_select(struct infer *in) {
+  if (arg_type(in, 0)->dtype != IR_BOOL)
+    return fail(in, DN_TYPE, "the condition must be bool");
+  return broadcast_from(in, 1, arg_type(in, 1)->dtype);
+}
+
+static const struct ir_type *infer_test(struct infer *in) {
+  if (!infer_float(in))
+    return NULL;
+  return ir_type_as(in->ctx, arg_type(in, 0), IR_BOOL);
+}
+
+static bool attr_dtype(const struct infer *in, enum ir_dtype *out) {
+  const char *text = ir_get_str(in->op, "to");
+  if (ir_dtype_find(text, out))
+    return true;
+  dn_error(in->ctx, ir_loc(in->op), DN_ATTR, "'%s' is no element type", text);
+  return false;
+}
+
+static const struct ir_type *infer_cast(struct infer *in) {
+  enum ir_dtype to;
+  return attr_dtype(in, &to) ? ir_type_as(in->ctx, arg_type(in, 0), to) : NULL;
+}
+
+static const struct ir_type *shape_attr(struct infer *in, enum ir_dtype dtype) {
+  const struct ir_attr *a = ir_find_attr(in->op, "shape");
+  if (!list_ok(in, "shape", a->n, 0, BIG))
+    return NULL;
+  return make(in, dtype, a->n, a->is);
+}
+
+static const struct ir_type *infer_expand(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  const struct ir_type *y = shape_attr(in, x->dtype);
+  if (!y)
+    return NULL;
+  for (int i = 1; i <= x->rank; i++)
+    if (i > y->rank || (x->dim[x->rank - i] != 1 &&
+                        x->dim[x->rank - i] != y->dim[y->rank - i]))
+      return fail(in, DN_TYPE, "the operand does not broadcast to 'shape'");
+  return y;
+}
+
+/* ---- CONTRACT ---- */
+
+/* Positions of a window along one dim; -1 when it fits nowhere. */
+static int64_t window_count(int64_t size, int64_t window, int64_t stride,
+                            int64_t dilation, int64_t pads) {
+  int64_t span = size + pads - ((window - 1) * dilation + 1);
+  return span < 0 ? -1 : span / stride + 1;
+}
+
+static const struct ir_type *infer_conv(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0), *w = arg_type(in, 1);
+  int s = x->rank - 2;
+  if (s < 0 || w->rank != x->rank || w->dtype != x->dtype)
+    return fail(
+        in, DN_TYPE,
+        "x must be [N,spatial..,C], w [O,window..,C/groups] of its type");
+  if (!list_ok(in, "strides", s, 1, BIG) ||
+      !list_ok(in, "dilations", s, 1, BIG) ||
+      !list_ok(in, "pads", 2 * s, -BIG, BIG) || !fixed(in, x, 1, x->rank) ||
+      !fixed(in, w, 0, w->rank))
+    return NULL;
+  int64_t g = ir_get_int(in->op, "groups"), dims[IR_MAX_RANK];
+  if (g < 1 || w->dim[0] % g || x->dim[s + 1] != w->dim[s + 1] * g)
+    return fail(
+        in, DN_TYPE,
+        "channels do not fit: x has C, w has C/groups, groups divides O");
+  dims[0] = x->dim[0];
+  for (int i = 0; i < s; i++) {
+    int64_t window = w->dim[1 + i], dil = ir_get_at(in->op, "dilations", i);
+    if (window < 1 || window > BIG / dil)
+      return fail(in, DN_TYPE, "the window is empty or too large");
+    dims[1 + i] = window_count(
+        x->dim[1 + i], window, ir_get_at(in->op, "strides", i), dil,
+        ir_get_at(in->op, "pads", i) + ir_get_at(in->op, "pads", s + i));
+    if (dims[1 + i] < 0)
+      return fail(in, DN_TYPE, "the window is larger than the padded input");
+  }
+  dims[s + 1] = w->dim[0];
+  return make(in, x->dtype, x->rank, dims);
+}
+
+static const struct ir_type *infer_matmul(struct infer *in) {
+  const struct ir_type *a = arg_type(in, 0), *b = arg_type(in, 1);
+  if (a->rank < 2 || b->rank < 2 || a->dtype != b->dtype)
+    return fail(in, DN_TYPE, "operands must be matrices of one element type");
+  int64_t dims[IR_MAX_RANK];
+  int batch = broadcast_dims(a->dim, a->rank - 2, b->dim, b->rank - 2, dims);
+  if (batch < 0 || a->dim[a->rank - 1] != b->dim[b->rank - 2])
+    return fail(in, DN_TYPE, "inner or batch dimensions do not fit");
+  dims[batch] = a->dim[a->rank - 2];
+  dims[batch + 1] = b->dim[b->rank - 1];
+  return make(in, a->dtype, batch + 2, dims);
+}
+
+/* `equation` is "ab,bc->ac": letters only, two operands, no repeats within one
+ * operand, every result letter in an operand. */
+static const struct ir_type *infer_einsum(struct infer *in) {
+  const char *s = ir_get_str(in->op, "equation");
+  int64_t size[128] = {0}, dims[IR_MAX_RANK];
+  for (int part = 0, n = 0;; s++) {
+    bool last = part == 2;
+    if (*s == ',' || *s == '-' || !*s) {
+      const bool bad = *s == ','   ? part != 0
+                       : *s == '-' ? part != 1 || s[1] != '>'
+                                   : !last;
+      if (bad || (!last && n != arg_type(in, (unsigned)part)->rank))
+        return fail(in, DN_ATTR, "the equation does not fit the operands");
+      if (last)
+        return make(in, arg_type(in, 0)->dtype, n, dims);
+      s += *s == '-';
+      part++;
+      n = 0;
+      continue;
+    }
+    bool letter = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z');
+    if (!letter || n >= IR_MAX_RANK ||
+        (!last && n >= arg_type(in, (unsigned)part)->rank))
+      return fail(in, DN_ATTR, "the equation does not fit the operands");
+    int64_t *of = &size[(unsigned char)*s];
+    int64_t d = last ? *of - 1 : arg_type(in, (unsigned)part)->dim[n];
+    if (d < 0 || (!last && *of && *of != d + 1))
+      return fail(in, DN_TYPE,
+                  "a letter of the equation stands for two sizes or none");
+    *of = d + 1;
+    dims[n++] = d;
+  }
+}
+
+/* ---- REDUCE ---- */
+
+static const struct ir_type *infer_reduce(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  const struct ir_attr *axes = ir_find_attr(in->op, "axes");
+  int64_t dims[IR_MAX_RANK];
+  bool seen[IR_MAX_RANK] = {0};
+  memcpy(dims, x->dim, sizeof dims);
+  for (int64_t i = 0; i < axes->n; i++) {
+    if (!axis_ok(in, axes->is[i], x->rank))
+      return NULL;
+    if (seen[axes->is[i]])
+      return fail(in, DN_ATTR, "an axis is given twice");
+    seen[axes->is[i]] = true;
+    dims[axes->is[i]] = 1;
+  }
+  return make(in, x->dtype, x->rank, dims);
+}
+
+static const struct ir_type *infer_window(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  int r = x->rank;
+  if (!list_ok(in, "kernel", r, 1, BIG) || !list_ok(in, "strides", r, 1, BIG) ||
+      !list_ok(in, "dilations", r, 1, BIG) ||
+      !list_ok(in, "pads", 2 * r, -BIG, BIG))
+    return NULL;
+  int64_t dims[IR_MAX_RANK];
+  for (int i = 0; i < r; i++) {
+    int64_t k = ir_get_at(in->op, "kernel", i);
+    int64_t s = ir_get_at(in->op, "strides", i);
+    int64_t d = ir_get_at(in->op, "dilations", i);
+    int64_t p = ir_get_at(in->op, "pads", i) + ir_get_at(in->op, "pads", r + i);
+    dims[i] = x->dim[i];
+    if (k == 1 && s == 1 && p == 0)
+      continue; /* may be symbolic */
+    if (!fixed(in, x, i, i + 1))
+      return NULL;
+    if (k > BIG / d || (dims[i] = window_count(x->dim[i], k, s, d, p)) < 0)
+      return fail(in, DN_TYPE, "the window is larger than the padded input");
+  }
+  return make(in, x->dtype, r, dims);
+}
+
+/* ---- MOVE ---- */
+
+static const struct ir_type *infer_reshape(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  const struct ir_type *y = shape_attr(in, x->dtype);
+  if (y && (!fixed(in, x, 0, x->rank)))
+    return NULL;
+  if (y && ir_type_count(x) != ir_type_count(y))
+    return fail(in, DN_TYPE, "'shape' has another number of elements");
+  return y;
+}
+
+static const struct ir_type *infer_transpose(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  if (!list_ok(in, "perm", x->rank, 0, x->rank - 1))
+    return NULL;
+  int64_t dims[IR_MAX_RANK];
+  bool seen[IR_MAX_RANK] = {0};
+  for (int i = 0; i < x->rank; i++) {
+    int64_t p = ir_get_at(in->op, "perm", i);
+    if (seen[p])
+      return fail(in, DN_ATTR, "'perm' is no permutation");
+    seen[p] = true;
+    dims[i] = x->dim[p];
+  }
+  return make(in, x->dtype, x->rank, dims);
+}
+
+static const struct ir_type *infer_slice(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  int r = x->rank;
+  if (!list_ok(in, "starts", r, 0, BIG) || !list_ok(in, "sizes", r, 0, BIG) ||
+      !list_ok(in, "steps", r, -BIG, BIG) || !fixed(in, x, 0, r))
+    return NULL;
+  for (int i = 0; i < r; i++) {
+    int64_t start = ir_get_at(in->op, "starts", i), last;
+    int64_t size = ir_get_at(in->op, "sizes", i);
+    if (size == 0)
+      continue;
+    if (!dn_mul(size - 1, ir_get_at(in->op, "steps", i), &last) ||
+        !dn_add(last, start, &last) || start >= x->dim[i] || last < 0 ||
+        last >= x->dim[i])
+      return fail(in, DN_ATTR, "the slice leaves its operand");
+  }
+  const struct ir_attr *sizes = ir_find_attr(in->op, "sizes");
+  return make(in, x->dtype, r, sizes->is);
+}
+
+static const struct ir_type *infer_pad(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  int r = x->rank;
+  bool steps = in->op->code == IR_PAD; /* the one row with `steps` */
+  if (!list_ok(in, "pads", 2 * r, -BIG, BIG) ||
+      (steps && !list_ok(in, "steps", r, 1, BIG)) || !fixed(in, x, 0, r))
+    return NULL;
+  int64_t dims[IR_MAX_RANK];
+  for (int i = 0; i < r; i++) {
+    int64_t s = steps ? ir_get_at(in->op, "steps", i) : 1, d = x->dim[i];
+    if (d > 0 && (!dn_mul(d - 1, s, &d) || !dn_add(d, 1, &d)))
+      return fail(in, DN_SHAPE, "the padded size overflows");
+    d += ir_get_at(in->op, "pads", i) + ir_get_at(in->op, "pads", r + i);
+    if (d < 0)
+      return fail(in, DN_ATTR, "'pads' crop more than there is");
+    if (x->dim[i] == 0 && d > 0 && !steps)
+      return fail(in, DN_ATTR, "an empty dimension has nothing to repeat");
+    dims[i] = d;
+  }
+  return make(in, x->dtype, r, dims);
+}
+
+static const struct ir_type *infer_concat(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  int64_t axis = ir_get_int(in->op, "axis"), dims[IR_MAX_RANK];
+  if (!axis_ok(in, axis, x->rank))
+    return NULL;
+  memcpy(dims, x->dim, sizeof dims);
+  dims[axis] = 0;
+  for (unsigned i = 0; i < in->op->noperands; i++) {
+    const struct ir_type *t = arg_type(in, i);
+    if (t->dtype != x->dtype || t->rank != x->rank)
+      return fail(in, DN_TYPE, "operands differ in element type or rank");
+    for (int d = 0; d < x->rank; d++)
+      if (d != axis && t->dim[d] != x->dim[d])
+        return fail(in, DN_TYPE, "operands differ beside the axis");
+    if (!fixed(in, t, (int)axis, (int)axis + 1))
+      return NULL;
+    dims[axis] += t->dim[axis];
+  }
+  return make(in, x->dtype, x->rank, dims);
+}
+
+static bool index_ok(const struct infer *in, const struct ir_type *idx) {
+  if (ir_is_int(idx->dtype))
+    return true;
+  fail(in, DN_TYPE, "indices must be integers");
+  return false;
+}
+
+static const struct ir_type *infer_gather(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0), *idx = arg_type(in, 1);
+  int64_t axis = ir_get_int(in->op, "axis"), dims[2 * IR_MAX_RANK];
+  if (!index_ok(in, idx) || !axis_ok(in, axis, x->rank))
+    return NULL;
+  int n = 0;
+  for (int i = 0; i < axis; i++)
+    dims[n++] = x->dim[i];
+  for (int i = 0; i < idx->rank; i++)
+    dims[n++] = idx->dim[i];
+  for (int i = (int)axis + 1; i < x->rank; i++)
+    dims[n++] = x->dim[i];
+  if (x->dim[axis] == 0)
+    return fail(in, DN_TYPE, "nothing to pick from along the axis");
+  return make(in, x->dtype, n, dims);
+}
+
+static const struct ir_type *infer_gather_elements(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0), *idx = arg_type(in, 1);
+  int64_t axis = ir_get_int(in->op, "axis");
+  if (!index_ok(in, idx) || !axis_ok(in, axis, x->rank))
+    return NULL;
+  if (idx->rank != x->rank)
+    return fail(in, DN_TYPE, "operands differ in rank");
+  for (int i = 0; i < x->rank; i++)
+    if (i == axis ? x->dim[i] == 0 : idx->dim[i] > x->dim[i])
+      return fail(in, DN_TYPE, "the indices are larger than x");
+  return make(in, x->dtype, idx->rank, idx->dim);
+}
+
+static const struct ir_type *infer_iota(struct infer *in) {
+  enum ir_dtype to;
+  if (!attr_dtype(in, &to))
+    return NULL;
+  const struct ir_type *y = shape_attr(in, to);
+  if (y && !axis_ok(in, ir_get_int(in->op, "axis"), y->rank))
+    return NULL;
+  return y;
+}
+
+/* Ops with regions and terminators: the verifier checks them. */
+static const struct ir_type *infer_region(struct infer *in) {
+  return fail(in, DN_TYPE, "the result types of this op are not inferred");
+}
+
+static const struct ir_type *infer_none(struct infer *in) {
+  return fail(in, DN_TYPE, "this op has no result");
+}
+
+static infer_fn *const rules[IR_NUM_OPS] = {
+#define OP(ID, text, cls, operands, attrs, traits, infer, body, summary)       \
+  infer_##infer,
+#include "ir/ops.def"
+#undef OP
+};
+
+const struct ir_type *ir_infer(struct dn_ctx *ctx, const struct ir_op *op) {
+  struct infer in = {ctx, op};
+  return rules[op->code](&in);
+}
