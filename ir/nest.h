@@ -21,8 +21,8 @@
 
 #include "ir/ir.h"
 
-#define NEST_MAX_ITERS 32
-#define NEST_MAX_ACCESSES 8 /* concat is the one op with more: see `pieces` */
+#define NEST_MAX_ITERS 24
+#define NEST_MAX_ACCESSES 4 /* concat has one, the pattern of all */
 
 enum nest_fold { NEST_NONE, NEST_SUM, NEST_PROD, NEST_MAX, NEST_MIN };
 enum nest_fit { NEST_AS_IS, NEST_CLAMP, NEST_REFLECT, NEST_WRAP };
@@ -49,11 +49,12 @@ struct nest_access {
   bool flat;   /* reshape: the row-major position of the result element is the
                   row-major position here; idx is unused */
   int rank;
-  struct nest_index idx[IR_MAX_RANK];
+  struct nest_index *idx; /* one a dimension of the operand */
 };
 
 /* One result dimension is the affine value sum stride[i]*iter[i] of parallel
- * iterators, usually one iterator with stride 1: iter = (index/stride)%extent. */
+ * iterators, usually one iterator with stride 1: iter = (index/stride)%extent.
+ */
 struct nest_dim {
   int n;
   int iter[3];
@@ -93,7 +94,8 @@ struct nest {
   struct nest_dim y[IR_MAX_RANK]; /* one a result dimension */
   enum nest_fold fold;
   enum ir_dtype acc_type; /* of the fold and the body */
-  double outside;         /* value of an access outside its operand */
+  double outside; /* value of an access outside its operand; saturates to
+                     the operand's type */
   int naccesses;
   struct nest_access access[NEST_MAX_ACCESSES];
   int nnodes;
@@ -116,8 +118,8 @@ int64_t nest_points(const struct nest *n);
  * bounds, no flat access. */
 bool nest_is_view(const struct nest *n);
 /* Strides and offset, in elements, of the view that the nest makes of operand 0
- * lying at `stride`: true if it can be expressed; reshape works when the operand
- * is contiguous or only unit and splittable dimensions change. */
+ * lying at `stride`: true if it can be expressed; reshape works when the
+ * operand is contiguous or only unit and splittable dimensions change. */
 bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
                int64_t *out_offset);
 /* Every access to `operand` reads just the element of the result's own index,

@@ -1,0 +1,450 @@
+/* nest.c - compiles an indexed row (formula.h) for an op's shapes and
+ * attributes: ranks of groups, then iterators and their extents, then indices
+ * with their ranges. MAP rows are compiled in nest_map.c. */
+#include "ir/nest.h"
+
+#include "ir/formula.h"
+#include "ir/nest_map.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* What a letter of the formula stands for. */
+struct letter {
+  bool used, group;
+  int rank;  /* of a group; -1 while unknown; 1 for a plain iterator */
+  int first; /* number of its first iterator */
+};
+
+struct build {
+  struct dn_arena *arena;
+  const struct ir_op *op;
+  const struct formula *f;
+  struct nest *n;
+  struct letter letter[128];
+};
+
+static struct letter *letter_of(struct build *b, const struct formula_term *t) {
+  return &b->letter[(unsigned char)t->letter];
+}
+
+static const struct ir_type *operand_type(const struct build *b,
+                                          const struct formula_access *a,
+                                          int *operand) {
+  if (a == &b->f->y)
+    return b->n->type;
+  int max, min, k = 0;
+  ir_op_arity(b->op->code, &min, &max);
+  struct dn_ctx *ctx = b->op->block->func->module->ctx;
+  while (strcmp(ir_op_operand_name(ctx, b->op->code, k), a->operand))
+    k++;
+  if (operand)
+    *operand = k;
+  return ir_arg(b->op, (unsigned)k)->type;
+}
+
+static bool attr_is_list(const struct build *b, const char *name) {
+  struct ir_attr_spec specs[IR_MAX_ATTRS];
+  int n = ir_op_attr_specs(b->op->code, specs);
+  for (int i = 0; i < n; i++)
+    if (!strcmp(specs[i].name, name))
+      return specs[i].kind == IR_A_INTS;
+  assert(!"attribute of a formula");
+  return false;
+}
+
+/* Attribute value at position k of a group, or of a plain iterator. */
+static int64_t attr_at(const struct build *b, const char *name, int k) {
+  return attr_is_list(b, name) ? ir_get_at(b->op, name, k)
+                               : ir_get_int(b->op, name);
+}
+
+/* ---- Ranks ---- */
+
+/* Calls `visit` for each access and y. */
+static void note_letters(struct build *b, const struct formula_access *a) {
+  for (int i = 0; i < a->n; i++) {
+    for (int t = 0; t < a->index[i].nterms; t++) {
+      const struct formula_term *term = &a->index[i].term[t];
+      if (!term->letter)
+        continue;
+      struct letter *l = letter_of(b, term);
+      if (!l->used)
+        *l = (struct letter){true, term->group, term->group ? -1 : 1, -1};
+      if (term->group && l->rank < 0 && strlen(term->decl) > 1)
+        l->rank = attr_is_list(b, term->decl)
+                      ? (int)ir_get_len(b->op, term->decl)
+                      : (int)ir_get_int(b->op, term->decl);
+    }
+  }
+}
+
+/* The rank of an index: its groups have one rank; -1 unknown. */
+static int index_rank(struct build *b, const struct formula_index *x) {
+  if (x->indirect >= 0)
+    return 1;
+  int rank = 1;
+  bool group = false;
+  for (int t = 0; t < x->nterms; t++) {
+    if (!x->term[t].letter || !x->term[t].group)
+      continue;
+    group = true;
+    if (letter_of(b, &x->term[t])->rank >= 0)
+      return letter_of(b, &x->term[t])->rank;
+  }
+  return group ? -1 : rank;
+}
+
+static void set_rank(struct build *b, const struct formula_index *x, int rank) {
+  for (int t = 0; t < x->nterms; t++)
+    if (x->term[t].letter && x->term[t].group)
+      letter_of(b, &x->term[t])->rank = rank;
+}
+
+/* One unknown group in an access follows from the operand's rank. */
+static void solve_rank(struct build *b, const struct formula_access *a) {
+  if (a->flat)
+    return;
+  int known = 0;
+  const struct formula_index *open = NULL;
+  for (int i = 0; i < a->n; i++) {
+    const struct formula_index *x = &a->index[i];
+    int r = index_rank(b, x);
+    if (r >= 0) {
+      known += r;
+      set_rank(b, x, r);
+    } else if (open || x->broadcast) {
+      return;
+    } else {
+      open = x;
+    }
+  }
+  if (open)
+    set_rank(b, open, operand_type(b, a, NULL)->rank - known);
+}
+
+static void solve_ranks(struct build *b) {
+  for (int k = 0; k < b->f->naccesses; k++)
+    note_letters(b, &b->f->access[k]);
+  note_letters(b, &b->f->y);
+  for (int round = 0; round < 3; round++) {
+    solve_rank(b, &b->f->y);
+    for (int k = 0; k < b->f->naccesses; k++)
+      solve_rank(b, &b->f->access[k]);
+  }
+}
+
+/* ---- Iterators ---- */
+
+static void add_iters(struct build *b, const struct formula_access *a) {
+  for (int i = 0; i < a->n; i++) {
+    for (int t = 0; t < a->index[i].nterms; t++) {
+      const struct formula_term *term = &a->index[i].term[t];
+      if (!term->letter || letter_of(b, term)->first >= 0)
+        continue;
+      struct letter *l = letter_of(b, term);
+      l->first = b->n->niters;
+      for (int k = 0; k < l->rank; k++) {
+        assert(b->n->niters < NEST_MAX_ITERS);
+        struct nest_iter *it = &b->n->iter[b->n->niters++];
+        it->extent = -1;
+        it->reduced = a != &b->f->y;
+        it->name[0] = term->letter;
+        if (l->group)
+          it->name[1] = (char)('0' + k);
+      }
+    }
+  }
+}
+
+/* An index that is one iterator as it is. */
+static bool is_plain(const struct formula_index *x) {
+  return x->nterms == 1 && x->term[0].letter && !x->term[0].attr[0] &&
+         !x->broadcast && !x->div[0] && x->fit == NEST_AS_IS &&
+         x->indirect < 0 && !x->drop[0];
+}
+
+static void set_extent(struct build *b, int iter, int64_t extent) {
+  if (b->n->iter[iter].extent < 0)
+    b->n->iter[iter].extent = extent;
+}
+
+/* g#o over a dim: extent(o) = dim / extent(g). */
+static void composite_extent(struct build *b, const struct formula_index *x,
+                             int64_t dim) {
+  int g = letter_of(b, &x->term[0])->first;
+  int o = letter_of(b, &x->term[1])->first;
+  if (b->n->iter[g].extent > 0)
+    set_extent(b, o, dim / b->n->iter[g].extent);
+}
+
+static void find_extents(struct build *b, const struct formula_access *a) {
+  if (a->flat)
+    return;
+  const struct ir_type *type = operand_type(b, a, NULL);
+  for (int i = 0, d = 0; i < a->n; i++) {
+    const struct formula_index *x = &a->index[i];
+    int rank = index_rank(b, x);
+    for (int k = 0; k < rank && !a->variadic; k++) {
+      if (x->composite)
+        composite_extent(b, x, type->dim[d]);
+      else if (is_plain(x))
+        set_extent(b,
+                   letter_of(b, &x->term[0])->first +
+                       (x->perm[0] ? (int)ir_get_at(b->op, x->perm, k) : k),
+                   type->dim[d + k]);
+    }
+    d += rank;
+  }
+}
+
+/* Extents that the formula declares by an attribute or another letter. */
+static void declared_extents(struct build *b, const struct formula_access *a,
+                             bool letters) {
+  for (int i = 0; i < a->n; i++) {
+    for (int t = 0; t < a->index[i].nterms; t++) {
+      const struct formula_term *term = &a->index[i].term[t];
+      bool other = strlen(term->decl) == 1;
+      if (!term->decl[0] || other != letters)
+        continue;
+      const struct letter *l = letter_of(b, term);
+      if (other) {
+        const struct letter *like = &b->letter[(unsigned char)term->decl[0]];
+        set_extent(b, l->first, b->n->iter[like->first].extent);
+      } else if (!l->group || attr_is_list(b, term->decl)) {
+        for (int k = 0; k < l->rank; k++)
+          set_extent(b, l->first + k, attr_at(b, term->decl, k));
+      }
+    }
+  }
+}
+
+static void solve_extents(struct build *b) {
+  const struct formula *f = b->f;
+  for (int pass = 0; pass < 3; pass++) {
+    for (int k = -1; k < f->naccesses; k++) {
+      const struct formula_access *a = k < 0 ? &f->y : &f->access[k];
+      declared_extents(b, a, pass == 2);
+      find_extents(b, a);
+    }
+  }
+  for (int i = 0; i < b->n->niters; i++)
+    assert(b->n->iter[i].extent >= 0 && "extent of an iterator");
+}
+
+/* ---- The result ---- */
+
+static void add_result_dim(struct build *b, const struct formula_index *x,
+                           int k, struct nest_dim *dim) {
+  int first = letter_of(b, &x->term[0])->first;
+  if (x->composite) {
+    int o = letter_of(b, &x->term[1])->first;
+    dim->n = 2;
+    dim->iter[0] = first;
+    dim->stride[0] = b->n->iter[o].extent;
+    dim->iter[1] = o;
+    dim->stride[1] = 1;
+    return;
+  }
+  int at = x->perm[0] ? (int)ir_get_at(b->op, x->perm, k) : k;
+  if (x->drop[0]) {
+    for (int64_t i = 0; i < ir_get_len(b->op, x->drop); i++) {
+      if (ir_get_at(b->op, x->drop, i) != k)
+        continue;
+      b->n->iter[first + k].reduced = true;
+      return; /* size 1: no iterator */
+    }
+  }
+  dim->n = 1;
+  dim->iter[0] = first + at;
+  dim->stride[0] = 1;
+}
+
+static void build_result(struct build *b) {
+  const struct formula_access *y = &b->f->y;
+  if (y->flat) { /* one iterator a dimension, whatever they are */
+    for (int d = 0; d < b->n->type->rank; d++) {
+      struct nest_iter *it = &b->n->iter[b->n->niters];
+      it->extent = b->n->type->dim[d];
+      it->name[0] = 'i';
+      it->name[1] = (char)('0' + d);
+      b->n->y[d] = (struct nest_dim){1, {b->n->niters++}, {1}};
+    }
+    return;
+  }
+  for (int i = 0, d = 0; i < y->n; i++) {
+    int rank = index_rank(b, &y->index[i]);
+    for (int k = 0; k < rank; k++)
+      add_result_dim(b, &y->index[i], k, &b->n->y[d++]);
+  }
+}
+
+/* ---- Indices ---- */
+
+/* Least and greatest value over the iteration space, `fit` left aside. */
+static void index_range(const struct nest *n, struct nest_index *x,
+                        int64_t dim) {
+  x->lo = x->hi = x->base;
+  for (int i = 0; i < n->niters; i++) {
+    int64_t span = x->coef[i] * (dn_max(n->iter[i].extent, 1) - 1);
+    *(span < 0 ? &x->lo : &x->hi) += span;
+  }
+  x->lo = dn_div_floor(x->lo, x->div);
+  x->hi = dn_div_floor(x->hi, x->div);
+  x->checked = x->fit == NEST_AS_IS && x->indirect < 0 &&
+               (x->lo < 0 || x->hi >= dim || (x->exact && x->div > 1));
+}
+
+static void add_term(struct build *b, const struct formula_term *t, int k,
+                     struct nest_index *out) {
+  int64_t v = t->attr[0] ? attr_at(b, t->attr, k) : 1;
+  if (t->minus)
+    v = -v;
+  if (!t->letter)
+    out->base += v;
+  else
+    out->coef[letter_of(b, t)->first + (t->group ? k : 0)] += v;
+}
+
+/* `at` is the position in the group; `b..` broadcast: see below. */
+static void build_index(struct build *b, const struct formula_index *x, int at,
+                        int64_t dim, struct nest_index *out) {
+  out->div = x->div[0] ? attr_at(b, x->div, at) : 1;
+  out->exact = x->div[0] != 0;
+  out->fit = x->fit;
+  out->indirect = x->indirect;
+  if (x->composite) {
+    int o = letter_of(b, &x->term[1])->first;
+    out->coef[letter_of(b, &x->term[0])->first] = b->n->iter[o].extent;
+    out->coef[o] = 1;
+  } else if (x->indirect < 0 && !(x->broadcast && dim == 1)) {
+    for (int t = 0; t < x->nterms; t++)
+      add_term(b, &x->term[t], at, out);
+  }
+  index_range(b->n, out, dim);
+  if (out->fit != NEST_AS_IS && out->lo >= 0 && out->hi < dim)
+    out->fit = NEST_AS_IS; /* never leaves: a plain index */
+}
+
+static void build_access(struct build *b, const struct formula_access *a,
+                         struct nest_access *out) {
+  const struct ir_type *type = operand_type(b, a, &out->operand);
+  out->flat = a->flat;
+  out->rank = type->rank;
+  out->idx = DN_ARRAY(b->arena, struct nest_index, type->rank);
+  if (a->flat)
+    return;
+  int d = type->rank;
+  for (int i = a->n; i-- > 0;) { /* from the right, for broadcasts */
+    const struct formula_index *x = &a->index[i];
+    int rank = index_rank(b, x);
+    for (int at = rank; at-- > 0 && d > 0;) {
+      if (x->broadcast && rank - at > type->rank - (a->n - 1))
+        break; /* the operand has fewer batch dimensions */
+      d--;
+      build_index(b, x, at, type->dim[d], &out->idx[d]);
+      if (a->variadic)
+        out->idx[d].checked = false;
+    }
+  }
+  assert(d == 0 && "indices of an operand");
+}
+
+/* ---- Body ---- */
+
+static double identity(enum nest_fold fold) {
+  switch (fold) {
+  case NEST_MAX:
+    return -__builtin_inf();
+  case NEST_MIN:
+    return __builtin_inf();
+  case NEST_PROD:
+    return 1;
+  case NEST_SUM:
+  case NEST_NONE:
+    break;
+  }
+  return 0;
+}
+
+static void add_node(struct nest *n, struct nest_node node) {
+  assert(n->nnodes < NEST_MAX_NODES);
+  n->node[n->nnodes++] = node;
+}
+
+static void build_body(struct build *b) {
+  struct nest *n = b->n;
+  if (b->f->iter_of[0]) {
+    struct nest_node node = {.kind = NEST_ITER, .type = n->acc_type};
+    node.arg[0] = n->y[ir_get_int(b->op, b->f->iter_of)].iter[0];
+    add_node(n, node);
+    return;
+  }
+  for (int k = 0; k < b->f->nfactors; k++) {
+    struct nest_node node = {.kind = NEST_ACCESS, .type = n->acc_type};
+    node.arg[0] = k;
+    add_node(n, node);
+  }
+  if (b->f->nfactors == 2) {
+    struct nest_node node = {.kind = NEST_CALL, .type = n->acc_type};
+    node.arg[1] = 1;
+    node.fn = IR_S_MUL;
+    add_node(n, node);
+  }
+}
+
+static void build_pieces(struct build *b) {
+  struct nest *n = b->n;
+  int64_t *start = DN_ARRAY(b->arena, int64_t, b->op->noperands + 1);
+  n->axis = (int)ir_get_int(b->op, "axis");
+  for (unsigned i = 0; i < b->op->noperands; i++)
+    start[i + 1] = start[i] + ir_arg(b->op, i)->type->dim[n->axis];
+  n->start = start;
+}
+
+static void build_indexed(struct build *b) {
+  solve_ranks(b);
+  add_iters(b, &b->f->y);
+  for (int k = 0; k < b->f->naccesses; k++)
+    add_iters(b, &b->f->access[k]);
+  solve_extents(b);
+  build_result(b);
+  b->n->fold = b->f->fold;
+  b->n->outside = b->f->outside[0] ? ir_get_float(b->op, b->f->outside)
+                                   : identity(b->f->fold);
+  b->n->naccesses = b->f->naccesses;
+  for (int k = 0; k < b->f->naccesses; k++) {
+    build_access(b, &b->f->access[k], &b->n->access[k]);
+    if (b->f->access[k].variadic)
+      build_pieces(b);
+  }
+  build_body(b);
+}
+
+struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op) {
+  struct dn_ctx *ctx = op->block->func->module->ctx;
+  const struct ir_op_row *row = &ir_ops[op->code];
+  struct nest *n = DN_NEW(arena, struct nest);
+  n->op = op;
+  n->type = ir_result(op)->type;
+  n->acc_type = n->type->dtype;
+  n->axis = -1;
+  const char *error;
+  if (row->cls == IR_MAP) {
+    error = nest_build_map(arena, op, n);
+  } else {
+    struct formula f;
+    struct build b = {.arena = arena, .op = op, .f = &f, .n = n};
+    for (int i = 0; i < 128; i++)
+      b.letter[i].first = -1;
+    error =
+        row->body[0] == '@'
+            ? formula_from_equation(arena, ir_get_str(op, row->body + 1), &f)
+            : formula_parse(arena, row->body, &f);
+    if (!error)
+      build_indexed(&b);
+  }
+  if (error)
+    dn_fatal(ctx, ir_loc(op), DN_INTERNAL, "row of '%s': %s", row->text, error);
+  return n;
+}

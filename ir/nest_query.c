@@ -1,0 +1,283 @@
+/* nest_query.c - questions to a nest: views, pointwise accesses, sizes, text.
+ */
+#include "ir/nest.h"
+
+#include "ir/formula.h"
+#include "ir/nest_map.h"
+
+#include <assert.h>
+#include <string.h>
+
+int64_t nest_points(const struct nest *n) {
+  int64_t points = 1;
+  for (int i = 0; i < n->niters; i++)
+    if (!dn_mul(points, n->iter[i].extent, &points))
+      return INT64_MAX;
+  return points;
+}
+
+/* The result is operand 0's element, moved. */
+static bool is_move(const struct nest *n) {
+  return n->fold == NEST_NONE && n->naccesses == 1 && n->axis < 0 &&
+         n->nnodes == 1 && n->node[0].kind == NEST_ACCESS &&
+         n->op->noperands == 1;
+}
+
+static bool is_affine(const struct nest_access *a) {
+  for (int d = 0; d < a->rank; d++)
+    if (a->idx[d].checked || a->idx[d].div != 1 ||
+        a->idx[d].fit != NEST_AS_IS || a->idx[d].indirect >= 0)
+      return false;
+  return true;
+}
+
+bool nest_is_view(const struct nest *n) {
+  return is_move(n) && !n->access[0].flat && is_affine(&n->access[0]);
+}
+
+/* Strides of a reshaped view: dims of both shapes are matched in groups of
+ * equal element count; within a group of several old dims the old ones must be
+ * contiguous with each other. Unit dims are free. */
+static bool reshape_strides(const struct ir_type *from, const int64_t *stride,
+                            const struct ir_type *to, int64_t *out) {
+  int old = 0, dst = 0;
+  if (ir_type_count(to) == 0 || ir_type_count(from) == 0) {
+    ir_type_strides(to, out);
+    return true;
+  }
+  while (dst < to->rank) {
+    int64_t have = 1, want = to->dim[dst];
+    int first = dst++, last = old;
+    while (dst < to->rank && to->dim[dst] == 1)
+      dst++;
+    while (have != want) {
+      if (have < want) {
+        while (from->dim[old] == 1)
+          old++;
+        have *= from->dim[old];
+        last = old++;
+      } else {
+        want *= to->dim[dst++];
+      }
+    }
+    for (int d = old - 1, inner = -1; d >= 0 && have > 1; d--) {
+      if (from->dim[d] == 1)
+        continue;
+      if (inner >= 0 && stride[d] != stride[inner] * from->dim[inner])
+        return false;
+      have /= from->dim[d];
+      inner = d;
+    }
+    int64_t s = want > 1 ? stride[last] : 1;
+    for (int d = dst; d-- > first;) {
+      out[d] = s;
+      s *= to->dim[d];
+    }
+  }
+  return true;
+}
+
+bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
+               int64_t *out_offset) {
+  *out_offset = 0;
+  if (is_move(n) && n->access[0].flat)
+    return reshape_strides(ir_arg(n->op, 0)->type, stride, n->type, out_stride);
+  if (!nest_is_view(n))
+    return false;
+  const struct nest_access *a = &n->access[0];
+  for (int d = 0; d < n->type->rank; d++) {
+    assert(n->y[d].n == 1 && n->y[d].stride[0] == 1);
+    out_stride[d] = 0;
+    for (int k = 0; k < a->rank; k++)
+      out_stride[d] += a->idx[k].coef[n->y[d].iter[0]] * stride[k];
+  }
+  for (int k = 0; k < a->rank; k++)
+    *out_offset += a->idx[k].base * stride[k];
+  return true;
+}
+
+/* Index d of an access is the result's own index d. */
+static bool own_index(const struct nest *n, const struct nest_index *x, int d) {
+  if (x->base || x->checked || x->div != 1 || x->fit != NEST_AS_IS ||
+      x->indirect >= 0 || n->y[d].n != 1)
+    return false;
+  int own = n->y[d].iter[0];
+  for (int i = 0; i < n->niters; i++)
+    if (x->coef[i] != (i == own) && n->iter[i].extent > 1)
+      return false;
+  return true;
+}
+
+static bool pointwise_access(const struct nest *n,
+                             const struct nest_access *a) {
+  const struct ir_type *type = ir_arg(n->op, (unsigned)a->operand)->type;
+  if (type->rank != n->type->rank)
+    return false;
+  for (int d = 0; d < type->rank; d++) {
+    if (type->dim[d] != n->type->dim[d])
+      return false;
+    if (!a->flat && type->dim[d] != 1 && !own_index(n, &a->idx[d], d))
+      return false;
+  }
+  return true;
+}
+
+bool nest_is_pointwise(const struct nest *n, unsigned operand) {
+  if (n->axis >= 0)
+    return false;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced && n->iter[i].extent != 1)
+      return false;
+  for (int k = 0; k < n->naccesses; k++)
+    if (n->access[k].operand == (int)operand &&
+        !pointwise_access(n, &n->access[k]))
+      return false;
+  return true;
+}
+
+/* ---- Text ---- */
+
+static void print_index(struct dn_buf *out, const struct nest *n,
+                        const struct nest_index *x) {
+  static const char *const fits[] = {"", "clamp", "reflect", "wrap"};
+  if (x->indirect >= 0) {
+    dn_buf_printf(out, "$%d", x->indirect);
+    return;
+  }
+  dn_buf_printf(out, "%s", fits[x->fit]);
+  bool group = x->fit != NEST_AS_IS || x->div != 1, any = false;
+  if (group)
+    dn_buf_printf(out, "(");
+  for (int i = 0; i < n->niters; i++) {
+    if (!x->coef[i])
+      continue;
+    dn_buf_printf(out, any ? "+" : "");
+    if (x->coef[i] != 1)
+      dn_buf_printf(out, "%lld*", (long long)x->coef[i]);
+    dn_buf_printf(out, "%s", n->iter[i].name);
+    any = true;
+  }
+  if (x->base || !any)
+    dn_buf_printf(out, any ? "%+lld" : "%lld", (long long)x->base);
+  if (group)
+    dn_buf_printf(out, ")");
+  if (x->div != 1)
+    dn_buf_printf(out, "/%lld%s", (long long)x->div, x->exact ? "!" : "");
+  if (x->checked)
+    dn_buf_printf(out, "?");
+}
+
+static void print_node(struct dn_buf *out, const struct nest *n, int k) {
+  const struct nest_node *node = &n->node[k];
+  switch (node->kind) {
+  case NEST_NUMBER:
+    dn_buf_printf(out, "%.17g", node->number);
+    return;
+  case NEST_ITER:
+    dn_buf_printf(out, "%s", n->iter[node->arg[0]].name);
+    return;
+  case NEST_ACCESS:
+    dn_buf_printf(out, "$%d", node->arg[0]);
+    return;
+  case NEST_CALL:
+    dn_buf_printf(out, "(%s", ir_scalars[node->fn].text);
+    for (int i = 0; i < ir_scalars[node->fn].arity; i++) {
+      dn_buf_printf(out, " ");
+      print_node(out, n, node->arg[i]);
+    }
+    dn_buf_printf(out, ")");
+    return;
+  }
+}
+
+static void print_result(struct dn_buf *out, const struct nest *n) {
+  dn_buf_printf(out, "y[");
+  for (int d = 0; d < n->type->rank; d++) {
+    dn_buf_printf(out, d ? "," : "");
+    for (int k = 0; k < n->y[d].n; k++) {
+      dn_buf_printf(out, k ? "+" : "");
+      if (n->y[d].stride[k] != 1)
+        dn_buf_printf(out, "%lld*", (long long)n->y[d].stride[k]);
+      dn_buf_printf(out, "%s", n->iter[n->y[d].iter[k]].name);
+    }
+    if (!n->y[d].n)
+      dn_buf_printf(out, "0");
+  }
+  dn_buf_printf(out, "]");
+}
+
+void nest_print(struct dn_buf *out, const struct nest *n) {
+  static const char *const folds[] = {"=", "+=", "*=", "max=", "min="};
+  dn_buf_printf(out, "for");
+  for (int i = 0; i < n->niters; i++)
+    dn_buf_printf(out, " %s%s<%lld", n->iter[i].reduced ? "~" : "",
+                  n->iter[i].name, (long long)n->iter[i].extent);
+  dn_buf_printf(out, ": ");
+  print_result(out, n);
+  dn_buf_printf(out, " %s ", folds[n->fold]);
+  print_node(out, n, n->nnodes - 1);
+  for (int k = 0; k < n->naccesses; k++) {
+    const struct nest_access *a = &n->access[k];
+    dn_buf_printf(out, "; $%d = %d[", k, a->operand);
+    for (int d = 0; d < a->rank && !a->flat; d++) {
+      dn_buf_printf(out, d ? "," : "");
+      print_index(out, n, &a->idx[d]);
+    }
+    dn_buf_printf(out, a->flat ? "#]" : "]");
+  }
+  if (n->fold == NEST_NONE && n->outside != 0)
+    dn_buf_printf(out, "; else %.17g", n->outside);
+  for (unsigned k = 0; n->axis >= 0 && k <= n->op->noperands; k++)
+    dn_buf_printf(out, k ? ",%lld" : "; pieces %lld", (long long)n->start[k]);
+}
+
+/* ---- Self-check of rows ---- */
+
+static bool row_has(const char *list, const char *name) {
+  size_t len = strlen(name);
+  for (const char *s = list; *s;) {
+    size_t n = strcspn(s, " ");
+    size_t bare = strcspn(s, " :?*");
+    if (bare == len && !strncmp(s, name, len))
+      return true;
+    s += n + strspn(s + n, " ");
+  }
+  return false;
+}
+
+static const char *check_access(enum ir_opcode code,
+                                const struct formula_access *a) {
+  const struct ir_op_row *row = &ir_ops[code];
+  if (strcmp(a->operand, "y") && !row_has(row->operands, a->operand))
+    return "an access is to no operand";
+  for (int i = 0; i < a->n; i++) {
+    const struct formula_index *x = &a->index[i];
+    const char *names[] = {x->perm, x->drop, x->div};
+    for (int k = 0; k < 3; k++)
+      if (names[k][0] && !row_has(row->attrs, names[k]))
+        return "an index names no attribute";
+    for (int t = 0; t < x->nterms; t++)
+      if ((x->term[t].attr[0] && !row_has(row->attrs, x->term[t].attr)) ||
+          (x->term[t].decl[0] && x->term[t].decl[1] &&
+           !row_has(row->attrs, x->term[t].decl)))
+        return "an index names no attribute";
+  }
+  return NULL;
+}
+
+const char *nest_check_row(struct dn_arena *arena, enum ir_opcode code) {
+  const struct ir_op_row *row = &ir_ops[code];
+  if (row->cls == IR_REGION)
+    return row->body[0] ? "an op with regions has no body" : NULL;
+  if (row->cls == IR_MAP)
+    return nest_check_map(arena, code);
+  if (row->body[0] == '@')
+    return row_has(row->attrs, row->body + 1) ? NULL : "no such attribute";
+  struct formula f;
+  const char *error = formula_parse(arena, row->body, &f);
+  if (!error)
+    error = check_access(code, &f.y);
+  for (int k = 0; k < f.naccesses && !error; k++)
+    error = check_access(code, &f.access[k]);
+  return error;
+}
