@@ -8,11 +8,11 @@
 
 /* What the command line says of the target. NULL strings: the default. */
 struct cg_target_opts {
-  const char *triple;   /* NULL: the host */
-  const char *cpu;      /* NULL: generic, or on the host its own features */
-  const char *attrs;    /* "+a,-b" */
+  const char *triple; /* NULL: the host */
+  const char *cpu;    /* NULL: generic, or on the host its own features */
+  const char *attrs;  /* "+a,-b" */
   const char *abi;
-  int opt_level;        /* 0..3 */
+  int opt_level; /* 0..3 */
   bool opt_size;
 };
 
@@ -28,7 +28,7 @@ struct cg_facts {
   int pointer_bytes;
   int64_t l1, l2, l3;
   int align;
-  bool bare_metal; /* no operating system in the triple */
+  bool bare_metal;                     /* no operating system in the triple */
   const char *triple, *cpu, *features; /* as resolved */
 };
 const struct cg_facts *cg_target_facts(const struct cg_target *t);
@@ -38,8 +38,8 @@ enum cg_emit { CG_OBJ, CG_ASM, CG_LLVM };
 struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
   int threads;
-  bool freestanding;  /* not even memcpy/memset may stay undefined */
-  bool profile;       /* count time per kernel: dnnc-run --profile */
+  bool freestanding; /* not even memcpy/memset may stay undefined */
+  bool profile;      /* count time per kernel: dnnc-run --profile */
 };
 
 /* Bytes of an artefact, in the context's arena. */
@@ -77,6 +77,8 @@ bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
 const char *cg_prefix(struct dn_ctx *ctx, const char *name);
 /* Text of --list-targets. */
 void cg_list_targets(struct dn_buf *out);
+/* CPUs and features of a triple (NULL: the host): -mcpu=help. */
+bool cg_list_cpus(struct dn_ctx *ctx, const char *triple, struct dn_buf *out);
 const char *cg_llvm_version(void);
 
 #endif

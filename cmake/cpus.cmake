@@ -1,0 +1,26 @@
+# Writes the tables of CPU and feature names that LLVM knows, from its own llc:
+# the C API has no such list, and an unknown name is only a warning there.
+#   cmake -DLLC=llc -DOUT=file.inc -P cpus.cmake
+set(text "/* Made by cmake/cpus.cmake from ${LLC}. */\n")
+foreach(arch x86_64 aarch64 arm riscv xtensa)
+  string(REPLACE "riscv" "riscv32" triple ${arch})
+  execute_process(COMMAND ${LLC} -mtriple=${triple} -mcpu=help
+    INPUT_FILE /dev/null OUTPUT_VARIABLE help ERROR_VARIABLE help)
+  string(REGEX REPLACE "[][;]" "" help "${help}")
+  string(FIND "${help}" "Available features" split)
+  if(split LESS 0)
+    message(FATAL_ERROR "${LLC} -mtriple=${triple} -mcpu=help lists nothing")
+  endif()
+  string(SUBSTRING "${help}" 0 ${split} cpus)
+  string(SUBSTRING "${help}" ${split} -1 features)
+  foreach(kind cpus features)
+    string(REGEX MATCHALL "\n  [A-Za-z0-9_.+-]+ +- " names "${${kind}}")
+    string(APPEND text "static const char *const ${kind}_${arch}[] = {\n")
+    foreach(name ${names})
+      string(REGEX REPLACE "\n  ([^ ]+) +- " "\\1" name "${name}")
+      string(APPEND text "    \"${name}\",\n")
+    endforeach()
+    string(APPEND text "    NULL};\n")
+  endforeach()
+endforeach()
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,65 @@
+/* dnn.h - what generated objects and their callers share: status codes and the
+ * description of a model that lies in its object. C99 and C++, freestanding;
+ * generated headers do not need it. */
+#ifndef DNN_H
+#define DNN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What PREFIX_run() returns. */
+#define DNN_OK 0
+#define DNN_E_ARENA                                                            \
+  1 /* the arena is NULL or not aligned to PREFIX_ARENA_ALIGN */
+#define DNN_E_NULL 2 /* an input or output is NULL */
+#define DNN_E_LOOP 3 /* a loop ran longer than its outputs have room for */
+
+/* Changes when the layout below changes. */
+#define DNN_ABI_VERSION 1
+#define DNN_MODEL_MAGIC 0x4d4e4e44u /* "DNNM" in a little-endian dump */
+#define DNN_MAX_RANK 12
+
+/* `const struct dnn_model PREFIX_model`: a block of `size` bytes without
+ * pointers, the same on every target, so that tools can read it in an object
+ * for another machine. Positions (`..._at`) count bytes from its start; names
+ * are UTF-8 and end with a zero byte. */
+struct dnn_model {
+  uint32_t magic;
+  uint32_t version;   /* DNN_ABI_VERSION */
+  uint32_t size;      /* of this struct and all it refers to */
+  uint32_t name_at;   /* the model's name */
+  uint32_t prefix_at; /* of its symbols: PREFIX_run */
+  uint32_t target_at; /* LLVM triple */
+  uint32_t ninputs, noutputs;
+  uint32_t tensors_at;  /* struct dnn_tensor: inputs, then outputs */
+  uint32_t arena_align; /* bytes; 0: any */
+  uint64_t arena_size;  /* bytes; 0: PREFIX_run takes NULL */
+  uint64_t weights_size;
+  uint64_t stack_size; /* worst case of PREFIX_run; 0: not known */
+  uint64_t macs;       /* multiply-accumulates of one run */
+};
+
+struct dnn_tensor {
+  uint32_t name_at;
+  uint8_t type; /* as ONNX TensorProto.DataType: 1 float, 3 int8 ... */
+  uint8_t rank;
+  uint16_t unused;
+  double scale; /* real = scale * (stored - zero); 0: not quantized */
+  int64_t zero;
+  int64_t dim[DNN_MAX_RANK]; /* 0 beyond rank */
+};
+
+/* Runs fn(user, i) for every i in [0, n), in any order and on any thread, and
+ * returns when all have ended. Objects compiled with --threads=N call it; the
+ * program links one (see runtime/README.md). */
+void dnn_parallel_for(size_t n, void (*fn)(void *user, size_t i), void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
