@@ -3,6 +3,7 @@
 
 #include "codegen/elf.h"
 
+#include <llvm-c/Core.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
