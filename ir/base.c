@@ -273,9 +273,10 @@ void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) {
   va_end(ap);
 }
 
-/* Length of the well-formed UTF-8 sequence at s, or 0 (Unicode 15, table 3-7:
- * no overlong forms, no surrogates, nothing above U+10FFFF). */
-static size_t utf8_length(const unsigned char *s, size_t n) {
+size_t dn_utf8_length(const char *text, size_t n) {
+  const unsigned char *s = (const unsigned char *)text;
+  if (n == 0)
+    return 0;
   if (s[0] < 0x80)
     return 1;
   size_t len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
@@ -292,7 +293,7 @@ static size_t utf8_length(const unsigned char *s, size_t n) {
 void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n) {
   const unsigned char *u = (const unsigned char *)s;
   for (size_t i = 0; i < n;) {
-    size_t len = utf8_length(u + i, n - i);
+    size_t len = dn_utf8_length(s + i, n - i);
     /* C1 controls are two bytes, 0xc2 0x80..0x9f. */
     bool control = u[i] < 0x20 || u[i] == 0x7f ||
                    (len == 2 && u[i] == 0xc2 && u[i + 1] < 0xa0);

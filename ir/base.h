@@ -106,6 +106,9 @@ struct dn_buf {
 void dn_buf_init(struct dn_buf *buf, struct dn_arena *arena);
 void dn_buf_put(struct dn_buf *buf, const char *s, size_t n);
 void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) DN_PRINTF(2, 3);
+/* Length of the well-formed UTF-8 sequence at s, or 0 (Unicode 15, table 3-7: no
+ * overlong forms, no surrogates, nothing above U+10FFFF). */
+size_t dn_utf8_length(const char *s, size_t n);
 /* `s` with control characters, quotes and invalid UTF-8 escaped as \xHH. */
 void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n);
 
