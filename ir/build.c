@@ -149,12 +149,14 @@ struct ir_value *ir_param_new(struct ir_block *b, const char *name,
   struct ir_value *v = value_new(m, type);
   v->block = b;
   v->index = b->nparams;
-  struct ir_value **list =
-      DN_ARRAY(m->arena, struct ir_value *, b->nparams + 1);
-  if (b->nparams)
-    memcpy(list, b->param, b->nparams * sizeof *list);
-  list[b->nparams++] = v;
-  b->param = list;
+  if (!(b->nparams & (b->nparams - 1))) { /* room for a power of two */
+    struct ir_value **list =
+        DN_ARRAY(m->arena, struct ir_value *, b->nparams ? b->nparams * 2 : 1);
+    if (b->nparams)
+      memcpy(list, b->param, b->nparams * sizeof *list);
+    b->param = list;
+  }
+  b->param[b->nparams++] = v;
   name_value(m, b->func, v, name);
   return v;
 }
@@ -268,6 +270,17 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
   return op;
 }
 
+struct ir_block *ir_region_new(struct ir_op *op) {
+  struct ir_func *f = op->block->func;
+  struct ir_block **list =
+      DN_ARRAY(f->module->arena, struct ir_block *, op->nregions + 1);
+  if (op->nregions)
+    memcpy(list, op->region, op->nregions * sizeof *list);
+  list[op->nregions] = block_new(f, op);
+  op->region = list;
+  return list[op->nregions++];
+}
+
 void ir_op_move(struct ir_op *op, struct ir_block *block,
                 struct ir_op *before) {
   if (op == before)
@@ -327,8 +340,11 @@ static bool check_arity(struct dn_ctx *ctx, const struct ir_op *op) {
   int n = (int)op->noperands;
   if (n >= min && (max < 0 || n <= max))
     return true;
-  dn_error(ctx, ir_loc(op), DN_ARITY, "'%s' takes %s%d operands, here %d",
-           ir_ops[op->code].text, max == min ? "" : "at least ", min, n);
+  char most[24] = "";
+  if (max > min)
+    snprintf(most, sizeof most, " to %d", max);
+  dn_error(ctx, ir_loc(op), DN_ARITY, "'%s' takes %s%d%s operands, here %d",
+           ir_ops[op->code].text, max < 0 ? "at least " : "", min, most, n);
   return false;
 }
 
@@ -356,6 +372,10 @@ static bool check_attrs(struct dn_ctx *ctx, const struct ir_op *op) {
   return true;
 }
 
+bool ir_op_check(struct dn_ctx *ctx, const struct ir_op *op) {
+  return check_arity(ctx, op) && check_attrs(ctx, op);
+}
+
 struct ir_value *ir_emit(struct ir_builder *b, enum ir_opcode code,
                          struct ir_value *const *args, size_t nargs,
                          const struct ir_attr *attrs, size_t nattrs) {
@@ -367,7 +387,7 @@ struct ir_value *ir_emit(struct ir_builder *b, enum ir_opcode code,
   struct ir_op *op =
       ir_op_new(b, code, args, nargs, attrs, nattrs, &none, 1, 0);
   const struct ir_type *type = NULL;
-  if (check_arity(b->m->ctx, op) && check_attrs(b->m->ctx, op))
+  if (ir_op_check(b->m->ctx, op))
     type = ir_infer(b->m->ctx, op);
   if (!type) {
     ir_op_remove(op);

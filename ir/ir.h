@@ -242,6 +242,10 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
                         const struct ir_attr *attrs, size_t nattrs,
                         const struct ir_type *const *types, size_t ntypes,
                         size_t nregions);
+/* Appends an empty region. */
+struct ir_block *ir_region_new(struct ir_op *op);
+/* Operand count and attributes against the row: needed before ir_infer(). */
+bool ir_op_check(struct dn_ctx *ctx, const struct ir_op *op);
 void ir_value_rename(struct ir_module *m, struct ir_value *v, const char *name);
 
 /* ---- Changing ---- */

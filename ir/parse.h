@@ -1,0 +1,48 @@
+/* parse.h - shared by the two files of the parser: parse.c (modules, functions,
+ * ops) and parse_data.c (types, attributes' numbers, constants). */
+#ifndef IR_PARSE_H
+#define IR_PARSE_H
+
+#include "ir/ir.h"
+#include "ir/lex.h"
+
+/* A table from interned names to whatever they stand for. */
+struct parse_names {
+  struct parse_name {
+    const char *name;
+    void *what; /* NULL: the statement that makes it is in error */
+  } * slot;
+  size_t n, cap;
+};
+
+struct parser {
+  struct lex lx;
+  struct dn_ctx *ctx;
+  struct dn_arena *scratch;
+  struct ir_module *m;
+  const char *dir;
+  int braces; /* open '{' before the cursor */
+  int errors;
+  struct parse_names consts, funcs, values, files;
+  struct ir_value pending; /* stands for results of the op being read */
+};
+
+struct parse_name *parse_find(struct parse_names *t, const char *name);
+void parse_put(struct parser *p, struct parse_names *t, const char *name,
+               void *what);
+
+void parse_next(struct parser *p);
+/* A DN_PARSE error at the cursor; always false. */
+bool parse_fail(struct parser *p, const char *fmt, ...) DN_PRINTF(2, 3);
+/* Takes a token, or fails: `expected ',' or ']', here ...`. */
+bool parse_take(struct parser *p, char punct, const char *what);
+/* Takes the token when it is there. */
+bool parse_try(struct parser *p, char punct);
+
+/* parse_data.c */
+const struct ir_type *parse_type(struct parser *p); /* NULL after an error */
+bool parse_int(struct parser *p, int64_t *out);
+bool parse_float(struct parser *p, double *out);
+bool parse_const(struct parser *p); /* after the word `const` */
+
+#endif

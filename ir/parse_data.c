@@ -1,0 +1,357 @@
+/* parse_data.c - types and constants of the text form; see parse.h. Nothing is
+ * allocated for a size that the text only claims: hex and dense data grow with
+ * what is there. */
+#include "ir/parse.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool parse_int(struct parser *p, int64_t *out) {
+  if (p->lx.tok.kind != LEX_NUMBER)
+    return parse_fail(p, "expected an integer, here %s", lex_describe(&p->lx));
+  if (!lex_int(p->lx.tok.text, out))
+    return parse_fail(p, "%s is not an integer of 64 bits",
+                      lex_describe(&p->lx));
+  parse_next(p);
+  return true;
+}
+
+bool parse_float(struct parser *p, double *out) {
+  enum lex_kind kind = p->lx.tok.kind;
+  if ((kind != LEX_NUMBER && kind != LEX_WORD) ||
+      !lex_float(p->lx.tok.text, out))
+    return parse_fail(p, "expected a number, here %s", lex_describe(&p->lx));
+  parse_next(p);
+  return true;
+}
+
+/* ---- Types ---- */
+
+static bool dim(struct parser *p, int64_t *out) {
+  enum lex_kind kind = p->lx.tok.kind;
+  if (kind == LEX_WORD || kind == LEX_STRING) {
+    if (!p->lx.tok.len)
+      return parse_fail(p, "a dimension without a name");
+    *out = ir_symbol(p->ctx, p->lx.tok.text);
+    parse_next(p);
+    return true;
+  }
+  if (kind == LEX_NUMBER && lex_int(p->lx.tok.text, out) && *out < 0)
+    return parse_fail(p, "a dimension cannot be negative");
+  return parse_int(p, out);
+}
+
+/* `(0.5:-3)` or `(@scales:@zeros;axis 1)`, after the word q. */
+static bool quant(struct parser *p, struct ir_quant *q) {
+  *q = (struct ir_quant){0};
+  if (!parse_take(p, '(', "'(' of a quantization"))
+    return false;
+  if (p->lx.tok.kind != LEX_SYMBOL)
+    return parse_float(p, &q->scale) &&
+           parse_take(p, ':', "':' and a zero point") &&
+           parse_int(p, &q->zero) && parse_take(p, ')', "')'");
+  q->scales = p->lx.tok.text;
+  parse_next(p);
+  if (!parse_take(p, ':', "':' and the zero points"))
+    return false;
+  if (p->lx.tok.kind != LEX_SYMBOL)
+    return parse_fail(p, "expected the constant of the zero points, here %s",
+                      lex_describe(&p->lx));
+  q->zeros = p->lx.tok.text;
+  parse_next(p);
+  if (!parse_take(p, ';', "';axis N'"))
+    return false;
+  if (!lex_is_word(&p->lx, "axis"))
+    return parse_fail(p, "expected 'axis', here %s", lex_describe(&p->lx));
+  parse_next(p);
+  return parse_int(p, &q->axis) && parse_take(p, ')', "')'");
+}
+
+/* Symbols count as 1. */
+static bool fits(struct parser *p, enum ir_dtype dtype, int rank,
+                 const int64_t *dims) {
+  int64_t bytes = ir_dtypes[dtype].bytes;
+  for (int i = 0; i < rank; i++)
+    if (dims[i] > 1 && !dn_mul(bytes, dims[i], &bytes))
+      return false;
+  return bytes <= p->ctx->limits.tensor;
+}
+
+const struct ir_type *parse_type(struct parser *p) {
+  enum ir_dtype dtype;
+  if (p->lx.tok.kind != LEX_WORD || !ir_dtype_find(p->lx.tok.text, &dtype)) {
+    parse_fail(p, "expected an element type such as f32, here %s",
+               lex_describe(&p->lx));
+    return NULL;
+  }
+  parse_next(p);
+  if (!parse_take(p, '[', "'[' and the dimensions"))
+    return NULL;
+  int64_t dims[IR_MAX_RANK] = {0};
+  int rank = 0;
+  while (!lex_is(&p->lx, ']')) {
+    if (rank && !parse_take(p, ',', "',' or ']'"))
+      return NULL;
+    if (rank == IR_MAX_RANK) {
+      parse_fail(p, "more than %d dimensions", IR_MAX_RANK);
+      return NULL;
+    }
+    if (!dim(p, &dims[rank]))
+      return NULL;
+    rank++;
+  }
+  if (!fits(p, dtype, rank, dims)) {
+    parse_fail(p, "a tensor larger than --limit-tensor=%lld bytes",
+               (long long)p->ctx->limits.tensor);
+    return NULL;
+  }
+  parse_next(p);
+  const struct ir_type *type = ir_type(p->ctx, dtype, rank, dims);
+  if (!lex_is_word(&p->lx, "q"))
+    return type;
+  parse_next(p);
+  struct ir_quant q;
+  return quant(p, &q) ? ir_type_quant(p->ctx, type, &q) : NULL;
+}
+
+/* ---- Elements ---- */
+
+static bool int_fits(enum ir_dtype dtype, const char *text, int64_t *v) {
+  unsigned bits = ir_dtypes[dtype].bits;
+  if (dtype == IR_BOOL)
+    return lex_int(text, v) && (*v == 0 || *v == 1);
+  if (ir_dtypes[dtype].kind == IR_UNSIGNED) {
+    uint64_t u;
+    bool ok = lex_uint(text, &u) && (bits == 64 || u >> bits == 0);
+    *v = (int64_t)u;
+    return ok;
+  }
+  int64_t top = (int64_t)(UINT64_MAX >> (65 - bits));
+  return lex_int(text, v) && *v <= top && *v >= -top - 1;
+}
+
+/* One number of the constant's type at the cursor, stored in `bytes`. */
+static bool element(struct parser *p, enum ir_dtype dtype, void *bytes) {
+  if (ir_is_float(dtype)) {
+    double v;
+    if (!parse_float(p, &v))
+      return false;
+    ir_store_float(dtype, bytes, v);
+    if (isfinite(v) && !isfinite(ir_load_float(dtype, bytes)))
+      return parse_fail(p, "%g is out of the range of %s", v,
+                        ir_dtypes[dtype].text);
+    return true;
+  }
+  int64_t v = 0;
+  if (p->lx.tok.kind != LEX_NUMBER || !int_fits(dtype, p->lx.tok.text, &v))
+    return parse_fail(p, "expected a number of type %s, here %s",
+                      ir_dtypes[dtype].text, lex_describe(&p->lx));
+  parse_next(p);
+  ir_store_int(dtype, bytes, v);
+  return true;
+}
+
+static bool dense(struct parser *p, const struct ir_type *type,
+                  struct ir_data *out) {
+  size_t size = ir_dtypes[type->dtype].bytes;
+  int64_t count = 0;
+  struct dn_buf buf;
+  dn_buf_init(&buf, p->m->arena);
+  dn_buf_put(&buf, "", 0);
+  if (!parse_take(p, '[', "'[' and numbers"))
+    return false;
+  while (!lex_is(&p->lx, ']')) {
+    char bytes[8] = {0};
+    if ((count && !parse_take(p, ',', "',' or ']'")) ||
+        !element(p, type->dtype, bytes))
+      return false;
+    dn_buf_put(&buf, bytes, size);
+    count++;
+  }
+  if (count != ir_type_count(type))
+    return parse_fail(p, "%lld numbers for the %lld elements of %s",
+                      (long long)count, (long long)ir_type_count(type),
+                      ir_type_text(p->ctx, p->scratch, type));
+  parse_next(p);
+  out->bytes = dn_copy(p->m->arena, buf.text, buf.len ? buf.len : 1);
+  out->size = (int64_t)buf.len;
+  return true;
+}
+
+static int digit(char c) {
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
+}
+
+static bool hex(struct parser *p, const struct ir_type *type,
+                struct ir_data *out) {
+  if (p->lx.tok.kind != LEX_STRING)
+    return parse_fail(p, "expected a string of hex digits, here %s",
+                      lex_describe(&p->lx));
+  const char *s = p->lx.tok.text;
+  size_t n = p->lx.tok.len;
+  int64_t want = ir_type_bytes(type);
+  if (n % 2 || (int64_t)(n / 2) != want)
+    return parse_fail(p, "%zu hex digits for the %lld bytes of %s", n,
+                      (long long)want, ir_type_text(p->ctx, p->scratch, type));
+  uint8_t *bytes = dn_alloc(p->m->arena, n / 2 + 1);
+  for (size_t i = 0; i < n; i += 2) {
+    int hi = digit(s[i]), lo = digit(s[i + 1]);
+    if (hi < 0 || lo < 0)
+      return parse_fail(p, "digit %zu of the string is not hexadecimal", i);
+    bytes[i / 2] = (uint8_t)(hi * 16 + lo);
+  }
+  parse_next(p);
+  out->bytes = bytes;
+  out->size = want;
+  return true;
+}
+
+static bool splat(struct parser *p, const struct ir_type *type,
+                  struct ir_data *out) {
+  const char *text = p->lx.tok.text;
+  if (p->lx.tok.kind == LEX_NUMBER && text[0] == '0' && text[1] == 'x') {
+    unsigned bits = ir_dtypes[type->dtype].bits;
+    if (!lex_uint(text, &out->splat) || (bits < 64 && out->splat >> bits != 0))
+      return parse_fail(p, "%s has more bits than %s", lex_describe(&p->lx),
+                        ir_dtypes[type->dtype].text);
+    parse_next(p);
+    return true;
+  }
+  return element(p, type->dtype, &out->splat);
+}
+
+/* ---- External files ---- */
+
+/* Only names below the module's own folder, each part a plain name. */
+static bool is_below(const char *path) {
+  if (!*path || strchr(path, '\\') || strchr(path, ':'))
+    return false;
+  for (const char *s = path;;) {
+    size_t n = strcspn(s, "/");
+    if (!n || (n == 1 && s[0] == '.') || (n == 2 && !memcmp(s, "..", 2)))
+      return false;
+    if (!s[n])
+      return true;
+    s += n + 1;
+  }
+}
+
+/* The path without a link in it, or NULL. */
+static const char *resolve(struct parser *p, const char *name) {
+  const char *dir = p->dir && *p->dir ? p->dir : ".";
+  char *base = realpath(dir, NULL);
+  const char *path = dn_printf(p->ctx->arena, "%s/%s", base ? base : dir, name);
+  char *real = base ? realpath(path, NULL) : NULL;
+  bool ok = !real || strcmp(real, path) == 0; /* absent: mapping reports it */
+  free(base);
+  free(real);
+  return ok ? path : NULL;
+}
+
+static const struct dn_file *map(struct parser *p, const char *name) {
+  struct parse_name *known = parse_find(&p->files, name);
+  if (known)
+    return known->what;
+  struct dn_file *f = NULL;
+  const char *path = is_below(name) ? resolve(p, name) : NULL;
+  if (!path) {
+    dn_error(p->ctx, lex_loc(&p->lx), DN_EXTERNAL,
+             "data files lie beside the module or below, by a relative path "
+             "without '..' or links");
+  } else {
+    f = DN_NEW(p->ctx->arena, struct dn_file);
+    if (!dn_file_map(p->ctx, path, f))
+      f = NULL;
+  }
+  parse_put(p, &p->files, name, f);
+  return f;
+}
+
+static bool file(struct parser *p, const struct ir_type *type,
+                 struct ir_data *out) {
+  if (p->lx.tok.kind != LEX_STRING)
+    return parse_fail(p, "expected a file name in quotes, here %s",
+                      lex_describe(&p->lx));
+  const char *name = dn_intern(p->ctx, p->lx.tok.text);
+  const struct dn_file *f = map(p, name);
+  parse_next(p);
+  if (parse_try(p, '+') && !parse_int(p, &out->offset))
+    return false;
+  int64_t size = ir_type_bytes(type), end;
+  if (!f)
+    return false;
+  if (out->offset < 0 || !dn_add(out->offset, size, &end) ||
+      (uint64_t)end > f->size) {
+    dn_error(p->ctx, lex_loc(&p->lx), DN_EXTERNAL,
+             "bytes %lld to %lld + %lld are not in '%s' of %zu bytes",
+             (long long)out->offset, (long long)out->offset, (long long)size,
+             name, f->size);
+    return false;
+  }
+  out->bytes = f->data + out->offset;
+  out->size = size;
+  out->file = name;
+  return true;
+}
+
+static bool elided(struct parser *p, const struct ir_type *type,
+                   struct ir_data *out) {
+  (void)type, (void)out;
+  return parse_fail(p, "the data of this constant were left out when the "
+                       "module was printed");
+}
+
+/* ---- Constants ---- */
+
+static const struct {
+  const char *word;
+  bool (*parse)(struct parser *, const struct ir_type *, struct ir_data *);
+} sources[] = {{"splat", splat},
+               {"dense", dense},
+               {"hex", hex},
+               {"file", file},
+               {"elided", elided}};
+
+static bool source(struct parser *p, const struct ir_type *type,
+                   struct ir_data *out) {
+  for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+    if (lex_is_word(&p->lx, sources[i].word)) {
+      parse_next(p);
+      return sources[i].parse(p, type, out);
+    }
+  }
+  return parse_fail(p, "expected splat, dense, hex or file, here %s",
+                    lex_describe(&p->lx));
+}
+
+static const struct ir_type *const_type(struct parser *p) {
+  if (!parse_take(p, ':', "':' and a type"))
+    return NULL;
+  const struct ir_type *type = parse_type(p);
+  if (type && !ir_type_is_static(type)) {
+    parse_fail(p, "a constant of unknown size");
+    return NULL;
+  }
+  return type && parse_take(p, '=', "'=' and data") ? type : NULL;
+}
+
+bool parse_const(struct parser *p) {
+  if (p->lx.tok.kind != LEX_SYMBOL)
+    return parse_fail(p, "expected a name such as @w, here %s",
+                      lex_describe(&p->lx));
+  const char *name = p->lx.tok.text;
+  if (parse_find(&p->consts, name))
+    return parse_fail(p, "constant %s is defined twice", lex_describe(&p->lx));
+  parse_next(p);
+  struct ir_data data = {0};
+  const struct ir_type *type = const_type(p);
+  bool ok = type && source(p, type, &data);
+  parse_put(p, &p->consts, name,
+            ok ? ir_const_new(p->m, name, type, &data) : NULL);
+  return ok;
+}
