@@ -64,6 +64,23 @@ void dn_arena_free(struct dn_arena *arena) {
   free(arena);
 }
 
+void dn_arena_adopt(struct dn_arena *arena, struct dn_arena *from) {
+  struct chunk **end = &arena->chunks; /* behind the one being filled */
+  if (*end)
+    end = &(*end)->next;
+  struct chunk *rest = *end;
+  *end = from->chunks;
+  while (*end)
+    end = &(*end)->next;
+  *end = rest;
+  struct mapping **map = &from->maps;
+  while (*map)
+    map = &(*map)->next;
+  *map = arena->maps;
+  arena->maps = from->maps;
+  free(from);
+}
+
 static struct chunk *chunk_new(struct dn_arena *arena, size_t size) {
   struct dn_ctx *ctx = arena->ctx;
   int64_t limit = ctx->limits.memory;

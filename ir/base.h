@@ -64,6 +64,8 @@ _Noreturn void dn_raise(struct dn_ctx *ctx);
 /* ---- Arenas ---- */
 struct dn_arena *dn_arena_new(struct dn_ctx *ctx);
 void dn_arena_free(struct dn_arena *arena);
+/* Moves all that `from` holds into `arena` and frees `from` itself. */
+void dn_arena_adopt(struct dn_arena *arena, struct dn_arena *from);
 /* `size` zeroed bytes, aligned to 16; never NULL. */
 void *dn_alloc(struct dn_arena *arena, size_t size);
 /* count * size zeroed bytes; overflow is a fatal diagnostic. */

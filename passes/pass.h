@@ -1,6 +1,7 @@
 /* pass.h - passes are functions from a module to itself, one file a pass, one
- * row each in passes.def; pipelines are text; the runner owns verifying, timing,
- * printing and comparing. The same header serves plug-ins (--load-pass). */
+ * row each in passes.def; pipelines are text; the runner owns verifying,
+ * timing, printing and comparing. The same header serves plug-ins
+ * (--load-pass). */
 #ifndef PASS_PASS_H
 #define PASS_PASS_H
 
@@ -9,13 +10,13 @@
 /* Facts of the target that passes may use: plain data, filled at the top from
  * codegen's targets.def before the first pass runs. */
 struct pass_target {
-  int vector_bytes;    /* widest useful vector register; 0: scalar only */
-  int vector_regs;     /* how many */
-  bool scalable;       /* vector_bytes is a minimum (RVV, SVE) */
+  int vector_bytes; /* widest useful vector register; 0: scalar only */
+  int vector_regs;  /* how many */
+  bool scalable;    /* vector_bytes is a minimum (RVV, SVE) */
   bool has_fma;
   int pointer_bytes;
-  int64_t l1, l2, l3;  /* data cache bytes, 0: none */
-  int align;           /* of the arena and its buffers, bytes */
+  int64_t l1, l2, l3; /* data cache bytes, 0: none */
+  int align;          /* of the arena and its buffers, bytes */
 };
 
 struct pass_opt { /* of a pass row: "max_ops:i=16" */
@@ -59,9 +60,9 @@ extern const size_t pass_nrows;
 /* A plug-in exports `const struct pass_row dnnc_pass;` */
 #define PASS_PLUGIN_SYMBOL "dnnc_pass"
 
-struct pass_opts { /* flags of the runner, design section 7 */
-  const char *pipeline;       /* text; NULL: the one of opt_level */
-  const char *print_after;    /* pass name or "all" */
+struct pass_opts {         /* flags of the runner, design section 7 */
+  const char *pipeline;    /* text; NULL: the one of opt_level */
+  const char *print_after; /* pass name or "all" */
   bool print_changed, verify_each, time_passes;
   const char *stop_after;     /* pass name */
   int64_t bisect_limit;       /* run only the first N passes; -1: all */

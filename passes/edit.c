@@ -1,0 +1,106 @@
+/* edit.c - walking and changing graphs: see edit.h. */
+#include "passes/edit.h"
+
+#include <string.h>
+
+/* First op of the regions of `op` from number `from` on. */
+static struct ir_op *first_inside(const struct ir_op *op, unsigned from) {
+  for (unsigned i = from; i < op->nregions; i++)
+    if (op->region[i]->first)
+      return op->region[i]->first;
+  return NULL;
+}
+
+struct ir_op *edit_next_over(const struct ir_op *op) {
+  while (!op->next) {
+    const struct ir_op *owner = op->block->owner;
+    if (!owner)
+      return NULL;
+    unsigned r = 0;
+    while (owner->region[r] != op->block)
+      r++;
+    struct ir_op *inside = first_inside(owner, r + 1);
+    if (inside)
+      return inside;
+    op = owner;
+  }
+  return op->next;
+}
+
+struct ir_op *edit_next(const struct ir_op *op) {
+  struct ir_op *inside = first_inside(op, 0);
+  return inside ? inside : edit_next_over(op);
+}
+
+struct ir_builder edit_before(struct ir_op *op) {
+  return (struct ir_builder){.m = op->block->func->module,
+                             .block = op->block,
+                             .before = op,
+                             .loc = op->loc,
+                             .model_op = op->model_op,
+                             .line = op->line};
+}
+
+struct ir_builder edit_after(struct ir_value *v, struct ir_func *f) {
+  struct ir_builder b = {.m = f->module};
+  if (v->def) {
+    b = edit_before(v->def);
+    b.before = v->def->next;
+  } else {
+    b.block = v->data ? f->body : v->block;
+    b.before = b.block->first;
+  }
+  return b;
+}
+
+void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh) {
+  struct ir_module *m = op->block->func->module;
+  const char *name = ir_result(op)->name;
+  ir_replace_uses(ir_result(op), with);
+  ir_op_remove(op);
+  if (fresh)
+    ir_value_rename(m, with, name);
+}
+
+bool edit_perm_is_identity(int rank, const int64_t *perm) {
+  for (int d = 0; d < rank; d++)
+    if (perm[d] != d)
+      return false;
+  return true;
+}
+
+bool edit_perm_is_view(const struct ir_type *type, const int64_t *perm) {
+  int64_t last = -1;
+  for (int d = 0; d < type->rank; d++) {
+    if (type->dim[perm[d]] == 1)
+      continue;
+    if (perm[d] < last)
+      return false;
+    last = perm[d];
+  }
+  return true;
+}
+
+struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
+                              int rank, const int64_t *dims) {
+  if (v && v->type->rank == rank &&
+      !memcmp(v->type->dim, dims, (size_t)rank * sizeof *dims))
+    return v;
+  return ir_emit(b, IR_RESHAPE, IR_ARGS(v),
+                 IR_ATTRS(ir_ints("shape", dims, rank)));
+}
+
+struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,
+                                const int64_t *perm) {
+  int rank = v->type->rank;
+  if (edit_perm_is_identity(rank, perm))
+    return v;
+  if (edit_perm_is_view(v->type, perm) && ir_type_is_static(v->type)) {
+    int64_t dims[IR_MAX_RANK];
+    for (int d = 0; d < rank; d++)
+      dims[d] = v->type->dim[perm[d]];
+    return edit_reshape(b, v, rank, dims);
+  }
+  return ir_emit(b, IR_TRANSPOSE, IR_ARGS(v),
+                 IR_ATTRS(ir_ints("perm", perm, rank)));
+}

@@ -1,0 +1,46 @@
+/* edit.h - what graph passes share: walking a module, replacing a value, taking
+ * the place of an op, permutations. */
+#ifndef PASS_EDIT_H
+#define PASS_EDIT_H
+
+#include "passes/pass.h"
+
+/* The op after `op` in program order, regions included: an op comes before the
+ * ops of its regions. NULL at the end of the function. */
+struct ir_op *edit_next(const struct ir_op *op);
+/* As edit_next(), but goes past the regions of `op`. */
+struct ir_op *edit_next_over(const struct ir_op *op);
+/* First op of a function, in the order of edit_next(). */
+static inline struct ir_op *edit_first(const struct ir_func *f) {
+  return f->body->first;
+}
+
+/* A builder that puts ops before `op` and gives them its location. */
+struct ir_builder edit_before(struct ir_op *op);
+/* A builder for ops that read `v` and may be read wherever `v` may: after its
+ * definition, or at the start of its block; constants: the start of `f`. */
+struct ir_builder edit_after(struct ir_value *v, struct ir_func *f);
+
+/* Replaces the uses of a single-result op by `with` and removes it. A value
+ * that was made for this (`fresh`) takes over the name. */
+void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh);
+
+/* Emits a transpose of `v`; `v` itself for the identity, a reshape when only
+ * dimensions of size 1 move. NULL after a diagnostic. */
+struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,
+                                const int64_t *perm);
+struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
+                              int rank, const int64_t *dims);
+/* True when `perm` keeps the order of the dimensions larger than 1. */
+bool edit_perm_is_view(const struct ir_type *type, const int64_t *perm);
+bool edit_perm_is_identity(int rank, const int64_t *perm);
+
+static inline bool edit_is_const(const struct ir_value *v) {
+  return v->data != NULL;
+}
+
+/* passes.c: kind of an option of a row; false when it has none so named. */
+bool pass_opt_kind(const struct pass_row *row, const char *name,
+                   enum ir_attr_kind *kind);
+
+#endif

@@ -1,0 +1,217 @@
+/* fold.c - evaluates ops on constants with the reference interpreter. A
+ * constant that holds one number throughout stays that small where the op lets
+ * it: a transposed splat is a splat. Results over `max_bytes`, and results that
+ * are `max_growth` bytes larger than all operands together (an expand), stay
+ * ops. An `if` on a constant gives way to the region taken.
+ *
+ * before:  const @a : f32[2] = hex "0000803f00000040"
+ *          const @b : f32[] = splat 3
+ *          %1 = mul @a, @b : f32[2]
+ *          %2 = add %x, %1 : f32[2]
+ * after:   const @1 : f32[2] = hex "000040400000c040"
+ *          %2 = add %x, @1 : f32[2] */
+#include "passes/edit.h"
+
+#include "ir/eval.h"
+#include "ir/nest.h"
+
+#include <string.h>
+
+/* Multiplications that one op may cost at compile time. */
+#define MAX_POINTS (INT64_C(1) << 30)
+
+/* A constant made here; its data have an arena of their own while it may still
+ * be an intermediate, so that a chain over large weights needs two buffers and
+ * not one a step. */
+struct made {
+  struct ir_value *value;
+  struct dn_arena *arena;
+};
+struct fold {
+  struct pass_env *env;
+  struct ir_module *m;
+  DN_LIST(struct made) made;
+};
+
+static bool all_const(const struct ir_op *op) {
+  for (unsigned i = 0; i < op->noperands; i++)
+    if (!edit_is_const(ir_arg(op, i)))
+      return false;
+  return true;
+}
+
+static bool all_splat(const struct ir_op *op) {
+  for (unsigned i = 0; i < op->noperands; i++)
+    if (!ir_arg(op, i)->data || ir_arg(op, i)->data->bytes)
+      return false;
+  return op->noperands > 0;
+}
+
+/* Every element of the result is some element of an operand. */
+static bool only_picks(const struct nest *n) {
+  if (n->fold != NEST_NONE || n->nnodes != 1 || n->node[0].kind != NEST_ACCESS)
+    return false;
+  const struct nest_access *a = &n->access[n->node[0].arg[0]];
+  for (int d = 0; d < a->rank && !a->flat; d++)
+    if (a->idx[d].checked)
+      return false;
+  return true;
+}
+
+/* The number that a pick from the operands gives, when it is always the same.
+ */
+static bool same_splat(const struct ir_op *op, const struct nest *n,
+                       uint64_t *out) {
+  unsigned last = n->axis >= 0 ? op->noperands - 1 : 0;
+  unsigned first = n->axis >= 0 ? 0 : (unsigned)n->access[0].operand;
+  for (unsigned i = first; i <= (last > first ? last : first); i++) {
+    const struct ir_data *d = ir_arg(op, i)->data;
+    if (!d || d->bytes || (i > first && d->splat != *out))
+      return false;
+    *out = d->splat;
+  }
+  return true;
+}
+
+static struct ir_value *
+splat_const(struct ir_module *m, const struct ir_type *type, uint64_t splat) {
+  struct ir_data data = {.splat = splat};
+  return ir_const_new(m, NULL, type, &data);
+}
+
+/* A MAP of splats is a splat: of the same op on scalars. */
+static struct ir_value *map_of_splats(struct fold *f, struct ir_op *op) {
+  struct ir_builder b = edit_before(op);
+  struct ir_value **args =
+      DN_ARRAY(f->env->scratch, struct ir_value *, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++)
+    args[i] = splat_const(
+        f->m, ir_type(f->m->ctx, ir_arg(op, i)->type->dtype, 0, NULL),
+        ir_arg(op, i)->data->splat);
+  struct ir_value *one =
+      ir_emit(&b, op->code, args, op->noperands, op->attr, op->nattrs);
+  if (!one)
+    return NULL;
+  struct ir_value *result = NULL;
+  void *bytes = ir_eval_op(f->env->scratch, one->def);
+  if (bytes) {
+    uint64_t splat = 0;
+    memcpy(&splat, bytes, ir_dtypes[one->type->dtype].bytes);
+    result = splat_const(f->m, ir_result(op)->type, splat);
+  }
+  ir_op_remove(one->def);
+  return result;
+}
+
+static bool small_enough(const struct fold *f, const struct ir_op *op) {
+  int64_t bytes = ir_type_bytes(ir_result(op)->type), in = 0;
+  for (unsigned i = 0; i < op->noperands; i++)
+    in += ir_type_bytes(ir_arg(op, i)->type);
+  return bytes <= pass_int(f->env, "max_bytes") &&
+         bytes - in <= pass_int(f->env, "max_growth");
+}
+
+static struct ir_value *evaluate(struct fold *f, struct ir_op *op) {
+  struct dn_arena *arena = dn_arena_new(f->m->ctx);
+  struct ir_data data = {.bytes = ir_eval_op(arena, op),
+                         .size = ir_type_bytes(ir_result(op)->type)};
+  if (!data.bytes) {
+    dn_arena_free(arena);
+    return NULL;
+  }
+  struct ir_value *c = ir_const_new(f->m, NULL, ir_result(op)->type, &data);
+  struct made made = {c, arena};
+  DN_PUSH(f->env->scratch, f->made, made);
+  return c;
+}
+
+static struct ir_value *fold_op(struct fold *f, struct ir_op *op) {
+  const struct ir_type *type = ir_result(op)->type;
+  if (!ir_type_is_static(type) || ir_type_count(type) == 0)
+    return NULL;
+  for (unsigned i = 0; i < op->noperands; i++)
+    if (!ir_type_is_static(ir_arg(op, i)->type))
+      return NULL;
+  struct dn_arena *scratch = dn_arena_new(f->m->ctx);
+  const struct nest *n = nest_build(scratch, op);
+  int64_t points = nest_points(n);
+  bool picks = only_picks(n);
+  uint64_t splat = 0;
+  struct ir_value *result = NULL;
+  if (picks && same_splat(op, n, &splat))
+    result = splat_const(f->m, type, splat);
+  else if (!picks && ir_ops[op->code].cls == IR_MAP && all_splat(op))
+    result = map_of_splats(f, op);
+  else if (points <= MAX_POINTS && small_enough(f, op))
+    result = evaluate(f, op);
+  dn_arena_free(scratch);
+  return result;
+}
+
+/* Frees the data of intermediates that `op` was the last to read. */
+static void free_operands(struct fold *f, struct ir_value *const *args,
+                          unsigned n) {
+  for (unsigned i = 0; i < n; i++) {
+    /* Recent ones: an intermediate is read soon after it is made. */
+    for (size_t k = f->made.n; k-- > 0 && k + 8 > f->made.n;) {
+      struct made *made = &f->made.v[k];
+      if (made->value != args[i] || args[i]->uses || !made->arena)
+        continue;
+      dn_arena_free(made->arena);
+      made->arena = NULL;
+      args[i]->data->bytes = NULL; /* nobody reads it; swept at the end */
+    }
+  }
+}
+
+/* The region that a constant condition takes replaces the `if`. */
+static void inline_if(struct ir_op *op) {
+  struct ir_block *taken = op->region[ir_const_int(ir_arg(op, 0), 0) ? 0 : 1];
+  while (taken->first != taken->last)
+    ir_op_move(taken->first, op->block, op);
+  for (unsigned i = 0; i < op->nresults; i++)
+    ir_replace_uses(op->result[i], ir_arg(taken->last, i));
+  ir_op_remove(op);
+}
+
+static int64_t fold_func(struct fold *f, struct ir_func *func) {
+  int64_t folded = 0;
+  for (struct ir_op *op = edit_first(func), *next; op; op = next) {
+    if (op->code == IR_IF && edit_is_const(ir_arg(op, 0))) {
+      struct ir_op *prev = op->prev;
+      struct ir_block *b = op->block;
+      inline_if(op);
+      next = prev ? prev->next : b->first; /* what came out of the region */
+      folded++;
+      continue;
+    }
+    next = edit_next(op);
+    if (!(ir_ops[op->code].traits & IR_PURE) || op->nresults != 1 ||
+        !all_const(op))
+      continue;
+    struct ir_value *c = fold_op(f, op);
+    if (!c)
+      continue;
+    unsigned n = op->noperands;
+    struct ir_value **args = DN_ARRAY(f->env->scratch, struct ir_value *, n);
+    for (unsigned i = 0; i < n; i++)
+      args[i] = ir_arg(op, i);
+    edit_replace(op, c, true);
+    free_operands(f, args, n);
+    folded++;
+  }
+  return folded;
+}
+
+int64_t pass_fold(struct pass_env *env, struct ir_module *m) {
+  struct fold f = {.env = env, .m = m};
+  unsigned errors = dn_errors(m->ctx);
+  int64_t folded = 0;
+  for (struct ir_func *func = m->funcs; func; func = func->next)
+    folded += fold_func(&f, func);
+  for (size_t i = 0; i < f.made.n; i++)
+    if (f.made.v[i].arena)
+      dn_arena_adopt(m->arena, f.made.v[i].arena);
+  ir_sweep_consts(m);
+  return dn_errors(m->ctx) > errors ? -1 : folded;
+}

@@ -1,0 +1,76 @@
+/* passes.c - the rows of passes.def and pipelines.def as tables, and the
+ * options that a pass was given: the pipeline's, or the default of its row. */
+#include "passes/edit.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct pass_row pass_rows[] = {
+#define PASS(NAME, needs, makes, opts, summary)                                \
+  {#NAME, IR_##needs, IR_##makes, opts, summary, pass_##NAME},
+#include "passes/passes.def"
+#undef PASS
+};
+const size_t pass_nrows = sizeof pass_rows / sizeof *pass_rows;
+
+const char *pass_pipeline_text(const char *name) {
+  static const char *const rows[][2] = {
+#define PIPELINE(name, text) {name, text},
+#include "passes/pipelines.def"
+#undef PIPELINE
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (!strcmp(rows[i][0], name))
+      return rows[i][1];
+  return NULL;
+}
+
+/* The spec "name:kind=default" of an option in a row's list, or NULL. */
+static const char *find_spec(const char *specs, const char *name) {
+  size_t len = strlen(name);
+  for (const char *s = specs; *s; s += strspn(s, " ")) {
+    if (!strncmp(s, name, len) && s[len] == ':')
+      return s;
+    s += strcspn(s, " ");
+  }
+  return NULL;
+}
+
+static const struct ir_attr *find_opt(const struct pass_env *env,
+                                      const char *name) {
+  for (size_t i = 0; i < env->run->nopts; i++)
+    if (!strcmp(env->run->opts[i].name, name))
+      return &env->run->opts[i].value;
+  return NULL;
+}
+
+/* Text of the default, up to a space. */
+static const char *default_of(const struct pass_env *env, const char *name) {
+  const char *spec = find_spec(env->run->row->opts, name);
+  assert(spec && "no such option in the row");
+  const char *eq = strpbrk(spec, "= ");
+  return eq && *eq == '=' ? eq + 1 : "";
+}
+
+int64_t pass_int(const struct pass_env *env, const char *name) {
+  const struct ir_attr *opt = find_opt(env, name);
+  return opt ? opt->i : strtoll(default_of(env, name), NULL, 10);
+}
+
+const char *pass_str(const struct pass_env *env, const char *name) {
+  const struct ir_attr *opt = find_opt(env, name);
+  if (opt)
+    return opt->s;
+  const char *text = default_of(env, name);
+  return dn_intern_n(env->ctx, text, strcspn(text, " "));
+}
+
+bool pass_opt_kind(const struct pass_row *row, const char *name,
+                   enum ir_attr_kind *kind) {
+  const char *spec = find_spec(row->opts, name);
+  if (!spec)
+    return false;
+  *kind = strchr(spec, ':')[1] == 's' ? IR_A_STR : IR_A_INT;
+  return true;
+}

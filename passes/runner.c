@@ -1,0 +1,233 @@
+/* runner.c - runs a pipeline over a module: verifying, comparing, timing and
+ * printing around every pass, so that no pass does so itself.
+ *
+ *   --print-after=PASS|all   the module's text after the pass
+ *   --print-changed          the same, where the text changed
+ *   --verify-each            ir_verify() and the interpreter after every pass
+ *   --time-passes            a table at the end
+ *   --stop-after=PASS        the first run of PASS is the last pass
+ *   --bisect-limit=N         passes after the N-th are left out, unless they
+ *                            make the form that the next one needs */
+#include "passes/pipeline.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct runner {
+  struct dn_ctx *ctx;
+  struct ir_module *m;
+  const struct pass_opts *opts;
+  struct dn_arena *arena; /* lives as long as the runner */
+  /* --print-changed */
+  struct dn_arena *text_arena;
+  const char *text;
+  /* --verify-each */
+  struct dn_arena *results_arena;
+  struct pass_results *results;
+  /* --time-passes */
+  double *seconds;
+  int64_t *changes;
+};
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static const char *module_text(struct dn_arena *arena,
+                               const struct ir_module *m) {
+  struct dn_buf out;
+  dn_buf_init(&out, arena);
+  ir_print(&out, m, &(struct ir_print_opts){.const_limit = 64});
+  return out.text;
+}
+
+static void print_after(struct runner *r, const char *pass) {
+  const char *which = r->opts->print_after;
+  bool wanted = which && (!strcmp(which, "all") || !strcmp(which, pass));
+  if (!wanted && !r->opts->print_changed)
+    return;
+  struct dn_arena *arena = dn_arena_new(r->ctx);
+  const char *text = module_text(arena, r->m);
+  bool same = r->opts->print_changed && !strcmp(text, r->text);
+  if (same)
+    fprintf(r->opts->log, "// *** after %s *** (unchanged)\n", pass);
+  else
+    fprintf(r->opts->log, "// *** after %s ***\n%s", pass, text);
+  if (r->opts->print_changed) {
+    dn_arena_free(r->text_arena);
+    r->text_arena = arena;
+    r->text = text;
+  } else {
+    dn_arena_free(arena);
+  }
+}
+
+/* --verify-each: the rules of the form, then the same results as before. */
+static bool check_after(struct runner *r, const char *pass) {
+  if (!r->opts->verify_each)
+    return true;
+  if (!ir_verify(r->m)) {
+    dn_note(r->ctx, "the module was well-formed before pass '%s'", pass);
+    return false;
+  }
+  struct dn_arena *arena = dn_arena_new(r->ctx);
+  unsigned errors = dn_errors(r->ctx);
+  struct pass_results *after = pass_results_of(arena, r->m);
+  bool ok = dn_errors(r->ctx) == errors &&
+            pass_results_same(r->ctx, pass, r->results, after);
+  dn_arena_free(r->results_arena);
+  r->results_arena = arena;
+  r->results = after;
+  return ok;
+}
+
+/* Whether pass number i, from 1, is to run. */
+static bool within_bisect_limit(const struct runner *r, size_t i,
+                                const struct pass_row *row) {
+  if (r->opts->bisect_limit < 0)
+    return true;
+  bool required = row->needs != row->makes;
+  bool run = required || (int64_t)i <= r->opts->bisect_limit;
+  fprintf(r->opts->log, "bisect: %s pass (%zu) %s%s\n",
+          run ? "running" : "NOT running", i, row->name,
+          required ? " (required)" : "");
+  return run;
+}
+
+static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
+  const struct pass_row *row = run->row;
+  if (!within_bisect_limit(r, i + 1, row))
+    return true;
+  assert(r->m->form == row->needs);
+  struct pass_env env = {.ctx = r->ctx,
+                         .target = r->opts->target,
+                         .run = run,
+                         .scratch = dn_arena_new(r->ctx),
+                         .opt_level = r->opts->opt_level,
+                         .opt_size = r->opts->opt_size,
+                         .threads = r->opts->threads};
+  double start = now();
+  r->changes[i] = row->fn(&env, r->m);
+  r->seconds[i] = now() - start;
+  dn_arena_free(env.scratch);
+  if (r->changes[i] < 0)
+    return false;
+  r->m->form = row->makes;
+  print_after(r, row->name);
+  return check_after(r, row->name);
+}
+
+/* Shares in tenths of a percent, rounded so that they sum to 1000 (largest
+ * remainders get what is left). */
+static void shares(const double *seconds, size_t n, int *out) {
+  double total = 0;
+  for (size_t i = 0; i < n; i++)
+    total += seconds[i];
+  int left = 1000;
+  for (size_t i = 0; i < n; i++) {
+    out[i] = total > 0 ? (int)floor(seconds[i] / total * 1000) : 0;
+    left -= out[i];
+  }
+  for (; n && left > 0; left--) {
+    size_t best = 0;
+    double most = -1;
+    for (size_t i = 0; i < n; i++) {
+      double rest =
+          (total > 0 ? seconds[i] / total * 1000 : 1000) - (double)out[i];
+      if (rest > most) {
+        most = rest;
+        best = i;
+      }
+    }
+    out[best]++;
+  }
+}
+
+static void print_times(const struct runner *r, const pass_run_list *runs,
+                        size_t n) {
+  int *share = DN_ARRAY(r->arena, int, n + 1);
+  shares(r->seconds, n, share);
+  double total = 0;
+  fprintf(r->opts->log, "%10s %7s %9s  pass\n", "ms", "%", "changes");
+  for (size_t i = 0; i < n; i++) {
+    total += r->seconds[i];
+    fprintf(r->opts->log, "%10.3f %5d.%d %9lld  %s\n", r->seconds[i] * 1e3,
+            share[i] / 10, share[i] % 10, (long long)r->changes[i],
+            runs->v[i].row->name);
+  }
+  fprintf(r->opts->log, "%10.3f %7s %9s  total\n", total * 1e3,
+          n ? "100.0" : "0.0", "");
+}
+
+static bool stop_is_known(struct dn_ctx *ctx, const struct pass_opts *opts,
+                          const pass_run_list *runs) {
+  const char *names[] = {opts->stop_after, opts->print_after};
+  const char *flags[] = {"--stop-after", "--print-after"};
+  for (int k = 0; k < 2; k++) {
+    bool found = !names[k] || (k == 1 && !strcmp(names[k], "all"));
+    for (size_t i = 0; i < runs->n && !found; i++)
+      found = !strcmp(runs->v[i].row->name, names[k]);
+    if (found)
+      continue;
+    dn_error(ctx, (struct dn_loc){.where = flags[k]}, DN_PIPELINE,
+             "pass '%s' is not in the pipeline", names[k]);
+    return false;
+  }
+  return true;
+}
+
+static bool run_all(struct runner *r, const pass_run_list *runs) {
+  r->arena = dn_arena_new(r->ctx);
+  r->seconds = DN_ARRAY(r->arena, double, runs->n + 1);
+  r->changes = DN_ARRAY(r->arena, int64_t, runs->n + 1);
+  if (r->opts->print_changed) {
+    r->text_arena = dn_arena_new(r->ctx);
+    r->text = module_text(r->text_arena, r->m);
+  }
+  bool ok = true;
+  if (r->opts->verify_each) {
+    unsigned errors = dn_errors(r->ctx);
+    r->results_arena = dn_arena_new(r->ctx);
+    r->results = pass_results_of(r->results_arena, r->m);
+    ok = dn_errors(r->ctx) == errors;
+  }
+  size_t n = 0;
+  while (ok && n < runs->n) {
+    const char *name = runs->v[n].row->name;
+    ok = run_one(r, n, &runs->v[n]);
+    n++;
+    if (r->opts->stop_after && !strcmp(name, r->opts->stop_after))
+      break;
+  }
+  if (r->opts->time_passes)
+    print_times(r, runs, n);
+  dn_arena_free(r->results_arena);
+  dn_arena_free(r->text_arena);
+  dn_arena_free(r->arena);
+  return ok;
+}
+
+bool pass_pipeline(struct dn_ctx *ctx, struct ir_module *m,
+                   const struct pass_opts *opts) {
+  struct pass_opts o = *opts;
+  char name[8];
+  snprintf(name, sizeof name, "O%d", o.opt_level);
+  if (!o.pipeline)
+    o.pipeline = pass_pipeline_text(o.opt_size ? "Os" : name);
+  if (!o.log)
+    o.log = stderr;
+  assert(o.pipeline && "a level without a row in pipelines.def");
+  struct pass_plugins plugins = {0};
+  pass_run_list runs = {0};
+  struct runner r = {.ctx = ctx, .m = m, .opts = &o};
+  bool ok = pass_plugins_load(ctx, &o, &plugins) &&
+            pass_parse(ctx, o.pipeline, m->form, &plugins, &runs) &&
+            stop_is_known(ctx, &o, &runs) && run_all(&r, &runs);
+  pass_plugins_close(&plugins);
+  return ok;
+}
