@@ -32,6 +32,13 @@ bool fe_read_tensor(struct dn_ctx *ctx, const char *path,
 bool fe_write_npy(struct dn_ctx *ctx, const char *path,
                   const struct ir_tensor *t);
 
+/* Maps the regular file `path`, named by a model, for reading. It must lie below
+ * the folder of the file `beside`, and is reached by a relative path without
+ * "..", links, or other ways out: anything else is a DN_EXTERNAL error at loc
+ * (frontend/beneath.c). */
+bool fe_map_beneath(struct dn_ctx *ctx, struct dn_loc loc, const char *beside,
+                    const char *path, struct dn_file *out);
+
 /* One row a format, in formats.def: FORMAT(name, sniff, import). */
 #define FORMAT(NAME, text)                                                     \
   bool fe_##NAME##_sniff(const struct dn_file *f);                             \

@@ -95,8 +95,8 @@ bool fe_npy_read(struct dn_ctx *ctx, const struct dn_file *f,
     return fail(&h, "the header is cut short");
   h.s = (const char *)f->data + at;
   h.end = h.s + n;
-  enum ir_dtype dtype;
-  int64_t rank, dims[IR_MAX_RANK];
+  enum ir_dtype dtype = IR_F32;
+  int64_t rank = 0, dims[IR_MAX_RANK];
   const char *order = find(&h, "fortran_order");
   if (!order || h.end - order < 5 || memcmp(order, "False", 5))
     return fail(&h, "the data are not in C order");

@@ -331,10 +331,8 @@ static bool map_failed(struct dn_ctx *ctx, const char *path, const char *why) {
   return false;
 }
 
-bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0)
-    return map_failed(ctx, path, strerror(errno));
+bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
+               struct dn_file *out) {
   struct stat st;
   const char *why = NULL;
   void *data = NULL;
@@ -351,7 +349,6 @@ bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out) {
   else if ((data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
                         0)) == MAP_FAILED)
     why = strerror(errno);
-  close(fd);
   if (why)
     return map_failed(ctx, path, why);
   struct mapping *map = calloc(1, sizeof *map);
@@ -361,6 +358,15 @@ bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out) {
   ctx->arena->maps = map;
   *out = (struct dn_file){dn_intern(ctx, path), data, (size_t)st.st_size};
   return true;
+}
+
+bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0)
+    return map_failed(ctx, path, strerror(errno));
+  bool ok = dn_fd_map(ctx, fd, path, out);
+  close(fd);
+  return ok;
 }
 
 static bool write_all(int fd, const char *data, size_t size) {

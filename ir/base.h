@@ -143,6 +143,9 @@ struct dn_file {
 /* Maps a regular file; a directory, a FIFO, a device or a file over the limit
  * is a diagnostic and false. The mapping lives as long as the context. */
 bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out);
+/* The same for an open descriptor, which stays open; `path` is its name. */
+bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
+               struct dn_file *out);
 /* Writes `path` by way of a temporary name and a rename, so that a reader never
  * sees half a file; a failure is a diagnostic and false. "-" is stdout. */
 bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,

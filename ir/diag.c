@@ -72,6 +72,14 @@ static void put_place(struct dn_buf *out, const struct dn_loc *loc) {
   }
 }
 
+/* Stored diagnostics outlive what they were made from. */
+static void keep_place(struct dn_ctx *ctx, struct dn_loc *loc) {
+  const char **text[] = {&loc->file, &loc->node, &loc->op, &loc->where};
+  for (int i = 0; i < 4; i++)
+    if (*text[i])
+      *text[i] = dn_strndup(ctx->arena, *text[i], strlen(*text[i]));
+}
+
 static void report(struct dn_ctx *ctx, const char *severity, struct dn_loc loc,
                    int number, const char *fmt, va_list ap) {
   struct dn_diags *d = ctx->diags;
@@ -79,6 +87,7 @@ static void report(struct dn_ctx *ctx, const char *severity, struct dn_loc loc,
     if (!d->errors++)
       d->exit = find_row(number)->exit;
   }
+  keep_place(ctx, &loc);
   struct dn_diag diag = {loc, severity, dn_vprintf(ctx->arena, fmt, ap),
                          number};
   DN_PUSH(ctx->arena, d->list, diag);

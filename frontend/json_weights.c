@@ -1,0 +1,142 @@
+/* json_weights.c - see json_weights.h. */
+#include "frontend/json_weights.h"
+
+#include "frontend/fe.h"
+#include "frontend/npy.h"
+#include "frontend/safetensors.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct ir_value *fail(const struct json_weights *w, const char *path,
+                             const struct ir_type *type, const char *what) {
+  dn_error(w->ctx, (struct dn_loc){.file = w->file, .where = path},
+           DN_TENSOR_DATA, "%s; %s is needed", what,
+           ir_type_text(w->ctx, NULL, type));
+  return NULL;
+}
+
+/* Inline numbers: nested lists of the shape, or one flat list. */
+static bool read_numbers(const cJSON *list, const struct ir_type *type, int dim,
+                         int64_t count, char *to, int64_t *n) {
+  bool leaves = list->child && cJSON_IsNumber(list->child);
+  size_t size = ir_dtypes[type->dtype].bytes;
+  int64_t len = cJSON_GetArraySize(list);
+  bool flat = dim == 0 && leaves && len == count;
+  if (!flat && (dim >= type->rank || len != type->dim[dim] ||
+                leaves != (dim == type->rank - 1)))
+    return len == 0 && count == 0;
+  for (const cJSON *e = list->child; e; e = e->next) {
+    if (!leaves) {
+      if (!cJSON_IsArray(e) || !read_numbers(e, type, dim + 1, count, to, n))
+        return false;
+      continue;
+    }
+    if (!cJSON_IsNumber(e) || *n == count)
+      return false;
+    ir_store_float(type->dtype, to + (size_t)(*n)++ * size, e->valuedouble);
+  }
+  return true;
+}
+
+static struct ir_value *inline_weight(struct json_weights *w,
+                                      struct ir_module *m, const cJSON *item,
+                                      const char *path, const char *name,
+                                      const struct ir_type *type) {
+  int64_t n = 0, count = ir_type_count(type);
+  /* No more memory than the text can fill: two characters a number. */
+  if (count > ((int64_t)1 << 40) || cJSON_GetArraySize(item) > count)
+    return fail(w, path, type, "the numbers do not fit the shape");
+  int64_t present = 0;
+  for (const cJSON *e = item->child; e; e = e->next)
+    present += cJSON_IsArray(e) ? cJSON_GetArraySize(e) : 1;
+  if (count > 0 && present == 0)
+    return fail(w, path, type, "the numbers do not fit the shape");
+  char *bytes = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
+  if (!read_numbers(item, type, 0, count, bytes, &n) || n != count)
+    return fail(w, path, type, "the numbers do not fit the shape");
+  struct ir_data data = {.bytes = bytes, .size = ir_type_bytes(type)};
+  return ir_const_new(m, name, type, &data);
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014), then Box and Muller's normal pair. */
+static double uniform(uint64_t *state) {
+  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+static struct ir_value *random_weight(struct ir_module *m, double seed,
+                                      const char *name,
+                                      const struct ir_type *type) {
+  uint64_t state = (uint64_t)(int64_t)seed;
+  for (const char *s = name; *s; s++) /* weights of one seed differ */
+    state = state * 31 + (unsigned char)*s;
+  int64_t n = ir_type_count(type), out = 1;
+  for (int i = 0; i < type->rank; i++)
+    out = dn_max(out, type->dim[i]);
+  double scale = sqrt(2 / (double)dn_max(n / out, 1));
+  char *bytes = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
+  for (int64_t i = 0; i < n; i++) {
+    double r = sqrt(-2 * log(1 - uniform(&state)));
+    double v = r * cos(6.283185307179586 * uniform(&state)) * scale;
+    ir_store_float(type->dtype, bytes + i * ir_dtypes[type->dtype].bytes, v);
+  }
+  struct ir_data data = {.bytes = bytes, .size = ir_type_bytes(type)};
+  return ir_const_new(m, name, type, &data);
+}
+
+static struct ir_value *file_weight(struct json_weights *w, struct ir_module *m,
+                                    const char *file, const char *tensor,
+                                    const char *path, const char *name,
+                                    const struct ir_type *type) {
+  struct dn_loc loc = {.file = w->file, .where = path};
+  struct dn_file f;
+  struct ir_tensor t;
+  if (!fe_map_beneath(w->ctx, loc, w->file, file, &f))
+    return NULL;
+  if (!(tensor ? fe_safetensors_read(w->ctx, &f, tensor, &t)
+               : fe_npy_read(w->ctx, &f, &t)))
+    return NULL;
+  if (t.type != type)
+    return fail(w, path, type,
+                dn_printf(w->ctx->arena, "the file holds %s",
+                          ir_type_text(w->ctx, NULL, t.type)));
+  struct ir_data data = {.bytes = t.data, .size = ir_type_bytes(type)};
+  return ir_const_new(m, name, type, &data);
+}
+
+static const char *text_of(const cJSON *item, const char *key) {
+  const cJSON *t = cJSON_GetObjectItemCaseSensitive(item, key);
+  return cJSON_IsString(t) ? t->valuestring : NULL;
+}
+
+struct ir_value *json_weight(struct json_weights *w, struct ir_module *m,
+                             const cJSON *item, const char *path,
+                             const char *name, const struct ir_type *type) {
+  const cJSON *fill = cJSON_GetObjectItemCaseSensitive(item, "fill");
+  const cJSON *seed = cJSON_GetObjectItemCaseSensitive(item, "random");
+  const char *npy = text_of(item, "npy");
+  const char *st = text_of(item, "safetensors"),
+             *tensor = text_of(item, "tensor");
+  if (cJSON_IsArray(item))
+    return inline_weight(w, m, item, path, name, type);
+  if (cJSON_IsString(item) && cJSON_IsString(w->tensors))
+    return file_weight(w, m, w->tensors->valuestring, item->valuestring, path,
+                       name, type);
+  if (npy && cJSON_GetArraySize(item) == 1)
+    return file_weight(w, m, npy, NULL, path, name, type);
+  if (st && tensor && cJSON_GetArraySize(item) == 2)
+    return file_weight(w, m, st, tensor, path, name, type);
+  if (cJSON_IsNumber(fill) && cJSON_GetArraySize(item) == 1)
+    return ir_const_splat(m, name, type, fill->valuedouble);
+  if (cJSON_IsNumber(seed) && fabs(seed->valuedouble) < 0x1p53 &&
+      cJSON_GetArraySize(item) == 1)
+    return random_weight(m, seed->valuedouble, name, type);
+  return fail(w, path, type,
+              "a weight is a list of numbers, {\"npy\": file}, "
+              "{\"safetensors\": file, \"tensor\": name}, the name of a tensor "
+              "of the model's \"weights\" file, {\"fill\": x} or "
+              "{\"random\": seed}");
+}
