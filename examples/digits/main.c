@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
       (labelled && !load(argv[2], label, sizeof label)))
     return EXIT_FAILURE;
   for (int first = 0; first < PICTURES; first += ACROSS) {
-    char answers[ACROSS * 16], *end = answers;
+    char answers[ACROSS * 16 + 1], *end = answers;
     for (int i = first; i < first + ACROSS; i++) {
       float score[1][10];
       int best = 0;
@@ -56,7 +56,7 @@ int main(int argc, char **argv) {
           best = k;
       int ok = !labelled || best == label[i];
       right += labelled && ok;
-      end += sprintf(end, " %d %3.0f%% %c ", best, 100 * (double)score[0][best],
+      end += sprintf(end, " %d %3.0f%% %c", best, 100 * (double)score[0][best],
                      ok ? ' ' : 'X');
     }
     if (first < 2 * ACROSS) {
