@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Writes the benchmark networks as ONNX files: real topologies, random weights.
+
+    models.py DIR [NAME...]
+
+They prove speed and agreement with other runtimes, not accuracy. Weights are
+normal with variance 2/fan-in (He et al. 2015), so that activations keep their
+size through the depth. Needs onnx and numpy.
+"""
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+class Net:
+    """A graph under construction; values are (name, shape)."""
+
+    def __init__(self, *shape):
+        self.rng = np.random.default_rng(1)
+        self.nodes, self.init, self.count = [], [], 0
+        self.input = ("input", list(shape))
+
+    def fresh(self, stem):
+        self.count += 1
+        return f"{stem}{self.count}"
+
+    def const(self, array):
+        name = self.fresh("w")
+        self.init.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def node(self, op, inputs, shape, **attrs):
+        out = self.fresh(op.lower())
+        self.nodes.append(helper.make_node(op, inputs, [out], out, **attrs))
+        return out, list(shape)
+
+    def normal(self, *shape, fan_in):
+        w = self.rng.standard_normal(shape) * np.sqrt(2 / fan_in)
+        return self.const(w.astype(np.float32))
+
+    def activate(self, x, act):
+        if act == "relu":
+            return self.node("Relu", [x[0]], x[1])
+        if act == "relu6":
+            lo, hi = (self.const(np.float32(v)) for v in (0, 6))
+            return self.node("Clip", [x[0], lo, hi], x[1])
+        return x
+
+    def conv(self, x, filters, kernel, stride=1, pads=None, groups=1, act="relu"):
+        kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
+        pads = pads if pads is not None else [kh // 2, kw // 2, kh // 2, kw // 2]
+        name, (n, c, h, w) = x
+        weight = self.normal(filters, c // groups, kh, kw, fan_in=c // groups * kh * kw)
+        bias = self.const(self.rng.uniform(-0.1, 0.1, filters).astype(np.float32))
+        oh = (h + pads[0] + pads[2] - kh) // stride + 1
+        ow = (w + pads[1] + pads[3] - kw) // stride + 1
+        y = self.node("Conv", [name, weight, bias], [n, filters, oh, ow], kernel_shape=[kh, kw],
+                      strides=[stride, stride], pads=pads, group=groups)
+        return self.activate(y, act)
+
+    def add(self, a, b, act=None):
+        return self.activate(self.node("Add", [a[0], b[0]], a[1]), act)
+
+    def max_pool(self, x, kernel, stride, pad):
+        n, c, h, w = x[1]
+        size = lambda v: (v + 2 * pad - kernel) // stride + 1
+        return self.node("MaxPool", [x[0]], [n, c, size(h), size(w)], kernel_shape=[kernel] * 2,
+                         strides=[stride] * 2, pads=[pad] * 4)
+
+    def head(self, x, classes):
+        """Global average pool and a dense layer."""
+        n, c = x[1][:2]
+        x = self.node("GlobalAveragePool", [x[0]], [n, c, 1, 1])
+        return self.dense(self.node("Flatten", [x[0]], [n, c]), classes)
+
+    def dense(self, x, units, act=None):
+        n, c = x[1]
+        weight = self.normal(units, c, fan_in=c)
+        bias = self.const(self.rng.uniform(-0.1, 0.1, units).astype(np.float32))
+        return self.activate(self.node("Gemm", [x[0], weight, bias], [n, units], transB=1), act)
+
+    def softmax(self, x):
+        return self.node("Softmax", [x[0]], x[1], axis=-1)
+
+    def save(self, path, y):
+        value = lambda v: helper.make_tensor_value_info(v[0], TensorProto.FLOAT, v[1])
+        graph = helper.make_graph(self.nodes, Path(path).stem, [value(self.input)], [value(y)], self.init)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+        model.ir_version = 8
+        onnx.save(model, path)
+
+
+def resnet50(net):
+    """He et al. 2016, with the stride on the 3x3 convolution (v1.5)."""
+    x = net.max_pool(net.conv(net.input, 64, 7, 2), 3, 2, 1)
+    for width, blocks, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+        for i in range(blocks):
+            s = stride if i == 0 else 1
+            y = net.conv(net.conv(net.conv(x, width, 1), width, 3, s), 4 * width, 1, act=None)
+            short = net.conv(x, 4 * width, 1, s, [0] * 4, act=None) if i == 0 else x
+            x = net.add(y, short, "relu")
+    return net.head(x, 1000)
+
+
+def mobilenet_v1(net, alpha=1.0, classes=1000):
+    """Howard et al. 2017, table 1."""
+    x = net.conv(net.input, int(32 * alpha), 3, 2)
+    for filters, s in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)) + 5 * ((512, 1),) + ((1024, 2), (1024, 1)):
+        x = net.conv(x, x[1][1], 3, s, groups=x[1][1])
+        x = net.conv(x, int(filters * alpha), 1)
+    return net.head(x, classes)
+
+
+def mobilenet_v2(net):
+    """Sandler et al. 2018, table 2."""
+    x = net.conv(net.input, 32, 3, 2, act="relu6")
+    for t, c, n, s in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
+        for i in range(n):
+            stride, wide = s if i == 0 else 1, x[1][1] * t
+            y = net.conv(x, wide, 1, act="relu6") if t > 1 else x
+            y = net.conv(net.conv(y, wide, 3, stride, groups=wide, act="relu6"), c, 1, act=None)
+            x = net.add(x, y) if stride == 1 and x[1][1] == c else y
+    return net.head(net.conv(x, 1280, 1, act="relu6"), 1000)
+
+
+def vww(net):
+    return net.softmax(mobilenet_v1(net, 0.25, 2))
+
+
+def kws(net):
+    """MLPerf Tiny keyword spotting, DS-CNN (Banbury et al. 2021)."""
+    x = net.conv(net.input, 64, (10, 4), 2, [4, 1, 5, 1])
+    for _ in range(4):
+        x = net.conv(net.conv(x, 64, 3, groups=64), 64, 1)
+    return net.softmax(net.head(x, 12))
+
+
+def resnet8(net):
+    """MLPerf Tiny image classification."""
+    x = net.conv(net.input, 16, 3)
+    for width, s in ((16, 1), (32, 2), (64, 2)):
+        y = net.conv(net.conv(x, width, 3, s), width, 3, act=None)
+        x = net.add(y, x if s == 1 else net.conv(x, width, 1, s, [0] * 4, act=None), "relu")
+    return net.softmax(net.head(x, 10))
+
+
+def autoencoder(net):
+    """MLPerf Tiny anomaly detection."""
+    x = net.input
+    for units in (128, 128, 128, 128, 8, 128, 128, 128, 128):
+        x = net.dense(x, units, "relu")
+    return net.dense(x, 640)
+
+
+MODELS = {  # name: (builder, input shape)
+    "resnet50": (resnet50, (1, 3, 224, 224)),
+    "mobilenet_v1": (mobilenet_v1, (1, 3, 224, 224)),
+    "mobilenet_v2": (mobilenet_v2, (1, 3, 224, 224)),
+    "tiny_vww": (vww, (1, 3, 96, 96)),
+    "tiny_kws": (kws, (1, 1, 49, 10)),
+    "tiny_ic": (resnet8, (1, 3, 32, 32)),
+    "tiny_ad": (autoencoder, (1, 640)),
+}
+
+
+def write(directory, names):
+    paths = []
+    for name in names or MODELS:
+        build, shape = MODELS[name]
+        path = Path(directory) / f"{name}.onnx"
+        if not path.exists():
+            net = Net(*shape)
+            net.save(path, build(net))
+        paths.append(path)
+    return paths
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    for p in write(sys.argv[1], sys.argv[2:]):
+        print(p)
