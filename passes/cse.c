@@ -37,31 +37,6 @@ static uint64_t hash_bytes(uint64_t h, const void *p, size_t n) {
   return mix(h, XXH3_64bits(p, n));
 }
 
-static bool is_default(const struct ir_op *op, const struct ir_attr *a) {
-  struct ir_attr_spec specs[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(op->code, specs);
-  int k = 0;
-  while (k < n && strcmp(specs[k].name, a->name))
-    k++;
-  if (k == n || specs[k].required)
-    return false;
-  switch (a->kind) {
-  case IR_A_INT:
-    return a->i == specs[k].i;
-  case IR_A_FLOAT:
-    return !memcmp(&a->f, &specs[k].f, sizeof a->f);
-  case IR_A_INTS:
-    for (int64_t i = 0; i < a->n; i++)
-      if (a->is[i] != specs[k].i)
-        return false;
-    return true;
-  case IR_A_STR:
-  case IR_A_FLOATS:
-    return false;
-  }
-  return false;
-}
-
 static uint64_t hash_attr(const struct ir_attr *a) {
   uint64_t h = hash_bytes((uint64_t)a->kind, a->name, strlen(a->name));
   switch (a->kind) {
@@ -101,7 +76,8 @@ static bool same_attr(const struct ir_attr *a, const struct ir_attr *b) {
 static bool covers(const struct ir_op *a, const struct ir_op *b) {
   for (unsigned i = 0; i < a->nattrs; i++) {
     const struct ir_attr *other = ir_find_attr(b, a->attr[i].name);
-    if (other ? !same_attr(&a->attr[i], other) : !is_default(a, &a->attr[i]))
+    if (other ? !same_attr(&a->attr[i], other)
+              : !edit_attr_is_default(a, &a->attr[i]))
       return false;
   }
   return true;
@@ -122,7 +98,7 @@ static uint64_t hash_op(const struct ir_op *op) {
   }
   uint64_t sum = 0; /* attributes may be in any order */
   for (unsigned i = 0; i < op->nattrs; i++)
-    if (!is_default(op, &op->attr[i]))
+    if (!edit_attr_is_default(op, &op->attr[i]))
       sum += hash_attr(&op->attr[i]);
   return mix(h, sum);
 }

@@ -39,6 +39,9 @@ static inline bool edit_is_const(const struct ir_value *v) {
   return v->data != NULL;
 }
 
+/* An attribute that might as well be left out. */
+bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a);
+
 /* passes.c: kind of an option of a row; false when it has none so named. */
 bool pass_opt_kind(const struct pass_row *row, const char *name,
                    enum ir_attr_kind *kind);

@@ -1,0 +1,145 @@
+/* canonicalize.c - applies the rules of rules.def until none matches, and the
+ * few rewrites that hold for a whole class of ops: a MAP broadcasts by itself,
+ * so an expand before it goes.
+ *
+ * before:  %1 = transpose %x {perm=[0,2,3,1]} : f32[1,8,8,3]
+ *          %2 = transpose %1 {perm=[0,3,1,2]} : f32[1,3,8,8]
+ *          %3 = relu %2 : f32[1,3,8,8]
+ *          %4 = clamp %3 {hi=6} : f32[1,3,8,8]
+ * after:   %4 = clamp %x {lo=0, hi=6} : f32[1,3,8,8] */
+#include "passes/edit.h"
+#include "passes/rules.h"
+
+struct canon {
+  struct pass_env *env;
+  struct ir_module *m;
+  const struct rules *rules;
+  bool fast;
+  /* A queue of ops to look at; an op is in it once at most. */
+  DN_LIST(struct ir_op *) queue;
+  DN_LIST(bool) queued; /* by op id */
+  size_t head;
+};
+
+static void push(struct canon *c, struct ir_op *op) {
+  while (c->queued.n <= op->id)
+    DN_PUSH(c->env->scratch, c->queued, false);
+  if (c->queued.v[op->id])
+    return;
+  c->queued.v[op->id] = true;
+  DN_PUSH(c->env->scratch, c->queue, op);
+}
+
+static struct ir_op *pop(struct canon *c) {
+  while (c->head < c->queue.n) {
+    struct ir_op *op = c->queue.v[c->head++];
+    c->queued.v[op->id] = false;
+    if (op->block)
+      return op;
+  }
+  return NULL;
+}
+
+static void push_users(struct canon *c, const struct ir_value *v) {
+  for (const struct ir_use *u = v->uses; u; u = u->next)
+    push(c, u->op);
+}
+
+/* Looks again at what was made: `v` and the ops just before it that nobody has
+ * seen yet. */
+static void push_made(struct canon *c, struct ir_value *v, unsigned first_id) {
+  for (struct ir_op *op = v->def; op && op->id >= first_id; op = op->prev)
+    push(c, op);
+}
+
+/* Replaces the result of `op`; what only it read is dead then. */
+static void replace(struct canon *c, struct ir_op *op, struct ir_value *with,
+                    bool fresh) {
+  DN_LIST(struct ir_value *) args = {0};
+  for (unsigned i = 0; i < op->noperands; i++)
+    DN_PUSH(c->env->scratch, args, ir_arg(op, i));
+  push_users(c, ir_result(op));
+  edit_replace(op, with, fresh);
+  while (args.n) {
+    struct ir_value *v = args.v[--args.n];
+    struct ir_op *def = v->def;
+    if (!def || !def->block || v->uses || def->nresults != 1 ||
+        !(ir_ops[def->code].traits & IR_PURE)) {
+      if (v->uses && !v->uses->next)
+        push(c, v->uses->op); /* `once` may hold now */
+      continue;
+    }
+    for (unsigned i = 0; i < def->noperands; i++)
+      DN_PUSH(c->env->scratch, args, ir_arg(def, i));
+    ir_op_remove(def);
+  }
+}
+
+static bool apply_rules(struct canon *c, struct ir_op *op) {
+  for (const struct rule *r = c->rules->first[op->code]; r; r = r->next) {
+    struct rule_match match;
+    if ((r->mark == RULE_FAST && !c->fast) || !rule_matches(r, op, &match))
+      continue;
+    unsigned first_id = c->m->nops;
+    bool fresh;
+    struct ir_value *v = rule_build(r, &match, &fresh);
+    if (!v)
+      continue;
+    if (fresh)
+      push_made(c, v, first_id);
+    replace(c, op, v, fresh);
+    return true;
+  }
+  return false;
+}
+
+/* Shape of broadcasting all operands of `op`, `with` in place of number k. */
+static bool broadcasts_to_result(const struct ir_op *op, unsigned k,
+                                 const struct ir_value *with) {
+  const struct ir_type *y = ir_result(op)->type;
+  for (int d = 1; d <= y->rank; d++) {
+    int64_t dim = 1;
+    for (unsigned i = 0; i < op->noperands; i++) {
+      const struct ir_type *t = (i == k ? with : ir_arg(op, i))->type;
+      int64_t other = d <= t->rank ? t->dim[t->rank - d] : 1;
+      dim = other != 1 ? other : dim;
+    }
+    if (dim != y->dim[y->rank - d])
+      return false;
+  }
+  return true;
+}
+
+/* An operand that an expand made, where the other operands give the shape. */
+static bool drop_expand(struct canon *c, struct ir_op *op) {
+  if (ir_ops[op->code].cls != IR_MAP || op->noperands < 2)
+    return false;
+  for (unsigned i = 0; i < op->noperands; i++) {
+    struct ir_op *def = ir_arg(op, i)->def;
+    if (!def || def->code != IR_EXPAND ||
+        !broadcasts_to_result(op, i, ir_arg(def, 0)))
+      continue;
+    ir_set_operand(op, i, ir_arg(def, 0));
+    push(c, op);
+    return true;
+  }
+  return false;
+}
+
+int64_t pass_canonicalize(struct pass_env *env, struct ir_module *m) {
+  struct canon c = {.env = env,
+                    .m = m,
+                    .rules = rules_parse(m->ctx, env->scratch),
+                    .fast = pass_int(env, "fast") != 0};
+  unsigned errors = dn_errors(m->ctx);
+  for (struct ir_func *f = m->funcs; f; f = f->next)
+    for (struct ir_op *op = edit_first(f); op; op = edit_next(op))
+      push(&c, op);
+  /* Rules do not undo each other, so this ends by itself; the bound is for
+   * two rules that do, by mistake. */
+  int64_t changes = 0;
+  int64_t most = pass_int(env, "max_rounds") * ((int64_t)c.queue.n + 64);
+  for (struct ir_op *op; changes < most && (op = pop(&c)) != NULL;)
+    changes += apply_rules(&c, op) || drop_expand(&c, op);
+  return dn_errors(m->ctx) > errors ? -1 : changes;
+}
