@@ -62,6 +62,7 @@ int ir_op_attr_specs(enum ir_opcode code,
  * its place follows from its operand's by its index map (ir/nest.h). A `concat`
  * outside kernels has a place, and its operands were given places inside it. */
 #define IR_PLAN_ATTRS "at:i=0 space:s=arena stride:i*=0"
+bool ir_is_plan_attr(const char *name);
 
 struct ir_attr {
   const char *name; /* interned */

@@ -100,6 +100,15 @@ int ir_op_attr_specs(enum ir_opcode code,
   return parse_specs(IR_PLAN_ATTRS, out, n);
 }
 
+bool ir_is_plan_attr(const char *name) {
+  struct ir_attr_spec out[IR_MAX_ATTRS];
+  int n = parse_specs(IR_PLAN_ATTRS, out, 0);
+  while (n-- > 0)
+    if (!strcmp(out[n].name, name))
+      return true;
+  return false;
+}
+
 const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name) {
   for (unsigned i = 0; i < op->nattrs; i++)
     if (!strcmp(op->attr[i].name, name))

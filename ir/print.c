@@ -220,15 +220,10 @@ static void put_attr(struct printer *p, const struct ir_attr *a) {
   put(p, "]");
 }
 
-/* The presence of a plan attribute has a meaning of its own: see ir.h. */
-static bool is_plan_attr(const char *name) {
-  return strcmp(name, "at") == 0 || strcmp(name, "space") == 0 ||
-         strcmp(name, "stride") == 0;
-}
-
 static bool is_default(const struct ir_attr_spec *spec,
                        const struct ir_attr *a) {
-  if (spec->required || a->kind != spec->kind || is_plan_attr(a->name))
+  /* The presence of a plan attribute has a meaning of its own: see ir.h. */
+  if (spec->required || a->kind != spec->kind || ir_is_plan_attr(a->name))
     return false;
   switch (a->kind) {
   case IR_A_INT:

@@ -1,0 +1,371 @@
+/* verify.c - the rules that every module keeps, whoever made it. Each broken
+ * rule is a diagnostic that ends in the rule's name (verify.def). The forms'
+ * own rules are looked at when the ones here hold. */
+#include "ir/verify.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const rule_names[] = {
+#define RULE(ID, name, text) name,
+#include "ir/verify.def"
+#undef RULE
+};
+
+void verify_fail(struct verifier *v, struct dn_loc loc, enum verify_rule rule,
+                 const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = dn_vprintf(v->ctx->arena, fmt, ap);
+  va_end(ap);
+  dn_error(v->ctx, loc, DN_VERIFY, "%s (rule %s)", text, rule_names[rule]);
+  v->errors++;
+}
+
+const char *verify_type_text(struct verifier *v, const struct ir_type *type) {
+  return ir_type_text(v->ctx, v->scratch, type);
+}
+
+static struct dn_loc value_loc(const struct verifier *v,
+                               const struct ir_value *value) {
+  if (value->def)
+    return ir_loc(value->def);
+  return (struct dn_loc){.file = v->m->file, .where = value->name};
+}
+
+/* ---- Types ---- */
+
+static bool zero_fits(enum ir_dtype dtype, int64_t zero) {
+  unsigned bits = ir_dtypes[dtype].bits;
+  int64_t half = INT64_C(1) << (bits - 1);
+  return ir_dtypes[dtype].kind == IR_SIGNED ? zero >= -half && zero < half
+                                            : zero >= 0 && zero < 2 * half;
+}
+
+static int by_name(const void *a, const void *b) {
+  const struct ir_value *const *x = a, *const *y = b;
+  uintptr_t nx = (uintptr_t)(*x)->name, ny = (uintptr_t)(*y)->name;
+  return (nx > ny) - (nx < ny);
+}
+
+/* Constants in the order of their names' addresses, made on first use. */
+static const struct ir_value *find_const(struct verifier *v, const char *name) {
+  size_t n = v->m->consts.n;
+  if (!n)
+    return NULL;
+  if (!v->consts) {
+    v->consts = dn_copy(v->scratch, v->m->consts.v, n * sizeof *v->consts);
+    qsort(v->consts, n, sizeof *v->consts, by_name);
+  }
+  const struct ir_value key = {.name = name}, *pkey = &key;
+  struct ir_value **found =
+      bsearch(&pkey, v->consts, n, sizeof *v->consts, by_name);
+  return found ? *found : NULL;
+}
+
+static void check_axis_quant(struct verifier *v, struct dn_loc loc,
+                             const struct ir_type *type) {
+  const struct ir_quant *q = type->quant;
+  const struct ir_value *s = find_const(v, q->scales);
+  const struct ir_value *z = find_const(v, q->zeros);
+  if (!s || !z) {
+    verify_fail(v, loc, VERIFY_QAXIS, "there is no constant @%s",
+                s ? q->zeros : q->scales);
+    return;
+  }
+  if (q->axis < 0 || q->axis >= type->rank) {
+    verify_fail(v, loc, VERIFY_QAXIS, "axis %lld of %s", (long long)q->axis,
+                verify_type_text(v, type));
+    return;
+  }
+  int64_t n = type->dim[q->axis];
+  if (s->type->dtype != IR_F32 || !ir_is_int(z->type->dtype) ||
+      s->type->rank != 1 || z->type->rank != 1 || s->type->dim[0] != n ||
+      z->type->dim[0] != n) {
+    verify_fail(v, loc, VERIFY_QAXIS, "scales %s and zero points %s for %s",
+                verify_type_text(v, s->type), verify_type_text(v, z->type),
+                verify_type_text(v, type));
+    return;
+  }
+  for (int64_t i = 0; i < n; i++) {
+    double scale = ir_const_float(s, i);
+    if (!isfinite(scale) || scale <= 0) {
+      verify_fail(v, loc, VERIFY_SCALE, "scale %lld of @%s is %g", (long long)i,
+                  q->scales, scale);
+      return;
+    }
+    if (!zero_fits(type->dtype, ir_const_int(z, i))) {
+      verify_fail(v, loc, VERIFY_ZERO, "zero point %lld of @%s is %lld",
+                  (long long)i, q->zeros, (long long)ir_const_int(z, i));
+      return;
+    }
+  }
+}
+
+static void check_type(struct verifier *v, const struct ir_value *value) {
+  const struct ir_type *type = value->type;
+  const struct ir_quant *q = type->quant;
+  struct dn_loc loc = value_loc(v, value);
+  if (v->m->form != IR_GRAPH && !ir_type_is_static(type))
+    verify_fail(v, loc, VERIFY_STATIC, "%%%s is %s in the %s form", value->name,
+                verify_type_text(v, type), ir_form_names[v->m->form]);
+  if (!q)
+    return;
+  if (!ir_is_int(type->dtype) || ir_dtypes[type->dtype].bits > 32)
+    verify_fail(v, loc, VERIFY_QTYPE, "%s is quantized",
+                ir_dtypes[type->dtype].text);
+  else if (q->scales)
+    check_axis_quant(v, loc, type);
+  else if (!isfinite(q->scale) || q->scale <= 0)
+    verify_fail(v, loc, VERIFY_SCALE, "the scale is %g", q->scale);
+  else if (!zero_fits(type->dtype, q->zero))
+    verify_fail(v, loc, VERIFY_ZERO, "zero point %lld of %s",
+                (long long)q->zero, ir_dtypes[type->dtype].text);
+}
+
+/* ---- Regions ---- */
+
+/* Same element type and shape; quantization is not looked at. */
+static bool alike(const struct ir_type *a, const struct ir_type *b) {
+  return a->dtype == b->dtype && verify_same_shape(a, b);
+}
+
+/* One element of a type. */
+static bool is_scalar(const struct ir_type *t, enum ir_dtype dtype) {
+  for (int i = 0; i < t->rank; i++)
+    if (t->dim[i] != 1)
+      return false;
+  return t->dtype == dtype;
+}
+
+/* `t` without its first dimension. */
+static const struct ir_type *slice_of(struct verifier *v,
+                                      const struct ir_type *t) {
+  return t->rank ? ir_type(v->ctx, t->dtype, t->rank - 1, t->dim + 1) : t;
+}
+
+static void check_params(struct verifier *v, const struct ir_op *op,
+                         const struct ir_block *b,
+                         const struct ir_type *const *want, unsigned n) {
+  if (b->nparams != n) {
+    verify_fail(v, ir_loc(op), VERIFY_PARAMS, "%u parameters, the op passes %u",
+                b->nparams, n);
+    return;
+  }
+  for (unsigned i = 0; i < n; i++)
+    if (want[i] && !alike(b->param[i]->type, want[i]))
+      verify_fail(v, ir_loc(op), VERIFY_PARAMS,
+                  "parameter %%%s is %s, the op passes %s", b->param[i]->name,
+                  verify_type_text(v, b->param[i]->type),
+                  verify_type_text(v, want[i]));
+}
+
+/* What region `b` yields against the op's results, from yielded value `skip`
+ * on. The first `whole` are results as they are, of the others the result holds
+ * one slice an iteration. */
+static void check_yield(struct verifier *v, const struct ir_op *op,
+                        const struct ir_block *b, unsigned skip,
+                        unsigned whole) {
+  const struct ir_op *y = b->last;
+  if (!y || y->code != IR_YIELD)
+    return; /* reported as a missing terminator */
+  if (y->noperands != op->nresults + skip) {
+    verify_fail(v, ir_loc(y), VERIFY_YIELD, "%u values yielded, expected %u",
+                y->noperands, op->nresults + skip);
+    return;
+  }
+  for (unsigned i = 0; i < op->nresults; i++) {
+    const struct ir_type *made = ir_arg(y, i + skip)->type;
+    const struct ir_type *r = op->result[i]->type;
+    bool ok =
+        i < whole ? alike(made, r) : r->rank > 0 && alike(made, slice_of(v, r));
+    if (!ok)
+      verify_fail(v, ir_loc(y), VERIFY_YIELD, "%s yielded for result %s",
+                  verify_type_text(v, made), verify_type_text(v, r));
+  }
+}
+
+static void check_if(struct verifier *v, const struct ir_op *op) {
+  if (!is_scalar(ir_arg(op, 0)->type, IR_BOOL))
+    verify_fail(v, ir_loc(op), VERIFY_CONDITION, "the condition is %s",
+                verify_type_text(v, ir_arg(op, 0)->type));
+  for (unsigned i = 0; i < 2; i++) {
+    check_params(v, op, op->region[i], NULL, 0);
+    check_yield(v, op, op->region[i], 0, op->nresults);
+  }
+}
+
+/* loop n, c, x...: the body gets (iteration, condition, carried...) and yields
+ * condition, carried..., scanned...; results are carried..., scanned... */
+static void check_loop(struct verifier *v, const struct ir_op *op) {
+  const struct ir_block *b = op->region[0];
+  unsigned carried = op->noperands - 2;
+  const struct ir_type **want =
+      DN_ARRAY(v->scratch, const struct ir_type *, op->noperands);
+  want[0] = ir_type(v->ctx, IR_I64, 0, NULL);
+  want[1] = ir_type(v->ctx, IR_BOOL, 0, NULL);
+  for (unsigned i = 0; i < carried; i++)
+    want[i + 2] = ir_arg(op, i + 2)->type;
+  if (!is_scalar(ir_arg(op, 0)->type, IR_I64) ||
+      !is_scalar(ir_arg(op, 1)->type, IR_BOOL))
+    verify_fail(v, ir_loc(op), VERIFY_CONDITION,
+                "trip count %s and condition %s",
+                verify_type_text(v, ir_arg(op, 0)->type),
+                verify_type_text(v, ir_arg(op, 1)->type));
+  check_params(v, op, b, want, op->noperands);
+  check_yield(v, op, b, 1, carried);
+  if (b->last && b->last->code == IR_YIELD && b->last->noperands &&
+      !is_scalar(ir_arg(b->last, 0)->type, IR_BOOL))
+    verify_fail(v, ir_loc(b->last), VERIFY_CONDITION, "the condition is %s",
+                verify_type_text(v, ir_arg(b->last, 0)->type));
+}
+
+/* scan states..., scanned...: the body gets the states and a slice of each of
+ * the others, and yields states and slices of results. */
+static void check_scan(struct verifier *v, const struct ir_op *op) {
+  int64_t states = ir_get_int(op, "states");
+  if (states < 0 || states > op->noperands) {
+    verify_fail(v, ir_loc(op), VERIFY_PARAMS, "%lld states of %u operands",
+                (long long)states, op->noperands);
+    return;
+  }
+  const struct ir_type **want =
+      DN_ARRAY(v->scratch, const struct ir_type *, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++)
+    want[i] =
+        i < states ? ir_arg(op, i)->type : slice_of(v, ir_arg(op, i)->type);
+  check_params(v, op, op->region[0], want, op->noperands);
+  check_yield(v, op, op->region[0], 0, (unsigned)states);
+}
+
+static void check_regions(struct verifier *v, const struct ir_op *op) {
+  unsigned want =
+      op->code == IR_KERNEL || op->code == IR_LOOP || op->code == IR_SCAN ? 1
+      : op->code == IR_IF                                                 ? 2
+                                                                          : 0;
+  if (op->nregions != want) {
+    verify_fail(v, ir_loc(op), VERIFY_REGIONS, "'%s' has %u regions, here %u",
+                ir_ops[op->code].text, want, op->nregions);
+    return;
+  }
+  if (op->code == IR_IF)
+    check_if(v, op);
+  else if (op->code == IR_LOOP)
+    check_loop(v, op);
+  else if (op->code == IR_SCAN)
+    check_scan(v, op);
+  else if (op->code == IR_KERNEL) {
+    check_params(v, op, op->region[0], NULL, 0);
+    check_yield(v, op, op->region[0], 0, op->nresults);
+  }
+}
+
+/* ---- Ops and blocks ---- */
+
+static bool is_terminator(const struct ir_op *op) {
+  return op->code == IR_RETURN || op->code == IR_YIELD;
+}
+
+static void check_operands(struct verifier *v, const struct ir_op *op) {
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_value *x = ir_arg(op, i);
+    if (!x->data && !v->defined[x->id])
+      verify_fail(v, ir_loc(op), VERIFY_DOMINANCE, "%%%s is not visible here",
+                  x->name);
+  }
+}
+
+static void check_op(struct verifier *v, const struct ir_op *op) {
+  if (!ir_op_check(v->ctx, op)) {
+    v->errors++;
+    return;
+  }
+  bool one = ir_ops[op->code].cls != IR_REGION;
+  if (one ? op->nresults != 1 : is_terminator(op) && op->nresults) {
+    verify_fail(v, ir_loc(op), VERIFY_RESULTS, "'%s' with %u results",
+                ir_ops[op->code].text, op->nresults);
+    return;
+  }
+  if (v->m->form != IR_PLANNED)
+    for (unsigned i = 0; i < op->nattrs; i++)
+      if (ir_is_plan_attr(op->attr[i].name))
+        verify_fail(v, ir_loc(op), VERIFY_FORM,
+                    "plan attribute '%s' in the %s form", op->attr[i].name,
+                    ir_form_names[v->m->form]);
+  if (!one || op->nregions) {
+    check_regions(v, op);
+    return;
+  }
+  const struct ir_type *type = ir_infer(v->ctx, op);
+  if (!type)
+    v->errors++;
+  else if (!alike(type, ir_result(op)->type))
+    verify_fail(v, ir_loc(op), VERIFY_TYPE, "the result is %s, inferred is %s",
+                verify_type_text(v, ir_result(op)->type),
+                verify_type_text(v, type));
+}
+
+static void define(struct verifier *v, const struct ir_value *x) {
+  check_type(v, x);
+  v->defined[x->id] = true;
+}
+
+/* Recursion is as deep as regions nest, which the parser and the importers
+ * bound. */
+static void check_block(struct verifier *v, const struct ir_block *b,
+                        enum ir_opcode end) {
+  for (unsigned i = 0; i < b->nparams; i++)
+    define(v, b->param[i]);
+  for (const struct ir_op *op = b->first; op; op = op->next) {
+    if (is_terminator(op) && (op->next || op->code != end))
+      verify_fail(v, ir_loc(op), VERIFY_TERMINATOR, "'%s' %s",
+                  ir_ops[op->code].text,
+                  op->next ? "is not the last op" : "does not belong here");
+    check_operands(v, op);
+    for (unsigned i = 0; i < op->nregions; i++)
+      check_block(v, op->region[i], IR_YIELD);
+    check_op(v, op);
+    for (unsigned i = 0; i < op->nresults; i++)
+      define(v, op->result[i]);
+  }
+  if (!b->last || !is_terminator(b->last))
+    verify_fail(v,
+                b->last    ? ir_loc(b->last)
+                : b->owner ? ir_loc(b->owner)
+                           : (struct dn_loc){.file = v->m->file,
+                                             .where = b->func->name},
+                VERIFY_TERMINATOR, "'%s' is missing at the end",
+                ir_ops[end].text);
+  for (const struct ir_op *op = b->first; op; op = op->next)
+    for (unsigned i = 0; i < op->nresults; i++)
+      v->defined[op->result[i]->id] = false; /* not outside the block */
+  for (unsigned i = 0; i < b->nparams; i++)
+    v->defined[b->param[i]->id] = false;
+}
+
+static void check_func(struct verifier *v, const struct ir_func *f) {
+  check_block(v, f->body, IR_RETURN);
+  const struct ir_op *last = f->body->last;
+  if (last && last->code == IR_RETURN && last->noperands != f->nresults)
+    verify_fail(v, ir_loc(last), VERIFY_RETURN,
+                "%u values returned, the function has %u results",
+                last->noperands, f->nresults);
+}
+
+bool ir_verify(struct ir_module *m) {
+  struct verifier v = {.ctx = m->ctx, .m = m, .scratch = dn_arena_new(m->ctx)};
+  v.defined = DN_ARRAY(v.scratch, bool, m->nvalues);
+  for (size_t i = 0; i < m->consts.n; i++)
+    check_type(&v, m->consts.v[i]);
+  for (const struct ir_func *f = m->funcs; f; f = f->next)
+    check_func(&v, f);
+  for (const struct ir_func *f = m->funcs; f && !v.errors; f = f->next)
+    verify_kernels(&v, f);
+  if (m->form == IR_PLANNED)
+    for (const struct ir_func *f = m->funcs; f && !v.errors; f = f->next)
+      verify_plan(&v, f);
+  dn_arena_free(v.scratch);
+  return !v.errors;
+}

@@ -1,0 +1,42 @@
+/* verify.h - shared by the files of the verifier: verify.c (blocks, types,
+ * regions), verify_kernel.c (kernels and what is outside them), verify_plan.c
+ * (places). */
+#ifndef IR_VERIFY_H
+#define IR_VERIFY_H
+
+#include "ir/ir.h"
+
+enum verify_rule {
+#define RULE(ID, name, text) VERIFY_##ID,
+#include "ir/verify.def"
+#undef RULE
+};
+
+struct verifier {
+  struct dn_ctx *ctx;
+  struct ir_module *m;
+  struct dn_arena *scratch;
+  struct ir_value **consts; /* sorted: see find_const() */
+  bool *defined;            /* by value id: visible where the walk is */
+  unsigned errors;
+};
+
+void verify_fail(struct verifier *v, struct dn_loc loc, enum verify_rule rule,
+                 const char *fmt, ...) DN_PRINTF(4, 5);
+const char *verify_type_text(struct verifier *v, const struct ir_type *type);
+static inline bool verify_same_shape(const struct ir_type *a,
+                                     const struct ir_type *b) {
+  if (a->rank != b->rank)
+    return false;
+  for (int i = 0; i < a->rank; i++)
+    if (a->dim[i] != b->dim[i])
+      return false;
+  return true;
+}
+
+/* Of a module without errors so far; from the kernels form on. */
+void verify_kernels(struct verifier *v, const struct ir_func *f);
+/* Of a planned module without errors so far. */
+void verify_plan(struct verifier *v, const struct ir_func *f);
+
+#endif

@@ -1,0 +1,133 @@
+/* verify_kernel.c - what the kernels form adds: compute ops sit in kernels, a
+ * kernel is one loop nest, and what is left outside is a view, a concat or
+ * control flow. */
+#include "ir/nest.h"
+#include "ir/verify.h"
+
+#include <string.h>
+
+static bool is_anchor(const struct ir_op *op) {
+  return ir_ops[op->code].cls == IR_CONTRACT ||
+         ir_ops[op->code].cls == IR_REDUCE;
+}
+
+/* An op after the anchor reads it, directly or not: `after` by value id. */
+static bool reads_anchor(const struct ir_op *op, const bool *after) {
+  for (unsigned i = 0; i < op->noperands; i++)
+    if (after[ir_arg(op, i)->id])
+      return true;
+  return false;
+}
+
+static void check_body(struct verifier *v, const struct ir_op *kernel,
+                       bool *after) {
+  const struct ir_op *anchor = NULL;
+  for (const struct ir_op *op = kernel->region[0]->first; op->next;
+       op = op->next) {
+    if (ir_ops[op->code].cls == IR_REGION) {
+      verify_fail(v, ir_loc(op), VERIFY_BODY, "'%s' in a kernel",
+                  ir_ops[op->code].text);
+      return;
+    }
+    const struct ir_value *r = ir_result(op);
+    bool tail = reads_anchor(op, after);
+    if (is_anchor(op)) {
+      if (anchor)
+        verify_fail(v, ir_loc(op), VERIFY_ANCHOR,
+                    "'%s' after '%s' in one kernel", ir_ops[op->code].text,
+                    ir_ops[anchor->code].text);
+      anchor = op;
+      after[r->id] = true;
+    } else if (tail) {
+      after[r->id] = true;
+      if (ir_ops[op->code].cls != IR_MAP)
+        verify_fail(v, ir_loc(op), VERIFY_EPILOGUE,
+                    "'%s' moves elements of the anchor", ir_ops[op->code].text);
+      else if (!verify_same_shape(r->type, ir_result(anchor)->type))
+        verify_fail(v, ir_loc(op), VERIFY_EPILOGUE,
+                    "result %s, the anchor is %s", verify_type_text(v, r->type),
+                    verify_type_text(v, ir_result(anchor)->type));
+    }
+  }
+}
+
+static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
+  struct dn_loc loc = ir_loc(kernel);
+  const struct ir_type *type = ir_result(kernel)->type;
+  int64_t vec = ir_get_int(kernel, "vec"), par = ir_get_int(kernel, "par");
+  const struct ir_attr *tile = ir_find_attr(kernel, "tile");
+  if (vec < 1 || par < -1 || par >= type->rank)
+    verify_fail(v, loc, VERIFY_SCHEDULE, "vec=%lld, par=%lld", (long long)vec,
+                (long long)par);
+  if (ir_get_at(kernel, "unroll", 0) < 1 || ir_get_len(kernel, "unroll") > 1)
+    verify_fail(v, loc, VERIFY_SCHEDULE, "unroll is not one number above 0");
+  if (!tile)
+    return;
+  if (tile->n != type->rank) {
+    verify_fail(v, loc, VERIFY_SCHEDULE, "tile has %lld entries for %s",
+                (long long)tile->n, verify_type_text(v, type));
+    return;
+  }
+  for (int64_t i = 0; i < tile->n; i++)
+    if (tile->is[i] < 1 || (i + 1 == tile->n && vec > 0 && tile->is[i] % vec))
+      verify_fail(v, loc, VERIFY_SCHEDULE, "tile entry %lld is %lld, vec=%lld",
+                  (long long)i, (long long)tile->is[i], (long long)vec);
+}
+
+static void check_kernel(struct verifier *v, const struct ir_op *kernel,
+                         bool *after) {
+  const struct ir_op *yield = kernel->region[0]->last;
+  if (v->m->form == IR_GRAPH)
+    verify_fail(v, ir_loc(kernel), VERIFY_FORM, "a kernel in the graph form");
+  if (kernel->nresults != 1 || yield->noperands != 1 ||
+      !ir_arg(yield, 0)->def ||
+      ir_arg(yield, 0)->def->block != kernel->region[0]) {
+    verify_fail(v, ir_loc(kernel), VERIFY_ONE,
+                "the kernel has %u results, or yields what it has not made",
+                kernel->nresults);
+    return;
+  }
+  check_body(v, kernel, after);
+  check_schedule(v, kernel);
+}
+
+/* A view needs the element strides of what it views: `stride` by value id, NULL
+ * for what lies row-major. */
+static void check_outside(struct verifier *v, const struct ir_op *op,
+                          int64_t **stride) {
+  struct dn_arena *arena = dn_arena_new(v->ctx);
+  enum ir_class cls = ir_ops[op->code].cls;
+  struct nest *n =
+      cls == IR_MAP || cls == IR_MOVE ? nest_build(arena, op) : NULL;
+  bool ok = n && n->axis >= 0; /* concat */
+  if (n && !ok && op->noperands == 1) {
+    const struct ir_value *x = ir_arg(op, 0);
+    int64_t dense[IR_MAX_RANK], out[IR_MAX_RANK] = {0}, offset = 0;
+    ir_type_strides(x->type, dense);
+    ok = nest_view(n, stride[x->id] ? stride[x->id] : dense, out, &offset);
+    if (ok)
+      stride[ir_result(op)->id] = dn_copy(v->scratch, out, sizeof out);
+  }
+  if (!ok)
+    verify_fail(v, ir_loc(op), VERIFY_OUTSIDE, "'%s' is not in a kernel",
+                ir_ops[op->code].text);
+  dn_arena_free(arena);
+}
+
+static void check_block(struct verifier *v, const struct ir_block *b,
+                        bool *after, int64_t **stride) {
+  for (const struct ir_op *op = b->first; op; op = op->next) {
+    if (op->code == IR_KERNEL)
+      check_kernel(v, op, after);
+    else if (ir_ops[op->code].cls != IR_REGION && v->m->form != IR_GRAPH)
+      check_outside(v, op, stride);
+    for (unsigned i = 0; i < op->nregions && op->code != IR_KERNEL; i++)
+      check_block(v, op->region[i], after, stride);
+  }
+}
+
+void verify_kernels(struct verifier *v, const struct ir_func *f) {
+  bool *after = DN_ARRAY(v->scratch, bool, v->m->nvalues);
+  int64_t **stride = DN_ARRAY(v->scratch, int64_t *, v->m->nvalues);
+  check_block(v, f->body, after, stride);
+}
