@@ -38,8 +38,12 @@ enum cg_emit { CG_OBJ, CG_ASM, CG_LLVM };
 struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
   int threads;
-  bool freestanding; /* not even memcpy/memset may stay undefined */
-  bool profile;      /* count time per kernel: dnnc-run --profile */
+  bool freestanding;       /* not even memcpy/memset may stay undefined */
+  bool profile;            /* count time per kernel: dnnc-run --profile */
+  unsigned timeout;        /* seconds that LLVM may take; 0: any */
+  const char *reproducer;  /* command line, for the note of a crash; or NULL */
+  int64_t weights, biases; /* elements in the model, for the report: see
+                              cg_count_params() */
 };
 
 /* Bytes of an artefact, in the context's arena. */

@@ -1,0 +1,300 @@
+/* machine.c - LLVM IR to an artefact, in the child process: light passes, the
+ * object, and what is measured on it.
+ *
+ * Constants can be most of an object, and LLVM holds several copies of what it
+ * writes. So large ones are replaced by zeroes of the same size, which cost
+ * nothing, and their bytes are put in their place in the file afterwards. */
+#include "codegen/machine.h"
+
+#include "codegen/elf.h"
+#include "codegen/emit.h"
+#include "codegen/model.h"
+#include "codegen/soft.h"
+#include "codegen/stack.h"
+#include "codegen/target.h"
+#include "ir/diag.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FILL_MIN = 4096 };
+
+/* Bytes that go to the start of a section when the object is written. */
+struct fill {
+  const char *section;
+  struct cg_blob bytes;
+};
+
+struct machine {
+  struct cg_job *job;
+  struct dn_arena *arena;
+  LLVMContextRef lc;
+  LLVMModuleRef module;
+  LLVMTargetMachineRef machine;
+  struct cg_frames frames;
+  struct cg_blob model;
+  DN_LIST(struct fill) fills;
+};
+
+static bool failed(struct machine *s, const char *what, const char *why) {
+  dn_error(s->job->ctx, (struct dn_loc){.file = s->job->module->file}, DN_LLVM,
+           "%s: %.*s", what, (int)strcspn(why, "\n"), why);
+  return false;
+}
+
+/* Everything LLVM has to say comes here: frame sizes, errors, and remarks,
+ * which nobody asked for. */
+static void on_diagnostic(LLVMDiagnosticInfoRef info, void *user) {
+  struct machine *s = user;
+  char *text = LLVMGetDiagInfoDescription(info);
+  if (!cg_frames_add(&s->frames, text) &&
+      LLVMGetDiagInfoSeverity(info) == LLVMDSError)
+    failed(s, "LLVM", text);
+  LLVMDisposeMessage(text);
+}
+
+static void add_model(struct machine *s) {
+  struct cg_job *job = s->job;
+  s->model = cg_model(job);
+  LLVMValueRef bytes =
+      LLVMConstStringInContext2(s->lc, s->model.data, s->model.size, true);
+  LLVMValueRef g =
+      LLVMAddGlobal(s->module, LLVMTypeOf(bytes), cg_model_symbol(job));
+  LLVMSetInitializer(g, bytes);
+  LLVMSetGlobalConstant(g, true);
+  LLVMSetAlignment(g, 8);
+  LLVMSetSection(g, cg_model_section(job));
+}
+
+static void add_attribute(struct machine *s, LLVMValueRef fn, const char *name,
+                          const char *value) {
+  LLVMAddAttributeAtIndex(
+      fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+      LLVMCreateStringAttribute(s->lc, name, (unsigned)strlen(name), value,
+                                (unsigned)strlen(value)));
+}
+
+static void set_attributes(struct machine *s) {
+  unsigned optsize = LLVMGetEnumAttributeKindForName("optsize", 7);
+  for (LLVMValueRef f = LLVMGetFirstFunction(s->module); f;
+       f = LLVMGetNextFunction(f)) {
+    if (LLVMIsDeclaration(f))
+      continue;
+    add_attribute(s, f, "warn-stack-size", "0");
+    if (s->job->target->opt_size)
+      LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                              LLVMCreateEnumAttribute(s->lc, optsize, 0));
+  }
+}
+
+/* Loops come from the schedule, already in their final shape: passes that
+ * change loops make them worse (the vectoriser, 30 times in one case). */
+static bool run_passes(struct machine *s) {
+  if (!s->job->target->opt_level)
+    return true;
+  LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
+  LLVMErrorRef error = LLVMRunPasses(
+      s->module,
+      "function(mem2reg,instcombine<no-verify-fixpoint>,early-cse,"
+      "loop-mssa(licm),simplifycfg,instcombine<no-verify-fixpoint>)",
+      s->machine, o);
+  LLVMDisposePassBuilderOptions(o);
+  if (!error)
+    return true;
+  char *text = LLVMGetErrorMessage(error);
+  failed(s, "LLVM passes", text);
+  LLVMDisposeErrorMessage(text);
+  return false;
+}
+
+/* The bytes of a constant array of bytes, when they are worth holding back. */
+static bool large_bytes(LLVMValueRef g, struct cg_blob *out) {
+  LLVMValueRef init = LLVMGetInitializer(g);
+  if (!init || !LLVMIsConstantString(init) || !LLVMGetSection(g))
+    return false;
+  out->data = LLVMGetAsString(init, &out->size);
+  return out->size >= FILL_MIN;
+}
+
+static void hold_back_constants(struct machine *s) {
+  for (LLVMValueRef g = LLVMGetFirstGlobal(s->module); g;
+       g = LLVMGetNextGlobal(g)) {
+    struct fill f;
+    if (!large_bytes(g, &f.bytes))
+      continue;
+    f.section = dn_printf(s->arena, "%s", LLVMGetSection(g));
+    DN_PUSH(s->arena, s->fills, f);
+    LLVMSetInitializer(g, LLVMConstNull(LLVMGlobalGetValueType(g)));
+  }
+}
+
+static bool write_at(struct machine *s, const struct cg_section *section,
+                     const struct cg_blob *bytes) {
+  const char *p = bytes->data;
+  if (!section || !section->stored || section->size < bytes->size)
+    return failed(s, "object", "a constant is not where it should be");
+  for (size_t done = 0; done < bytes->size;) {
+    ssize_t n = pwrite(s->job->file, p + done, bytes->size - done,
+                       (off_t)(section->offset + done));
+    if (n <= 0)
+      return failed(s, "object", "cannot write it");
+    done += (size_t)n;
+  }
+  return true;
+}
+
+static int compare_sections(const void *a, const void *b) {
+  return strcmp((*(const struct cg_section *const *)a)->name,
+                (*(const struct cg_section *const *)b)->name);
+}
+
+/* The section of a fill, among `n` sorted by name. */
+static const struct cg_section *
+find_section(const struct cg_section *const *sorted, size_t n,
+             const char *name) {
+  struct cg_section key = {.name = name};
+  const struct cg_section *k = &key;
+  const struct cg_section *const *hit =
+      bsearch(&k, sorted, n, sizeof *sorted, compare_sections);
+  return hit ? *hit : NULL;
+}
+
+/* Sizes from the object, and the bytes that were held back into it. */
+static bool finish_object(struct machine *s, const struct cg_elf *elf) {
+  struct cg_job *job = s->job;
+  const char *model = cg_model_section(job);
+  const struct cg_section **sorted =
+      DN_ARRAY(s->arena, const struct cg_section *, elf->sections.n + 1);
+  for (size_t i = 0; i < elf->sections.n; i++) {
+    const struct cg_section *sec = &elf->sections.v[i];
+    sorted[i] = sec;
+    if (sec->code)
+      job->text += (int64_t)sec->size;
+    else if (sec->data && !strncmp(sec->name, ".rodata", 7) &&
+             strcmp(sec->name, model) != 0)
+      job->weights += (int64_t)sec->size;
+  }
+  if (elf->sections.n)
+    qsort(sorted, elf->sections.n, sizeof *sorted, compare_sections);
+  for (size_t i = 0; i < s->fills.n; i++)
+    if (!write_at(s,
+                  find_section(sorted, elf->sections.n, s->fills.v[i].section),
+                  &s->fills.v[i].bytes))
+      return false;
+  job->stack = cg_frames_worst(&s->frames, job->target);
+  cg_model_finish(job, &s->model);
+  return write_at(s, find_section(sorted, elf->sections.n, model), &s->model);
+}
+
+static bool emit_file(struct machine *s, LLVMModuleRef module,
+                      LLVMCodeGenFileType type) {
+  char *message = NULL;
+  if (!LLVMTargetMachineEmitToFile(s->machine, module, s->job->path, type,
+                                   &message))
+    return true;
+  failed(s, "LLVM", message ? message : "cannot emit");
+  LLVMDisposeMessage(message);
+  return false;
+}
+
+static bool emit_ir(struct machine *s) {
+  char *message = NULL;
+  if (!LLVMPrintModuleToFile(s->module, s->job->path, &message))
+    return true;
+  failed(s, "LLVM", message ? message : "cannot print");
+  LLVMDisposeMessage(message);
+  return false;
+}
+
+static bool read_object(struct machine *s, struct cg_elf *elf) {
+  struct dn_file file;
+  if (dn_file_map(s->job->ctx, s->job->path, &file) &&
+      cg_elf_read(s->arena, file.data, file.size, elf))
+    return true;
+  return failed(s, "object", "it is not ELF");
+}
+
+/* Emits a copy, since emission changes a module; then again with the functions
+ * that the object turned out to call, until there are none. */
+static bool emit_object(struct machine *s) {
+  const char *entry = dn_printf(s->arena, "%s_run", s->job->opts->prefix);
+  struct cg_elf elf;
+  hold_back_constants(s);
+  for (;;) {
+    set_attributes(s);
+    LLVMModuleRef copy = LLVMCloneModule(s->module);
+    cg_frames_calls(&s->frames, copy, entry);
+    bool ok = emit_file(s, copy, LLVMObjectFile);
+    LLVMDisposeModule(copy);
+    if (!ok || !read_object(s, &elf))
+      return false;
+    int added =
+        cg_soft_add(s->lc, s->module, s->job->target->facts.pointer_bytes, &elf,
+                    s->job->opts->freestanding);
+    if (added < 0)
+      return failed(s, "LLVM", "cannot add the arithmetic functions");
+    if (!added)
+      return finish_object(s, &elf);
+  }
+}
+
+/* Builds and checks the module. */
+static bool build_module(struct machine *s) {
+  struct cg_job *job = s->job;
+  char *message = NULL;
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(s->machine);
+  LLVMSetModuleDataLayout(s->module, layout);
+  LLVMDisposeTargetData(layout);
+  LLVMSetTarget(s->module, job->target->facts.triple);
+  LLVMSetSourceFileName(s->module, job->opts->prefix,
+                        strlen(job->opts->prefix));
+  if (!cg_emit_module(job->ctx, job->target, job->module, job->opts, s->lc,
+                      s->module))
+    return false;
+  add_model(s);
+  set_attributes(s);
+  if (LLVMVerifyModule(s->module, LLVMReturnStatusAction, &message))
+    return failed(s, "the generated code is ill-formed", message);
+  return run_passes(s);
+}
+
+/* More constants than code of the small model reaches. */
+static bool is_large(const struct ir_module *m) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < m->consts.n; i++)
+    if (!dn_add(bytes, ir_type_bytes(m->consts.v[i]->type), &bytes))
+      return true;
+  return bytes > INT64_C(1800000000);
+}
+
+bool cg_machine_run(struct cg_job *job) {
+  char *message = NULL;
+  struct machine s = {.job = job, .arena = job->ctx->arena};
+  unsigned before = dn_errors(job->ctx);
+  cg_frames_init(&s.frames, s.arena);
+  s.lc = LLVMContextCreate();
+  LLVMContextSetDiagnosticHandler(s.lc, on_diagnostic, &s);
+  s.module = LLVMModuleCreateWithNameInContext(job->opts->prefix, s.lc);
+  s.machine = cg_target_machine(job->target, is_large(job->module), &message);
+  if (!s.machine)
+    return failed(&s, "LLVM", message);
+  if (!build_module(&s))
+    return false;
+  bool ok = false;
+  switch (job->kind) {
+  case CG_OBJ:
+    ok = emit_object(&s);
+    break;
+  case CG_ASM:
+    ok = emit_file(&s, s.module, LLVMAssemblyFile);
+    break;
+  case CG_LLVM:
+    ok = emit_ir(&s);
+    break;
+  }
+  return ok && dn_errors(job->ctx) == before;
+}

@@ -1,0 +1,22 @@
+/* machine.h - the half of cg_compile() that runs in the child process. */
+#ifndef CG_MACHINE_H
+#define CG_MACHINE_H
+
+#include "codegen/cg.h"
+
+struct cg_job {
+  struct dn_ctx *ctx;
+  const struct cg_target *target;
+  const struct ir_module *module;
+  const struct cg_opts *opts;
+  enum cg_emit kind;
+  int64_t macs;
+  int file;         /* where the artefact goes: open, empty, seekable */
+  const char *path; /* of `file` */
+  /* Filled, for objects. */
+  int64_t stack, text, weights;
+};
+/* false after diagnostics. */
+bool cg_machine_run(struct cg_job *job);
+
+#endif

@@ -1,0 +1,16 @@
+/* model.h - the constant PREFIX_model that describes a model in its object:
+ * layout in runtime/dnn.h. */
+#ifndef CG_MODEL_H
+#define CG_MODEL_H
+
+#include "codegen/machine.h"
+
+/* Bytes of the description, in the context's arena. */
+struct cg_blob cg_model(const struct cg_job *job);
+/* Sets the fields that are known only when the object is. */
+void cg_model_finish(const struct cg_job *job, struct cg_blob *model);
+/* "PREFIX_model" and the section that it lies in. */
+const char *cg_model_symbol(const struct cg_job *job);
+const char *cg_model_section(const struct cg_job *job);
+
+#endif

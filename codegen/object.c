@@ -1,0 +1,190 @@
+/* object.c - cg_compile(): the parent of the child that runs LLVM. Diagnostics
+ * and sizes come back through a pipe as a list of fields, each a length and its
+ * bytes; the artefact through an unnamed file, which is mapped. */
+#define _GNU_SOURCE /* memfd_create */
+#include "codegen/child.h"
+#include "codegen/machine.h"
+#include "codegen/stats.h"
+#include "ir/diag.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- Fields ---- */
+
+static void put_field(struct dn_buf *out, const char *s) {
+  int64_t n = s ? (int64_t)strlen(s) : -1;
+  dn_buf_put(out, (const char *)&n, sizeof n);
+  if (s)
+    dn_buf_put(out, s, (size_t)n);
+}
+static void put_number(struct dn_buf *out, int64_t v) {
+  dn_buf_put(out, (const char *)&v, sizeof v);
+}
+
+struct fields {
+  struct dn_ctx *ctx;
+  const char *p;
+  size_t left;
+};
+static int64_t get_number(struct fields *in) {
+  int64_t v = 0;
+  if (in->left < sizeof v)
+    return 0;
+  memcpy(&v, in->p, sizeof v);
+  in->p += sizeof v;
+  in->left -= sizeof v;
+  return v;
+}
+static const char *get_field(struct fields *in) {
+  int64_t n = get_number(in);
+  if (n < 0 || (uint64_t)n > in->left)
+    return NULL;
+  const char *s = dn_strndup(in->ctx->arena, in->p, (size_t)n);
+  in->p += n;
+  in->left -= (size_t)n;
+  return s;
+}
+
+static void put_diagnostics(struct dn_buf *out, const struct dn_ctx *ctx,
+                            size_t from) {
+  size_t n = dn_diags_count(ctx);
+  put_number(out, (int64_t)(n - from));
+  for (size_t i = from; i < n; i++) {
+    const struct dn_diag *d = dn_diags_get(ctx, i);
+    put_number(out, d->number);
+    put_number(out, d->loc.line);
+    put_number(out, d->loc.col);
+    put_field(out, d->severity);
+    put_field(out, d->message);
+    put_field(out, d->loc.file);
+    put_field(out, d->loc.node);
+    put_field(out, d->loc.op);
+    put_field(out, d->loc.where);
+  }
+}
+
+static void get_diagnostics(struct fields *in) {
+  for (int64_t n = get_number(in); n > 0 && in->left; n--) {
+    int number = (int)get_number(in);
+    struct dn_loc loc = {.line = (unsigned)get_number(in)};
+    loc.col = (unsigned)get_number(in);
+    const char *severity = get_field(in), *message = get_field(in);
+    loc.file = get_field(in);
+    loc.node = get_field(in);
+    loc.op = get_field(in);
+    loc.where = get_field(in);
+    if (!message || !severity)
+      return;
+    if (number)
+      dn_error(in->ctx, loc, (enum dn_code)number, "%s", message);
+    else if (!strcmp(severity, "note"))
+      dn_note(in->ctx, "%s", message);
+    else
+      dn_warning(in->ctx, loc, "%s", message);
+  }
+}
+
+/* ---- The child ---- */
+
+static bool write_all(int fd, const char *p, size_t n) {
+  while (n) {
+    ssize_t done = write(fd, p, n);
+    if (done <= 0 && errno != EINTR)
+      return false;
+    if (done > 0) {
+      p += done;
+      n -= (size_t)done;
+    }
+  }
+  return true;
+}
+
+static bool run_job(void *user, int fd) {
+  struct cg_job *job = user;
+  struct dn_ctx *ctx = job->ctx;
+  size_t before = dn_diags_count(ctx);
+  jmp_buf raised, *outer = ctx->fatal;
+  volatile bool ok = false;
+  dn_diags_capture(ctx, true);
+  ctx->fatal = &raised;
+  if (!setjmp(raised))
+    ok = cg_machine_run(job);
+  ctx->fatal = outer;
+  struct dn_buf out;
+  dn_buf_init(&out, ctx->arena);
+  put_diagnostics(&out, ctx, before);
+  put_number(&out, job->stack);
+  put_number(&out, job->text);
+  put_number(&out, job->weights);
+  return write_all(fd, out.text, out.len) && ok;
+}
+
+/* ---- The parent ---- */
+
+static void report_crash(struct dn_ctx *ctx, const struct ir_module *m,
+                         const struct cg_opts *opts, const char *message) {
+  dn_error(ctx, (struct dn_loc){.file = m->file}, DN_LLVM,
+           "LLVM failed while it compiled the module: %s", message);
+  if (opts->reproducer)
+    dn_note(ctx, "to reproduce: %s", opts->reproducer);
+}
+
+static bool map_result(struct dn_ctx *ctx, struct cg_job *job,
+                       struct cg_blob *out) {
+  struct dn_file file;
+  if (!dn_file_map(ctx, job->path, &file))
+    return false;
+  *out = (struct cg_blob){file.data, file.size};
+  return true;
+}
+
+/* The lower bound, the multiplications and the sizes that the child found. */
+static void fill_sizes(struct fields *in, const struct ir_module *m,
+                       const struct cg_stats *stats, struct cg_sizes *sizes) {
+  struct cg_sizes s = {.arena = m->arena_size, .arena_bound = stats->bound};
+  s.stack = get_number(in);
+  s.text = get_number(in);
+  s.weights = get_number(in);
+  if (sizes)
+    *sizes = s;
+}
+
+bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
+                const struct ir_module *m, const struct cg_opts *opts,
+                enum cg_emit kind, struct cg_blob *out,
+                struct cg_sizes *sizes) {
+  struct cg_stats stats;
+  struct cg_child child;
+  int file = memfd_create("dnnc", MFD_CLOEXEC);
+  if (file < 0) {
+    dn_error(ctx, (struct dn_loc){0}, DN_FILE_WRITE,
+             "cannot make a temporary file: %s", strerror(errno));
+    return false;
+  }
+  cg_stats(ctx->arena, m, &stats);
+  struct cg_job job = {.ctx = ctx,
+                       .target = t,
+                       .module = m,
+                       .opts = opts,
+                       .kind = kind,
+                       .macs = stats.macs,
+                       .file = file};
+  job.path = dn_printf(ctx->arena, "/proc/self/fd/%d", file);
+  cg_child_run(ctx, run_job, &job, opts->timeout, &child);
+  struct fields in = {ctx, child.out, child.size};
+  unsigned before = dn_errors(ctx);
+  if (child.crashed)
+    report_crash(ctx, m, opts, child.message);
+  else
+    get_diagnostics(&in);
+  bool ok = child.ok && map_result(ctx, &job, out);
+  if (!ok && dn_errors(ctx) == before)
+    report_crash(ctx, m, opts, "no reason given");
+  if (ok)
+    fill_sizes(&in, m, &stats, sizes);
+  close(file);
+  return ok;
+}

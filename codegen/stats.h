@@ -1,0 +1,49 @@
+/* stats.h - what a module costs, by counting: multiplications, constants and
+ * live bytes per layer. Report, description, header and budgets read it. */
+#ifndef CG_STATS_H
+#define CG_STATS_H
+
+#include "ir/ir.h"
+
+/* One op outside kernels that computes: a kernel, or control flow. */
+struct cg_layer {
+  const struct ir_op *op;
+  const char *name; /* the model's node, of several the one that matters */
+  const char *what; /* its ops: "conv+add+relu" */
+  int64_t macs;     /* points of its CONTRACT ops */
+  int64_t weights;  /* elements of the constants it reads */
+  int64_t weight_bytes;
+  int64_t activations; /* elements of its result */
+  int64_t bytes;       /* of its result */
+  int64_t live;        /* arena bytes in use while it runs */
+};
+
+struct cg_stats {
+  DN_LIST(struct cg_layer) layers;
+  int64_t macs;
+  int64_t bound; /* the greatest `live`: no plan of this order needs less */
+  size_t peak;   /* the layer that has it */
+};
+
+/* Of the entry function of any form; `live` and `bound` need PLANNED. */
+void cg_stats(struct dn_arena *arena, const struct ir_module *m,
+              struct cg_stats *out);
+
+/* A value that takes arena bytes while layer `index` runs. */
+struct cg_live {
+  const struct ir_value *value;
+  int64_t bytes;
+};
+/* Those values, largest first; returns how many, at most `max`. */
+size_t cg_live_at(struct dn_arena *arena, const struct ir_module *m,
+                  size_t index, struct cg_live *out, size_t max);
+
+/* Trained constants as the model has them, before anything is folded: call it
+ * on the imported module. Weights are what a contraction multiplies by; biases
+ * are the others of more than one element. */
+struct cg_params {
+  int64_t weights, biases;
+};
+struct cg_params cg_count_params(const struct ir_module *m);
+
+#endif

@@ -1,0 +1,455 @@
+/* soft.c - arithmetic for processors without it, under the names by which LLVM
+ * calls it: floats on a core without an FPU, doubles on one with a single
+ * precision FPU, 64-bit integers on a 32-bit core, division where there is no
+ * instruction, rounding, roots and remainders.
+ *
+ * The build compiles this file to LLVM IR and puts it into dnnc, which adds the
+ * functions that a model needs to its object under local names; nobody links
+ * it. It must keep to integers and to types that mean the same everywhere, and
+ * must not use what it implements. Functions of the ARM run-time ABI
+ * (__aeabi_*) take floats in integer registers on every ARM, so they are
+ * declared with integers; the others take floats as the target does. */
+#include <stdint.h>
+
+/* ---- 64-bit integers by 32-bit ones ---- */
+
+static int zeros_u32(uint32_t x) {
+  int n = 0;
+  for (int step = 16; step; step /= 2)
+    if (!(x >> (32 - step))) {
+      n += step;
+      x <<= step;
+    }
+  return n;
+}
+static int zeros_u64(uint64_t x) {
+  uint32_t high = (uint32_t)(x >> 32);
+  return high ? zeros_u32(high) : 32 + zeros_u32((uint32_t)x);
+}
+
+static uint64_t join(uint32_t high, uint32_t low) {
+  return (uint64_t)high << 32 | low;
+}
+static uint64_t shift_left(uint64_t x, int n) {
+  uint32_t low = (uint32_t)x, high = (uint32_t)(x >> 32);
+  if (n >= 32)
+    return join(low << (n - 32), 0);
+  return n ? join(high << n | low >> (32 - n), low << n) : x;
+}
+static uint64_t shift_right(uint64_t x, int n) {
+  uint32_t low = (uint32_t)x, high = (uint32_t)(x >> 32);
+  if (n >= 32)
+    return high >> (n - 32);
+  return n ? join(high >> n, low >> n | high << (32 - n)) : x;
+}
+static uint64_t shift_signed(uint64_t x, int n) {
+  int32_t high = (int32_t)(x >> 32);
+  uint32_t low = (uint32_t)x;
+  if (n >= 32)
+    return join((uint32_t)(high >> 31), (uint32_t)(high >> (n - 32)));
+  return n ? join((uint32_t)(high >> n), low >> n | (uint32_t)high << (32 - n))
+           : x;
+}
+
+/* 32 by 32 to 64 bits, by 16-bit pieces: Thumb-1 has no wider product. */
+static uint64_t product(uint32_t a, uint32_t b) {
+  uint32_t al = a & 0xffff, ah = a >> 16, bl = b & 0xffff, bh = b >> 16;
+  uint32_t low = al * bl, mid = ah * bl + (low >> 16);
+  uint32_t mid2 = al * bh + (mid & 0xffff);
+  return join(ah * bh + (mid >> 16) + (mid2 >> 16),
+              mid2 << 16 | (low & 0xffff));
+}
+static uint64_t product_u64(uint64_t a, uint64_t b) {
+  uint32_t al = (uint32_t)a, bl = (uint32_t)b;
+  return product(al, bl) +
+         join((uint32_t)(a >> 32) * bl + al * (uint32_t)(b >> 32), 0);
+}
+
+/* Quotient, and remainder by pointer; x/0 is all ones or x, as on RISC-V. */
+static uint32_t divide_u32(uint32_t a, uint32_t b, uint32_t *rest) {
+  uint32_t q = 0, r = 0;
+  for (int i = 31; i >= 0; i--) {
+    r = r << 1 | (a >> i & 1);
+    q <<= 1;
+    if (r >= b) {
+      r -= b;
+      q |= 1;
+    }
+  }
+  *rest = r;
+  return q;
+}
+static uint64_t divide_u64(uint64_t a, uint64_t b, uint64_t *rest) {
+  uint64_t q = 0, r = 0;
+  for (int i = 0; i < 64; i++) {
+    r = r << 1 | a >> 63;
+    a <<= 1;
+    q <<= 1;
+    if (r >= b) {
+      r -= b;
+      q |= 1;
+    }
+  }
+  *rest = r;
+  return q;
+}
+static int32_t divide_i32(int32_t a, int32_t b, int32_t *rest) {
+  uint32_t r, x = (uint32_t)a, y = (uint32_t)b;
+  uint32_t q = divide_u32(a < 0 ? 0 - x : x, b < 0 ? 0 - y : y, &r);
+  *rest = (int32_t)(a < 0 ? 0 - r : r);
+  return (int32_t)((a < 0) != (b < 0) ? 0 - q : q);
+}
+static int64_t divide_i64(int64_t a, int64_t b, int64_t *rest) {
+  uint64_t r, x = (uint64_t)a, y = (uint64_t)b;
+  uint64_t q = divide_u64(a < 0 ? 0 - x : x, b < 0 ? 0 - y : y, &r);
+  *rest = (int64_t)(a < 0 ? 0 - r : r);
+  return (int64_t)((a < 0) != (b < 0) ? 0 - q : q);
+}
+
+/* ---- Floats ---- */
+
+enum whole_mode { TO_ZERO, TO_FLOOR, TO_CEIL, TO_EVEN, TO_AWAY };
+
+#define REP uint32_t
+#define FP float
+#define FP_BITS 32
+#define FP_MAN 23
+#define FP_NAME(x) x##_f32
+static uint32_t wide_f32(uint32_t a, uint32_t b, uint32_t *low) {
+  uint64_t p = (uint64_t)a * b;
+  *low = (uint32_t)p;
+  return (uint32_t)(p >> 32);
+}
+#include "soft_fp.h"
+#undef REP
+#undef FP
+#undef FP_BITS
+#undef FP_MAN
+#undef FP_NAME
+
+#define REP uint64_t
+#define FP double
+#define FP_BITS 64
+#define FP_MAN 52
+#define FP_NAME(x) x##_f64
+static uint64_t wide_f64(uint64_t a, uint64_t b, uint64_t *low) {
+  uint32_t al = (uint32_t)a, ah = (uint32_t)(a >> 32);
+  uint32_t bl = (uint32_t)b, bh = (uint32_t)(b >> 32);
+  uint64_t ll = (uint64_t)al * bl, lh = (uint64_t)al * bh;
+  uint64_t hl = (uint64_t)ah * bl + (ll >> 32);
+  uint64_t mid = lh + (uint32_t)hl;
+  *low = mid << 32 | (uint32_t)ll;
+  return (uint64_t)ah * bh + (hl >> 32) + (mid >> 32);
+}
+#include "soft_fp.h"
+
+static uint64_t widen(uint32_t a) {
+  uint32_t x = a & 0x7fffffff, man;
+  uint64_t sign = (uint64_t)(a >> 31) << 63;
+  if (x > 0x7f800000)
+    return UINT64_C(0x7ff8000000000000);
+  if (x == 0x7f800000)
+    return sign | UINT64_C(0x7ff0000000000000);
+  if (!x)
+    return sign;
+  int e = split_f32(x, &man) + 1023 - 127;
+  return sign | ((uint64_t)(e - 1) << 52) + ((uint64_t)man << 29);
+}
+static uint32_t narrow(uint64_t a) {
+  uint64_t x = a & (UINT64_MAX >> 1), man;
+  uint32_t sign = (uint32_t)(a >> 63) << 31;
+  if (x > UINT64_C(0x7ff0000000000000))
+    return 0x7fc00000;
+  if (x == UINT64_C(0x7ff0000000000000))
+    return sign | 0x7f800000;
+  if (!x)
+    return sign;
+  int e = split_f64(x, &man) - 1023 + 127;
+  return pack_f32(sign, e, (uint32_t)(man >> 26) | ((man << 38) != 0));
+}
+
+/* Half precision: 10 stored bits. */
+static uint32_t widen_half(uint32_t h) {
+  uint32_t x = h & 0x7fff, sign = (h & 0x8000) << 16;
+  if (x > 0x7c00)
+    return 0x7fc00000;
+  if (x == 0x7c00)
+    return sign | 0x7f800000;
+  if (x >= 0x400)
+    return sign | ((x << 13) + ((127 - 15) << 23));
+  /* A subnormal is its integer times 2^-24. */
+  uint32_t v = from_u64_f32(x, 0);
+  return sign | (v ? v - (24 << 23) : 0);
+}
+static uint32_t narrow_half(uint32_t a) {
+  uint32_t x = a & 0x7fffffff, sign = a >> 16 & 0x8000;
+  if (x > 0x7f800000)
+    return 0x7e00;
+  int e = (int)(x >> 23) - 127 + 15;
+  if (e >= 31)
+    return sign | 0x7c00;
+  if (e < -10)
+    return sign;
+  uint32_t man = (x & 0x7fffff) | 0x800000;
+  int shift = e > 0 ? 13 : 14 - e;
+  uint32_t rest = man & ((1u << shift) - 1), half = 1u << (shift - 1);
+  man >>= shift;
+  man += rest > half || (rest == half && (man & 1));
+  return sign | ((e > 0 ? (uint32_t)(e - 1) << 10 : 0) + man);
+}
+/* By way of a single, which must not round: the bits it has no room for stick
+ * in its last one. Above its range there is no half either, and below it the
+ * half is zero. */
+static uint32_t narrow_half_f64(uint64_t a) {
+  uint32_t f = narrow(a & ~UINT64_C(0x1fffffff));
+  if ((a & (UINT64_MAX >> 1)) > UINT64_C(0x7ff0000000000000))
+    return 0x7e00;
+  if ((f & 0x7fffffff) < 0x7f800000 && (a & 0x1fffffff))
+    f |= 1;
+  return narrow_half(f);
+}
+
+/* ---- The ARM run-time ABI ---- */
+
+#define AEABI(type, name, ...) type __aeabi_##name(__VA_ARGS__)
+#define AEABI_FP(p, REP, W)                                                    \
+  AEABI(REP, p##add, REP a, REP b) { return add_##W(a, b); }                   \
+  AEABI(REP, p##sub, REP a, REP b) {                                           \
+    return add_##W(a, b ^ (REP)1 << (8 * sizeof b - 1));                       \
+  }                                                                            \
+  AEABI(REP, p##mul, REP a, REP b) { return mul_##W(a, b); }                   \
+  AEABI(REP, p##div, REP a, REP b) { return div_##W(a, b); }                   \
+  AEABI(int, p##cmpeq, REP a, REP b) { return order_##W(a, b) == 0; }          \
+  AEABI(int, p##cmplt, REP a, REP b) { return order_##W(a, b) < 0; }           \
+  AEABI(int, p##cmple, REP a, REP b) { return order_##W(a, b) <= 0; }          \
+  AEABI(int, p##cmpgt, REP a, REP b) { return order_##W(a, b) == 1; }          \
+  AEABI(int, p##cmpge, REP a, REP b) { return (unsigned)order_##W(a, b) < 2; } \
+  AEABI(int, p##cmpun, REP a, REP b) { return order_##W(a, b) == 2; }          \
+  AEABI(int32_t, p##2iz, REP a) {                                              \
+    return (int32_t)to_signed_##W(a, INT32_MAX);                               \
+  }                                                                            \
+  AEABI(uint32_t, p##2uiz, REP a) {                                            \
+    return (uint32_t)to_unsigned_##W(a, UINT32_MAX);                           \
+  }                                                                            \
+  AEABI(int64_t, p##2lz, REP a) { return to_signed_##W(a, INT64_MAX); }        \
+  AEABI(uint64_t, p##2ulz, REP a) { return to_unsigned_##W(a, UINT64_MAX); }   \
+  AEABI(REP, i2##p, int32_t a) { return from_i64_##W(a); }                     \
+  AEABI(REP, ui2##p, uint32_t a) { return from_u64_##W(a, 0); }                \
+  AEABI(REP, l2##p, int64_t a) { return from_i64_##W(a); }                     \
+  AEABI(REP, ul2##p, uint64_t a) { return from_u64_##W(a, 0); }
+AEABI_FP(f, uint32_t, f32)
+AEABI_FP(d, uint64_t, f64)
+AEABI(uint64_t, f2d, uint32_t a) { return widen(a); }
+AEABI(uint32_t, d2f, uint64_t a) { return narrow(a); }
+AEABI(uint32_t, h2f, uint32_t a) { return widen_half(a & 0xffff); }
+AEABI(uint32_t, f2h, uint32_t a) { return narrow_half(a); }
+AEABI(uint32_t, d2h, uint64_t a) { return narrow_half_f64(a); }
+
+/* Quotient and remainder come back side by side in r0 to r3. */
+typedef uint32_t pair32 __attribute__((vector_size(8)));
+typedef uint64_t pair64 __attribute__((vector_size(16)));
+AEABI(int32_t, idiv, int32_t a, int32_t b) {
+  int32_t r;
+  return divide_i32(a, b, &r);
+}
+AEABI(uint32_t, uidiv, uint32_t a, uint32_t b) {
+  uint32_t r;
+  return divide_u32(a, b, &r);
+}
+AEABI(pair32, idivmod, int32_t a, int32_t b) {
+  int32_t r, q = divide_i32(a, b, &r);
+  return (pair32){(uint32_t)q, (uint32_t)r};
+}
+AEABI(pair32, uidivmod, uint32_t a, uint32_t b) {
+  uint32_t r, q = divide_u32(a, b, &r);
+  return (pair32){q, r};
+}
+AEABI(pair64, ldivmod, int64_t a, int64_t b) {
+  int64_t r, q = divide_i64(a, b, &r);
+  return (pair64){(uint64_t)q, (uint64_t)r};
+}
+AEABI(pair64, uldivmod, uint64_t a, uint64_t b) {
+  uint64_t r, q = divide_u64(a, b, &r);
+  return (pair64){q, r};
+}
+AEABI(uint64_t, lmul, uint64_t a, uint64_t b) { return product_u64(a, b); }
+AEABI(uint64_t, llsl, uint64_t a, int n) { return shift_left(a, n); }
+AEABI(uint64_t, llsr, uint64_t a, int n) { return shift_right(a, n); }
+AEABI(uint64_t, lasr, uint64_t a, int n) { return shift_signed(a, n); }
+
+/* ---- The names of GCC's library ---- */
+
+#define GCC_FP(w, FP, W)                                                       \
+  FP __add##w##f3(FP a, FP b) {                                                \
+    return value_##W(add_##W(bits_##W(a), bits_##W(b)));                       \
+  }                                                                            \
+  FP __sub##w##f3(FP a, FP b) {                                                \
+    return value_##W(add_##W(bits_##W(a), bits_##W(b) ^ bits_##W((FP)-0.0)));  \
+  }                                                                            \
+  FP __mul##w##f3(FP a, FP b) {                                                \
+    return value_##W(mul_##W(bits_##W(a), bits_##W(b)));                       \
+  }                                                                            \
+  FP __div##w##f3(FP a, FP b) {                                                \
+    return value_##W(div_##W(bits_##W(a), bits_##W(b)));                       \
+  }                                                                            \
+  int __eq##w##f2(FP a, FP b) { return order_##W(bits_##W(a), bits_##W(b)); }  \
+  int __ne##w##f2(FP a, FP b) { return order_##W(bits_##W(a), bits_##W(b)); }  \
+  int __lt##w##f2(FP a, FP b) { return order_##W(bits_##W(a), bits_##W(b)); }  \
+  int __le##w##f2(FP a, FP b) { return order_##W(bits_##W(a), bits_##W(b)); }  \
+  int __gt##w##f2(FP a, FP b) {                                                \
+    int o = order_##W(bits_##W(a), bits_##W(b));                               \
+    return o == 2 ? -1 : o;                                                    \
+  }                                                                            \
+  int __ge##w##f2(FP a, FP b) {                                                \
+    int o = order_##W(bits_##W(a), bits_##W(b));                               \
+    return o == 2 ? -1 : o;                                                    \
+  }                                                                            \
+  int __unord##w##f2(FP a, FP b) {                                             \
+    return order_##W(bits_##W(a), bits_##W(b)) == 2;                           \
+  }                                                                            \
+  int32_t __fix##w##fsi(FP a) {                                                \
+    return (int32_t)to_signed_##W(bits_##W(a), INT32_MAX);                     \
+  }                                                                            \
+  int64_t __fix##w##fdi(FP a) {                                                \
+    return to_signed_##W(bits_##W(a), INT64_MAX);                              \
+  }                                                                            \
+  uint32_t __fixuns##w##fsi(FP a) {                                            \
+    return (uint32_t)to_unsigned_##W(bits_##W(a), UINT32_MAX);                 \
+  }                                                                            \
+  uint64_t __fixuns##w##fdi(FP a) {                                            \
+    return to_unsigned_##W(bits_##W(a), UINT64_MAX);                           \
+  }                                                                            \
+  FP __floatsi##w##f(int32_t a) { return value_##W(from_i64_##W(a)); }         \
+  FP __floatdi##w##f(int64_t a) { return value_##W(from_i64_##W(a)); }         \
+  FP __floatunsi##w##f(uint32_t a) { return value_##W(from_u64_##W(a, 0)); }   \
+  FP __floatundi##w##f(uint64_t a) { return value_##W(from_u64_##W(a, 0)); }
+GCC_FP(s, float, f32)
+GCC_FP(d, double, f64)
+double __extendsfdf2(float a) { return value_f64(widen(bits_f32(a))); }
+float __truncdfsf2(double a) { return value_f32(narrow(bits_f64(a))); }
+float __extendhfsf2(uint16_t a) { return value_f32(widen_half(a)); }
+uint16_t __truncsfhf2(float a) { return (uint16_t)narrow_half(bits_f32(a)); }
+uint16_t __truncdfhf2(double a) {
+  return (uint16_t)narrow_half_f64(bits_f64(a));
+}
+float __gnu_h2f_ieee(uint16_t a) { return value_f32(widen_half(a)); }
+uint16_t __gnu_f2h_ieee(float a) { return (uint16_t)narrow_half(bits_f32(a)); }
+
+uint32_t __mulsi3(uint32_t a, uint32_t b) {
+  uint32_t sum = 0;
+  for (; b; b >>= 1, a <<= 1)
+    sum += b & 1 ? a : 0;
+  return sum;
+}
+int32_t __divsi3(int32_t a, int32_t b) {
+  int32_t r;
+  return divide_i32(a, b, &r);
+}
+int32_t __modsi3(int32_t a, int32_t b) {
+  int32_t r;
+  divide_i32(a, b, &r);
+  return r;
+}
+uint32_t __udivsi3(uint32_t a, uint32_t b) {
+  uint32_t r;
+  return divide_u32(a, b, &r);
+}
+uint32_t __umodsi3(uint32_t a, uint32_t b) {
+  uint32_t r;
+  divide_u32(a, b, &r);
+  return r;
+}
+int64_t __divdi3(int64_t a, int64_t b) {
+  int64_t r;
+  return divide_i64(a, b, &r);
+}
+int64_t __moddi3(int64_t a, int64_t b) {
+  int64_t r;
+  divide_i64(a, b, &r);
+  return r;
+}
+uint64_t __udivdi3(uint64_t a, uint64_t b) {
+  uint64_t r;
+  return divide_u64(a, b, &r);
+}
+uint64_t __umoddi3(uint64_t a, uint64_t b) {
+  uint64_t r;
+  divide_u64(a, b, &r);
+  return r;
+}
+uint64_t __muldi3(uint64_t a, uint64_t b) { return product_u64(a, b); }
+uint64_t __ashldi3(uint64_t a, int n) { return shift_left(a, n); }
+uint64_t __lshrdi3(uint64_t a, int n) { return shift_right(a, n); }
+uint64_t __ashrdi3(uint64_t a, int n) { return shift_signed(a, n); }
+int __clzsi2(uint32_t a) { return zeros_u32(a); }
+int __clzdi2(uint64_t a) { return zeros_u64(a); }
+
+/* ---- The C library's, where LLVM has no instruction ---- */
+
+#define MATH(FP, W, s)                                                         \
+  FP floor##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_FLOOR)); }    \
+  FP ceil##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_CEIL)); }      \
+  FP trunc##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_ZERO)); }     \
+  FP rint##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_EVEN)); }      \
+  FP nearbyint##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_EVEN)); } \
+  FP roundeven##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_EVEN)); } \
+  FP round##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_AWAY)); }     \
+  FP sqrt##s(FP a) { return value_##W(root_##W(bits_##W(a))); }                \
+  FP fmod##s(FP a, FP b) {                                                     \
+    return value_##W(remainder_##W(bits_##W(a), bits_##W(b)));                 \
+  }                                                                            \
+  FP fmin##s(FP a, FP b) {                                                     \
+    int o = order_##W(bits_##W(a), bits_##W(b));                               \
+    return o == 2 ? (order_##W(bits_##W(a), bits_##W(a)) == 2 ? b : a)         \
+                  : (o < 0 ? a : b);                                           \
+  }                                                                            \
+  FP fmax##s(FP a, FP b) {                                                     \
+    int o = order_##W(bits_##W(a), bits_##W(b));                               \
+    return o == 2 ? (order_##W(bits_##W(a), bits_##W(a)) == 2 ? b : a)         \
+                  : (o > 0 ? a : b);                                           \
+  }
+MATH(float, f32, f)
+MATH(double, f64, )
+
+/* ---- Memory ---- */
+
+void *memcpy(void *to, const void *from, __SIZE_TYPE__ n);
+void *memmove(void *to, const void *from, __SIZE_TYPE__ n);
+void *memset(void *to, int value, __SIZE_TYPE__ n);
+
+void *memcpy(void *to, const void *from, __SIZE_TYPE__ n) {
+  char *p = to;
+  const char *q = from;
+  while (n--)
+    *p++ = *q++;
+  return to;
+}
+void *memmove(void *to, const void *from, __SIZE_TYPE__ n) {
+  char *p = to;
+  const char *q = from;
+  if ((uintptr_t)to <= (uintptr_t)from)
+    return memcpy(to, from, n);
+  while (n--)
+    p[n] = q[n];
+  return to;
+}
+void *memset(void *to, int value, __SIZE_TYPE__ n) {
+  char *p = to;
+  while (n--)
+    *p++ = (char)value;
+  return to;
+}
+#define AEABI_MEM(n)                                                           \
+  AEABI(void, memcpy##n, void *to, const void *from, __SIZE_TYPE__ size) {     \
+    memcpy(to, from, size);                                                    \
+  }                                                                            \
+  AEABI(void, memmove##n, void *to, const void *from, __SIZE_TYPE__ size) {    \
+    memmove(to, from, size);                                                   \
+  }                                                                            \
+  AEABI(void, memset##n, void *to, __SIZE_TYPE__ size, int value) {            \
+    memset(to, value, size);                                                   \
+  }                                                                            \
+  AEABI(void, memclr##n, void *to, __SIZE_TYPE__ size) { memset(to, 0, size); }
+AEABI_MEM()
+AEABI_MEM(4)
+AEABI_MEM(8)

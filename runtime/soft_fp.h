@@ -1,0 +1,296 @@
+/* soft_fp.h - IEEE 754 arithmetic of one width, by integers. Included twice by
+ * soft.c, for 32 and 64 bits, with
+ *
+ *   REP            unsigned integer of that width
+ *   FP             the float type
+ *   FP_BITS        32 or 64
+ *   FP_MAN         stored bits of the significand: 23 or 52
+ *   FP_NAME(x)     name of a function of this width
+ *
+ * Rounds to nearest, ties to even; subnormals are exact; every NaN made is the
+ * same quiet one. A finite number is taken apart into a sign, an exponent and a
+ * significand with its leading one in bit FP_MAN, shifted left by three places
+ * for a guard, a round and a sticky bit where it is rounded. */
+
+#define MAN_MASK (((REP)1 << FP_MAN) - 1)
+#define SIGN_BIT ((REP)1 << (FP_BITS - 1))
+#define ABS_MASK (SIGN_BIT - 1)
+#define EXP_MAX ((1 << (FP_BITS - 1 - FP_MAN)) - 1)
+#define EXP_BIAS (EXP_MAX >> 1)
+#define INF_REP ((REP)EXP_MAX << FP_MAN)
+#define NAN_REP (INF_REP | ((REP)1 << (FP_MAN - 1)))
+
+/* Leading zeroes of a number that is not zero. */
+static int FP_NAME(zeros)(REP x) {
+  int n = 0;
+  for (int step = FP_BITS / 2; step; step /= 2)
+    if (!(x >> (FP_BITS - step))) {
+      n += step;
+      x <<= step;
+    }
+  return n;
+}
+
+/* x >> n, with the lowest bit set if a one was lost. */
+static REP FP_NAME(shift_sticky)(REP x, int n) {
+  if (n >= FP_BITS)
+    return x != 0;
+  return n > 0 ? (x >> n) | ((REP)(x << (FP_BITS - n)) != 0) : x;
+}
+
+/* Significand (leading one in bit FP_MAN) and exponent of a finite number that
+ * is not zero. */
+static int FP_NAME(split)(REP a, REP *man) {
+  int e = (int)(a >> FP_MAN) & EXP_MAX;
+  *man = a & MAN_MASK;
+  if (e) {
+    *man |= (REP)1 << FP_MAN;
+    return e;
+  }
+  int shift = FP_NAME(zeros)(*man) - (FP_BITS - 1 - FP_MAN);
+  *man <<= shift;
+  return 1 - shift;
+}
+
+/* Rounds and packs; `man` has its leading one in bit FP_MAN + 3. */
+static REP FP_NAME(pack)(REP sign, int e, REP man) {
+  if (e >= EXP_MAX)
+    return sign | INF_REP;
+  if (e <= 0) {
+    man = FP_NAME(shift_sticky)(man, 1 - e);
+    e = 0;
+  }
+  REP rest = man & 7;
+  man >>= 3;
+  man += rest > 4 || (rest == 4 && (man & 1));
+  /* A carry out of the significand runs into the exponent, as it should. */
+  return sign | ((e ? (REP)(e - 1) << FP_MAN : 0) + man);
+}
+
+static REP FP_NAME(add)(REP a, REP b) {
+  REP x = a & ABS_MASK, y = b & ABS_MASK, mx, my;
+  if (x < y) {
+    REP t = a;
+    a = b;
+    b = t;
+    t = x;
+    x = y;
+    y = t;
+  }
+  if (x >= INF_REP)
+    return x > INF_REP || (y == INF_REP && a != b) ? NAN_REP : a;
+  if (!y)
+    return x ? a : a & b;
+  REP sign = a & SIGN_BIT;
+  int e = FP_NAME(split)(x, &mx), ey = FP_NAME(split)(y, &my);
+  mx <<= 3;
+  my = FP_NAME(shift_sticky)(my << 3, e - ey);
+  if ((a ^ b) & SIGN_BIT) {
+    mx -= my;
+    if (!mx)
+      return 0;
+    int shift = FP_NAME(zeros)(mx) - (FP_BITS - 4 - FP_MAN);
+    mx <<= shift;
+    e -= shift;
+  } else {
+    mx += my;
+    if (mx >> (FP_MAN + 4)) {
+      mx = (mx >> 1) | (mx & 1);
+      e++;
+    }
+  }
+  return FP_NAME(pack)(sign, e, mx);
+}
+
+static REP FP_NAME(mul)(REP a, REP b) {
+  REP x = a & ABS_MASK, y = b & ABS_MASK, sign = (a ^ b) & SIGN_BIT, mx, my;
+  if (x >= INF_REP || y >= INF_REP) {
+    if (x > INF_REP || y > INF_REP || !x || !y)
+      return NAN_REP;
+    return sign | INF_REP;
+  }
+  if (!x || !y)
+    return sign;
+  int e = FP_NAME(split)(x, &mx) + FP_NAME(split)(y, &my) - EXP_BIAS;
+  /* Left-justified, so that the upper half is the product and the lower half
+   * only sticks. */
+  REP low, high = FP_NAME(wide)(mx << (FP_BITS - 1 - FP_MAN),
+                                my << (FP_BITS - 1 - FP_MAN), &low);
+  if (high >> (FP_BITS - 1)) {
+    e++;
+  } else {
+    high = (high << 1) | (low >> (FP_BITS - 1));
+    low <<= 1;
+  }
+  high = FP_NAME(shift_sticky)(high, FP_BITS - 4 - FP_MAN) | (low != 0);
+  return FP_NAME(pack)(sign, e, high);
+}
+
+static REP FP_NAME(div)(REP a, REP b) {
+  REP x = a & ABS_MASK, y = b & ABS_MASK, sign = (a ^ b) & SIGN_BIT, mx, my;
+  if (x > INF_REP || y > INF_REP || (x == y && (!x || x == INF_REP)))
+    return NAN_REP;
+  if (x == INF_REP || !y)
+    return sign | INF_REP;
+  if (!x || y == INF_REP)
+    return sign;
+  int e = FP_NAME(split)(x, &mx) - FP_NAME(split)(y, &my) + EXP_BIAS;
+  if (mx < my) {
+    mx <<= 1;
+    e--;
+  }
+  REP q = 0;
+  for (int i = 0; i < FP_MAN + 4; i++) {
+    q <<= 1;
+    if (mx >= my) {
+      mx -= my;
+      q |= 1;
+    }
+    mx <<= 1;
+  }
+  return FP_NAME(pack)(sign, e, q | (mx != 0));
+}
+
+/* -1, 0, 1, or 2 when one is NaN. */
+static int FP_NAME(order)(REP a, REP b) {
+  REP x = a & ABS_MASK, y = b & ABS_MASK;
+  if (x > INF_REP || y > INF_REP)
+    return 2;
+  if (!(x | y) || a == b)
+    return 0;
+  if ((a ^ b) & SIGN_BIT)
+    return a & SIGN_BIT ? -1 : 1;
+  return (x < y) != (a & SIGN_BIT ? 1 : 0) ? -1 : 1;
+}
+
+/* ---- Integers ---- */
+
+/* `x` with the binary point at the right, and a sign. */
+static REP FP_NAME(from_u64)(uint64_t x, REP sign) {
+  if (!x)
+    return sign;
+  int top = 63 - zeros_u64(x), shift = top - (FP_MAN + 3);
+  if (shift > 0)
+    x = (x >> shift) | ((uint64_t)(x << (64 - shift)) != 0);
+  else
+    x <<= -shift;
+  return FP_NAME(pack)(sign, top + EXP_BIAS, (REP)x);
+}
+static REP FP_NAME(from_i64)(int64_t x) {
+  uint64_t u = (uint64_t)x;
+  return FP_NAME(from_u64)(x < 0 ? 0 - u : u, x < 0 ? SIGN_BIT : 0);
+}
+
+/* |a| without its fraction, at most `limit`; NaN gives 0. */
+static uint64_t FP_NAME(to_u64)(REP a, uint64_t limit) {
+  REP x = a & ABS_MASK;
+  int e = (int)(x >> FP_MAN) - EXP_BIAS;
+  if (x > INF_REP || e < 0)
+    return 0;
+  if (e > 63)
+    return limit;
+  uint64_t man = (x & MAN_MASK) | ((REP)1 << FP_MAN);
+  uint64_t v = e >= FP_MAN ? man << (e - FP_MAN) : man >> (FP_MAN - e);
+  return v < limit ? v : limit;
+}
+static int64_t FP_NAME(to_signed)(REP a, uint64_t limit) {
+  uint64_t v = FP_NAME(to_u64)(a, a & SIGN_BIT ? limit + 1 : limit);
+  return (int64_t)(a & SIGN_BIT ? 0 - v : v);
+}
+static uint64_t FP_NAME(to_unsigned)(REP a, uint64_t limit) {
+  return a & SIGN_BIT ? 0 : FP_NAME(to_u64)(a, limit);
+}
+
+/* ---- Whole numbers ---- */
+
+/* Clears the fraction, and adds one in magnitude where the mode asks for it. */
+static REP FP_NAME(whole)(REP a, enum whole_mode how) {
+  REP x = a & ABS_MASK, sign = a & SIGN_BIT;
+  int e = (int)(x >> FP_MAN) - EXP_BIAS;
+  if (e >= FP_MAN || !x)
+    return x > INF_REP ? NAN_REP : a;
+  REP one = (REP)EXP_BIAS << FP_MAN;
+  int grow = how == TO_FLOOR ? sign != 0 : how == TO_CEIL ? !sign : 0;
+  if (e < 0) {
+    REP half = (REP)(EXP_BIAS - 1) << FP_MAN;
+    if (how == TO_EVEN)
+      grow = x > half;
+    else if (how == TO_AWAY)
+      grow = x >= half;
+    return sign | (grow ? one : 0);
+  }
+  REP unit = (REP)1 << (FP_MAN - e), rest = x & (unit - 1);
+  x -= rest;
+  if (how == TO_EVEN)
+    grow = rest > unit / 2 || (rest == unit / 2 && (e ? x & unit : 1));
+  else if (how == TO_AWAY)
+    grow = rest >= unit / 2;
+  return sign | (grow && rest ? x + unit : x);
+}
+
+static REP FP_NAME(root)(REP a) {
+  REP x = a & ABS_MASK, man, bit, root = 0;
+  if (x > INF_REP || (a & SIGN_BIT && x))
+    return NAN_REP;
+  if (!x || x == INF_REP)
+    return a;
+  int e = FP_NAME(split)(x, &man) - EXP_BIAS;
+  man <<= e & 1;
+  e = (e - (e & 1)) / 2;
+  /* One bit a step: `man` is what is left of the radicand, times 2^steps. */
+  man <<= 1;
+  for (bit = (REP)1 << (FP_MAN + 1); bit; bit >>= 1) {
+    REP trial = 2 * root + bit;
+    if (trial <= man) {
+      man -= trial;
+      root += bit;
+    }
+    man <<= 1;
+  }
+  /* Leading one in bit FP_MAN + 1: one bit to round by, the rest sticks. */
+  return FP_NAME(pack)(0, e + EXP_BIAS, root << 2 | (man != 0));
+}
+
+/* a - b * trunc(a / b), exactly. */
+static REP FP_NAME(remainder)(REP a, REP b) {
+  REP x = a & ABS_MASK, y = b & ABS_MASK, sign = a & SIGN_BIT, mx, my;
+  if (x >= INF_REP || y > INF_REP || !y)
+    return NAN_REP;
+  if (x < y)
+    return a;
+  int e = FP_NAME(split)(x, &mx), ey = FP_NAME(split)(y, &my);
+  for (; e > ey; e--) {
+    if (mx >= my)
+      mx -= my;
+    mx <<= 1;
+  }
+  if (mx >= my)
+    mx -= my;
+  if (!mx)
+    return sign;
+  int shift = FP_NAME(zeros)(mx) - (FP_BITS - 1 - FP_MAN);
+  return FP_NAME(pack)(sign, e - shift, mx << (shift + 3));
+}
+
+static REP FP_NAME(bits)(FP x) {
+  union {
+    FP f;
+    REP r;
+  } u = {x};
+  return u.r;
+}
+static FP FP_NAME(value)(REP r) {
+  union {
+    REP r;
+    FP f;
+  } u = {r};
+  return u.f;
+}
+
+#undef MAN_MASK
+#undef SIGN_BIT
+#undef ABS_MASK
+#undef EXP_MAX
+#undef EXP_BIAS
+#undef INF_REP
+#undef NAN_REP
