@@ -1,0 +1,469 @@
+/* eval.c - the reference interpreter: functions and regions. Ops run one by one
+ * in order (a kernel's body too: fusion changes no meaning); the nests do the
+ * work (eval_nest.c). A value's memory is taken again after its last use;
+ * constants and inputs are borrowed, and a splat stays one element. */
+#include "ir/eval.h"
+
+#include "ir/eval_nest.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Iterations of one run of a loop, and elements from which on a result of
+ * splats is kept as a splat. */
+enum { MAX_TRIPS = 1 << 24, SPLAT_MIN = 4096 };
+
+/* Memory of values, shared by reference. */
+struct buffer {
+  struct buffer *next; /* in the free list */
+  int64_t size;
+  int refs;
+  char *data;
+};
+
+struct slot { /* one value */
+  const void *data;
+  struct buffer *buffer; /* NULL: borrowed */
+  bool splat;
+  size_t uses; /* still to come */
+};
+
+struct eval {
+  struct dn_ctx *ctx;
+  struct dn_arena *arena; /* buffers, and nests of loop bodies */
+  const struct ir_eval_opts *opts;
+  const struct ir_module *module;
+  struct slot *slot;       /* by value id */
+  struct eval_nest **nest; /* by op id, of ops in loop bodies */
+  struct buffer *free;
+  struct eval_operand *operands; /* of the current op */
+  size_t max_operands;
+  int loops; /* nested around the current op */
+};
+
+static bool run_block(struct eval *ev, const struct ir_block *block,
+                      const struct slot *args, struct slot *results);
+
+/* ---- Memory ---- */
+
+/* The smallest free buffer that fits without waste, or a new one. */
+static struct buffer *buffer_new(struct eval *ev, int64_t size) {
+  struct buffer **best = NULL;
+  for (struct buffer **b = &ev->free; *b; b = &(*b)->next)
+    if ((*b)->size >= size && (*b)->size / 2 <= size + 4096 &&
+        (!best || (*b)->size < (*best)->size))
+      best = b;
+  struct buffer *b;
+  if (best) {
+    b = *best;
+    *best = b->next;
+  } else {
+    b = DN_NEW(ev->arena, struct buffer);
+    b->size = size;
+    b->data = dn_alloc(ev->arena, (size_t)size);
+  }
+  b->refs = 1;
+  return b;
+}
+
+static void slot_retain(struct slot *s) {
+  if (s->buffer)
+    s->buffer->refs++;
+}
+
+static void slot_release(struct eval *ev, struct slot *s) {
+  struct buffer *b = s->buffer;
+  if (b && --b->refs == 0) {
+    b->next = ev->free;
+    ev->free = b;
+  }
+  *s = (struct slot){0};
+}
+
+static struct slot slot_new(struct eval *ev, const struct ir_type *type) {
+  struct buffer *b = buffer_new(ev, ir_type_bytes(type));
+  return (struct slot){.data = b->data, .buffer = b};
+}
+
+static void fill_splat(void *to, const struct ir_type *type, const void *from) {
+  size_t size = ir_dtypes[type->dtype].bytes;
+  int64_t n = ir_type_count(type);
+  for (int64_t i = 0; i < n; i++)
+    memcpy((char *)to + (size_t)i * size, from, size);
+}
+
+/* Writes all elements of a value. */
+static void slot_copy(void *to, const struct ir_type *type,
+                      const struct slot *s) {
+  if (s->splat)
+    fill_splat(to, type, s->data);
+  else if (ir_type_bytes(type))
+    memcpy(to, s->data, (size_t)ir_type_bytes(type));
+}
+
+/* ---- Values ---- */
+
+static struct slot const_slot(const struct ir_value *v) {
+  const struct ir_data *d = v->data;
+  if (d->bytes)
+    return (struct slot){.data = d->bytes};
+  return (struct slot){.data = &d->splat, .splat = true};
+}
+
+/* What an operand holds now; the caller does not own it. */
+static struct slot value_slot(const struct eval *ev, const struct ir_value *v) {
+  return v->data ? const_slot(v) : ev->slot[v->id];
+}
+
+/* The block that a value lives in; NULL for constants. */
+static const struct ir_block *home(const struct ir_value *v) {
+  return v->def ? v->def->block : v->block;
+}
+
+/* Takes ownership of `s`. */
+static void define(struct eval *ev, const struct ir_value *v, struct slot s) {
+  if (ev->opts->watch && v->def) {
+    if (s.splat) {
+      struct slot full = slot_new(ev, v->type);
+      slot_copy(full.buffer->data, v->type, &s);
+      slot_release(ev, &s);
+      s = full;
+    }
+    ev->opts->watch(ev->opts->user, v, s.data);
+  }
+  s.uses = ir_num_uses(v);
+  ev->slot[v->id] = s;
+  if (!s.uses)
+    slot_release(ev, &ev->slot[v->id]);
+}
+
+/* Counts off the uses that `op` and the ops in its regions make of values of
+ * `block`. */
+static void drop_uses(struct eval *ev, const struct ir_op *op,
+                      const struct ir_block *block) {
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_value *v = ir_arg(op, i);
+    if (v->data || home(v) != block)
+      continue;
+    struct slot *s = &ev->slot[v->id];
+    assert(s->uses > 0);
+    if (--s->uses == 0)
+      slot_release(ev, s);
+  }
+  for (unsigned i = 0; i < op->nregions; i++)
+    for (const struct ir_op *o = op->region[i]->first; o; o = o->next)
+      drop_uses(ev, o, block);
+}
+
+static bool fail(const struct eval *ev, const struct ir_op *op,
+                 enum dn_code code, const char *message) {
+  dn_error(ev->ctx, ir_loc(op), code, "%s", message);
+  return false;
+}
+
+/* ---- Ops with nests ---- */
+
+static struct eval_nest *op_nest(struct eval *ev, const struct ir_op *op,
+                                 struct dn_arena **scratch) {
+  *scratch = NULL;
+  if (!ev->loops) {
+    *scratch = dn_arena_new(ev->ctx);
+    return eval_nest_new(*scratch, op, ev->opts->f32_sums);
+  }
+  struct eval_nest **n = &ev->nest[op->id];
+  if (!*n)
+    *n = eval_nest_new(ev->arena, op, ev->opts->f32_sums);
+  return *n;
+}
+
+static void run_nest(struct eval *ev, const struct ir_op *op) {
+  const struct ir_type *type = ir_result(op)->type;
+  struct dn_arena *own = NULL;
+  struct eval_nest *e = op_nest(ev, op, &own);
+  if (op->noperands > ev->max_operands) {
+    ev->max_operands = op->noperands * 2;
+    ev->operands = DN_ARRAY(ev->arena, struct eval_operand, ev->max_operands);
+  }
+  struct eval_operand *operands = ev->operands;
+  bool splat = op->noperands > 0;
+  for (unsigned i = 0; i < op->noperands; i++) {
+    struct slot s = value_slot(ev, ir_arg(op, i));
+    operands[i] = (struct eval_operand){s.data, s.splat};
+    splat &= s.splat;
+  }
+  struct slot out;
+  if (eval_nest_is_alias(e)) {
+    out = value_slot(ev, ir_arg(op, 0));
+    slot_retain(&out);
+  } else if (splat && ir_type_count(type) >= SPLAT_MIN &&
+             eval_nest_keeps_splat(e)) {
+    out = slot_new(ev, ir_type(ev->ctx, type->dtype, 0, NULL));
+    out.splat = true;
+    eval_nest_run(e, operands, out.buffer->data, 1);
+  } else {
+    out = slot_new(ev, type);
+    eval_nest_run(e, operands, out.buffer->data, -1);
+  }
+  define(ev, ir_result(op), out);
+  dn_arena_free(own);
+}
+
+/* ---- Regions ---- */
+
+static void define_results(struct eval *ev, const struct ir_op *op,
+                           const struct slot *results) {
+  for (unsigned i = 0; i < op->nresults; i++)
+    define(ev, op->result[i], results[i]);
+}
+
+static bool run_simple(struct eval *ev, const struct ir_op *op,
+                       const struct ir_block *region) {
+  struct slot few[4], *results = few;
+  if (op->nresults > 4)
+    results = DN_ARRAY(ev->arena, struct slot, op->nresults);
+  if (!run_block(ev, region, NULL, results))
+    return false;
+  define_results(ev, op, results);
+  return true;
+}
+
+static int64_t scalar(const struct eval *ev, const struct ir_value *v) {
+  return ir_load_int(v->type->dtype, value_slot(ev, v).data);
+}
+
+static struct slot scalar_slot(struct eval *ev, const struct ir_value *v,
+                               int64_t value) {
+  struct slot s = slot_new(ev, v->type);
+  ir_store_int(v->type->dtype, s.buffer->data, value);
+  return s;
+}
+
+/* What loop and scan share: carried values and stacked outputs. */
+struct iteration {
+  const struct ir_op *op;
+  const struct ir_block *body;
+  unsigned ncarried, nscanned;
+  struct slot *args;    /* of the body, the carried ones at `first` */
+  struct slot *results; /* of the body, the carried ones at `first` */
+  unsigned first_arg, first_result;
+  struct slot *stacks;
+  int64_t done;
+};
+
+/* Makes the stacked outputs, whose length the result types give. */
+static void stacks_new(struct eval *ev, struct iteration *it) {
+  it->stacks = DN_ARRAY(ev->arena, struct slot, it->nscanned + 1);
+  for (unsigned i = 0; i < it->nscanned; i++)
+    it->stacks[i] = slot_new(ev, it->op->result[it->ncarried + i]->type);
+}
+
+/* One run of the body: carries on and stacks. The body's first result before
+ * the carried ones (a loop's condition) is left in results[0]. */
+static bool iterate(struct eval *ev, struct iteration *it) {
+  if (!run_block(ev, it->body, it->args, it->results))
+    return false;
+  struct slot *r = it->results + it->first_result;
+  for (unsigned i = 0; i < it->ncarried; i++)
+    it->args[it->first_arg + i] = r[i];
+  r += it->ncarried;
+  for (unsigned i = 0; i < it->nscanned; i++) {
+    const struct ir_type *type = it->op->result[it->ncarried + i]->type;
+    if (it->done >= type->dim[0])
+      return fail(ev, it->op, DN_SHAPE,
+                  "more iterations than a stacked output holds");
+    int64_t bytes = ir_type_bytes(type) / type->dim[0];
+    const struct ir_op *yield = it->body->last;
+    slot_copy(it->stacks[i].buffer->data + bytes * it->done,
+              ir_arg(yield, it->first_result + it->ncarried + i)->type, &r[i]);
+    slot_release(ev, &r[i]);
+  }
+  it->done++;
+  return true;
+}
+
+static bool finish_iteration(struct eval *ev, struct iteration *it) {
+  for (unsigned i = 0; i < it->nscanned; i++)
+    if (it->op->result[it->ncarried + i]->type->dim[0] != it->done)
+      return fail(ev, it->op, DN_SHAPE,
+                  "fewer iterations than a stacked output holds");
+  for (unsigned i = 0; i < it->ncarried; i++)
+    define(ev, it->op->result[i], it->args[it->first_arg + i]);
+  for (unsigned i = 0; i < it->nscanned; i++)
+    define(ev, it->op->result[it->ncarried + i], it->stacks[i]);
+  return true;
+}
+
+static struct iteration iteration_new(struct eval *ev, const struct ir_op *op,
+                                      unsigned ncarried) {
+  struct iteration it = {.op = op, .body = op->region[0]};
+  it.ncarried = ncarried;
+  it.nscanned = op->nresults - ncarried;
+  it.args = DN_ARRAY(ev->arena, struct slot, it.body->nparams + 1);
+  it.results = DN_ARRAY(ev->arena, struct slot, it.body->last->noperands + 1);
+  stacks_new(ev, &it);
+  return it;
+}
+
+/* Operand i, owned by the caller. */
+static struct slot take_operand(struct eval *ev, const struct ir_op *op,
+                                unsigned i) {
+  struct slot s = value_slot(ev, ir_arg(op, i));
+  slot_retain(&s);
+  return s;
+}
+
+/* Operands: trip count, condition, carried. Body: iteration number, condition,
+ * carried -> condition, carried, stacked. */
+static bool run_loop(struct eval *ev, const struct ir_op *op) {
+  struct iteration it = iteration_new(ev, op, op->noperands - 2);
+  it.first_arg = 2;
+  it.first_result = 1;
+  int64_t trips = scalar(ev, ir_arg(op, 0));
+  bool more = scalar(ev, ir_arg(op, 1)) != 0;
+  for (unsigned i = 0; i < it.ncarried; i++)
+    it.args[2 + i] = take_operand(ev, op, 2 + i);
+  while (more && it.done < trips) {
+    if (it.done >= MAX_TRIPS)
+      return fail(ev, op, DN_LIMIT, "the loop runs more than 2^24 times");
+    it.args[0] = scalar_slot(ev, it.body->param[0], it.done);
+    it.args[1] = scalar_slot(ev, it.body->param[1], 1);
+    if (!iterate(ev, &it))
+      return false;
+    const struct ir_value *c = ir_arg(it.body->last, 0);
+    more = ir_load_int(c->type->dtype, it.results[0].data) != 0;
+    slot_release(ev, &it.results[0]);
+  }
+  return finish_iteration(ev, &it);
+}
+
+/* Operands: states, then what is scanned along axis 0. */
+static bool run_scan(struct eval *ev, const struct ir_op *op) {
+  unsigned nstates = (unsigned)ir_get_int(op, "states");
+  struct iteration it = iteration_new(ev, op, nstates);
+  int64_t trips = 0;
+  for (unsigned i = nstates; i < op->noperands; i++)
+    trips = ir_arg(op, i)->type->dim[0];
+  for (unsigned i = 0; i < nstates; i++)
+    it.args[i] = take_operand(ev, op, i);
+  while (it.done < trips) {
+    for (unsigned i = nstates; i < op->noperands; i++) {
+      const struct ir_type *type = ir_arg(op, i)->type;
+      struct slot s = take_operand(ev, op, i);
+      if (!s.splat)
+        s.data = (const char *)s.data + ir_type_bytes(type) / trips * it.done;
+      it.args[i] = s;
+    }
+    if (!iterate(ev, &it))
+      return false;
+  }
+  return finish_iteration(ev, &it);
+}
+
+static bool run_region_op(struct eval *ev, const struct ir_op *op) {
+  bool ok;
+  switch (op->code) {
+  case IR_KERNEL:
+    return run_simple(ev, op, op->region[0]);
+  case IR_IF:
+    return run_simple(ev, op, op->region[scalar(ev, ir_arg(op, 0)) ? 0 : 1]);
+  case IR_LOOP:
+    ev->loops++;
+    ok = run_loop(ev, op);
+    ev->loops--;
+    return ok;
+  case IR_SCAN:
+    ev->loops++;
+    ok = run_scan(ev, op);
+    ev->loops--;
+    return ok;
+  default: /* terminators are met by run_block() */
+    return fail(ev, op, DN_INTERNAL, "no evaluation for this op");
+  }
+}
+
+static bool run_op(struct eval *ev, const struct ir_op *op) {
+  for (unsigned i = 0; i < op->nresults; i++)
+    if (!ir_type_is_static(op->result[i]->type))
+      return fail(ev, op, DN_DIM, "a symbolic dimension cannot be evaluated");
+  if (ir_ops[op->code].cls == IR_REGION)
+    return run_region_op(ev, op);
+  run_nest(ev, op);
+  return true;
+}
+
+/* Runs a block; args (owned by it) become its parameters, results are owned by
+ * the caller. */
+static bool run_block(struct eval *ev, const struct ir_block *block,
+                      const struct slot *args, struct slot *results) {
+  for (unsigned i = 0; i < block->nparams; i++)
+    define(ev, block->param[i], args[i]);
+  for (const struct ir_op *op = block->first; op; op = op->next) {
+    if (op->code == IR_YIELD || op->code == IR_RETURN) {
+      for (unsigned i = 0; i < op->noperands; i++)
+        results[i] = take_operand(ev, op, i);
+      drop_uses(ev, op, block);
+      return true;
+    }
+    if (!run_op(ev, op))
+      return false;
+    drop_uses(ev, op, block);
+  }
+  assert(0 && "a block without a terminator");
+  return false;
+}
+
+/* ---- The interface ---- */
+
+bool ir_eval(struct dn_arena *arena, const struct ir_func *func,
+             const struct ir_tensor *inputs, struct ir_tensor *outputs,
+             const struct ir_eval_opts *opts) {
+  static const struct ir_eval_opts none = {0};
+  const struct ir_module *m = func->module;
+  struct dn_arena *own = dn_arena_new(m->ctx);
+  struct eval ev = {
+      .ctx = m->ctx, .arena = own, .opts = opts ? opts : &none, .module = m};
+  ev.slot = DN_ARRAY(own, struct slot, m->nvalues + 1);
+  ev.nest = DN_ARRAY(own, struct eval_nest *, m->nops + 1);
+  const struct ir_block *body = func->body;
+  struct slot *args = DN_ARRAY(own, struct slot, body->nparams + 1);
+  for (unsigned i = 0; i < body->nparams; i++)
+    args[i].data = inputs[i].data;
+  struct slot *results = DN_ARRAY(own, struct slot, func->nresults + 1);
+  bool ok = run_block(&ev, body, args, results);
+  for (unsigned i = 0; ok && i < body->last->noperands; i++) {
+    const struct ir_type *type = ir_arg(body->last, i)->type;
+    outputs[i].type = type;
+    outputs[i].data = dn_alloc(arena, (size_t)ir_type_bytes(type));
+    slot_copy(outputs[i].data, type, &results[i]);
+  }
+  dn_arena_free(own);
+  return ok;
+}
+
+void *ir_eval_op(struct dn_arena *arena, const struct ir_op *op) {
+  if (ir_ops[op->code].cls == IR_REGION || op->nresults != 1 ||
+      !ir_type_is_static(ir_result(op)->type))
+    return NULL;
+  for (unsigned i = 0; i < op->noperands; i++)
+    if (!ir_arg(op, i)->data)
+      return NULL;
+  struct dn_ctx *ctx = op->block->func->module->ctx;
+  const struct ir_type *type = ir_result(op)->type;
+  struct dn_arena *scratch = dn_arena_new(ctx);
+  struct eval_operand *operands =
+      DN_ARRAY(scratch, struct eval_operand, op->noperands + 1);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    struct slot s = const_slot(ir_arg(op, i));
+    operands[i] = (struct eval_operand){s.data, s.splat};
+  }
+  struct eval_nest *e = eval_nest_new(scratch, op, false);
+  void *out = dn_alloc(arena, (size_t)ir_type_bytes(type));
+  if (eval_nest_is_alias(e)) {
+    struct slot s = const_slot(ir_arg(op, 0));
+    slot_copy(out, type, &s);
+  } else {
+    eval_nest_run(e, operands, out, -1);
+  }
+  dn_arena_free(scratch);
+  return out;
+}

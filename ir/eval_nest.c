@@ -1,0 +1,686 @@
+/* eval_nest.c - compiles a nest once and runs it on data, a chunk of lanes at a
+ * time. Lanes run along the parallel iterators (a chunk of results, folded over
+ * the reduced points together) or, where that reads memory better, along the
+ * reduced ones (one result, folded over its lanes). Each leaf of the expression
+ * fills its lanes by runs: the innermost iterators of the lane space, merged
+ * while the leaf's strides allow it, with bounds clamped once a run. */
+#include "ir/eval_nest.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- Compiling ---- */
+
+static void space_add(const struct nest *n, struct eval_space *s, int iter) {
+  s->iter[s->n++] = iter;
+  s->count *= n->iter[iter].extent;
+}
+
+/* Parallel iterators in the order of y's row-major positions. */
+static void compile_spaces(struct eval_nest *e) {
+  const struct nest *n = e->nest;
+  int64_t stride[IR_MAX_RANK];
+  ir_type_strides(n->type, stride);
+  e->par.count = e->red.count = 1;
+  for (int d = 0; d < n->type->rank; d++) {
+    for (int k = 0; k < n->y[d].n; k++) {
+      assert(k == 0 || n->y[d].stride[k] <= n->y[d].stride[k - 1]);
+      e->ystride[n->y[d].iter[k]] = n->y[d].stride[k] * stride[d];
+      space_add(n, &e->par, n->y[d].iter[k]);
+    }
+  }
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced)
+      space_add(n, &e->red, i);
+  assert(e->par.n + e->red.n == n->niters);
+}
+
+/* An index that is affine and never outside needs no care at run time. */
+static bool index_is_plain(const struct nest_index *x) {
+  return x->indirect < 0 && x->div == 1 && x->fit == NEST_AS_IS && !x->checked;
+}
+
+static void compile_access(struct dn_arena *arena, struct eval_nest *e,
+                           const struct nest_access *a, struct eval_source *s) {
+  const struct nest *n = e->nest;
+  s->operand = a->operand;
+  if (n->axis >= 0)
+    return; /* concat copies rows */
+  const struct ir_type *type = ir_arg(n->op, (unsigned)a->operand)->type;
+  s->from = s->to = type->dtype;
+  if (a->flat) {
+    memcpy(s->stride, e->ystride, sizeof s->stride);
+    return;
+  }
+  int64_t stride[IR_MAX_RANK];
+  ir_type_strides(type, stride);
+  s->special = DN_ARRAY(arena, struct eval_special, a->rank);
+  for (int d = 0; d < a->rank; d++) {
+    const struct nest_index *x = &a->idx[d];
+    if (!index_is_plain(x)) {
+      bool linear = x->indirect < 0 && x->div == 1 && x->fit == NEST_AS_IS;
+      s->special[s->nspecial++] =
+          (struct eval_special){x, type->dim[d], stride[d], linear};
+      continue;
+    }
+    s->base += x->base * stride[d];
+    for (int i = 0; i < n->niters; i++)
+      s->stride[i] += x->coef[i] * stride[d];
+  }
+}
+
+static bool special_uses(const struct eval_nest *e,
+                         const struct eval_special *sp, int iter) {
+  if (sp->idx->indirect >= 0)
+    return eval_source_uses(e, &e->source[sp->idx->indirect], iter);
+  return sp->idx->coef[iter] != 0;
+}
+
+bool eval_source_uses(const struct eval_nest *e, const struct eval_source *s,
+                      int iter) {
+  for (int k = 0; k < s->nspecial; k++)
+    if (special_uses(e, &s->special[k], iter))
+      return true;
+  return s->stride[iter] != 0;
+}
+
+static bool in_specials(const struct eval_nest *e, const struct eval_source *s,
+                        int iter) {
+  for (int k = 0; k < s->nspecial; k++)
+    if (special_uses(e, &s->special[k], iter))
+      return true;
+  return false;
+}
+
+/* The lane space as this source sees it: iterators of one point left out,
+ * neighbours that it crosses in one stride merged. */
+static void compile_walk(struct dn_arena *arena, const struct eval_nest *e,
+                         struct eval_source *s) {
+  const struct eval_space *lanes = e->lanes_red ? &e->red : &e->par;
+  s->walk = DN_ARRAY(arena, struct eval_walk, lanes->n + 1);
+  for (int k = 0; k < lanes->n; k++) {
+    int i = lanes->iter[k];
+    int64_t extent = e->nest->iter[i].extent;
+    if (extent == 1)
+      continue;
+    struct eval_walk *last = s->nwalk ? &s->walk[s->nwalk - 1] : NULL;
+    if (last && last->stride == s->stride[i] * extent &&
+        !in_specials(e, s, last->iter) && !in_specials(e, s, i))
+      *last = (struct eval_walk){last->extent * extent, s->stride[i], i};
+    else
+      s->walk[s->nwalk++] = (struct eval_walk){extent, s->stride[i], i};
+  }
+  if (!s->nwalk)
+    s->walk[s->nwalk++] = (struct eval_walk){1, 0, -1};
+  int inner = s->walk[s->nwalk - 1].iter;
+  for (int k = 0; k < s->nspecial && inner >= 0; k++)
+    s->single |=
+        !s->special[k].linear && special_uses(e, &s->special[k], inner);
+}
+
+/* Which way lanes run: where more sources are read along their memory. */
+static int scattered(const struct eval_nest *e, const struct eval_space *s) {
+  int count = 0, inner = -1;
+  for (int k = 0; k < s->n; k++)
+    if (e->nest->iter[s->iter[k]].extent > 1)
+      inner = s->iter[k];
+  for (int k = 0; k < e->nsources; k++) {
+    int64_t stride = inner < 0 ? 0 : e->source[k].stride[inner];
+    for (int j = 0; j < e->source[k].nspecial && inner >= 0; j++)
+      stride += e->source[k].special[j].stride *
+                e->source[k].special[j].idx->coef[inner];
+    count += stride != 0 && stride != 1;
+  }
+  return count;
+}
+
+static bool prefers_reduced_lanes(const struct eval_nest *e) {
+  if (e->nest->fold == NEST_NONE || e->red.count < 8)
+    return false;
+  int par = scattered(e, &e->par), red = scattered(e, &e->red);
+  if (e->par.count < 8 || par == red)
+    return e->par.count < 64 && e->red.count > e->par.count;
+  return red < par && e->red.count >= 32;
+}
+
+static enum ir_dtype bits_type(enum ir_dtype t) {
+  switch (ir_dtypes[t].bytes) {
+  case 1:
+    return IR_U8;
+  case 2:
+    return IR_U16;
+  case 4:
+    return IR_U32;
+  default:
+    return IR_U64;
+  }
+}
+
+static void set_outside(const struct eval_nest *e, struct eval_source *s,
+                        enum ir_dtype type, bool bits) {
+  union eval_lanes one;
+  eval_number(type, e->nest->outside, &one, 1);
+  if (bits) {
+    char raw[8];
+    eval_store(type, raw, &one, 1);
+    eval_load(bits_type(type), raw, 0, &one, 0, 1);
+  }
+  s->outside = one.i[0];
+}
+
+/* Elements that are only moved keep their bits, NaN payloads included. */
+static bool only_moves(const struct nest *n) {
+  return n->fold == NEST_NONE && n->nnodes == 1 &&
+         n->node[0].kind == NEST_ACCESS && n->axis < 0 &&
+         n->node[0].type == n->type->dtype;
+}
+
+static int count_iters(const struct nest *n) {
+  int count = 0;
+  for (int k = 0; k < n->nnodes; k++)
+    count += n->node[k].kind == NEST_ITER;
+  return count;
+}
+
+static void compile_sources(struct dn_arena *arena, struct eval_nest *e) {
+  const struct nest *n = e->nest;
+  e->source =
+      DN_ARRAY(arena, struct eval_source, n->naccesses + count_iters(n));
+  e->nsources = n->naccesses;
+  for (int k = 0; k < n->naccesses; k++) {
+    struct eval_source *s = &e->source[k];
+    compile_access(arena, e, &n->access[k], s);
+    set_outside(e, s, s->from, false);
+  }
+  if (only_moves(n)) {
+    struct eval_source *s = &e->source[n->node[0].arg[0]];
+    assert(s->from == n->type->dtype);
+    set_outside(e, s, s->from, true);
+    e->type = s->from = s->to = bits_type(s->from);
+  }
+}
+
+/* The source that a leaf node reads. */
+static struct eval_source *leaf_source(struct eval_nest *e,
+                                       const struct nest_node *node) {
+  struct eval_source *s;
+  if (node->kind == NEST_ACCESS) {
+    s = &e->source[node->arg[0]];
+  } else {
+    s = &e->source[e->nsources++];
+    s->operand = -1;
+    s->from = IR_I64;
+    s->stride[node->arg[0]] = 1;
+  }
+  s->leaf = true;
+  return s;
+}
+
+static void compile_call(struct eval_nest *e, const struct nest_node *node,
+                         union eval_lanes *const *value,
+                         union eval_lanes *out) {
+  const struct nest *n = e->nest;
+  int arity = ir_scalars[node->fn].arity;
+  enum ir_dtype from = n->node[node->arg[arity - 1]].type;
+  struct eval_step *step = &e->step[e->nsteps++];
+  *step = (struct eval_step){
+      .fn = eval_scalar(node->fn, from),
+      .from = from,
+      .to = node->type,
+      .round = eval_needs_round(node->type),
+      .r = out,
+      .a = value[node->arg[0]],
+      .b = arity > 1 ? value[node->arg[1]] : NULL,
+      .c = arity > 2 ? value[node->arg[2]] : NULL,
+  };
+  assert(step->fn && "a scalar function on a type of its row");
+  /* A sum keeps its products exact: see eval.h. */
+  if (n->fold == NEST_SUM && !e->f32_sums && ir_is_float(node->type) &&
+      node->fn == IR_S_MUL && node == &n->node[n->nnodes - 1])
+    step->round = false;
+}
+
+static void compile_body(struct dn_arena *arena, struct eval_nest *e,
+                         int chunk) {
+  const struct nest *n = e->nest;
+  size_t size = (size_t)chunk * sizeof(int64_t);
+  union eval_lanes *value[NEST_MAX_NODES];
+  e->step = DN_ARRAY(arena, struct eval_step, n->nnodes);
+  for (int k = 0; k < n->nnodes && n->axis < 0; k++) {
+    const struct nest_node *node = &n->node[k];
+    struct eval_source *s;
+    switch (node->kind) {
+    case NEST_NUMBER:
+      value[k] = dn_alloc(arena, size);
+      eval_number(node->type, node->number, value[k], chunk);
+      continue;
+    case NEST_CALL:
+      value[k] = dn_alloc(arena, size);
+      compile_call(e, node, value, value[k]);
+      continue;
+    case NEST_ACCESS:
+    case NEST_ITER:
+      s = leaf_source(e, node);
+      if (!s->lanes)
+        s->lanes = dn_alloc(arena, size);
+      if (e->type == n->type->dtype)
+        s->to = node->type;
+      value[k] = s->lanes;
+      continue;
+    }
+  }
+  e->root = n->axis < 0 ? value[n->nnodes - 1] : NULL;
+  e->root_type =
+      e->type == n->type->dtype ? n->node[n->nnodes - 1].type : e->type;
+}
+
+struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
+                                bool f32_sums) {
+  struct eval_nest *e = DN_NEW(arena, struct eval_nest);
+  e->nest = nest_build(arena, op);
+  e->type = e->nest->type->dtype;
+  e->f32_sums = f32_sums && ir_is_float(e->nest->acc_type);
+  compile_spaces(e);
+  compile_sources(arena, e);
+  e->lanes_red = prefers_reduced_lanes(e);
+  eval_gemm_plan(arena, e);
+  int64_t most = dn_min(e->lanes_red ? e->red.count : e->par.count, EVAL_LANES);
+  compile_body(arena, e, (int)dn_max(most, 1));
+  for (int k = 0; k < e->nsources && e->nest->axis < 0; k++)
+    compile_walk(arena, e, &e->source[k]);
+  return e;
+}
+
+bool eval_nest_is_alias(const struct eval_nest *e) {
+  const struct nest *n = e->nest;
+  return only_moves(n) && n->access[n->node[0].arg[0]].flat;
+}
+
+bool eval_nest_keeps_splat(const struct eval_nest *e) {
+  const struct nest *n = e->nest;
+  if (n->fold != NEST_NONE || n->axis >= 0 || e->nsources > n->naccesses)
+    return false;
+  for (int k = 0; k < e->nsources; k++)
+    for (int d = 0; d < n->access[k].rank && !n->access[k].flat; d++)
+      if (n->access[k].idx[d].checked)
+        return false;
+  return true;
+}
+
+/* ---- Filling lanes ---- */
+
+static int64_t read_index(struct eval_nest *e, int access);
+
+/* The index that a special dimension has at the current point; false: none. */
+static bool index_at(struct eval_nest *e, const struct eval_special *sp,
+                     int64_t *out) {
+  const struct nest_index *x = sp->idx;
+  if (sp->dim <= 0)
+    return false;
+  if (x->indirect >= 0) {
+    *out = dn_max(0, dn_min(read_index(e, x->indirect), sp->dim - 1));
+    return true;
+  }
+  int64_t v = x->base, period;
+  for (int i = 0; i < e->nest->niters; i++)
+    v += x->coef[i] * e->it[i];
+  if (x->exact && v % x->div)
+    return false;
+  v = dn_div_floor(v, x->div);
+  switch (x->fit) {
+  case NEST_AS_IS:
+    break;
+  case NEST_CLAMP:
+    v = dn_max(0, dn_min(v, sp->dim - 1));
+    break;
+  case NEST_REFLECT:
+    period = dn_max(2 * (sp->dim - 1), 1);
+    v -= dn_div_floor(v, period) * period;
+    v = v < sp->dim ? v : period - v;
+    break;
+  case NEST_WRAP:
+    v -= dn_div_floor(v, sp->dim) * sp->dim;
+    break;
+  }
+  *out = v;
+  return v >= 0 && v < sp->dim;
+}
+
+/* The element that an access used as an index reads at the current point. */
+static int64_t read_index(struct eval_nest *e, int access) {
+  const struct eval_source *s = &e->source[access];
+  int64_t at = s->base;
+  for (int i = 0; i < e->nest->niters; i++)
+    at += s->stride[i] * e->it[i];
+  for (int k = 0; k < s->nspecial; k++) {
+    int64_t index;
+    if (!index_at(e, &s->special[k], &index))
+      return 0;
+    at += index * s->special[k].stride;
+  }
+  at = s->splat ? 0 : at;
+  int64_t v = ir_load_int(s->from, s->data + at * ir_dtypes[s->from].bytes);
+  return s->from == IR_U64 && v < 0 ? INT64_MAX : v;
+}
+
+static void load_run(const struct eval_source *s, int64_t at, int64_t stride,
+                     union eval_lanes *out, int first, int n) {
+  if (s->operand < 0) {
+    for (int k = 0; k < n; k++)
+      out->i[first + k] = at + k * stride;
+    return;
+  }
+  if (s->splat)
+    at = stride = 0;
+  eval_load(s->from, s->data + at * ir_dtypes[s->from].bytes, stride, out,
+            first, n);
+}
+
+/* Narrows [*lo, *hi) to the t with 0 <= v + step*t < dim. */
+static void clip(int64_t v, int64_t step, int64_t dim, int64_t *lo,
+                 int64_t *hi) {
+  if (step < 0) { /* mirror the range */
+    v = dim - 1 - v;
+    step = -step;
+  }
+  if (step == 0) {
+    *hi = v < 0 || v >= dim ? *lo : *hi;
+    return;
+  }
+  *lo = dn_max(*lo, dn_div_ceil(-v, step));
+  *hi = dn_min(*hi, dn_div_floor(dim - 1 - v, step) + 1);
+}
+
+/* A run of a source with special indices, which are clamped or computed here
+ * for all of it. */
+static void special_run(struct eval_nest *e, const struct eval_source *s,
+                        int64_t at, const struct eval_walk *inner,
+                        union eval_lanes *out, int first, int n) {
+  int64_t lo = 0, hi = n, stride = inner->stride;
+  for (int k = 0; k < s->nspecial && lo < hi; k++) {
+    const struct eval_special *sp = &s->special[k];
+    int64_t v = sp->idx->base;
+    if (!sp->linear) {
+      if (!index_at(e, sp, &v))
+        hi = lo;
+      at += v * sp->stride;
+      continue;
+    }
+    for (int i = 0; i < e->nest->niters; i++)
+      v += sp->idx->coef[i] * e->it[i];
+    int64_t step = inner->iter < 0 ? 0 : sp->idx->coef[inner->iter];
+    clip(v, step, sp->dim, &lo, &hi);
+    at += v * sp->stride;
+    stride += step * sp->stride;
+  }
+  if (lo >= hi)
+    lo = hi = n;
+  for (int64_t k = 0; k < lo; k++)
+    out->i[first + k] = s->outside;
+  if (lo < hi)
+    load_run(s, at + lo * stride, stride, out, first + (int)lo, (int)(hi - lo));
+  for (int64_t k = hi; k < n; k++)
+    out->i[first + k] = s->outside;
+}
+
+void eval_source_fill(struct eval_nest *e, struct eval_source *s, int64_t pos,
+                      int n, union eval_lanes *out) {
+  const struct eval_space *outer = e->lanes_red ? &e->par : &e->red;
+  int64_t at = s->base, cur[NEST_MAX_ITERS + 1];
+  for (int k = 0; k < outer->n; k++)
+    at += s->stride[outer->iter[k]] * e->it[outer->iter[k]];
+  for (int d = s->nwalk; d-- > 0;) {
+    const struct eval_walk *w = &s->walk[d];
+    cur[d] = d ? pos % w->extent : pos;
+    pos = d ? pos / w->extent : 0;
+    at += cur[d] * w->stride;
+    if (w->iter >= 0)
+      e->it[w->iter] = cur[d];
+  }
+  const struct eval_walk *inner = &s->walk[s->nwalk - 1];
+  for (int done = 0; done < n;) {
+    int64_t left = inner->extent - cur[s->nwalk - 1];
+    int len = s->single ? 1 : (int)dn_min(n - done, left);
+    if (s->nspecial)
+      special_run(e, s, at, inner, out, done, len);
+    else
+      load_run(s, at, inner->stride, out, done, len);
+    done += len;
+    if (done == n)
+      break;
+    int d = s->nwalk - 1;
+    at += len * inner->stride;
+    cur[d] += len;
+    while (cur[d] == s->walk[d].extent && d > 0) { /* next line */
+      at -= cur[d] * s->walk[d].stride;
+      cur[d] = 0;
+      e->it[s->walk[d].iter] = 0;
+      cur[--d]++;
+      at += s->walk[d].stride;
+    }
+    e->it[s->walk[d].iter] = cur[d];
+  }
+}
+
+/* ---- Running ---- */
+
+void eval_space_seek(struct eval_nest *e, const struct eval_space *s,
+                     int64_t pos) {
+  for (int k = s->n; k-- > 0;) {
+    int64_t extent = e->nest->iter[s->iter[k]].extent;
+    e->it[s->iter[k]] = pos % extent;
+    pos /= extent;
+  }
+}
+
+/* The next point; false after the last. */
+static bool space_next(struct eval_nest *e, const struct eval_space *s) {
+  for (int k = s->n; k-- > 0;) {
+    if (++e->it[s->iter[k]] < e->nest->iter[s->iter[k]].extent)
+      return true;
+    e->it[s->iter[k]] = 0;
+  }
+  return false;
+}
+
+/* The expression at lanes [pos, pos + n). */
+static void run_body(struct eval_nest *e, int64_t pos, int n) {
+  for (int k = 0; k < e->nsources; k++) {
+    struct eval_source *s = &e->source[k];
+    if (!s->leaf)
+      continue;
+    eval_source_fill(e, s, pos, n, s->lanes);
+    if (s->from != s->to) {
+      union eval_lanes raw;
+      memcpy(&raw, s->lanes, (size_t)n * sizeof raw.i[0]);
+      eval_scalar(IR_S_CAST, s->from)(s->from, s->to, s->lanes, &raw, NULL,
+                                      NULL, n);
+      eval_round(s->to, s->lanes, n);
+    }
+  }
+  for (int k = 0; k < e->nsteps; k++) {
+    const struct eval_step *s = &e->step[k];
+    s->fn(s->from, s->to, s->r, s->a, s->b, s->c, n);
+    if (s->round)
+      eval_round(s->to, s->r, n);
+  }
+}
+
+static double fold_identity(enum nest_fold fold) {
+  switch (fold) {
+  case NEST_MAX:
+    return -__builtin_inf();
+  case NEST_MIN:
+    return __builtin_inf();
+  case NEST_PROD:
+    return 1;
+  case NEST_SUM:
+  case NEST_NONE:
+    break;
+  }
+  return 0;
+}
+
+static enum ir_scalar fold_scalar(enum nest_fold fold) {
+  switch (fold) {
+  case NEST_PROD:
+    return IR_S_MUL;
+  case NEST_MAX:
+    return IR_S_MAX;
+  case NEST_MIN:
+    return IR_S_MIN;
+  case NEST_SUM:
+  case NEST_NONE:
+    break;
+  }
+  return IR_S_ADD;
+}
+
+/* acc = fold(acc, root), lane by lane. Bool: sum is or, product is and. */
+static void fold_lanes(struct eval_nest *e, union eval_lanes *acc, int n) {
+  const union eval_lanes *x = e->root;
+  enum ir_dtype t = e->nest->acc_type;
+  enum nest_fold fold = e->nest->fold;
+  if (fold == NEST_SUM && ir_is_float(t)) {
+    for (int k = 0; k < n; k++)
+      acc->f[k] += x->f[k];
+    if (e->f32_sums)
+      eval_round(t, acc, n);
+    return;
+  }
+  union eval_lanes old;
+  memcpy(&old, acc, (size_t)n * sizeof old.i[0]);
+  if (t == IR_BOOL)
+    t = IR_U8;
+  eval_scalar(fold_scalar(fold), t)(t, t, acc, &old, x, NULL, n);
+  if (e->f32_sums)
+    eval_round(t, acc, n);
+}
+
+/* Lanes of one result to one value. */
+static void fold_across(struct eval_nest *e, union eval_lanes *acc, int n) {
+  const union eval_lanes *x = e->root;
+  bool is_float = ir_is_float(e->nest->acc_type);
+  if (e->nest->fold == NEST_SUM && !e->f32_sums) {
+    if (is_float)
+      for (int k = 0; k < n; k++)
+        acc->f[0] += x->f[k];
+    else
+      for (int k = 0; k < n; k++)
+        acc->i[0] = (int64_t)((uint64_t)acc->i[0] + (uint64_t)x->i[k]);
+    return;
+  }
+  const union eval_lanes *root = e->root;
+  for (int k = 0; k < n; k++) {
+    union eval_lanes one;
+    one.i[0] = x->i[k];
+    e->root = &one;
+    fold_lanes(e, acc, 1);
+  }
+  e->root = root;
+}
+
+/* Rounds finished results and writes them from position `pos` of y on. */
+static void finish(struct eval_nest *e, union eval_lanes *acc, int64_t pos,
+                   int n, char *out) {
+  enum ir_dtype t = e->nest->acc_type;
+  if (t == IR_BOOL)
+    for (int k = 0; k < n; k++)
+      acc->i[k] = acc->i[k] != 0;
+  eval_round(t, acc, n);
+  if (t != e->type) {
+    union eval_lanes raw = *acc;
+    eval_scalar(IR_S_CAST, t)(t, e->type, acc, &raw, NULL, NULL, n);
+    eval_round(e->type, acc, n);
+  }
+  eval_store(e->type, out + pos * ir_dtypes[e->type].bytes, acc, n);
+}
+
+static void run_points(struct eval_nest *e, char *out, int64_t count) {
+  assert(e->root_type == e->type);
+  for (int64_t pos = 0; pos < count; pos += EVAL_LANES) {
+    int n = (int)dn_min(EVAL_LANES, count - pos);
+    run_body(e, pos, n);
+    eval_store(e->type, out + pos * ir_dtypes[e->type].bytes, e->root, n);
+  }
+}
+
+static void run_parallel_lanes(struct eval_nest *e, char *out) {
+  for (int64_t pos = 0; pos < e->par.count; pos += EVAL_LANES) {
+    union eval_lanes acc;
+    int n = (int)dn_min(EVAL_LANES, e->par.count - pos);
+    eval_number(e->nest->acc_type, fold_identity(e->nest->fold), &acc, n);
+    eval_space_seek(e, &e->red, 0);
+    if (e->red.count > 0) {
+      do {
+        run_body(e, pos, n);
+        fold_lanes(e, &acc, n);
+      } while (space_next(e, &e->red));
+    }
+    finish(e, &acc, pos, n, out);
+  }
+}
+
+static void run_reduced_lanes(struct eval_nest *e, char *out) {
+  eval_space_seek(e, &e->par, 0);
+  for (int64_t y = 0; y < e->par.count; y++) {
+    union eval_lanes acc;
+    eval_number(e->nest->acc_type, fold_identity(e->nest->fold), &acc, 1);
+    for (int64_t pos = 0; pos < e->red.count; pos += EVAL_LANES) {
+      int n = (int)dn_min(EVAL_LANES, e->red.count - pos);
+      run_body(e, pos, n);
+      fold_across(e, &acc, n);
+    }
+    finish(e, &acc, y, 1, out);
+    space_next(e, &e->par);
+  }
+}
+
+/* concat: rows of each operand, one after another. */
+static void run_concat(const struct eval_nest *e,
+                       const struct eval_operand *operands, char *out) {
+  const struct nest *n = e->nest;
+  const struct ir_type *y = n->type;
+  size_t size = ir_dtypes[y->dtype].bytes;
+  int64_t outer = 1, inner = 1;
+  for (int d = 0; d < y->rank; d++)
+    *(d < n->axis ? &outer : &inner) *= d == n->axis ? 1 : y->dim[d];
+  for (int64_t row = 0; row < outer; row++) {
+    for (unsigned k = 0; k < n->op->noperands; k++) {
+      int64_t count = (n->start[k + 1] - n->start[k]) * inner;
+      const char *from = operands[k].data;
+      if (count > 0 && !operands[k].splat)
+        memcpy(out, from + (size_t)(row * count) * size, (size_t)count * size);
+      for (int64_t i = 0; operands[k].splat && i < count; i++)
+        memcpy(out + (size_t)i * size, from, size);
+      out += (size_t)count * size;
+    }
+  }
+}
+
+void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
+                   void *out, int64_t count) {
+  if (count < 0)
+    count = e->par.count;
+  if (count == 0)
+    return;
+  if (e->nest->axis >= 0) {
+    run_concat(e, operands, out);
+    return;
+  }
+  for (int k = 0; k < e->nsources; k++) {
+    struct eval_source *s = &e->source[k];
+    if (s->operand >= 0) {
+      s->data = operands[s->operand].data;
+      s->splat = operands[s->operand].splat;
+    }
+  }
+  if (e->nest->fold == NEST_NONE)
+    run_points(e, out, count);
+  else if (e->gemm)
+    eval_gemm_run(e, out);
+  else if (e->lanes_red)
+    run_reduced_lanes(e, out);
+  else
+    run_parallel_lanes(e, out);
+}

@@ -1,0 +1,374 @@
+/* eval_scalar.c - every row of scalars.def for each type that it allows, on
+ * lanes (ir/eval_nest.h), and elements in memory to lanes and back. A row that
+ * lacks a definition for one of its types does not compile. */
+#include "ir/eval_nest.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#define PARAMS                                                                 \
+  enum ir_dtype from, enum ir_dtype to, union eval_lanes *restrict r,          \
+      const union eval_lanes *a, const union eval_lanes *b,                    \
+      const union eval_lanes *c, int n
+
+/* A function of one or two operands x and y; M is the lane member, T its type
+ * as the expression sees it, R the result's member. */
+#define DEFINE(NAME, T, M, R, expr)                                            \
+  static void NAME(PARAMS) {                                                   \
+    (void)from, (void)to, (void)c;                                             \
+    const union eval_lanes *b_or_a = b ? b : a;                                \
+    for (int k = 0; k < n; k++) {                                              \
+      T x = (T)a->M[k], y = (T)b_or_a->M[k];                                   \
+      (void)y;                                                                 \
+      r->R[k] = expr;                                                          \
+    }                                                                          \
+  }
+#define FLOAT(ID, expr) DEFINE(f_##ID, double, f, f, expr)
+#define FLOAT_TEST(ID, expr) DEFINE(f_##ID, double, f, i, expr)
+#define SIGNED(ID, expr) DEFINE(i_##ID, int64_t, i, i, (int64_t)(expr))
+#define UNSIGNED(ID, expr) DEFINE(u_##ID, uint64_t, i, i, (int64_t)(expr))
+#define BOTH(ID, expr) SIGNED(ID, expr) UNSIGNED(ID, expr)
+#define U(x) ((uint64_t)(x))
+
+/* ---- Arithmetic ---- */
+FLOAT(ADD, x + y)
+BOTH(ADD, U(x) + U(y))
+FLOAT(SUB, x - y)
+BOTH(SUB, U(x) - U(y))
+FLOAT(MUL, x *y)
+BOTH(MUL, U(x) * U(y))
+FLOAT(DIV, x / y)
+SIGNED(DIV, y == 0 ? 0 : y == -1 ? (int64_t)(0 - U(x)) : x / y)
+UNSIGNED(DIV, y == 0 ? 0 : x / y)
+
+static double float_mod(double x, double y) {
+  double m = fmod(x, y);
+  return m != 0 && (m < 0) != (y < 0) ? m + y : m;
+}
+
+static int64_t int_mod(int64_t x, int64_t y) {
+  if (y == 0 || y == -1)
+    return 0;
+  int64_t m = x % y;
+  return m != 0 && (m < 0) != (y < 0) ? m + y : m;
+}
+
+FLOAT(MOD, float_mod(x, y))
+SIGNED(MOD, int_mod(x, y))
+UNSIGNED(MOD, y == 0 ? 0 : x % y)
+FLOAT(FMOD, fmod(x, y))
+SIGNED(FMOD, y == 0 || y == -1 ? 0 : x % y)
+UNSIGNED(FMOD, y == 0 ? 0 : x % y)
+
+static uint64_t int_pow(uint64_t x, uint64_t y) {
+  uint64_t r = 1;
+  for (; y; y >>= 1, x *= x)
+    if (y & 1)
+      r *= x;
+  return r;
+}
+
+FLOAT(POW, pow(x, y))
+SIGNED(POW, y < 0 ? U(x == 1) : int_pow(U(x), U(y)))
+UNSIGNED(POW, int_pow(x, y))
+FLOAT(MIN, x < y ? x : y)
+BOTH(MIN, x < y ? x : y)
+FLOAT(MAX, x > y ? x : y)
+BOTH(MAX, x > y ? x : y)
+FLOAT(ABS, fabs(x))
+SIGNED(ABS, x < 0 ? 0 - U(x) : U(x))
+UNSIGNED(ABS, x)
+
+/* ---- Functions of floats ---- */
+FLOAT(SQRT, sqrt(x))
+FLOAT(EXP, exp(x))
+FLOAT(LOG, log(x))
+FLOAT(TANH, tanh(x))
+FLOAT(ERF, erf(x))
+FLOAT(SIN, sin(x))
+FLOAT(COS, cos(x))
+FLOAT(TAN, tan(x))
+FLOAT(ASIN, asin(x))
+FLOAT(ACOS, acos(x))
+FLOAT(ATAN, atan(x))
+FLOAT(SINH, sinh(x))
+FLOAT(COSH, cosh(x))
+FLOAT(ASINH, asinh(x))
+FLOAT(ACOSH, acosh(x))
+FLOAT(ATANH, atanh(x))
+FLOAT(FLOOR, floor(x))
+FLOAT(CEIL, ceil(x))
+FLOAT(TRUNC, trunc(x))
+FLOAT(RINT, rint(x))
+
+/* ---- Comparison and bits ---- */
+FLOAT_TEST(EQ, x == y)
+BOTH(EQ, x == y)
+FLOAT_TEST(LT, x < y)
+BOTH(LT, x < y)
+FLOAT_TEST(LE, x <= y)
+BOTH(LE, x <= y)
+FLOAT_TEST(ISNAN, x != x)
+BOTH(AND, x &y)
+BOTH(OR, x | y)
+BOTH(XOR, x ^ y)
+BOTH(NOT, from == IR_BOOL ? !x : ~U(x))
+BOTH(SHL, U(y) < ir_dtypes[to].bits ? U(x) << y : 0)
+SIGNED(SHR, x >> (U(y) < ir_dtypes[to].bits ? y : 63))
+UNSIGNED(SHR, y < ir_dtypes[to].bits ? x >> y : 0)
+
+static void select_bits(PARAMS) {
+  (void)from, (void)to;
+  for (int k = 0; k < n; k++)
+    r->i[k] = a->i[k] ? b->i[k] : c->i[k];
+}
+#define f_SELECT select_bits
+#define i_SELECT select_bits
+#define u_SELECT select_bits
+
+/* ---- Conversion ---- */
+int64_t eval_saturate(enum ir_dtype type, double v) {
+  if (isnan(v))
+    return 0;
+  if (type == IR_BOOL)
+    return v != 0;
+  unsigned bits = ir_dtypes[type].bits;
+  if (ir_dtypes[type].kind == IR_UNSIGNED) {
+    if (v >= ldexp(1, (int)bits))
+      return (int64_t)(UINT64_MAX >> (64 - bits));
+    return v <= 0 ? 0 : (int64_t)(uint64_t)v;
+  }
+  double limit = ldexp(1, (int)bits - 1);
+  int64_t most = (int64_t)(UINT64_MAX >> (65 - bits));
+  return v >= limit ? most : v < -limit ? -most - 1 : (int64_t)v;
+}
+
+/* An integer as a double that rounds to any narrower float as the integer
+ * itself does: what does not fit into 53 bits is kept as a sticky bit. */
+static double sticky_double(int64_t v, bool is_unsigned) {
+  uint64_t m = v < 0 && !is_unsigned ? 0 - U(v) : U(v);
+  if (m >> 53)
+    m = (m & ~U(0x7ff)) | (m & 0x7ff ? 0x800 : 0);
+  double d = (double)m;
+  return v < 0 && !is_unsigned ? -d : d;
+}
+
+static void cast_float(PARAMS) {
+  (void)b, (void)c, (void)from;
+  if (ir_is_float(to)) {
+    memcpy(r->f, a->f, (size_t)n * sizeof a->f[0]);
+    return;
+  }
+  for (int k = 0; k < n; k++)
+    r->i[k] = to == IR_BOOL ? a->f[k] != 0 : eval_saturate(to, a->f[k]);
+}
+
+static void cast_int(PARAMS) {
+  (void)b, (void)c;
+  bool u64 = from == IR_U64;
+  if (to == IR_F64)
+    for (int k = 0; k < n; k++)
+      r->f[k] = u64 ? (double)U(a->i[k]) : (double)a->i[k];
+  else if (ir_is_float(to))
+    for (int k = 0; k < n; k++)
+      r->f[k] = sticky_double(a->i[k], u64);
+  else if (to == IR_BOOL)
+    for (int k = 0; k < n; k++)
+      r->i[k] = a->i[k] != 0;
+  else
+    memcpy(r->i, a->i, (size_t)n * sizeof a->i[0]);
+}
+#define f_CAST cast_float
+#define i_CAST cast_int
+#define u_CAST cast_int
+
+/* ---- The table: floats, signed and bool, unsigned ---- */
+#define ROW_F(ID)                                                              \
+  { f_##ID, NULL, NULL, NULL }
+#define ROW_I(ID)                                                              \
+  { NULL, i_##ID, u_##ID, NULL }
+#define ROW_IB(ID)                                                             \
+  { NULL, i_##ID, u_##ID, i_##ID }
+#define ROW_FI(ID)                                                             \
+  { f_##ID, i_##ID, u_##ID, NULL }
+#define ROW_FIB(ID)                                                            \
+  { f_##ID, i_##ID, u_##ID, i_##ID }
+static eval_fn *const functions[IR_NUM_SCALARS][4] = {
+#define SCALAR(ID, text, arity, result, types, meaning)                        \
+  [IR_S_##ID] = ROW_##types(ID),
+#include "ir/scalars.def"
+#undef SCALAR
+};
+
+eval_fn *eval_scalar(enum ir_scalar fn, enum ir_dtype type) {
+  switch (ir_dtypes[type].kind) {
+  case IR_FLOAT:
+    return functions[fn][0];
+  case IR_SIGNED:
+    return functions[fn][1];
+  case IR_UNSIGNED:
+    return functions[fn][2];
+  case IR_LOGIC:
+    return functions[fn][3];
+  }
+  return NULL;
+}
+
+/* ---- Rounding ---- */
+bool eval_needs_round(enum ir_dtype type) {
+  return type != IR_F64 && type != IR_I64 && type != IR_U64 && type != IR_BOOL;
+}
+
+static double round_small(enum ir_dtype type, double v) {
+  uint16_t bits;
+  ir_store_float(type, &bits, v);
+  return ir_load_float(type, &bits);
+}
+
+void eval_round(enum ir_dtype type, union eval_lanes *r, int n) {
+#define WRAP(ID, T)                                                            \
+  case IR_##ID:                                                                \
+    for (int k = 0; k < n; k++)                                                \
+      r->i[k] = (T)r->i[k];                                                    \
+    return;
+  switch (type) {
+  case IR_F32:
+    for (int k = 0; k < n; k++)
+      r->f[k] = (double)(float)r->f[k];
+    return;
+  case IR_F16:
+  case IR_BF16:
+    for (int k = 0; k < n; k++)
+      r->f[k] = round_small(type, r->f[k]);
+    return;
+    WRAP(I8, int8_t)
+    WRAP(I16, int16_t)
+    WRAP(I32, int32_t)
+    WRAP(U8, uint8_t)
+    WRAP(U16, uint16_t)
+    WRAP(U32, uint32_t)
+  case IR_F64:
+  case IR_I64:
+  case IR_U64:
+  case IR_BOOL:
+  case IR_NUM_DTYPES:
+    return;
+  }
+#undef WRAP
+}
+
+void eval_number(enum ir_dtype type, double v, union eval_lanes *r, int n) {
+  if (ir_is_float(type)) {
+    r->f[0] = v;
+    eval_round(type, r, 1);
+  } else {
+    r->i[0] = eval_saturate(type, v);
+  }
+  for (int k = 1; k < n; k++)
+    r->i[k] = r->i[0];
+}
+
+/* ---- Memory ---- */
+
+/* The element type of a row, as something that a loop can read. */
+static inline double half_value(uint16_t h) { /* scaled through the exponent */
+  uint32_t bits = (uint32_t)(h & 0x7fff) << 13;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  double v = (double)f * 0x1p112;
+  if ((h & 0x7c00) == 0x7c00)
+    v = h & 0x3ff ? (double)NAN : (double)INFINITY;
+  return h & 0x8000 ? -v : v;
+}
+
+static inline double bfloat_value(uint16_t h) {
+  uint32_t bits = (uint32_t)h << 16;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  return (double)f;
+}
+
+#define LOAD(ID, T, M, expr)                                                   \
+  static void load_##ID(const char *p, int64_t stride,                         \
+                        union eval_lanes *restrict r, int at, int n) {         \
+    T v;                                                                       \
+    if (stride == 1) {                                                         \
+      for (int k = 0; k < n; k++) {                                            \
+        memcpy(&v, p + (size_t)k * sizeof v, sizeof v);                        \
+        r->M[at + k] = expr;                                                   \
+      }                                                                        \
+      return;                                                                  \
+    }                                                                          \
+    for (int k = 0; k < n; k++) {                                              \
+      memcpy(&v, p, sizeof v);                                                 \
+      r->M[at + k] = expr;                                                     \
+      if (k + 1 < n)                                                           \
+        p += stride * (int64_t)sizeof v;                                       \
+    }                                                                          \
+  }
+LOAD(F32, float, f, (double)v)
+LOAD(F64, double, f, v)
+LOAD(F16, uint16_t, f, half_value(v))
+LOAD(BF16, uint16_t, f, bfloat_value(v))
+LOAD(I8, int8_t, i, v)
+LOAD(I16, int16_t, i, v)
+LOAD(I32, int32_t, i, v)
+LOAD(I64, int64_t, i, v)
+LOAD(U8, uint8_t, i, v)
+LOAD(U16, uint16_t, i, v)
+LOAD(U32, uint32_t, i, v)
+LOAD(U64, uint64_t, i, (int64_t)v)
+LOAD(BOOL, uint8_t, i, v != 0)
+
+void eval_load(enum ir_dtype type, const void *p, int64_t stride,
+               union eval_lanes *r, int at, int n) {
+  switch (type) {
+#define DTYPE(ID, text, bits, kind, ctype, onnx, npy)                          \
+  case IR_##ID:                                                                \
+    load_##ID(p, stride, r, at, n);                                            \
+    return;
+#include "ir/dtypes.def"
+#undef DTYPE
+  case IR_NUM_DTYPES:
+    break;
+  }
+  assert(0 && "element type");
+}
+
+void eval_store(enum ir_dtype type, void *p, const union eval_lanes *a, int n) {
+#define STORE(T, M)                                                            \
+  for (int k = 0; k < n; k++) {                                                \
+    T v = (T)a->M[k];                                                          \
+    memcpy((char *)p + (size_t)k * sizeof v, &v, sizeof v);                    \
+  }                                                                            \
+  return;
+  switch (type) {
+  case IR_F32:
+    STORE(float, f)
+  case IR_F64:
+    STORE(double, f)
+  case IR_F16:
+  case IR_BF16:
+    for (int k = 0; k < n; k++)
+      ir_store_float(type, (char *)p + 2 * k, a->f[k]);
+    return;
+  case IR_I8:
+  case IR_U8:
+  case IR_BOOL:
+    STORE(uint8_t, i)
+  case IR_I16:
+  case IR_U16:
+    STORE(uint16_t, i)
+  case IR_I32:
+  case IR_U32:
+    STORE(uint32_t, i)
+  case IR_I64:
+  case IR_U64:
+    STORE(int64_t, i)
+  case IR_NUM_DTYPES:
+    break;
+  }
+#undef STORE
+  assert(0 && "element type");
+}
