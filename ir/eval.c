@@ -176,10 +176,14 @@ static struct eval_nest *op_nest(struct eval *ev, const struct ir_op *op,
   return *n;
 }
 
-static void run_nest(struct eval *ev, const struct ir_op *op) {
+static bool run_nest(struct eval *ev, const struct ir_op *op) {
   const struct ir_type *type = ir_result(op)->type;
   struct dn_arena *own = NULL;
   struct eval_nest *e = op_nest(ev, op, &own);
+  if (!e) {
+    dn_arena_free(own);
+    return false;
+  }
   if (op->noperands > ev->max_operands) {
     ev->max_operands = op->noperands * 2;
     ev->operands = DN_ARRAY(ev->arena, struct eval_operand, ev->max_operands);
@@ -206,6 +210,7 @@ static void run_nest(struct eval *ev, const struct ir_op *op) {
   }
   define(ev, ir_result(op), out);
   dn_arena_free(own);
+  return true;
 }
 
 /* ---- Regions ---- */
@@ -387,8 +392,7 @@ static bool run_op(struct eval *ev, const struct ir_op *op) {
       return fail(ev, op, DN_DIM, "a symbolic dimension cannot be evaluated");
   if (ir_ops[op->code].cls == IR_REGION)
     return run_region_op(ev, op);
-  run_nest(ev, op);
-  return true;
+  return run_nest(ev, op);
 }
 
 /* Runs a block; args (owned by it) become its parameters, results are owned by
@@ -457,6 +461,10 @@ void *ir_eval_op(struct dn_arena *arena, const struct ir_op *op) {
     operands[i] = (struct eval_operand){s.data, s.splat};
   }
   struct eval_nest *e = eval_nest_new(scratch, op, false);
+  if (!e) {
+    dn_arena_free(scratch);
+    return NULL;
+  }
   void *out = dn_alloc(arena, (size_t)ir_type_bytes(type));
   if (eval_nest_is_alias(e)) {
     struct slot s = const_slot(ir_arg(op, 0));

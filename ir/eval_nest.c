@@ -274,10 +274,28 @@ static void compile_body(struct dn_arena *arena, struct eval_nest *e,
       e->type == n->type->dtype ? n->node[n->nnodes - 1].type : e->type;
 }
 
+/* Every scalar function and the fold are defined for their types. */
+static bool types_ok(const struct nest *n) {
+  bool ok = n->fold == NEST_NONE || n->acc_type != IR_BOOL;
+  for (int k = 0; k < n->nnodes && ok; k++) {
+    const struct nest_node *node = &n->node[k];
+    if (node->kind == NEST_CALL)
+      ok = eval_scalar(node->fn,
+                       n->node[node->arg[ir_scalars[node->fn].arity - 1]].type);
+  }
+  if (!ok)
+    dn_error(n->op->block->func->module->ctx, ir_loc(n->op),
+             DN_UNSUPPORTED_TYPE, "'%s' is not defined for %s",
+             ir_ops[n->op->code].text, ir_dtypes[n->acc_type].text);
+  return ok;
+}
+
 struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
                                 bool f32_sums) {
   struct eval_nest *e = DN_NEW(arena, struct eval_nest);
   e->nest = nest_build(arena, op);
+  if (!types_ok(e->nest))
+    return NULL;
   e->type = e->nest->type->dtype;
   e->f32_sums = f32_sums && ir_is_float(e->nest->acc_type);
   compile_spaces(e);
@@ -536,7 +554,7 @@ static enum ir_scalar fold_scalar(enum nest_fold fold) {
   return IR_S_ADD;
 }
 
-/* acc = fold(acc, root), lane by lane. Bool: sum is or, product is and. */
+/* acc = fold(acc, root), lane by lane. */
 static void fold_lanes(struct eval_nest *e, union eval_lanes *acc, int n) {
   const union eval_lanes *x = e->root;
   enum ir_dtype t = e->nest->acc_type;
@@ -550,8 +568,6 @@ static void fold_lanes(struct eval_nest *e, union eval_lanes *acc, int n) {
   }
   union eval_lanes old;
   memcpy(&old, acc, (size_t)n * sizeof old.i[0]);
-  if (t == IR_BOOL)
-    t = IR_U8;
   eval_scalar(fold_scalar(fold), t)(t, t, acc, &old, x, NULL, n);
   if (e->f32_sums)
     eval_round(t, acc, n);
@@ -584,9 +600,6 @@ static void fold_across(struct eval_nest *e, union eval_lanes *acc, int n) {
 static void finish(struct eval_nest *e, union eval_lanes *acc, int64_t pos,
                    int n, char *out) {
   enum ir_dtype t = e->nest->acc_type;
-  if (t == IR_BOOL)
-    for (int k = 0; k < n; k++)
-      acc->i[k] = acc->i[k] != 0;
   eval_round(t, acc, n);
   if (t != e->type) {
     union eval_lanes raw = *acc;

@@ -111,7 +111,8 @@ struct eval_nest {
   int64_t it[NEST_MAX_ITERS]; /* where the loops are */
 };
 
-/* Compiles the nest of an op; lives in `arena`. */
+/* Compiles the nest of an op; lives in `arena`. NULL after a diagnostic: a
+ * function of the row is not defined for the element type. */
 struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
                                 bool f32_sums);
 /* The result is operand 0's bytes under another shape. */

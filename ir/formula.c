@@ -126,6 +126,8 @@ static void parse_indices(struct cursor *c, struct formula_access *a) {
   word(c, a->operand);
   a->variadic = accept(c, "*");
   expect(c, "[");
+  if (accept(c, "]")) /* a scalar */
+    return;
   a->flat = accept(c, "#");
   if (!a->flat) {
     do {

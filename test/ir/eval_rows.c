@@ -254,9 +254,11 @@ static void check_op(struct bench *t, const struct ir_op *op, uint64_t seed) {
   for (unsigned i = 0; i < op->noperands; i++)
     data[i] = ir_const_bytes(arena, ir_arg(op, i));
   const struct nest *n = nest_build(arena, op);
-  naive_eval(n, data, want);
+  if (got)
+    naive_eval(n, data, want);
   if (!got) {
-    test_fail("%s was not evaluated", ir_ops[op->code].text);
+    if (dn_exit_code(t->ctx) != DN_EXIT_UNSUPPORTED)
+      test_fail("%s was not evaluated", ir_ops[op->code].text);
   } else if (!same_data(type, got, want, ir_ops[op->code].text)) {
     struct dn_buf buf;
     dn_buf_init(&buf, arena);
