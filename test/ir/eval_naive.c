@@ -130,10 +130,17 @@ static int64_t divide(enum ir_scalar fn, int64_t a, int64_t b, bool sg) {
   return (int64_t)(na ? 0 - r : r);
 }
 
+static uint64_t power(uint64_t x, uint64_t y) {
+  if (y == 0)
+    return 1;
+  uint64_t half = power(x, y / 2);
+  return half * half * (y % 2 ? x : 1);
+}
+
 static int64_t int_call(enum ir_scalar fn, enum ir_dtype t, int64_t a,
                         int64_t b) {
   bool sg = ir_dtypes[t].kind == IR_SIGNED;
-  uint64_t x = (uint64_t)a, y = (uint64_t)b, r = 1;
+  uint64_t x = (uint64_t)a, y = (uint64_t)b;
   unsigned bits = ir_dtypes[t].bits;
   bool less = sg ? a < b : x < y;
   switch ((int)fn) {
@@ -150,9 +157,7 @@ static int64_t int_call(enum ir_scalar fn, enum ir_dtype t, int64_t a,
   case IR_S_POW:
     if (sg && b < 0)
       return a == 1;
-    for (uint64_t k = 0; k < y && k < 300; k++) /* test exponents are small */
-      r *= x;
-    return (int64_t)r;
+    return (int64_t)power(x, y);
   case IR_S_MIN:
     return less ? a : b;
   case IR_S_MAX:
