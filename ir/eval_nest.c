@@ -485,7 +485,7 @@ void eval_source_fill(struct eval_nest *e, struct eval_source *s, int64_t pos,
 void eval_space_seek(struct eval_nest *e, const struct eval_space *s,
                      int64_t pos) {
   for (int k = s->n; k-- > 0;) {
-    int64_t extent = e->nest->iter[s->iter[k]].extent;
+    int64_t extent = dn_max(e->nest->iter[s->iter[k]].extent, 1);
     e->it[s->iter[k]] = pos % extent;
     pos /= extent;
   }
