@@ -1,0 +1,264 @@
+/* header.c - the C header that goes with an object: C99 and C++, complete in
+ * itself. Dimensions are arrays, so that the compiler checks the caller's. */
+#include "codegen/cg.h"
+#include "runtime/dnn.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { MAX_PREFIX = 60 };
+
+/* Letters, digits and underscores; the first no digit. */
+static void put_identifier(struct dn_buf *out, const char *s, size_t n) {
+  if (n > MAX_PREFIX)
+    n = MAX_PREFIX;
+  if (n && s[0] >= '0' && s[0] <= '9')
+    dn_buf_put(out, "_", 1);
+  for (size_t i = 0; i < n; i++) {
+    char c = s[i];
+    bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                (c >= '0' && c <= '9');
+    dn_buf_put(out, keep ? &c : "_", 1);
+  }
+}
+
+const char *cg_prefix(struct dn_ctx *ctx, const char *name) {
+  struct dn_buf out;
+  const char *slash = strrchr(name, '/');
+  const char *base = slash ? slash + 1 : name;
+  const char *dot = strrchr(base, '.');
+  dn_buf_init(&out, ctx->arena);
+  dn_buf_put(&out, "", 0);
+  size_t n = dot && dot != base ? (size_t)(dot - base) : strlen(base);
+  if (n && base[0] >= '0' && base[0] <= '9')
+    dn_buf_printf(&out, "m");
+  put_identifier(&out, base, n);
+  return out.len ? out.text : "model";
+}
+
+/* ---- Parameters of PREFIX_run ---- */
+
+struct param {
+  const char *name;  /* in C */
+  const char *model; /* in the model */
+  const struct ir_type *type;
+};
+
+static bool is_reserved(const char *s) {
+  static const char *const words[] = {
+      "alignas",   "alignof",   "and",      "asm",      "auto",      "bool",
+      "break",     "case",      "catch",    "char",     "class",     "compl",
+      "const",     "constexpr", "continue", "default",  "delete",    "do",
+      "double",    "else",      "enum",     "explicit", "export",    "extern",
+      "false",     "float",     "for",      "friend",   "goto",      "if",
+      "inline",    "int",       "long",     "mutable",  "namespace", "new",
+      "noexcept",  "not",       "nullptr",  "operator", "or",        "private",
+      "protected", "public",    "register", "requires", "restrict",  "return",
+      "short",     "signed",    "sizeof",   "static",   "struct",    "switch",
+      "template",  "this",      "throw",    "true",     "try",       "typedef",
+      "typeid",    "typename",  "typeof",   "union",    "unsigned",  "using",
+      "virtual",   "void",      "volatile", "while",    "xor",       "arena",
+      "NULL",      "unix",      "linux"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (!strcmp(words[i], s))
+      return true;
+  return false;
+}
+
+static bool is_taken(const struct param *p, size_t n, const char *name) {
+  for (size_t i = 0; i < n; i++)
+    if (!strcmp(p[i].name, name))
+      return true;
+  return is_reserved(name);
+}
+
+/* A name of its own for parameter n. */
+static void name_param(struct dn_arena *arena, struct param *p, size_t n) {
+  struct dn_buf out;
+  dn_buf_init(&out, arena);
+  dn_buf_put(&out, "", 0);
+  put_identifier(&out, p[n].model, strlen(p[n].model));
+  const char *base = out.len ? out.text : "x";
+  p[n].name = base;
+  for (unsigned k = 2; is_taken(p, n, p[n].name); k++)
+    p[n].name = dn_printf(arena, "%s_%u", base, k);
+}
+
+static struct param *list_params(struct dn_arena *arena,
+                                 const struct ir_func *f, size_t *nin,
+                                 size_t *n) {
+  *nin = f->body->nparams;
+  *n = *nin + f->nresults;
+  struct param *p = DN_ARRAY(arena, struct param, *n + 1);
+  for (size_t i = 0; i < *n; i++) {
+    const struct ir_value *v =
+        i < *nin ? f->body->param[i]
+                 : ir_arg(f->body->last, (unsigned)(i - *nin));
+    const char *result =
+        i >= *nin && f->result_name ? f->result_name[i - *nin] : NULL;
+    p[i].model = result ? result : v->name;
+    p[i].type = v->type;
+    name_param(arena, p, i);
+  }
+  return p;
+}
+
+/* "float input[1][784]". A scalar has one element; what has none is a pointer,
+ * as C has no empty arrays. */
+static void put_declaration(struct dn_buf *out, const struct param *p) {
+  const char *type = ir_dtypes[p->type->dtype].ctype;
+  if (ir_type_count(p->type) == 0) {
+    dn_buf_printf(out, "%s *%s", type, p->name);
+    return;
+  }
+  dn_buf_printf(out, "%s %s", type, p->name);
+  if (p->type->rank == 0)
+    dn_buf_printf(out, "[1]");
+  for (int d = 0; d < p->type->rank; d++)
+    dn_buf_printf(out, "[%lld]", (long long)p->type->dim[d]);
+}
+
+/* ---- The file ---- */
+
+/* Model text inside a comment must not end it. */
+static void put_comment(struct dn_buf *out, const char *s) {
+  size_t from = out->len;
+  dn_buf_escape(out, s, strlen(s) < 200 ? strlen(s) : 200);
+  for (char *p = out->text + from; (p = strstr(p, "*/")) != NULL;)
+    p[1] = '_';
+  for (char *p = out->text + from; (p = strstr(p, "/*")) != NULL;)
+    p[1] = '_';
+}
+
+struct header {
+  struct dn_buf *out;
+  const char *prefix, *upper;
+  const struct ir_module *m;
+  const struct param *param;
+  size_t nin, n;
+};
+
+/* The whole program that runs the model, in a comment. */
+static void put_program(const struct header *h) {
+  struct dn_buf *out = h->out;
+  bool arena = h->m->arena_size > 0;
+  dn_buf_printf(out, " * A program that runs it (cc main.c %s.o):\n *\n",
+                h->prefix);
+  dn_buf_printf(out, " *   #include \"%s.h\"\n", h->prefix);
+  for (size_t i = 0; i < h->n; i++) {
+    dn_buf_printf(out, " *   static ");
+    put_declaration(out, &h->param[i]);
+    dn_buf_printf(out, ";\n");
+  }
+  if (arena)
+    dn_buf_printf(out,
+                  " *   static unsigned char arena[%s_ARENA_SIZE]\n"
+                  " *       __attribute__((aligned(%s_ARENA_ALIGN)));\n",
+                  h->upper, h->upper);
+  dn_buf_printf(out, " *   int main(void) { return %s_run(", h->prefix);
+  for (size_t i = 0; i < h->n; i++)
+    dn_buf_printf(out, "%s, ", h->param[i].name);
+  dn_buf_printf(out, "%s); }\n", arena ? "arena" : "NULL");
+}
+
+static void put_top(const struct header *h) {
+  dn_buf_printf(h->out, "/* %s.h - ", h->prefix);
+  put_comment(h->out, h->m->name ? h->m->name : h->prefix);
+  dn_buf_printf(h->out,
+                ", compiled by dnnc. Made by a program: do not edit.\n"
+                " *\n"
+                " * This header and the object that goes with it carry no "
+                "licence of dnnc: they\n"
+                " * are under the terms of the model that they were made "
+                "from.\n *\n");
+  put_program(h);
+  dn_buf_printf(h->out, " */\n#ifndef %s_H\n#define %s_H\n\n", h->upper,
+                h->upper);
+  dn_buf_printf(h->out, "#include <stddef.h>\n#include <stdint.h>\n\n"
+                        "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+}
+
+static void put_sizes(const struct header *h, int align,
+                      const struct cg_sizes *s) {
+  struct dn_buf *out = h->out;
+  dn_buf_printf(out,
+                "#define %s_ARENA_SIZE %lldu /* bytes of scratch that the "
+                "caller provides%s */\n",
+                h->upper, (long long)s->arena,
+                s->arena ? "" : ": none, pass NULL");
+  dn_buf_printf(out, "#define %s_ARENA_ALIGN %du\n", h->upper, align);
+  dn_buf_printf(out,
+                "#define %s_WEIGHTS_SIZE %lldu /* bytes of constants in the "
+                "object */\n",
+                h->upper, (long long)s->weights);
+  dn_buf_printf(out,
+                "#define %s_STACK_SIZE %lldu /* worst-case stack of %s_run, "
+                "bytes */\n\n",
+                h->upper, (long long)s->stack, h->prefix);
+}
+
+static void put_codes(struct dn_buf *out) {
+  dn_buf_printf(out,
+                "#ifndef DNN_OK\n"
+                "#define DNN_OK %d\n"
+                "#define DNN_E_ARENA %d /* the arena is NULL or misaligned "
+                "*/\n"
+                "#define DNN_E_NULL %d /* an input or output is NULL */\n"
+                "#define DNN_E_LOOP %d /* a loop ran longer than its outputs "
+                "have room for */\n"
+                "#endif\n\n",
+                DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP);
+}
+
+static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
+                            size_t i) {
+  const struct param *p = &h->param[i];
+  dn_buf_printf(h->out, " *   %s: %s ", p->name, i < h->nin ? "in" : "out");
+  put_comment(h->out, ir_type_text(ctx, NULL, p->type));
+  if (strcmp(p->name, p->model) != 0) {
+    dn_buf_printf(h->out, ", in the model '");
+    put_comment(h->out, p->model);
+    dn_buf_printf(h->out, "'");
+  }
+  dn_buf_printf(h->out, "\n");
+}
+
+static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
+  dn_buf_printf(h->out, "/* Runs the model once; 0, or a DNN_E_ code. "
+                        "Re-entrant: it changes nothing but\n"
+                        " * its outputs and the arena.\n");
+  for (size_t i = 0; i < h->n; i++)
+    put_tensor_note(h, ctx, i);
+  dn_buf_printf(h->out, " */\nint %s_run(", h->prefix);
+  for (size_t i = 0; i < h->n; i++) {
+    dn_buf_printf(h->out, "%s", i < h->nin ? "const " : "");
+    put_declaration(h->out, &h->param[i]);
+    dn_buf_printf(h->out, ", ");
+  }
+  dn_buf_printf(h->out,
+                "void *arena);\n\n"
+                "/* Names, types, shapes and sizes, for tools: dnn.h of dnnc's "
+                "runtime has the\n * layout. */\n"
+                "struct dnn_model;\nextern const struct dnn_model %s_model;\n\n"
+                "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
+                h->prefix);
+}
+
+bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
+               const struct ir_module *m, const struct cg_opts *opts,
+               const struct cg_sizes *sizes, struct cg_blob *out) {
+  struct dn_buf text;
+  dn_buf_init(&text, ctx->arena);
+  char *upper = dn_printf(ctx->arena, "%s", opts->prefix);
+  for (char *p = upper; *p; p++)
+    *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+  struct header h = {
+      .out = &text, .prefix = opts->prefix, .upper = upper, .m = m};
+  h.param = list_params(ctx->arena, ir_main(m), &h.nin, &h.n);
+  put_top(&h);
+  put_sizes(&h, m->arena_size ? cg_target_facts(t)->align : 1, sizes);
+  put_codes(&text);
+  put_prototype(&h, ctx);
+  *out = (struct cg_blob){text.text, text.len};
+  return true;
+}
