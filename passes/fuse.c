@@ -1,0 +1,306 @@
+/* fuse.c - group ops into kernels, one loop nest each.
+ *
+ *   %1 = conv %x, @w : f32[1,8,8,4]          %3 = kernel : f32[1,8,8,4] do {
+ *   %2 = add %1, @b : f32[1,8,8,4]      =>     %1 = conv %x, @w
+ *   %3 = relu %2 : f32[1,8,8,4]                %2 = add %1, @b
+ *                                              %4 = relu %2
+ *                                              yield %4
+ *                                            }
+ *
+ * A kernel is a tree that ends in one value: an op joins the kernel of its
+ * users when they are all in one, so that no value but the last is seen outside
+ * and kernels cannot depend on each other in a circle. Ops are visited once,
+ * from the last to the first; the later of two convolutions gets the residual
+ * addition that reads both. At most one op of a kernel folds (the anchor); it
+ * is computed once an element and only ops that read it at their own index
+ * follow it. Everything else is evaluated where it is needed, so an op joins
+ * only if that evaluates it no oftener than once an element.
+ *
+ * Ops that only say where elements lie (views) stay outside: the planner gives
+ * them no memory. So does concat, whose operands are computed inside it. */
+#include "passes/pass.h"
+
+#include "ir/nest.h"
+#include "passes/slots.h"
+
+#include <string.h>
+
+/* A kernel reads at most this many buffers: what code generation takes. */
+enum { MAX_READS = 56 };
+
+enum kind { OUTSIDE, VIEW, COMPUTE }; /* OUTSIDE: concat, control flow */
+
+struct group {
+  struct ir_op *root, *anchor;
+  int nops, nreads;
+  DN_LIST(struct ir_op *) ops;
+};
+
+struct info { /* of an op */
+  enum kind kind;
+  bool anchor, map;
+  bool epilogue;        /* its result is read at its own index up to the root */
+  bool follows;         /* a map that could be in the epilogue of an anchor */
+  uint64_t pointwise;   /* operands read at the result's own index */
+  double points, count; /* of its loop nest; elements of its result */
+  double evals;         /* how often an element is asked for, all in all */
+  int group;            /* -1: none */
+};
+
+struct fuse {
+  struct dn_arena *scratch;
+  struct ir_module *m;
+  struct info *info; /* by op id */
+  int64_t **stride;  /* of views, by value id; NULL: row-major */
+  DN_LIST(struct group) groups;
+  int64_t max_ops;
+};
+
+static struct info *info_of(const struct fuse *f, const struct ir_op *op) {
+  return &f->info[op->id];
+}
+
+/* ---- What the ops are ---- */
+
+/* Strides of a value if every kernel result is row-major. */
+static void strides_of(const struct fuse *f, const struct ir_value *v,
+                       int64_t *out) {
+  if (f->stride[v->id])
+    memcpy(out, f->stride[v->id], IR_MAX_RANK * sizeof *out);
+  else
+    ir_type_strides(v->type, out);
+}
+
+static bool view_strides(struct fuse *f, const struct ir_op *op,
+                         const struct nest *n) {
+  int64_t stride[IR_MAX_RANK] = {0}, out[IR_MAX_RANK] = {0}, offset;
+  if (op->noperands != 1)
+    return false;
+  strides_of(f, ir_arg(op, 0), stride);
+  if (!nest_view(n, stride, out, &offset))
+    return false;
+  if (!slot_is_dense(out, ir_result(op)->type))
+    f->stride[ir_result(op)->id] = dn_copy(f->scratch, out, sizeof out);
+  return true;
+}
+
+static void describe(struct fuse *f, struct ir_op *op) {
+  struct info *in = info_of(f, op);
+  in->group = -1;
+  if (ir_ops[op->code].cls == IR_REGION || op->code == IR_CONCAT)
+    return;
+  struct dn_arena *tmp = dn_arena_new(f->m->ctx);
+  const struct nest *n = nest_build(tmp, op);
+  in->kind = view_strides(f, op, n) ? VIEW : COMPUTE;
+  in->anchor = n->fold != NEST_NONE;
+  in->map = ir_ops[op->code].cls == IR_MAP;
+  in->points = (double)nest_points(n);
+  in->count = (double)ir_type_count(ir_result(op)->type);
+  for (unsigned i = 0; i < op->noperands && i < 64; i++)
+    if (nest_is_pointwise(n, i))
+      in->pointwise |= UINT64_C(1) << i;
+  dn_arena_free(tmp);
+}
+
+static unsigned operand_number(const struct ir_use *u) {
+  unsigned i = 0;
+  while (u->op->operand[i] != u)
+    i++;
+  return i;
+}
+
+static bool reads_own_index(const struct fuse *f, const struct ir_use *u) {
+  unsigned i = operand_number(u);
+  return i < 64 && info_of(f, u->op)->pointwise >> i & 1;
+}
+
+/* Whether maps that read it at their own index are all that read `op`. */
+static bool maps_follow(const struct fuse *f, const struct ir_op *op) {
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
+    const struct info *user = info_of(f, u->op);
+    if (u->op->block != op->block || user->kind != COMPUTE || !user->map ||
+        !reads_own_index(f, u))
+      return false;
+  }
+  return true;
+}
+
+/* Maps below an anchor are better off in its kernel than in a later one that
+ * would evaluate them for each access. */
+static void mark_followers(struct fuse *f, const struct ir_op *op) {
+  const struct info *in = info_of(f, op);
+  if (in->kind != COMPUTE || (!in->anchor && !in->follows) ||
+      !maps_follow(f, op))
+    return;
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+    info_of(f, u->op)->follows = true;
+}
+
+/* ---- Which ops go together ---- */
+
+/* The one group of all users, or -1. */
+static int group_of_users(const struct fuse *f, const struct ir_op *op) {
+  int group = -1;
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
+    const struct info *user = info_of(f, u->op);
+    if (u->op->block != op->block || user->kind != COMPUTE ||
+        (group >= 0 && user->group != group))
+      return -1;
+    group = user->group;
+  }
+  return group;
+}
+
+static bool anchor_joins(const struct fuse *f, const struct ir_op *op,
+                         const struct group *g) {
+  if (g->anchor)
+    return false;
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+    if (!info_of(f, u->op)->epilogue || !reads_own_index(f, u))
+      return false;
+  return true;
+}
+
+/* Elements of `op` that its users ask for; those that read it at their own
+ * index share what they get. */
+static double count_evals(const struct fuse *f, const struct ir_op *op,
+                          bool *pulled, bool *epilogue) {
+  double same = 0, others = 0;
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
+    const struct info *user = info_of(f, u->op);
+    bool own = user->map && reads_own_index(f, u);
+    *epilogue &= own && user->epilogue;
+    *pulled |= !own;
+    if (own && user->evals > same)
+      same = user->evals;
+    if (!own)
+      others += user->anchor ? user->points : user->evals;
+  }
+  return same + others;
+}
+
+static bool joins(struct fuse *f, struct ir_op *op, const struct group *g) {
+  struct info *in = info_of(f, op);
+  if (g->nops >= f->max_ops || g->nreads - 1 + (int)op->noperands > MAX_READS)
+    return false;
+  if (in->anchor) {
+    in->evals = in->count;
+    return anchor_joins(f, op, g);
+  }
+  bool pulled = false, epilogue = in->map;
+  double evals = count_evals(f, op, &pulled, &epilogue);
+  if ((evals > in->count && op->noperands) || (pulled && in->follows))
+    return false;
+  in->evals = evals;
+  in->epilogue = epilogue;
+  return true;
+}
+
+static void assign_group(struct fuse *f, struct ir_op *op) {
+  struct info *in = info_of(f, op);
+  if (in->kind != COMPUTE)
+    return;
+  int group = group_of_users(f, op);
+  if (group < 0 || !joins(f, op, &f->groups.v[group])) {
+    group = (int)f->groups.n;
+    struct group g = {.root = op, .nreads = 1};
+    DN_PUSH(f->scratch, f->groups, g);
+    in->epilogue = in->map;
+    in->evals = in->count;
+  }
+  struct group *g = &f->groups.v[group];
+  in->group = group;
+  g->nops++;
+  g->nreads += (int)op->noperands - 1;
+  if (in->anchor)
+    g->anchor = op;
+}
+
+/* ---- Kernels ---- */
+
+static void make_kernel(struct fuse *f, const struct group *g) {
+  const struct ir_op *named = g->anchor ? g->anchor : g->root;
+  struct ir_value *y = ir_result(g->root);
+  struct ir_builder b = {.m = f->m,
+                         .block = g->root->block,
+                         .before = g->root,
+                         .loc = named->loc,
+                         .model_op = named->model_op,
+                         .line = named->line};
+  struct ir_op *k = ir_op_new(&b, IR_KERNEL, NULL, 0, NULL, 0, &y->type, 1, 1);
+  ir_replace_uses(y, ir_result(k));
+  const char *name = y->name; /* the value keeps its name across the pass */
+  ir_value_rename(f->m, y, NULL);
+  ir_value_rename(f->m, ir_result(k), name);
+  for (size_t i = 0; i < g->ops.n; i++)
+    ir_op_move(g->ops.v[i], k->region[0], NULL);
+  b.block = k->region[0];
+  b.before = NULL;
+  ir_op_new(&b, IR_YIELD, IR_ARGS(y), NULL, 0, NULL, 0, 0);
+}
+
+static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
+  for (struct ir_op *op = block->first; op; op = op->next)
+    describe(f, op);
+  for (struct ir_op *op = block->first; op; op = op->next)
+    mark_followers(f, op);
+  f->groups.n = 0;
+  for (struct ir_op *op = block->last; op; op = op->prev)
+    assign_group(f, op);
+  for (struct ir_op *op = block->first; op; op = op->next) {
+    int group = info_of(f, op)->group;
+    if (group >= 0)
+      DN_PUSH(f->scratch, f->groups.v[group].ops, op);
+  }
+  for (size_t i = 0; i < f->groups.n; i++)
+    make_kernel(f, &f->groups.v[i]);
+  int64_t kernels = (int64_t)f->groups.n;
+  for (struct ir_op *op = block->first; op; op = op->next)
+    for (unsigned r = 0; r < op->nregions && op->code != IR_KERNEL; r++)
+      kernels += fuse_block(f, op->region[r]);
+  return kernels;
+}
+
+/* Loop nests have numbers for bounds. */
+static bool is_static(struct dn_ctx *ctx, const struct ir_block *block) {
+  bool ok = true;
+  for (unsigned i = 0; i < block->nparams; i++) {
+    const struct ir_value *v = block->param[i];
+    if (ir_type_is_static(v->type))
+      continue;
+    dn_error(
+        ctx,
+        (struct dn_loc){.file = block->func->module->file, .where = v->name},
+        DN_DIM, "a dimension has no value; bind it with --dim");
+    ok = false;
+  }
+  for (const struct ir_op *op = block->first; op; op = op->next) {
+    for (unsigned i = 0; i < op->nresults; i++) {
+      if (ir_type_is_static(op->result[i]->type))
+        continue;
+      dn_error(ctx, ir_loc(op), DN_DIM,
+               "a dimension of '%s' has no value; bind it with --dim",
+               op->result[i]->name);
+      ok = false;
+    }
+    for (unsigned r = 0; r < op->nregions; r++)
+      ok &= is_static(ctx, op->region[r]);
+  }
+  return ok;
+}
+
+int64_t pass_fuse(struct pass_env *env, struct ir_module *m) {
+  struct fuse f = {.scratch = env->scratch, .m = m};
+  f.max_ops = pass_int(env, "max_ops");
+  int64_t kernels = 0;
+  for (struct ir_func *fn = m->funcs; fn; fn = fn->next) {
+    if (!is_static(m->ctx, fn->body))
+      return -1;
+    f.info = DN_ARRAY(env->scratch, struct info, m->nops);
+    f.stride = DN_ARRAY(env->scratch, int64_t *, m->nvalues);
+    kernels += fuse_block(&f, fn->body);
+    slots_build(env->scratch, fn, &kernels);
+  }
+  m->form = IR_KERNELS;
+  return kernels;
+}

@@ -1,0 +1,275 @@
+/* liveness.c - nodes, buffers and live bytes: see liveness.h. */
+#include "passes/liveness.h"
+
+#include "ir/nest.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { LARGE = 4096 }; /* bytes from which a buffer gets the full alignment */
+
+struct inner {        /* an op in a kernel */
+  uint64_t pointwise; /* operands read at the result's own index */
+  bool own;           /* and its result is, up to the kernel's result */
+};
+
+struct build {
+  struct dn_arena *arena;
+  struct live *l;
+  const struct slots *slots;
+  int *node_of; /* op id -> node, -1: none */
+  int *seen;    /* by buffer or node: the node that last listed it, plus 1 */
+  DN_LIST(int) list;   /* being collected */
+  struct inner *inner; /* by op id */
+};
+
+/* Small buffers are aligned to what divides their size, so that none is lost
+ * between them: two of 400 bytes need 800. */
+static int64_t buffer_align(int64_t size, int64_t align) {
+  if (size >= LARGE || size == 0)
+    return align;
+  return dn_min(align, size & -size);
+}
+
+static void begin(struct build *b) { b->list.n = 0; }
+
+static struct live_list finish(struct build *b) {
+  struct live_list out = {.n = (int)b->list.n};
+  out.v = dn_copy(b->arena, b->list.v, b->list.n * sizeof *out.v);
+  return out;
+}
+
+static void collect(struct build *b, int what, int node) {
+  if (what < 0 || b->seen[what] == node + 1)
+    return;
+  b->seen[what] = node + 1;
+  DN_PUSH(b->arena, b->list, what);
+}
+
+/* The op whose memory `v` shows, NULL for parameters and constants. */
+static const struct ir_op *maker(const struct ir_value *v) {
+  while (v->def && slot_is_view(v->def))
+    v = ir_arg(v->def, 0);
+  return v->def;
+}
+
+/* Calls `see` for every value from outside that an op reads, in its regions
+ * too. */
+static void each_read(struct build *b, const struct ir_op *op, int node,
+                      void (*see)(struct build *, const struct ir_value *,
+                                  int)) {
+  for (unsigned i = 0; i < op->noperands; i++)
+    if (slot_of(b->slots, ir_arg(op, i)))
+      see(b, ir_arg(op, i), node);
+  for (unsigned r = 0; r < op->nregions; r++)
+    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
+      each_read(b, o, node, see);
+}
+
+static void see_buffer(struct build *b, const struct ir_value *v, int node) {
+  collect(b, slot_of(b->slots, v)->buffer, node);
+}
+
+static void see_maker(struct build *b, const struct ir_value *v, int node) {
+  const struct ir_op *op = maker(v);
+  if (op)
+    collect(b, b->node_of[op->id], node);
+}
+
+/* ---- In place ---- */
+
+static bool reads_own(const struct build *b, const struct ir_use *u) {
+  unsigned i = 0;
+  while (u->op->operand[i] != u)
+    i++;
+  if (u->op->code == IR_YIELD)
+    return true;
+  const struct inner *in = &b->inner[u->op->id];
+  return in->own && i < 64 && in->pointwise >> i & 1;
+}
+
+static void describe_kernel(struct build *b, const struct ir_op *k) {
+  for (const struct ir_op *op = k->region[0]->last->prev; op; op = op->prev) {
+    struct inner *in = &b->inner[op->id];
+    struct dn_arena *tmp = dn_arena_new(b->slots->func->module->ctx);
+    const struct nest *n = nest_build(tmp, op);
+    for (unsigned i = 0; n && i < op->noperands && i < 64; i++)
+      if (nest_is_pointwise(n, i))
+        in->pointwise |= UINT64_C(1) << i;
+    dn_arena_free(tmp);
+    in->own = true;
+    for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+      in->own &= reads_own(b, u);
+  }
+}
+
+/* Whether the kernel may write its result over the buffer: it reads the whole
+ * of it, as elements of the result's size and order, each just where it writes
+ * it. */
+static bool can_take(struct build *b, const struct ir_op *k, int buffer) {
+  const struct ir_type *y = ir_result(k)->type;
+  const struct slot_buffer *buf = &b->slots->buffers.v[buffer];
+  if (buf->out >= 0 || buf->size != ir_type_bytes(y))
+    return false;
+  for (const struct ir_op *op = k->region[0]->first; op; op = op->next) {
+    for (unsigned i = 0; i < op->noperands; i++) {
+      const struct ir_value *x = ir_arg(op, i);
+      const struct slot *at = slot_of(b->slots, x);
+      if (!at || at->buffer != buffer)
+        continue;
+      if (!reads_own(b, op->operand[i]) || at->offset ||
+          ir_dtypes[x->type->dtype].bytes != ir_dtypes[y->dtype].bytes ||
+          ir_type_bytes(x->type) != buf->size ||
+          !slot_is_dense(at->stride, x->type))
+        return false;
+    }
+  }
+  return true;
+}
+
+static void find_takes(struct build *b, struct live_node *n) {
+  if (n->made < 0 || n->op->code != IR_KERNEL)
+    return;
+  describe_kernel(b, n->op);
+  begin(b);
+  for (int i = 0; i < n->touches.n; i++) {
+    int buffer = n->touches.v[i];
+    if (buffer != n->made && can_take(b, n->op, buffer))
+      DN_PUSH(b->arena, b->list, buffer);
+  }
+  n->take = finish(b);
+}
+
+/* ---- The graph ---- */
+
+/* The buffer that the op alone fills: its result's own. */
+static int made_by(const struct slots *s, const struct ir_op *op) {
+  if (op->nresults != 1 || op->code == IR_CONCAT)
+    return -1;
+  int buffer = slot_of(s, ir_result(op))->buffer;
+  const struct slot_buffer *b = &s->buffers.v[buffer];
+  return b->owner == ir_result(op) && b->out < 0 ? buffer : -1;
+}
+
+static void add_nodes(struct build *b) {
+  struct live *l = b->l;
+  const struct ir_block *body = b->slots->func->body;
+  for (struct ir_op *op = body->first; op != body->last; op = op->next) {
+    if (slot_is_view(op))
+      continue;
+    b->node_of[op->id] = l->nnodes;
+    struct live_node *n = &l->node[l->nnodes++];
+    n->op = op;
+    n->made = made_by(b->slots, op);
+  }
+}
+
+static void link_node(struct build *b, int node, bool reuse) {
+  struct live_node *n = &b->l->node[node];
+  begin(b);
+  for (unsigned i = 0; i < n->op->nresults; i++)
+    see_buffer(b, n->op->result[i], node);
+  each_read(b, n->op, node, see_buffer);
+  n->touches = finish(b);
+  if (reuse)
+    find_takes(b, n);
+}
+
+static void count_sizes(struct build *b, int64_t align) {
+  struct live *l = b->l;
+  l->nbuffers = (int)b->slots->buffers.n;
+  l->buffer = DN_ARRAY(b->arena, struct live_buffer, l->nbuffers);
+  for (int i = 0; i < l->nbuffers; i++) {
+    const struct slot_buffer *from = &b->slots->buffers.v[i];
+    struct live_buffer *to = &l->buffer[i];
+    to->in_arena = from->out < 0;
+    to->align = buffer_align(from->size, align);
+    if (to->in_arena)
+      to->size = dn_align(from->size, to->align);
+  }
+}
+
+/* From the lists of what each node has to the lists of who has it. */
+static void invert(struct build *b, bool preds) {
+  struct live *l = b->l;
+  for (int pass = 0; pass < 2; pass++) {
+    for (int i = 0; i < l->nnodes; i++) {
+      struct live_list has = preds ? l->node[i].preds : l->node[i].touches;
+      for (int k = 0; k < has.n; k++) {
+        struct live_list *to =
+            preds ? &l->node[has.v[k]].succs : &l->buffer[has.v[k]].nodes;
+        if (pass)
+          to->v[to->n] = i;
+        to->n++;
+      }
+    }
+    int n = preds ? l->nnodes : l->nbuffers;
+    for (int i = 0; i < n && !pass; i++) {
+      struct live_list *to = preds ? &l->node[i].succs : &l->buffer[i].nodes;
+      to->v = DN_ARRAY(b->arena, int, to->n);
+      to->n = 0;
+    }
+  }
+}
+
+struct live *live_build(struct dn_arena *arena, struct slots *slots,
+                        int64_t align, bool reuse) {
+  const struct ir_module *m = slots->func->module;
+  struct live *l = DN_NEW(arena, struct live);
+  struct build b = {.arena = arena, .l = l, .slots = slots};
+  size_t nops = 0;
+  for (struct ir_op *op = slots->func->body->first; op; op = op->next)
+    nops++;
+  l->slots = slots;
+  l->node = DN_ARRAY(arena, struct live_node, nops);
+  b.node_of = DN_ARRAY(arena, int, m->nops);
+  b.inner = DN_ARRAY(arena, struct inner, m->nops);
+  b.seen = DN_ARRAY(arena, int, nops + slots->buffers.n);
+  add_nodes(&b);
+  count_sizes(&b, align);
+  for (int i = 0; i < l->nnodes; i++)
+    link_node(&b, i, reuse);
+  memset(b.seen, 0, (nops + slots->buffers.n) * sizeof *b.seen);
+  for (int i = 0; i < l->nnodes; i++) {
+    begin(&b);
+    each_read(&b, l->node[i].op, i, see_maker);
+    l->node[i].preds = finish(&b);
+  }
+  invert(&b, true);
+  invert(&b, false);
+  return l;
+}
+
+/* ---- The cost of an order ---- */
+
+int64_t live_peak(const struct live *l, struct dn_arena *scratch,
+                  const int *order, int *taken) {
+  int *left = DN_ARRAY(scratch, int, l->nbuffers);
+  bool *born = DN_ARRAY(scratch, bool, l->nbuffers);
+  for (int i = 0; i < l->nbuffers; i++)
+    left[i] = l->buffer[i].nodes.n;
+  int64_t live = 0, peak = 0;
+  for (int i = 0; i < l->nnodes; i++) {
+    const struct live_node *n = &l->node[order[i]];
+    int64_t freed = 0, reused = 0;
+    for (int k = 0; k < n->touches.n; k++) {
+      int buffer = n->touches.v[k];
+      if (!born[buffer])
+        live += l->buffer[buffer].size;
+      born[buffer] = true;
+      if (--left[buffer] == 0)
+        freed += l->buffer[buffer].size;
+    }
+    int take = -1;
+    for (int k = 0; k < n->take.n && take < 0; k++)
+      if (left[n->take.v[k]] == 0)
+        take = n->take.v[k];
+    if (take >= 0)
+      reused = l->buffer[take].size;
+    if (taken)
+      taken[order[i]] = take;
+    peak = dn_max(peak, live - reused);
+    live -= freed;
+  }
+  return peak;
+}

@@ -1,0 +1,46 @@
+/* liveness.h - what an order of ops costs in memory: the ops at function level
+ * that do something (nodes), the buffers that they touch, and the bytes that
+ * live while each runs. */
+#ifndef PASS_LIVENESS_H
+#define PASS_LIVENESS_H
+
+#include "passes/slots.h"
+
+struct live_list {
+  int n;
+  int *v;
+};
+
+struct live_node { /* a kernel, concat or control flow */
+  struct ir_op *op;
+  struct live_list touches;      /* buffers it reads or writes, each once */
+  struct live_list preds, succs; /* nodes, each once */
+  int made;                      /* the buffer that it alone fills, or -1 */
+  struct live_list take; /* buffers that `made` can be when they end here */
+};
+
+struct live_buffer {
+  int64_t size; /* aligned; 0 for those in the caller's memory */
+  int64_t align;
+  bool in_arena;
+  struct live_list nodes; /* that touch it, in program order */
+};
+
+struct live {
+  struct slots *slots;
+  int nnodes, nbuffers;
+  struct live_node *node;     /* in program order */
+  struct live_buffer *buffer; /* numbered as the slots' */
+};
+
+/* `align` is the target's for large buffers; `reuse`: in place is allowed. */
+struct live *live_build(struct dn_arena *arena, struct slots *slots,
+                        int64_t align, bool reuse);
+
+/* Bytes that live while each node of `order` runs, in its place; returns the
+ * peak. `taken`, when not NULL, gets the buffer that each node's `made` takes
+ * over, or -1. */
+int64_t live_peak(const struct live *l, struct dn_arena *scratch,
+                  const int *order, int *taken);
+
+#endif

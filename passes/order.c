@@ -1,0 +1,47 @@
+/* order.c - order ops for the smallest peak of live bytes.
+ *
+ *   %a = kernel ... (large, from %x)         %b = kernel ... (small, from %x)
+ *   %b = kernel ... (small, from %x)   =>    %a = kernel ...
+ *   %c = kernel ... (from %b)                %c = kernel ...
+ *
+ * Views follow the op that they look at, at once: they cost nothing. The order
+ * stays as it is unless another one has a lower peak. */
+#include "passes/pass.h"
+
+#include "passes/schedule.h"
+
+/* Puts the ops of `f` into the order of nodes, views after their operands. */
+static int64_t apply_order(struct dn_arena *scratch, struct ir_func *f,
+                           const struct live *l, const int *order) {
+  struct ir_block *body = f->body;
+  int64_t moved = 0;
+  DN_LIST(struct ir_op *) views = {0};
+  for (struct ir_op *op = body->first; op != body->last; op = op->next)
+    if (slot_is_view(op))
+      DN_PUSH(scratch, views, op);
+  for (int i = 0; i < l->nnodes; i++) {
+    ir_op_move(l->node[order[i]].op, body, body->last);
+    moved += order[i] != i;
+  }
+  for (size_t i = 0; i < views.n; i++) {
+    struct ir_op *def = ir_arg(views.v[i], 0)->def;
+    ir_op_move(views.v[i], body, def ? def->next : body->first);
+  }
+  return moved;
+}
+
+int64_t pass_order(struct pass_env *env, struct ir_module *m) {
+  struct dn_arena *scratch = env->scratch;
+  int64_t moved = 0;
+  for (struct ir_func *f = m->funcs; f; f = f->next) {
+    struct slots *slots = slots_build(scratch, f, &moved);
+    struct live *l = live_build(scratch, slots, env->target->align, true);
+    int *order = DN_ARRAY(scratch, int, l->nnodes);
+    for (int i = 0; i < l->nnodes; i++)
+      order[i] = i;
+    int64_t before = live_peak(l, scratch, order, NULL), bound;
+    if (sched_search(l, scratch, order, &bound) < before)
+      moved += apply_order(scratch, f, l, order);
+  }
+  return moved;
+}

@@ -1,0 +1,120 @@
+/* plan.c - give every value its place in the arena.
+ *
+ *   %a = kernel ... : f32[100]      %a = kernel {at=0} ...
+ *   %b = kernel ... : f32[100]  =>  %b = kernel {at=400} ...
+ *   %c = kernel ... : f32[100]      %c = kernel {at=0} ...
+ *   return %c                       (or space="out0", at once)
+ *
+ * Which values share memory is known (slots.h), and the order of ops is as it
+ * stands. A kernel writes over an operand that ends with it where that is safe,
+ * so the two become one item; items get offsets (plan_pack.h). With reuse=0
+ * every value has memory of its own for the whole run, to be looked at
+ * afterwards. */
+#include "passes/pass.h"
+
+#include "passes/plan_pack.h"
+#include "passes/schedule.h"
+
+struct plan {
+  struct dn_arena *scratch;
+  const struct live *l;
+  int *item_of; /* buffer -> item, -1: in the caller's memory */
+  struct pack_item *item;
+  int nitems;
+};
+
+/* One item for each buffer, or for each row of buffers that take each other
+ * over. */
+static void make_items(struct plan *p, const int *taken, bool reuse) {
+  const struct live *l = p->l;
+  p->item_of = DN_ARRAY(p->scratch, int, l->nbuffers);
+  p->item = DN_ARRAY(p->scratch, struct pack_item, l->nbuffers);
+  for (int b = 0; b < l->nbuffers; b++)
+    p->item_of[b] = -1;
+  for (int i = 0; i < l->nnodes; i++) {
+    const struct live_node *n = &l->node[i];
+    if (n->made >= 0 && taken[i] >= 0)
+      p->item_of[n->made] = p->item_of[taken[i]];
+    for (int k = 0; k < n->touches.n; k++) {
+      int b = n->touches.v[k];
+      if (!l->buffer[b].in_arena)
+        continue;
+      if (p->item_of[b] < 0) {
+        p->item_of[b] = p->nitems;
+        p->item[p->nitems++] = (struct pack_item){.size = l->buffer[b].size,
+                                                  .align = l->buffer[b].align,
+                                                  .first = reuse ? i : 0};
+      }
+      p->item[p->item_of[b]].last = reuse ? i : l->nnodes - 1;
+    }
+  }
+}
+
+static void set_place(const struct plan *p, struct ir_op *op) {
+  struct ir_value *v = ir_result(op);
+  const struct slots *slots = p->l->slots;
+  const struct slot *at = slot_of(slots, v);
+  const struct slot_buffer *buffer = &slots->buffers.v[at->buffer];
+  int64_t offset = at->offset;
+  ir_drop_attr(op, "at");
+  ir_drop_attr(op, "space");
+  ir_drop_attr(op, "stride");
+  if (buffer->out >= 0)
+    ir_set_attr(op,
+                ir_str("space", dn_printf(p->scratch, "out%d", buffer->out)));
+  else if (p->item_of[at->buffer] >= 0)
+    offset += p->item[p->item_of[at->buffer]].at;
+  if (offset)
+    ir_set_attr(op, ir_int("at", offset));
+  if (!slot_is_dense(at->stride, v->type))
+    ir_set_attr(op, ir_ints("stride", at->stride, v->type->rank));
+}
+
+/* Values of loops and branches have no places yet. */
+static bool is_straight(struct dn_ctx *ctx, const struct ir_func *f) {
+  bool ok = true;
+  for (const struct ir_op *op = f->body->first; op; op = op->next) {
+    if (!op->nregions || op->code == IR_KERNEL)
+      continue;
+    dn_error(ctx, ir_loc(op), DN_UNSUPPORTED_OP,
+             "no memory plan for control flow ('%s')", ir_ops[op->code].text);
+    ok = false;
+  }
+  return ok;
+}
+
+static void plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
+  struct ir_module *m = f->module;
+  int64_t copies = 0, bound;
+  struct slots *slots = slots_build(env->scratch, f, &copies);
+  struct plan p = {.scratch = env->scratch};
+  p.l = live_build(env->scratch, slots, env->target->align, reuse);
+  int *order = DN_ARRAY(env->scratch, int, p.l->nnodes);
+  int *taken = DN_ARRAY(env->scratch, int, p.l->nnodes);
+  for (int i = 0; i < p.l->nnodes; i++)
+    order[i] = i;
+  live_peak(p.l, env->scratch, order, taken);
+  make_items(&p, taken, reuse);
+  m->arena_size = dn_max(m->arena_size, pack_items(m->ctx, p.item, p.nitems));
+  if (reuse)
+    sched_search(p.l, env->scratch, order, &bound);
+  else
+    bound = pack_bound(env->scratch, p.item, p.nitems);
+  m->arena_bound = dn_max(m->arena_bound, bound);
+  for (int i = 0; i < p.l->nnodes; i++)
+    set_place(&p, p.l->node[i].op);
+}
+
+int64_t pass_plan(struct pass_env *env, struct ir_module *m) {
+  bool ok = true;
+  for (struct ir_func *f = m->funcs; f; f = f->next)
+    ok &= is_straight(m->ctx, f);
+  if (!ok)
+    return -1;
+  bool reuse = pass_int(env, "reuse") != 0;
+  m->arena_size = m->arena_bound = 0;
+  for (struct ir_func *f = m->funcs; f; f = f->next)
+    plan_func(env, f, reuse);
+  m->form = IR_PLANNED;
+  return (int64_t)m->nvalues;
+}

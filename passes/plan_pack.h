@@ -1,0 +1,21 @@
+/* plan_pack.h - offsets for buffers whose lifetimes are known. */
+#ifndef PASS_PLAN_PACK_H
+#define PASS_PLAN_PACK_H
+
+#include "ir/base.h"
+
+struct pack_item {
+  int64_t size, align;
+  int first, last; /* steps in which it lives, both included */
+  int64_t at;      /* result */
+};
+
+/* Gives each item an offset so that items that live at the same time do not
+ * overlap; returns the end of the highest. The same items always get the same
+ * offsets. */
+int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n);
+/* The most bytes that live at one time: no packing needs less. */
+int64_t pack_bound(struct dn_arena *scratch, const struct pack_item *items,
+                   int n);
+
+#endif

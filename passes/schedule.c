@@ -1,0 +1,328 @@
+/* schedule.c - the search for an order of nodes with a small peak: see
+ * schedule.h.
+ *
+ * A node that every other node either leads to or follows from has the same
+ * place in every order. Such nodes cut the graph into segments, and the best
+ * orders of the segments make the best order. A segment gets the best of some
+ * heuristics, then the exact search if it is small; of a large one the windows
+ * around the peak are searched. */
+#include "passes/schedule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  MAX_SCAN = 64,       /* ready nodes that a greedy step looks at */
+  MAX_STATES = 400000, /* of all exact searches together */
+  WINDOW = 24,         /* nodes around the peak of a large segment */
+  MAX_WINDOWS = 64
+};
+
+int64_t sched_do(struct sched *s, int node) {
+  const struct live_node *n = &s->l->node[node];
+  int64_t freed = 0, reused = 0;
+  for (int k = 0; k < n->touches.n; k++) {
+    int b = n->touches.v[k];
+    if (!s->born[b]) {
+      s->live += s->l->buffer[b].size;
+      s->born[b] = node + 1;
+    }
+    if (--s->left[b] == 0)
+      freed += s->l->buffer[b].size;
+  }
+  for (int k = 0; k < n->take.n && !reused; k++)
+    if (s->left[n->take.v[k]] == 0)
+      reused = s->l->buffer[n->take.v[k]].size;
+  int64_t peak = s->live - reused;
+  s->live -= freed;
+  return peak;
+}
+
+void sched_undo(struct sched *s, int node) {
+  const struct live_node *n = &s->l->node[node];
+  for (int k = 0; k < n->touches.n; k++) {
+    int b = n->touches.v[k];
+    if (s->left[b]++ == 0)
+      s->live += s->l->buffer[b].size;
+    if (s->born[b] == node + 1) {
+      s->born[b] = 0;
+      s->live -= s->l->buffer[b].size;
+    }
+  }
+}
+
+static int64_t run(struct sched *s, const int *order, int n) {
+  int64_t peak = 0;
+  for (int i = 0; i < n; i++)
+    peak = dn_max(peak, sched_do(s, order[i]));
+  return peak;
+}
+
+static void rewind_run(struct sched *s, const int *order, int n) {
+  while (n-- > 0)
+    sched_undo(s, order[n]);
+}
+
+static int64_t peak_of(struct sched *s, const int *order, int n) {
+  int64_t peak = run(s, order, n);
+  rewind_run(s, order, n);
+  return peak;
+}
+
+/* ---- Heuristics for a segment ---- */
+
+struct segment {
+  struct sched *s;
+  int n;
+  const int *was; /* the nodes, in program order */
+  int *in;        /* by node: its place in `was`, plus 1; 0: elsewhere */
+  int *wait;      /* by node: preds (or succs, backwards) that have to run */
+  int *ready, *trial, *best;
+  int64_t peak; /* of `best` */
+};
+
+static struct live_list before(const struct segment *g, int node, bool back) {
+  const struct live_node *n = &g->s->l->node[node];
+  return back ? n->succs : n->preds;
+}
+
+static int start_ready(struct segment *g, bool back) {
+  int n = 0;
+  for (int i = 0; i < g->n; i++) {
+    int node = g->was[back ? g->n - 1 - i : i];
+    struct live_list list = before(g, node, back);
+    g->wait[node] = 0;
+    for (int k = 0; k < list.n; k++)
+      g->wait[node] += g->in[list.v[k]] != 0;
+    if (!g->wait[node])
+      g->ready[n++] = node;
+  }
+  return n;
+}
+
+/* Takes ready[at] and adds what became ready. */
+static int take_ready(struct segment *g, int n, int at, bool back) {
+  int node = g->ready[at];
+  memmove(&g->ready[at], &g->ready[at + 1],
+          (size_t)(n - at - 1) * sizeof *g->ready);
+  n--;
+  struct live_list list = before(g, node, !back);
+  for (int k = 0; k < list.n; k++)
+    if (g->in[list.v[k]] && --g->wait[list.v[k]] == 0)
+      g->ready[n++] = list.v[k];
+  return n;
+}
+
+/* The ready node that leaves the least alive; of several the one with the
+ * smaller peak. Backwards, an empty run of the same rules serves: a buffer
+ * lives between the first and the last node that touches it either way. */
+static int pick(struct segment *g, struct sched *s, int n) {
+  int best = 0;
+  int64_t least = INT64_MAX, low = INT64_MAX;
+  for (int i = 0; i < n && i < MAX_SCAN; i++) {
+    int64_t peak = sched_do(s, g->ready[i]);
+    if (s->live < least || (s->live == least && peak < low)) {
+      least = s->live;
+      low = peak;
+      best = i;
+    }
+    sched_undo(s, g->ready[i]);
+  }
+  return best;
+}
+
+static void keep_better(struct segment *g) {
+  int64_t peak = peak_of(g->s, g->trial, g->n);
+  if (peak >= g->peak)
+    return;
+  g->peak = peak;
+  memcpy(g->best, g->trial, (size_t)g->n * sizeof *g->best);
+}
+
+static void try_greedy(struct segment *g) {
+  int n = start_ready(g, false);
+  for (int i = 0; i < g->n; i++) {
+    int at = pick(g, g->s, n);
+    g->trial[i] = g->ready[at];
+    sched_do(g->s, g->trial[i]);
+    n = take_ready(g, n, at, false);
+  }
+  rewind_run(g->s, g->trial, g->n);
+  keep_better(g);
+}
+
+/* Greedy from the end. The state is that of the nodes after the segment having
+ * run backwards. */
+static void try_backwards(struct segment *g, struct sched *back) {
+  int n = start_ready(g, true);
+  for (int i = g->n; i-- > 0;) {
+    int at = pick(g, back, n);
+    g->trial[i] = g->ready[at];
+    sched_do(back, g->trial[i]);
+    n = take_ready(g, n, at, true);
+  }
+  for (int i = 0; i < g->n; i++)
+    sched_undo(back, g->trial[i]);
+  keep_better(g);
+}
+
+/* Depth first: each node as late as its first user allows, branch by branch.
+ * `flip` takes the last branch first. */
+static void try_depth(struct segment *g, bool flip) {
+  int n = start_ready(g, false);
+  for (int i = 0; i < g->n; i++) {
+    int at = flip ? 0 : n - 1;
+    g->trial[i] = g->ready[at];
+    n = take_ready(g, n, at, false);
+  }
+  keep_better(g);
+}
+
+/* No order of the segment has a lower peak than its dearest node with what
+ * lives throughout. */
+static int64_t segment_bound(struct segment *g) {
+  struct sched *s = g->s;
+  int64_t through = s->live, bound = s->live;
+  /* What lives at the start and is touched later may end in between. */
+  for (int i = 0; i < g->n; i++) {
+    const struct live_node *n = &s->l->node[g->was[i]];
+    for (int k = 0; k < n->touches.n; k++) {
+      int b = n->touches.v[k];
+      if (s->born[b] > 0) {
+        through -= s->l->buffer[b].size;
+        s->born[b] = -s->born[b];
+      }
+    }
+  }
+  for (int i = 0; i < g->n; i++) {
+    const struct live_node *n = &s->l->node[g->was[i]];
+    int64_t own = 0, reused = 0;
+    for (int k = 0; k < n->touches.n; k++) {
+      int b = n->touches.v[k];
+      own += s->l->buffer[b].size;
+      s->born[b] = s->born[b] < 0 ? -s->born[b] : s->born[b];
+    }
+    if (n->take.n)
+      reused = s->l->buffer[n->take.v[0]].size;
+    bound = dn_max(bound, through + own - reused);
+  }
+  return bound;
+}
+
+/* Searches windows around the dearest step until none gets better. */
+static void polish(struct segment *g, int64_t floor, int64_t *budget) {
+  for (int turn = 0; turn<MAX_WINDOWS && * budget> 0; turn++) {
+    int at = 0;
+    int64_t peak = -1;
+    for (int i = 0; i < g->n; i++) {
+      int64_t p = sched_do(g->s, g->best[i]);
+      at = p > peak ? i : at;
+      peak = dn_max(peak, p);
+    }
+    rewind_run(g->s, g->best, g->n);
+    int first = (int)dn_max(0, dn_min(at - WINDOW / 2, g->n - WINDOW));
+    run(g->s, g->best, first);
+    bool proven;
+    int64_t limit = dn_min(*budget, MAX_STATES / 16), given = limit;
+    int64_t better = sched_window(g->s, &g->best[first], WINDOW, peak, floor,
+                                  &limit, &proven);
+    *budget -= given - limit;
+    rewind_run(g->s, g->best, first);
+    g->peak = peak_of(g->s, g->best, g->n);
+    if (better >= peak)
+      return;
+  }
+}
+
+/* Returns a bound on the peak of the segment. One that stays below `enough`,
+ * which the peak elsewhere reaches in any case, is left as it is. */
+static int64_t search_segment(struct segment *g, struct sched *back,
+                              int64_t enough, int64_t *budget) {
+  memcpy(g->best, g->was, (size_t)g->n * sizeof *g->best);
+  g->peak = peak_of(g->s, g->best, g->n);
+  int64_t bound = segment_bound(g);
+  if (g->peak <= bound || g->peak <= enough)
+    return bound;
+  for (int i = 0; i < g->n; i++)
+    g->in[g->was[i]] = i + 1;
+  try_greedy(g);
+  try_depth(g, false);
+  try_depth(g, true);
+  try_backwards(g, back);
+  for (int i = 0; i < g->n; i++)
+    g->in[g->was[i]] = 0;
+  bool proven = g->peak <= bound || g->peak <= enough;
+  if (!proven && g->n <= SCHED_WINDOW)
+    g->peak =
+        sched_window(g->s, g->best, g->n, g->peak, bound, budget, &proven);
+  else if (!proven)
+    polish(g, bound, budget);
+  return proven && g->peak > enough ? g->peak : bound;
+}
+
+/* ---- Segments ---- */
+
+/* cut[i]: node i (in program order) comes after all before it and before all
+ * behind it in every order. */
+static bool *find_cuts(const struct live *l, struct dn_arena *scratch) {
+  bool *cut = DN_ARRAY(scratch, bool, l->nnodes + 1);
+  int reach = -1; /* the farthest first user of the nodes so far */
+  for (int i = 0; i < l->nnodes; i++) {
+    cut[i] = reach <= i;
+    struct live_list succs = l->node[i].succs;
+    int first = l->nnodes; /* users are listed in program order */
+    if (succs.n)
+      first = succs.v[0];
+    reach = (int)dn_max(reach, first);
+  }
+  int back = l->nnodes; /* the least last operand of the nodes behind */
+  for (int i = l->nnodes; i-- > 0;) {
+    cut[i] &= back >= i;
+    struct live_list preds = l->node[i].preds;
+    int last = -1;
+    for (int k = 0; k < preds.n; k++)
+      last = (int)dn_max(last, preds.v[k]);
+    back = (int)dn_min(back, last);
+  }
+  return cut;
+}
+
+static struct sched new_run(const struct live *l, struct dn_arena *scratch) {
+  struct sched s = {.l = l};
+  s.left = DN_ARRAY(scratch, int, l->nbuffers);
+  s.born = DN_ARRAY(scratch, int, l->nbuffers);
+  for (int i = 0; i < l->nbuffers; i++)
+    s.left[i] = l->buffer[i].nodes.n;
+  return s;
+}
+
+int64_t sched_search(const struct live *l, struct dn_arena *scratch, int *order,
+                     int64_t *bound) {
+  struct sched s = new_run(l, scratch), back = new_run(l, scratch);
+  bool *cut = find_cuts(l, scratch);
+  struct segment g = {.s = &s};
+  size_t n = (size_t)l->nnodes;
+  g.in = DN_ARRAY(scratch, int, n);
+  g.wait = DN_ARRAY(scratch, int, n);
+  g.ready = DN_ARRAY(scratch, int, n);
+  g.trial = DN_ARRAY(scratch, int, n);
+  g.best = DN_ARRAY(scratch, int, n);
+  int *was = dn_copy(scratch, order, n * sizeof *was);
+  for (int i = l->nnodes; i-- > 0;)
+    sched_do(&back, was[i]);
+  int64_t peak = 0, budget = MAX_STATES;
+  *bound = 0;
+  for (int i = 0, end; i < l->nnodes; i = end) {
+    end = i + 1;
+    while (end < l->nnodes && !cut[i] && !cut[end])
+      end++;
+    g.was = &was[i];
+    g.n = end - i;
+    for (int k = i; k < end; k++)
+      sched_undo(&back, was[k]);
+    *bound = dn_max(*bound, search_segment(&g, &back, *bound, &budget));
+    peak = dn_max(peak, run(&s, g.best, g.n));
+    memcpy(&order[i], g.best, (size_t)g.n * sizeof *order);
+  }
+  return peak;
+}
