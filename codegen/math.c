@@ -1,0 +1,28 @@
+/* math.c - the entry points of math.h; the methods are in math_exp.c (exp, log
+ * and what is made of them), math_trig.c, math_pow.c and math_round.c. */
+#include "math_build.h"
+
+static const struct cg_math_info math_infos[] = {
+#define MATH(ID, name, ulp32, ulp64, note) {#name, note, ulp32, ulp64},
+#include "math.def"
+#undef MATH
+};
+
+const struct cg_math_info *cg_math_info(enum cg_math fn) {
+  return &math_infos[fn];
+}
+
+LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct cg_math_opts *o,
+                          enum cg_math fn, LLVMValueRef x) {
+  struct math_ctx m = math_ctx_of(b, o, x);
+  switch (fn) {
+#define MATH(ID, name, ulp32, ulp64, note)                                     \
+  case CG_##ID:                                                                \
+    return math_emit_##name(&m, x);
+#include "math.def"
+#undef MATH
+  case CG_MATH_COUNT:
+    break;
+  }
+  return NULL;
+}

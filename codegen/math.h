@@ -1,0 +1,68 @@
+/* math.h - elementary functions as LLVM IR, so that objects need no libm.
+ *
+ * Every emitter takes a scalar, a fixed or a scalable vector of f32 or f64 and
+ * gives a value of the same type. f16 and bf16 callers convert to f32 first.
+ * The code is branch free, but for cg_math_fmod() and for a cg_math_sqrt()
+ * without hardware: these two build a loop and leave the builder at the end of
+ * a new block. No fast-math flag is set, none may be added: the error bounds of
+ * math.def need the order of operations. */
+#ifndef CG_MATH_H
+#define CG_MATH_H
+
+#include <llvm-c/Core.h>
+#include <stdbool.h>
+
+enum cg_math {
+#define MATH(ID, name, ulp32, ulp64, note) CG_##ID,
+#include "math.def"
+#undef MATH
+  CG_MATH_COUNT
+};
+
+/* What is one instruction on the target. Zero: nothing is, and the code then
+ * needs no more than add, subtract, multiply, divide, compare and convert, with
+ * what soft-float helpers these are. */
+struct cg_math_opts {
+  bool has_fma;    /* fused multiply-add; else multiply and add */
+  bool has_round;  /* llvm.rint, floor, ceil, trunc; else bit operations */
+  bool has_fsqrt;  /* llvm.sqrt; else a digit recurrence on integers */
+  bool has_f64;    /* the three above hold for f64 too */
+  bool has_scalef; /* AVX-512F and VL: x * 2^n (vscalefps) */
+  /* sin, cos and tan of f32 are asked for |x| <= 1e5 only. Saves the exact
+   * reduction of large angles where has_fma; beyond 1e5 the result is NaN. */
+  bool small_angles;
+};
+
+struct cg_math_info {
+  const char *name, *note;
+  double ulp32, ulp64; /* bounds, in units in the last place of the result */
+};
+const struct cg_math_info *cg_math_info(enum cg_math fn);
+
+LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct cg_math_opts *o,
+                          enum cg_math fn, LLVMValueRef x);
+
+/* C pow() with all its special cases: 1.2 ULP. */
+LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct cg_math_opts *o,
+                         LLVMValueRef x, LLVMValueRef y);
+/* C fmod(): exact, the sign of x. */
+LLVMValueRef cg_math_fmod(LLVMBuilderRef b, const struct cg_math_opts *o,
+                          LLVMValueRef x, LLVMValueRef y);
+/* Correctly rounded. */
+LLVMValueRef cg_math_sqrt(LLVMBuilderRef b, const struct cg_math_opts *o,
+                          LLVMValueRef x);
+/* 1 / sqrt(x): 1.5 ULP. */
+LLVMValueRef cg_math_rsqrt(LLVMBuilderRef b, const struct cg_math_opts *o,
+                           LLVMValueRef x);
+/* To an integer, exact; rint rounds ties to even. -0 and what rounds to it
+ * from below keep the sign. */
+LLVMValueRef cg_math_floor(LLVMBuilderRef b, const struct cg_math_opts *o,
+                           LLVMValueRef x);
+LLVMValueRef cg_math_ceil(LLVMBuilderRef b, const struct cg_math_opts *o,
+                          LLVMValueRef x);
+LLVMValueRef cg_math_trunc(LLVMBuilderRef b, const struct cg_math_opts *o,
+                           LLVMValueRef x);
+LLVMValueRef cg_math_rint(LLVMBuilderRef b, const struct cg_math_opts *o,
+                          LLVMValueRef x);
+
+#endif
