@@ -1,0 +1,281 @@
+/* emit_fold.c - CONTRACT and REDUCE: the reduction loops around a set of points.
+ * All points of a tile have their accumulators in registers through all loops;
+ * operands that points share are loaded once, since they are the same request.
+ *
+ * Where every point is one element (the result's tile is one element wide) and
+ * the schedule has lanes, the lanes go along the innermost reduced iterator, in
+ * `unroll` independent chains, and are folded together at the end. */
+#include "codegen/emit_impl.h"
+
+#include <assert.h>
+
+struct fold {
+  struct kern *k;
+  const struct nest *n;
+  const struct point *pt;
+  unsigned npt;
+  const struct lin **iter; /* [npt][NEST_MAX_ITERS] */
+  int red[NEST_MAX_ITERS]; /* reduced iterators with more than one value */
+  int nred;
+  unsigned vec;    /* lanes along the innermost one; 1: none */
+  unsigned chains; /* vector accumulators a point */
+  unsigned nacc;   /* with the scalar ones, which come last */
+  int64_t step;    /* of the innermost loop */
+  bool product;    /* the body is one multiplication of two accesses */
+  LLVMValueRef *acc;
+};
+
+static LLVMValueRef identity(struct kern *k, const struct nest *n) {
+  double v = 0;
+  switch (n->fold) {
+  case NEST_NONE:
+  case NEST_SUM:
+    break;
+  case NEST_PROD:
+    v = 1;
+    break;
+  case NEST_MAX:
+    v = -__builtin_inf();
+    break;
+  case NEST_MIN:
+    v = __builtin_inf();
+    break;
+  }
+  return emit_number(k, n->acc_type, v);
+}
+
+/* fold(a, x). Floats of 16 bits are folded in f32 and rounded at the end. */
+static LLVMValueRef combine(struct kern *k, const struct nest *n,
+                            LLVMValueRef a, LLVMValueRef x) {
+  enum ir_dtype t = n->acc_type;
+  LLVMValueRef arg[3] = {a, x, NULL};
+  if (t == IR_F16 || t == IR_BF16)
+    t = IR_F32;
+  bool logic = t == IR_BOOL;
+  switch (n->fold) {
+  case NEST_SUM:
+    return emit_scalar(k, logic ? IR_S_OR : IR_S_ADD, t, t, arg);
+  case NEST_PROD:
+    return emit_scalar(k, logic ? IR_S_AND : IR_S_MUL, t, t, arg);
+  case NEST_MAX:
+    return emit_scalar(k, logic ? IR_S_OR : IR_S_MAX, t, t, arg);
+  case NEST_MIN:
+    return emit_scalar(k, logic ? IR_S_AND : IR_S_MIN, t, t, arg);
+  case NEST_NONE:
+    break;
+  }
+  return x;
+}
+
+/* acc = fold(acc, body) at the iterators of a point. */
+static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
+                         const struct lin *const *iter) {
+  struct kern *k = f->k;
+  const struct nest *n = f->n;
+  k->lanes = lanes;
+  if (!f->product) {
+    LLVMValueRef x = emit_node(k, n, n->nnodes - 1, iter);
+    return k->dry || k->failed ? acc
+                               : combine(k, n, acc, emit_splat(k, x, lanes));
+  }
+  LLVMValueRef a = emit_node(k, n, n->node[n->nnodes - 1].arg[0], iter);
+  LLVMValueRef b = emit_node(k, n, n->node[n->nnodes - 1].arg[1], iter);
+  if (k->dry || k->failed)
+    return acc;
+  a = emit_splat(k, a, lanes);
+  b = emit_splat(k, b, lanes);
+  if (!ir_is_float(n->acc_type))
+    return LLVMBuildAdd(k->b, acc, LLVMBuildMul(k->b, a, b, ""), "");
+  if (!k->e->facts->has_fma)
+    return LLVMBuildFAdd(k->b, acc, LLVMBuildFMul(k->b, a, b, ""), "");
+  LLVMTypeRef t = LLVMTypeOf(acc);
+  LLVMValueRef arg[] = {a, b, acc};
+  return emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
+}
+
+/* All points at one value of the innermost iterator; `chain` < chains takes
+ * vectors, chain == chains one element. */
+static void all_points(struct fold *f, const struct lin *inner, unsigned chain,
+                       LLVMValueRef *acc) {
+  for (unsigned p = 0; p < f->npt; p++) {
+    const struct lin **iter = f->iter + (size_t)p * NEST_MAX_ITERS;
+    if (inner)
+      iter[f->red[f->nred - 1]] = inner;
+    LLVMValueRef *a = &acc[p * f->nacc + chain];
+    unsigned lanes = f->pt[p].lanes;
+    if (f->vec > 1)
+      lanes = chain < f->chains ? f->vec : 1;
+    *a = step(f, *a, lanes, iter);
+  }
+}
+
+/* The innermost loop: whole steps, then what is left, straight. */
+static void innermost(struct fold *f, LLVMValueRef *acc) {
+  struct kern *k = f->k;
+  if (!f->nred) {
+    all_points(f, NULL, 0, acc);
+    return;
+  }
+  int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t count = extent / f->step, i = count * f->step;
+  unsigned total = f->npt * f->nacc;
+  const struct lin *base = lin_const(k, 0);
+  LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
+  if (count > 1) {
+    scope_open(k, count, total, acc, phi);
+    for (unsigned a = 0; a < total; a++)
+      acc[a] = phi[a];
+    base = lin_var(k, k->scope->var, f->step);
+  }
+  for (int64_t j = 0; count && j < f->step; j += f->vec) {
+    const struct lin *at = lin_plus(k, base, j);
+    if (f->vec > 1)
+      at = lin_add(k, at, lin_lanes(k, 1), 1);
+    all_points(f, at, (unsigned)(j / f->vec) % f->chains, acc);
+  }
+  if (count > 1)
+    scope_close(k, total, phi, acc);
+  unsigned chain = 0;
+  for (; f->vec > 1 && i + f->vec <= extent; i += f->vec) {
+    const struct lin *at = lin_plus(k, lin_lanes(k, 1), i);
+    all_points(f, at, chain++ % f->chains, acc);
+  }
+  for (; i < extent; i++)
+    all_points(f, lin_const(k, i), f->vec > 1 ? f->chains : 0, acc);
+}
+
+static void level(struct fold *f, int depth, LLVMValueRef *acc) {
+  struct kern *k = f->k;
+  if (depth + 1 >= f->nred) {
+    innermost(f, acc);
+    return;
+  }
+  unsigned total = f->npt * f->nacc;
+  LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
+  scope_open(k, f->n->iter[f->red[depth]].extent, total, acc, phi);
+  for (unsigned a = 0; a < total; a++)
+    acc[a] = phi[a];
+  const struct lin *at = lin_var(k, k->scope->var, 1);
+  for (unsigned p = 0; p < f->npt; p++)
+    f->iter[(size_t)p * NEST_MAX_ITERS + (size_t)f->red[depth]] = at;
+  level(f, depth + 1, acc);
+  scope_close(k, total, phi, acc);
+}
+
+/* Folds the lanes of a vector: halves while they are even. */
+static LLVMValueRef across(struct kern *k, const struct nest *n,
+                           LLVMValueRef v, unsigned lanes) {
+  while (lanes > 1 && lanes % 2 == 0) {
+    LLVMValueRef half[2];
+    LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, lanes);
+    for (unsigned i = 0; i < lanes; i++)
+      order[i] = LLVMConstInt(k->e->i32, i, false);
+    for (unsigned h = 0; h < 2; h++)
+      half[h] = LLVMBuildShuffleVector(
+          k->b, v, LLVMGetPoison(LLVMTypeOf(v)),
+          LLVMConstVector(order + h * lanes / 2, lanes / 2), "");
+    v = combine(k, n, half[0], half[1]);
+    lanes /= 2;
+  }
+  LLVMValueRef r = NULL;
+  for (unsigned i = 0; i < lanes; i++) {
+    LLVMValueRef one = LLVMBuildExtractElement(
+        k->b, v, LLVMConstInt(k->e->i32, i, false), "");
+    r = r ? combine(k, n, r, one) : one;
+  }
+  return r;
+}
+
+/* One value a point from its accumulators. */
+static LLVMValueRef finish(struct fold *f, LLVMValueRef *acc) {
+  struct kern *k = f->k;
+  LLVMValueRef r = acc[0];
+  if (f->vec > 1) {
+    for (unsigned c = 1; c < f->chains; c++)
+      r = combine(k, f->n, r, acc[c]);
+    r = combine(k, f->n, across(k, f->n, r, f->vec), acc[f->chains]);
+  }
+  r = emit_round(k, f->n->acc_type, r);
+  return emit_cast(k, r, f->n->acc_type, f->n->type->dtype);
+}
+
+/* Lanes along the reduction: when no point has any and enough is reduced. */
+static void choose_lanes(struct fold *f) {
+  struct kern *k = f->k;
+  f->vec = f->chains = f->nacc = 1;
+  f->step = 1;
+  if (!f->nred)
+    return;
+  int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  f->step = dn_max(1, dn_min(k->unroll, extent));
+  for (unsigned p = 0; p < f->npt; p++)
+    if (f->pt[p].lanes > 1)
+      return;
+  if (k->vec <= 1 || extent < k->vec || k->dry)
+    return;
+  f->vec = k->vec;
+  f->chains =
+      (unsigned)dn_max(1, dn_min(dn_min(k->unroll, 8), extent / k->vec));
+  f->step = (int64_t)f->vec * f->chains;
+  f->nacc = f->chains + 1;
+}
+
+static void prepare(struct fold *f) {
+  struct kern *k = f->k;
+  const struct nest *n = f->n;
+  const struct nest_node *root = &n->node[n->nnodes - 1];
+  f->product = n->fold == NEST_SUM && root->kind == NEST_CALL &&
+               root->fn == IR_S_MUL && n->acc_type != IR_BOOL;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced && n->iter[i].extent > 1)
+      f->red[f->nred++] = i;
+  f->iter =
+      DN_ARRAY(k->arena, const struct lin *, (int64_t)f->npt * NEST_MAX_ITERS);
+  for (unsigned p = 0; p < f->npt; p++) {
+    k->lanes = f->pt[p].lanes;
+    emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
+  }
+  choose_lanes(f);
+}
+
+/* Linear forms only: one body at symbolic iterators. */
+static void dry_fold(struct fold *f) {
+  struct kern *k = f->k;
+  for (int i = 0; i < f->nred; i++) {
+    int64_t hi = f->n->iter[f->red[i]].extent - 1;
+    f->iter[f->red[i]] =
+        lin_var(k, lin_new_var(k, NULL, 0, hi, 0, false, 0), 1);
+  }
+  step(f, NULL, 1, f->iter);
+}
+
+void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
+               unsigned npt, LLVMValueRef *out) {
+  struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};
+  unsigned lanes = k->lanes;
+  bool empty = false;
+  for (int i = 0; i < n->niters; i++)
+    empty |= n->iter[i].reduced && n->iter[i].extent == 0;
+  prepare(&f);
+  if (k->dry) {
+    if (!empty)
+      dry_fold(&f);
+    k->lanes = lanes;
+    return;
+  }
+  LLVMValueRef *acc =
+      DN_ARRAY(k->arena, LLVMValueRef, (int64_t)npt * f.nacc);
+  for (unsigned p = 0; p < npt; p++) {
+    for (unsigned a = 0; a < f.nacc; a++) {
+      unsigned wide = f.vec > 1 ? (a < f.chains ? f.vec : 1) : pt[p].lanes;
+      acc[p * f.nacc + a] = emit_splat(k, identity(k, n), wide);
+    }
+  }
+  if (!empty)
+    level(&f, 0, acc);
+  for (unsigned p = 0; p < npt; p++) {
+    k->lanes = pt[p].lanes;
+    out[p] = finish(&f, acc + (size_t)p * f.nacc);
+  }
+  k->lanes = lanes;
+}

@@ -1,0 +1,312 @@
+/* emit_impl.h - what the emit_*.c files share.
+ *
+ * A kernel is emitted by pulling: emit_value() gives one row (a vector of
+ * k->lanes elements along some direction, or one scalar when all lanes agree)
+ * of any value at given indices, and asks its operands in turn. Indices are
+ * linear forms over loop counters, known at compile time, so that strides and
+ * offsets become immediates, ranges prove checks away, and equal requests are
+ * found again (the memo). A request is emitted in the outermost scope where all
+ * its counters exist: whatever does not depend on a loop is outside of it,
+ * bounds checks and whole reductions included. */
+#ifndef CG_EMIT_IMPL_H
+#define CG_EMIT_IMPL_H
+
+#include "codegen/emit.h"
+#include "codegen/math.h"
+#include "ir/nest.h"
+#include "ir/place.h"
+
+/* ---- Linear forms: c + lane*L + sum coef*counter, L the lane number ---- */
+struct lin_term {
+  unsigned var;
+  int64_t coef;
+};
+struct lin { /* interned in its kernel: equal forms are equal pointers */
+  struct lin *next;
+  uint64_t hash;
+  int64_t c, lane;
+  int depth;    /* of the innermost scope that it needs */
+  bool varying; /* differs between lanes */
+  int n;
+  struct lin_term term[]; /* by rising var, no zero coefficients */
+};
+
+struct lin_var {
+  LLVMValueRef value; /* NULL in a dry run */
+  int64_t lo, hi;
+  int depth;
+  bool vector;  /* one value a lane */
+  uint64_t dims; /* dry run: result dimensions that it depends on */
+};
+
+/* ---- Module ---- */
+struct emit_const { /* a constant with memory of its own */
+  const struct ir_value *value;
+  LLVMValueRef global;
+};
+struct emit_pad { /* a block of equal elements, read instead of padding */
+  uint64_t bits;
+  unsigned bytes; /* of one element */
+  int64_t size;   /* the most that anybody asked for */
+  LLVMValueRef global;
+};
+
+struct emit {
+  struct dn_ctx *ctx;
+  const struct cg_facts *facts;
+  const struct cg_opts *opts;
+  const struct ir_module *m;
+  LLVMContextRef lc;
+  LLVMModuleRef mod;
+  struct dn_arena *scratch;
+  LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
+  struct cg_math_opts math;
+  bool half_hw; /* conversions to and from f16 are instructions */
+  LLVMValueRef *global; /* of constants, by value id */
+  DN_LIST(struct emit_pad *) pads;
+  unsigned *slot;       /* number of an op in its kernel, by op id */
+  LLVMValueRef run;     /* PREFIX_run, being built at b */
+  LLVMBuilderRef b;
+  LLVMValueRef profile; /* counters, or NULL */
+  unsigned ninputs, noutputs, nkernels;
+  bool failed;
+};
+
+/* ---- Kernel ---- */
+struct memo {
+  struct memo *chain, *made; /* in its bucket; in its scope */
+  uint64_t hash;
+  unsigned nkey;
+  LLVMValueRef value;
+  int64_t extra;
+  uint64_t key[];
+};
+
+struct scope { /* the function body (depth 0) or a loop */
+  struct scope *parent;
+  int depth;
+  LLVMBasicBlockRef pre;  /* of a loop: where code of the parent is added, */
+  LLVMBasicBlockRef gate; /* and the block that follows */
+  LLVMBasicBlockRef head;
+  LLVMValueRef counter;
+  unsigned var;
+  int64_t count;
+  struct memo *made;
+};
+
+#define EMIT_MAX_BUFFERS 64
+struct emit_buffer { /* memory that a kernel touches */
+  enum ir_space space;
+  unsigned number;
+  const struct ir_value *base;
+  LLVMValueRef ptr;
+  int align;
+};
+
+enum { EMIT_BUCKETS = 4096, EMIT_MAX_DEPTH = 200 };
+
+struct emit_break { /* a result dimension is best split before `at` */
+  int dim;
+  int64_t at;
+  bool must; /* a piece of a concat starts there */
+};
+
+struct kern {
+  struct emit *e;
+  const struct ir_op *op;     /* the kernel; NULL: a copy */
+  const struct ir_value *out; /* its result */
+  const struct ir_block *body;
+  struct dn_arena *arena;
+  LLVMValueRef fn;
+  LLVMBuilderRef b;
+  struct scope *scope;
+  LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
+  unsigned lanes;           /* of the row being evaluated */
+  unsigned vec;             /* schedule: lanes, unrolling */
+  int64_t unroll;
+  int nesting;              /* of emit_value */
+  int64_t work, budget;     /* rows evaluated, and how many are allowed */
+  bool dry;                 /* no code: only linear forms */
+  bool failed;
+  uint64_t pinned;          /* dry run: result dimensions that cannot merge */
+  DN_LIST(struct lin_var) vars;
+  struct lin **lins;
+  struct memo **memos;
+  struct nest **nests; /* by e->slot */
+  unsigned nops;
+  struct emit_buffer buffer[EMIT_MAX_BUFFERS];
+  int nbuffers;
+  DN_LIST(const struct lin *) leaves; /* dry run: addresses, in elements */
+  DN_LIST(struct emit_break) breaks;  /* dry run */
+};
+
+/* A point of a tile: a row of `lanes` elements at indices idx. */
+struct point {
+  unsigned lanes;
+  const struct lin *const *idx;
+};
+
+/* ---- emit_lin.c: linear forms ---- */
+const struct lin *lin_const(struct kern *k, int64_t c);
+const struct lin *lin_var(struct kern *k, unsigned var, int64_t coef);
+const struct lin *lin_lanes(struct kern *k, int64_t coef);
+/* a + scale*b */
+const struct lin *lin_add(struct kern *k, const struct lin *a,
+                          const struct lin *b, int64_t scale);
+const struct lin *lin_plus(struct kern *k, const struct lin *a, int64_t c);
+/* The form's terms whose counters have a depth in that range, and are equal in
+ * all lanes; no constant. */
+const struct lin *lin_part(struct kern *k, const struct lin *a, int min_depth,
+                           int max_depth);
+void lin_range(struct kern *k, const struct lin *a, int64_t *lo, int64_t *hi);
+bool lin_is_const(const struct lin *a);
+/* a = div*q + rest: q has the terms that div divides, rest the others and a
+ * constant in [0, div). */
+const struct lin *lin_split(struct kern *k, const struct lin *a, int64_t div,
+                            const struct lin **rest);
+unsigned lin_new_var(struct kern *k, LLVMValueRef value, int64_t lo, int64_t hi,
+                     int depth, bool vector, uint64_t dims);
+uint64_t lin_dims(const struct kern *k, const struct lin *a);
+
+/* ---- emit_index.c: index arithmetic as code ---- */
+/* The form's value: iptr, or a vector of it when the form is varying. */
+LLVMValueRef index_value(struct kern *k, const struct lin *a);
+const struct lin *index_div(struct kern *k, const struct lin *a, int64_t div);
+const struct lin *index_clamp(struct kern *k, const struct lin *a, int64_t dim);
+const struct lin *index_reflect(struct kern *k, const struct lin *a,
+                                int64_t dim);
+const struct lin *index_wrap(struct kern *k, const struct lin *a, int64_t dim);
+/* An integer value as an index, clamped into [0, dim). */
+const struct lin *index_of_value(struct kern *k, LLVMValueRef v,
+                                 enum ir_dtype type, int depth, int64_t dim,
+                                 uint64_t dims);
+/* i1 (or a vector): 0 <= a < dim; a == 0. */
+LLVMValueRef index_inside(struct kern *k, const struct lin *a, int64_t dim);
+LLVMValueRef index_is_zero(struct kern *k, const struct lin *a);
+/* NULL stands for true. */
+LLVMValueRef index_and(struct kern *k, LLVMValueRef a, LLVMValueRef b,
+                       int depth);
+
+/* ---- emit_scope.c: loops, hoisting, the memo ---- */
+void scope_open(struct kern *k, int64_t count, unsigned nphi,
+                const LLVMValueRef *init, LLVMValueRef *phi);
+void scope_close(struct kern *k, unsigned nphi, const LLVMValueRef *phi,
+                 const LLVMValueRef *next);
+struct hoist {
+  struct scope *scope, *child;
+  LLVMBasicBlockRef block, before;
+};
+/* Code between begin and end goes into the scope of that depth. */
+void hoist_begin(struct kern *k, int depth, struct hoist *h);
+void hoist_end(struct kern *k, struct hoist *h);
+LLVMBasicBlockRef scope_block(struct kern *k, const char *name);
+
+enum memo_kind {
+  MEMO_VALUE = 1,
+  MEMO_INDEX,
+  MEMO_POINTER,
+  MEMO_SELECT,
+  MEMO_DIV,
+  MEMO_CLAMP,
+  MEMO_REFLECT,
+  MEMO_INSIDE,
+  MEMO_ZERO,
+  MEMO_AND,
+  MEMO_GATHER,
+  MEMO_CHECKED,
+  MEMO_FLAT
+};
+#define MEMO_MAX_KEY (IR_MAX_RANK + 4)
+struct memo_key {
+  unsigned n;
+  uint64_t word[MEMO_MAX_KEY];
+};
+void memo_begin(struct kern *k, struct memo_key *key, enum memo_kind kind,
+                bool varying, const void *what);
+void memo_push(struct memo_key *key, uint64_t word);
+struct memo *memo_find(struct kern *k, const struct memo_key *key);
+/* In the current scope. */
+struct memo *memo_add(struct kern *k, const struct memo_key *key,
+                      LLVMValueRef value, int64_t extra);
+
+/* ---- emit_value.c ---- */
+LLVMValueRef emit_value(struct kern *k, const struct ir_value *v,
+                        const struct lin *const *idx);
+/* Converts `v` to lanes elements when it is a scalar. */
+LLVMValueRef emit_splat(struct kern *k, LLVMValueRef v, unsigned lanes);
+bool emit_is_vector(LLVMValueRef v);
+/* From outside the kernel: memory. */
+bool kern_is_leaf(const struct kern *k, const struct ir_value *v);
+const struct nest *kern_nest(struct kern *k, const struct ir_op *op);
+/* Forms of the parallel iterators at the result indices idx; the others NULL. */
+void emit_iters(struct kern *k, const struct nest *n,
+                const struct lin *const *idx, const struct lin **iter);
+/* The nest's scalar body, or its i-th node, at iterator forms. */
+LLVMValueRef emit_node(struct kern *k, const struct nest *n, int node,
+                       const struct lin *const *iter);
+/* The kernel fails: one diagnostic. */
+void emit_fail(struct kern *k, enum dn_code code, const char *msg);
+
+/* ---- emit_load.c ---- */
+LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
+                       const struct ir_place *p, const struct lin *addr);
+/* As emit_load, of memory that is only there where `cond` holds, else `outside`:
+ * near are the parts of the address that may go wrong. NULL: cannot. */
+LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
+                               const struct ir_place *p, const struct lin *near,
+                               const struct lin *far, LLVMValueRef cond,
+                               int cond_depth, double outside);
+void emit_store(struct kern *k, const struct ir_type *type,
+                const struct ir_place *p, const struct lin *addr,
+                LLVMValueRef v);
+struct emit_buffer *emit_buffer_of(struct kern *k, const struct ir_place *p);
+/* Sum of index times stride, in elements. */
+const struct lin *emit_address(struct kern *k, const struct ir_place *p,
+                               int rank, const struct lin *const *idx);
+
+/* ---- emit_fold.c: CONTRACT and REDUCE ---- */
+/* The op's value at each of n points, all at once. */
+void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
+               unsigned npt, LLVMValueRef *out);
+
+/* A value that is known at these indices, for emit_value() to find. */
+void emit_known(struct kern *k, const struct ir_value *v,
+                const struct lin *const *idx, LLVMValueRef is);
+
+/* ---- emit_kernel.c: each makes a function and calls it from `run` ---- */
+bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
+/* Memory to memory, to a dense place. */
+bool emit_copy(struct emit *e, const struct ir_value *from,
+               const struct ir_place *to, const char *name);
+
+/* ---- emit_module.c ---- */
+LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);
+int emit_const_align(const struct emit *e);
+/* Pointer to a space, in PREFIX_run. */
+LLVMValueRef emit_argument(struct emit *e, enum ir_space space,
+                           unsigned number);
+void emit_function_attributes(struct emit *e, LLVMValueRef fn,
+                              const char *name);
+void emit_attribute(struct emit *e, LLVMValueRef fn, int at,
+                    const char *name, uint64_t value);
+
+/* ---- emit_scalar.c, emit_type.c ---- */
+/* One function of scalars.def on values of type `type`, made for `result`. */
+LLVMValueRef emit_scalar(struct kern *k, enum ir_scalar fn, enum ir_dtype type,
+                         enum ir_dtype result, LLVMValueRef *arg);
+LLVMValueRef emit_number(struct kern *k, enum ir_dtype type, double v);
+LLVMValueRef emit_cast(struct kern *k, LLVMValueRef v, enum ir_dtype from,
+                       enum ir_dtype to);
+/* Type of a value in registers: f16 and bf16 are f32, bool is i1. */
+LLVMTypeRef emit_reg_type(struct emit *e, enum ir_dtype t);
+LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t);
+LLVMTypeRef emit_vector_type(LLVMTypeRef elem, unsigned lanes);
+LLVMValueRef emit_from_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
+LLVMValueRef emit_to_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
+/* Rounds an f32 to the precision of a 16-bit type; others stay. */
+LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v);
+LLVMValueRef emit_like(LLVMValueRef pattern, LLVMValueRef scalar);
+LLVMValueRef emit_intrinsic(struct kern *k, const char *name, LLVMTypeRef *types,
+                            unsigned ntypes, LLVMValueRef *args, unsigned n);
+
+#endif

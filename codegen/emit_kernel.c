@@ -1,0 +1,432 @@
+/* emit_kernel.c - one function per kernel: loops over the result in tiles of
+ * the schedule, exact in every dimension, with what is left over peeled.
+ *
+ * First a dry run follows the kernel's values symbolically: it finds the buffers
+ * to pass, the dimensions that can be one loop (every address sees them as one,
+ * and nothing else looks at them), and where a dimension is best cut (pieces of
+ * a concat, edges of a pad), so that ranges prove the checks away. */
+#include "codegen/emit_impl.h"
+
+#include <string.h>
+
+/* A loop of the kernel: result dimensions merged into one. */
+struct kdim {
+  int at; /* result dimension whose index carries the counter */
+  int64_t extent, tile;
+  DN_LIST(int64_t) cuts; /* rising; with 0 and the extent */
+};
+
+struct shape {
+  int n;
+  struct kdim dim[IR_MAX_RANK];
+};
+
+struct tiler {
+  struct kern *k;
+  const struct shape *shape;
+  const struct ir_value *root; /* what is stored */
+  struct ir_place out;
+  const struct lin *base[IR_MAX_RANK];
+  int64_t size[IR_MAX_RANK];
+};
+
+/* How far the schedule is obeyed: a second and a third attempt are for tiles
+ * whose code would be too large. */
+enum { ATTEMPTS = 3, WORK_LIMIT = 24000, MAX_CUTS = 24, MAX_LANES = 64 };
+
+static void kern_init(struct kern *k, struct emit *e, const struct ir_op *op,
+                      const struct ir_value *out) {
+  *k = (struct kern){.e = e, .op = op, .out = out, .lanes = 1, .vec = 1};
+  k->arena = dn_arena_new(e->ctx);
+  k->unroll = 1;
+  k->budget = WORK_LIMIT;
+  k->lins = DN_ARRAY(k->arena, struct lin *, EMIT_BUCKETS);
+  k->memos = DN_ARRAY(k->arena, struct memo *, EMIT_BUCKETS);
+  k->scope = DN_NEW(k->arena, struct scope);
+  if (!op)
+    return;
+  k->body = op->region[0];
+  unsigned n = 0;
+  for (const struct ir_op *o = k->body->first; o; o = o->next)
+    e->slot[o->id] = n++;
+  k->nops = n;
+  k->nests = DN_ARRAY(k->arena, struct nest *, n);
+}
+
+
+/* ---- The shape of the loop nest ---- */
+
+static int64_t coef_of(const struct lin *a, unsigned var) {
+  for (int i = 0; i < a->n; i++)
+    if (a->term[i].var == var)
+      return a->term[i].coef;
+  return 0;
+}
+
+/* Addresses of all leaves see `outer` and `inner` as one dimension. */
+static bool mergeable(const struct kern *dry, const struct ir_type *type,
+                      int outer, int inner) {
+  if (dry->pinned >> outer & 1 || dry->pinned >> inner & 1)
+    return false;
+  for (size_t i = 0; i < dry->leaves.n; i++) {
+    int64_t o = coef_of(dry->leaves.v[i], (unsigned)outer);
+    int64_t n = coef_of(dry->leaves.v[i], (unsigned)inner), want;
+    if (!dn_mul(n, type->dim[inner], &want) || o != want)
+      return false;
+  }
+  return true;
+}
+
+static void add_cut(struct kern *k, struct kdim *d, int64_t at) {
+  size_t i = d->cuts.n;
+  if (at <= 0 || at >= d->extent)
+    return;
+  for (size_t j = 0; j < d->cuts.n; j++)
+    if (d->cuts.v[j] == at)
+      return;
+  DN_PUSH(k->arena, d->cuts, at);
+  for (; i && d->cuts.v[i - 1] > at; i--)
+    d->cuts.v[i] = d->cuts.v[i - 1];
+  d->cuts.v[i] = at;
+}
+
+/* Pieces of concats always cut, unless there are very many; edges of pads while
+ * the copies of the loop body stay few. */
+static void find_cuts(struct kern *k, const struct kern *dry,
+                      struct shape *s) {
+  for (int pass = 0; pass < 2; pass++) {
+    for (size_t i = 0; i < dry->breaks.n; i++) {
+      const struct emit_break *b = &dry->breaks.v[i];
+      size_t copies = 1;
+      for (int g = 0; g < s->n; g++)
+        copies *= s->dim[g].cuts.n + 1;
+      for (int g = 0; g < s->n; g++)
+        if (s->dim[g].at == b->dim && b->must == (pass == 0) &&
+            copies < (b->must ? 256 : MAX_CUTS))
+          add_cut(k, &s->dim[g], b->at);
+    }
+  }
+  for (int g = 0; g < s->n; g++)
+    DN_PUSH(k->arena, s->dim[g].cuts, s->dim[g].extent);
+}
+
+static void find_shape(struct kern *k, const struct kern *dry,
+                       struct shape *s) {
+  const struct ir_type *type = k->out->type;
+  s->n = 0;
+  for (int d = 0; d < type->rank; d++) {
+    int64_t tile = k->op ? dn_max(ir_get_at(k->op, "tile", d), 1) : 1;
+    if (type->dim[d] == 1)
+      continue;
+    struct kdim *last = s->n ? &s->dim[s->n - 1] : NULL;
+    if (last && mergeable(dry, type, last->at, d)) {
+      if (!dn_mul(last->tile, tile, &last->tile))
+        last->tile = last->extent;
+      last->extent *= type->dim[d];
+      last->at = d;
+    } else {
+      s->dim[s->n++] =
+          (struct kdim){.at = d, .extent = type->dim[d], .tile = tile};
+    }
+  }
+  find_cuts(k, dry, s);
+}
+
+/* ---- Tiles ---- */
+
+/* Lanes of the columns that `size` elements of the last dimension make. */
+static unsigned next_lanes(const struct kern *k, int64_t left) {
+  unsigned lanes = k->vec;
+  if (left >= lanes)
+    return lanes;
+  for (lanes = 1; lanes * 2 <= left; lanes *= 2)
+    ;
+  return lanes;
+}
+
+static int64_t count_columns(const struct kern *k, int64_t size) {
+  int64_t n = size / k->vec;
+  for (int64_t left = size % k->vec; left > 0; n++)
+    left -= next_lanes(k, left);
+  return n;
+}
+
+/* Indices of the row that starts `column` elements into row at[] of the tile. */
+static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
+                                            int64_t column, unsigned lanes) {
+  struct kern *k = t->k;
+  const struct shape *s = t->shape;
+  const struct lin **idx =
+      DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
+  for (int d = 0; d < t->root->type->rank; d++)
+    idx[d] = lin_const(k, 0);
+  for (int g = 0; g < s->n; g++)
+    idx[s->dim[g].at] =
+        lin_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
+  if (lanes > 1) {
+    int last = s->dim[s->n - 1].at;
+    idx[last] = lin_add(k, idx[last], lin_lanes(k, 1), 1);
+  }
+  return idx;
+}
+
+/* The tile's points, rows first. */
+static struct point *make_points(struct tiler *t, unsigned *count) {
+  struct kern *k = t->k;
+  int groups = t->shape->n;
+  int64_t rows = 1, at[IR_MAX_RANK] = {0};
+  for (int g = 0; g + 1 < groups; g++)
+    rows *= t->size[g];
+  int64_t columns = groups ? count_columns(k, t->size[groups - 1]) : 1;
+  struct point *pt = DN_ARRAY(k->arena, struct point, rows * columns);
+  *count = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t done = 0;
+    for (int64_t c = 0; c < columns; c++) {
+      struct point *p = &pt[(*count)++];
+      p->lanes = groups ? next_lanes(k, t->size[groups - 1] - done) : 1;
+      p->idx = point_index(t, at, done, p->lanes);
+      done += p->lanes;
+    }
+    for (int g = groups - 2; g >= 0 && ++at[g] == t->size[g]; g--)
+      at[g] = 0;
+  }
+  return pt;
+}
+
+/* Folds that the root reads at its own points, all points at once. */
+static void emit_anchors(struct tiler *t, struct point *pt, unsigned n) {
+  struct kern *k = t->k;
+  if (!k->body || kern_is_leaf(k, t->root))
+    return;
+  bool *reached = DN_ARRAY(k->arena, bool, k->nops);
+  reached[k->e->slot[t->root->def->id]] = true;
+  for (const struct ir_op *o = k->body->last->prev; o; o = o->prev) {
+    if (!reached[k->e->slot[o->id]] || ir_ops[o->code].cls != IR_MAP)
+      continue;
+    for (unsigned i = 0; i < o->noperands; i++)
+      if (!kern_is_leaf(k, ir_arg(o, i)) &&
+          nest_is_pointwise(kern_nest(k, o), i))
+        reached[k->e->slot[ir_arg(o, i)->def->id]] = true;
+  }
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (const struct ir_op *o = k->body->first; o; o = o->next) {
+    if (!reached[k->e->slot[o->id]] || kern_nest(k, o)->fold == NEST_NONE)
+      continue;
+    emit_fold(k, kern_nest(k, o), pt, n, v);
+    for (unsigned i = 0; i < n; i++) {
+      k->lanes = pt[i].lanes;
+      emit_known(k, ir_result(o), pt[i].idx, v[i]);
+    }
+  }
+}
+
+static void emit_tile(struct tiler *t) {
+  struct kern *k = t->k;
+  unsigned n;
+  struct point *pt = make_points(t, &n);
+  emit_anchors(t, pt, n);
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned i = 0; i < n; i++) {
+    k->lanes = pt[i].lanes;
+    v[i] = emit_value(k, t->root, pt[i].idx);
+  }
+  for (unsigned i = 0; i < n; i++) {
+    k->lanes = pt[i].lanes;
+    emit_store(k, k->out->type, &t->out,
+               emit_address(k, &t->out, k->out->type->rank, pt[i].idx), v[i]);
+  }
+  k->lanes = 1;
+}
+
+static void emit_dim(struct tiler *t, int g);
+
+/* Indices [from, from + n) of loop g: whole tiles, then the rest. */
+static void emit_segment(struct tiler *t, int g, int64_t from, int64_t n) {
+  struct kern *k = t->k;
+  int64_t tile = dn_min(t->shape->dim[g].tile, n), count = n / tile;
+  if (k->work > k->budget || k->failed)
+    return;
+  if (count > 1)
+    scope_open(k, count, 0, NULL, NULL);
+  t->base[g] = count > 1 ? lin_plus(k, lin_var(k, k->scope->var, tile), from)
+                         : lin_const(k, from);
+  t->size[g] = tile;
+  emit_dim(t, g + 1);
+  if (count > 1)
+    scope_close(k, 0, NULL, NULL);
+  if (n % tile == 0)
+    return;
+  t->base[g] = lin_const(k, from + count * tile);
+  t->size[g] = n % tile;
+  emit_dim(t, g + 1);
+}
+
+static void emit_dim(struct tiler *t, int g) {
+  if (g == t->shape->n) {
+    emit_tile(t);
+    return;
+  }
+  const struct kdim *d = &t->shape->dim[g];
+  int64_t from = 0;
+  for (size_t i = 0; i < d->cuts.n; i++) {
+    emit_segment(t, g, from, d->cuts.v[i] - from);
+    from = d->cuts.v[i];
+  }
+}
+
+/* ---- The function ---- */
+
+static LLVMTypeRef function_type(struct kern *k, const struct kern *dry) {
+  LLVMTypeRef params[EMIT_MAX_BUFFERS];
+  unsigned n = 0;
+  for (int i = 0; i < dry->nbuffers; i++)
+    if (dry->buffer[i].space != IR_IN_CONST)
+      params[n++] = k->e->ptr;
+  return LLVMFunctionType(k->e->void_, params, n, false);
+}
+
+static void make_function(struct kern *k, const struct kern *dry,
+                          const char *name) {
+  struct emit *e = k->e;
+  k->fn = LLVMAddFunction(e->mod, name, function_type(k, dry));
+  emit_function_attributes(e, k->fn, name);
+  emit_attribute(e, k->fn, LLVMAttributeFunctionIndex, "noinline", 0);
+  k->nbuffers = dry->nbuffers;
+  unsigned n = 0;
+  for (int i = 0; i < dry->nbuffers; i++) {
+    struct emit_buffer *b = &k->buffer[i];
+    *b = dry->buffer[i];
+    b->align = b->space == IR_IN_ARENA ? e->facts->align : 1;
+    if (b->space == IR_IN_CONST) {
+      b->ptr = emit_const_global(e, b->base);
+      b->align = emit_const_align(e);
+      continue;
+    }
+    b->ptr = LLVMGetParam(k->fn, n++);
+    emit_attribute(e, k->fn, (int)n, "noalias", 0);
+    if (b->space == IR_IN_INPUT)
+      emit_attribute(e, k->fn, (int)n, "readonly", 0);
+    if (b->align > 1)
+      emit_attribute(e, k->fn, (int)n, "align", (uint64_t)b->align);
+  }
+}
+
+/* Symbolically evaluates the whole result once. */
+static void dry_run(struct kern *dry, const struct ir_value *root,
+                    const struct ir_place *out) {
+  const struct lin *idx[IR_MAX_RANK];
+  const struct ir_type *type = root->type;
+  dry->dry = true;
+  for (int d = 0; d < type->rank; d++) {
+    unsigned var = lin_new_var(dry, NULL, 0, type->dim[d] - 1, 0, false,
+                               UINT64_C(1) << d);
+    idx[d] = type->dim[d] == 1 ? lin_const(dry, 0) : lin_var(dry, var, 1);
+  }
+  emit_value(dry, root, idx);
+  emit_buffer_of(dry, out);
+  DN_PUSH(dry->arena, dry->leaves, emit_address(dry, out, type->rank, idx));
+}
+
+/* The schedule, as far as attempt number `attempt` obeys it. */
+static void set_schedule(struct kern *k, struct shape *s, int attempt) {
+  struct emit *e = k->e;
+  int64_t vec = k->op ? ir_get_int(k->op, "vec") : 1;
+  k->vec = (unsigned)dn_max(1, dn_min(vec, MAX_LANES));
+  k->unroll = k->op ? dn_max(ir_get_at(k->op, "unroll", 0), 1) : 1;
+  if (!k->op) { /* a copy: whole registers */
+    unsigned bytes = ir_dtypes[k->out->type->dtype].bytes;
+    k->vec = (unsigned)dn_max(1, e->facts->vector_bytes / (int)bytes);
+    if (s->n)
+      s->dim[s->n - 1].tile = k->vec;
+  }
+  for (int g = 0; attempt && g < s->n; g++)
+    s->dim[g].tile = attempt == 1 && g == s->n - 1 ? k->vec : 1;
+  if (attempt)
+    k->unroll = 1;
+  if (attempt == 2)
+    k->vec = 1;
+  /* What cannot fit into any budget is not even tried. */
+  int64_t rows = 1;
+  for (int g = s->n; g-- > 0;) {
+    int64_t most = dn_max(WORK_LIMIT / 16 / rows, 1);
+    int64_t lanes = g == s->n - 1 ? k->vec : 1;
+    s->dim[g].tile = dn_min(s->dim[g].tile, dn_min(most * lanes, 65536));
+    s->dim[g].tile = dn_min(s->dim[g].tile, s->dim[g].extent);
+    rows *= dn_div_ceil(s->dim[g].tile, lanes);
+  }
+  k->unroll = dn_min(k->unroll, dn_max(WORK_LIMIT / 4 / rows, 1));
+}
+
+/* Code for one attempt; false when it grew over the budget. */
+static bool try_kernel(struct kern *k, const struct kern *dry,
+                       const struct ir_value *root, const struct ir_place *out,
+                       const char *name, int attempt) {
+  struct shape shape;
+  find_shape(k, dry, &shape);
+  set_schedule(k, &shape, attempt);
+  k->budget = attempt + 1 < ATTEMPTS ? WORK_LIMIT : 20 * WORK_LIMIT;
+  make_function(k, dry, name);
+  k->b = LLVMCreateBuilderInContext(k->e->lc);
+  LLVMPositionBuilderAtEnd(k->b, scope_block(k, "entry"));
+  struct tiler t = {.k = k, .shape = &shape, .root = root, .out = *out};
+  emit_dim(&t, 0);
+  LLVMBuildRetVoid(k->b);
+  LLVMDisposeBuilder(k->b);
+  if (k->work <= k->budget)
+    return true;
+  if (attempt + 1 == ATTEMPTS)
+    emit_fail(k, DN_LIMIT, "the kernel's code would be too large");
+  LLVMDeleteFunction(k->fn);
+  return false;
+}
+
+static LLVMValueRef call_kernel(struct kern *k) {
+  struct emit *e = k->e;
+  LLVMValueRef args[EMIT_MAX_BUFFERS];
+  unsigned n = 0;
+  for (int i = 0; i < k->nbuffers; i++)
+    if (k->buffer[i].space != IR_IN_CONST)
+      args[n++] = emit_argument(e, k->buffer[i].space, k->buffer[i].number);
+  return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(k->fn), k->fn, args, n,
+                        "");
+}
+
+static bool emit_loops(struct emit *e, const struct ir_op *op,
+                       const struct ir_value *root, const struct ir_value *out,
+                       const struct ir_place *place, const char *name) {
+  struct kern dry;
+  bool done = false;
+  if (!ir_type_count(out->type))
+    return true;
+  kern_init(&dry, e, op, out);
+  dry_run(&dry, root, place);
+  for (int attempt = 0; attempt < ATTEMPTS && !done && !dry.failed;
+       attempt++) {
+    struct kern k;
+    kern_init(&k, e, op, out);
+    done = try_kernel(&k, &dry, root, place, name, attempt);
+    if (done)
+      call_kernel(&k);
+    dn_arena_free(k.arena);
+    if (k.failed)
+      break;
+  }
+  dn_arena_free(dry.arena);
+  return done && !e->failed;
+}
+
+bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name) {
+  struct ir_place out;
+  if (!ir_place_of(ir_result(op), &out)) {
+    dn_error(e->ctx, ir_loc(op), DN_INTERNAL,
+             "the result of a kernel has no place");
+    return false;
+  }
+  return emit_loops(e, op, ir_arg(op->region[0]->last, 0), ir_result(op), &out, name);
+}
+
+bool emit_copy(struct emit *e, const struct ir_value *from,
+               const struct ir_place *to, const char *name) {
+  return emit_loops(e, NULL, from, from, to, name);
+}

@@ -1,0 +1,300 @@
+/* emit_load.c - memory: addresses by levels of the loop nest, so that what an
+ * inner loop adds is one counter and one immediate; loads of rows; loads that
+ * may fall outside of their tensor, and read a block of equal elements instead;
+ * stores. */
+#include "codegen/emit_impl.h"
+
+#include <string.h>
+
+struct emit_buffer *emit_buffer_of(struct kern *k, const struct ir_place *p) {
+  for (int i = 0; i < k->nbuffers; i++) {
+    struct emit_buffer *b = &k->buffer[i];
+    if (b->space == p->space && b->number == p->number && b->base == p->base)
+      return b;
+  }
+  if (k->nbuffers == EMIT_MAX_BUFFERS) {
+    emit_fail(k, DN_LIMIT, "the kernel touches too many buffers");
+    return &k->buffer[0];
+  }
+  struct emit_buffer *b = &k->buffer[k->nbuffers++];
+  b->space = p->space;
+  b->number = p->number;
+  b->base = p->base;
+  return b;
+}
+
+const struct lin *emit_address(struct kern *k, const struct ir_place *p,
+                               int rank, const struct lin *const *idx) {
+  const struct lin *a = lin_const(k, 0);
+  for (int d = 0; d < rank; d++)
+    a = lin_add(k, a, idx[d], p->stride[d]);
+  return a;
+}
+
+/* ---- Pointers; forms count bytes from here on ---- */
+
+static LLVMValueRef gep(struct kern *k, LLVMValueRef p, LLVMValueRef bytes) {
+  return LLVMBuildGEP2(k->b, k->e->i8, p, &bytes, 1, "");
+}
+
+static LLVMValueRef gep_const(struct kern *k, LLVMValueRef p, int64_t bytes) {
+  return bytes ? gep(k, p, LLVMConstInt(k->e->iptr, (uint64_t)bytes, true)) : p;
+}
+
+/* base plus the terms of `a`, level by level; `what` names the base. */
+static LLVMValueRef pointer(struct kern *k, const void *what, LLVMValueRef base,
+                            const struct lin *a) {
+  if (!a->n)
+    return base;
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_POINTER, false, a);
+  memo_push(&key, (uint64_t)(uintptr_t)what);
+  struct memo *found = memo_find(k, &key);
+  if (found)
+    return found->value;
+  LLVMValueRef p =
+      pointer(k, what, base, lin_part(k, a, 0, a->depth - 1));
+  struct hoist h;
+  hoist_begin(k, a->depth, &h);
+  for (int i = 0; i < a->n; i++) {
+    const struct lin_var *v = &k->vars.v[a->term[i].var];
+    if (v->depth != a->depth)
+      continue;
+    LLVMValueRef step = v->value;
+    if (a->term[i].coef != 1)
+      step = LLVMBuildNSWMul(
+          k->b, step,
+          LLVMConstInt(k->e->iptr, (uint64_t)a->term[i].coef, true), "");
+    p = gep(k, p, step);
+  }
+  memo_add(k, &key, p, 0);
+  hoist_end(k, &h);
+  return p;
+}
+
+/* Start of a place: its buffer and offset, found once per function. */
+static LLVMValueRef place_start(struct kern *k, const struct ir_place *p,
+                                const void **what) {
+  struct emit_buffer *buffer = emit_buffer_of(k, p);
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_POINTER, false, buffer);
+  memo_push(&key, (uint64_t)p->offset);
+  memo_push(&key, 1);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    struct hoist h;
+    hoist_begin(k, 0, &h);
+    found = memo_add(k, &key, gep_const(k, buffer->ptr, p->offset), 0);
+    hoist_end(k, &h);
+  }
+  *what = found;
+  return found->value;
+}
+
+static const struct lin *terms_of(struct kern *k, const struct lin *a) {
+  return lin_part(k, a, 0, EMIT_MAX_DEPTH);
+}
+
+static LLVMValueRef address(struct kern *k, const struct ir_place *p,
+                            const struct lin *bytes) {
+  const void *what;
+  LLVMValueRef base = place_start(k, p, &what);
+  base = pointer(k, what, base, terms_of(k, bytes));
+  return gep_const(k, base, bytes->c);
+}
+
+static int alignment(struct kern *k, const struct ir_place *p,
+                     const struct lin *bytes, int elem) {
+  int64_t a = emit_buffer_of(k, p)->align;
+  uint64_t bits = (uint64_t)a | (uint64_t)p->offset | (uint64_t)bytes->c;
+  for (int i = 0; i < bytes->n; i++)
+    bits |= (uint64_t)bytes->term[i].coef;
+  a = (int64_t)(bits & (~bits + 1));
+  return (int)dn_max(a, elem);
+}
+
+/* ---- Loads ---- */
+
+static LLVMValueRef load_at(struct kern *k, LLVMTypeRef type, LLVMValueRef ptr,
+                            int align) {
+  LLVMValueRef v = LLVMBuildLoad2(k->b, type, ptr, "");
+  LLVMSetAlignment(v, (unsigned)align);
+  return v;
+}
+
+static LLVMValueRef reversed(struct kern *k, LLVMValueRef v, unsigned n) {
+  LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned i = 0; i < n; i++)
+    order[i] = LLVMConstInt(k->e->i32, n - 1 - i, false);
+  return LLVMBuildShuffleVector(k->b, v, LLVMGetPoison(LLVMTypeOf(v)),
+                                LLVMConstVector(order, n), "");
+}
+
+/* Byte offset of each lane from the uniform part, as scalars. */
+static LLVMValueRef lane_offset(struct kern *k, const struct lin *bytes,
+                                LLVMValueRef all, unsigned lane) {
+  if (!all)
+    return LLVMConstInt(k->e->iptr, (uint64_t)(bytes->lane * (int64_t)lane),
+                        true);
+  return LLVMBuildExtractElement(
+      k->b, all, LLVMConstInt(k->e->i32, lane, false), "");
+}
+
+/* The part of a form that differs between lanes, as a vector; NULL when it is
+ * the lane's coefficient alone. */
+static LLVMValueRef lane_vector(struct kern *k, const struct lin *bytes) {
+  const struct lin *v =
+      lin_plus(k, lin_add(k, bytes, terms_of(k, bytes), -1), -bytes->c);
+  return v->n ? index_value(k, v) : NULL;
+}
+
+static LLVMValueRef gather(struct kern *k, LLVMTypeRef elem, LLVMValueRef base,
+                           const struct lin *bytes, int align) {
+  LLVMValueRef all = lane_vector(k, bytes);
+  LLVMValueRef r = LLVMGetPoison(LLVMVectorType(elem, k->lanes));
+  for (unsigned i = 0; i < k->lanes; i++) {
+    LLVMValueRef p = gep(k, base, lane_offset(k, bytes, all, i));
+    r = LLVMBuildInsertElement(k->b, r, load_at(k, elem, p, align),
+                               LLVMConstInt(k->e->i32, i, false), "");
+  }
+  return r;
+}
+
+/* A row whose uniform part starts at `base`. */
+static LLVMValueRef load_row(struct kern *k, enum ir_dtype t, LLVMValueRef base,
+                             const struct lin *bytes, int align) {
+  LLVMTypeRef elem = emit_mem_type(k->e, t);
+  int size = (int)ir_dtypes[t].bytes;
+  bool plain = !lane_vector(k, bytes);
+  LLVMValueRef v;
+  if (!bytes->varying) {
+    v = load_at(k, elem, base, align);
+  } else if (plain && bytes->lane == size) {
+    v = load_at(k, LLVMVectorType(elem, k->lanes), base, align);
+  } else if (plain && bytes->lane == -size) {
+    base = gep_const(k, base, -(int64_t)(k->lanes - 1) * size);
+    v = load_at(k, LLVMVectorType(elem, k->lanes), base, size);
+    v = reversed(k, v, k->lanes);
+  } else {
+    v = gather(k, elem, base, bytes, size);
+  }
+  return emit_from_mem(k, t, v);
+}
+
+static LLVMValueRef const_element(struct kern *k, const struct ir_value *c,
+                                  enum ir_dtype t, int64_t i) {
+  if (ir_is_float(t))
+    return emit_number(k, t, ir_const_float(c, i));
+  return LLVMConstInt(emit_reg_type(k->e, t), (uint64_t)ir_const_int(c, i),
+                      true);
+}
+
+LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
+                       const struct ir_place *p, const struct lin *addr) {
+  enum ir_dtype t = v->type->dtype;
+  int64_t size = (int64_t)ir_dtypes[t].bytes;
+  if (k->dry) {
+    emit_buffer_of(k, p);
+    DN_PUSH(k->arena, k->leaves, addr);
+    return NULL;
+  }
+  if (p->space == IR_IN_CONST && (!p->base->data->bytes || lin_is_const(addr)))
+    return const_element(k, p->base, t,
+                         p->base->data->bytes ? p->offset / size + addr->c : 0);
+  const struct lin *bytes = lin_add(k, lin_const(k, 0), addr, size);
+  return load_row(k, t, address(k, p, bytes), bytes,
+                  alignment(k, p, bytes, (int)size));
+}
+
+/* ---- Loads that may be outside ---- */
+
+/* A block of elements equal to `outside`, at least `size` bytes of it. */
+static LLVMValueRef pad_block(struct kern *k, enum ir_dtype t, double outside,
+                              int64_t size) {
+  struct emit *e = k->e;
+  uint64_t bits = 0;
+  if (ir_is_float(t))
+    ir_store_float(t, &bits, outside);
+  else
+    ir_store_int(t, &bits,
+                 LLVMConstIntGetSExtValue(emit_number(k, t, outside)));
+  unsigned bytes = bits ? ir_dtypes[t].bytes : 1;
+  struct emit_pad *pad = NULL;
+  for (size_t i = 0; i < e->pads.n && !pad; i++)
+    if (e->pads.v[i]->bits == bits && e->pads.v[i]->bytes == bytes)
+      pad = e->pads.v[i];
+  if (!pad) {
+    pad = DN_NEW(e->scratch, struct emit_pad);
+    pad->bits = bits;
+    pad->bytes = bytes;
+    pad->global = LLVMAddGlobal(e->mod, e->i8, "");
+    DN_PUSH(e->scratch, e->pads, pad);
+  }
+  pad->size = dn_max(pad->size, size);
+  return pad->global;
+}
+
+LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
+                               const struct ir_place *p, const struct lin *near,
+                               const struct lin *far, LLVMValueRef cond,
+                               int cond_depth, double outside) {
+  enum ir_dtype t = v->type->dtype;
+  int64_t size = (int64_t)ir_dtypes[t].bytes, lo, hi;
+  near = lin_add(k, lin_const(k, 0), near, size);
+  far = lin_add(k, lin_const(k, 0), far, size);
+  lin_range(k, far, &lo, &hi);
+  int64_t most = k->e->facts->pointer_bytes > 4 ? 65536 : 2048;
+  if (lo < 0 || hi + size > most || near->varying || lane_vector(k, far) ||
+      (p->space == IR_IN_CONST && !p->base->data->bytes))
+    return NULL;
+  LLVMValueRef block = pad_block(k, t, outside, hi + size);
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_SELECT, false, near);
+  memo_push(&key, (uint64_t)(uintptr_t)cond);
+  memo_push(&key, (uint64_t)(uintptr_t)block);
+  memo_push(&key, (uint64_t)(uintptr_t)emit_buffer_of(k, p));
+  memo_push(&key, (uint64_t)p->offset);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    struct hoist h;
+    hoist_begin(k, cond_depth > near->depth ? cond_depth : near->depth, &h);
+    LLVMValueRef q =
+        LLVMBuildSelect(k->b, cond, address(k, p, near), block, "");
+    found = memo_add(k, &key, q, 0);
+    hoist_end(k, &h);
+  }
+  LLVMValueRef q = pointer(k, found, found->value, terms_of(k, far));
+  int align = (int)dn_min(alignment(k, p, near, (int)size),
+                          alignment(k, p, far, (int)size));
+  return load_row(k, t, gep_const(k, q, far->c), far, align);
+}
+
+/* ---- Stores ---- */
+
+static void store_at(struct kern *k, LLVMValueRef v, LLVMValueRef ptr,
+                     int align) {
+  LLVMSetAlignment(LLVMBuildStore(k->b, v, ptr), (unsigned)align);
+}
+
+void emit_store(struct kern *k, const struct ir_type *type,
+                const struct ir_place *p, const struct lin *addr,
+                LLVMValueRef v) {
+  enum ir_dtype t = type->dtype;
+  int size = (int)ir_dtypes[t].bytes;
+  const struct lin *bytes = lin_add(k, lin_const(k, 0), addr, size);
+  LLVMValueRef base = address(k, p, bytes);
+  int align = alignment(k, p, bytes, size);
+  v = emit_to_mem(k, t, v);
+  if (!bytes->varying || bytes->lane == size) {
+    if (bytes->varying)
+      v = emit_splat(k, v, k->lanes);
+    store_at(k, v, base, align);
+    return;
+  }
+  v = emit_splat(k, v, k->lanes);
+  for (unsigned i = 0; i < k->lanes; i++) {
+    LLVMValueRef one = LLVMBuildExtractElement(
+        k->b, v, LLVMConstInt(k->e->i32, i, false), "");
+    store_at(k, one, gep(k, base, lane_offset(k, bytes, NULL, i)), size);
+  }
+}

@@ -1,0 +1,282 @@
+/* emit_module.c - the module around the kernels: constants, blocks of padding,
+ * the entry function, counters for profiling. Names and order follow the module
+ * alone, so that the same input gives the same bytes. */
+#include "codegen/emit_impl.h"
+#include "codegen/target.h"
+
+#include <string.h>
+
+/* Letters, digits and underscores of a hostile name, cut to a sane length. */
+static const char *mangle(struct emit *e, const char *name) {
+  size_t n = strlen(name);
+  char *s = dn_strndup(e->scratch, name, n > 40 ? 40 : n);
+  for (char *p = s; *p; p++)
+    if (!((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
+          (*p >= 'a' && *p <= 'z')))
+      *p = '_';
+  return s;
+}
+
+/* ---- Attributes ---- */
+
+void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
+                    uint64_t value) {
+  unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+  LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)at,
+                          LLVMCreateEnumAttribute(e->lc, kind, value));
+}
+
+static void string_attribute(struct emit *e, LLVMValueRef fn, const char *name,
+                             const char *value) {
+  LLVMAddAttributeAtIndex(
+      fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+      LLVMCreateStringAttribute(e->lc, name, (unsigned)strlen(name), value,
+                                (unsigned)strlen(value)));
+}
+
+/* Wide vectors stay wide: a CPU that prefers 256 bits halves them otherwise
+ * (LLVM issues 102047 and 65070). */
+void emit_function_attributes(struct emit *e, LLVMValueRef fn,
+                              const char *name) {
+  LLVMSetSection(fn, dn_printf(e->scratch, ".text.%s", name));
+  if (fn != e->run)
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+  emit_attribute(e, fn, LLVMAttributeFunctionIndex, "nounwind", 0);
+  if (e->opts->freestanding)
+    string_attribute(e, fn, "no-builtins", "");
+  if (e->facts->vector_bytes < 64)
+    return;
+  string_attribute(e, fn, "prefer-vector-width", "512");
+  string_attribute(e, fn, "min-legal-vector-width", "512");
+}
+
+/* ---- Constants ---- */
+
+int emit_const_align(const struct emit *e) {
+  return e->facts->pointer_bytes > 4 ? 64 : 16;
+}
+
+static void set_constant(struct emit *e, LLVMValueRef g, LLVMValueRef init,
+                         const char *name) {
+  LLVMSetInitializer(g, init);
+  LLVMSetGlobalConstant(g, true);
+  LLVMSetLinkage(g, LLVMInternalLinkage);
+  LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr);
+  LLVMSetAlignment(g, (unsigned)emit_const_align(e));
+  LLVMSetSection(g, dn_printf(e->scratch, ".rodata.%s", name));
+}
+
+LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
+  LLVMValueRef *g = &e->global[c->id];
+  if (*g)
+    return *g;
+  if (!c->data->bytes) /* every element is an immediate */
+    return *g = LLVMConstNull(e->ptr);
+  const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix,
+                               c->id, mangle(e, c->name));
+  LLVMValueRef bytes = LLVMConstStringInContext2(
+      e->lc, c->data->bytes, (size_t)ir_type_bytes(c->type), true);
+  *g = LLVMAddGlobal(e->mod, LLVMTypeOf(bytes), name);
+  set_constant(e, *g, bytes, name);
+  return *g;
+}
+
+/* Blocks of padding get their size when all kernels are known. */
+static void finish_pads(struct emit *e) {
+  for (size_t i = 0; i < e->pads.n; i++) {
+    const struct emit_pad *pad = e->pads.v[i];
+    const char *name =
+        dn_printf(e->scratch, "%s.pad%zu", e->opts->prefix, i);
+    size_t n = (size_t)pad->size / pad->bytes + 1;
+    LLVMTypeRef elem = LLVMIntTypeInContext(e->lc, pad->bytes * 8);
+    LLVMTypeRef type = LLVMArrayType2(elem, n);
+    LLVMValueRef init = LLVMConstNull(type);
+    if (pad->bits) {
+      LLVMValueRef *v = DN_ARRAY(e->scratch, LLVMValueRef, n);
+      for (size_t j = 0; j < n; j++)
+        v[j] = LLVMConstInt(elem, pad->bits, false);
+      init = LLVMConstArray2(elem, v, n);
+    }
+    LLVMValueRef g = LLVMAddGlobal(e->mod, type, name);
+    set_constant(e, g, init, name);
+    LLVMReplaceAllUsesWith(pad->global, g);
+    LLVMDeleteGlobal(pad->global);
+  }
+}
+
+/* ---- The entry function ---- */
+
+LLVMValueRef emit_argument(struct emit *e, enum ir_space space,
+                           unsigned number) {
+  unsigned at = number;
+  if (space == IR_IN_OUTPUT)
+    at = e->ninputs + number;
+  else if (space == IR_IN_ARENA)
+    at = e->ninputs + e->noutputs;
+  return LLVMGetParam(e->run, at);
+}
+
+static void begin_run(struct emit *e) {
+  unsigned n = e->ninputs + e->noutputs + 1;
+  LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
+  for (unsigned i = 0; i < n; i++)
+    params[i] = e->ptr;
+  const char *name = dn_printf(e->scratch, "%s_run", e->opts->prefix);
+  e->run = LLVMAddFunction(e->mod, name,
+                           LLVMFunctionType(e->i32, params, n, false));
+  emit_function_attributes(e, e->run, name);
+  e->b = LLVMCreateBuilderInContext(e->lc);
+  LLVMPositionBuilderAtEnd(
+      e->b, LLVMAppendBasicBlockInContext(e->lc, e->run, "entry"));
+}
+
+static LLVMValueRef cycles(struct emit *e) {
+  const char *name = "llvm.readcyclecounter";
+  unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+  LLVMValueRef fn = LLVMGetIntrinsicDeclaration(e->mod, id, NULL, 0);
+  return LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->lc, id, NULL, 0), fn,
+                        NULL, 0, "");
+}
+
+/* PREFIX_profile[i] += cycles since `from`. */
+static void count_cycles(struct emit *e, unsigned i, LLVMValueRef from) {
+  LLVMValueRef spent = LLVMBuildSub(e->b, cycles(e), from, "");
+  LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
+  LLVMValueRef p = LLVMBuildGEP2(e->b, e->i64, e->profile, &at, 1, "");
+  LLVMValueRef sum =
+      LLVMBuildAdd(e->b, LLVMBuildLoad2(e->b, e->i64, p, ""), spent, "");
+  LLVMBuildStore(e->b, sum, p);
+}
+
+static void add_profile(struct emit *e, const struct ir_block *body) {
+  unsigned n = 0;
+  for (const struct ir_op *o = body->first; o; o = o->next)
+    n += o->code == IR_KERNEL;
+  LLVMTypeRef type = LLVMArrayType2(e->i64, n ? n : 1);
+  e->profile = LLVMAddGlobal(
+      e->mod, type, dn_printf(e->scratch, "%s_profile", e->opts->prefix));
+  LLVMSetInitializer(e->profile, LLVMConstNull(type));
+}
+
+static const char *kernel_name(struct emit *e, const struct ir_op *op) {
+  const char *name = op->loc ? op->loc : ir_result(op)->name;
+  for (const struct ir_op *o = op->region[0]->first; o && !op->loc; o = o->next)
+    if (o->loc) {
+      name = o->loc;
+      break;
+    }
+  return dn_printf(e->scratch, "%s.k%u.%s", e->opts->prefix, e->nkernels,
+                   mangle(e, name));
+}
+
+static void emit_op_outside(struct emit *e, const struct ir_op *op) {
+  if (op->code == IR_KERNEL) {
+    LLVMValueRef from = e->profile ? cycles(e) : NULL;
+    if (!emit_kernel(e, op, kernel_name(e, op)))
+      e->failed = true;
+    if (from)
+      count_cycles(e, e->nkernels, from);
+    e->nkernels++;
+    return;
+  }
+  if (ir_ops[op->code].cls == IR_REGION) {
+    dn_error(e->ctx, ir_loc(op), DN_UNSUPPORTED_OP,
+             "no code generation for '%s' yet", ir_ops[op->code].text);
+    e->failed = true;
+  }
+}
+
+/* Results that were not made in the caller's buffer are copied there. */
+static void copy_results(struct emit *e, const struct ir_op *ret) {
+  for (unsigned i = 0; i < ret->noperands; i++) {
+    const struct ir_value *v = ir_arg(ret, i);
+    struct ir_place p, to = {.space = IR_IN_OUTPUT, .number = i};
+    ir_type_strides(v->type, to.stride);
+    if (!ir_place_of(v, &p)) {
+      dn_error(e->ctx, ir_loc(ret), DN_INTERNAL, "result %u has no place", i);
+      e->failed = true;
+      continue;
+    }
+    if (p.space == IR_IN_OUTPUT && p.number == i && !p.offset &&
+        ir_place_is_dense(&p, v->type))
+      continue;
+    const char *name =
+        dn_printf(e->scratch, "%s.copy%u", e->opts->prefix, i);
+    if (!emit_copy(e, v, &to, name))
+      e->failed = true;
+  }
+}
+
+static bool fits_pointer(struct emit *e) {
+  const int64_t most = INT32_MAX;
+  const struct ir_module *m = e->m;
+  if (e->facts->pointer_bytes > 4)
+    return true;
+  bool ok = m->arena_size <= most;
+  if (!ok)
+    dn_error(e->ctx, (struct dn_loc){.file = m->file}, DN_TARGET,
+             "an arena of %lld bytes does not fit a 32-bit address space",
+             (long long)m->arena_size);
+  for (size_t i = 0; i < m->consts.n; i++) {
+    const struct ir_value *c = m->consts.v[i];
+    if (!c->data->bytes || ir_type_bytes(c->type) <= most)
+      continue;
+    dn_error(e->ctx, (struct dn_loc){.file = m->file, .where = c->name},
+             DN_TARGET, "a constant does not fit a 32-bit address space");
+    ok = false;
+  }
+  return ok;
+}
+
+static void set_types(struct emit *e, const struct cg_target *t) {
+  LLVMContextRef lc = e->lc;
+  e->i1 = LLVMInt1TypeInContext(lc);
+  e->i8 = LLVMInt8TypeInContext(lc);
+  e->i32 = LLVMInt32TypeInContext(lc);
+  e->i64 = LLVMInt64TypeInContext(lc);
+  e->f32 = LLVMFloatTypeInContext(lc);
+  e->f64 = LLVMDoubleTypeInContext(lc);
+  e->iptr = e->facts->pointer_bytes > 4 ? e->i64 : e->i32;
+  e->ptr = LLVMPointerTypeInContext(lc, 0);
+  e->void_ = LLVMVoidTypeInContext(lc);
+  bool x86 = t->row->backend == CG_X86, a64 = t->row->backend == CG_AArch64;
+  const char *features = e->facts->features;
+  e->math = (struct cg_math_opts){
+      .has_fma = e->facts->has_fma,
+      .has_round = a64 || (x86 && e->facts->vector_bytes >= 32),
+      .has_fsqrt = !t->soft_float,
+      .has_f64 = x86 || a64,
+      .has_scalef = x86 && strstr(features, "+avx512vl"),
+  };
+  e->half_hw = a64 || (x86 && strstr(features, "+f16c"));
+}
+
+bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
+                    const struct ir_module *m, const struct cg_opts *opts,
+                    LLVMContextRef lc, LLVMModuleRef out) {
+  struct emit e = {.ctx = ctx, .opts = opts, .m = m, .lc = lc, .mod = out};
+  const struct ir_block *body = ir_main(m)->body;
+  e.facts = cg_target_facts(t);
+  e.scratch = dn_arena_new(ctx);
+  e.global = DN_ARRAY(e.scratch, LLVMValueRef, m->nvalues + 1);
+  e.slot = DN_ARRAY(e.scratch, unsigned, m->nops + 1);
+  e.ninputs = body->nparams;
+  e.noutputs = body->last->noperands;
+  set_types(&e, t);
+  if (!fits_pointer(&e)) {
+    dn_arena_free(e.scratch);
+    return false;
+  }
+  begin_run(&e);
+  if (opts->profile)
+    add_profile(&e, body);
+  for (const struct ir_op *o = body->first; o; o = o->next)
+    if (o != body->last)
+      emit_op_outside(&e, o);
+  copy_results(&e, body->last);
+  LLVMBuildRet(e.b, LLVMConstInt(e.i32, 0, false));
+  LLVMDisposeBuilder(e.b);
+  finish_pads(&e);
+  dn_arena_free(e.scratch);
+  return !e.failed;
+}

@@ -1,0 +1,460 @@
+/* emit_value.c - pull-based evaluation of a row of any value: values from
+ * outside the kernel are loaded, values of ops inside are computed from their
+ * nests. MAP and MOVE differ in nothing but their index maps and bodies. */
+#include "codegen/emit_impl.h"
+
+#include <assert.h>
+
+LLVMValueRef emit_splat(struct kern *k, LLVMValueRef v, unsigned lanes) {
+  if (lanes <= 1 || emit_is_vector(v))
+    return v;
+  LLVMTypeRef type = LLVMVectorType(LLVMTypeOf(v), lanes);
+  if (LLVMIsConstant(v)) {
+    LLVMValueRef *all = DN_ARRAY(k->arena, LLVMValueRef, lanes);
+    for (unsigned i = 0; i < lanes; i++)
+      all[i] = v;
+    return LLVMConstVector(all, lanes);
+  }
+  LLVMValueRef one = LLVMBuildInsertElement(
+      k->b, LLVMGetPoison(type), v, LLVMConstInt(k->e->i32, 0, false), "");
+  return LLVMBuildShuffleVector(
+      k->b, one, LLVMGetPoison(type),
+      LLVMConstNull(LLVMVectorType(k->e->i32, lanes)), "");
+}
+
+void emit_fail(struct kern *k, enum dn_code code, const char *msg) {
+  if (!k->failed)
+    dn_error(k->e->ctx, k->op ? ir_loc(k->op) : (struct dn_loc){0}, code, "%s",
+             msg);
+  k->failed = k->e->failed = true;
+}
+
+const struct nest *kern_nest(struct kern *k, const struct ir_op *op) {
+  assert(op->block == k->body);
+  struct nest **n = &k->nests[k->e->slot[op->id]];
+  if (!*n)
+    *n = nest_build(k->arena, op);
+  return *n;
+}
+
+void emit_iters(struct kern *k, const struct nest *n,
+                const struct lin *const *idx, const struct lin **iter) {
+  for (int i = 0; i < n->niters; i++)
+    iter[i] = lin_const(k, 0);
+  for (int d = 0; d < n->type->rank; d++) {
+    const struct nest_dim *y = &n->y[d];
+    for (int i = 0; i < y->n; i++) {
+      int64_t extent = n->iter[y->iter[i]].extent;
+      const struct lin *q = index_div(k, idx[d], y->stride[i]);
+      if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
+        q = index_wrap(k, q, extent);
+      iter[y->iter[i]] = q;
+    }
+  }
+}
+
+/* ---- Accesses ---- */
+
+/* An access being emitted: indices, and whether they are inside. */
+struct access {
+  const struct nest *n;
+  const struct nest_access *a;
+  const struct ir_value *v;
+  const struct lin *raw[IR_MAX_RANK]; /* may be outside where checked */
+  LLVMValueRef cond;                  /* NULL: inside */
+  bool checked[IR_MAX_RANK];
+  int depth, cond_depth;
+  bool varying, never;
+};
+
+static LLVMValueRef emit_access(struct kern *k, const struct nest *n, int a,
+                                const struct lin *const *iter);
+
+static const struct lin *affine(struct kern *k, const struct nest *n,
+                                const struct nest_index *x,
+                                const struct lin *const *iter) {
+  const struct lin *f = lin_const(k, x->base);
+  for (int i = 0; i < n->niters; i++)
+    if (x->coef[i])
+      f = lin_add(k, f, iter[i], x->coef[i]);
+  return f;
+}
+
+/* Index read from an operand: made once per place it is read at. */
+static const struct lin *indirect(struct kern *k, const struct nest *n, int a,
+                                  int64_t dim, const struct lin *const *iter) {
+  const struct nest_access *from = &n->access[a];
+  const struct ir_value *v = ir_arg(n->op, (unsigned)from->operand);
+  const struct lin *idx[IR_MAX_RANK];
+  struct memo_key key;
+  int depth = 0;
+  bool varying = false;
+  uint64_t dims = 0;
+  for (int d = 0; d < from->rank; d++) {
+    idx[d] = affine(k, n, &from->idx[d], iter);
+    depth = idx[d]->depth > depth ? idx[d]->depth : depth;
+    varying |= idx[d]->varying;
+    dims |= lin_dims(k, idx[d]);
+  }
+  memo_begin(k, &key, MEMO_GATHER, varying, from);
+  memo_push(&key, (uint64_t)dim);
+  for (int d = 0; d < from->rank; d++)
+    memo_push(&key, (uint64_t)(uintptr_t)idx[d]);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    struct hoist h;
+    hoist_begin(k, depth, &h);
+    LLVMValueRef value = emit_access(k, n, a, iter);
+    unsigned var = index_of_value(k, value, v->type->dtype, depth, dim, dims)
+                       ->term[0].var;
+    found = memo_add(k, &key, value, var);
+    hoist_end(k, &h);
+  }
+  return lin_var(k, (unsigned)found->extra, 1);
+}
+
+static void note_break(struct kern *k, const struct lin *f, int64_t at,
+                       bool must) {
+  if (f->n != 1 || f->term[0].coef != 1 || !lin_dims(k, f))
+    return;
+  struct emit_break b = {__builtin_ctzll(lin_dims(k, f)), at - f->c, must};
+  if (lin_dims(k, f) == UINT64_C(1) << b.dim)
+    DN_PUSH(k->arena, k->breaks, b);
+}
+
+static void add_check(struct kern *k, struct access *c, int d, LLVMValueRef ok,
+                      int depth) {
+  if (!ok)
+    return;
+  c->checked[d] = true;
+  c->cond_depth = depth > c->cond_depth ? depth : c->cond_depth;
+  if (LLVMIsConstant(ok)) /* only false is */
+    c->never = true;
+  c->cond = index_and(k, c->cond, ok, c->cond_depth);
+}
+
+static void find_index(struct kern *k, struct access *c, int d,
+                       const struct lin *const *iter) {
+  const struct nest_index *x = &c->a->idx[d];
+  int64_t dim = c->v->type->dim[d];
+  if (x->indirect >= 0) {
+    c->raw[d] = indirect(k, c->n, x->indirect, dim, iter);
+    return;
+  }
+  const struct lin *f = affine(k, c->n, x, iter);
+  const struct lin *q = index_div(k, f, x->div);
+  if (k->dry && x->checked && c->n->fold == NEST_NONE && x->div == 1) {
+    note_break(k, f, 0, false);
+    note_break(k, f, dim, false);
+  }
+  switch (x->fit) {
+  case NEST_CLAMP:
+    q = index_clamp(k, q, dim);
+    break;
+  case NEST_REFLECT:
+    q = index_reflect(k, q, dim);
+    break;
+  case NEST_WRAP:
+    q = index_wrap(k, q, dim);
+    break;
+  case NEST_AS_IS:
+    break;
+  }
+  c->raw[d] = q;
+  if (!x->checked)
+    return;
+  if (k->dry) {
+    int64_t lo, hi;
+    lin_range(k, f, &lo, &hi); /* pins */
+    c->checked[d] = true;
+    return;
+  }
+  if (x->exact && x->div > 1) {
+    const struct lin *rem = lin_add(k, f, q, -x->div);
+    add_check(k, c, d, index_is_zero(k, rem), rem->depth);
+  }
+  add_check(k, c, d, index_inside(k, q, dim), q->depth);
+}
+
+/* A load from one of two places: what a check concerns goes into the pointer
+ * that is selected, the rest stays an offset. */
+static LLVMValueRef checked_load(struct kern *k, const struct access *c,
+                                 const struct ir_place *p) {
+  const struct lin *near = lin_const(k, 0), *far = near;
+  for (int d = 0; d < c->a->rank; d++) {
+    const struct lin *f = c->raw[d];
+    const struct lin *stay = f;
+    if (!c->checked[d] && (f->depth > c->cond_depth || f->varying))
+      stay = lin_part(k, f, 0, c->cond_depth);
+    near = lin_add(k, near, stay, p->stride[d]);
+    far = lin_add(k, far, lin_add(k, f, stay, -1), p->stride[d]);
+  }
+  return emit_load_checked(k, c->v, p, near, far, c->cond, c->cond_depth,
+                           c->n->outside);
+}
+
+static LLVMValueRef checked_value(struct kern *k, const struct access *c) {
+  enum ir_dtype t = c->v->type->dtype;
+  struct ir_place p;
+  if (!k->dry && c->never)
+    return emit_number(k, t, c->n->outside);
+  if (!k->dry && kern_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
+      ir_place_of(c->v, &p)) {
+    LLVMValueRef v = checked_load(k, c, &p);
+    if (v)
+      return v;
+  }
+  const struct lin *idx[IR_MAX_RANK];
+  for (int d = 0; d < c->a->rank; d++)
+    idx[d] = c->checked[d] ? index_clamp(k, c->raw[d], c->v->type->dim[d])
+                           : c->raw[d];
+  LLVMValueRef v = emit_value(k, c->v, idx);
+  if (k->dry)
+    return NULL;
+  unsigned lanes = emit_is_vector(v) || emit_is_vector(c->cond) ? k->lanes : 1;
+  v = emit_splat(k, v, lanes);
+  return LLVMBuildSelect(k->b, c->cond, v,
+                         emit_like(v, emit_number(k, t, c->n->outside)), "");
+}
+
+/* A dense value at a row-major position. */
+static LLVMValueRef load_flat(struct kern *k, const struct ir_value *v,
+                              const struct ir_place *p, const struct lin *at) {
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_FLAT, at->varying, v);
+  memo_push(&key, (uint64_t)(uintptr_t)at);
+  struct memo *found = memo_find(k, &key);
+  if (found)
+    return found->value;
+  struct hoist h;
+  hoist_begin(k, at->depth, &h);
+  LLVMValueRef r = emit_load(k, v, p, at);
+  memo_add(k, &key, r, 0);
+  hoist_end(k, &h);
+  return r;
+}
+
+/* Reshape: by the row-major position. */
+static LLVMValueRef flat_access(struct kern *k, const struct nest *n,
+                                const struct ir_value *v,
+                                const struct lin *const *iter) {
+  int64_t stride[IR_MAX_RANK];
+  const struct lin *at = lin_const(k, 0), *idx[IR_MAX_RANK];
+  ir_type_strides(n->type, stride);
+  for (int d = 0; d < n->type->rank; d++)
+    at = lin_add(k, at, iter[n->y[d].iter[0]], stride[d]);
+  struct ir_place p;
+  if (kern_is_leaf(k, v) && ir_place_of(v, &p) &&
+      ir_place_is_dense(&p, v->type))
+    return load_flat(k, v, &p, at);
+  for (int d = v->type->rank; d-- > 0;) {
+    const struct lin *q = d ? index_div(k, at, v->type->dim[d])
+                            : lin_const(k, 0);
+    idx[d] = lin_add(k, at, q, -v->type->dim[d]);
+    at = q;
+  }
+  return emit_value(k, v, idx);
+}
+
+/* The pieces of a concat that the index can be in. */
+static LLVMValueRef concat_access(struct kern *k, const struct nest *n,
+                                  const struct lin *const *iter) {
+  const struct nest_access *a = &n->access[0];
+  const struct lin *idx[IR_MAX_RANK], *at = NULL;
+  int64_t lo = 0, hi = 0;
+  for (int d = 0; d < a->rank; d++)
+    idx[d] = affine(k, n, &a->idx[d], iter);
+  at = idx[n->axis];
+  lin_range(k, at, &lo, &hi);
+  LLVMValueRef r = NULL;
+  for (unsigned i = 0; i < n->op->noperands; i++) {
+    int64_t from = n->start[i], size = n->start[i + 1] - from;
+    if (!size || (!k->dry && (hi < from || lo >= from + size)))
+      continue;
+    if (k->dry)
+      note_break(k, at, from, true);
+    const struct lin *in = lin_plus(k, at, -from);
+    idx[n->axis] = index_clamp(k, in, size);
+    LLVMValueRef v = emit_value(k, ir_arg(n->op, i), idx);
+    if (k->dry)
+      continue;
+    LLVMValueRef here = r ? index_inside(k, in, size) : NULL;
+    if (here) {
+      unsigned lanes =
+          emit_is_vector(here) || emit_is_vector(v) || emit_is_vector(r)
+              ? k->lanes
+              : 1;
+      v = LLVMBuildSelect(k->b, here, emit_splat(k, v, lanes),
+                          emit_splat(k, r, lanes), "");
+    }
+    r = v;
+  }
+  return r;
+}
+
+static LLVMValueRef emit_access(struct kern *k, const struct nest *n, int a,
+                                const struct lin *const *iter) {
+  struct access c = {.n = n, .a = &n->access[a]};
+  if (n->axis >= 0)
+    return concat_access(k, n, iter);
+  c.v = ir_arg(n->op, (unsigned)c.a->operand);
+  if (c.a->flat)
+    return flat_access(k, n, c.v, iter);
+  for (int d = 0; d < c.a->rank; d++) {
+    find_index(k, &c, d, iter);
+    if (c.raw[d]->depth > c.depth)
+      c.depth = c.raw[d]->depth;
+    c.varying |= c.raw[d]->varying;
+  }
+  bool checked = c.cond != NULL;
+  for (int d = 0; k->dry && d < c.a->rank; d++)
+    checked |= c.checked[d];
+  if (!checked)
+    return emit_value(k, c.v, c.raw);
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_CHECKED, c.varying, c.a);
+  for (int d = 0; d < c.a->rank; d++)
+    memo_push(&key, (uint64_t)(uintptr_t)c.raw[d]);
+  struct memo *found = memo_find(k, &key);
+  if (found)
+    return found->value;
+  int depth = c.cond_depth > c.depth ? c.cond_depth : c.depth;
+  struct hoist h;
+  hoist_begin(k, depth, &h);
+  LLVMValueRef v = checked_value(k, &c);
+  memo_add(k, &key, v, 0);
+  hoist_end(k, &h);
+  return v;
+}
+
+/* ---- Bodies ---- */
+
+/* Brings what must have one shape to one: all vectors when one is. A scalar
+ * condition of a select may stay. */
+static void same_shape(struct kern *k, LLVMValueRef *arg, int from, int n) {
+  bool vector = false;
+  for (int i = from; i < n; i++)
+    vector |= emit_is_vector(arg[i]);
+  vector |= emit_is_vector(arg[0]);
+  for (int i = from; vector && i < n; i++)
+    arg[i] = emit_splat(k, arg[i], k->lanes);
+}
+
+LLVMValueRef emit_node(struct kern *k, const struct nest *n, int node,
+                       const struct lin *const *iter) {
+  const struct nest_node *x = &n->node[node];
+  LLVMValueRef arg[3] = {0};
+  switch (x->kind) {
+  case NEST_NUMBER:
+    return k->dry ? NULL : emit_number(k, x->type, x->number);
+  case NEST_ITER: {
+    int64_t lo, hi;
+    if (k->dry) {
+      lin_range(k, iter[x->arg[0]], &lo, &hi); /* pins */
+      return NULL;
+    }
+    enum ir_dtype own = k->e->facts->pointer_bytes == 4 ? IR_I32 : IR_I64;
+    return emit_cast(k, index_value(k, iter[x->arg[0]]), own, x->type);
+  }
+  case NEST_ACCESS: {
+    LLVMValueRef v = emit_access(k, n, x->arg[0], iter);
+    const struct nest_access *a = &n->access[x->arg[0]];
+    unsigned operand = n->axis >= 0 ? 0 : (unsigned)a->operand;
+    return emit_cast(k, v, ir_arg(n->op, operand)->type->dtype, x->type);
+  }
+  case NEST_CALL:
+    break;
+  }
+  int arity = ir_scalars[x->fn].arity;
+  for (int i = 0; i < arity; i++)
+    arg[i] = emit_node(k, n, x->arg[i], iter);
+  if (k->dry || k->failed)
+    return NULL;
+  int typed = x->fn == IR_S_SELECT;
+  same_shape(k, arg, typed, arity);
+  return emit_scalar(k, x->fn, n->node[x->arg[typed]].type, x->type, arg);
+}
+
+static LLVMValueRef emit_op(struct kern *k, const struct ir_op *op,
+                            const struct lin *const *idx, bool varying) {
+  const struct nest *n = kern_nest(k, op);
+  LLVMValueRef v = NULL;
+  if (n->fold != NEST_NONE) {
+    struct point pt = {varying ? k->lanes : 1, idx};
+    emit_fold(k, n, &pt, 1, &v);
+    return v;
+  }
+  const struct lin *iter[NEST_MAX_ITERS];
+  emit_iters(k, n, idx, iter);
+  v = emit_node(k, n, n->nnodes - 1, iter);
+  return emit_cast(k, v, n->node[n->nnodes - 1].type, n->type->dtype);
+}
+
+static LLVMValueRef compute(struct kern *k, const struct ir_value *v,
+                            const struct lin *const *idx, bool varying) {
+  if (!kern_is_leaf(k, v))
+    return emit_op(k, v->def, idx, varying);
+  struct ir_place p;
+  if (!ir_place_of(v, &p)) {
+    emit_fail(k, DN_INTERNAL, "a value that a kernel reads has no place");
+    return NULL;
+  }
+  return emit_load(k, v, &p, emit_address(k, &p, v->type->rank, idx));
+}
+
+bool kern_is_leaf(const struct kern *k, const struct ir_value *v) {
+  return !v->def || v->def->block != k->body;
+}
+
+/* What the memo knows a value by; indices into dimensions of size 1 are 0. */
+struct request {
+  struct memo_key key;
+  const struct lin *idx[IR_MAX_RANK];
+  int depth;
+  bool varying;
+};
+
+static void make_request(struct kern *k, const struct ir_value *v,
+                         const struct lin *const *idx, struct request *r) {
+  r->depth = 0;
+  r->varying = false;
+  for (int d = 0; d < v->type->rank; d++) {
+    r->idx[d] = v->type->dim[d] == 1 ? lin_const(k, 0) : idx[d];
+    if (r->idx[d]->depth > r->depth)
+      r->depth = r->idx[d]->depth;
+    r->varying |= r->idx[d]->varying;
+  }
+  memo_begin(k, &r->key, MEMO_VALUE, r->varying, v);
+  for (int d = 0; d < v->type->rank; d++)
+    memo_push(&r->key, (uint64_t)(uintptr_t)r->idx[d]);
+}
+
+void emit_known(struct kern *k, const struct ir_value *v,
+                const struct lin *const *idx, LLVMValueRef is) {
+  struct request r;
+  make_request(k, v, idx, &r);
+  memo_add(k, &r.key, is, 0);
+}
+
+LLVMValueRef emit_value(struct kern *k, const struct ir_value *v,
+                        const struct lin *const *idx) {
+  struct request r;
+  make_request(k, v, idx, &r);
+  struct memo *found = memo_find(k, &r.key);
+  if (found)
+    return found->value;
+  if (++k->nesting > EMIT_MAX_DEPTH)
+    emit_fail(k, DN_LIMIT, "ops of the kernel nest too deep");
+  LLVMValueRef value = NULL;
+  struct hoist h;
+  hoist_begin(k, r.depth, &h);
+  k->work++;
+  if (!k->failed && k->work <= k->budget && ir_type_count(v->type))
+    value = compute(k, v, r.idx, r.varying);
+  if (!value && !k->dry)
+    value = emit_number(k, v->type->dtype, 0);
+  memo_add(k, &r.key, value, 0);
+  hoist_end(k, &h);
+  k->nesting--;
+  return value;
+}
