@@ -128,8 +128,7 @@ static void add_check(struct kern *k, struct access *c, int d, LLVMValueRef ok,
     return;
   c->checked[d] = true;
   c->cond_depth = depth > c->cond_depth ? depth : c->cond_depth;
-  if (LLVMIsConstant(ok)) /* only false is */
-    c->never = true;
+  c->never |= LLVMIsNull(ok);
   c->cond = index_and(k, c->cond, ok, c->cond_depth);
 }
 
@@ -313,6 +312,7 @@ static LLVMValueRef emit_access(struct kern *k, const struct nest *n, int a,
     return emit_value(k, c.v, c.raw);
   struct memo_key key;
   memo_begin(k, &key, MEMO_CHECKED, c.varying, c.a);
+  memo_push(&key, (uint64_t)(uintptr_t)c.cond);
   for (int d = 0; d < c.a->rank; d++)
     memo_push(&key, (uint64_t)(uintptr_t)c.raw[d]);
   struct memo *found = memo_find(k, &key);

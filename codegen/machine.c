@@ -114,7 +114,8 @@ static bool run_passes(struct machine *s) {
 /* The bytes of a constant array of bytes, when they are worth holding back. */
 static bool large_bytes(LLVMValueRef g, struct cg_blob *out) {
   LLVMValueRef init = LLVMGetInitializer(g);
-  if (!init || !LLVMIsConstantString(init) || !LLVMGetSection(g))
+  if (!init || !LLVMIsAConstantDataArray(init) ||
+      !LLVMIsConstantString(init) || !LLVMGetSection(g))
     return false;
   out->data = LLVMGetAsString(init, &out->size);
   return out->size >= FILL_MIN;
