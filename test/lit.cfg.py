@@ -1,0 +1,74 @@
+# The suite: lit + FileCheck, mirrored after the sources (docs/testing.md).
+import glob
+import os
+import shutil
+
+import lit.formats
+
+config.name = "dnnc"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".dnn", ".test", ".json"]
+config.excludes = ["Inputs", "CMakeLists.txt"]
+config.test_source_root = os.path.join(config.source_dir, "test")
+config.test_exec_root = os.path.join(config.build_dir, "test")
+
+# Our tools, then those of the LLVM that dnnc was built with, then a newer
+# LLVM's (LLVM 19 may be installed without FileCheck).
+bin_dir = os.path.join(config.build_dir, "bin")
+path = [bin_dir, config.llvm_tools]
+path += sorted(glob.glob("/usr/lib/llvm-*/bin"), reverse=True)
+path.append(config.environment["PATH"])
+config.environment["PATH"] = os.pathsep.join(path)
+for name in ["HOME", "DNNC_DATA", "ASAN_OPTIONS", "UBSAN_OPTIONS"]:
+    if name in os.environ:
+        config.environment[name] = os.environ[name]
+if config.sanitize:
+    config.available_features.add("sanitize")
+    # A compile frees its context as a whole; what main leaves is not a leak.
+    config.environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+
+
+def found(tool):
+    return shutil.which(tool, path=config.environment["PATH"])
+
+
+def feature(name, condition):
+    if condition:
+        config.available_features.add(name)
+
+
+# The data folder: models and conformance tests too large for the repository.
+data = os.environ.get("DNNC_DATA") or os.path.join(
+    os.path.dirname(config.source_dir), "shared", "data")
+feature("shared-data", os.path.isdir(data))
+
+# libonnx-testdata, a Debian package.
+onnx_data = "/usr/share/libonnx-testdata"
+for place in glob.glob("/usr/share/libonnx*/data"):
+    onnx_data = place
+feature("onnx-testdata", os.path.isdir(onnx_data))
+
+# Python with numpy and onnxruntime, for tests that compare with them.
+python = os.environ.get("DNNC_PYTHON") or found("python3")
+
+for arch in ["arm", "aarch64", "riscv64", "riscv32", "system-arm",
+             "system-riscv32", "system-riscv64"]:
+    feature("qemu-" + arch, found("qemu-" + arch))
+for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",
+           "riscv64-linux-gnu", "arm-linux-gnueabihf"]:
+    feature(cc + "-gcc", found(cc + "-gcc"))
+feature("lld", found("ld.lld"))
+feature("x86_64", os.uname().machine == "x86_64")
+feature("llvm-%d" % config.llvm_version, True)
+
+config.substitutions += [
+    ("%shared_data", data),
+    ("%onnx_testdata", onnx_data),
+    ("%source", config.source_dir),
+    ("%build", config.build_dir),
+    ("%cc", config.c_compiler),
+    ("%python", python or "python3"),
+    ("%dnnc-opt", os.path.join(bin_dir, "dnnc-opt")),
+    ("%dnnc-run", os.path.join(bin_dir, "dnnc-run")),
+    ("%dnnc", os.path.join(bin_dir, "dnnc")),
+]

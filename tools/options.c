@@ -1,0 +1,341 @@
+/* options.c - see options.h. */
+#include "tools/options.h"
+
+#include "passes/pass.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum opt_kind {
+  OPT_BOOL,
+  OPT_INT,
+  OPT_REAL,
+  OPT_STRING,
+  OPT_STRINGS,
+  OPT_LEVEL
+};
+
+struct row {
+  const char *heading; /* of a group; the rest is unused */
+  const char *name, *arg;
+  enum opt_kind kind;
+  double def;
+  unsigned tools;
+  const char *help;
+  size_t offset;
+};
+
+enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, X = 8 };
+
+static const struct row rows[] = {
+#define GROUP(text) {.heading = text},
+#define OPTION(field, name, arg, kind, def, tools, help)                       \
+  {NULL, name,  arg,  OPT_##kind,                                              \
+   def,  tools, help, offsetof(struct options, field)},
+#include "tools/options.def"
+#undef OPTION
+#undef GROUP
+};
+enum { NROWS = sizeof rows / sizeof *rows };
+
+struct reader {
+  struct dn_ctx *ctx;
+  struct options *out;
+  const char *tool;
+  int argc, at;
+  char **argv;
+  bool seen[NROWS], ok;
+};
+
+static const char *tool_name(enum opt_tool tool) {
+  return tool == OPT_DNNC ? "dnnc" : tool == OPT_OPT ? "dnnc-opt" : "dnnc-run";
+}
+
+static void fail(struct reader *r, const char *fmt, ...) DN_PRINTF(2, 3);
+static void fail(struct reader *r, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = dn_vprintf(r->ctx->arena, fmt, ap);
+  va_end(ap);
+  dn_error(r->ctx, (struct dn_loc){.file = r->tool}, DN_USAGE, "%s", text);
+  r->ok = false;
+}
+
+/* ---- Values ---- */
+
+static bool read_int(const char *text, int64_t *out) {
+  static const char units[] = "KMG";
+  char *end;
+  errno = 0;
+  long long v = strtoll(text, &end, 10);
+  const char *unit = *end ? strchr(units, *end) : NULL;
+  *out = v;
+  if (unit && !end[1] &&
+      !dn_mul(v, INT64_C(1) << (10 * (unit - units + 1)), out))
+    return false;
+  return !errno && end != text && (!*end || (unit && !end[1]));
+}
+
+static bool read_real(const char *text, double *out) {
+  char *end;
+  *out = strtod(text, &end);
+  return end != text && !*end && isfinite(*out);
+}
+
+static void set(struct reader *r, const struct row *row, const char *value) {
+  void *field = (char *)r->out + row->offset;
+  bool again = r->seen[row - rows], same = true;
+  r->seen[row - rows] = true;
+  switch (row->kind) {
+  case OPT_BOOL:
+    *(bool *)field = true;
+    return;
+  case OPT_INT: {
+    int64_t v;
+    if (!read_int(value, &v) || v < 0)
+      fail(r, "--%s takes a number, not '%s'", row->name, value);
+    same = *(int64_t *)field == v;
+    *(int64_t *)field = v;
+    break;
+  }
+  case OPT_REAL: {
+    struct opt_real *real = field;
+    double v = row->def;
+    if (value && (!read_real(value, &v) || v < 0))
+      fail(r, "--%s takes a number, not '%s'", row->name, value);
+    same = real->value >= v && real->value <= v;
+    *real = (struct opt_real){v, true};
+    break;
+  }
+  case OPT_STRING:
+    same = *(const char **)field && !strcmp(*(const char **)field, value);
+    *(const char **)field = value;
+    break;
+  case OPT_STRINGS: {
+    struct opt_strings *list = field;
+    DN_PUSH(r->ctx->arena, *list, value);
+    return;
+  }
+  case OPT_LEVEL: { /* the last one counts, as with every compiler */
+    bool size = strcmp(value, "s") == 0;
+    if (!size && (value[0] < '0' || value[0] > '3' || value[1]))
+      fail(r, "-O takes 0, 1, 2, 3 or s, not '%s'", value);
+    *(struct opt_level *)field =
+        (struct opt_level){size ? 2 : value[0] - '0', size, true};
+    return;
+  }
+  }
+  if (again && !same)
+    fail(r, "--%s is given twice", row->name);
+}
+
+static void set_defaults(struct options *out) {
+  for (const struct row *row = rows; row < rows + NROWS; row++) {
+    void *field = (char *)out + row->offset;
+    if (row->heading)
+      continue;
+    if (row->kind == OPT_INT)
+      *(int64_t *)field = (int64_t)row->def;
+    else if (row->kind == OPT_REAL)
+      ((struct opt_real *)field)->value = row->def;
+    else if (row->kind == OPT_LEVEL)
+      ((struct opt_level *)field)->level = (int)row->def;
+  }
+}
+
+/* ---- Names ---- */
+
+static const struct row *find(const struct reader *r, const char *name,
+                              size_t n) {
+  for (const struct row *row = rows; row < rows + NROWS; row++)
+    if (!row->heading && (row->tools & r->out->tool) &&
+        strlen(row->name) == n && !memcmp(row->name, name, n))
+      return row;
+  return NULL;
+}
+
+/* Edits (insert, drop, change, swap neighbours) from a to b, at most `most`. */
+static int distance(const char *a, const char *b, int most) {
+  enum { MAX = 40 };
+  int n = (int)strlen(a), m = (int)strlen(b), d[3][MAX + 1];
+  if (n > MAX || m > MAX || abs(n - m) > most)
+    return most + 1;
+  for (int j = 0; j <= m; j++)
+    d[0][j] = j;
+  for (int i = 1; i <= n; i++) {
+    int *row = d[i % 3], *up = d[(i + 2) % 3], *up2 = d[(i + 1) % 3];
+    row[0] = i;
+    for (int j = 1; j <= m; j++) {
+      int best = up[j - 1] + (a[i - 1] != b[j - 1]);
+      best = up[j] + 1 < best ? up[j] + 1 : best;
+      best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+          up2[j - 2] + 1 < best)
+        best = up2[j - 2] + 1;
+      row[j] = best;
+    }
+  }
+  return d[n % 3][m];
+}
+
+const char *opt_nearest(const char *word, const char *const *list, size_t n) {
+  int most = 1 + (int)strlen(word) / 4;
+  const char *best = NULL;
+  for (size_t i = 0; i < n; i++) {
+    int d = distance(word, list[i], most);
+    if (d <= most) {
+      best = list[i];
+      most = d - 1;
+    }
+  }
+  return best;
+}
+
+static void unknown(struct reader *r, const char *arg) {
+  const char *names[NROWS];
+  size_t n = 0;
+  for (const struct row *row = rows; row < rows + NROWS; row++)
+    if (!row->heading && (row->tools & r->out->tool))
+      names[n++] = row->name;
+  const char *word = arg + strspn(arg, "-");
+  word = dn_strndup(r->ctx->arena, word, strcspn(word, "="));
+  const char *near = opt_nearest(word, names, n);
+  fail(r, "unknown option '%s'", arg);
+  if (near)
+    dn_note(r->ctx, "did you mean %s%s?", near[1] ? "--" : "-", near);
+  else
+    dn_note(r->ctx, "%s --help lists the options", r->tool);
+}
+
+/* `--limit-NAME=N` */
+static bool limit(struct reader *r, const char *name, size_t n,
+                  const char *value) {
+  static const struct {
+    const char *name;
+    size_t offset;
+  } limits[] = {
+#define X(name, def) {#name, offsetof(struct dn_limits, name)},
+      DN_LIMITS(X)
+#undef X
+  };
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+    if (strlen(limits[i].name) != n || memcmp(limits[i].name, name, n))
+      continue;
+    int64_t v;
+    if (!value || !read_int(value, &v) || v < 0)
+      fail(r, "--limit-%s takes a number", limits[i].name);
+    else
+      *(int64_t *)((char *)&r->ctx->limits + limits[i].offset) = v;
+    return true;
+  }
+  return false;
+}
+
+/* ---- The command line ---- */
+
+static void option(struct reader *r, const char *arg) {
+  bool two = arg[1] == '-';
+  const char *name = arg + 1 + two, *eq = strchr(name, '=');
+  size_t n = eq ? (size_t)(eq - name) : strlen(name);
+  const char *value = eq ? eq + 1 : NULL;
+  if (n > 6 && !memcmp(name, "limit-", 6) && limit(r, name + 6, n - 6, value))
+    return;
+  const struct row *row = find(r, name, n);
+  if (row && !row->name[1] && (two || eq))
+    row = NULL;
+  if (!row && !two) { /* -O2, -oFILE */
+    row = find(r, name, 1);
+    value = name + 1;
+    if (row && (!*row->arg || !*value))
+      row = NULL;
+  }
+  if (!row) {
+    unknown(r, arg);
+    return;
+  }
+  bool takes = *row->arg, may = row->arg[0] == '[';
+  if (value && !takes)
+    fail(r, "--%s takes no value", row->name);
+  else if (!value && takes && !may && r->at + 1 >= r->argc)
+    fail(r, "--%s needs a value: %s", row->name, row->arg);
+  else
+    set(r, row, !value && takes && !may ? r->argv[++r->at] : value);
+}
+
+static void help(FILE *out, enum opt_tool tool, bool everything) {
+  fprintf(out, "usage: %s %s [options]\n", tool_name(tool),
+          tool == OPT_OPT ? "FILE.dnn" : "MODEL");
+  const char *heading = NULL;
+  for (const struct row *row = rows; row < rows + NROWS; row++) {
+    if (row->heading)
+      heading = row->heading;
+    if (row->heading || !(row->tools & tool) ||
+        ((row->tools & X) && !everything))
+      continue;
+    if (heading)
+      fprintf(out, "%s:\n", heading);
+    heading = NULL;
+    char left[64];
+    bool letter = !row->name[1];
+    snprintf(left, sizeof left, "%s%s%s%s", letter ? "-" : "--", row->name,
+             !*row->arg || row->kind == OPT_LEVEL || row->arg[0] == '[' ? ""
+             : letter                                                   ? " "
+                                                                        : "=",
+             row->arg);
+    fprintf(out, *row->help ? "  %-23s %s\n" : "  %s\n", left, row->help);
+  }
+  if (everything) {
+    fprintf(out, "Limits on models, --limit-NAME=N:\n ");
+#define X(name, def) fprintf(out, " %s", #name);
+    DN_LIMITS(X)
+#undef X
+    fprintf(out, "\n");
+  }
+}
+
+bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
+               struct options *out, bool *done) {
+  *out = (struct options){.tool = tool};
+  *done = false;
+  set_defaults(out);
+  struct reader r = {.ctx = ctx,
+                     .out = out,
+                     .tool = tool_name(tool),
+                     .argc = argc,
+                     .at = 1,
+                     .argv = argv,
+                     .ok = true};
+  for (bool options = true; r.at < argc; r.at++) {
+    const char *arg = argv[r.at];
+    if (options && !strcmp(arg, "--"))
+      options = false;
+    else if (options && arg[0] == '-' && arg[1])
+      option(&r, arg);
+    else
+      DN_PUSH(ctx->arena, out->files, arg);
+  }
+  *done = r.ok && (out->help || out->help_all || out->version);
+  if (*done && out->version)
+    printf("%s %s\n", r.tool, DNNC_VERSION);
+  else if (*done)
+    help(stdout, tool, out->help_all);
+  return r.ok;
+}
+
+void opt_passes(const struct options *o, struct pass_opts *out) {
+  out->pipeline = o->passes;
+  out->print_after = o->print_after;
+  out->print_changed = o->print_changed;
+  out->verify_each = o->verify_each;
+  out->time_passes = o->time_passes;
+  out->stop_after = o->stop_after;
+  out->bisect_limit = o->bisect_limit;
+  out->plugins = o->plugins.v;
+  out->nplugins = o->plugins.n;
+  out->opt_level = o->opt.level;
+  out->opt_size = o->opt.size;
+  out->threads = (int)dn_min(o->threads, 4096);
+  out->log = stderr;
+}

@@ -1,0 +1,59 @@
+/* options.h - the command line of the three tools, from one table: a row of
+ * options.def is a field of struct options, a line of --help and a name that
+ * misspellings are compared with. */
+#ifndef TOOLS_OPTIONS_H
+#define TOOLS_OPTIONS_H
+
+#include "ir/diag.h"
+
+enum opt_tool { OPT_DNNC = 1, OPT_OPT = 2, OPT_RUN = 4 };
+
+struct opt_strings {
+  const char **v;
+  size_t n, cap;
+};
+/* `seen`: given on the command line. */
+struct opt_level {
+  int level; /* 0..3 */
+  bool size; /* -Os */
+  bool seen;
+};
+struct opt_real {
+  double value;
+  bool seen;
+};
+
+#define OPT_TYPE_BOOL bool
+#define OPT_TYPE_INT int64_t
+#define OPT_TYPE_REAL struct opt_real
+#define OPT_TYPE_STRING const char *
+#define OPT_TYPE_STRINGS struct opt_strings
+#define OPT_TYPE_LEVEL struct opt_level
+struct options {
+#define GROUP(heading)
+#define OPTION(field, name, arg, kind, def, tools, help) OPT_TYPE_##kind field;
+#include "tools/options.def"
+#undef OPTION
+#undef GROUP
+  struct opt_strings files; /* what is no option */
+  enum opt_tool tool;
+};
+
+/* Reads a command line; `--limit-NAME=N` goes to ctx->limits. All mistakes are
+ * DN_USAGE diagnostics; false when there was one. After --help, --help-all or
+ * --version, which it answers itself, `*done` is true. */
+bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
+               struct options *out, bool *done);
+
+/* Copies the runner's flags. The rest of `out` is the caller's. */
+struct pass_opts;
+void opt_passes(const struct options *o, struct pass_opts *out);
+
+/* --list-ops and --list-passes. */
+void opt_list_ops(FILE *out);
+void opt_list_passes(FILE *out);
+
+/* The candidate nearest to a misspelt word, or NULL when none is near. */
+const char *opt_nearest(const char *word, const char *const *list, size_t n);
+
+#endif
