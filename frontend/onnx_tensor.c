@@ -1,0 +1,313 @@
+/* onnx_tensor.c - TensorProto to constant data. Elements lie in raw_data
+ * (little endian), in the typed field that the schema gives their type, or in a
+ * file beside the model. What is there must be exactly what the shape needs. */
+#include "frontend/onnx_model.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "frontend/fe.h"
+
+/* Names of TensorProto.DataType, for messages. */
+static const char *const dtype_names[] = {
+    "undefined",      "float32",  "uint8",      "int8",           "uint16",
+    "int16",          "int32",    "int64",      "string",         "bool",
+    "float16",        "float64",  "uint32",     "uint64",         "complex64",
+    "complex128",     "bfloat16", "float8e4m3", "float8e4m3fnuz", "float8e5m2",
+    "float8e5m2fnuz", "uint4",    "int4",       "float4e2m1",     "float8e8m0",
+    "uint2",          "int2"};
+
+const char *onnx_dtype_name(int64_t dtype) {
+  int64_t n = (int64_t)(sizeof dtype_names / sizeof *dtype_names);
+  return dtype >= 0 && dtype < n ? dtype_names[dtype] : "unknown";
+}
+
+bool onnx_dtype_find(int64_t dtype, enum ir_dtype *out) {
+  for (int t = 0; t < IR_NUM_DTYPES; t++) {
+    if (ir_dtypes[t].onnx == dtype) {
+      *out = (enum ir_dtype)t;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* How the typed fields store the elements of a type. */
+struct store {
+  unsigned field;
+  enum wire_type wire;
+  int64_t lo, hi; /* range of an integer */
+};
+
+static struct store store_of(enum ir_dtype t) {
+  switch (t) {
+  case IR_F32:
+    return (struct store){4, WIRE_I32, 0, 0};
+  case IR_F64:
+    return (struct store){10, WIRE_I64, 0, 0};
+  case IR_F16:
+  case IR_BF16:
+  case IR_U16:
+    return (struct store){5, WIRE_VARINT, 0, UINT16_MAX};
+  case IR_I8:
+    return (struct store){5, WIRE_VARINT, INT8_MIN, INT8_MAX};
+  case IR_I16:
+    return (struct store){5, WIRE_VARINT, INT16_MIN, INT16_MAX};
+  case IR_I32:
+    return (struct store){5, WIRE_VARINT, INT32_MIN, INT32_MAX};
+  case IR_U8:
+    return (struct store){5, WIRE_VARINT, 0, UINT8_MAX};
+  case IR_BOOL:
+    return (struct store){5, WIRE_VARINT, 0, 1};
+  case IR_U32:
+    return (struct store){11, WIRE_VARINT, 0, UINT32_MAX};
+  case IR_I64:
+    return (struct store){7, WIRE_VARINT, INT64_MIN, INT64_MAX};
+  case IR_U64:
+    return (struct store){11, WIRE_VARINT, INT64_MIN, INT64_MAX};
+  case IR_NUM_DTYPES:
+    break;
+  }
+  assert(!"a type without a store");
+  return (struct store){0};
+}
+
+static bool misfit(struct wire_file *file, struct dn_loc loc, int64_t have,
+                   const char *unit, const struct ir_type *type) {
+  dn_error(
+      file->ctx, loc, DN_TENSOR_DATA,
+      "%lld %s of data do not fill %s, which needs %lld", (long long)have, unit,
+      ir_type_text(file->ctx, file->ctx->arena, type),
+      (long long)(*unit == 'b' ? ir_type_bytes(type) : ir_type_count(type)));
+  return false;
+}
+
+static bool little_endian(void) {
+  const uint16_t one = 1;
+  uint8_t first;
+  memcpy(&first, &one, 1);
+  return first == 1;
+}
+
+/* Little-endian bytes as constant data: borrowed when they can be. */
+static bool from_bytes(struct wire_file *file, const struct ir_type *type,
+                       struct wire_span bytes, struct ir_data *data) {
+  size_t width = ir_dtypes[type->dtype].bytes;
+  *data = (struct ir_data){.bytes = bytes.data, .size = (int64_t)bytes.size};
+  bool plain = (uintptr_t)bytes.data % width == 0 && little_endian();
+  if (type->dtype == IR_BOOL)
+    for (size_t i = 0; i < bytes.size && plain; i++)
+      plain = bytes.data[i] <= 1;
+  if (plain || !bytes.size)
+    return true;
+  uint8_t *copy = dn_copy(file->ctx->arena, bytes.data, bytes.size);
+  data->bytes = copy;
+  if (type->dtype == IR_BOOL)
+    for (size_t i = 0; i < bytes.size; i++)
+      copy[i] = copy[i] != 0;
+  if (!little_endian())
+    for (size_t i = 0; i + width <= bytes.size; i += width)
+      for (size_t k = 0; k < width; k++)
+        copy[i + k] = bytes.data[i + width - 1 - k];
+  return true;
+}
+
+/* One packed float or double run is as good as raw bytes. */
+static bool single_run(struct wire_file *file, const struct onnx_tensor *t,
+                       unsigned field, struct wire_span *run) {
+  struct wire w = wire_open(file, t->message, 0);
+  size_t n = 0;
+  for (struct wire_field f; wire_next(&w, &f);) {
+    if (f.number != field)
+      continue;
+    if (f.type != WIRE_LEN || n++)
+      return false;
+    *run = f.span;
+  }
+  return n == 1;
+}
+
+static bool from_typed(struct wire_file *file, const struct onnx_tensor *t,
+                       struct dn_loc loc, const struct ir_type *type,
+                       struct ir_data *data) {
+  struct store s = store_of(type->dtype);
+  int64_t count = ir_type_count(type), n = 0;
+  size_t width = ir_dtypes[type->dtype].bytes;
+  struct wire_span run;
+  if (s.wire != WIRE_VARINT && single_run(file, t, s.field, &run)) {
+    if ((int64_t)run.size != ir_type_bytes(type))
+      return misfit(file, loc, (int64_t)run.size, "bytes", type);
+    return from_bytes(file, type, run, data);
+  }
+  if (count > (int64_t)t->message.size) /* an element takes a byte at least */
+    return misfit(file, loc, (int64_t)t->message.size, "bytes", type);
+  uint8_t *out = DN_ARRAY(file->ctx->arena, uint8_t, (size_t)count * width);
+  struct wire w = wire_open(file, t->message, 0);
+  for (struct wire_field f; wire_next(&w, &f);) {
+    if (f.number != s.field)
+      continue;
+    struct wire_packed cursor = {0};
+    for (uint64_t v; wire_repeated(&w, &f, s.wire, &cursor, &v); n++) {
+      if (n >= count)
+        continue;
+      int64_t i = (int64_t)v;
+      if (s.wire == WIRE_VARINT && (i < s.lo || i > s.hi)) {
+        dn_error(file->ctx, loc, DN_TENSOR_DATA,
+                 "element %lld is %lld, which is no %s", (long long)n,
+                 (long long)i, ir_dtypes[type->dtype].text);
+        return false;
+      }
+      /* Values are in the host's order here, whatever that is. */
+      if (width == 8) {
+        memcpy(out + n * 8, &v, 8);
+      } else if (width == 4) {
+        uint32_t x = (uint32_t)v;
+        memcpy(out + n * 4, &x, 4);
+      } else if (width == 2) {
+        uint16_t x = (uint16_t)v;
+        memcpy(out + n * 2, &x, 2);
+      } else {
+        out[n] = (uint8_t)v;
+      }
+    }
+  }
+  if (!file->ok)
+    return false;
+  if (n != count)
+    return misfit(file, loc, n, "elements", type);
+  *data = (struct ir_data){.bytes = out, .size = count * (int64_t)width};
+  return true;
+}
+
+/* ---- External data ---- */
+
+static bool external_error(struct dn_ctx *ctx, struct dn_loc loc,
+                           const char *what) {
+  dn_error(ctx, loc, DN_EXTERNAL, "external data: %s", what);
+  return false;
+}
+
+/* Digits only, as the ONNX schema writes offsets and lengths. */
+static bool parse_count(struct wire_span s, int64_t *out) {
+  int64_t v = 0;
+  for (size_t i = 0; i < s.size; i++) {
+    if (s.data[i] < '0' || s.data[i] > '9' || !dn_mul(v, 10, &v) ||
+        !dn_add(v, s.data[i] - '0', &v))
+      return false;
+  }
+  *out = v;
+  return s.size > 0;
+}
+
+struct place {
+  const char *path;
+  int64_t offset, length; /* length -1: not given */
+};
+
+static bool read_place(struct dn_ctx *ctx, struct dn_loc loc,
+                       const struct onnx_tensor *t, struct place *out) {
+  *out = (struct place){.path = "", .length = -1};
+  for (size_t i = 0; i < t->entries.n; i++) {
+    const struct onnx_entry *e = &t->entries.v[i];
+    if (!strcmp(e->key, "location")) {
+      if (e->value.size && memchr(e->value.data, 0, e->value.size))
+        return external_error(ctx, loc, "the location holds a NUL");
+      out->path =
+          dn_strndup(ctx->arena, (const char *)e->value.data, e->value.size);
+    } else if (!strcmp(e->key, "offset")) {
+      if (!parse_count(e->value, &out->offset))
+        return external_error(ctx, loc, "bad offset");
+    } else if (!strcmp(e->key, "length")) {
+      if (!parse_count(e->value, &out->length))
+        return external_error(ctx, loc, "bad length");
+    } else if (strcmp(e->key, "checksum") != 0) {
+      return external_error(ctx, loc, "unknown key");
+    }
+  }
+  return true;
+}
+
+static bool from_external(struct wire_file *file, const struct onnx_tensor *t,
+                          struct dn_loc loc, const struct ir_type *type,
+                          struct ir_data *data) {
+  struct dn_ctx *ctx = file->ctx;
+  struct place at;
+  struct dn_file f;
+  if (!file->externals)
+    return external_error(ctx, loc, "not allowed here");
+  if (!read_place(ctx, loc, t, &at) ||
+      !fe_map_beneath(ctx, loc, file->path, at.path, &f))
+    return false;
+  int64_t want = ir_type_bytes(type), size = (int64_t)f.size;
+  if (at.length >= 0 && at.length != want)
+    return misfit(file, loc, at.length, "bytes", type);
+  if (at.offset > size || want > size - at.offset)
+    return external_error(ctx, loc, "offset and length lie outside the file");
+  struct wire_span bytes = {f.data + at.offset, (size_t)want};
+  from_bytes(file, type, bytes, data);
+  data->file = f.path;
+  data->offset = at.offset;
+  return true;
+}
+
+static bool check_fields(struct wire_file *file, const struct onnx_tensor *t,
+                         struct dn_loc loc, enum ir_dtype dtype) {
+  unsigned field = store_of(dtype).field;
+  int kinds = (t->has_raw && t->raw.size > 0) + (t->typed != 0) + t->external;
+  if (t->segment) {
+    dn_error(file->ctx, loc, DN_TENSOR_DATA, "segmented tensors are not read");
+    return false;
+  }
+  if (kinds > 1) {
+    dn_error(file->ctx, loc, DN_TENSOR_DATA,
+             "data are stored in more than one place");
+    return false;
+  }
+  if (t->typed && t->typed != 1u << field) {
+    dn_error(file->ctx, loc, DN_TENSOR_DATA,
+             "data of type %s are stored in a field of another type",
+             onnx_dtype_name(t->dtype));
+    return false;
+  }
+  return true;
+}
+
+bool onnx_tensor_data(struct wire_file *file, const struct onnx_tensor *t,
+                      struct dn_loc loc, const struct ir_type **type,
+                      struct ir_data *data) {
+  struct dn_ctx *ctx = file->ctx;
+  enum ir_dtype dtype;
+  if (!loc.where)
+    loc.where = dn_printf(ctx->arena, "tensor '%s'", t->name);
+  if (!onnx_dtype_find(t->dtype, &dtype)) {
+    dn_error(ctx, loc, t->dtype > 0 ? DN_UNSUPPORTED_TYPE : DN_TENSOR_DATA,
+             "element type %s (%lld)", onnx_dtype_name(t->dtype),
+             (long long)t->dtype);
+    return false;
+  }
+  for (size_t i = 0; i < t->dims.n; i++) {
+    if (t->dims.v[i] < 0) {
+      dn_error(ctx, loc, DN_SHAPE, "dimension %zu is %lld", i,
+               (long long)t->dims.v[i]);
+      return false;
+    }
+  }
+  *type = ir_type_checked(ctx, loc.where, dtype, (int64_t)t->dims.n, t->dims.v);
+  if (!*type || !check_fields(file, t, loc, dtype))
+    return false;
+  int64_t bytes = ir_type_bytes(*type);
+  if (t->external)
+    return from_external(file, t, loc, *type, data);
+  if (t->typed)
+    return from_typed(file, t, loc, *type, data);
+  if ((int64_t)t->raw.size != bytes)
+    return misfit(file, loc, (int64_t)t->raw.size, "bytes", *type);
+  if (!t->raw.size) {
+    *data = (struct ir_data){.bytes = dn_alloc(ctx->arena, 1), .size = 0};
+    return true;
+  }
+  from_bytes(file, *type, t->raw, data);
+  data->file = file->path;
+  data->offset = t->raw.data - file->base;
+  return true;
+}
