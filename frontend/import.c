@@ -1,0 +1,74 @@
+/* import.c - a model file to a GRAPH module: the format is told by the first
+ * bytes. */
+#include "frontend/fe.h"
+
+#include <string.h>
+
+struct format {
+  const char *text;
+  bool (*sniff)(const struct dn_file *f);
+  struct ir_module *(*import)(struct dn_ctx *ctx, const struct dn_file *f,
+                              const struct fe_opts *opts);
+};
+
+static const struct format formats[] = {
+#define FORMAT(NAME, text) {text, fe_##NAME##_sniff, fe_##NAME##_import},
+#include "frontend/formats.def"
+#undef FORMAT
+};
+
+/* Formats that people try, to name them in the message. */
+static const struct {
+  size_t at;
+  const char *bytes;
+  size_t size;
+  const char *name;
+} others[] = {{4, "TFL3", 4, "a TensorFlow Lite model"},
+              {0, "GGUF", 4, "a GGUF file"},
+              {0, "PK\3\4", 4, "a zip archive (PyTorch? Keras?)"},
+              {0, "\x1f\x8b", 2, "a gzip file"},
+              {0, "\x89HDF", 4, "an HDF5 file"},
+              {0, "\x93NUMPY", 6, "a NumPy array"},
+              {0,
+               "\x7f"
+               "ELF",
+               4, "an ELF object"},
+              {0, "\x80\x02", 2, "a Python pickle"},
+              {0, "\xff\xfe", 2, "UTF-16 text"},
+              {0, "\xfe\xff", 2, "UTF-16 text"},
+              {8, "{\"", 2, "a safetensors file"}};
+
+static const char *looks_like(const struct dn_file *f) {
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (f->size >= others[i].at + others[i].size &&
+        !memcmp(f->data + others[i].at, others[i].bytes, others[i].size))
+      return others[i].name;
+  return NULL;
+}
+
+struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
+                            const struct fe_opts *opts) {
+  static const struct fe_opts none = {0};
+  struct dn_file file;
+  if (!dn_file_map(ctx, path, &file))
+    return NULL;
+  struct dn_loc loc = {.file = path};
+  const char *other = looks_like(&file);
+  if (other) {
+    dn_error(ctx, loc, DN_FORMAT, "it looks like %s", other);
+    return NULL;
+  }
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    if (!formats[i].sniff(&file))
+      continue;
+    struct ir_module *m = formats[i].import(ctx, &file, opts ? opts : &none);
+    if (m && ir_verify(m))
+      return m;
+    ir_module_free(m);
+    return NULL;
+  }
+  dn_error(ctx, loc, DN_FORMAT, "its first bytes are those of no known format");
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+    dn_note(ctx, "a model may be: %s", formats[i].text);
+  return NULL;
+}

@@ -1,0 +1,217 @@
+/* onnx_attr.c - attributes of a node, and integers that a converter needs at
+ * compile time, wherever the opset keeps them. */
+#include "frontend/onnx_import.h"
+
+#include <string.h>
+
+/* What a function's attribute stands for in this call. */
+static const struct onnx_attr *resolve(const struct ox_frame *frame,
+                                       const struct onnx_attr *a) {
+  if (!a->ref)
+    return a;
+  for (size_t i = 0; i < frame->nattrs; i++)
+    if (frame->attrs[i].name == a->ref)
+      return &frame->attrs[i];
+  return NULL;
+}
+
+const struct onnx_attr *ox_attr(const struct onnx_call *c, const char *name) {
+  for (size_t i = 0; i < c->node->attrs.n; i++)
+    if (!strcmp(c->node->attrs.v[i].name, name))
+      return resolve(c->frame, &c->node->attrs.v[i]);
+  return NULL;
+}
+
+int64_t ox_int(const struct onnx_call *c, const char *name, int64_t otherwise) {
+  const struct onnx_attr *a = ox_attr(c, name);
+  return a ? a->i : otherwise;
+}
+
+double ox_float(const struct onnx_call *c, const char *name, double otherwise) {
+  const struct onnx_attr *a = ox_attr(c, name);
+  return a ? (double)a->f : otherwise;
+}
+
+const char *ox_str(const struct onnx_call *c, const char *name,
+                   const char *otherwise) {
+  const struct onnx_attr *a = ox_attr(c, name);
+  return a ? dn_strndup(c->im->ctx->arena, (const char *)a->s.data, a->s.size)
+           : otherwise;
+}
+
+bool ox_flag(struct onnx_call *c, const char *name, bool otherwise, bool *out) {
+  int64_t v = ox_int(c, name, otherwise);
+  *out = v == 1;
+  if (v != 0 && v != 1)
+    return ox_fail(c, DN_ATTR, "'%s' is %lld, not 0 or 1", name, (long long)v);
+  return true;
+}
+
+struct ox_ints ox_ints(const struct onnx_call *c, const char *name) {
+  const struct onnx_attr *a = ox_attr(c, name);
+  return a ? (struct ox_ints){true, (int64_t)a->ints.n, a->ints.v}
+           : (struct ox_ints){0};
+}
+
+/* Finds `name:kind` in a row's attribute list. */
+static const char *find_spec(const char *attrs, const char *name) {
+  size_t n = strlen(name);
+  for (const char *p = attrs; *p; p += strspn(p, " ")) {
+    size_t len = strcspn(p, " ");
+    if (len > n + 1 && !memcmp(p, name, n) && p[n] == ':')
+      return p + n + 1;
+    p += len;
+  }
+  return NULL;
+}
+
+static enum onnx_attr_type spec_type(const char *spec) {
+  bool list = spec[1] == '*';
+  switch (*spec) {
+  case 'i':
+    return list ? ONNX_INTS : ONNX_INT;
+  case 'f':
+    return list ? ONNX_FLOATS : ONNX_FLOAT;
+  case 's':
+    return list ? ONNX_STRINGS : ONNX_STRING;
+  case 't':
+    return ONNX_TENSOR;
+  case 'g':
+    return ONNX_GRAPH;
+  }
+  return ONNX_UNDEFINED;
+}
+
+static const char *type_name(int64_t type) {
+  static const char *const names[] = {
+      "none",           "float",   "int",    "string",
+      "tensor",         "graph",   "floats", "ints",
+      "strings",        "tensors", "graphs", "sparse tensor",
+      "sparse tensors", "type",    "types"};
+  return type >= 0 && type <= ONNX_TYPES ? names[type] : "unknown";
+}
+
+static bool check_attr(struct onnx_call *c, const struct onnx_attr *a) {
+  const char *name = ox_text(c->im->ctx, a->name);
+  const char *spec = find_spec(c->row->attrs, a->name);
+  if (!spec)
+    return ox_fail(c, DN_ATTR, "unknown attribute '%s'", name);
+  if (a->ref && !c->frame->function)
+    return ox_fail(c, DN_ATTR,
+                   "attribute '%s' refers to a function's, outside of one",
+                   name);
+  const struct onnx_attr *value = resolve(c->frame, a);
+  if (!value)
+    return true;
+  enum onnx_attr_type want = spec_type(spec);
+  if (value->type != (int64_t)want)
+    return ox_fail(c, DN_ATTR, "attribute '%s' is of type %s, not %s", name,
+                   type_name(value->type), type_name(want));
+  if (value->present & ~(1u << want))
+    return ox_fail(c, DN_ATTR, "attribute '%s' has values of several types",
+                   name);
+  bool holds = value->present != 0;
+  if (!holds && (want == ONNX_TENSOR || want == ONNX_GRAPH))
+    return ox_fail(c, DN_ATTR, "attribute '%s' has no value", name);
+  return true;
+}
+
+bool ox_check_attrs(struct onnx_call *c) {
+  bool ok = true;
+  const struct onnx_node *n = c->node;
+  for (size_t i = 0; i < n->attrs.n; i++) {
+    ok = check_attr(c, &n->attrs.v[i]) && ok;
+    for (size_t k = 0; k < i; k++)
+      if (n->attrs.v[k].name == n->attrs.v[i].name)
+        ok = ox_fail(c, DN_ATTR, "attribute '%s' is given twice",
+                     ox_text(c->im->ctx, n->attrs.v[i].name));
+    if (i > 64) /* no operator has as many; the error is already there */
+      break;
+  }
+  /* `name:kind!` is required. */
+  for (const char *p = c->row->attrs; *p; p += strspn(p, " ")) {
+    size_t len = strcspn(p, " ");
+    if (p[len - 1] == '!') {
+      const char *name = dn_strndup(c->im->ctx->arena, p, strcspn(p, ":"));
+      if (!ox_attr(c, name))
+        ok = ox_fail(c, DN_ATTR, "attribute '%s' is missing", name);
+    }
+    p += len;
+  }
+  return ok;
+}
+
+/* ---- Constants as inputs ---- */
+
+static bool want_const(struct onnx_call *c, size_t k) {
+  const struct ir_value *v = c->in[k];
+  if (v->data)
+    return true;
+  return ox_fail(c, DN_DYNAMIC, "input %zu ('%s') must be a constant", k,
+                 ox_text(c->im->ctx, c->node->inputs.v[k]));
+}
+
+bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out) {
+  *out = (struct ox_ints){0};
+  if (k >= c->nin || !c->in[k])
+    return true;
+  if (!want_const(c, k))
+    return false;
+  const struct ir_value *v = c->in[k];
+  int64_t n = ir_type_count(v->type);
+  if (!ir_is_int(v->type->dtype) && v->type->dtype != IR_BOOL)
+    return ox_fail(c, DN_TYPE, "input %zu must be of an integer type", k);
+  if (v->type->rank > 1 || n > c->im->ctx->limits.attr)
+    return ox_fail(c, DN_TYPE, "input %zu must be a short list", k);
+  int64_t *list = DN_ARRAY(c->im->ctx->arena, int64_t, n);
+  for (int64_t i = 0; i < n; i++)
+    list[i] = ir_const_int(v, i);
+  *out = (struct ox_ints){true, n, list};
+  return true;
+}
+
+bool ox_const_floats(struct onnx_call *c, size_t k, int64_t *n,
+                     const double **v) {
+  *n = 0;
+  *v = NULL;
+  if (k >= c->nin || !c->in[k])
+    return true;
+  if (!want_const(c, k))
+    return false;
+  *n = ir_type_count(c->in[k]->type);
+  if (*n > c->im->ctx->limits.attr)
+    return ox_fail(c, DN_TYPE, "input %zu must be a short list", k);
+  double *list = DN_ARRAY(c->im->ctx->arena, double, *n);
+  for (int64_t i = 0; i < *n; i++)
+    list[i] = ir_const_float(c->in[k], i);
+  *v = list;
+  return true;
+}
+
+bool ox_ints_or_input(struct onnx_call *c, const char *name, size_t k,
+                      struct ox_ints *out) {
+  *out = ox_ints(c, name);
+  return out->given || ox_const_ints(c, k, out);
+}
+
+bool ox_axis(struct onnx_call *c, int64_t axis, int64_t rank, int64_t *out) {
+  if (axis < -rank || axis >= rank)
+    return ox_fail(c, DN_ATTR, "axis %lld is outside [%lld, %lld]",
+                   (long long)axis, (long long)-rank, (long long)rank - 1);
+  *out = axis < 0 ? axis + rank : axis;
+  return true;
+}
+
+bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
+             bool *mark) {
+  memset(mark, 0, (size_t)rank * sizeof *mark);
+  for (int64_t i = 0; i < axes.n; i++) {
+    int64_t axis = 0;
+    if (!ox_axis(c, axes.v[i], rank, &axis))
+      return false;
+    if (mark[axis])
+      return ox_fail(c, DN_ATTR, "axis %lld is given twice", (long long)axis);
+    mark[axis] = true;
+  }
+  return true;
+}

@@ -1,0 +1,413 @@
+/* onnx_graph.c - walks the nodes of a graph: scopes of names, order, calls of
+ * converters, subgraphs and model-local functions inlined.
+ *
+ * An import goes on after an error: the outputs of a node that failed are bound
+ * to `failed`, and nodes that read them fail silently, so that each cause is
+ * reported once and all causes are. */
+#include "frontend/onnx_import.h"
+
+#include <string.h>
+
+/* ---- Tables by interned name ---- */
+
+static struct ox_slot *map_slot(const struct ox_map *map, const char *key) {
+  uint64_t h = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
+  size_t at = (size_t)(h >> 32) & (map->cap - 1);
+  while (map->slot[at].key && map->slot[at].key != key)
+    at = (at + 1) & (map->cap - 1);
+  return &map->slot[at];
+}
+
+void *ox_map_get(const struct ox_map *map, const char *key) {
+  return map->cap ? map_slot(map, key)->value : NULL;
+}
+
+bool ox_map_put(struct dn_arena *arena, struct ox_map *map, const char *key,
+                void *value) {
+  if (2 * map->n >= map->cap) {
+    struct ox_map old = *map;
+    map->cap = old.cap ? 2 * old.cap : 32;
+    map->slot = DN_ARRAY(arena, struct ox_slot, map->cap);
+    for (size_t i = 0; i < old.cap; i++)
+      if (old.slot[i].key)
+        *map_slot(map, old.slot[i].key) = old.slot[i];
+  }
+  struct ox_slot *slot = map_slot(map, key);
+  if (slot->key)
+    return false;
+  *slot = (struct ox_slot){key, value};
+  map->n++;
+  return true;
+}
+
+/* ---- Names and errors ---- */
+
+const char *ox_text(struct dn_ctx *ctx, const char *name) {
+  struct dn_buf buf;
+  dn_buf_init(&buf, ctx->arena);
+  size_t n = strlen(name);
+  dn_buf_escape(&buf, name, n < 200 ? n : 200);
+  return buf.text;
+}
+
+struct ir_value *ox_lookup(const struct onnx_import *im, const char *name) {
+  for (const struct ox_scope *s = im->scope; s; s = s->outer) {
+    struct ir_value *v = ox_map_get(&s->values, name);
+    if (v)
+      return v;
+  }
+  return NULL;
+}
+
+bool ox_bind(struct onnx_import *im, struct dn_loc loc, const char *name,
+             struct ir_value *v) {
+  if (ox_map_put(im->ctx->arena, &im->scope->values, name, v))
+    return true;
+  dn_error(im->ctx, loc, DN_GRAPH, "value '%s' is made twice",
+           ox_text(im->ctx, name));
+  return false;
+}
+
+/* A node without a name goes by its first output. */
+static const char *node_label(struct onnx_import *im,
+                              const struct onnx_node *n) {
+  const char *name = n->name[0] ? n->name : n->outputs.n ? n->outputs.v[0] : "";
+  if (!im->frame->prefix[0])
+    return dn_intern(im->ctx, name);
+  return dn_intern(im->ctx,
+                   dn_printf(im->ctx->arena, "%s%s", im->frame->prefix, name));
+}
+
+static struct dn_loc node_loc(struct onnx_import *im,
+                              const struct onnx_node *n) {
+  return (struct dn_loc){
+      .file = im->file->path, .node = node_label(im, n), .op = n->op};
+}
+
+struct dn_loc ox_loc(const struct onnx_call *c) {
+  return node_loc(c->im, c->node);
+}
+
+bool ox_fail(const struct onnx_call *c, enum dn_code code, const char *fmt,
+             ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  dn_error(c->im->ctx, ox_loc(c), code, "%s",
+           dn_vprintf(c->im->ctx->arena, fmt, ap));
+  va_end(ap);
+  return false;
+}
+
+/* ---- Order ---- */
+
+/* The node among nodes[] that makes `name`. */
+static const struct onnx_node *maker(const struct onnx_node *nodes, size_t n,
+                                     const char *name) {
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < nodes[i].outputs.n; k++)
+      if (nodes[i].outputs.v[k] == name)
+        return &nodes[i];
+  return NULL;
+}
+
+/* Does nodes[from] read, directly or not, what nodes[at] makes? */
+static bool reaches(struct onnx_import *im, const struct onnx_node *nodes,
+                    size_t n, size_t from, size_t at) {
+  struct dn_arena *arena = dn_arena_new(im->ctx);
+  struct ox_map makers = {0};
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < nodes[i].outputs.n; k++)
+      ox_map_put(arena, &makers, nodes[i].outputs.v[k], DN_NEW(arena, size_t));
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < nodes[i].outputs.n; k++)
+      *(size_t *)ox_map_get(&makers, nodes[i].outputs.v[k]) = i;
+  bool *seen = DN_ARRAY(arena, bool, n);
+  DN_LIST(size_t) todo = {0};
+  DN_PUSH(arena, todo, from);
+  while (todo.n && !seen[at]) {
+    size_t i = todo.v[--todo.n];
+    if (seen[i])
+      continue;
+    seen[i] = true;
+    for (size_t k = 0; k < nodes[i].inputs.n; k++) {
+      const size_t *next = ox_map_get(&makers, nodes[i].inputs.v[k]);
+      if (next && !seen[*next])
+        DN_PUSH(arena, todo, *next);
+    }
+  }
+  bool found = seen[at];
+  dn_arena_free(arena);
+  return found;
+}
+
+static void report_missing(struct onnx_import *im,
+                           const struct onnx_node *nodes, size_t n, size_t at,
+                           const char *name) {
+  struct dn_loc loc = node_loc(im, &nodes[at]);
+  const char *text = ox_text(im->ctx, name);
+  const struct onnx_node *m = im->reported_order ? NULL : maker(nodes, n, name);
+  if (!m) {
+    dn_error(im->ctx, loc, DN_GRAPH, "nothing makes its input '%s'%s", text,
+             im->reported_order ? " before it" : "");
+  } else if (reaches(im, nodes, n, (size_t)(m - nodes), at)) {
+    im->reported_order = true;
+    dn_error(im->ctx, loc, DN_GRAPH, "it is part of a cycle through '%s'",
+             text);
+  } else {
+    im->reported_order = true;
+    dn_error(im->ctx, loc, DN_GRAPH,
+             "its input '%s' is made by a later node, '%s'", text,
+             ox_text(im->ctx, node_label(im, m)));
+  }
+}
+
+/* ---- One node ---- */
+
+static int64_t opset_of(const struct ox_frame *frame, const char *domain) {
+  for (size_t i = 0; i < frame->nopsets; i++)
+    if (!strcmp(frame->opsets[i].domain, domain))
+      return frame->opsets[i].version;
+  return 0;
+}
+
+static const struct onnx_function *find_function(struct onnx_import *im,
+                                                 const struct onnx_node *n) {
+  if (!im->model->functions.n)
+    return NULL;
+  const char *key =
+      dn_intern(im->ctx, dn_printf(im->ctx->arena, "%s:%s", n->domain, n->op));
+  return ox_map_get(&im->functions, key);
+}
+
+/* The row for the node in its opset; NULL after a diagnostic. */
+static const struct onnx_row *
+find_row(struct onnx_import *im, const struct onnx_node *n, int64_t version) {
+  struct dn_loc loc = node_loc(im, n);
+  bool known = false;
+  const struct onnx_row *row = NULL;
+  if (version > 0)
+    row = onnx_row_find(n->domain, n->op, (int)version, &known);
+  if (row)
+    return row;
+  if (!version && n->domain[0])
+    dn_error(im->ctx, loc, DN_UNSUPPORTED_OP,
+             "operator not supported: domain '%s'",
+             ox_text(im->ctx, n->domain));
+  else if (!version)
+    dn_error(im->ctx, loc, DN_OPSET, "the model imports no opset");
+  else if (known)
+    dn_error(im->ctx, loc, DN_OPSET, "opset %lld has no such operator",
+             (long long)version);
+  else
+    dn_error(im->ctx, loc, DN_UNSUPPORTED_OP, "operator not supported");
+  return NULL;
+}
+
+static bool check_arity(struct onnx_call *c) {
+  const struct onnx_row *row = c->row;
+  size_t given = c->nin;
+  if (given < (size_t)row->min_in ||
+      (row->max_in >= 0 && given > (size_t)row->max_in))
+    return ox_fail(c, DN_ARITY, "%zu inputs, not %d..%d", given, row->min_in,
+                   row->max_in < 0 ? 65535 : row->max_in);
+  for (size_t i = 0; i < (size_t)row->min_in; i++)
+    if (!c->in[i])
+      return ox_fail(c, DN_ARITY, "input %zu is missing", i);
+  if (!c->nout || (row->max_out >= 0 && c->nout > (size_t)row->max_out))
+    return ox_fail(c, DN_ARITY, "%zu outputs, not 1..%d", c->nout,
+                   row->max_out < 0 ? 65535 : row->max_out);
+  return true;
+}
+
+/* Binds what a call made; outputs left NULL failed, or are not supported. */
+static void bind_outputs(struct onnx_call *c, bool ok) {
+  struct onnx_import *im = c->im;
+  for (size_t i = 0; i < c->nout; i++) {
+    const char *name = c->node->outputs.v[i];
+    if (!name[0])
+      continue;
+    struct ir_value *v = ok ? c->out[i] : &im->failed;
+    if (!v) {
+      ox_fail(c, DN_UNSUPPORTED_ATTR, "output %zu ('%s') is not supported", i,
+              ox_text(im->ctx, name));
+      v = &im->failed;
+    }
+    if (ox_bind(im, ox_loc(c), name, v) && v != &im->failed &&
+        v->id >= c->first_id)
+      ir_value_rename(im->m, v, name);
+  }
+}
+
+static bool call_converter(struct onnx_call *c) {
+  struct onnx_import *im = c->im;
+  const struct onnx_function *f = find_function(im, c->node);
+  const char *loc = im->b.loc, *op = im->b.model_op;
+  bool ok;
+  if (!f) {
+    c->row = find_row(im, c->node, c->version);
+    if (!c->row)
+      return false;
+    c->arg = c->row->arg;
+  }
+  for (size_t i = 0; i < c->nin; i++)
+    if (c->in[i] == &im->failed)
+      return false;
+  im->b.loc = node_label(im, c->node);
+  im->b.model_op = dn_intern(im->ctx, c->node->op);
+  if (f) {
+    ok = ox_inline_function(c, f);
+  } else {
+    unsigned errors = dn_errors(im->ctx);
+    ok = check_arity(c) && ox_check_attrs(c) && c->row->convert(c);
+    /* A converter may return NULL because an emitted op did. */
+    ok = ok && dn_errors(im->ctx) == errors;
+  }
+  im->b.loc = loc;
+  im->b.model_op = op;
+  return ok;
+}
+
+static void import_node(struct onnx_import *im, const struct onnx_node *nodes,
+                        size_t n, size_t at) {
+  const struct onnx_node *node = &nodes[at];
+  struct dn_arena *arena = im->ctx->arena;
+  if (++im->nodes > im->ctx->limits.nodes)
+    dn_fatal(im->ctx, (struct dn_loc){.file = im->file->path}, DN_LIMIT,
+             "more than %lld nodes, functions expanded (--limit-nodes)",
+             (long long)im->ctx->limits.nodes);
+  struct onnx_call c = {
+      .im = im,
+      .node = node,
+      .frame = im->frame,
+      .version = (int)dn_min(opset_of(im->frame, node->domain), 1 << 30),
+      .nin = node->inputs.n,
+      .nout = node->outputs.n,
+      .first_id = im->m->nvalues};
+  c.in = DN_ARRAY(arena, struct ir_value *, c.nin + 1);
+  c.out = DN_ARRAY(arena, struct ir_value *, c.nout + 1);
+  bool ok = true;
+  for (size_t i = 0; i < c.nin; i++) {
+    const char *name = node->inputs.v[i];
+    if (!name[0])
+      continue;
+    c.in[i] = ox_lookup(im, name);
+    if (!c.in[i]) {
+      report_missing(im, nodes, n, at, name);
+      c.in[i] = &im->failed;
+    }
+    if (c.in[i] == &im->absent)
+      c.in[i] = NULL;
+  }
+  while (c.nin && !c.in[c.nin - 1])
+    c.nin--;
+  if (!c.nout)
+    ok = ox_fail(&c, DN_ARITY, "no outputs");
+  ok = ok && call_converter(&c);
+  bind_outputs(&c, ok);
+}
+
+void ox_import_nodes(struct onnx_import *im, const struct onnx_node *nodes,
+                     size_t n) {
+  for (size_t i = 0; i < n; i++)
+    import_node(im, nodes, n, i);
+}
+
+void ox_import_body(struct onnx_import *im, const struct onnx_graph *g) {
+  if (g->nsparse)
+    dn_error(im->ctx, (struct dn_loc){.file = im->file->path},
+             DN_UNSUPPORTED_TYPE, "%zu sparse initializers", g->nsparse);
+  for (size_t i = 0; i < g->initializers.n; i++)
+    ox_import_initializer(im, &g->initializers.v[i]);
+  ox_import_nodes(im, g->nodes.v, g->nodes.n);
+}
+
+/* ---- Subgraphs and functions ---- */
+
+bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
+                     struct ir_value *const *in, size_t n,
+                     struct ir_value **out, size_t nout) {
+  struct onnx_import *im = c->im;
+  if (g->inputs.n != n || g->outputs.n != nout)
+    return ox_fail(c, DN_ARITY,
+                   "its subgraph has %zu inputs and %zu outputs, not %zu and "
+                   "%zu",
+                   g->inputs.n, g->outputs.n, n, nout);
+  struct ox_scope scope = {.outer = im->scope};
+  im->scope = &scope;
+  for (size_t i = 0; i < n; i++)
+    ox_bind(im, ox_loc(c), g->inputs.v[i].name, in[i]);
+  ox_import_body(im, g);
+  bool ok = true;
+  for (size_t i = 0; i < nout; i++) {
+    const char *name = g->outputs.v[i].name;
+    out[i] = ox_lookup(im, name);
+    if (!out[i])
+      ok = ox_fail(c, DN_GRAPH, "nothing makes the subgraph's output '%s'",
+                   ox_text(im->ctx, name));
+    ok = ok && out[i] != &im->failed;
+  }
+  im->scope = scope.outer;
+  return ok;
+}
+
+/* The call's attributes, and the function's defaults for those not given. */
+static void bind_attrs(struct onnx_call *c, const struct onnx_function *f,
+                       struct ox_frame *frame) {
+  struct dn_arena *arena = c->im->ctx->arena;
+  DN_LIST(struct onnx_attr) list = {0};
+  for (size_t i = 0; i < c->node->attrs.n; i++) {
+    const struct onnx_attr *given = &c->node->attrs.v[i];
+    const struct onnx_attr *value = ox_attr(c, given->name);
+    if (!value)
+      continue;
+    struct onnx_attr copy = *value;
+    copy.name = given->name;
+    copy.ref = NULL;
+    DN_PUSH(arena, list, copy);
+  }
+  for (size_t i = 0; i < f->defaults.n; i++)
+    DN_PUSH(arena, list, f->defaults.v[i]);
+  frame->attrs = list.v;
+  frame->nattrs = list.n;
+}
+
+bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
+  struct onnx_import *im = c->im;
+  if (c->nin > f->inputs.n || c->nout > f->outputs.n)
+    return ox_fail(c, DN_ARITY, "the function has %zu inputs and %zu outputs",
+                   f->inputs.n, f->outputs.n);
+  for (const struct ox_frame *o = c->frame; o; o = o->outer)
+    if (o->function == f)
+      return ox_fail(c, DN_RECURSION, "the function calls itself");
+  if (c->frame->depth >= im->ctx->limits.calls)
+    return ox_fail(c, DN_RECURSION,
+                   "functions are nested over %lld deep (--limit-calls)",
+                   (long long)im->ctx->limits.calls);
+  struct ox_frame frame = {
+      .outer = c->frame,
+      .function = f,
+      .opsets = f->opsets.n ? f->opsets.v : c->frame->opsets,
+      .nopsets = f->opsets.n ? f->opsets.n : c->frame->nopsets,
+      .depth = c->frame->depth + 1,
+      .prefix = dn_printf(im->ctx->arena, "%s/", node_label(im, c->node))};
+  bind_attrs(c, f, &frame);
+  struct ox_scope scope = {0}, *outer = im->scope;
+  im->frame = &frame;
+  im->scope = &scope;
+  for (size_t i = 0; i < f->inputs.n; i++) {
+    struct ir_value *v = i < c->nin ? c->in[i] : NULL;
+    ox_bind(im, ox_loc(c), f->inputs.v[i], v ? v : &im->absent);
+  }
+  ox_import_nodes(im, f->nodes.v, f->nodes.n);
+  bool ok = true;
+  for (size_t i = 0; i < c->nout; i++) {
+    c->out[i] = ox_map_get(&scope.values, f->outputs.v[i]);
+    if (!c->out[i] && c->node->outputs.v[i][0])
+      ok = ox_fail(c, DN_GRAPH, "nothing makes the function's output '%s'",
+                   ox_text(im->ctx, f->outputs.v[i]));
+    ok = ok && c->out[i] != &im->failed;
+  }
+  im->frame = c->frame;
+  im->scope = outer;
+  return ok;
+}

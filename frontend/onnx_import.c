@@ -1,0 +1,263 @@
+/* onnx_import.c - an ONNX file to a GRAPH module: the file as a whole, its
+ * inputs, initializers and outputs. Nodes are onnx_graph.c, converters
+ * onnx_op_*.c by way of onnx_ops.def. */
+#include "frontend/onnx_import.h"
+
+#include <string.h>
+
+/* The newest opset whose changes onnx_ops.def has. */
+#define NEWEST_OPSET 28
+
+/* Weak: an ONNX file has no magic number. Its first byte is the tag of a field
+ * of ModelProto; none of them is a letter that starts text. */
+bool fe_onnx_sniff(const struct dn_file *f) {
+  static const uint8_t tags[] = {0x08, 0x12, 0x1a, 0x22, 0x28, 0x32,
+                                 0x3a, 0x42, 0x72, 0xa2, 0xca};
+  return f->size && memchr(tags, f->data[0], sizeof tags);
+}
+
+/* ---- Types of inputs ---- */
+
+static int64_t bound_dim(struct onnx_import *im, const char *name) {
+  for (size_t i = 0; i < im->opts->ndims; i++)
+    if (!strcmp(im->opts->dims[i].name, name))
+      return im->opts->dims[i].value;
+  const struct fe_dim *d = ox_map_get(&im->symbols, dn_intern(im->ctx, name));
+  return d ? d->value : -1;
+}
+
+/* The size of dim `i` of an input, or -1 after a diagnostic. */
+static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
+                         size_t i, int64_t given, struct dn_loc loc) {
+  const struct onnx_dim *d = &v->dims.v[i];
+  if (d->has_value && d->value >= 0)
+    return d->value;
+  if (d->has_value) {
+    dn_error(im->ctx, loc, DN_SHAPE, "dimension %zu is %lld", i,
+             (long long)d->value);
+    return -1;
+  }
+  /* A dim without a name goes by its place: "input.0". */
+  const char *name =
+      d->param ? d->param : dn_printf(im->ctx->arena, "%s.%zu", v->name, i);
+  int64_t size = bound_dim(im, name);
+  struct fe_dim *binding = DN_NEW(im->ctx->arena, struct fe_dim);
+  *binding = (struct fe_dim){name, size >= 0 ? size : given};
+  name = dn_intern(im->ctx, name);
+  if (size >= 0 && given >= 0 && size != given) {
+    dn_error(im->ctx, loc, DN_DIM, "dimension '%s' is %lld and also %lld",
+             ox_text(im->ctx, name), (long long)size, (long long)given);
+    return -1;
+  }
+  if (binding->value >= 0) {
+    ox_map_put(im->ctx->arena, &im->symbols, name, binding);
+    return binding->value;
+  }
+  binding->value = -2; /* reported */
+  if (ox_map_put(im->ctx->arena, &im->symbols, name, binding)) {
+    const char *text = ox_text(im->ctx, name);
+    dn_error(im->ctx, loc, DN_DIM, "dimension %zu, '%s', has no value", i,
+             text);
+    dn_note(im->ctx, "bind it with --dim %s=VALUE", text);
+  }
+  return -1;
+}
+
+const struct ir_type *ox_input_type(struct onnx_import *im,
+                                    const struct onnx_value *v,
+                                    const struct ir_type *given) {
+  struct dn_ctx *ctx = im->ctx;
+  struct dn_loc loc = {.file = im->file->path,
+                       .where = dn_printf(ctx->arena, "input '%s'", v->name)};
+  enum ir_dtype dtype;
+  if (!v->kind || strcmp(v->kind, "tensor") != 0) {
+    dn_error(ctx, loc, v->kind ? DN_UNSUPPORTED_TYPE : DN_TYPE,
+             v->kind ? "it is a %s, not a tensor" : "it has no type", v->kind);
+    return NULL;
+  }
+  if (!onnx_dtype_find(v->dtype, &dtype)) {
+    dn_error(ctx, loc, v->dtype > 0 ? DN_UNSUPPORTED_TYPE : DN_TYPE,
+             "element type %s (%lld)", onnx_dtype_name(v->dtype),
+             (long long)v->dtype);
+    return NULL;
+  }
+  if (!v->has_shape && given)
+    return ir_type(ctx, dtype, given->rank, given->dim);
+  if (!v->has_shape) {
+    dn_error(ctx, loc, DN_DIM, "it has no shape");
+    return NULL;
+  }
+  if (v->dims.n > IR_MAX_RANK) {
+    dn_error(ctx, loc, DN_SHAPE, "rank %zu is over the limit of %d", v->dims.n,
+             IR_MAX_RANK);
+    return NULL;
+  }
+  int64_t dims[IR_MAX_RANK];
+  bool ok = true, use = given && given->rank == (int)v->dims.n;
+  for (size_t i = 0; i < v->dims.n; i++) {
+    dims[i] = input_dim(im, v, i, use ? given->dim[i] : -1, loc);
+    ok = ok && dims[i] >= 0;
+  }
+  return ok ? ir_type_checked(ctx, loc.where, dtype, (int64_t)v->dims.n, dims)
+            : NULL;
+}
+
+/* ---- Initializers, inputs, outputs ---- */
+
+bool ox_import_initializer(struct onnx_import *im,
+                           const struct onnx_tensor *t) {
+  struct dn_loc loc = {
+      .file = im->file->path,
+      .where = dn_printf(im->ctx->arena, "initializer '%s'", t->name)};
+  const struct ir_type *type;
+  struct ir_data data;
+  struct ir_value *v = &im->failed;
+  if (onnx_tensor_data(im->file, t, loc, &type, &data))
+    v = ir_const_new(im->m, t->name, type, &data);
+  return ox_bind(im, loc, t->name, v);
+}
+
+static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
+  size_t position = 0;
+  struct ir_block *body = ir_main(im->m)->body;
+  struct ox_map initialized = {0};
+  for (size_t i = 0; i < g->initializers.n; i++)
+    ox_map_put(im->ctx->arena, &initialized, g->initializers.v[i].name, im);
+  for (size_t i = 0; i < g->inputs.n; i++) {
+    const struct onnx_value *v = &g->inputs.v[i];
+    /* Before IR version 4, initializers were listed as inputs too. */
+    if (ox_map_get(&initialized, v->name))
+      continue;
+    const struct ir_type *given =
+        position < im->opts->ninputs ? im->opts->input_types[position] : NULL;
+    position++;
+    const struct ir_type *type = ox_input_type(im, v, given);
+    struct dn_loc loc = {.file = im->file->path,
+                         .where =
+                             dn_printf(im->ctx->arena, "input '%s'", v->name)};
+    ox_bind(im, loc, v->name,
+            type ? ir_param_new(body, v->name, type) : &im->failed);
+  }
+}
+
+/* What the model says of an output must not contradict what was inferred. */
+static void check_output(struct onnx_import *im, const struct onnx_value *o,
+                         const struct ir_value *v, struct dn_loc loc) {
+  enum ir_dtype dtype;
+  if (!o->kind || !onnx_dtype_find(o->dtype, &dtype))
+    return;
+  const char *found = ir_type_text(im->ctx, im->ctx->arena, v->type);
+  if (dtype != v->type->dtype) {
+    dn_error(im->ctx, loc, DN_TYPE, "declared %s, but the nodes make %s",
+             ir_dtypes[dtype].text, found);
+    return;
+  }
+  bool same = !o->has_shape || (int)o->dims.n == v->type->rank;
+  for (size_t i = 0; same && i < o->dims.n; i++)
+    same = !o->dims.v[i].has_value || o->dims.v[i].value == v->type->dim[i];
+  if (!same)
+    dn_warning(im->ctx, loc,
+               "declared with another shape than %s, which the "
+               "nodes make",
+               found);
+}
+
+static void import_outputs(struct onnx_import *im, const struct onnx_graph *g) {
+  struct ir_func *f = ir_main(im->m);
+  size_t n = g->outputs.n;
+  struct ir_value **values = DN_ARRAY(im->m->arena, struct ir_value *, n);
+  f->result_name = DN_ARRAY(im->m->arena, const char *, n);
+  f->nresults = (unsigned)n;
+  bool ok = true;
+  for (size_t i = 0; i < n; i++) {
+    const struct onnx_value *o = &g->outputs.v[i];
+    struct dn_loc loc = {.file = im->file->path,
+                         .where =
+                             dn_printf(im->ctx->arena, "output '%s'", o->name)};
+    f->result_name[i] = o->name;
+    values[i] = ox_lookup(im, o->name);
+    if (!values[i])
+      dn_error(im->ctx, loc, DN_GRAPH, "nothing makes it");
+    ok = ok && values[i] && values[i] != &im->failed;
+    if (ok)
+      check_output(im, o, values[i], loc);
+  }
+  if (!n)
+    dn_error(im->ctx, (struct dn_loc){.file = im->file->path}, DN_GRAPH,
+             "the graph has no outputs");
+  if (ok && n)
+    ir_op_new(&im->b, IR_RETURN, values, n, NULL, 0, NULL, 0, 0);
+}
+
+/* ---- The file ---- */
+
+static bool check_opsets(struct onnx_import *im) {
+  const struct onnx_model *m = im->model;
+  struct dn_loc loc = {.file = im->file->path};
+  unsigned errors = dn_errors(im->ctx);
+  if (!m->opsets.n)
+    dn_error(im->ctx, loc, DN_OPSET, "the model imports no opset");
+  for (size_t i = 0; i < m->opsets.n; i++) {
+    const struct onnx_opset *o = &m->opsets.v[i];
+    const char *domain = o->domain[0] ? ox_text(im->ctx, o->domain) : "ai.onnx";
+    for (size_t k = 0; k < i; k++)
+      if (!strcmp(m->opsets.v[k].domain, o->domain))
+        dn_error(im->ctx, loc, DN_OPSET, "opset of '%s' is imported twice",
+                 domain);
+    if (o->version < 1 || (!o->domain[0] && o->version > NEWEST_OPSET))
+      dn_error(im->ctx, loc, DN_OPSET,
+               "opset %lld of '%s' is unknown; the newest is %d",
+               (long long)o->version, domain, NEWEST_OPSET);
+  }
+  return dn_errors(im->ctx) == errors;
+}
+
+static void index_functions(struct onnx_import *im) {
+  for (size_t i = 0; i < im->model->functions.n; i++) {
+    struct onnx_function *f = &im->model->functions.v[i];
+    const char *key = dn_printf(im->ctx->arena, "%s:%s", f->domain, f->name);
+    if (!ox_map_put(im->ctx->arena, &im->functions, dn_intern(im->ctx, key), f))
+      dn_error(im->ctx, (struct dn_loc){.file = im->file->path}, DN_GRAPH,
+               "function '%s' is defined twice", ox_text(im->ctx, key));
+  }
+}
+
+struct ir_module *fe_onnx_import(struct dn_ctx *ctx, const struct dn_file *f,
+                                 const struct fe_opts *opts) {
+  struct wire_file file = {ctx, f->path, f->data, f->size, true, true};
+  const struct onnx_model *model = onnx_model_read(&file);
+  if (!model)
+    return NULL;
+  struct onnx_import *im = DN_NEW(ctx->arena, struct onnx_import);
+  im->ctx = ctx;
+  im->file = &file;
+  im->model = model;
+  im->opts = opts;
+  if (!check_opsets(im))
+    return NULL;
+  if (!model->graph) {
+    dn_error(ctx, (struct dn_loc){.file = f->path}, DN_GRAPH,
+             "the file holds no graph");
+    return NULL;
+  }
+  struct ox_frame frame = {
+      .opsets = model->opsets.v, .nopsets = model->opsets.n, .prefix = ""};
+  struct ox_scope scope = {0};
+  im->frame = &frame;
+  im->scope = &scope;
+  im->m = ir_module_new(ctx, f->path);
+  im->m->name = model->graph->name;
+  im->b = (struct ir_builder){.m = im->m,
+                              .block = ir_func_new(im->m, "main")->body};
+  unsigned errors = dn_errors(ctx);
+  index_functions(im);
+  import_inputs(im, model->graph);
+  ox_import_body(im, model->graph);
+  import_outputs(im, model->graph);
+  if (dn_errors(ctx) != errors || !file.ok) {
+    ir_module_free(im->m);
+    return NULL;
+  }
+  ir_sweep_consts(im->m);
+  return im->m;
+}

@@ -1,0 +1,235 @@
+/* onnx_import.h - inside the ONNX importer: the state of an import, the call of
+ * one converter, and what converters build with.
+ *
+ * A node becomes GRAPH ops by its row in onnx_ops.def. The row names a
+ * converter, which reads inputs c->in[] and attributes, emits ops with the ox_
+ * functions, and sets c->out[]. It returns false after a diagnostic; NULL
+ * values pass through the ox_ functions silently, so that a converter may check
+ * once, at its end. Ops on constants are evaluated as they are emitted: shapes
+ * and axes that a model computes from known shapes are constants when the node
+ * that wants them comes. */
+#ifndef FE_ONNX_IMPORT_H
+#define FE_ONNX_IMPORT_H
+
+#include "frontend/fe.h"
+#include "frontend/onnx_model.h"
+
+/* A table by interned name. */
+struct ox_map {
+  struct ox_slot {
+    const char *key;
+    void *value;
+  } * slot;
+  size_t n, cap;
+};
+void *ox_map_get(const struct ox_map *map, const char *key);
+/* false: the key is there already (and keeps its value). */
+bool ox_map_put(struct dn_arena *arena, struct ox_map *map, const char *key,
+                void *value);
+
+/* Names that nodes may read. A subgraph's scope has an outer one. */
+struct ox_scope {
+  struct ox_map values;
+  struct ox_scope *outer;
+};
+
+/* The call of a model-local function, or the main graph. */
+struct ox_frame {
+  const struct ox_frame *outer;
+  const struct onnx_function *function; /* NULL: the main graph */
+  const struct onnx_opset *opsets;
+  size_t nopsets;
+  const struct onnx_attr *attrs; /* of the call, references resolved */
+  size_t nattrs;
+  const char *prefix; /* of node names: "call/" */
+  int64_t depth;
+};
+
+struct onnx_import {
+  struct dn_ctx *ctx;
+  struct wire_file *file;
+  const struct onnx_model *model;
+  const struct fe_opts *opts;
+  struct ir_module *m;
+  struct ir_builder b;
+  struct ox_scope *scope;
+  const struct ox_frame *frame;
+  struct ox_map functions; /* "domain:name" */
+  struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
+  int64_t nodes;           /* imported so far, functions expanded */
+  struct {                 /* scalar constants made lately */
+    enum ir_dtype dtype;
+    double number;
+    struct ir_value *value;
+  } scalar[32];
+  unsigned nscalars;
+  bool reported_order;
+  struct ir_value failed, absent;
+};
+
+struct onnx_call;
+typedef bool onnx_convert(struct onnx_call *c);
+
+struct onnx_row {
+  const char *op; /* "Conv", or with its domain, "com.microsoft.Gelu" */
+  int since, until;
+  int min_in, max_in; /* -1: any number */
+  int max_out;
+  onnx_convert *convert;
+  int arg;
+  const char *attrs;
+};
+
+struct onnx_call {
+  struct onnx_import *im;
+  const struct onnx_node *node;
+  const struct onnx_row *row;
+  const struct ox_frame *frame;
+  int version;          /* of the node's domain */
+  int arg;              /* of the row */
+  size_t nin;           /* trailing absent inputs left out */
+  struct ir_value **in; /* NULL: absent */
+  size_t nout;
+  struct ir_value **out; /* NULL: not made */
+  unsigned first_id;     /* values from here on were made by this call */
+};
+
+/* ---- The import (onnx_import.c, onnx_graph.c) ---- */
+struct dn_loc ox_loc(const struct onnx_call *c);
+/* An error at the node; false, for `return`. */
+bool ox_fail(const struct onnx_call *c, enum dn_code code, const char *fmt, ...)
+    DN_PRINTF(3, 4);
+/* A name from the model, made printable. */
+const char *ox_text(struct dn_ctx *ctx, const char *name);
+const struct onnx_row *onnx_row_find(const char *domain, const char *op,
+                                     int version, bool *known);
+/* Values of names: NULL when nothing made it; &im->failed after an error;
+ * &im->absent for a function's input that its call leaves out. */
+struct ir_value *ox_lookup(const struct onnx_import *im, const char *name);
+bool ox_bind(struct onnx_import *im, struct dn_loc loc, const char *name,
+             struct ir_value *v);
+/* Imports initializers and nodes into the scope. */
+void ox_import_body(struct onnx_import *im, const struct onnx_graph *g);
+void ox_import_nodes(struct onnx_import *im, const struct onnx_node *nodes,
+                     size_t n);
+/* A subgraph attribute with `n` inputs, inlined; its outputs in out[]. */
+bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
+                     struct ir_value *const *in, size_t n,
+                     struct ir_value **out, size_t nout);
+bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f);
+/* The type of a declared value, symbols bound; NULL after a diagnostic. */
+const struct ir_type *ox_input_type(struct onnx_import *im,
+                                    const struct onnx_value *v,
+                                    const struct ir_type *given);
+bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t);
+
+/* ---- Attributes (onnx_attr.c) ---- */
+/* Checks a node's attributes against the row's list. */
+bool ox_check_attrs(struct onnx_call *c);
+/* The attribute, a function's reference resolved; NULL: absent. */
+const struct onnx_attr *ox_attr(const struct onnx_call *c, const char *name);
+int64_t ox_int(const struct onnx_call *c, const char *name, int64_t otherwise);
+double ox_float(const struct onnx_call *c, const char *name, double otherwise);
+const char *ox_str(const struct onnx_call *c, const char *name,
+                   const char *otherwise);
+/* An int that must be 0 or 1. */
+bool ox_flag(struct onnx_call *c, const char *name, bool otherwise, bool *out);
+
+/* A list of integers from an attribute or a constant input. */
+struct ox_ints {
+  bool given;
+  int64_t n;
+  const int64_t *v;
+};
+struct ox_ints ox_ints(const struct onnx_call *c, const char *name);
+/* Input k as integers: it must be a constant. Absent: not given. */
+bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out);
+bool ox_const_floats(struct onnx_call *c, size_t k, int64_t *n,
+                     const double **v);
+/* Attribute `name`, or input k in newer opsets. */
+bool ox_ints_or_input(struct onnx_call *c, const char *name, size_t k,
+                      struct ox_ints *out);
+/* axis + rank when negative; out of [0, rank) is an error. */
+bool ox_axis(struct onnx_call *c, int64_t axis, int64_t rank, int64_t *out);
+/* The same for a list, without doubles; `mark[i]`: axis i is in it. */
+bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
+             bool *mark);
+
+/* ---- Building (onnx_emit.c) ---- */
+struct ir_value *ox_emit(struct onnx_call *c, enum ir_opcode code,
+                         struct ir_value *const *args, size_t nargs,
+                         const struct ir_attr *attrs, size_t nattrs);
+struct ir_value *ox_op1(struct onnx_call *c, enum ir_opcode code,
+                        struct ir_value *x);
+struct ir_value *ox_op2(struct onnx_call *c, enum ir_opcode code,
+                        struct ir_value *a, struct ir_value *b);
+/* A scalar of the type of `like`. */
+struct ir_value *ox_number(struct onnx_call *c, const struct ir_value *like,
+                           double number);
+struct ir_value *ox_scalar(struct onnx_call *c, enum ir_dtype dtype,
+                           double number);
+/* op(x, number), left out when it changes nothing. */
+struct ir_value *ox_scale(struct onnx_call *c, struct ir_value *x, double by);
+struct ir_value *ox_offset(struct onnx_call *c, struct ir_value *x, double by);
+struct ir_value *ox_vector(struct onnx_call *c, enum ir_dtype dtype, int64_t n,
+                           const int64_t *v);
+struct ir_value *ox_floats(struct onnx_call *c, enum ir_dtype dtype, int rank,
+                           const int64_t *dims, const double *v);
+
+struct ir_value *ox_cast(struct onnx_call *c, struct ir_value *x,
+                         enum ir_dtype to);
+struct ir_value *ox_select(struct onnx_call *c, struct ir_value *cond,
+                           struct ir_value *a, struct ir_value *b);
+struct ir_value *ox_reshape(struct onnx_call *c, struct ir_value *x,
+                            int64_t rank, const int64_t *dims);
+struct ir_value *ox_transpose(struct onnx_call *c, struct ir_value *x,
+                              const int64_t *perm);
+struct ir_value *ox_expand(struct onnx_call *c, struct ir_value *x,
+                           int64_t rank, const int64_t *dims);
+struct ir_value *ox_concat(struct onnx_call *c, struct ir_value *const *v,
+                           size_t n, int64_t axis);
+struct ir_value *ox_slice(struct onnx_call *c, struct ir_value *x,
+                          const int64_t *starts, const int64_t *sizes,
+                          const int64_t *steps);
+/* Elements [start, start + size) along one axis. */
+struct ir_value *ox_slice1(struct onnx_call *c, struct ir_value *x,
+                           int64_t axis, int64_t start, int64_t size,
+                           int64_t step);
+struct ir_value *ox_gather(struct onnx_call *c, struct ir_value *x,
+                           struct ir_value *idx, int64_t axis);
+struct ir_value *ox_pad(struct onnx_call *c, struct ir_value *x,
+                        const int64_t *pads, const int64_t *steps,
+                        double value);
+struct ir_value *ox_iota(struct onnx_call *c, int64_t rank, int64_t axis,
+                         int64_t size, enum ir_dtype dtype);
+/* Reduction over the marked axes, which stay with size 1. */
+struct ir_value *ox_reduce(struct onnx_call *c, enum ir_opcode code,
+                           struct ir_value *x, const bool *axes);
+struct ir_value *ox_mean(struct onnx_call *c, struct ir_value *x,
+                         const bool *axes);
+/* Drops the marked dims, each of size 1. */
+struct ir_value *ox_squeeze(struct onnx_call *c, struct ir_value *x,
+                            const bool *axes);
+/* Size-1 dims added in front up to `rank`, and `behind` of them at the end. */
+struct ir_value *ox_unsqueeze(struct onnx_call *c, struct ir_value *x,
+                              int64_t front, int64_t behind);
+struct ir_value *ox_matmul(struct onnx_call *c, struct ir_value *a,
+                           struct ir_value *b);
+/* NCHW <-> NHWC, for any number of spatial dims. */
+struct ir_value *ox_channels_last(struct onnx_call *c, struct ir_value *x);
+struct ir_value *ox_channels_first(struct onnx_call *c, struct ir_value *x);
+
+static inline const int64_t *ox_dims(const struct ir_value *v) {
+  return v->type->dim;
+}
+static inline int ox_rank(const struct ir_value *v) { return v->type->rank; }
+static inline enum ir_dtype ox_dtype(const struct ir_value *v) {
+  return v->type->dtype;
+}
+/* Sets the only output; false when it is NULL. */
+static inline bool ox_return(struct onnx_call *c, struct ir_value *v) {
+  c->out[0] = v;
+  return v != NULL;
+}
+
+#endif
