@@ -1,0 +1,242 @@
+/* onnx_op_const.c - constants, shapes, ranges and masks. */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+
+/* A tensor in an attribute. */
+static struct ir_value *tensor_const(struct onnx_call *c,
+                                     const struct onnx_tensor *t) {
+  const struct ir_type *type;
+  struct ir_data data;
+  struct dn_loc loc = ox_loc(c);
+  loc.where = "value";
+  if (!onnx_tensor_data(c->im->file, t, loc, &type, &data))
+    return NULL;
+  return ir_const_new(c->im->m, c->node->outputs.v[0], type, &data);
+}
+
+bool onnx_constant(struct onnx_call *c) {
+  if (c->node->attrs.n != 1)
+    return ox_fail(c, DN_ATTR, "it needs exactly one value");
+  const char *name = c->node->attrs.v[0].name;
+  const struct onnx_attr *a = ox_attr(c, name);
+  if (!a)
+    return ox_fail(c, DN_ATTR, "it has no value");
+  switch (a->type) {
+  case ONNX_TENSOR:
+    return ox_return(c, tensor_const(c, a->t));
+  case ONNX_FLOAT: {
+    double f = (double)a->f;
+    return ox_return(c, ox_floats(c, IR_F32, 0, NULL, &f));
+  }
+  case ONNX_FLOATS: {
+    int64_t n = (int64_t)a->floats.n;
+    return ox_return(c, ox_floats(c, IR_F32, 1, &n, a->floats.v));
+  }
+  case ONNX_INT:
+    return ox_return(c, ir_const_ints(c->im->m, c->node->outputs.v[0], IR_I64,
+                                      0, NULL, &a->i));
+  case ONNX_INTS:
+    return ox_return(c, ox_vector(c, IR_I64, (int64_t)a->ints.n, a->ints.v));
+  }
+  return ox_fail(c, DN_UNSUPPORTED_TYPE, "strings");
+}
+
+/* A constant of one number, however large: nothing is stored. */
+bool onnx_constant_of_shape(struct onnx_call *c) {
+  struct ox_ints shape;
+  if (!ox_const_ints(c, 0, &shape))
+    return false;
+  enum ir_dtype dtype = IR_F32;
+  struct ir_data data = {0};
+  const struct onnx_attr *a = ox_attr(c, "value");
+  if (a) {
+    struct ir_value *v = tensor_const(c, a->t);
+    if (!v)
+      return false;
+    if (ir_type_count(v->type) != 1)
+      return ox_fail(c, DN_ATTR, "value must have one element");
+    dtype = ox_dtype(v);
+    memcpy(&data.splat, ir_const_bytes(c->im->ctx->arena, v),
+           ir_dtypes[dtype].bytes);
+  }
+  for (int64_t i = 0; i < shape.n; i++)
+    if (shape.v[i] < 0)
+      return ox_fail(c, DN_SHAPE, "dimension %lld is %lld", (long long)i,
+                     (long long)shape.v[i]);
+  const struct ir_type *type =
+      ir_type_checked(c->im->ctx, c->im->b.loc, dtype, shape.n, shape.v);
+  if (!type)
+    return false;
+  return ox_return(c,
+                   ir_const_new(c->im->m, c->node->outputs.v[0], type, &data));
+}
+
+static bool dtype_attr(struct onnx_call *c, const char *name,
+                       enum ir_dtype *out) {
+  const struct onnx_attr *a = ox_attr(c, name);
+  if (!a || onnx_dtype_find(a->i, out))
+    return true;
+  return ox_fail(c, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
+                 onnx_dtype_name(a->i), (long long)a->i);
+}
+
+/* rows[i] and columns[j] of an m by n matrix, as indices. */
+static struct ir_value *row_index(struct onnx_call *c, int64_t m) {
+  return ox_iota(c, 2, 0, m, IR_I32);
+}
+static struct ir_value *column_index(struct onnx_call *c, int64_t n) {
+  return ox_iota(c, 2, 1, n, IR_I32);
+}
+
+static bool small_k(struct onnx_call *c, int64_t k) {
+  return (k > -(1 << 30) && k < 1 << 30) ||
+         ox_fail(c, DN_ATTR, "k is out of range");
+}
+
+bool onnx_eye_like(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  enum ir_dtype dtype = ox_dtype(x);
+  int64_t k = ox_int(c, "k", 0);
+  if (ox_rank(x) != 2)
+    return ox_fail(c, DN_TYPE, "the input must be a matrix");
+  if (!dtype_attr(c, "dtype", &dtype) || !small_k(c, k))
+    return false;
+  struct ir_value *row = ox_offset(c, row_index(c, ox_dims(x)[0]), (double)k);
+  struct ir_value *is = ox_op2(c, IR_EQ, row, column_index(c, ox_dims(x)[1]));
+  return ox_return(c, ox_cast(c, is, dtype));
+}
+
+bool onnx_trilu(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints k;
+  bool upper;
+  if (!ox_const_ints(c, 1, &k) || !ox_flag(c, "upper", true, &upper))
+    return false;
+  int r = ox_rank(x);
+  int64_t offset = k.n ? k.v[0] : 0;
+  if (r < 2 || k.n > 1)
+    return ox_fail(c, DN_TYPE, "the input must be matrices, k one number");
+  offset = dn_max(dn_min(offset, 1 << 30), -(1 << 30));
+  struct ir_value *row =
+      ox_offset(c, row_index(c, ox_dims(x)[r - 2]), (double)offset);
+  struct ir_value *column = column_index(c, ox_dims(x)[r - 1]);
+  struct ir_value *keep =
+      upper ? ox_op2(c, IR_LE, row, column) : ox_op2(c, IR_LE, column, row);
+  return ox_return(c, ox_select(c, keep, x, ox_number(c, x, 0)));
+}
+
+/* start + i * delta; the count must be known here. */
+bool onnx_range(struct onnx_call *c) {
+  for (size_t i = 0; i < 3; i++)
+    if (!c->in[i]->data)
+      return ox_fail(c, DN_DYNAMIC, "input %zu must be a constant", i);
+    else if (ir_type_count(c->in[i]->type) != 1)
+      return ox_fail(c, DN_TYPE, "input %zu must be one number", i);
+  struct ir_value *start = c->in[0];
+  enum ir_dtype dtype = ox_dtype(start);
+  double n;
+  if (ir_is_float(dtype)) {
+    double from = ir_const_float(start, 0), to = ir_const_float(c->in[1], 0);
+    n = ceil((to - from) / ir_const_float(c->in[2], 0));
+  } else {
+    int64_t from = ir_const_int(start, 0), to = ir_const_int(c->in[1], 0);
+    int64_t by = ir_const_int(c->in[2], 0), span;
+    if (by == 0 || __builtin_sub_overflow(to, from, &span) || span == INT64_MIN)
+      return ox_fail(c, DN_ATTR, "no such range");
+    bool away = (by > 0) != (span > 0);
+    n = away ? 0 : (double)(span / by + (span % by != 0));
+  }
+  if (!(n < 0x1p40))
+    return ox_fail(c, DN_SHAPE, "the range has no end");
+  int64_t count = n > 0 ? (int64_t)n : 0;
+  struct ir_value *i = ox_iota(c, 1, 0, count, dtype);
+  bool wraps[IR_MAX_RANK] = {0};
+  for (int k = 0; k < IR_MAX_RANK; k++)
+    wraps[k] = true; /* [1] to a scalar */
+  struct ir_value *delta = ox_squeeze(c, c->in[2], wraps);
+  start = ox_squeeze(c, start, wraps);
+  i = ox_op2(c, IR_MUL, i, delta);
+  return ox_return(c, ox_op2(c, IR_ADD, i, start));
+}
+
+bool onnx_shape(struct onnx_call *c) {
+  int64_t r = ox_rank(c->in[0]);
+  int64_t start = ox_int(c, "start", 0), end = ox_int(c, "end", r);
+  start = start < 0 ? start + r : start;
+  end = end < 0 ? end + r : end;
+  start = dn_max(0, dn_min(start, r));
+  end = dn_max(start, dn_min(end, r));
+  return ox_return(
+      c, ox_vector(c, IR_I64, end - start, ox_dims(c->in[0]) + start));
+}
+
+bool onnx_size(struct onnx_call *c) {
+  int64_t n = ir_type_count(c->in[0]->type);
+  return ox_return(
+      c, ir_const_ints(c->im->m, c->node->outputs.v[0], IR_I64, 0, NULL, &n));
+}
+
+bool onnx_one_hot(struct onnx_call *c) {
+  struct ir_value *idx = c->in[0], *values = c->in[2];
+  if (!c->in[1]->data)
+    return ox_fail(c, DN_DYNAMIC, "depth must be a constant");
+  if (ir_type_count(c->in[1]->type) != 1 || ir_type_count(values->type) != 2)
+    return ox_fail(c, DN_TYPE, "depth must be one number, values two");
+  double d = ir_const_float(c->in[1], 0);
+  if (!(d >= 1 && d < 0x1p31))
+    return ox_fail(c, DN_ATTR, "depth is %g", d);
+  int64_t depth = (int64_t)d, axis, r = ox_rank(idx) + 1;
+  if (!ox_axis(c, ox_int(c, "axis", -1), r, &axis))
+    return false;
+  if (r > IR_MAX_RANK)
+    return ox_fail(c, DN_SHAPE, "rank %lld is over the limit", (long long)r);
+  idx = ox_cast(c, idx, IR_I64);
+  if (!idx)
+    return false;
+  struct ir_value *negative = ox_op2(c, IR_LT, idx, ox_number(c, idx, 0));
+  idx = ox_select(c, negative, ox_offset(c, idx, (double)depth), idx);
+  int64_t dims[IR_MAX_RANK];
+  for (int64_t i = 0, k = 0; i < r; i++)
+    dims[i] = i == axis ? 1 : ox_dims(c->in[0])[k++];
+  idx = ox_reshape(c, idx, r, dims);
+  if (!idx)
+    return false;
+  struct ir_value *on =
+      ox_op2(c, IR_EQ, idx, ox_iota(c, r, axis, depth, IR_I64));
+  values = ox_reshape(c, values, 1, (const int64_t[]){2});
+  struct ir_value *off_v =
+      ox_reshape(c, ox_slice1(c, values, 0, 0, 1, 1), 0, NULL);
+  struct ir_value *on_v =
+      ox_reshape(c, ox_slice1(c, values, 0, 1, 1, 1), 0, NULL);
+  return ox_return(c, ox_select(c, on, on_v, off_v));
+}
+
+/* Indices of what is not zero: how many is known for constants only. */
+bool onnx_non_zero(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  int64_t count = ir_type_count(x->type), n = 0;
+  if (!x->data)
+    return ox_fail(c, DN_DYNAMIC,
+                   "the shape of its result depends on the input's values");
+  if (count > c->im->ctx->limits.attr)
+    return ox_fail(c, DN_LIMIT, "a constant of over %lld elements",
+                   (long long)c->im->ctx->limits.attr);
+  int r = ox_rank(x);
+  int64_t strides[IR_MAX_RANK];
+  ir_type_strides(x->type, strides);
+  for (int64_t i = 0; i < count; i++)
+    n += ir_const_float(x, i) != 0;
+  int64_t *list = DN_ARRAY(c->im->ctx->arena, int64_t, n * r + 1), at = 0;
+  for (int64_t i = 0; i < count; i++) {
+    if (ir_const_float(x, i) == 0)
+      continue;
+    for (int d = 0; d < r; d++)
+      list[d * n + at] = i / strides[d] % ox_dims(x)[d];
+    at++;
+  }
+  const int64_t dims[] = {r, n};
+  return ox_return(
+      c, ir_const_ints(c->im->m, c->node->outputs.v[0], IR_I64, 2, dims, list));
+}

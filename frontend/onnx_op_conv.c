@@ -1,0 +1,176 @@
+/* onnx_op_conv.c - matrix products and convolutions. ONNX convolutions have
+ * channels first, ours last: transposes go around them, which the pass `layout`
+ * cancels. */
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+#include "frontend/onnx_window.h"
+
+bool onnx_matmul(struct onnx_call *c) {
+  if (!ox_rank(c->in[0]) || !ox_rank(c->in[1]))
+    return ox_fail(c, DN_TYPE, "operands must not be scalars");
+  return ox_return(c, ox_matmul(c, c->in[0], c->in[1]));
+}
+
+bool onnx_gemm(struct onnx_call *c) {
+  struct ir_value *a = c->in[0], *b = c->in[1];
+  bool flip_a, flip_b;
+  static const int64_t flip[] = {1, 0};
+  if (!ox_flag(c, "transA", false, &flip_a) ||
+      !ox_flag(c, "transB", false, &flip_b))
+    return false;
+  if (ox_rank(a) != 2 || ox_rank(b) != 2)
+    return ox_fail(c, DN_TYPE, "operands must be matrices");
+  if (flip_a)
+    a = ox_transpose(c, a, flip);
+  if (flip_b)
+    b = ox_transpose(c, b, flip);
+  struct ir_value *y = ox_op2(c, IR_MATMUL, a, b);
+  y = ox_scale(c, y, ox_float(c, "alpha", 1));
+  double beta = ox_float(c, "beta", 1);
+  if (c->nin > 2 && beta != 0) {
+    struct ir_value *bias = ox_scale(c, c->in[2], beta), *product = y;
+    y = ox_op2(c, IR_ADD, y, bias);
+    if (y && y->type != product->type)
+      return ox_fail(c, DN_TYPE, "C does not broadcast to the product");
+  }
+  return ox_return(c, y);
+}
+
+/* y + bias, one number a channel, channels last. */
+static struct ir_value *add_bias(struct onnx_call *c, struct ir_value *y) {
+  if (c->nin < 3 || !y)
+    return y;
+  struct ir_value *b = c->in[2];
+  if (ox_rank(b) != 1 || ox_dims(b)[0] != ox_dims(y)[ox_rank(y) - 1]) {
+    ox_fail(c, DN_TYPE, "the bias must have one number a channel");
+    return NULL;
+  }
+  return ox_op2(c, IR_ADD, y, b);
+}
+
+static bool conv_shapes(struct onnx_call *c, int64_t *groups, bool transposed) {
+  const struct ir_value *x = c->in[0], *w = c->in[1];
+  int r = ox_rank(x);
+  *groups = ox_int(c, "group", 1);
+  if (r < 3 || ox_rank(w) != r)
+    return ox_fail(c, DN_TYPE,
+                   "x of rank %d and w of rank %d are no images "
+                   "and windows",
+                   r, ox_rank(w));
+  int64_t g = *groups, channels = ox_dims(x)[1];
+  int64_t *kernel = DN_ARRAY(c->im->ctx->arena, int64_t, r);
+  memcpy(kernel, ox_dims(w) + 2, (size_t)(r - 2) * sizeof *kernel);
+  struct ox_ints shape = ox_ints(c, "kernel_shape");
+  if (shape.given &&
+      (shape.n != r - 2 ||
+       memcmp(shape.v, kernel, (size_t)(r - 2) * sizeof *kernel) != 0))
+    return ox_fail(c, DN_ATTR, "kernel_shape is not the shape of w");
+  bool fits =
+      g >= 1 && channels % g == 0 &&
+      (transposed ? ox_dims(w)[0] == channels
+                  : ox_dims(w)[0] % g == 0 && ox_dims(w)[1] == channels / g);
+  return fits ||
+         ox_fail(c, DN_TYPE, "%lld channels in %lld groups do not fit w, %s",
+                 (long long)channels, (long long)g,
+                 ir_type_text(c->im->ctx, NULL, w->type));
+}
+
+static struct ir_value *emit_conv(struct onnx_call *c, struct ir_value *x,
+                                  struct ir_value *w, const int64_t *strides,
+                                  const int64_t *pads, const int64_t *dilations,
+                                  int64_t groups) {
+  if (!x || !w)
+    return NULL;
+  int s = ox_rank(x) - 2;
+  struct ir_attr attrs[4];
+  size_t n = 0;
+  bool strided = false, padded = false, dilated = false;
+  for (int i = 0; i < s; i++) {
+    strided = strided || strides[i] != 1;
+    padded = padded || pads[i] || pads[s + i];
+    dilated = dilated || dilations[i] != 1;
+  }
+  if (strided)
+    attrs[n++] = ir_ints("strides", strides, s);
+  if (padded)
+    attrs[n++] = ir_ints("pads", pads, 2 * s);
+  if (dilated)
+    attrs[n++] = ir_ints("dilations", dilations, s);
+  if (groups != 1)
+    attrs[n++] = ir_int("groups", groups);
+  return ox_emit(c, IR_CONV, IR_ARGS(x, w), attrs, n);
+}
+
+struct ir_value *ox_conv(struct onnx_call *c, struct ir_value *x,
+                         struct ir_value *w) {
+  int64_t groups;
+  struct ox_window win;
+  if (!conv_shapes(c, &groups, false) ||
+      !ox_window_read(c, ox_rank(x) - 2, ox_dims(x) + 2, ox_dims(w) + 2, &win))
+    return NULL;
+  /* [O,I,k..] to [O,k..,I] moves as [N,C,s..] to [N,s..,C] does. */
+  return emit_conv(c, ox_channels_last(c, x), ox_channels_last(c, w),
+                   win.strides, win.pads, win.dilations, groups);
+}
+
+bool onnx_conv(struct onnx_call *c) {
+  struct ir_value *y = ox_conv(c, c->in[0], c->in[1]);
+  return ox_return(c, ox_channels_first(c, add_bias(c, y)));
+}
+
+/* [C, M/g, k..] to [M, k.., C/g], each window turned around: the weights of the
+ * convolution that a transposed convolution is. */
+static struct ir_value *turned_weights(struct onnx_call *c, struct ir_value *w,
+                                       int64_t g) {
+  int r = ox_rank(w), s = r - 2;
+  if (r + 1 > IR_MAX_RANK) {
+    ox_fail(c, DN_SHAPE, "rank %d is over the limit", r);
+    return NULL;
+  }
+  int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
+  for (int i = 0; i < r; i++) {
+    sizes[i] = ox_dims(w)[i];
+    steps[i] = i < 2 || sizes[i] < 2 ? 1 : -1;
+    starts[i] = i < 2 || sizes[i] < 2 ? 0 : sizes[i] - 1;
+  }
+  w = ox_slice(c, w, starts, sizes, steps);
+  int64_t split[IR_MAX_RANK] = {g, sizes[0] / g, sizes[1]};
+  int64_t perm[IR_MAX_RANK] = {0, 2}, dims[IR_MAX_RANK] = {sizes[1] * g};
+  for (int i = 0; i < s; i++) {
+    split[3 + i] = sizes[2 + i];
+    perm[2 + i] = 3 + i;
+    dims[1 + i] = sizes[2 + i];
+  }
+  perm[2 + s] = 1;
+  dims[1 + s] = sizes[0] / g;
+  w = ox_transpose(c, ox_reshape(c, w, r + 1, split), perm);
+  return ox_reshape(c, w, r, dims);
+}
+
+/* Zeros go between the elements (stride - 1 of them) and around; then it is a
+ * convolution with stride 1. */
+bool onnx_conv_transpose(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *w = c->in[1];
+  int64_t groups;
+  struct ox_window win;
+  if (!conv_shapes(c, &groups, true))
+    return false;
+  int r = ox_rank(x), s = r - 2;
+  if (!ox_window_read_transposed(c, s, ox_dims(x) + 2, ox_dims(w) + 2, &win))
+    return false;
+  int64_t pads[2 * IR_MAX_RANK] = {0}, steps[IR_MAX_RANK];
+  int64_t ones[IR_MAX_RANK], zeros[2 * IR_MAX_RANK] = {0};
+  for (int i = 0; i < r; i++)
+    steps[i] = ones[i] = 1;
+  for (int i = 0; i < s; i++) {
+    int64_t reach = win.dilations[i] * (win.kernel[i] - 1);
+    pads[1 + i] = reach - win.pads[i];
+    pads[r + 1 + i] = reach - win.pads[s + i] + win.extra[i];
+    steps[1 + i] = win.strides[i];
+  }
+  w = turned_weights(c, w, groups);
+  x = ox_pad(c, ox_channels_last(c, x), pads, steps, 0);
+  struct ir_value *y = emit_conv(c, x, w, ones, zeros, win.dilations, groups);
+  return ox_return(c, ox_channels_first(c, add_bias(c, y)));
+}

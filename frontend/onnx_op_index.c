@@ -1,0 +1,257 @@
+/* onnx_op_index.c - operators that pick or place elements by index. ONNX lets
+ * an index count from the end; IR indices do not. */
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+
+/* Indices into [0, size): constants are checked and wrapped here, others by a
+ * select. */
+static struct ir_value *wrap_index(struct onnx_call *c, struct ir_value *idx,
+                                   int64_t size) {
+  if (!idx)
+    return NULL;
+  if (!ir_is_int(ox_dtype(idx))) {
+    ox_fail(c, DN_TYPE, "indices must be integers");
+    return NULL;
+  }
+  bool negative = !idx->data;
+  int64_t n = idx->data ? ir_type_count(idx->type) : 0;
+  if (idx->data && !idx->data->bytes)
+    n = dn_min(n, 1);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t k = ir_const_int(idx, i);
+    negative = negative || k < 0;
+    if (k < -size || k >= size) {
+      ox_fail(c, DN_ATTR, "index %lld is outside [%lld, %lld]", (long long)k,
+              (long long)-size, (long long)size - 1);
+      return NULL;
+    }
+  }
+  if (!negative || ir_dtypes[ox_dtype(idx)].kind == IR_UNSIGNED)
+    return idx;
+  struct ir_value *below = ox_op2(c, IR_LT, idx, ox_number(c, idx, 0));
+  return ox_select(c, below, ox_offset(c, idx, (double)size), idx);
+}
+
+/* One constant index, or a run of them, is a slice: a view later. */
+static struct ir_value *gather_run(struct onnx_call *c, struct ir_value *x,
+                                   const struct ir_value *idx, int64_t axis) {
+  int64_t n = ir_type_count(idx->type);
+  if (!idx->data || ox_rank(idx) > 1 || n < 1 || n > 65536)
+    return NULL;
+  int64_t first = ir_const_int(idx, 0);
+  for (int64_t i = 1; i < n; i++)
+    if (ir_const_int(idx, i) != first + i)
+      return NULL;
+  struct ir_value *y = ox_slice1(c, x, axis, first, n, 1);
+  bool drop[IR_MAX_RANK] = {0};
+  drop[axis] = ox_rank(idx) == 0;
+  return ox_squeeze(c, y, drop);
+}
+
+bool onnx_gather(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *idx = c->in[1];
+  int64_t axis;
+  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis))
+    return false;
+  idx = wrap_index(c, idx, ox_dims(x)[axis]);
+  if (!idx)
+    return false;
+  struct ir_value *y = gather_run(c, x, idx, axis);
+  return ox_return(c, y ? y : ox_gather(c, x, idx, axis));
+}
+
+bool onnx_gather_elements(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *idx = c->in[1];
+  int64_t axis;
+  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis))
+    return false;
+  idx = wrap_index(c, idx, ox_dims(x)[axis]);
+  return ox_return(c, ox_emit(c, IR_GATHER_ELEMENTS, IR_ARGS(x, idx),
+                              IR_ATTRS(ir_int("axis", axis))));
+}
+
+/* Sum over the last dim of idx, each entry times its stride in x: positions in
+ * x with dims [batch, batch+depth) taken as one. */
+static struct ir_value *flat_index(struct onnx_call *c,
+                                   const struct ir_value *x,
+                                   struct ir_value *idx, int64_t batch) {
+  int r = ox_rank(idx);
+  int64_t depth = ox_dims(idx)[r - 1], stride = 1;
+  bool last[IR_MAX_RANK] = {0};
+  last[r - 1] = true;
+  struct ir_value *flat = NULL;
+  for (int64_t k = depth; k-- > 0;) {
+    int64_t size = ox_dims(x)[batch + k];
+    struct ir_value *part = ox_slice1(c, idx, r - 1, k, 1, 1);
+    part = ox_squeeze(c, wrap_index(c, part, size), last);
+    part = ox_scale(c, ox_cast(c, part, IR_I64), (double)stride);
+    flat = k == depth - 1 ? part : ox_op2(c, IR_ADD, flat, part);
+    stride *= size;
+  }
+  return flat;
+}
+
+static bool nd_args(struct onnx_call *c, int64_t batch) {
+  const struct ir_value *x = c->in[0], *idx = c->in[1];
+  int r = ox_rank(idx);
+  if (batch < 0 || r < 1 || batch >= r || batch >= ox_rank(x))
+    return ox_fail(c, DN_ATTR, "batch_dims is %lld", (long long)batch);
+  int64_t depth = ox_dims(idx)[r - 1];
+  if (depth < 1 || depth > ox_rank(x) - batch)
+    return ox_fail(c, DN_TYPE, "indices of %lld numbers for rank %d",
+                   (long long)depth, ox_rank(x));
+  for (int64_t i = 0; i < batch; i++)
+    if (ox_dims(x)[i] != ox_dims(idx)[i])
+      return ox_fail(c, DN_TYPE, "batch dimensions differ");
+  return true;
+}
+
+bool onnx_gather_nd(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *idx = c->in[1];
+  int64_t batch = ox_int(c, "batch_dims", 0);
+  if (!nd_args(c, batch))
+    return false;
+  int r = ox_rank(idx), n = 0, m = 0;
+  int64_t depth = ox_dims(idx)[r - 1], lead = 1, inner = 1;
+  for (int64_t i = 0; i < batch; i++)
+    lead *= ox_dims(x)[i];
+  for (int64_t i = batch; i < batch + depth; i++)
+    inner *= ox_dims(x)[i];
+  struct ir_value *flat = flat_index(c, x, idx, batch);
+  if (!flat)
+    return false;
+  /* Each batch entry picks from its own part of x. */
+  int64_t stride = inner;
+  for (int64_t i = batch; i-- > 0; stride *= ox_dims(x)[i]) {
+    struct ir_value *b = ox_iota(c, ox_rank(flat), i, ox_dims(x)[i], IR_I64);
+    flat = ox_op2(c, IR_ADD, flat, ox_scale(c, b, (double)stride));
+  }
+  int64_t dims[IR_MAX_RANK + 1], out[2 * IR_MAX_RANK];
+  dims[n++] = lead * inner;
+  for (int i = 0; i < r - 1; i++)
+    out[m++] = ox_dims(idx)[i];
+  for (int64_t i = batch + depth; i < ox_rank(x); i++)
+    out[m++] = dims[n++] = ox_dims(x)[i];
+  x = ox_reshape(c, x, n, dims);
+  return ox_return(c, ox_reshape(c, ox_gather(c, x, flat, 0), m, out));
+}
+
+/* ---- Scatter with constant indices ----
+ * Where each element of the result comes from is known: either data or an
+ * update. The two, joined, are gathered by that map. */
+
+/* x and updates as [rows, row] matrices; at[i]: the row of x that update i
+ * replaces. */
+static struct ir_value *scatter_rows(struct onnx_call *c, struct ir_value *x,
+                                     struct ir_value *updates, int64_t row,
+                                     const struct ir_value *at) {
+  int64_t rows = ir_type_count(x->type) / dn_max(row, 1);
+  int64_t n = ir_type_count(at->type);
+  if (rows > 1 << 24 || rows + n > 1 << 25) {
+    ox_fail(c, DN_LIMIT, "the map of a scatter has %lld entries",
+            (long long)rows);
+    return NULL;
+  }
+  struct dn_arena *scratch = dn_arena_new(c->im->ctx);
+  int64_t *map = DN_ARRAY(scratch, int64_t, rows);
+  bool any = false;
+  for (int64_t i = 0; i < rows; i++)
+    map[i] = i;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t k = ir_const_int(at, i);
+    map[k] = rows + i;
+    any = true;
+  }
+  struct ir_value *y = x;
+  if (any) {
+    const int64_t dims_x[] = {rows, row}, dims_u[] = {n, row};
+    struct ir_value *both[] = {ox_reshape(c, x, 2, dims_x),
+                               ox_reshape(c, updates, 2, dims_u)};
+    struct ir_value *idx = ox_vector(c, IR_I64, rows, map);
+    y = ox_gather(c, ox_concat(c, both, 2, 0), idx, 0);
+    y = ox_reshape(c, y, ox_rank(x), ox_dims(x));
+  }
+  dn_arena_free(scratch);
+  return y;
+}
+
+static bool scatter_plain(struct onnx_call *c) {
+  const char *how = ox_str(c, "reduction", "none");
+  if (strcmp(how, "none") != 0)
+    return ox_fail(c, DN_UNSUPPORTED_ATTR, "reduction '%s'",
+                   ox_text(c->im->ctx, how));
+  if (!c->in[1]->data)
+    return ox_fail(c, DN_DYNAMIC, "indices must be constants");
+  return ox_dtype(c->in[0]) == ox_dtype(c->in[2]) ||
+         ox_fail(c, DN_TYPE, "updates are of another type");
+}
+
+bool onnx_scatter_nd(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *idx = c->in[1];
+  if (!scatter_plain(c) || !nd_args(c, 0))
+    return false;
+  int64_t depth = ox_dims(idx)[ox_rank(idx) - 1], row = 1;
+  for (int64_t i = depth; i < ox_rank(x); i++)
+    row *= ox_dims(x)[i];
+  struct ir_value *at = flat_index(c, x, idx, 0);
+  if (!at)
+    return false;
+  if (!at->data)
+    return ox_fail(c, DN_LIMIT, "too many indices");
+  if (ir_type_count(at->type) * row != ir_type_count(c->in[2]->type))
+    return ox_fail(c, DN_TYPE, "updates do not fit the indices");
+  return ox_return(c, scatter_rows(c, x, c->in[2], row, at));
+}
+
+bool onnx_scatter_elements(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *idx = c->in[1];
+  int64_t axis, strides[IR_MAX_RANK];
+  int r = ox_rank(x);
+  if (!scatter_plain(c) || !ox_axis(c, ox_int(c, "axis", 0), r, &axis))
+    return false;
+  if (ox_rank(idx) != r || idx->type->rank != ox_rank(c->in[2]) ||
+      memcmp(ox_dims(idx), ox_dims(c->in[2]), sizeof idx->type->dim) != 0)
+    return ox_fail(c, DN_TYPE, "indices and updates differ in shape");
+  idx = wrap_index(c, idx, ox_dims(x)[axis]);
+  ir_type_strides(x->type, strides);
+  struct ir_value *at =
+      ox_scale(c, ox_cast(c, idx, IR_I64), (double)strides[axis]);
+  for (int i = 0; i < r && at; i++) {
+    if (ox_dims(idx)[i] > ox_dims(x)[i] && i != axis)
+      return ox_fail(c, DN_TYPE, "indices are larger than the data");
+    if (i == axis)
+      continue;
+    struct ir_value *k = ox_iota(c, r, i, ox_dims(idx)[i], IR_I64);
+    at = ox_op2(c, IR_ADD, at, ox_scale(c, k, (double)strides[i]));
+  }
+  if (!at)
+    return false;
+  if (!at->data)
+    return ox_fail(c, DN_LIMIT, "too many indices");
+  return ox_return(c, scatter_rows(c, x, c->in[2], 1, at));
+}
+
+/* Along the time axis, entry t of batch b comes from len[b]-1-t while t is
+ * below len[b]. */
+bool onnx_reverse_sequence(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *len = c->in[1];
+  int64_t batch, time;
+  int r = ox_rank(x);
+  if (!ox_axis(c, ox_int(c, "batch_axis", 1), r, &batch) ||
+      !ox_axis(c, ox_int(c, "time_axis", 0), r, &time))
+    return false;
+  if (batch == time || ox_rank(len) != 1 ||
+      ox_dims(len)[0] != ox_dims(x)[batch])
+    return ox_fail(c, DN_TYPE, "one length for each batch entry is needed");
+  int64_t dims[IR_MAX_RANK];
+  for (int i = 0; i < r; i++)
+    dims[i] = i == batch ? ox_dims(x)[i] : 1;
+  len = ox_cast(c, ox_reshape(c, len, r, dims), IR_I64);
+  struct ir_value *t = ox_iota(c, r, time, ox_dims(x)[time], IR_I64);
+  struct ir_value *back = ox_offset(c, ox_op2(c, IR_SUB, len, t), -1);
+  struct ir_value *idx = ox_select(c, ox_op2(c, IR_LT, t, len), back, t);
+  idx = ox_expand(c, idx, r, ox_dims(x));
+  return ox_return(c, ox_emit(c, IR_GATHER_ELEMENTS, IR_ARGS(x, idx),
+                              IR_ATTRS(ir_int("axis", time))));
+}

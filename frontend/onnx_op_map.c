@@ -1,0 +1,229 @@
+/* onnx_op_map.c - elementwise operators. */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+
+/* The row's one IR op; attributes of the node are handed on. */
+bool onnx_map(struct onnx_call *c) {
+  struct ir_attr attrs[4];
+  size_t n = 0;
+  for (const char *p = c->row->attrs; *p && n < 4; p += strspn(p, " ")) {
+    size_t len = strcspn(p, " "), name = strcspn(p, ":");
+    const char *to = memchr(p, '=', len);
+    const char *spec = dn_strndup(c->im->ctx->arena, p, name);
+    const struct onnx_attr *a = ox_attr(c, spec);
+    if (to)
+      spec =
+          dn_strndup(c->im->ctx->arena, to + 1, (size_t)(p + len - (to + 1)));
+    if (a && a->type == ONNX_FLOAT)
+      attrs[n++] = ir_float(spec, (double)a->f);
+    else if (a && a->type == ONNX_INT)
+      attrs[n++] = ir_int(spec, a->i);
+    p += len;
+  }
+  return ox_return(c,
+                   ox_emit(c, (enum ir_opcode)c->arg, c->in, c->nin, attrs, n));
+}
+
+/* Before opset 7, the second operand was aligned by `axis`, not at the right.
+ */
+static struct ir_value *aligned(struct onnx_call *c, struct ir_value *a,
+                                struct ir_value *b) {
+  if (c->version >= 7 || !ox_attr(c, "axis"))
+    return b;
+  int64_t axis;
+  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(a), &axis))
+    return NULL;
+  int64_t behind = ox_rank(a) - axis - ox_rank(b);
+  if (behind < 0) {
+    ox_fail(c, DN_ATTR, "axis %lld leaves no room for the second operand",
+            (long long)axis);
+    return NULL;
+  }
+  return ox_unsqueeze(c, b, 0, behind);
+}
+
+bool onnx_binary(struct onnx_call *c) {
+  struct ir_value *b = aligned(c, c->in[0], c->in[1]);
+  return ox_return(c, ox_op2(c, (enum ir_opcode)c->arg, c->in[0], b));
+}
+
+bool onnx_swapped(struct onnx_call *c) {
+  struct ir_value *b = aligned(c, c->in[0], c->in[1]);
+  return ox_return(c, ox_op2(c, (enum ir_opcode)c->arg, b, c->in[0]));
+}
+
+/* Before opset 7, a slope of rank 1 was one number a channel. */
+bool onnx_prelu(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *s = c->in[1];
+  if (c->version < 7 && ox_rank(s) == 1 && ox_dims(s)[0] > 1 && ox_rank(x) > 2)
+    s = ox_unsqueeze(c, s, 0, ox_rank(x) - 2);
+  return ox_return(c, ox_op2(c, IR_PRELU, x, s));
+}
+
+/* Squares and roots are cheaper, and exact, without pow(). */
+bool onnx_pow(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *e = aligned(c, x, c->in[1]);
+  if (!e)
+    return false;
+  enum ir_dtype type = ox_dtype(x);
+  double k;
+  if (e->data && ir_type_count(e->type) == 1 && ox_rank(e) <= ox_rank(x) &&
+      ir_const_uniform(e, &k)) {
+    if (k == 1)
+      return ox_return(c, x);
+    if (k == 2)
+      return ox_return(c, ox_op2(c, IR_MUL, x, x));
+    if (k == 3)
+      return ox_return(c, ox_op2(c, IR_MUL, x, ox_op2(c, IR_MUL, x, x)));
+    if (k == 0.5 && ir_is_float(type))
+      return ox_return(c, ox_op1(c, IR_SQRT, x));
+  }
+  /* An integer to a float power is computed in floats. */
+  if (!ir_is_float(type) && ir_is_float(ox_dtype(e)))
+    x = ox_cast(c, x, ox_dtype(e));
+  e = ox_cast(c, e, x ? ox_dtype(x) : type);
+  return ox_return(c, ox_cast(c, ox_op2(c, IR_POW, x, e), type));
+}
+
+bool onnx_mod(struct onnx_call *c) {
+  bool c_rule;
+  if (!ox_flag(c, "fmod", false, &c_rule))
+    return false;
+  return ox_return(c, ox_op2(c, c_rule ? IR_FMOD : IR_MOD, c->in[0], c->in[1]));
+}
+
+bool onnx_bit_shift(struct onnx_call *c) {
+  const char *direction = ox_str(c, "direction", "");
+  bool left = !strcmp(direction, "LEFT");
+  if (!left && strcmp(direction, "RIGHT") != 0)
+    return ox_fail(c, DN_ATTR, "direction is neither LEFT nor RIGHT");
+  return ox_return(c, ox_op2(c, left ? IR_SHL : IR_SHR, c->in[0], c->in[1]));
+}
+
+bool onnx_variadic(struct onnx_call *c) {
+  bool mean = c->arg < 0;
+  struct ir_value *y = c->in[0];
+  for (size_t i = 1; i < c->nin; i++)
+    y = ox_op2(c, mean ? IR_ADD : (enum ir_opcode)c->arg, y, c->in[i]);
+  if (mean && y)
+    y = ox_op2(c, IR_DIV, y, ox_number(c, y, (double)c->nin));
+  return ox_return(c, y);
+}
+
+bool onnx_cast(struct onnx_call *c) {
+  enum ir_dtype to;
+  int64_t type = ox_int(c, "to", 0);
+  if (!onnx_dtype_find(type, &to))
+    return ox_fail(c, type > 0 ? DN_UNSUPPORTED_TYPE : DN_ATTR,
+                   "element type %s (%lld)", onnx_dtype_name(type),
+                   (long long)type);
+  return ox_return(c, ox_cast(c, c->in[0], to));
+}
+
+bool onnx_cast_like(struct onnx_call *c) {
+  return ox_return(c, ox_cast(c, c->in[0], ox_dtype(c->in[1])));
+}
+
+/* A bound of Clip: absent, a known number, or a value. */
+struct bound {
+  struct ir_value *v;
+  double number;
+  bool known;
+};
+
+static struct bound clip_bound(struct onnx_call *c, size_t k, const char *attr,
+                               double none) {
+  if (c->version < 11)
+    return (struct bound){NULL, ox_float(c, attr, none), true};
+  if (k >= c->nin || !c->in[k])
+    return (struct bound){NULL, none, true};
+  struct bound b = {.v = c->in[k]};
+  b.known = b.v->data && ir_type_count(b.v->type) == 1;
+  if (b.known)
+    b.number = ir_const_float(b.v, 0);
+  return b;
+}
+
+bool onnx_clip(struct onnx_call *c) {
+  struct bound lo = clip_bound(c, 1, "min", -HUGE_VAL);
+  struct bound hi = clip_bound(c, 2, "max", HUGE_VAL);
+  struct ir_value *x = c->in[0];
+  if (lo.known && hi.known && ir_is_float(ox_dtype(x))) {
+    struct ir_attr attrs[2];
+    size_t n = 0;
+    if (lo.number == 0 && hi.number == HUGE_VAL)
+      return ox_return(c, ox_op1(c, IR_RELU, x));
+    if (lo.number > -HUGE_VAL)
+      attrs[n++] = ir_float("lo", lo.number);
+    if (hi.number < HUGE_VAL)
+      attrs[n++] = ir_float("hi", hi.number);
+    return ox_return(c, n ? ox_emit(c, IR_CLAMP, IR_ARGS(x), attrs, n) : x);
+  }
+  if (lo.v)
+    x = ox_op2(c, IR_MAX, x, lo.v);
+  if (hi.v)
+    x = ox_op2(c, IR_MIN, x, hi.v);
+  return ox_return(c, x);
+}
+
+/* Inference: the identity, and a mask that keeps everything. */
+bool onnx_dropout(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints training;
+  if (!ox_const_ints(c, 2, &training))
+    return false;
+  if (training.n == 1 && training.v[0]) {
+    int64_t n;
+    const double *ratio;
+    if (!ox_const_floats(c, 1, &n, &ratio))
+      return false;
+    if (n != 1 || ratio[0] != 0)
+      return ox_fail(c, DN_UNSUPPORTED_ATTR, "training_mode");
+  }
+  c->out[0] = x;
+  if (c->nout > 1) {
+    enum ir_dtype mask = c->version < 10 ? ox_dtype(x) : IR_BOOL;
+    c->out[1] = ox_expand(c, ox_scalar(c, mask, 1), ox_rank(x), ox_dims(x));
+  }
+  return true;
+}
+
+bool onnx_identity(struct onnx_call *c) { return ox_return(c, c->in[0]); }
+
+bool onnx_gelu(struct onnx_call *c) {
+  const char *how = ox_str(c, "approximate", c->arg ? "tanh" : "none");
+  struct ir_value *x = c->in[0];
+  if (c->nin > 1) /* com.microsoft.FastGelu's bias */
+    x = ox_op2(c, IR_ADD, x, c->in[1]);
+  if (!strcmp(how, "none"))
+    return ox_return(c, ox_op1(c, IR_GELU, x));
+  if (strcmp(how, "tanh") != 0)
+    return ox_fail(c, DN_ATTR, "approximate is neither none nor tanh");
+  /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+  struct ir_value *cube = ox_op2(c, IR_MUL, x, ox_op2(c, IR_MUL, x, x));
+  struct ir_value *t = ox_op2(c, IR_ADD, x, ox_scale(c, cube, 0.044715));
+  t = ox_op1(c, IR_TANH, ox_scale(c, t, sqrt(2 / 3.14159265358979323846)));
+  return ox_return(c,
+                   ox_op2(c, IR_MUL, ox_scale(c, x, 0.5), ox_offset(c, t, 1)));
+}
+
+bool onnx_hard_swish(struct onnx_call *c) {
+  struct ir_value *h =
+      ox_emit(c, IR_HARD_SIGMOID, IR_ARGS(c->in[0]),
+              IR_ATTRS(ir_float("alpha", 1.0 / 6), ir_float("beta", 0.5)));
+  return ox_return(c, ox_op2(c, IR_MUL, c->in[0], h));
+}
+
+bool onnx_mish(struct onnx_call *c) {
+  struct ir_value *t = ox_op1(c, IR_TANH, ox_op1(c, IR_SOFTPLUS, c->in[0]));
+  return ox_return(c, ox_op2(c, IR_MUL, c->in[0], t));
+}
+
+bool onnx_swish(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ir_value *s =
+      ox_op1(c, IR_SIGMOID, ox_scale(c, x, ox_float(c, "alpha", 1)));
+  return ox_return(c, ox_op2(c, IR_MUL, x, s));
+}

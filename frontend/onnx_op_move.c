@@ -1,0 +1,373 @@
+/* onnx_op_move.c - operators that move elements without looking at them. */
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+
+bool onnx_concat(struct onnx_call *c) {
+  int64_t axis;
+  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(c->in[0]), &axis))
+    return false;
+  return ox_return(c, ox_concat(c, c->in, c->nin, axis));
+}
+
+bool onnx_transpose(struct onnx_call *c) {
+  int r = ox_rank(c->in[0]);
+  struct ox_ints perm = ox_ints(c, "perm");
+  int64_t reversed[IR_MAX_RANK];
+  bool seen[IR_MAX_RANK];
+  if (perm.given) {
+    if (perm.n != r)
+      return ox_fail(c, DN_ATTR, "perm has %lld elements for rank %d",
+                     (long long)perm.n, r);
+    for (int i = 0; i < r; i++)
+      if (perm.v[i] < 0)
+        return ox_fail(c, DN_ATTR, "perm holds %lld", (long long)perm.v[i]);
+    if (!ox_axes(c, perm, r, seen))
+      return false;
+    return ox_return(c, ox_transpose(c, c->in[0], perm.v));
+  }
+  for (int i = 0; i < r; i++)
+    reversed[i] = r - 1 - i;
+  return ox_return(c, ox_transpose(c, c->in[0], reversed));
+}
+
+/* ---- Shapes ---- */
+
+bool onnx_reshape(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints shape;
+  bool zero_stays;
+  if (!ox_ints_or_input(c, "shape", 1, &shape) ||
+      !ox_flag(c, "allowzero", false, &zero_stays))
+    return false;
+  if (shape.n > IR_MAX_RANK)
+    return ox_fail(c, DN_SHAPE, "rank %lld is over the limit of %d",
+                   (long long)shape.n, IR_MAX_RANK);
+  int64_t dims[IR_MAX_RANK], known = 1, open = -1;
+  for (int64_t i = 0; i < shape.n; i++) {
+    dims[i] = shape.v[i];
+    if (dims[i] == 0 && !zero_stays) {
+      if (i >= ox_rank(x))
+        return ox_fail(c, DN_ATTR,
+                       "shape copies dimension %lld, which the "
+                       "input does not have",
+                       (long long)i);
+      dims[i] = ox_dims(x)[i];
+    }
+    if (dims[i] == -1 && open < 0)
+      open = i;
+    else if (dims[i] < 0 || !dn_mul(known, dims[i], &known))
+      return ox_fail(c, DN_SHAPE, "shape holds %lld%s", (long long)dims[i],
+                     dims[i] == -1 ? " twice" : "");
+  }
+  int64_t count = ir_type_count(x->type);
+  if (open >= 0) {
+    if (known == 0 || count % known != 0)
+      return ox_fail(c, DN_SHAPE, "%lld elements do not fill the shape",
+                     (long long)count);
+    dims[open] = count / known;
+  }
+  return ox_return(c, ox_reshape(c, x, shape.n, dims));
+}
+
+bool onnx_flatten(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  int64_t axis = ox_int(c, "axis", 1), r = ox_rank(x);
+  if (axis < -r || axis > r)
+    return ox_fail(c, DN_ATTR, "axis %lld is outside [%lld, %lld]",
+                   (long long)axis, (long long)-r, (long long)r);
+  axis += axis < 0 ? r : 0;
+  int64_t dims[2] = {1, 1};
+  for (int64_t i = 0; i < r; i++)
+    dims[i >= axis] *= ox_dims(x)[i];
+  return ox_return(c, ox_reshape(c, x, 2, dims));
+}
+
+bool onnx_squeeze(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints axes;
+  bool drop[IR_MAX_RANK];
+  if (!ox_ints_or_input(c, "axes", 1, &axes) ||
+      !ox_axes(c, axes, ox_rank(x), drop))
+    return false;
+  for (int i = 0; i < ox_rank(x); i++) {
+    if (!axes.given)
+      drop[i] = ox_dims(x)[i] == 1;
+    else if (drop[i] && ox_dims(x)[i] != 1)
+      return ox_fail(c, DN_ATTR, "dimension %d is %lld, not 1", i,
+                     (long long)ox_dims(x)[i]);
+  }
+  return ox_return(c, ox_squeeze(c, x, drop));
+}
+
+bool onnx_unsqueeze(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints axes;
+  bool fresh[2 * IR_MAX_RANK];
+  if (!ox_ints_or_input(c, "axes", 1, &axes))
+    return false;
+  int64_t rank = ox_rank(x) + axes.n, dims[IR_MAX_RANK];
+  if (rank > IR_MAX_RANK)
+    return ox_fail(c, DN_SHAPE, "rank %lld is over the limit of %d",
+                   (long long)rank, IR_MAX_RANK);
+  if (!ox_axes(c, axes, rank, fresh))
+    return false;
+  for (int64_t i = 0, k = 0; i < rank; i++)
+    dims[i] = fresh[i] ? 1 : ox_dims(x)[k++];
+  return ox_return(c, ox_reshape(c, x, rank, dims));
+}
+
+/* Both ways: a 1 in `shape` keeps the input's dim. */
+bool onnx_expand(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints shape;
+  if (!ox_const_ints(c, 1, &shape))
+    return false;
+  if (shape.n > IR_MAX_RANK)
+    return ox_fail(c, DN_SHAPE, "rank %lld is over the limit of %d",
+                   (long long)shape.n, IR_MAX_RANK);
+  int64_t r = dn_max(shape.n, ox_rank(x)), dims[IR_MAX_RANK];
+  for (int64_t i = 0; i < r; i++) {
+    int64_t s = i - (r - shape.n), k = i - (r - ox_rank(x));
+    int64_t want = s >= 0 ? shape.v[s] : 1;
+    dims[i] = k >= 0 && want == 1 ? ox_dims(x)[k] : want;
+  }
+  return ox_return(c, ox_expand(c, x, r, dims));
+}
+
+/* [a, b] times [p, q]: a 1 before each repeated dim is expanded and merged. */
+bool onnx_tile(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints reps;
+  int r = ox_rank(x), n = 0;
+  if (!ox_const_ints(c, 1, &reps))
+    return false;
+  if (reps.n != r)
+    return ox_fail(c, DN_ATTR, "%lld repeats for rank %d", (long long)reps.n,
+                   r);
+  int64_t split[2 * IR_MAX_RANK], full[2 * IR_MAX_RANK], dims[IR_MAX_RANK];
+  for (int i = 0; i < r; i++) {
+    int64_t d = ox_dims(x)[i], by = reps.v[i];
+    if (by < 0 || !dn_mul(d, by, &dims[i]))
+      return ox_fail(c, DN_SHAPE, "dimension %d is repeated %lld times", i,
+                     (long long)by);
+    if (by != 1 && d != 1) {
+      split[n] = 1;
+      full[n++] = by;
+    }
+    split[n] = d;
+    full[n++] = d == 1 ? by : d;
+  }
+  x = ox_reshape(c, x, n, split);
+  x = ox_expand(c, x, n, full);
+  return ox_return(c, ox_reshape(c, x, r, dims));
+}
+
+/* ---- Parts ---- */
+
+/* One axis of Slice: numpy's clamping. */
+static bool slice_axis(struct onnx_call *c, int64_t dim, int64_t start,
+                       int64_t end, int64_t step, int64_t *first,
+                       int64_t *count) {
+  if (step == 0 || step == INT64_MIN)
+    return ox_fail(c, DN_ATTR, "step is %lld", (long long)step);
+  int64_t lo = step > 0 ? 0 : -1, hi = step > 0 ? dim : dim - 1;
+  start += start < 0 ? dim : 0;
+  end += end < 0 ? dim : 0;
+  start = dn_max(lo, dn_min(start, hi));
+  end = dn_max(lo, dn_min(end, hi));
+  *count = step > 0 ? dn_div_ceil(end - start, step)
+                    : dn_div_ceil(start - end, -step);
+  *count = dn_max(*count, 0);
+  *first = *count ? start : 0;
+  return true;
+}
+
+bool onnx_slice(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints starts, ends, axes, steps;
+  if (!ox_ints_or_input(c, "starts", 1, &starts) ||
+      !ox_ints_or_input(c, "ends", 2, &ends) ||
+      !ox_ints_or_input(c, "axes", 3, &axes) || !ox_const_ints(c, 4, &steps))
+    return false;
+  int r = ox_rank(x);
+  if (starts.n != ends.n || (axes.given && axes.n != starts.n) ||
+      (steps.given && steps.n != starts.n) || starts.n > r)
+    return ox_fail(c, DN_ATTR, "starts, ends, axes and steps differ in length");
+  bool seen[IR_MAX_RANK];
+  if (!ox_axes(c, axes, r, seen))
+    return false;
+  int64_t first[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], by[IR_MAX_RANK];
+  for (int i = 0; i < r; i++) {
+    sizes[i] = ox_dims(x)[i];
+    by[i] = 1;
+  }
+  for (int64_t i = 0; i < starts.n; i++) {
+    int64_t a = i;
+    if (axes.given && !ox_axis(c, axes.v[i], r, &a))
+      return false;
+    by[a] = steps.given ? steps.v[i] : 1;
+    if (!slice_axis(c, ox_dims(x)[a], starts.v[i], ends.v[i], by[a], &first[a],
+                    &sizes[a]))
+      return false;
+    if (sizes[a] <= 1) /* a step over the edge means nothing */
+      by[a] = 1;
+  }
+  return ox_return(c, ox_slice(c, x, first, sizes, by));
+}
+
+bool onnx_split(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints parts;
+  int64_t axis, at = 0, n = (int64_t)c->nout;
+  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis) ||
+      !ox_ints_or_input(c, "split", 1, &parts))
+    return false;
+  int64_t dim = ox_dims(x)[axis], each = dn_div_ceil(dim, n);
+  if (ox_int(c, "num_outputs", n) != n)
+    return ox_fail(c, DN_ARITY, "num_outputs is not the number of outputs");
+  if (parts.given && parts.n != n)
+    return ox_fail(c, DN_ATTR, "%lld sizes for %lld outputs",
+                   (long long)parts.n, (long long)n);
+  if (!parts.given && c->version < 18 && dim % n)
+    return ox_fail(c, DN_ATTR, "%lld parts do not divide %lld", (long long)n,
+                   (long long)dim);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t size = parts.given ? parts.v[i] : dn_min(each, dim - at);
+    if (size < 0 || size > dim - at)
+      return ox_fail(c, DN_ATTR, "the sizes do not sum to %lld",
+                     (long long)dim);
+    c->out[i] = ox_slice1(c, x, axis, at, size, 1);
+    at += size;
+  }
+  if (at != dim)
+    return ox_fail(c, DN_ATTR, "the sizes do not sum to %lld", (long long)dim);
+  return true;
+}
+
+/* ---- Pad ---- */
+
+/* Pads as begins then ends of every dim, from the axes given. */
+static bool full_pads(struct onnx_call *c, int r, int64_t *full) {
+  struct ox_ints pads, axes;
+  const char *name = c->version < 2 ? "paddings" : "pads";
+  if (!ox_ints_or_input(c, name, 1, &pads) || !ox_const_ints(c, 3, &axes))
+    return false;
+  int64_t n = axes.given ? axes.n : r;
+  bool seen[IR_MAX_RANK];
+  if (pads.n != 2 * n)
+    return ox_fail(c, DN_ATTR, "%lld pads for %lld axes", (long long)pads.n,
+                   (long long)n);
+  if (!ox_axes(c, axes, r, seen))
+    return false;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t a = i;
+    if (axes.given && !ox_axis(c, axes.v[i], r, &a))
+      return false;
+    full[a] = pads.v[i];
+    full[r + a] = pads.v[n + i];
+  }
+  return true;
+}
+
+static bool reflect_fits(struct onnx_call *c, const struct ir_value *x,
+                         const int64_t *pads) {
+  int r = ox_rank(x);
+  for (int i = 0; i < r; i++)
+    if (pads[i] >= ox_dims(x)[i] || pads[r + i] >= ox_dims(x)[i])
+      if (pads[i] > 0 || pads[r + i] > 0)
+        return ox_fail(c, DN_UNSUPPORTED_ATTR,
+                       "reflect pads of dimension %d are not smaller than it",
+                       i);
+  return true;
+}
+
+bool onnx_pad(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  int r = ox_rank(x);
+  int64_t pads[2 * IR_MAX_RANK] = {0}, n;
+  const double *number;
+  const char *mode = ox_str(c, "mode", "constant");
+  if (!full_pads(c, r, pads))
+    return false;
+  static const struct {
+    const char *name;
+    enum ir_opcode code;
+  } modes[] = {{"edge", IR_PAD_EDGE},
+               {"reflect", IR_PAD_REFLECT},
+               {"wrap", IR_PAD_WRAP}};
+  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+    if (strcmp(mode, modes[i].name) != 0)
+      continue;
+    if (modes[i].code == IR_PAD_REFLECT && !reflect_fits(c, x, pads))
+      return false;
+    return ox_return(c, ox_emit(c, modes[i].code, IR_ARGS(x),
+                                IR_ATTRS(ir_ints("pads", pads, 2 * r))));
+  }
+  if (strcmp(mode, "constant") != 0)
+    return ox_fail(c, DN_ATTR, "unknown mode '%s'", ox_text(c->im->ctx, mode));
+  if (!ox_const_floats(c, 2, &n, &number))
+    return false;
+  if (n > 1)
+    return ox_fail(c, DN_TYPE, "constant_value must be one number");
+  double value = n ? number[0] : ox_float(c, "value", 0);
+  if (n && ir_is_int(ox_dtype(x)) &&
+      (int64_t)value != ir_const_int(c->in[2], 0))
+    return ox_fail(c, DN_UNSUPPORTED_ATTR,
+                   "a constant_value of more than 53 bits");
+  return ox_return(c, ox_pad(c, x, pads, NULL, value));
+}
+
+/* ---- Blocks ---- */
+
+static bool block_args(struct onnx_call *c, int64_t *n) {
+  *n = ox_int(c, "blocksize", 0);
+  if (*n < 1 || *n > 1024)
+    return ox_fail(c, DN_ATTR, "blocksize is %lld", (long long)*n);
+  if (ox_rank(c->in[0]) != 4)
+    return ox_fail(c, DN_TYPE, "the input must have 4 dimensions");
+  return true;
+}
+
+bool onnx_depth_to_space(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  int64_t n;
+  const char *mode = ox_str(c, "mode", "DCR");
+  bool dcr = !strcmp(mode, "DCR");
+  if (!block_args(c, &n))
+    return false;
+  if (!dcr && strcmp(mode, "CRD") != 0)
+    return ox_fail(c, DN_ATTR, "mode is neither DCR nor CRD");
+  const int64_t *d = ox_dims(x);
+  if (d[1] % (n * n))
+    return ox_fail(c, DN_TYPE, "%lld channels make no blocks of %lld",
+                   (long long)d[1], (long long)(n * n));
+  int64_t k = d[1] / (n * n);
+  const int64_t split_dcr[] = {d[0], n, n, k, d[2], d[3]};
+  const int64_t split_crd[] = {d[0], k, n, n, d[2], d[3]};
+  static const int64_t perm_dcr[] = {0, 3, 4, 1, 5, 2};
+  static const int64_t perm_crd[] = {0, 1, 4, 2, 5, 3};
+  const int64_t dims[] = {d[0], k, d[2] * n, d[3] * n};
+  x = ox_reshape(c, x, 6, dcr ? split_dcr : split_crd);
+  x = ox_transpose(c, x, dcr ? perm_dcr : perm_crd);
+  return ox_return(c, ox_reshape(c, x, 4, dims));
+}
+
+bool onnx_space_to_depth(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  int64_t n;
+  if (!block_args(c, &n))
+    return false;
+  const int64_t *d = ox_dims(x);
+  if (d[2] % n || d[3] % n)
+    return ox_fail(c, DN_TYPE, "%lldx%lld is no multiple of %lld",
+                   (long long)d[2], (long long)d[3], (long long)n);
+  bool crd = !strcmp(ox_str(c, "mode", "DCR"), "CRD");
+  const int64_t split[] = {d[0], d[1], d[2] / n, n, d[3] / n, n};
+  static const int64_t perm[] = {0, 3, 5, 1, 2, 4};
+  static const int64_t perm_crd[] = {0, 1, 3, 5, 2, 4};
+  const int64_t dims[] = {d[0], d[1] * n * n, d[2] / n, d[3] / n};
+  x = ox_reshape(c, x, 6, split);
+  x = ox_transpose(c, x, crd ? perm_crd : perm);
+  return ox_return(c, ox_reshape(c, x, 4, dims));
+}

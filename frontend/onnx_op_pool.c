@@ -1,0 +1,162 @@
+/* onnx_op_pool.c - pooling: windows over the spatial dims, in the layout that
+ * the model has. */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+#include "frontend/onnx_window.h"
+
+/* The window of a pooling node, and its lists with entries for N and C. */
+struct pool {
+  int rank;
+  struct ox_window win;
+  int64_t kernel[IR_MAX_RANK], strides[IR_MAX_RANK], dilations[IR_MAX_RANK];
+  int64_t pads[2 * IR_MAX_RANK];
+};
+
+static bool read_pool(struct onnx_call *c, struct pool *p) {
+  const struct ir_value *x = c->in[0];
+  struct ox_ints kernel = ox_ints(c, "kernel_shape");
+  *p = (struct pool){.rank = ox_rank(x)};
+  int r = p->rank, s = r - 2;
+  if (s < 1 || kernel.n != s)
+    return ox_fail(c, DN_ATTR,
+                   "kernel_shape has %lld elements for an input of rank %d",
+                   (long long)kernel.n, r);
+  if (!ox_window_read(c, s, ox_dims(x) + 2, kernel.v, &p->win))
+    return false;
+  for (int i = 0; i < r; i++) {
+    p->kernel[i] = i < 2 ? 1 : p->win.kernel[i - 2];
+    p->strides[i] = i < 2 ? 1 : p->win.strides[i - 2];
+    p->dilations[i] = i < 2 ? 1 : p->win.dilations[i - 2];
+    p->pads[i] = i < 2 ? 0 : p->win.pads[i - 2];
+    p->pads[r + i] = i < 2 ? 0 : p->win.pads[s + i - 2];
+  }
+  return true;
+}
+
+static struct ir_value *emit_window(struct onnx_call *c, enum ir_opcode code,
+                                    struct ir_value *x, const struct pool *p) {
+  int r = p->rank;
+  struct ir_attr attrs[4] = {ir_ints("kernel", p->kernel, r)};
+  size_t n = 1;
+  bool strided = false, padded = false, dilated = false;
+  for (int i = 0; i < r; i++) {
+    strided = strided || p->strides[i] != 1;
+    padded = padded || p->pads[i] || p->pads[r + i];
+    dilated = dilated || p->dilations[i] != 1;
+  }
+  if (strided)
+    attrs[n++] = ir_ints("strides", p->strides, r);
+  if (padded)
+    attrs[n++] = ir_ints("pads", p->pads, 2 * r);
+  if (dilated)
+    attrs[n++] = ir_ints("dilations", p->dilations, r);
+  return ox_emit(c, code, IR_ARGS(x), attrs, n);
+}
+
+/* Elements that window `o` along spatial dim `i` has inside [lo, hi). */
+static int64_t window_count(const struct ox_window *w, int i, int64_t o,
+                            int64_t lo, int64_t hi) {
+  int64_t first = o * w->strides[i] - w->pads[i], d = w->dilations[i];
+  int64_t last = first + (w->kernel[i] - 1) * d;
+  int64_t skip = first < lo ? dn_div_ceil(lo - first, d) : 0;
+  int64_t over = last >= hi ? dn_div_ceil(last - hi + 1, d) : 0;
+  return dn_max(0, w->kernel[i] - skip - over);
+}
+
+/* Sum over a window divided by its elements. The count is a product over the
+ * dims, and differs at the edges only: a number where it does not, a vector
+ * along its dim where it does. */
+static struct ir_value *divide(struct onnx_call *c, struct ir_value *sum,
+                               const struct pool *p, bool with_pads) {
+  int r = p->rank, s = r - 2;
+  double all = 1;
+  for (int i = 0; i < s && sum; i++) {
+    int64_t size = ox_dims(c->in[0])[2 + i], n = p->win.out[i];
+    int64_t lo = with_pads ? -p->win.asked[i] : 0;
+    int64_t hi = with_pads ? size + p->win.asked[s + i] : size;
+    int64_t first = window_count(&p->win, i, 0, lo, hi);
+    /* The first and the last window are full: so are all between them. */
+    if (first == window_count(&p->win, i, n - 1, lo, hi) &&
+        (n == 1 || first == p->win.kernel[i])) {
+      all *= (double)first;
+      continue;
+    }
+    if (n > 1 << 20) {
+      ox_fail(c, DN_LIMIT, "%lld windows along dimension %d", (long long)n, i);
+      return NULL;
+    }
+    double *inverse = DN_ARRAY(c->im->ctx->arena, double, n);
+    for (int64_t o = 0; o < n; o++)
+      inverse[o] = 1 / (double)window_count(&p->win, i, o, lo, hi);
+    int64_t dims[IR_MAX_RANK];
+    for (int k = 0; k < r; k++)
+      dims[k] = k == 2 + i ? n : 1;
+    sum = ox_op2(c, IR_MUL, sum, ox_floats(c, ox_dtype(sum), r, dims, inverse));
+  }
+  return ox_scale(c, sum, 1 / all);
+}
+
+bool onnx_average_pool(struct onnx_call *c) {
+  struct pool p;
+  bool with_pads;
+  if (!read_pool(c, &p) || !ox_flag(c, "count_include_pad", false, &with_pads))
+    return false;
+  struct ir_value *sum = emit_window(c, IR_WINDOW_SUM, c->in[0], &p);
+  return ox_return(c, divide(c, sum, &p, with_pads));
+}
+
+bool onnx_max_pool(struct onnx_call *c) {
+  struct pool p;
+  return read_pool(c, &p) &&
+         ox_return(c, emit_window(c, IR_WINDOW_MAX, c->in[0], &p));
+}
+
+/* (sum |x|^k)^(1/k) */
+static struct ir_value *power(struct onnx_call *c, struct ir_value *x,
+                              double k) {
+  if (k == 1)
+    return ox_op1(c, IR_ABS, x);
+  if (k == 2)
+    return ox_op2(c, IR_MUL, x, x);
+  return ox_op2(c, IR_POW, ox_op1(c, IR_ABS, x), ox_number(c, x, k));
+}
+
+static struct ir_value *root(struct onnx_call *c, struct ir_value *x,
+                             double k) {
+  if (k == 1)
+    return x;
+  return k == 2 ? ox_op1(c, IR_SQRT, x)
+                : ox_op2(c, IR_POW, x, ox_number(c, x, 1 / k));
+}
+
+bool onnx_lp_pool(struct onnx_call *c) {
+  struct pool p;
+  int64_t k = ox_int(c, "p", 2);
+  if (k < 1)
+    return ox_fail(c, DN_ATTR, "p is %lld", (long long)k);
+  if (!read_pool(c, &p))
+    return false;
+  struct ir_value *x = power(c, c->in[0], (double)k);
+  x = emit_window(c, IR_WINDOW_SUM, x, &p);
+  return ox_return(c, root(c, x, (double)k));
+}
+
+bool onnx_global_pool(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  if (ox_rank(x) < 3)
+    return ox_fail(c, DN_TYPE, "the input has no spatial dimensions");
+  bool axes[IR_MAX_RANK] = {0};
+  for (int i = 2; i < ox_rank(x); i++)
+    axes[i] = true;
+  if (c->arg == 0)
+    return ox_return(c, ox_mean(c, x, axes));
+  if (c->arg == 1)
+    return ox_return(c, ox_reduce(c, IR_REDUCE_MAX, x, axes));
+  int64_t k = ox_int(c, "p", 2);
+  if (k < 1)
+    return ox_fail(c, DN_ATTR, "p is %lld", (long long)k);
+  x = ox_reduce(c, IR_REDUCE_SUM, power(c, x, (double)k), axes);
+  return ox_return(c, root(c, x, (double)k));
+}
