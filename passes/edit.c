@@ -1,6 +1,7 @@
 /* edit.c - walking and changing graphs: see edit.h. */
 #include "passes/edit.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* First op of the regions of `op` from number `from` on. */
@@ -41,15 +42,17 @@ struct ir_builder edit_before(struct ir_op *op) {
                              .line = op->line};
 }
 
-struct ir_builder edit_after(struct ir_value *v, struct ir_func *f) {
-  struct ir_builder b = {.m = f->module};
+struct ir_builder edit_after(struct ir_value *v) {
+  struct ir_builder b = {0};
   if (v->def) {
     b = edit_before(v->def);
     b.before = v->def->next;
-  } else {
-    b.block = v->data ? f->body : v->block;
-    b.before = b.block->first;
+    return b;
   }
+  assert(v->block && "a constant is defined nowhere");
+  b.m = v->block->func->module;
+  b.block = v->block;
+  b.before = v->block->first;
   return b;
 }
 
@@ -60,6 +63,13 @@ void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh) {
   ir_op_remove(op);
   if (fresh)
     ir_value_rename(m, with, name);
+}
+
+bool edit_folds(const struct ir_value *v) {
+  while (v->def && v->def->noperands == 1 &&
+         (ir_ops[v->def->code].traits & IR_PURE))
+    v = ir_arg(v->def, 0);
+  return v->data != NULL;
 }
 
 bool edit_perm_is_identity(int rank, const int64_t *perm) {

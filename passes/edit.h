@@ -17,9 +17,9 @@ static inline struct ir_op *edit_first(const struct ir_func *f) {
 
 /* A builder that puts ops before `op` and gives them its location. */
 struct ir_builder edit_before(struct ir_op *op);
-/* A builder for ops that read `v` and may be read wherever `v` may: after its
- * definition, or at the start of its block; constants: the start of `f`. */
-struct ir_builder edit_after(struct ir_value *v, struct ir_func *f);
+/* A builder for ops that read `v`, no constant, and may be read wherever `v`
+ * may: after its definition, or at the start of its block. */
+struct ir_builder edit_after(struct ir_value *v);
 
 /* Replaces the uses of a single-result op by `with` and removes it. A value
  * that was made for this (`fresh`) takes over the name. */
@@ -35,6 +35,9 @@ struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
 bool edit_perm_is_view(const struct ir_type *type, const int64_t *perm);
 bool edit_perm_is_identity(int rank, const int64_t *perm);
 
+/* A constant, or made from one constant by single-operand ops: the fold pass
+ * will make it one. */
+bool edit_folds(const struct ir_value *v);
 static inline bool edit_is_const(const struct ir_value *v) {
   return v->data != NULL;
 }
