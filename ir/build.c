@@ -261,7 +261,7 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
     struct ir_value *v = op->result[i] = value_new(m, types[i]);
     v->def = op;
     v->index = (unsigned)i;
-    name_value(m, b->block->func, v, NULL);
+    name_value(m, b->block->func, v, b->names ? b->names[i] : NULL);
   }
   op->nregions = (unsigned)nregions;
   op->region = DN_ARRAY(m->arena, struct ir_block *, nregions);

@@ -229,6 +229,7 @@ struct ir_builder {
   const char *loc;      /* given to new ops */
   const char *model_op;
   unsigned line;
+  const char *const *names; /* of the results of the next ops; NULL: fresh */
 };
 /* Checks arity and attributes, infers the type, inserts, names the result
  * (fresh unless `name` is free). After a diagnostic: NULL. Operands that are

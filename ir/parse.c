@@ -315,7 +315,8 @@ static struct ir_op *make_op(struct parser *p, const struct statement *s,
                           .block = b,
                           .loc = s->node,
                           .model_op = s->model_op,
-                          .line = s->line};
+                          .line = s->line,
+                          .names = s->results.v};
   /* Types that the text leaves out are found below. */
   const struct ir_type **types =
       DN_ARRAY(p->scratch, const struct ir_type *, s->results.n);
@@ -401,11 +402,8 @@ static bool statement(struct parser *p, struct ir_block *b, int depth) {
   } else if (s.broken && lex_is_word(&p->lx, "do")) {
     ok = false; /* step over its regions */
   }
-  for (size_t i = 0; i < s.results.n; i++) {
-    if (ok && op)
-      ir_value_rename(p->m, op->result[i], s.results.v[i]);
+  for (size_t i = 0; i < s.results.n; i++)
     parse_put(p, &p->values, s.results.v[i], ok && op ? op->result[i] : NULL);
-  }
   return ok;
 }
 
