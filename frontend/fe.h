@@ -5,6 +5,8 @@
 
 #include "ir/ir.h"
 
+struct ir_tensor;
+
 struct fe_dim { /* --dim NAME=VALUE */
   const char *name;
   int64_t value;
@@ -15,7 +17,11 @@ struct fe_opts {
   /* Shapes for inputs by position, from test data; NULL entries: as the model
    * says. They bind symbolic dims, and win over a model's fixed ones never. */
   const struct ir_type *const *input_types;
-  size_t ninputs;
+  /* Values for inputs by position, for those that an operator needs at compile
+   * time (a shape, axes): the module then holds for these values only. An entry
+   * with NULL data: none. NULL: no values. */
+  const struct ir_tensor *input_values;
+  size_t ninputs; /* entries of both */
 };
 
 /* NULL after diagnostics: everything unsupported is listed, not only the
@@ -25,15 +31,15 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
 
 /* Tensors in files: ONNX TensorProto (.pb), .npy, told by their bytes. Data are
  * borrowed from the mapped file when they can be. false after a diagnostic. */
-struct ir_tensor;
 bool fe_read_tensor(struct dn_ctx *ctx, const char *path,
                     struct ir_tensor *out);
 /* Writes .npy (version 1.0). */
 bool fe_write_npy(struct dn_ctx *ctx, const char *path,
                   const struct ir_tensor *t);
 
-/* Maps the regular file `path`, named by a model, for reading. It must lie below
- * the folder of the file `beside`, and is reached by a relative path without
+/* Maps the regular file `path`, named by a model, for reading. It must lie
+ * below the folder of the file `beside`, and is reached by a relative path
+ * without
  * "..", links, or other ways out: anything else is a DN_EXTERNAL error at loc
  * (frontend/beneath.c). */
 bool fe_map_beneath(struct dn_ctx *ctx, struct dn_loc loc, const char *beside,

@@ -143,21 +143,22 @@ bool ox_check_attrs(struct onnx_call *c) {
 
 /* ---- Constants as inputs ---- */
 
-static bool want_const(struct onnx_call *c, size_t k) {
-  const struct ir_value *v = c->in[k];
-  if (v->data)
-    return true;
-  return ox_fail(c, DN_DYNAMIC, "input %zu ('%s') must be a constant", k,
-                 ox_text(c->im->ctx, c->node->inputs.v[k]));
+const struct ir_value *ox_const(struct onnx_call *c, size_t k) {
+  struct ir_value *v = ox_evaluate(c, c->in[k]);
+  if (v)
+    return v;
+  ox_fail(c, DN_DYNAMIC, "input %zu ('%s') must be a constant", k,
+          ox_text(c->im->ctx, c->node->inputs.v[k]));
+  return NULL;
 }
 
 bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out) {
   *out = (struct ox_ints){0};
   if (k >= c->nin || !c->in[k])
     return true;
-  if (!want_const(c, k))
+  const struct ir_value *v = ox_const(c, k);
+  if (!v)
     return false;
-  const struct ir_value *v = c->in[k];
   int64_t n = ir_type_count(v->type);
   if (!ir_is_int(v->type->dtype) && v->type->dtype != IR_BOOL)
     return ox_fail(c, DN_TYPE, "input %zu must be of an integer type", k);
@@ -176,14 +177,15 @@ bool ox_const_floats(struct onnx_call *c, size_t k, int64_t *n,
   *v = NULL;
   if (k >= c->nin || !c->in[k])
     return true;
-  if (!want_const(c, k))
+  const struct ir_value *from = ox_const(c, k);
+  if (!from)
     return false;
-  *n = ir_type_count(c->in[k]->type);
+  *n = ir_type_count(from->type);
   if (*n > c->im->ctx->limits.attr)
     return ox_fail(c, DN_TYPE, "input %zu must be a short list", k);
   double *list = DN_ARRAY(c->im->ctx->arena, double, *n);
   for (int64_t i = 0; i < *n; i++)
-    list[i] = ir_const_float(c->in[k], i);
+    list[i] = ir_const_float(from, i);
   *v = list;
   return true;
 }

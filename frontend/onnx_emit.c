@@ -35,6 +35,34 @@ static struct ir_value *fold(struct onnx_call *c, struct ir_value *v) {
   return v;
 }
 
+static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
+                                 int depth) {
+  if (v->data)
+    return v;
+  struct ir_op *op = v->def;
+  if (!op)
+    return c->im->known ? c->im->known[v->index] : NULL;
+  if (depth == 0 || op->nregions || ir_type_bytes(v->type) > FOLD_BYTES)
+    return NULL;
+  struct ir_value **args =
+      DN_ARRAY(c->im->ctx->arena, struct ir_value *, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    args[i] = evaluate(c, ir_arg(op, i), depth - 1);
+    if (!args[i])
+      return NULL;
+  }
+  v = ox_emit(c, op->code, args, op->noperands, op->attr, op->nattrs);
+  if (v && v->def) { /* too large after all */
+    ir_op_remove(v->def);
+    return NULL;
+  }
+  return v;
+}
+
+struct ir_value *ox_evaluate(struct onnx_call *c, struct ir_value *v) {
+  return evaluate(c, v, 64);
+}
+
 struct ir_value *ox_emit(struct onnx_call *c, enum ir_opcode code,
                          struct ir_value *const *args, size_t nargs,
                          const struct ir_attr *attrs, size_t nattrs) {

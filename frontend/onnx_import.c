@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "ir/eval.h"
+
 /* The newest opset whose changes onnx_ops.def has. */
 #define NEWEST_OPSET 28
 
@@ -117,8 +119,22 @@ bool ox_import_initializer(struct onnx_import *im,
   return ox_bind(im, loc, t->name, v);
 }
 
+/* What the caller knows of the parameter at `position` of the model. */
+static void note_value(struct onnx_import *im, size_t position,
+                       const struct ir_value *param) {
+  const struct ir_tensor *t = im->opts->input_values;
+  if (!t || position >= im->opts->ninputs || !t[position].data ||
+      t[position].type != param->type)
+    return;
+  struct ir_data data = {.bytes = t[position].data,
+                         .size = ir_type_bytes(param->type)};
+  im->known[param->index] =
+      ir_const_new(im->m, param->name, param->type, &data);
+}
+
 static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
   size_t position = 0;
+  im->known = DN_ARRAY(im->ctx->arena, struct ir_value *, g->inputs.n);
   struct ir_block *body = ir_main(im->m)->body;
   struct ox_map initialized = {0};
   for (size_t i = 0; i < g->initializers.n; i++)
@@ -135,8 +151,12 @@ static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
     struct dn_loc loc = {.file = im->file->path,
                          .where =
                              dn_printf(im->ctx->arena, "input '%s'", v->name)};
-    ox_bind(im, loc, v->name,
-            type ? ir_param_new(body, v->name, type) : &im->failed);
+    struct ir_value *p = &im->failed;
+    if (type) {
+      p = ir_param_new(body, v->name, type);
+      note_value(im, position - 1, p);
+    }
+    ox_bind(im, loc, v->name, p);
   }
 }
 

@@ -56,6 +56,7 @@ struct onnx_import {
   const struct ox_frame *frame;
   struct ox_map functions; /* "domain:name" */
   struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
+  struct ir_value **known; /* constants for parameters with a given value */
   int64_t nodes;           /* imported so far, functions expanded */
   struct {                 /* scalar constants made lately */
     enum ir_dtype dtype;
@@ -135,6 +136,10 @@ const char *ox_str(const struct onnx_call *c, const char *name,
 /* An int that must be 0 or 1. */
 bool ox_flag(struct onnx_call *c, const char *name, bool otherwise, bool *out);
 
+/* Input k as a constant: it is one, or can be evaluated, given what is known of
+ * the model's inputs. NULL after a DN_DYNAMIC diagnostic. */
+const struct ir_value *ox_const(struct onnx_call *c, size_t k);
+
 /* A list of integers from an attribute or a constant input. */
 struct ox_ints {
   bool given;
@@ -156,6 +161,8 @@ bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
              bool *mark);
 
 /* ---- Building (onnx_emit.c) ---- */
+/* `v` as a constant if it can be evaluated, or NULL. */
+struct ir_value *ox_evaluate(struct onnx_call *c, struct ir_value *v);
 struct ir_value *ox_emit(struct onnx_call *c, enum ir_opcode code,
                          struct ir_value *const *args, size_t nargs,
                          const struct ir_attr *attrs, size_t nattrs);

@@ -129,20 +129,22 @@ bool onnx_trilu(struct onnx_call *c) {
 
 /* start + i * delta; the count must be known here. */
 bool onnx_range(struct onnx_call *c) {
-  for (size_t i = 0; i < 3; i++)
-    if (!c->in[i]->data)
-      return ox_fail(c, DN_DYNAMIC, "input %zu must be a constant", i);
-    else if (ir_type_count(c->in[i]->type) != 1)
+  const struct ir_value *args[3];
+  for (size_t i = 0; i < 3; i++) {
+    args[i] = ox_const(c, i);
+    if (!args[i])
+      return false;
+    if (ir_type_count(args[i]->type) != 1)
       return ox_fail(c, DN_TYPE, "input %zu must be one number", i);
-  struct ir_value *start = c->in[0];
-  enum ir_dtype dtype = ox_dtype(start);
+  }
+  enum ir_dtype dtype = ox_dtype(args[0]);
   double n;
   if (ir_is_float(dtype)) {
-    double from = ir_const_float(start, 0), to = ir_const_float(c->in[1], 0);
-    n = ceil((to - from) / ir_const_float(c->in[2], 0));
+    double from = ir_const_float(args[0], 0), to = ir_const_float(args[1], 0);
+    n = ceil((to - from) / ir_const_float(args[2], 0));
   } else {
-    int64_t from = ir_const_int(start, 0), to = ir_const_int(c->in[1], 0);
-    int64_t by = ir_const_int(c->in[2], 0), span;
+    int64_t from = ir_const_int(args[0], 0), to = ir_const_int(args[1], 0);
+    int64_t by = ir_const_int(args[2], 0), span;
     if (by == 0 || __builtin_sub_overflow(to, from, &span) || span == INT64_MIN)
       return ox_fail(c, DN_ATTR, "no such range");
     bool away = (by > 0) != (span > 0);
@@ -156,7 +158,7 @@ bool onnx_range(struct onnx_call *c) {
   for (int k = 0; k < IR_MAX_RANK; k++)
     wraps[k] = true; /* [1] to a scalar */
   struct ir_value *delta = ox_squeeze(c, c->in[2], wraps);
-  start = ox_squeeze(c, start, wraps);
+  struct ir_value *start = ox_squeeze(c, c->in[0], wraps);
   i = ox_op2(c, IR_MUL, i, delta);
   return ox_return(c, ox_op2(c, IR_ADD, i, start));
 }
@@ -180,11 +182,12 @@ bool onnx_size(struct onnx_call *c) {
 
 bool onnx_one_hot(struct onnx_call *c) {
   struct ir_value *idx = c->in[0], *values = c->in[2];
-  if (!c->in[1]->data)
-    return ox_fail(c, DN_DYNAMIC, "depth must be a constant");
-  if (ir_type_count(c->in[1]->type) != 1 || ir_type_count(values->type) != 2)
+  const struct ir_value *size = ox_const(c, 1);
+  if (!size)
+    return false;
+  if (ir_type_count(size->type) != 1 || ir_type_count(values->type) != 2)
     return ox_fail(c, DN_TYPE, "depth must be one number, values two");
-  double d = ir_const_float(c->in[1], 0);
+  double d = ir_const_float(size, 0);
   if (!(d >= 1 && d < 0x1p31))
     return ox_fail(c, DN_ATTR, "depth is %g", d);
   int64_t depth = (int64_t)d, axis, r = ox_rank(idx) + 1;
@@ -215,11 +218,10 @@ bool onnx_one_hot(struct onnx_call *c) {
 
 /* Indices of what is not zero: how many is known for constants only. */
 bool onnx_non_zero(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
+  const struct ir_value *x = ox_const(c, 0);
+  if (!x)
+    return false;
   int64_t count = ir_type_count(x->type), n = 0;
-  if (!x->data)
-    return ox_fail(c, DN_DYNAMIC,
-                   "the shape of its result depends on the input's values");
   if (count > c->im->ctx->limits.attr)
     return ox_fail(c, DN_LIMIT, "a constant of over %lld elements",
                    (long long)c->im->ctx->limits.attr);

@@ -181,16 +181,17 @@ static bool scatter_plain(struct onnx_call *c) {
   if (strcmp(how, "none") != 0)
     return ox_fail(c, DN_UNSUPPORTED_ATTR, "reduction '%s'",
                    ox_text(c->im->ctx, how));
-  if (!c->in[1]->data)
+  c->in[1] = ox_evaluate(c, c->in[1]);
+  if (!c->in[1])
     return ox_fail(c, DN_DYNAMIC, "indices must be constants");
   return ox_dtype(c->in[0]) == ox_dtype(c->in[2]) ||
          ox_fail(c, DN_TYPE, "updates are of another type");
 }
 
 bool onnx_scatter_nd(struct onnx_call *c) {
-  struct ir_value *x = c->in[0], *idx = c->in[1];
   if (!scatter_plain(c) || !nd_args(c, 0))
     return false;
+  struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t depth = ox_dims(idx)[ox_rank(idx) - 1], row = 1;
   for (int64_t i = depth; i < ox_rank(x); i++)
     row *= ox_dims(x)[i];
@@ -205,10 +206,12 @@ bool onnx_scatter_nd(struct onnx_call *c) {
 }
 
 bool onnx_scatter_elements(struct onnx_call *c) {
+  if (!scatter_plain(c))
+    return false;
   struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t axis, strides[IR_MAX_RANK];
   int r = ox_rank(x);
-  if (!scatter_plain(c) || !ox_axis(c, ox_int(c, "axis", 0), r, &axis))
+  if (!ox_axis(c, ox_int(c, "axis", 0), r, &axis))
     return false;
   if (ox_rank(idx) != r || idx->type->rank != ox_rank(c->in[2]) ||
       memcmp(ox_dims(idx), ox_dims(c->in[2]), sizeof idx->type->dim) != 0)

@@ -312,7 +312,7 @@ bool onnx_pad(struct onnx_call *c) {
     return ox_fail(c, DN_TYPE, "constant_value must be one number");
   double value = n ? number[0] : ox_float(c, "value", 0);
   if (n && ir_is_int(ox_dtype(x)) &&
-      (int64_t)value != ir_const_int(c->in[2], 0))
+      (int64_t)value != ir_const_int(ox_const(c, 2), 0))
     return ox_fail(c, DN_UNSUPPORTED_ATTR,
                    "a constant_value of more than 53 bits");
   return ox_return(c, ox_pad(c, x, pads, NULL, value));
