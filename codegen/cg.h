@@ -41,6 +41,7 @@ struct cg_opts {
   bool freestanding;       /* not even memcpy/memset may stay undefined */
   bool profile;            /* count time per kernel: dnnc-run --profile */
   unsigned timeout;        /* seconds that LLVM may take; 0: any */
+  const char *header;     /* name of the header, for its comment; or NULL */
   const char *reproducer;  /* command line, for the note of a crash; or NULL */
   int64_t weights, biases; /* elements in the model, for the report: see
                               cg_count_params() */
@@ -71,7 +72,12 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
 
 /* Report: parameters, MACs, bytes, arena and its lower bound, weights, stack,
  * per layer. Text for people, JSON for tools (docs/cli.md lists the keys). */
-enum cg_report_kind { CG_REPORT_TEXT, CG_REPORT_JSON, CG_REPORT_HTML };
+enum cg_report_kind {
+  CG_REPORT_BRIEF, /* totals only */
+  CG_REPORT_TEXT,
+  CG_REPORT_JSON,
+  CG_REPORT_HTML
+};
 bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
                const struct ir_module *m, const struct cg_opts *opts,
                const struct cg_sizes *sizes, enum cg_report_kind kind,

@@ -132,7 +132,7 @@ static void put_comment(struct dn_buf *out, const char *s) {
 
 struct header {
   struct dn_buf *out;
-  const char *prefix, *upper;
+  const char *prefix, *upper, *file;
   const struct ir_module *m;
   const struct param *param;
   size_t nin, n;
@@ -142,9 +142,10 @@ struct header {
 static void put_program(const struct header *h) {
   struct dn_buf *out = h->out;
   bool arena = h->m->arena_size > 0;
-  dn_buf_printf(out, " * A program that runs it (cc main.c %s.o):\n *\n",
-                h->prefix);
-  dn_buf_printf(out, " *   #include \"%s.h\"\n", h->prefix);
+  dn_buf_printf(out, " * A program that runs it (cc main.c MODEL.o):\n *\n");
+  dn_buf_printf(out, " *   #include \"");
+  put_comment(out, h->file);
+  dn_buf_printf(out, "\"\n");
   for (size_t i = 0; i < h->n; i++) {
     dn_buf_printf(out, " *   static ");
     put_declaration(out, &h->param[i]);
@@ -254,6 +255,8 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
     *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
   struct header h = {
       .out = &text, .prefix = opts->prefix, .upper = upper, .m = m};
+  h.file = opts->header ? opts->header
+                        : dn_printf(ctx->arena, "%s.h", opts->prefix);
   h.param = list_params(ctx->arena, ir_main(m), &h.nin, &h.n);
   put_top(&h);
   put_sizes(&h, m->arena_size ? cg_target_facts(t)->align : 1, sizes);

@@ -13,7 +13,8 @@ struct cg_facts_sheet {
   struct cg_sizes sizes;
   struct cg_stats stats;
 };
-void cg_report_text(const struct cg_facts_sheet *r, struct dn_buf *out);
+void cg_report_text(const struct cg_facts_sheet *r, bool layers,
+                    struct dn_buf *out);
 void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out);
 void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out);
 

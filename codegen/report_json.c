@@ -1,7 +1,7 @@
 /* report_json.c - the report for programs; docs/cli.md lists the keys. */
 #include "codegen/report.h"
 
-#include <cJSON.h>
+#include <cjson/cJSON.h>
 #include <string.h>
 
 /* cJSON writes bytes as they are; text of a model is made valid first. */

@@ -1,0 +1,147 @@
+/* compile.c - see compile.h. */
+#include "tools/compile.h"
+
+#include "codegen/stats.h"
+
+#include <string.h>
+
+/* ---- Target and names ---- */
+
+static void copy_facts(const struct cg_facts *f, struct pass_target *out) {
+  *out = (struct pass_target){.vector_bytes = f->vector_bytes,
+                              .vector_regs = f->vector_regs,
+                              .scalable = f->scalable,
+                              .has_fma = f->has_fma,
+                              .pointer_bytes = f->pointer_bytes,
+                              .l1 = f->l1,
+                              .l2 = f->l2,
+                              .l3 = f->l3,
+                              .align = f->align};
+}
+
+static bool is_identifier(const char *s) {
+  size_t n = strlen(s);
+  bool ok = n > 0 && n <= 200 && !(s[0] >= '0' && s[0] <= '9');
+  for (; *s; s++)
+    ok &= (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+          (*s >= '0' && *s <= '9') || *s == '_';
+  return ok;
+}
+
+bool compile_begin(struct dn_ctx *ctx, const struct options *o,
+                   const char *path, struct compile *c) {
+  *c = (struct compile){.ctx = ctx, .options = o, .path = path};
+  struct cg_target_opts t = {.triple = o->target,
+                             .cpu = o->cpu,
+                             .attrs = o->attrs,
+                             .abi = o->abi,
+                             .opt_level = o->opt.level,
+                             .opt_size = o->opt.size};
+  if (o->name && !is_identifier(o->name)) {
+    dn_error(ctx, (struct dn_loc){.where = "--name"}, DN_USAGE,
+             "'%.200s' is no C identifier", o->name);
+    return false;
+  }
+  c->cg.prefix = o->name ? o->name : cg_prefix(ctx, path);
+  c->cg.threads = (int)dn_max(1, dn_min(o->threads, 1024));
+  c->cg.freestanding = o->freestanding;
+  c->cg.profile = o->profile;
+  c->target = cg_target_new(ctx, &t);
+  if (c->target)
+    copy_facts(cg_target_facts(c->target), &c->facts);
+  return c->target != NULL;
+}
+
+/* ---- Import ---- */
+
+/* "--dim NAME=VALUE" */
+static bool read_dims(struct compile *c, struct fe_dim *dims) {
+  const struct opt_strings *given = &c->options->dims;
+  bool ok = true;
+  for (size_t i = 0; i < given->n; i++) {
+    const char *eq = strrchr(given->v[i], '=');
+    int64_t value = 0;
+    const char *p = eq ? eq + 1 : "";
+    bool good = eq && eq != given->v[i] && *p;
+    for (; good && *p; p++)
+      good = *p >= '0' && *p <= '9' && dn_mul(value, 10, &value) &&
+             dn_add(value, *p - '0', &value);
+    if (!good) {
+      dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+               "'%.200s' is not NAME=VALUE with a whole number", given->v[i]);
+      ok = false;
+      continue;
+    }
+    dims[i].name = dn_intern_n(c->ctx, given->v[i], (size_t)(eq - given->v[i]));
+    dims[i].value = value;
+  }
+  return ok;
+}
+
+bool compile_import(struct compile *c, const struct ir_type *const *types,
+                    size_t ntypes) {
+  struct fe_opts fe = {.ndims = c->options->dims.n,
+                       .input_types = types,
+                       .ninputs = ntypes};
+  struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
+  fe.dims = dims;
+  if (!read_dims(c, dims))
+    return false;
+  c->m = fe_import(c->ctx, c->path, &fe);
+  if (!c->m)
+    return false;
+  struct cg_params params = cg_count_params(c->m);
+  c->cg.weights = params.weights;
+  c->cg.biases = params.biases;
+  return true;
+}
+
+/* ---- Passes ---- */
+
+/* The form that the pass named first in `item` makes; an unknown one is left
+ * for the runner to complain about. */
+static enum ir_form form_of(const char *item, size_t n, enum ir_form otherwise) {
+  size_t name = 0;
+  while (name < n && item[name] != '{')
+    name++;
+  for (size_t i = 0; i < pass_nrows; i++)
+    if (strlen(pass_rows[i].name) == name &&
+        !memcmp(pass_rows[i].name, item, name))
+      return pass_rows[i].makes;
+  return otherwise;
+}
+
+/* Passes up to the last that makes no later form than `form`. */
+static const char *cut_pipeline(struct dn_arena *arena, const char *text,
+                                enum ir_form form) {
+  const char *end = text;
+  for (const char *p = text; *p;) {
+    size_t n = 0;
+    for (int depth = 0; p[n] && (p[n] != ',' || depth); n++)
+      depth += p[n] == '{' ? 1 : p[n] == '}' ? -1 : 0;
+    if (form_of(p, n, form) > form)
+      break;
+    end = p + n;
+    p += n + (p[n] == ',');
+  }
+  return dn_strndup(arena, text, (size_t)(end - text));
+}
+
+const char *compile_pipeline(const struct compile *c, enum ir_form form) {
+  static const char *const levels[] = {"O0", "O1", "O2", "O3"};
+  const struct options *o = c->options;
+  const char *text = o->passes;
+  if (!text)
+    text = pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]);
+  return form == IR_PLANNED ? text : cut_pipeline(c->ctx->arena, text, form);
+}
+
+bool compile_passes(struct compile *c, enum ir_form form) {
+  struct pass_opts opts = {0};
+  opt_passes(c->options, &opts);
+  opts.pipeline = compile_pipeline(c, form);
+  opts.target = &c->facts;
+  if (!*opts.pipeline)
+    return true;
+  return pass_pipeline(c->ctx, c->m, &opts);
+}

@@ -1,0 +1,32 @@
+/* compile.h - what dnnc and dnnc-run share: from options to a planned module
+ * for a checked target. */
+#ifndef TOOLS_COMPILE_H
+#define TOOLS_COMPILE_H
+
+#include "codegen/cg.h"
+#include "frontend/fe.h"
+#include "passes/pass.h"
+#include "tools/options.h"
+
+struct compile {
+  struct dn_ctx *ctx;
+  const struct options *options;
+  const char *path; /* of the model */
+  struct cg_target *target;
+  struct pass_target facts;
+  struct ir_module *m;
+  struct cg_opts cg;
+};
+
+/* Target, name and code generation options. false after diagnostics. */
+bool compile_begin(struct dn_ctx *ctx, const struct options *o,
+                   const char *path, struct compile *c);
+/* Imports the model; `types` may give its inputs' types, see fe_opts. */
+bool compile_import(struct compile *c, const struct ir_type *const *types,
+                    size_t ntypes);
+/* Runs the pipeline: the whole of it, or the part that leaves `form`. */
+bool compile_passes(struct compile *c, enum ir_form form);
+/* The pipeline's text, as it will be run. */
+const char *compile_pipeline(const struct compile *c, enum ir_form form);
+
+#endif

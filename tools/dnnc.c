@@ -1,0 +1,477 @@
+/* dnnc.c - the compiler's command:
+ *
+ *   fe_import -> pass_pipeline -> cg_compile -> files
+ *
+ * What is written is a row of `kinds`; everything before it is the same for all
+ * of them. */
+#define _POSIX_C_SOURCE 200809L
+#include "codegen/stats.h"
+#include "tools/compile.h"
+#include "tools/device.h"
+#include "tools/dot.h"
+
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct dnnc {
+  struct dn_ctx *ctx;
+  struct options o;
+  struct compile c;
+  struct timespec start;
+  struct cg_blob object;
+  struct cg_sizes sizes;
+};
+
+/* ---- Talking ---- */
+
+static double seconds(const struct dnnc *d) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)(now.tv_sec - d->start.tv_sec) +
+         1e-9 * (double)(now.tv_nsec - d->start.tv_nsec);
+}
+
+/* Long work on a terminal says what it is at; -v says it always. */
+static void say(const struct dnnc *d, const char *what) {
+  if (d->o.verbose)
+    fprintf(stderr, "%7.3f s  %s\n", seconds(d), what);
+  else if (seconds(d) > 1 && isatty(STDERR_FILENO))
+    fprintf(stderr, "\r\033[K%s ...", what);
+}
+static void say_done(const struct dnnc *d) {
+  if (!d->o.verbose && seconds(d) > 1 && isatty(STDERR_FILENO))
+    fprintf(stderr, "\r\033[K");
+}
+
+static void say_target(const struct dnnc *d) {
+  const struct cg_facts *f = cg_target_facts(d->c.target);
+  if (!d->o.verbose)
+    return;
+  fprintf(stderr, "target %s, CPU %s, features '%s', LLVM %s\n", f->triple,
+          f->cpu, f->features, cg_llvm_version());
+  fprintf(stderr, "passes %s\n", compile_pipeline(&d->c, IR_PLANNED));
+}
+
+/* ---- Names of files ---- */
+
+/* `path` with another extension; of a model, in the current folder. */
+static const char *with_extension(struct dn_ctx *ctx, const char *path,
+                                  bool here, const char *extension) {
+  const char *slash = strrchr(path, '/');
+  const char *base = slash ? slash + 1 : path;
+  const char *dot = strrchr(base, '.');
+  size_t n = dot && dot != base ? (size_t)(dot - base) : strlen(base);
+  return dn_printf(ctx->arena, "%.*s%.*s%s",
+                   here ? 0 : (int)(base - path), path, (int)n, base,
+                   extension);
+}
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* -o, or the standard output for text, or a name after the model. */
+static const char *output_path(const struct dnnc *d, const char *extension) {
+  if (d->o.output)
+    return d->o.output;
+  return extension ? with_extension(d->ctx, d->c.path, true, extension) : "-";
+}
+
+static bool write_text(const struct dnnc *d, const struct dn_buf *text) {
+  return dn_file_write(d->ctx, output_path(d, NULL), text->text, text->len);
+}
+
+/* ---- Budgets ---- */
+
+/* The values that make the peak, for a model that does not fit. */
+static void note_culprits(struct dnnc *d) {
+  struct cg_stats stats;
+  struct cg_live live[8];
+  cg_stats(d->ctx->arena, d->c.m, &stats);
+  if (!stats.layers.n)
+    return;
+  const struct cg_layer *peak = &stats.layers.v[stats.peak];
+  dn_note(d->ctx, "most is in use at '%s' (%s): %lld bytes", peak->name,
+          peak->what, (long long)peak->live);
+  size_t n = cg_live_at(d->ctx->arena, d->c.m, stats.peak, live, 8);
+  for (size_t i = 0; i < n; i++) {
+    const struct ir_value *v = live[i].value;
+    const struct ir_op *op = v->def;
+    dn_note(d->ctx, "  %lld bytes: %%%s %s%s%s", (long long)live[i].bytes,
+            v->name, ir_type_text(d->ctx, NULL, v->type),
+            op && op->loc ? " of " : "", op && op->loc ? op->loc : "");
+  }
+}
+
+static void note_largest_layers(struct dnnc *d) {
+  struct cg_stats stats;
+  int64_t limit = INT64_MAX;
+  cg_stats(d->ctx->arena, d->c.m, &stats);
+  for (int shown = 0; shown < 5; shown++) {
+    const struct cg_layer *best = NULL;
+    for (size_t i = 0; i < stats.layers.n; i++) {
+      const struct cg_layer *l = &stats.layers.v[i];
+      if (l->weight_bytes < limit &&
+          (!best || l->weight_bytes > best->weight_bytes))
+        best = l;
+    }
+    if (!best || !best->weight_bytes)
+      return;
+    dn_note(d->ctx, "  %lld bytes of constants: '%s' (%s)",
+            (long long)best->weight_bytes, best->name, best->what);
+    limit = best->weight_bytes;
+  }
+}
+
+static bool check_budgets(struct dnnc *d) {
+  const struct cg_sizes *s = &d->sizes;
+  struct dn_loc loc = {.file = d->c.path};
+  int64_t flash = s->text + s->weights;
+  bool ok = true;
+  if (d->o.max_ram >= 0 && s->arena > d->o.max_ram) {
+    dn_error(d->ctx, loc, DN_RAM,
+             "the arena needs %lld bytes, the budget is %lld",
+             (long long)s->arena, (long long)d->o.max_ram);
+    note_culprits(d);
+    ok = false;
+  }
+  if (d->o.max_flash >= 0 && flash > d->o.max_flash) {
+    dn_error(d->ctx, loc, DN_FLASH,
+             "code (%lld bytes) and constants (%lld) need %lld bytes, the "
+             "budget is %lld",
+             (long long)s->text, (long long)s->weights, (long long)flash,
+             (long long)d->o.max_flash);
+    note_largest_layers(d);
+    ok = false;
+  }
+  if (d->o.max_stack >= 0 && s->stack > d->o.max_stack) {
+    dn_error(d->ctx, loc, DN_STACK,
+             "%s_run needs %lld bytes of stack, the budget is %lld",
+             d->c.cg.prefix, (long long)s->stack, (long long)d->o.max_stack);
+    ok = false;
+  }
+  return ok;
+}
+
+/* ---- Kinds of output ---- */
+
+static bool compile_to(struct dnnc *d, enum cg_emit kind) {
+  say(d, "planning");
+  if (!compile_passes(&d->c, IR_PLANNED))
+    return false;
+  say(d, "generating code");
+  return cg_compile(d->ctx, d->c.target, d->c.m, &d->c.cg, kind, &d->object,
+                    &d->sizes);
+}
+
+static bool make_report(struct dnnc *d, enum cg_report_kind kind,
+                        struct cg_blob *out) {
+  return cg_report(d->ctx, d->c.target, d->c.m, &d->c.cg, &d->sizes, kind,
+                   out);
+}
+
+static bool ends_with(const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n >= m && !strcmp(s + n - m, end);
+}
+
+/* --report=FILE, and the short report on a terminal or with -v. */
+static bool write_reports(struct dnnc *d) {
+  struct cg_blob text;
+  const char *file = d->o.report;
+  say_done(d);
+  if (d->o.verbose || isatty(STDOUT_FILENO)) {
+    enum cg_report_kind kind = d->o.verbose ? CG_REPORT_TEXT : CG_REPORT_BRIEF;
+    if (!make_report(d, kind, &text))
+      return false;
+    fwrite(text.data, 1, text.size, stdout);
+  }
+  if (!file)
+    return true;
+  enum cg_report_kind kind = ends_with(file, ".json")   ? CG_REPORT_JSON
+                             : ends_with(file, ".html") ? CG_REPORT_HTML
+                                                        : CG_REPORT_TEXT;
+  return make_report(d, kind, &text) &&
+         dn_file_write(d->ctx, file, text.data, text.size);
+}
+
+static bool make_header(struct dnnc *d, const char *path,
+                        struct cg_blob *out) {
+  d->c.cg.header = path && strcmp(path, "-") != 0 ? base_name(path) : NULL;
+  return cg_header(d->ctx, d->c.target, d->c.m, &d->c.cg, &d->sizes, out);
+}
+
+static bool emit_obj(struct dnnc *d) {
+  struct cg_blob header;
+  const char *path = output_path(d, ".o");
+  const char *beside = with_extension(d->ctx, path, false, ".h");
+  bool piped = !strcmp(path, "-");
+  if (!compile_to(d, CG_OBJ) || !check_budgets(d) ||
+      !make_header(d, piped ? NULL : beside, &header))
+    return false;
+  say(d, "writing");
+  if (!dn_file_write(d->ctx, path, d->object.data, d->object.size))
+    return false;
+  if (!piped && strcmp(beside, path) != 0 &&
+      !dn_file_write(d->ctx, beside, header.data, header.size))
+    return false;
+  return write_reports(d);
+}
+
+static bool emit_asm(struct dnnc *d) {
+  return compile_to(d, CG_ASM) &&
+         dn_file_write(d->ctx, output_path(d, NULL), d->object.data,
+                       d->object.size);
+}
+
+static bool emit_llvm(struct dnnc *d) {
+  return compile_to(d, CG_LLVM) &&
+         dn_file_write(d->ctx, output_path(d, NULL), d->object.data,
+                       d->object.size);
+}
+
+static bool emit_header(struct dnnc *d) {
+  struct cg_blob text;
+  return compile_to(d, CG_OBJ) && check_budgets(d) &&
+         make_header(d, d->o.output, &text) &&
+         dn_file_write(d->ctx, output_path(d, NULL), text.data, text.size);
+}
+
+static bool emit_report(struct dnnc *d) {
+  struct cg_blob text;
+  const char *path = output_path(d, NULL);
+  enum cg_report_kind kind = ends_with(path, ".json")   ? CG_REPORT_JSON
+                             : ends_with(path, ".html") ? CG_REPORT_HTML
+                                                        : CG_REPORT_TEXT;
+  return compile_to(d, CG_OBJ) && check_budgets(d) &&
+         make_report(d, kind, &text) &&
+         dn_file_write(d->ctx, path, text.data, text.size);
+}
+
+/* Links `object` to the shared library `path`. */
+static bool link_shared(struct dnnc *d, const char *object, const char *path) {
+  bool host = !d->o.target;
+  char *const cc[] = {(char[]){"cc"}, (char[]){"-shared"},
+                      (char[]){"-nostdlib"}, (char[]){"-o"},
+                      dn_printf(d->ctx->arena, "%s", path),
+                      dn_printf(d->ctx->arena, "%s", object), NULL};
+  char *const lld[] = {(char[]){"ld.lld"}, (char[]){"-shared"}, (char[]){"-o"},
+                       cc[4], cc[5], NULL};
+  char *const *args = host ? cc : lld;
+  pid_t pid;
+  int status = 0;
+  if (posix_spawnp(&pid, args[0], NULL, NULL, args, environ) != 0 ||
+      waitpid(pid, &status, 0) < 0 || status != 0) {
+    dn_error(d->ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE,
+             "'%s -shared' failed or is not there", args[0]);
+    return false;
+  }
+  return true;
+}
+
+static bool emit_shared(struct dnnc *d) {
+  struct cg_blob header;
+  const char *path = output_path(d, ".so");
+  if (cg_target_facts(d->c.target)->bare_metal || !strcmp(path, "-")) {
+    dn_error(d->ctx, (struct dn_loc){.where = "--emit=shared"}, DN_USAGE,
+             "a shared library needs an operating system and a file");
+    return false;
+  }
+  const char *object =
+      dn_printf(d->ctx->arena, "%s.%ld.o", path, (long)getpid());
+  const char *beside = with_extension(d->ctx, path, false, ".h");
+  if (!compile_to(d, CG_OBJ) || !check_budgets(d) ||
+      !make_header(d, beside, &header) ||
+      !dn_file_write(d->ctx, object, d->object.data, d->object.size))
+    return false;
+  bool ok = link_shared(d, object, path);
+  remove(object);
+  return ok && dn_file_write(d->ctx, beside, header.data, header.size) &&
+         write_reports(d);
+}
+
+static bool print_module(struct dnnc *d, int64_t const_limit) {
+  struct dn_buf text;
+  dn_buf_init(&text, d->ctx->arena);
+  ir_print(&text, d->c.m,
+           &(struct ir_print_opts){.locs = true, .const_limit = const_limit});
+  return write_text(d, &text);
+}
+
+static bool emit_dnn(struct dnnc *d) { return print_module(d, -1); }
+
+static bool emit_graph(struct dnnc *d) {
+  return compile_passes(&d->c, IR_GRAPH) && print_module(d, 64);
+}
+
+static bool emit_kernels(struct dnnc *d) {
+  return compile_passes(&d->c, IR_KERNELS) && print_module(d, 64);
+}
+
+static bool emit_planned(struct dnnc *d) {
+  return compile_passes(&d->c, IR_PLANNED) && print_module(d, 64);
+}
+
+static bool emit_dot(struct dnnc *d) {
+  struct dn_buf text;
+  dn_buf_init(&text, d->ctx->arena);
+  if (!compile_passes(&d->c, IR_KERNELS))
+    return false;
+  dot_print(&text, d->c.m);
+  return write_text(d, &text);
+}
+
+/* Everything but writing: import lists what is not supported, and so does code
+ * generation for the target. */
+static bool check_only(struct dnnc *d) {
+  if (!compile_to(d, CG_OBJ) || !check_budgets(d))
+    return false;
+  say_done(d);
+  printf("%s: supported\n", d->c.path);
+  return true;
+}
+
+static const struct kind {
+  const char *name;
+  bool (*run)(struct dnnc *d);
+} kinds[] = {{"obj", emit_obj},         {"asm", emit_asm},
+             {"llvm", emit_llvm},       {"shared", emit_shared},
+             {"header", emit_header},   {"report", emit_report},
+             {"dnn", emit_dnn},         {"graph", emit_graph},
+             {"kernels", emit_kernels}, {"planned", emit_planned},
+             {"dot", emit_dot}};
+enum { NKINDS = sizeof kinds / sizeof *kinds };
+
+static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
+  const char *names[NKINDS];
+  for (size_t i = 0; i < NKINDS; i++) {
+    names[i] = kinds[i].name;
+    if (!strcmp(name, names[i]))
+      return &kinds[i];
+  }
+  dn_error(ctx, (struct dn_loc){.where = "--emit"}, DN_USAGE,
+           "unknown kind of output '%.100s'", name);
+  const char *near = opt_nearest(name, names, NKINDS);
+  if (near)
+    dn_note(ctx, "did you mean '%s'?", near);
+  return NULL;
+}
+
+/* ---- The command line ---- */
+
+/* Shell text of the command, for the note of a crash. */
+static const char *command_line(struct dn_ctx *ctx, int argc, char **argv) {
+  struct dn_buf out;
+  dn_buf_init(&out, ctx->arena);
+  for (int i = 0; i < argc; i++) {
+    const char *s = i ? argv[i] : "dnnc";
+    bool plain = *s && s[strcspn(s, " \t\n'\"\\$`!*?[]{}()<>|&;#~")] == 0;
+    dn_buf_printf(&out, "%s%s", i ? " " : "", plain ? "" : "'");
+    for (; *s; s++)
+      dn_buf_printf(&out, *s == '\'' ? "'\\'%c" : "%c", *s);
+    dn_buf_printf(&out, "%s", plain ? "" : "'");
+  }
+  return out.text;
+}
+
+static bool explain(struct dn_ctx *ctx, const char *code) {
+  int number = 0;
+  const char *p = code + (*code == 'E' || *code == 'e');
+  for (; *p >= '0' && *p <= '9' && number < 10000; p++)
+    number = number * 10 + (*p - '0');
+  const char *text = *p ? NULL : dn_explain(number);
+  if (text)
+    printf("E%04d: %s\n", number, text);
+  else
+    dn_error(ctx, (struct dn_loc){.where = "--explain"}, DN_USAGE,
+             "no diagnostic '%.40s'", code);
+  return text != NULL;
+}
+
+/* Questions that need no model; false when there was none. */
+static bool answer(struct dnnc *d, bool *ok) {
+  struct dn_buf text;
+  dn_buf_init(&text, d->ctx->arena);
+  *ok = true;
+  if (d->o.explain) {
+    *ok = explain(d->ctx, d->o.explain);
+  } else if (d->o.list_ops) {
+    opt_list_ops(stdout);
+  } else if (d->o.list_passes) {
+    opt_list_passes(stdout);
+  } else if (d->o.list_devices) {
+    *ok = device_list(d->ctx, stdout);
+  } else if (d->o.list_targets) {
+    cg_list_targets(&text);
+  } else if (d->o.cpu && !strcmp(d->o.cpu, "help")) {
+    *ok = cg_list_cpus(d->ctx, d->o.target, &text);
+  } else {
+    return false;
+  }
+  if (text.len)
+    fwrite(text.text, 1, text.len, stdout);
+  return true;
+}
+
+static bool check_usage(struct dnnc *d) {
+  if (d->o.files.n != 1) {
+    dn_error(d->ctx, (struct dn_loc){.file = "dnnc"}, DN_USAGE,
+             d->o.files.n ? "one model at a time" : "no model given");
+    dn_note(d->ctx, "usage: dnnc MODEL [-o OUT.o] [options]; dnnc --help "
+                    "lists them");
+    return false;
+  }
+  if (d->o.quantize) {
+    dn_error(d->ctx, (struct dn_loc){.where = "--quantize"}, DN_USAGE,
+             "not available in this version");
+    return false;
+  }
+  return !d->o.device || device_apply(d->ctx, d->o.device, &d->o);
+}
+
+static bool run(struct dnnc *d, int argc, char **argv) {
+  bool done = false, ok;
+  if (!opt_parse(d->ctx, OPT_DNNC, argc, argv, &d->o, &done) || done)
+    return done;
+  if (answer(d, &ok))
+    return ok;
+  const struct kind *kind =
+      find_kind(d->ctx, d->o.emit ? d->o.emit : "obj");
+  if (!kind || !check_usage(d) ||
+      !compile_begin(d->ctx, &d->o, d->o.files.v[0], &d->c))
+    return false;
+  d->c.cg.reproducer = command_line(d->ctx, argc, argv);
+  d->c.cg.timeout = (unsigned)dn_min(d->o.timeout, 1 << 20);
+  say_target(d);
+  say(d, "importing");
+  if (!compile_import(&d->c, NULL, 0))
+    return false;
+  return d->o.check ? check_only(d) : kind->run(d);
+}
+
+int main(int argc, char **argv) {
+  jmp_buf fatal;
+  struct dn_ctx *ctx = dn_ctx_new(stderr);
+  struct dnnc *d = DN_NEW(ctx->arena, struct dnnc);
+  signal(SIGPIPE, SIG_IGN);
+  clock_gettime(CLOCK_MONOTONIC, &d->start);
+  d->ctx = ctx;
+  ctx->fatal = &fatal;
+  if (!setjmp(fatal) && !run(d, argc, argv) && !dn_errors(ctx))
+    dn_error(ctx, (struct dn_loc){0}, DN_INTERNAL,
+             "the compile failed without a reason");
+  if (fflush(stdout) || ferror(stdout))
+    dn_error(ctx, (struct dn_loc){.file = "the standard output"},
+             DN_FILE_WRITE, "cannot be written");
+  int code = (int)dn_exit_code(ctx);
+  dn_ctx_free(ctx);
+  return code;
+}
