@@ -69,7 +69,8 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
     return;
   }
   for (int64_t i = 0; i < tile->n; i++)
-    if (tile->is[i] < 1 || (i + 1 == tile->n && vec > 0 && tile->is[i] % vec))
+    if (tile->is[i] < 1 ||
+        (i + 1 == tile->n && vec > 0 && tile->is[i] > 1 && tile->is[i] % vec))
       verify_fail(v, loc, VERIFY_SCHEDULE, "tile entry %lld is %lld, vec=%lld",
                   (long long)i, (long long)tile->is[i], (long long)vec);
 }

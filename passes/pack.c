@@ -1,0 +1,302 @@
+/* pack.c - store constant operands in the order in which their kernels read
+ * them.
+ *
+ *   %y = kernel {tile=[1,1,6,32], vec=16} do {   %y = kernel {...} do {
+ *     %1 = conv %x, @w                             %2 = transpose @w.packed
+ *     ...                                  =>      %3 = reshape %2
+ *                                                  %1 = conv %x, %3
+ *
+ * A kernel loads `vec` elements at once; they should be neighbours. The dim
+ * that the lanes go along becomes the last one; when the tile's width divides
+ * it, the constant is cut into panels of that width, each of which a tile reads
+ * from end to end: [O/32, K.., 32]. Inside the kernel a transpose and a reshape
+ * give back the old shape; they are only arithmetic on indices and cost
+ * nothing. A constant whose elements are all equal needs no order. */
+#include "passes/pass.h"
+
+#include "ir/nest.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct packed { /* what has been made, for the next kernel that wants it */
+  const struct ir_value *from;
+  int dim;
+  int64_t panel;
+  struct ir_value *to;
+};
+
+struct pack {
+  struct dn_arena *scratch;
+  struct ir_module *m;
+  DN_LIST(struct packed) made;
+};
+
+/* ---- Data ---- */
+
+/* A copy of strided elements, dims from the outside in. */
+struct copy {
+  int rank;
+  int64_t dim[IR_MAX_RANK];
+  int64_t from[IR_MAX_RANK], to[IR_MAX_RANK]; /* strides in elements */
+  size_t bytes;                               /* of an element */
+};
+
+#define COPY_BLOCK(T)                                                          \
+  do {                                                                         \
+    const T *s = from;                                                         \
+    T *d = to;                                                                 \
+    for (int64_t i = 0; i < rows; i++)                                         \
+      for (int64_t j = 0; j < columns; j++)                                    \
+        d[i * c->to[r] + j * c->to[k]] = s[i * c->from[r] + j * c->from[k]];   \
+  } while (0)
+
+/* A block of the last two dims. */
+static void copy_block(const struct copy *c, const void *from, void *to,
+                       int64_t rows, int64_t columns) {
+  int r = c->rank - 2, k = c->rank - 1;
+  switch (c->bytes) {
+  case 1:
+    COPY_BLOCK(uint8_t);
+    break;
+  case 2:
+    COPY_BLOCK(uint16_t);
+    break;
+  case 4:
+    COPY_BLOCK(uint32_t);
+    break;
+  default:
+    assert(c->bytes == 8);
+    COPY_BLOCK(uint64_t);
+    break;
+  }
+}
+
+/* The last two dims, in blocks whose lines stay in the cache on both sides. */
+static void copy_plane(const struct copy *c, const char *from, char *to) {
+  enum { BLOCK = 16 };
+  int r = c->rank - 2, k = c->rank - 1;
+  int64_t bytes = (int64_t)c->bytes;
+  for (int64_t i = 0; i < c->dim[r]; i += BLOCK)
+    for (int64_t j = 0; j < c->dim[k]; j += BLOCK)
+      copy_block(c, from + (i * c->from[r] + j * c->from[k]) * bytes,
+                 to + (i * c->to[r] + j * c->to[k]) * bytes,
+                 dn_min(BLOCK, c->dim[r] - i), dn_min(BLOCK, c->dim[k] - j));
+}
+
+static void copy_strided(const struct copy *c, const char *from, char *to) {
+  int64_t at[IR_MAX_RANK] = {0};
+  int outer = c->rank - 2;
+  for (;;) {
+    int64_t f = 0, t = 0;
+    for (int d = 0; d < outer; d++) {
+      f += at[d] * c->from[d];
+      t += at[d] * c->to[d];
+    }
+    copy_plane(c, from + f * (int64_t)c->bytes, to + t * (int64_t)c->bytes);
+    int d = outer - 1;
+    while (d >= 0 && ++at[d] == c->dim[d])
+      at[d--] = 0;
+    if (d < 0)
+      return;
+  }
+}
+
+/* ---- Constants ---- */
+
+/* The packed form of `w`: dim `dim` last, in panels when panel > 0. */
+static const struct ir_type *
+packed_type(struct pack *p, const struct ir_value *w, int dim, int64_t panel) {
+  int64_t dims[IR_MAX_RANK];
+  int n = 0;
+  if (panel)
+    dims[n++] = w->type->dim[dim] / panel;
+  for (int d = 0; d < w->type->rank; d++)
+    if (d != dim)
+      dims[n++] = w->type->dim[d];
+  dims[n++] = panel ? panel : w->type->dim[dim];
+  return ir_type(p->m->ctx, w->type->dtype, n, dims);
+}
+
+/* Bytes of the packed form. The copy goes over the dims of the old one, with
+ * the packed one split in two, and the two that are contiguous on either side
+ * innermost. */
+static const void *packed_bytes(struct pack *p, const struct ir_value *w,
+                                int dim, int64_t panel,
+                                const struct ir_type *type) {
+  int64_t old[IR_MAX_RANK], new[IR_MAX_RANK];
+  ir_type_strides(w->type, old);
+  ir_type_strides(type, new);
+  struct copy c = {.bytes = ir_dtypes[type->dtype].bytes};
+  int last = w->type->rank - 1, at = 0, k = 0;
+  if (panel) { /* over panels, outermost */
+    c.dim[0] = type->dim[0];
+    c.from[0] = old[dim] * panel;
+    c.to[0] = new[0];
+    at = k = 1;
+  }
+  for (int d = 0; d <= last; d++) { /* the others, in order */
+    if (d == dim)
+      continue;
+    c.dim[at] = w->type->dim[d];
+    c.from[at] = old[d];
+    c.to[at++] = new[k++];
+  }
+  c.dim[at] = panel ? panel : w->type->dim[dim];
+  c.from[at] = old[dim];
+  c.to[at++] = 1;
+  c.rank = at;
+  char *bytes = dn_alloc(p->m->arena, (size_t)ir_type_bytes(type));
+  copy_strided(&c, ir_const_bytes(p->scratch, w), bytes);
+  return bytes;
+}
+
+static struct ir_value *packed_const(struct pack *p, const struct ir_value *w,
+                                     int dim, int64_t panel) {
+  for (size_t i = 0; i < p->made.n; i++)
+    if (p->made.v[i].from == w && p->made.v[i].dim == dim &&
+        p->made.v[i].panel == panel)
+      return p->made.v[i].to;
+  const struct ir_type *type = packed_type(p, w, dim, panel);
+  struct ir_data data = {.bytes = packed_bytes(p, w, dim, panel, type),
+                         .size = ir_type_bytes(type)};
+  char *name = dn_printf(p->scratch, "%s.packed", w->name);
+  struct packed one = {w, dim, panel, ir_const_new(p->m, name, type, &data)};
+  DN_PUSH(p->scratch, p->made, one);
+  return one.to;
+}
+
+/* ---- Kernels ---- */
+
+/* The way back, in the kernel: the packed dims in the old order, then the
+ * panels joined. */
+static struct ir_value *unpack(struct pack *p, struct ir_op *anchor,
+                               const struct ir_value *w, int dim, int64_t panel,
+                               struct ir_value *packed) {
+  struct ir_builder b = {.m = p->m,
+                         .block = anchor->block,
+                         .before = anchor,
+                         .loc = anchor->loc,
+                         .model_op = anchor->model_op,
+                         .line = anchor->line};
+  int64_t perm[IR_MAX_RANK];
+  int n = 0, k = panel ? 1 : 0, last = packed->type->rank - 1;
+  for (int d = 0; d < w->type->rank; d++) {
+    if (d != dim) {
+      perm[n++] = k++;
+      continue;
+    }
+    if (panel)
+      perm[n++] = 0;
+    perm[n++] = last;
+  }
+  struct ir_value *y = ir_emit(&b, IR_TRANSPOSE, IR_ARGS(packed),
+                               IR_ATTRS(ir_ints("perm", perm, n)));
+  if (panel)
+    y = ir_emit(&b, IR_RESHAPE, IR_ARGS(y),
+                IR_ATTRS(ir_ints("shape", w->type->dim, w->type->rank)));
+  return y;
+}
+
+/* The last dimension larger than 1. */
+static int last_dim(const struct ir_type *type) {
+  int d = type->rank - 1;
+  while (d > 0 && type->dim[d] == 1)
+    d--;
+  return d;
+}
+
+/* The iterator that the lanes of a kernel go along, or -1. */
+static int lane_iter(const struct ir_op *kernel, const struct nest *n) {
+  int64_t vec = ir_get_int(kernel, "vec");
+  int iter = -1, last = last_dim(n->type);
+  if (vec <= 1)
+    return -1;
+  if (last >= 0 && ir_get_at(kernel, "tile", last) >= vec) {
+    for (int i = 0; i < n->y[last].n; i++)
+      if (n->iter[n->y[last].iter[i]].extent > 1)
+        iter = n->y[last].iter[i];
+    return iter;
+  }
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced && n->iter[i].extent > 1)
+      iter = i;
+  return iter;
+}
+
+/* The one dim that the lanes move in, or -1. */
+static int lane_dim(const struct nest_access *a, int iter) {
+  int dim = -1;
+  for (int d = 0; d < a->rank && !a->flat; d++) {
+    const struct nest_index *x = &a->idx[d];
+    if (!x->coef[iter])
+      continue;
+    if (dim >= 0 || x->coef[iter] != 1 || x->div != 1 || x->fit != NEST_AS_IS ||
+        x->indirect >= 0)
+      return -1;
+    dim = d;
+  }
+  return dim;
+}
+
+/* Elements behind dim d in memory. */
+static int64_t inner_count(const struct ir_type *type, int d) {
+  int64_t n = 1;
+  while (++d < type->rank)
+    n *= type->dim[d];
+  return n;
+}
+
+static bool pack_operand(struct pack *p, struct ir_op *anchor,
+                         const struct ir_op *kernel, const struct nest *n,
+                         const struct nest_access *a, int iter) {
+  struct ir_value *w = ir_arg(anchor, (unsigned)a->operand);
+  double same;
+  if (!w->data || w->type->quant || w->type->rank >= IR_MAX_RANK ||
+      w->type->rank < 2 || !ir_type_count(w->type) ||
+      ir_const_uniform(w, &same))
+    return false;
+  int dim = lane_dim(a, iter);
+  if (dim < 0)
+    return false;
+  int64_t width =
+      n->iter[iter].reduced ? 0 : ir_get_at(kernel, "tile", last_dim(n->type));
+  bool panels =
+      width > 0 && w->type->dim[dim] > width && w->type->dim[dim] % width == 0;
+  if (!panels && inner_count(w->type, dim) == 1)
+    return false; /* it is as it should be */
+  int64_t panel = panels ? width : 0;
+  struct ir_value *packed = packed_const(p, w, dim, panel);
+  struct ir_value *y = unpack(p, anchor, w, dim, panel, packed);
+  if (!y)
+    return false;
+  ir_set_operand(anchor, (unsigned)a->operand, y);
+  return true;
+}
+
+static int64_t pack_kernel(struct pack *p, struct ir_op *kernel) {
+  int64_t packed = 0;
+  for (struct ir_op *op = kernel->region[0]->first; op->next; op = op->next) {
+    if (ir_ops[op->code].cls != IR_CONTRACT)
+      continue;
+    struct dn_arena *tmp = dn_arena_new(p->m->ctx);
+    const struct nest *n = nest_build(tmp, op);
+    int iter = n ? lane_iter(kernel, n) : -1;
+    for (int a = 0; iter >= 0 && a < n->naccesses; a++)
+      packed += pack_operand(p, op, kernel, n, &n->access[a], iter);
+    dn_arena_free(tmp);
+  }
+  return packed;
+}
+
+int64_t pass_pack(struct pass_env *env, struct ir_module *m) {
+  struct pack p = {.scratch = env->scratch, .m = m};
+  int64_t packed = 0;
+  for (struct ir_func *f = m->funcs; f; f = f->next)
+    for (struct ir_op *op = f->body->first; op; op = op->next)
+      if (op->code == IR_KERNEL)
+        packed += pack_kernel(&p, op);
+  if (packed)
+    ir_sweep_consts(m);
+  return packed;
+}

@@ -1,0 +1,285 @@
+/* tile.c - choose register tile, vector length and unrolling from the target's
+ * facts.
+ *
+ *   %y = kernel : f32[1,56,56,64] do {           (conv, bias, relu)
+ *   =>
+ *   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} ...
+ *
+ * A contraction gets a block of rows and vectors (tile_block.h). The lanes go
+ * along the last dimension when the operands are contiguous or equal along it
+ * (constants will be: see pack.c), else along the innermost reduced iterator.
+ * Where both operands change along the lanes (depthwise), and in pooling,
+ * several neighbours of a row share what they load. Kernels that have a
+ * schedule keep it. */
+#include "passes/pass.h"
+
+#include "ir/nest.h"
+#include "passes/slots.h"
+#include "passes/tile_block.h"
+
+#include <string.h>
+
+enum {
+  IRREGULAR = INT32_MAX,
+  SCALAR_REGISTERS = 8, /* of targets without vectors */
+  MAX_NEIGHBOURS = 8    /* results of a row that share loads */
+};
+
+struct kernel {
+  const struct pass_env *env;
+  const struct slots *slots;
+  struct ir_op *op;
+  const struct ir_type *type;
+  const struct nest *n; /* of the anchor, or NULL */
+  int64_t lanes;
+  int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
+  int64_t tile[IR_MAX_RANK];
+  int64_t vec, unroll;
+};
+
+/* ---- What the kernel looks like ---- */
+
+static int64_t lane_bytes(enum ir_dtype t) {
+  return t == IR_F16 || t == IR_BF16 ? 4 : ir_dtypes[t].bytes;
+}
+
+/* Lanes of the widest element in the kernel. */
+static int64_t count_lanes(const struct kernel *k) {
+  int64_t widest = 1;
+  for (const struct ir_op *op = k->op->region[0]->first; op->next;
+       op = op->next) {
+    widest = dn_max(widest, lane_bytes(ir_result(op)->type->dtype));
+    for (unsigned i = 0; i < op->noperands; i++)
+      widest = dn_max(widest, lane_bytes(ir_arg(op, i)->type->dtype));
+  }
+  return dn_max(1, k->env->target->vector_bytes / widest);
+}
+
+/* How far an access moves, in elements, when an iterator goes one up. */
+static int64_t access_step(const struct kernel *k, int access, int iter) {
+  const struct nest_access *a = &k->n->access[access];
+  const struct ir_value *x = ir_arg(k->n->op, (unsigned)a->operand);
+  const struct slot *at = slot_of(k->slots, x);
+  int64_t stride[IR_MAX_RANK], step = 0;
+  ir_type_strides(x->type, stride);
+  if (at)
+    memcpy(stride, at->stride, sizeof stride);
+  for (int d = 0; d < a->rank && !a->flat; d++) {
+    const struct nest_index *x_d = &a->idx[d];
+    if (!x_d->coef[iter])
+      continue;
+    if (x_d->div != 1 || x_d->fit != NEST_AS_IS || x_d->indirect >= 0)
+      return IRREGULAR;
+    step += x_d->coef[iter] * stride[d];
+  }
+  return a->flat ? IRREGULAR : step;
+}
+
+/* An access to constants will be contiguous once they are packed. */
+static bool is_packable(const struct kernel *k, int access) {
+  return ir_arg(k->n->op, (unsigned)k->n->access[access].operand)->data;
+}
+
+static bool lanes_fit(const struct kernel *k, int access, int iter) {
+  int64_t step = access_step(k, access, iter);
+  return step == 0 || step == 1 || is_packable(k, access);
+}
+
+/* The iterator that goes fastest along a result dimension. */
+static int dim_iter(const struct nest *n, int d) {
+  int iter = -1;
+  for (int i = 0; i < n->y[d].n; i++)
+    if (n->iter[n->y[d].iter[i]].extent > 1)
+      iter = n->y[d].iter[i];
+  return iter;
+}
+
+static int innermost_reduced(const struct nest *n) {
+  int iter = -1;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced && n->iter[i].extent > 1)
+      iter = i;
+  return iter;
+}
+
+/* All accesses are contiguous or equal along it. */
+static bool all_fit(const struct kernel *k, int iter) {
+  for (int a = 0; a < k->n->naccesses; a++)
+    if (!lanes_fit(k, a, iter))
+      return false;
+  return true;
+}
+
+/* How many accesses change along an iterator. */
+static int count_moving(const struct kernel *k, int iter) {
+  int n = 0;
+  for (int a = 0; a < k->n->naccesses; a++)
+    n += access_step(k, a, iter) != 0;
+  return n;
+}
+
+/* ---- Schedules ---- */
+
+static int64_t registers(const struct kernel *k) {
+  int n = k->env->target->vector_regs;
+  return k->lanes > 1 && n > 0 ? n : SCALAR_REGISTERS;
+}
+
+static void set_vectors(struct kernel *k, int64_t vectors) {
+  int last = k->dim[k->ndims - 1];
+  k->vec = k->lanes;
+  k->tile[last] = vectors * k->lanes;
+  /* The rule is that the last entry is a multiple of vec; of a dimension of
+   * size 1 the entry says nothing. */
+  if (last != k->type->rank - 1)
+    k->tile[k->type->rank - 1] = k->vec;
+}
+
+/* Lanes along the innermost reduced iterator, in several chains; rows share
+ * what they load of the other operand. */
+static void reduce_lanes(struct kernel *k, int inner) {
+  int64_t extent = k->n->iter[inner].extent;
+  k->vec = k->lanes;
+  k->unroll = dn_max(1, dn_min(4, extent / k->lanes));
+  if (k->n->naccesses < 2 || k->ndims < 2)
+    return;
+  int d = k->dim[k->ndims - 2];
+  k->tile[d] = dn_min(4, k->type->dim[d]);
+  k->unroll = 1;
+}
+
+static int64_t unroll_for(const struct kernel *k, int64_t block) {
+  int inner = innermost_reduced(k->n);
+  int64_t want = block <= 8 ? 4 : 2;
+  if (inner < 0)
+    return 1;
+  int64_t extent = k->n->iter[inner].extent;
+  return extent <= 4 ? extent : want;
+}
+
+static void tile_product(struct kernel *k, int iter) {
+  struct tile_space s = {.rows = 1, .more_rows = 1, .lanes = k->lanes};
+  int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
+  int more = k->ndims > 2 ? k->dim[k->ndims - 3] : -1;
+  if (rows >= 0)
+    s.rows = k->type->dim[rows];
+  if (more >= 0)
+    s.more_rows = k->type->dim[more];
+  s.columns = k->n->iter[iter].extent;
+  s.registers = registers(k);
+  s.max_vectors = s.rows == 1 ? 8 : 4;
+  struct tile_block b = tile_choose(&s);
+  if (rows >= 0)
+    k->tile[rows] = b.rows;
+  if (more >= 0)
+    k->tile[more] = b.more_rows;
+  set_vectors(k, b.vectors);
+  k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors);
+}
+
+/* Several results of a row at once: windows overlap, weights are shared. */
+static void tile_neighbours(struct kernel *k) {
+  int64_t most = dn_min(MAX_NEIGHBOURS, registers(k) / 4);
+  int64_t vectors = 1, rows = 1;
+  if (k->ndims > 1) {
+    int d = k->dim[k->ndims - 2];
+    int64_t extent = k->type->dim[d];
+    rows = dn_div_ceil(extent, dn_div_ceil(extent, dn_max(most, 1)));
+    k->tile[d] = rows;
+  }
+  if (rows == 1) /* chains to hide latency */
+    vectors =
+        dn_max(1, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
+  set_vectors(k, vectors);
+  k->unroll = unroll_for(k, rows * vectors);
+}
+
+static void tile_anchor(struct kernel *k) {
+  const struct nest *n = k->n;
+  int iter = k->ndims ? dim_iter(n, k->dim[k->ndims - 1]) : -1;
+  int inner = innermost_reduced(n);
+  bool columns = iter >= 0 && all_fit(k, iter);
+  bool along = inner >= 0 && all_fit(k, inner) &&
+               n->iter[inner].extent >= k->lanes && k->lanes > 1;
+  if (!columns && along)
+    reduce_lanes(k, inner);
+  else if (columns && n->naccesses > 1 && count_moving(k, iter) == 1)
+    tile_product(k, iter);
+  else if (columns)
+    tile_neighbours(k);
+  else
+    k->unroll = unroll_for(k, 1);
+}
+
+/* Whole vectors; a few at once where that is little code. */
+static void tile_map(struct kernel *k) {
+  int nops = 0;
+  for (const struct ir_op *op = k->op->region[0]->first; op->next;
+       op = op->next)
+    nops++;
+  if (k->ndims && k->lanes > 1)
+    set_vectors(k, nops <= 4 ? 4 : 2);
+}
+
+static const struct ir_op *find_anchor(const struct ir_op *kernel) {
+  for (const struct ir_op *op = kernel->region[0]->first; op->next;
+       op = op->next)
+    if (ir_ops[op->code].cls == IR_CONTRACT ||
+        ir_ops[op->code].cls == IR_REDUCE)
+      return op;
+  return NULL;
+}
+
+static void set_schedule(struct kernel *k) {
+  bool tiled = false;
+  for (int d = 0; d < k->type->rank; d++)
+    tiled |= k->tile[d] > 1;
+  if (tiled)
+    ir_set_attr(k->op, ir_ints("tile", k->tile, k->type->rank));
+  if (k->unroll > 1)
+    ir_set_attr(k->op, ir_ints("unroll", &k->unroll, 1));
+  if (k->vec > 1)
+    ir_set_attr(k->op, ir_int("vec", k->vec));
+}
+
+static bool has_schedule(const struct ir_op *op) {
+  return ir_find_attr(op, "tile") || ir_find_attr(op, "vec") ||
+         ir_find_attr(op, "unroll");
+}
+
+static void tile_kernel(struct pass_env *env, const struct slots *slots,
+                        struct ir_op *op) {
+  struct kernel k = {.env = env, .slots = slots, .op = op, .vec = 1};
+  struct dn_arena *tmp = dn_arena_new(env->ctx);
+  k.unroll = 1;
+  k.type = ir_result(op)->type;
+  for (int d = 0; d < k.type->rank; d++) {
+    k.tile[d] = 1;
+    if (k.type->dim[d] > 1)
+      k.dim[k.ndims++] = d;
+  }
+  k.lanes = count_lanes(&k);
+  const struct ir_op *anchor = find_anchor(op);
+  if (anchor)
+    k.n = nest_build(tmp, anchor);
+  if (k.n)
+    tile_anchor(&k);
+  else
+    tile_map(&k);
+  set_schedule(&k);
+  dn_arena_free(tmp);
+}
+
+int64_t pass_tile(struct pass_env *env, struct ir_module *m) {
+  int64_t tiled = 0;
+  for (struct ir_func *f = m->funcs; f; f = f->next) {
+    struct slots *slots = slots_build(env->scratch, f, &tiled);
+    for (struct ir_op *op = f->body->first; op; op = op->next) {
+      if (op->code != IR_KERNEL || has_schedule(op))
+        continue;
+      tile_kernel(env, slots, op);
+      tiled++;
+    }
+  }
+  return tiled;
+}

@@ -1,0 +1,84 @@
+/* tile_block.c - the register block of a contraction.
+ *
+ * A block of R rows by V vectors keeps R*V accumulators, V vectors of one
+ * operand and one element of the other in registers, so R*V + V + 1 must fit
+ * (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication",
+ * section 4; Low et al., "Analytical Modeling Is Enough for High-Performance
+ * BLIS", section 4.2). A step costs what is dearest of its multiply-adds and
+ * its loads, two of each a cycle, and the latency of a chain of additions.
+ * Blocks that do not divide the loops leave rests, which are counted: that
+ * makes the blocks about equal. */
+#include "passes/tile_block.h"
+
+#include "ir/base.h"
+
+enum { LATENCY = 8 }; /* multiply-adds under way: 4 cycles, 2 a cycle */
+
+/* Half cycles of one step of the reduction over a block. */
+static double step_cost(int64_t rows, int64_t vectors) {
+  int64_t cost = dn_max(rows * vectors, rows + vectors);
+  return (double)dn_max(cost, LATENCY);
+}
+
+/* Vectors that `n` elements take; a rest is cut into powers of two. */
+static int64_t count_vectors(int64_t n, int64_t lanes) {
+  return n / lanes + __builtin_popcountll((uint64_t)(n % lanes));
+}
+
+/* Of all blocks of rows against `vectors`. */
+static double rows_cost(const struct tile_space *s, int64_t rows,
+                        int64_t more_rows, int64_t vectors) {
+  double cost = 0;
+  for (int i = 0; i < 4; i++) { /* whole and rest, of both loops */
+    int64_t n = i & 1 ? s->rows % rows : s->rows / rows;
+    int64_t m = i & 2 ? s->more_rows % more_rows : s->more_rows / more_rows;
+    int64_t tall = i & 1 ? s->rows % rows : rows;
+    int64_t deep = i & 2 ? s->more_rows % more_rows : more_rows;
+    double times = (double)(i & 1 ? n > 0 : n) * (double)(i & 2 ? m > 0 : m);
+    if (times > 0)
+      cost += times * step_cost(tall * deep, vectors);
+  }
+  return cost;
+}
+
+static double block_cost(const struct tile_space *s,
+                         const struct tile_block *b) {
+  int64_t wide = b->vectors * s->lanes;
+  double cost = 0;
+  if (s->columns / wide)
+    cost = (double)(s->columns / wide) *
+           rows_cost(s, b->rows, b->more_rows, b->vectors);
+  if (s->columns % wide)
+    cost += rows_cost(s, b->rows, b->more_rows,
+                      count_vectors(s->columns % wide, s->lanes));
+  return cost;
+}
+
+static void consider(const struct tile_space *s, struct tile_block b,
+                     struct tile_block *best, double *least) {
+  int64_t rows = b.rows * b.more_rows;
+  if (rows > 1 && rows * b.vectors + b.vectors + 1 > s->registers)
+    return;
+  double cost = block_cost(s, &b);
+  /* A smaller block must be worth it: code and loads shared are better. */
+  if (cost < *least * 0.995) {
+    *least = cost;
+    *best = b;
+  }
+}
+
+struct tile_block tile_choose(const struct tile_space *s) {
+  struct tile_block best = {1, 1, 1};
+  double least = 1e300;
+  int64_t most = dn_div_ceil(s->columns, s->lanes);
+  for (int64_t v = dn_min(most, s->max_vectors); v >= 1; v--) {
+    if (v + 1 >= s->registers && v > 1)
+      continue;
+    for (int64_t r = dn_min(s->rows, s->registers); r >= 1; r--) {
+      consider(s, (struct tile_block){r, 1, v}, &best, &least);
+      for (int64_t m = 2; r == s->rows && m <= dn_min(s->more_rows, 8); m++)
+        consider(s, (struct tile_block){r, m, v}, &best, &least);
+    }
+  }
+  return best;
+}

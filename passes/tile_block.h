@@ -1,0 +1,24 @@
+/* tile_block.h - the register block of a contraction: how many rows and how
+ * many vectors of columns are computed at once. */
+#ifndef PASS_TILE_BLOCK_H
+#define PASS_TILE_BLOCK_H
+
+#include <stdint.h>
+
+struct tile_space {
+  int64_t rows;      /* of the loop that is cut into blocks of rows */
+  int64_t more_rows; /* of the loop around it, used when a block takes it all */
+  int64_t columns;   /* elements along the vector dimension */
+  int64_t lanes;
+  int64_t registers;
+  int64_t max_vectors; /* of columns */
+};
+
+struct tile_block {
+  int64_t rows, more_rows, vectors;
+};
+
+/* The cheapest block that fits into the registers. */
+struct tile_block tile_choose(const struct tile_space *s);
+
+#endif
