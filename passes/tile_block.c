@@ -5,19 +5,25 @@
  * (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication",
  * section 4; Low et al., "Analytical Modeling Is Enough for High-Performance
  * BLIS", section 4.2). A step costs what is dearest of its multiply-adds and
- * its loads, two of each a cycle, and the latency of a chain of additions.
- * Blocks that do not divide the loops leave rests, which are counted: that
- * makes the blocks about equal. */
+ * its loads, two of each a cycle, of the stream of weights from the
+ * second-level cache, and of the latency of a chain of additions. Blocks that
+ * do not divide the loops leave rests, which are counted: that makes the blocks
+ * about equal. */
 #include "passes/tile_block.h"
 
 #include "ir/base.h"
 
 enum { LATENCY = 8 }; /* multiply-adds under way: 4 cycles, 2 a cycle */
+/* Half cycles in which a vector of weights comes from the second-level cache:
+ * a register at about 50 bytes a cycle. */
+static const double STREAM = 2.5;
 
 /* Half cycles of one step of the reduction over a block. */
 static double step_cost(int64_t rows, int64_t vectors) {
   int64_t cost = dn_max(rows * vectors, rows + vectors);
-  return (double)dn_max(cost, LATENCY);
+  double stream = STREAM * (double)vectors;
+  cost = dn_max(cost, LATENCY);
+  return (double)cost > stream ? (double)cost : stream;
 }
 
 /* Vectors that `n` elements take; a rest is cut into powers of two. */
