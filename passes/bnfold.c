@@ -130,7 +130,7 @@ static struct ir_value *sum(struct ir_builder *b, struct ir_value *a,
 /* Moves what makes a constant, so that it can be read before the contraction.
  */
 static void hoist(const struct chain *c, struct ir_value *k) {
-  struct ir_op *before = c->root;
+  struct ir_op *before = c->root->block->first;
   for (; k->def && k->def->block == before->block; k = ir_arg(k->def, 0)) {
     ir_op_move(k->def, before->block, before);
     before = k->def;
