@@ -157,6 +157,23 @@ static int64_t unroll_for(const struct kernel *k, int64_t block) {
   return extent <= 4 ? extent : want;
 }
 
+/* Every access sees the two dimensions as one, so code generation will, too. */
+static bool dims_merge(const struct kernel *k, int outer, int inner) {
+  int i = dim_iter(k->n, outer), j = dim_iter(k->n, inner);
+  if (i < 0 || j < 0 || k->n->y[outer].n != 1 || k->n->y[inner].n != 1)
+    return false;
+  for (int a = 0; a < k->n->naccesses; a++) {
+    int64_t far = access_step(k, a, i), near = access_step(k, a, j);
+    if (far == IRREGULAR || near == IRREGULAR ||
+        far != near * k->n->iter[j].extent)
+      return false;
+    for (int d = 0; d < k->n->access[a].rank; d++)
+      if (k->n->access[a].idx[d].checked)
+        return false;
+  }
+  return true;
+}
+
 static void tile_product(struct kernel *k, int iter) {
   struct tile_space s = {.rows = 1, .more_rows = 1, .lanes = k->lanes};
   int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
@@ -165,6 +182,7 @@ static void tile_product(struct kernel *k, int iter) {
     s.rows = k->type->dim[rows];
   if (more >= 0)
     s.more_rows = k->type->dim[more];
+  s.merged = more >= 0 && dims_merge(k, more, rows);
   s.columns = k->n->iter[iter].extent;
   s.registers = registers(k);
   s.max_vectors = s.rows == 1 ? 8 : 4;

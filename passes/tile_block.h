@@ -3,11 +3,13 @@
 #ifndef PASS_TILE_BLOCK_H
 #define PASS_TILE_BLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct tile_space {
   int64_t rows;      /* of the loop that is cut into blocks of rows */
   int64_t more_rows; /* of the loop around it, used when a block takes it all */
+  bool merged;       /* code generation makes one loop of the two */
   int64_t columns;   /* elements along the vector dimension */
   int64_t lanes;
   int64_t registers;
