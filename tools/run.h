@@ -1,0 +1,86 @@
+/* run.h - the parts of dnnc-run: a model that can be called (run_load.c),
+ * tensors to give it and to judge what comes back (run_data.c), time
+ * (run_bench.c, run_peak.c), and the interpreter as a judge of every value
+ * (run_compare.c). */
+#ifndef TOOLS_RUN_H
+#define TOOLS_RUN_H
+
+#include "codegen/cg.h"
+#include "codegen/jit.h"
+#include "ir/eval.h"
+#include "tools/options.h"
+
+#include <ffi.h>
+
+struct run_port { /* an input or output */
+  const char *name;
+  const struct ir_type *type;
+};
+
+/* A model that can be called: generated code, or the interpreter. */
+struct run {
+  struct dn_ctx *ctx;
+  const struct options *o;
+  const char *path;
+  struct ir_module *m; /* as compiled or imported; NULL for an object */
+  size_t nin, nout;
+  struct run_port *in, *out;
+  int64_t macs;
+  void *arena; /* of the generated code, NULL when it needs none */
+  size_t arena_size;
+  struct cg_jit *jit; /* generated code; NULL: the interpreter runs `m` */
+  void *library;      /* or a shared object */
+  void (*fn)(void);
+  ffi_cif cif;
+  uint64_t *profile; /* cycles of each kernel, or NULL */
+};
+
+/* Reads the model file or object at o->files. `types` bind symbolic dims by
+ * position of the input. false after diagnostics. */
+bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
+              const struct ir_type *const *types, size_t ntypes);
+/* Imports the model only, for its inputs' names. */
+bool run_import(struct run *r, const struct ir_type *const *types,
+                size_t ntypes);
+void run_unload(struct run *r);
+/* Runs once on tensors that match the ports; the data of outputs are made by
+ * run_buffers() and filled. false after a diagnostic. */
+bool run_call(struct run *r, const struct ir_tensor *in, struct ir_tensor *out);
+/* Tensors with the types of ports and aligned, zeroed data. */
+struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
+                              size_t n);
+
+/* ---- run_data.c ---- */
+/* The tensors of --input and --random; NULL after a diagnostic. */
+struct ir_tensor *run_inputs(struct run *r);
+/* Types of the --input files by position, to bind symbolic dims. */
+const struct ir_type **run_input_types(struct run *r);
+void run_random(struct ir_tensor *t, uint64_t seed);
+bool run_write_outputs(struct run *r, const struct ir_tensor *out);
+void run_print_outputs(const struct run *r, const struct ir_tensor *out);
+
+struct run_diff {
+  double max_abs, max_rel;
+  int64_t at; /* first element over the tolerance, -1: none */
+  double got, want;
+};
+/* Compares elements `stride` apart in `got` with dense ones: floats by
+ * |got - want| <= atol + rtol * |want|, integers exactly; NaNs are equal. */
+void run_differ(const struct ir_type *type, const void *got,
+                const int64_t *stride, const void *want, double rtol,
+                double atol, struct run_diff *d);
+/* --test-data: runs every set of every folder; false: one failed. */
+bool run_test_data(struct run *r);
+
+/* ---- run_bench.c, run_peak.c, run_compare.c ---- */
+bool run_bench(struct run *r);
+bool run_profile(struct run *r);
+/* Nanoseconds on a clock that never goes back. */
+int64_t run_clock(void);
+/* f32 operations a second of one core, measured for a fraction of a
+ * millisecond with this machine's widest fused multiply-adds. */
+double run_peak(void);
+/* --compare=interp; false: a value differs. */
+bool run_compare(struct run *r);
+
+#endif

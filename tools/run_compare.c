@@ -1,0 +1,97 @@
+/* run_compare.c - --compare=interp: the planned module, run as generated code
+ * and by the interpreter on the same inputs. The plan reused no memory, so that
+ * after the run every value still lies at its place; values outside kernels are
+ * compared in the order of the program and the first that differs is named. */
+#include "tools/run.h"
+
+#include "ir/place.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+struct judge {
+  struct run *r;
+  const struct ir_tensor *out;
+  size_t compared;
+  struct run_diff worst;
+  bool failed;
+};
+
+static void report(struct judge *j, const struct ir_value *v,
+                   const struct run_diff *d) {
+  struct dn_ctx *ctx = j->r->ctx;
+  struct dn_loc loc = ir_loc(v->def);
+  int64_t index = d->at;
+  struct dn_buf at;
+  dn_buf_init(&at, ctx->arena);
+  int64_t stride[IR_MAX_RANK];
+  ir_type_strides(v->type, stride);
+  for (int k = 0; k < v->type->rank; k++) {
+    dn_buf_printf(&at, k ? ",%" PRId64 : "%" PRId64, index / stride[k]);
+    index %= stride[k];
+  }
+  dn_error(ctx, loc, DN_MISMATCH,
+           "%%%s %s differs at [%s]: %.9g, the interpreter has %.9g", v->name,
+           ir_type_text(ctx, NULL, v->type), at.text ? at.text : "", d->got,
+           d->want);
+  j->failed = true;
+}
+
+static double largest(const struct ir_type *type, const void *data) {
+  double most = 1;
+  int64_t n = ir_type_count(type);
+  for (int64_t i = 0; i < n && ir_is_float(type->dtype); i++) {
+    double v = fabs(ir_load_float(
+        type->dtype, (const char *)data + i * ir_dtypes[type->dtype].bytes));
+    most = isfinite(v) && v > most ? v : most;
+  }
+  return most;
+}
+
+/* Called for each value that the interpreter makes. The tolerance is that of
+ * the value's largest element: a sum that cancels is as inexact as its terms.
+ */
+static void see(void *user, const struct ir_value *v, const void *want) {
+  struct judge *j = user;
+  struct ir_place p;
+  const struct run *r = j->r;
+  if (j->failed || v->def->block != ir_main(r->m)->body || !ir_place_of(v, &p))
+    return;
+  const char *got;
+  if (p.space == IR_IN_ARENA)
+    got = r->arena;
+  else if (p.space == IR_IN_OUTPUT)
+    got = j->out[p.number].data;
+  else
+    return; /* a view of an input or constant */
+  struct run_diff d = {0};
+  run_differ(v->type, got + p.offset, p.stride, want, r->o->rtol.value,
+             r->o->atol.value * largest(v->type, want), &d);
+  j->worst.max_abs = fmax(j->worst.max_abs, d.max_abs);
+  j->worst.max_rel = fmax(j->worst.max_rel, d.max_rel);
+  j->compared++;
+  if (r->o->verbose)
+    printf("%%%s %s max_abs=%.3g max_rel=%.3g\n", v->name,
+           ir_type_text(r->ctx, NULL, v->type), d.max_abs, d.max_rel);
+  if (d.at >= 0)
+    report(j, v, &d);
+}
+
+bool run_compare(struct run *r) {
+  struct ir_tensor *in = run_inputs(r);
+  struct ir_tensor *out = run_buffers(r, r->out, r->nout);
+  if (!in || !run_call(r, in, out))
+    return false;
+  struct judge j = {.r = r, .out = out};
+  struct ir_eval_opts opts = {.watch = see, .user = &j};
+  struct dn_arena *arena = dn_arena_new(r->ctx);
+  struct ir_tensor *results = DN_ARRAY(arena, struct ir_tensor, r->nout + 1);
+  bool ok = ir_eval(arena, ir_main(r->m), in, results, &opts);
+  dn_arena_free(arena);
+  if (!ok || j.failed)
+    return false;
+  printf("PASS compare values=%zu max_abs=%.3g max_rel=%.3g\n", j.compared,
+         j.worst.max_abs, j.worst.max_rel);
+  return true;
+}

@@ -1,0 +1,252 @@
+/* run_data.c - tensors for dnnc-run: inputs from files or random numbers,
+ * outputs to files, and reference data to compare with. */
+#include "tools/run.h"
+
+#include "frontend/fe.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- Inputs ---- */
+
+/* splitmix64 (Steele, Lea, Flood 2014). */
+static uint64_t next_random(uint64_t *state) {
+  uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return z ^ (z >> 31);
+}
+
+/* Floats in [-1, 1), small integers, so that they serve as indices too. */
+void run_random(struct ir_tensor *t, uint64_t seed) {
+  enum ir_dtype type = t->type->dtype;
+  int64_t n = ir_type_count(t->type);
+  for (int64_t i = 0; i < n; i++) {
+    void *p = (char *)t->data + i * ir_dtypes[type].bytes;
+    uint64_t r = next_random(&seed);
+    if (ir_is_float(type))
+      ir_store_float(type, p, (double)(r >> 11) * 0x1p-52 - 1);
+    else
+      ir_store_int(type, p, (int64_t)(r >> 33) % 8);
+  }
+}
+
+static bool ends_with(const char *s, const char *suffix) {
+  size_t n = strlen(s), m = strlen(suffix);
+  return n >= m && !strcmp(s + n - m, suffix);
+}
+
+static const char *file_of(const char *spec) { return strchr(spec, '=') + 1; }
+
+static bool names_port(const char *spec, const char *name) {
+  size_t n = (size_t)(strchr(spec, '=') - spec);
+  return strlen(name) == n && !strncmp(name, spec, n);
+}
+
+/* Every --input is NAME=FILE, and NAME is an input. */
+static bool check_specs(struct run *r) {
+  bool ok = true;
+  for (size_t k = 0; k < r->o->inputs.n; k++) {
+    const char *spec = r->o->inputs.v[k];
+    bool found = false;
+    if (!strchr(spec, '=')) {
+      dn_error(r->ctx, (struct dn_loc){0}, DN_USAGE,
+               "--input=%s: expected NAME=FILE", spec);
+      ok = false;
+      continue;
+    }
+    for (size_t i = 0; i < r->nin; i++)
+      found |= names_port(spec, r->in[i].name);
+    if (found)
+      continue;
+    ok = false;
+    dn_error(r->ctx, (struct dn_loc){0}, DN_USAGE,
+             "--input=%s: the model has no such input", spec);
+    for (size_t i = 0; i < r->nin; i++)
+      dn_note(r->ctx, "input %zu is '%s'", i, r->in[i].name);
+  }
+  return ok;
+}
+
+static const char *spec_of(const struct run *r, size_t i) {
+  for (size_t k = 0; k < r->o->inputs.n; k++)
+    if (names_port(r->o->inputs.v[k], r->in[i].name))
+      return r->o->inputs.v[k];
+  return NULL;
+}
+
+const struct ir_type **run_input_types(struct run *r) {
+  const struct ir_type **types =
+      DN_ARRAY(r->ctx->arena, const struct ir_type *, r->nin + 1);
+  if (!check_specs(r))
+    return NULL;
+  for (size_t i = 0; i < r->nin; i++) {
+    struct ir_tensor t;
+    const char *spec = spec_of(r, i);
+    if (!spec || ends_with(spec, ".bin"))
+      continue;
+    if (!fe_read_tensor(r->ctx, file_of(spec), &t))
+      return NULL;
+    types[i] = t.type;
+  }
+  return types;
+}
+
+static bool same_shape(const struct ir_type *a, const struct ir_type *b) {
+  return a->dtype == b->dtype && a->rank == b->rank &&
+         !memcmp(a->dim, b->dim, sizeof a->dim);
+}
+
+/* Reads one tensor file into `t`, whose type is the port's. */
+static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
+  struct dn_ctx *ctx = r->ctx;
+  struct ir_tensor file;
+  size_t size = (size_t)ir_type_bytes(t->type);
+  if (ends_with(path, ".bin")) {
+    struct dn_file f;
+    if (!dn_file_map(ctx, path, &f))
+      return false;
+    if (f.size != size) {
+      dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
+               "%zu bytes, but the input %s has %zu", f.size,
+               ir_type_text(ctx, NULL, t->type), size);
+      return false;
+    }
+    file = (struct ir_tensor){t->type, NULL};
+    if (size)
+      memcpy(t->data, f.data, size);
+    return true;
+  }
+  if (!fe_read_tensor(ctx, path, &file))
+    return false;
+  if (!same_shape(file.type, t->type)) {
+    dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
+             "the tensor is %s, the input %s",
+             ir_type_text(ctx, NULL, file.type),
+             ir_type_text(ctx, NULL, t->type));
+    return false;
+  }
+  if (size)
+    memcpy(t->data, file.data, size);
+  return true;
+}
+
+struct ir_tensor *run_inputs(struct run *r) {
+  if (!check_specs(r))
+    return NULL;
+  struct ir_tensor *t = run_buffers(r, r->in, r->nin);
+  bool ok = true;
+  /* Time does not depend on the numbers, so any will do for it. */
+  bool any = r->o->bench.seen || r->o->profile || r->o->trace || r->o->compare;
+  int64_t seed = r->o->random >= 0 ? r->o->random : any ? 1 : -1;
+  for (size_t i = 0; i < r->nin; i++) {
+    const char *spec = spec_of(r, i);
+    if (spec) {
+      ok &= read_into(r, file_of(spec), &t[i]);
+    } else if (seed >= 0) {
+      run_random(&t[i], (uint64_t)seed * 1000 + i);
+    } else {
+      dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
+               "no data for input '%s', %s", r->in[i].name,
+               ir_type_text(r->ctx, NULL, r->in[i].type));
+      dn_note(r->ctx, "give --input %s=FILE, or --random=SEED", r->in[i].name);
+      ok = false;
+    }
+  }
+  return ok ? t : NULL;
+}
+
+/* ---- Outputs ---- */
+
+bool run_write_outputs(struct run *r, const struct ir_tensor *out) {
+  const char *dir = r->o->output_dir;
+  if (mkdir(dir, 0777) && errno != EEXIST) {
+    dn_error(r->ctx, (struct dn_loc){.file = dir}, DN_FILE_WRITE,
+             "cannot make the folder: %s", strerror(errno));
+    return false;
+  }
+  bool ok = true;
+  for (size_t i = 0; i < r->nout; i++) {
+    char *name = dn_printf(r->ctx->arena, "%s", r->out[i].name);
+    for (char *s = name; *s; s++)
+      if (*s == '/' || (unsigned char)*s < ' ')
+        *s = '_';
+    ok &= fe_write_npy(r->ctx, dn_printf(r->ctx->arena, "%s/%s.npy", dir, name),
+                       &out[i]);
+  }
+  return ok;
+}
+
+void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
+  enum { MOST = 16 };
+  for (size_t i = 0; i < r->nout; i++) {
+    const struct ir_type *t = r->out[i].type;
+    int64_t n = ir_type_count(t);
+    printf("%s: %s =", r->out[i].name, ir_type_text(r->ctx, NULL, t));
+    for (int64_t k = 0; k < n && k < MOST; k++) {
+      const char *p = (const char *)out[i].data + k * ir_dtypes[t->dtype].bytes;
+      if (ir_is_float(t->dtype))
+        printf(" %.6g", ir_load_float(t->dtype, p));
+      else if (t->dtype == IR_U64)
+        printf(" %" PRIu64, (uint64_t)ir_load_int(t->dtype, p));
+      else
+        printf(" %" PRId64, ir_load_int(t->dtype, p));
+    }
+    puts(n > MOST ? " ..." : "");
+  }
+}
+
+/* ---- Comparing ---- */
+
+static bool same_element(enum ir_dtype t, const char *p, const char *q,
+                         double rtol, double atol, struct run_diff *d) {
+  if (!ir_is_float(t)) {
+    int64_t a = ir_load_int(t, p), b = ir_load_int(t, q);
+    d->got = ir_load_float(t, p);
+    d->want = ir_load_float(t, q);
+    d->max_abs = fmax(d->max_abs, fabs(d->got - d->want));
+    return a == b;
+  }
+  double a = d->got = ir_load_float(t, p), b = d->want = ir_load_float(t, q);
+  if (a == b || (isnan(a) && isnan(b)))
+    return true;
+  double diff = fabs(a - b);
+  if (isnan(diff) || isinf(diff)) {
+    d->max_abs = d->max_rel = (double)INFINITY;
+    return false;
+  }
+  d->max_abs = fmax(d->max_abs, diff);
+  if (b != 0)
+    d->max_rel = fmax(d->max_rel, diff / fabs(b));
+  return diff <= atol + rtol * fabs(b);
+}
+
+void run_differ(const struct ir_type *type, const void *got,
+                const int64_t *stride, const void *want, double rtol,
+                double atol, struct run_diff *d) {
+  int64_t n = ir_type_count(type), index[IR_MAX_RANK] = {0};
+  unsigned size = ir_dtypes[type->dtype].bytes;
+  double first_got = 0, first_want = 0;
+  d->at = -1;
+  for (int64_t i = 0, at = 0; i < n; i++) {
+    if (!same_element(type->dtype, (const char *)got + at * size,
+                      (const char *)want + i * size, rtol, atol, d) &&
+        d->at < 0) {
+      d->at = i;
+      first_got = d->got;
+      first_want = d->want;
+    }
+    for (int k = type->rank; k-- > 0;) { /* the next element */
+      at += stride[k];
+      if (++index[k] < type->dim[k])
+        break;
+      at -= stride[k] * index[k];
+      index[k] = 0;
+    }
+  }
+  d->got = first_got;
+  d->want = first_want;
+}

@@ -1,0 +1,306 @@
+/* run_load.c - from a file to something that can be called: a model compiled in
+ * memory, a model for the interpreter, or an object or shared object that dnnc
+ * wrote, told by its first bytes. Generated functions are called through
+ * libffi, since their parameters are known only now. */
+#include "tools/run.h"
+
+#include "frontend/fe.h"
+#include "passes/pass.h"
+#include "runtime/dnn.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct dn_loc here(const struct run *r) {
+  return (struct dn_loc){.file = r->path};
+}
+
+/* ---- Ports ---- */
+
+static bool ports_of_module(struct run *r) {
+  const struct ir_func *f = ir_main(r->m);
+  r->nin = f->body->nparams;
+  r->nout = f->nresults;
+  r->in = DN_ARRAY(r->ctx->arena, struct run_port, r->nin + 1);
+  r->out = DN_ARRAY(r->ctx->arena, struct run_port, r->nout + 1);
+  bool ok = true;
+  for (size_t i = 0; i < r->nin; i++) {
+    const struct ir_value *v = f->body->param[i];
+    r->in[i] = (struct run_port){v->name, v->type};
+    ok &= ir_type_is_static(v->type);
+  }
+  for (size_t i = 0; i < r->nout; i++) {
+    const struct ir_value *v = ir_arg(f->body->last, (unsigned)i);
+    const char *name = f->result_name ? f->result_name[i] : NULL;
+    r->out[i] = (struct run_port){name ? name : v->name, v->type};
+    ok &= ir_type_is_static(v->type);
+  }
+  return ok;
+}
+
+/* A type from a model's description in an object. */
+static bool port_of_tensor(struct run *r, const struct dnn_model *m,
+                           const struct dnn_tensor *t, struct run_port *out) {
+  int dtype = 0;
+  while (dtype < IR_NUM_DTYPES && ir_dtypes[dtype].onnx != t->type)
+    dtype++;
+  if (dtype == IR_NUM_DTYPES || t->name_at >= m->size) {
+    dn_error(r->ctx, here(r), DN_FORMAT, "the model's description is broken");
+    return false;
+  }
+  out->name = (const char *)m + t->name_at;
+  out->type =
+      ir_type_checked(r->ctx, r->path, (enum ir_dtype)dtype, t->rank, t->dim);
+  return out->type != NULL;
+}
+
+static bool ports_of_object(struct run *r, const struct dnn_model *m) {
+  const char *base = (const char *)m;
+  if (m->magic != DNN_MODEL_MAGIC || m->version != DNN_ABI_VERSION) {
+    dn_error(r->ctx, here(r), DN_FORMAT,
+             "an object of another version of dnnc (ABI %u, not %u)",
+             m->version, DNN_ABI_VERSION);
+    return false;
+  }
+  const struct dnn_tensor *t =
+      (const struct dnn_tensor *)(const void *)(base + m->tensors_at);
+  r->nin = m->ninputs;
+  r->nout = m->noutputs;
+  r->macs = (int64_t)m->macs;
+  r->in = DN_ARRAY(r->ctx->arena, struct run_port, r->nin + 1);
+  r->out = DN_ARRAY(r->ctx->arena, struct run_port, r->nout + 1);
+  bool ok = true;
+  for (size_t i = 0; i < r->nin; i++)
+    ok &= port_of_tensor(r, m, t++, &r->in[i]);
+  for (size_t i = 0; i < r->nout; i++)
+    ok &= port_of_tensor(r, m, t++, &r->out[i]);
+  return ok;
+}
+
+/* ---- Memory for calls ---- */
+
+enum { BUFFER_ALIGN = 64 };
+
+static void *aligned(struct dn_ctx *ctx, size_t size, size_t align) {
+  uintptr_t p = (uintptr_t)dn_alloc(ctx->arena, size + align);
+  return (void *)((p + align - 1) / align * align);
+}
+
+struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
+                              size_t n) {
+  struct ir_tensor *t = DN_ARRAY(r->ctx->arena, struct ir_tensor, n + 1);
+  for (size_t i = 0; i < n; i++) {
+    t[i].type = ports[i].type;
+    t[i].data = aligned(r->ctx, (size_t)ir_type_bytes(t[i].type), BUFFER_ALIGN);
+  }
+  return t;
+}
+
+/* ---- Generated code ---- */
+
+static void *find_symbol(struct run *r, const char *prefix, const char *what) {
+  const char *name = dn_printf(r->ctx->arena, "%s_%s", prefix, what);
+  return r->library ? dlsym(r->library, name) : cg_jit_find(r->jit, name);
+}
+
+/* int PREFIX_run(const T *input..., T *output..., void *arena) */
+static bool bind_function(struct run *r, const char *prefix) {
+  const struct dnn_model *m = find_symbol(r, prefix, "model");
+  void *fn = find_symbol(r, prefix, "run");
+  if (!m || !fn) {
+    dn_error(r->ctx, here(r), DN_FORMAT, "no function %s_run in it", prefix);
+    return false;
+  }
+  memcpy(&r->fn, &fn, sizeof fn);
+  r->profile = find_symbol(r, prefix, "profile");
+  if (!ports_of_object(r, m))
+    return false;
+  size_t n = r->nin + r->nout + 1;
+  ffi_type **types = DN_ARRAY(r->ctx->arena, ffi_type *, n);
+  for (size_t i = 0; i < n; i++)
+    types[i] = &ffi_type_pointer;
+  if (ffi_prep_cif(&r->cif, FFI_DEFAULT_ABI, (unsigned)n, &ffi_type_sint,
+                   types) != FFI_OK) {
+    dn_error(r->ctx, here(r), DN_INTERNAL, "libffi refuses the signature");
+    return false;
+  }
+  r->arena_size = (size_t)m->arena_size;
+  if (r->arena_size)
+    r->arena = aligned(r->ctx, r->arena_size,
+                       m->arena_align > 16 ? m->arena_align : 16);
+  return true;
+}
+
+static bool load_code(struct run *r, const struct cg_blob *object) {
+  r->jit = cg_jit_new(r->ctx, object, NULL, NULL, 0);
+  if (!r->jit)
+    return false;
+  const char *prefix = cg_jit_prefix(r->ctx, object, r->path);
+  return prefix && bind_function(r, prefix);
+}
+
+static bool load_shared(struct run *r, const struct cg_blob *object) {
+  char *path = realpath(r->path, NULL); /* dlopen() searches bare names */
+  r->library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+  free(path);
+  if (!r->library) {
+    dn_error(r->ctx, here(r), DN_FORMAT, "cannot load it: %s", dlerror());
+    return false;
+  }
+  const char *prefix = cg_jit_prefix(r->ctx, object, r->path);
+  return prefix && bind_function(r, prefix);
+}
+
+/* ---- Compiling ---- */
+
+bool run_import(struct run *r, const struct ir_type *const *types,
+                size_t ntypes) {
+  struct dn_ctx *ctx = r->ctx;
+  struct fe_dim *dims = DN_ARRAY(ctx->arena, struct fe_dim, r->o->dims.n + 1);
+  if (!opt_dims(ctx, r->o, dims))
+    return false;
+  struct fe_opts opts = {dims, r->o->dims.n, types, ntypes};
+  r->m = fe_import(ctx, r->path, &opts);
+  if (r->m)
+    ports_of_module(r);
+  return r->m != NULL;
+}
+
+/* The pipeline with a plan that reuses no memory, so that every value is still
+ * there after the run. */
+static const char *keeping_pipeline(struct run *r) {
+  const char *text = r->o->passes;
+  if (!text)
+    text = pass_pipeline_text(
+        r->o->opt.size ? "Os"
+                       : dn_printf(r->ctx->arena, "O%d", r->o->opt.level));
+  size_t n = strlen(text);
+  if (n >= 4 && !strcmp(text + n - 4, "plan"))
+    return dn_printf(r->ctx->arena, "%s{reuse=0}", text);
+  return text;
+}
+
+static bool compile(struct run *r, struct cg_blob *object) {
+  struct dn_ctx *ctx = r->ctx;
+  const struct options *o = r->o;
+  struct cg_target_opts to = {o->target, o->cpu,       o->attrs,
+                              o->abi,    o->opt.level, o->opt.size};
+  struct cg_target *target = cg_target_new(ctx, &to);
+  if (!target)
+    return false;
+  const struct cg_facts *f = cg_target_facts(target);
+  struct pass_target facts = {
+      f->vector_bytes,  f->vector_regs, f->scalable, f->has_fma,
+      f->pointer_bytes, f->l1,          f->l2,       f->l3,
+      f->align};
+  struct pass_opts passes = {.target = &facts};
+  opt_passes(o, &passes);
+  if (o->compare)
+    passes.pipeline = keeping_pipeline(r);
+  if (!pass_pipeline(ctx, r->m, &passes))
+    return false;
+  struct cg_opts opts = {.prefix = cg_prefix(ctx, r->path),
+                         .threads = (int)o->threads,
+                         .profile = o->profile || o->trace};
+  return cg_compile(ctx, target, r->m, &opts, CG_OBJ, object, NULL);
+}
+
+/* ---- Files ---- */
+
+/* ELF type at byte 16: 1 relocatable, 3 shared. */
+static int elf_kind(const struct dn_file *f) {
+  return f->size > 18 && !memcmp(f->data, "\177ELF", 4) ? f->data[16] : 0;
+}
+
+static bool load_model(struct run *r, const struct ir_type *const *types,
+                       size_t ntypes) {
+  struct cg_blob object;
+  if (!run_import(r, types, ntypes))
+    return false;
+  if (r->o->interp)
+    return true;
+  return compile(r, &object) && load_code(r, &object);
+}
+
+bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
+              const struct ir_type *const *types, size_t ntypes) {
+  struct dn_file f;
+  *r = (struct run){.ctx = ctx, .o = o, .path = o->files.v[0]};
+  if (!dn_file_map(ctx, r->path, &f))
+    return false;
+  int kind = elf_kind(&f);
+  if (!kind)
+    return load_model(r, types, ntypes);
+  if (o->interp || o->compare) {
+    dn_error(ctx, here(r), DN_USAGE,
+             "the interpreter needs the model, not an object");
+    return false;
+  }
+  struct cg_blob object = {f.data, f.size};
+  return kind == 3 ? load_shared(r, &object) : load_code(r, &object);
+}
+
+void run_unload(struct run *r) {
+  if (r->jit)
+    cg_jit_free(r->jit);
+  if (r->library)
+    dlclose(r->library);
+  if (r->m)
+    ir_module_free(r->m);
+  *r = (struct run){0};
+}
+
+/* ---- Calling ---- */
+
+static const char *status_text(int status) {
+  switch (status) {
+  case DNN_E_ARENA:
+    return "the arena is NULL or not aligned";
+  case DNN_E_NULL:
+    return "an input or output is NULL";
+  case DNN_E_LOOP:
+    return "a loop ran longer than its outputs have room for";
+  default:
+    return "unknown status";
+  }
+}
+
+static bool call_interpreter(struct run *r, const struct ir_tensor *in,
+                             struct ir_tensor *out) {
+  struct dn_arena *arena = dn_arena_new(r->ctx);
+  struct ir_tensor *results = DN_ARRAY(arena, struct ir_tensor, r->nout + 1);
+  bool ok = ir_eval(arena, ir_main(r->m), in, results, NULL);
+  for (size_t i = 0; ok && i < r->nout; i++)
+    if (ir_type_bytes(out[i].type))
+      memcpy(out[i].data, results[i].data, (size_t)ir_type_bytes(out[i].type));
+  dn_arena_free(arena);
+  return ok;
+}
+
+bool run_call(struct run *r, const struct ir_tensor *in,
+              struct ir_tensor *out) {
+  if (!r->fn)
+    return call_interpreter(r, in, out);
+  enum { FEW = 16 };
+  void *pointer[FEW], *argument[FEW], **p = pointer, **a = argument;
+  size_t n = r->nin + r->nout + 1;
+  if (n > FEW) {
+    p = DN_ARRAY(r->ctx->arena, void *, 2 * n);
+    a = p + n;
+  }
+  for (size_t i = 0; i < r->nin; i++)
+    p[i] = in[i].data;
+  for (size_t i = 0; i < r->nout; i++)
+    p[r->nin + i] = out[i].data;
+  p[n - 1] = r->arena;
+  for (size_t i = 0; i < n; i++)
+    a[i] = &p[i];
+  ffi_arg status = 0;
+  ffi_call(&r->cif, r->fn, &status, a);
+  if ((int)status == DNN_OK)
+    return true;
+  dn_error(r->ctx, here(r), DN_INTERNAL, "the run returned %d: %s", (int)status,
+           status_text((int)status));
+  return false;
+}

@@ -1,0 +1,157 @@
+/* run_sets.c - --test-data: a folder with input_K.pb and output_K.pb, or with
+ * folders test_data_set_N of them. Each set may have shapes of its own, for
+ * which the model is then compiled again. */
+#include "tools/run.h"
+
+#include "frontend/fe.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool exists(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0;
+}
+
+/* The K-th file of a kind, or NULL. */
+static const char *set_file(struct run *r, const char *dir, const char *kind,
+                            size_t k) {
+  static const char *const endings[] = {"pb", "npy"};
+  for (int i = 0; i < 2; i++) {
+    const char *path =
+        dn_printf(r->ctx->arena, "%s/%s_%zu.%s", dir, kind, k, endings[i]);
+    if (exists(path))
+      return path;
+  }
+  return NULL;
+}
+
+static bool read_set(struct run *r, const char *dir, const char *kind,
+                     struct ir_tensor *t, const struct ir_type **types,
+                     size_t max, size_t *n) {
+  const char *path;
+  for (*n = 0; *n < max && (path = set_file(r, dir, kind, *n)); ++*n) {
+    if (!fe_read_tensor(r->ctx, path, &t[*n]))
+      return false;
+    if (types)
+      types[*n] = t[*n].type;
+  }
+  return true;
+}
+
+static void fail(const char *dir, const char *why) {
+  printf("FAIL %s %s\n", dir, why);
+}
+
+static bool types_fit(const struct run *r, const struct ir_tensor *t,
+                      size_t n) {
+  if (n != r->nin)
+    return false;
+  for (size_t i = 0; i < n; i++)
+    if (t[i].type->dtype != r->in[i].type->dtype ||
+        t[i].type->rank != r->in[i].type->rank ||
+        memcmp(t[i].type->dim, r->in[i].type->dim, sizeof t[i].type->dim))
+      return false;
+  return true;
+}
+
+/* Compares one output; on a difference prints the line's end. */
+static bool judge(const struct run *r, size_t i, const struct ir_tensor *got,
+                  const struct ir_tensor *want, struct run_diff *d,
+                  struct dn_buf *why) {
+  struct dn_ctx *ctx = r->ctx;
+  const char *name = r->out[i].name;
+  if (got->type->dtype != want->type->dtype ||
+      got->type->rank != want->type->rank ||
+      memcmp(got->type->dim, want->type->dim, sizeof got->type->dim)) {
+    dn_buf_printf(why, " output '%s' is %s, expected %s", name,
+                  ir_type_text(ctx, NULL, got->type),
+                  ir_type_text(ctx, NULL, want->type));
+    return false;
+  }
+  int64_t stride[IR_MAX_RANK];
+  ir_type_strides(got->type, stride);
+  run_differ(got->type, got->data, stride, want->data, r->o->rtol.value,
+             r->o->atol.value, d);
+  if (d->at < 0)
+    return true;
+  dn_buf_printf(why, " output '%s' element %lld is %.9g, expected %.9g", name,
+                (long long)d->at, d->got, d->want);
+  return false;
+}
+
+enum { MAX_PORTS = 1024 };
+
+static bool run_set(struct run *r, const char *dir) {
+  struct dn_ctx *ctx = r->ctx;
+  struct ir_tensor *files = DN_ARRAY(ctx->arena, struct ir_tensor, MAX_PORTS);
+  const struct ir_type **types =
+      DN_ARRAY(ctx->arena, const struct ir_type *, MAX_PORTS);
+  size_t nin, nout;
+  if (!read_set(r, dir, "input", files, types, MAX_PORTS, &nin)) {
+    fail(dir, "inputs cannot be read");
+    return false;
+  }
+  if (!r->in || !types_fit(r, files, nin)) {
+    const struct options *o = r->o;
+    run_unload(r);
+    if (!run_load(r, ctx, o, types, nin)) {
+      fail(dir, "the model cannot be compiled");
+      return false;
+    }
+  }
+  if (!types_fit(r, files, nin)) {
+    fail(dir, "the inputs do not fit the model");
+    return false;
+  }
+  struct ir_tensor *in = run_buffers(r, r->in, r->nin);
+  struct ir_tensor *out = run_buffers(r, r->out, r->nout);
+  for (size_t i = 0; i < nin; i++)
+    if (ir_type_bytes(in[i].type))
+      memcpy(in[i].data, files[i].data, (size_t)ir_type_bytes(in[i].type));
+  if (!run_call(r, in, out)) {
+    fail(dir, "the run failed");
+    return false;
+  }
+  struct ir_tensor *want = DN_ARRAY(ctx->arena, struct ir_tensor, r->nout + 1);
+  if (!read_set(r, dir, "output", want, NULL, r->nout, &nout) || !nout) {
+    fail(dir, "outputs cannot be read");
+    return false;
+  }
+  struct run_diff d = {0};
+  struct dn_buf why;
+  dn_buf_init(&why, ctx->arena);
+  bool ok = true;
+  for (size_t i = 0; i < nout; i++)
+    ok &= judge(r, i, &out[i], &want[i], &d, &why);
+  printf("%s %s max_abs=%.3g max_rel=%.3g%s\n", ok ? "PASS" : "FAIL", dir,
+         d.max_abs, d.max_rel, ok ? "" : why.text);
+  return ok;
+}
+
+bool run_test_data(struct run *r) {
+  bool ok = true;
+  for (size_t k = 0; k < r->o->test_data.n; k++) {
+    const char *dir = r->o->test_data.v[k];
+    size_t sets = 0;
+    if (set_file(r, dir, "output", 0)) {
+      ok &= run_set(r, dir);
+      continue;
+    }
+    for (;; sets++) {
+      const char *set =
+          dn_printf(r->ctx->arena, "%s/test_data_set_%zu", dir, sets);
+      if (!exists(set))
+        break;
+      ok &= run_set(r, set);
+    }
+    if (sets)
+      continue;
+    dn_error(r->ctx, (struct dn_loc){.file = dir}, DN_FILE_READ,
+             "no output_0.pb and no test_data_set_0 in it");
+    ok = false;
+  }
+  fflush(stdout);
+  return ok;
+}
