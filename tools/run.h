@@ -5,10 +5,9 @@
 #ifndef TOOLS_RUN_H
 #define TOOLS_RUN_H
 
-#include "codegen/cg.h"
 #include "codegen/jit.h"
 #include "ir/eval.h"
-#include "tools/options.h"
+#include "tools/compile.h"
 
 #include <ffi.h>
 
@@ -22,6 +21,7 @@ struct run {
   struct dn_ctx *ctx;
   const struct options *o;
   const char *path;
+  struct compile compile;
   struct ir_module *m; /* as compiled or imported; NULL for an object */
   size_t nin, nout;
   struct run_port *in, *out;

@@ -4,8 +4,6 @@
  * libffi, since their parameters are known only now. */
 #include "tools/run.h"
 
-#include "frontend/fe.h"
-#include "passes/pass.h"
 #include "runtime/dnn.h"
 
 #include <dlfcn.h>
@@ -156,54 +154,37 @@ static bool load_shared(struct run *r, const struct cg_blob *object) {
 
 bool run_import(struct run *r, const struct ir_type *const *types,
                 size_t ntypes) {
-  struct dn_ctx *ctx = r->ctx;
-  struct fe_dim *dims = DN_ARRAY(ctx->arena, struct fe_dim, r->o->dims.n + 1);
-  if (!opt_dims(ctx, r->o, dims))
+  r->compile.ctx = r->ctx;
+  r->compile.options = r->o;
+  r->compile.path = r->path;
+  if (!compile_import(&r->compile, types, ntypes))
     return false;
-  struct fe_opts opts = {dims, r->o->dims.n, types, ntypes};
-  r->m = fe_import(ctx, r->path, &opts);
-  if (r->m)
-    ports_of_module(r);
-  return r->m != NULL;
+  r->m = r->compile.m;
+  ports_of_module(r);
+  return true;
 }
 
 /* The pipeline with a plan that reuses no memory, so that every value is still
  * there after the run. */
 static const char *keeping_pipeline(struct run *r) {
-  const char *text = r->o->passes;
-  if (!text)
-    text = pass_pipeline_text(
-        r->o->opt.size ? "Os"
-                       : dn_printf(r->ctx->arena, "O%d", r->o->opt.level));
+  const char *text = compile_pipeline(&r->compile, IR_PLANNED);
   size_t n = strlen(text);
   if (n >= 4 && !strcmp(text + n - 4, "plan"))
     return dn_printf(r->ctx->arena, "%s{reuse=0}", text);
   return text;
 }
 
-static bool compile(struct run *r, struct cg_blob *object) {
-  struct dn_ctx *ctx = r->ctx;
-  const struct options *o = r->o;
-  struct cg_target_opts to = {o->target, o->cpu,       o->attrs,
-                              o->abi,    o->opt.level, o->opt.size};
-  struct cg_target *target = cg_target_new(ctx, &to);
-  if (!target)
+static bool compile_code(struct run *r, struct cg_blob *object) {
+  struct compile *c = &r->compile;
+  struct pass_opts passes = {0};
+  opt_passes(r->o, &passes);
+  passes.target = &c->facts;
+  passes.pipeline =
+      r->o->compare ? keeping_pipeline(r) : compile_pipeline(c, IR_PLANNED);
+  if (!pass_pipeline(r->ctx, r->m, &passes) || !ports_of_module(r))
     return false;
-  const struct cg_facts *f = cg_target_facts(target);
-  struct pass_target facts = {
-      f->vector_bytes,  f->vector_regs, f->scalable, f->has_fma,
-      f->pointer_bytes, f->l1,          f->l2,       f->l3,
-      f->align};
-  struct pass_opts passes = {.target = &facts};
-  opt_passes(o, &passes);
-  if (o->compare)
-    passes.pipeline = keeping_pipeline(r);
-  if (!pass_pipeline(ctx, r->m, &passes))
-    return false;
-  struct cg_opts opts = {.prefix = cg_prefix(ctx, r->path),
-                         .threads = (int)o->threads,
-                         .profile = o->profile || o->trace};
-  return cg_compile(ctx, target, r->m, &opts, CG_OBJ, object, NULL);
+  c->cg.profile = r->o->profile || r->o->trace;
+  return cg_compile(r->ctx, c->target, r->m, &c->cg, CG_OBJ, object, NULL);
 }
 
 /* ---- Files ---- */
@@ -216,11 +197,11 @@ static int elf_kind(const struct dn_file *f) {
 static bool load_model(struct run *r, const struct ir_type *const *types,
                        size_t ntypes) {
   struct cg_blob object;
-  if (!run_import(r, types, ntypes))
-    return false;
   if (r->o->interp)
-    return true;
-  return compile(r, &object) && load_code(r, &object);
+    return run_import(r, types, ntypes);
+  return compile_begin(r->ctx, r->o, r->path, &r->compile) &&
+         run_import(r, types, ntypes) && compile_code(r, &object) &&
+         load_code(r, &object);
 }
 
 bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,

@@ -83,16 +83,33 @@ static bool judge(const struct run *r, size_t i, const struct ir_tensor *got,
 
 enum { MAX_PORTS = 1024 };
 
+/* Inputs that are no tensors: what else the model needs that is missing tells
+ * more than that. */
+static bool read_inputs(struct run *r, const char *dir, struct ir_tensor *t,
+                        const struct ir_type **types, size_t *n) {
+  struct dn_ctx *ctx = r->ctx;
+  size_t before = dn_diags_count(ctx);
+  dn_diags_capture(ctx, true);
+  bool ok = read_set(r, dir, "input", t, types, MAX_PORTS, n);
+  if (!ok)
+    dn_diags_rewind(ctx, before);
+  dn_diags_capture(ctx, false);
+  if (ok)
+    return true;
+  if (r->in || run_load(r, ctx, r->o, NULL, 0))
+    read_set(r, dir, "input", t, types, MAX_PORTS, n);
+  fail(dir, "inputs cannot be read");
+  return false;
+}
+
 static bool run_set(struct run *r, const char *dir) {
   struct dn_ctx *ctx = r->ctx;
   struct ir_tensor *files = DN_ARRAY(ctx->arena, struct ir_tensor, MAX_PORTS);
   const struct ir_type **types =
       DN_ARRAY(ctx->arena, const struct ir_type *, MAX_PORTS);
   size_t nin, nout;
-  if (!read_set(r, dir, "input", files, types, MAX_PORTS, &nin)) {
-    fail(dir, "inputs cannot be read");
+  if (!read_inputs(r, dir, files, types, &nin))
     return false;
-  }
   if (!r->in || !types_fit(r, files, nin)) {
     const struct options *o = r->o;
     run_unload(r);
