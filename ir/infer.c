@@ -90,6 +90,12 @@ static const struct ir_type *infer_same(struct infer *in) {
   return ir_type_as(in->ctx, arg_type(in, 0), arg_type(in, 0)->dtype);
 }
 
+static const struct ir_type *infer_axis(struct infer *in) {
+  return axis_ok(in, ir_get_int(in->op, "axis"), arg_type(in, 0)->rank)
+             ? infer_same(in)
+             : NULL;
+}
+
 static const struct ir_type *infer_float(struct infer *in) {
   if (!ir_is_float(arg_type(in, 0)->dtype))
     return fail(in, DN_TYPE, "the operand must be of a float type");

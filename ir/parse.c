@@ -55,14 +55,14 @@ void parse_next(struct parser *p) {
   lex_next(&p->lx);
 }
 
-bool parse_fail(struct parser *p, const char *fmt, ...) {
-  if (p->lx.tok.kind == LEX_ERROR)
-    return false; /* reported by the lexer */
+bool parse_fail_at(struct parser *p, struct dn_loc loc, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   const char *text = dn_vprintf(p->ctx->arena, fmt, ap);
   va_end(ap);
-  dn_error(p->ctx, lex_loc(&p->lx), DN_PARSE, "%s", text);
+  /* A malformed token was reported by the lexer. */
+  if (p->lx.tok.kind != LEX_ERROR)
+    dn_error(p->ctx, loc, DN_PARSE, "%s", text);
   return false;
 }
 
@@ -187,12 +187,10 @@ static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
                     lex_describe(&p->lx));
 }
 
-static bool attrs(struct parser *p, enum ir_opcode code,
-                  struct attr_list *list) {
+static bool attr_items(struct parser *p, enum ir_opcode code,
+                       struct attr_list *list) {
   struct ir_attr_spec spec[IR_MAX_ATTRS];
   int n = ir_op_attr_specs(code, spec);
-  if (!parse_try(p, '{'))
-    return true;
   do {
     if (list->n == IR_MAX_ATTRS)
       return parse_fail(p, "more than %d attributes", IR_MAX_ATTRS);
@@ -212,6 +210,21 @@ static bool attrs(struct parser *p, enum ir_opcode code,
   return parse_take(p, '}', "',' or '}'");
 }
 
+/* After an error the closing brace is looked for on the same line, so that the
+ * count of braces stays right. */
+static bool attrs(struct parser *p, enum ir_opcode code,
+                  struct attr_list *list) {
+  if (!parse_try(p, '{') || attr_items(p, code, list))
+    return true;
+  p->lx.quiet = true;
+  while (p->lx.tok.kind != LEX_EOF && !p->lx.tok.first && !lex_is(&p->lx, '}'))
+    parse_next(p);
+  p->lx.quiet = false;
+  if (!parse_try(p, '}'))
+    p->braces--;
+  return false;
+}
+
 /* ---- Ops ---- */
 
 struct statement { /* an op as it is read, before it is made */
@@ -221,8 +234,8 @@ struct statement { /* an op as it is read, before it is made */
   struct attr_list attrs;
   enum ir_opcode code;
   const char *node, *model_op;
-  unsigned line;
-  bool broken; /* reads what a faulty statement should have made */
+  struct dn_loc loc; /* of the op's word */
+  bool broken;       /* reads what a faulty statement should have made */
 };
 
 static bool block(struct parser *p, struct ir_block *b, int depth);
@@ -274,7 +287,8 @@ static bool type_list(struct parser *p, struct statement *s) {
     DN_PUSH(p->scratch, s->types, type);
   } while (parse_try(p, ','));
   return s->types.n == s->results.n ||
-         parse_fail(p, "%zu types for %zu results", s->types.n, s->results.n);
+         parse_fail_at(p, s->loc, "%zu types for %zu results", s->types.n,
+                       s->results.n);
 }
 
 /* loc("node") or loc("node", "Operator") */
@@ -299,9 +313,9 @@ static bool loc(struct parser *p, struct statement *s) {
 }
 
 static bool head(struct parser *p, struct statement *s) {
-  s->line = p->lx.tok.line;
   if (!result_names(p, s))
     return false;
+  s->loc = lex_loc(&p->lx);
   if (p->lx.tok.kind != LEX_WORD || !ir_op_find(p->lx.tok.text, &s->code))
     return parse_fail(p, "expected an op, here %s", lex_describe(&p->lx));
   parse_next(p);
@@ -315,7 +329,7 @@ static struct ir_op *make_op(struct parser *p, const struct statement *s,
                           .block = b,
                           .loc = s->node,
                           .model_op = s->model_op,
-                          .line = s->line,
+                          .line = s->loc.line,
                           .names = s->results.v};
   /* Types that the text leaves out are found below. */
   const struct ir_type **types =
@@ -334,7 +348,8 @@ static bool find_types(struct parser *p, const struct statement *s,
     return true;
   if (ir_ops[s->code].cls != IR_REGION) {
     if (s->results.n > 1)
-      return parse_fail(p, "'%s' has one result", ir_ops[s->code].text);
+      return parse_fail_at(p, s->loc, "'%s' has one result",
+                           ir_ops[s->code].text);
     const struct ir_type *type =
         ir_op_check(p->ctx, op) ? ir_infer(p->ctx, op) : NULL;
     if (type)
@@ -343,10 +358,10 @@ static bool find_types(struct parser *p, const struct statement *s,
   }
   const struct ir_op *last = op->nregions ? op->region[0]->last : NULL;
   if (!last || last->code != IR_YIELD || last->noperands != s->results.n)
-    return parse_fail(p,
-                      "the types of the results of this '%s' cannot be left "
-                      "out",
-                      ir_ops[s->code].text);
+    return parse_fail_at(p, s->loc,
+                         "the types of the results of this '%s' cannot be left "
+                         "out",
+                         ir_ops[s->code].text);
   for (unsigned i = 0; i < op->nresults; i++)
     op->result[i]->type = ir_arg(last, i)->type;
   return true;
@@ -395,7 +410,7 @@ static bool regions(struct parser *p, struct ir_op *op, int depth) {
 static bool statement(struct parser *p, struct ir_block *b, int depth) {
   struct statement s = {0};
   struct ir_op *op = NULL;
-  bool ok = head(p, &s);
+  bool ok = head(p, &s) && p->lx.tok.kind != LEX_ERROR;
   if (ok && !s.broken) {
     op = make_op(p, &s, b);
     ok = regions(p, op, depth) && find_types(p, &s, op);
@@ -473,14 +488,8 @@ static bool finish_func(struct parser *p, struct ir_func *f,
   f->result_name = DN_ARRAY(p->m->arena, const char *, f->nresults);
   for (size_t i = 0; i < h->names.n; i++)
     f->result_name[i] = h->names.v[i];
-  if (!h->given || !returns)
-    return true; /* the verifier misses the return */
-  if (last->noperands != f->nresults) {
-    dn_error(p->ctx, ir_loc(last), DN_TYPE,
-             "%u results returned, the function's header has %u",
-             last->noperands, f->nresults);
-    return false;
-  }
+  if (!h->given || !returns || last->noperands != f->nresults)
+    return true; /* the verifier reports it */
   for (unsigned i = 0; i < f->nresults; i++) {
     if (ir_arg(last, i)->type == h->types.v[i])
       continue;

@@ -33,7 +33,9 @@ void parse_put(struct parser *p, struct parse_names *t, const char *name,
 
 void parse_next(struct parser *p);
 /* A DN_PARSE error at the cursor; always false. */
-bool parse_fail(struct parser *p, const char *fmt, ...) DN_PRINTF(2, 3);
+#define parse_fail(p, ...) parse_fail_at((p), lex_loc(&(p)->lx), __VA_ARGS__)
+bool parse_fail_at(struct parser *p, struct dn_loc loc, const char *fmt, ...)
+    DN_PRINTF(3, 4);
 /* Takes a token, or fails: `expected ',' or ']', here ...`. */
 bool parse_take(struct parser *p, char punct, const char *what);
 /* Takes the token when it is there. */

@@ -136,12 +136,13 @@ static bool int_fits(enum ir_dtype dtype, const char *text, int64_t *v) {
 static bool element(struct parser *p, enum ir_dtype dtype, void *bytes) {
   if (ir_is_float(dtype)) {
     double v;
+    struct dn_loc loc = lex_loc(&p->lx);
     if (!parse_float(p, &v))
       return false;
     ir_store_float(dtype, bytes, v);
     if (isfinite(v) && !isfinite(ir_load_float(dtype, bytes)))
-      return parse_fail(p, "%g is out of the range of %s", v,
-                        ir_dtypes[dtype].text);
+      return parse_fail_at(p, loc, "%g is out of the range of %s", v,
+                           ir_dtypes[dtype].text);
     return true;
   }
   int64_t v = 0;
@@ -278,6 +279,7 @@ static bool file(struct parser *p, const struct ir_type *type,
     return parse_fail(p, "expected a file name in quotes, here %s",
                       lex_describe(&p->lx));
   const char *name = dn_intern(p->ctx, p->lx.tok.text);
+  struct dn_loc loc = lex_loc(&p->lx);
   const struct dn_file *f = map(p, name);
   parse_next(p);
   if (parse_try(p, '+') && !parse_int(p, &out->offset))
@@ -287,7 +289,7 @@ static bool file(struct parser *p, const struct ir_type *type,
     return false;
   if (out->offset < 0 || !dn_add(out->offset, size, &end) ||
       (uint64_t)end > f->size) {
-    dn_error(p->ctx, lex_loc(&p->lx), DN_EXTERNAL,
+    dn_error(p->ctx, loc, DN_EXTERNAL,
              "bytes %lld to %lld + %lld are not in '%s' of %zu bytes",
              (long long)out->offset, (long long)out->offset, (long long)size,
              name, f->size);
