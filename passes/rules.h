@@ -27,7 +27,7 @@ enum { RULE_LIST = 2 * IR_MAX_RANK };
   X(POW2, "pow2", 1)               /* a constant holds powers of two, and so   \
                                       do its reciprocals */                    \
   X(LOSSLESS, "lossless", 2)       /* (lossless x $t): element type t holds    \
-                                      all values of x's exactly */             \
+                                      all of x's, both floats or none */       \
   X(MOVES_UNITS, "moves_units", 2) /* (moves_units x $p): a permutation that   \
                                       keeps the order of dims over 1 */
 

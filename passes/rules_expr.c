@@ -149,17 +149,9 @@ static double is_pow2(const struct ir_value *c) {
   return 1;
 }
 
-/* Bits of an integer's magnitude, or of a float's significand. */
+/* Bits of an integer's magnitude. */
 static unsigned digits(enum ir_dtype t) {
   switch (t) {
-  case IR_F64:
-    return 53;
-  case IR_F32:
-    return 24;
-  case IR_F16:
-    return 11;
-  case IR_BF16:
-    return 8;
   case IR_BOOL:
     return 1;
   case IR_I8:
@@ -172,6 +164,10 @@ static unsigned digits(enum ir_dtype t) {
   case IR_U32:
   case IR_U64:
     return ir_dtypes[t].bits;
+  case IR_F64:
+  case IR_F32:
+  case IR_F16:
+  case IR_BF16:
   case IR_NUM_DTYPES:
     break;
   }
@@ -182,8 +178,10 @@ static bool is_lossless(enum ir_dtype from, enum ir_dtype to) {
   enum ir_kind a = ir_dtypes[from].kind, b = ir_dtypes[to].kind;
   if (from == to)
     return true;
+  /* Not integer to float: what follows may be a cast back, which saturates,
+   * where that of the integer wraps. */
   if (b == IR_LOGIC || (a == IR_SIGNED && b == IR_UNSIGNED) ||
-      (a == IR_FLOAT && b != IR_FLOAT))
+      (a == IR_FLOAT) != (b == IR_FLOAT))
     return false;
   if (a == IR_FLOAT) /* f16 and bf16 differ in range */
     return ir_dtypes[to].bits > ir_dtypes[from].bits;
