@@ -13,25 +13,24 @@ int64_t run_clock(void) {
 
 /* A loop of CHAINS vectors; the sum keeps the compiler from dropping it. */
 #define CHAINS 12
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 12")
+#endif
 #define LOOP(NAME, TARGET, V, LANES, FMA, SET, STORE)                          \
   TARGET static float NAME(int64_t n) {                                        \
     V acc[CHAINS], a = SET(0.999f), b = SET(0.001f);                           \
-    for (int k = 0; k < CHAINS; k++)                                           \
-      acc[k] = SET((float)k);                                                  \
+    UNROLL for (int k = 0; k < CHAINS; k++) acc[k] = SET((float)k);            \
     for (int64_t i = 0; i < n; i++)                                            \
-      for (int k = 0; k < CHAINS; k++)                                         \
-        acc[k] = FMA(acc[k], a, b);                                            \
+      UNROLL for (int k = 0; k < CHAINS; k++) acc[k] = FMA(acc[k], a, b);      \
     float out[LANES], sum = 0;                                                 \
-    for (int k = 0; k < CHAINS; k++) {                                         \
+    UNROLL for (int k = 0; k < CHAINS; k++) {                                  \
       STORE(out, acc[k]);                                                      \
       sum += out[0];                                                           \
     }                                                                          \
     return sum;                                                                \
   }
-
-#define SCALAR_FMA(x, a, b) ((x) * (a) + (b))
-#define SCALAR_SET(x) (x)
-#define SCALAR_STORE(p, x) ((p)[0] = (x))
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -48,6 +47,9 @@ LOOP(loop_plain, , __m128, 4, SSE_FMA, _mm_set1_ps, _mm_storeu_ps)
 LOOP(loop_plain, , float32x4_t, 4, NEON_FMA, vdupq_n_f32, vst1q_f32)
 #define PLAIN_LANES 4
 #else
+#define SCALAR_FMA(x, a, b) ((x) * (a) + (b))
+#define SCALAR_SET(x) (x)
+#define SCALAR_STORE(p, x) ((p)[0] = (x))
 LOOP(loop_plain, , float, 1, SCALAR_FMA, SCALAR_SET, SCALAR_STORE)
 #define PLAIN_LANES 1
 #endif
