@@ -92,7 +92,8 @@ static void describe_kernel(struct build *b, const struct ir_op *k) {
   for (const struct ir_op *op = k->region[0]->last->prev; op; op = op->prev) {
     struct inner *in = &b->inner[op->id];
     struct dn_arena *tmp = dn_arena_new(b->slots->func->module->ctx);
-    const struct nest *n = nest_build(tmp, op);
+    bool map = ir_ops[op->code].cls == IR_MAP;
+    const struct nest *n = map ? nest_build(tmp, op) : NULL;
     for (unsigned i = 0; n && i < op->noperands && i < 64; i++)
       if (nest_is_pointwise(n, i))
         in->pointwise |= UINT64_C(1) << i;

@@ -268,12 +268,22 @@ static void place_foreign(struct slots *s, const struct ir_value *v) {
   set_slot(s, v, &at);
 }
 
+/* Views that nobody looks at: what they show would seem to live on. */
+static void drop_dead_views(struct ir_block *body) {
+  for (struct ir_op *op = body->last, *prev; op; op = prev) {
+    prev = op->prev;
+    if (slot_is_view(op) && op->nresults && !ir_result(op)->uses)
+      ir_op_remove(op);
+  }
+}
+
 struct slots *slots_build(struct dn_arena *arena, struct ir_func *f,
                           int64_t *copies) {
   struct slots *s = DN_NEW(arena, struct slots);
   s->arena = arena;
   s->func = f;
   struct ir_block *body = f->body;
+  drop_dead_views(body);
   for (size_t i = 0; i < f->module->consts.n; i++)
     place_foreign(s, f->module->consts.v[i]);
   for (unsigned i = 0; i < body->nparams; i++)

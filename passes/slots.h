@@ -30,7 +30,7 @@ struct slots {
 /* Slots of all values at function level of a KERNELS module. Where an operand
  * of a concat or of the return cannot lie in its place (it is a parameter, or
  * lies elsewhere already), or a view cannot be expressed by strides, a kernel
- * that copies is inserted; *copies counts them. */
+ * that copies is inserted; *copies counts them. Views without users go. */
 struct slots *slots_build(struct dn_arena *arena, struct ir_func *f,
                           int64_t *copies);
 const struct slot *slot_of(const struct slots *s, const struct ir_value *v);
