@@ -1,6 +1,7 @@
-/* emit_fold.c - CONTRACT and REDUCE: the reduction loops around a set of points.
- * All points of a tile have their accumulators in registers through all loops;
- * operands that points share are loaded once, since they are the same request.
+/* emit_fold.c - CONTRACT and REDUCE: the reduction loops around a set of
+ * points. All points of a tile have their accumulators in registers through all
+ * loops; operands that points share are loaded once, since they are the same
+ * request.
  *
  * Where every point is one element (the result's tile is one element wide) and
  * the schedule has lanes, the lanes go along the innermost reduced iterator, in
@@ -163,8 +164,8 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
 }
 
 /* Folds the lanes of a vector: halves while they are even. */
-static LLVMValueRef across(struct kern *k, const struct nest *n,
-                           LLVMValueRef v, unsigned lanes) {
+static LLVMValueRef across(struct kern *k, const struct nest *n, LLVMValueRef v,
+                           unsigned lanes) {
   while (lanes > 1 && lanes % 2 == 0) {
     LLVMValueRef half[2];
     LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, lanes);
@@ -179,8 +180,8 @@ static LLVMValueRef across(struct kern *k, const struct nest *n,
   }
   LLVMValueRef r = NULL;
   for (unsigned i = 0; i < lanes; i++) {
-    LLVMValueRef one = LLVMBuildExtractElement(
-        k->b, v, LLVMConstInt(k->e->i32, i, false), "");
+    LLVMValueRef one =
+        LLVMBuildExtractElement(k->b, v, LLVMConstInt(k->e->i32, i, false), "");
     r = r ? combine(k, n, r, one) : one;
   }
   return r;
@@ -230,7 +231,7 @@ static void prepare(struct fold *f) {
     if (n->iter[i].reduced && n->iter[i].extent > 1)
       f->red[f->nred++] = i;
   f->iter =
-      DN_ARRAY(k->arena, const struct lin *, (int64_t)f->npt * NEST_MAX_ITERS);
+      DN_ARRAY(k->arena, const struct lin *, (int64_t)f->npt *NEST_MAX_ITERS);
   for (unsigned p = 0; p < f->npt; p++) {
     k->lanes = f->pt[p].lanes;
     emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
@@ -263,8 +264,7 @@ void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
     k->lanes = lanes;
     return;
   }
-  LLVMValueRef *acc =
-      DN_ARRAY(k->arena, LLVMValueRef, (int64_t)npt * f.nacc);
+  LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, (int64_t)npt * f.nacc);
   for (unsigned p = 0; p < npt; p++) {
     for (unsigned a = 0; a < f.nacc; a++) {
       unsigned wide = f.vec > 1 ? (a < f.chains ? f.vec : 1) : pt[p].lanes;

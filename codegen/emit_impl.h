@@ -35,7 +35,7 @@ struct lin_var {
   LLVMValueRef value; /* NULL in a dry run */
   int64_t lo, hi;
   int depth;
-  bool vector;  /* one value a lane */
+  bool vector;   /* one value a lane */
   uint64_t dims; /* dry run: result dimensions that it depends on */
 };
 
@@ -61,11 +61,11 @@ struct emit {
   struct dn_arena *scratch;
   LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
   struct cg_math_opts math;
-  bool half_hw; /* conversions to and from f16 are instructions */
+  bool half_hw;         /* conversions to and from f16 are instructions */
   LLVMValueRef *global; /* of constants, by value id */
   DN_LIST(struct emit_pad *) pads;
-  unsigned *slot;       /* number of an op in its kernel, by op id */
-  LLVMValueRef run;     /* PREFIX_run, being built at b */
+  unsigned *slot;   /* number of an op in its kernel, by op id */
+  LLVMValueRef run; /* PREFIX_run, being built at b */
   LLVMBuilderRef b;
   LLVMValueRef profile; /* counters, or NULL */
   unsigned ninputs, noutputs, nkernels;
@@ -124,11 +124,11 @@ struct kern {
   unsigned lanes;           /* of the row being evaluated */
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll;
-  int nesting;              /* of emit_value */
-  int64_t work, budget;     /* rows evaluated, and how many are allowed */
-  bool dry;                 /* no code: only linear forms */
+  int nesting;          /* of emit_value */
+  int64_t work, budget; /* rows evaluated, and how many are allowed */
+  bool dry;             /* no code: only linear forms */
   bool failed;
-  uint64_t pinned;          /* dry run: result dimensions that cannot merge */
+  uint64_t pinned; /* dry run: result dimensions that cannot merge */
   DN_LIST(struct lin_var) vars;
   struct lin **lins;
   struct memo **memos;
@@ -238,7 +238,8 @@ bool emit_is_vector(LLVMValueRef v);
 /* From outside the kernel: memory. */
 bool kern_is_leaf(const struct kern *k, const struct ir_value *v);
 const struct nest *kern_nest(struct kern *k, const struct ir_op *op);
-/* Forms of the parallel iterators at the result indices idx; the others NULL. */
+/* Forms of the parallel iterators at the result indices idx; the others NULL.
+ */
 void emit_iters(struct kern *k, const struct nest *n,
                 const struct lin *const *idx, const struct lin **iter);
 /* The nest's scalar body, or its i-th node, at iterator forms. */
@@ -250,8 +251,9 @@ void emit_fail(struct kern *k, enum dn_code code, const char *msg);
 /* ---- emit_load.c ---- */
 LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
                        const struct ir_place *p, const struct lin *addr);
-/* As emit_load, of memory that is only there where `cond` holds, else `outside`:
- * near are the parts of the address that may go wrong. NULL: cannot. */
+/* As emit_load, of memory that is only there where `cond` holds, else
+ * `outside`: near are the parts of the address that may go wrong. NULL: cannot.
+ */
 LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
                                const struct ir_place *p, const struct lin *near,
                                const struct lin *far, LLVMValueRef cond,
@@ -287,8 +289,8 @@ LLVMValueRef emit_argument(struct emit *e, enum ir_space space,
                            unsigned number);
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,
                               const char *name);
-void emit_attribute(struct emit *e, LLVMValueRef fn, int at,
-                    const char *name, uint64_t value);
+void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
+                    uint64_t value);
 
 /* ---- emit_scalar.c, emit_type.c ---- */
 /* One function of scalars.def on values of type `type`, made for `result`. */
@@ -306,7 +308,8 @@ LLVMValueRef emit_to_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
 /* Rounds an f32 to the precision of a 16-bit type; others stay. */
 LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v);
 LLVMValueRef emit_like(LLVMValueRef pattern, LLVMValueRef scalar);
-LLVMValueRef emit_intrinsic(struct kern *k, const char *name, LLVMTypeRef *types,
-                            unsigned ntypes, LLVMValueRef *args, unsigned n);
+LLVMValueRef emit_intrinsic(struct kern *k, const char *name,
+                            LLVMTypeRef *types, unsigned ntypes,
+                            LLVMValueRef *args, unsigned n);
 
 #endif

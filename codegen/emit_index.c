@@ -221,9 +221,9 @@ const struct lin *index_of_value(struct kern *k, LLVMValueRef v,
     LLVMTypeRef wide = emit_vector_type(bits > own ? k->e->i64 : k->e->iptr,
                                         vector ? k->lanes : 1);
     v = LLVMBuildIntCast2(k->b, v, wide, sign, "");
-    LLVMValueRef last = emit_like(
-        v, LLVMConstInt(bits > own ? k->e->i64 : k->e->iptr,
-                        (uint64_t)(dim - 1), true));
+    LLVMValueRef last =
+        emit_like(v, LLVMConstInt(bits > own ? k->e->i64 : k->e->iptr,
+                                  (uint64_t)(dim - 1), true));
     if (sign)
       v = bounded(k, LLVMIntSGT, v, LLVMConstNull(wide));
     v = bounded(k, sign ? LLVMIntSLT : LLVMIntULT, v, last);
@@ -284,8 +284,8 @@ LLVMValueRef index_and(struct kern *k, LLVMValueRef a, LLVMValueRef b,
   struct hoist h;
   hoist_begin(k, depth, &h);
   unsigned lanes = emit_is_vector(a) || emit_is_vector(b) ? k->lanes : 1;
-  LLVMValueRef both = LLVMBuildAnd(k->b, emit_splat(k, a, lanes),
-                                   emit_splat(k, b, lanes), "");
+  LLVMValueRef both =
+      LLVMBuildAnd(k->b, emit_splat(k, a, lanes), emit_splat(k, b, lanes), "");
   memo_add(k, &key, both, 0);
   hoist_end(k, &h);
   return both;

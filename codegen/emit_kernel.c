@@ -1,10 +1,11 @@
 /* emit_kernel.c - one function per kernel: loops over the result in tiles of
  * the schedule, exact in every dimension, with what is left over peeled.
  *
- * First a dry run follows the kernel's values symbolically: it finds the buffers
- * to pass, the dimensions that can be one loop (every address sees them as one,
- * and nothing else looks at them), and where a dimension is best cut (pieces of
- * a concat, edges of a pad), so that ranges prove the checks away. */
+ * First a dry run follows the kernel's values symbolically: it finds the
+ * buffers to pass, the dimensions that can be one loop (every address sees them
+ * as one, and nothing else looks at them), and where a dimension is best cut
+ * (pieces of a concat, edges of a pad), so that ranges prove the checks away.
+ */
 #include "codegen/emit_impl.h"
 
 #include <string.h>
@@ -53,7 +54,6 @@ static void kern_init(struct kern *k, struct emit *e, const struct ir_op *op,
   k->nests = DN_ARRAY(k->arena, struct nest *, n);
 }
 
-
 /* ---- The shape of the loop nest ---- */
 
 static int64_t coef_of(const struct lin *a, unsigned var) {
@@ -92,8 +92,7 @@ static void add_cut(struct kern *k, struct kdim *d, int64_t at) {
 
 /* Pieces of concats always cut, unless there are very many; edges of pads while
  * the copies of the loop body stay few. */
-static void find_cuts(struct kern *k, const struct kern *dry,
-                      struct shape *s) {
+static void find_cuts(struct kern *k, const struct kern *dry, struct shape *s) {
   for (int pass = 0; pass < 2; pass++) {
     for (size_t i = 0; i < dry->breaks.n; i++) {
       const struct emit_break *b = &dry->breaks.v[i];
@@ -151,18 +150,17 @@ static int64_t count_columns(const struct kern *k, int64_t size) {
   return n;
 }
 
-/* Indices of the row that starts `column` elements into row at[] of the tile. */
+/* Indices of the row that starts `column` elements into row at[] of the tile.
+ */
 static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
                                             int64_t column, unsigned lanes) {
   struct kern *k = t->k;
   const struct shape *s = t->shape;
-  const struct lin **idx =
-      DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
+  const struct lin **idx = DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
   for (int d = 0; d < t->root->type->rank; d++)
     idx[d] = lin_const(k, 0);
   for (int g = 0; g < s->n; g++)
-    idx[s->dim[g].at] =
-        lin_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
+    idx[s->dim[g].at] = lin_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
   if (lanes > 1) {
     int last = s->dim[s->n - 1].at;
     idx[last] = lin_add(k, idx[last], lin_lanes(k, 1), 1);
@@ -319,8 +317,8 @@ static void dry_run(struct kern *dry, const struct ir_value *root,
   const struct ir_type *type = root->type;
   dry->dry = true;
   for (int d = 0; d < type->rank; d++) {
-    unsigned var = lin_new_var(dry, NULL, 0, type->dim[d] - 1, 0, false,
-                               UINT64_C(1) << d);
+    unsigned var =
+        lin_new_var(dry, NULL, 0, type->dim[d] - 1, 0, false, UINT64_C(1) << d);
     idx[d] = type->dim[d] == 1 ? lin_const(dry, 0) : lin_var(dry, var, 1);
   }
   emit_value(dry, root, idx);
@@ -401,8 +399,7 @@ static bool emit_loops(struct emit *e, const struct ir_op *op,
     return true;
   kern_init(&dry, e, op, out);
   dry_run(&dry, root, place);
-  for (int attempt = 0; attempt < ATTEMPTS && !done && !dry.failed;
-       attempt++) {
+  for (int attempt = 0; attempt < ATTEMPTS && !done && !dry.failed; attempt++) {
     struct kern k;
     kern_init(&k, e, op, out);
     done = try_kernel(&k, &dry, root, place, name, attempt);
@@ -423,7 +420,8 @@ bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name) {
              "the result of a kernel has no place");
     return false;
   }
-  return emit_loops(e, op, ir_arg(op->region[0]->last, 0), ir_result(op), &out, name);
+  return emit_loops(e, op, ir_arg(op->region[0]->last, 0), ir_result(op), &out,
+                    name);
 }
 
 bool emit_copy(struct emit *e, const struct ir_value *from,

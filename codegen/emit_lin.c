@@ -143,8 +143,12 @@ bool lin_is_const(const struct lin *a) { return !a->n && !a->lane; }
 
 unsigned lin_new_var(struct kern *k, LLVMValueRef value, int64_t lo, int64_t hi,
                      int depth, bool vector, uint64_t dims) {
-  struct lin_var v = {.value = value, .lo = lo, .hi = hi, .depth = depth,
-                      .vector = vector, .dims = dims};
+  struct lin_var v = {.value = value,
+                      .lo = lo,
+                      .hi = hi,
+                      .depth = depth,
+                      .vector = vector,
+                      .dims = dims};
   DN_PUSH(k->arena, k->vars, v);
   return (unsigned)k->vars.n - 1;
 }

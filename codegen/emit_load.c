@@ -52,8 +52,7 @@ static LLVMValueRef pointer(struct kern *k, const void *what, LLVMValueRef base,
   struct memo *found = memo_find(k, &key);
   if (found)
     return found->value;
-  LLVMValueRef p =
-      pointer(k, what, base, lin_part(k, a, 0, a->depth - 1));
+  LLVMValueRef p = pointer(k, what, base, lin_part(k, a, 0, a->depth - 1));
   struct hoist h;
   hoist_begin(k, a->depth, &h);
   for (int i = 0; i < a->n; i++) {
@@ -63,8 +62,8 @@ static LLVMValueRef pointer(struct kern *k, const void *what, LLVMValueRef base,
     LLVMValueRef step = v->value;
     if (a->term[i].coef != 1)
       step = LLVMBuildNSWMul(
-          k->b, step,
-          LLVMConstInt(k->e->iptr, (uint64_t)a->term[i].coef, true), "");
+          k->b, step, LLVMConstInt(k->e->iptr, (uint64_t)a->term[i].coef, true),
+          "");
     p = gep(k, p, step);
   }
   memo_add(k, &key, p, 0);
@@ -136,8 +135,8 @@ static LLVMValueRef lane_offset(struct kern *k, const struct lin *bytes,
   if (!all)
     return LLVMConstInt(k->e->iptr, (uint64_t)(bytes->lane * (int64_t)lane),
                         true);
-  return LLVMBuildExtractElement(
-      k->b, all, LLVMConstInt(k->e->i32, lane, false), "");
+  return LLVMBuildExtractElement(k->b, all,
+                                 LLVMConstInt(k->e->i32, lane, false), "");
 }
 
 /* The part of a form that differs between lanes, as a vector; NULL when it is
@@ -293,8 +292,8 @@ void emit_store(struct kern *k, const struct ir_type *type,
   }
   v = emit_splat(k, v, k->lanes);
   for (unsigned i = 0; i < k->lanes; i++) {
-    LLVMValueRef one = LLVMBuildExtractElement(
-        k->b, v, LLVMConstInt(k->e->i32, i, false), "");
+    LLVMValueRef one =
+        LLVMBuildExtractElement(k->b, v, LLVMConstInt(k->e->i32, i, false), "");
     store_at(k, one, gep(k, base, lane_offset(k, bytes, NULL, i)), size);
   }
 }

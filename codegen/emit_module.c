@@ -72,8 +72,8 @@ LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
     return *g;
   if (!c->data->bytes) /* every element is an immediate */
     return *g = LLVMConstNull(e->ptr);
-  const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix,
-                               c->id, mangle(e, c->name));
+  const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix, c->id,
+                               mangle(e, c->name));
   LLVMValueRef bytes = LLVMConstStringInContext2(
       e->lc, c->data->bytes, (size_t)ir_type_bytes(c->type), true);
   *g = LLVMAddGlobal(e->mod, LLVMTypeOf(bytes), name);
@@ -85,8 +85,7 @@ LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
 static void finish_pads(struct emit *e) {
   for (size_t i = 0; i < e->pads.n; i++) {
     const struct emit_pad *pad = e->pads.v[i];
-    const char *name =
-        dn_printf(e->scratch, "%s.pad%zu", e->opts->prefix, i);
+    const char *name = dn_printf(e->scratch, "%s.pad%zu", e->opts->prefix, i);
     size_t n = (size_t)pad->size / pad->bytes + 1;
     LLVMTypeRef elem = LLVMIntTypeInContext(e->lc, pad->bytes * 8);
     LLVMTypeRef type = LLVMArrayType2(elem, n);
@@ -122,8 +121,8 @@ static void begin_run(struct emit *e) {
   for (unsigned i = 0; i < n; i++)
     params[i] = e->ptr;
   const char *name = dn_printf(e->scratch, "%s_run", e->opts->prefix);
-  e->run = LLVMAddFunction(e->mod, name,
-                           LLVMFunctionType(e->i32, params, n, false));
+  e->run =
+      LLVMAddFunction(e->mod, name, LLVMFunctionType(e->i32, params, n, false));
   emit_function_attributes(e, e->run, name);
   e->b = LLVMCreateBuilderInContext(e->lc);
   LLVMPositionBuilderAtEnd(
@@ -200,8 +199,7 @@ static void copy_results(struct emit *e, const struct ir_op *ret) {
     if (p.space == IR_IN_OUTPUT && p.number == i && !p.offset &&
         ir_place_is_dense(&p, v->type))
       continue;
-    const char *name =
-        dn_printf(e->scratch, "%s.copy%u", e->opts->prefix, i);
+    const char *name = dn_printf(e->scratch, "%s.copy%u", e->opts->prefix, i);
     if (!emit_copy(e, v, &to, name))
       e->failed = true;
   }

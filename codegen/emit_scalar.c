@@ -19,8 +19,8 @@ static LLVMValueRef number(const struct scalar *s, int64_t v) {
   return emit_like(s->x, LLVMConstInt(t, (uint64_t)v, true));
 }
 
-static LLVMValueRef pick(const struct scalar *s, LLVMValueRef c,
-                           LLVMValueRef a, LLVMValueRef b) {
+static LLVMValueRef pick(const struct scalar *s, LLVMValueRef c, LLVMValueRef a,
+                         LLVMValueRef b) {
   return LLVMBuildSelect(s->b, c, a, b, "");
 }
 
@@ -41,9 +41,7 @@ static LLVMValueRef is(const struct scalar *s, LLVMValueRef x, int64_t v) {
   return LLVMBuildICmp(s->b, LLVMIntEQ, x, number(s, v), "");
 }
 
-static struct cg_math_opts math_opts(const struct emit *e) {
-  return e->math;
-}
+static struct cg_math_opts math_opts(const struct emit *e) { return e->math; }
 
 /* ---- Integers ---- */
 
@@ -84,8 +82,8 @@ static LLVMValueRef int_mod(const struct scalar *s) {
   if (s->kind != IR_SIGNED)
     return r;
   LLVMValueRef nil = number(s, 0);
-  LLVMValueRef differ = LLVMBuildXor(s->b, less(s, r, nil),
-                                     less(s, s->y, nil), "");
+  LLVMValueRef differ =
+      LLVMBuildXor(s->b, less(s, r, nil), less(s, s->y, nil), "");
   LLVMValueRef fix = LLVMBuildAnd(
       s->b, LLVMBuildICmp(s->b, LLVMIntNE, r, nil, ""), differ, "");
   return LLVMBuildAdd(s->b, r, pick(s, fix, s->y, nil), "");
@@ -105,15 +103,13 @@ static LLVMValueRef int_pow(const struct scalar *s) {
   }
   if (s->kind != IR_SIGNED)
     return r;
-  LLVMValueRef whole =
-      pick(s, is(s, s->x, 1), number(s, 1), number(s, 0));
+  LLVMValueRef whole = pick(s, is(s, s->x, 1), number(s, 1), number(s, 0));
   return pick(s, less(s, s->y, number(s, 0)), whole, r);
 }
 
 static LLVMValueRef shift(const struct scalar *s, bool left) {
   unsigned bits = ir_dtypes[s->type].bits;
-  LLVMValueRef ok =
-      LLVMBuildICmp(s->b, LLVMIntULT, s->y, number(s, bits), "");
+  LLVMValueRef ok = LLVMBuildICmp(s->b, LLVMIntULT, s->y, number(s, bits), "");
   LLVMValueRef by = pick(s, ok, s->y, number(s, bits - 1));
   if (!left && s->kind == IR_SIGNED)
     return LLVMBuildAShr(s->b, s->x, by, "");
@@ -125,8 +121,8 @@ static LLVMValueRef shift(const struct scalar *s, bool left) {
 static LLVMValueRef int_abs(const struct scalar *s) {
   if (s->kind != IR_SIGNED)
     return s->x;
-  return pick(s, less(s, s->x, number(s, 0)),
-                LLVMBuildNeg(s->b, s->x, ""), s->x);
+  return pick(s, less(s, s->x, number(s, 0)), LLVMBuildNeg(s->b, s->x, ""),
+              s->x);
 }
 
 /* ---- Floats ---- */
@@ -141,8 +137,8 @@ static LLVMValueRef float_mod(const struct scalar *s) {
   struct cg_math_opts o = math_opts(s->k->e);
   LLVMValueRef nil = LLVMConstNull(LLVMTypeOf(s->x));
   LLVMValueRef r = cg_math_fmod(s->b, &o, s->x, s->y);
-  LLVMValueRef differ = LLVMBuildXor(s->b, less(s, r, nil),
-                                     less(s, s->y, nil), "");
+  LLVMValueRef differ =
+      LLVMBuildXor(s->b, less(s, r, nil), less(s, s->y, nil), "");
   LLVMValueRef fix = LLVMBuildAnd(
       s->b, LLVMBuildFCmp(s->b, LLVMRealUNE, r, nil, ""), differ, "");
   return pick(s, fix, LLVMBuildFAdd(s->b, r, s->y, ""), r);

@@ -136,8 +136,7 @@ struct memo *memo_find(struct kern *k, const struct memo_key *key) {
 
 struct memo *memo_add(struct kern *k, const struct memo_key *key,
                       LLVMValueRef value, int64_t extra) {
-  struct memo *m =
-      dn_alloc(k->arena, sizeof *m + key->n * sizeof *key->word);
+  struct memo *m = dn_alloc(k->arena, sizeof *m + key->n * sizeof *key->word);
   m->hash = hash(key);
   m->nkey = key->n;
   m->value = value;

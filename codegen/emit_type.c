@@ -63,8 +63,7 @@ LLVMValueRef emit_intrinsic(struct kern *k, const char *name,
                             LLVMTypeRef *types, unsigned ntypes,
                             LLVMValueRef *args, unsigned n) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
-  LLVMValueRef fn =
-      LLVMGetIntrinsicDeclaration(k->e->mod, id, types, ntypes);
+  LLVMValueRef fn = LLVMGetIntrinsicDeclaration(k->e->mod, id, types, ntypes);
   LLVMTypeRef type = LLVMIntrinsicGetType(k->e->lc, id, types, ntypes);
   return LLVMBuildCall2(k->b, type, fn, args, n, "");
 }
@@ -126,9 +125,9 @@ static LLVMValueRef half_to_f32(struct kern *k, LLVMValueRef h) {
   LLVMValueRef x = LLVMBuildZExt(b, h, int_type(k, h, 32), "");
   LLVMValueRef em = LLVMBuildAnd(b, x, int_like(k, x, 0x7fff), "");
   LLVMValueRef exp = LLVMBuildAnd(b, x, int_like(k, x, 0x7c00), "");
-  LLVMValueRef sign = LLVMBuildShl(
-      b, LLVMBuildAnd(b, x, int_like(k, x, 0x8000), ""), int_like(k, x, 16),
-      "");
+  LLVMValueRef sign =
+      LLVMBuildShl(b, LLVMBuildAnd(b, x, int_like(k, x, 0x8000), ""),
+                   int_like(k, x, 16), "");
   LLVMValueRef up = LLVMBuildShl(b, em, int_like(k, x, 13), "");
   LLVMValueRef normal = LLVMBuildAdd(b, up, int_like(k, x, 112u << 23), "");
   LLVMValueRef special = LLVMBuildOr(b, up, int_like(k, x, 255u << 23), "");
@@ -159,8 +158,8 @@ static LLVMValueRef f32_to_half(struct kern *k, LLVMValueRef f) {
   LLVMValueRef sign = LLVMBuildAnd(b, bits, int_like(k, bits, 1u << 31), "");
   LLVMValueRef x = LLVMBuildXor(b, bits, sign, "");
   /* Too large, infinite or no number. */
-  LLVMValueRef nan = LLVMBuildICmp(b, LLVMIntUGT, x,
-                                   int_like(k, x, 0x7f800000u), "");
+  LLVMValueRef nan =
+      LLVMBuildICmp(b, LLVMIntUGT, x, int_like(k, x, 0x7f800000u), "");
   LLVMValueRef big = LLVMBuildSelect(b, nan, int_like(k, x, 0x7e00),
                                      int_like(k, x, 0x7c00), "");
   /* Denormal: the float adder aligns and rounds. */
@@ -175,8 +174,8 @@ static LLVMValueRef f32_to_half(struct kern *k, LLVMValueRef f) {
   LLVMValueRef mid = LLVMBuildAdd(
       b, x, int_like(k, x, (uint32_t)(15 - 127) << 23 | 0xfff), "");
   mid = LLVMBuildLShr(b, LLVMBuildAdd(b, mid, odd, ""), int_like(k, x, 13), "");
-  LLVMValueRef is_big = LLVMBuildICmp(b, LLVMIntUGE, x,
-                                      int_like(k, x, (127u + 16) << 23), "");
+  LLVMValueRef is_big =
+      LLVMBuildICmp(b, LLVMIntUGE, x, int_like(k, x, (127u + 16) << 23), "");
   LLVMValueRef is_small =
       LLVMBuildICmp(b, LLVMIntULT, x, int_like(k, x, 113u << 23), "");
   LLVMValueRef r = LLVMBuildSelect(b, is_small, small, mid, "");
@@ -234,10 +233,10 @@ LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
 
 static LLVMValueRef float_to_int(struct kern *k, LLVMValueRef v,
                                  enum ir_dtype to) {
-  LLVMTypeRef types[] = {
-      emit_vector_type(emit_reg_type(k->e, to), lanes_of(v)), LLVMTypeOf(v)};
-  const char *name = ir_dtypes[to].kind == IR_SIGNED ? "llvm.fptosi.sat"
-                                                     : "llvm.fptoui.sat";
+  LLVMTypeRef types[] = {emit_vector_type(emit_reg_type(k->e, to), lanes_of(v)),
+                         LLVMTypeOf(v)};
+  const char *name =
+      ir_dtypes[to].kind == IR_SIGNED ? "llvm.fptosi.sat" : "llvm.fptoui.sat";
   return emit_intrinsic(k, name, types, 2, &v, 1);
 }
 

@@ -17,9 +17,9 @@ LLVMValueRef emit_splat(struct kern *k, LLVMValueRef v, unsigned lanes) {
   }
   LLVMValueRef one = LLVMBuildInsertElement(
       k->b, LLVMGetPoison(type), v, LLVMConstInt(k->e->i32, 0, false), "");
-  return LLVMBuildShuffleVector(
-      k->b, one, LLVMGetPoison(type),
-      LLVMConstNull(LLVMVectorType(k->e->i32, lanes)), "");
+  return LLVMBuildShuffleVector(k->b, one, LLVMGetPoison(type),
+                                LLVMConstNull(LLVMVectorType(k->e->i32, lanes)),
+                                "");
 }
 
 void emit_fail(struct kern *k, enum dn_code code, const char *msg) {
@@ -105,8 +105,8 @@ static const struct lin *indirect(struct kern *k, const struct nest *n, int a,
     struct hoist h;
     hoist_begin(k, depth, &h);
     LLVMValueRef value = emit_access(k, n, a, iter);
-    unsigned var = index_of_value(k, value, v->type->dtype, depth, dim, dims)
-                       ->term[0].var;
+    unsigned var =
+        index_of_value(k, value, v->type->dtype, depth, dim, dims)->term[0].var;
     found = memo_add(k, &key, value, var);
     hoist_end(k, &h);
   }
@@ -247,8 +247,8 @@ static LLVMValueRef flat_access(struct kern *k, const struct nest *n,
       ir_place_is_dense(&p, v->type))
     return load_flat(k, v, &p, at);
   for (int d = v->type->rank; d-- > 0;) {
-    const struct lin *q = d ? index_div(k, at, v->type->dim[d])
-                            : lin_const(k, 0);
+    const struct lin *q =
+        d ? index_div(k, at, v->type->dim[d]) : lin_const(k, 0);
     idx[d] = lin_add(k, at, q, -v->type->dim[d]);
     at = q;
   }
