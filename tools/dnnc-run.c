@@ -6,18 +6,20 @@
 #include <setjmp.h>
 #include <string.h>
 
-/* Loads the model; the shapes of --input files bind its symbolic dims. */
+/* Loads the model; the shapes of --input files bind its symbolic dims, for
+ * which it is imported once without them, to know its inputs' names. */
 static bool load(struct run *r, struct dn_ctx *ctx, const struct options *o) {
-  if (!o->inputs.n)
+  struct run names = {.ctx = ctx, .o = o, .path = o->files.v[0]};
+  if (!o->inputs.n || run_is_object(ctx, names.path))
     return run_load(r, ctx, o, NULL, 0);
-  struct run names;
-  struct options quick = *o;
-  quick.interp = true; /* names and symbols only */
-  quick.compare = NULL;
-  if (!run_load(&names, ctx, &quick, NULL, 0))
-    return false;
+  size_t before = dn_diags_count(ctx);
+  dn_diags_capture(ctx, true);
+  bool known = run_import(&names, NULL, 0);
+  dn_diags_rewind(ctx, before);
+  dn_diags_capture(ctx, false);
+  /* With symbolic dims there are no names yet: files in the inputs' order. */
+  size_t n = known ? names.nin : o->inputs.n;
   const struct ir_type **types = run_input_types(&names);
-  size_t n = names.nin;
   run_unload(&names);
   return types && run_load(r, ctx, o, types, n);
 }

@@ -39,6 +39,7 @@ struct run {
  * position of the input. false after diagnostics. */
 bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
               const struct ir_type *const *types, size_t ntypes);
+bool run_is_object(struct dn_ctx *ctx, const char *path);
 /* Imports the model only, for its inputs' names. */
 bool run_import(struct run *r, const struct ir_type *const *types,
                 size_t ntypes);
@@ -53,7 +54,8 @@ struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
 /* ---- run_data.c ---- */
 /* The tensors of --input and --random; NULL after a diagnostic. */
 struct ir_tensor *run_inputs(struct run *r);
-/* Types of the --input files by position, to bind symbolic dims. */
+/* Types of the --input files, to bind symbolic dims: by position of the input,
+ * or in the order given while the inputs are not known. */
 const struct ir_type **run_input_types(struct run *r);
 void run_random(struct ir_tensor *t, uint64_t seed);
 bool run_write_outputs(struct run *r, const struct ir_tensor *out);

@@ -78,20 +78,25 @@ static const char *spec_of(const struct run *r, size_t i) {
   return NULL;
 }
 
+/* Type of one file; .bin files have none. */
+static bool file_type(struct run *r, const char *spec,
+                      const struct ir_type **out) {
+  struct ir_tensor t = {0};
+  bool ok = !spec || !strchr(spec, '=') || ends_with(spec, ".bin") ||
+            fe_read_tensor(r->ctx, file_of(spec), &t);
+  *out = t.type;
+  return ok;
+}
+
 const struct ir_type **run_input_types(struct run *r) {
+  size_t n = r->in ? r->nin : r->o->inputs.n;
   const struct ir_type **types =
-      DN_ARRAY(r->ctx->arena, const struct ir_type *, r->nin + 1);
-  if (!check_specs(r))
+      DN_ARRAY(r->ctx->arena, const struct ir_type *, n + 1);
+  if (r->in && !check_specs(r))
     return NULL;
-  for (size_t i = 0; i < r->nin; i++) {
-    struct ir_tensor t;
-    const char *spec = spec_of(r, i);
-    if (!spec || ends_with(spec, ".bin"))
-      continue;
-    if (!fe_read_tensor(r->ctx, file_of(spec), &t))
+  for (size_t i = 0; i < n; i++)
+    if (!file_type(r, r->in ? spec_of(r, i) : r->o->inputs.v[i], &types[i]))
       return NULL;
-    types[i] = t.type;
-  }
   return types;
 }
 

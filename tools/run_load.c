@@ -194,6 +194,11 @@ static int elf_kind(const struct dn_file *f) {
   return f->size > 18 && !memcmp(f->data, "\177ELF", 4) ? f->data[16] : 0;
 }
 
+bool run_is_object(struct dn_ctx *ctx, const char *path) {
+  struct dn_file f;
+  return dn_file_map(ctx, path, &f) && elf_kind(&f);
+}
+
 static bool load_model(struct run *r, const struct ir_type *const *types,
                        size_t ntypes) {
   struct cg_blob object;
