@@ -38,13 +38,14 @@ enum cg_emit { CG_OBJ, CG_ASM, CG_LLVM };
 struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
   int threads;
-  bool freestanding;       /* not even memcpy/memset may stay undefined */
-  bool profile;            /* count time per kernel: dnnc-run --profile */
-  unsigned timeout;        /* seconds that LLVM may take; 0: any */
+  bool freestanding;      /* not even memcpy/memset may stay undefined */
+  bool profile;           /* count time per kernel: dnnc-run --profile */
+  unsigned timeout;       /* seconds that LLVM may take; 0: any */
   const char *header;     /* name of the header, for its comment; or NULL */
-  const char *reproducer;  /* command line, for the note of a crash; or NULL */
-  int64_t weights, biases; /* elements in the model, for the report: see
-                              cg_count_params() */
+  const char *reproducer; /* command line, for the note of a crash; or NULL */
+  /* Elements and bytes of the parameters in the model as it came, for the
+   * report: see cg_count_params(). */
+  int64_t weights, biases, parameter_bytes;
 };
 
 /* Bytes of an artefact, in the context's arena. */

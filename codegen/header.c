@@ -255,8 +255,8 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
     *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
   struct header h = {
       .out = &text, .prefix = opts->prefix, .upper = upper, .m = m};
-  h.file = opts->header ? opts->header
-                        : dn_printf(ctx->arena, "%s.h", opts->prefix);
+  h.file =
+      opts->header ? opts->header : dn_printf(ctx->arena, "%s.h", opts->prefix);
   h.param = list_params(ctx->arena, ir_main(m), &h.nin, &h.n);
   put_top(&h);
   put_sizes(&h, m->arena_size ? cg_target_facts(t)->align : 1, sizes);

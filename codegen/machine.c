@@ -85,6 +85,8 @@ static void set_attributes(struct machine *s) {
     if (LLVMIsDeclaration(f))
       continue;
     add_attribute(s, f, "warn-stack-size", "0");
+    if (s->job->target->row->backend == CG_Xtensa)
+      LLVMSetAlignment(f, 4); /* its calls reach no other address */
     if (s->job->target->opt_size)
       LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                               LLVMCreateEnumAttribute(s->lc, optsize, 0));
@@ -114,8 +116,8 @@ static bool run_passes(struct machine *s) {
 /* The bytes of a constant array of bytes, when they are worth holding back. */
 static bool large_bytes(LLVMValueRef g, struct cg_blob *out) {
   LLVMValueRef init = LLVMGetInitializer(g);
-  if (!init || !LLVMIsAConstantDataArray(init) ||
-      !LLVMIsConstantString(init) || !LLVMGetSection(g))
+  if (!init || !LLVMIsAConstantDataArray(init) || !LLVMIsConstantString(init) ||
+      !LLVMGetSection(g))
     return false;
   out->data = LLVMGetAsString(init, &out->size);
   return out->size >= FILL_MIN;

@@ -51,9 +51,10 @@ static void put_target(const struct cg_facts_sheet *r, struct dn_buf *out) {
 
 static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
   const struct cg_sizes *s = &r->sizes;
-  dn_buf_printf(out, "  parameters  %s (%s weights + %s biases)\n",
+  dn_buf_printf(out, "  parameters  %s (%s weights + %s biases), %s bytes\n",
                 count(r, r->opts->weights + r->opts->biases),
-                count(r, r->opts->weights), count(r, r->opts->biases));
+                count(r, r->opts->weights), count(r, r->opts->biases),
+                count(r, r->opts->parameter_bytes));
   dn_buf_printf(out, "  MACs        %s\n", count(r, r->stats.macs));
   dn_buf_printf(out, "  flash       %s B: %s B weights, %s B code\n",
                 count(r, s->weights + s->text), count(r, s->weights),

@@ -88,6 +88,7 @@ void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out) {
                 "</h1>\n<table>\n<tr><th>target</th><td>%s, %s</td></tr>\n",
                 r->target->triple, r->target->cpu);
   put_total(r, out, "parameters", r->opts->weights + r->opts->biases, "");
+  put_total(r, out, "parameters", r->opts->parameter_bytes, " bytes");
   put_total(r, out, "weights", r->opts->weights, "");
   put_total(r, out, "biases", r->opts->biases, "");
   put_total(r, out, "MACs", r->stats.macs, "");

@@ -72,6 +72,7 @@ void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out) {
   add_number(top, "parameters", r->opts->weights + r->opts->biases);
   add_number(top, "weights", r->opts->weights);
   add_number(top, "biases", r->opts->biases);
+  add_number(top, "parameter_bytes", r->opts->parameter_bytes);
   add_number(top, "macs", r->stats.macs);
   add_number(top, "weights_bytes", r->sizes.weights);
   add_number(top, "text_bytes", r->sizes.text);

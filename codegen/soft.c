@@ -76,6 +76,7 @@ static int keep_wanted(LLVMModuleRef soft, LLVMModuleRef module,
     if (is_wanted(elf, name, freestanding) &&
         (!there || LLVMIsDeclaration(there))) {
       make_generic(f);
+      LLVMSetLinkage(f, LLVMExternalLinkage); /* until it is linked */
       kept++;
       continue;
     }

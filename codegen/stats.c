@@ -250,10 +250,11 @@ struct cg_params cg_count_params(const struct ir_module *m) {
     if (!c->uses || !ir_type_is_static(c->type))
       continue;
     int64_t n = ir_type_count(c->type);
-    if (is_weight(c, 0))
-      p.weights += n;
-    else if (n > 1 && (ir_is_float(c->type->dtype) || c->type->quant))
-      p.biases += n;
+    bool weight = is_weight(c, 0);
+    if (!weight && (n < 2 || !(ir_is_float(c->type->dtype) || c->type->quant)))
+      continue;
+    *(weight ? &p.weights : &p.biases) += n;
+    p.bytes += ir_type_bytes(c->type);
   }
   return p;
 }

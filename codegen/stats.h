@@ -42,7 +42,8 @@ size_t cg_live_at(struct dn_arena *arena, const struct ir_module *m,
  * on the imported module. Weights are what a contraction multiplies by; biases
  * are the others of more than one element. */
 struct cg_params {
-  int64_t weights, biases;
+  int64_t weights, biases; /* elements */
+  int64_t bytes;           /* of both */
 };
 struct cg_params cg_count_params(const struct ir_module *m);
 

@@ -80,9 +80,8 @@ static bool read_dims(struct compile *c, struct fe_dim *dims) {
 
 bool compile_import(struct compile *c, const struct ir_type *const *types,
                     size_t ntypes) {
-  struct fe_opts fe = {.ndims = c->options->dims.n,
-                       .input_types = types,
-                       .ninputs = ntypes};
+  struct fe_opts fe = {
+      .ndims = c->options->dims.n, .input_types = types, .ninputs = ntypes};
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
   if (!read_dims(c, dims))
@@ -93,6 +92,7 @@ bool compile_import(struct compile *c, const struct ir_type *const *types,
   struct cg_params params = cg_count_params(c->m);
   c->cg.weights = params.weights;
   c->cg.biases = params.biases;
+  c->cg.parameter_bytes = params.bytes;
   return true;
 }
 
@@ -100,7 +100,8 @@ bool compile_import(struct compile *c, const struct ir_type *const *types,
 
 /* The form that the pass named first in `item` makes; an unknown one is left
  * for the runner to complain about. */
-static enum ir_form form_of(const char *item, size_t n, enum ir_form otherwise) {
+static enum ir_form form_of(const char *item, size_t n,
+                            enum ir_form otherwise) {
   size_t name = 0;
   while (name < n && item[name] != '{')
     name++;

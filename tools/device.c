@@ -27,8 +27,8 @@ static bool read_key(struct dn_ctx *ctx, const char *file, const cJSON *item,
   const struct {
     const char *key, **text;
     int64_t *number;
-  } keys[] = {{"name", &d->name, NULL},     {"about", &d->about, NULL},
-              {"target", &d->target, NULL}, {"cpu", &d->cpu, NULL},
+  } keys[] = {{"name", &d->name, NULL},         {"about", &d->about, NULL},
+              {"target", &d->target, NULL},     {"cpu", &d->cpu, NULL},
               {"features", &d->features, NULL}, {"ram", NULL, &d->ram},
               {"flash", NULL, &d->flash}};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -70,8 +70,8 @@ struct devices {
 };
 
 /* A list of devices, or a single one. */
-static bool read_devices(struct dn_ctx *ctx, const char *file,
-                         const char *text, size_t size, struct devices *out) {
+static bool read_devices(struct dn_ctx *ctx, const char *file, const char *text,
+                         size_t size, struct devices *out) {
   cJSON *top = fe_json_read(ctx, file, text, size);
   if (!top)
     return false;

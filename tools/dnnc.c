@@ -68,9 +68,8 @@ static const char *with_extension(struct dn_ctx *ctx, const char *path,
   const char *base = slash ? slash + 1 : path;
   const char *dot = strrchr(base, '.');
   size_t n = dot && dot != base ? (size_t)(dot - base) : strlen(base);
-  return dn_printf(ctx->arena, "%.*s%.*s%s",
-                   here ? 0 : (int)(base - path), path, (int)n, base,
-                   extension);
+  return dn_printf(ctx->arena, "%.*s%.*s%s", here ? 0 : (int)(base - path),
+                   path, (int)n, base, extension);
 }
 
 static const char *base_name(const char *path) {
@@ -174,8 +173,7 @@ static bool compile_to(struct dnnc *d, enum cg_emit kind) {
 
 static bool make_report(struct dnnc *d, enum cg_report_kind kind,
                         struct cg_blob *out) {
-  return cg_report(d->ctx, d->c.target, d->c.m, &d->c.cg, &d->sizes, kind,
-                   out);
+  return cg_report(d->ctx, d->c.target, d->c.m, &d->c.cg, &d->sizes, kind, out);
 }
 
 static bool ends_with(const char *s, const char *end) {
@@ -203,8 +201,7 @@ static bool write_reports(struct dnnc *d) {
          dn_file_write(d->ctx, file, text.data, text.size);
 }
 
-static bool make_header(struct dnnc *d, const char *path,
-                        struct cg_blob *out) {
+static bool make_header(struct dnnc *d, const char *path, struct cg_blob *out) {
   d->c.cg.header = path && strcmp(path, "-") != 0 ? base_name(path) : NULL;
   return cg_header(d->ctx, d->c.target, d->c.m, &d->c.cg, &d->sizes, out);
 }
@@ -227,9 +224,8 @@ static bool emit_obj(struct dnnc *d) {
 }
 
 static bool emit_asm(struct dnnc *d) {
-  return compile_to(d, CG_ASM) &&
-         dn_file_write(d->ctx, output_path(d, NULL), d->object.data,
-                       d->object.size);
+  return compile_to(d, CG_ASM) && dn_file_write(d->ctx, output_path(d, NULL),
+                                                d->object.data, d->object.size);
 }
 
 static bool emit_llvm(struct dnnc *d) {
@@ -259,12 +255,19 @@ static bool emit_report(struct dnnc *d) {
 /* Links `object` to the shared library `path`. */
 static bool link_shared(struct dnnc *d, const char *object, const char *path) {
   bool host = !d->o.target;
-  char *const cc[] = {(char[]){"cc"}, (char[]){"-shared"},
-                      (char[]){"-nostdlib"}, (char[]){"-o"},
+  char *const cc[] = {(char[]){"cc"},
+                      (char[]){"-shared"},
+                      (char[]){"-nostdlib"},
+                      (char[]){"-o"},
                       dn_printf(d->ctx->arena, "%s", path),
-                      dn_printf(d->ctx->arena, "%s", object), NULL};
-  char *const lld[] = {(char[]){"ld.lld"}, (char[]){"-shared"}, (char[]){"-o"},
-                       cc[4], cc[5], NULL};
+                      dn_printf(d->ctx->arena, "%s", object),
+                      NULL};
+  char *const lld[] = {(char[]){"ld.lld"},
+                       (char[]){"-shared"},
+                       (char[]){"-o"},
+                       cc[4],
+                       cc[5],
+                       NULL};
   char *const *args = host ? cc : lld;
   pid_t pid;
   int status = 0;
@@ -443,8 +446,7 @@ static bool run(struct dnnc *d, int argc, char **argv) {
     return done;
   if (answer(d, &ok))
     return ok;
-  const struct kind *kind =
-      find_kind(d->ctx, d->o.emit ? d->o.emit : "obj");
+  const struct kind *kind = find_kind(d->ctx, d->o.emit ? d->o.emit : "obj");
   if (!kind || !check_usage(d) ||
       !compile_begin(d->ctx, &d->o, d->o.files.v[0], &d->c))
     return false;
@@ -469,8 +471,8 @@ int main(int argc, char **argv) {
     dn_error(ctx, (struct dn_loc){0}, DN_INTERNAL,
              "the compile failed without a reason");
   if (fflush(stdout) || ferror(stdout))
-    dn_error(ctx, (struct dn_loc){.file = "the standard output"},
-             DN_FILE_WRITE, "cannot be written");
+    dn_error(ctx, (struct dn_loc){.file = "the standard output"}, DN_FILE_WRITE,
+             "cannot be written");
   int code = (int)dn_exit_code(ctx);
   dn_ctx_free(ctx);
   return code;
