@@ -69,8 +69,7 @@ bool ox_bind(struct onnx_import *im, struct dn_loc loc, const char *name,
 }
 
 /* A node without a name goes by its first output. */
-static const char *node_label(struct onnx_import *im,
-                              const struct onnx_node *n) {
+const char *ox_label(struct onnx_import *im, const struct onnx_node *n) {
   const char *name = n->name[0] ? n->name : n->outputs.n ? n->outputs.v[0] : "";
   if (!im->frame->prefix[0])
     return dn_intern(im->ctx, name);
@@ -81,7 +80,7 @@ static const char *node_label(struct onnx_import *im,
 static struct dn_loc node_loc(struct onnx_import *im,
                               const struct onnx_node *n) {
   return (struct dn_loc){
-      .file = im->file->path, .node = node_label(im, n), .op = n->op};
+      .file = im->file->path, .node = ox_label(im, n), .op = n->op};
 }
 
 struct dn_loc ox_loc(const struct onnx_call *c) {
@@ -157,7 +156,7 @@ static void report_missing(struct onnx_import *im,
     im->reported_order = true;
     dn_error(im->ctx, loc, DN_GRAPH,
              "its input '%s' is made by a later node, '%s'", text,
-             ox_text(im->ctx, node_label(im, m)));
+             ox_text(im->ctx, ox_label(im, m)));
   }
 }
 
@@ -168,15 +167,6 @@ static int64_t opset_of(const struct ox_frame *frame, const char *domain) {
     if (!strcmp(frame->opsets[i].domain, domain))
       return frame->opsets[i].version;
   return 0;
-}
-
-static const struct onnx_function *find_function(struct onnx_import *im,
-                                                 const struct onnx_node *n) {
-  if (!im->model->functions.n)
-    return NULL;
-  const char *key =
-      dn_intern(im->ctx, dn_printf(im->ctx->arena, "%s:%s", n->domain, n->op));
-  return ox_map_get(&im->functions, key);
 }
 
 /* The row for the node in its opset; NULL after a diagnostic. */
@@ -240,7 +230,7 @@ static void bind_outputs(struct onnx_call *c, bool ok) {
 
 static bool call_converter(struct onnx_call *c) {
   struct onnx_import *im = c->im;
-  const struct onnx_function *f = find_function(im, c->node);
+  const struct onnx_function *f = ox_find_function(im, c->node);
   const char *loc = im->b.loc, *op = im->b.model_op;
   bool ok;
   if (!f) {
@@ -252,7 +242,7 @@ static bool call_converter(struct onnx_call *c) {
   for (size_t i = 0; i < c->nin; i++)
     if (c->in[i] == &im->failed)
       return false;
-  im->b.loc = node_label(im, c->node);
+  im->b.loc = ox_label(im, c->node);
   im->b.model_op = dn_intern(im->ctx, c->node->op);
   if (f) {
     ok = ox_inline_function(c, f);
@@ -271,10 +261,6 @@ static void import_node(struct onnx_import *im, const struct onnx_node *nodes,
                         size_t n, size_t at) {
   const struct onnx_node *node = &nodes[at];
   struct dn_arena *arena = im->ctx->arena;
-  if (++im->nodes > im->ctx->limits.nodes)
-    dn_fatal(im->ctx, (struct dn_loc){.file = im->file->path}, DN_LIMIT,
-             "more than %lld nodes, functions expanded (--limit-nodes)",
-             (long long)im->ctx->limits.nodes);
   struct onnx_call c = {
       .im = im,
       .node = node,
@@ -321,7 +307,7 @@ void ox_import_body(struct onnx_import *im, const struct onnx_graph *g) {
   ox_import_nodes(im, g->nodes.v, g->nodes.n);
 }
 
-/* ---- Subgraphs and functions ---- */
+/* ---- Subgraphs ---- */
 
 bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
                      struct ir_value *const *in, size_t n,
@@ -347,67 +333,5 @@ bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
     ok = ok && out[i] != &im->failed;
   }
   im->scope = scope.outer;
-  return ok;
-}
-
-/* The call's attributes, and the function's defaults for those not given. */
-static void bind_attrs(struct onnx_call *c, const struct onnx_function *f,
-                       struct ox_frame *frame) {
-  struct dn_arena *arena = c->im->ctx->arena;
-  DN_LIST(struct onnx_attr) list = {0};
-  for (size_t i = 0; i < c->node->attrs.n; i++) {
-    const struct onnx_attr *given = &c->node->attrs.v[i];
-    const struct onnx_attr *value = ox_attr(c, given->name);
-    if (!value)
-      continue;
-    struct onnx_attr copy = *value;
-    copy.name = given->name;
-    copy.ref = NULL;
-    DN_PUSH(arena, list, copy);
-  }
-  for (size_t i = 0; i < f->defaults.n; i++)
-    DN_PUSH(arena, list, f->defaults.v[i]);
-  frame->attrs = list.v;
-  frame->nattrs = list.n;
-}
-
-bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
-  struct onnx_import *im = c->im;
-  if (c->nin > f->inputs.n || c->nout > f->outputs.n)
-    return ox_fail(c, DN_ARITY, "the function has %zu inputs and %zu outputs",
-                   f->inputs.n, f->outputs.n);
-  for (const struct ox_frame *o = c->frame; o; o = o->outer)
-    if (o->function == f)
-      return ox_fail(c, DN_RECURSION, "the function calls itself");
-  if (c->frame->depth >= im->ctx->limits.calls)
-    return ox_fail(c, DN_RECURSION,
-                   "functions are nested over %lld deep (--limit-calls)",
-                   (long long)im->ctx->limits.calls);
-  struct ox_frame frame = {
-      .outer = c->frame,
-      .function = f,
-      .opsets = f->opsets.n ? f->opsets.v : c->frame->opsets,
-      .nopsets = f->opsets.n ? f->opsets.n : c->frame->nopsets,
-      .depth = c->frame->depth + 1,
-      .prefix = dn_printf(im->ctx->arena, "%s/", node_label(im, c->node))};
-  bind_attrs(c, f, &frame);
-  struct ox_scope scope = {0}, *outer = im->scope;
-  im->frame = &frame;
-  im->scope = &scope;
-  for (size_t i = 0; i < f->inputs.n; i++) {
-    struct ir_value *v = i < c->nin ? c->in[i] : NULL;
-    ox_bind(im, ox_loc(c), f->inputs.v[i], v ? v : &im->absent);
-  }
-  ox_import_nodes(im, f->nodes.v, f->nodes.n);
-  bool ok = true;
-  for (size_t i = 0; i < c->nout; i++) {
-    c->out[i] = ox_map_get(&scope.values, f->outputs.v[i]);
-    if (!c->out[i] && c->node->outputs.v[i][0])
-      ok = ox_fail(c, DN_GRAPH, "nothing makes the function's output '%s'",
-                   ox_text(im->ctx, f->outputs.v[i]));
-    ok = ok && c->out[i] != &im->failed;
-  }
-  im->frame = c->frame;
-  im->scope = outer;
   return ok;
 }

@@ -271,6 +271,10 @@ struct ir_module *fe_onnx_import(struct dn_ctx *ctx, const struct dn_file *f,
                               .block = ir_func_new(im->m, "main")->body};
   unsigned errors = dn_errors(ctx);
   index_functions(im);
+  if (!ox_count_calls(im)) {
+    ir_module_free(im->m);
+    return NULL;
+  }
   import_inputs(im, model->graph);
   ox_import_body(im, model->graph);
   import_outputs(im, model->graph);

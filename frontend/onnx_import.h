@@ -35,14 +35,12 @@ struct ox_scope {
 
 /* The call of a model-local function, or the main graph. */
 struct ox_frame {
-  const struct ox_frame *outer;
   const struct onnx_function *function; /* NULL: the main graph */
   const struct onnx_opset *opsets;
   size_t nopsets;
   const struct onnx_attr *attrs; /* of the call, references resolved */
   size_t nattrs;
   const char *prefix; /* of node names: "call/" */
-  int64_t depth;
 };
 
 struct onnx_import {
@@ -57,7 +55,6 @@ struct onnx_import {
   struct ox_map functions; /* "domain:name" */
   struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
   struct ir_value **known; /* constants for parameters with a given value */
-  int64_t nodes;           /* imported so far, functions expanded */
   struct {                 /* scalar constants made lately */
     enum ir_dtype dtype;
     double number;
@@ -97,6 +94,8 @@ struct onnx_call {
 
 /* ---- The import (onnx_import.c, onnx_graph.c) ---- */
 struct dn_loc ox_loc(const struct onnx_call *c);
+/* What a node is called in messages and locations. */
+const char *ox_label(struct onnx_import *im, const struct onnx_node *n);
 /* An error at the node; false, for `return`. */
 bool ox_fail(const struct onnx_call *c, enum dn_code code, const char *fmt, ...)
     DN_PRINTF(3, 4);
@@ -117,6 +116,11 @@ void ox_import_nodes(struct onnx_import *im, const struct onnx_node *nodes,
 bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
                      struct ir_value *const *in, size_t n,
                      struct ir_value **out, size_t nout);
+/* Functions (onnx_function.c). */
+const struct onnx_function *ox_find_function(struct onnx_import *im,
+                                             const struct onnx_node *n);
+/* false after a diagnostic: recursion, or too many nodes when inlined. */
+bool ox_count_calls(struct onnx_import *im);
 bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f);
 /* The type of a declared value, symbols bound; NULL after a diagnostic. */
 const struct ir_type *ox_input_type(struct onnx_import *im,

@@ -1,0 +1,143 @@
+/* onnx_function.c - model-local functions: inlined where they are called. What
+ * the calls come to is counted before anything is inlined, so that a model that
+ * never ends, or never ends in our lifetime, is refused at once. */
+#include "frontend/onnx_import.h"
+
+#include <string.h>
+
+const struct onnx_function *ox_find_function(struct onnx_import *im,
+                                             const struct onnx_node *n) {
+  if (!im->model->functions.n)
+    return NULL;
+  const char *key =
+      dn_intern(im->ctx, dn_printf(im->ctx->arena, "%s:%s", n->domain, n->op));
+  return ox_map_get(&im->functions, key);
+}
+
+/* ---- Counting ---- */
+
+enum { COUNT_NEW = 0, COUNT_OPEN = -1 };
+
+/* One walk over the calls: nodes that each function comes to, once known. */
+struct counts {
+  struct onnx_import *im;
+  struct ox_map nodes; /* onnx_function to int64_t */
+  bool ok;
+};
+
+static int64_t count_nodes(struct counts *k, const struct onnx_node *nodes,
+                           size_t n, int64_t depth);
+
+static void recursion(struct counts *k, const char *what) {
+  if (k->ok)
+    dn_error(k->im->ctx, (struct dn_loc){.file = k->im->file->path},
+             DN_RECURSION, "%s", what);
+  k->ok = false;
+}
+
+static int64_t count_call(struct counts *k, const struct onnx_function *f,
+                          int64_t depth) {
+  struct dn_ctx *ctx = k->im->ctx;
+  int64_t *n = ox_map_get(&k->nodes, (const char *)f);
+  if (!n) {
+    n = DN_NEW(ctx->arena, int64_t);
+    ox_map_put(ctx->arena, &k->nodes, (const char *)f, n);
+  }
+  if (*n == COUNT_OPEN)
+    recursion(k, dn_printf(ctx->arena, "function '%s' calls itself",
+                           ox_text(ctx, f->name)));
+  else if (*n == COUNT_NEW && depth >= ctx->limits.calls)
+    recursion(k, dn_printf(ctx->arena,
+                           "functions call each other over %lld deep "
+                           "(--limit-calls)",
+                           (long long)ctx->limits.calls));
+  else if (*n == COUNT_NEW) {
+    *n = COUNT_OPEN;
+    *n = 1 + count_nodes(k, f->nodes.v, f->nodes.n, depth + 1);
+  }
+  return k->ok ? *n : 0;
+}
+
+/* Graphs in attributes nest no deeper than the reader allows. */
+static int64_t count_nodes(struct counts *k, const struct onnx_node *nodes,
+                           size_t n, int64_t depth) {
+  int64_t limit = dn_min(k->im->ctx->limits.nodes, INT64_C(1) << 40);
+  int64_t total = 0;
+  for (size_t i = 0; i < n && k->ok && total <= limit; i++) {
+    const struct onnx_function *f = ox_find_function(k->im, &nodes[i]);
+    total += f ? count_call(k, f, depth) : 1;
+    for (size_t a = 0; a < nodes[i].attrs.n; a++) {
+      const struct onnx_graph *g = nodes[i].attrs.v[a].g;
+      if (g)
+        total += count_nodes(k, g->nodes.v, g->nodes.n, depth);
+    }
+  }
+  return total;
+}
+
+bool ox_count_calls(struct onnx_import *im) {
+  const struct onnx_graph *g = im->model->graph;
+  struct counts k = {.im = im, .ok = true};
+  if (count_nodes(&k, g->nodes.v, g->nodes.n, 0) > im->ctx->limits.nodes) {
+    dn_error(im->ctx, (struct dn_loc){.file = im->file->path}, DN_LIMIT,
+             "more than %lld nodes, functions expanded (--limit-nodes)",
+             (long long)im->ctx->limits.nodes);
+    return false;
+  }
+  return k.ok;
+}
+
+/* ---- Inlining ---- */
+
+/* The call's attributes, and the function's defaults for those not given. */
+static void bind_attrs(struct onnx_call *c, const struct onnx_function *f,
+                       struct ox_frame *frame) {
+  struct dn_arena *arena = c->im->ctx->arena;
+  DN_LIST(struct onnx_attr) list = {0};
+  for (size_t i = 0; i < c->node->attrs.n; i++) {
+    const struct onnx_attr *given = &c->node->attrs.v[i];
+    const struct onnx_attr *value = ox_attr(c, given->name);
+    if (!value)
+      continue;
+    struct onnx_attr copy = *value;
+    copy.name = given->name;
+    copy.ref = NULL;
+    DN_PUSH(arena, list, copy);
+  }
+  for (size_t i = 0; i < f->defaults.n; i++)
+    DN_PUSH(arena, list, f->defaults.v[i]);
+  frame->attrs = list.v;
+  frame->nattrs = list.n;
+}
+
+bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
+  struct onnx_import *im = c->im;
+  if (c->nin > f->inputs.n || c->nout > f->outputs.n)
+    return ox_fail(c, DN_ARITY, "the function has %zu inputs and %zu outputs",
+                   f->inputs.n, f->outputs.n);
+  struct ox_frame frame = {
+      .function = f,
+      .opsets = f->opsets.n ? f->opsets.v : c->frame->opsets,
+      .nopsets = f->opsets.n ? f->opsets.n : c->frame->nopsets,
+      .prefix = dn_printf(im->ctx->arena, "%s/", ox_label(im, c->node))};
+  bind_attrs(c, f, &frame);
+  struct ox_scope scope = {0}, *outer = im->scope;
+  im->frame = &frame;
+  im->scope = &scope;
+  for (size_t i = 0; i < f->inputs.n; i++) {
+    struct ir_value *v = i < c->nin ? c->in[i] : NULL;
+    ox_bind(im, ox_loc(c), f->inputs.v[i], v ? v : &im->absent);
+  }
+  ox_import_nodes(im, f->nodes.v, f->nodes.n);
+  bool ok = true;
+  for (size_t i = 0; i < c->nout; i++) {
+    c->out[i] = ox_map_get(&scope.values, f->outputs.v[i]);
+    if (!c->out[i] && c->node->outputs.v[i][0])
+      ok = ox_fail(c, DN_GRAPH, "nothing makes the function's output '%s'",
+                   ox_text(im->ctx, f->outputs.v[i]));
+    ok = ok && c->out[i] != &im->failed;
+  }
+  im->frame = c->frame;
+  im->scope = outer;
+  return ok;
+}
