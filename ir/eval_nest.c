@@ -274,20 +274,13 @@ static void compile_body(struct dn_arena *arena, struct eval_nest *e,
       e->type == n->type->dtype ? n->node[n->nnodes - 1].type : e->type;
 }
 
-/* Every scalar function and the fold are defined for their types. */
 static bool types_ok(const struct nest *n) {
-  bool ok = n->fold == NEST_NONE || n->acc_type != IR_BOOL;
-  for (int k = 0; k < n->nnodes && ok; k++) {
-    const struct nest_node *node = &n->node[k];
-    if (node->kind == NEST_CALL)
-      ok = eval_scalar(node->fn,
-                       n->node[node->arg[ir_scalars[node->fn].arity - 1]].type);
-  }
-  if (!ok)
-    dn_error(n->op->block->func->module->ctx, ir_loc(n->op),
-             DN_UNSUPPORTED_TYPE, "'%s' is not defined for %s",
-             ir_ops[n->op->code].text, ir_dtypes[n->acc_type].text);
-  return ok;
+  if (nest_types_ok(n))
+    return true;
+  dn_error(n->op->block->func->module->ctx, ir_loc(n->op), DN_UNSUPPORTED_TYPE,
+           "'%s' is not defined for %s", ir_ops[n->op->code].text,
+           ir_dtypes[n->acc_type].text);
+  return false;
 }
 
 struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,

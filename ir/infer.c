@@ -31,15 +31,14 @@ static const struct ir_type *fail(const struct infer *in, enum dn_code code,
 
 static const struct ir_type *make(const struct infer *in, enum ir_dtype dtype,
                                   int64_t rank, const int64_t *dims) {
-  size_t before = dn_diags_count(in->ctx);
   for (int64_t i = 0; i < rank && i < IR_MAX_RANK; i++)
     if (dims[i] > BIG)
       return fail(in, DN_SHAPE, "a dimension of the result is over 2^40");
-  const struct ir_type *t =
-      ir_type_checked(in->ctx, in->op->loc, dtype, rank, dims);
-  if (!t && dn_diags_count(in->ctx) == before)
-    fail(in, DN_SHAPE, "the result has no valid shape");
-  return t;
+  if (rank > IR_MAX_RANK)
+    return fail(in, DN_SHAPE, "the result has more than 12 dimensions");
+  if (!ir_type_fits(in->ctx, dtype, rank, dims))
+    return fail(in, DN_SHAPE, "the result is larger than --limit-tensor");
+  return ir_type(in->ctx, dtype, (int)rank, dims);
 }
 
 /* A list attribute of `len` elements (or absent, when it has a default), each
@@ -244,11 +243,14 @@ static const struct ir_type *infer_matmul(struct infer *in) {
   return make(in, a->dtype, batch + 2, dims);
 }
 
-/* `equation` is "ab,bc->ac": letters only, two operands, no repeats within one
- * operand, every result letter in an operand. */
+/* `equation` is "ab,bc->ac": letters only, two operands, every result letter in
+ * an operand and once. */
 static const struct ir_type *infer_einsum(struct infer *in) {
   const char *s = ir_get_str(in->op, "equation");
   int64_t size[128] = {0}, dims[IR_MAX_RANK];
+  bool made[128] = {false};
+  if (arg_type(in, 0)->dtype != arg_type(in, 1)->dtype)
+    return fail(in, DN_TYPE, "operands differ in element type");
   for (int part = 0, n = 0;; s++) {
     bool last = part == 2;
     if (*s == ',' || *s == '-' || !*s) {
@@ -265,7 +267,7 @@ static const struct ir_type *infer_einsum(struct infer *in) {
       continue;
     }
     bool letter = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z');
-    if (!letter || n >= IR_MAX_RANK ||
+    if (!letter || (last && made[(unsigned char)*s]) || n >= IR_MAX_RANK ||
         (!last && n >= arg_type(in, (unsigned)part)->rank))
       return fail(in, DN_ATTR, "the equation does not fit the operands");
     int64_t *of = &size[(unsigned char)*s];
@@ -274,6 +276,7 @@ static const struct ir_type *infer_einsum(struct infer *in) {
       return fail(in, DN_TYPE,
                   "a letter of the equation stands for two sizes or none");
     *of = d + 1;
+    made[(unsigned char)*s] = last;
     dims[n++] = d;
   }
 }

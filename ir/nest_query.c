@@ -16,6 +16,21 @@ int64_t nest_points(const struct nest *n) {
   return points;
 }
 
+bool nest_types_ok(const struct nest *n) {
+  if (n->fold != NEST_NONE && n->acc_type == IR_BOOL)
+    return false;
+  for (int k = 0; k < n->nnodes; k++) {
+    const struct nest_node *node = &n->node[k];
+    if (node->kind != NEST_CALL)
+      continue;
+    const struct ir_scalar_row *row = &ir_scalars[node->fn];
+    enum ir_kind kind = ir_dtypes[n->node[node->arg[row->arity - 1]].type].kind;
+    if (!strchr(row->types, kind == IR_UNSIGNED ? IR_SIGNED : (int)kind))
+      return false;
+  }
+  return true;
+}
+
 /* The result is operand 0's element, moved. */
 static bool is_move(const struct nest *n) {
   return n->fold == NEST_NONE && n->naccesses == 1 && n->axis < 0 &&

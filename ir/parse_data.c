@@ -69,16 +69,6 @@ static bool quant(struct parser *p, struct ir_quant *q) {
   return parse_int(p, &q->axis) && parse_take(p, ')', "')'");
 }
 
-/* Symbols count as 1. */
-static bool fits(struct parser *p, enum ir_dtype dtype, int rank,
-                 const int64_t *dims) {
-  int64_t bytes = ir_dtypes[dtype].bytes;
-  for (int i = 0; i < rank; i++)
-    if (dims[i] > 1 && !dn_mul(bytes, dims[i], &bytes))
-      return false;
-  return bytes <= p->ctx->limits.tensor;
-}
-
 const struct ir_type *parse_type(struct parser *p) {
   enum ir_dtype dtype;
   if (p->lx.tok.kind != LEX_WORD || !ir_dtype_find(p->lx.tok.text, &dtype)) {
@@ -102,7 +92,7 @@ const struct ir_type *parse_type(struct parser *p) {
       return NULL;
     rank++;
   }
-  if (!fits(p, dtype, rank, dims)) {
+  if (!ir_type_fits(p->ctx, dtype, rank, dims)) {
     parse_fail(p, "a tensor larger than --limit-tensor=%lld bytes",
                (long long)p->ctx->limits.tensor);
     return NULL;

@@ -104,15 +104,16 @@ int64_t ir_type_bytes(const struct ir_type *type) {
   return ir_type_count(type) * ir_dtypes[type->dtype].bytes;
 }
 
-/* Bytes of dims, symbols taken as 1; false on overflow. A zero dim makes the
- * tensor empty, but the others must be sane all the same. */
-static bool bytes_fit(enum ir_dtype dtype, int64_t rank, const int64_t *dims,
-                      int64_t limit) {
+bool ir_type_fits(const struct dn_ctx *ctx, enum ir_dtype dtype, int64_t rank,
+                  const int64_t *dims) {
+  if (rank < 0 || rank > IR_MAX_RANK)
+    return false;
   int64_t bytes = ir_dtypes[dtype].bytes;
+  /* A zero dim makes the tensor empty, but the others must be sane. */
   for (int64_t i = 0; i < rank; i++)
     if (dims[i] > 1 && !dn_mul(bytes, dims[i], &bytes))
       return false;
-  return bytes <= limit;
+  return bytes <= ctx->limits.tensor;
 }
 
 const struct ir_type *ir_type_checked(struct dn_ctx *ctx, const char *where,
@@ -124,7 +125,7 @@ const struct ir_type *ir_type_checked(struct dn_ctx *ctx, const char *where,
              (long long)rank, IR_MAX_RANK);
     return NULL;
   }
-  if (!bytes_fit(dtype, rank, dims, ctx->limits.tensor)) {
+  if (!ir_type_fits(ctx, dtype, rank, dims)) {
     dn_error(ctx, loc, DN_SHAPE,
              "a tensor of this shape is larger than --limit-tensor=%lld bytes",
              (long long)ctx->limits.tensor);

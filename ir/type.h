@@ -14,7 +14,12 @@ enum ir_dtype {
   IR_NUM_DTYPES
 };
 
-enum ir_kind { IR_FLOAT = 'F', IR_SIGNED = 'I', IR_UNSIGNED = 'U', IR_LOGIC = 'B' };
+enum ir_kind {
+  IR_FLOAT = 'F',
+  IR_SIGNED = 'I',
+  IR_UNSIGNED = 'U',
+  IR_LOGIC = 'B'
+};
 
 struct ir_dtype_row {
   const char *text;
@@ -48,7 +53,7 @@ struct ir_quant {
 struct ir_type {
   enum ir_dtype dtype;
   int rank;
-  int64_t dim[IR_MAX_RANK]; /* 0 beyond rank */
+  int64_t dim[IR_MAX_RANK];     /* 0 beyond rank */
   const struct ir_quant *quant; /* interned; NULL: not quantized */
 };
 
@@ -71,6 +76,10 @@ bool ir_type_is_static(const struct ir_type *type);
  * found in a verified module cannot overflow. */
 int64_t ir_type_count(const struct ir_type *type);
 int64_t ir_type_bytes(const struct ir_type *type);
+/* The rank is in range and the bytes within --limit-tensor; symbols count as 1.
+ */
+bool ir_type_fits(const struct dn_ctx *ctx, enum ir_dtype dtype, int64_t rank,
+                  const int64_t *dims);
 /* As ir_type(), for dims from a model: a negative dim, a rank over the limit,
  * or a byte count over --limit-tensor gives a DN_SHAPE error at `where` and
  * NULL. */

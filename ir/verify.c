@@ -3,6 +3,8 @@
  * own rules are looked at when the ones here hold. */
 #include "ir/verify.h"
 
+#include "ir/nest.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -277,6 +279,32 @@ static void check_operands(struct verifier *v, const struct ir_op *op) {
   }
 }
 
+/* Its scalar functions are defined for the element types: this depends on those
+ * alone, so that each combination is looked at once. */
+static void check_scalars(struct verifier *v, const struct ir_op *op) {
+  uint64_t key = (uint64_t)op->code;
+  for (unsigned i = 0; i < op->noperands && i < 3; i++) {
+    key = key * (IR_NUM_DTYPES + 1) + (uint64_t)ir_arg(op, i)->type->dtype + 1;
+    if (!ir_type_is_static(ir_arg(op, i)->type))
+      return; /* looked at again when the dims are bound */
+  }
+  key = key * IR_NUM_DTYPES + (uint64_t)ir_result(op)->type->dtype;
+  for (size_t i = 0; i < v->combinations.n; i++)
+    if (v->combinations.v[i] == key)
+      return;
+  struct dn_arena *arena = dn_arena_new(v->ctx);
+  const struct nest *n = nest_build(arena, op);
+  if (n && nest_types_ok(n)) {
+    DN_PUSH(v->scratch, v->combinations, key);
+  } else if (n) {
+    dn_error(v->ctx, ir_loc(op), DN_UNSUPPORTED_TYPE,
+             "'%s' is not defined for %s", ir_ops[op->code].text,
+             ir_dtypes[n->acc_type].text);
+    v->errors++;
+  }
+  dn_arena_free(arena);
+}
+
 static void check_op(struct verifier *v, const struct ir_op *op) {
   if (!ir_op_check(v->ctx, op)) {
     v->errors++;
@@ -305,6 +333,8 @@ static void check_op(struct verifier *v, const struct ir_op *op) {
     verify_fail(v, ir_loc(op), VERIFY_TYPE, "the result is %s, inferred is %s",
                 verify_type_text(v, ir_result(op)->type),
                 verify_type_text(v, type));
+  else
+    check_scalars(v, op);
 }
 
 static void define(struct verifier *v, const struct ir_value *x) {

@@ -16,8 +16,9 @@ struct verifier {
   struct dn_ctx *ctx;
   struct ir_module *m;
   struct dn_arena *scratch;
-  struct ir_value **consts; /* sorted: see find_const() */
-  bool *defined;            /* by value id: visible where the walk is */
+  struct ir_value **consts;       /* sorted: see find_const() */
+  DN_LIST(uint64_t) combinations; /* see check_scalars() */
+  bool *defined;                  /* by value id: visible where the walk is */
   unsigned errors;
 };
 
