@@ -85,8 +85,6 @@ static void set_attributes(struct machine *s) {
     if (LLVMIsDeclaration(f))
       continue;
     add_attribute(s, f, "warn-stack-size", "0");
-    if (s->job->target->row->backend == CG_Xtensa)
-      LLVMSetAlignment(f, 4); /* its calls reach no other address */
     if (s->job->target->opt_size)
       LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                               LLVMCreateEnumAttribute(s->lc, optsize, 0));
