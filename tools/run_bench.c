@@ -35,7 +35,7 @@ static int64_t count_macs(struct run *r) {
 }
 
 bool run_bench(struct run *r) {
-  enum { MOST = 1000000, LEAST = 10 };
+  enum { MOST = 1000000, LEAST = 3 };
   struct ir_tensor *in = run_inputs(r);
   struct ir_tensor *out = run_buffers(r, r->out, r->nout);
   if (!in || !run_call(r, in, out) || !run_call(r, in, out)) /* warm up */
@@ -74,7 +74,7 @@ struct line { /* of the profile */
 /* Runs often enough to average; fills us[] of each kernel, returns how many. */
 static size_t measure(struct run *r, const struct cg_stats *stats,
                       struct line *lines, double *total) {
-  enum { LEAST = 10 };
+  enum { LEAST = 3 };
   struct ir_tensor *in = run_inputs(r);
   struct ir_tensor *out = run_buffers(r, r->out, r->nout);
   if (!in || !run_call(r, in, out))
