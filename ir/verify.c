@@ -173,6 +173,11 @@ static void check_yield(struct verifier *v, const struct ir_op *op,
   const struct ir_op *y = b->last;
   if (!y || y->code != IR_YIELD)
     return; /* reported as a missing terminator */
+  if (op->nresults < whole) {
+    verify_fail(v, ir_loc(op), VERIFY_YIELD, "%u results of %u carried values",
+                op->nresults, whole);
+    return;
+  }
   if (y->noperands != op->nresults + skip) {
     verify_fail(v, ir_loc(y), VERIFY_YIELD, "%u values yielded, expected %u",
                 y->noperands, op->nresults + skip);
@@ -235,9 +240,15 @@ static void check_scan(struct verifier *v, const struct ir_op *op) {
   }
   const struct ir_type **want =
       DN_ARRAY(v->scratch, const struct ir_type *, op->noperands);
-  for (unsigned i = 0; i < op->noperands; i++)
-    want[i] =
-        i < states ? ir_arg(op, i)->type : slice_of(v, ir_arg(op, i)->type);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_type *t = ir_arg(op, i)->type;
+    const struct ir_type *first = ir_arg(op, (unsigned)states)->type;
+    want[i] = i < states ? t : slice_of(v, t);
+    if (i >= states && (t->rank == 0 || t->dim[0] != first->dim[0]))
+      verify_fail(v, ir_loc(op), VERIFY_PARAMS,
+                  "scanned operands %s and %s differ in length",
+                  verify_type_text(v, first), verify_type_text(v, t));
+  }
   check_params(v, op, op->region[0], want, op->noperands);
   check_yield(v, op, op->region[0], 0, (unsigned)states);
 }
