@@ -105,6 +105,10 @@ struct emit_buffer { /* memory that a kernel touches */
 
 enum { EMIT_BUCKETS = 4096, EMIT_MAX_DEPTH = 200 };
 
+struct emit_period { /* an index of the result is divided by `at` */
+  int dim;
+  int64_t at;
+};
 struct emit_break { /* a result dimension is best split before `at` */
   int dim;
   int64_t at;
@@ -136,8 +140,9 @@ struct kern {
   unsigned nops;
   struct emit_buffer buffer[EMIT_MAX_BUFFERS];
   int nbuffers;
-  DN_LIST(const struct lin *) leaves; /* dry run: addresses, in elements */
-  DN_LIST(struct emit_break) breaks;  /* dry run */
+  DN_LIST(const struct lin *) leaves;  /* dry run: addresses, in elements */
+  DN_LIST(struct emit_break) breaks;   /* dry run */
+  DN_LIST(struct emit_period) periods; /* dry run */
 };
 
 /* A point of a tile: a row of `lanes` elements at indices idx. */

@@ -140,9 +140,23 @@ static const struct lin *reduced(struct kern *k, const struct lin *a,
   return NULL;
 }
 
+/* Dry run: where the quotient changes, for dimensions to be split there. */
+static void note_periods(struct kern *k, const struct lin *a, int64_t div) {
+  for (int i = 0; i < a->n; i++) {
+    uint64_t dims = k->vars.v[a->term[i].var].dims;
+    int64_t coef = a->term[i].coef;
+    if (coef <= 0 || div % coef || dims != UINT64_C(1) << a->term[i].var)
+      continue;
+    struct emit_period p = {(int)a->term[i].var, div / coef};
+    DN_PUSH(k->arena, k->periods, p);
+  }
+}
+
 const struct lin *index_div(struct kern *k, const struct lin *a, int64_t div) {
   if (div == 1)
     return a;
+  if (k->dry)
+    note_periods(k, a, div);
   const struct lin *rest;
   const struct lin *whole = lin_split(k, a, div, &rest);
   int64_t lo, hi;

@@ -10,16 +10,18 @@
 
 #include <string.h>
 
-/* A loop of the kernel: result dimensions merged into one. */
+/* A loop of the kernel: result dimensions merged into one, or a part of one. */
 struct kdim {
-  int at; /* result dimension whose index carries the counter */
+  int at;       /* result dimension whose index carries the counter */
+  int64_t coef; /* times this */
   int64_t extent, tile;
   DN_LIST(int64_t) cuts; /* rising; with 0 and the extent */
 };
 
+enum { MAX_LOOPS = 2 * IR_MAX_RANK };
 struct shape {
   int n;
-  struct kdim dim[IR_MAX_RANK];
+  struct kdim dim[MAX_LOOPS];
 };
 
 struct tiler {
@@ -27,8 +29,8 @@ struct tiler {
   const struct shape *shape;
   const struct ir_value *root; /* what is stored */
   struct ir_place out;
-  const struct lin *base[IR_MAX_RANK];
-  int64_t size[IR_MAX_RANK];
+  const struct lin *base[MAX_LOOPS];
+  int64_t size[MAX_LOOPS];
 };
 
 /* How far the schedule is obeyed: a second and a third attempt are for tiles
@@ -100,13 +102,36 @@ static void find_cuts(struct kern *k, const struct kern *dry, struct shape *s) {
       for (int g = 0; g < s->n; g++)
         copies *= s->dim[g].cuts.n + 1;
       for (int g = 0; g < s->n; g++)
-        if (s->dim[g].at == b->dim && b->must == (pass == 0) &&
-            copies < (b->must ? 256 : MAX_CUTS))
+        if (s->dim[g].at == b->dim && s->dim[g].coef == 1 &&
+            s->dim[g].extent == k->out->type->dim[b->dim] &&
+            b->must == (pass == 0) && copies < (b->must ? 256 : MAX_CUTS))
           add_cut(k, &s->dim[g], b->at);
     }
   }
   for (int g = 0; g < s->n; g++)
     DN_PUSH(k->arena, s->dim[g].cuts, s->dim[g].extent);
+}
+
+/* A result dimension, as blocks of the size that its index is divided by:
+ * within one, the quotient (a group of a convolution) is the same in all lanes.
+ * Blocks too small for vectors are not worth it. */
+static void add_dim(struct shape *s, const struct kern *dry, int d,
+                    int64_t extent, int64_t tile) {
+  int64_t period = extent;
+  for (size_t i = 0; i < dry->periods.n; i++) {
+    const struct emit_period *p = &dry->periods.v[i];
+    if (p->dim == d && p->at >= 4 && p->at < period && extent % p->at == 0 &&
+        dry->pinned >> d & 1)
+      period = p->at;
+  }
+  for (size_t i = 0; i < dry->breaks.n; i++)
+    if (dry->breaks.v[i].dim == d && dry->breaks.v[i].must)
+      period = extent;
+  if (period < extent)
+    s->dim[s->n++] = (struct kdim){
+        .at = d, .coef = period, .extent = extent / period, .tile = 1};
+  s->dim[s->n++] =
+      (struct kdim){.at = d, .coef = 1, .extent = period, .tile = tile};
 }
 
 static void find_shape(struct kern *k, const struct kern *dry,
@@ -124,8 +149,7 @@ static void find_shape(struct kern *k, const struct kern *dry,
       last->extent *= type->dim[d];
       last->at = d;
     } else {
-      s->dim[s->n++] =
-          (struct kdim){.at = d, .extent = type->dim[d], .tile = tile};
+      add_dim(s, dry, d, type->dim[d], tile);
     }
   }
   find_cuts(k, dry, s);
@@ -159,8 +183,11 @@ static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
   const struct lin **idx = DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
   for (int d = 0; d < t->root->type->rank; d++)
     idx[d] = lin_const(k, 0);
-  for (int g = 0; g < s->n; g++)
-    idx[s->dim[g].at] = lin_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
+  for (int g = 0; g < s->n; g++) {
+    const struct lin *f =
+        lin_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
+    idx[s->dim[g].at] = lin_add(k, idx[s->dim[g].at], f, s->dim[g].coef);
+  }
   if (lanes > 1) {
     int last = s->dim[s->n - 1].at;
     idx[last] = lin_add(k, idx[last], lin_lanes(k, 1), 1);
@@ -172,7 +199,7 @@ static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
 static struct point *make_points(struct tiler *t, unsigned *count) {
   struct kern *k = t->k;
   int groups = t->shape->n;
-  int64_t rows = 1, at[IR_MAX_RANK] = {0};
+  int64_t rows = 1, at[MAX_LOOPS] = {0};
   for (int g = 0; g + 1 < groups; g++)
     rows *= t->size[g];
   int64_t columns = groups ? count_columns(k, t->size[groups - 1]) : 1;
