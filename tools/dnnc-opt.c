@@ -72,7 +72,9 @@ static bool next_part(struct text *rest, bool split, struct text *part) {
     if ((i && rest->bytes[i - 1] != '\n') ||
         memcmp(rest->bytes + i, mark, strlen(mark)) != 0)
       continue;
-    size_t next = i + strlen(mark);
+    size_t next = i;
+    while (next < rest->size && rest->bytes[next] != '\n')
+      next++;
     part->size = i;
     *rest = (struct text){rest->bytes + next, rest->size - next};
     return true;

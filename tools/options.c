@@ -257,9 +257,9 @@ static void option(struct reader *r, const char *arg) {
   }
   bool takes = *row->arg, may = row->arg[0] == '[';
   if (value && !takes)
-    fail(r, "--%s takes no value", row->name);
+    fail(r, "%s takes no value", arg);
   else if (!value && takes && !may && r->at + 1 >= r->argc)
-    fail(r, "--%s needs a value: %s", row->name, row->arg);
+    fail(r, "%s needs a value: %s", arg, row->arg);
   else
     set(r, row, !value && takes && !may ? r->argv[++r->at] : value);
 }
@@ -277,13 +277,13 @@ static void help(FILE *out, enum opt_tool tool, bool everything) {
     if (heading)
       fprintf(out, "%s:\n", heading);
     heading = NULL;
-    char left[64];
     bool letter = !row->name[1];
-    snprintf(left, sizeof left, "%s%s%s%s", letter ? "-" : "--", row->name,
-             !*row->arg || row->kind == OPT_LEVEL || row->arg[0] == '[' ? ""
-             : letter                                                   ? " "
-                                                                        : "=",
-             row->arg);
+    const char *sep = letter || strchr(row->arg, '=') ? " " : "=";
+    if (!*row->arg || row->arg[0] == '[' || row->kind == OPT_LEVEL)
+      sep = row->arg[0] == '[' ? "[=" : "";
+    char left[64];
+    snprintf(left, sizeof left, "%s%s%s%s", letter ? "-" : "--", row->name, sep,
+             row->arg + (row->arg[0] == '['));
     fprintf(out, *row->help ? "  %-23s %s\n" : "  %s\n", left, row->help);
   }
   if (everything) {
