@@ -21,7 +21,8 @@ struct fe_opts {
    * time (a shape, axes): the module then holds for these values only. An entry
    * with NULL data: none. NULL: no values. */
   const struct ir_tensor *input_values;
-  size_t ninputs; /* entries of both */
+  size_t ninputs;    /* entries of both */
+  bool *values_used; /* set when the module depends on a value; NULL: no */
 };
 
 /* NULL after diagnostics: everything unsupported is listed, not only the

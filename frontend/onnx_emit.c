@@ -40,8 +40,12 @@ static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
   if (v->data)
     return v;
   struct ir_op *op = v->def;
-  if (!op)
-    return c->im->known ? c->im->known[v->index] : NULL;
+  if (!op) {
+    struct ir_value *known = c->im->known[v->index];
+    if (known && c->im->opts->values_used)
+      *c->im->opts->values_used = true;
+    return known;
+  }
   if (depth == 0 || op->nregions || ir_type_bytes(v->type) > FOLD_BYTES)
     return NULL;
   struct ir_value **args =

@@ -78,10 +78,9 @@ static bool read_dims(struct compile *c, struct fe_dim *dims) {
   return ok;
 }
 
-bool compile_import(struct compile *c, const struct ir_type *const *types,
-                    size_t ntypes) {
-  struct fe_opts fe = {
-      .ndims = c->options->dims.n, .input_types = types, .ninputs = ntypes};
+bool compile_import(struct compile *c, const struct fe_opts *known) {
+  struct fe_opts fe = known ? *known : (struct fe_opts){0};
+  fe.ndims = c->options->dims.n;
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
   if (!read_dims(c, dims))

@@ -21,9 +21,8 @@ struct compile {
 /* Target, name and code generation options. false after diagnostics. */
 bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                    const char *path, struct compile *c);
-/* Imports the model; `types` may give its inputs' types, see fe_opts. */
-bool compile_import(struct compile *c, const struct ir_type *const *types,
-                    size_t ntypes);
+/* Imports the model; `known` says what is known of its inputs, or is NULL. */
+bool compile_import(struct compile *c, const struct fe_opts *known);
 /* Runs the pipeline: the whole of it, or the part that leaves `form`. */
 bool compile_passes(struct compile *c, enum ir_form form);
 /* The pipeline's text, as it will be run. */

@@ -11,17 +11,18 @@
 static bool load(struct run *r, struct dn_ctx *ctx, const struct options *o) {
   struct run names = {.ctx = ctx, .o = o, .path = o->files.v[0]};
   if (!o->inputs.n || run_is_object(ctx, names.path))
-    return run_load(r, ctx, o, NULL, 0);
+    return run_load(r, ctx, o, NULL);
   size_t before = dn_diags_count(ctx);
   dn_diags_capture(ctx, true);
-  bool known = run_import(&names, NULL, 0);
+  bool known = run_import(&names, NULL);
   dn_diags_rewind(ctx, before);
   dn_diags_capture(ctx, false);
   /* With symbolic dims there are no names yet: files in the inputs' order. */
   size_t n = known ? names.nin : o->inputs.n;
   const struct ir_type **types = run_input_types(&names);
   run_unload(&names);
-  return types && run_load(r, ctx, o, types, n);
+  struct fe_opts given = {.input_types = types, .ninputs = n};
+  return types && run_load(r, ctx, o, &given);
 }
 
 static bool run_once(struct run *r) {

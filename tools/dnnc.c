@@ -454,7 +454,7 @@ static bool run(struct dnnc *d, int argc, char **argv) {
   d->c.cg.timeout = (unsigned)dn_min(d->o.timeout, 1 << 20);
   say_target(d);
   say(d, "importing");
-  if (!compile_import(&d->c, NULL, 0))
+  if (!compile_import(&d->c, NULL))
     return false;
   return d->o.check ? check_only(d) : kind->run(d);
 }

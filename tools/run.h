@@ -33,16 +33,16 @@ struct run {
   void (*fn)(void);
   ffi_cif cif;
   uint64_t *profile; /* cycles of each kernel, or NULL */
+  bool depends;      /* on the values of the inputs it was loaded for */
 };
 
-/* Reads the model file or object at o->files. `types` bind symbolic dims by
- * position of the input. false after diagnostics. */
+/* Reads the model file or object at o->files. `known` says what is
+ * known of the inputs, or is NULL. false after diagnostics. */
 bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
-              const struct ir_type *const *types, size_t ntypes);
+              const struct fe_opts *known);
 bool run_is_object(struct dn_ctx *ctx, const char *path);
 /* Imports the model only, for its inputs' names. */
-bool run_import(struct run *r, const struct ir_type *const *types,
-                size_t ntypes);
+bool run_import(struct run *r, const struct fe_opts *known);
 void run_unload(struct run *r);
 /* Runs once on tensors that match the ports; the data of outputs are made by
  * run_buffers() and filled. false after a diagnostic. */

@@ -152,12 +152,11 @@ static bool load_shared(struct run *r, const struct cg_blob *object) {
 
 /* ---- Compiling ---- */
 
-bool run_import(struct run *r, const struct ir_type *const *types,
-                size_t ntypes) {
+bool run_import(struct run *r, const struct fe_opts *known) {
   r->compile.ctx = r->ctx;
   r->compile.options = r->o;
   r->compile.path = r->path;
-  if (!compile_import(&r->compile, types, ntypes))
+  if (!compile_import(&r->compile, known))
     return false;
   r->m = r->compile.m;
   ports_of_module(r);
@@ -199,25 +198,24 @@ bool run_is_object(struct dn_ctx *ctx, const char *path) {
   return dn_file_map(ctx, path, &f) && elf_kind(&f);
 }
 
-static bool load_model(struct run *r, const struct ir_type *const *types,
-                       size_t ntypes) {
+static bool load_model(struct run *r, const struct fe_opts *known) {
   struct cg_blob object;
   if (r->o->interp)
-    return run_import(r, types, ntypes);
+    return run_import(r, known);
   return compile_begin(r->ctx, r->o, r->path, &r->compile) &&
-         run_import(r, types, ntypes) && compile_code(r, &object) &&
+         run_import(r, known) && compile_code(r, &object) &&
          load_code(r, &object);
 }
 
 bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
-              const struct ir_type *const *types, size_t ntypes) {
+              const struct fe_opts *known) {
   struct dn_file f;
   *r = (struct run){.ctx = ctx, .o = o, .path = o->files.v[0]};
   if (!dn_file_map(ctx, r->path, &f))
     return false;
   int kind = elf_kind(&f);
   if (!kind)
-    return load_model(r, types, ntypes);
+    return load_model(r, known);
   if (o->interp || o->compare) {
     dn_error(ctx, here(r), DN_USAGE,
              "the interpreter needs the model, not an object");

@@ -1,6 +1,6 @@
 /* run_sets.c - --test-data: a folder with input_K.pb and output_K.pb, or with
- * folders test_data_set_N of them. Each set may have shapes of its own, for
- * which the model is then compiled again. */
+ * folders test_data_set_N of them. Each set may have shapes of its own, or
+ * values that decide on shapes, for which the model is then compiled again. */
 #include "tools/run.h"
 
 #include "frontend/fe.h"
@@ -96,7 +96,7 @@ static bool read_inputs(struct run *r, const char *dir, struct ir_tensor *t,
   dn_diags_capture(ctx, false);
   if (ok)
     return true;
-  if (r->in || run_load(r, ctx, r->o, NULL, 0))
+  if (r->in || run_load(r, ctx, r->o, NULL))
     read_set(r, dir, "input", t, types, MAX_PORTS, n);
   fail(dir, "inputs cannot be read");
   return false;
@@ -110,10 +110,17 @@ static bool run_set(struct run *r, const char *dir) {
   size_t nin, nout;
   if (!read_inputs(r, dir, files, types, &nin))
     return false;
-  if (!r->in || !types_fit(r, files, nin)) {
+  if (!r->in || r->depends || !types_fit(r, files, nin)) {
     const struct options *o = r->o;
+    bool depends = false;
+    struct fe_opts given = {.input_types = types,
+                            .input_values = files,
+                            .ninputs = nin,
+                            .values_used = &depends};
     run_unload(r);
-    if (!run_load(r, ctx, o, types, nin)) {
+    bool loaded = run_load(r, ctx, o, &given);
+    r->depends = depends;
+    if (!loaded) {
       fail(dir, "the model cannot be compiled");
       return false;
     }
