@@ -194,6 +194,15 @@ static struct ir_value *scale_for_weights(const struct chain *c,
                                : edit_reshape(b, c->scale, w->rank, dims);
 }
 
+/* The maps before the last, which nobody reads any more. */
+static void drop_maps(const struct chain *c, struct ir_op *op) {
+  while (op != c->root) {
+    struct ir_op *before = ir_arg(op, edit_folds(ir_arg(op, 0)))->def;
+    ir_op_remove(op);
+    op = before;
+  }
+}
+
 static int64_t rewrite(struct chain *c) {
   struct ir_builder b = edit_before(c->root);
   struct ir_value *y = ir_result(c->root), *w = ir_arg(c->root, c->weights);
@@ -209,7 +218,9 @@ static int64_t rewrite(struct chain *c) {
     y = ir_emit(&b, IR_ADD, IR_ARGS(y, c->shift), NULL, 0);
   if (!y)
     return -1;
+  struct ir_op *before = ir_arg(c->last, edit_folds(ir_arg(c->last, 0)))->def;
   edit_replace(c->last, y, c->shift != NULL);
+  drop_maps(c, before);
   return c->nmaps;
 }
 

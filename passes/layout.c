@@ -47,11 +47,19 @@ static void widen(struct layout_perm p, int rank, int64_t *out) {
     out[d] = p.at[d];
 }
 
+/* A base that lies in memory as it did before. */
+static bool is_plain(const struct rewrite *r, const struct ir_value *base) {
+  struct layout_perm identity = layout_identity();
+  return !memcmp(layout_group_order(r->l, r->l->value[base->id].group),
+                 &identity, sizeof identity);
+}
+
 /* The value with dimension d in memory being its dimension want[d]. */
 static struct ir_value *get(struct rewrite *r, struct ir_value *v,
                             struct layout_perm want) {
   const struct layout_value *at = &r->l->value[v->id];
-  struct layout_perm have = layout_order_of(r->l, v), move = layout_identity();
+  struct layout_perm have = layout_order_of(r->l, v);
+  struct layout_perm identity = layout_identity(), move = identity;
   int rank = v->type->rank;
   for (int d = 0; d < rank; d++)
     for (int k = 0; k < rank; k++)
@@ -64,6 +72,8 @@ static struct ir_value *get(struct rewrite *r, struct ir_value *v,
   widen(move, rank, perm);
   if (edit_perm_is_identity(rank, perm))
     return base;
+  if (is_plain(r, at->base) && !memcmp(&want, &identity, sizeof want))
+    return v; /* nothing has changed: the old transpose does */
   struct copy **list = &r->copies[at->base->id];
   for (struct copy *c = *list; c; c = c->next)
     if (!memcmp(&c->perm, &move, sizeof move))
