@@ -1,7 +1,7 @@
 /* eval_nest.h - inside of the interpreter: scalar functions on lanes
- * (eval_scalar.c), nests compiled to loops (eval_nest.c), and the
- * matrix-product form of contractions (eval_gemm.c). Nobody but ir/eval*.c
- * includes it. */
+ * (eval_scalar.c), nests compiled to loops (eval_nest.c), what their leaves
+ * read (eval_source.c), and contractions as matrix products (eval_gemm.c).
+ * Nobody but ir/eval*.c includes it. */
 #ifndef IR_EVAL_NEST_H
 #define IR_EVAL_NEST_H
 
@@ -123,7 +123,7 @@ bool eval_nest_keeps_splat(const struct eval_nest *e);
 void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
                    void *out, int64_t count);
 
-/* ---- For eval_gemm.c ---- */
+/* ---- Between eval_nest.c, eval_source.c and eval_gemm.c ---- */
 /* Sets the iterators of a space to its point number `pos`. */
 void eval_space_seek(struct eval_nest *e, const struct eval_space *s,
                      int64_t pos);
