@@ -127,12 +127,31 @@ static const char *cut_pipeline(struct dn_arena *arena, const char *text,
   return dn_strndup(arena, text, (size_t)(end - text));
 }
 
+/* The rest of a pipeline, for a module that has come to `form` already. */
+static const char *skip_done(const char *text, enum ir_form form) {
+  while (*text) {
+    size_t n = 0, name = 0;
+    for (int depth = 0; text[n] && (text[n] != ',' || depth); n++)
+      depth += text[n] == '{' ? 1 : text[n] == '}' ? -1 : 0;
+    while (name < n && text[name] != '{')
+      name++;
+    for (size_t i = 0; i < pass_nrows; i++)
+      if (strlen(pass_rows[i].name) == name &&
+          !memcmp(pass_rows[i].name, text, name) && pass_rows[i].needs >= form)
+        return text;
+    text += n + (text[n] == ',');
+  }
+  return text;
+}
+
 const char *compile_pipeline(const struct compile *c, enum ir_form form) {
   static const char *const levels[] = {"O0", "O1", "O2", "O3"};
   const struct options *o = c->options;
   const char *text = o->passes;
   if (!text)
-    text = pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]);
+    text = skip_done(
+        pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]),
+        c->m->form);
   return form == IR_PLANNED ? text : cut_pipeline(c->ctx->arena, text, form);
 }
 
