@@ -61,6 +61,7 @@ struct onnx_import {
     struct ir_value *value;
   } scalar[32];
   unsigned nscalars;
+  int64_t unrolled; /* nodes that loops were unrolled to */
   bool reported_order;
   struct ir_value failed, absent;
 };

@@ -1,0 +1,225 @@
+/* onnx_op_flow.c - control flow. A branch that is known is inlined; one that is
+ * not is computed on both sides and selected, which needs equal types. Loops of
+ * known length are unrolled. */
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+
+/* Iterations of one loop, and nodes that unrolling may make in a model. */
+#define MAX_TRIPS 4096
+#define MAX_UNROLLED 100000
+
+static bool spend(struct onnx_call *c, const struct onnx_graph *g) {
+  c->im->unrolled += (int64_t)g->nodes.n + 1;
+  return c->im->unrolled <= MAX_UNROLLED ||
+         ox_fail(c, DN_LIMIT, "loops unroll to more than %d nodes",
+                 MAX_UNROLLED);
+}
+
+static const struct onnx_graph *subgraph(const struct onnx_call *c,
+                                         const char *name) {
+  const struct onnx_attr *a = ox_attr(c, name);
+  return a ? a->g : NULL;
+}
+
+/* One number that is known: 1, 0, or -1 when it is not. */
+static int truth(struct onnx_call *c, struct ir_value *v) {
+  v = v ? ox_evaluate(c, v) : NULL;
+  if (!v || ir_type_count(v->type) != 1)
+    return -1;
+  return ir_const_float(v, 0) != 0;
+}
+
+bool onnx_if(struct onnx_call *c) {
+  const struct onnx_graph *yes = subgraph(c, "then_branch");
+  const struct onnx_graph *no = subgraph(c, "else_branch");
+  struct ir_value *cond = c->in[0];
+  struct dn_arena *arena = c->im->ctx->arena;
+  if (!yes || !no)
+    return ox_fail(c, DN_ATTR, "a branch is missing");
+  if (ox_dtype(cond) != IR_BOOL || ir_type_count(cond->type) != 1)
+    return ox_fail(c, DN_TYPE, "the condition must be one bool");
+  if (cond->data)
+    return ox_inline_graph(c, truth(c, cond) ? yes : no, NULL, 0, c->out,
+                           c->nout);
+  struct ir_value **a = DN_ARRAY(arena, struct ir_value *, c->nout);
+  struct ir_value **b = DN_ARRAY(arena, struct ir_value *, c->nout);
+  bool ok = ox_inline_graph(c, yes, NULL, 0, a, c->nout);
+  ok = ox_inline_graph(c, no, NULL, 0, b, c->nout) && ok;
+  cond = ox_reshape(c, cond, 0, NULL);
+  for (size_t i = 0; i < c->nout && ok; i++) {
+    if (a[i]->type == b[i]->type) {
+      c->out[i] = a[i] == b[i] ? a[i] : ox_select(c, cond, a[i], b[i]);
+      continue;
+    }
+    int known = truth(c, cond);
+    if (known < 0)
+      return ox_fail(c, DN_DYNAMIC,
+                     "the branches differ in type, %s and %s: the condition "
+                     "must be a constant",
+                     ir_type_text(c->im->ctx, NULL, a[i]->type),
+                     ir_type_text(c->im->ctx, NULL, b[i]->type));
+    c->out[i] = known ? a[i] : b[i];
+  }
+  return ok;
+}
+
+/* Lists of values, one a step, that become one tensor. */
+struct stack {
+  struct ir_value **v; /* [n] */
+  size_t n;
+};
+
+/* v with a dim of size 1 put in at `axis`. */
+static struct ir_value *grow(struct onnx_call *c, struct ir_value *v,
+                             int64_t axis) {
+  if (!v)
+    return NULL;
+  int64_t dims[IR_MAX_RANK + 1];
+  int r = ox_rank(v);
+  for (int i = 0, k = 0; i <= r; i++)
+    dims[i] = i == axis ? 1 : ox_dims(v)[k++];
+  return ox_reshape(c, v, r + 1, dims);
+}
+
+static struct ir_value *join(struct onnx_call *c, const struct stack *s,
+                             int64_t axis, bool backwards) {
+  struct ir_value **parts =
+      DN_ARRAY(c->im->ctx->arena, struct ir_value *, s->n);
+  if (!s->n) {
+    ox_fail(c, DN_UNSUPPORTED_ATTR, "a loop without iterations");
+    return NULL;
+  }
+  for (size_t i = 0; i < s->n; i++) {
+    struct ir_value *v = s->v[i];
+    int64_t at = axis;
+    if (v && !ox_axis(c, axis, ox_rank(v) + 1, &at))
+      return NULL;
+    parts[backwards ? s->n - 1 - i : i] = grow(c, v, at);
+    axis = at;
+  }
+  return ox_concat(c, parts, s->n, axis);
+}
+
+/* Trips of a Loop: as many as `n` says, -1: until the condition ends it. */
+static bool loop_trips(struct onnx_call *c, int64_t *n) {
+  struct ox_ints trips;
+  if (!ox_const_ints(c, 0, &trips))
+    return false;
+  *n = -1;
+  if (trips.given && trips.n != 1)
+    return ox_fail(c, DN_TYPE, "the trip count must be one number");
+  if (trips.given)
+    *n = dn_max(trips.v[0], 0);
+  return true;
+}
+
+bool onnx_loop(struct onnx_call *c) {
+  const struct onnx_graph *body = subgraph(c, "body");
+  struct dn_arena *arena = c->im->ctx->arena;
+  size_t carried = c->nin > 2 ? c->nin - 2 : 0;
+  int64_t trips;
+  if (!loop_trips(c, &trips))
+    return false;
+  if (c->nout < carried || body->outputs.n != 1 + c->nout)
+    return ox_fail(c, DN_ARITY,
+                   "%zu carried values, %zu outputs, %zu of the "
+                   "body",
+                   carried, c->nout, body->outputs.n);
+  struct ir_value **in = DN_ARRAY(arena, struct ir_value *, 2 + carried);
+  struct ir_value **out = DN_ARRAY(arena, struct ir_value *, 1 + c->nout);
+  struct stack *stacks = DN_ARRAY(arena, struct stack, c->nout);
+  in[1] = c->nin > 1 && c->in[1] ? c->in[1] : ox_scalar(c, IR_BOOL, 1);
+  for (size_t i = 0; i < carried; i++)
+    in[2 + i] = c->in[2 + i];
+  for (size_t i = carried; i < c->nout; i++)
+    stacks[i].v = DN_ARRAY(arena, struct ir_value *, MAX_TRIPS);
+  for (int64_t t = 0; t != trips; t++) {
+    int go = truth(c, in[1]);
+    if (go < 0)
+      return ox_fail(c, DN_DYNAMIC, "its condition is not known here");
+    if (!go)
+      break;
+    if (t == MAX_TRIPS || !spend(c, body))
+      return t < MAX_TRIPS
+                 ? false
+                 : ox_fail(c, DN_LIMIT, "more than %d iterations", MAX_TRIPS);
+    in[0] = ox_scalar(c, IR_I64, (double)t);
+    if (!ox_inline_graph(c, body, in, 2 + carried, out, 1 + c->nout))
+      return false;
+    in[1] = out[0];
+    for (size_t i = 0; i < carried; i++)
+      in[2 + i] = out[1 + i];
+    for (size_t i = carried; i < c->nout; i++)
+      stacks[i].v[stacks[i].n++] = out[1 + i];
+  }
+  for (size_t i = 0; i < c->nout; i++)
+    c->out[i] = i < carried ? in[2 + i] : join(c, &stacks[i], 0, false);
+  return true;
+}
+
+/* An element of a list attribute that may be absent. */
+static int64_t item(struct onnx_call *c, const char *name, size_t i) {
+  struct ox_ints list = ox_ints(c, name);
+  return (int64_t)i < list.n ? list.v[i] : 0;
+}
+
+/* The slice of step t of scan input k. */
+static struct ir_value *scan_slice(struct onnx_call *c, size_t k,
+                                   struct ir_value *x, int64_t steps,
+                                   int64_t t) {
+  int64_t axis;
+  bool drop[IR_MAX_RANK] = {0};
+  if (!ox_axis(c, item(c, "scan_input_axes", k), ox_rank(x), &axis))
+    return NULL;
+  if (ox_dims(x)[axis] != steps) {
+    ox_fail(c, DN_TYPE, "scan inputs differ in length");
+    return NULL;
+  }
+  if (item(c, "scan_input_directions", k))
+    t = steps - 1 - t;
+  drop[axis] = true;
+  return ox_squeeze(c, ox_slice1(c, x, axis, t, 1, 1), drop);
+}
+
+bool onnx_scan(struct onnx_call *c) {
+  const struct onnx_graph *body = subgraph(c, "body");
+  struct dn_arena *arena = c->im->ctx->arena;
+  int64_t scans = ox_int(c, "num_scan_inputs", 0), axis;
+  if (scans < 1 || scans > (int64_t)c->nin)
+    return ox_fail(c, DN_ATTR, "%lld scan inputs of %zu", (long long)scans,
+                   c->nin);
+  size_t states = c->nin - (size_t)scans;
+  if (c->nout < states)
+    return ox_fail(c, DN_ARITY, "%zu states, but %zu outputs", states, c->nout);
+  if (!ox_axis(c, item(c, "scan_input_axes", 0), ox_rank(c->in[states]), &axis))
+    return false;
+  int64_t steps = ox_dims(c->in[states])[axis];
+  if (steps > MAX_TRIPS)
+    return ox_fail(c, DN_LIMIT, "%lld steps", (long long)steps);
+  struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
+  struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
+  struct stack *stacks = DN_ARRAY(arena, struct stack, c->nout);
+  memcpy(in, c->in, states * sizeof *in);
+  for (size_t i = states; i < c->nout; i++)
+    stacks[i].v = DN_ARRAY(arena, struct ir_value *, steps);
+  for (int64_t t = 0; t < steps; t++) {
+    for (size_t k = 0; k < (size_t)scans; k++) {
+      in[states + k] = scan_slice(c, k, c->in[states + k], steps, t);
+      if (!in[states + k])
+        return false;
+    }
+    if (!spend(c, body) || !ox_inline_graph(c, body, in, c->nin, out, c->nout))
+      return false;
+    memcpy(in, out, states * sizeof *in);
+    for (size_t i = states; i < c->nout; i++)
+      stacks[i].v[stacks[i].n++] = out[i];
+  }
+  for (size_t i = 0; i < c->nout; i++)
+    c->out[i] =
+        i < states
+            ? in[i]
+            : join(c, &stacks[i], item(c, "scan_output_axes", i - states),
+                   item(c, "scan_output_directions", i - states));
+  return true;
+}

@@ -1,0 +1,373 @@
+/* onnx_op_rnn.c - RNN, GRU and LSTM, unrolled over time. The products with the
+ * input are made for all steps at once; a step multiplies the state only. */
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+
+#define MAX_STEPS 4096
+
+enum { RNN_GATES = 1, GRU_GATES = 3, LSTM_GATES = 4 };
+
+struct rnn {
+  struct onnx_call *c;
+  int gates;
+  int64_t steps, batch, hidden, directions;
+  bool batch_first; /* layout = 1 */
+  bool before_reset, couples;
+  double clip; /* 0: none */
+  const struct onnx_attr *activations, *alphas, *betas;
+};
+
+/* One direction: its weights and its state. */
+struct cell {
+  int64_t direction;
+  struct ir_value *in;    /* x W + biases that need no state: [T, B, gates*H] */
+  struct ir_value *r;     /* [H, gates*H] */
+  struct ir_value *rbias; /* GRU's, inside the reset: [H]; or NULL */
+  struct ir_value *p;     /* LSTM's peepholes [3H], or NULL */
+  struct ir_value *h, *state;
+};
+
+/* ---- Activations ---- */
+
+static double parameter(const struct onnx_attr *list, size_t k,
+                        double otherwise) {
+  return list && k < list->floats.n ? list->floats.v[k] : otherwise;
+}
+
+static const struct {
+  const char *name;
+  enum ir_opcode code;
+  double alpha, beta;
+  bool has_alpha, has_beta;
+} activations[] = {
+    {"Sigmoid", IR_SIGMOID, 0, 0, false, false},
+    {"Tanh", IR_TANH, 0, 0, false, false},
+    {"Relu", IR_RELU, 0, 0, false, false},
+    {"Softsign", IR_SOFTSIGN, 0, 0, false, false},
+    {"Softplus", IR_SOFTPLUS, 0, 0, false, false},
+    {"LeakyRelu", IR_LEAKY_RELU, 0.01, 0, true, false},
+    {"Elu", IR_ELU, 1, 0, true, false},
+    {"ThresholdedRelu", IR_THRESHOLDED_RELU, 1, 0, true, false},
+    {"HardSigmoid", IR_HARD_SIGMOID, 0.2, 0.5, true, true},
+};
+
+/* Function k of a direction: f, g or h of the formulas. */
+static struct ir_value *activate(const struct rnn *r, int64_t direction,
+                                 size_t k, struct ir_value *x) {
+  struct onnx_call *c = r->c;
+  size_t each = r->gates == LSTM_GATES ? 3 : r->gates == GRU_GATES ? 2 : 1;
+  size_t at = (size_t)direction * each + k;
+  const char *name = k == 0 && r->gates != RNN_GATES ? "Sigmoid" : "Tanh";
+  if (r->clip > 0)
+    x = ox_emit(c, IR_CLAMP, IR_ARGS(x),
+                IR_ATTRS(ir_float("lo", -r->clip), ir_float("hi", r->clip)));
+  if (r->activations && at < r->activations->strings.n) {
+    struct wire_span s = r->activations->strings.v[at];
+    name = dn_strndup(c->im->ctx->arena, (const char *)s.data, s.size);
+  }
+  for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
+    if (strcmp(name, activations[i].name) != 0)
+      continue;
+    struct ir_attr attrs[2];
+    size_t n = 0;
+    if (activations[i].has_alpha)
+      attrs[n++] =
+          ir_float("alpha", parameter(r->alphas, at, activations[i].alpha));
+    if (activations[i].has_beta)
+      attrs[n++] =
+          ir_float("beta", parameter(r->betas, at, activations[i].beta));
+    return ox_emit(c, activations[i].code, IR_ARGS(x), attrs, n);
+  }
+  if (!strcmp(name, "Affine") || !strcmp(name, "ScaledTanh")) {
+    double a = parameter(r->alphas, at, 1), b = parameter(r->betas, at, 0);
+    if (*name == 'A')
+      return ox_offset(c, ox_scale(c, x, a), b);
+    return ox_scale(c, ox_op1(c, IR_TANH, ox_scale(c, x, b)), a);
+  }
+  ox_fail(c, DN_UNSUPPORTED_ATTR, "activation '%s'", ox_text(c->im->ctx, name));
+  return NULL;
+}
+
+/* ---- Parts of the inputs ---- */
+
+/* Entry d of dim 0, without that dim. */
+static struct ir_value *entry(struct onnx_call *c, struct ir_value *v,
+                              int64_t d) {
+  bool first[IR_MAX_RANK] = {true};
+  return ox_squeeze(c, ox_slice1(c, v, 0, d, 1, 1), first);
+}
+
+/* Columns [k*h, k*h + n*h) of the last dim. */
+static struct ir_value *columns(const struct rnn *r, struct ir_value *v,
+                                int64_t k, int64_t n) {
+  return v ? ox_slice1(r->c, v, ox_rank(v) - 1, k * r->hidden, n * r->hidden, 1)
+           : NULL;
+}
+
+static bool shaped(struct onnx_call *c, size_t k, int64_t d0, int64_t d1,
+                   int64_t d2) {
+  const struct ir_value *v = k < c->nin ? c->in[k] : NULL;
+  const int64_t want[] = {d0, d1, d2};
+  int rank = d2 < 0 ? 2 : 3;
+  if (!v)
+    return true;
+  bool ok = ox_rank(v) == rank;
+  for (int i = 0; i < rank && ok; i++)
+    ok = ox_dims(v)[i] == want[i];
+  return ok || ox_fail(c, DN_TYPE, "input %zu is %s", k,
+                       ir_type_text(c->im->ctx, NULL, v->type));
+}
+
+static struct ir_value *given(const struct onnx_call *c, size_t k) {
+  return k < c->nin ? c->in[k] : NULL;
+}
+
+/* The initial state of a direction, [B, H]; zeros when it is not given. */
+static struct ir_value *initial(const struct rnn *r, size_t k, int64_t d) {
+  struct onnx_call *c = r->c;
+  struct ir_value *v = given(c, k);
+  if (!v) {
+    const int64_t dims[] = {r->batch, r->hidden};
+    const struct ir_type *t = ir_type(c->im->ctx, ox_dtype(c->in[0]), 2, dims);
+    return ir_const_splat(c->im->m, c->node->outputs.v[0], t, 0);
+  }
+  if (r->batch_first) {
+    static const int64_t swap[] = {1, 0, 2};
+    v = ox_transpose(c, v, swap);
+  }
+  return entry(c, v, d);
+}
+
+static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
+                      struct cell *k) {
+  struct onnx_call *c = r->c;
+  static const int64_t flip[] = {1, 0};
+  int64_t n = r->gates * r->hidden;
+  *k = (struct cell){.direction = d};
+  struct ir_value *w = ox_transpose(c, entry(c, c->in[1], d), flip);
+  k->r = ox_transpose(c, entry(c, c->in[2], d), flip);
+  const int64_t rows[] = {r->steps * r->batch, ox_dims(x)[2]};
+  const int64_t dims[] = {r->steps, r->batch, n};
+  k->in = ox_op2(c, IR_MATMUL, ox_reshape(c, x, 2, rows), w);
+  k->in = ox_reshape(c, k->in, 3, dims);
+  if (given(c, 3)) {
+    struct ir_value *b = entry(c, c->in[3], d);
+    struct ir_value *wb = columns(r, b, 0, r->gates);
+    struct ir_value *rb = columns(r, b, r->gates, r->gates);
+    if (r->before_reset) { /* the last gate's state bias is reset with it */
+      k->rbias = columns(r, rb, 2, 1);
+      struct ir_value *parts[] = {
+          ox_op2(c, IR_ADD, columns(r, wb, 0, 2), columns(r, rb, 0, 2)),
+          columns(r, wb, 2, 1)};
+      wb = ox_concat(c, parts, 2, 0);
+    } else {
+      wb = ox_op2(c, IR_ADD, wb, rb);
+    }
+    k->in = ox_op2(c, IR_ADD, k->in, wb);
+  }
+  if (given(c, 7))
+    k->p = entry(c, c->in[7], d);
+  k->h = initial(r, 5, d);
+  k->state = r->gates == LSTM_GATES ? initial(r, 6, d) : NULL;
+}
+
+/* ---- Steps: the formulas of the ONNX operators ---- */
+
+static struct ir_value *rnn_step(const struct rnn *r, struct cell *k,
+                                 struct ir_value *x) {
+  struct onnx_call *c = r->c;
+  x = ox_op2(c, IR_ADD, x, ox_op2(c, IR_MATMUL, k->h, k->r));
+  return activate(r, k->direction, 0, x);
+}
+
+static struct ir_value *gru_step(const struct rnn *r, struct cell *k,
+                                 struct ir_value *x) {
+  struct onnx_call *c = r->c;
+  struct ir_value *zr = ox_op2(c, IR_MATMUL, k->h, columns(r, k->r, 0, 2));
+  zr = ox_op2(c, IR_ADD, columns(r, x, 0, 2), zr);
+  zr = activate(r, k->direction, 0, zr);
+  struct ir_value *z = columns(r, zr, 0, 1), *reset = columns(r, zr, 1, 1);
+  struct ir_value *rh = columns(r, k->r, 2, 1), *n;
+  if (r->before_reset) {
+    n = ox_op2(c, IR_MATMUL, k->h, rh);
+    if (k->rbias)
+      n = ox_op2(c, IR_ADD, n, k->rbias);
+    n = ox_op2(c, IR_MUL, reset, n);
+  } else {
+    n = ox_op2(c, IR_MATMUL, ox_op2(c, IR_MUL, reset, k->h), rh);
+  }
+  n = ox_op2(c, IR_ADD, columns(r, x, 2, 1), n);
+  n = activate(r, k->direction, 1, n);
+  /* (1 - z) n + z h */
+  struct ir_value *keep = ox_op2(c, IR_SUB, ox_number(c, z, 1), z);
+  return ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, keep, n),
+                ox_op2(c, IR_MUL, z, k->h));
+}
+
+/* gate + peephole i * state */
+static struct ir_value *peep(const struct rnn *r, const struct cell *k,
+                             struct ir_value *gate, int64_t i,
+                             struct ir_value *state) {
+  if (!k->p)
+    return gate;
+  struct ir_value *p = ox_op2(r->c, IR_MUL, columns(r, k->p, i, 1), state);
+  return ox_op2(r->c, IR_ADD, gate, p);
+}
+
+/* Gates lie in the order i o f c; peepholes i o f. */
+static struct ir_value *lstm_step(const struct rnn *r, struct cell *k,
+                                  struct ir_value *x, struct ir_value **state) {
+  struct onnx_call *c = r->c;
+  int64_t d = k->direction;
+  x = ox_op2(c, IR_ADD, x, ox_op2(c, IR_MATMUL, k->h, k->r));
+  struct ir_value *i = peep(r, k, columns(r, x, 0, 1), 0, k->state);
+  i = activate(r, d, 0, i);
+  struct ir_value *f;
+  if (r->couples) {
+    f = ox_op2(c, IR_SUB, ox_number(c, i, 1), i);
+  } else {
+    f = peep(r, k, columns(r, x, 2, 1), 2, k->state);
+    f = activate(r, d, 0, f);
+  }
+  struct ir_value *n = activate(r, d, 1, columns(r, x, 3, 1));
+  *state = ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, f, k->state),
+                  ox_op2(c, IR_MUL, i, n));
+  struct ir_value *o = peep(r, k, columns(r, x, 1, 1), 1, *state);
+  o = activate(r, d, 0, o);
+  bool clips = r->clip > 0; /* the clip is for gates, not for the state */
+  struct rnn free_of_clip = *r;
+  if (clips)
+    free_of_clip.clip = 0;
+  return ox_op2(c, IR_MUL, o, activate(&free_of_clip, d, 2, *state));
+}
+
+/* Runs a direction; outs[t] becomes the output [B, H] of step t. */
+static bool run_cell(const struct rnn *r, struct cell *k, bool backwards,
+                     struct ir_value **outs) {
+  struct onnx_call *c = r->c;
+  struct ir_value *lens = given(c, 4);
+  if (lens)
+    lens = ox_cast(c, ox_unsqueeze(c, lens, 0, 1), IR_I32);
+  for (int64_t s = 0; s < r->steps && k->h; s++) {
+    int64_t t = backwards ? r->steps - 1 - s : s;
+    struct ir_value *x = entry(c, k->in, t), *h, *state = NULL;
+    if (r->gates == LSTM_GATES)
+      h = lstm_step(r, k, x, &state);
+    else
+      h = r->gates == GRU_GATES ? gru_step(r, k, x) : rnn_step(r, k, x);
+    outs[t] = h;
+    if (lens && h) { /* sequences that ended: 0 out, the state stays */
+      struct ir_value *on =
+          ox_op2(c, IR_LT, ox_scalar(c, IR_I32, (double)t), lens);
+      outs[t] = ox_select(c, on, h, ox_number(c, h, 0));
+      h = ox_select(c, on, h, k->h);
+      if (state)
+        state = ox_select(c, on, state, k->state);
+    }
+    k->h = h;
+    k->state = state;
+  }
+  return k->h != NULL;
+}
+
+/* ---- The operators ---- */
+
+static bool read_rnn(struct rnn *r) {
+  struct onnx_call *c = r->c;
+  const struct ir_value *x = c->in[0];
+  const char *direction = ox_str(c, "direction", "forward");
+  if (!ox_flag(c, "layout", false, &r->batch_first) ||
+      !ox_flag(c, "input_forget", false, &r->couples))
+    return false;
+  r->before_reset =
+      r->gates == GRU_GATES && ox_int(c, "linear_before_reset", 0) != 0;
+  r->clip = ox_float(c, "clip", 0);
+  r->activations = ox_attr(c, "activations");
+  r->alphas = ox_attr(c, "activation_alpha");
+  r->betas = ox_attr(c, "activation_beta");
+  if (ox_rank(x) != 3 || ox_rank(c->in[1]) != 3)
+    return ox_fail(c, DN_TYPE, "the input must have 3 dimensions");
+  r->directions = !strcmp(direction, "bidirectional") ? 2 : 1;
+  if (r->directions == 1 && strcmp(direction, "forward") != 0 &&
+      strcmp(direction, "reverse") != 0)
+    return ox_fail(c, DN_ATTR, "unknown direction '%s'",
+                   ox_text(c->im->ctx, direction));
+  r->steps = ox_dims(x)[r->batch_first];
+  r->batch = ox_dims(x)[!r->batch_first];
+  r->hidden = ox_dims(c->in[1])[1] / r->gates;
+  int64_t d = r->directions, h = r->hidden, g = r->gates;
+  if (ox_int(c, "hidden_size", h) != h)
+    return ox_fail(c, DN_ATTR, "hidden_size is not that of the weights");
+  if (r->steps < 1 || r->steps > MAX_STEPS)
+    return ox_fail(c, DN_UNSUPPORTED_ATTR, "%lld steps", (long long)r->steps);
+  int64_t b0 = r->batch_first ? r->batch : d,
+          b1 = r->batch_first ? d : r->batch;
+  struct ir_value *lens = given(c, 4);
+  if (lens && (ox_rank(lens) != 1 || ox_dims(lens)[0] != r->batch))
+    return ox_fail(c, DN_TYPE, "one length for each batch entry is needed");
+  return shaped(c, 1, d, g * h, ox_dims(x)[2]) && shaped(c, 2, d, g * h, h) &&
+         shaped(c, 3, d, 2 * g * h, -1) && shaped(c, 5, b0, b1, h) &&
+         shaped(c, 6, b0, b1, h) && shaped(c, 7, d, 3 * h, -1);
+}
+
+/* [D][B,H] as [D,B,H], or [B,D,H] in the other layout. */
+static struct ir_value *join_states(const struct rnn *r,
+                                    struct ir_value *const *v) {
+  struct ir_value *parts[2];
+  const int64_t dims[] = {r->batch_first ? r->batch : 1,
+                          r->batch_first ? 1 : r->batch, r->hidden};
+  for (int64_t d = 0; d < r->directions; d++)
+    parts[d] = ox_reshape(r->c, v[d], 3, dims);
+  return ox_concat(r->c, parts, (size_t)r->directions, r->batch_first);
+}
+
+/* Outputs of all steps: [T,D,B,H], or [B,T,D,H]. */
+static struct ir_value *join_steps(const struct rnn *r,
+                                   struct ir_value *const *outs) {
+  size_t n = (size_t)(r->steps * r->directions);
+  struct ir_value **parts =
+      DN_ARRAY(r->c->im->ctx->arena, struct ir_value *, n);
+  const int64_t dims[] = {1, r->batch, r->hidden};
+  const int64_t full[] = {r->steps, r->directions, r->batch, r->hidden};
+  static const int64_t batch_first[] = {2, 0, 1, 3};
+  for (int64_t t = 0; t < r->steps; t++)
+    for (int64_t d = 0; d < r->directions; d++)
+      parts[t * r->directions + d] =
+          ox_reshape(r->c, outs[d * r->steps + t], 3, dims);
+  struct ir_value *y = ox_concat(r->c, parts, n, 0);
+  y = ox_reshape(r->c, y, 4, full);
+  return r->batch_first ? ox_transpose(r->c, y, batch_first) : y;
+}
+
+bool onnx_rnn(struct onnx_call *c) {
+  struct rnn r = {.c = c, .gates = c->arg};
+  if (!read_rnn(&r))
+    return false;
+  struct ir_value *x = c->in[0], *h[2], *state[2];
+  if (r.batch_first) {
+    static const int64_t swap[] = {1, 0, 2};
+    x = ox_transpose(c, x, swap);
+    if (!x)
+      return false;
+  }
+  struct ir_value **outs =
+      DN_ARRAY(c->im->ctx->arena, struct ir_value *, r.directions * r.steps);
+  bool reverse = !strcmp(ox_str(c, "direction", "forward"), "reverse");
+  for (int64_t d = 0; d < r.directions; d++) {
+    struct cell k;
+    open_cell(&r, x, d, &k);
+    if (!run_cell(&r, &k, reverse || d == 1, outs + d * r.steps))
+      return false;
+    h[d] = k.h;
+    state[d] = k.state;
+  }
+  const char *const *names = c->node->outputs.v;
+  if (names[0][0])
+    c->out[0] = join_steps(&r, outs);
+  if (c->nout > 1 && names[1][0])
+    c->out[1] = join_states(&r, h);
+  if (c->nout > 2 && names[2][0])
+    c->out[2] = join_states(&r, state);
+  return true;
+}
