@@ -14,7 +14,8 @@
  * addition that reads both. At most one op of a kernel folds (the anchor); it
  * is computed once an element and only ops that read it at their own index
  * follow it. Everything else is evaluated where it is needed, so an op joins
- * only if that evaluates it no oftener than once an element.
+ * only if that evaluates it no oftener than once an element, or is a few
+ * additions before a window of a few elements.
  *
  * Ops that only say where elements lie (views) stay outside: the planner gives
  * them no memory. So does concat, whose operands are computed inside it. */
@@ -25,8 +26,10 @@
 
 #include <string.h>
 
-/* A kernel reads at most this many buffers: what code generation takes. */
-enum { MAX_READS = 56 };
+enum {
+  MAX_READS = 56, /* buffers that a kernel reads: what code generation takes */
+  RECOMPUTE = 9 /* times a cheap op may be done rather than stored: a window */
+};
 
 enum kind { OUTSIDE, VIEW, COMPUTE }; /* OUTSIDE: concat, control flow */
 
@@ -39,6 +42,7 @@ struct group {
 struct info { /* of an op */
   enum kind kind;
   bool anchor, map;
+  bool cheap;           /* a map of one or two additions, maxima and the like */
   bool epilogue;        /* its result is read at its own index up to the root */
   bool follows;         /* a map that could be in the epilogue of an anchor */
   uint64_t pointwise;   /* operands read at the result's own index */
@@ -84,9 +88,24 @@ static bool view_strides(struct fuse *f, const struct ir_op *op,
   return true;
 }
 
+static bool is_cheap(const struct nest *n) {
+  int calls = 0;
+  for (int i = 0; i < n->nnodes; i++) {
+    if (n->node[i].kind != NEST_CALL)
+      continue;
+    enum ir_scalar fn = n->node[i].fn;
+    if (fn != IR_S_ADD && fn != IR_S_SUB && fn != IR_S_MUL && fn != IR_S_MIN &&
+        fn != IR_S_MAX)
+      return false;
+    calls++;
+  }
+  return calls <= 2;
+}
+
 static void describe(struct fuse *f, struct ir_op *op) {
   struct info *in = info_of(f, op);
   in->group = -1;
+  in->position = op->prev ? info_of(f, op->prev)->position + 1 : 0;
   if (ir_ops[op->code].cls == IR_REGION || op->code == IR_CONCAT)
     return;
   struct dn_arena *tmp = dn_arena_new(f->m->ctx);
@@ -94,6 +113,7 @@ static void describe(struct fuse *f, struct ir_op *op) {
   in->kind = view_strides(f, op, n) ? VIEW : COMPUTE;
   in->anchor = n->fold != NEST_NONE;
   in->map = ir_ops[op->code].cls == IR_MAP;
+  in->cheap = in->map && is_cheap(n);
   in->points = (double)nest_points(n);
   in->count = (double)ir_type_count(ir_result(op)->type);
   for (unsigned i = 0; i < op->noperands && i < 64; i++)
@@ -126,12 +146,20 @@ static bool maps_follow(const struct fuse *f, const struct ir_op *op) {
 }
 
 /* Maps below an anchor are better off in its kernel than in a later one that
- * would evaluate them for each access. */
+ * would evaluate them for each access. Of several, all but the last must lead
+ * to maps again (as in x * sigmoid(x)), or they have no kernel in common. */
 static void mark_followers(struct fuse *f, const struct ir_op *op) {
   const struct info *in = info_of(f, op);
   if (in->kind != COMPUTE || (!in->anchor && !in->follows) ||
       !maps_follow(f, op))
     return;
+  const struct ir_op *last = op;
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+    if (info_of(f, u->op)->position > info_of(f, last)->position)
+      last = u->op;
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+    if (u->op != last && !maps_follow(f, u->op))
+      return;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
     info_of(f, u->op)->follows = true;
 }
@@ -164,13 +192,14 @@ static bool anchor_joins(const struct fuse *f, const struct ir_op *op,
 /* Elements of `op` that its users ask for; those that read it at their own
  * index share what they get. */
 static double count_evals(const struct fuse *f, const struct ir_op *op,
-                          bool *pulled, bool *epilogue) {
+                          bool *pulled, bool *epilogue, bool *window) {
   double same = 0, others = 0;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
     const struct info *user = info_of(f, u->op);
     bool own = user->map && reads_own_index(f, u);
     *epilogue &= own && user->epilogue;
     *pulled |= !own;
+    *window &= own || ir_ops[u->op->code].cls == IR_REDUCE;
     if (own && user->evals > same)
       same = user->evals;
     if (!own)
@@ -187,9 +216,10 @@ static bool joins(struct fuse *f, struct ir_op *op, const struct group *g) {
     in->evals = in->count;
     return anchor_joins(f, op, g);
   }
-  bool pulled = false, epilogue = in->map;
-  double evals = count_evals(f, op, &pulled, &epilogue);
-  if ((evals > in->count && op->noperands) || (pulled && in->follows))
+  bool pulled = false, epilogue = in->map, window = in->cheap;
+  double evals = count_evals(f, op, &pulled, &epilogue, &window);
+  double most = window && f->max_ops > 1 ? RECOMPUTE * in->count : in->count;
+  if ((evals > most && op->noperands) || (pulled && in->follows))
     return false;
   in->evals = evals;
   in->epilogue = epilogue;

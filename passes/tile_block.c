@@ -18,8 +18,12 @@ enum { LATENCY = 8 }; /* multiply-adds under way: 4 cycles, 2 a cycle */
  * a register at about 50 bytes a cycle. */
 static const double STREAM = 2.5, UNEVEN = 1.03;
 
-/* Half cycles of one step of the reduction over a block. */
-static double step_cost(int64_t rows, int64_t vectors) {
+/* Half cycles of one step of the reduction over a block. A core without vectors
+ * is taken to do one thing at a time. */
+static double step_cost(const struct tile_space *s, int64_t rows,
+                        int64_t vectors) {
+  if (s->lanes == 1)
+    return (double)(rows * vectors + rows + vectors);
   int64_t cost = dn_max(rows * vectors, rows + vectors);
   double stream = STREAM * (double)vectors;
   cost = dn_max(cost, LATENCY);
@@ -37,8 +41,8 @@ static double rows_cost(const struct tile_space *s, int64_t rows,
   double cost = 0;
   if (s->merged) {
     int64_t all = s->rows * s->more_rows, tall = rows * more_rows;
-    cost = (double)(all / tall) * step_cost(tall, vectors);
-    return all % tall ? cost + step_cost(all % tall, vectors) : cost;
+    cost = (double)(all / tall) * step_cost(s, tall, vectors);
+    return all % tall ? cost + step_cost(s, all % tall, vectors) : cost;
   }
   for (int i = 0; i < 4; i++) { /* whole and rest, of both loops */
     int64_t n = i & 1 ? s->rows % rows : s->rows / rows;
@@ -47,7 +51,7 @@ static double rows_cost(const struct tile_space *s, int64_t rows,
     int64_t deep = i & 2 ? s->more_rows % more_rows : more_rows;
     double times = (double)(i & 1 ? n > 0 : n) * (double)(i & 2 ? m > 0 : m);
     if (times > 0)
-      cost += times * step_cost(tall * deep, vectors);
+      cost += times * step_cost(s, tall * deep, vectors);
   }
   return cost;
 }
