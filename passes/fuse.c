@@ -49,6 +49,7 @@ struct info { /* of an op */
   double points, count; /* of its loop nest; elements of its result */
   double evals;         /* how often an element is asked for, all in all */
   int group;            /* -1: none */
+  int position;         /* in its block */
 };
 
 struct fuse {
