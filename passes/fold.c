@@ -4,11 +4,11 @@
  * are `max_growth` bytes larger than all operands together (an expand), stay
  * ops. An `if` on a constant gives way to the region taken.
  *
- * before:  const @a : f32[2] = hex "0000803f00000040"
+ * before:  const @a : f32[2] = dense [1, 2]
  *          const @b : f32[] = splat 3
  *          %1 = mul @a, @b : f32[2]
  *          %2 = add %x, %1 : f32[2]
- * after:   const @1 : f32[2] = hex "000040400000c040"
+ * after:   const @1 : f32[2] = dense [3, 6]
  *          %2 = add %x, @1 : f32[2] */
 #include "passes/edit.h"
 

@@ -196,9 +196,13 @@ static bool read_item(struct reader *r) {
   if (eat(r, '{') && !read_opts(r, &run))
     return false;
   if (run.row->needs != r->form)
-    return fail(r, "pass '%s' needs the %s form, and '%s' leaves %s", name,
-                ir_form_names[run.row->needs],
-                r->former ? r->former : "the input", ir_form_names[r->form]);
+    return r->former
+               ? fail(r, "pass '%s' needs the %s form, and '%s' leaves %s",
+                      name, ir_form_names[run.row->needs], r->former,
+                      ir_form_names[r->form])
+               : fail(r, "pass '%s' needs the %s form, the input is in %s",
+                      name, ir_form_names[run.row->needs],
+                      ir_form_names[r->form]);
   if (run.row->makes != r->form)
     r->former = name;
   r->form = run.row->makes;
