@@ -66,8 +66,10 @@ void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh) {
 }
 
 bool edit_folds(const struct ir_value *v) {
-  while (v->def && v->def->noperands == 1 &&
-         (ir_ops[v->def->code].traits & IR_PURE))
+  /* Chains of weights are short; without the bound this were quadratic. */
+  for (int n = 0; n < 16 && v->def && v->def->noperands == 1 &&
+                  (ir_ops[v->def->code].traits & IR_PURE);
+       n++)
     v = ir_arg(v->def, 0);
   return v->data != NULL;
 }
