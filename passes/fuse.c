@@ -45,6 +45,7 @@ struct info { /* of an op */
   bool cheap;           /* a map of one or two additions, maxima and the like */
   bool epilogue;        /* its result is read at its own index up to the root */
   bool follows;         /* a map that could be in the epilogue of an anchor */
+  bool pulled;          /* it is read at other indices than the root's */
   uint64_t pointwise;   /* operands read at the result's own index */
   double points, count; /* of its loop nest; elements of its result */
   double evals;         /* how often an element is asked for, all in all */
@@ -199,8 +200,9 @@ static double count_evals(const struct fuse *f, const struct ir_op *op,
     const struct info *user = info_of(f, u->op);
     bool own = user->map && reads_own_index(f, u);
     *epilogue &= own && user->epilogue;
-    *pulled |= !own;
-    *window &= own || ir_ops[u->op->code].cls == IR_REDUCE;
+    *pulled |= !own || user->pulled;
+    *window &=
+        own ? user->evals <= user->count : ir_ops[u->op->code].cls == IR_REDUCE;
     if (own && user->evals > same)
       same = user->evals;
     if (!own)
@@ -224,6 +226,7 @@ static bool joins(struct fuse *f, struct ir_op *op, const struct group *g) {
     return false;
   in->evals = evals;
   in->epilogue = epilogue;
+  in->pulled = pulled;
   return true;
 }
 
