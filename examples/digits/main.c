@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SIZE = 8, ACROSS = 8, PICTURES = 64 };
 
@@ -24,16 +25,21 @@ static int load(const char *path, void *to, long size) {
   return ok;
 }
 
-/* Two rows of a picture are one row of characters: upper half blocks, with the
- * upper pixel as foreground and the lower one as background, in 24 greys. */
-static void draw(int first, int row) {
+/* Two rows of a picture are one row of characters. On a terminal: upper half
+ * blocks, the upper pixel as foreground and the lower one as background, in 24
+ * greys; elsewhere a character as dark as both together. */
+static void draw(int first, int row, int colour) {
   for (int i = first; i < first + ACROSS; i++) {
     for (int x = 0; x < SIZE; x++) {
-      float upper = picture[i][0][0][row][x], lower = picture[i][0][0][row + 1][x];
-      printf("\033[38;5;%d;48;5;%dm\xe2\x96\x80", 232 + (int)(upper * 23),
-             232 + (int)(lower * 23));
+      float upper = picture[i][0][0][row][x];
+      float lower = picture[i][0][0][row + 1][x];
+      if (colour)
+        printf("\033[38;5;%d;48;5;%dm\xe2\x96\x80", 232 + (int)(upper * 23),
+               232 + (int)(lower * 23));
+      else
+        putchar(" .:-=+*#@"[(int)((upper + lower) * 4)]);
     }
-    printf("\033[0m ");
+    printf(colour ? "\033[0m " : " ");
   }
   printf("\n");
 }
@@ -56,12 +62,12 @@ int main(int argc, char **argv) {
           best = k;
       int ok = !labelled || best == label[i];
       right += labelled && ok;
-      end += sprintf(end, " %d %3.0f%% %c", best, 100 * (double)score[0][best],
+      end += sprintf(end, "%d %3.0f%% %c  ", best, 100 * (double)score[0][best],
                      ok ? ' ' : 'X');
     }
     if (first < 2 * ACROSS) {
       for (int row = 0; row < SIZE; row += 2)
-        draw(first, row);
+        draw(first, row, isatty(STDOUT_FILENO));
       printf("%s\n\n", answers);
     }
   }
