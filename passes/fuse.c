@@ -1,11 +1,4 @@
-/* fuse.c - group ops into kernels, one loop nest each.
- *
- *   %1 = conv %x, @w : f32[1,8,8,4]          %3 = kernel : f32[1,8,8,4] do {
- *   %2 = add %1, @b : f32[1,8,8,4]      =>     %1 = conv %x, @w
- *   %3 = relu %2 : f32[1,8,8,4]                %2 = add %1, @b
- *                                              %4 = relu %2
- *                                              yield %4
- *                                            }
+/* fuse.c - groups ops into kernels, one loop nest each.
  *
  * A kernel is a tree that ends in one value: an op joins the kernel of its
  * users when they are all in one, so that no value but the last is seen outside
@@ -18,7 +11,18 @@
  * additions before a window of a few elements.
  *
  * Ops that only say where elements lie (views) stay outside: the planner gives
- * them no memory. So does concat, whose operands are computed inside it. */
+ * them no memory. So does concat, whose operands are computed inside it; an
+ * operand that cannot be gets a kernel that copies it.
+ *
+ * before:  %1 = conv %x, @w : f32[1,8,8,4]
+ *          %2 = add %1, @b : f32[1,8,8,4]
+ *          %3 = relu %2 : f32[1,8,8,4]
+ * after:   %3 = kernel : f32[1,8,8,4] do {
+ *            %1 = conv %x, @w
+ *            %2 = add %1, @b
+ *            %4 = relu %2
+ *            yield %4
+ *          } */
 #include "passes/pass.h"
 
 #include "ir/nest.h"

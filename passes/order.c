@@ -1,11 +1,11 @@
-/* order.c - order ops for the smallest peak of live bytes.
+/* order.c - orders ops for the smallest peak of live bytes (schedule.h). Views
+ * follow the op that they look at, at once: they cost nothing. The order stays
+ * as it is unless another one has a lower peak.
  *
- *   %a = kernel ... (large, from %x)         %b = kernel ... (small, from %x)
- *   %b = kernel ... (small, from %x)   =>    %a = kernel ...
- *   %c = kernel ... (from %b)                %c = kernel ...
- *
- * Views follow the op that they look at, at once: they cost nothing. The order
- * stays as it is unless another one has a lower peak. */
+ * before:  %a = kernel ... : f32[1000]    reads %x
+ *          %b = kernel ... : f32[10]      reads %x
+ * after:   %b = kernel ... : f32[10]
+ *          %a = kernel ... : f32[1000]    may write over %x */
 #include "passes/pass.h"
 
 #include "passes/schedule.h"

@@ -1,17 +1,19 @@
-/* pack.c - store constant operands in the order in which their kernels read
- * them.
+/* pack.c - stores constant operands in the order in which their kernels read
+ * them. A kernel loads `vec` elements at once; they should be neighbours. The
+ * dim that the lanes go along becomes the last one; when the tile's width
+ * divides it, the constant is cut into panels of that width, each of which a
+ * tile reads from end to end: [O/32, K.., 32]. Inside the kernel a transpose
+ * and a reshape give back the old shape; they are only arithmetic on indices
+ * and cost nothing. A constant whose elements are all equal needs no order.
  *
- *   %y = kernel {tile=[1,1,6,32], vec=16} do {   %y = kernel {...} do {
- *     %1 = conv %x, @w                             %2 = transpose @w.packed
- *     ...                                  =>      %3 = reshape %2
- *                                                  %1 = conv %x, %3
- *
- * A kernel loads `vec` elements at once; they should be neighbours. The dim
- * that the lanes go along becomes the last one; when the tile's width divides
- * it, the constant is cut into panels of that width, each of which a tile reads
- * from end to end: [O/32, K.., 32]. Inside the kernel a transpose and a reshape
- * give back the old shape; they are only arithmetic on indices and cost
- * nothing. A constant whose elements are all equal needs no order. */
+ * before:  %y = kernel {tile=[1,1,6,32], vec=16} : f32[1,8,8,64] do {
+ *            %1 = conv %x, @w : f32[1,8,8,64]
+ *            ...
+ * after:   %y = kernel {tile=[1,1,6,32], vec=16} : f32[1,8,8,64] do {
+ *            %2 = transpose @w.packed {perm=[0,4,1,2,3]} : f32[2,32,3,3,8]
+ *            %3 = reshape %2 {shape=[64,3,3,8]} : f32[64,3,3,8]
+ *            %1 = conv %x, %3 : f32[1,8,8,64]
+ *            ... */
 #include "passes/pass.h"
 
 #include "ir/nest.h"

@@ -1,15 +1,18 @@
-/* plan.c - give every value its place in the arena.
+/* plan.c - gives every value its place in the arena. Which values share memory
+ * is known (slots.h), and the order of ops is as it stands. A kernel writes over
+ * an operand that ends with it where that is safe, so the two become one item;
+ * items get offsets (plan_pack.h); what the function returns is computed in the
+ * caller's buffer. With reuse=0 every value has memory of its own for the whole
+ * run, to be looked at afterwards. See docs/memory.md.
  *
- *   %a = kernel ... : f32[100]      %a = kernel {at=0} ...
- *   %b = kernel ... : f32[100]  =>  %b = kernel {at=400} ...
- *   %c = kernel ... : f32[100]      %c = kernel {at=0} ...
- *   return %c                       (or space="out0", at once)
- *
- * Which values share memory is known (slots.h), and the order of ops is as it
- * stands. A kernel writes over an operand that ends with it where that is safe,
- * so the two become one item; items get offsets (plan_pack.h). With reuse=0
- * every value has memory of its own for the whole run, to be looked at
- * afterwards. */
+ * before:  %a = kernel : f32[100] do { ... }
+ *          %b = kernel : f32[100] do { ... matmul %a ... }
+ *          %c = kernel : f32[10] do { ... matmul %b ... }
+ *          return %c
+ * after:   %a = kernel : f32[100] do { ... }
+ *          %b = kernel {at=400} : f32[100] do { ... matmul %a ... }
+ *          %c = kernel {space=out0} : f32[10] do { ... matmul %b ... }
+ *          return %c */
 #include "passes/pass.h"
 
 #include "passes/plan_pack.h"

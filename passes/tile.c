@@ -1,16 +1,13 @@
-/* tile.c - choose register tile, vector length and unrolling from the target's
- * facts.
+/* tile.c - chooses register tile, vector length and unrolling from the target's
+ * facts. A contraction gets a block of rows and vectors (tile_block.h). The
+ * lanes go along the last dimension when the operands are contiguous or equal
+ * along it (constants will be: see pack.c), else along the innermost reduced
+ * iterator. Where both operands change along the lanes (depthwise), and in
+ * pooling, several neighbours of a row share what they load. Kernels that have
+ * a schedule keep it.
  *
- *   %y = kernel : f32[1,56,56,64] do {           (conv, bias, relu)
- *   =>
- *   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} ...
- *
- * A contraction gets a block of rows and vectors (tile_block.h). The lanes go
- * along the last dimension when the operands are contiguous or equal along it
- * (constants will be: see pack.c), else along the innermost reduced iterator.
- * Where both operands change along the lanes (depthwise), and in pooling,
- * several neighbours of a row share what they load. Kernels that have a
- * schedule keep it. */
+ * before:  %y = kernel : f32[1,56,56,64] do { ... conv, bias, relu ... }
+ * after:   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} : ... */
 #include "passes/pass.h"
 
 #include "ir/nest.h"
