@@ -96,7 +96,7 @@ bool edit_perm_is_view(const struct ir_type *type, const int64_t *perm) {
 struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
                               int rank, const int64_t *dims) {
   if (v && v->type->rank == rank &&
-      !memcmp(v->type->dim, dims, (size_t)rank * sizeof *dims))
+      (rank == 0 || !memcmp(v->type->dim, dims, (size_t)rank * sizeof *dims)))
     return v;
   return ir_emit(b, IR_RESHAPE, IR_ARGS(v),
                  IR_ATTRS(ir_ints("shape", dims, rank)));
