@@ -9,14 +9,17 @@
 /* Results up to this many bytes are evaluated at import: shape arithmetic,
  * parameters of a normalization. Weights are left to the pass `fold`. */
 #define FOLD_BYTES (64 << 10)
+/* And up to this many where an operator asks for a constant. */
+#define EVALUATE_BYTES (64 << 20)
+#define EVALUATE_DEPTH 1000
 
-static struct ir_value *fold(struct onnx_call *c, struct ir_value *v) {
+static struct ir_value *fold(struct onnx_call *c, struct ir_value *v,
+                             int64_t limit) {
   struct ir_op *op = v->def;
-  if (ir_type_bytes(v->type) > FOLD_BYTES)
+  if (ir_type_bytes(v->type) > limit)
     return v;
   for (unsigned i = 0; i < op->noperands; i++)
-    if (!ir_arg(op, i)->data ||
-        ir_type_bytes(ir_arg(op, i)->type) > 16 * FOLD_BYTES)
+    if (!ir_arg(op, i)->data || ir_type_bytes(ir_arg(op, i)->type) > 16 * limit)
       return v;
   struct ir_module *m = c->im->m;
   struct dn_arena *scratch = dn_arena_new(c->im->ctx);
@@ -36,6 +39,32 @@ static struct ir_value *fold(struct onnx_call *c, struct ir_value *v) {
 }
 
 static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
+                                 int depth);
+
+/* An op whose operands can be evaluated, again on their constants. */
+static struct ir_value *evaluate_op(struct onnx_call *c, struct ir_op *op,
+                                    int depth) {
+  if (depth == 0 || op->nregions)
+    return NULL;
+  struct ir_value **args =
+      DN_ARRAY(c->im->ctx->arena, struct ir_value *, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    args[i] = evaluate(c, ir_arg(op, i), depth - 1);
+    if (!args[i])
+      return NULL;
+  }
+  struct ir_value *v =
+      ir_emit(&c->im->b, op->code, args, op->noperands, op->attr, op->nattrs);
+  v = v ? fold(c, v, EVALUATE_BYTES) : NULL;
+  if (v && v->def) { /* too large */
+    ir_op_remove(v->def);
+    return NULL;
+  }
+  return v;
+}
+
+/* What was found is remembered: a value may be reached in many ways. */
+static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
                                  int depth) {
   if (v->data)
     return v;
@@ -46,32 +75,25 @@ static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
       *c->im->opts->values_used = true;
     return known;
   }
-  if (depth == 0 || op->nregions || ir_type_bytes(v->type) > FOLD_BYTES)
-    return NULL;
-  struct ir_value **args =
-      DN_ARRAY(c->im->ctx->arena, struct ir_value *, op->noperands);
-  for (unsigned i = 0; i < op->noperands; i++) {
-    args[i] = evaluate(c, ir_arg(op, i), depth - 1);
-    if (!args[i])
-      return NULL;
+  const char *key = (const char *)v;
+  struct ir_value *found = ox_map_get(&c->im->evaluated, key);
+  if (!found) {
+    found = evaluate_op(c, op, depth);
+    ox_map_put(c->im->ctx->arena, &c->im->evaluated, key,
+               found ? found : &c->im->failed);
   }
-  v = ox_emit(c, op->code, args, op->noperands, op->attr, op->nattrs);
-  if (v && v->def) { /* too large after all */
-    ir_op_remove(v->def);
-    return NULL;
-  }
-  return v;
+  return found == &c->im->failed ? NULL : found;
 }
 
 struct ir_value *ox_evaluate(struct onnx_call *c, struct ir_value *v) {
-  return evaluate(c, v, 64);
+  return evaluate(c, v, EVALUATE_DEPTH);
 }
 
 struct ir_value *ox_emit(struct onnx_call *c, enum ir_opcode code,
                          struct ir_value *const *args, size_t nargs,
                          const struct ir_attr *attrs, size_t nattrs) {
   struct ir_value *v = ir_emit(&c->im->b, code, args, nargs, attrs, nattrs);
-  return v ? fold(c, v) : NULL;
+  return v ? fold(c, v, FOLD_BYTES) : NULL;
 }
 
 struct ir_value *ox_op1(struct onnx_call *c, enum ir_opcode code,

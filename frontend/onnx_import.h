@@ -54,6 +54,7 @@ struct onnx_import {
   const struct ox_frame *frame;
   struct ox_map functions; /* "domain:name" */
   struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
+  struct ox_map evaluated; /* ir_value to its constant, or to &failed */
   struct ir_value **known; /* constants for parameters with a given value */
   struct {                 /* scalar constants made lately */
     enum ir_dtype dtype;

@@ -39,27 +39,22 @@ bool onnx_if(struct onnx_call *c) {
     return ox_fail(c, DN_ATTR, "a branch is missing");
   if (ox_dtype(cond) != IR_BOOL || ir_type_count(cond->type) != 1)
     return ox_fail(c, DN_TYPE, "the condition must be one bool");
-  if (cond->data)
-    return ox_inline_graph(c, truth(c, cond) ? yes : no, NULL, 0, c->out,
-                           c->nout);
+  int known = truth(c, cond);
+  if (known >= 0)
+    return ox_inline_graph(c, known ? yes : no, NULL, 0, c->out, c->nout);
   struct ir_value **a = DN_ARRAY(arena, struct ir_value *, c->nout);
   struct ir_value **b = DN_ARRAY(arena, struct ir_value *, c->nout);
   bool ok = ox_inline_graph(c, yes, NULL, 0, a, c->nout);
   ok = ox_inline_graph(c, no, NULL, 0, b, c->nout) && ok;
   cond = ox_reshape(c, cond, 0, NULL);
   for (size_t i = 0; i < c->nout && ok; i++) {
-    if (a[i]->type == b[i]->type) {
-      c->out[i] = a[i] == b[i] ? a[i] : ox_select(c, cond, a[i], b[i]);
-      continue;
-    }
-    int known = truth(c, cond);
-    if (known < 0)
+    if (a[i]->type != b[i]->type)
       return ox_fail(c, DN_DYNAMIC,
                      "the branches differ in type, %s and %s: the condition "
                      "must be a constant",
                      ir_type_text(c->im->ctx, NULL, a[i]->type),
                      ir_type_text(c->im->ctx, NULL, b[i]->type));
-    c->out[i] = known ? a[i] : b[i];
+    c->out[i] = a[i] == b[i] ? a[i] : ox_select(c, cond, a[i], b[i]);
   }
   return ok;
 }

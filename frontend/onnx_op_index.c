@@ -198,7 +198,8 @@ bool onnx_scatter_nd(struct onnx_call *c) {
   struct ir_value *at = flat_index(c, x, idx, 0);
   if (!at)
     return false;
-  if (!at->data)
+  at = ox_evaluate(c, at);
+  if (!at)
     return ox_fail(c, DN_LIMIT, "too many indices");
   if (ir_type_count(at->type) * row != ir_type_count(c->in[2]->type))
     return ox_fail(c, DN_TYPE, "updates do not fit the indices");
@@ -230,7 +231,8 @@ bool onnx_scatter_elements(struct onnx_call *c) {
   }
   if (!at)
     return false;
-  if (!at->data)
+  at = ox_evaluate(c, at);
+  if (!at)
     return ox_fail(c, DN_LIMIT, "too many indices");
   return ox_return(c, scatter_rows(c, x, c->in[2], 1, at));
 }
