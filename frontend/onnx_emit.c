@@ -13,6 +13,22 @@
 #define EVALUATE_BYTES (64 << 20)
 #define EVALUATE_DEPTH 1000
 
+/* Data that were computed: one element when all are the same. */
+static struct ir_data computed_data(struct dn_arena *arena,
+                                    const struct ir_type *type,
+                                    const void *bytes) {
+  struct ir_data data = {.size = ir_type_bytes(type)};
+  size_t size = (size_t)data.size, width = ir_dtypes[type->dtype].bytes;
+  if (size >= width &&
+      !memcmp(bytes, (const char *)bytes + width, size - width)) {
+    data.size = 0;
+    memcpy(&data.splat, bytes, width);
+  } else {
+    data.bytes = dn_copy(arena, bytes, size);
+  }
+  return data;
+}
+
 static struct ir_value *fold(struct onnx_call *c, struct ir_value *v,
                              int64_t limit) {
   struct ir_op *op = v->def;
@@ -25,10 +41,8 @@ static struct ir_value *fold(struct onnx_call *c, struct ir_value *v,
   struct dn_arena *scratch = dn_arena_new(c->im->ctx);
   void *bytes = ir_eval_op(scratch, op);
   if (bytes) {
-    int64_t size = ir_type_bytes(v->type);
-    struct ir_data data = {.size = size,
-                           .bytes = dn_copy(m->arena, bytes, (size_t)size)};
     const struct ir_type *type = v->type;
+    struct ir_data data = computed_data(m->arena, type, bytes);
     const char *name =
         op->noperands == 1 ? ir_arg(op, 0)->name : c->node->outputs.v[0];
     ir_op_remove(op);

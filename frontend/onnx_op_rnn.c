@@ -22,9 +22,10 @@ struct rnn {
 struct cell {
   int64_t direction;
   struct ir_value *in;    /* x W + biases that need no state: [T, B, gates*H] */
-  struct ir_value *r;     /* [H, gates*H] */
+  struct ir_value *r;     /* [H, gates*H]; GRU: [H, 2H] */
+  struct ir_value *rn;    /* GRU's last gate [H, H] */
   struct ir_value *rbias; /* GRU's, inside the reset: [H]; or NULL */
-  struct ir_value *p;     /* LSTM's peepholes [3H], or NULL */
+  struct ir_value *p[3];  /* LSTM's peepholes [H], or NULL */
   struct ir_value *h, *state;
 };
 
@@ -166,8 +167,13 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
     }
     k->in = ox_op2(c, IR_ADD, k->in, wb);
   }
+  if (r->gates == GRU_GATES) { /* parts of weights are made once */
+    k->rn = columns(r, k->r, 2, 1);
+    k->r = columns(r, k->r, 0, 2);
+  }
   if (given(c, 7))
-    k->p = entry(c, c->in[7], d);
+    for (int64_t i = 0; i < 3; i++)
+      k->p[i] = columns(r, entry(c, c->in[7], d), i, 1);
   k->h = initial(r, 5, d);
   k->state = r->gates == LSTM_GATES ? initial(r, 6, d) : NULL;
 }
@@ -184,18 +190,18 @@ static struct ir_value *rnn_step(const struct rnn *r, struct cell *k,
 static struct ir_value *gru_step(const struct rnn *r, struct cell *k,
                                  struct ir_value *x) {
   struct onnx_call *c = r->c;
-  struct ir_value *zr = ox_op2(c, IR_MATMUL, k->h, columns(r, k->r, 0, 2));
+  struct ir_value *zr = ox_op2(c, IR_MATMUL, k->h, k->r);
   zr = ox_op2(c, IR_ADD, columns(r, x, 0, 2), zr);
   zr = activate(r, k->direction, 0, zr);
   struct ir_value *z = columns(r, zr, 0, 1), *reset = columns(r, zr, 1, 1);
-  struct ir_value *rh = columns(r, k->r, 2, 1), *n;
+  struct ir_value *n;
   if (r->before_reset) {
-    n = ox_op2(c, IR_MATMUL, k->h, rh);
+    n = ox_op2(c, IR_MATMUL, k->h, k->rn);
     if (k->rbias)
       n = ox_op2(c, IR_ADD, n, k->rbias);
     n = ox_op2(c, IR_MUL, reset, n);
   } else {
-    n = ox_op2(c, IR_MATMUL, ox_op2(c, IR_MUL, reset, k->h), rh);
+    n = ox_op2(c, IR_MATMUL, ox_op2(c, IR_MUL, reset, k->h), k->rn);
   }
   n = ox_op2(c, IR_ADD, columns(r, x, 2, 1), n);
   n = activate(r, k->direction, 1, n);
@@ -209,10 +215,9 @@ static struct ir_value *gru_step(const struct rnn *r, struct cell *k,
 static struct ir_value *peep(const struct rnn *r, const struct cell *k,
                              struct ir_value *gate, int64_t i,
                              struct ir_value *state) {
-  if (!k->p)
+  if (!k->p[i])
     return gate;
-  struct ir_value *p = ox_op2(r->c, IR_MUL, columns(r, k->p, i, 1), state);
-  return ox_op2(r->c, IR_ADD, gate, p);
+  return ox_op2(r->c, IR_ADD, gate, ox_op2(r->c, IR_MUL, k->p[i], state));
 }
 
 /* Gates lie in the order i o f c; peepholes i o f. */
