@@ -256,25 +256,10 @@ static void assign_group(struct fuse *f, struct ir_op *op) {
 
 /* ---- Kernels ---- */
 
-static void make_kernel(struct fuse *f, const struct group *g) {
-  const struct ir_op *named = g->anchor ? g->anchor : g->root;
-  struct ir_value *y = ir_result(g->root);
-  struct ir_builder b = {.m = f->m,
-                         .block = g->root->block,
-                         .before = g->root,
-                         .loc = named->loc,
-                         .model_op = named->model_op,
-                         .line = named->line};
-  struct ir_op *k = ir_op_new(&b, IR_KERNEL, NULL, 0, NULL, 0, &y->type, 1, 1);
-  ir_replace_uses(y, ir_result(k));
-  const char *name = y->name; /* the value keeps its name across the pass */
-  ir_value_rename(f->m, y, NULL);
-  ir_value_rename(f->m, ir_result(k), name);
+static void make_kernel(const struct group *g) {
+  struct ir_op *k = slot_kernel(g->root, g->anchor ? g->anchor : g->root);
   for (size_t i = 0; i < g->ops.n; i++)
-    ir_op_move(g->ops.v[i], k->region[0], NULL);
-  b.block = k->region[0];
-  b.before = NULL;
-  ir_op_new(&b, IR_YIELD, IR_ARGS(y), NULL, 0, NULL, 0, 0);
+    ir_op_move(g->ops.v[i], k->region[0], k->region[0]->last);
 }
 
 static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
@@ -291,7 +276,7 @@ static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
       DN_PUSH(f->scratch, f->groups.v[group].ops, op);
   }
   for (size_t i = 0; i < f->groups.n; i++)
-    make_kernel(f, &f->groups.v[i]);
+    make_kernel(&f->groups.v[i]);
   int64_t kernels = (int64_t)f->groups.n;
   for (struct ir_op *op = block->first; op; op = op->next)
     for (unsigned r = 0; r < op->nregions && op->code != IR_KERNEL; r++)

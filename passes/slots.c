@@ -227,25 +227,31 @@ static void place_concat(struct slots *s, struct ir_op *op, int64_t *copies) {
   }
 }
 
-/* A view that strides cannot express becomes a kernel of its own. */
-static void wrap_in_kernel(struct ir_op *op) {
-  struct ir_value *y = ir_result(op);
-  struct ir_module *m = op->block->func->module;
+struct ir_op *slot_kernel(struct ir_op *root, const struct ir_op *named) {
+  struct ir_value *y = ir_result(root);
+  struct ir_module *m = root->block->func->module;
   struct ir_builder b = {.m = m,
-                         .block = op->block,
-                         .before = op,
-                         .loc = op->loc,
-                         .model_op = op->model_op,
-                         .line = op->line};
+                         .block = root->block,
+                         .before = root,
+                         .loc = named->loc,
+                         .model_op = named->model_op,
+                         .line = named->line};
   struct ir_op *k = ir_op_new(&b, IR_KERNEL, NULL, 0, NULL, 0, &y->type, 1, 1);
   ir_replace_uses(y, ir_result(k));
-  const char *name = y->name;
-  ir_value_rename(m, y, NULL);
+  const char *name = y->name, *fresh = ir_result(k)->name;
+  ir_value_rename(m, ir_result(k), "kernel");
+  ir_value_rename(m, y, fresh);
   ir_value_rename(m, ir_result(k), name);
-  ir_op_move(op, k->region[0], NULL);
   b.block = k->region[0];
   b.before = NULL;
   ir_op_new(&b, IR_YIELD, IR_ARGS(y), NULL, 0, NULL, 0, 0);
+  return k;
+}
+
+/* A view that strides cannot express becomes a kernel of its own. */
+static void wrap_in_kernel(struct ir_op *op) {
+  struct ir_op *k = slot_kernel(op, op);
+  ir_op_move(op, k->region[0], k->region[0]->last);
 }
 
 static void follow_view(struct slots *s, struct ir_op *op, int64_t *copies) {

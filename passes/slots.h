@@ -45,6 +45,9 @@ bool slot_is_view(const struct ir_op *op);
 bool slot_view(const struct ir_op *op, const int64_t *stride,
                int64_t *out_stride, int64_t *out_bytes);
 bool slot_is_dense(const int64_t *stride, const struct ir_type *type);
+/* A kernel before `root` that yields root's value under its name, to all its
+ * users; loc of `named`. The ops have yet to be moved, to before the yield. */
+struct ir_op *slot_kernel(struct ir_op *root, const struct ir_op *named);
 /* A kernel that copies `v`, inserted before `before`. */
 struct ir_value *slot_copy(struct ir_value *v, struct ir_op *before);
 
