@@ -21,7 +21,8 @@ struct kdim {
 enum { MAX_LOOPS = 2 * IR_MAX_RANK };
 struct shape {
   int n;
-  struct kdim dim[MAX_LOOPS];
+  struct kdim dim[MAX_LOOPS]; /* in row-major order: the last has the lanes */
+  int level[MAX_LOOPS];       /* their numbers, outermost loop first */
 };
 
 struct tiler {
@@ -134,6 +135,26 @@ static void add_dim(struct shape *s, const struct kern *dry, int d,
       (struct kdim){.at = d, .coef = 1, .extent = period, .tile = tile};
 }
 
+/* Where the schedule wants a dimension's loop; without an opinion, row-major.
+ */
+static int64_t rank_of(const struct kern *k, int dim) {
+  int64_t n = k->op ? ir_get_len(k->op, "order") : 0;
+  for (int64_t i = 0; i < n; i++)
+    if (ir_get_at(k->op, "order", i) == dim)
+      return i;
+  return dim;
+}
+
+static void find_order(const struct kern *k, struct shape *s) {
+  for (int g = 0; g < s->n; g++) {
+    int64_t rank = rank_of(k, s->dim[g].at);
+    int i = g;
+    for (; i && rank_of(k, s->dim[s->level[i - 1]].at) > rank; i--)
+      s->level[i] = s->level[i - 1];
+    s->level[i] = g;
+  }
+}
+
 static void find_shape(struct kern *k, const struct kern *dry,
                        struct shape *s) {
   const struct ir_type *type = k->out->type;
@@ -153,6 +174,7 @@ static void find_shape(struct kern *k, const struct kern *dry,
     }
   }
   find_cuts(k, dry, s);
+  find_order(k, s);
 }
 
 /* ---- Tiles ---- */
@@ -264,11 +286,12 @@ static void emit_tile(struct tiler *t) {
   k->lanes = 1;
 }
 
-static void emit_dim(struct tiler *t, int g);
+static void emit_dim(struct tiler *t, int level);
 
-/* Indices [from, from + n) of loop g: whole tiles, then the rest. */
-static void emit_segment(struct tiler *t, int g, int64_t from, int64_t n) {
+/* Indices [from, from + n) of a loop: whole tiles, then the rest. */
+static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
   struct kern *k = t->k;
+  int g = t->shape->level[level];
   int64_t tile = dn_min(t->shape->dim[g].tile, n), count = n / tile;
   if (k->work > k->budget || k->failed)
     return;
@@ -277,25 +300,25 @@ static void emit_segment(struct tiler *t, int g, int64_t from, int64_t n) {
   t->base[g] = count > 1 ? lin_plus(k, lin_var(k, k->scope->var, tile), from)
                          : lin_const(k, from);
   t->size[g] = tile;
-  emit_dim(t, g + 1);
+  emit_dim(t, level + 1);
   if (count > 1)
     scope_close(k, 0, NULL, NULL);
   if (n % tile == 0)
     return;
   t->base[g] = lin_const(k, from + count * tile);
   t->size[g] = n % tile;
-  emit_dim(t, g + 1);
+  emit_dim(t, level + 1);
 }
 
-static void emit_dim(struct tiler *t, int g) {
-  if (g == t->shape->n) {
+static void emit_dim(struct tiler *t, int level) {
+  if (level == t->shape->n) {
     emit_tile(t);
     return;
   }
-  const struct kdim *d = &t->shape->dim[g];
+  const struct kdim *d = &t->shape->dim[t->shape->level[level]];
   int64_t from = 0;
   for (size_t i = 0; i < d->cuts.n; i++) {
-    emit_segment(t, g, from, d->cuts.v[i] - from);
+    emit_segment(t, level, from, d->cuts.v[i] - from);
     from = d->cuts.v[i];
   }
 }

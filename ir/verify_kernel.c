@@ -51,6 +51,19 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
   }
 }
 
+/* Each dimension once, or absent. */
+static bool is_order(const struct ir_op *kernel, int rank) {
+  int64_t n = ir_get_len(kernel, "order");
+  uint64_t seen = 0;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t d = ir_get_at(kernel, "order", i);
+    if (d < 0 || d >= rank || seen >> d & 1)
+      return false;
+    seen |= UINT64_C(1) << d;
+  }
+  return !n || n == rank;
+}
+
 static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
   struct dn_loc loc = ir_loc(kernel);
   const struct ir_type *type = ir_result(kernel)->type;
@@ -61,6 +74,10 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
                 (long long)par);
   if (ir_get_at(kernel, "unroll", 0) < 1 || ir_get_len(kernel, "unroll") > 1)
     verify_fail(v, loc, VERIFY_SCHEDULE, "unroll is not one number above 0");
+  if (!is_order(kernel, type->rank))
+    verify_fail(v, loc, VERIFY_SCHEDULE,
+                "order does not have each dimension of %s once",
+                verify_type_text(v, type));
   if (!tile)
     return;
   if (tile->n != type->rank) {

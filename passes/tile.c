@@ -32,6 +32,7 @@ struct kernel {
   int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
   int64_t tile[IR_MAX_RANK];
   int64_t vec, unroll;
+  bool panels_first; /* the loop over the last dimension is the outermost */
 };
 
 /* ---- What the kernel looks like ---- */
@@ -171,6 +172,29 @@ static bool dims_merge(const struct kernel *k, int outer, int inner) {
   return true;
 }
 
+/* Whether to go through all rows with one block of columns before the next:
+ * when the operand that columns read (the weights) leaves the cache otherwise,
+ * once for each block of rows. */
+static bool panels_first(const struct kernel *k, int iter) {
+  int64_t bytes[2] = {0, 0}, blocks = 1, l2 = k->env->target->l2;
+  for (int a = 0; a < 2; a++) {
+    bool weights = access_step(k, a, iter) != 0;
+    bytes[weights] = ir_type_bytes(
+        ir_arg(k->n->op, (unsigned)k->n->access[a].operand)->type);
+    for (int i = 0; weights && i + 1 < k->ndims; i++) {
+      int d = k->dim[i], own = dim_iter(k->n, d);
+      blocks *= dn_div_ceil(k->type->dim[d], k->tile[d]);
+      if (own < 0 || access_step(k, a, own) != 0)
+        return false;
+    }
+  }
+  int last = k->dim[k->ndims - 1];
+  int64_t panels = dn_div_ceil(k->type->dim[last], k->tile[last]);
+  if (!l2 || bytes[1] <= l2 / 2 || panels < 2)
+    return false;
+  return bytes[0] <= l2 / 2 || bytes[0] / blocks < bytes[1] / panels;
+}
+
 static void tile_product(struct kernel *k, int iter) {
   struct tile_space s = {.rows = 1, .more_rows = 1, .lanes = k->lanes};
   int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
@@ -190,6 +214,7 @@ static void tile_product(struct kernel *k, int iter) {
     k->tile[more] = b.more_rows;
   set_vectors(k, b.vectors);
   k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors);
+  k->panels_first = k->n->naccesses == 2 && panels_first(k, iter);
 }
 
 /* Several results of a row at once: windows overlap, weights are shared. */
@@ -255,6 +280,14 @@ static void set_schedule(struct kernel *k) {
     ir_set_attr(k->op, ir_ints("unroll", &k->unroll, 1));
   if (k->vec > 1)
     ir_set_attr(k->op, ir_int("vec", k->vec));
+  if (!k->panels_first)
+    return;
+  int64_t order[IR_MAX_RANK];
+  order[0] = k->dim[k->ndims - 1];
+  for (int d = 0, n = 1; d < k->type->rank; d++)
+    if (d != order[0])
+      order[n++] = d;
+  ir_set_attr(k->op, ir_ints("order", order, k->type->rank));
 }
 
 static bool has_schedule(const struct ir_op *op) {
