@@ -1,6 +1,6 @@
 /* canonicalize.c - applies the rules of rules.def until none matches, and the
  * few rewrites that hold for a whole class of ops: a MAP broadcasts by itself,
- * so an expand before it goes.
+ * so an expand before it goes, and a constant of one number is a scalar.
  *
  * before:  %1 = transpose %x {perm=[0,2,3,1]} : f32[1,8,8,3]
  *          %2 = transpose %1 {perm=[0,3,1,2]} : f32[1,3,8,8]
@@ -9,6 +9,11 @@
  * after:   %4 = clamp %x {lo=0, hi=6} : f32[1,3,8,8] */
 #include "passes/edit.h"
 #include "passes/rules.h"
+
+#include <string.h>
+
+/* Elements of a constant that are looked through for one number. */
+enum { MAX_LOOK = 65536 };
 
 struct canon {
   struct pass_env *env;
@@ -93,37 +98,66 @@ static bool apply_rules(struct canon *c, struct ir_op *op) {
   return false;
 }
 
-/* Shape of broadcasting all operands of `op`, `with` in place of number k. */
-static bool broadcasts_to_result(const struct ir_op *op, unsigned k,
-                                 const struct ir_value *with) {
+/* Whether `op`, with a value of type `with` as operand k, has the same type. */
+static bool broadcasts_with(const struct ir_op *op, unsigned k,
+                            const struct ir_type *with) {
   const struct ir_type *y = ir_result(op)->type;
+  int rank = 0;
   for (int d = 1; d <= y->rank; d++) {
     int64_t dim = 1;
     for (unsigned i = 0; i < op->noperands; i++) {
-      const struct ir_type *t = (i == k ? with : ir_arg(op, i))->type;
+      const struct ir_type *t = i == k ? with : ir_arg(op, i)->type;
       int64_t other = d <= t->rank ? t->dim[t->rank - d] : 1;
       dim = other != 1 ? other : dim;
+      rank = t->rank > rank ? t->rank : rank;
     }
     if (dim != y->dim[y->rank - d])
       return false;
   }
-  return true;
+  return rank == y->rank;
 }
 
-/* An operand that an expand made, where the other operands give the shape. */
-static bool drop_expand(struct canon *c, struct ir_op *op) {
+/* A constant that holds one number, as a scalar; NULL: it does not. */
+static struct ir_value *scalar_of(struct canon *c, const struct ir_value *v,
+                                  const struct ir_type *scalar) {
+  double number;
+  if ((v->data->bytes && ir_type_count(v->type) > MAX_LOOK) ||
+      !ir_const_uniform(v, &number))
+    return NULL;
+  struct ir_data data = {.splat = v->data->splat};
+  if (v->data->bytes)
+    memcpy(&data.splat, v->data->bytes, ir_dtypes[v->type->dtype].bytes);
+  return ir_const_new(c->m, v->name, scalar, &data);
+}
+
+/* What may stand in for operand k, as maps broadcast by themselves: what an
+ * expand expanded, or one number. NULL: nothing. */
+static struct ir_value *narrow(struct canon *c, const struct ir_op *op,
+                               unsigned k) {
+  struct ir_value *v = ir_arg(op, k);
+  if (v->def && v->def->code == IR_EXPAND)
+    return broadcasts_with(op, k, ir_arg(v->def, 0)->type) ? ir_arg(v->def, 0)
+                                                           : NULL;
+  if (!v->data || v->type->rank == 0 || v->type->quant)
+    return NULL;
+  const struct ir_type *scalar = ir_type(c->m->ctx, v->type->dtype, 0, NULL);
+  return broadcasts_with(op, k, scalar) ? scalar_of(c, v, scalar) : NULL;
+}
+
+static bool narrow_operands(struct canon *c, struct ir_op *op) {
   if (ir_ops[op->code].cls != IR_MAP || op->noperands < 2)
     return false;
-  for (unsigned i = 0; i < op->noperands; i++) {
-    struct ir_op *def = ir_arg(op, i)->def;
-    if (!def || def->code != IR_EXPAND ||
-        !broadcasts_to_result(op, i, ir_arg(def, 0)))
+  bool changed = false;
+  for (unsigned k = 0; k < op->noperands; k++) {
+    struct ir_value *v = narrow(c, op, k);
+    if (!v)
       continue;
-    ir_set_operand(op, i, ir_arg(def, 0));
-    push(c, op);
-    return true;
+    ir_set_operand(op, k, v);
+    changed = true;
   }
-  return false;
+  if (changed)
+    push(c, op);
+  return changed;
 }
 
 int64_t pass_canonicalize(struct pass_env *env, struct ir_module *m) {
@@ -140,6 +174,6 @@ int64_t pass_canonicalize(struct pass_env *env, struct ir_module *m) {
   int64_t changes = 0;
   int64_t most = pass_int(env, "max_rounds") * ((int64_t)c.queue.n + 64);
   for (struct ir_op *op; changes < most && (op = pop(&c)) != NULL;)
-    changes += apply_rules(&c, op) || drop_expand(&c, op);
+    changes += apply_rules(&c, op) || narrow_operands(&c, op);
   return dn_errors(m->ctx) > errors ? -1 : changes;
 }

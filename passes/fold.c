@@ -17,8 +17,9 @@
 
 #include <string.h>
 
-/* Multiplications that one op may cost at compile time. */
-#define MAX_POINTS (INT64_C(1) << 30)
+/* What one run may cost: points of nests, and bytes by which constants grow. */
+#define MAX_POINTS (INT64_C(1) << 32)
+#define MAX_GROWTH (INT64_C(1) << 26)
 
 /* A constant made here; its data have an arena of their own while it may still
  * be an intermediate, so that a chain over large weights needs two buffers and
@@ -31,6 +32,7 @@ struct fold {
   struct pass_env *env;
   struct ir_module *m;
   DN_LIST(struct made) made;
+  int64_t points, growth; /* so far */
 };
 
 static bool all_const(const struct ir_op *op) {
@@ -103,12 +105,20 @@ static struct ir_value *map_of_splats(struct fold *f, struct ir_op *op) {
   return result;
 }
 
-static bool small_enough(const struct fold *f, const struct ir_op *op) {
+/* Whether the result is small enough to keep and cheap enough to compute,
+ * counted towards the limits of the run. */
+static bool affordable(struct fold *f, const struct ir_op *op, int64_t points) {
   int64_t bytes = ir_type_bytes(ir_result(op)->type), in = 0;
   for (unsigned i = 0; i < op->noperands; i++)
     in += ir_type_bytes(ir_arg(op, i)->type);
-  return bytes <= pass_int(f->env, "max_bytes") &&
-         bytes - in <= pass_int(f->env, "max_growth");
+  int64_t growth = dn_max(bytes - in, 0);
+  if (bytes > pass_int(f->env, "max_bytes") ||
+      growth > pass_int(f->env, "max_growth") ||
+      growth > MAX_GROWTH - f->growth || points > MAX_POINTS - f->points)
+    return false;
+  f->growth += growth;
+  f->points += points;
+  return true;
 }
 
 static struct ir_value *evaluate(struct fold *f, struct ir_op *op) {
@@ -142,7 +152,7 @@ static struct ir_value *fold_op(struct fold *f, struct ir_op *op) {
     result = splat_const(f->m, type, splat);
   else if (!picks && ir_ops[op->code].cls == IR_MAP && all_splat(op))
     result = map_of_splats(f, op);
-  else if (points <= MAX_POINTS && small_enough(f, op))
+  else if (affordable(f, op, points))
     result = evaluate(f, op);
   dn_arena_free(scratch);
   return result;

@@ -1,9 +1,9 @@
 /* plan.c - gives every value its place in the arena. Which values share memory
- * is known (slots.h), and the order of ops is as it stands. A kernel writes over
- * an operand that ends with it where that is safe, so the two become one item;
- * items get offsets (plan_pack.h); what the function returns is computed in the
- * caller's buffer. With reuse=0 every value has memory of its own for the whole
- * run, to be looked at afterwards. See docs/memory.md.
+ * is known (slots.h), and the order of ops is as it stands. A kernel writes
+ * over an operand that ends with it where that is safe, so the two become one
+ * item; items get offsets (plan_pack.h); what the function returns is computed
+ * in the caller's buffer. With reuse=0 every value has memory of its own for
+ * the whole run, to be looked at afterwards. See docs/memory.md.
  *
  * before:  %a = kernel : f32[100] do { ... }
  *          %b = kernel : f32[100] do { ... matmul %a ... }

@@ -210,6 +210,10 @@ static bool make_attr(const struct rule_match *m, enum ir_opcode code,
     k++;
   assert(k < n && "attribute of a rule");
   *given = true;
+  for (int i = 0;
+       specs[k].kind != IR_A_FLOAT && !v.s && i < (v.n < 0 ? 1 : v.n); i++)
+    if (!(fabs(v.v[i]) < 0x1p53))
+      return false;
   switch (specs[k].kind) {
   case IR_A_INT:
     *out = ir_int(name, (int64_t)v.v[0]);
