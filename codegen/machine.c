@@ -130,6 +130,7 @@ static void hold_back_constants(struct machine *s) {
     f.section = dn_printf(s->arena, "%s", LLVMGetSection(g));
     DN_PUSH(s->arena, s->fills, f);
     LLVMSetInitializer(g, LLVMConstNull(LLVMGlobalGetValueType(g)));
+    LLVMSetExternallyInitialized(g, true); /* or loads fold to zero */
   }
 }
 

@@ -1,0 +1,4 @@
+/* Linux starts a program here; there is no C library to do it. */
+  .globl _start
+_start:
+  START

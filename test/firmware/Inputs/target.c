@@ -1,0 +1,187 @@
+/* target.c - runs a model on a bare machine or under Linux without a C library,
+ * and prints the bytes of its outputs and the stack it took. The model is known
+ * by its description alone, so this one file serves all. */
+#include "dnn.h"
+#include "model.h"
+
+/* The inputs' bytes, one after the other. */
+static const unsigned char input[] __attribute__((aligned(64))) = {
+#include "input.inc"
+};
+static unsigned char output[1 << 16] __attribute__((aligned(64)));
+static unsigned char arena[MODEL_ARENA_SIZE + 1]
+    __attribute__((aligned(MODEL_ARENA_ALIGN)));
+
+/* ---- The machine ---- */
+
+#if defined(__arm__)
+static long host(long op, const void *arg) {
+  register long r0 __asm__("r0") = op;
+  register const void *r1 __asm__("r1") = arg;
+  __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+  return r0;
+}
+#define STACK_POINTER(p) __asm__ volatile("mov %0, sp" : "=r"(p))
+#elif defined(__riscv) && __riscv_xlen == 32
+static long host(long op, const void *arg) {
+  register long a0 __asm__("a0") = op;
+  register const void *a1 __asm__("a1") = arg;
+  __asm__ volatile(".option push\n.option norvc\n"
+                   "slli x0, x0, 0x1f\nebreak\nsrai x0, x0, 7\n.option pop"
+                   : "+r"(a0)
+                   : "r"(a1)
+                   : "memory");
+  return a0;
+}
+#define STACK_POINTER(p) __asm__ volatile("mv %0, sp" : "=r"(p))
+#elif defined(__riscv)
+static long host(long number, long a, long b, long c) {
+  register long a7 __asm__("a7") = number;
+  register long a0 __asm__("a0") = a;
+  register long a1 __asm__("a1") = b;
+  register long a2 __asm__("a2") = c;
+  __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
+  return a0;
+}
+#define STACK_POINTER(p) __asm__ volatile("mv %0, sp" : "=r"(p))
+#elif defined(__aarch64__)
+static long host(long number, long a, long b, long c) {
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x1), "r"(x2), "r"(x8) : "memory");
+  return x0;
+}
+#define STACK_POINTER(p) __asm__ volatile("mov %0, sp" : "=r"(p))
+#endif
+
+#if defined(__linux__)
+static void put_text(const char *s) {
+  long n = 0;
+  while (s[n])
+    n++;
+  host(64, 1, (long)s, n); /* write */
+}
+static void leave(int code) { host(93, code, 0, 0); } /* exit */
+#else
+static void put_text(const char *s) { host(4, s); } /* SYS_WRITE0 */
+static void leave(int code) {
+  long args[] = {0x20026, code};
+  host(0x20, args); /* SYS_EXIT_EXTENDED */
+}
+#endif
+
+void *memcpy(void *to, const void *from, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    ((char *)to)[i] = ((const char *)from)[i];
+  return to;
+}
+void *memset(void *to, int value, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    ((char *)to)[i] = (char)value;
+  return to;
+}
+
+/* ---- The model ---- */
+
+static size_t element(int type) {
+  switch (type) { /* as ONNX numbers them */
+  case 2: case 3: case 9:
+    return 1;
+  case 4: case 5: case 10: case 16:
+    return 2;
+  case 7: case 11: case 13:
+    return 8;
+  default:
+    return 4;
+  }
+}
+
+static size_t bytes(const struct dnn_tensor *t) {
+  size_t n = element(t->type);
+  for (int i = 0; i < t->rank; i++)
+    n *= (size_t)t->dim[i];
+  return n;
+}
+
+static int call(void *const *p, int n) {
+  typedef int f2(void *, void *), f3(void *, void *, void *);
+  typedef int f4(void *, void *, void *, void *);
+  typedef int f5(void *, void *, void *, void *, void *);
+  union {
+    int (*run)(void);
+    f2 *f2; f3 *f3; f4 *f4; f5 *f5;
+  } u = {(int (*)(void))model_run};
+  if (n == 2)
+    return u.f2(p[0], p[1]);
+  if (n == 3)
+    return u.f3(p[0], p[1], p[2]);
+  if (n == 4)
+    return u.f4(p[0], p[1], p[2], p[3]);
+  return n == 5 ? u.f5(p[0], p[1], p[2], p[3], p[4]) : -1;
+}
+
+enum { PAINT = 6000, COLOUR = 0xa5 };
+
+/* Calls with the stack below painted; *used is how much lost its colour. */
+__attribute__((noinline)) static int call_painted(void *const *p, int n,
+                                                  unsigned *used) {
+  volatile unsigned char *sp;
+  STACK_POINTER(sp);
+  for (int i = 1; i <= PAINT; i++)
+    sp[-i] = COLOUR;
+  int result = call(p, n);
+  unsigned i = PAINT;
+  while (i && sp[-(long)i] == COLOUR)
+    i--;
+  *used = i;
+  return result;
+}
+
+/* By subtraction: division may be a function of the compiler's library. */
+static void put_number(unsigned n) {
+  static const unsigned power[] = {10000, 1000, 100, 10, 1};
+  int begun = 0;
+  for (int i = 0; i < 5; i++) {
+    char digit[] = "0";
+    for (; n >= power[i]; n -= *(const volatile unsigned *)&power[i])
+      digit[0]++;
+    begun |= digit[0] != '0' || i == 4;
+    if (begun)
+      put_text(digit);
+  }
+}
+
+int start(void);
+int start(void) {
+  const struct dnn_model *m = &model_model;
+  const struct dnn_tensor *t =
+      (const void *)((const char *)m + m->tensors_at);
+  int n = (int)(m->ninputs + m->noutputs), result;
+  void *p[8];
+  size_t at = 0;
+  unsigned used;
+  for (int i = 0; i < n; i++) {
+    if (i == (int)m->ninputs)
+      at = 0;
+    p[i] = i < (int)m->ninputs ? (char *)(size_t)input + at : (char *)output + at;
+    at += (bytes(&t[i]) + 63) / 64 * 64;
+  }
+  p[n] = MODEL_ARENA_SIZE ? arena : NULL;
+  result = call_painted(p, n + 1, &used);
+  put_text("stack ");
+  put_number(used);
+  put_text(used <= MODEL_STACK_SIZE ? " within " : " over ");
+  put_number(MODEL_STACK_SIZE);
+  for (size_t i = 0; i < at; i++) {
+    static const char digit[] = "0123456789abcdef";
+    char text[] = {digit[output[i] >> 4], digit[output[i] & 15], 0};
+    if (i % 32 == 0)
+      put_text("\nbytes ");
+    put_text(text);
+  }
+  put_text("\n");
+  leave(result);
+  return result;
+}
