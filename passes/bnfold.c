@@ -9,12 +9,12 @@
  *          %2 = add %1, @b : f32[1,8,8,16]                  (@b : f32[16])
  *          %3 = mul %2, @s : f32[1,8,8,16]
  *          %4 = add %3, @t : f32[1,8,8,16]
- * after:   %5 = reshape @s {shape=[16,1,1,1]} : f32[16,1,1,1]
- *          %6 = mul @w, %5 : f32[16,3,3,8]                    (left to fold)
- *          %7 = mul @b, @s : f32[16]
- *          %8 = add %7, @t : f32[16]
- *          %1 = conv %x, %6 : f32[1,8,8,16]
- *          %4 = add %1, %8 : f32[1,8,8,16] */
+ * after:   %5 = mul @b, @s : f32[16]
+ *          %6 = add %5, @t : f32[16]
+ *          %7 = reshape @s {shape=[16,1,1,1]} : f32[16,1,1,1]
+ *          %8 = mul @w, %7 : f32[16,3,3,8]               (left to fold)
+ *          %1 = conv %x, %8 : f32[1,8,8,16]
+ *          %4 = add %1, %6 : f32[1,8,8,16] */
 #include "passes/edit.h"
 
 #include "ir/nest.h"
