@@ -301,26 +301,30 @@ static bool emit_shared(struct dnnc *d) {
          write_reports(d);
 }
 
-static bool print_module(struct dnnc *d, int64_t const_limit) {
+/* A file holds everything, so that it can be read again; on the standard output
+ * long constants are left out unless the `whole` module is wanted. */
+static bool print_module(struct dnnc *d, bool whole) {
   struct dn_buf text;
   dn_buf_init(&text, d->ctx->arena);
-  ir_print(&text, d->c.m,
-           &(struct ir_print_opts){.locs = true, .const_limit = const_limit});
+  whole = whole || strcmp(output_path(d, NULL), "-") != 0;
+  ir_print(
+      &text, d->c.m,
+      &(struct ir_print_opts){.locs = true, .const_limit = whole ? -1 : 64});
   return write_text(d, &text);
 }
 
-static bool emit_dnn(struct dnnc *d) { return print_module(d, -1); }
+static bool emit_dnn(struct dnnc *d) { return print_module(d, true); }
 
 static bool emit_graph(struct dnnc *d) {
-  return compile_passes(&d->c, IR_GRAPH) && print_module(d, 64);
+  return compile_passes(&d->c, IR_GRAPH) && print_module(d, false);
 }
 
 static bool emit_kernels(struct dnnc *d) {
-  return compile_passes(&d->c, IR_KERNELS) && print_module(d, 64);
+  return compile_passes(&d->c, IR_KERNELS) && print_module(d, false);
 }
 
 static bool emit_planned(struct dnnc *d) {
-  return compile_passes(&d->c, IR_PLANNED) && print_module(d, 64);
+  return compile_passes(&d->c, IR_PLANNED) && print_module(d, false);
 }
 
 static bool emit_dot(struct dnnc *d) {
