@@ -151,7 +151,7 @@ const char *compile_pipeline(const struct compile *c, enum ir_form form) {
   if (!text)
     text = skip_done(
         pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]),
-        c->m->form);
+        c->m ? c->m->form : IR_GRAPH);
   return form == IR_PLANNED ? text : cut_pipeline(c->ctx->arena, text, form);
 }
 
