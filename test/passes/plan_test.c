@@ -1,0 +1,175 @@
+/* plan_test.c - order and offsets against the truth: small random graphs and
+ * lifetimes, for which all orders and all placements can be tried. */
+#include "passes/plan_pack.h"
+#include "passes/schedule.h"
+
+#include <string.h>
+
+enum { GRAPHS = 300, NODES = 9, PACKS = 400, ITEMS = 7 };
+
+static uint64_t state = 1;
+
+static int below(int n) {
+  state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+  return (int)((state >> 33) % (uint64_t)n);
+}
+
+/* ---- Orders ---- */
+
+static void push(struct dn_arena *a, struct live_list *l, int x) {
+  for (int i = 0; i < l->n; i++)
+    if (l->v[i] == x)
+      return;
+  int *v = DN_ARRAY(a, int, l->n + 1);
+  if (l->n)
+    memcpy(v, l->v, (size_t)l->n * sizeof *v);
+  v[l->n++] = x;
+  l->v = v;
+}
+
+/* Node i fills buffer i and reads some of those before; now and then it may
+ * write over what it reads. */
+static struct live *random_graph(struct dn_arena *a, struct slots *slots,
+                                 int n) {
+  struct live *l = DN_NEW(a, struct live);
+  l->slots = slots;
+  l->nnodes = l->nbuffers = n;
+  l->node = DN_ARRAY(a, struct live_node, n);
+  l->buffer = DN_ARRAY(a, struct live_buffer, n);
+  for (int i = 0; i < n; i++) {
+    l->buffer[i] = (struct live_buffer){
+        .size = 1 + below(3) * below(9), .align = 1, .in_arena = true};
+    l->node[i].made = i;
+    push(a, &l->node[i].touches, i);
+    for (int k = below(3); i && k-- > 0;) {
+      int from = i - 1 - below(i < 4 ? i : 4);
+      push(a, &l->node[i].preds, from);
+      push(a, &l->node[i].touches, from);
+      if (below(3) == 0 && l->buffer[from].size == l->buffer[i].size)
+        push(a, &l->node[i].take, from);
+    }
+  }
+  for (int i = 0; i < n; i++) {
+    for (int k = 0; k < l->node[i].preds.n; k++)
+      push(a, &l->node[l->node[i].preds.v[k]].succs, i);
+    for (int k = 0; k < l->node[i].touches.n; k++)
+      push(a, &l->buffer[l->node[i].touches.v[k]].nodes, i);
+  }
+  return l;
+}
+
+/* The least peak of all orders that begin with the `n` nodes of `order`. */
+static int64_t least_peak(const struct live *l, struct dn_arena *a, int *order,
+                          int n, unsigned done) {
+  int64_t least = INT64_MAX;
+  if (n == l->nnodes)
+    return live_peak(l, a, order, NULL);
+  for (int i = 0; i < l->nnodes; i++) {
+    bool ready = !(done >> i & 1);
+    for (int k = 0; k < l->node[i].preds.n; k++)
+      ready &= done >> l->node[i].preds.v[k] & 1;
+    if (!ready)
+      continue;
+    order[n] = i;
+    least = dn_min(least, least_peak(l, a, order, n + 1, done | 1u << i));
+  }
+  return least;
+}
+
+static bool is_order(const struct live *l, const int *order) {
+  unsigned done = 0;
+  for (int i = 0; i < l->nnodes; i++) {
+    const struct live_node *n = &l->node[order[i]];
+    for (int k = 0; k < n->preds.n; k++)
+      if (!(done >> n->preds.v[k] & 1))
+        return false;
+    done |= 1u << order[i];
+  }
+  return done == (1u << l->nnodes) - 1;
+}
+
+static int check_orders(struct dn_ctx *ctx, struct slots *slots) {
+  int wrong = 0;
+  for (int turn = 0; turn < GRAPHS; turn++) {
+    struct dn_arena *a = dn_arena_new(ctx);
+    struct live *l = random_graph(a, slots, 2 + below(NODES - 2));
+    int order[NODES], all[NODES];
+    int64_t bound;
+    for (int i = 0; i < l->nnodes; i++)
+      order[i] = i;
+    int64_t peak = sched_search(l, a, order, &bound);
+    int64_t least = least_peak(l, a, all, 0, 0);
+    if (!is_order(l, order) || peak != least || bound != least ||
+        live_peak(l, a, order, NULL) != peak) {
+      printf("graph %d: peak %lld, bound %lld, least %lld\n", turn,
+             (long long)peak, (long long)bound, (long long)least);
+      wrong++;
+    }
+    dn_arena_free(a);
+  }
+  return wrong;
+}
+
+/* ---- Offsets ---- */
+
+static bool together(const struct pack_item *a, const struct pack_item *b) {
+  return a->first <= b->last && b->first <= a->last;
+}
+
+static bool overlap(const struct pack_item *a, const struct pack_item *b) {
+  return together(a, b) && a->at < b->at + b->size && b->at < a->at + a->size;
+}
+
+/* The least top of all placements, as some order of placing low gives it. */
+static int64_t least_top(struct pack_item *it, int n, unsigned placed,
+                         int64_t top, int64_t best) {
+  if (placed == (1u << n) - 1 || top >= best)
+    return dn_min(top, best);
+  for (int i = 0; i < n; i++) {
+    if (placed >> i & 1)
+      continue;
+    it[i].at = 0;
+    for (int k = 0; k < n; k++) {
+      if (placed >> k & 1 && overlap(&it[i], &it[k])) {
+        it[i].at = it[k].at + it[k].size;
+        k = -1; /* from the start, higher up */
+      }
+    }
+    best = least_top(it, n, placed | 1u << i,
+                     dn_max(top, it[i].at + it[i].size), best);
+  }
+  return best;
+}
+
+static int check_packs(struct dn_ctx *ctx) {
+  int wrong = 0;
+  for (int turn = 0; turn < PACKS; turn++) {
+    struct pack_item it[ITEMS], copy[ITEMS];
+    int n = 1 + below(ITEMS);
+    for (int i = 0; i < n; i++) {
+      it[i] = (struct pack_item){.size = 1 + below(9), .align = 1};
+      it[i].first = below(8);
+      it[i].last = it[i].first + below(5);
+    }
+    int64_t top = pack_items(ctx, it, n);
+    memcpy(copy, it, sizeof copy);
+    bool ok = top == least_top(copy, n, 0, 0, INT64_MAX);
+    for (int i = 0; i < n; i++)
+      for (int k = 0; k < i; k++)
+        ok &= !overlap(&it[i], &it[k]);
+    if (!ok)
+      printf("items %d: top %lld\n", turn, (long long)top);
+    wrong += !ok;
+  }
+  return wrong;
+}
+
+int main(void) {
+  struct dn_ctx *ctx = dn_ctx_new(stderr);
+  struct ir_module *m = ir_module_new(ctx, "test");
+  struct slots slots = {.func = ir_func_new(m, "main")};
+  int wrong = check_orders(ctx, &slots) + check_packs(ctx);
+  printf("%d graphs, %d sets of items, %d failures\n", GRAPHS, PACKS, wrong);
+  dn_ctx_free(ctx);
+  return wrong != 0;
+}
