@@ -113,12 +113,13 @@ static void find_lives(struct plan *p, const struct ir_block *b) {
 
 static void find_extent(const struct ir_type *type, struct life *l) {
   int64_t bytes = ir_dtypes[type->dtype].bytes, lo = 0, hi = 0;
-  for (int d = 0; d < type->rank; d++) {
+  bool empty = ir_type_count(type) == 0;
+  for (int d = 0; d < type->rank && !empty; d++) {
     int64_t reach = (type->dim[d] - 1) * l->place.stride[d] * bytes;
     *(reach < 0 ? &lo : &hi) += reach;
   }
   l->lo = l->place.offset + lo;
-  l->hi = ir_type_count(type) ? l->place.offset + hi + bytes : l->lo;
+  l->hi = empty ? l->lo : l->place.offset + hi + bytes;
 }
 
 /* Attributes of an op as a place; the rest relies on them. */
