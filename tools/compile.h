@@ -25,7 +25,7 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
 bool compile_import(struct compile *c, const struct fe_opts *known);
 /* Runs the pipeline: the whole of it, or the part that leaves `form`. */
 bool compile_passes(struct compile *c, enum ir_form form);
-/* The pipeline's text, as it will be run. */
+/* The pipeline's text, as it will be run on the imported module. */
 const char *compile_pipeline(const struct compile *c, enum ir_form form);
 
 #endif

@@ -56,7 +56,6 @@ static void say_target(const struct dnnc *d) {
     return;
   fprintf(stderr, "target %s, CPU %s, features '%s', LLVM %s\n", f->triple,
           f->cpu, f->features, cg_llvm_version());
-  fprintf(stderr, "passes %s\n", compile_pipeline(&d->c, IR_PLANNED));
 }
 
 /* ---- Names of files ---- */
@@ -460,6 +459,8 @@ static bool run(struct dnnc *d, int argc, char **argv) {
   say(d, "importing");
   if (!compile_import(&d->c, NULL))
     return false;
+  if (d->o.verbose)
+    fprintf(stderr, "passes %s\n", compile_pipeline(&d->c, IR_PLANNED));
   return d->o.check ? check_only(d) : kind->run(d);
 }
 
