@@ -23,6 +23,9 @@ struct fe_opts {
   const struct ir_tensor *input_values;
   size_t ninputs;    /* entries of both */
   bool *values_used; /* set when the module depends on a value; NULL: no */
+  /* A symbolic dim that nothing binds is 1, after a note: for --check, which
+   * wants to see the rest of the model. */
+  bool unbound_is_one;
 };
 
 /* NULL after diagnostics: everything unsupported is listed, not only the

@@ -558,10 +558,15 @@ static bool read_shape(struct model *m, const cJSON *item, const char *path,
         dims[*rank] = opts->dims[i].value;
     if (dims[*rank] >= 0)
       continue;
+    dims[*rank] = 1;
+    if (opts->unbound_is_one) {
+      dn_note(m->ctx, "%s: dimension '%s' has no value; 1 is taken", path,
+              d->valuestring);
+      continue;
+    }
     dn_error(m->ctx, (struct dn_loc){.file = m->b.m->file, .where = path},
              DN_DIM, "dimension '%s' has no value", d->valuestring);
     dn_note(m->ctx, "bind it with --dim %s=VALUE", d->valuestring);
-    dims[*rank] = 1;
   }
   return true;
 }

@@ -55,9 +55,16 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
     ox_map_put(im->ctx->arena, &im->symbols, name, binding);
     return binding->value;
   }
-  binding->value = -2; /* reported */
-  if (ox_map_put(im->ctx->arena, &im->symbols, name, binding)) {
-    const char *text = ox_text(im->ctx, name);
+  const char *text = ox_text(im->ctx, name);
+  bool one = im->opts->unbound_is_one;
+  binding->value = one ? 1 : -2; /* -2: reported */
+  bool first = ox_map_put(im->ctx->arena, &im->symbols, name, binding);
+  if (one && first)
+    dn_note(im->ctx, "%s: dimension %zu, '%s', has no value; 1 is taken",
+            loc.where, i, text);
+  if (one)
+    return 1;
+  if (first) {
     dn_error(im->ctx, loc, DN_DIM, "dimension %zu, '%s', has no value", i,
              text);
     dn_note(im->ctx, "bind it with --dim %s=VALUE", text);

@@ -83,6 +83,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   fe.ndims = c->options->dims.n;
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
+  fe.unbound_is_one = c->options->check;
   if (!read_dims(c, dims))
     return false;
   c->m = fe_import(c->ctx, c->path, &fe);

@@ -163,6 +163,8 @@ static bool check_budgets(struct dnnc *d) {
 
 static bool compile_to(struct dnnc *d, enum cg_emit kind) {
   say(d, "planning");
+  if (d->o.verbose)
+    fprintf(stderr, "passes %s\n", compile_pipeline(&d->c, IR_PLANNED));
   if (!compile_passes(&d->c, IR_PLANNED))
     return false;
   say(d, "generating code");
