@@ -355,9 +355,7 @@ struct ir_value *ox_mean(struct onnx_call *c, struct ir_value *x,
     if (axes[i])
       n *= (double)x->type->dim[i];
   struct ir_value *sum = ox_reduce(c, IR_REDUCE_SUM, x, axes);
-  if (!ir_is_float(x->type->dtype))
-    return ox_op2(c, IR_DIV, sum, ox_number(c, sum, n));
-  return ox_scale(c, sum, 1 / n);
+  return n == 1 ? sum : ox_op2(c, IR_DIV, sum, ox_number(c, sum, n));
 }
 
 /* MatMul with numpy's rules for vectors. */

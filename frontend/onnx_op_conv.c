@@ -49,8 +49,9 @@ static struct ir_value *add_bias(struct onnx_call *c, struct ir_value *y) {
   return ox_op2(c, IR_ADD, y, b);
 }
 
-static bool conv_shapes(struct onnx_call *c, int64_t *groups, bool transposed) {
-  const struct ir_value *x = c->in[0], *w = c->in[1];
+static bool conv_shapes(struct onnx_call *c, const struct ir_value *x,
+                        const struct ir_value *w, int64_t *groups,
+                        bool transposed) {
   int r = ox_rank(x);
   *groups = ox_int(c, "group", 1);
   if (r < 3 || ox_rank(w) != r)
@@ -106,7 +107,7 @@ struct ir_value *ox_conv(struct onnx_call *c, struct ir_value *x,
                          struct ir_value *w) {
   int64_t groups;
   struct ox_window win;
-  if (!conv_shapes(c, &groups, false) ||
+  if (!x || !w || !conv_shapes(c, x, w, &groups, false) ||
       !ox_window_read(c, ox_rank(x) - 2, ox_dims(x) + 2, ox_dims(w) + 2, &win))
     return NULL;
   /* [O,I,k..] to [O,k..,I] moves as [N,C,s..] to [N,s..,C] does. */
@@ -154,7 +155,7 @@ bool onnx_conv_transpose(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *w = c->in[1];
   int64_t groups;
   struct ox_window win;
-  if (!conv_shapes(c, &groups, true))
+  if (!conv_shapes(c, x, w, &groups, true))
     return false;
   int r = ox_rank(x), s = r - 2;
   if (!ox_window_read_transposed(c, s, ox_dims(x) + 2, ox_dims(w) + 2, &win))

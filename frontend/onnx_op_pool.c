@@ -87,15 +87,15 @@ static struct ir_value *divide(struct onnx_call *c, struct ir_value *sum,
       ox_fail(c, DN_LIMIT, "%lld windows along dimension %d", (long long)n, i);
       return NULL;
     }
-    double *inverse = DN_ARRAY(c->im->ctx->arena, double, n);
+    double *count = DN_ARRAY(c->im->ctx->arena, double, n);
     for (int64_t o = 0; o < n; o++)
-      inverse[o] = 1 / (double)window_count(&p->win, i, o, lo, hi);
+      count[o] = (double)window_count(&p->win, i, o, lo, hi);
     int64_t dims[IR_MAX_RANK];
     for (int k = 0; k < r; k++)
       dims[k] = k == 2 + i ? n : 1;
-    sum = ox_op2(c, IR_MUL, sum, ox_floats(c, ox_dtype(sum), r, dims, inverse));
+    sum = ox_op2(c, IR_DIV, sum, ox_floats(c, ox_dtype(sum), r, dims, count));
   }
-  return ox_scale(c, sum, 1 / all);
+  return all == 1 ? sum : ox_op2(c, IR_DIV, sum, ox_number(c, sum, all));
 }
 
 bool onnx_average_pool(struct onnx_call *c) {
