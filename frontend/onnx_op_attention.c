@@ -1,0 +1,406 @@
+/* onnx_op_attention.c - attention and what goes with it: rotary positions, and
+ * the fused operators that ONNX Runtime writes for transformers. All of them
+ * are products, softmax and layer normalization. */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+
+static struct ir_value *given(const struct onnx_call *c, size_t k) {
+  return k < c->nin ? c->in[k] : NULL;
+}
+
+/* [B,S,H*D] to [B,H,S,D]. */
+static struct ir_value *split_heads(struct onnx_call *c, struct ir_value *x,
+                                    int64_t heads) {
+  static const int64_t perm[] = {0, 2, 1, 3};
+  if (!x)
+    return NULL;
+  if (heads < 1 || ox_dims(x)[2] % heads) {
+    ox_fail(c, DN_ATTR, "%lld heads for a size of %lld", (long long)heads,
+            (long long)ox_dims(x)[2]);
+    return NULL;
+  }
+  const int64_t dims[] = {ox_dims(x)[0], ox_dims(x)[1], heads,
+                          ox_dims(x)[2] / heads};
+  return ox_transpose(c, ox_reshape(c, x, 4, dims), perm);
+}
+
+/* [B,H,S,D] to [B,S,H*D]. */
+static struct ir_value *join_heads(struct onnx_call *c, struct ir_value *x) {
+  static const int64_t perm[] = {0, 2, 1, 3};
+  if (!x)
+    return NULL;
+  const int64_t dims[] = {ox_dims(x)[0], ox_dims(x)[2],
+                          ox_dims(x)[1] * ox_dims(x)[3]};
+  return ox_reshape(c, ox_transpose(c, x, perm), 3, dims);
+}
+
+/* Each of the heads repeated, so that there are `heads`. */
+static struct ir_value *repeat_heads(struct onnx_call *c, struct ir_value *x,
+                                     int64_t heads) {
+  if (!x || ox_dims(x)[1] == heads)
+    return x;
+  const int64_t *d = ox_dims(x);
+  if (!d[1] || heads % d[1]) {
+    ox_fail(c, DN_TYPE, "%lld heads of the query, %lld of the key",
+            (long long)heads, (long long)d[1]);
+    return NULL;
+  }
+  const int64_t one[] = {d[0], d[1], 1, d[2], d[3]};
+  const int64_t many[] = {d[0], d[1], heads / d[1], d[2], d[3]};
+  const int64_t flat[] = {d[0], heads, d[2], d[3]};
+  x = ox_expand(c, ox_reshape(c, x, 5, one), 5, many);
+  return ox_reshape(c, x, 4, flat);
+}
+
+/* One call of scaled dot-product attention. */
+struct attention {
+  struct ir_value *q, *k, *v; /* [B,H,S,D], [B,H,T,D], [B,H,T,E] */
+  struct ir_value *allowed;   /* bool, broadcasts to [B,H,S,T]; NULL: all */
+  struct ir_value *bias;      /* added to the logits; NULL: none */
+  bool guard;                 /* a row may allow nothing: it gives 0 */
+  double scale, softcap, masked;
+  enum ir_dtype precision; /* of the softmax */
+  struct ir_value *raw, *capped, *biased, *weights;
+};
+
+static struct ir_value *both(struct onnx_call *c, struct ir_value *a,
+                             struct ir_value *b) {
+  return !a ? b : !b ? a : ox_op2(c, IR_AND, a, b);
+}
+
+/* j - i - offset over [S,T], compared with a bound: `op` is i + offset against
+ * j. */
+static struct ir_value *frontier(struct onnx_call *c, int64_t s, int64_t t,
+                                 struct ir_value *offset, int64_t by,
+                                 bool upper) {
+  struct ir_value *i = ox_iota(c, 2, 0, s, IR_I32);
+  struct ir_value *j = ox_iota(c, 2, 1, t, IR_I32);
+  i = ox_op2(c, IR_ADD, i, offset);
+  if (upper)
+    return ox_op2(c, IR_LE, j, ox_offset(c, i, (double)by));
+  return ox_op2(c, IR_LE, ox_offset(c, i, -(double)by), j);
+}
+
+static struct ir_value *row_max(struct onnx_call *c, struct ir_value *x) {
+  bool last[IR_MAX_RANK] = {0};
+  if (!x)
+    return NULL;
+  last[ox_rank(x) - 1] = true;
+  return ox_reduce(c, IR_REDUCE_MAX, x, last);
+}
+
+/* Rows whose mask and bias leave nothing. */
+static struct ir_value *empty_rows(struct onnx_call *c,
+                                   const struct attention *a) {
+  struct ir_value *bias = a->bias;
+  if (!bias)
+    bias = ox_number(c, a->q, 0);
+  if (a->allowed)
+    bias = ox_select(c, a->allowed, bias, ox_number(c, bias, -HUGE_VAL));
+  struct ir_value *most = row_max(c, bias);
+  return ox_op2(c, IR_EQ, most, ox_number(c, most, -HUGE_VAL));
+}
+
+static struct ir_value *attend(struct onnx_call *c, struct attention *a) {
+  static const int64_t flip[] = {0, 1, 3, 2};
+  a->raw = ox_op2(c, IR_MATMUL, ox_scale(c, a->q, a->scale),
+                  ox_transpose(c, a->k, flip));
+  struct ir_value *x = a->raw;
+  if (a->softcap > 0)
+    x = ox_scale(c, ox_op1(c, IR_TANH, ox_scale(c, x, 1 / a->softcap)),
+                 a->softcap);
+  a->capped = x;
+  if (a->allowed)
+    x = ox_select(c, a->allowed, x, ox_number(c, x, a->masked));
+  if (a->bias)
+    x = ox_op2(c, IR_ADD, x, a->bias);
+  a->biased = x;
+  if (!x)
+    return NULL;
+  enum ir_dtype t = ox_dtype(x);
+  bool last[IR_MAX_RANK] = {false, false, false, true};
+  x = ox_cast(c, x, a->precision);
+  x = ox_op1(c, IR_EXP, ox_op2(c, IR_SUB, x, row_max(c, x)));
+  x = ox_op2(c, IR_DIV, x, ox_reduce(c, IR_REDUCE_SUM, x, last));
+  if (a->guard)
+    x = ox_select(c, empty_rows(c, a), ox_number(c, x, 0), x);
+  a->weights = ox_cast(c, x, t);
+  return ox_op2(c, IR_MATMUL, a->weights, a->v);
+}
+
+/* The mask input: bool or added; one that is too short masks the rest. */
+static bool read_mask(struct onnx_call *c, struct attention *a, int64_t total) {
+  struct ir_value *m = given(c, 3);
+  if (!m)
+    return true;
+  int r = ox_rank(m);
+  if (r < 1)
+    return ox_fail(c, DN_TYPE, "the mask must not be a scalar");
+  int64_t rest = total - ox_dims(m)[r - 1], pads[2 * IR_MAX_RANK] = {0};
+  pads[2 * r - 1] = ox_dims(m)[r - 1] == 1 ? 0 : rest;
+  bool is_bool = ox_dtype(m) == IR_BOOL;
+  m = ox_pad(c, m, pads, NULL, is_bool ? 0 : -HUGE_VAL);
+  a->guard = true;
+  if (is_bool)
+    a->allowed = m;
+  else
+    a->bias = m;
+  return m != NULL;
+}
+
+/* Causal order and windows: key j against query i + offset. */
+static bool read_order(struct onnx_call *c, struct attention *a,
+                       struct ir_value *valid) {
+  int64_t s = ox_dims(a->q)[2], t = ox_dims(a->k)[2];
+  struct ir_value *past = given(c, 4);
+  struct ir_value *offset =
+      ox_scalar(c, IR_I32, past ? (double)ox_dims(past)[2] : 0);
+  if (valid) { /* [B,1,1,1] */
+    valid = ox_cast(c, ox_unsqueeze(c, valid, 0, 3), IR_I32);
+    offset = ox_offset(c, valid, -(double)s);
+    struct ir_value *j = ox_iota(c, 4, 3, t, IR_I32);
+    a->allowed = both(c, a->allowed, ox_op2(c, IR_LT, j, valid));
+    a->guard = true;
+  }
+  int64_t left = ox_int(c, "left_window_size", -1);
+  int64_t right = ox_int(c, "right_window_size", -1);
+  if (left >= 1 << 30 || right >= 1 << 30)
+    return ox_fail(c, DN_ATTR, "a window of %lld",
+                   (long long)dn_max(left, right));
+  if (ox_int(c, "is_causal", 0))
+    a->allowed = both(c, a->allowed, frontier(c, s, t, offset, 0, true));
+  if (right >= 0)
+    a->allowed = both(c, a->allowed, frontier(c, s, t, offset, right, true));
+  if (left >= 0)
+    a->allowed = both(c, a->allowed, frontier(c, s, t, offset, left, false));
+  a->guard = a->guard || left >= 0 || right >= 0;
+  return true;
+}
+
+bool onnx_attention(struct onnx_call *c) {
+  struct attention a = {.q = c->in[0], .k = c->in[1], .v = c->in[2]};
+  bool flat = ox_rank(a.q) == 3;
+  if ((!flat && ox_rank(a.q) != 4) || ox_rank(a.k) != ox_rank(a.q) ||
+      ox_rank(a.v) != ox_rank(a.q))
+    return ox_fail(c, DN_TYPE, "Q, K and V must have 3 or 4 dimensions");
+  if (flat) {
+    a.q = split_heads(c, a.q, ox_int(c, "q_num_heads", 0));
+    a.k = split_heads(c, a.k, ox_int(c, "kv_num_heads", 0));
+    a.v = split_heads(c, a.v, ox_int(c, "kv_num_heads", 0));
+  }
+  if (given(c, 4) && given(c, 5)) {
+    a.k = ox_concat(c, (struct ir_value *[]){c->in[4], a.k}, 2, 2);
+    a.v = ox_concat(c, (struct ir_value *[]){c->in[5], a.v}, 2, 2);
+  }
+  if (!a.q || !a.k || !a.v)
+    return false;
+  struct ir_value *k = a.k, *v = a.v;
+  a.k = repeat_heads(c, a.k, ox_dims(a.q)[1]);
+  a.v = repeat_heads(c, a.v, ox_dims(a.q)[1]);
+  a.scale = ox_float(c, "scale", 1 / sqrt((double)ox_dims(a.q)[3]));
+  a.softcap = ox_float(c, "softcap", 0);
+  a.masked = -HUGE_VAL;
+  a.precision = ox_dtype(a.q);
+  int64_t precision = ox_int(c, "softmax_precision", 0);
+  if (precision && !onnx_dtype_find(precision, &a.precision))
+    return ox_fail(c, DN_UNSUPPORTED_TYPE, "softmax_precision %lld",
+                   (long long)precision);
+  if (!a.k || !a.v || !read_mask(c, &a, ox_dims(a.k)[2]) ||
+      !read_order(c, &a, given(c, 6)))
+    return false;
+  struct ir_value *y = attend(c, &a);
+  struct ir_value *modes[] = {a.raw, a.capped, a.biased, a.weights};
+  int64_t mode = ox_int(c, "qk_matmul_output_mode", 0);
+  if (mode < 0 || mode > 3)
+    return ox_fail(c, DN_ATTR, "qk_matmul_output_mode is %lld",
+                   (long long)mode);
+  struct ir_value *outs[] = {flat ? join_heads(c, y) : y, k, v, modes[mode]};
+  for (size_t i = 0; i < c->nout; i++)
+    c->out[i] = outs[i];
+  return y != NULL;
+}
+
+/* ---- Rotary positions ---- */
+
+/* Each pair (x1, x2) turned by an angle: halves of the head, or neighbours. */
+static struct ir_value *rotate(struct onnx_call *c, struct ir_value *x,
+                               struct ir_value *cos, struct ir_value *sin,
+                               bool neighbours) {
+  if (!x)
+    return NULL;
+  int64_t n = ox_dims(x)[3] / 2;
+  struct ir_value *a = ox_slice1(c, x, 3, 0, n, neighbours ? 2 : 1);
+  struct ir_value *b =
+      ox_slice1(c, x, 3, neighbours ? 1 : n, n, neighbours ? 2 : 1);
+  struct ir_value *re =
+      ox_op2(c, IR_SUB, ox_op2(c, IR_MUL, cos, a), ox_op2(c, IR_MUL, sin, b));
+  struct ir_value *im =
+      ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, sin, a), ox_op2(c, IR_MUL, cos, b));
+  if (!re || !im)
+    return NULL;
+  if (!neighbours)
+    return ox_concat(c, (struct ir_value *[]){re, im}, 2, 3);
+  re = ox_unsqueeze(c, re, 0, 1);
+  im = ox_unsqueeze(c, im, 0, 1);
+  struct ir_value *y = ox_concat(c, (struct ir_value *[]){re, im}, 2, 4);
+  return ox_reshape(c, y, 4, ox_dims(x));
+}
+
+/* A cache picked by positions, [B,S,1,n]; without positions it is [B,S,n]. */
+static struct ir_value *positions(struct onnx_call *c, struct ir_value *cache) {
+  if (given(c, 3))
+    cache = ox_gather(c, cache, c->in[3], 0);
+  if (!cache || ox_rank(cache) != 3) {
+    ox_fail(c, DN_TYPE, "the caches do not fit the positions");
+    return NULL;
+  }
+  const int64_t *d = ox_dims(cache);
+  return ox_reshape(c, cache, 4, (const int64_t[]){d[0], d[1], 1, d[2]});
+}
+
+bool onnx_rotary(struct onnx_call *c) {
+  static const int64_t swap[] = {0, 2, 1, 3};
+  struct ir_value *x = c->in[0];
+  bool neighbours;
+  if (!ox_flag(c, "interleaved", false, &neighbours))
+    return false;
+  if (ox_rank(x) == 3) {
+    int64_t heads = ox_int(c, "num_heads", 0);
+    const int64_t *d = ox_dims(x);
+    if (heads < 1 || d[2] % heads)
+      return ox_fail(c, DN_ATTR, "num_heads is %lld", (long long)heads);
+    x = ox_reshape(c, x, 4, (const int64_t[]){d[0], d[1], heads, d[2] / heads});
+  } else if (ox_rank(x) == 4) {
+    x = ox_transpose(c, x, swap);
+  } else {
+    return ox_fail(c, DN_TYPE, "the input must have 3 or 4 dimensions");
+  }
+  struct ir_value *cos = positions(c, c->in[1]);
+  struct ir_value *sin = positions(c, c->in[2]);
+  if (!x || !cos || !sin)
+    return false;
+  int64_t size = ox_dims(x)[3], n = ox_int(c, "rotary_embedding_dim", 0);
+  n = n ? n : size;
+  if (n < 2 || n > size || n % 2)
+    return ox_fail(c, DN_ATTR, "rotary_embedding_dim is %lld", (long long)n);
+  struct ir_value *y =
+      rotate(c, ox_slice1(c, x, 3, 0, n, 1), cos, sin, neighbours);
+  if (n < size)
+    y = ox_concat(
+        c, (struct ir_value *[]){y, ox_slice1(c, x, 3, n, size - n, 1)}, 2, 3);
+  if (ox_rank(c->in[0]) == 4)
+    y = ox_transpose(c, y, swap);
+  return ox_return(c, ox_reshape(c, y, ox_rank(c->in[0]), ox_dims(c->in[0])));
+}
+
+/* ---- ONNX Runtime's fused operators ---- */
+
+/* Layer normalization over the last dim, by gamma and beta. */
+static struct ir_value *normalize(struct onnx_call *c, struct ir_value *x,
+                                  struct ir_value *gamma, struct ir_value *beta,
+                                  bool centred) {
+  if (!x)
+    return NULL;
+  bool axes[IR_MAX_RANK] = {0};
+  axes[ox_rank(x) - 1] = true;
+  struct ir_value *d = centred ? ox_op2(c, IR_SUB, x, ox_mean(c, x, axes)) : x;
+  struct ir_value *var = ox_mean(c, ox_op2(c, IR_MUL, d, d), axes);
+  var = ox_offset(c, var, ox_float(c, "epsilon", 1e-12));
+  struct ir_value *y = ox_op2(c, IR_MUL, d, ox_op1(c, IR_RSQRT, var));
+  y = ox_op2(c, IR_MUL, y, gamma);
+  return beta ? ox_op2(c, IR_ADD, y, beta) : y;
+}
+
+/* input + skip + bias, normalized; the sum is output 3. arg 1: without mean
+ * and beta. */
+bool onnx_skip_norm(struct onnx_call *c) {
+  bool rms = c->arg == 1;
+  struct ir_value *x = ox_op2(c, IR_ADD, c->in[0], c->in[1]);
+  struct ir_value *bias = given(c, rms ? 3 : 4);
+  if (bias)
+    x = ox_op2(c, IR_ADD, x, bias);
+  c->out[0] = normalize(c, x, c->in[2], rms ? NULL : given(c, 3), !rms);
+  if (c->nout > 3)
+    c->out[3] = x;
+  return c->out[0] != NULL;
+}
+
+/* Embeddings of words, positions and segments, summed and normalized. */
+bool onnx_embed_norm(struct onnx_call *c) {
+  struct ir_value *ids = c->in[0], *position = given(c, 8);
+  if (!given(c, 2) || !given(c, 3) || !given(c, 5) || !given(c, 6))
+    return ox_fail(c, DN_ARITY, "embeddings, gamma or beta are missing");
+  if (given(c, 7))
+    return ox_fail(c, DN_UNSUPPORTED_ATTR, "a mask");
+  struct ir_value *x = ox_gather(c, c->in[2], ids, 0);
+  if (!position)
+    position = ox_iota(c, 1, 0, ox_dims(ids)[ox_rank(ids) - 1], IR_I32);
+  x = ox_op2(c, IR_ADD, x, ox_gather(c, c->in[3], position, 0));
+  if (given(c, 1) && given(c, 4))
+    x = ox_op2(c, IR_ADD, x, ox_gather(c, c->in[4], c->in[1], 0));
+  c->out[0] = normalize(c, x, c->in[5], c->in[6], true);
+  if (c->nout > 1 && ox_rank(ids) > 0) { /* nothing is masked: full lengths */
+    int64_t n = ox_dims(ids)[0];
+    const struct ir_type *t = ir_type(c->im->ctx, IR_I32, 1, &n);
+    c->out[1] = ir_const_splat(c->im->m, c->node->outputs.v[0], t, 0);
+  }
+  if (c->nout > 2)
+    c->out[2] = x;
+  return c->out[0] != NULL;
+}
+
+/* Attention with its input projection: [B,S,H] by [H,3H]. */
+bool onnx_fused_attention(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *w = c->in[1], *past = given(c, 4);
+  struct ir_value *mask = given(c, 3);
+  int64_t heads = ox_int(c, "num_heads", 0);
+  if (ox_rank(x) != 3 || ox_rank(w) != 2 || ox_dims(w)[1] % 3)
+    return ox_fail(c, DN_TYPE, "the input must be [B,S,H], the weights [H,3H]");
+  if (ox_attr(c, "qkv_hidden_sizes") || given(c, 5) || given(c, 6))
+    return ox_fail(c, DN_UNSUPPORTED_ATTR, "qkv_hidden_sizes or a bias");
+  if (mask && (ox_rank(mask) != 2 || ox_dims(mask)[0] != ox_dims(x)[0]))
+    return ox_fail(c, DN_UNSUPPORTED_ATTR, "a mask that is not [B,T]");
+  struct ir_value *y = ox_matmul(c, x, w);
+  if (given(c, 2))
+    y = ox_op2(c, IR_ADD, y, c->in[2]);
+  if (!y)
+    return false;
+  int64_t n = ox_dims(w)[1] / 3, offset = 0;
+  struct attention a = {.masked = ox_float(c, "mask_filter_value", -10000)};
+  a.q = split_heads(c, ox_slice1(c, y, 2, 0, n, 1), heads);
+  a.k = split_heads(c, ox_slice1(c, y, 2, n, n, 1), heads);
+  a.v = split_heads(c, ox_slice1(c, y, 2, 2 * n, n, 1), heads);
+  if (past) {
+    bool drop[IR_MAX_RANK] = {true};
+    struct ir_value *pk = ox_squeeze(c, ox_slice1(c, past, 0, 0, 1, 1), drop);
+    struct ir_value *pv = ox_squeeze(c, ox_slice1(c, past, 0, 1, 1, 1), drop);
+    if (!pk || !pv || ox_rank(pk) != 4)
+      return ox_fail(c, DN_TYPE, "past must be [2,B,N,P,H]");
+    offset = ox_dims(pk)[2];
+    a.k = ox_concat(c, (struct ir_value *[]){pk, a.k}, 2, 2);
+    a.v = ox_concat(c, (struct ir_value *[]){pv, a.v}, 2, 2);
+  }
+  if (!a.q || !a.k || !a.v)
+    return false;
+  double size = (double)ox_dims(a.q)[3];
+  a.scale = ox_float(c, "scale", 0);
+  a.scale = a.scale != 0 ? a.scale : 1 / sqrt(size);
+  a.precision = ox_dtype(x);
+  if (ox_int(c, "unidirectional", 0))
+    a.allowed = frontier(c, ox_dims(a.q)[2], ox_dims(a.k)[2],
+                         ox_scalar(c, IR_I32, (double)offset), 0, true);
+  if (mask) {
+    const int64_t dims[] = {ox_dims(mask)[0], 1, 1, ox_dims(mask)[1]};
+    mask = ox_reshape(c, ox_cast(c, mask, IR_BOOL), 4, dims);
+    a.allowed = both(c, a.allowed, mask);
+  }
+  c->out[0] = join_heads(c, attend(c, &a));
+  if (c->nout > 1)
+    c->out[1] = ox_concat(c,
+                          (struct ir_value *[]){ox_unsqueeze(c, a.k, 1, 0),
+                                                ox_unsqueeze(c, a.v, 1, 0)},
+                          2, 0);
+  return c->out[0] != NULL;
+}
