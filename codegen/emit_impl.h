@@ -94,7 +94,6 @@ struct scope { /* the function body (depth 0) or a loop */
   struct memo *made;
 };
 
-#define EMIT_MAX_BUFFERS 64
 struct emit_buffer { /* memory that a kernel touches */
   enum ir_space space;
   unsigned number;
@@ -138,8 +137,7 @@ struct kern {
   struct memo **memos;
   struct nest **nests; /* by e->slot */
   unsigned nops;
-  struct emit_buffer buffer[EMIT_MAX_BUFFERS];
-  int nbuffers;
+  DN_LIST(struct emit_buffer *) buffers;
   DN_LIST(const struct lin *) leaves;  /* dry run: addresses, in elements */
   DN_LIST(struct emit_break) breaks;   /* dry run */
   DN_LIST(struct emit_period) periods; /* dry run */

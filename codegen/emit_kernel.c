@@ -326,38 +326,44 @@ static void emit_dim(struct tiler *t, int level) {
 /* ---- The function ---- */
 
 static LLVMTypeRef function_type(struct kern *k, const struct kern *dry) {
-  LLVMTypeRef params[EMIT_MAX_BUFFERS];
+  LLVMTypeRef *params = DN_ARRAY(k->arena, LLVMTypeRef, dry->buffers.n);
   unsigned n = 0;
-  for (int i = 0; i < dry->nbuffers; i++)
-    if (dry->buffer[i].space != IR_IN_CONST)
+  for (size_t i = 0; i < dry->buffers.n; i++)
+    if (dry->buffers.v[i]->space != IR_IN_CONST)
       params[n++] = k->e->ptr;
   return LLVMFunctionType(k->e->void_, params, n, false);
+}
+
+/* The pointer to a buffer that the dry run found, and what is known of it. */
+static void pass_buffer(struct kern *k, const struct emit_buffer *found,
+                        unsigned *nparams) {
+  struct emit *e = k->e;
+  struct emit_buffer *b = dn_copy(k->arena, found, sizeof *b);
+  DN_PUSH(k->arena, k->buffers, b);
+  b->align = b->space == IR_IN_ARENA ? e->facts->align : 1;
+  if (b->space == IR_IN_CONST) {
+    b->ptr = emit_const_global(e, b->base);
+    b->align = emit_const_align(e);
+    return;
+  }
+  b->ptr = LLVMGetParam(k->fn, *nparams);
+  int at = (int)++*nparams;
+  emit_attribute(e, k->fn, at, "noalias", 0);
+  if (b->space == IR_IN_INPUT)
+    emit_attribute(e, k->fn, at, "readonly", 0);
+  if (b->align > 1)
+    emit_attribute(e, k->fn, at, "align", (uint64_t)b->align);
 }
 
 static void make_function(struct kern *k, const struct kern *dry,
                           const char *name) {
   struct emit *e = k->e;
+  unsigned nparams = 0;
   k->fn = LLVMAddFunction(e->mod, name, function_type(k, dry));
   emit_function_attributes(e, k->fn, name);
   emit_attribute(e, k->fn, LLVMAttributeFunctionIndex, "noinline", 0);
-  k->nbuffers = dry->nbuffers;
-  unsigned n = 0;
-  for (int i = 0; i < dry->nbuffers; i++) {
-    struct emit_buffer *b = &k->buffer[i];
-    *b = dry->buffer[i];
-    b->align = b->space == IR_IN_ARENA ? e->facts->align : 1;
-    if (b->space == IR_IN_CONST) {
-      b->ptr = emit_const_global(e, b->base);
-      b->align = emit_const_align(e);
-      continue;
-    }
-    b->ptr = LLVMGetParam(k->fn, n++);
-    emit_attribute(e, k->fn, (int)n, "noalias", 0);
-    if (b->space == IR_IN_INPUT)
-      emit_attribute(e, k->fn, (int)n, "readonly", 0);
-    if (b->align > 1)
-      emit_attribute(e, k->fn, (int)n, "align", (uint64_t)b->align);
-  }
+  for (size_t i = 0; i < dry->buffers.n; i++)
+    pass_buffer(k, dry->buffers.v[i], &nparams);
 }
 
 /* Symbolically evaluates the whole result once. */
@@ -429,15 +435,16 @@ static bool try_kernel(struct kern *k, const struct kern *dry,
   return false;
 }
 
-static LLVMValueRef call_kernel(struct kern *k) {
+static void call_kernel(struct kern *k) {
   struct emit *e = k->e;
-  LLVMValueRef args[EMIT_MAX_BUFFERS];
+  LLVMValueRef *args = DN_ARRAY(k->arena, LLVMValueRef, k->buffers.n);
   unsigned n = 0;
-  for (int i = 0; i < k->nbuffers; i++)
-    if (k->buffer[i].space != IR_IN_CONST)
-      args[n++] = emit_argument(e, k->buffer[i].space, k->buffer[i].number);
-  return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(k->fn), k->fn, args, n,
-                        "");
+  for (size_t i = 0; i < k->buffers.n; i++) {
+    const struct emit_buffer *b = k->buffers.v[i];
+    if (b->space != IR_IN_CONST)
+      args[n++] = emit_argument(e, b->space, b->number);
+  }
+  LLVMBuildCall2(e->b, LLVMGlobalGetValueType(k->fn), k->fn, args, n, "");
 }
 
 static bool emit_loops(struct emit *e, const struct ir_op *op,

@@ -7,19 +7,16 @@
 #include <string.h>
 
 struct emit_buffer *emit_buffer_of(struct kern *k, const struct ir_place *p) {
-  for (int i = 0; i < k->nbuffers; i++) {
-    struct emit_buffer *b = &k->buffer[i];
+  for (size_t i = 0; i < k->buffers.n; i++) {
+    struct emit_buffer *b = k->buffers.v[i];
     if (b->space == p->space && b->number == p->number && b->base == p->base)
       return b;
   }
-  if (k->nbuffers == EMIT_MAX_BUFFERS) {
-    emit_fail(k, DN_LIMIT, "the kernel touches too many buffers");
-    return &k->buffer[0];
-  }
-  struct emit_buffer *b = &k->buffer[k->nbuffers++];
+  struct emit_buffer *b = DN_NEW(k->arena, struct emit_buffer);
   b->space = p->space;
   b->number = p->number;
   b->base = p->base;
+  DN_PUSH(k->arena, k->buffers, b);
   return b;
 }
 
