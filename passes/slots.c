@@ -29,16 +29,6 @@ bool slot_is_dense(const int64_t *stride, const struct ir_type *type) {
   return true;
 }
 
-bool slot_equal(const struct slot *a, const struct slot *b,
-                const struct ir_type *type) {
-  if (a->buffer != b->buffer || a->offset != b->offset)
-    return false;
-  for (int d = 0; d < type->rank; d++)
-    if (type->dim[d] != 1 && a->stride[d] != b->stride[d])
-      return false;
-  return true;
-}
-
 bool slot_view(const struct ir_op *op, const int64_t *stride,
                int64_t *out_stride, int64_t *out_bytes) {
   struct dn_arena *tmp = dn_arena_new(op->block->func->module->ctx);

@@ -34,10 +34,6 @@ struct slots {
 struct slots *slots_build(struct dn_arena *arena, struct ir_func *f,
                           int64_t *copies);
 const struct slot *slot_of(const struct slots *s, const struct ir_value *v);
-/* The same elements at the same addresses of the same buffer; dims of size 1
- * have no stride to speak of. */
-bool slot_equal(const struct slot *a, const struct slot *b,
-                const struct ir_type *type);
 /* An op at function level that neither computes nor owns memory. */
 bool slot_is_view(const struct ir_op *op);
 /* Strides and byte offset of the view that `op` makes of its operand; false
