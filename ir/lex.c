@@ -203,6 +203,20 @@ static void number(struct lex *lx) {
     set_text(lx, LEX_NUMBER, start, n);
 }
 
+/* One report for a run of bytes that no token starts with. */
+static void stray(struct lex *lx) {
+  unsigned char c = (unsigned char)*lx->at++;
+  while (lx->at < lx->end && !is_name(*lx->at) && *lx->at != '\n' &&
+         *lx->at != ' ' && !(*lx->at && strchr("(){}[],:;=+%@\"-", *lx->at)))
+    lx->at++;
+  char text[24] = "";
+  if (!lx->quiet)
+    snprintf(text, sizeof text,
+             c > ' ' && c < 127 ? "stray '%c'" : "stray byte 0x%02x",
+             (unsigned)c);
+  fail(lx, text);
+}
+
 void lex_next(struct lex *lx) {
   skip_blanks(lx);
   lx->tok = (struct lex_token){.kind = LEX_EOF,
@@ -237,13 +251,7 @@ void lex_next(struct lex *lx) {
     lx->tok.kind = LEX_PUNCT;
     lx->tok.punct = c;
   } else {
-    /* One report for a run of bytes that no token starts with. */
-    while (lx->at < lx->end && !is_name(*lx->at) && *lx->at != '\n' &&
-           *lx->at != ' ' && !(*lx->at && strchr("(){}[],:;=+%@\"-", *lx->at)))
-      lx->at++;
-    fail(lx, c > ' ' && c < 127 ? dn_printf(lx->arena, "stray '%c'", c)
-                                : dn_printf(lx->arena, "stray byte 0x%02x",
-                                            (unsigned)(unsigned char)c));
+    stray(lx);
   }
 }
 
