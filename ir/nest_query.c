@@ -92,6 +92,12 @@ static bool reshape_strides(const struct ir_type *from, const int64_t *stride,
   return true;
 }
 
+/* The stride of a dimension of size 1 may be anything; its product then may be
+ * too large, and means as little. */
+static int64_t wrap_mul(int64_t a, int64_t b) {
+  return (int64_t)((uint64_t)a * (uint64_t)b);
+}
+
 bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
                int64_t *out_offset) {
   *out_offset = 0;
@@ -104,7 +110,7 @@ bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
     assert(n->y[d].n == 1 && n->y[d].stride[0] == 1);
     out_stride[d] = 0;
     for (int k = 0; k < a->rank; k++)
-      out_stride[d] += a->idx[k].coef[n->y[d].iter[0]] * stride[k];
+      out_stride[d] += wrap_mul(a->idx[k].coef[n->y[d].iter[0]], stride[k]);
   }
   for (int k = 0; k < a->rank; k++)
     *out_offset += a->idx[k].base * stride[k];

@@ -233,7 +233,7 @@ static void check_loop(struct verifier *v, const struct ir_op *op) {
  * the others, and yields states and slices of results. */
 static void check_scan(struct verifier *v, const struct ir_op *op) {
   int64_t states = ir_get_int(op, "states");
-  if (states < 0 || states > op->noperands) {
+  if (states < 0 || states >= op->noperands) {
     verify_fail(v, ir_loc(op), VERIFY_PARAMS, "%lld states of %u operands",
                 (long long)states, op->noperands);
     return;

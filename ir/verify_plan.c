@@ -111,20 +111,24 @@ static void find_lives(struct plan *p, const struct ir_block *b) {
 
 /* ---- Places ---- */
 
-static void find_extent(const struct ir_type *type, struct life *l) {
-  int64_t bytes = ir_dtypes[type->dtype].bytes, lo = 0, hi = 0;
-  bool empty = ir_type_count(type) == 0;
-  for (int d = 0; d < type->rank && !empty; d++) {
-    int64_t reach = (type->dim[d] - 1) * l->place.stride[d] * bytes;
-    *(reach < 0 ? &lo : &hi) += reach;
+/* false when the bytes are out of all range. */
+static bool find_extent(const struct ir_type *type, struct life *l) {
+  int64_t bytes = ir_dtypes[type->dtype].bytes;
+  l->lo = l->hi = l->place.offset;
+  if (!ir_type_count(type))
+    return true;
+  for (int d = 0; d < type->rank; d++) {
+    int64_t reach, *end = l->place.stride[d] < 0 ? &l->lo : &l->hi;
+    if (!dn_mul(type->dim[d] - 1, l->place.stride[d], &reach) ||
+        !dn_mul(reach, bytes, &reach) || !dn_add(*end, reach, end))
+      return false;
   }
-  l->lo = l->place.offset + lo;
-  l->hi = empty ? l->lo : l->place.offset + hi + bytes;
+  return dn_add(l->hi, bytes, &l->hi);
 }
 
-/* Attributes of an op as a place; the rest relies on them. */
-static bool check_attrs(struct plan *p, const struct ir_op *op) {
-  unsigned errors = p->v->errors;
+/* Attributes of an op as a place; the rest relies on them. Strides of 2^40 are
+ * out of range before they overflow. */
+static void check_attrs(struct plan *p, const struct ir_op *op) {
   const char *space = ir_get_str(op, "space");
   char *end = NULL;
   if (strcmp(space, "arena") != 0 &&
@@ -144,7 +148,6 @@ static bool check_attrs(struct plan *p, const struct ir_op *op) {
     if (stride->is[i] > big || stride->is[i] < -big)
       verify_fail(p->v, ir_loc(op), VERIFY_RANGE, "stride %lld",
                   (long long)stride->is[i]);
-  return p->v->errors == errors;
 }
 
 static void check_place(struct plan *p, const struct ir_op *op) {
@@ -155,13 +158,13 @@ static void check_place(struct plan *p, const struct ir_op *op) {
     return;
   }
   l->owns = !is_view(op) || has_place(op);
-  find_extent(r->type, l);
+  bool fits = find_extent(r->type, l);
   int64_t room = INT64_MAX;
   if (l->place.space == IR_IN_ARENA)
     room = p->v->m->arena_size;
   else if (l->place.space == IR_IN_OUTPUT)
     room = ir_type_bytes(ir_arg(p->f->body->last, l->place.number)->type);
-  if (l->lo < 0 || l->hi > room ||
+  if (!fits || l->lo < 0 || l->hi > room ||
       l->place.offset % ir_dtypes[r->type->dtype].bytes)
     verify_fail(p->v, ir_loc(op), VERIFY_RANGE,
                 "%%%s lies at bytes %lld to %lld of %lld", r->name,
@@ -170,6 +173,8 @@ static void check_place(struct plan *p, const struct ir_op *op) {
 
 /* The place of operand k of a concat inside its result. */
 static void check_pieces(struct plan *p, const struct ir_op *op) {
+  if (!is_concat(op))
+    return;
   struct dn_arena *arena = dn_arena_new(p->v->ctx);
   const struct nest *n = nest_build(arena, op);
   const struct life *all = &p->life[ir_result(op)->id];
@@ -191,18 +196,32 @@ static void check_pieces(struct plan *p, const struct ir_op *op) {
   dn_arena_free(arena);
 }
 
-static void check_places(struct plan *p, const struct ir_block *b) {
+/* `what` for every op outside kernels, in order, until there are errors. */
+static void each_op(struct plan *p, const struct ir_block *b,
+                    void (*what)(struct plan *, const struct ir_op *)) {
   for (const struct ir_op *op = b->first; op; op = op->next) {
-    if (!check_attrs(p, op))
-      continue;
     for (unsigned i = 0; i < op->nregions && op->code != IR_KERNEL; i++)
-      check_places(p, op->region[i]);
-    if (op->nresults == 1)
-      check_place(p, op);
+      each_op(p, op->region[i], what);
+    what(p, op);
   }
-  for (const struct ir_op *op = b->first; op && !p->v->errors; op = op->next)
-    if (is_concat(op))
-      check_pieces(p, op);
+}
+
+/* Places that ops state, before those that follow from them. */
+static void check_own(struct plan *p, const struct ir_op *op) {
+  if (op->nresults == 1 && !is_view(op))
+    check_place(p, op);
+}
+
+static void check_views(struct plan *p, const struct ir_op *op) {
+  if (op->nresults == 1 && is_view(op))
+    check_place(p, op);
+}
+
+static void check_places(struct plan *p) {
+  void (*const steps[])(struct plan *, const struct ir_op *) = {
+      check_attrs, check_own, check_views, check_pieces};
+  for (size_t i = 0; i < 4 && !p->v->errors; i++)
+    each_op(p, p->f->body, steps[i]);
 }
 
 /* ---- Overlaps ---- */
@@ -323,7 +342,7 @@ void verify_plan(struct verifier *v, const struct ir_func *f) {
   number_block(&p, f->body, false);
   find_lives(&p, f->body);
   unsigned errors = v->errors;
-  check_places(&p, f->body);
+  check_places(&p);
   if (v->errors > errors)
     return;
   struct value_list list = {0};
