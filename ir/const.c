@@ -251,24 +251,31 @@ static struct ir_value *owned(struct ir_module *m, const char *name,
   return ir_const_new(m, name, type, &data);
 }
 
+/* A constant whose elements come from one of two lists; the other is NULL. */
+static struct ir_value *from_list(struct ir_module *m, const char *name,
+                                  const struct ir_type *type,
+                                  const int64_t *ints, const double *floats) {
+  size_t size = ir_dtypes[type->dtype].bytes;
+  char *p = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
+  for (int64_t i = 0; i < ir_type_count(type); i++) {
+    if (ints)
+      ir_store_int(type->dtype, p + (size_t)i * size, ints[i]);
+    else
+      ir_store_float(type->dtype, p + (size_t)i * size, floats[i]);
+  }
+  return owned(m, name, type, p);
+}
+
 struct ir_value *ir_const_ints(struct ir_module *m, const char *name,
                                enum ir_dtype dtype, int rank,
                                const int64_t *dims, const int64_t *values) {
-  const struct ir_type *type = ir_type(m->ctx, dtype, rank, dims);
-  char *p = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
-  for (int64_t i = 0; i < ir_type_count(type); i++)
-    ir_store_int(dtype, p + i * ir_dtypes[dtype].bytes, values[i]);
-  return owned(m, name, type, p);
+  return from_list(m, name, ir_type(m->ctx, dtype, rank, dims), values, NULL);
 }
 
 struct ir_value *ir_const_floats(struct ir_module *m, const char *name,
                                  enum ir_dtype dtype, int rank,
                                  const int64_t *dims, const double *values) {
-  const struct ir_type *type = ir_type(m->ctx, dtype, rank, dims);
-  char *p = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
-  for (int64_t i = 0; i < ir_type_count(type); i++)
-    ir_store_float(dtype, p + i * ir_dtypes[dtype].bytes, values[i]);
-  return owned(m, name, type, p);
+  return from_list(m, name, ir_type(m->ctx, dtype, rank, dims), NULL, values);
 }
 
 struct ir_value *ir_const_splat(struct ir_module *m, const char *name,
