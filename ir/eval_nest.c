@@ -362,21 +362,6 @@ static void run_body(struct eval_nest *e, int64_t pos, int n) {
   }
 }
 
-static double fold_identity(enum nest_fold fold) {
-  switch (fold) {
-  case NEST_MAX:
-    return -__builtin_inf();
-  case NEST_MIN:
-    return __builtin_inf();
-  case NEST_PROD:
-    return 1;
-  case NEST_SUM:
-  case NEST_NONE:
-    break;
-  }
-  return 0;
-}
-
 static enum ir_scalar fold_scalar(enum nest_fold fold) {
   switch (fold) {
   case NEST_PROD:
@@ -460,7 +445,7 @@ static void run_parallel_lanes(struct eval_nest *e, char *out) {
   for (int64_t pos = 0; pos < e->par.count; pos += EVAL_LANES) {
     union eval_lanes acc;
     int n = (int)dn_min(EVAL_LANES, e->par.count - pos);
-    eval_number(e->nest->acc_type, fold_identity(e->nest->fold), &acc, n);
+    eval_number(e->nest->acc_type, nest_identity(e->nest->fold), &acc, n);
     eval_space_seek(e, &e->red, 0);
     if (e->red.count > 0) {
       do {
@@ -476,7 +461,7 @@ static void run_reduced_lanes(struct eval_nest *e, char *out) {
   eval_space_seek(e, &e->par, 0);
   for (int64_t y = 0; y < e->par.count; y++) {
     union eval_lanes acc;
-    eval_number(e->nest->acc_type, fold_identity(e->nest->fold), &acc, 1);
+    eval_number(e->nest->acc_type, nest_identity(e->nest->fold), &acc, 1);
     for (int64_t pos = 0; pos < e->red.count; pos += EVAL_LANES) {
       int n = (int)dn_min(EVAL_LANES, e->red.count - pos);
       run_body(e, pos, n);

@@ -352,7 +352,7 @@ static void build_access(struct build *b, const struct formula_access *a,
 
 /* ---- Body ---- */
 
-static double identity(enum nest_fold fold) {
+double nest_identity(enum nest_fold fold) {
   switch (fold) {
   case NEST_MAX:
     return -__builtin_inf();
@@ -411,7 +411,7 @@ static void build_indexed(struct build *b) {
   build_result(b);
   b->n->fold = b->f->fold;
   b->n->outside = b->f->outside[0] ? ir_get_float(b->op, b->f->outside)
-                                   : identity(b->f->fold);
+                                   : nest_identity(b->f->fold);
   b->n->naccesses = b->f->naccesses;
   for (int k = 0; k < b->f->naccesses; k++) {
     build_access(b, &b->f->access[k], &b->n->access[k]);

@@ -115,6 +115,9 @@ struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op);
 /* Every scalar function of the body and the fold are defined for their types
  * (scalars.def; there is no fold of bool). */
 bool nest_types_ok(const struct nest *n);
+/* What a fold starts from: 0, 1, -inf or inf. */
+double nest_identity(enum nest_fold fold);
+
 /* Points of the whole iteration space: the multiplications of a CONTRACT. */
 int64_t nest_points(const struct nest *n);
 /* A pure index map: MOVE (or expand), one operand, all indices affine and in
