@@ -102,6 +102,8 @@ static bool from_bytes(struct wire_file *file, const struct ir_type *type,
     return true;
   uint8_t *copy = dn_copy(file->ctx->arena, bytes.data, bytes.size);
   data->bytes = copy;
+  if (bytes.size > (1 << 20))
+    dn_files_idle(file->ctx); /* or both would be in memory */
   if (type->dtype == IR_BOOL)
     for (size_t i = 0; i < bytes.size; i++)
       copy[i] = copy[i] != 0;

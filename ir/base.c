@@ -115,6 +115,19 @@ void *dn_alloc(struct dn_arena *arena, size_t size) {
   return p;
 }
 
+void dn_release(struct dn_arena *arena, const void *block) {
+  for (struct chunk **c = &arena->chunks; *c; c = &(*c)->next) {
+    struct chunk *found = *c;
+    if ((const void *)(found + 1) != block || found->size < DN_LARGE ||
+        found->used != found->size)
+      continue;
+    *c = found->next;
+    arena->ctx->allocated -= (int64_t)found->size;
+    free(found);
+    return;
+  }
+}
+
 void *dn_alloc_array(struct dn_arena *arena, size_t count, size_t size) {
   size_t bytes;
   if (__builtin_mul_overflow(count, size, &bytes))
@@ -367,6 +380,11 @@ bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out) {
   bool ok = dn_fd_map(ctx, fd, path, out);
   close(fd);
   return ok;
+}
+
+void dn_files_idle(struct dn_ctx *ctx) {
+  for (struct mapping *m = ctx->arena->maps; m; m = m->next)
+    madvise(m->data, m->size, MADV_DONTNEED);
 }
 
 static bool write_all(int fd, const char *data, size_t size) {

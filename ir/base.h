@@ -73,6 +73,11 @@ void *dn_alloc_array(struct dn_arena *arena, size_t count, size_t size);
 #define DN_NEW(arena, type) ((type *)dn_alloc((arena), sizeof(type)))
 #define DN_ARRAY(arena, type, n)                                               \
   ((type *)dn_alloc_array((arena), (size_t)(n), sizeof(type)))
+/* Gives a block of at least DN_LARGE bytes back before the arena goes; other
+ * pointers, and those into other arenas, are left alone. For weights: they are
+ * copied as they are transformed, and the copies add up. */
+#define DN_LARGE 65536
+void dn_release(struct dn_arena *arena, const void *block);
 void *dn_copy(struct dn_arena *arena, const void *data, size_t size);
 char *dn_strndup(struct dn_arena *arena, const char *s, size_t n);
 char *dn_printf(struct dn_arena *arena, const char *fmt, ...) DN_PRINTF(2, 3);
@@ -146,6 +151,9 @@ bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out);
 /* The same for an open descriptor, which stays open; `path` is its name. */
 bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
                struct dn_file *out);
+/* Drops the pages of mapped files from memory; the next read brings them back.
+ * For use when the reading is over. */
+void dn_files_idle(struct dn_ctx *ctx);
 /* Writes `path` by way of a temporary name and a rename, so that a reader never
  * sees half a file; a failure is a diagnostic and false. "-" is stdout. */
 bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,

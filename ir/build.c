@@ -310,18 +310,39 @@ void ir_op_remove(struct ir_op *op) {
   op->block = NULL;
 }
 
+/* Gives the bytes of a constant that is gone back, if nobody else has them. */
+static void release_bytes(struct ir_module *m, const struct ir_data *dead) {
+  const char *lo = dead->bytes, *hi = lo + dead->size;
+  if (!lo || dead->size < DN_LARGE || dead->shared)
+    return;
+  for (size_t i = 0; i < m->consts.n; i++) {
+    const struct ir_data *d = m->consts.v[i]->data;
+    const char *p = d->bytes;
+    if (d != dead && p && p < hi && p + d->size > lo)
+      return;
+  }
+  dn_release(m->arena, lo);
+  dn_release(m->ctx->arena, lo); /* importers copy there */
+}
+
 void ir_sweep_consts(struct ir_module *m) {
   size_t n = 0;
+  DN_LIST(struct ir_data *) dead = {0};
+  struct dn_arena *scratch = dn_arena_new(m->ctx);
   for (size_t i = 0; i < m->consts.n; i++) {
     struct ir_value *c = m->consts.v[i];
     if (!c->uses) {
       drop_name(m, c);
+      DN_PUSH(scratch, dead, c->data);
       continue;
     }
     c->index = (unsigned)n;
     m->consts.v[n++] = c;
   }
   m->consts.n = n;
+  for (size_t i = 0; i < dead.n; i++)
+    release_bytes(m, dead.v[i]);
+  dn_arena_free(scratch);
 }
 
 struct dn_loc ir_loc(const struct ir_op *op) {
@@ -467,6 +488,7 @@ struct ir_module *ir_module_clone(const struct ir_module *m) {
   for (size_t i = 0; i < m->consts.n; i++) {
     const struct ir_value *v = m->consts.v[i];
     struct ir_value *copy = clone_value(&c, v);
+    v->data->shared = true;
     copy->data = dn_copy(to->arena, v->data, sizeof *v->data);
     take_name(to, to, copy, v->name);
     DN_PUSH(to->arena, to->consts, copy);

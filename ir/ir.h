@@ -94,6 +94,7 @@ struct ir_data {
   const void *bytes;
   int64_t size;           /* bytes in `bytes` */
   uint64_t splat;         /* bit pattern of one element, when bytes == NULL */
+  bool shared;            /* a clone of the module has the same bytes */
   const char *file;       /* where the bytes come from, for printing; or NULL */
   int64_t offset;
 };

@@ -89,6 +89,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   c->m = fe_import(c->ctx, c->path, &fe);
   if (!c->m)
     return false;
+  dn_files_idle(c->ctx);
   struct cg_params params = cg_count_params(c->m);
   c->cg.weights = params.weights;
   c->cg.biases = params.biases;
@@ -161,7 +162,7 @@ bool compile_passes(struct compile *c, enum ir_form form) {
   opt_passes(c->options, &opts);
   opts.pipeline = compile_pipeline(c, form);
   opts.target = &c->facts;
-  if (!*opts.pipeline)
-    return true;
-  return pass_pipeline(c->ctx, c->m, &opts);
+  bool ok = !*opts.pipeline || pass_pipeline(c->ctx, c->m, &opts);
+  dn_files_idle(c->ctx); /* what is left of the weights is read once more */
+  return ok;
 }
