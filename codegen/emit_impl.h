@@ -102,7 +102,7 @@ struct emit_buffer { /* memory that a kernel touches */
   int align;
 };
 
-enum { EMIT_BUCKETS = 4096, EMIT_MAX_DEPTH = 200 };
+enum { EMIT_BUCKETS = 4096, EMIT_MAX_NESTING = 500, EMIT_ANY_DEPTH = 1 << 30 };
 
 struct emit_period { /* an index of the result is divided by `at` */
   int dim;

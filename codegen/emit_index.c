@@ -30,7 +30,7 @@ static LLVMValueRef lane_numbers(struct kern *k, int64_t step) {
 
 static LLVMValueRef sum_up(struct kern *k, const struct lin *a) {
   const struct lin *outer = lin_plus(
-      k, lin_part(k, a, 0, a->varying ? EMIT_MAX_DEPTH : a->depth - 1), a->c);
+      k, lin_part(k, a, 0, a->varying ? EMIT_ANY_DEPTH : a->depth - 1), a->c);
   LLVMValueRef sum = NULL;
   if (!lin_is_const(outer) || outer->c) {
     sum = index_value(k, outer);

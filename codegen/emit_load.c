@@ -88,7 +88,7 @@ static LLVMValueRef place_start(struct kern *k, const struct ir_place *p,
 }
 
 static const struct lin *terms_of(struct kern *k, const struct lin *a) {
-  return lin_part(k, a, 0, EMIT_MAX_DEPTH);
+  return lin_part(k, a, 0, EMIT_ANY_DEPTH);
 }
 
 static LLVMValueRef address(struct kern *k, const struct ir_place *p,

@@ -1,6 +1,7 @@
 /* emit_scalar.c - every row of scalars.def as LLVM IR, for scalars and vectors
- * of each type that it allows. Integer division never traps: a zero divisor is
- * replaced, and so is -1, whose quotient would overflow. */
+ * of each type that it allows. A row that lacks a definition for one of them
+ * does not compile. Integer division never traps: a zero divisor is replaced,
+ * and so is -1, whose quotient would overflow. */
 #include "codegen/emit_impl.h"
 
 #include "codegen/math.h"
@@ -11,8 +12,10 @@ struct scalar { /* a call being emitted */
   LLVMBuilderRef b;
   enum ir_dtype type; /* of the operands */
   enum ir_kind kind;
+  enum ir_dtype result;
   LLVMValueRef x, y, z;
 };
+typedef LLVMValueRef scalar_fn(const struct scalar *s);
 
 static LLVMValueRef number(const struct scalar *s, int64_t v) {
   LLVMTypeRef t = emit_reg_type(s->k->e, s->type);
@@ -40,8 +43,6 @@ static LLVMValueRef less(const struct scalar *s, LLVMValueRef x,
 static LLVMValueRef is(const struct scalar *s, LLVMValueRef x, int64_t v) {
   return LLVMBuildICmp(s->b, LLVMIntEQ, x, number(s, v), "");
 }
-
-static struct cg_math_opts math_opts(const struct emit *e) { return e->math; }
 
 /* ---- Integers ---- */
 
@@ -134,9 +135,8 @@ static LLVMValueRef float_abs(const struct scalar *s) {
 }
 
 static LLVMValueRef float_mod(const struct scalar *s) {
-  struct cg_math_opts o = math_opts(s->k->e);
   LLVMValueRef nil = LLVMConstNull(LLVMTypeOf(s->x));
-  LLVMValueRef r = cg_math_fmod(s->b, &o, s->x, s->y);
+  LLVMValueRef r = cg_math_fmod(s->b, &s->k->e->math, s->x, s->y);
   LLVMValueRef differ =
       LLVMBuildXor(s->b, less(s, r, nil), less(s, s->y, nil), "");
   LLVMValueRef fix = LLVMBuildAnd(
@@ -144,142 +144,92 @@ static LLVMValueRef float_mod(const struct scalar *s) {
   return pick(s, fix, LLVMBuildFAdd(s->b, r, s->y, ""), r);
 }
 
-static LLVMValueRef arithmetic(const struct scalar *s, enum ir_scalar fn) {
-  bool f = s->kind == IR_FLOAT;
-  struct cg_math_opts o = math_opts(s->k->e);
-  LLVMValueRef x = s->x, y = s->y;
-  switch (fn) {
-  case IR_S_ADD:
-    return f ? LLVMBuildFAdd(s->b, x, y, "") : LLVMBuildAdd(s->b, x, y, "");
-  case IR_S_SUB:
-    return f ? LLVMBuildFSub(s->b, x, y, "") : LLVMBuildSub(s->b, x, y, "");
-  case IR_S_MUL:
-    return f ? LLVMBuildFMul(s->b, x, y, "") : LLVMBuildMul(s->b, x, y, "");
-  case IR_S_DIV:
-    return f ? LLVMBuildFDiv(s->b, x, y, "") : int_div(s);
-  case IR_S_MOD:
-    return f ? float_mod(s) : int_mod(s);
-  case IR_S_FMOD:
-    return f ? cg_math_fmod(s->b, &o, x, y) : int_rem(s);
-  case IR_S_POW:
-    return f ? cg_math_pow(s->b, &o, x, y) : int_pow(s);
-  case IR_S_MIN:
-    return pick(s, less(s, x, y), x, y);
-  case IR_S_MAX:
-    return pick(s, less(s, y, x), x, y);
-  default:
-    return f ? float_abs(s) : int_abs(s);
-  }
-}
+/* ---- The rows: f_ for floats, i_ for integers and bool ---- */
 
-static LLVMValueRef function(const struct scalar *s, enum ir_scalar fn) {
-  struct cg_math_opts o = math_opts(s->k->e);
-  switch (fn) {
-  case IR_S_SQRT:
-    return cg_math_sqrt(s->b, &o, s->x);
-  case IR_S_FLOOR:
-    return cg_math_floor(s->b, &o, s->x);
-  case IR_S_CEIL:
-    return cg_math_ceil(s->b, &o, s->x);
-  case IR_S_TRUNC:
-    return cg_math_trunc(s->b, &o, s->x);
-  case IR_S_RINT:
-    return cg_math_rint(s->b, &o, s->x);
+#define FLOAT(ID, expr)                                                        \
+  static LLVMValueRef f_##ID(const struct scalar *s) { return expr; }
+#define INT(ID, expr)                                                          \
+  static LLVMValueRef i_##ID(const struct scalar *s) { return expr; }
+#define BOTH(ID, expr) FLOAT(ID, expr) INT(ID, expr)
+#define BUILD(OP) LLVMBuild##OP(s->b, s->x, s->y, "")
+#define MATH(ID) cg_math_##ID(s->b, &s->k->e->math, s->x)
 #define ELEMENTARY(ID)                                                         \
-  case IR_S_##ID:                                                              \
-    return cg_math_emit(s->b, &o, CG_##ID, s->x);
-    ELEMENTARY(EXP)
-    ELEMENTARY(LOG)
-    ELEMENTARY(TANH)
-    ELEMENTARY(ERF)
-    ELEMENTARY(SIN)
-    ELEMENTARY(COS)
-    ELEMENTARY(TAN)
-    ELEMENTARY(ASIN)
-    ELEMENTARY(ACOS)
-    ELEMENTARY(ATAN)
-    ELEMENTARY(SINH)
-    ELEMENTARY(COSH)
-    ELEMENTARY(ASINH)
-    ELEMENTARY(ACOSH)
-    ELEMENTARY(ATANH)
-#undef ELEMENTARY
-  default:
-    return NULL;
-  }
-}
+  FLOAT(ID, cg_math_emit(s->b, &s->k->e->math, CG_##ID, s->x))
 
-static LLVMValueRef call(const struct scalar *s, enum ir_scalar fn,
-                         enum ir_dtype result) {
-  LLVMValueRef x = s->x, y = s->y;
-  switch (fn) {
-  case IR_S_ADD:
-  case IR_S_SUB:
-  case IR_S_MUL:
-  case IR_S_DIV:
-  case IR_S_MOD:
-  case IR_S_FMOD:
-  case IR_S_POW:
-  case IR_S_MIN:
-  case IR_S_MAX:
-  case IR_S_ABS:
-    return arithmetic(s, fn);
-  case IR_S_EQ:
-    return compare(s, LLVMRealOEQ, LLVMIntEQ, LLVMIntEQ, x, y);
-  case IR_S_LT:
-    return less(s, x, y);
-  case IR_S_LE:
-    return compare(s, LLVMRealOLE, LLVMIntSLE, LLVMIntULE, x, y);
-  case IR_S_AND:
-    return LLVMBuildAnd(s->b, x, y, "");
-  case IR_S_OR:
-    return LLVMBuildOr(s->b, x, y, "");
-  case IR_S_XOR:
-    return LLVMBuildXor(s->b, x, y, "");
-  case IR_S_NOT:
-    return LLVMBuildNot(s->b, x, "");
-  case IR_S_SHL:
-  case IR_S_SHR:
-    return shift(s, fn == IR_S_SHL);
-  case IR_S_SELECT:
-    return pick(s, x, y, s->z);
-  case IR_S_ISNAN:
-    return LLVMBuildFCmp(s->b, LLVMRealUNO, x, x, "");
-  case IR_S_CAST:
-    return emit_cast(s->k, x, s->type, result);
-  case IR_S_SQRT:
-  case IR_S_EXP:
-  case IR_S_LOG:
-  case IR_S_TANH:
-  case IR_S_ERF:
-  case IR_S_SIN:
-  case IR_S_COS:
-  case IR_S_TAN:
-  case IR_S_ASIN:
-  case IR_S_ACOS:
-  case IR_S_ATAN:
-  case IR_S_SINH:
-  case IR_S_COSH:
-  case IR_S_ASINH:
-  case IR_S_ACOSH:
-  case IR_S_ATANH:
-  case IR_S_FLOOR:
-  case IR_S_CEIL:
-  case IR_S_TRUNC:
-  case IR_S_RINT:
-    return function(s, fn);
-  case IR_NUM_SCALARS:
-    break;
-  }
-  return NULL;
-}
+FLOAT(ADD, BUILD(FAdd))
+INT(ADD, BUILD(Add))
+FLOAT(SUB, BUILD(FSub))
+INT(SUB, BUILD(Sub))
+FLOAT(MUL, BUILD(FMul))
+INT(MUL, BUILD(Mul))
+FLOAT(DIV, BUILD(FDiv))
+INT(DIV, int_div(s))
+FLOAT(MOD, float_mod(s))
+INT(MOD, int_mod(s))
+FLOAT(FMOD, cg_math_fmod(s->b, &s->k->e->math, s->x, s->y))
+INT(FMOD, int_rem(s))
+FLOAT(POW, cg_math_pow(s->b, &s->k->e->math, s->x, s->y))
+INT(POW, int_pow(s))
+BOTH(MIN, pick(s, less(s, s->x, s->y), s->x, s->y))
+BOTH(MAX, pick(s, less(s, s->y, s->x), s->x, s->y))
+FLOAT(ABS, float_abs(s))
+INT(ABS, int_abs(s))
+FLOAT(SQRT, MATH(sqrt))
+FLOAT(FLOOR, MATH(floor))
+FLOAT(CEIL, MATH(ceil))
+FLOAT(TRUNC, MATH(trunc))
+FLOAT(RINT, MATH(rint))
+ELEMENTARY(EXP)
+ELEMENTARY(LOG)
+ELEMENTARY(TANH)
+ELEMENTARY(ERF)
+ELEMENTARY(SIN)
+ELEMENTARY(COS)
+ELEMENTARY(TAN)
+ELEMENTARY(ASIN)
+ELEMENTARY(ACOS)
+ELEMENTARY(ATAN)
+ELEMENTARY(SINH)
+ELEMENTARY(COSH)
+ELEMENTARY(ASINH)
+ELEMENTARY(ACOSH)
+ELEMENTARY(ATANH)
+BOTH(EQ, compare(s, LLVMRealOEQ, LLVMIntEQ, LLVMIntEQ, s->x, s->y))
+BOTH(LT, less(s, s->x, s->y))
+BOTH(LE, compare(s, LLVMRealOLE, LLVMIntSLE, LLVMIntULE, s->x, s->y))
+INT(AND, BUILD(And))
+INT(OR, BUILD(Or))
+INT(XOR, BUILD(Xor))
+INT(NOT, LLVMBuildNot(s->b, s->x, ""))
+INT(SHL, shift(s, true))
+INT(SHR, shift(s, false))
+BOTH(SELECT, pick(s, s->x, s->y, s->z))
+FLOAT(ISNAN, LLVMBuildFCmp(s->b, LLVMRealUNO, s->x, s->x, ""))
+BOTH(CAST, emit_cast(s->k, s->x, s->type, s->result))
+
+#define ROW_F(ID)                                                              \
+  { f_##ID, NULL }
+#define ROW_I(ID)                                                              \
+  { NULL, i_##ID }
+#define ROW_IB(ID)                                                             \
+  { NULL, i_##ID }
+#define ROW_FI(ID)                                                             \
+  { f_##ID, i_##ID }
+#define ROW_FIB(ID)                                                            \
+  { f_##ID, i_##ID }
+static scalar_fn *const rows[IR_NUM_SCALARS][2] = {
+#define SCALAR(ID, text, arity, result, types, meaning)                        \
+  [IR_S_##ID] = ROW_##types(ID),
+#include "ir/scalars.def"
+#undef SCALAR
+};
 
 LLVMValueRef emit_scalar(struct kern *k, enum ir_scalar fn, enum ir_dtype type,
                          enum ir_dtype result, LLVMValueRef *arg) {
-  struct scalar s = {.k = k, .b = k->b, .type = type};
+  struct scalar s = {.k = k, .b = k->b, .type = type, .result = result};
   s.kind = ir_dtypes[type].kind;
   s.x = arg[0];
   s.y = arg[1];
   s.z = arg[2];
-  return emit_round(k, result, call(&s, fn, result));
+  return emit_round(k, result, rows[fn][s.kind != IR_FLOAT](&s));
 }

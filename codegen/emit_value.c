@@ -443,7 +443,7 @@ LLVMValueRef emit_value(struct kern *k, const struct ir_value *v,
   struct memo *found = memo_find(k, &r.key);
   if (found)
     return found->value;
-  if (++k->nesting > EMIT_MAX_DEPTH)
+  if (++k->nesting > EMIT_MAX_NESTING)
     emit_fail(k, DN_LIMIT, "ops of the kernel nest too deep");
   LLVMValueRef value = NULL;
   struct hoist h;
