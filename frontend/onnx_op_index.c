@@ -137,6 +137,27 @@ bool onnx_gather_nd(struct onnx_call *c) {
   return ox_return(c, ox_reshape(c, ox_gather(c, x, flat, 0), m, out));
 }
 
+/* Entries along the axis (of all elements, without one) where a known condition
+ * holds. */
+bool onnx_compress(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints keep;
+  int64_t axis = 0, n = 0, count = ir_type_count(x->type);
+  if (!ox_const_ints(c, 1, &keep))
+    return false;
+  if (!ox_attr(c, "axis"))
+    x = ox_reshape(c, x, 1, &count);
+  else if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis))
+    return false;
+  if (!x || keep.n > ox_dims(x)[axis])
+    return ox_fail(c, DN_TYPE, "the condition is longer than the input");
+  int64_t *at = DN_ARRAY(c->im->ctx->arena, int64_t, keep.n);
+  for (int64_t i = 0; i < keep.n; i++)
+    if (keep.v[i])
+      at[n++] = i;
+  return ox_return(c, ox_gather(c, x, ox_vector(c, IR_I64, n, at), axis));
+}
+
 /* ---- Scatter with constant indices ----
  * Where each element of the result comes from is known: either data or an
  * update. The two, joined, are gathered by that map. */

@@ -318,6 +318,31 @@ bool onnx_pad(struct onnx_call *c) {
   return ox_return(c, ox_pad(c, x, pads, NULL, value));
 }
 
+/* Cut or padded with zeros to a shape, as much on both sides; the odd one goes
+ * to the end. */
+bool onnx_center_crop_pad(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  int r = ox_rank(x);
+  struct ox_ints shape, axes = ox_ints(c, "axes");
+  bool seen[IR_MAX_RANK];
+  int64_t pads[2 * IR_MAX_RANK] = {0};
+  if (!ox_const_ints(c, 1, &shape) || !ox_axes(c, axes, r, seen))
+    return false;
+  if (shape.n != (axes.given ? axes.n : r))
+    return ox_fail(c, DN_ATTR, "%lld sizes", (long long)shape.n);
+  for (int64_t i = 0; i < shape.n; i++) {
+    int64_t a = i;
+    if (axes.given && !ox_axis(c, axes.v[i], r, &a))
+      return false;
+    if (shape.v[i] < 0 || shape.v[i] > INT64_C(1) << 40)
+      return ox_fail(c, DN_SHAPE, "a size of %lld", (long long)shape.v[i]);
+    int64_t more = shape.v[i] - ox_dims(x)[a];
+    pads[a] = more / 2;
+    pads[r + a] = more - more / 2;
+  }
+  return ox_return(c, ox_pad(c, x, pads, NULL, 0));
+}
+
 /* ---- Blocks ---- */
 
 static bool block_args(struct onnx_call *c, int64_t *n) {

@@ -1,0 +1,254 @@
+/* onnx_op_sample.c - sampling at computed places: GridSample and the grids of
+ * AffineGrid. Each sample is a weighted sum of a few elements, gathered by
+ * index from the input as rows of channels. */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/onnx_ops.h"
+
+enum sampling { NEAREST, LINEAR, CUBIC };
+enum outside { ZEROS, BORDER, REFLECTION };
+
+struct grid {
+  struct onnx_call *c;
+  enum sampling mode;
+  enum outside outside;
+  bool align;
+  int spatial; /* dims behind N and C */
+};
+
+/* What one spatial dim gives: taps of index and weight, [N,P] each. */
+struct taps {
+  int n;
+  struct ir_value *idx[4], *weight[4];
+};
+
+static struct ir_value *bounded(struct onnx_call *c, struct ir_value *x,
+                                double lo, double hi) {
+  return ox_emit(c, IR_CLAMP, IR_ARGS(x),
+                 IR_ATTRS(ir_float("lo", lo), ir_float("hi", hi)));
+}
+
+/* x mirrored at lo and hi until it lies between them. */
+static struct ir_value *mirrored(struct onnx_call *c, struct ir_value *x,
+                                 double lo, double hi) {
+  if (!(hi > lo))
+    return ox_scale(c, x, 0);
+  struct ir_value *t = ox_op1(c, IR_ABS, ox_offset(c, x, -lo));
+  struct ir_value *n = ox_op1(c, IR_FLOOR, ox_scale(c, t, 1 / (hi - lo)));
+  struct ir_value *r = ox_op2(c, IR_SUB, t, ox_scale(c, n, hi - lo));
+  struct ir_value *half = ox_scale(c, n, 0.5);
+  struct ir_value *even = ox_op2(c, IR_EQ, half, ox_op1(c, IR_FLOOR, half));
+  return ox_select(c, even, ox_offset(c, r, lo),
+                   ox_op2(c, IR_SUB, ox_number(c, r, hi), r));
+}
+
+static double low(const struct grid *g) { return g->align ? 0 : -0.5; }
+static double high(const struct grid *g, int64_t size) {
+  return (double)size - (g->align ? 1 : 0.5);
+}
+
+/* Adds the tap at place `at` (whole numbers, as floats). */
+static void add_tap(const struct grid *g, struct taps *t, struct ir_value *at,
+                    struct ir_value *weight, int64_t size) {
+  struct onnx_call *c = g->c;
+  if (g->outside == ZEROS && at) {
+    struct ir_value *in =
+        ox_op2(c, IR_AND, ox_op2(c, IR_LE, ox_number(c, at, 0), at),
+               ox_op2(c, IR_LE, at, ox_number(c, at, (double)size - 1)));
+    weight = ox_select(c, in, weight, ox_number(c, weight, 0));
+  } else if (g->outside == REFLECTION) {
+    at = mirrored(c, at, low(g), high(g, size));
+  }
+  at = at ? bounded(c, at, 0, (double)size - 1) : NULL;
+  t->idx[t->n] = ox_cast(c, at, IR_I32);
+  t->weight[t->n++] = weight;
+}
+
+/* Keys' cubic, a = -0.75, at distance d; `near`: d <= 1. */
+static struct ir_value *cubic(struct onnx_call *c, struct ir_value *d,
+                              bool near) {
+  static const double coef[2][4] = {{-0.75, 3.75, -6, 3}, {1.25, -2.25, 0, 1}};
+  struct ir_value *y = NULL;
+  for (int i = 0; i < 4; i++) {
+    y = y ? ox_op2(c, IR_MUL, y, d) : ox_number(c, d, coef[near][0]);
+    if (i)
+      y = ox_offset(c, y, coef[near][i]);
+  }
+  return y;
+}
+
+static bool make_taps(const struct grid *g, struct ir_value *x, int64_t size,
+                      struct taps *t) {
+  struct onnx_call *c = g->c;
+  t->n = 0;
+  if (g->outside == BORDER)
+    x = bounded(c, x, 0, (double)size - 1);
+  else if (g->outside == REFLECTION)
+    x = mirrored(c, x, low(g), high(g, size));
+  if (!x)
+    return false;
+  if (g->mode == NEAREST) {
+    add_tap(g, t, ox_op1(c, IR_ROUND, x), ox_number(c, x, 1), size);
+    return t->idx[0] != NULL;
+  }
+  struct ir_value *left = ox_op1(c, IR_FLOOR, x);
+  struct ir_value *part = ox_op2(c, IR_SUB, x, left);
+  if (!part)
+    return false;
+  int first = g->mode == CUBIC ? -1 : 0, last = g->mode == CUBIC ? 2 : 1;
+  for (int k = first; k <= last; k++) {
+    /* The distance from x to left + k. */
+    struct ir_value *d = k <= 0
+                             ? ox_offset(c, part, -k)
+                             : ox_op2(c, IR_SUB, ox_number(c, part, k), part);
+    struct ir_value *w = g->mode == CUBIC
+                             ? cubic(c, d, k == 0 || k == 1)
+                             : ox_op2(c, IR_SUB, ox_number(c, d, 1), d);
+    add_tap(g, t, ox_offset(c, left, k), w, size);
+  }
+  return t->idx[t->n - 1] != NULL;
+}
+
+/* Coordinates in the input along spatial dim d, [N,P]. */
+static struct ir_value *coordinate(const struct grid *g, int d,
+                                   int64_t points) {
+  struct onnx_call *c = g->c;
+  struct ir_value *grid = c->in[1];
+  int r = ox_rank(grid);
+  double size = (double)ox_dims(c->in[0])[2 + d];
+  const int64_t dims[] = {ox_dims(grid)[0], points};
+  struct ir_value *x = ox_slice1(c, grid, r - 1, g->spatial - 1 - d, 1, 1);
+  x = ox_reshape(c, x, 2, dims);
+  x = ox_cast(c, x, IR_F32);
+  if (g->align)
+    return ox_scale(c, ox_offset(c, x, 1), (size - 1) / 2);
+  return ox_scale(c, ox_offset(c, ox_scale(c, ox_offset(c, x, 1), size), -1),
+                  0.5);
+}
+
+/* Sum over all combinations of taps. */
+static struct ir_value *sum_taps(const struct grid *g, struct ir_value *rows,
+                                 const struct taps *t) {
+  struct onnx_call *c = g->c;
+  const int64_t *dims = ox_dims(c->in[0]);
+  int choice[3] = {0};
+  struct ir_value *sum = NULL;
+  int64_t area = 1;
+  for (int d = 0; d < g->spatial; d++)
+    area *= dims[2 + d];
+  for (;;) {
+    struct ir_value *idx = ox_iota(c, 2, 0, dims[0], IR_I32), *w = NULL;
+    idx = ox_scale(c, idx, (double)area);
+    int64_t stride = area;
+    for (int d = 0; d < g->spatial; d++) {
+      stride /= dims[2 + d];
+      idx = ox_op2(c, IR_ADD, idx,
+                   ox_scale(c, t[d].idx[choice[d]], (double)stride));
+      w = d ? ox_op2(c, IR_MUL, w, t[d].weight[choice[d]])
+            : t[d].weight[choice[d]];
+    }
+    struct ir_value *v = ox_gather(c, rows, idx, 0);
+    w = w && v && ox_rank(w) ? ox_unsqueeze(c, w, 0, 1) : w;
+    v = v ? ox_op2(c, IR_MUL, v, ox_cast(c, w, ox_dtype(v))) : NULL;
+    sum = sum ? ox_op2(c, IR_ADD, sum, v) : v;
+    if (!sum)
+      return NULL;
+    int d = 0;
+    while (d < g->spatial && ++choice[d] == t[d].n)
+      choice[d++] = 0;
+    if (d == g->spatial)
+      return sum;
+  }
+}
+
+static bool read_grid(struct onnx_call *c, struct grid *g) {
+  const char *mode = ox_str(c, "mode", "linear");
+  const char *outside = ox_str(c, "padding_mode", "zeros");
+  *g = (struct grid){.c = c};
+  if (!strcmp(mode, "linear") || !strcmp(mode, "bilinear"))
+    g->mode = LINEAR;
+  else if (!strcmp(mode, "cubic") || !strcmp(mode, "bicubic"))
+    g->mode = CUBIC;
+  else if (strcmp(mode, "nearest") != 0)
+    return ox_fail(c, DN_ATTR, "unknown mode '%s'", ox_text(c->im->ctx, mode));
+  if (!strcmp(outside, "border"))
+    g->outside = BORDER;
+  else if (!strcmp(outside, "reflection"))
+    g->outside = REFLECTION;
+  else if (strcmp(outside, "zeros") != 0)
+    return ox_fail(c, DN_ATTR, "unknown padding_mode '%s'",
+                   ox_text(c->im->ctx, outside));
+  return ox_flag(c, "align_corners", false, &g->align);
+}
+
+bool onnx_grid_sample(struct onnx_call *c) {
+  const struct ir_value *x = c->in[0], *grid = c->in[1];
+  struct grid g;
+  struct taps t[3];
+  if (!read_grid(c, &g))
+    return false;
+  g.spatial = ox_rank(x) - 2;
+  int s = g.spatial;
+  if (s < 1 || s > 3 || ox_rank(grid) != s + 2 || ox_dims(grid)[s + 1] != s ||
+      ox_dims(grid)[0] != ox_dims(x)[0] || ir_type_count(x->type) > INT32_MAX ||
+      !ir_is_float(ox_dtype(x)))
+    return ox_fail(c, DN_TYPE, "the grid does not fit the input");
+  int64_t points = 1, area = 1,
+          out[IR_MAX_RANK] = {ox_dims(x)[0], ox_dims(x)[1]};
+  for (int d = 0; d < s; d++) {
+    out[2 + d] = ox_dims(grid)[1 + d];
+    points *= out[2 + d];
+    area *= ox_dims(x)[2 + d];
+  }
+  for (int d = 0; d < s; d++)
+    if (!make_taps(&g, coordinate(&g, d, points), ox_dims(x)[2 + d], &t[d]))
+      return false;
+  const int64_t nca[] = {out[0], out[1], area};
+  const int64_t flat[] = {out[0] * area, out[1]};
+  struct ir_value *rows = ox_channels_last(c, ox_reshape(c, c->in[0], 3, nca));
+  rows = ox_reshape(c, rows, 2, flat);
+  struct ir_value *y = ox_channels_first(c, sum_taps(&g, rows, t));
+  return ox_return(c, ox_reshape(c, y, s + 2, out));
+}
+
+/* Centres of `n` cells over [-1, 1], or their corners. */
+static double cell(int64_t i, int64_t n, bool align) {
+  if (align)
+    return n > 1 ? -1 + 2 * (double)i / (double)(n - 1) : -1;
+  return (2 * (double)i + 1) / (double)n - 1;
+}
+
+bool onnx_affine_grid(struct onnx_call *c) {
+  struct ir_value *theta = c->in[0];
+  struct ox_ints size;
+  bool align;
+  if (!ox_const_ints(c, 1, &size) ||
+      !ox_flag(c, "align_corners", false, &align))
+    return false;
+  int s = (int)size.n - 2;
+  if ((s != 2 && s != 3) || ox_rank(theta) != 3 || ox_dims(theta)[1] != s ||
+      ox_dims(theta)[2] != s + 1 || ox_dims(theta)[0] != size.v[0])
+    return ox_fail(c, DN_TYPE, "theta does not fit the size");
+  int64_t points = 1, out[5] = {size.v[0]};
+  for (int d = 0; d < s; d++) {
+    out[1 + d] = size.v[2 + d];
+    if (out[1 + d] < 1 || out[1 + d] > 1 << 20 ||
+        (points *= out[1 + d]) > 1 << 24)
+      return ox_fail(c, DN_SHAPE, "a grid of this size");
+  }
+  out[1 + s] = s;
+  /* Homogeneous coordinates x, y, (z,) 1 of all points, [s + 1, points]. */
+  double *at = DN_ARRAY(c->im->ctx->arena, double, (s + 1) * points);
+  for (int64_t p = 0; p < points; p++) {
+    int64_t rest = p;
+    for (int d = s; d-- > 0; rest /= out[1 + d])
+      at[(s - 1 - d) * points + p] = cell(rest % out[1 + d], out[1 + d], align);
+    at[s * points + p] = 1;
+  }
+  const int64_t dims[] = {s + 1, points};
+  static const int64_t flip[] = {0, 2, 1};
+  struct ir_value *y =
+      ox_op2(c, IR_MATMUL, theta, ox_floats(c, ox_dtype(theta), 2, dims, at));
+  return ox_return(c, ox_reshape(c, ox_transpose(c, y, flip), s + 2, out));
+}
