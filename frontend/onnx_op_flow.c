@@ -177,6 +177,10 @@ static struct ir_value *scan_slice(struct onnx_call *c, size_t k,
   return ox_squeeze(c, ox_slice1(c, x, axis, t, 1, 1), drop);
 }
 
+bool onnx_old_scan(struct onnx_call *c) {
+  return ox_fail(c, DN_UNSUPPORTED_OP, "Scan as it was in opset 8");
+}
+
 bool onnx_scan(struct onnx_call *c) {
   const struct onnx_graph *body = subgraph(c, "body");
   struct dn_arena *arena = c->im->ctx->arena;

@@ -197,11 +197,72 @@ static struct ir_value *scatter_rows(struct onnx_call *c, struct ir_value *x,
   return y;
 }
 
-static bool scatter_plain(struct onnx_call *c) {
+/* The same where updates are combined with what is there: once for each update
+ * that the most hit row has, in their order; rows with fewer read `x` back. */
+static struct ir_value *scatter_combine(struct onnx_call *c, struct ir_value *x,
+                                        struct ir_value *updates, int64_t row,
+                                        const struct ir_value *at,
+                                        enum ir_opcode code) {
+  int64_t n = ir_type_count(at->type), left = n;
+  int64_t rows = ir_type_count(x->type) / dn_max(row, 1);
+  if (rows > 1 << 20 || n > 1 << 20) {
+    ox_fail(c, DN_LIMIT, "the map of a scatter has %lld entries",
+            (long long)rows);
+    return NULL;
+  }
+  int64_t *map = DN_ARRAY(c->im->ctx->arena, int64_t, rows);
+  bool *done = DN_ARRAY(c->im->ctx->arena, bool, n);
+  const int64_t dims_x[] = {rows, row}, dims_u[] = {n, row};
+  int64_t hit[] = {rows, 1};
+  struct ir_value *y = ox_reshape(c, x, 2, dims_x);
+  updates = ox_reshape(c, updates, 2, dims_u);
+  for (int round = 0; left && y; round++) {
+    if (round == 64) {
+      ox_fail(c, DN_LIMIT, "more than 64 updates of one element");
+      return NULL;
+    }
+    for (int64_t i = 0; i < rows; i++)
+      map[i] = -1;
+    for (int64_t i = 0; i < n; i++) {
+      int64_t k = ir_const_int(at, i);
+      if (done[i] || map[k] >= 0)
+        continue;
+      map[k] = i;
+      done[i] = true;
+      left--;
+    }
+    int64_t *on = DN_ARRAY(c->im->ctx->arena, int64_t, rows);
+    for (int64_t i = 0; i < rows; i++) {
+      on[i] = map[i] >= 0;
+      map[i] = dn_max(map[i], 0);
+    }
+    struct ir_value *mask =
+        ir_const_ints(c->im->m, c->node->outputs.v[0], IR_BOOL, 2, hit, on);
+    struct ir_value *u =
+        ox_gather(c, updates, ox_vector(c, IR_I64, rows, map), 0);
+    y = ox_select(c, mask, ox_op2(c, code, y, u), y);
+  }
+  return ox_reshape(c, y, ox_rank(x), ox_dims(x));
+}
+
+static struct ir_value *scatter(struct onnx_call *c, int64_t row,
+                                const struct ir_value *at) {
+  static const struct {
+    const char *name;
+    enum ir_opcode code;
+  } ways[] = {
+      {"add", IR_ADD}, {"mul", IR_MUL}, {"max", IR_MAX}, {"min", IR_MIN}};
   const char *how = ox_str(c, "reduction", "none");
-  if (strcmp(how, "none") != 0)
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "reduction '%s'",
-                   ox_text(c->im->ctx, how));
+  if (!strcmp(how, "none"))
+    return scatter_rows(c, c->in[0], c->in[2], row, at);
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+    if (!strcmp(how, ways[i].name))
+      return scatter_combine(c, c->in[0], c->in[2], row, at, ways[i].code);
+  ox_fail(c, DN_ATTR, "unknown reduction '%s'", ox_text(c->im->ctx, how));
+  return NULL;
+}
+
+static bool scatter_known(struct onnx_call *c) {
   c->in[1] = ox_evaluate(c, c->in[1]);
   if (!c->in[1])
     return ox_fail(c, DN_DYNAMIC, "indices must be constants");
@@ -210,7 +271,7 @@ static bool scatter_plain(struct onnx_call *c) {
 }
 
 bool onnx_scatter_nd(struct onnx_call *c) {
-  if (!scatter_plain(c) || !nd_args(c, 0))
+  if (!scatter_known(c) || !nd_args(c, 0))
     return false;
   struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t depth = ox_dims(idx)[ox_rank(idx) - 1], row = 1;
@@ -224,11 +285,11 @@ bool onnx_scatter_nd(struct onnx_call *c) {
     return ox_fail(c, DN_LIMIT, "too many indices");
   if (ir_type_count(at->type) * row != ir_type_count(c->in[2]->type))
     return ox_fail(c, DN_TYPE, "updates do not fit the indices");
-  return ox_return(c, scatter_rows(c, x, c->in[2], row, at));
+  return ox_return(c, scatter(c, row, at));
 }
 
 bool onnx_scatter_elements(struct onnx_call *c) {
-  if (!scatter_plain(c))
+  if (!scatter_known(c))
     return false;
   struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t axis, strides[IR_MAX_RANK];
@@ -255,7 +316,7 @@ bool onnx_scatter_elements(struct onnx_call *c) {
   at = ox_evaluate(c, at);
   if (!at)
     return ox_fail(c, DN_LIMIT, "too many indices");
-  return ox_return(c, scatter_rows(c, x, c->in[2], 1, at));
+  return ox_return(c, scatter(c, 1, at));
 }
 
 /* Along the time axis, entry t of batch b comes from len[b]-1-t while t is

@@ -71,26 +71,15 @@ static struct ir_value *wave(struct onnx_call *c, const struct dft *d,
   return ox_floats(c, dtype, 2, dims, m);
 }
 
-static bool read_dft(struct onnx_call *c, struct dft *d) {
-  const struct ir_value *x = c->in[0];
-  struct ox_ints length, axis;
-  int64_t r = ox_rank(x), at = ox_int(c, "axis", 1);
-  if (!ox_const_ints(c, 1, &length) ||
-      !ox_flag(c, "inverse", false, &d->inverse) ||
-      !ox_flag(c, "onesided", false, &d->onesided))
-    return false;
-  if (c->version >= 20) {
-    if (!ox_const_ints(c, 2, &axis))
-      return false;
-    at = axis.n ? axis.v[0] : -2;
-  }
-  if (r < 2 || !ox_axis(c, at, r, &d->axis))
-    return r >= 2 ? false : ox_fail(c, DN_TYPE, "the input is no signal");
+/* Sizes of the transform of x along d->axis; `length` 0: not given. */
+static bool size_dft(struct onnx_call *c, const struct ir_value *x,
+                     int64_t length, struct dft *d) {
+  int64_t r = ox_rank(x);
   int64_t size = ox_dims(x)[d->axis], parts = ox_dims(x)[r - 1];
   if (d->axis == r - 1 || (parts != 1 && parts != 2))
     return ox_fail(c, DN_TYPE, "the last dimension must be 1 or 2 parts");
   bool half = d->inverse && d->onesided;
-  d->length = length.n ? length.v[0] : half ? 2 * (size - 1) : size;
+  d->length = length ? length : half ? 2 * (size - 1) : size;
   if (d->length < 1 || d->length > 1 << 20)
     return ox_fail(c, DN_ATTR, "a length of %lld", (long long)d->length);
   d->rows = dn_min(size, half ? d->length / 2 + 1 : d->length);
@@ -101,15 +90,13 @@ static bool read_dft(struct onnx_call *c, struct dft *d) {
   return true;
 }
 
-bool onnx_dft(struct onnx_call *c) {
-  struct dft d;
-  if (!read_dft(c, &d))
-    return false;
-  int last = ox_rank(c->in[0]) - 1;
-  enum ir_dtype t = ox_dtype(c->in[0]);
-  struct ir_value *x = ox_slice1(c, c->in[0], d.axis, 0, d.rows, 1);
+static struct ir_value *transform(struct onnx_call *c, struct ir_value *x,
+                                  struct dft d) {
+  int last = ox_rank(x) - 1;
+  enum ir_dtype t = ox_dtype(x);
+  x = ox_slice1(c, x, d.axis, 0, d.rows, 1);
   if (!x)
-    return false;
+    return NULL;
   struct ir_value *re = ox_slice1(c, x, last, 0, 1, 1), *im = NULL;
   if (ox_dims(x)[last] == 2)
     im = ox_slice1(c, x, last, 1, 1, 1);
@@ -126,6 +113,59 @@ bool onnx_dft(struct onnx_call *c) {
     y_im = ox_op2(c, IR_ADD, y_im, along_axis(c, im, d.axis, cosine));
   }
   if (d.inverse && d.onesided)
-    return ox_return(c, y_re);
-  return ox_return(c, ox_concat(c, (struct ir_value *[]){y_re, y_im}, 2, last));
+    return y_re;
+  return ox_concat(c, (struct ir_value *[]){y_re, y_im}, 2, last);
+}
+
+bool onnx_dft(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct dft d;
+  struct ox_ints length, axis;
+  int64_t r = ox_rank(x), at = ox_int(c, "axis", 1);
+  if (!ox_const_ints(c, 1, &length) ||
+      !ox_flag(c, "inverse", false, &d.inverse) ||
+      !ox_flag(c, "onesided", false, &d.onesided))
+    return false;
+  if (c->version >= 20) {
+    if (!ox_const_ints(c, 2, &axis))
+      return false;
+    at = axis.n ? axis.v[0] : -2;
+  }
+  if (r < 2)
+    return ox_fail(c, DN_TYPE, "the input is no signal");
+  return ox_axis(c, at, r, &d.axis) &&
+         size_dft(c, x, length.n ? length.v[0] : 0, &d) &&
+         ox_return(c, transform(c, x, d));
+}
+
+/* Frames of a signal [B, L, 1 or 2], by a window, transformed. */
+bool onnx_stft(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *window = c->nin > 2 ? c->in[2] : NULL;
+  struct ox_ints step, length;
+  struct dft d = {.axis = 2};
+  if (!ox_const_ints(c, 1, &step) || !ox_const_ints(c, 3, &length) ||
+      !ox_flag(c, "onesided", true, &d.onesided))
+    return false;
+  if (ox_rank(x) != 3 || step.n != 1 || (window && ox_rank(window) != 1))
+    return ox_fail(c, DN_TYPE, "the signal must be [B,L,1] or [B,L,2]");
+  int64_t size = ox_dims(x)[1], by = step.v[0];
+  int64_t n = length.n ? length.v[0] : window ? ox_dims(window)[0] : size;
+  if (by < 1 || n < 1 || n > size || (window && ox_dims(window)[0] != n))
+    return ox_fail(c, DN_ATTR, "frames of %lld every %lld of %lld",
+                   (long long)n, (long long)by, (long long)size);
+  int64_t frames = (size - n) / by + 1;
+  if (frames * n > 1 << 24 || frames > 1 << 24)
+    return ox_fail(c, DN_LIMIT, "%lld frames", (long long)frames);
+  int64_t *idx = DN_ARRAY(c->im->ctx->arena, int64_t, frames * n);
+  for (int64_t f = 0; f < frames; f++)
+    for (int64_t i = 0; i < n; i++)
+      idx[f * n + i] = f * by + i;
+  const int64_t dims[] = {frames, n};
+  struct ir_value *at =
+      ir_const_ints(c->im->m, c->node->outputs.v[0], IR_I32, 2, dims, idx);
+  x = ox_gather(c, x, at, 1);
+  if (window)
+    x = ox_op2(c, IR_MUL, x,
+               ox_cast(c, ox_unsqueeze(c, window, 0, 1), ox_dtype(c->in[0])));
+  return x && size_dft(c, x, 0, &d) && ox_return(c, transform(c, x, d));
 }

@@ -201,9 +201,9 @@ static void draft_lists(struct bench *t, enum ir_opcode code, int rank,
 static void draft_other(struct bench *t, enum ir_opcode code,
                         enum ir_dtype dtype, struct draft *d) {
   int64_t dims[IR_MAX_RANK] = {0}, *list;
-  bool needs_dim = code == IR_CUMSUM || code == IR_CONCAT ||
-                   code == IR_GATHER || code == IR_GATHER_ELEMENTS ||
-                   code == IR_IOTA;
+  bool needs_dim = code == IR_CUMSUM || code == IR_CUMPROD ||
+                   code == IR_CONCAT || code == IR_GATHER ||
+                   code == IR_GATHER_ELEMENTS || code == IR_IOTA;
   int rank = shape(t, needs_dim, 4, dims);
   if (code != IR_IOTA)
     d->arg[d->nargs++] = random_const(t, dtype, rank, dims);
@@ -222,6 +222,7 @@ static void draft_other(struct bench *t, enum ir_opcode code,
     draft_window(t, d, rank, dims);
     break;
   case IR_CUMSUM:
+  case IR_CUMPROD:
     d->attr[d->nattrs++] = ir_int("axis", pick(t, 0, rank - 1));
     break;
   case IR_CONCAT:

@@ -84,6 +84,8 @@ def attr(name, value):
         return out + blob(5, value) + vint(20, 4)
     if isinstance(value, Graph):
         return out + blob(6, value) + vint(20, 5)
+    if value and isinstance(value[0], str):
+        return out + b"".join(blob(9, x) for x in value) + vint(20, 8)
     if value and isinstance(value[0], float):
         return out + b"".join(float32(7, x) for x in value) + vint(20, 6)
     return out + b"".join(vint(8, x) for x in value) + vint(20, 7)
@@ -193,6 +195,8 @@ def parse_attr(text, graphs):
         dtype, dims = parse_type(m.group(1))
         return Tensor(tensor("", dtype, dims, parse_values(dtype, dims,
                                                            m.group(2))))
+    if text[:2] == '["':
+        return [w.strip().strip('"') for w in text[1:-1].split(",")]
     number = lambda w: float(w) if re.search(r"[.en]", w) else int(w)
     if text[0] == "[":
         return [number(w) for w in text[1:-1].split(",") if w.strip()]
