@@ -108,10 +108,14 @@ struct emit_period { /* an index of the result is divided by `at` */
   int dim;
   int64_t at;
 };
-struct emit_break { /* a result dimension is best split before `at` */
+/* Why a dimension is best split: a piece of a concat starts there; an index
+ * goes past an edge of its tensor; the same, but of a window, whose other loops
+ * find that out at less cost unless it goes along the lanes. */
+enum emit_break_kind { BREAK_PIECE, BREAK_EDGE, BREAK_WINDOW };
+struct emit_break {
   int dim;
   int64_t at;
-  bool must; /* a piece of a concat starts there */
+  enum emit_break_kind kind;
 };
 
 struct kern {

@@ -96,18 +96,20 @@ static void add_cut(struct kern *k, struct kdim *d, int64_t at) {
 /* Pieces of concats always cut, unless there are very many; edges of pads while
  * the copies of the loop body stay few. */
 static void find_cuts(struct kern *k, const struct kern *dry, struct shape *s) {
-  for (int pass = 0; pass < 2; pass++) {
-    for (size_t i = 0; i < dry->breaks.n; i++) {
-      const struct emit_break *b = &dry->breaks.v[i];
-      size_t copies = 1;
-      for (int g = 0; g < s->n; g++)
-        copies *= s->dim[g].cuts.n + 1;
-      for (int g = 0; g < s->n; g++)
-        if (s->dim[g].at == b->dim && s->dim[g].coef == 1 &&
-            s->dim[g].extent == k->out->type->dim[b->dim] &&
-            b->must == (pass == 0) && copies < (b->must ? 256 : MAX_CUTS))
-          add_cut(k, &s->dim[g], b->at);
-    }
+  for (size_t i = 0; i < 2 * dry->breaks.n; i++) {
+    const struct emit_break *b = &dry->breaks.v[i % dry->breaks.n];
+    bool piece = b->kind == BREAK_PIECE;
+    size_t copies = 1;
+    if (piece != (i < dry->breaks.n))
+      continue;
+    for (int g = 0; g < s->n; g++)
+      copies *= s->dim[g].cuts.n + 1;
+    for (int g = 0; g < s->n; g++)
+      if (s->dim[g].at == b->dim && s->dim[g].coef == 1 &&
+          s->dim[g].extent == k->out->type->dim[b->dim] &&
+          (b->kind != BREAK_WINDOW || g == s->n - 1) &&
+          copies < (piece ? 256 : MAX_CUTS))
+        add_cut(k, &s->dim[g], b->at);
   }
   for (int g = 0; g < s->n; g++)
     DN_PUSH(k->arena, s->dim[g].cuts, s->dim[g].extent);
@@ -126,7 +128,7 @@ static void add_dim(struct shape *s, const struct kern *dry, int d,
       period = p->at;
   }
   for (size_t i = 0; i < dry->breaks.n; i++)
-    if (dry->breaks.v[i].dim == d && dry->breaks.v[i].must)
+    if (dry->breaks.v[i].dim == d && dry->breaks.v[i].kind == BREAK_PIECE)
       period = extent;
   if (period < extent)
     s->dim[s->n++] = (struct kdim){

@@ -113,13 +113,20 @@ static const struct lin *indirect(struct kern *k, const struct nest *n, int a,
   return lin_var(k, (unsigned)found->extra, 1);
 }
 
+/* Dry run: where the form goes past `at` for the first value of the counters
+ * that are no result dimension, or for the last. */
 static void note_break(struct kern *k, const struct lin *f, int64_t at,
-                       bool must) {
-  if (f->n != 1 || f->term[0].coef != 1 || !lin_dims(k, f))
-    return;
-  struct emit_break b = {__builtin_ctzll(lin_dims(k, f)), at - f->c, must};
-  if (lin_dims(k, f) == UINT64_C(1) << b.dim)
+                       bool last, enum emit_break_kind kind) {
+  uint64_t dims = lin_dims(k, f);
+  int64_t lo, hi;
+  for (int i = 0; i < f->n; i++) {
+    unsigned var = f->term[i].var;
+    if (f->term[i].coef != 1 || dims != UINT64_C(1) << var)
+      continue;
+    lin_range(k, lin_add(k, f, lin_var(k, var, 1), -1), &lo, &hi);
+    struct emit_break b = {(int)var, at - (last ? hi : lo), kind};
     DN_PUSH(k->arena, k->breaks, b);
+  }
 }
 
 static void add_check(struct kern *k, struct access *c, int d, LLVMValueRef ok,
@@ -142,9 +149,11 @@ static void find_index(struct kern *k, struct access *c, int d,
   }
   const struct lin *f = affine(k, c->n, x, iter);
   const struct lin *q = index_div(k, f, x->div);
-  if (k->dry && x->checked && c->n->fold == NEST_NONE && x->div == 1) {
-    note_break(k, f, 0, false);
-    note_break(k, f, dim, false);
+  if (k->dry && x->checked && x->div == 1) {
+    enum emit_break_kind kind =
+        c->n->fold == NEST_NONE ? BREAK_EDGE : BREAK_WINDOW;
+    note_break(k, f, 0, false, kind);
+    note_break(k, f, dim, true, kind);
   }
   switch (x->fit) {
   case NEST_CLAMP:
@@ -271,7 +280,7 @@ static LLVMValueRef concat_access(struct kern *k, const struct nest *n,
     if (!size || (!k->dry && (hi < from || lo >= from + size)))
       continue;
     if (k->dry)
-      note_break(k, at, from, true);
+      note_break(k, at, from, false, BREAK_PIECE);
     const struct lin *in = lin_plus(k, at, -from);
     idx[n->axis] = index_clamp(k, in, size);
     LLVMValueRef v = emit_value(k, ir_arg(n->op, i), idx);
