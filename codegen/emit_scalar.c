@@ -144,6 +144,45 @@ static LLVMValueRef float_mod(const struct scalar *s) {
   return pick(s, fix, LLVMBuildFAdd(s->b, r, s->y, ""), r);
 }
 
+/* The number that all lanes are; false when they are not one constant. */
+static bool constant(LLVMValueRef v, double *out) {
+  LLVMBool loses;
+  if (emit_is_vector(v)) {
+    if (!LLVMIsConstant(v))
+      return false;
+    LLVMValueRef first = LLVMGetAggregateElement(v, 0);
+    for (unsigned i = 1; i < LLVMGetVectorSize(LLVMTypeOf(v)); i++)
+      if (LLVMGetAggregateElement(v, i) != first)
+        return false;
+    v = first;
+  }
+  if (!v || !LLVMIsAConstantFP(v))
+    return false;
+  *out = LLVMConstRealGetDouble(v, &loses);
+  return true;
+}
+
+/* Quarters of powers by square roots, as in local response normalisation; an
+ * infinity with a sign has none. */
+static LLVMValueRef float_pow(const struct scalar *s) {
+  const struct cg_math_opts *o = &s->k->e->math;
+  double y;
+  if (!o->has_fsqrt || (s->type == IR_F64 && !o->has_f64) ||
+      !constant(s->y, &y) || (y != 0.25 && y != 0.5 && y != 0.75))
+    return cg_math_pow(s->b, o, s->x, s->y);
+  LLVMValueRef inf =
+      emit_like(s->x, emit_number(s->k, s->type, (double)__builtin_inff()));
+  LLVMValueRef none =
+      LLVMBuildFCmp(s->b, LLVMRealOEQ, s->x, LLVMBuildFNeg(s->b, inf, ""), "");
+  LLVMValueRef x = pick(s, none, inf, s->x);
+  x = LLVMBuildFAdd(s->b, x, LLVMConstNull(LLVMTypeOf(x)), ""); /* no -0 */
+  LLVMValueRef half = cg_math_sqrt(s->b, o, x);
+  if (y == 0.5)
+    return half;
+  LLVMValueRef quarter = cg_math_sqrt(s->b, o, half);
+  return y == 0.25 ? quarter : LLVMBuildFMul(s->b, half, quarter, "");
+}
+
 /* ---- The rows: f_ for floats, i_ for integers and bool ---- */
 
 #define FLOAT(ID, expr)                                                        \
@@ -168,7 +207,7 @@ FLOAT(MOD, float_mod(s))
 INT(MOD, int_mod(s))
 FLOAT(FMOD, cg_math_fmod(s->b, &s->k->e->math, s->x, s->y))
 INT(FMOD, int_rem(s))
-FLOAT(POW, cg_math_pow(s->b, &s->k->e->math, s->x, s->y))
+FLOAT(POW, float_pow(s))
 INT(POW, int_pow(s))
 BOTH(MIN, pick(s, less(s, s->x, s->y), s->x, s->y))
 BOTH(MAX, pick(s, less(s, s->y, s->x), s->x, s->y))
