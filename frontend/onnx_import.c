@@ -134,7 +134,8 @@ static void note_value(struct onnx_import *im, size_t position,
       t[position].type != param->type)
     return;
   struct ir_data data = {.bytes = t[position].data,
-                         .size = ir_type_bytes(param->type)};
+                         .size = ir_type_bytes(param->type),
+                         .shared = true}; /* the caller has them */
   im->known[param->index] =
       ir_const_new(im->m, param->name, param->type, &data);
 }

@@ -1,12 +1,12 @@
 /* ir.h - the one IR. A module holds constants and functions; a function is a
- * block of ops in order; an op reads values and makes values (SSA); ops of class
- * REGION hold blocks. Three forms share these structures:
+ * block of ops in order; an op reads values and makes values (SSA); ops of
+ * class REGION hold blocks. Three forms share these structures:
  *
  *   GRAPH    ops on tensors, as imported and simplified
  *   KERNELS  compute ops sit in `kernel` regions, one loop nest each; what is
- *            left outside is a view (reshape, slice, concat ...) or control flow
- *   PLANNED  as KERNELS, in execution order, every value has its place: see the
- *            plan attributes below
+ *            left outside is a view (reshape, slice, concat ...) or control
+ * flow PLANNED  as KERNELS, in execution order, every value has its place: see
+ * the plan attributes below
  *
  * What a pass wants to remember of a value or op is kept in a table of its own,
  * indexed by `id`; IR structures have no per-pass fields. */
@@ -92,15 +92,16 @@ struct ir_use {
  * holds the `splat` bytes. */
 struct ir_data {
   const void *bytes;
-  int64_t size;           /* bytes in `bytes` */
-  uint64_t splat;         /* bit pattern of one element, when bytes == NULL */
-  bool shared;            /* a clone of the module has the same bytes */
-  const char *file;       /* where the bytes come from, for printing; or NULL */
+  int64_t size;     /* bytes in `bytes` */
+  uint64_t splat;   /* bit pattern of one element, when bytes == NULL */
+  bool shared;      /* others have the same bytes: a clone, the caller */
+  const char *file; /* where the bytes come from, for printing; or NULL */
   int64_t offset;
 };
 
 struct ir_value {
-  const char *name; /* interned, without sigil; unique in its function (% or @) */
+  const char
+      *name; /* interned, without sigil; unique in its function (% or @) */
   const struct ir_type *type;
   struct ir_op *def;      /* NULL for parameters and constants */
   struct ir_block *block; /* parameters: their block */
@@ -112,10 +113,11 @@ struct ir_value {
 
 struct ir_op {
   enum ir_opcode code;
-  const char *loc;   /* the model's node name, interned; NULL: none */
-  const char *model_op; /* the model's operator ("Conv"), for messages; or NULL */
-  unsigned line;     /* in text IR; 0: none */
-  unsigned id;       /* dense in the module */
+  const char *loc; /* the model's node name, interned; NULL: none */
+  const char
+      *model_op; /* the model's operator ("Conv"), for messages; or NULL */
+  unsigned line; /* in text IR; 0: none */
+  unsigned id;   /* dense in the module */
   unsigned noperands, nresults, nregions, nattrs;
   struct ir_use **operand;
   struct ir_value **result;
@@ -138,7 +140,7 @@ struct ir_func {
   const char *name;
   struct ir_module *module;
   struct ir_block *body;
-  unsigned nresults; /* of the return */
+  unsigned nresults;        /* of the return */
   const char **result_name; /* the model's output names; NULL entries: none */
   struct ir_func *next;
 };
@@ -154,12 +156,12 @@ struct ir_module {
   enum ir_form form;
   struct ir_func *funcs; /* the first, `main`, is the entry */
   DN_LIST(struct ir_value *) consts;
-  unsigned nvalues, nops; /* ids given out so far */
+  unsigned nvalues, nops;  /* ids given out so far */
   struct ir_scopes *taken; /* names in use: see build.c */
   unsigned fresh;          /* last number given as a name */
-  int64_t arena_size;     /* PLANNED: bytes of the arena, printed in the header */
-  int64_t arena_bound;    /* PLANNED: no plan of these kernels in any order or
-                             place needs less */
+  int64_t arena_size;  /* PLANNED: bytes of the arena, printed in the header */
+  int64_t arena_bound; /* PLANNED: no plan of these kernels in any order or
+                          place needs less */
 };
 
 /* ---- Building (ir/build.c) ---- */
@@ -254,7 +256,7 @@ void ir_value_rename(struct ir_module *m, struct ir_value *v, const char *name);
 /* ---- Changing ---- */
 void ir_set_operand(struct ir_op *op, unsigned i, struct ir_value *v);
 void ir_replace_uses(struct ir_value *old, struct ir_value *with);
-void ir_op_remove(struct ir_op *op);  /* results must have no uses */
+void ir_op_remove(struct ir_op *op); /* results must have no uses */
 void ir_op_move(struct ir_op *op, struct ir_block *block, struct ir_op *before);
 struct ir_attr *ir_copy_attrs(struct ir_module *m, const struct ir_attr *attrs,
                               size_t n); /* deep, names interned */
