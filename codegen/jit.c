@@ -55,7 +55,12 @@ struct cg_jit *cg_jit_new(struct dn_ctx *ctx, const struct cg_blob *object,
                           const char *const *names, void *const *addresses,
                           size_t n) {
   struct cg_jit *jit = DN_NEW(ctx->arena, struct cg_jit);
+  struct cg_elf elf;
   jit->ctx = ctx;
+  if (!cg_elf_read(ctx->arena, object->data, object->size, &elf)) {
+    dn_error(ctx, (struct dn_loc){0}, DN_FORMAT, "not an ELF object");
+    return NULL;
+  }
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
   if (!jit_ok(ctx,

@@ -120,7 +120,7 @@ static int compare_live(const void *a, const void *b) {
 static void add_constants(struct cg_layer *l, const struct ir_op *op) {
   for (unsigned i = 0; i < op->noperands; i++) {
     const struct ir_value *v = ir_arg(op, i);
-    if (!v->data)
+    if (!v->data || ir_type_count(v->type) < 2)
       continue;
     l->weights += ir_type_count(v->type);
     l->weight_bytes += ir_type_bytes(v->type);
@@ -136,15 +136,25 @@ static int64_t points_of(const struct ir_op *op) {
   return points;
 }
 
+/* Texts of the ops: those that compute, or of a mere copy those that move. */
+struct what {
+  struct dn_buf computes, moves;
+};
+
+static void add_text(struct what *what, enum ir_class cls, const char *text) {
+  struct dn_buf *out = cls == IR_MOVE ? &what->moves : &what->computes;
+  dn_buf_printf(out, "%s%s", out->len ? "+" : "", text);
+}
+
 /* Counts what `op` and the ops in it do; the op that gives the layer its name
  * is the contraction, else the reduction, else the last one with a name. */
-static void add_op(struct cg_layer *l, int *rank, struct dn_buf *what,
+static void add_op(struct cg_layer *l, int *rank, struct what *what,
                    const struct ir_op *op) {
   enum ir_class cls = class_of(op);
   int this_rank = cls == IR_CONTRACT ? 3 : cls == IR_REDUCE ? 2 : 1;
   if (cls != IR_REGION) {
     add_constants(l, op);
-    dn_buf_printf(what, "%s%s", what->len ? "+" : "", ir_ops[op->code].text);
+    add_text(what, cls, ir_ops[op->code].text);
     if (cls == IR_CONTRACT)
       l->macs += points_of(op);
     if (op->loc && this_rank >= *rank) {
@@ -165,11 +175,14 @@ static bool is_layer(const struct ir_op *op) {
 static struct cg_layer layer_of(struct dn_arena *arena,
                                 const struct ir_op *op) {
   struct cg_layer l = {.op = op};
-  struct dn_buf what;
+  struct what what;
   int rank = 0;
-  dn_buf_init(&what, arena);
+  dn_buf_init(&what.computes, arena);
+  dn_buf_init(&what.moves, arena);
   add_op(&l, &rank, &what, op);
-  l.what = what.text ? what.text : ir_ops[op->code].text;
+  l.what = what.computes.len ? what.computes.text
+           : what.moves.len  ? what.moves.text
+                             : ir_ops[op->code].text;
   if (!l.name)
     l.name = ir_result(op)->name;
   for (unsigned i = 0; i < op->nresults; i++) {

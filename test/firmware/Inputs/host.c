@@ -89,6 +89,28 @@ static size_t read_bytes(unsigned char *out, size_t most) {
   return n;
 }
 
+/* Element k as a number, of the types that are rounded. */
+static double number(const struct dnn_tensor *t, const unsigned char *p,
+                     size_t k) {
+  float f;
+  double d;
+  if (t->type == 11) {
+    memcpy(&d, p + 8 * k, 8);
+    return d;
+  }
+  memcpy(&f, p + 4 * k, 4);
+  return (double)f;
+}
+
+static int same(const struct dnn_tensor *t, const unsigned char *got,
+                const unsigned char *want, size_t k, double *worst) {
+  if (t->type != 1 && t->type != 11)
+    return !memcmp(got + k * element(t), want + k * element(t), element(t));
+  double a = number(t, got, k), b = number(t, want, k), diff = fabs(a - b);
+  *worst = fmax(*worst, diff);
+  return diff <= 1e-5 + 1e-4 * fabs(b);
+}
+
 static int check(const char *dir) {
   static unsigned char got[1 << 16], want[1 << 16];
   size_t n = read_bytes(got, sizeof got), at = 0;
@@ -101,19 +123,11 @@ static int check(const char *dir) {
     fseek(npy, -(long)size, SEEK_END);
     ok &= at + size <= n && fread(want, 1, size, npy) == size;
     fclose(npy);
-    for (size_t k = 0; ok && k < count(t); k++) {
-      float a, b;
-      if (t->type != 1) {
-        ok &= !memcmp(got + at + k * element(t), want + k * element(t),
-                      element(t));
-        continue;
+    for (size_t k = 0; ok && k < count(t); k++)
+      if (!same(t, got + at, want, k, &worst)) {
+        printf("%s differs at %zu\n", name(t), k);
+        ok = 0;
       }
-      memcpy(&a, got + at + 4 * k, 4);
-      memcpy(&b, want + 4 * k, 4);
-      double diff = fabs((double)a - (double)b);
-      worst = fmax(worst, diff);
-      ok &= diff <= 1e-5 + 1e-4 * fabs((double)b);
-    }
     at += (size + 63) / 64 * 64;
   }
   printf("%s max_abs=%.2g\n", ok ? "PASS" : "FAIL", worst);
