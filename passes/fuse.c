@@ -62,6 +62,8 @@ struct fuse {
   struct ir_module *m;
   struct info *info; /* by op id */
   int64_t **stride;  /* of views, by value id; NULL: row-major */
+  unsigned nvalues;  /* before the pass: results of kernels made since are
+                        row-major */
   DN_LIST(struct group) groups;
   int64_t max_ops;
 };
@@ -75,7 +77,7 @@ static struct info *info_of(const struct fuse *f, const struct ir_op *op) {
 /* Strides of a value if every kernel result is row-major. */
 static void strides_of(const struct fuse *f, const struct ir_value *v,
                        int64_t *out) {
-  if (f->stride[v->id])
+  if (v->id < f->nvalues && f->stride[v->id])
     memcpy(out, f->stride[v->id], IR_MAX_RANK * sizeof *out);
   else
     ir_type_strides(v->type, out);
@@ -321,6 +323,7 @@ int64_t pass_fuse(struct pass_env *env, struct ir_module *m) {
       return -1;
     f.info = DN_ARRAY(env->scratch, struct info, m->nops);
     f.stride = DN_ARRAY(env->scratch, int64_t *, m->nvalues);
+    f.nvalues = m->nvalues;
     kernels += fuse_block(&f, fn->body);
     slots_build(env->scratch, fn, &kernels);
   }
