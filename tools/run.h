@@ -84,5 +84,8 @@ int64_t run_clock(void);
 double run_peak(void);
 /* --compare=interp; false: a value differs. */
 bool run_compare(struct run *r);
+/* The same right after a run_call() with these tensors. */
+bool run_compare_values(struct run *r, const struct ir_tensor *in,
+                        const struct ir_tensor *out);
 
 #endif

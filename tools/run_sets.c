@@ -162,6 +162,8 @@ static bool run_set(struct run *r, const char *dir) {
     ok &= judge(r, i, &out[i], &want[i], &d, &why);
   printf("%s %s max_abs=%.3g max_rel=%.3g%s\n", ok ? "PASS" : "FAIL", dir,
          d.max_abs, d.max_rel, ok ? "" : why.text);
+  if (r->o->compare)
+    ok &= run_compare_values(r, in, out);
   return ok;
 }
 
