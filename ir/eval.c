@@ -129,7 +129,7 @@ static void define(struct eval *ev, const struct ir_value *v, struct slot s) {
       slot_release(ev, &s);
       s = full;
     }
-    ev->opts->watch(ev->opts->user, v, s.data);
+    ev->opts->watch(ev->opts->user, v, (void *)(uintptr_t)s.data);
   }
   s.uses = ir_num_uses(v);
   ev->slot[v->id] = s;

@@ -15,8 +15,10 @@ struct ir_tensor {
 
 struct ir_eval_opts {
   bool f32_sums; /* accumulate in the element type instead of f64 */
-  /* Called for each value as it is made, with its data; NULL: nobody. */
-  void (*watch)(void *user, const struct ir_value *v, const void *data);
+  /* Called for each value as it is made, with its data; NULL: nobody. It may
+   * change the data, and what follows reads the changed, unless the value is a
+   * view of an input or a constant. */
+  void (*watch)(void *user, const struct ir_value *v, void *data);
   void *user;
 };
 

@@ -66,11 +66,13 @@ struct run_diff {
   int64_t at; /* first element over the tolerance, -1: none */
   double got, want;
 };
-/* Compares elements `stride` apart in `got` with dense ones: floats by
- * |got - want| <= atol + rtol * |want|, integers exactly; NaNs are equal. */
-void run_differ(const struct ir_type *type, const void *got,
-                const int64_t *stride, const void *want, double rtol,
-                double atol, struct run_diff *d);
+/* Compares row-major elements: floats by |got - want| <= atol + rtol * |want|,
+ * integers exactly; NaNs are equal. */
+void run_differ(const struct ir_type *type, const void *got, const void *want,
+                double rtol, double atol, struct run_diff *d);
+/* Elements `stride` apart, put together in row-major order. */
+void *run_gather(struct dn_arena *arena, const struct ir_type *type,
+                 const void *data, const int64_t *stride);
 /* --test-data: runs every set of every folder; false: one failed. */
 bool run_test_data(struct run *r);
 

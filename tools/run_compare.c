@@ -1,7 +1,9 @@
 /* run_compare.c - --compare=interp: the planned module, run as generated code
  * and by the interpreter on the same inputs. The plan reused no memory, so that
- * after the run every value still lies at its place; values outside kernels are
- * compared in the order of the program and the first that differs is named. */
+ * after the run every value still lies at its place. Values outside kernels are
+ * compared in the order of the program, each computed from what generated code
+ * made before, so that rounding does not add up over the layers; the first that
+ * differs is named. */
 #include "tools/run.h"
 
 #include "ir/place.h"
@@ -52,7 +54,7 @@ static double largest(const struct ir_type *type, const void *data) {
 /* Called for each value that the interpreter makes. The tolerance is that of
  * the value's largest element: a sum that cancels is as inexact as its terms.
  */
-static void see(void *user, const struct ir_value *v, const void *want) {
+static void see(void *user, const struct ir_value *v, void *want) {
   struct judge *j = user;
   struct ir_place p;
   const struct run *r = j->r;
@@ -66,8 +68,13 @@ static void see(void *user, const struct ir_value *v, const void *want) {
   else
     return; /* a view of an input or constant */
   struct run_diff d = {0};
-  run_differ(v->type, got + p.offset, p.stride, want, r->o->rtol.value,
+  struct dn_arena *tmp = dn_arena_new(r->ctx);
+  const void *dense = run_gather(tmp, v->type, got + p.offset, p.stride);
+  run_differ(v->type, dense, want, r->o->rtol.value,
              r->o->atol.value * largest(v->type, want), &d);
+  if (ir_type_bytes(v->type))
+    memcpy(want, dense, (size_t)ir_type_bytes(v->type));
+  dn_arena_free(tmp);
   j->worst.max_abs = fmax(j->worst.max_abs, d.max_abs);
   j->worst.max_rel = fmax(j->worst.max_rel, d.max_rel);
   j->compared++;

@@ -229,21 +229,32 @@ static bool same_element(enum ir_dtype t, const char *p, const char *q,
   return diff <= atol + rtol * fabs(b);
 }
 
-void run_differ(const struct ir_type *type, const void *got,
-                const int64_t *stride, const void *want, double rtol,
-                double atol, struct run_diff *d) {
-  int64_t n = ir_type_count(type), index[IR_MAX_RANK] = {0};
+void run_differ(const struct ir_type *type, const void *got, const void *want,
+                double rtol, double atol, struct run_diff *d) {
+  int64_t n = ir_type_count(type);
   unsigned size = ir_dtypes[type->dtype].bytes;
   double first_got = 0, first_want = 0;
   d->at = -1;
-  for (int64_t i = 0, at = 0; i < n; i++) {
-    if (!same_element(type->dtype, (const char *)got + at * size,
+  for (int64_t i = 0; i < n; i++) {
+    if (!same_element(type->dtype, (const char *)got + i * size,
                       (const char *)want + i * size, rtol, atol, d) &&
         d->at < 0) {
       d->at = i;
       first_got = d->got;
       first_want = d->want;
     }
+  }
+  d->got = first_got;
+  d->want = first_want;
+}
+
+void *run_gather(struct dn_arena *arena, const struct ir_type *type,
+                 const void *data, const int64_t *stride) {
+  int64_t n = ir_type_count(type), index[IR_MAX_RANK] = {0};
+  unsigned size = ir_dtypes[type->dtype].bytes;
+  char *dense = dn_alloc(arena, (size_t)ir_type_bytes(type));
+  for (int64_t i = 0, at = 0; i < n; i++) {
+    memcpy(dense + i * size, (const char *)data + at * size, size);
     for (int k = type->rank; k-- > 0;) { /* the next element */
       at += stride[k];
       if (++index[k] < type->dim[k])
@@ -252,6 +263,5 @@ void run_differ(const struct ir_type *type, const void *got,
       index[k] = 0;
     }
   }
-  d->got = first_got;
-  d->want = first_want;
+  return dense;
 }

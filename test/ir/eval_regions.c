@@ -31,8 +31,7 @@ static void finish_block(struct program *p, enum ir_opcode code,
   ir_op_new(&p->t.b, code, values, n, NULL, 0, NULL, 0, 0);
 }
 
-static void count_watch(void *user, const struct ir_value *v,
-                        const void *data) {
+static void count_watch(void *user, const struct ir_value *v, void *data) {
   (void)v;
   *(int *)user += data != NULL;
 }
