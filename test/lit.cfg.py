@@ -58,6 +58,7 @@ for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",
            "riscv64-linux-gnu", "arm-linux-gnueabihf"]:
     feature(cc + "-gcc", found(cc + "-gcc"))
 feature("lld", found("ld.lld"))
+feature("clang", found("clang"))
 feature("x86_64", os.uname().machine == "x86_64")
 feature("llvm-%d" % config.llvm_version, True)
 
