@@ -112,11 +112,16 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
                          .opt_size = r->opts->opt_size,
                          .threads = r->opts->threads};
   double start = now();
+  unsigned errors = dn_errors(r->ctx);
   r->changes[i] = row->fn(&env, r->m);
   r->seconds[i] = now() - start;
   dn_arena_free(env.scratch);
-  if (r->changes[i] < 0)
+  if (r->changes[i] < 0) {
+    if (dn_errors(r->ctx) == errors)
+      dn_error(r->ctx, (struct dn_loc){.file = r->m->file}, DN_INTERNAL,
+               "pass '%s' failed and gave no reason", row->name);
     return false;
+  }
   r->m->form = row->makes;
   print_after(r, row->name);
   return check_after(r, row->name);

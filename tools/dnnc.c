@@ -466,6 +466,13 @@ static bool run(struct dnnc *d, int argc, char **argv) {
   return d->o.check ? check_only(d) : kind->run(d);
 }
 
+/* An internal error ends with the command that shows it, once. */
+static void say_reproducer(struct dn_ctx *ctx, int argc, char **argv) {
+  size_t n = dn_diags_count(ctx);
+  if (n && strncmp(dn_diags_get(ctx, n - 1)->message, "to reproduce", 12))
+    dn_note(ctx, "to reproduce: %s", command_line(ctx, argc, argv));
+}
+
 int main(int argc, char **argv) {
   jmp_buf fatal;
   struct dn_ctx *ctx = dn_ctx_new(stderr);
@@ -481,6 +488,8 @@ int main(int argc, char **argv) {
     dn_error(ctx, (struct dn_loc){.file = "the standard output"}, DN_FILE_WRITE,
              "cannot be written");
   int code = (int)dn_exit_code(ctx);
+  if (code == DN_EXIT_INTERNAL)
+    say_reproducer(ctx, argc, argv);
   dn_ctx_free(ctx);
   return code;
 }

@@ -1,6 +1,6 @@
 /* wrong.c - passes with mistakes that --verify-each must find: `wrong` replaces
  * exp by neg, with kind=1 it breaks the order of ops instead, with kind=2 it
- * reports an error of its own. */
+ * reports an error of its own, with kind=3 it fails without one. */
 #include "passes/pass.h"
 
 #include <string.h>
@@ -16,6 +16,8 @@ static int64_t wrong(struct pass_env *env, struct ir_module *m) {
     dn_error(m->ctx, ir_loc(op), DN_UNSUPPORTED_OP, "not today");
     return -1;
   }
+  if (kind == 3)
+    return -1;
   struct ir_builder b = {.m = m, .block = op->block, .before = op};
   struct ir_value *v =
       ir_emit(&b, IR_NEG, IR_ARGS(ir_arg(op, 0)), NULL, 0);
