@@ -327,11 +327,18 @@ static void emit_dim(struct tiler *t, int level) {
 
 /* ---- The function ---- */
 
+/* What the caller passes: large constants too, so that kernels that differ in
+ * their weights alone are one function (codegen/machine.c merges them). */
+static bool is_param(const struct emit_buffer *b) {
+  return b->space != IR_IN_CONST ||
+         (b->base->data->bytes && ir_type_bytes(b->base->type) >= 64);
+}
+
 static LLVMTypeRef function_type(struct kern *k, const struct kern *dry) {
   LLVMTypeRef *params = DN_ARRAY(k->arena, LLVMTypeRef, dry->buffers.n);
   unsigned n = 0;
   for (size_t i = 0; i < dry->buffers.n; i++)
-    if (dry->buffers.v[i]->space != IR_IN_CONST)
+    if (is_param(dry->buffers.v[i]))
       params[n++] = k->e->ptr;
   return LLVMFunctionType(k->e->void_, params, n, false);
 }
@@ -343,15 +350,16 @@ static void pass_buffer(struct kern *k, const struct emit_buffer *found,
   struct emit_buffer *b = dn_copy(k->arena, found, sizeof *b);
   DN_PUSH(k->arena, k->buffers, b);
   b->align = b->space == IR_IN_ARENA ? e->facts->align : 1;
-  if (b->space == IR_IN_CONST) {
-    b->ptr = emit_const_global(e, b->base);
+  if (b->space == IR_IN_CONST)
     b->align = emit_const_align(e);
+  if (!is_param(b)) {
+    b->ptr = emit_const_global(e, b->base);
     return;
   }
   b->ptr = LLVMGetParam(k->fn, *nparams);
   int at = (int)++*nparams;
   emit_attribute(e, k->fn, at, "noalias", 0);
-  if (b->space == IR_IN_INPUT)
+  if (b->space == IR_IN_INPUT || b->space == IR_IN_CONST)
     emit_attribute(e, k->fn, at, "readonly", 0);
   if (b->align > 1)
     emit_attribute(e, k->fn, at, "align", (uint64_t)b->align);
@@ -443,8 +451,10 @@ static void call_kernel(struct kern *k) {
   unsigned n = 0;
   for (size_t i = 0; i < k->buffers.n; i++) {
     const struct emit_buffer *b = k->buffers.v[i];
-    if (b->space != IR_IN_CONST)
-      args[n++] = emit_argument(e, b->space, b->number);
+    if (is_param(b))
+      args[n++] = b->space == IR_IN_CONST
+                      ? emit_const_global(e, b->base)
+                      : emit_argument(e, b->space, b->number);
   }
   LLVMBuildCall2(e->b, LLVMGlobalGetValueType(k->fn), k->fn, args, n, "");
 }
