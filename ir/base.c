@@ -144,7 +144,8 @@ void *dn_copy(struct dn_arena *arena, const void *data, size_t size) {
 
 char *dn_strndup(struct dn_arena *arena, const char *s, size_t n) {
   char *p = dn_alloc(arena, n + 1);
-  memcpy(p, s, n);
+  if (n)
+    memcpy(p, s, n);
   return p;
 }
 
