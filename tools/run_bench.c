@@ -42,10 +42,10 @@ bool run_bench(struct run *r) {
     return false;
   double limit = r->o->bench.value * 1e9;
   DN_LIST(double) us = {0}, fractions = {0};
-  int64_t begin = run_clock(), threads = dn_max(r->o->threads, 1);
+  int64_t begin = run_clock();
   double flops = 2.0 * (double)count_macs(r);
   do {
-    double peak = run_peak() * (double)threads;
+    double peak = run_peak();
     int64_t start = run_clock();
     if (!run_call(r, in, out))
       return false;
@@ -57,9 +57,9 @@ bool run_bench(struct run *r) {
   qsort(us.v, us.n, sizeof *us.v, by_number);
   qsort(fractions.v, fractions.n, sizeof *fractions.v, by_number);
   double median = quantile(us.v, us.n, 0.5);
-  printf("bench median_us=%.1f min_us=%.1f p99_us=%.1f runs=%zu threads=%lld "
+  printf("bench median_us=%.1f min_us=%.1f p99_us=%.1f runs=%zu threads=1 "
          "gflops=%.2f peak_fraction=%.3f\n",
-         median, us.v[0], quantile(us.v, us.n, 0.99), us.n, (long long)threads,
+         median, us.v[0], quantile(us.v, us.n, 0.99), us.n,
          flops / median * 1e-3, quantile(fractions.v, fractions.n, 0.9));
   return true;
 }
