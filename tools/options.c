@@ -27,6 +27,9 @@ struct row {
   size_t offset;
 };
 
+/* Readers recurse this deep at most, which fits any stack. */
+enum { MAX_DEPTH = 1000 };
+
 enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, X = 8 };
 
 static const struct row rows[] = {
@@ -226,6 +229,8 @@ static bool limit(struct reader *r, const char *name, size_t n,
     int64_t v;
     if (!value || !read_int(value, &v) || v < 0)
       fail(r, "--limit-%s takes a number", limits[i].name);
+    else if (v > MAX_DEPTH && !strcmp(limits[i].name, "depth"))
+      fail(r, "--limit-depth is at most %d", MAX_DEPTH);
     else
       *(int64_t *)((char *)&r->ctx->limits + limits[i].offset) = v;
     return true;
