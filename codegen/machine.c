@@ -78,16 +78,23 @@ static void add_attribute(struct machine *s, LLVMValueRef fn, const char *name,
                                 (unsigned)strlen(value)));
 }
 
+static void add_flag(struct machine *s, LLVMValueRef fn, const char *name) {
+  unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+  LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                          LLVMCreateEnumAttribute(s->lc, kind, 0));
+}
+
 static void set_attributes(struct machine *s) {
-  unsigned optsize = LLVMGetEnumAttributeKindForName("optsize", 7);
+  const bool size = s->job->target->opt_size;
   for (LLVMValueRef f = LLVMGetFirstFunction(s->module); f;
        f = LLVMGetNextFunction(f)) {
     if (LLVMIsDeclaration(f))
       continue;
     add_attribute(s, f, "warn-stack-size", "0");
-    if (s->job->target->opt_size)
-      LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                              LLVMCreateEnumAttribute(s->lc, optsize, 0));
+    /* Below the stack pointer is memory that no frame size tells of. */
+    add_flag(s, f, "noredzone");
+    if (size)
+      add_flag(s, f, "optsize");
   }
 }
 

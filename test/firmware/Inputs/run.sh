@@ -35,10 +35,15 @@ rv32) triple=riscv32-unknown-elf cpu= flash=0x80000000 ram=0x80400000
      qemu="qemu-system-riscv32 -M virt -bios none" ;;
 aarch64) triple=aarch64-unknown-linux-gnu cpu= qemu=qemu-aarch64 ;;
 riscv64) triple=riscv64-unknown-linux-gnu cpu= qemu=qemu-riscv64 ;;
+riscv64v) triple=riscv64-unknown-linux-gnu cpu=
+  qemu="qemu-riscv64 -cpu rv64,v=true,vlen=128"
+  set -- -mattr=+m,+a,+f,+d,+c,+v "$@" ;;
+host) triple=x86_64-unknown-linux-gnu cpu= qemu= ;;
 *) echo "unknown board $board" >&2; exit 2 ;;
 esac
 mkdir -p "$dir/target"
-dnnc "$model" --name=model --target=$triple ${cpu:+-mcpu=$cpu} "$@" \
+[ $board = host ] || set -- --target=$triple "$@"
+dnnc "$model" --name=model ${cpu:+-mcpu=$cpu} "$@" \
   -o "$dir/target/model.o"
 llvm-nm -u "$dir/target/model.o" | sed 's/^ *U /undefined /' | sort
 cc="clang --target=$triple ${cpu:+-mcpu=$cpu} $soft"
@@ -46,7 +51,7 @@ $cc -O1 -ffreestanding -fno-builtin -I"$root/runtime" -I"$dir/target" -I"$dir" \
   -c "$here/target.c" -o "$dir/target.o"
 case $board in
 aarch64) start="bl start" ;;
-riscv64) start="call start" ;;
+riscv64* | host) start="call start" ;;
 esac
 if [ -n "$flash" ]; then
   case $triple in thumb*) s=start_arm.s ;; *) s=start_riscv32.s ;; esac

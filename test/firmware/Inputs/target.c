@@ -44,6 +44,15 @@ static long host(long number, long a, long b, long c) {
   return a0;
 }
 #define STACK_POINTER(p) __asm__ volatile("mv %0, sp" : "=r"(p))
+#elif defined(__x86_64__)
+static long host(long number, long a, long b, long c) {
+  __asm__ volatile("syscall"
+                   : "+a"(number)
+                   : "D"(a), "S"(b), "d"(c)
+                   : "rcx", "r11", "memory");
+  return number;
+}
+#define STACK_POINTER(p) __asm__ volatile("mov %%rsp, %0" : "=r"(p))
 #elif defined(__aarch64__)
 static long host(long number, long a, long b, long c) {
   register long x8 __asm__("x8") = number;
@@ -57,13 +66,18 @@ static long host(long number, long a, long b, long c) {
 #endif
 
 #if defined(__linux__)
+#ifdef __x86_64__
+enum { SYS_WRITE = 1, SYS_EXIT = 60 };
+#else
+enum { SYS_WRITE = 64, SYS_EXIT = 93 };
+#endif
 static void put_text(const char *s) {
   long n = 0;
   while (s[n])
     n++;
-  host(64, 1, (long)s, n); /* write */
+  host(SYS_WRITE, 1, (long)s, n);
 }
-static void leave(int code) { host(93, code, 0, 0); } /* exit */
+static void leave(int code) { host(SYS_EXIT, code, 0, 0); }
 #else
 static void put_text(const char *s) { host(4, s); } /* SYS_WRITE0 */
 static void leave(int code) {
