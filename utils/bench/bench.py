@@ -79,7 +79,7 @@ def compile_model(path, flags, work):
     start = time.perf_counter()
     subprocess.run([BIN / "dnnc", path, "-o", obj, f"--report={report}", *flags], check=True)
     took = time.perf_counter() - start
-    return took, obj.stat().st_size, json.loads(report.read_text())["arena"]
+    return took, obj.stat().st_size, json.loads(report.read_text())["arena_bytes"]
 
 
 def measure(path, args):
