@@ -3,6 +3,7 @@
  * alone, so that the same input gives the same bytes. */
 #include "codegen/emit_impl.h"
 #include "codegen/target.h"
+#include "runtime/dnn.h"
 
 #include <string.h>
 
@@ -127,6 +128,41 @@ static void begin_run(struct emit *e) {
   e->b = LLVMCreateBuilderInContext(e->lc);
   LLVMPositionBuilderAtEnd(
       e->b, LLVMAppendBasicBlockInContext(e->lc, e->run, "entry"));
+}
+
+/* Goes on only where `bad` does not hold; else returns `code`. */
+static void refuse(struct emit *e, LLVMValueRef bad, unsigned code) {
+  LLVMBasicBlockRef out = LLVMAppendBasicBlockInContext(e->lc, e->run, "bad");
+  LLVMBasicBlockRef on = LLVMAppendBasicBlockInContext(e->lc, e->run, "good");
+  LLVMBuildCondBr(e->b, bad, out, on);
+  LLVMPositionBuilderAtEnd(e->b, out);
+  LLVMBuildRet(e->b, LLVMConstInt(e->i32, code, false));
+  LLVMPositionBuilderAtEnd(e->b, on);
+}
+
+/* A missing buffer or a misaligned arena is told, not trodden on. */
+static void check_arguments(struct emit *e, const struct ir_block *body) {
+  LLVMValueRef missing = NULL;
+  for (unsigned i = 0; i < e->ninputs + e->noutputs; i++) {
+    const struct ir_value *v =
+        i < e->ninputs ? body->param[i] : ir_arg(body->last, i - e->ninputs);
+    if (!ir_type_count(v->type))
+      continue;
+    LLVMValueRef is = LLVMBuildIsNull(e->b, LLVMGetParam(e->run, i), "");
+    missing = missing ? LLVMBuildOr(e->b, missing, is, "") : is;
+  }
+  if (missing)
+    refuse(e, missing, DNN_E_NULL);
+  if (!e->m->arena_size)
+    return;
+  LLVMValueRef arena = emit_argument(e, IR_IN_ARENA, 0);
+  LLVMValueRef rest = LLVMBuildAnd(
+      e->b, LLVMBuildPtrToInt(e->b, arena, e->iptr, ""),
+      LLVMConstInt(e->iptr, (uint64_t)e->facts->align - 1, false), "");
+  refuse(e,
+         LLVMBuildOr(e->b, LLVMBuildIsNull(e->b, arena, ""),
+                     LLVMBuildIsNotNull(e->b, rest, ""), ""),
+         DNN_E_ARENA);
 }
 
 static LLVMValueRef cycles(struct emit *e) {
@@ -266,6 +302,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
     return false;
   }
   begin_run(&e);
+  check_arguments(&e, body);
   if (opts->profile)
     add_profile(&e, body);
   for (const struct ir_op *o = body->first; o; o = o->next)
