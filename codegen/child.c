@@ -52,7 +52,7 @@ static void drain(const int fd[2], struct dn_buf buf[2]) {
     if (poll(p, 2, -1) < 0 && errno != EINTR)
       return;
     for (int i = 0; i < 2; i++) {
-      char text[65536];
+      char text[4096];
       if (p[i].fd < 0 || !(p[i].revents & (POLLIN | POLLHUP | POLLERR)))
         continue;
       ssize_t n = read(p[i].fd, text, sizeof text);
@@ -80,7 +80,8 @@ static const char *crash_message(struct dn_ctx *ctx, const char *err,
 void cg_child_run(struct dn_ctx *ctx, cg_child_fn *fn, void *user,
                   unsigned seconds, struct cg_child *result) {
   int out[2], err[2], status = 0;
-  *result = (struct cg_child){.crashed = true, .message = "cannot start"};
+  *result = (struct cg_child){.crashed = true,
+                              .message = "cannot start a process"};
   if (pipe(out) < 0)
     return;
   if (pipe(err) < 0) {
