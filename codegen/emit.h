@@ -12,13 +12,27 @@
 
 #include <llvm-c/Core.h>
 
+/* Constants can be most of an object, and LLVM would hold several copies of
+ * them: those that are large are zeroes in the module, and their bytes belong
+ * at the start of their section in the object file. */
+enum { CG_FILL_MIN = 4096 };
+struct cg_fill {
+  const char *section; /* in the context's arena */
+  struct cg_blob bytes;
+};
+struct cg_fills {
+  DN_LIST(struct cg_fill) list;
+};
+
 /* Fills `out`, whose triple and data layout are set, from a verified PLANNED
  * module. Every kernel function is noinline and in a section of its own
  * (.text.PREFIX.NAME), every constant too (.rodata.PREFIX.NAME); only
  * PREFIX_run (and PREFIX_profile with opts->profile) has external linkage.
+ * Large constants go to `later`; NULL: into the module, too.
  * false after diagnostics that name the nodes. */
 bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
                     const struct ir_module *m, const struct cg_opts *opts,
-                    LLVMContextRef lc, LLVMModuleRef out);
+                    LLVMContextRef lc, LLVMModuleRef out,
+                    struct cg_fills *later);
 
 #endif

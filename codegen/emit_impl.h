@@ -63,6 +63,7 @@ struct emit {
   struct cg_math_opts math;
   bool half_hw;         /* conversions to and from f16 are instructions */
   LLVMValueRef *global; /* of constants, by value id */
+  struct cg_fills *later;
   DN_LIST(struct emit_pad *) pads;
   unsigned *slot;   /* number of an op in its kernel, by op id */
   LLVMValueRef run; /* PREFIX_run, being built at b */

@@ -75,10 +75,19 @@ LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
     return *g = LLVMConstNull(e->ptr);
   const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix, c->id,
                                mangle(e, c->name));
-  LLVMValueRef bytes = LLVMConstStringInContext2(
-      e->lc, c->data->bytes, (size_t)ir_type_bytes(c->type), true);
+  size_t size = (size_t)ir_type_bytes(c->type);
+  bool later = e->later && size >= CG_FILL_MIN;
+  LLVMValueRef bytes =
+      later ? LLVMConstNull(LLVMArrayType2(e->i8, size))
+            : LLVMConstStringInContext2(e->lc, c->data->bytes, size, true);
   *g = LLVMAddGlobal(e->mod, LLVMTypeOf(bytes), name);
   set_constant(e, *g, bytes, name);
+  if (later) {
+    struct cg_fill f = {dn_printf(e->ctx->arena, ".rodata.%s", name),
+                        {c->data->bytes, size}};
+    LLVMSetExternallyInitialized(*g, true); /* or loads fold to zero */
+    DN_PUSH(e->ctx->arena, e->later->list, f);
+  }
   return *g;
 }
 
@@ -287,8 +296,10 @@ static void set_types(struct emit *e, const struct cg_target *t) {
 
 bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
                     const struct ir_module *m, const struct cg_opts *opts,
-                    LLVMContextRef lc, LLVMModuleRef out) {
+                    LLVMContextRef lc, LLVMModuleRef out,
+                    struct cg_fills *later) {
   struct emit e = {.ctx = ctx, .opts = opts, .m = m, .lc = lc, .mod = out};
+  e.later = later;
   const struct ir_block *body = ir_main(m)->body;
   e.facts = cg_target_facts(t);
   e.scratch = dn_arena_new(ctx);

@@ -1,9 +1,5 @@
 /* machine.c - LLVM IR to an artefact, in the child process: light passes, the
- * object, and what is measured on it.
- *
- * Constants can be most of an object, and LLVM holds several copies of what it
- * writes. So large ones are replaced by zeroes of the same size, which cost
- * nothing, and their bytes are put in their place in the file afterwards. */
+ * object, and what is measured on it. */
 #include "codegen/machine.h"
 
 #include "codegen/elf.h"
@@ -21,14 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FILL_MIN = 4096 };
-
-/* Bytes that go to the start of a section when the object is written. */
-struct fill {
-  const char *section;
-  struct cg_blob bytes;
-};
-
 struct machine {
   struct cg_job *job;
   struct dn_arena *arena;
@@ -37,7 +25,7 @@ struct machine {
   LLVMTargetMachineRef machine;
   struct cg_frames frames;
   struct cg_blob model;
-  DN_LIST(struct fill) fills;
+  struct cg_fills fills; /* what goes into the object past LLVM */
 };
 
 static bool failed(struct machine *s, const char *what, const char *why) {
@@ -133,29 +121,6 @@ static bool run_passes(struct machine *s) {
   return false;
 }
 
-/* The bytes of a constant array of bytes, when they are worth holding back. */
-static bool large_bytes(LLVMValueRef g, struct cg_blob *out) {
-  LLVMValueRef init = LLVMGetInitializer(g);
-  if (!init || !LLVMIsAConstantDataArray(init) || !LLVMIsConstantString(init) ||
-      !LLVMGetSection(g))
-    return false;
-  out->data = LLVMGetAsString(init, &out->size);
-  return out->size >= FILL_MIN;
-}
-
-static void hold_back_constants(struct machine *s) {
-  for (LLVMValueRef g = LLVMGetFirstGlobal(s->module); g;
-       g = LLVMGetNextGlobal(g)) {
-    struct fill f;
-    if (!large_bytes(g, &f.bytes))
-      continue;
-    f.section = dn_printf(s->arena, "%s", LLVMGetSection(g));
-    DN_PUSH(s->arena, s->fills, f);
-    LLVMSetInitializer(g, LLVMConstNull(LLVMGlobalGetValueType(g)));
-    LLVMSetExternallyInitialized(g, true); /* or loads fold to zero */
-  }
-}
-
 static bool write_at(struct machine *s, const struct cg_section *section,
                      const struct cg_blob *bytes) {
   const char *p = bytes->data;
@@ -204,10 +169,11 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
   }
   if (elf->sections.n)
     qsort(sorted, elf->sections.n, sizeof *sorted, compare_sections);
-  for (size_t i = 0; i < s->fills.n; i++)
-    if (!write_at(s,
-                  find_section(sorted, elf->sections.n, s->fills.v[i].section),
-                  &s->fills.v[i].bytes))
+  for (size_t i = 0; i < s->fills.list.n; i++)
+    if (!write_at(
+            s,
+            find_section(sorted, elf->sections.n, s->fills.list.v[i].section),
+            &s->fills.list.v[i].bytes))
       return false;
   job->stack = cg_frames_worst(&s->frames, job->target);
   cg_model_finish(job, &s->model);
@@ -247,7 +213,6 @@ static bool read_object(struct machine *s, struct cg_elf *elf) {
 static bool emit_object(struct machine *s) {
   const char *entry = dn_printf(s->arena, "%s_run", s->job->opts->prefix);
   struct cg_elf elf;
-  hold_back_constants(s);
   for (;;) {
     set_attributes(s);
     LLVMModuleRef copy = LLVMCloneModule(s->module);
@@ -277,7 +242,7 @@ static bool build_module(struct machine *s) {
   LLVMSetSourceFileName(s->module, job->opts->prefix,
                         strlen(job->opts->prefix));
   if (!cg_emit_module(job->ctx, job->target, job->module, job->opts, s->lc,
-                      s->module))
+                      s->module, job->kind == CG_OBJ ? &s->fills : NULL))
     return false;
   add_model(s);
   set_attributes(s);

@@ -158,9 +158,13 @@ static struct ir_value *fold_op(struct fold *f, struct ir_op *op) {
   return result;
 }
 
-/* Frees the data of intermediates that `op` was the last to read. */
+/* Frees the data of operands that `op` was the last to read: of intermediates,
+ * and of a model's own large weights. */
 static void free_operands(struct fold *f, struct ir_value *const *args,
                           unsigned n) {
+  for (unsigned i = 0; i < n; i++)
+    if (!args[i]->uses && ir_type_bytes(args[i]->type) > 1 << 24)
+      ir_sweep_consts(f->m);
   for (unsigned i = 0; i < n; i++) {
     /* Recent ones: an intermediate is read soon after it is made. */
     for (size_t k = f->made.n; k-- > 0 && k + 8 > f->made.n;) {

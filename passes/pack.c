@@ -273,6 +273,8 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   if (!y)
     return false;
   ir_set_operand(anchor, (unsigned)a->operand, y);
+  if (ir_type_bytes(w->type) > 1 << 24 && !w->uses)
+    ir_sweep_consts(p->m); /* or both stay in memory */
   return true;
 }
 
