@@ -80,8 +80,8 @@ static const char *crash_message(struct dn_ctx *ctx, const char *err,
 void cg_child_run(struct dn_ctx *ctx, cg_child_fn *fn, void *user,
                   unsigned seconds, struct cg_child *result) {
   int out[2], err[2], status = 0;
-  *result = (struct cg_child){.crashed = true,
-                              .message = "cannot start a process"};
+  *result =
+      (struct cg_child){.crashed = true, .message = "cannot start a process"};
   if (pipe(out) < 0)
     return;
   if (pipe(err) < 0) {

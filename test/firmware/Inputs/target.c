@@ -119,33 +119,27 @@ static size_t bytes(const struct dnn_tensor *t) {
   return n;
 }
 
-static int call(void *const *p, int n) {
-  typedef int f2(void *, void *), f3(void *, void *, void *);
-  typedef int f4(void *, void *, void *, void *);
-  typedef int f5(void *, void *, void *, void *, void *);
+/* More arguments than a function has are ignored on these machines. */
+static int call(void *const *p) {
+  typedef int run(void *, void *, void *, void *, void *, void *, void *,
+                  void *);
   union {
-    int (*run)(void);
-    f2 *f2; f3 *f3; f4 *f4; f5 *f5;
+    int (*model)(void);
+    run *run;
   } u = {(int (*)(void))model_run};
-  if (n == 2)
-    return u.f2(p[0], p[1]);
-  if (n == 3)
-    return u.f3(p[0], p[1], p[2]);
-  if (n == 4)
-    return u.f4(p[0], p[1], p[2], p[3]);
-  return n == 5 ? u.f5(p[0], p[1], p[2], p[3], p[4]) : -1;
+  return u.run(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);
 }
 
 enum { PAINT = 6000, COLOUR = 0xa5 };
 
 /* Calls with the stack below painted; *used is how much lost its colour. */
-__attribute__((noinline)) static int call_painted(void *const *p, int n,
+__attribute__((noinline)) static int call_painted(void *const *p,
                                                   unsigned *used) {
   volatile unsigned char *sp;
   STACK_POINTER(sp);
   for (int i = 1; i <= PAINT; i++)
     sp[-i] = COLOUR;
-  int result = call(p, n);
+  int result = call(p);
   unsigned i = PAINT;
   while (i && sp[-(long)i] == COLOUR)
     i--;
@@ -173,7 +167,7 @@ int start(void) {
   const struct dnn_tensor *t =
       (const void *)((const char *)m + m->tensors_at);
   int n = (int)(m->ninputs + m->noutputs), result;
-  void *p[8];
+  void *p[8] = {0};
   size_t at = 0;
   unsigned used;
   for (int i = 0; i < n; i++) {
@@ -183,7 +177,7 @@ int start(void) {
     at += (bytes(&t[i]) + 63) / 64 * 64;
   }
   p[n] = MODEL_ARENA_SIZE ? arena : NULL;
-  result = call_painted(p, n + 1, &used);
+  result = call_painted(p, &used);
   put_text("stack ");
   put_number(used);
   put_text(used <= MODEL_STACK_SIZE ? " within " : " over ");
