@@ -104,8 +104,9 @@ int64_t cg_frames_worst(struct cg_frames *f, const struct cg_target *t) {
   for (size_t i = 0; i < f->functions.n; i++) {
     struct cg_function *fn = &f->functions.v[i];
     struct cg_frame key = {.name = fn->name};
-    const struct cg_frame *hit =
-        bsearch(&key, f->frames.v, f->frames.n, sizeof key, compare_names);
+    const struct cg_frame *hit = NULL;
+    if (f->frames.n)
+      hit = bsearch(&key, f->frames.v, f->frames.n, sizeof key, compare_names);
     fn->frame = hit ? hit->bytes : 0;
     fn->depth = -1;
   }

@@ -54,8 +54,8 @@ struct dnn_tensor {
 };
 
 /* Runs fn(user, i) for every i in [0, n), in any order and on any thread, and
- * returns when all have ended. Objects compiled with --threads=N call it; the
- * program links one (see runtime/README.md). */
+ * returns when all have ended. For objects that split kernels over threads, which
+ * this version does not make; the program links one. */
 void dnn_parallel_for(size_t n, void (*fn)(void *user, size_t i), void *user);
 
 #ifdef __cplusplus
