@@ -5,7 +5,8 @@
 
 They prove speed and agreement with other runtimes, not accuracy. Weights are
 normal with variance 2/fan-in (He et al. 2015), so that activations keep their
-size through the depth. Needs onnx and numpy.
+size through the depth. The classic image networks are the onnx package's own
+"light" test models, whose constant weights are replaced. Needs onnx and numpy.
 """
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ class Net:
 
     def __init__(self, *shape):
         self.rng = np.random.default_rng(1)
-        self.nodes, self.init, self.count = [], [], 0
+        self.nodes, self.init, self.count, self.opset = [], [], 0, 17
         self.input = ("input", list(shape))
 
     def fresh(self, stem):
@@ -38,7 +39,7 @@ class Net:
         return out, list(shape)
 
     def normal(self, *shape, fan_in):
-        w = self.rng.standard_normal(shape) * np.sqrt(2 / fan_in)
+        w = self.rng.standard_normal(shape) * np.float32(np.sqrt(2 / fan_in))
         return self.const(w.astype(np.float32))
 
     def activate(self, x, act):
@@ -88,7 +89,7 @@ class Net:
     def save(self, path, y):
         value = lambda v: helper.make_tensor_value_info(v[0], TensorProto.FLOAT, v[1])
         graph = helper.make_graph(self.nodes, Path(path).stem, [value(self.input)], [value(y)], self.init)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)])
         model.ir_version = 8
         onnx.save(model, path)
 
@@ -155,10 +156,142 @@ def autoencoder(net):
     return net.dense(x, 640)
 
 
+def split_heads(net, x, order):
+    """[1, s, d] to [1, heads, s, d / heads], transposed by `order`."""
+    _, s, d = x[1]
+    shape = net.const(np.array([1, s, d // 64, 64], np.int64))
+    x = net.node("Reshape", [x[0], shape], [1, s, d // 64, 64])
+    return net.node("Transpose", [x[0]], [x[1][i] for i in order], perm=order)
+
+
+def linear(net, x, units, bias=True):
+    *batch, c = x[1]
+    weight = net.const((net.rng.standard_normal((c, units)) / np.sqrt(c)).astype(np.float32))
+    y = net.node("MatMul", [x[0], weight], [*batch, units])
+    if not bias:
+        return y
+    return net.node("Add", [y[0], net.const(net.rng.uniform(-0.1, 0.1, units).astype(np.float32))], y[1])
+
+
+def layer_norm(net, x):
+    """As PyTorch exports it below opset 17: mean, difference, variance."""
+    d = x[1][-1]
+    scalar = lambda v: net.const(np.float32(v))
+    mean = net.node("ReduceMean", [x[0]], [*x[1][:-1], 1], axes=[-1])
+    diff = net.node("Sub", [x[0], mean[0]], x[1])
+    square = net.node("Pow", [diff[0], scalar(2)], x[1])
+    var = net.node("ReduceMean", [square[0]], mean[1], axes=[-1])
+    var = net.node("Add", [var[0], scalar(1e-12)], mean[1])
+    dev = net.node("Sqrt", [var[0]], mean[1])
+    y = net.node("Div", [diff[0], dev[0]], x[1])
+    y = net.node("Mul", [y[0], net.const(net.rng.uniform(0.8, 1.2, d).astype(np.float32))], x[1])
+    return net.node("Add", [y[0], net.const(net.rng.uniform(-0.1, 0.1, d).astype(np.float32))], x[1])
+
+
+def gelu(net, x):
+    scalar = lambda v: net.const(np.float32(v))
+    y = net.node("Div", [x[0], scalar(np.sqrt(2))], x[1])
+    y = net.node("Erf", [y[0]], x[1])
+    y = net.node("Add", [y[0], scalar(1)], x[1])
+    y = net.node("Mul", [x[0], y[0]], x[1])
+    return net.node("Mul", [y[0], scalar(0.5)], x[1])
+
+
+def bert(net, layers=12, heads=12, wide=3072):
+    """Devlin et al. 2019, the encoder as PyTorch exports it: 1 x 128 x 768."""
+    x = net.input
+    _, s, d = x[1]
+    for _ in range(layers):
+        q = split_heads(net, linear(net, x, d), [0, 2, 1, 3])
+        k = split_heads(net, linear(net, x, d), [0, 2, 3, 1])
+        v = split_heads(net, linear(net, x, d), [0, 2, 1, 3])
+        a = net.node("MatMul", [q[0], k[0]], [1, heads, s, s])
+        a = net.node("Div", [a[0], net.const(np.float32(8))], a[1])
+        a = net.softmax(a)
+        a = net.node("MatMul", [a[0], v[0]], q[1])
+        a = net.node("Transpose", [a[0]], [1, s, heads, d // heads], perm=[0, 2, 1, 3])
+        a = net.node("Reshape", [a[0], net.const(np.array([1, s, d], np.int64))], [1, s, d])
+        x = layer_norm(net, net.add(linear(net, a, d), x))
+        f = gelu(net, linear(net, x, wide))
+        x = layer_norm(net, net.add(linear(net, f, d), x))
+    return x
+
+
+def bert_fused(net, layers=12, heads=12, wide=3072):
+    """The same encoder with the operators that ONNX Runtime's optimiser writes."""
+    x = net.input
+    d = x[1][-1]
+    vector = lambda n, lo=-0.1, hi=0.1: net.const(net.rng.uniform(lo, hi, n).astype(np.float32))
+
+    def skip_norm(a, b):
+        return net.node("SkipLayerNormalization", [a[0], b[0], vector(d, 0.8, 1.2), vector(d), vector(d)],
+                        x[1], domain="com.microsoft", epsilon=1e-12)
+
+    for _ in range(layers):
+        q, k, v = (linear(net, x, d, bias=False) for _ in range(3))
+        a = net.node("MultiHeadAttention", [q[0], k[0], v[0], vector(3 * d)], x[1],
+                     domain="com.microsoft", num_heads=heads)
+        x = skip_norm(linear(net, a, d, bias=False), x)
+        f = linear(net, x, wide, bias=False)
+        f = net.node("BiasGelu", [f[0], vector(wide)], f[1], domain="com.microsoft")
+        x = skip_norm(linear(net, f, d, bias=False), x)
+    return x
+
+
+def light(name):
+    """A test model of the onnx package with random weights for its constants."""
+
+    def random(net, shape, op, position):
+        if op in ("Conv", "Gemm", "MatMul") and position == 1:
+            return net.normal(*shape, fan_in=int(np.prod(shape[1:])))
+        lo, hi = (0.8, 1.2) if (op, position) in (("BatchNormalization", 1), ("BatchNormalization", 4),
+                                                  ("Unsqueeze", 0), ("Mul", 1)) else (-0.1, 0.1)
+        return net.const(net.rng.uniform(lo, hi, shape).astype(np.float32))
+
+    def build(net):
+        path = Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx"
+        graph = onnx.load(path).graph
+        shapes = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+        shapes |= {n.output[0]: numpy_helper.to_array(n.attribute[0].t)
+                   for n in graph.node if n.op_type == "Constant"}
+        first = {}
+        for n in graph.node:
+            for k, i in enumerate(n.input):
+                first.setdefault(i, (n.op_type, k))
+        new, dead = {}, set()
+        for n in graph.node:
+            if n.op_type == "ConstantOfShape" and n.input[0] in shapes:
+                shape = [int(v) for v in shapes[n.input[0]]]
+                value = next((numpy_helper.to_array(a.t) for a in n.attribute), np.zeros(1, np.float32))
+                if value.dtype == np.float32:
+                    new[n.output[0]] = random(net, shape, *first[n.output[0]])
+                    dead.add(n.input[0])
+                    continue
+            n.input[:] = [new.get(i, i) for i in n.input]
+            net.nodes.append(n)
+        net.init += [i for i in graph.initializer if i.name not in dead]
+        size = lambda v: [d.dim_value or 1 for d in v.type.tensor_type.shape.dim]
+        inputs = [i for i in graph.input if i.name not in shapes]
+        net.input = (inputs[0].name, size(inputs[0]))
+        net.opset = 9
+        return graph.output[0].name, size(graph.output[0])
+
+    return build
+
+
 MODELS = {  # name: (builder, input shape)
     "resnet50": (resnet50, (1, 3, 224, 224)),
     "mobilenet_v1": (mobilenet_v1, (1, 3, 224, 224)),
     "mobilenet_v2": (mobilenet_v2, (1, 3, 224, 224)),
+    "vgg19": (light("vgg19"), ()),
+    "inception_v1": (light("inception_v1"), ()),
+    "inception_v2": (light("inception_v2"), ()),
+    "densenet121": (light("densenet121"), ()),
+    "squeezenet": (light("squeezenet"), ()),
+    "shufflenet": (light("shufflenet"), ()),
+    "alexnet": (light("bvlc_alexnet"), ()),
+    "bert_base": (bert, (1, 128, 768)),
+    "bert_base_fused": (bert_fused, (1, 128, 768)),
     "tiny_vww": (vww, (1, 3, 96, 96)),
     "tiny_kws": (kws, (1, 1, 49, 10)),
     "tiny_ic": (resnet8, (1, 3, 32, 32)),
