@@ -2,6 +2,7 @@
 # run.sh BOARD MODEL DIR [dnnc options]: compiles MODEL for BOARD, runs it in
 # QEMU and compares with the interpreter. DIR is scratch. Prints the stack it
 # used and PASS or FAIL. No C library and no compiler's library is linked.
+# $RUNNER, a command, goes before that of QEMU.
 set -eu
 board=$1 model=$2 dir=$3
 shift 3
@@ -33,11 +34,16 @@ m55) triple=thumbv8.1m.main-none-eabihf cpu=cortex-m55 flash=0 ram=0x21000000
 rv32) triple=riscv32-unknown-elf cpu= flash=0x80000000 ram=0x80400000
      soft="-march=rv32imac -mabi=ilp32"
      qemu="qemu-system-riscv32 -M virt -bios none" ;;
+rv32f) triple=riscv32-unknown-linux-gnu cpu= qemu=qemu-riscv32
+     soft="-march=rv32imafc -mabi=ilp32f"
+     set -- -mattr=+m,+a,+f,+c -mabi=ilp32f "$@" ;;
 aarch64) triple=aarch64-unknown-linux-gnu cpu= qemu=qemu-aarch64 ;;
 riscv64) triple=riscv64-unknown-linux-gnu cpu= qemu=qemu-riscv64 ;;
-riscv64v) triple=riscv64-unknown-linux-gnu cpu=
-  qemu="qemu-riscv64 -cpu rv64,v=true,vlen=128"
+riscv64v*) triple=riscv64-unknown-linux-gnu cpu= bits=${board#riscv64v}
+  qemu="qemu-riscv64 -cpu rv64,v=true,vlen=${bits:-128}"
   set -- -mattr=+m,+a,+f,+d,+c,+v "$@" ;;
+x86v*) triple=x86_64-unknown-linux-gnu cpu=x86-64-v${board#x86v}
+  qemu="qemu-x86_64 -cpu max" ;;
 host) triple=x86_64-unknown-linux-gnu cpu= qemu= ;;
 *) echo "unknown board $board" >&2; exit 2 ;;
 esac
@@ -51,7 +57,7 @@ $cc -O1 -ffreestanding -fno-builtin -I"$root/runtime" -I"$dir/target" -I"$dir" \
   -c "$here/target.c" -o "$dir/target.o"
 case $board in
 aarch64) start="bl start" ;;
-riscv64* | host) start="call start" ;;
+riscv64* | rv32f | x86v* | host) start="call start" ;;
 esac
 if [ -n "$flash" ]; then
   case $triple in thumb*) s=start_arm.s ;; *) s=start_riscv32.s ;; esac
@@ -59,7 +65,7 @@ if [ -n "$flash" ]; then
   ld.lld -T "$here/board.ld" --defsym=FLASH=$flash --defsym=RAM=$ram \
     "$dir/start.o" "$dir/target.o" "$dir/target/model.o" -o "$dir/image.elf"
   # shellcheck disable=SC2086
-  timeout 60 $qemu -nographic -monitor none -serial none \
+  ${RUNNER:-} timeout 60 $qemu -nographic -monitor none -serial none \
     -semihosting-config enable=on,target=native -kernel "$dir/image.elf" \
     > "$dir/out" 2>&1 || true
 else
@@ -67,6 +73,7 @@ else
   $cc -c "$dir/start.s" -o "$dir/start.o"
   ld.lld -static "$dir/start.o" "$dir/target.o" "$dir/target/model.o" \
     -o "$dir/image.elf"
-  timeout 60 $qemu "$dir/image.elf" > "$dir/out" 2>&1 || true
+  # shellcheck disable=SC2086
+  ${RUNNER:-} timeout 60 $qemu "$dir/image.elf" > "$dir/out" 2>&1 || true
 fi
 "$dir/host" check "$dir" < "$dir/out"

@@ -22,7 +22,7 @@ static long host(long op, const void *arg) {
   return r0;
 }
 #define STACK_POINTER(p) __asm__ volatile("mov %0, sp" : "=r"(p))
-#elif defined(__riscv) && __riscv_xlen == 32
+#elif defined(__riscv) && !defined(__linux__)
 static long host(long op, const void *arg) {
   register long a0 __asm__("a0") = op;
   register const void *a1 __asm__("a1") = arg;
