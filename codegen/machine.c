@@ -9,6 +9,7 @@
 #include "codegen/stack.h"
 #include "codegen/target.h"
 #include "ir/diag.h"
+#include "ir/phase.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
@@ -183,6 +184,7 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
 static bool emit_file(struct machine *s, LLVMModuleRef module,
                       LLVMCodeGenFileType type) {
   char *message = NULL;
+  dn_phase(s->job->ctx, "LLVM code generation");
   if (!LLVMTargetMachineEmitToFile(s->machine, module, s->job->path, type,
                                    &message))
     return true;
@@ -193,6 +195,7 @@ static bool emit_file(struct machine *s, LLVMModuleRef module,
 
 static bool emit_ir(struct machine *s) {
   char *message = NULL;
+  dn_phase(s->job->ctx, "LLVM printer");
   if (!LLVMPrintModuleToFile(s->module, s->job->path, &message))
     return true;
   failed(s, "LLVM", message ? message : "cannot print");
@@ -219,6 +222,7 @@ static bool emit_object(struct machine *s) {
     cg_frames_calls(&s->frames, copy, entry);
     bool ok = emit_file(s, copy, LLVMObjectFile);
     LLVMDisposeModule(copy);
+    dn_phase(s->job->ctx, "object");
     if (!ok || !read_object(s, &elf))
       return false;
     int added =
@@ -246,8 +250,10 @@ static bool build_module(struct machine *s) {
     return false;
   add_model(s);
   set_attributes(s);
+  dn_phase(job->ctx, "LLVM verifier");
   if (LLVMVerifyModule(s->module, LLVMReturnStatusAction, &message))
     return failed(s, "the generated code is ill-formed", message);
+  dn_phase(job->ctx, "LLVM passes");
   return run_passes(s);
 }
 
@@ -264,6 +270,7 @@ bool cg_machine_run(struct cg_job *job) {
   char *message = NULL;
   struct machine s = {.job = job, .arena = job->ctx->arena};
   unsigned before = dn_errors(job->ctx);
+  dn_phase(job->ctx, "emit");
   cg_frames_init(&s.frames, s.arena);
   s.lc = LLVMContextCreate();
   LLVMContextSetDiagnosticHandler(s.lc, on_diagnostic, &s);

@@ -7,6 +7,7 @@
 #include "codegen/stats.h"
 #include "codegen/target.h"
 #include "ir/diag.h"
+#include "ir/phase.h"
 
 #include <errno.h>
 #include <string.h>
@@ -88,6 +89,37 @@ static void get_diagnostics(struct fields *in) {
   }
 }
 
+/* The child goes on with the parent's phases, and the parent with the child's:
+ * they are on one clock. */
+static void put_phases(struct dn_buf *out, struct dn_ctx *ctx) {
+  dn_phase(ctx, "generating code");
+  const struct dn_phases *p = ctx->phases;
+  put_number(out, p->since);
+  put_number(out, (int64_t)p->running);
+  put_number(out, (int64_t)p->rows.n);
+  for (size_t i = 0; i < p->rows.n; i++) {
+    put_field(out, p->rows.v[i].name);
+    put_number(out, p->rows.v[i].ns);
+    put_number(out, p->rows.v[i].changes);
+  }
+}
+
+static void get_phases(struct fields *in) {
+  struct dn_phases p = *in->ctx->phases;
+  p.rows.v = NULL;
+  p.rows.n = p.rows.cap = 0;
+  p.since = get_number(in);
+  p.running = (size_t)get_number(in);
+  for (int64_t n = get_number(in); n > 0 && in->left; n--) {
+    struct dn_phase row = {.name = get_field(in)};
+    row.ns = get_number(in);
+    row.changes = get_number(in);
+    DN_PUSH(in->ctx->arena, p.rows, row);
+  }
+  if (p.running < p.rows.n)
+    *in->ctx->phases = p;
+}
+
 /* ---- The child ---- */
 
 static bool write_all(int fd, const char *p, size_t n) {
@@ -120,6 +152,7 @@ static bool run_job(void *user, int fd) {
   put_number(&out, job->stack);
   put_number(&out, job->text);
   put_number(&out, job->weights);
+  put_phases(&out, ctx);
   return write_all(fd, out.text, out.len) && ok;
 }
 
@@ -149,6 +182,7 @@ static void fill_sizes(struct fields *in, const struct ir_module *m,
   s.stack = get_number(in);
   s.text = get_number(in);
   s.weights = get_number(in);
+  get_phases(in);
   if (sizes)
     *sizes = s;
 }
@@ -171,6 +205,7 @@ bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
                 struct cg_sizes *sizes) {
   struct cg_stats stats;
   struct cg_child child;
+  dn_phase(ctx, "generating code");
   if (kind == CG_OBJ && !can_assemble(ctx, t, m))
     return false;
   int file = memfd_create("dnnc", MFD_CLOEXEC);

@@ -42,6 +42,7 @@ struct dn_limits {
 struct dn_arena;
 struct dn_names;
 struct dn_diags;
+struct dn_phases;
 
 /* One compile. No other state is shared between functions. */
 struct dn_ctx {
@@ -49,6 +50,7 @@ struct dn_ctx {
   struct dn_names *names;  /* interned strings */
   struct dn_names *types;  /* interned types: see ir/type.c */
   struct dn_diags *diags;  /* diagnostics so far: see ir/diag.h */
+  struct dn_phases *phases; /* where time went: see ir/phase.h */
   struct dn_limits limits;
   int64_t allocated;       /* bytes in all arenas of this compile */
   jmp_buf *fatal;          /* where dn_raise() goes; NULL: abort() */

@@ -63,7 +63,7 @@ extern const size_t pass_nrows;
 struct pass_opts {         /* flags of the runner, design section 7 */
   const char *pipeline;    /* text; NULL: the one of opt_level */
   const char *print_after; /* pass name or "all" */
-  bool print_changed, verify_each, time_passes;
+  bool print_changed, verify_each;
   const char *stop_after;     /* pass name */
   int64_t bisect_limit;       /* run only the first N passes; -1: all */
   const char *const *plugins; /* --load-pass */
@@ -72,7 +72,7 @@ struct pass_opts {         /* flags of the runner, design section 7 */
   bool opt_size;
   int threads;
   const struct pass_target *target;
-  FILE *log; /* for printing and times: stderr */
+  FILE *log; /* for printing: stderr */
 };
 /* Runs a pipeline over `m`. false after diagnostics. */
 bool pass_pipeline(struct dn_ctx *ctx, struct ir_module *m,

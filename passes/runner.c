@@ -4,39 +4,27 @@
  *   --print-after=PASS|all   the module's text after the pass
  *   --print-changed          the same, where the text changed
  *   --verify-each            ir_verify() and the interpreter after every pass
- *   --time-passes            a table at the end
  *   --stop-after=PASS        the first run of PASS is the last pass
  *   --bisect-limit=N         passes after the N-th are left out, unless they
  *                            make the form that the next one needs */
 #include "passes/pipeline.h"
 
+#include "ir/phase.h"
+
 #include <assert.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct runner {
   struct dn_ctx *ctx;
   struct ir_module *m;
   const struct pass_opts *opts;
-  struct dn_arena *arena; /* lives as long as the runner */
   /* --print-changed */
   struct dn_arena *text_arena;
   const char *text;
   /* --verify-each */
   struct dn_arena *results_arena;
   struct pass_results *results;
-  /* --time-passes */
-  double *seconds;
-  int64_t *changes;
 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static const char *module_text(struct dn_arena *arena,
                                const struct ir_module *m) {
@@ -51,6 +39,7 @@ static void print_after(struct runner *r, const char *pass) {
   bool wanted = which && (!strcmp(which, "all") || !strcmp(which, pass));
   if (!wanted && !r->opts->print_changed)
     return;
+  dn_phase(r->ctx, "print");
   struct dn_arena *arena = dn_arena_new(r->ctx);
   const char *text = module_text(arena, r->m);
   bool same = r->opts->print_changed && !strcmp(text, r->text);
@@ -71,6 +60,7 @@ static void print_after(struct runner *r, const char *pass) {
 static bool check_after(struct runner *r, const char *pass) {
   if (!r->opts->verify_each)
     return true;
+  dn_phase(r->ctx, "verify");
   if (!ir_verify(r->m)) {
     dn_note(r->ctx, "the module was well-formed before pass '%s'", pass);
     return false;
@@ -111,12 +101,12 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
                          .opt_level = r->opts->opt_level,
                          .opt_size = r->opts->opt_size,
                          .threads = r->opts->threads};
-  double start = now();
   unsigned errors = dn_errors(r->ctx);
-  r->changes[i] = row->fn(&env, r->m);
-  r->seconds[i] = now() - start;
+  dn_phase(r->ctx, dn_intern(r->ctx, row->name));
+  int64_t changes = row->fn(&env, r->m);
   dn_arena_free(env.scratch);
-  if (r->changes[i] < 0) {
+  dn_phase_changed(r->ctx, changes);
+  if (changes < 0) {
     if (dn_errors(r->ctx) == errors)
       dn_error(r->ctx, (struct dn_loc){.file = r->m->file}, DN_INTERNAL,
                "pass '%s' failed and gave no reason", row->name);
@@ -125,48 +115,6 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
   r->m->form = row->makes;
   print_after(r, row->name);
   return check_after(r, row->name);
-}
-
-/* Shares in tenths of a percent, rounded so that they sum to 1000 (largest
- * remainders get what is left). */
-static void shares(const double *seconds, size_t n, int *out) {
-  double total = 0;
-  for (size_t i = 0; i < n; i++)
-    total += seconds[i];
-  int left = 1000;
-  for (size_t i = 0; i < n; i++) {
-    out[i] = total > 0 ? (int)floor(seconds[i] / total * 1000) : 0;
-    left -= out[i];
-  }
-  for (; n && left > 0; left--) {
-    size_t best = 0;
-    double most = -1;
-    for (size_t i = 0; i < n; i++) {
-      double rest =
-          (total > 0 ? seconds[i] / total * 1000 : 1000) - (double)out[i];
-      if (rest > most) {
-        most = rest;
-        best = i;
-      }
-    }
-    out[best]++;
-  }
-}
-
-static void print_times(const struct runner *r, const pass_run_list *runs,
-                        size_t n) {
-  int *share = DN_ARRAY(r->arena, int, n + 1);
-  shares(r->seconds, n, share);
-  double total = 0;
-  fprintf(r->opts->log, "%10s %7s %9s  pass\n", "ms", "%", "changes");
-  for (size_t i = 0; i < n; i++) {
-    total += r->seconds[i];
-    fprintf(r->opts->log, "%10.3f %5d.%d %9lld  %s\n", r->seconds[i] * 1e3,
-            share[i] / 10, share[i] % 10, (long long)r->changes[i],
-            runs->v[i].row->name);
-  }
-  fprintf(r->opts->log, "%10.3f %7s %9s  total\n", total * 1e3,
-          n ? "100.0" : "0.0", "");
 }
 
 static bool stop_is_known(struct dn_ctx *ctx, const struct pass_opts *opts,
@@ -187,15 +135,13 @@ static bool stop_is_known(struct dn_ctx *ctx, const struct pass_opts *opts,
 }
 
 static bool run_all(struct runner *r, const pass_run_list *runs) {
-  r->arena = dn_arena_new(r->ctx);
-  r->seconds = DN_ARRAY(r->arena, double, runs->n + 1);
-  r->changes = DN_ARRAY(r->arena, int64_t, runs->n + 1);
   if (r->opts->print_changed) {
     r->text_arena = dn_arena_new(r->ctx);
     r->text = module_text(r->text_arena, r->m);
   }
   bool ok = true;
   if (r->opts->verify_each) {
+    dn_phase(r->ctx, "verify");
     unsigned errors = dn_errors(r->ctx);
     r->results_arena = dn_arena_new(r->ctx);
     r->results = pass_results_of(r->results_arena, r->m);
@@ -209,11 +155,8 @@ static bool run_all(struct runner *r, const pass_run_list *runs) {
     if (r->opts->stop_after && !strcmp(name, r->opts->stop_after))
       break;
   }
-  if (r->opts->time_passes)
-    print_times(r, runs, n);
   dn_arena_free(r->results_arena);
   dn_arena_free(r->text_arena);
-  dn_arena_free(r->arena);
   return ok;
 }
 

@@ -2,6 +2,7 @@
  * are made of. */
 #include "ir/ir.h"
 #include "ir/nest.h"
+#include "ir/phase.h"
 #include "passes/pass.h"
 #include "tools/expect.h"
 #include "tools/options.h"
@@ -151,11 +152,13 @@ static bool run_passes(struct run *r, struct ir_module *m) {
 }
 
 static void run_module(struct run *r, struct text text) {
+  dn_phase(r->ctx, "reading");
   struct ir_module *m =
       ir_parse(r->ctx, r->file, text.bytes, text.size, r->dir);
   if (m && ir_verify(m) && run_passes(r, m)) {
     struct ir_print_opts print = {.locs = !r->opts->no_locs,
                                   .const_limit = r->opts->const_limit};
+    dn_phase(r->ctx, "writing");
     ir_print(&r->out, m, &print);
   }
   ir_module_free(m);
@@ -226,6 +229,8 @@ static int run_tool(struct run *r, int argc, char **argv) {
   if (dn_exit_code(r->ctx) == DN_EXIT_OK || opts.split_input)
     dn_file_write(r->ctx, opts.output ? opts.output : "-", r->out.text,
                   r->out.len);
+  if (opts.time_passes)
+    dn_phases_print(r->ctx, stderr);
   return (int)dn_exit_code(r->ctx);
 }
 
@@ -234,6 +239,7 @@ int main(int argc, char **argv) {
   struct run r = {.ctx = ctx};
   jmp_buf fatal;
   int code;
+  dn_phase(ctx, "options");
   ctx->fatal = &fatal;
   if (setjmp(fatal))
     code = (int)dn_exit_code(ctx);

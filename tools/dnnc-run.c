@@ -1,7 +1,7 @@
 /* dnnc-run.c - runs a model and says what came out: see docs/cli.md. */
 #include "tools/run.h"
 
-#include "passes/pass.h"
+#include "ir/phase.h"
 
 #include <setjmp.h>
 #include <string.h>
@@ -66,6 +66,8 @@ static bool run_all(struct dn_ctx *ctx, const struct options *o) {
   else
     ok = run_once(&r);
   run_unload(&r);
+  if (o->time_passes)
+    dn_phases_print(ctx, stderr);
   return ok;
 }
 
@@ -75,6 +77,7 @@ int main(int argc, char **argv) {
   struct options o;
   bool done = false, ok = true;
   ctx->fatal = &fatal;
+  dn_phase(ctx, "options");
   if (!setjmp(fatal) && opt_parse(ctx, OPT_RUN, argc, argv, &o, &done) &&
       !done && check_options(ctx, &o))
     ok = run_all(ctx, &o);

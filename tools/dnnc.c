@@ -6,6 +6,7 @@
  * of them. */
 #define _POSIX_C_SOURCE 200809L
 #include "codegen/stats.h"
+#include "ir/phase.h"
 #include "tools/compile.h"
 #include "tools/device.h"
 #include "tools/dot.h"
@@ -38,8 +39,10 @@ static double seconds(const struct dnnc *d) {
          1e-9 * (double)(now.tv_nsec - d->start.tv_nsec);
 }
 
-/* Long work on a terminal says what it is at; -v says it always. */
+/* Begins a phase. On a terminal long work says what it is at; -v says it
+ * always. */
 static void say(const struct dnnc *d, const char *what) {
+  dn_phase(d->ctx, what);
   if (d->o.verbose)
     fprintf(stderr, "%7.3f s  %s\n", seconds(d), what);
   else if (seconds(d) > 1 && isatty(STDERR_FILENO))
@@ -168,8 +171,10 @@ static bool compile_to(struct dnnc *d, enum cg_emit kind) {
   if (!compile_passes(&d->c, IR_PLANNED))
     return false;
   say(d, "generating code");
-  return cg_compile(d->ctx, d->c.target, d->c.m, &d->c.cg, kind, &d->object,
-                    &d->sizes);
+  bool ok = cg_compile(d->ctx, d->c.target, d->c.m, &d->c.cg, kind, &d->object,
+                       &d->sizes);
+  dn_phase(d->ctx, "writing");
+  return ok;
 }
 
 static bool make_report(struct dnnc *d, enum cg_report_kind kind,
@@ -481,9 +486,12 @@ int main(int argc, char **argv) {
   clock_gettime(CLOCK_MONOTONIC, &d->start);
   d->ctx = ctx;
   ctx->fatal = &fatal;
+  dn_phase(ctx, "options");
   if (!setjmp(fatal) && !run(d, argc, argv) && !dn_errors(ctx))
     dn_error(ctx, (struct dn_loc){0}, DN_INTERNAL,
              "the compile failed without a reason");
+  if (d->o.time_passes)
+    dn_phases_print(ctx, stderr);
   if (fflush(stdout) || ferror(stdout))
     dn_error(ctx, (struct dn_loc){.file = "the standard output"}, DN_FILE_WRITE,
              "cannot be written");

@@ -334,7 +334,6 @@ void opt_passes(const struct options *o, struct pass_opts *out) {
   out->print_after = o->print_after;
   out->print_changed = o->print_changed;
   out->verify_each = o->verify_each;
-  out->time_passes = o->time_passes;
   out->stop_after = o->stop_after;
   out->bisect_limit = o->bisect_limit;
   out->plugins = o->plugins.v;

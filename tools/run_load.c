@@ -4,6 +4,7 @@
  * libffi, since their parameters are known only now. */
 #include "tools/run.h"
 
+#include "ir/phase.h"
 #include "runtime/dnn.h"
 
 #include <dlfcn.h>
@@ -131,6 +132,7 @@ static bool bind_function(struct run *r, const char *prefix) {
 }
 
 static bool load_code(struct run *r, const struct cg_blob *object) {
+  dn_phase(r->ctx, "loading");
   r->jit = cg_jit_new(r->ctx, object, NULL, NULL, 0);
   if (!r->jit)
     return false;
@@ -153,6 +155,7 @@ static bool load_shared(struct run *r, const struct cg_blob *object) {
 /* ---- Compiling ---- */
 
 bool run_import(struct run *r, const struct fe_opts *known) {
+  dn_phase(r->ctx, "importing");
   r->compile.ctx = r->ctx;
   r->compile.options = r->o;
   r->compile.path = r->path;
@@ -214,15 +217,17 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
   if (!dn_file_map(ctx, r->path, &f))
     return false;
   int kind = elf_kind(&f);
-  if (!kind)
-    return load_model(r, known);
-  if (o->interp || o->compare) {
+  if (kind && (o->interp || o->compare)) {
     dn_error(ctx, here(r), DN_USAGE,
              "the interpreter needs the model, not an object");
     return false;
   }
   struct cg_blob object = {f.data, f.size};
-  return kind == 3 ? load_shared(r, &object) : load_code(r, &object);
+  bool ok = !kind       ? load_model(r, known)
+            : kind == 3 ? load_shared(r, &object)
+                        : load_code(r, &object);
+  dn_phase(ctx, "running");
+  return ok;
 }
 
 void run_unload(struct run *r) {
