@@ -24,7 +24,8 @@ struct cg_target *cg_target_new(struct dn_ctx *ctx,
  * see; tools copy them. */
 struct cg_facts {
   int vector_bytes, vector_regs;
-  bool scalable, has_fma;
+  int scalable, factors;
+  bool has_fma;
   int pointer_bytes;
   int64_t l1, l2, l3;
   int align;

@@ -16,11 +16,10 @@
 static const struct vector_row {
   enum cg_backend backend;
   const char *text;
-  int bytes, registers;
-  bool scalable;
+  int bytes, registers, scalable, factors;
 } vectors[] = {
-#define VECTOR(LLVM, text, bytes, registers, scalable)                         \
-  {CG_##LLVM, text, bytes, registers, scalable},
+#define VECTOR(LLVM, text, bytes, registers, scalable, factors)                \
+  {CG_##LLVM, text, bytes, registers, scalable, factors},
 #include "codegen/targets.def"
 };
 
@@ -124,6 +123,7 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
     f->vector_bytes = v->bytes;
     f->vector_regs = v->registers;
     f->scalable = v->scalable;
+    f->factors = v->factors;
     if (v->scalable && vector_bits(text) / 8 > v->bytes)
       f->vector_bytes = vector_bits(text) / 8;
     break;

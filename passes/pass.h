@@ -11,8 +11,9 @@
  * codegen's targets.def before the first pass runs. */
 struct pass_target {
   int vector_bytes; /* widest useful vector register; 0: scalar only */
-  int vector_regs;  /* how many */
-  bool scalable;    /* vector_bytes is a minimum (RVV, SVE) */
+  int vector_regs;  /* how many; without vectors: registers for floats */
+  int scalable;     /* vector_bytes is a minimum: bytes a vscale, or 0 */
+  int factors;      /* shared factors of products in a register, or 0 */
   bool has_fma;
   int pointer_bytes;
   int64_t l1, l2, l3; /* data cache bytes, 0: none */

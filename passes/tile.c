@@ -18,7 +18,7 @@
 
 enum {
   IRREGULAR = INT32_MAX,
-  SCALAR_REGISTERS = 8, /* of targets without vectors */
+  SCALAR_REGISTERS = 8, /* where the target's are not known */
   MAX_NEIGHBOURS = 8    /* results of a row that share loads */
 };
 
@@ -119,8 +119,9 @@ static int count_moving(const struct kernel *k, int iter) {
 /* ---- Schedules ---- */
 
 static int64_t registers(const struct kernel *k) {
-  int n = k->env->target->vector_regs;
-  return k->lanes > 1 && n > 0 ? n : SCALAR_REGISTERS;
+  const struct pass_target *t = k->env->target;
+  bool own = t->vector_bytes ? k->lanes > 1 : ir_is_float(k->type->dtype);
+  return own && t->vector_regs ? t->vector_regs : SCALAR_REGISTERS;
 }
 
 static void set_vectors(struct kernel *k, int64_t vectors) {
@@ -206,6 +207,8 @@ static void tile_product(struct kernel *k, int iter) {
   s.merged = more >= 0 && dims_merge(k, more, rows);
   s.columns = k->n->iter[iter].extent;
   s.registers = registers(k);
+  s.factors = k->env->target->factors;
+  s.has_fma = k->env->target->has_fma;
   s.max_vectors = s.rows == 1 ? 8 : 4;
   struct tile_block b = tile_choose(&s);
   if (rows >= 0)

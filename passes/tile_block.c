@@ -70,10 +70,20 @@ static double block_cost(const struct tile_space *s,
   return s->columns % wide ? cost * UNEVEN : cost;
 }
 
+/* Accumulators, a row of columns, the shared factors of one step, and without
+ * fused multiply-adds the products that are under way. */
+static int64_t count_registers(const struct tile_space *s,
+                               const struct tile_block *b) {
+  int64_t rows = b->rows * b->more_rows;
+  int64_t n = rows * b->vectors + b->vectors + (s->has_fma ? 0 : 2);
+  if (s->lanes == 1)
+    return n + 1;
+  return n + (s->factors > 1 ? rows : s->factors);
+}
+
 static void consider(const struct tile_space *s, struct tile_block b,
                      struct tile_block *best, double *least) {
-  int64_t rows = b.rows * b.more_rows;
-  if (rows > 1 && rows * b.vectors + b.vectors + 1 > s->registers)
+  if (b.rows * b.more_rows > 1 && count_registers(s, &b) > s->registers)
     return;
   double cost = block_cost(s, &b);
   /* A smaller block must be worth it: code and loads shared are better. */

@@ -13,6 +13,8 @@ struct tile_space {
   int64_t columns;   /* elements along the vector dimension */
   int64_t lanes;
   int64_t registers;
+  int64_t factors; /* of pass_target */
+  bool has_fma;
   int64_t max_vectors; /* of columns */
 };
 

@@ -11,6 +11,7 @@ static void copy_facts(const struct cg_facts *f, struct pass_target *out) {
   *out = (struct pass_target){.vector_bytes = f->vector_bytes,
                               .vector_regs = f->vector_regs,
                               .scalable = f->scalable,
+                              .factors = f->factors,
                               .has_fma = f->has_fma,
                               .pointer_bytes = f->pointer_bytes,
                               .l1 = f->l1,

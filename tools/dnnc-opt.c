@@ -101,14 +101,15 @@ static struct text with_lines(struct run *r, const char *start,
 /* Plain facts for tests, the same on every machine; --facts=NAME=N,... changes
  * some. */
 static bool set_facts(struct run *r) {
-  int64_t vector_bytes = 32, vector_regs = 16, scalable = 0, has_fma = 1,
-          pointer_bytes = 8, l1 = 32768, l2 = 1048576, l3 = 0, align = 64;
+  int64_t vector_bytes = 32, vector_regs = 16, scalable = 0, factors = 1,
+          has_fma = 1, pointer_bytes = 8, l1 = 32768, l2 = 1048576, l3 = 0, align = 64;
   const struct {
     const char *name;
     int64_t *value;
   } facts[] = {{"vector_bytes", &vector_bytes},
                {"vector_regs", &vector_regs},
                {"scalable", &scalable},
+               {"factors", &factors},
                {"has_fma", &has_fma},
                {"pointer_bytes", &pointer_bytes},
                {"l1", &l1},
@@ -133,7 +134,8 @@ static bool set_facts(struct run *r) {
   }
   r->target = (struct pass_target){.vector_bytes = (int)vector_bytes,
                                    .vector_regs = (int)vector_regs,
-                                   .scalable = scalable != 0,
+                                   .scalable = (int)scalable,
+                                   .factors = (int)factors,
                                    .has_fma = has_fma != 0,
                                    .pointer_bytes = (int)pointer_bytes,
                                    .l1 = l1,

@@ -17,7 +17,7 @@ Loop = namedtuple("Loop", "first last frame multiplies size")
 Function = namedtuple("Function", "name frame loops")
 
 # On RISC-V whole registers (vs1r.v) are only moved to spill them.
-FRAME = re.compile(r"\((%[re]sp|%[re]bp|sp|s0)\b|\[sp\b|\bv[sl][1248]r")
+FRAME = re.compile(r"\(%[re]sp\b|\(sp\)|\[sp\b|\bv[sl][1248]r")
 MULTIPLY = re.compile(r"\b(v?fn?m|vmla|vml|fmla|mul[ps]s|vfm|smla|mul\b)")
 # What makes room on the stack, by back end.
 ROOM = re.compile(r"\bsubq?\s+\$(\w+), %rsp|\bsub\S*\s+sp, (?:sp, )?#(\w+)|"
