@@ -351,24 +351,62 @@ bool onnx_embed_norm(struct onnx_call *c) {
   return c->out[0] != NULL;
 }
 
+/* Keys that a query may see: by a length for each batch [B], by key [B,T], or
+ * by query and key [B,S,T]. */
+static bool fused_mask(struct onnx_call *c, struct attention *a,
+                       struct ir_value *mask) {
+  int64_t batch = ox_dims(a->q)[0], s = ox_dims(a->q)[2], t = ox_dims(a->k)[2];
+  if (!mask)
+    return true;
+  const int64_t *d = ox_dims(mask);
+  int r = ox_rank(mask);
+  if (r < 1 || r > 3 || d[0] != batch || (r > 1 && d[r - 1] != t) ||
+      (r == 3 && d[1] != s))
+    return ox_fail(c, DN_UNSUPPORTED_ATTR,
+                   "a mask that is not [B], [B,T] or [B,S,T]");
+  const int64_t dims[] = {batch, 1, r == 3 ? s : 1, r == 1 ? 1 : t};
+  if (r == 1)
+    mask = ox_op2(c, IR_LT, ox_iota(c, 4, 3, t, ox_dtype(mask)),
+                  ox_reshape(c, mask, 4, dims));
+  else
+    mask = ox_reshape(c, ox_cast(c, mask, IR_BOOL), 4, dims);
+  a->allowed = both(c, a->allowed, mask);
+  return mask != NULL;
+}
+
+/* The attention of ONNX Runtime's operators, heads split and bias set; `past`
+ * keys come before those of this call. [B,S,H*D] */
+static struct ir_value *fused_attend(struct onnx_call *c, struct attention *a,
+                                     struct ir_value *mask, int64_t past) {
+  if (!a->q || !a->k || !a->v)
+    return NULL;
+  a->scale = ox_float(c, "scale", 0);
+  if (a->scale == 0)
+    a->scale = 1 / sqrt((double)ox_dims(a->q)[3]);
+  a->masked = ox_float(c, "mask_filter_value", -10000);
+  a->precision = ox_dtype(a->q);
+  if (ox_int(c, "unidirectional", 0))
+    a->allowed = frontier(c, ox_dims(a->q)[2], ox_dims(a->k)[2],
+                          ox_scalar(c, IR_I32, (double)past), 0, true);
+  return fused_mask(c, a, mask) ? join_heads(c, attend(c, a)) : NULL;
+}
+
 /* Attention with its input projection: [B,S,H] by [H,3H]. */
 bool onnx_fused_attention(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *w = c->in[1], *past = given(c, 4);
-  struct ir_value *mask = given(c, 3);
-  int64_t heads = ox_int(c, "num_heads", 0);
+  int64_t heads = ox_int(c, "num_heads", 0), before = 0;
   if (ox_rank(x) != 3 || ox_rank(w) != 2 || ox_dims(w)[1] % 3)
     return ox_fail(c, DN_TYPE, "the input must be [B,S,H], the weights [H,3H]");
-  if (ox_attr(c, "qkv_hidden_sizes") || given(c, 5) || given(c, 6))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "qkv_hidden_sizes or a bias");
-  if (mask && (ox_rank(mask) != 2 || ox_dims(mask)[0] != ox_dims(x)[0]))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "a mask that is not [B,T]");
+  if (ox_attr(c, "qkv_hidden_sizes") || given(c, 6))
+    return ox_fail(c, DN_UNSUPPORTED_ATTR,
+                   "qkv_hidden_sizes or past_sequence_length");
   struct ir_value *y = ox_matmul(c, x, w);
   if (given(c, 2))
     y = ox_op2(c, IR_ADD, y, c->in[2]);
   if (!y)
     return false;
-  int64_t n = ox_dims(w)[1] / 3, offset = 0;
-  struct attention a = {.masked = ox_float(c, "mask_filter_value", -10000)};
+  int64_t n = ox_dims(w)[1] / 3;
+  struct attention a = {.bias = given(c, 5)};
   a.q = split_heads(c, ox_slice1(c, y, 2, 0, n, 1), heads);
   a.k = split_heads(c, ox_slice1(c, y, 2, n, n, 1), heads);
   a.v = split_heads(c, ox_slice1(c, y, 2, 2 * n, n, 1), heads);
@@ -378,29 +416,75 @@ bool onnx_fused_attention(struct onnx_call *c) {
     struct ir_value *pv = ox_squeeze(c, ox_slice1(c, past, 0, 1, 1, 1), drop);
     if (!pk || !pv || ox_rank(pk) != 4)
       return ox_fail(c, DN_TYPE, "past must be [2,B,N,P,H]");
-    offset = ox_dims(pk)[2];
+    before = ox_dims(pk)[2];
     a.k = ox_concat(c, (struct ir_value *[]){pk, a.k}, 2, 2);
     a.v = ox_concat(c, (struct ir_value *[]){pv, a.v}, 2, 2);
   }
-  if (!a.q || !a.k || !a.v)
-    return false;
-  double size = (double)ox_dims(a.q)[3];
-  a.scale = ox_float(c, "scale", 0);
-  a.scale = a.scale != 0 ? a.scale : 1 / sqrt(size);
-  a.precision = ox_dtype(x);
-  if (ox_int(c, "unidirectional", 0))
-    a.allowed = frontier(c, ox_dims(a.q)[2], ox_dims(a.k)[2],
-                         ox_scalar(c, IR_I32, (double)offset), 0, true);
-  if (mask) {
-    const int64_t dims[] = {ox_dims(mask)[0], 1, 1, ox_dims(mask)[1]};
-    mask = ox_reshape(c, ox_cast(c, mask, IR_BOOL), 4, dims);
-    a.allowed = both(c, a.allowed, mask);
-  }
-  c->out[0] = join_heads(c, attend(c, &a));
-  if (c->nout > 1)
+  c->out[0] = fused_attend(c, &a, given(c, 3), before);
+  if (c->nout > 1 && c->out[0])
     c->out[1] = ox_concat(c,
                           (struct ir_value *[]){ox_unsqueeze(c, a.k, 1, 0),
                                                 ox_unsqueeze(c, a.v, 1, 0)},
                           2, 0);
   return c->out[0] != NULL;
+}
+
+/* One of those packed in [B,S,N,k,D], as [B,S,N*D]. */
+static struct ir_value *unpack(struct onnx_call *c, struct ir_value *x,
+                               int64_t which) {
+  const int64_t *d = ox_dims(x);
+  return ox_reshape(c, ox_slice1(c, x, 3, which, 1, 1), 3,
+                    (const int64_t[]){d[0], d[1], d[2] * d[4]});
+}
+
+/* [B,S,H] plus its part of the bias, in heads; what has 4 dimensions is in
+ * heads and has its bias. */
+static struct ir_value *biased_heads(struct onnx_call *c, struct ir_value *x,
+                                     int64_t *at) {
+  if (!x || ox_rank(x) == 4)
+    return x;
+  struct ir_value *bias = given(c, 3);
+  if (ox_rank(x) != 3) {
+    ox_fail(c, DN_TYPE, "query, key and value must have 3 dimensions");
+    return NULL;
+  }
+  int64_t n = ox_dims(x)[2];
+  if (bias && (ox_rank(bias) != 1 || *at + n > ox_dims(bias)[0])) {
+    ox_fail(c, DN_TYPE, "the bias is too short");
+    return NULL;
+  }
+  if (bias)
+    x = ox_op2(c, IR_ADD, x, ox_slice1(c, bias, 0, *at, n, 1));
+  *at += n;
+  return split_heads(c, x, ox_int(c, "num_heads", 0));
+}
+
+/* Attention of projected q, k and v, or of them packed. */
+bool onnx_multi_head(struct onnx_call *c) {
+  struct ir_value *x[] = {c->in[0], given(c, 1), given(c, 2)};
+  struct attention a = {.bias = given(c, 5)};
+  int64_t at = 0, past = 0;
+  bool qkv = ox_rank(x[0]) == 5, kv = x[1] && ox_rank(x[1]) == 5;
+  if ((qkv && ox_dims(x[0])[3] != 3) || (kv && ox_dims(x[1])[3] != 2) ||
+      (!qkv && (!x[1] || (!kv && !x[2]))))
+    return ox_fail(c, DN_TYPE, "query, key and value do not fit");
+  if (given(c, 8) || given(c, 9))
+    return ox_fail(c, DN_UNSUPPORTED_ATTR, "shared caches");
+  for (int i = 2; qkv && i >= 0; i--)
+    x[i] = unpack(c, x[0], i);
+  for (int i = 1; kv && i >= 0; i--)
+    x[1 + i] = unpack(c, x[1], i);
+  a.q = biased_heads(c, x[0], &at);
+  a.k = biased_heads(c, x[1], &at);
+  a.v = biased_heads(c, x[2], &at);
+  if (given(c, 6) && given(c, 7)) {
+    past = ox_rank(c->in[6]) == 4 ? ox_dims(c->in[6])[2] : 0;
+    a.k = ox_concat(c, (struct ir_value *[]){c->in[6], a.k}, 2, 2);
+    a.v = ox_concat(c, (struct ir_value *[]){c->in[7], a.v}, 2, 2);
+  }
+  struct ir_value *y = fused_attend(c, &a, given(c, 4), past);
+  struct ir_value *outs[] = {y, a.k, a.v, a.raw};
+  for (size_t i = 0; i < c->nout; i++)
+    c->out[i] = outs[i];
+  return y != NULL;
 }

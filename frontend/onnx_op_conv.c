@@ -1,6 +1,7 @@
 /* onnx_op_conv.c - matrix products and convolutions. ONNX convolutions have
  * channels first, ours last: transposes go around them, which the pass `layout`
  * cancels. */
+#include <math.h>
 #include <string.h>
 
 #include "frontend/onnx_ops.h"
@@ -12,36 +13,96 @@ bool onnx_matmul(struct onnx_call *c) {
   return ox_return(c, ox_matmul(c, c->in[0], c->in[1]));
 }
 
+/* The last two dimensions exchanged when the flag `name` is set. */
+static struct ir_value *flipped(struct onnx_call *c, struct ir_value *x,
+                                const char *name) {
+  bool flip;
+  int64_t perm[IR_MAX_RANK];
+  int r = ox_rank(x);
+  if (!ox_flag(c, name, false, &flip))
+    return NULL;
+  for (int i = 0; i < r; i++)
+    perm[i] = !flip || i < r - 2 ? i : 2 * r - 3 - i;
+  return flip && r > 1 ? ox_transpose(c, x, perm) : x;
+}
+
+/* alpha * (a b), each flipped or not. */
+static struct ir_value *product(struct onnx_call *c) {
+  struct ir_value *a = flipped(c, c->in[0], "transA");
+  struct ir_value *b = flipped(c, c->in[1], "transB");
+  return a && b ? ox_scale(c, ox_matmul(c, a, b), ox_float(c, "alpha", 1))
+                : NULL;
+}
+
+bool onnx_fused_matmul(struct onnx_call *c) {
+  if (!ox_rank(c->in[0]) || !ox_rank(c->in[1]))
+    return ox_fail(c, DN_TYPE, "operands must not be scalars");
+  if (ox_int(c, "transBatchA", 0) || ox_int(c, "transBatchB", 0))
+    return ox_fail(c, DN_UNSUPPORTED_ATTR, "transBatchA or transBatchB");
+  return ox_return(c, product(c));
+}
+
+/* What a fused operator does at its end, as an op of ours; the names are those
+ * of its parameters. */
+static const struct activation {
+  const char *name;
+  enum ir_opcode code;
+  const char *param[2];
+  double otherwise[2];
+} activations[] = {
+    {"Relu", IR_RELU, {0}, {0}},
+    {"Tanh", IR_TANH, {0}, {0}},
+    {"Sigmoid", IR_SIGMOID, {0}, {0}},
+    {"LeakyRelu", IR_LEAKY_RELU, {"alpha"}, {0.01}},
+    {"Clip", IR_CLAMP, {"lo", "hi"}, {-HUGE_VAL, HUGE_VAL}},
+    {"HardSigmoid", IR_HARD_SIGMOID, {"alpha", "beta"}, {0.2, 0.5}},
+};
+
+/* Attribute `activation` of y; parameters in `activation_params`, or one each
+ * in `activation_alpha` and `activation_beta`. */
+static struct ir_value *activated(struct onnx_call *c, struct ir_value *y) {
+  static const char *const named[] = {"activation_alpha", "activation_beta"};
+  const char *name = ox_str(c, "activation", "");
+  const struct onnx_attr *list = ox_attr(c, "activation_params");
+  if (!*name || !y)
+    return y;
+  for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
+    const struct activation *a = &activations[i];
+    struct ir_attr attrs[2];
+    size_t n = 0;
+    if (strcmp(a->name, name) != 0)
+      continue;
+    for (; n < 2 && a->param[n]; n++)
+      attrs[n] =
+          ir_float(a->param[n], list && list->floats.n > n
+                                    ? list->floats.v[n]
+                                    : ox_float(c, named[n], a->otherwise[n]));
+    return ox_emit(c, a->code, IR_ARGS(y), attrs, n);
+  }
+  ox_fail(c, DN_UNSUPPORTED_ATTR, "activation '%s'", ox_text(c->im->ctx, name));
+  return NULL;
+}
+
+/* arg 1: with an activation. */
 bool onnx_gemm(struct onnx_call *c) {
-  struct ir_value *a = c->in[0], *b = c->in[1];
-  bool flip_a, flip_b;
-  static const int64_t flip[] = {1, 0};
-  if (!ox_flag(c, "transA", false, &flip_a) ||
-      !ox_flag(c, "transB", false, &flip_b))
-    return false;
-  if (ox_rank(a) != 2 || ox_rank(b) != 2)
+  if (ox_rank(c->in[0]) != 2 || ox_rank(c->in[1]) != 2)
     return ox_fail(c, DN_TYPE, "operands must be matrices");
-  if (flip_a)
-    a = ox_transpose(c, a, flip);
-  if (flip_b)
-    b = ox_transpose(c, b, flip);
-  struct ir_value *y = ox_op2(c, IR_MATMUL, a, b);
-  y = ox_scale(c, y, ox_float(c, "alpha", 1));
+  struct ir_value *y = product(c);
   double beta = ox_float(c, "beta", 1);
   if (c->nin > 2 && beta != 0) {
-    struct ir_value *bias = ox_scale(c, c->in[2], beta), *product = y;
+    struct ir_value *bias = ox_scale(c, c->in[2], beta), *all = y;
     y = ox_op2(c, IR_ADD, y, bias);
-    if (y && y->type != product->type)
+    if (y && y->type != all->type)
       return ox_fail(c, DN_TYPE, "C does not broadcast to the product");
   }
-  return ox_return(c, y);
+  return ox_return(c, c->arg ? activated(c, y) : y);
 }
 
 /* y + bias, one number a channel, channels last. */
 static struct ir_value *add_bias(struct onnx_call *c, struct ir_value *y) {
-  if (c->nin < 3 || !y)
+  struct ir_value *b = c->nin < 3 ? NULL : c->in[2];
+  if (!b || !y)
     return y;
-  struct ir_value *b = c->in[2];
   if (ox_rank(b) != 1 || ox_dims(b)[0] != ox_dims(y)[ox_rank(y) - 1]) {
     ox_fail(c, DN_TYPE, "the bias must have one number a channel");
     return NULL;
@@ -118,6 +179,15 @@ struct ir_value *ox_conv(struct onnx_call *c, struct ir_value *x,
 bool onnx_conv(struct onnx_call *c) {
   struct ir_value *y = ox_conv(c, c->in[0], c->in[1]);
   return ox_return(c, ox_channels_first(c, add_bias(c, y)));
+}
+
+/* act(conv(x, w) + b + z) */
+bool onnx_fused_conv(struct onnx_call *c) {
+  struct ir_value *y = ox_conv(c, c->in[0], c->in[1]);
+  y = ox_channels_first(c, add_bias(c, y));
+  if (c->nin > 3)
+    y = ox_op2(c, IR_ADD, y, c->in[3]);
+  return ox_return(c, activated(c, y));
 }
 
 /* [C, M/g, k..] to [M, k.., C/g], each window turned around: the weights of the

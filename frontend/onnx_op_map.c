@@ -195,7 +195,7 @@ bool onnx_identity(struct onnx_call *c) { return ox_return(c, c->in[0]); }
 bool onnx_gelu(struct onnx_call *c) {
   const char *how = ox_str(c, "approximate", c->arg ? "tanh" : "none");
   struct ir_value *x = c->in[0];
-  if (c->nin > 1) /* com.microsoft.FastGelu's bias */
+  if (c->nin > 1) /* the bias of BiasGelu and FastGelu */
     x = ox_op2(c, IR_ADD, x, c->in[1]);
   if (!strcmp(how, "none"))
     return ox_return(c, ox_op1(c, IR_GELU, x));
@@ -221,9 +221,10 @@ bool onnx_mish(struct onnx_call *c) {
   return ox_return(c, ox_op2(c, IR_MUL, c->in[0], t));
 }
 
+/* arg 1: QuickGelu's steepness. */
 bool onnx_swish(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  struct ir_value *s =
-      ox_op1(c, IR_SIGMOID, ox_scale(c, x, ox_float(c, "alpha", 1)));
+  double alpha = ox_float(c, "alpha", c->arg ? 1.702 : 1);
+  struct ir_value *s = ox_op1(c, IR_SIGMOID, ox_scale(c, x, alpha));
   return ox_return(c, ox_op2(c, IR_MUL, x, s));
 }
