@@ -192,11 +192,12 @@ static void count_cycles(struct emit *e, unsigned i, LLVMValueRef from) {
   LLVMBuildStore(e->b, sum, p);
 }
 
+/* One counter a kernel, and behind them one for the whole run. */
 static void add_profile(struct emit *e, const struct ir_block *body) {
-  unsigned n = 0;
+  unsigned n = 1;
   for (const struct ir_op *o = body->first; o; o = o->next)
     n += o->code == IR_KERNEL;
-  LLVMTypeRef type = LLVMArrayType2(e->i64, n ? n : 1);
+  LLVMTypeRef type = LLVMArrayType2(e->i64, n);
   e->profile = LLVMAddGlobal(
       e->mod, type, dn_printf(e->scratch, "%s_profile", e->opts->prefix));
   LLVMSetInitializer(e->profile, LLVMConstNull(type));
@@ -316,10 +317,13 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   check_arguments(&e, body);
   if (opts->profile)
     add_profile(&e, body);
+  LLVMValueRef from = e.profile ? cycles(&e) : NULL;
   for (const struct ir_op *o = body->first; o; o = o->next)
     if (o != body->last)
       emit_op_outside(&e, o);
   copy_results(&e, body->last);
+  if (from)
+    count_cycles(&e, e.nkernels, from);
   LLVMBuildRet(e.b, LLVMConstInt(e.i32, 0, false));
   LLVMDisposeBuilder(e.b);
   finish_pads(&e);

@@ -127,11 +127,90 @@ static void add_constants(struct cg_layer *l, const struct ir_op *op) {
   }
 }
 
-/* A nest is large, and there may be many thousands: one at a time. */
-static int64_t points_of(const struct ir_op *op) {
+static int64_t divisor(int64_t a, int64_t b) {
+  while (b) { /* Euclid */
+    int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a < 0 ? -a : a;
+}
+
+/* Elements of a dimension of `extent` that an index takes: of a stride, every
+ * so many. */
+static int64_t index_count(const struct nest *n, const struct nest_index *x,
+                           int64_t extent) {
+  int64_t step = 0;
+  if (x->indirect >= 0 || x->fit != NEST_AS_IS)
+    return extent;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].extent > 1)
+      step = divisor(step, x->coef[i]);
+  step = dn_max(step / x->div, 1);
+  int64_t reach = dn_min(x->hi, extent - 1) - dn_max(x->lo, 0);
+  return reach < 0 ? 0 : dn_min(reach / step + 1, extent);
+}
+
+/* Elements of operand `i` that the nest of its op reads, at most. */
+static int64_t elements_read(const struct nest *n, const struct ir_op *op,
+                             unsigned i) {
+  const struct ir_type *t = ir_arg(op, i)->type;
+  int64_t all = ir_type_count(t), sum = 0;
+  if (!n || n->axis >= 0)
+    return all;
+  for (int k = 0; k < n->naccesses; k++) {
+    const struct nest_access *a = &n->access[k];
+    if (a->operand != (int)i)
+      continue;
+    int64_t count = 1;
+    for (int d = 0; d < a->rank && !a->flat; d++)
+      count *= index_count(n, &a->idx[d], t->dim[d]);
+    sum += a->flat ? all : count;
+  }
+  return dn_min(sum, all);
+}
+
+/* A value from outside a layer, and how much of it the layer reads. */
+struct reading {
+  const struct ir_value *value;
+  int64_t bytes;
+};
+struct readings {
+  struct dn_arena *arena;
+  const struct ir_block *outside;
+  DN_LIST(struct reading) list;
+};
+
+static void add_reading(struct readings *r, const struct ir_value *v,
+                        int64_t bytes) {
+  const struct ir_block *home = v->def ? v->def->block : v->block;
+  size_t i = 0;
+  if (v->data || home != r->outside)
+    return;
+  while (i < r->list.n && r->list.v[i].value != v)
+    i++;
+  if (i == r->list.n)
+    DN_PUSH(r->arena, r->list, ((struct reading){v, 0}));
+  r->list.v[i].bytes =
+      dn_min(r->list.v[i].bytes + bytes, ir_type_bytes(v->type));
+}
+
+/* Counts points of a CONTRACT and bytes read. A nest is large, and there may be
+ * many thousands: one at a time. */
+static int64_t count_nest(struct readings *r, const struct ir_op *op) {
+  bool known = op->nresults == 1 && ir_type_is_static(ir_result(op)->type);
+  for (unsigned i = 0; i < op->noperands; i++)
+    known &= ir_type_is_static(ir_arg(op, i)->type);
+  if (!known)
+    return 0;
   struct dn_arena *scratch = dn_arena_new(op->block->func->module->ctx);
   const struct nest *n = nest_build(scratch, op);
-  int64_t points = n ? nest_points(n) : 0;
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_type *t = ir_arg(op, i)->type;
+    add_reading(r, ir_arg(op, i),
+                elements_read(n, op, i) * ir_dtypes[t->dtype].bytes);
+  }
+  int64_t points = n && class_of(op) == IR_CONTRACT ? nest_points(n) : 0;
   dn_arena_free(scratch);
   return points;
 }
@@ -149,14 +228,13 @@ static void add_text(struct what *what, enum ir_class cls, const char *text) {
 /* Counts what `op` and the ops in it do; the op that gives the layer its name
  * is the contraction, else the reduction, else the last one with a name. */
 static void add_op(struct cg_layer *l, int *rank, struct what *what,
-                   const struct ir_op *op) {
+                   struct readings *reads, const struct ir_op *op) {
   enum ir_class cls = class_of(op);
   int this_rank = cls == IR_CONTRACT ? 3 : cls == IR_REDUCE ? 2 : 1;
   if (cls != IR_REGION) {
     add_constants(l, op);
     add_text(what, cls, ir_ops[op->code].text);
-    if (cls == IR_CONTRACT)
-      l->macs += points_of(op);
+    l->macs += count_nest(reads, op);
     if (op->loc && this_rank >= *rank) {
       l->name = op->loc;
       *rank = this_rank;
@@ -164,7 +242,7 @@ static void add_op(struct cg_layer *l, int *rank, struct what *what,
   }
   for (unsigned r = 0; r < op->nregions; r++)
     for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
-      add_op(l, rank, what, o);
+      add_op(l, rank, what, reads, o);
 }
 
 static bool is_layer(const struct ir_op *op) {
@@ -176,10 +254,13 @@ static struct cg_layer layer_of(struct dn_arena *arena,
                                 const struct ir_op *op) {
   struct cg_layer l = {.op = op};
   struct what what;
+  struct readings reads = {.arena = arena, .outside = op->block};
   int rank = 0;
   dn_buf_init(&what.computes, arena);
   dn_buf_init(&what.moves, arena);
-  add_op(&l, &rank, &what, op);
+  add_op(&l, &rank, &what, &reads, op);
+  for (size_t i = 0; i < reads.list.n; i++)
+    l.read_bytes += reads.list.v[i].bytes;
   l.what = what.computes.len ? what.computes.text
            : what.moves.len  ? what.moves.text
                              : ir_ops[op->code].text;

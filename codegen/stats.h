@@ -15,6 +15,7 @@ struct cg_layer {
   int64_t weight_bytes;
   int64_t activations; /* elements of its result */
   int64_t bytes;       /* of its result */
+  int64_t read_bytes;  /* of what it reads of values that are not constant */
   int64_t live;        /* arena bytes in use while it runs */
 };
 

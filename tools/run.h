@@ -1,7 +1,7 @@
 /* run.h - the parts of dnnc-run: a model that can be called (run_load.c),
  * tensors to give it and to judge what comes back (run_data.c), time
- * (run_bench.c, run_peak.c), and the interpreter as a judge of every value
- * (run_compare.c). */
+ * (run_bench.c, run_profile.c, run_peak.c), and the interpreter as a judge of
+ * every value (run_compare.c). */
 #ifndef TOOLS_RUN_H
 #define TOOLS_RUN_H
 
@@ -32,7 +32,7 @@ struct run {
   void *library;      /* or a shared object */
   void (*fn)(void);
   ffi_cif cif;
-  uint64_t *profile; /* cycles of each kernel, or NULL */
+  uint64_t *profile; /* cycles of each kernel and of the run, or NULL */
   bool depends;      /* on the values of the inputs it was loaded for */
 };
 
@@ -76,14 +76,25 @@ void *run_gather(struct dn_arena *arena, const struct ir_type *type,
 /* --test-data: runs every set of every folder; false: one failed. */
 bool run_test_data(struct run *r);
 
-/* ---- run_bench.c, run_peak.c, run_compare.c ---- */
+/* ---- run_bench.c, run_profile.c, run_peak.c, run_compare.c ---- */
 bool run_bench(struct run *r);
+/* --profile and --trace */
 bool run_profile(struct run *r);
+/* Sorts the samples; the value below which a share `q` of them lies. */
+double run_quantile(double *samples, size_t n, double q);
 /* Nanoseconds on a clock that never goes back. */
 int64_t run_clock(void);
 /* f32 operations a second of one core, measured for a fraction of a
  * millisecond with this machine's widest fused multiply-adds. */
 double run_peak(void);
+/* Bytes a second that one core reads from the cache, or the memory, that holds
+ * `bytes`, of the next smaller of some sizes. Each size is measured once, for
+ * at most some ms; `known` starts as zeroes. */
+enum { RUN_LEVELS = 25 };
+struct run_levels {
+  double rate[RUN_LEVELS];
+};
+double run_bandwidth(struct run_levels *known, int64_t bytes);
 /* --compare=interp; false: a value differs. */
 bool run_compare(struct run *r);
 /* The same right after a run_call() with these tensors. */

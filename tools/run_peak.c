@@ -1,8 +1,11 @@
-/* run_peak.c - what one core can do: independent chains of fused multiply-adds
- * in the widest vectors that this machine has, for about 0.2 ms. Interleaved
- * with timed runs it tells how fast the machine was at that moment. */
+/* run_peak.c - what one core can do. Independent chains of fused multiply-adds
+ * in the widest vectors that this machine has, for about 0.2 ms: interleaved
+ * with timed runs they tell how fast the machine was at that moment. And
+ * reading memory from the cache that holds so many bytes. */
 #include "tools/run.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 int64_t run_clock(void) {
@@ -30,6 +33,17 @@ int64_t run_clock(void) {
       sum += out[0];                                                           \
     }                                                                          \
     return sum;                                                                \
+  }                                                                            \
+  TARGET static float NAME##_read(const void *data, int64_t bytes) {           \
+    const V *p = data;                                                         \
+    V acc[CHAINS];                                                             \
+    float out[LANES];                                                          \
+    UNROLL for (int k = 0; k < CHAINS; k++) acc[k] = SET(0.0f);                \
+    for (int64_t n = bytes / (int64_t)sizeof(V); n >= CHAINS; n -= CHAINS)     \
+      UNROLL for (int k = 0; k < CHAINS; k++) acc[k] = acc[k] + *p++;          \
+    UNROLL for (int k = 1; k < CHAINS; k++) acc[0] = acc[0] + acc[k];          \
+    STORE(out, acc[0]);                                                        \
+    return out[0];                                                             \
   }
 
 #if defined(__x86_64__)
@@ -56,17 +70,18 @@ LOOP(loop_plain, , float, 1, SCALAR_FMA, SCALAR_SET, SCALAR_STORE)
 
 struct loop {
   float (*fn)(int64_t n);
+  float (*read)(const void *data, int64_t bytes);
   int lanes;
 };
 
 static struct loop best_loop(void) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f"))
-    return (struct loop){loop_avx512, 16};
+    return (struct loop){loop_avx512, loop_avx512_read, 16};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return (struct loop){loop_avx2, 8};
+    return (struct loop){loop_avx2, loop_avx2_read, 8};
 #endif
-  return (struct loop){loop_plain, PLAIN_LANES};
+  return (struct loop){loop_plain, loop_plain_read, PLAIN_LANES};
 }
 
 double run_peak(void) {
@@ -82,4 +97,38 @@ double run_peak(void) {
     best = rate > best ? rate : best;
   }
   return best;
+}
+
+/* Buffers of 16 KB, 24 KB, 32 KB, 48 KB ... 64 MB. */
+static int64_t level_bytes(int level) {
+  return (INT64_C(8192) << level / 2) * (level % 2 ? 3 : 2);
+}
+
+static double read_level(int level, struct loop loop) {
+  int64_t bytes = level_bytes(level);
+  void *data = aligned_alloc(4096, (size_t)bytes);
+  if (!data)
+    return 0;
+  memset(data, 0, (size_t)bytes);
+  double best = 0;
+  volatile float sink = 0;
+  int64_t repeat = dn_max((1 << 20) / bytes, 1);
+  for (int round = 0; round < 6; round++) {
+    int64_t start = run_clock();
+    for (int64_t i = 0; i < repeat; i++)
+      sink += loop.read(data, bytes);
+    double rate =
+        (double)(repeat * bytes) / (double)(run_clock() - start) * 1e9;
+    best = rate > best ? rate : best;
+  }
+  free(data);
+  return best;
+}
+
+double run_bandwidth(struct run_levels *known, int64_t bytes) {
+  int level = 0;
+  while (level < RUN_LEVELS - 1 && level_bytes(level + 1) <= bytes)
+    level++;
+  double *rate = &known->rate[level];
+  return *rate ? *rate : (*rate = read_level(level, best_loop()));
 }
