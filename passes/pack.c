@@ -1,10 +1,14 @@
-/* pack.c - stores constant operands in the order in which their kernels read
- * them. A kernel loads `vec` elements at once; they should be neighbours. The
- * dim that the lanes go along becomes the last one; when the tile's width
- * divides it, the constant is cut into panels of that width, each of which a
- * tile reads from end to end: [O/32, K.., 32]. Inside the kernel a transpose
- * and a reshape give back the old shape; they are only arithmetic on indices
- * and cost nothing. A constant whose elements are all equal needs no order.
+/* pack.c - lays operands out in the order in which their kernels read them. A
+ * kernel loads `vec` elements at once; they should be neighbours. The dim that
+ * the lanes go along becomes the last one; when the tile's width divides it, a
+ * constant is cut into panels of that width, each of which a tile reads from
+ * end to end: [O/32, K.., 32]. Inside the kernel a transpose and a reshape give
+ * back the old shape; they are only arithmetic on indices and cost nothing. A
+ * constant whose elements are all equal needs no order.
+ *
+ * What is not known before run time (the keys of an attention) is copied by a
+ * kernel of its own when its lanes lie apart and the contraction reads each
+ * element for so many rows that this pays.
  *
  * before:  %y = kernel {tile=[1,1,6,32], vec=16} : f32[1,8,8,64] do {
  *            %1 = conv %x, @w : f32[1,8,8,64]
@@ -14,12 +18,15 @@
  *            %3 = reshape %2 {shape=[64,3,3,8]} : f32[64,3,3,8]
  *            %1 = conv %x, %3 : f32[1,8,8,64]
  *            ... */
-#include "passes/pass.h"
+#include "passes/pack.h"
 
-#include "ir/nest.h"
+#include "passes/edit.h"
+#include "passes/slots.h"
 
 #include <assert.h>
 #include <string.h>
+
+enum { COPY_ROWS = 8 }; /* rows that pay for a copy of what they share */
 
 struct packed { /* what has been made, for the next kernel that wants it */
   const struct ir_value *from;
@@ -31,8 +38,19 @@ struct packed { /* what has been made, for the next kernel that wants it */
 struct pack {
   struct dn_arena *scratch;
   struct ir_module *m;
+  const struct slots *slots;
   DN_LIST(struct packed) made;
 };
+
+static struct ir_value *find_packed(const struct pack *p,
+                                    const struct ir_value *w, int dim,
+                                    int64_t panel) {
+  for (size_t i = 0; i < p->made.n; i++)
+    if (p->made.v[i].from == w && p->made.v[i].dim == dim &&
+        p->made.v[i].panel == panel)
+      return p->made.v[i].to;
+  return NULL;
+}
 
 /* ---- Data ---- */
 
@@ -155,32 +173,40 @@ static const void *packed_bytes(struct pack *p, const struct ir_value *w,
 
 static struct ir_value *packed_const(struct pack *p, const struct ir_value *w,
                                      int dim, int64_t panel) {
-  for (size_t i = 0; i < p->made.n; i++)
-    if (p->made.v[i].from == w && p->made.v[i].dim == dim &&
-        p->made.v[i].panel == panel)
-      return p->made.v[i].to;
   const struct ir_type *type = packed_type(p, w, dim, panel);
   struct ir_data data = {.bytes = packed_bytes(p, w, dim, panel, type),
                          .size = ir_type_bytes(type)};
   char *name = dn_printf(p->scratch, "%s.packed", w->name);
-  struct packed one = {w, dim, panel, ir_const_new(p->m, name, type, &data)};
-  DN_PUSH(p->scratch, p->made, one);
-  return one.to;
+  return ir_const_new(p->m, name, type, &data);
+}
+
+/* A kernel before `kernel` that copies `w`, dim `dim` last. */
+static struct ir_value *packed_copy(struct ir_value *w, int dim,
+                                    struct ir_op *kernel) {
+  struct ir_builder b = edit_before(kernel);
+  int64_t perm[IR_MAX_RANK];
+  int last = w->type->rank - 1;
+  for (int d = 0; d <= last; d++)
+    perm[d] = d < dim ? d : d < last ? d + 1 : dim;
+  if (dim == last)
+    return slot_copy(w, kernel);
+  struct ir_value *y = ir_emit(&b, IR_TRANSPOSE, IR_ARGS(w),
+                               IR_ATTRS(ir_ints("perm", perm, last + 1)));
+  if (!y)
+    return NULL;
+  struct ir_op *move = y->def, *copy = slot_kernel(move, move);
+  ir_op_move(move, copy->region[0], copy->region[0]->last);
+  return ir_result(copy);
 }
 
 /* ---- Kernels ---- */
 
 /* The way back, in the kernel: the packed dims in the old order, then the
  * panels joined. */
-static struct ir_value *unpack(struct pack *p, struct ir_op *anchor,
-                               const struct ir_value *w, int dim, int64_t panel,
+static struct ir_value *unpack(struct ir_op *anchor, const struct ir_value *w,
+                               int dim, int64_t panel,
                                struct ir_value *packed) {
-  struct ir_builder b = {.m = p->m,
-                         .block = anchor->block,
-                         .before = anchor,
-                         .loc = anchor->loc,
-                         .model_op = anchor->model_op,
-                         .line = anchor->line};
+  struct ir_builder b = edit_before(anchor);
   int64_t perm[IR_MAX_RANK];
   int n = 0, k = panel ? 1 : 0, last = packed->type->rank - 1;
   for (int d = 0; d < w->type->rank; d++) {
@@ -192,6 +218,8 @@ static struct ir_value *unpack(struct pack *p, struct ir_op *anchor,
       perm[n++] = 0;
     perm[n++] = last;
   }
+  if (edit_perm_is_identity(n, perm))
+    return packed;
   struct ir_value *y = ir_emit(&b, IR_TRANSPOSE, IR_ARGS(packed),
                                IR_ATTRS(ir_ints("perm", perm, n)));
   if (panel)
@@ -249,31 +277,59 @@ static int64_t inner_count(const struct ir_type *type, int d) {
   return n;
 }
 
+/* From outside the kernel, of a type that moves as it is. */
+static bool is_movable(const struct ir_value *w, const struct ir_op *anchor) {
+  return (!w->def || w->def->block != anchor->block) && !w->type->quant &&
+         w->type->rank < IR_MAX_RANK && w->type->rank >= 2 &&
+         ir_type_count(w->type);
+}
+
+bool pack_pays(const struct nest *n, int access, int iter) {
+  const struct nest_access *a = &n->access[access];
+  const struct ir_value *w = ir_arg(n->op, (unsigned)a->operand);
+  if (w->data)
+    return true;
+  return ir_ops[n->op->code].cls == IR_CONTRACT && is_movable(w, n->op) &&
+         lane_dim(a, iter) >= 0 &&
+         nest_points(n) / ir_type_count(w->type) >= COPY_ROWS;
+}
+
+/* Whether the lanes lie apart in memory. */
+static bool is_strided(const struct pack *p, const struct ir_value *w,
+                       int dim) {
+  const struct slot *at = slot_of(p->slots, w);
+  return at ? at->stride[dim] != 1 : inner_count(w->type, dim) != 1;
+}
+
 static bool pack_operand(struct pack *p, struct ir_op *anchor,
-                         const struct ir_op *kernel, const struct nest *n,
-                         const struct nest_access *a, int iter) {
+                         struct ir_op *kernel, const struct nest *n, int access,
+                         int iter) {
+  const struct nest_access *a = &n->access[access];
   struct ir_value *w = ir_arg(anchor, (unsigned)a->operand);
-  double same;
-  if (!w->data || w->type->quant || w->type->rank >= IR_MAX_RANK ||
-      w->type->rank < 2 || !ir_type_count(w->type) ||
-      ir_const_uniform(w, &same))
-    return false;
   int dim = lane_dim(a, iter);
-  if (dim < 0)
+  double same;
+  if (dim < 0 || !is_movable(w, anchor) || !pack_pays(n, access, iter) ||
+      (w->data && ir_const_uniform(w, &same)))
     return false;
   int64_t width =
       n->iter[iter].reduced ? 0 : ir_get_at(kernel, "tile", last_dim(n->type));
-  bool panels =
-      width > 0 && w->type->dim[dim] > width && w->type->dim[dim] % width == 0;
-  if (!panels && inner_count(w->type, dim) == 1)
+  bool panels = w->data && width > 0 && w->type->dim[dim] > width &&
+                w->type->dim[dim] % width == 0;
+  if (!panels && !is_strided(p, w, dim))
     return false; /* it is as it should be */
   int64_t panel = panels ? width : 0;
-  struct ir_value *packed = packed_const(p, w, dim, panel);
-  struct ir_value *y = unpack(p, anchor, w, dim, panel, packed);
+  struct ir_value *packed = find_packed(p, w, dim, panel);
+  if (!packed) {
+    packed =
+        w->data ? packed_const(p, w, dim, panel) : packed_copy(w, dim, kernel);
+    struct packed one = {w, dim, panel, packed};
+    DN_PUSH(p->scratch, p->made, one);
+  }
+  struct ir_value *y = packed ? unpack(anchor, w, dim, panel, packed) : NULL;
   if (!y)
     return false;
   ir_set_operand(anchor, (unsigned)a->operand, y);
-  if (ir_type_bytes(w->type) > 1 << 24 && !w->uses)
+  if (w->data && ir_type_bytes(w->type) > 1 << 24 && !w->uses)
     ir_sweep_consts(p->m); /* or both stay in memory */
   return true;
 }
@@ -287,7 +343,7 @@ static int64_t pack_kernel(struct pack *p, struct ir_op *kernel) {
     const struct nest *n = nest_build(tmp, op);
     int iter = n ? lane_iter(kernel, n) : -1;
     for (int a = 0; iter >= 0 && a < n->naccesses; a++)
-      packed += pack_operand(p, op, kernel, n, &n->access[a], iter);
+      packed += pack_operand(p, op, kernel, n, a, iter);
     dn_arena_free(tmp);
   }
   return packed;
@@ -296,10 +352,12 @@ static int64_t pack_kernel(struct pack *p, struct ir_op *kernel) {
 int64_t pass_pack(struct pass_env *env, struct ir_module *m) {
   struct pack p = {.scratch = env->scratch, .m = m};
   int64_t packed = 0;
-  for (struct ir_func *f = m->funcs; f; f = f->next)
+  for (struct ir_func *f = m->funcs; f; f = f->next) {
+    p.slots = slots_build(env->scratch, f, &packed);
     for (struct ir_op *op = f->body->first; op; op = op->next)
       if (op->code == IR_KERNEL)
         packed += pack_kernel(&p, op);
+  }
   if (packed)
     ir_sweep_consts(m);
   return packed;

@@ -1,16 +1,16 @@
 /* tile.c - chooses register tile, vector length and unrolling from the target's
  * facts. A contraction gets a block of rows and vectors (tile_block.h). The
  * lanes go along the last dimension when the operands are contiguous or equal
- * along it (constants will be: see pack.c), else along the innermost reduced
- * iterator. Where both operands change along the lanes (depthwise), and in
- * pooling, several neighbours of a row share what they load. Kernels that have
- * a schedule keep it.
+ * along it, or will be (pack.h), else along the innermost reduced iterator.
+ * Where both operands change along the lanes (depthwise), and in pooling,
+ * several neighbours of a row share what they load. Kernels that have a
+ * schedule keep it.
  *
  * before:  %y = kernel : f32[1,56,56,64] do { ... conv, bias, relu ... }
  * after:   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} : ... */
 #include "passes/pass.h"
 
-#include "ir/nest.h"
+#include "passes/pack.h"
 #include "passes/slots.h"
 #include "passes/tile_block.h"
 
@@ -73,14 +73,9 @@ static int64_t access_step(const struct kernel *k, int access, int iter) {
   return a->flat ? IRREGULAR : step;
 }
 
-/* An access to constants will be contiguous once they are packed. */
-static bool is_packable(const struct kernel *k, int access) {
-  return ir_arg(k->n->op, (unsigned)k->n->access[access].operand)->data;
-}
-
 static bool lanes_fit(const struct kernel *k, int access, int iter) {
   int64_t step = access_step(k, access, iter);
-  return step == 0 || step == 1 || is_packable(k, access);
+  return step == 0 || step == 1 || pack_pays(k->n, access, iter);
 }
 
 /* The iterator that goes fastest along a result dimension. */
