@@ -69,6 +69,7 @@ struct emit {
   LLVMValueRef run; /* PREFIX_run, being built at b */
   LLVMBuilderRef b;
   LLVMValueRef profile; /* counters, or NULL */
+  LLVMValueRef passed;  /* pointers for the chunks of a kernel, or NULL */
   unsigned ninputs, noutputs, nkernels;
   bool failed;
 };
@@ -92,6 +93,8 @@ struct scope { /* the function body (depth 0) or a loop */
   LLVMValueRef counter;
   unsigned var;
   int64_t count;
+  LLVMValueRef any, to; /* of the loop that threads share: whether it runs, and
+                           until where */
   struct memo *made;
 };
 
@@ -126,6 +129,8 @@ struct kern {
   const struct ir_block *body;
   struct dn_arena *arena;
   LLVMValueRef fn;
+  int64_t units;           /* of the loop that threads share; 0: one thread */
+  LLVMValueRef begin, end; /* those of this call */
   LLVMBuilderRef b;
   struct scope *scope;
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
@@ -198,6 +203,8 @@ LLVMValueRef index_and(struct kern *k, LLVMValueRef a, LLVMValueRef b,
 /* ---- emit_scope.c: loops, hoisting, the memo ---- */
 void scope_open(struct kern *k, int64_t count, unsigned nphi,
                 const LLVMValueRef *init, LLVMValueRef *phi);
+/* Of units [first, first + count) those in [k->begin, k->end). */
+void scope_open_range(struct kern *k, int64_t first, int64_t count);
 void scope_close(struct kern *k, unsigned nphi, const LLVMValueRef *phi,
                  const LLVMValueRef *next);
 struct hoist {
@@ -288,6 +295,11 @@ bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
 /* Memory to memory, to a dense place. */
 bool emit_copy(struct emit *e, const struct ir_value *from,
                const struct ir_place *to, const char *name);
+
+/* ---- emit_parallel.c ---- */
+/* Calls the kernel's function, which takes a range of units after the pointers
+ * args[n], in chunks through dnn_parallel_for(). */
+void emit_parallel(struct kern *k, LLVMValueRef *args, unsigned n);
 
 /* ---- emit_module.c ---- */
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);

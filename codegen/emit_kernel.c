@@ -12,7 +12,8 @@
 
 /* A loop of the kernel: result dimensions merged into one, or a part of one. */
 struct kdim {
-  int at;       /* result dimension whose index carries the counter */
+  int first;    /* of the result dimensions that are one here */
+  int at;       /* the last of them, whose index carries the counter */
   int64_t coef; /* times this */
   int64_t extent, tile;
   DN_LIST(int64_t) cuts; /* rising; with 0 and the extent */
@@ -32,6 +33,8 @@ struct tiler {
   struct ir_place out;
   const struct lin *base[MAX_LOOPS];
   int64_t size[MAX_LOOPS];
+  int par;      /* level that threads share, -1: none */
+  int64_t unit; /* next unit of it: a tile, of any segment */
 };
 
 /* How far the schedule is obeyed: a second and a third attempt are for tiles
@@ -131,10 +134,10 @@ static void add_dim(struct shape *s, const struct kern *dry, int d,
     if (dry->breaks.v[i].dim == d && dry->breaks.v[i].kind == BREAK_PIECE)
       period = extent;
   if (period < extent)
-    s->dim[s->n++] = (struct kdim){
-        .at = d, .coef = period, .extent = extent / period, .tile = 1};
+    s->dim[s->n++] = (struct kdim){d, d, .coef = period,
+                                   .extent = extent / period, .tile = 1};
   s->dim[s->n++] =
-      (struct kdim){.at = d, .coef = 1, .extent = period, .tile = tile};
+      (struct kdim){d, d, .coef = 1, .extent = period, .tile = tile};
 }
 
 /* Where the schedule wants a dimension's loop; without an opinion, row-major.
@@ -290,26 +293,32 @@ static void emit_tile(struct tiler *t) {
 
 static void emit_dim(struct tiler *t, int level);
 
-/* Indices [from, from + n) of a loop: whole tiles, then the rest. */
-static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
+/* Tiles of one size, from an index on. */
+static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
+                       int64_t count) {
   struct kern *k = t->k;
   int g = t->shape->level[level];
-  int64_t tile = dn_min(t->shape->dim[g].tile, n), count = n / tile;
-  if (k->work > k->budget || k->failed)
+  bool shared = level == t->par, loop = shared || count > 1;
+  if (!count || k->work > k->budget || k->failed)
     return;
-  if (count > 1)
+  if (shared)
+    scope_open_range(k, t->unit, count);
+  else if (loop)
     scope_open(k, count, 0, NULL, NULL);
-  t->base[g] = count > 1 ? lin_plus(k, lin_var(k, k->scope->var, tile), from)
-                         : lin_const(k, from);
+  t->base[g] = loop ? lin_plus(k, lin_var(k, k->scope->var, tile), from)
+                    : lin_const(k, from);
   t->size[g] = tile;
+  t->unit += shared ? count : 0;
   emit_dim(t, level + 1);
-  if (count > 1)
+  if (loop)
     scope_close(k, 0, NULL, NULL);
-  if (n % tile == 0)
-    return;
-  t->base[g] = lin_const(k, from + count * tile);
-  t->size[g] = n % tile;
-  emit_dim(t, level + 1);
+}
+
+/* Indices [from, from + n) of a loop: whole tiles, then the rest. */
+static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
+  int64_t tile = dn_min(t->shape->dim[t->shape->level[level]].tile, n);
+  emit_tiles(t, level, from, tile, n / tile);
+  emit_tiles(t, level, from + n / tile * tile, n % tile, n % tile != 0);
 }
 
 static void emit_dim(struct tiler *t, int level) {
@@ -319,6 +328,8 @@ static void emit_dim(struct tiler *t, int level) {
   }
   const struct kdim *d = &t->shape->dim[t->shape->level[level]];
   int64_t from = 0;
+  if (level == t->par)
+    t->unit = 0;
   for (size_t i = 0; i < d->cuts.n; i++) {
     emit_segment(t, level, from, d->cuts.v[i] - from);
     from = d->cuts.v[i];
@@ -335,11 +346,15 @@ static bool is_param(const struct emit_buffer *b) {
 }
 
 static LLVMTypeRef function_type(struct kern *k, const struct kern *dry) {
-  LLVMTypeRef *params = DN_ARRAY(k->arena, LLVMTypeRef, dry->buffers.n);
+  LLVMTypeRef *params = DN_ARRAY(k->arena, LLVMTypeRef, dry->buffers.n + 2);
   unsigned n = 0;
   for (size_t i = 0; i < dry->buffers.n; i++)
     if (is_param(dry->buffers.v[i]))
       params[n++] = k->e->ptr;
+  if (k->units) {
+    params[n++] = k->e->iptr;
+    params[n++] = k->e->iptr;
+  }
   return LLVMFunctionType(k->e->void_, params, n, false);
 }
 
@@ -374,6 +389,10 @@ static void make_function(struct kern *k, const struct kern *dry,
   emit_attribute(e, k->fn, LLVMAttributeFunctionIndex, "noinline", 0);
   for (size_t i = 0; i < dry->buffers.n; i++)
     pass_buffer(k, dry->buffers.v[i], &nparams);
+  if (!k->units)
+    return;
+  k->begin = LLVMGetParam(k->fn, nparams);
+  k->end = LLVMGetParam(k->fn, nparams + 1);
 }
 
 /* Symbolically evaluates the whole result once. */
@@ -422,6 +441,35 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
   k->unroll = dn_min(k->unroll, dn_max(WORK_LIMIT / 4 / rows, 1));
 }
 
+/* Tiles that a loop goes through, the rest of each segment included. */
+static int64_t count_units(const struct kdim *d) {
+  int64_t units = 0, from = 0;
+  for (size_t i = 0; i < d->cuts.n; i++) {
+    int64_t n = d->cuts.v[i] - from;
+    units += dn_div_ceil(n, dn_min(d->tile, n));
+    from = d->cuts.v[i];
+  }
+  return units;
+}
+
+/* The level that threads share: of the loops over the schedule's dimension the
+ * one that goes through most tiles. */
+static int shared_level(struct kern *k, const struct shape *s) {
+  int64_t par = k->op ? ir_get_int(k->op, "par") : -1, most = 1;
+  int level = -1;
+  if (k->e->opts->threads < 2)
+    return -1;
+  for (int l = 0; l < s->n; l++) {
+    const struct kdim *d = &s->dim[s->level[l]];
+    if (par < d->first || par > d->at || count_units(d) <= most)
+      continue;
+    most = count_units(d);
+    level = l;
+  }
+  k->units = level < 0 ? 0 : most;
+  return level;
+}
+
 /* Code for one attempt; false when it grew over the budget. */
 static bool try_kernel(struct kern *k, const struct kern *dry,
                        const struct ir_value *root, const struct ir_place *out,
@@ -430,10 +478,12 @@ static bool try_kernel(struct kern *k, const struct kern *dry,
   find_shape(k, dry, &shape);
   set_schedule(k, &shape, attempt);
   k->budget = attempt + 1 < ATTEMPTS ? WORK_LIMIT : 20 * WORK_LIMIT;
+  int par = shared_level(k, &shape);
   make_function(k, dry, name);
   k->b = LLVMCreateBuilderInContext(k->e->lc);
   LLVMPositionBuilderAtEnd(k->b, scope_block(k, "entry"));
-  struct tiler t = {.k = k, .shape = &shape, .root = root, .out = *out};
+  struct tiler t = {
+      .k = k, .shape = &shape, .root = root, .out = *out, .par = par};
   emit_dim(&t, 0);
   LLVMBuildRetVoid(k->b);
   LLVMDisposeBuilder(k->b);
@@ -456,7 +506,10 @@ static void call_kernel(struct kern *k) {
                       ? emit_const_global(e, b->base)
                       : emit_argument(e, b->space, b->number);
   }
-  LLVMBuildCall2(e->b, LLVMGlobalGetValueType(k->fn), k->fn, args, n, "");
+  if (k->units)
+    emit_parallel(k, args, n);
+  else
+    LLVMBuildCall2(e->b, LLVMGlobalGetValueType(k->fn), k->fn, args, n, "");
 }
 
 static bool emit_loops(struct emit *e, const struct ir_op *op,

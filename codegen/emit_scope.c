@@ -9,7 +9,10 @@
  *
  * Every loop runs at least once, so what the body needs and the parent can
  * compute is added at the end of `pre` while the body is being built, loops
- * included: `gate` stays the block that the phis know. */
+ * included: `gate` stays the block that the phis know. The loop that threads
+ * share runs from `begin` to `end` of its units, perhaps never: its gate goes
+ * to the head or past the exit; what is hoisted out of it is safe all the same,
+ * since some thread would run the loop. */
 #include "codegen/emit_impl.h"
 
 #include <string.h>
@@ -25,9 +28,8 @@ static void add_incoming(LLVMValueRef phi, LLVMValueRef v,
   LLVMAddIncoming(phi, &v, &from, 1);
 }
 
-void scope_open(struct kern *k, int64_t count, unsigned nphi,
-                const LLVMValueRef *init, LLVMValueRef *phi) {
-  struct emit *e = k->e;
+/* Stands in the gate. */
+static struct scope *new_scope(struct kern *k, int64_t count) {
   struct scope *s = DN_NEW(k->arena, struct scope);
   s->parent = k->scope;
   s->depth = k->scope->depth + 1;
@@ -37,6 +39,13 @@ void scope_open(struct kern *k, int64_t count, unsigned nphi,
   s->head = scope_block(k, "loop");
   LLVMBuildBr(k->b, s->gate);
   LLVMPositionBuilderAtEnd(k->b, s->gate);
+  return s;
+}
+
+void scope_open(struct kern *k, int64_t count, unsigned nphi,
+                const LLVMValueRef *init, LLVMValueRef *phi) {
+  struct emit *e = k->e;
+  struct scope *s = new_scope(k, count);
   LLVMBuildBr(k->b, s->head);
   LLVMPositionBuilderAtEnd(k->b, s->head);
   s->counter = LLVMBuildPhi(k->b, e->iptr, "i");
@@ -44,6 +53,32 @@ void scope_open(struct kern *k, int64_t count, unsigned nphi,
   for (unsigned i = 0; i < nphi; i++) {
     phi[i] = LLVMBuildPhi(k->b, LLVMTypeOf(init[i]), "acc");
     add_incoming(phi[i], init[i], s->gate);
+  }
+  s->var = lin_new_var(k, s->counter, 0, count - 1, s->depth, false, 0);
+  k->scope = s;
+}
+
+/* The unsigned a, or b when that is greater (LLVMIntUGT) or less. */
+static LLVMValueRef pick(struct kern *k, LLVMIntPredicate which, LLVMValueRef a,
+                         LLVMValueRef b) {
+  return LLVMBuildSelect(k->b, LLVMBuildICmp(k->b, which, b, a, ""), b, a, "");
+}
+
+void scope_open_range(struct kern *k, int64_t first, int64_t count) {
+  LLVMTypeRef type = k->e->iptr;
+  struct scope *s = new_scope(k, count);
+  LLVMValueRef base = LLVMConstInt(type, (uint64_t)first, false);
+  LLVMValueRef last = LLVMConstInt(type, (uint64_t)(first + count), false);
+  LLVMValueRef from = pick(k, LLVMIntUGT, base, k->begin);
+  LLVMValueRef to = pick(k, LLVMIntULT, last, k->end);
+  s->any = LLVMBuildICmp(k->b, LLVMIntULT, from, to, "");
+  from = LLVMBuildSub(k->b, from, base, "");
+  s->to = LLVMBuildSub(k->b, to, base, "");
+  LLVMPositionBuilderAtEnd(k->b, s->head);
+  s->counter = LLVMConstNull(type);
+  if (count > 1) {
+    s->counter = LLVMBuildPhi(k->b, type, "i");
+    add_incoming(s->counter, from, s->gate);
   }
   s->var = lin_new_var(k, s->counter, 0, count - 1, s->depth, false, 0);
   k->scope = s;
@@ -59,21 +94,37 @@ static void forget(struct kern *k, struct scope *s) {
   s->made = NULL;
 }
 
-void scope_close(struct kern *k, unsigned nphi, const LLVMValueRef *phi,
-                 const LLVMValueRef *next) {
+/* The back edge of a loop; of one unit that may be left out, none. */
+static void build_latch(struct kern *k, struct scope *s,
+                        LLVMBasicBlockRef after) {
   struct emit *e = k->e;
-  struct scope *s = k->scope;
+  if (s->any && s->count == 1) {
+    LLVMBuildBr(k->b, after);
+    return;
+  }
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
   LLVMValueRef one = LLVMConstInt(e->iptr, 1, false);
   LLVMValueRef up = LLVMBuildNSWAdd(k->b, s->counter, one, "");
   LLVMSetNUW(up, true);
   LLVMValueRef end = LLVMConstInt(e->iptr, (uint64_t)s->count, false);
-  LLVMValueRef more = LLVMBuildICmp(k->b, LLVMIntNE, up, end, "");
-  LLVMBasicBlockRef after = scope_block(k, "done");
+  LLVMValueRef more =
+      LLVMBuildICmp(k->b, LLVMIntNE, up, s->any ? s->to : end, "");
   LLVMBuildCondBr(k->b, more, s->head, after);
   add_incoming(s->counter, up, latch);
+}
+
+void scope_close(struct kern *k, unsigned nphi, const LLVMValueRef *phi,
+                 const LLVMValueRef *next) {
+  struct scope *s = k->scope;
+  LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
+  LLVMBasicBlockRef after = scope_block(k, "done");
+  build_latch(k, s, after);
   for (unsigned i = 0; i < nphi; i++)
     add_incoming(phi[i], next[i], latch);
+  if (s->any) {
+    LLVMPositionBuilderAtEnd(k->b, s->gate);
+    LLVMBuildCondBr(k->b, s->any, s->head, after);
+  }
   forget(k, s);
   k->scope = s->parent;
   LLVMPositionBuilderAtEnd(k->b, after);

@@ -54,9 +54,15 @@ struct dnn_tensor {
 };
 
 /* Runs fn(user, i) for every i in [0, n), in any order and on any thread, and
- * returns when all have ended. For objects that split kernels over threads, which
- * this version does not make; the program links one. */
+ * returns when all have ended. Objects made with --threads=N, N > 1, call it;
+ * the program defines it, or links libdnn_parallel.a (runtime/parallel.c),
+ * which may be called from any thread at any time. */
 void dnn_parallel_for(size_t n, void (*fn)(void *user, size_t i), void *user);
+
+/* Of libdnn_parallel.a: how many threads work from the next call on, the caller
+ * counted; 0, as at first, means $DNN_THREADS, or without it one a processor.
+ */
+void dnn_set_threads(unsigned n);
 
 #ifdef __cplusplus
 }

@@ -44,10 +44,7 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
     return false;
   }
   c->cg.prefix = o->name ? o->name : cg_prefix(ctx, path);
-  c->cg.threads = 1;
-  if (o->threads > 1)
-    dn_warning(ctx, (struct dn_loc){.where = "--threads"},
-               "generated code runs on one thread in this version");
+  c->cg.threads = opt_threads(o);
   c->cg.freestanding = o->freestanding;
   c->cg.profile = o->profile;
   c->target = cg_target_new(ctx, &t);

@@ -329,6 +329,10 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
   return r.ok;
 }
 
+int opt_threads(const struct options *o) {
+  return (int)dn_max(1, dn_min(o->threads, 1024));
+}
+
 void opt_passes(const struct options *o, struct pass_opts *out) {
   out->pipeline = o->passes;
   out->print_after = o->print_after;
@@ -340,6 +344,6 @@ void opt_passes(const struct options *o, struct pass_opts *out) {
   out->nplugins = o->plugins.n;
   out->opt_level = o->opt.level;
   out->opt_size = o->opt.size;
-  out->threads = (int)dn_min(o->threads, 4096);
+  out->threads = opt_threads(o);
   out->log = stderr;
 }

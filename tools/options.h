@@ -45,6 +45,9 @@ struct options {
 bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
                struct options *out, bool *done);
 
+/* How many threads generated code has: one or more. */
+int opt_threads(const struct options *o);
+
 /* Copies the runner's flags. The rest of `out` is the caller's. */
 struct pass_opts;
 void opt_passes(const struct options *o, struct pass_opts *out);

@@ -37,8 +37,9 @@ bool run_bench(struct run *r) {
   DN_LIST(double) us = {0}, fractions = {0};
   int64_t begin = run_clock();
   double flops = 2.0 * (double)count_macs(r);
+  int threads = r->o->interp ? 1 : opt_threads(r->o);
   do {
-    double peak = run_peak();
+    double peak = threads * run_peak();
     int64_t start = run_clock();
     if (!run_call(r, in, out))
       return false;
@@ -48,9 +49,9 @@ bool run_bench(struct run *r) {
   } while ((us.n < LEAST || (double)(run_clock() - begin) < limit) &&
            us.n < MOST);
   double median = run_quantile(us.v, us.n, 0.5);
-  printf("bench median_us=%.1f min_us=%.1f p99_us=%.1f runs=%zu threads=1 "
+  printf("bench median_us=%.1f min_us=%.1f p99_us=%.1f runs=%zu threads=%d "
          "gflops=%.2f peak_fraction=%.3f\n",
-         median, us.v[0], run_quantile(us.v, us.n, 0.99), us.n,
+         median, us.v[0], run_quantile(us.v, us.n, 0.99), us.n, threads,
          flops / median * 1e-3, run_quantile(fractions.v, fractions.n, 0.9));
   return true;
 }

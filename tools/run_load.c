@@ -214,6 +214,7 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
               const struct fe_opts *known) {
   struct dn_file f;
   *r = (struct run){.ctx = ctx, .o = o, .path = o->files.v[0]};
+  dnn_set_threads((unsigned)opt_threads(o));
   if (!dn_file_map(ctx, r->path, &f))
     return false;
   int kind = elf_kind(&f);

@@ -1,0 +1,252 @@
+/* parallel.c - dnn_parallel_for() for programs under an operating system: C11
+ * atomics and POSIX threads. Objects that dnnc made with --threads=N call it;
+ * who has threads of another kind defines the function instead and leaves this
+ * file out.
+ *
+ * One pool serves the process, made by the first call that wants it. A caller
+ * opens the gate, takes indices from a counter like everybody else, closes the
+ * gate when they are all taken, and waits for those who are inside. A thread
+ * that comes late finds the gate closed: nobody waits for it. So a core that is
+ * busy elsewhere costs at most the piece of work that it holds. Who finds the
+ * pool in use, in a nested call or in another thread's, does its work alone. */
+#define _GNU_SOURCE /* sched_getaffinity */
+#include "runtime/dnn.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_THREADS = 1024, SPIN_NS = 50000, LINE = 64 };
+/* The gate: workers inside, whether it is open, and the number of the job. */
+enum { INSIDE = 0xfff, OPEN = 0x1000, JOB = 0x2000 };
+
+/* The only mutable state there is: a function without a handle needs it. */
+static struct {
+  _Alignas(LINE) atomic_uint gate;
+  size_t n; /* the job: written while the gate is closed and nobody inside */
+  void (*fn)(void *user, size_t i);
+  void *user;
+  _Alignas(LINE) atomic_size_t next; /* index to take */
+  _Alignas(LINE) atomic_flag used;   /* somebody owns what is below */
+  atomic_uint wanted;                /* threads, 0: as many as processors */
+  unsigned have;                     /* of `wanted`, 0: no pool yet */
+  unsigned nworkers;
+  pthread_t worker[MAX_THREADS];
+  bool fork_known;
+  pthread_mutex_t lock; /* around sleeping and waking */
+  pthread_cond_t work, left;
+  atomic_uint sleeping; /* workers; */
+  atomic_bool waiting;  /* and the caller */
+  atomic_bool quit;
+} pool = {.used = ATOMIC_FLAG_INIT,
+          .lock = PTHREAD_MUTEX_INITIALIZER,
+          .work = PTHREAD_COND_INITIALIZER,
+          .left = PTHREAD_COND_INITIALIZER};
+
+/* ---- Waiting: a while awake, then asleep ---- */
+
+static int64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* The gate after `job` (0: none yet) is open, or the pool comes to its end. */
+static bool has_work(unsigned gate, unsigned job) {
+  return atomic_load(&pool.quit) || ((gate & OPEN) && gate / JOB != job);
+}
+
+static void wait_for_work(unsigned job) {
+  int64_t start = now();
+  do
+    for (int i = 0; i < 16; i++, relax())
+      if (has_work(atomic_load(&pool.gate), job))
+        return;
+  while (now() - start < SPIN_NS);
+  pthread_mutex_lock(&pool.lock);
+  atomic_fetch_add(&pool.sleeping, 1);
+  while (!has_work(atomic_load(&pool.gate), job))
+    pthread_cond_wait(&pool.work, &pool.lock);
+  atomic_fetch_sub(&pool.sleeping, 1);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+static void wake_workers(void) {
+  if (!atomic_load(&pool.sleeping))
+    return;
+  pthread_mutex_lock(&pool.lock);
+  pthread_cond_broadcast(&pool.work);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+static void wait_for_workers(void) {
+  int64_t start = now();
+  do
+    for (int i = 0; i < 16; i++, relax())
+      if (!(atomic_load(&pool.gate) & INSIDE))
+        return;
+  while (now() - start < SPIN_NS);
+  pthread_mutex_lock(&pool.lock);
+  atomic_store(&pool.waiting, true);
+  while (atomic_load(&pool.gate) & INSIDE)
+    pthread_cond_wait(&pool.left, &pool.lock);
+  atomic_store(&pool.waiting, false);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+/* ---- Working ---- */
+
+static void take_indices(void) {
+  size_t n = pool.n, i;
+  while ((i = atomic_fetch_add(&pool.next, 1)) < n)
+    pool.fn(pool.user, i);
+}
+
+/* Goes in while the gate is open; the job that it is open for, or 0. */
+static unsigned enter(void) {
+  unsigned gate = atomic_load(&pool.gate);
+  while (gate & OPEN)
+    if (atomic_compare_exchange_weak(&pool.gate, &gate, gate + 1))
+      return gate / JOB;
+  return 0;
+}
+
+static void leave(void) {
+  unsigned before = atomic_fetch_sub(&pool.gate, 1);
+  if ((before & INSIDE) != 1 || !atomic_load(&pool.waiting))
+    return;
+  pthread_mutex_lock(&pool.lock);
+  pthread_cond_signal(&pool.left);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+static void *work(void *unused) {
+  unsigned job = 0;
+  (void)unused;
+  for (;;) {
+    wait_for_work(job);
+    if (atomic_load(&pool.quit))
+      return NULL;
+    unsigned entered = enter();
+    if (!entered)
+      continue;
+    job = entered;
+    take_indices();
+    leave();
+  }
+}
+
+/* ---- The pool ---- */
+
+/* The child of a fork has its caller's thread and no other. */
+static void after_fork(void) {
+  pool.nworkers = pool.have = 0;
+  pthread_mutex_init(&pool.lock, NULL);
+  pthread_cond_init(&pool.work, NULL);
+  pthread_cond_init(&pool.left, NULL);
+  atomic_store(&pool.gate, 0);
+  atomic_store(&pool.sleeping, 0);
+  atomic_store(&pool.waiting, false);
+  atomic_flag_clear(&pool.used);
+}
+
+static long count_processors(void) {
+#ifdef __linux__
+  cpu_set_t set;
+  if (!sched_getaffinity(0, sizeof set, &set))
+    return CPU_COUNT(&set);
+#endif
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n > 0 ? n : 1;
+}
+
+static unsigned count_threads(unsigned wanted) {
+  const char *text = getenv("DNN_THREADS");
+  long n = wanted ? (long)wanted : text ? strtol(text, NULL, 10) : 0;
+  if (n <= 0)
+    n = count_processors();
+  return n < MAX_THREADS ? (unsigned)n : MAX_THREADS;
+}
+
+static void stop_workers(void) {
+  atomic_store(&pool.quit, true);
+  pthread_mutex_lock(&pool.lock);
+  pthread_cond_broadcast(&pool.work);
+  pthread_mutex_unlock(&pool.lock);
+  for (unsigned i = 0; i < pool.nworkers; i++)
+    pthread_join(pool.worker[i], NULL);
+  pool.nworkers = 0;
+  atomic_store(&pool.quit, false);
+}
+
+/* As many as can be had; signals are for the program's own threads. */
+static void start_workers(unsigned n) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  while (pool.nworkers < n &&
+         !pthread_create(&pool.worker[pool.nworkers], NULL, work, NULL))
+    pool.nworkers++;
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+/* Before the library is unloaded, and at the end of the program. Who still
+ * works then has lost its helpers only. */
+__attribute__((destructor)) static void end_pool(void) { stop_workers(); }
+
+/* With pool.used: makes the pool as large as it is to be. */
+static void fit_pool(void) {
+  unsigned wanted = atomic_load(&pool.wanted);
+  if (pool.have && pool.have == wanted)
+    return;
+  unsigned threads = count_threads(wanted);
+  if (!pool.fork_known)
+    pool.fork_known = !pthread_atfork(NULL, NULL, after_fork);
+  if (pool.nworkers != threads - 1) {
+    stop_workers();
+    start_workers(threads - 1);
+  }
+  pool.have = threads;
+  atomic_compare_exchange_strong(&pool.wanted, &wanted, threads);
+}
+
+static void share(size_t n, void (*fn)(void *user, size_t i), void *user) {
+  unsigned job = (atomic_load(&pool.gate) / JOB + 1) * JOB;
+  pool.n = n;
+  pool.fn = fn;
+  pool.user = user;
+  atomic_store(&pool.next, 0);
+  atomic_store(&pool.gate, (job ? job : JOB) | OPEN);
+  wake_workers();
+  take_indices();
+  atomic_fetch_and(&pool.gate, ~(unsigned)OPEN);
+  wait_for_workers();
+}
+
+void dnn_set_threads(unsigned n) { atomic_store(&pool.wanted, n); }
+
+void dnn_parallel_for(size_t n, void (*fn)(void *user, size_t i), void *user) {
+  bool mine = n > 1 && !atomic_flag_test_and_set(&pool.used);
+  if (mine)
+    fit_pool();
+  if (mine && pool.nworkers)
+    share(n, fn, user);
+  else
+    for (size_t i = 0; i < n; i++)
+      fn(user, i);
+  if (mine)
+    atomic_flag_clear(&pool.used);
+}
