@@ -290,6 +290,10 @@ void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
 void emit_known(struct kern *k, const struct ir_value *v,
                 const struct lin *const *idx, LLVMValueRef is);
 
+/* ---- emit_turn.c ---- */
+/* Transposes n rows of n lanes; n is a power of two. */
+void emit_turn(struct kern *k, LLVMValueRef *row, unsigned n);
+
 /* ---- emit_kernel.c: each makes a function and calls it from `run` ---- */
 bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
 /* Memory to memory, to a dense place. */

@@ -24,6 +24,7 @@ struct shape {
   int n;
   struct kdim dim[MAX_LOOPS]; /* in row-major order: the last has the lanes */
   int level[MAX_LOOPS];       /* their numbers, outermost loop first */
+  int turned;                 /* the one that is read along; -1: the last */
 };
 
 struct tiler {
@@ -160,6 +161,15 @@ static void find_order(const struct kern *k, struct shape *s) {
   }
 }
 
+/* The loop that the schedule's lanes go along, when that is not the last. */
+static int find_turned(const struct kern *k, const struct shape *s) {
+  int64_t lanes = k->op ? ir_get_int(k->op, "lanes") : -1;
+  for (int g = 0; lanes >= 0 && g + 1 < s->n; g++)
+    if (s->dim[g].at == lanes && s->dim[g].coef == 1)
+      return g;
+  return -1;
+}
+
 static void find_shape(struct kern *k, const struct kern *dry,
                        struct shape *s) {
   const struct ir_type *type = k->out->type;
@@ -180,6 +190,7 @@ static void find_shape(struct kern *k, const struct kern *dry,
   }
   find_cuts(k, dry, s);
   find_order(k, s);
+  s->turned = find_turned(k, s);
 }
 
 /* ---- Tiles ---- */
@@ -201,10 +212,11 @@ static int64_t count_columns(const struct kern *k, int64_t size) {
   return n;
 }
 
-/* Indices of the row that starts `column` elements into row at[] of the tile.
- */
+/* Indices of the row that starts `column` elements into row at[] of the tile;
+ * its lanes go along loop `along`. */
 static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
-                                            int64_t column, unsigned lanes) {
+                                            int64_t column, unsigned lanes,
+                                            int along) {
   struct kern *k = t->k;
   const struct shape *s = t->shape;
   const struct lin **idx = DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
@@ -216,8 +228,8 @@ static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
     idx[s->dim[g].at] = lin_add(k, idx[s->dim[g].at], f, s->dim[g].coef);
   }
   if (lanes > 1) {
-    int last = s->dim[s->n - 1].at;
-    idx[last] = lin_add(k, idx[last], lin_lanes(k, 1), 1);
+    int d = s->dim[along].at;
+    idx[d] = lin_add(k, idx[d], lin_lanes(k, 1), 1);
   }
   return idx;
 }
@@ -237,7 +249,7 @@ static struct point *make_points(struct tiler *t, unsigned *count) {
     for (int64_t c = 0; c < columns; c++) {
       struct point *p = &pt[(*count)++];
       p->lanes = groups ? next_lanes(k, t->size[groups - 1] - done) : 1;
-      p->idx = point_index(t, at, done, p->lanes);
+      p->idx = point_index(t, at, done, p->lanes, groups - 1);
       done += p->lanes;
     }
     for (int g = groups - 2; g >= 0 && ++at[g] == t->size[g]; g--)
@@ -273,9 +285,64 @@ static void emit_anchors(struct tiler *t, struct point *pt, unsigned n) {
   }
 }
 
+/* A square whose corner is `column` elements into row at[] of the tile. */
+static void emit_square(struct tiler *t, int64_t *at, int64_t column,
+                        unsigned side) {
+  struct kern *k = t->k;
+  int turned = t->shape->turned;
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, side);
+  k->lanes = side;
+  for (unsigned i = 0; i < side; i++)
+    v[i] = emit_splat(
+        k, emit_value(k, t->root, point_index(t, at, column + i, side, turned)),
+        side);
+  emit_turn(k, v, side);
+  for (unsigned i = 0; i < side; i++) {
+    const struct lin *const *idx =
+        point_index(t, at, column, side, t->shape->n - 1);
+    emit_store(k, k->out->type, &t->out,
+               emit_address(k, &t->out, k->out->type->rank, idx), v[i]);
+    at[turned]++;
+  }
+}
+
+/* The tile in squares, turned in registers: as large as what is left over of
+ * both dimensions allows. */
+static void emit_turned(struct tiler *t) {
+  struct kern *k = t->k;
+  int last = t->shape->n - 1, turned = t->shape->turned, g;
+  int64_t at[MAX_LOOPS] = {0};
+  do {
+    for (int64_t c = 0; c < t->size[last];) {
+      unsigned wide = next_lanes(k, t->size[last] - c), side;
+      for (int64_t r = 0; r < t->size[turned]; r += side) {
+        side = next_lanes(k, t->size[turned] - r);
+        side = side < wide ? side : wide;
+        for (unsigned i = 0; i < wide; i += side) {
+          at[turned] = r;
+          emit_square(t, at, c + i, side);
+        }
+      }
+      c += wide;
+    }
+    at[turned] = 0;
+    for (g = last - 1; g >= 0; g--) {
+      if (g != turned && ++at[g] < t->size[g])
+        break;
+      at[g] = 0;
+    }
+  } while (g >= 0);
+  k->lanes = 1;
+}
+
 static void emit_tile(struct tiler *t) {
   struct kern *k = t->k;
+  int turned = t->shape->turned;
   unsigned n;
+  if (turned >= 0 && t->size[turned] > 1) {
+    emit_turned(t);
+    return;
+  }
   struct point *pt = make_points(t, &n);
   emit_anchors(t, pt, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);

@@ -64,6 +64,20 @@ static bool is_order(const struct ir_op *kernel, int rank) {
   return !n || n == rank;
 }
 
+/* Lanes along a dimension of the result: of squares with a power of two for a
+ * side, and there is no fold to go along. */
+static bool lanes_turn(const struct ir_op *kernel, const struct ir_type *type,
+                       int64_t vec) {
+  int64_t lanes = ir_get_int(kernel, "lanes");
+  if (lanes == -1)
+    return true;
+  for (const struct ir_op *op = kernel->region[0]->first; op->next;
+       op = op->next)
+    if (is_anchor(op))
+      return false;
+  return lanes >= 0 && lanes < type->rank && vec >= 1 && !(vec & (vec - 1));
+}
+
 static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
   struct dn_loc loc = ir_loc(kernel);
   const struct ir_type *type = ir_result(kernel)->type;
@@ -74,6 +88,9 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
                 (long long)par);
   if (ir_get_at(kernel, "unroll", 0) < 1 || ir_get_len(kernel, "unroll") > 1)
     verify_fail(v, loc, VERIFY_SCHEDULE, "unroll is not one number above 0");
+  if (!lanes_turn(kernel, type, vec))
+    verify_fail(v, loc, VERIFY_SCHEDULE, "lanes=%lld",
+                (long long)ir_get_int(kernel, "lanes"));
   if (!is_order(kernel, type->rank))
     verify_fail(v, loc, VERIFY_SCHEDULE,
                 "order does not have each dimension of %s once",

@@ -3,8 +3,9 @@
  * lanes go along the last dimension when the operands are contiguous or equal
  * along it, or will be (pack.h), else along the innermost reduced iterator.
  * Where both operands change along the lanes (depthwise), and in pooling,
- * several neighbours of a row share what they load. Kernels that have a
- * schedule keep it.
+ * several neighbours of a row share what they load. What is read along another
+ * dimension than it is written along is turned, square by square. Kernels that
+ * have a schedule keep it.
  *
  * before:  %y = kernel : f32[1,56,56,64] do { ... conv, bias, relu ... }
  * after:   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} : ... */
@@ -13,6 +14,7 @@
 #include "passes/pack.h"
 #include "passes/slots.h"
 #include "passes/tile_block.h"
+#include "passes/tile_move.h"
 
 #include <string.h>
 
@@ -32,6 +34,7 @@ struct kernel {
   int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
   int64_t tile[IR_MAX_RANK];
   int64_t vec, unroll;
+  int turned;        /* the dimension that is read along, or -1: the last */
   bool panels_first; /* the loop over the last dimension is the outermost */
 };
 
@@ -249,13 +252,31 @@ static void tile_anchor(struct kernel *k) {
     k->unroll = unroll_for(k, 1);
 }
 
+/* Squares that are read along one dimension, turned in half of the registers,
+ * and written along the last, lines of the cache whole on both sides. */
+static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
+  enum { LINE = 64 };
+  int last = k->dim[k->ndims - 1];
+  int64_t side = dn_min(k->lanes, k->env->target->vector_regs / 2);
+  if (side < 2)
+    return false;
+  k->turned = tile_read_dim(tmp, k->slots, k->op, last, side);
+  if (k->turned < 0)
+    return false;
+  int64_t line = LINE / ir_dtypes[k->type->dtype].bytes;
+  k->lanes = side;
+  set_vectors(k, dn_max(1, dn_min(line, k->type->dim[last]) / side));
+  k->tile[k->turned] = side;
+  return true;
+}
+
 /* Whole vectors; a few at once where that is little code. */
-static void tile_map(struct kernel *k) {
+static void tile_map(struct kernel *k, struct dn_arena *tmp) {
   int nops = 0;
   for (const struct ir_op *op = k->op->region[0]->first; op->next;
        op = op->next)
     nops++;
-  if (k->ndims && k->lanes > 1)
+  if (k->ndims && k->lanes > 1 && !tile_turned(k, tmp))
     set_vectors(k, nops <= 4 ? 4 : 2);
 }
 
@@ -278,6 +299,8 @@ static void set_schedule(struct kernel *k) {
     ir_set_attr(k->op, ir_ints("unroll", &k->unroll, 1));
   if (k->vec > 1)
     ir_set_attr(k->op, ir_int("vec", k->vec));
+  if (k->turned >= 0)
+    ir_set_attr(k->op, ir_int("lanes", k->turned));
   if (!k->panels_first)
     return;
   int64_t order[IR_MAX_RANK];
@@ -295,7 +318,8 @@ static bool has_schedule(const struct ir_op *op) {
 
 static void tile_kernel(struct pass_env *env, const struct slots *slots,
                         struct ir_op *op) {
-  struct kernel k = {.env = env, .slots = slots, .op = op, .vec = 1};
+  struct kernel k = {
+      .env = env, .slots = slots, .op = op, .vec = 1, .turned = -1};
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   k.unroll = 1;
   k.type = ir_result(op)->type;
@@ -311,7 +335,7 @@ static void tile_kernel(struct pass_env *env, const struct slots *slots,
   if (k.n)
     tile_anchor(&k);
   else
-    tile_map(&k);
+    tile_map(&k, tmp);
   set_schedule(&k);
   dn_arena_free(tmp);
 }

@@ -1,0 +1,34 @@
+/* emit_turn.c - a block of elements that was read along one dimension and is
+ * stored along another is turned in registers: n rows of n lanes, in log2(n)
+ * steps. A step of distance s exchanges, in every pair of rows i and i + s, the
+ * upper right and the lower left of the s x s squares (Eklundh, "A Fast
+ * Computer Method for Matrix Transposing", IEEE Trans. Computers C-21, 1972):
+ *
+ *   a = a0 a1 a2 a3    s = 1    a0 b0 a2 b2
+ *   b = b0 b1 b2 b3     ->      a1 b1 a3 b3
+ *
+ * which is trn1 and trn2 of NEON, and a move and a blend of AVX. */
+#include "codegen/emit_impl.h"
+
+/* Lanes of one of the two results: of the pair (a, b), a lane of a is l, one of
+ * b is n + l. */
+static LLVMValueRef exchange(struct kern *k, LLVMValueRef a, LLVMValueRef b,
+                             unsigned n, unsigned s, bool lower) {
+  LLVMValueRef *lane = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned l = 0; l < n; l++) {
+    unsigned from = l & s ? n + l - (lower ? 0 : s) : l + (lower ? s : 0);
+    lane[l] = LLVMConstInt(k->e->i32, from, false);
+  }
+  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(lane, n), "");
+}
+
+void emit_turn(struct kern *k, LLVMValueRef *row, unsigned n) {
+  for (unsigned s = 1; s < n; s *= 2)
+    for (unsigned i = 0; i < n; i++) {
+      LLVMValueRef a = row[i];
+      if (i & s)
+        continue;
+      row[i] = exchange(k, a, row[i + s], n, s, false);
+      row[i + s] = exchange(k, a, row[i + s], n, s, true);
+    }
+}

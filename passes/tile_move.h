@@ -1,0 +1,12 @@
+/* tile_move.h - along which dimension a kernel that does not fold reads. */
+#ifndef PASS_TILE_MOVE_H
+#define PASS_TILE_MOVE_H
+
+#include "passes/slots.h"
+
+/* The dimension of the result along which more of what the kernel reads is
+ * contiguous than along `last`, and large enough for `lanes`; -1: none. */
+int tile_read_dim(struct dn_arena *scratch, const struct slots *slots,
+                  const struct ir_op *kernel, int last, int64_t lanes);
+
+#endif
