@@ -26,7 +26,8 @@ struct profile {
   struct run *r;
   struct line *lines; /* of n kernels, then `other` */
   size_t n, runs;
-  double peak, constants; /* operations and bytes a second */
+  int threads;
+  double peak, constants; /* operations and bytes a second of a core */
 };
 
 /* ---- Bounds ---- */
@@ -49,9 +50,10 @@ static void add_bounds(struct profile *p) {
     struct line *line = &p->lines[i];
     const struct cg_layer *l = line->layer;
     int64_t values = l->read_bytes + l->bytes;
-    double arithmetic = flops(l) / p->peak;
-    double memory = (double)l->weight_bytes / p->constants +
-                    (double)values / run_bandwidth(&levels, values);
+    double arithmetic = flops(l) / p->peak / p->threads;
+    double memory = ((double)l->weight_bytes / p->constants +
+                     (double)values / run_bandwidth(&levels, values)) /
+                    p->threads;
     line->bound = larger(arithmetic, memory) * 1e6;
     line->memory = memory > arithmetic;
   }
@@ -82,7 +84,7 @@ static bool sample(struct profile *p, double peak, const struct ir_tensor *in,
     DN_PUSH(r->ctx->arena, samples[i].us, t);
     if (t > 0)
       DN_PUSH(r->ctx->arena, samples[i].fraction,
-              flops(p->lines[i].layer) / (t * 1e-6) / peak);
+              flops(p->lines[i].layer) / (t * 1e-6) / peak / p->threads);
   }
   return true;
 }
@@ -180,7 +182,7 @@ bool run_profile(struct run *r) {
   }
   struct cg_stats stats;
   cg_stats(r->ctx->arena, r->m, &stats);
-  struct profile p = {.r = r};
+  struct profile p = {.r = r, .threads = opt_threads(r->o)};
   p.lines = DN_ARRAY(r->ctx->arena, struct line, stats.layers.n + 1);
   for (size_t i = 0; i < stats.layers.n; i++)
     if (stats.layers.v[i].op->code == IR_KERNEL)

@@ -1,16 +1,14 @@
 #!/usr/bin/env python3
-"""Measures dnnc against ONNX Runtime on the same models in the same run.
+"""Measures dnnc and other runtimes on the same models in the same run.
 
-    bench.py [--seconds S] [--rounds N] [--out FILE.md] [--flags "-O2"] [NAME|MODEL.onnx...]
+    bench.py [options] [NAME|MODEL.onnx...]
 
-For each model: both compute the same random input and must agree (rtol 1e-3, atol
-1e-4 of the largest output); then they are timed in turn, N rounds of S seconds,
-one thread each, and the medians are compared. ratio = ours / ONNX Runtime. The
-fraction of peak is what dnnc-run prints: FLOP/s over those of a loop of FMAs timed
-between the runs.
+Writes a page of tables: to docs/benchmarks.md, or, with models named or --quick,
+to the standard output. --help lists the options; peers.py has the other runtimes,
+models.py the networks, page.py the tables.
 """
 import argparse
-import json
+import os
 import platform
 import re
 import statistics
@@ -18,88 +16,103 @@ import subprocess
 import sys
 import tempfile
 import time
+from json import loads
 from pathlib import Path
 
-import numpy as np
-import onnx
-import onnxruntime
-from onnx import numpy_helper
-
-import models
+import page
+import peers
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / "build/bin"
 
 
-def session(path):
-    o = onnxruntime.SessionOptions()
-    o.intra_op_num_threads = o.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), o, providers=["CPUExecutionProvider"])
-
-
-def random_inputs(s):
-    rng = np.random.default_rng(0)
-    shape = lambda i: [d if isinstance(d, int) else 1 for d in i.shape]
-    return {i.name: rng.standard_normal(shape(i)).astype(np.float32) for i in s.get_inputs()}
-
-
-def agree(path, s, inputs, flags, work):
-    """dnnc-run checks its outputs against those of ONNX Runtime."""
-    outputs = s.run(None, inputs)
-    save = lambda a, name: (work / name).write_bytes(numpy_helper.from_array(a).SerializeToString())
-    for k, a in enumerate(inputs.values()):
-        save(a, f"input_{k}.pb")
-    for k, a in enumerate(outputs):
-        save(a, f"output_{k}.pb")
-    atol = 1e-4 * max(float(np.abs(a).max()) for a in outputs)
-    run = subprocess.run([BIN / "dnnc-run", path, "--test-data", work, f"--atol={atol}", *flags],
-                         capture_output=True, text=True)
+def tool(*command):
+    run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
-        sys.exit(f"{path}: {run.stdout}{run.stderr}")
+        sys.exit(f"{' '.join(map(str, command))}:\n{run.stdout}{run.stderr}")
+    return run.stdout + run.stderr
 
 
-def time_peer(s, inputs, seconds):
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 3:
-        t = time.perf_counter()
-        s.run(None, inputs)
-        times.append(time.perf_counter() - t)
-    return statistics.median(times) * 1e6
+# ---- One model ----
+
+class Model:
+    """A model compiled by us, and loaded by those peers that agree with the first."""
+
+    def __init__(self, path, flags, threads, others, work):
+        self.path, self.work, self.threads = path, work, threads
+        self.object, report = work / "m.o", work / "m.json"
+        self.flags = flags + ([f"--threads={threads}"] if threads > 1 else [])
+        start = time.perf_counter()
+        tool(BIN / "dnnc", path, "-o", self.object, f"--report={report}", *self.flags)
+        self.compile_s = time.perf_counter() - start
+        self.arena = loads(report.read_text())["arena_bytes"]
+        self.runs, self.missing = {}, {}
+        if others:
+            self.load(others)
+
+    def load(self, others):
+        inputs, want = peers.random_inputs(self.path), None
+        for name in others:
+            try:
+                run, outputs = peers.PEERS[name][1](self.path, self.threads, inputs)
+                run()
+                got = [a.copy() for a in outputs()]
+                wrong = peers.differ(got, want) if want is not None else None
+            except Exception as e:
+                wrong = str(e).splitlines()[0] if str(e) else type(e).__name__
+            if wrong:
+                self.missing[name] = wrong
+                continue
+            want = got if want is None else want
+            self.runs[name] = run
+        if want is None:
+            return
+        peers.save(self.work, inputs, want)
+        atol = 1e-4 * max(float(abs(a).max(initial=0)) for a in want)
+        tool(BIN / "dnnc-run", self.object, "--test-data", self.work, f"--atol={atol}",
+             *self.flags)
+
+    def time_peer(self, name, seconds):
+        run, times = self.runs[name], []
+        run()
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end or len(times) < 3:
+            start = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - start)
+        return statistics.median(times) * 1e6
+
+    def time_ours(self, seconds):
+        out = tool(BIN / "dnnc-run", self.object, f"--bench={seconds}", "--random=0", *self.flags)
+        line = next(l for l in out.splitlines() if l.startswith("bench "))
+        return {k: float(v) for k, v in re.findall(r"(\w+)=([\d.eE+-]+)", line)}
+
+    def measure(self, rounds, seconds):
+        """Everyone in turn, in each round; medians over the rounds."""
+        ours, others = [], {name: [] for name in self.runs}
+        for _ in range(rounds):
+            for name, times in others.items():
+                times.append(self.time_peer(name, seconds))
+            ours.append(self.time_ours(seconds))
+        median = lambda key: statistics.median(o[key] for o in ours)
+        return {"model": self.path.stem, "us": median("median_us"),
+                "fraction": median("peak_fraction"),
+                "peers": {n: statistics.median(t) for n, t in others.items()},
+                "missing": self.missing,
+                "compile_s": self.compile_s, "object": self.object.stat().st_size,
+                "arena": self.arena}
 
 
-def time_ours(path, seconds, flags):
-    out = subprocess.run([BIN / "dnnc-run", path, f"--bench={seconds}", "--random=0", *flags],
-                         capture_output=True, text=True, check=True).stdout
-    line = next(l for l in out.splitlines() if l.startswith("bench "))
-    return {k: float(v) for k, v in re.findall(r"(\w+)=([\d.eE+-]+)", line)}
+def measure(args, path, threads=1, level="-O2", others=(), rounds=None, seconds=None):
+    with tempfile.TemporaryDirectory(dir=args.work) as work:
+        m = Model(path, [level], threads, others, Path(work))
+        row = m.measure(rounds or args.rounds, seconds or args.seconds)
+    print(threads, level, row["model"], f"{row['us'] / 1e3:.3f} ms", *(
+        f"{n} {us / 1e3:.3f}" for n, us in row["peers"].items()), file=sys.stderr, flush=True)
+    return row
 
 
-def compile_model(path, flags, work):
-    obj, report = work / "m.o", work / "m.json"
-    start = time.perf_counter()
-    subprocess.run([BIN / "dnnc", path, "-o", obj, f"--report={report}", *flags], check=True)
-    took = time.perf_counter() - start
-    return took, obj.stat().st_size, json.loads(report.read_text())["arena_bytes"]
-
-
-def measure(path, args):
-    flags = args.flags.split()
-    with tempfile.TemporaryDirectory() as tmp:
-        work = Path(tmp)
-        s = session(path)
-        inputs = random_inputs(s)
-        agree(path, s, inputs, flags, work)
-        compile_s, size, arena = compile_model(path, flags, work)
-        ours, peer = [], []
-        for _ in range(args.rounds):
-            peer.append(time_peer(s, inputs, args.seconds))
-            ours.append(time_ours(path, args.seconds, flags))
-    us = statistics.median(o["median_us"] for o in ours)
-    other = statistics.median(peer)
-    fraction = statistics.median(o["peak_fraction"] for o in ours)
-    return (f"| {path.stem} | {us / 1e3:.3f} | {other / 1e3:.3f} | {us / other:.2f} "
-            f"| {100 * fraction:.0f} % | {compile_s:.2f} | {size:,} | {arena:,} |")
-
+# ---- Sections of the page: functions from arguments to lines ----
 
 def cpu_name():
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -108,29 +121,146 @@ def cpu_name():
     return platform.machine()
 
 
-def main():
+def method(args):
+    versions = [f"{n} {peers.version(n)}" for n in args.peers]
+    absent = [n for n in peers.PEERS if n not in args.peers]
+    return [
+        "# Benchmarks", "",
+        f"Written by `utils/bench/run` on {cpu_name()}, {os.cpu_count()} processors, "
+        f"{platform.system()} {platform.release().split('-')[0]}.", "",
+        f"* Batch 1, f32, random weights and inputs. dnnc -O2 against {', '.join(versions) or 'nothing'}"
+        + (f"; not there: {', '.join(absent)}." if absent else "."),
+        "* All runtimes compute the same inputs; what does not agree with "
+        f"{args.peers[0] if args.peers else 'the first'} (1e-3, and 1e-4 of the largest output) "
+        "is not timed. OpenVINO is told to compute in f32; IREE is called from Python, which takes "
+        "some 20 us a run.",
+        f"* Times are medians of {args.rounds} rounds; in each, all take their turn for "
+        f"{args.seconds:g} s, at least three runs. ratio = dnnc / peer: less is better.",
+        "* `of FMA peak` is the rate of multiply-accumulates by that of a loop of fused "
+        "multiply-adds, timed between the runs, since the clock of the machine changes.", ""]
+
+
+def networks(args):
+    lines = []
+    for threads in args.threads:
+        rows = [measure(args, p, threads, others=args.peers) for p in args.paths]
+        if threads == 1:
+            args.fast = {r["model"]: r["us"] for r in rows}
+        table, ratios = page.results(rows, args.peers)
+        lines += [f"## Networks, {threads} thread{'s' * (threads > 1)}", "", *table,
+                  *page.summary(ratios, args.peers[0] if args.peers else ""),
+                  *page.missing(rows), ""]
+    return lines
+
+
+def products(args):
+    lines = []
+    for threads in args.threads:
+        rows = [measure(args, p, threads, others=args.peers) for p in args.products]
+        lines += [f"## Matrix products, {threads} thread{'s' * (threads > 1)}", "",
+                  *page.results(rows, args.peers)[0], *page.missing(rows), ""]
+    return lines + ["M x K x N; the right-hand side is a constant, but of `_inputs`.", ""]
+
+
+def levels(args):
+    rows = []
+    for p in args.paths:
+        fast = args.fast.get(p.stem) or measure(args, p)["us"]
+        slow = measure(args, p, level="-O0", rounds=1, seconds=min(args.seconds, .1))["us"]
+        rows.append((p.stem, fast, slow))
+    factors = [slow / fast for _, fast, slow in rows]
+    return ["## -O2 against -O0", "", *page.levels(rows), "",
+            f"One thread. Geometric mean of the factors {page.mean(factors):.1f}, least {min(factors):.1f}.", ""]
+
+
+def layers(args):
+    path = args.detail
+    rows, peak = page.profile(tool(BIN / "dnnc-run", path, "--profile", "--random=0", "-O2"))
+    return [f"## Layers of {path.stem}", "",
+            f"`dnnc-run {path.stem}.onnx --profile`, one thread; its convolutions, with what is "
+            "fused into them. The bound is the shortest time for so many operations or bytes.",
+            "", *page.layers(rows, peak), ""]
+
+
+def compile_time(args):
+    path = args.detail
+    with tempfile.TemporaryDirectory(dir=args.work) as work:
+        out = tool(BIN / "dnnc", path, "-O2", "-o", f"{work}/m.o", "--time-passes")
+    return [f"## Compiling {path.stem}", "", f"`dnnc {path.stem}.onnx --time-passes`", "",
+            *page.times(out), ""]
+
+
+def counts(args):
+    script = ROOT / "utils/bench/count"
+    if not script.exists():
+        return []
+    return ["## Instructions on other processors", "",
+            "`utils/bench/count`: instructions of the generated code for each multiply-accumulate, "
+            "under QEMU. `ideal` is one for each vector; `spills` are accesses to the stack in "
+            "innermost loops.", "", *tool(script).splitlines(), ""]
+
+
+def sources(args):
+    folders = "ir frontend passes codegen runtime tools".split()
+    rows = []
+    for f in folders:
+        files = [p for p in sorted((ROOT / f).rglob("*")) if p.suffix in (".c", ".h", ".def")]
+        rows.append([f, len(files), sum(len(p.read_text().splitlines()) for p in files)])
+    rows.append(["all", sum(r[1] for r in rows), sum(r[2] for r in rows)])
+    return ["## Lines of the compiler", "",
+            *page.table(["folder", "files", "lines"], [[f, n, f"{k:,}"] for f, n, k in rows]), ""]
+
+
+SECTIONS = [networks, products, levels, layers, compile_time, counts, sources]
+
+
+# ---- The command ----
+
+def arguments():
+    names = [s.__name__ for s in SECTIONS]
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--seconds", type=float, default=1)
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--flags", default="-O2")
-    p.add_argument("--out", default=str(ROOT / "docs/benchmarks.md"))
-    p.add_argument("--models", default=str(ROOT / "build/bench"))
-    p.add_argument("names", nargs="*")
-    args = p.parse_args()
-    Path(args.models).mkdir(parents=True, exist_ok=True)
-    given = [Path(n) for n in args.names if n.endswith(".onnx")]
-    names = [n for n in args.names if not n.endswith(".onnx")]
-    paths = given + (models.write(args.models, names) if names or not given else [])
-    lines = ["# Benchmarks", "",
-             f"`utils/bench/run` on {cpu_name()}, one thread, batch 1, f32, `dnnc {args.flags}` against ONNX "
-             f"Runtime {onnxruntime.__version__}: medians of {args.rounds} interleaved rounds. ratio = dnnc / "
-             "ONNX Runtime, less is better. Outputs agree before anything is timed.", "",
-             "| model | dnnc ms | ONNX Runtime ms | ratio | of FMA peak | compile s | object bytes | arena bytes |",
-             "|---|---|---|---|---|---|---|---|"]
-    for path in paths:
-        lines.append(measure(path, args))
-        print(lines[-1], flush=True)
-    Path(args.out).write_text("\n".join(lines) + "\n")
+    p.add_argument("--quick", action="store_true", help="few and short rounds, one thread")
+    p.add_argument("--rounds", type=int)
+    p.add_argument("--seconds", type=float, help="of each runtime in a round")
+    p.add_argument("--threads", help="a table for each: 1,2")
+    p.add_argument("--peers", help="default: " + ",".join(peers.PEERS))
+    p.add_argument("--sections", help="of " + ",".join(names))
+    p.add_argument("--out", help="the page; - is the standard output")
+    p.add_argument("--models", type=Path, default=ROOT / "build/bench", help="where they are kept")
+    p.add_argument("names", nargs="*", metavar="MODEL")
+    a = p.parse_args()
+    some = a.quick or a.names
+    a.rounds = a.rounds or (2 if a.quick else 5)
+    a.seconds = a.seconds or (.2 if a.quick else .5)
+    a.threads = [int(t) for t in (a.threads or ("1" if a.quick else "1,2")).split(",")]
+    a.peers = peers.PEERS if a.peers is None else a.peers.split(",")
+    a.peers = [n for n in a.peers if n and peers.version(n)]
+    a.out = a.out or ("-" if some else ROOT / "docs/benchmarks.md")
+    wanted = a.sections.split(",") if a.sections else ["networks"] if a.names else names
+    a.sections = [s for s in SECTIONS if s.__name__ in wanted]
+    return a
+
+
+def main():
+    args = arguments()
+    args.models.mkdir(parents=True, exist_ok=True)
+    args.paths = [Path(n) for n in args.names if n.endswith(".onnx")]
+    named = [n for n in args.names if not n.endswith(".onnx")]
+    args.products, args.fast = [], {}
+    if named or not args.paths:
+        import models
+        args.paths += models.write(args.models, named or models.NETWORKS)
+        args.products = models.write(args.models, models.PRODUCTS)
+    args.detail = args.models / "resnet50.onnx" if not args.names else args.paths[0]
+    args.work = args.models / "work"
+    args.work.mkdir(exist_ok=True)
+    lines = method(args)
+    for section in args.sections:
+        lines += section(args)
+        if args.out != "-":  # a long run leaves what it has
+            Path(args.out).write_text("\n".join(lines).rstrip() + "\n")
+    if args.out == "-":
+        print("\n".join(lines).rstrip())
 
 
 main()

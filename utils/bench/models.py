@@ -23,6 +23,7 @@ class Net:
         self.rng = np.random.default_rng(1)
         self.nodes, self.init, self.count, self.opset = [], [], 0, 17
         self.input = ("input", list(shape))
+        self.more = []  # inputs
 
     def fresh(self, stem):
         self.count += 1
@@ -88,7 +89,7 @@ class Net:
 
     def save(self, path, y):
         value = lambda v: helper.make_tensor_value_info(v[0], TensorProto.FLOAT, v[1])
-        graph = helper.make_graph(self.nodes, Path(path).stem, [value(self.input)], [value(y)], self.init)
+        graph = helper.make_graph(self.nodes, Path(path).stem, [*map(value, [self.input, *self.more])], [value(y)], self.init)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)])
         model.ir_version = 8
         onnx.save(model, path)
@@ -238,6 +239,19 @@ def bert_fused(net, layers=12, heads=12, wide=3072):
     return x
 
 
+def product(columns, constant=True):
+    """A matrix product, with weights or a second input on the right."""
+
+    def build(net):
+        rows, depth = net.input[1]
+        if constant:
+            return linear(net, net.input, columns, bias=False)
+        net.more = [("right", [depth, columns])]
+        return net.node("MatMul", ["input", "right"], [rows, columns])
+
+    return build
+
+
 def light(name):
     """A test model of the onnx package with random weights for its constants."""
 
@@ -279,7 +293,7 @@ def light(name):
     return build
 
 
-MODELS = {  # name: (builder, input shape)
+NETWORKS = {  # name: (builder, input shape)
     "resnet50": (resnet50, (1, 3, 224, 224)),
     "mobilenet_v1": (mobilenet_v1, (1, 3, 224, 224)),
     "mobilenet_v2": (mobilenet_v2, (1, 3, 224, 224)),
@@ -297,6 +311,15 @@ MODELS = {  # name: (builder, input shape)
     "tiny_ic": (resnet8, (1, 3, 32, 32)),
     "tiny_ad": (autoencoder, (1, 640)),
 }
+PRODUCTS = {
+    "512x512x512": (product(512), (512, 512)),
+    "512x512x512_inputs": (product(512, False), (512, 512)),
+    "1024x1024x1024": (product(1024), (1024, 1024)),
+    "128x768x768": (product(768), (128, 768)),
+    "128x768x3072": (product(3072), (128, 768)),
+    "1x4096x4096": (product(4096), (1, 4096)),
+}
+MODELS = NETWORKS | PRODUCTS
 
 
 def write(directory, names):
