@@ -18,11 +18,12 @@ struct fold {
   const struct lin **iter; /* [npt][NEST_MAX_ITERS] */
   int red[NEST_MAX_ITERS]; /* reduced iterators with more than one value */
   int nred;
-  unsigned vec;    /* lanes along the innermost one; 1: none */
-  unsigned chains; /* vector accumulators a point */
-  unsigned nacc;   /* with the scalar ones, which come last */
-  int64_t step;    /* of the innermost loop */
-  bool product;    /* the body is one multiplication of two accesses */
+  unsigned vec;              /* lanes along the innermost one; 1: none */
+  unsigned chains;           /* vector accumulators a point */
+  unsigned nacc;             /* with the scalar ones, which come last */
+  int64_t step;              /* of the innermost loop */
+  const struct scope *outer; /* around the reduction */
+  bool product; /* the body is one multiplication of two accesses */
   LLVMValueRef *acc;
 };
 
@@ -110,6 +111,34 @@ static void all_points(struct fold *f, const struct lin *inner, unsigned chain,
   }
 }
 
+/* While a block of rows is computed with one panel of constants, a part of the
+ * next panel is fetched: `prefetch` blocks share a panel's bytes, a few lines
+ * each step. Behind the last panel lie the constants of the kernel after this
+ * one. */
+static void prefetch(struct fold *f, const struct emit_stream *s) {
+  struct kern *k = f->k;
+  const struct scope *panels = f->outer, *rows = f->outer;
+  while (panels->depth && !lin_coef(s->bytes, panels->var))
+    panels = panels->parent;
+  int64_t panel = panels->depth ? lin_coef(s->bytes, panels->var) : 0;
+  int64_t part = panel / k->prefetch, blocks = 1;
+  if (part <= 0)
+    return;
+  const struct lin *at = lin_const(k, panel + s->bytes->c / k->prefetch);
+  for (int i = 0; i < s->bytes->n; i++) {
+    struct lin_term t = s->bytes->term[i];
+    bool inside = k->vars.v[t.var].depth > f->outer->depth;
+    at = lin_add(k, at, lin_var(k, t.var, 1),
+                 inside ? t.coef / k->prefetch : t.coef);
+  }
+  for (; rows != panels; rows = rows->parent) {
+    at = lin_add(k, at, lin_var(k, rows->var, 1), blocks * part);
+    blocks *= rows->count;
+  }
+  int64_t step = lin_coef(s->bytes, k->scope->var) / k->prefetch;
+  emit_prefetch(k, &s->place, at, dn_max(1, dn_min(step / 64, 8)));
+}
+
 /* The innermost loop: whole steps, then what is left, straight. */
 static void innermost(struct fold *f, LLVMValueRef *acc) {
   struct kern *k = f->k;
@@ -128,12 +157,17 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
       acc[a] = phi[a];
     base = lin_var(k, k->scope->var, f->step);
   }
+  struct emit_stream stream = {0};
+  k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
   for (int64_t j = 0; count && j < f->step; j += f->vec) {
     const struct lin *at = lin_plus(k, base, j);
     if (f->vec > 1)
       at = lin_add(k, at, lin_lanes(k, 1), 1);
     all_points(f, at, (unsigned)(j / f->vec) % f->chains, acc);
   }
+  k->stream = NULL;
+  if (stream.bytes)
+    prefetch(f, &stream);
   if (count > 1)
     scope_close(k, total, phi, acc);
   unsigned chain = 0;
@@ -237,6 +271,7 @@ static void prepare(struct fold *f) {
     emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
   }
   choose_lanes(f);
+  f->outer = k->scope;
 }
 
 /* Linear forms only: one body at symbolic iterators. */

@@ -108,6 +108,11 @@ struct emit_buffer { /* memory that a kernel touches */
 
 enum { EMIT_BUCKETS = 4096, EMIT_MAX_NESTING = 500, EMIT_ANY_DEPTH = 1 << 30 };
 
+struct emit_stream { /* constants that a contraction reads in vectors */
+  struct ir_place place;
+  const struct lin *bytes; /* NULL: none so far */
+};
+
 struct emit_period { /* an index of the result is divided by `at` */
   int dim;
   int64_t at;
@@ -136,7 +141,8 @@ struct kern {
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
   unsigned lanes;           /* of the row being evaluated */
   unsigned vec;             /* schedule: lanes, unrolling */
-  int64_t unroll;
+  int64_t unroll, prefetch;
+  struct emit_stream *stream; /* not NULL: wants to know a load of constants */
   int nesting;          /* of emit_value */
   int64_t work, budget; /* rows evaluated, and how many are allowed */
   bool dry;             /* no code: only linear forms */
@@ -179,6 +185,7 @@ const struct lin *lin_split(struct kern *k, const struct lin *a, int64_t div,
                             const struct lin **rest);
 unsigned lin_new_var(struct kern *k, LLVMValueRef value, int64_t lo, int64_t hi,
                      int depth, bool vector, uint64_t dims);
+int64_t lin_coef(const struct lin *a, unsigned var);
 uint64_t lin_dims(const struct kern *k, const struct lin *a);
 
 /* ---- emit_index.c: index arithmetic as code ---- */
@@ -273,6 +280,10 @@ LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
                                const struct ir_place *p, const struct lin *near,
                                const struct lin *far, LLVMValueRef cond,
                                int cond_depth, double outside);
+/* Asks for `lines` cache lines from there on, to be in the second-level cache
+ * soon; they need not exist. */
+void emit_prefetch(struct kern *k, const struct ir_place *p,
+                   const struct lin *bytes, int64_t lines);
 void emit_store(struct kern *k, const struct ir_type *type,
                 const struct ir_place *p, const struct lin *addr,
                 LLVMValueRef v);

@@ -63,21 +63,14 @@ static void kern_init(struct kern *k, struct emit *e, const struct ir_op *op,
 
 /* ---- The shape of the loop nest ---- */
 
-static int64_t coef_of(const struct lin *a, unsigned var) {
-  for (int i = 0; i < a->n; i++)
-    if (a->term[i].var == var)
-      return a->term[i].coef;
-  return 0;
-}
-
 /* Addresses of all leaves see `outer` and `inner` as one dimension. */
 static bool mergeable(const struct kern *dry, const struct ir_type *type,
                       int outer, int inner) {
   if (dry->pinned >> outer & 1 || dry->pinned >> inner & 1)
     return false;
   for (size_t i = 0; i < dry->leaves.n; i++) {
-    int64_t o = coef_of(dry->leaves.v[i], (unsigned)outer);
-    int64_t n = coef_of(dry->leaves.v[i], (unsigned)inner), want;
+    int64_t o = lin_coef(dry->leaves.v[i], (unsigned)outer);
+    int64_t n = lin_coef(dry->leaves.v[i], (unsigned)inner), want;
     if (!dn_mul(n, type->dim[inner], &want) || o != want)
       return false;
   }
@@ -484,6 +477,7 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
   int64_t vec = k->op ? ir_get_int(k->op, "vec") : 1;
   k->vec = (unsigned)dn_max(1, dn_min(vec, MAX_LANES));
   k->unroll = k->op ? dn_max(ir_get_at(k->op, "unroll", 0), 1) : 1;
+  k->prefetch = k->op ? ir_get_int(k->op, "prefetch") : 0;
   if (!k->op) { /* a copy: whole registers */
     unsigned bytes = ir_dtypes[k->out->type->dtype].bytes;
     k->vec = (unsigned)dn_max(1, e->facts->vector_bytes / (int)bytes);

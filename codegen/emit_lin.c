@@ -153,6 +153,13 @@ unsigned lin_new_var(struct kern *k, LLVMValueRef value, int64_t lo, int64_t hi,
   return (unsigned)k->vars.n - 1;
 }
 
+int64_t lin_coef(const struct lin *a, unsigned var) {
+  for (int i = 0; i < a->n; i++)
+    if (a->term[i].var == var)
+      return a->term[i].coef;
+  return 0;
+}
+
 uint64_t lin_dims(const struct kern *k, const struct lin *a) {
   uint64_t dims = 0;
   for (int i = 0; i < a->n; i++)

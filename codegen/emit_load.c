@@ -198,8 +198,26 @@ LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
     return const_element(k, p->base, t,
                          p->base->data->bytes ? p->offset / size + addr->c : 0);
   const struct lin *bytes = lin_add(k, lin_const(k, 0), addr, size);
+  if (k->stream && !k->stream->bytes && p->space == IR_IN_CONST &&
+      bytes->varying)
+    *k->stream = (struct emit_stream){*p, bytes};
   return load_row(k, t, address(k, p, bytes), bytes,
                   alignment(k, p, bytes, (int)size));
+}
+
+void emit_prefetch(struct kern *k, const struct ir_place *p,
+                   const struct lin *bytes, int64_t lines) {
+  enum { READ = 0, TO_L2 = 2, DATA = 1, LINE = 64 };
+  LLVMTypeRef type = k->e->ptr;
+  for (int64_t i = 0; i < lines; i++) {
+    LLVMValueRef arg[] = {
+        address(k, p, lin_plus(k, bytes, i * LINE)),
+        LLVMConstInt(k->e->i32, READ, false),
+        LLVMConstInt(k->e->i32, TO_L2, false),
+        LLVMConstInt(k->e->i32, DATA, false),
+    };
+    emit_intrinsic(k, "llvm.prefetch", &type, 1, arg, 4);
+  }
 }
 
 /* ---- Loads that may be outside ---- */

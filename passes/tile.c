@@ -36,6 +36,7 @@ struct kernel {
   int64_t vec, unroll;
   int turned;        /* the dimension that is read along, or -1: the last */
   bool panels_first; /* the loop over the last dimension is the outermost */
+  int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
 };
 
 /* ---- What the kernel looks like ---- */
@@ -171,27 +172,66 @@ static bool dims_merge(const struct kernel *k, int outer, int inner) {
   return true;
 }
 
-/* Whether to go through all rows with one block of columns before the next:
- * when the operand that columns read (the weights) leaves the cache otherwise,
- * once for each block of rows. */
-static bool panels_first(const struct kernel *k, int iter) {
-  int64_t bytes[2] = {0, 0}, blocks = 1, l2 = k->env->target->l2;
+/* Bytes of the widest operand that go into one result. */
+static int64_t reduced_bytes(const struct kernel *k) {
+  int64_t n = 1, widest = 1;
+  for (int i = 0; i < k->n->niters; i++)
+    if (k->n->iter[i].reduced && !dn_mul(n, k->n->iter[i].extent, &n))
+      return INT32_MAX;
+  for (int a = 0; a < k->n->naccesses; a++) {
+    const struct ir_value *x =
+        ir_arg(k->n->op, (unsigned)k->n->access[a].operand);
+    widest = dn_max(widest, (int64_t)ir_dtypes[x->type->dtype].bytes);
+  }
+  return dn_min(n, INT32_MAX) * widest;
+}
+
+/* Blocks of rows: all result dimensions but the last. */
+static int64_t count_blocks(const struct kernel *k,
+                            const struct tile_space *s) {
+  int64_t blocks = 1;
+  int first = k->ndims - 2;
+  if (s->merged) {
+    int64_t tall = k->tile[k->dim[first]] * k->tile[k->dim[first - 1]];
+    blocks = dn_div_ceil(s->rows * s->more_rows, tall);
+    first -= 2;
+  }
+  for (int i = first; i >= 0; i--)
+    blocks *= dn_div_ceil(k->type->dim[k->dim[i]], k->tile[k->dim[i]]);
+  return blocks;
+}
+
+/* Goes through all rows with one panel (block of columns) before the next when
+ * the operand that columns read, the weights, leaves the cache otherwise, once
+ * for each block of rows. The blocks then share the fetching of the panel that
+ * comes next. */
+static void order_panels(struct kernel *k, int iter,
+                         const struct tile_space *s) {
+  int64_t bytes[2] = {0, 0}, l2 = k->env->target->l2;
+  const struct ir_value *weights = NULL;
+  if (k->n->naccesses != 2 || !l2)
+    return;
   for (int a = 0; a < 2; a++) {
-    bool weights = access_step(k, a, iter) != 0;
-    bytes[weights] = ir_type_bytes(
-        ir_arg(k->n->op, (unsigned)k->n->access[a].operand)->type);
-    for (int i = 0; weights && i + 1 < k->ndims; i++) {
-      int d = k->dim[i], own = dim_iter(k->n, d);
-      blocks *= dn_div_ceil(k->type->dim[d], k->tile[d]);
+    const struct ir_value *x =
+        ir_arg(k->n->op, (unsigned)k->n->access[a].operand);
+    bool moves = access_step(k, a, iter) != 0;
+    bytes[moves] = ir_type_bytes(x->type);
+    if (moves)
+      weights = x;
+    for (int i = 0; moves && i + 1 < k->ndims; i++) {
+      int own = dim_iter(k->n, k->dim[i]);
       if (own < 0 || access_step(k, a, own) != 0)
-        return false;
+        return;
     }
   }
   int last = k->dim[k->ndims - 1];
   int64_t panels = dn_div_ceil(k->type->dim[last], k->tile[last]);
-  if (!l2 || bytes[1] <= l2 / 2 || panels < 2)
-    return false;
-  return bytes[0] <= l2 / 2 || bytes[0] / blocks < bytes[1] / panels;
+  int64_t blocks = count_blocks(k, s);
+  if (!weights || bytes[1] <= l2 / 2 || panels < 2)
+    return;
+  k->panels_first = bytes[0] <= l2 / 2 || bytes[0] / blocks < bytes[1] / panels;
+  for (int64_t p = 2; k->panels_first && weights->data && p <= blocks; p *= 2)
+    k->prefetch = p;
 }
 
 static void tile_product(struct kernel *k, int iter) {
@@ -208,6 +248,8 @@ static void tile_product(struct kernel *k, int iter) {
   s.factors = k->env->target->factors;
   s.has_fma = k->env->target->has_fma;
   s.max_vectors = s.rows == 1 ? 8 : 4;
+  s.column_bytes = reduced_bytes(k);
+  s.cache = k->env->target->l2 * 3 / 4;
   struct tile_block b = tile_choose(&s);
   if (rows >= 0)
     k->tile[rows] = b.rows;
@@ -215,7 +257,7 @@ static void tile_product(struct kernel *k, int iter) {
     k->tile[more] = b.more_rows;
   set_vectors(k, b.vectors);
   k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors);
-  k->panels_first = k->n->naccesses == 2 && panels_first(k, iter);
+  order_panels(k, iter, &s);
 }
 
 /* Several results of a row at once: windows overlap, weights are shared. */
@@ -309,6 +351,8 @@ static void set_schedule(struct kernel *k) {
     if (d != order[0])
       order[n++] = d;
   ir_set_attr(k->op, ir_ints("order", order, k->type->rank));
+  if (k->prefetch)
+    ir_set_attr(k->op, ir_int("prefetch", k->prefetch));
 }
 
 static bool has_schedule(const struct ir_op *op) {

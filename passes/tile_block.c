@@ -14,9 +14,9 @@
 #include "ir/base.h"
 
 enum { LATENCY = 8 }; /* multiply-adds under way: 4 cycles, 2 a cycle */
-/* Half cycles in which a vector of weights comes from the second-level cache:
- * a register at about 50 bytes a cycle. */
-static const double STREAM = 2.5, UNEVEN = 1.03;
+/* Half cycles in which a vector of weights comes from the second-level cache, a
+ * register at about 50 bytes a cycle, or from beyond it. */
+static const double STREAM = 2.5, FAR_STREAM = 5, UNEVEN = 1.03;
 
 /* Half cycles of one step of the reduction over a block. A core without vectors
  * is taken to do one thing at a time. */
@@ -25,7 +25,8 @@ static double step_cost(const struct tile_space *s, int64_t rows,
   if (s->lanes == 1)
     return (double)(rows * vectors + rows + vectors);
   int64_t cost = dn_max(rows * vectors, rows + vectors);
-  double stream = STREAM * (double)vectors;
+  bool far = s->cache && s->column_bytes * s->lanes * vectors > s->cache;
+  double stream = (far ? FAR_STREAM : STREAM) * (double)vectors;
   cost = dn_max(cost, LATENCY);
   return (double)cost > stream ? (double)cost : stream;
 }
@@ -101,8 +102,8 @@ struct tile_block tile_choose(const struct tile_space *s) {
     if (v + 1 >= s->registers && v > 1)
       continue;
     for (int64_t r = dn_min(s->rows, s->registers); r >= 1; r--) {
-      consider(s, (struct tile_block){r, 1, v}, &best, &least);
-      for (int64_t m = 2; r == s->rows && m <= dn_min(s->more_rows, 8); m++)
+      int64_t deep = r == s->rows ? dn_min(s->more_rows, 8) : 1;
+      for (int64_t m = deep; m >= 1; m--)
         consider(s, (struct tile_block){r, m, v}, &best, &least);
     }
   }
