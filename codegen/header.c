@@ -136,13 +136,15 @@ struct header {
   const struct ir_module *m;
   const struct param *param;
   size_t nin, n;
+  bool threads; /* the object may call dnn_parallel_for() */
 };
 
 /* The whole program that runs the model, in a comment. */
 static void put_program(const struct header *h) {
   struct dn_buf *out = h->out;
   bool arena = h->m->arena_size > 0;
-  dn_buf_printf(out, " * A program that runs it (cc main.c MODEL.o):\n *\n");
+  dn_buf_printf(out, " * A program that runs it (cc main.c MODEL.o%s):\n *\n",
+                h->threads ? " libdnn_parallel.a -pthread" : "");
   dn_buf_printf(out, " *   #include \"");
   put_comment(out, h->file);
   dn_buf_printf(out, "\"\n");
@@ -228,6 +230,11 @@ static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
   dn_buf_printf(h->out, "/* Runs the model once; 0, or a DNN_E_ code. "
                         "Re-entrant: it changes nothing but\n"
                         " * its outputs and the arena.\n");
+  if (h->threads)
+    dn_buf_printf(h->out,
+                  " * Threads share the work through dnn_parallel_for(), which "
+                  "dnnc's\n * libdnn_parallel.a has, or the program (dnn.h of "
+                  "dnnc's runtime).\n");
   for (size_t i = 0; i < h->n; i++)
     put_tensor_note(h, ctx, i);
   dn_buf_printf(h->out, " */\nint %s_run(", h->prefix);
@@ -255,6 +262,7 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
     *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
   struct header h = {
       .out = &text, .prefix = opts->prefix, .upper = upper, .m = m};
+  h.threads = opts->threads > 1;
   h.file =
       opts->header ? opts->header : dn_printf(ctx->arena, "%s.h", opts->prefix);
   h.param = list_params(ctx->arena, ir_main(m), &h.nin, &h.n);

@@ -37,7 +37,7 @@ static struct {
   unsigned have;                     /* of `wanted`, 0: no pool yet */
   unsigned nworkers;
   pthread_t worker[MAX_THREADS];
-  bool fork_known;
+  bool known;           /* to fork() and exit() */
   pthread_mutex_t lock; /* around sleeping and waking */
   pthread_cond_t work, left;
   atomic_uint sleeping; /* workers; */
@@ -203,18 +203,17 @@ static void start_workers(unsigned n) {
   pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-/* Before the library is unloaded, and at the end of the program. Who still
- * works then has lost its helpers only. */
-__attribute__((destructor)) static void end_pool(void) { stop_workers(); }
-
 /* With pool.used: makes the pool as large as it is to be. */
 static void fit_pool(void) {
   unsigned wanted = atomic_load(&pool.wanted);
   if (pool.have && pool.have == wanted)
     return;
   unsigned threads = count_threads(wanted);
-  if (!pool.fork_known)
-    pool.fork_known = !pthread_atfork(NULL, NULL, after_fork);
+  /* At exit, or when the shared library that this is in goes, threads end; who
+   * still works then goes on alone. */
+  if (!pool.known)
+    pool.known =
+        !pthread_atfork(NULL, NULL, after_fork) && !atexit(stop_workers);
   if (pool.nworkers != threads - 1) {
     stop_workers();
     start_workers(threads - 1);

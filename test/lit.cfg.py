@@ -2,6 +2,8 @@
 import glob
 import os
 import shutil
+import subprocess
+import tempfile
 
 import lit.formats
 
@@ -59,6 +61,20 @@ for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",
     feature(cc + "-gcc", found(cc + "-gcc"))
 feature("lld", found("ld.lld"))
 feature("clang", found("clang"))
+
+
+def runs_with(flag):
+    """Whether programs of gcc -FLAG run here: some kernels refuse TSan's."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "a")
+        command = ["gcc", flag, "-x", "c", "-", "-o", program]
+        return found("gcc") and not subprocess.run(
+            command, input=b"int main(void) { return 0; }",
+            capture_output=True).returncode and not subprocess.run(
+                [program], capture_output=True).returncode
+
+
+feature("tsan", runs_with("-fsanitize=thread"))
 feature("x86_64", os.uname().machine == "x86_64")
 feature("llvm-%d" % config.llvm_version, True)
 

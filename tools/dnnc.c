@@ -10,16 +10,13 @@
 #include "tools/compile.h"
 #include "tools/device.h"
 #include "tools/dot.h"
+#include "tools/shared.h"
 
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-extern char **environ;
 
 struct dnnc {
   struct dn_ctx *ctx;
@@ -258,34 +255,6 @@ static bool emit_report(struct dnnc *d) {
          dn_file_write(d->ctx, path, text.data, text.size);
 }
 
-/* Links `object` to the shared library `path`. */
-static bool link_shared(struct dnnc *d, const char *object, const char *path) {
-  bool host = !d->o.target;
-  char *const cc[] = {(char[]){"cc"},
-                      (char[]){"-shared"},
-                      (char[]){"-nostdlib"},
-                      (char[]){"-o"},
-                      dn_printf(d->ctx->arena, "%s", path),
-                      dn_printf(d->ctx->arena, "%s", object),
-                      NULL};
-  char *const lld[] = {(char[]){"ld.lld"},
-                       (char[]){"-shared"},
-                       (char[]){"-o"},
-                       cc[4],
-                       cc[5],
-                       NULL};
-  char *const *args = host ? cc : lld;
-  pid_t pid;
-  int status = 0;
-  if (posix_spawnp(&pid, args[0], NULL, NULL, args, environ) != 0 ||
-      waitpid(pid, &status, 0) < 0 || status != 0) {
-    dn_error(d->ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE,
-             "'%s -shared' failed or is not there", args[0]);
-    return false;
-  }
-  return true;
-}
-
 static bool emit_shared(struct dnnc *d) {
   struct cg_blob header;
   const char *path = output_path(d, ".so");
@@ -294,16 +263,12 @@ static bool emit_shared(struct dnnc *d) {
              "a shared library needs an operating system and a file");
     return false;
   }
-  const char *object =
-      dn_printf(d->ctx->arena, "%s.%ld.o", path, (long)getpid());
   const char *beside = with_extension(d->ctx, path, false, ".h");
-  if (!compile_to(d, CG_OBJ) || !check_budgets(d) ||
-      !make_header(d, beside, &header) ||
-      !dn_file_write(d->ctx, object, d->object.data, d->object.size))
-    return false;
-  bool ok = link_shared(d, object, path);
-  remove(object);
-  return ok && dn_file_write(d->ctx, beside, header.data, header.size) &&
+  return compile_to(d, CG_OBJ) && check_budgets(d) &&
+         make_header(d, beside, &header) &&
+         shared_link(d->ctx, &d->object, path, !d->o.target,
+                     d->c.cg.threads > 1) &&
+         dn_file_write(d->ctx, beside, header.data, header.size) &&
          write_reports(d);
 }
 
