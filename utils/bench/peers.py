@@ -8,6 +8,7 @@ All compute in f32.
 import importlib.metadata
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 
@@ -69,7 +70,7 @@ def iree_module(path, seconds=120):
             failed.write_text(f"no end of its compile after {seconds} s")
         except subprocess.CalledProcessError as e:
             why = [l for l in e.stderr.splitlines() if "error" in l] or ["failed"]
-            failed.write_text(why[0].split("error:")[-1].strip()[:60])
+            failed.write_text(textwrap.shorten(why[0].split("error:")[-1], 60))
         if failed.exists():
             out.unlink(missing_ok=True)
         text.unlink(missing_ok=True)
