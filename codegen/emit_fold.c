@@ -90,6 +90,8 @@ static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
     return LLVMBuildAdd(k->b, acc, LLVMBuildMul(k->b, a, b, ""), "");
   if (!k->e->facts->has_fma)
     return LLVMBuildFAdd(k->b, acc, LLVMBuildFMul(k->b, a, b, ""), "");
+  if (k->scaled && lanes > 1)
+    return scaled_fma(k, a, b, acc);
   LLVMTypeRef t = LLVMTypeOf(acc);
   LLVMValueRef arg[] = {a, b, acc};
   return emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
@@ -246,7 +248,7 @@ static void choose_lanes(struct fold *f) {
   for (unsigned p = 0; p < f->npt; p++)
     if (f->pt[p].lanes > 1)
       return;
-  if (k->vec <= 1 || extent < k->vec || k->dry)
+  if (k->vec <= 1 || extent < k->vec || k->dry || k->scaled)
     return;
   f->vec = k->vec;
   f->chains =

@@ -91,6 +91,7 @@ struct scope { /* the function body (depth 0) or a loop */
   LLVMBasicBlockRef gate; /* and the block that follows */
   LLVMBasicBlockRef head;
   LLVMValueRef counter;
+  LLVMValueRef step; /* of the counter */
   unsigned var;
   int64_t count;
   LLVMValueRef any, to; /* of the loop that threads share: whether it runs, and
@@ -143,7 +144,11 @@ struct kern {
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
   struct emit_stream *stream; /* not NULL: wants to know a load of constants */
-  int nesting;          /* of emit_value */
+  bool scaled;        /* vectors are as long as the machine's: emit_scaled.c */
+  LLVMValueRef count; /* i32: lanes of the row that there are, */
+  unsigned start;     /* the variable of its first index, */
+  int64_t longest;    /* and the most lanes that it can have */
+  int nesting;        /* of emit_value */
   int64_t work, budget; /* rows evaluated, and how many are allowed */
   bool dry;             /* no code: only linear forms */
   bool failed;
@@ -292,6 +297,20 @@ struct emit_buffer *emit_buffer_of(struct kern *k, const struct ir_place *p);
 const struct lin *emit_address(struct kern *k, const struct ir_place *p,
                                int rank, const struct lin *const *idx);
 
+/* ---- emit_scaled.c: vectors of the machine's own length ---- */
+/* Opens a loop over n elements; each turn has k->count of them. */
+void scaled_open(struct kern *k, int64_t n);
+/* A row whose lanes lie `step` bytes apart or, when there are any, `offsets`
+ * from `base`. */
+LLVMValueRef scaled_load(struct kern *k, LLVMTypeRef elem, LLVMValueRef base,
+                         int64_t step, LLVMValueRef offsets);
+void scaled_store(struct kern *k, LLVMValueRef v, LLVMValueRef base,
+                  int64_t step);
+LLVMValueRef scaled_fma(struct kern *k, LLVMValueRef a, LLVMValueRef b,
+                        LLVMValueRef c);
+/* Lane numbers times `step`. */
+LLVMValueRef scaled_numbers(struct kern *k, int64_t step);
+
 /* ---- emit_fold.c: CONTRACT and REDUCE ---- */
 /* The op's value at each of n points, all at once. */
 void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
@@ -337,12 +356,15 @@ LLVMValueRef emit_cast(struct kern *k, LLVMValueRef v, enum ir_dtype from,
 /* Type of a value in registers: f16 and bf16 are f32, bool is i1. */
 LLVMTypeRef emit_reg_type(struct emit *e, enum ir_dtype t);
 LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t);
-LLVMTypeRef emit_vector_type(LLVMTypeRef elem, unsigned lanes);
+LLVMTypeRef emit_vector_type(const struct kern *k, LLVMTypeRef elem,
+                             unsigned lanes);
 LLVMValueRef emit_from_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
 LLVMValueRef emit_to_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
 /* Rounds an f32 to the precision of a 16-bit type; others stay. */
 LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v);
-LLVMValueRef emit_like(LLVMValueRef pattern, LLVMValueRef scalar);
+/* A vector of equal constants when `pattern` is one. */
+LLVMValueRef emit_like(struct kern *k, LLVMValueRef pattern,
+                       LLVMValueRef scalar);
 LLVMValueRef emit_intrinsic(struct kern *k, const char *name,
                             LLVMTypeRef *types, unsigned ntypes,
                             LLVMValueRef *args, unsigned n);

@@ -6,7 +6,7 @@
 #include "codegen/emit_impl.h"
 
 static LLVMTypeRef index_type(struct kern *k, bool varying) {
-  return emit_vector_type(k->e->iptr, varying ? k->lanes : 1);
+  return emit_vector_type(k, k->e->iptr, varying ? k->lanes : 1);
 }
 
 static LLVMValueRef index_number(struct kern *k, bool varying, int64_t v) {
@@ -22,6 +22,8 @@ static LLVMValueRef add_term(struct kern *k, LLVMValueRef sum, LLVMValueRef v,
 }
 
 static LLVMValueRef lane_numbers(struct kern *k, int64_t step) {
+  if (k->scaled)
+    return scaled_numbers(k, step);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, k->lanes);
   for (unsigned i = 0; i < k->lanes; i++)
     v[i] = LLVMConstInt(k->e->iptr, (uint64_t)(step * (int64_t)i), true);
@@ -232,12 +234,13 @@ const struct lin *index_of_value(struct kern *k, LLVMValueRef v,
     unsigned bits = ir_dtypes[type].bits;
     unsigned own = (unsigned)k->e->facts->pointer_bytes * 8;
     bool sign = ir_dtypes[type].kind == IR_SIGNED;
-    LLVMTypeRef wide = emit_vector_type(bits > own ? k->e->i64 : k->e->iptr,
+    LLVMTypeRef wide = emit_vector_type(k, bits > own ? k->e->i64 : k->e->iptr,
                                         vector ? k->lanes : 1);
     v = LLVMBuildIntCast2(k->b, v, wide, sign, "");
     LLVMValueRef last =
-        emit_like(v, LLVMConstInt(bits > own ? k->e->i64 : k->e->iptr,
-                                  (uint64_t)(dim - 1), true));
+        emit_like(k, v,
+                  LLVMConstInt(bits > own ? k->e->i64 : k->e->iptr,
+                               (uint64_t)(dim - 1), true));
     if (sign)
       v = bounded(k, LLVMIntSGT, v, LLVMConstNull(wide));
     v = bounded(k, sign ? LLVMIntSLT : LLVMIntULT, v, last);

@@ -191,7 +191,7 @@ static void find_shape(struct kern *k, const struct kern *dry,
 /* Lanes of the columns that `size` elements of the last dimension make. */
 static unsigned next_lanes(const struct kern *k, int64_t left) {
   unsigned lanes = k->vec;
-  if (left >= lanes)
+  if (left >= lanes || k->scaled)
     return lanes;
   for (lanes = 1; lanes * 2 <= left; lanes *= 2)
     ;
@@ -200,6 +200,8 @@ static unsigned next_lanes(const struct kern *k, int64_t left) {
 
 static int64_t count_columns(const struct kern *k, int64_t size) {
   int64_t n = size / k->vec;
+  if (k->scaled)
+    return 1;
   for (int64_t left = size % k->vec; left > 0; n++)
     left -= next_lanes(k, left);
   return n;
@@ -353,6 +355,20 @@ static void emit_tile(struct tiler *t) {
 
 static void emit_dim(struct tiler *t, int level);
 
+/* Indices [from, from + n) of the last loop, in vectors of the machine's own
+ * length, the last one shorter. */
+static void emit_scaled(struct tiler *t, int level, int64_t from, int64_t n) {
+  struct kern *k = t->k;
+  if (k->work > k->budget || k->failed)
+    return;
+  int g = t->shape->level[level];
+  scaled_open(k, n);
+  t->base[g] = lin_plus(k, lin_var(k, k->scope->var, 1), from);
+  t->size[g] = n;
+  emit_dim(t, level + 1);
+  scope_close(k, 0, NULL, NULL);
+}
+
 /* Tiles of one size, from an index on. */
 static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
                        int64_t count) {
@@ -376,7 +392,12 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
 
 /* Indices [from, from + n) of a loop: whole tiles, then the rest. */
 static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
-  int64_t tile = dn_min(t->shape->dim[t->shape->level[level]].tile, n);
+  int g = t->shape->level[level];
+  int64_t tile = dn_min(t->shape->dim[g].tile, n);
+  if (t->k->scaled && g == t->shape->n - 1) {
+    emit_scaled(t, level, from, n);
+    return;
+  }
   emit_tiles(t, level, from, tile, n / tile);
   emit_tiles(t, level, from + n / tile * tile, n % tile, n % tile != 0);
 }
@@ -490,6 +511,8 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
     k->unroll = 1;
   if (attempt == 2)
     k->vec = 1;
+  k->scaled = k->op && ir_get_int(k->op, "scaled") && e->facts->scalable &&
+              s->n && s->turned < 0 && k->vec > 1 && !(k->vec & (k->vec - 1));
   /* What cannot fit into any budget is not even tried. */
   int64_t rows = 1;
   for (int g = s->n; g-- > 0;) {
@@ -522,7 +545,8 @@ static int shared_level(struct kern *k, const struct shape *s) {
     return -1;
   for (int l = 0; l < s->n; l++) {
     const struct kdim *d = &s->dim[s->level[l]];
-    if (par < d->first || par > d->at || count_units(d) <= most)
+    if (par < d->first || par > d->at || count_units(d) <= most ||
+        (k->scaled && d == &s->dim[s->n - 1]))
       continue;
     most = count_units(d);
     level = l;

@@ -129,11 +129,14 @@ void lin_range(struct kern *k, const struct lin *a, int64_t *lo, int64_t *hi) {
   if (k->dry)
     k->pinned |= lin_dims(k, a);
   *lo = *hi = a->c;
-  int64_t span = muladd(k, 0, a->lane, (int64_t)k->lanes - 1);
+  int64_t last = (k->scaled ? k->longest : (int64_t)k->lanes) - 1;
+  int64_t span = muladd(k, 0, a->lane, last);
   *(span < 0 ? lo : hi) += span;
   for (int i = 0; i < a->n; i++) {
     const struct lin_var *v = &k->vars.v[a->term[i].var];
     int64_t c = a->term[i].coef;
+    if (k->scaled && a->lane && a->term[i].var == k->start)
+      continue; /* the lanes begin there and end within the same bound */
     *lo = muladd(k, *lo, c, c > 0 ? v->lo : v->hi);
     *hi = muladd(k, *hi, c, c > 0 ? v->hi : v->lo);
   }

@@ -165,6 +165,8 @@ static LLVMValueRef load_row(struct kern *k, enum ir_dtype t, LLVMValueRef base,
   LLVMValueRef v;
   if (!bytes->varying) {
     v = load_at(k, elem, base, align);
+  } else if (k->scaled) {
+    v = scaled_load(k, elem, base, bytes->lane, lane_vector(k, bytes));
   } else if (plain && bytes->lane == size) {
     v = load_at(k, LLVMVectorType(elem, k->lanes), base, align);
   } else if (plain && bytes->lane == -size) {
@@ -299,6 +301,10 @@ void emit_store(struct kern *k, const struct ir_type *type,
   LLVMValueRef base = address(k, p, bytes);
   int align = alignment(k, p, bytes, size);
   v = emit_to_mem(k, t, v);
+  if (bytes->varying && k->scaled) {
+    scaled_store(k, emit_splat(k, v, k->lanes), base, bytes->lane);
+    return;
+  }
   if (!bytes->varying || bytes->lane == size) {
     if (bytes->varying)
       v = emit_splat(k, v, k->lanes);

@@ -19,7 +19,7 @@ typedef LLVMValueRef scalar_fn(const struct scalar *s);
 
 static LLVMValueRef number(const struct scalar *s, int64_t v) {
   LLVMTypeRef t = emit_reg_type(s->k->e, s->type);
-  return emit_like(s->x, LLVMConstInt(t, (uint64_t)v, true));
+  return emit_like(s->k, s->x, LLVMConstInt(t, (uint64_t)v, true));
 }
 
 static LLVMValueRef pick(const struct scalar *s, LLVMValueRef c, LLVMValueRef a,
@@ -148,7 +148,8 @@ static LLVMValueRef float_mod(const struct scalar *s) {
 static bool constant(LLVMValueRef v, double *out) {
   LLVMBool loses;
   if (emit_is_vector(v)) {
-    if (!LLVMIsConstant(v))
+    if (!LLVMIsConstant(v) ||
+        LLVMGetTypeKind(LLVMTypeOf(v)) != LLVMVectorTypeKind)
       return false;
     LLVMValueRef first = LLVMGetAggregateElement(v, 0);
     for (unsigned i = 1; i < LLVMGetVectorSize(LLVMTypeOf(v)); i++)
@@ -170,8 +171,8 @@ static LLVMValueRef float_pow(const struct scalar *s) {
   if (!o->has_fsqrt || (s->type == IR_F64 && !o->has_f64) ||
       !constant(s->y, &y) || (y != 0.25 && y != 0.5 && y != 0.75))
     return cg_math_pow(s->b, o, s->x, s->y);
-  LLVMValueRef inf =
-      emit_like(s->x, emit_number(s->k, s->type, (double)__builtin_inff()));
+  LLVMValueRef inf = emit_like(
+      s->k, s->x, emit_number(s->k, s->type, (double)__builtin_inff()));
   LLVMValueRef none =
       LLVMBuildFCmp(s->b, LLVMRealOEQ, s->x, LLVMBuildFNeg(s->b, inf, ""), "");
   LLVMValueRef x = pick(s, none, inf, s->x);

@@ -34,6 +34,7 @@ static struct scope *new_scope(struct kern *k, int64_t count) {
   s->parent = k->scope;
   s->depth = k->scope->depth + 1;
   s->count = count;
+  s->step = LLVMConstInt(k->e->iptr, 1, false);
   s->pre = LLVMGetInsertBlock(k->b);
   s->gate = scope_block(k, "gate");
   s->head = scope_block(k, "loop");
@@ -103,8 +104,7 @@ static void build_latch(struct kern *k, struct scope *s,
     return;
   }
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
-  LLVMValueRef one = LLVMConstInt(e->iptr, 1, false);
-  LLVMValueRef up = LLVMBuildNSWAdd(k->b, s->counter, one, "");
+  LLVMValueRef up = LLVMBuildNSWAdd(k->b, s->counter, s->step, "");
   LLVMSetNUW(up, true);
   LLVMValueRef end = LLVMConstInt(e->iptr, (uint64_t)s->count, false);
   LLVMValueRef more =

@@ -7,12 +7,17 @@
 #include <math.h>
 #include <string.h>
 
-LLVMTypeRef emit_vector_type(LLVMTypeRef elem, unsigned lanes) {
-  return lanes > 1 ? LLVMVectorType(elem, lanes) : elem;
+LLVMTypeRef emit_vector_type(const struct kern *k, LLVMTypeRef elem,
+                             unsigned lanes) {
+  if (lanes <= 1)
+    return elem;
+  return k->scaled ? LLVMScalableVectorType(elem, lanes)
+                   : LLVMVectorType(elem, lanes);
 }
 
 bool emit_is_vector(LLVMValueRef v) {
-  return LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind;
+  LLVMTypeKind kind = LLVMGetTypeKind(LLVMTypeOf(v));
+  return kind == LLVMVectorTypeKind || kind == LLVMScalableVectorTypeKind;
 }
 
 static unsigned lanes_of(LLVMValueRef v) {
@@ -49,14 +54,9 @@ LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t) {
   return LLVMIntTypeInContext(e->lc, ir_dtypes[t].bits);
 }
 
-LLVMValueRef emit_like(LLVMValueRef pattern, LLVMValueRef scalar) {
-  if (!emit_is_vector(pattern))
-    return scalar;
-  unsigned n = lanes_of(pattern);
-  LLVMValueRef v[256];
-  for (unsigned i = 0; i < n; i++)
-    v[i] = scalar;
-  return LLVMConstVector(v, n); /* scalar is a constant */
+LLVMValueRef emit_like(struct kern *k, LLVMValueRef pattern,
+                       LLVMValueRef scalar) {
+  return emit_splat(k, scalar, lanes_of(pattern));
 }
 
 LLVMValueRef emit_intrinsic(struct kern *k, const char *name,
@@ -101,15 +101,15 @@ LLVMValueRef emit_number(struct kern *k, enum ir_dtype type, double v) {
 /* ---- 16-bit floats ---- */
 
 static LLVMValueRef int_like(struct kern *k, LLVMValueRef v, uint64_t n) {
-  return emit_like(v, LLVMConstInt(k->e->i32, n, false));
+  return emit_like(k, v, LLVMConstInt(k->e->i32, n, false));
 }
 
 static LLVMTypeRef int_type(struct kern *k, LLVMValueRef v, unsigned bits) {
-  return emit_vector_type(LLVMIntTypeInContext(k->e->lc, bits), lanes_of(v));
+  return emit_vector_type(k, LLVMIntTypeInContext(k->e->lc, bits), lanes_of(v));
 }
 
 static LLVMTypeRef f32_type(struct kern *k, LLVMValueRef v) {
-  return emit_vector_type(k->e->f32, lanes_of(v));
+  return emit_vector_type(k, k->e->f32, lanes_of(v));
 }
 
 /* i16 bits to f32. The exponent is moved by an integer addition; denormals are
@@ -119,7 +119,7 @@ static LLVMValueRef half_to_f32(struct kern *k, LLVMValueRef h) {
   LLVMTypeRef ft = f32_type(k, h);
   if (k->e->half_hw) {
     LLVMTypeRef half =
-        emit_vector_type(LLVMHalfTypeInContext(k->e->lc), lanes_of(h));
+        emit_vector_type(k, LLVMHalfTypeInContext(k->e->lc), lanes_of(h));
     return LLVMBuildFPExt(b, LLVMBuildBitCast(b, h, half, ""), ft, "");
   }
   LLVMValueRef x = LLVMBuildZExt(b, h, int_type(k, h, 32), "");
@@ -151,7 +151,7 @@ static LLVMValueRef f32_to_half(struct kern *k, LLVMValueRef f) {
   LLVMTypeRef it = int_type(k, f, 32), ht = int_type(k, f, 16);
   if (k->e->half_hw) {
     LLVMTypeRef half =
-        emit_vector_type(LLVMHalfTypeInContext(k->e->lc), lanes_of(f));
+        emit_vector_type(k, LLVMHalfTypeInContext(k->e->lc), lanes_of(f));
     return LLVMBuildBitCast(b, LLVMBuildFPTrunc(b, f, half, ""), ht, "");
   }
   LLVMValueRef bits = LLVMBuildBitCast(b, f, it, "");
@@ -233,8 +233,8 @@ LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
 
 static LLVMValueRef float_to_int(struct kern *k, LLVMValueRef v,
                                  enum ir_dtype to) {
-  LLVMTypeRef types[] = {emit_vector_type(emit_reg_type(k->e, to), lanes_of(v)),
-                         LLVMTypeOf(v)};
+  LLVMTypeRef types[] = {
+      emit_vector_type(k, emit_reg_type(k->e, to), lanes_of(v)), LLVMTypeOf(v)};
   const char *name =
       ir_dtypes[to].kind == IR_SIGNED ? "llvm.fptosi.sat" : "llvm.fptoui.sat";
   return emit_intrinsic(k, name, types, 2, &v, 1);
@@ -251,7 +251,7 @@ LLVMValueRef emit_cast(struct kern *k, LLVMValueRef v, enum ir_dtype from,
                        enum ir_dtype to) {
   if (from == to || !v)
     return v;
-  LLVMTypeRef type = emit_vector_type(emit_reg_type(k->e, to), lanes_of(v));
+  LLVMTypeRef type = emit_vector_type(k, emit_reg_type(k->e, to), lanes_of(v));
   bool is_signed = ir_dtypes[from].kind == IR_SIGNED;
   if (to == IR_BOOL)
     return to_bool(k, v, ir_is_float(from));

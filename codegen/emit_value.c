@@ -8,8 +8,8 @@
 LLVMValueRef emit_splat(struct kern *k, LLVMValueRef v, unsigned lanes) {
   if (lanes <= 1 || emit_is_vector(v))
     return v;
-  LLVMTypeRef type = LLVMVectorType(LLVMTypeOf(v), lanes);
-  if (LLVMIsConstant(v)) {
+  LLVMTypeRef type = emit_vector_type(k, LLVMTypeOf(v), lanes);
+  if (LLVMIsConstant(v) && !k->scaled) {
     LLVMValueRef *all = DN_ARRAY(k->arena, LLVMValueRef, lanes);
     for (unsigned i = 0; i < lanes; i++)
       all[i] = v;
@@ -17,9 +17,9 @@ LLVMValueRef emit_splat(struct kern *k, LLVMValueRef v, unsigned lanes) {
   }
   LLVMValueRef one = LLVMBuildInsertElement(
       k->b, LLVMGetPoison(type), v, LLVMConstInt(k->e->i32, 0, false), "");
-  return LLVMBuildShuffleVector(k->b, one, LLVMGetPoison(type),
-                                LLVMConstNull(LLVMVectorType(k->e->i32, lanes)),
-                                "");
+  return LLVMBuildShuffleVector(
+      k->b, one, LLVMGetPoison(type),
+      LLVMConstNull(emit_vector_type(k, k->e->i32, lanes)), "");
 }
 
 void emit_fail(struct kern *k, enum dn_code code, const char *msg) {
@@ -222,7 +222,7 @@ static LLVMValueRef checked_value(struct kern *k, const struct access *c) {
   unsigned lanes = emit_is_vector(v) || emit_is_vector(c->cond) ? k->lanes : 1;
   v = emit_splat(k, v, lanes);
   return LLVMBuildSelect(k->b, c->cond, v,
-                         emit_like(v, emit_number(k, t, c->n->outside)), "");
+                         emit_like(k, v, emit_number(k, t, c->n->outside)), "");
 }
 
 /* A dense value at a row-major position. */

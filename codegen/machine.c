@@ -273,6 +273,11 @@ bool cg_machine_run(struct cg_job *job) {
   dn_phase(job->ctx, "emit");
   cg_frames_init(&s.frames, s.arena);
   s.lc = LLVMContextCreate();
+  if (job->target->facts.scalable) /* frames that grow with the vectors */
+    LLVMParseCommandLineOptions(
+        2,
+        (const char *const[]){"", "-pass-remarks-analysis=stack-frame-layout"},
+        NULL);
   LLVMContextSetDiagnosticHandler(s.lc, on_diagnostic, &s);
   s.module = LLVMModuleCreateWithNameInContext(job->opts->prefix, s.lc);
   s.machine = cg_target_machine(job->target, is_large(job->module), &message);

@@ -11,12 +11,31 @@ void cg_frames_init(struct cg_frames *f, struct dn_arena *arena) {
   *f = (struct cg_frames){.arena = arena};
 }
 
+/* "Function: f", then a line for each slot of the frame, of which those that
+ * grow with the processor's vectors end in "Size: vscale x 32". */
+static bool add_layout(struct cg_frames *f, const char *text) {
+  static const char name[] = "Function: ", slot[] = "Size: vscale x ";
+  const char *p = strstr(text, name);
+  int64_t bytes = 0;
+  if (!p)
+    return false;
+  p += sizeof name - 1;
+  for (const char *s = p; (s = strstr(s, slot));) {
+    s += sizeof slot - 1;
+    bytes += strtoll(s, NULL, 10);
+  }
+  struct cg_frame frame = {dn_strndup(f->arena, p, strcspn(p, "\n")),
+                           (bytes + 15) / 16 * 16 * CG_MAX_VSCALE};
+  DN_PUSH(f->arena, f->frames, frame);
+  return true;
+}
+
 /* "... stack frame size (48) exceeds limit (0) in function 'f'" */
 bool cg_frames_add(struct cg_frames *f, const char *text) {
   static const char head[] = "stack frame size (", name[] = "function '";
   const char *size = strstr(text, head), *p = strstr(text, name);
   if (!size || !p)
-    return false;
+    return add_layout(f, text);
   p += sizeof name - 1;
   const char *end = strrchr(p, '\'');
   struct cg_frame frame = {
@@ -96,6 +115,21 @@ static int64_t depth_of(struct cg_frames *f, size_t i, int64_t call) {
   return fn->depth = call + fn->frame + deepest;
 }
 
+/* What is known of a function's frame, of `n` entries sorted by name. */
+static int64_t frame_of(const struct cg_frame *sorted, size_t n,
+                        const char *name) {
+  struct cg_frame key = {.name = name};
+  const struct cg_frame *hit = NULL, *end = sorted + n;
+  int64_t bytes = 0;
+  if (n)
+    hit = bsearch(&key, sorted, n, sizeof key, compare_names);
+  while (hit && hit > sorted && !compare_names(hit - 1, &key))
+    hit--;
+  for (; hit && hit < end && !compare_names(hit, &key); hit++)
+    bytes += hit->bytes;
+  return bytes;
+}
+
 int64_t cg_frames_worst(struct cg_frames *f, const struct cg_target *t) {
   int64_t call = t->row->backend == CG_X86 ? t->facts.pointer_bytes : 0;
   int64_t soft = 0, soft_frame = 0, worst = 0;
@@ -103,11 +137,7 @@ int64_t cg_frames_worst(struct cg_frames *f, const struct cg_target *t) {
     qsort(f->frames.v, f->frames.n, sizeof *f->frames.v, compare_names);
   for (size_t i = 0; i < f->functions.n; i++) {
     struct cg_function *fn = &f->functions.v[i];
-    struct cg_frame key = {.name = fn->name};
-    const struct cg_frame *hit = NULL;
-    if (f->frames.n)
-      hit = bsearch(&key, f->frames.v, f->frames.n, sizeof key, compare_names);
-    fn->frame = hit ? hit->bytes : 0;
+    fn->frame = frame_of(f->frames.v, f->frames.n, fn->name);
     fn->depth = -1;
   }
   for (size_t i = 0; i < f->functions.n; i++) {

@@ -1,9 +1,15 @@
 /* stack.h - the worst case of the stack: frame sizes as LLVM reports them under
- * the attribute "warn-stack-size"="0", along the calls of the module. */
+ * the attribute "warn-stack-size"="0" and, for what grows with the processor's
+ * vectors, in remarks of "stack-frame-layout", along the calls of the module.
+ */
 #ifndef CG_STACK_H
 #define CG_STACK_H
 
 #include "codegen/target.h"
+
+/* Vectors on the stack are taken to have at most 1024 bits (RISC-V: 64 bits
+ * for each vscale). */
+enum { CG_MAX_VSCALE = 16 };
 
 struct cg_function {
   const void *key; /* the LLVM function */
@@ -23,7 +29,7 @@ struct cg_frames {
   const char *entry;
 };
 void cg_frames_init(struct cg_frames *f, struct dn_arena *arena);
-/* Takes one diagnostic; false when it is not about a frame. */
+/* Takes one diagnostic or remark; false when it is not about a frame. */
 bool cg_frames_add(struct cg_frames *f, const char *text);
 /* Takes the calls of a module; before its object is emitted. */
 void cg_frames_calls(struct cg_frames *f, LLVMModuleRef module,

@@ -313,8 +313,8 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
     return false;
   int64_t width =
       n->iter[iter].reduced ? 0 : ir_get_at(kernel, "tile", last_dim(n->type));
-  bool panels = w->data && width > 0 && w->type->dim[dim] > width &&
-                w->type->dim[dim] % width == 0;
+  bool panels = w->data && !ir_get_int(kernel, "scaled") && width > 0 &&
+                w->type->dim[dim] > width && w->type->dim[dim] % width == 0;
   if (!panels && !is_strided(p, w, dim))
     return false; /* it is as it should be */
   int64_t panel = panels ? width : 0;

@@ -21,6 +21,7 @@
 enum {
   IRREGULAR = INT32_MAX,
   SCALAR_REGISTERS = 8, /* where the target's are not known */
+  MAX_GROUP = 4,        /* registers that make one vector */
   MAX_NEIGHBOURS = 8    /* results of a row that share loads */
 };
 
@@ -34,7 +35,8 @@ struct kernel {
   int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
   int64_t tile[IR_MAX_RANK];
   int64_t vec, unroll;
-  int turned;        /* the dimension that is read along, or -1: the last */
+  int turned;  /* the dimension that is read along, or -1: the last */
+  bool scaled; /* as many lanes as the machine's registers have, times vec */
   bool panels_first; /* the loop over the last dimension is the outermost */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
 };
@@ -123,10 +125,18 @@ static int64_t registers(const struct kernel *k) {
   return own && t->vector_regs ? t->vector_regs : SCALAR_REGISTERS;
 }
 
+/* `vectors` along the last dimension. Where their length is the machine's, they
+ * are one group of registers. */
 static void set_vectors(struct kernel *k, int64_t vectors) {
+  const struct pass_target *t = k->env->target;
   int last = k->dim[k->ndims - 1];
   k->vec = k->lanes;
-  k->tile[last] = vectors * k->lanes;
+  if (t->scalable) {
+    k->scaled = true;
+    k->vec = vectors * dn_max(1, k->lanes * t->scalable / t->vector_bytes);
+    vectors = 1;
+  }
+  k->tile[last] = vectors * k->vec;
   /* The rule is that the last entry is a multiple of vec; of a dimension of
    * size 1 the entry says nothing. */
   if (last != k->type->rank - 1)
@@ -146,9 +156,21 @@ static void reduce_lanes(struct kernel *k, int inner) {
   k->unroll = 1;
 }
 
-static int64_t unroll_for(const struct kernel *k, int64_t block) {
+/* Registers that one instruction takes as a vector: up to `most`, not more than
+ * the columns fill. */
+static int64_t register_group(const struct kernel *k, int64_t most) {
+  int64_t columns = k->type->dim[k->dim[k->ndims - 1]], n = 1;
+  while (k->env->target->scalable && n < most && n * k->lanes < columns)
+    n *= 2;
+  return n;
+}
+
+/* Steps of the innermost loop at once: four where loads may run ahead without
+ * taking the registers of the block. */
+static int64_t unroll_for(const struct kernel *k, int64_t block,
+                          int64_t registers) {
   int inner = innermost_reduced(k->n);
-  int64_t want = block <= 8 ? 4 : 2;
+  int64_t want = block <= 8 && 2 * block <= registers ? 4 : 2;
   if (inner < 0)
     return 1;
   int64_t extent = k->n->iter[inner].extent;
@@ -245,9 +267,13 @@ static void tile_product(struct kernel *k, int iter) {
   s.merged = more >= 0 && dims_merge(k, more, rows);
   s.columns = k->n->iter[iter].extent;
   s.registers = registers(k);
+  int64_t group = register_group(k, MAX_GROUP);
+  s.lanes *= group;
+  s.registers /= group;
+  s.registers -= group > 1; /* for what follows the sums */
   s.factors = k->env->target->factors;
   s.has_fma = k->env->target->has_fma;
-  s.max_vectors = s.rows == 1 ? 8 : 4;
+  s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   s.column_bytes = reduced_bytes(k);
   s.cache = k->env->target->l2 * 3 / 4;
   struct tile_block b = tile_choose(&s);
@@ -255,26 +281,27 @@ static void tile_product(struct kernel *k, int iter) {
     k->tile[rows] = b.rows;
   if (more >= 0)
     k->tile[more] = b.more_rows;
-  set_vectors(k, b.vectors);
-  k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors);
+  set_vectors(k, b.vectors * group);
+  k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors, s.registers);
   order_panels(k, iter, &s);
 }
 
 /* Several results of a row at once: windows overlap, weights are shared. */
 static void tile_neighbours(struct kernel *k) {
-  int64_t most = dn_min(MAX_NEIGHBOURS, registers(k) / 4);
-  int64_t vectors = 1, rows = 1;
+  int64_t group = register_group(k, 2);
+  int64_t most = dn_min(MAX_NEIGHBOURS, registers(k) / group / 4);
+  int64_t vectors = group, rows = 1;
   if (k->ndims > 1) {
     int d = k->dim[k->ndims - 2];
     int64_t extent = k->type->dim[d];
     rows = dn_div_ceil(extent, dn_div_ceil(extent, dn_max(most, 1)));
     k->tile[d] = rows;
   }
-  if (rows == 1) /* chains to hide latency */
+  if (rows == 1 && !k->env->target->scalable) /* chains to hide latency */
     vectors =
-        dn_max(1, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
+        dn_max(group, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
   set_vectors(k, vectors);
-  k->unroll = unroll_for(k, rows * vectors);
+  k->unroll = unroll_for(k, rows * vectors / group, registers(k) / group);
 }
 
 static void tile_anchor(struct kernel *k) {
@@ -291,7 +318,7 @@ static void tile_anchor(struct kernel *k) {
   else if (columns)
     tile_neighbours(k);
   else
-    k->unroll = unroll_for(k, 1);
+    k->unroll = unroll_for(k, 1, registers(k));
 }
 
 /* Squares that are read along one dimension, turned in half of the registers,
@@ -300,7 +327,7 @@ static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
   enum { LINE = 64 };
   int last = k->dim[k->ndims - 1];
   int64_t side = dn_min(k->lanes, k->env->target->vector_regs / 2);
-  if (side < 2)
+  if (side < 2 || k->env->target->scalable) /* those load with strides */
     return false;
   k->turned = tile_read_dim(tmp, k->slots, k->op, last, side);
   if (k->turned < 0)
@@ -319,7 +346,7 @@ static void tile_map(struct kernel *k, struct dn_arena *tmp) {
        op = op->next)
     nops++;
   if (k->ndims && k->lanes > 1 && !tile_turned(k, tmp))
-    set_vectors(k, nops <= 4 ? 4 : 2);
+    set_vectors(k, nops <= 4 ? MAX_GROUP : 2);
 }
 
 static const struct ir_op *find_anchor(const struct ir_op *kernel) {
@@ -343,6 +370,8 @@ static void set_schedule(struct kernel *k) {
     ir_set_attr(k->op, ir_int("vec", k->vec));
   if (k->turned >= 0)
     ir_set_attr(k->op, ir_int("lanes", k->turned));
+  if (k->scaled)
+    ir_set_attr(k->op, ir_int("scaled", 1));
   if (!k->panels_first)
     return;
   int64_t order[IR_MAX_RANK];

@@ -102,7 +102,8 @@ static struct text with_lines(struct run *r, const char *start,
  * some. */
 static bool set_facts(struct run *r) {
   int64_t vector_bytes = 32, vector_regs = 16, scalable = 0, factors = 1,
-          has_fma = 1, pointer_bytes = 8, l1 = 32768, l2 = 1048576, l3 = 0, align = 64;
+          has_fma = 1, pointer_bytes = 8, l1 = 32768, l2 = 1048576, l3 = 0,
+          align = 64;
   const struct {
     const char *name;
     int64_t *value;
