@@ -2,6 +2,7 @@
 #include "tools/compile.h"
 
 #include "codegen/stats.h"
+#include "ir/phase.h"
 
 #include <string.h>
 
@@ -32,6 +33,7 @@ static bool is_identifier(const char *s) {
 bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                    const char *path, struct compile *c) {
   *c = (struct compile){.ctx = ctx, .options = o, .path = path};
+  dn_phase(ctx, "target");
   struct cg_target_opts t = {.triple = o->target,
                              .cpu = o->cpu,
                              .attrs = o->attrs,

@@ -101,12 +101,15 @@ def layers(rows, peak):
         f"The peak is {peak:.1f} GFLOP/s."]
 
 
-def times(text):
-    """The table of --time-passes: rows under half a percent are added up."""
+def times(text, wall):
+    """The table of --time-passes: rows under half a percent are added up. `wall`: ms
+    from the start of the process to its end, as seen from outside."""
     rows = re.findall(r"^ *([\d.]+) +([\d.]+) +(?:(\d+)  )?(\S.*)$", text, re.M)
     big = [(float(t), float(p), n) for t, p, _, n in rows if float(p) >= .5]
     rest = [(float(t), float(p)) for t, p, _, _ in rows if float(p) < .5]
     out = [[n, number(t, 1), number(p, 1)] for t, p, n in big]
     out.insert(len(out) - 1, [f"{len(rest)} others", number(sum(t for t, _ in rest), 1),
                               number(sum(p for _, p in rest), 1)])
-    return table(["phase", "ms", "%"], out)
+    covered = sum(float(t) for t, *_, name in rows if name != "total")
+    return table(["phase", "ms", "%"], out) + [
+        "", f"The rows are {100 * covered / wall:.1f} % of the {wall:.0f} ms that the process took."]
