@@ -23,7 +23,6 @@ import page
 import peers
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = ROOT / "build/bin"
 
 
 def tool(*command):
@@ -43,7 +42,7 @@ class Model:
         self.object, report = work / "m.o", work / "m.json"
         self.flags = flags + ([f"--threads={threads}"] if threads > 1 else [])
         start = time.perf_counter()
-        tool(BIN / "dnnc", path, "-o", self.object, f"--report={report}", *self.flags)
+        tool("dnnc", path, "-o", self.object, f"--report={report}", *self.flags)
         self.compile_s = time.perf_counter() - start
         self.arena = loads(report.read_text())["arena_bytes"]
         self.runs, self.missing = {}, {}
@@ -69,7 +68,7 @@ class Model:
             return
         peers.save(self.work, inputs, want)
         atol = 1e-4 * max(float(abs(a).max(initial=0)) for a in want)
-        tool(BIN / "dnnc-run", self.object, "--test-data", self.work, f"--atol={atol}",
+        tool("dnnc-run", self.object, "--test-data", self.work, f"--atol={atol}",
              *self.flags)
 
     def time_peer(self, name, seconds):
@@ -83,7 +82,7 @@ class Model:
         return statistics.median(times) * 1e6
 
     def time_ours(self, seconds):
-        out = tool(BIN / "dnnc-run", self.object, f"--bench={seconds}", "--random=0", *self.flags)
+        out = tool("dnnc-run", self.object, f"--bench={seconds}", "--random=0", *self.flags)
         line = next(l for l in out.splitlines() if l.startswith("bench "))
         return {k: float(v) for k, v in re.findall(r"(\w+)=([\d.eE+-]+)", line)}
 
@@ -178,7 +177,7 @@ def levels(args):
 
 def layers(args):
     path = args.detail
-    rows, peak = page.profile(tool(BIN / "dnnc-run", path, "--profile", "--random=0", "-O2"))
+    rows, peak = page.profile(tool("dnnc-run", path, "--profile", "--random=0", "-O2"))
     return [f"## Layers of {path.stem}", "",
             f"`dnnc-run {path.stem}.onnx --profile`, one thread; its convolutions, with what is "
             "fused into them. The bound is the shortest time for so many operations or bytes.",
@@ -189,7 +188,7 @@ def compile_time(args):
     path = args.detail
     with tempfile.TemporaryDirectory(dir=args.work) as work:
         start = time.perf_counter()
-        out = tool(BIN / "dnnc", path, "-O2", "-o", f"{work}/m.o", "--time-passes")
+        out = tool("dnnc", path, "-O2", "-o", f"{work}/m.o", "--time-passes")
         wall = 1e3 * (time.perf_counter() - start)
     return [f"## Compiling {path.stem}", "", f"`dnnc {path.stem}.onnx --time-passes`", "",
             *page.times(out, wall), ""]
@@ -232,6 +231,7 @@ def arguments():
     p.add_argument("--sections", help="of " + ",".join(names))
     p.add_argument("--out", help="the page; - is the standard output")
     p.add_argument("--models", type=Path, default=ROOT / "build/bench", help="where they are kept")
+    p.add_argument("--build", default=ROOT / "build", help="of the tools")
     p.add_argument("names", nargs="*", metavar="MODEL")
     a = p.parse_args()
     some = a.quick or a.names
@@ -248,6 +248,7 @@ def arguments():
 
 def main():
     args = arguments()
+    os.environ["PATH"] = f"{args.build}/bin:{os.environ['PATH']}"
     args.models.mkdir(parents=True, exist_ok=True)
     args.paths = [Path(n) for n in args.names if n.endswith(".onnx")]
     named = [n for n in args.names if not n.endswith(".onnx")]
