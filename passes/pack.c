@@ -7,8 +7,8 @@
  * constant whose elements are all equal needs no order.
  *
  * What is not known before run time (the keys of an attention) is copied by a
- * kernel of its own when its lanes lie apart and the contraction reads each
- * element for so many rows that this pays.
+ * kernel of its own when its lanes or the rows of its panels lie apart and the
+ * contraction reads each element for so many rows that this pays.
  *
  * before:  %y = kernel {tile=[1,1,6,32], vec=16} : f32[1,8,8,64] do {
  *            %1 = conv %x, @w : f32[1,8,8,64]
@@ -26,7 +26,10 @@
 #include <assert.h>
 #include <string.h>
 
-enum { COPY_ROWS = 8 }; /* rows that pay for a copy of what they share */
+/* Rows that pay for a copy of what they share: where its lanes are gathered one
+ * by one; where the rows of a panel are FAR bytes apart, so that they meet in
+ * few sets of the caches, each on a page of its own or nearly so. */
+enum { COPY_ROWS = 8, COPY_PANEL_ROWS = 192, FAR = 2048 };
 
 struct packed { /* what has been made, for the next kernel that wants it */
   const struct ir_value *from;
@@ -180,22 +183,37 @@ static struct ir_value *packed_const(struct pack *p, const struct ir_value *w,
   return ir_const_new(p->m, name, type, &data);
 }
 
-/* A kernel before `kernel` that copies `w`, dim `dim` last. */
-static struct ir_value *packed_copy(struct ir_value *w, int dim,
+/* A kernel before `kernel` that copies `w`, dim `dim` last, in panels. */
+static struct ir_value *packed_copy(struct ir_value *w, int dim, int64_t panel,
                                     struct ir_op *kernel) {
   struct ir_builder b = edit_before(kernel);
-  int64_t perm[IR_MAX_RANK];
-  int last = w->type->rank - 1;
-  for (int d = 0; d <= last; d++)
-    perm[d] = d < dim ? d : d < last ? d + 1 : dim;
-  if (dim == last)
+  int64_t perm[IR_MAX_RANK], split[IR_MAX_RANK];
+  struct ir_value *from = w, *y;
+  int rank = 0, n = 0;
+  if (!panel && dim == w->type->rank - 1)
     return slot_copy(w, kernel);
-  struct ir_value *y = ir_emit(&b, IR_TRANSPOSE, IR_ARGS(w),
-                               IR_ATTRS(ir_ints("perm", perm, last + 1)));
+  if (panel)
+    perm[n++] = dim;
+  for (int d = 0; d < w->type->rank; d++) {
+    if (d != dim)
+      perm[n++] = rank;
+    split[rank++] =
+        d == dim && panel ? w->type->dim[d] / panel : w->type->dim[d];
+    if (d == dim && panel)
+      split[rank++] = panel;
+  }
+  perm[n++] = panel ? dim + 1 : dim;
+  if (panel)
+    from = ir_emit(&b, IR_RESHAPE, IR_ARGS(w),
+                   IR_ATTRS(ir_ints("shape", split, rank)));
+  y = ir_emit(&b, IR_TRANSPOSE, IR_ARGS(from),
+              IR_ATTRS(ir_ints("perm", perm, rank)));
   if (!y)
     return NULL;
   struct ir_op *move = y->def, *copy = slot_kernel(move, move);
   ir_op_move(move, copy->region[0], copy->region[0]->last);
+  if (panel)
+    ir_op_move(from->def, copy->region[0], move);
   return ir_result(copy);
 }
 
@@ -301,6 +319,25 @@ static bool is_strided(const struct pack *p, const struct ir_value *w,
   return at ? at->stride[dim] != 1 : inner_count(w->type, dim) != 1;
 }
 
+/* Elements from one row of a panel to the next. */
+static int64_t row_step(const struct pack *p, const struct ir_value *w,
+                        int dim) {
+  const struct slot *at = slot_of(p->slots, w);
+  int64_t step = INT64_MAX;
+  for (int d = 0; d < w->type->rank; d++)
+    if (d != dim && w->type->dim[d] > 1)
+      step = dn_min(step, at ? at->stride[d] : inner_count(w->type, d));
+  return step == INT64_MAX ? 0 : step;
+}
+
+/* Whether what is not known before run time is copied into panels. */
+static bool panels_pay(const struct pack *p, const struct nest *n,
+                       const struct ir_value *w, int dim) {
+  int64_t rows = nest_points(n) / ir_type_count(w->type);
+  return rows >= COPY_PANEL_ROWS &&
+         row_step(p, w, dim) >= FAR / (int64_t)ir_dtypes[w->type->dtype].bytes;
+}
+
 static bool pack_operand(struct pack *p, struct ir_op *anchor,
                          struct ir_op *kernel, const struct nest *n, int access,
                          int iter) {
@@ -313,15 +350,16 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
     return false;
   int64_t width =
       n->iter[iter].reduced ? 0 : ir_get_at(kernel, "tile", last_dim(n->type));
-  bool panels = w->data && !ir_get_int(kernel, "scaled") && width > 0 &&
-                w->type->dim[dim] > width && w->type->dim[dim] % width == 0;
+  bool panels = !ir_get_int(kernel, "scaled") && width > 0 &&
+                w->type->dim[dim] > width && w->type->dim[dim] % width == 0 &&
+                (w->data || panels_pay(p, n, w, dim));
   if (!panels && !is_strided(p, w, dim))
     return false; /* it is as it should be */
   int64_t panel = panels ? width : 0;
   struct ir_value *packed = find_packed(p, w, dim, panel);
   if (!packed) {
-    packed =
-        w->data ? packed_const(p, w, dim, panel) : packed_copy(w, dim, kernel);
+    packed = w->data ? packed_const(p, w, dim, panel)
+                     : packed_copy(w, dim, panel, kernel);
     struct packed one = {w, dim, panel, packed};
     DN_PUSH(p->scratch, p->made, one);
   }
