@@ -44,7 +44,7 @@ static double op_cycles(struct pass_env *env, const struct ir_op *op,
 
 /* An estimate that has to be right within a factor of two or so. */
 static double kernel_cycles(struct pass_env *env, const struct ir_op *kernel) {
-  double lanes = dn_max(env->target->vector_bytes / 4, 1), cycles = 0;
+  double lanes = (double)dn_max(env->target->vector_bytes / 4, 1), cycles = 0;
   double bytes = (double)ir_type_bytes(ir_result(kernel)->type);
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next) {
