@@ -71,11 +71,12 @@ static bool has_work(unsigned gate, unsigned job) {
 
 static void wait_for_work(unsigned job) {
   int64_t start = now();
-  do
+  do {
     for (int i = 0; i < 16; i++, relax())
       if (has_work(atomic_load(&pool.gate), job))
         return;
-  while (now() - start < SPIN_NS);
+    sched_yield(); /* the caller may have to share this processor */
+  } while (now() - start < SPIN_NS);
   pthread_mutex_lock(&pool.lock);
   atomic_fetch_add(&pool.sleeping, 1);
   while (!has_work(atomic_load(&pool.gate), job))
