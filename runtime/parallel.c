@@ -4,11 +4,15 @@
  * file out.
  *
  * One pool serves the process, made by the first call that wants it. A caller
- * opens the gate, takes indices from a counter like everybody else, closes the
+ * opens the gate, takes indices from counters like everybody else, closes the
  * gate when they are all taken, and waits for those who are inside. A thread
  * that comes late finds the gate closed: nobody waits for it. So a core that is
- * busy elsewhere costs at most the piece of work that it holds. Who finds the
- * pool in use, in a nested call or in another thread's, does its work alone. */
+ * busy elsewhere costs at most the piece of work that it holds. Every thread
+ * begins with the same share of the indices each time, since what it wrote in
+ * one kernel is in its cache for the next, and helps the others then. Who finds
+ * the pool in use, in a nested call or in another thread's, does its work
+ * alone.
+ */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "runtime/dnn.h"
 
@@ -21,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 1024, SPIN_NS = 50000, LINE = 64 };
+enum { MAX_THREADS = 256, SPIN_NS = 50000, LINE = 64 };
 /* The gate: workers inside, whether it is open, and the number of the job. */
 enum { INSIDE = 0xfff, OPEN = 0x1000, JOB = 0x2000 };
 
@@ -31,10 +35,12 @@ static struct {
   size_t n; /* the job: written while the gate is closed and nobody inside */
   void (*fn)(void *user, size_t i);
   void *user;
-  _Alignas(LINE) atomic_size_t next; /* index to take */
-  _Alignas(LINE) atomic_flag used;   /* somebody owns what is below */
-  atomic_uint wanted;                /* threads, 0: as many as processors */
-  unsigned have;                     /* of `wanted`, 0: no pool yet */
+  struct {
+    _Alignas(LINE) atomic_size_t next; /* index to take */
+  } share[MAX_THREADS];                /* the caller's, then the workers' */
+  _Alignas(LINE) atomic_flag used;     /* somebody owns what is below */
+  atomic_uint wanted;                  /* threads, 0: as many as processors */
+  unsigned have;                       /* of `wanted`, 0: no pool yet */
   unsigned nworkers;
   pthread_t worker[MAX_THREADS];
   bool known;           /* to fork() and exit() */
@@ -110,10 +116,20 @@ static void wait_for_workers(void) {
 
 /* ---- Working ---- */
 
-static void take_indices(void) {
-  size_t n = pool.n, i;
-  while ((i = atomic_fetch_add(&pool.next, 1)) < n)
-    pool.fn(pool.user, i);
+/* The first index of a thread's share. */
+static size_t first_index(size_t thread) {
+  size_t threads = pool.nworkers + 1, more = pool.n % threads;
+  return pool.n / threads * thread + (thread < more ? thread : more);
+}
+
+static void take_indices(size_t self) {
+  size_t threads = pool.nworkers + 1, i;
+  for (size_t k = 0; k < threads; k++) {
+    size_t whose = (self + k) % threads, end = first_index(whose + 1);
+    atomic_size_t *next = &pool.share[whose].next;
+    while (atomic_load(next) < end && (i = atomic_fetch_add(next, 1)) < end)
+      pool.fn(pool.user, i);
+  }
 }
 
 /* Goes in while the gate is open; the job that it is open for, or 0. */
@@ -134,9 +150,9 @@ static void leave(void) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-static void *work(void *unused) {
+static void *work(void *place) {
+  size_t self = (size_t)((pthread_t *)place - pool.worker) + 1;
   unsigned job = 0;
-  (void)unused;
   for (;;) {
     wait_for_work(job);
     if (atomic_load(&pool.quit))
@@ -145,7 +161,7 @@ static void *work(void *unused) {
     if (!entered)
       continue;
     job = entered;
-    take_indices();
+    take_indices(self);
     leave();
   }
 }
@@ -199,7 +215,8 @@ static void start_workers(unsigned n) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
   while (pool.nworkers < n &&
-         !pthread_create(&pool.worker[pool.nworkers], NULL, work, NULL))
+         !pthread_create(&pool.worker[pool.nworkers], NULL, work,
+                         &pool.worker[pool.nworkers]))
     pool.nworkers++;
   pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
@@ -223,15 +240,16 @@ static void fit_pool(void) {
   atomic_compare_exchange_strong(&pool.wanted, &wanted, threads);
 }
 
-static void share(size_t n, void (*fn)(void *user, size_t i), void *user) {
+static void run_shared(size_t n, void (*fn)(void *user, size_t i), void *user) {
   unsigned job = (atomic_load(&pool.gate) / JOB + 1) * JOB;
   pool.n = n;
   pool.fn = fn;
   pool.user = user;
-  atomic_store(&pool.next, 0);
+  for (size_t t = 0; t <= pool.nworkers; t++)
+    atomic_store(&pool.share[t].next, first_index(t));
   atomic_store(&pool.gate, (job ? job : JOB) | OPEN);
   wake_workers();
-  take_indices();
+  take_indices(0);
   atomic_fetch_and(&pool.gate, ~(unsigned)OPEN);
   wait_for_workers();
 }
@@ -243,7 +261,7 @@ void dnn_parallel_for(size_t n, void (*fn)(void *user, size_t i), void *user) {
   if (mine)
     fit_pool();
   if (mine && pool.nworkers)
-    share(n, fn, user);
+    run_shared(n, fn, user);
   else
     for (size_t i = 0; i < n; i++)
       fn(user, i);
