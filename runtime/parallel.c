@@ -150,8 +150,10 @@ static void leave(void) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-static void *work(void *place) {
-  size_t self = (size_t)((pthread_t *)place - pool.worker) + 1;
+static void *work(void *share) {
+  size_t self = 1;
+  while (share != &pool.share[self])
+    self++;
   unsigned job = 0;
   for (;;) {
     wait_for_work(job);
@@ -216,7 +218,7 @@ static void start_workers(unsigned n) {
   pthread_sigmask(SIG_SETMASK, &all, &old);
   while (pool.nworkers < n &&
          !pthread_create(&pool.worker[pool.nworkers], NULL, work,
-                         &pool.worker[pool.nworkers]))
+                         &pool.share[pool.nworkers + 1]))
     pool.nworkers++;
   pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
