@@ -275,7 +275,7 @@ static void tile_product(struct kernel *k, int iter) {
   s.has_fma = k->env->target->has_fma;
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   s.column_bytes = reduced_bytes(k);
-  s.cache = k->env->target->l2 * 3 / 4;
+  s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
   struct tile_block b = tile_choose(&s);
   if (rows >= 0)
     k->tile[rows] = b.rows;
