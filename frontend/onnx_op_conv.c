@@ -219,29 +219,165 @@ static struct ir_value *turned_weights(struct onnx_call *c, struct ir_value *w,
   return ox_reshape(c, w, r, dims);
 }
 
+/* With a stride s, zeros between the elements would be multiplied, too. The
+ * results whose index has one remainder by s are a convolution of their own:
+ * y[q*s + p] sums x[q - t] * w[t*s + p]. All s of them read the same elements,
+ * so they are one convolution with stride 1 and s times the channels (Shi et
+ * al., "Is the deconvolution layer the same as a convolutional layer?", 2016).
+ */
+struct phases {
+  int64_t groups;
+  int s; /* spatial dimensions */
+  struct {
+    int64_t stride, kernel, taps;
+    int64_t before, after; /* padding of x */
+    int64_t start, size;   /* of what comes out */
+  } dim[IR_MAX_RANK];
+};
+
+/* false: dilated, of unknown size, or of too many dimensions. */
+static bool find_phases(struct phases *f, const int64_t *size,
+                        const struct ox_window *win, int s, int64_t groups) {
+  bool strided = false;
+  f->s = s;
+  f->groups = groups;
+  for (int i = 0; i < s; i++) {
+    int64_t stride = win->strides[i], kernel = win->kernel[i];
+    int64_t first = win->pads[i], taps = dn_div_ceil(kernel, stride);
+    f->dim[i].stride = stride;
+    f->dim[i].kernel = kernel;
+    f->dim[i].taps = taps;
+    f->dim[i].size = (size[i] - 1) * stride + kernel - first -
+                     win->pads[s + i] + win->extra[i];
+    int64_t skip = dn_min(first / stride, taps - 1);
+    f->dim[i].before = taps - 1 - skip;
+    f->dim[i].after =
+        dn_max(0, dn_div_ceil(first + f->dim[i].size, stride) - size[i]);
+    f->dim[i].start = first - skip * stride;
+    strided |= stride > 1;
+    if (win->dilations[i] != 1 || size[i] < 1 || first < 0 ||
+        f->dim[i].size < 1)
+      return false;
+  }
+  return strided && 2 * s + 3 <= IR_MAX_RANK;
+}
+
+/* [C, M/g, k..] to [g * s.. * M/g, t.., C/g]. */
+static struct ir_value *phase_weights(struct onnx_call *c, struct ir_value *w,
+                                      const struct phases *f) {
+  int r = f->s + 2, n = 2 * f->s + 3;
+  const int64_t *was = ox_dims(w);
+  int64_t pads[2 * IR_MAX_RANK] = {0}, ones[IR_MAX_RANK];
+  int64_t split[IR_MAX_RANK] = {f->groups, was[0] / f->groups, was[1]};
+  int64_t starts[IR_MAX_RANK] = {0}, steps[IR_MAX_RANK], perm[IR_MAX_RANK];
+  int64_t dims[IR_MAX_RANK] = {f->groups * was[1]};
+  bool fills = false;
+  for (int i = 0; i < n; i++)
+    ones[i] = steps[i] = 1;
+  for (int i = 0; i < f->s; i++) {
+    int64_t taps = f->dim[i].taps, stride = f->dim[i].stride;
+    pads[r + 2 + i] = taps * stride - f->dim[i].kernel;
+    fills |= pads[r + 2 + i] > 0;
+    split[3 + 2 * i] = taps;
+    split[4 + 2 * i] = stride;
+    starts[3 + 2 * i] = taps - 1;
+    steps[3 + 2 * i] = taps > 1 ? -1 : 1;
+    perm[1 + i] = 4 + 2 * i;
+    perm[2 + f->s + i] = 3 + 2 * i;
+    dims[0] *= stride;
+    dims[1 + i] = taps;
+  }
+  perm[0] = 0;
+  perm[1 + f->s] = 2;
+  perm[n - 1] = 1;
+  dims[r - 1] = split[1];
+  if (fills)
+    w = ox_pad(c, w, pads, ones, 0);
+  w = ox_slice(c, ox_reshape(c, w, n, split), starts, split, steps);
+  return ox_reshape(c, ox_transpose(c, w, perm), r, dims);
+}
+
+/* [N, q.., g * s.. * M/g] to [N, size.., M]. */
+static struct ir_value *join_phases(struct onnx_call *c, struct ir_value *y,
+                                    const struct phases *f) {
+  int r = f->s + 2, n = 0;
+  const int64_t *was = y ? ox_dims(y) : NULL;
+  int64_t split[IR_MAX_RANK], perm[IR_MAX_RANK], dims[IR_MAX_RANK];
+  int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], ones[IR_MAX_RANK];
+  if (!y)
+    return NULL;
+  int64_t channels = was[r - 1];
+  dims[0] = sizes[0] = was[0];
+  for (int i = 0; i <= f->s; i++)
+    split[n++] = was[i];
+  split[n++] = f->groups;
+  for (int i = 0; i < f->s; i++) {
+    split[n++] = f->dim[i].stride;
+    channels /= f->dim[i].stride;
+    perm[1 + 2 * i] = 1 + i;
+    perm[2 + 2 * i] = f->s + 2 + i;
+    dims[1 + i] = was[1 + i] * f->dim[i].stride;
+    starts[1 + i] = f->dim[i].start;
+    sizes[1 + i] = f->dim[i].size;
+  }
+  split[n] = channels / f->groups;
+  perm[0] = 0;
+  perm[n - 1] = 1 + f->s;
+  perm[n] = n;
+  dims[r - 1] = sizes[r - 1] = channels;
+  for (int i = 0; i < r; i++)
+    ones[i] = 1;
+  y = ox_transpose(c, ox_reshape(c, y, n + 1, split), perm);
+  return ox_slice(c, ox_reshape(c, y, r, dims), starts, sizes, ones);
+}
+
+static struct ir_value *conv_phases(struct onnx_call *c, struct ir_value *x,
+                                    struct ir_value *w,
+                                    const struct phases *f) {
+  int64_t ones[IR_MAX_RANK], pads[2 * IR_MAX_RANK];
+  for (int i = 0; i < f->s; i++) {
+    ones[i] = 1;
+    pads[i] = f->dim[i].before;
+    pads[f->s + i] = f->dim[i].after;
+  }
+  w = phase_weights(c, w, f);
+  return join_phases(c, emit_conv(c, x, w, ones, pads, ones, f->groups), f);
+}
+
 /* Zeros go between the elements (stride - 1 of them) and around; then it is a
  * convolution with stride 1. */
-bool onnx_conv_transpose(struct onnx_call *c) {
-  struct ir_value *x = c->in[0], *w = c->in[1];
-  int64_t groups;
-  struct ox_window win;
-  if (!conv_shapes(c, x, w, &groups, true))
-    return false;
+static struct ir_value *conv_spread(struct onnx_call *c, struct ir_value *x,
+                                    struct ir_value *w,
+                                    const struct ox_window *win,
+                                    int64_t groups) {
   int r = ox_rank(x), s = r - 2;
-  if (!ox_window_read_transposed(c, s, ox_dims(x) + 2, ox_dims(w) + 2, &win))
-    return false;
   int64_t pads[2 * IR_MAX_RANK] = {0}, steps[IR_MAX_RANK];
   int64_t ones[IR_MAX_RANK], zeros[2 * IR_MAX_RANK] = {0};
   for (int i = 0; i < r; i++)
     steps[i] = ones[i] = 1;
   for (int i = 0; i < s; i++) {
-    int64_t reach = win.dilations[i] * (win.kernel[i] - 1);
-    pads[1 + i] = reach - win.pads[i];
-    pads[r + 1 + i] = reach - win.pads[s + i] + win.extra[i];
-    steps[1 + i] = win.strides[i];
+    int64_t reach = win->dilations[i] * (win->kernel[i] - 1);
+    pads[1 + i] = reach - win->pads[i];
+    pads[r + 1 + i] = reach - win->pads[s + i] + win->extra[i];
+    steps[1 + i] = win->strides[i];
   }
   w = turned_weights(c, w, groups);
-  x = ox_pad(c, ox_channels_last(c, x), pads, steps, 0);
-  struct ir_value *y = emit_conv(c, x, w, ones, zeros, win.dilations, groups);
-  return ox_return(c, ox_channels_first(c, add_bias(c, y)));
+  x = ox_pad(c, x, pads, steps, 0);
+  return emit_conv(c, x, w, ones, zeros, win->dilations, groups);
+}
+
+bool onnx_conv_transpose(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *w = c->in[1];
+  int64_t groups;
+  struct ox_window win;
+  struct phases f;
+  if (!conv_shapes(c, x, w, &groups, true))
+    return false;
+  int s = ox_rank(x) - 2;
+  if (!ox_window_read_transposed(c, s, ox_dims(x) + 2, ox_dims(w) + 2, &win))
+    return false;
+  bool split = find_phases(&f, ox_dims(x) + 2, &win, s, groups);
+  x = ox_channels_last(c, x);
+  x = split ? conv_phases(c, x, w, &f) : conv_spread(c, x, w, &win, groups);
+  return ox_return(c, ox_channels_first(c, add_bias(c, x)));
 }
