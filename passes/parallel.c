@@ -13,8 +13,8 @@
 #include "ir/nest.h"
 
 /* To wake threads and to wait for them takes some 1 to 10 us, which is to be a
- * small part of the kernel: 13 us at 3 GHz. */
-static const double LEAST_CYCLES = 40000;
+ * small part of the kernel: 10 us at 3 GHz. */
+static const double LEAST_CYCLES = 30000;
 /* Bytes a cycle that one core reads from caches behind the first. */
 static const double CACHE_BYTES = 16;
 /* Share of the threads' time that is spent working, at least. */
