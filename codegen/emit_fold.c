@@ -161,13 +161,18 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   }
   struct emit_stream stream = {0};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
+  unsigned factors = (unsigned)k->e->facts->factors;
+  if (count > 1 && factors > 1 && f->vec == 1 && f->step % factors == 0)
+    k->group = (struct emit_group){factors, 0, k->scope->var, f->step};
   for (int64_t j = 0; count && j < f->step; j += f->vec) {
     const struct lin *at = lin_plus(k, base, j);
+    k->group.lane = k->group.lanes ? (unsigned)j % k->group.lanes : 0;
     if (f->vec > 1)
       at = lin_add(k, at, lin_lanes(k, 1), 1);
     all_points(f, at, (unsigned)(j / f->vec) % f->chains, acc);
   }
   k->stream = NULL;
+  k->group.lanes = 0;
   if (stream.bytes)
     prefetch(f, &stream);
   if (count > 1)

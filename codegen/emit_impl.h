@@ -128,6 +128,16 @@ struct emit_break {
   enum emit_break_kind kind;
 };
 
+/* Processors that multiply by one lane of a register (NEON) load factors that
+ * all lanes share several at a time: those of consecutive steps of the
+ * innermost loop. */
+struct emit_group {
+  unsigned lanes; /* 0: no group */
+  unsigned lane;  /* of the step being emitted */
+  unsigned var;   /* the loop's counter, */
+  int64_t step;   /* which stands for that many steps */
+};
+
 struct kern {
   struct emit *e;
   const struct ir_op *op;     /* the kernel; NULL: a copy */
@@ -143,6 +153,7 @@ struct kern {
   unsigned lanes;           /* of the row being evaluated */
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
+  struct emit_group group;
   struct emit_stream *stream; /* not NULL: wants to know a load of constants */
   bool scaled;        /* vectors are as long as the machine's: emit_scaled.c */
   LLVMValueRef count; /* i32: lanes of the row that there are, */
@@ -241,6 +252,7 @@ enum memo_kind {
   MEMO_AND,
   MEMO_GATHER,
   MEMO_CHECKED,
+  MEMO_GROUP,
   MEMO_FLAT
 };
 #define MEMO_MAX_KEY (IR_MAX_RANK + 4)

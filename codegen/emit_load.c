@@ -179,6 +179,34 @@ static LLVMValueRef load_row(struct kern *k, enum ir_dtype t, LLVMValueRef base,
   return emit_from_mem(k, t, v);
 }
 
+/* One element at `base`, with its neighbours when it is one of a group;
+ * `origin` names what the form counts from. */
+static LLVMValueRef load_one(struct kern *k, enum ir_dtype t,
+                             const void *origin, LLVMValueRef base,
+                             const struct lin *bytes, int align) {
+  const struct emit_group *g = &k->group;
+  int64_t size = (int64_t)ir_dtypes[t].bytes;
+  bool grouped = false;
+  for (int i = 0; i < bytes->n && !bytes->varying; i++)
+    grouped |=
+        bytes->term[i].var == g->var && bytes->term[i].coef == g->step * size;
+  if (!grouped || !g->lanes || size * g->lanes != k->e->facts->vector_bytes)
+    return load_row(k, t, base, bytes, align);
+  struct memo_key key;
+  int64_t before = (int64_t)g->lane * size;
+  memo_begin(k, &key, MEMO_GROUP, false, lin_plus(k, bytes, -before));
+  memo_push(&key, (uint64_t)(uintptr_t)origin);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    LLVMTypeRef all = LLVMVectorType(emit_mem_type(k->e, t), g->lanes);
+    base = gep_const(k, base, -before);
+    found = memo_add(k, &key, load_at(k, all, base, (int)size), 0);
+  }
+  LLVMValueRef lane = LLVMConstInt(k->e->i32, g->lane, false);
+  return emit_from_mem(k, t,
+                       LLVMBuildExtractElement(k->b, found->value, lane, ""));
+}
+
 static LLVMValueRef const_element(struct kern *k, const struct ir_value *c,
                                   enum ir_dtype t, int64_t i) {
   if (ir_is_float(t))
@@ -203,7 +231,9 @@ LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
   if (k->stream && !k->stream->bytes && p->space == IR_IN_CONST &&
       bytes->varying)
     *k->stream = (struct emit_stream){*p, bytes};
-  return load_row(k, t, address(k, p, bytes), bytes,
+  const void *origin;
+  place_start(k, p, &origin);
+  return load_one(k, t, origin, address(k, p, bytes), bytes,
                   alignment(k, p, bytes, (int)size));
 }
 
@@ -282,7 +312,7 @@ LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
   LLVMValueRef q = pointer(k, found, found->value, terms_of(k, far));
   int align = (int)dn_min(alignment(k, p, near, (int)size),
                           alignment(k, p, far, (int)size));
-  return load_row(k, t, gep_const(k, q, far->c), far, align);
+  return load_one(k, t, found, gep_const(k, q, far->c), far, align);
 }
 
 /* ---- Stores ---- */

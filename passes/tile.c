@@ -174,6 +174,7 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
   if (inner < 0)
     return 1;
   int64_t extent = k->n->iter[inner].extent;
+  want = dn_max(want, k->env->target->factors);
   return extent <= 4 ? extent : want;
 }
 
