@@ -22,6 +22,7 @@ enum {
   IRREGULAR = INT32_MAX,
   SCALAR_REGISTERS = 8, /* where the target's are not known */
   MAX_GROUP = 4,        /* registers that make one vector */
+  FEW_OPS = 4,          /* whose values are no burden on the registers */
   MAX_NEIGHBOURS = 8    /* results of a row that share loads */
 };
 
@@ -154,6 +155,14 @@ static void reduce_lanes(struct kernel *k, int inner) {
   int d = k->dim[k->ndims - 2];
   k->tile[d] = dn_min(4, k->type->dim[d]);
   k->unroll = 1;
+}
+
+static int count_ops(const struct kernel *k) {
+  int n = 0;
+  for (const struct ir_op *op = k->op->region[0]->first; op->next;
+       op = op->next)
+    n++;
+  return n;
 }
 
 /* Registers that one instruction takes as a vector: up to `most`, not more than
@@ -289,7 +298,7 @@ static void tile_product(struct kernel *k, int iter) {
 
 /* Several results of a row at once: windows overlap, weights are shared. */
 static void tile_neighbours(struct kernel *k) {
-  int64_t group = register_group(k, 2);
+  int64_t group = register_group(k, count_ops(k) <= FEW_OPS ? 2 : 1);
   int64_t most = dn_min(MAX_NEIGHBOURS, registers(k) / group / 4);
   int64_t vectors = group, rows = 1;
   if (k->ndims > 1) {
@@ -342,12 +351,9 @@ static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
 
 /* Whole vectors; a few at once where that is little code. */
 static void tile_map(struct kernel *k, struct dn_arena *tmp) {
-  int nops = 0;
-  for (const struct ir_op *op = k->op->region[0]->first; op->next;
-       op = op->next)
-    nops++;
+  bool few = count_ops(k) <= FEW_OPS && !k->env->target->scalable;
   if (k->ndims && k->lanes > 1 && !tile_turned(k, tmp))
-    set_vectors(k, nops <= 4 ? MAX_GROUP : 2);
+    set_vectors(k, few ? 4 : 2);
 }
 
 static const struct ir_op *find_anchor(const struct ir_op *kernel) {

@@ -4,8 +4,9 @@ they keep on the stack: an accumulator that does not stay in its register.
 
     loops.py OBJECT
 
-One line a function: its frame in bytes, its innermost loops, and the frame
-accesses in the worst of them. Prints a total and fails when there are any."""
+One line a function: its frame in bytes, its innermost loops, and in the worst
+of them the frame accesses of vectors and floats (spills) and of pointers. Prints
+the total of spills and fails when there are any."""
 import re
 import shutil
 import subprocess
@@ -13,12 +14,13 @@ import sys
 from collections import namedtuple
 from glob import glob
 
-Loop = namedtuple("Loop", "first last frame multiplies size")
+Loop = namedtuple("Loop", "first last spills pointers multiplies size")
 Function = namedtuple("Function", "name frame loops")
 
 # On RISC-V whole registers (vs1r.v) are only moved to spill them.
 FRAME = re.compile(r"\(%[re]sp\b|\(sp\)|\[sp\b|\bv[sl][1248]r")
 MULTIPLY = re.compile(r"\b(v?fn?m|vmla|vml|fmla|mul[ps]s|vfm|smla|mul\b)")
+VECTOR = re.compile(r"%[xyz]mm|^v|^f|^(ldr|str|ldp|stp|ldur|stur)\s+[qds]\d")
 # What makes room on the stack, by back end.
 ROOM = re.compile(r"\bsubq?\s+\$(\w+), %rsp|\bsub\S*\s+sp, (?:sp, )?#(\w+)|"
                   r"\baddi\s+sp, sp, -(\w+)|\[sp, #-(\w+)\]!")
@@ -45,7 +47,9 @@ def function(name, code):
     loops = []
     for first, last in innermost(code):
         body = [text for at, text in code if first <= at <= last]
-        loops.append(Loop(first, last, sum(bool(FRAME.search(t)) for t in body),
+        frame = [t for t in body if FRAME.search(t)]
+        spills = sum(bool(VECTOR.search(t)) for t in frame)
+        loops.append(Loop(first, last, spills, len(frame) - spills,
                           sum(bool(MULTIPLY.match(t)) for t in body), len(body)))
     return Function(name, max(room, default=0), [l for l in loops if l.multiplies])
 
@@ -71,10 +75,12 @@ def read(path):
 def main():
     total = 0
     for f in read(sys.argv[1]):
-        spills = max((l.frame for l in f.loops), default=0)
+        spills = max((l.spills for l in f.loops), default=0)
+        pointers = max((l.pointers for l in f.loops), default=0)
         total += spills
         if f.loops:
-            print(f"{f.name}: frame {f.frame}, loops {len(f.loops)}, spills {spills}")
+            print(f"{f.name}: frame {f.frame}, loops {len(f.loops)}, "
+                  f"spills {spills}, pointers {pointers}")
     print(f"spills {total}")
     return total != 0
 
