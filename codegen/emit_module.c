@@ -251,23 +251,31 @@ static void copy_results(struct emit *e, const struct ir_op *ret) {
   }
 }
 
+/* Offsets are signed, and a pointer has 32 bits. */
+static bool fits(struct emit *e, const char *what, int64_t bytes) {
+  if (bytes <= INT32_MAX)
+    return true;
+  dn_error(e->ctx, (struct dn_loc){.file = e->m->file, .where = what},
+           DN_TARGET, "%lld bytes do not fit a 32-bit address space",
+           (long long)bytes);
+  return false;
+}
+
 static bool fits_pointer(struct emit *e) {
-  const int64_t most = INT32_MAX;
   const struct ir_module *m = e->m;
+  const struct ir_block *body = m->funcs->body;
   if (e->facts->pointer_bytes > 4)
     return true;
-  bool ok = m->arena_size <= most;
-  if (!ok)
-    dn_error(e->ctx, (struct dn_loc){.file = m->file}, DN_TARGET,
-             "an arena of %lld bytes does not fit a 32-bit address space",
-             (long long)m->arena_size);
-  for (size_t i = 0; i < m->consts.n; i++) {
-    const struct ir_value *c = m->consts.v[i];
-    if (!c->data->bytes || ir_type_bytes(c->type) <= most)
-      continue;
-    dn_error(e->ctx, (struct dn_loc){.file = m->file, .where = c->name},
-             DN_TARGET, "a constant does not fit a 32-bit address space");
-    ok = false;
+  bool ok = fits(e, "the arena", m->arena_size);
+  for (size_t i = 0; i < m->consts.n; i++)
+    if (m->consts.v[i]->data->bytes)
+      ok &= fits(e, m->consts.v[i]->name, ir_type_bytes(m->consts.v[i]->type));
+  for (unsigned i = 0; i < body->nparams; i++)
+    ok &= fits(e, body->param[i]->name, ir_type_bytes(body->param[i]->type));
+  for (unsigned i = 0; i < body->last->noperands; i++) {
+    const char **name = m->funcs->result_name;
+    const struct ir_value *y = ir_arg(body->last, i);
+    ok &= fits(e, name && name[i] ? name[i] : y->name, ir_type_bytes(y->type));
   }
   return ok;
 }
