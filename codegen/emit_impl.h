@@ -331,6 +331,8 @@ void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
 /* A value that is known at these indices, for emit_value() to find. */
 void emit_known(struct kern *k, const struct ir_value *v,
                 const struct lin *const *idx, LLVMValueRef is);
+bool emit_is_known(struct kern *k, const struct ir_value *v,
+                   const struct lin *const *idx);
 
 /* ---- emit_turn.c ---- */
 /* Transposes n rows of n lanes; n is a power of two. */

@@ -253,31 +253,81 @@ static struct point *make_points(struct tiler *t, unsigned *count) {
   return pt;
 }
 
-/* Folds that the root reads at its own points, all points at once. */
+/* Whether the root asks for `v` at its own points, or at those of its rows: by
+ * dimension the sizes are the same, or v's is 1. */
+static bool is_of_rows(const struct ir_type *root, const struct ir_value *v) {
+  if (v->type->rank != root->rank)
+    return false;
+  for (int d = 0; d < root->rank; d++)
+    if (v->type->dim[d] != root->dim[d] && v->type->dim[d] != 1)
+      return false;
+  return true;
+}
+
+/* The points of a fold of rows: those of the tile, each row once. */
+static unsigned fold_points(struct kern *k, const struct ir_type *type,
+                            const struct point *pt, unsigned n,
+                            struct point *rows, int *depth) {
+  unsigned count = 0;
+  *depth = 0;
+  for (unsigned i = 0; i < n; i++) {
+    const struct lin **idx =
+        DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
+    struct point p = {1, idx};
+    unsigned same = 0;
+    for (int d = 0; d < type->rank; d++) {
+      idx[d] = type->dim[d] == 1 ? lin_const(k, 0) : pt[i].idx[d];
+      p.lanes = idx[d]->varying ? pt[i].lanes : p.lanes;
+      *depth = idx[d]->depth > *depth ? idx[d]->depth : *depth;
+    }
+    for (; same < count; same++)
+      if (rows[same].lanes == p.lanes &&
+          !memcmp(rows[same].idx, idx, (size_t)type->rank * sizeof *idx))
+        break;
+    if (same == count)
+      rows[count++] = p;
+  }
+  return count;
+}
+
+static void emit_anchor(struct kern *k, const struct ir_op *op,
+                        const struct point *pt, unsigned n) {
+  struct point *rows = DN_ARRAY(k->arena, struct point, n);
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  int depth;
+  n = fold_points(k, ir_result(op)->type, pt, n, rows, &depth);
+  k->lanes = rows[0].lanes;
+  if (emit_is_known(k, ir_result(op), rows[0].idx))
+    return;
+  struct hoist h;
+  hoist_begin(k, depth, &h);
+  emit_fold(k, kern_nest(k, op), rows, n, v);
+  for (unsigned i = 0; i < n; i++) {
+    k->lanes = rows[i].lanes;
+    emit_known(k, ir_result(op), rows[i].idx, v[i]);
+  }
+  hoist_end(k, &h);
+}
+
+/* Folds that the root reads at its own points or rows, all at once. */
 static void emit_anchors(struct tiler *t, struct point *pt, unsigned n) {
   struct kern *k = t->k;
+  const struct ir_type *type = t->root->type;
   if (!k->body || kern_is_leaf(k, t->root))
     return;
   bool *reached = DN_ARRAY(k->arena, bool, k->nops);
   reached[k->e->slot[t->root->def->id]] = true;
   for (const struct ir_op *o = k->body->last->prev; o; o = o->prev) {
-    if (!reached[k->e->slot[o->id]] || ir_ops[o->code].cls != IR_MAP)
+    bool fold = ir_ops[o->code].cls == IR_REDUCE;
+    if (!reached[k->e->slot[o->id]] || (!fold && ir_ops[o->code].cls != IR_MAP))
       continue;
     for (unsigned i = 0; i < o->noperands; i++)
-      if (!kern_is_leaf(k, ir_arg(o, i)) &&
-          nest_is_pointwise(kern_nest(k, o), i))
+      if (!kern_is_leaf(k, ir_arg(o, i)) && is_of_rows(type, ir_arg(o, i)))
         reached[k->e->slot[ir_arg(o, i)->def->id]] = true;
   }
-  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
-  for (const struct ir_op *o = k->body->first; o; o = o->next) {
-    if (!reached[k->e->slot[o->id]] || kern_nest(k, o)->fold == NEST_NONE)
-      continue;
-    emit_fold(k, kern_nest(k, o), pt, n, v);
-    for (unsigned i = 0; i < n; i++) {
-      k->lanes = pt[i].lanes;
-      emit_known(k, ir_result(o), pt[i].idx, v[i]);
-    }
-  }
+  for (const struct ir_op *o = k->body->first; o; o = o->next)
+    if (reached[k->e->slot[o->id]] && kern_nest(k, o)->fold != NEST_NONE)
+      emit_anchor(k, o, pt, n);
 }
 
 /* A square whose corner is `column` elements into row at[] of the tile. */

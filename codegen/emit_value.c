@@ -445,6 +445,13 @@ void emit_known(struct kern *k, const struct ir_value *v,
   memo_add(k, &r.key, is, 0);
 }
 
+bool emit_is_known(struct kern *k, const struct ir_value *v,
+                   const struct lin *const *idx) {
+  struct request r;
+  make_request(k, v, idx, &r);
+  return memo_find(k, &r.key) != NULL;
+}
+
 LLVMValueRef emit_value(struct kern *k, const struct ir_value *v,
                         const struct lin *const *idx) {
   struct request r;

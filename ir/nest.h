@@ -131,6 +131,16 @@ bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
 /* Every access to `operand` reads just the element of the result's own index,
  * and its shape is the result's: in place is safe, an epilogue can use it. */
 bool nest_is_pointwise(const struct nest *n, unsigned operand);
+/* A reduction of whole rows: the result has one element, or each of the
+ * operand's own, in every dimension. Reductions of the same rows can be stages
+ * of one kernel. */
+bool nest_folds_rows(const struct nest *n);
+bool nest_same_rows(const struct nest *a, const struct nest *b);
+/* Dimensions of a kernel's result that reductions of its rows fold, as bits. */
+uint64_t nest_row_dims(const struct ir_op *kernel);
+/* There are such, and all of a row is folded before any of it is stored: the
+ * loops within a row come last, and threads do not share a row. */
+bool nest_rows_first(const struct ir_op *kernel);
 /* The same text for equal nests: CSE, tests. */
 void nest_print(struct dn_buf *out, const struct nest *n);
 /* Checks one row's body without an op, for the suite: a message or NULL. */

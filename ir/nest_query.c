@@ -156,6 +156,71 @@ bool nest_is_pointwise(const struct nest *n, unsigned operand) {
   return true;
 }
 
+bool nest_folds_rows(const struct nest *n) {
+  const struct nest_access *a = &n->access[0];
+  if (ir_ops[n->op->code].cls != IR_REDUCE || n->naccesses != 1 || a->flat ||
+      a->rank != n->type->rank)
+    return false;
+  bool folds = false;
+  for (int d = 0; d < a->rank; d++) {
+    const struct nest_index *x = &a->idx[d];
+    for (int i = 0; i < n->niters; i++) {
+      bool own = n->y[d].n == 1 && n->y[d].iter[0] == i;
+      bool folded = n->y[d].n == 0 && n->iter[i].reduced;
+      if (x->coef[i] && (x->coef[i] != 1 || (!own && !folded)))
+        return false;
+      folds |= x->coef[i] && folded;
+    }
+    if (x->base || x->div != 1 || x->indirect >= 0 || x->checked)
+      return false;
+  }
+  return folds;
+}
+
+static bool same_dims(const struct ir_type *a, const struct ir_type *b) {
+  return a->rank == b->rank &&
+         !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+}
+
+bool nest_same_rows(const struct nest *a, const struct nest *b) {
+  return nest_folds_rows(a) && nest_folds_rows(b) &&
+         same_dims(a->type, b->type) &&
+         same_dims(ir_arg(a->op, 0)->type, ir_arg(b->op, 0)->type);
+}
+
+uint64_t nest_row_dims(const struct ir_op *kernel) {
+  const struct ir_type *y = ir_result(kernel)->type;
+  struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
+  uint64_t dims = 0;
+  for (const struct ir_op *op = kernel->region[0]->first; op->next;
+       op = op->next) {
+    const struct nest *n =
+        ir_ops[op->code].cls == IR_REDUCE ? nest_build(tmp, op) : NULL;
+    if (!n || !nest_folds_rows(n) || !same_dims(ir_arg(op, 0)->type, y))
+      continue;
+    for (int d = 0; d < y->rank; d++)
+      if (n->type->dim[d] != y->dim[d])
+        dims |= UINT64_C(1) << d;
+  }
+  dn_arena_free(tmp);
+  return dims;
+}
+
+bool nest_rows_first(const struct ir_op *kernel) {
+  uint64_t dims = nest_row_dims(kernel);
+  int64_t par = ir_get_int(kernel, "par");
+  bool within = false, ordered = ir_get_len(kernel, "order") > 0;
+  const struct ir_type *y = ir_result(kernel)->type;
+  for (int i = 0; i < y->rank; i++) {
+    int64_t d = ordered ? ir_get_at(kernel, "order", i) : i;
+    bool folded = dims >> d & 1;
+    if (y->dim[d] > 1 && within && !folded)
+      return false;
+    within |= folded;
+  }
+  return dims && (par < 0 || !(dims >> par & 1));
+}
+
 /* ---- Text ---- */
 
 static void print_index(struct dn_buf *out, const struct nest *n,

@@ -1,5 +1,6 @@
 /* verify_kernel.c - what the kernels form adds: compute ops sit in kernels, a
- * kernel is one loop nest, and what is left outside is a view, a concat or
+ * kernel is one loop nest (reductions of the same rows share its outer loops),
+ * and what is left outside is a view, a concat or
  * control flow. */
 #include "ir/nest.h"
 #include "ir/verify.h"
@@ -11,6 +12,13 @@ static bool is_anchor(const struct ir_op *op) {
          ir_ops[op->code].cls == IR_REDUCE;
 }
 
+/* What may follow an anchor: a map of its shape, or of its rows. */
+static bool follows(const struct ir_type *type, const struct nest *anchor) {
+  return verify_same_shape(type, anchor->type) ||
+         (nest_folds_rows(anchor) &&
+          verify_same_shape(type, ir_arg(anchor->op, 0)->type));
+}
+
 /* An op after the anchor reads it, directly or not: `after` by value id. */
 static bool reads_anchor(const struct ir_op *op, const bool *after) {
   for (unsigned i = 0; i < op->noperands; i++)
@@ -20,8 +28,8 @@ static bool reads_anchor(const struct ir_op *op, const bool *after) {
 }
 
 static void check_body(struct verifier *v, const struct ir_op *kernel,
-                       bool *after) {
-  const struct ir_op *anchor = NULL;
+                       bool *after, struct dn_arena *arena) {
+  const struct nest *anchor = NULL;
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next) {
     if (ir_ops[op->code].cls == IR_REGION) {
@@ -32,21 +40,22 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
     const struct ir_value *r = ir_result(op);
     bool tail = reads_anchor(op, after);
     if (is_anchor(op)) {
-      if (anchor)
+      const struct nest *n = nest_build(arena, op);
+      if (anchor && !nest_same_rows(anchor, n))
         verify_fail(v, ir_loc(op), VERIFY_ANCHOR,
                     "'%s' after '%s' in one kernel", ir_ops[op->code].text,
-                    ir_ops[anchor->code].text);
-      anchor = op;
+                    ir_ops[anchor->op->code].text);
+      anchor = n;
       after[r->id] = true;
     } else if (tail) {
       after[r->id] = true;
       if (ir_ops[op->code].cls != IR_MAP)
         verify_fail(v, ir_loc(op), VERIFY_EPILOGUE,
                     "'%s' moves elements of the anchor", ir_ops[op->code].text);
-      else if (!verify_same_shape(r->type, ir_result(anchor)->type))
+      else if (!follows(r->type, anchor))
         verify_fail(v, ir_loc(op), VERIFY_EPILOGUE,
                     "result %s, the anchor is %s", verify_type_text(v, r->type),
-                    verify_type_text(v, ir_result(anchor)->type));
+                    verify_type_text(v, anchor->type));
     }
   }
 }
@@ -126,7 +135,9 @@ static void check_kernel(struct verifier *v, const struct ir_op *kernel,
                 kernel->nresults);
     return;
   }
-  check_body(v, kernel, after);
+  struct dn_arena *arena = dn_arena_new(v->ctx);
+  check_body(v, kernel, after, arena);
+  dn_arena_free(arena);
   check_schedule(v, kernel);
 }
 

@@ -24,6 +24,7 @@ struct life { /* of a value outside kernels */
 };
 
 struct plan {
+  bool rows; /* of the kernel that is looked at */
   struct verifier *v;
   const struct ir_func *f;
   struct life *life;      /* by value id */
@@ -227,11 +228,14 @@ static void check_places(struct plan *p) {
 /* ---- Overlaps ---- */
 
 /* `op` uses element i of its operand `x` for element i of its result alone, or
- * of what its kernel yields. */
-static bool is_elementwise(const struct ir_op *op, const struct ir_value *x) {
-  return op->code == IR_YIELD ||
-         (ir_ops[op->code].cls == IR_MAP &&
-          verify_same_shape(x->type, ir_result(op)->type));
+ * of what its kernel yields. In a kernel that folds rows first (nest.h) it is
+ * rows that count: reductions and maps stay within them. */
+static bool is_elementwise(const struct plan *p, const struct ir_op *op,
+                           const struct ir_value *x) {
+  enum ir_class cls = ir_ops[op->code].cls;
+  return op->code == IR_YIELD || (p->rows && cls == IR_REDUCE) ||
+         (cls == IR_MAP &&
+          (p->rows || verify_same_shape(x->type, ir_result(op)->type)));
 }
 
 /* Marks the values of a kernel whose element i is used for element i of the
@@ -243,7 +247,7 @@ static void mark_elementwise(struct plan *p, const struct ir_block *body) {
     const struct ir_value *r = ir_result(op);
     bool ok = true;
     for (const struct ir_use *u = r->uses; u && ok; u = u->next)
-      ok = is_elementwise(u->op, r) &&
+      ok = is_elementwise(p, u->op, r) &&
            (u->op->code == IR_YIELD || p->same[ir_result(u->op)->id]);
     p->same[r->id] = ok;
   }
@@ -271,6 +275,7 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
     return false;
   const struct life *ly = &p->life[y->id];
   const struct ir_block *body = y->def->region[0];
+  p->rows = nest_rows_first(y->def);
   mark_elementwise(p, body);
   for (const struct ir_op *op = body->first; op; op = op->next) {
     for (unsigned i = 0; i < op->noperands; i++) {
@@ -278,7 +283,7 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
       if (x->data || !x->def || x->def->block == body ||
           !share_bytes(&p->life[x->id], ly))
         continue;
-      if (!is_elementwise(op, x) ||
+      if (!is_elementwise(p, op, x) ||
           (op->code != IR_YIELD && !p->same[ir_result(op)->id]) ||
           !same_place(x, &p->life[x->id].place, y, &ly->place))
         return false;

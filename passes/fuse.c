@@ -4,11 +4,16 @@
  * users when they are all in one, so that no value but the last is seen outside
  * and kernels cannot depend on each other in a circle. Ops are visited once,
  * from the last to the first; the later of two convolutions gets the residual
- * addition that reads both. At most one op of a kernel folds (the anchor); it
- * is computed once an element and only ops that read it at their own index
- * follow it. Everything else is evaluated where it is needed, so an op joins
- * only if that evaluates it no oftener than once an element, or is a few
- * additions before a window of a few elements.
+ * addition that reads both. One op of a kernel folds (the anchor); it is
+ * computed once an element and only ops that read it at their own index follow
+ * it. Everything else is evaluated where it is needed, so an op joins only if
+ * that evaluates it no oftener than once an element, or is a few additions
+ * before a window of a few elements.
+ *
+ * Reductions of the same rows can be in one kernel, with the maps between and
+ * after them: softmax, layer normalization. They share the loops over the rows
+ * (`order` puts those first); each is a loop of its own within a row, so a map
+ * that several of them read is evaluated for each, which only cheap ones are.
  *
  * Ops that only say where elements lie (views) stay outside: the planner gives
  * them no memory. So does concat, whose operands are computed inside it; an
@@ -32,6 +37,7 @@
 
 enum {
   MAX_READS = 56, /* buffers that a kernel reads: what code generation takes */
+  MAX_STAGES = 8, /* reductions of rows in a kernel */
   RECOMPUTE = 9 /* times a cheap op may be done rather than stored: a window */
 };
 
@@ -39,17 +45,22 @@ enum kind { OUTSIDE, VIEW, COMPUTE }; /* OUTSIDE: concat, control flow */
 
 struct group {
   struct ir_op *root, *anchor;
-  int nops, nreads;
+  const struct ir_op *rows; /* reduction that says what a row is; or NULL */
+  int nops, nreads, nstages;
   DN_LIST(struct ir_op *) ops;
 };
 
 struct info { /* of an op */
   enum kind kind;
   bool anchor, map;
-  bool cheap;           /* a map of one or two additions, maxima and the like */
-  bool epilogue;        /* its result is read at its own index up to the root */
-  bool follows;         /* a map that could be in the epilogue of an anchor */
-  bool pulled;          /* it is read at other indices than the root's */
+  bool cheap;      /* a map of one or two additions, maxima and the like */
+  bool epilogue;   /* its result is read at its own index up to the root */
+  bool follows;    /* a map that could be in the epilogue of an anchor */
+  bool pulled;     /* it is read at other indices than the root's */
+  bool in_row;     /* it is read within the root's row only */
+  unsigned stages; /* loops over a row that evaluate it; bit 0: the result's */
+  const struct ir_op
+      *rows;            /* it is, or has the shape of, a reduction of rows */
   uint64_t pointwise;   /* operands read at the result's own index */
   double points, count; /* of its loop nest; elements of its result */
   double evals;         /* how often an element is asked for, all in all */
@@ -110,6 +121,24 @@ static bool is_cheap(const struct nest *n) {
   return calls <= 2;
 }
 
+static bool same_dims(const struct ir_type *a, const struct ir_type *b) {
+  return a->rank == b->rank &&
+         !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+}
+
+/* The reduction of rows that a map of its shape goes on with, or NULL. */
+static const struct ir_op *rows_of_operands(const struct fuse *f,
+                                            const struct ir_op *op) {
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_op *def = ir_arg(op, i)->def;
+    const struct ir_op *rows =
+        def && def->block == op->block ? info_of(f, def)->rows : NULL;
+    if (rows && same_dims(ir_result(rows)->type, ir_result(op)->type))
+      return rows;
+  }
+  return NULL;
+}
+
 static void describe(struct fuse *f, struct ir_op *op) {
   struct info *in = info_of(f, op);
   in->group = -1;
@@ -122,6 +151,7 @@ static void describe(struct fuse *f, struct ir_op *op) {
   in->anchor = n->fold != NEST_NONE;
   in->map = ir_ops[op->code].cls == IR_MAP;
   in->cheap = in->map && is_cheap(n);
+  in->rows = nest_folds_rows(n) ? op : in->map ? rows_of_operands(f, op) : NULL;
   in->points = (double)nest_points(n);
   in->count = (double)ir_type_count(ir_result(op)->type);
   for (unsigned i = 0; i < op->noperands && i < 64; i++)
@@ -217,10 +247,114 @@ static double count_evals(const struct fuse *f, const struct ir_op *op,
   return same + others;
 }
 
-static bool joins(struct fuse *f, struct ir_op *op, const struct group *g) {
+/* ---- Rows ---- */
+
+/* A whole row, or one element of it. */
+static bool is_of_rows(const struct ir_type *type, const struct ir_op *rows) {
+  return same_dims(type, ir_arg(rows, 0)->type) ||
+         same_dims(type, ir_result(rows)->type);
+}
+
+/* Whether `op`, and with it reductions of the rows of `rows`, fits into a group
+ * of which some ops read it within their own row. */
+static bool rows_fit(const struct fuse *f, const struct ir_op *op,
+                     const struct group *g, const struct ir_op *rows) {
+  if (!rows || !is_of_rows(ir_result(op)->type, rows))
+    return false;
+  if (g->rows && (!same_dims(ir_arg(g->rows, 0)->type, ir_arg(rows, 0)->type) ||
+                  !same_dims(ir_result(g->rows)->type, ir_result(rows)->type)))
+    return false;
+  if (!g->rows && (g->anchor || !is_of_rows(ir_result(g->root)->type, rows)))
+    return false;
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+    if (!info_of(f, u->op)->in_row ||
+        !(info_of(f, u->op)->map || info_of(f, u->op)->rows == u->op) ||
+        !is_of_rows(ir_result(u->op)->type, rows))
+      return false;
+  return true;
+}
+
+/* The reductions that `op` goes on with can join, too: nobody else reads them.
+ */
+static bool comes_along(const struct fuse *f, const struct ir_op *op,
+                        const struct group *g) {
+  int group = (int)(g - f->groups.v);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_value *x = ir_arg(op, i);
+    if (!x->def || x->def->block != op->block || !info_of(f, x->def)->rows)
+      continue;
+    for (const struct ir_use *u = x->uses; u; u = u->next)
+      if (u->op != op && info_of(f, u->op)->group != group)
+        return false;
+  }
+  return true;
+}
+
+/* A reduction reads what others of the group read, at once or through maps: it
+ * does not make more rows live. */
+static bool is_related(const struct fuse *f, const struct ir_op *op,
+                       const struct group *g) {
+  int group = (int)(g - f->groups.v);
+  const struct ir_value *x = ir_arg(op, 0);
+  for (;;) {
+    const struct ir_op *def = x->def;
+    for (const struct ir_use *u = x->uses; u; u = u->next)
+      if (u->op != op && u->op->block == op->block &&
+          info_of(f, u->op)->group == group)
+        return true;
+    if (!def || def->block != op->block || !info_of(f, def)->map)
+      return false;
+    const struct ir_value *next = NULL; /* the operand that is a row, too */
+    for (unsigned i = 0; i < def->noperands && !next; i++)
+      if (same_dims(ir_arg(def, i)->type, x->type))
+        next = ir_arg(def, i);
+    if (!next)
+      return false;
+    x = next;
+  }
+}
+
+/* Loops over a row that ask for `op`. */
+static unsigned stages_of(const struct fuse *f, const struct ir_op *op) {
+  unsigned stages = 0;
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+    stages |= info_of(f, u->op)->stages;
+  return stages;
+}
+
+/* A reduction of rows, what is one element a row, or a map of whole rows. */
+static bool row_joins(struct fuse *f, struct ir_op *op, struct group *g) {
+  struct info *in = info_of(f, op);
+  const struct ir_op *rows = in->rows ? in->rows : g->rows;
+  if ((!in->anchor && !in->map) || (in->anchor && in->rows != op) ||
+      g->nstages == MAX_STAGES || !rows_fit(f, op, g, rows) ||
+      (in->rows && !in->anchor && !comes_along(f, op, g)) ||
+      (in->anchor && !is_related(f, op, g) &&
+       (g->nstages ||
+        !same_dims(ir_result(g->root)->type, ir_result(op)->type))))
+    return false;
+  in->stages = stages_of(f, op);
+  in->evals = in->count;
+  if (!in->rows) {
+    int times = __builtin_popcount(in->stages);
+    if ((times > 1 && !in->cheap) || (in->stages != 1 && in->follows))
+      return false;
+    in->evals = in->count * times;
+  }
+  g->rows = rows;
+  in->in_row = true;
+  in->pulled = in->stages != 1;
+  return true;
+}
+
+/* ---- Groups ---- */
+
+static bool joins(struct fuse *f, struct ir_op *op, struct group *g) {
   struct info *in = info_of(f, op);
   if (g->nops >= f->max_ops || g->nreads - 1 + (int)op->noperands > MAX_READS)
     return false;
+  if (row_joins(f, op, g))
+    return true;
   if (in->anchor) {
     in->evals = in->count;
     return anchor_joins(f, op, g);
@@ -231,7 +365,8 @@ static bool joins(struct fuse *f, struct ir_op *op, const struct group *g) {
   if ((evals > most && op->noperands) || (pulled && in->follows))
     return false;
   in->evals = evals;
-  in->epilogue = epilogue;
+  in->epilogue = in->in_row = epilogue;
+  in->stages = 1;
   in->pulled = pulled;
   return true;
 }
@@ -246,20 +381,48 @@ static void assign_group(struct fuse *f, struct ir_op *op) {
     struct group g = {.root = op, .nreads = 1};
     DN_PUSH(f->scratch, f->groups, g);
     in->epilogue = in->map;
+    in->in_row = true;
+    in->stages = 1;
     in->evals = in->count;
   }
   struct group *g = &f->groups.v[group];
   in->group = group;
   g->nops++;
   g->nreads += (int)op->noperands - 1;
-  if (in->anchor)
-    g->anchor = op;
+  if (!in->anchor)
+    return;
+  g->anchor = op;
+  if (in->rows == op && in->in_row) {
+    g->rows = op;
+    in->stages = 1u << ++g->nstages;
+  }
 }
 
 /* ---- Kernels ---- */
 
+/* The loops over the rows outside of those within a row. */
+static void set_order(struct ir_op *kernel, const struct ir_op *rows) {
+  const struct ir_type *all = ir_arg(rows, 0)->type,
+                       *one = ir_result(rows)->type;
+  int64_t order[IR_MAX_RANK];
+  int n = 0;
+  bool sorted = true;
+  if (!same_dims(ir_result(kernel)->type, all))
+    return;
+  for (int within = 0; within < 2; within++)
+    for (int d = 0; d < all->rank; d++)
+      if ((all->dim[d] != one->dim[d]) == within) {
+        sorted &= all->dim[d] == 1 || !n || order[n - 1] < d;
+        order[n++] = d;
+      }
+  if (!sorted)
+    ir_set_attr(kernel, ir_ints("order", order, n));
+}
+
 static void make_kernel(const struct group *g) {
   struct ir_op *k = slot_kernel(g->root, g->anchor ? g->anchor : g->root);
+  if (g->rows)
+    set_order(k, g->rows);
   for (size_t i = 0; i < g->ops.n; i++)
     ir_op_move(g->ops.v[i], k->region[0], k->region[0]->last);
 }

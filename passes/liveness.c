@@ -88,15 +88,20 @@ static bool reads_own(const struct build *b, const struct ir_use *u) {
   return in->own && i < 64 && in->pointwise >> i & 1;
 }
 
+/* Where rows are folded before they are stored (nest.h), reductions and maps
+ * read within the row that they are for, which is as good. */
 static void describe_kernel(struct build *b, const struct ir_op *k) {
+  bool rows = nest_rows_first(k);
   for (const struct ir_op *op = k->region[0]->last->prev; op; op = op->prev) {
     struct inner *in = &b->inner[op->id];
     struct dn_arena *tmp = dn_arena_new(b->slots->func->module->ctx);
     bool map = ir_ops[op->code].cls == IR_MAP;
     const struct nest *n = map ? nest_build(tmp, op) : NULL;
     for (unsigned i = 0; n && i < op->noperands && i < 64; i++)
-      if (nest_is_pointwise(n, i))
+      if (rows || nest_is_pointwise(n, i))
         in->pointwise |= UINT64_C(1) << i;
+    if (rows && ir_ops[op->code].cls == IR_REDUCE)
+      in->pointwise = 1;
     dn_arena_free(tmp);
     in->own = true;
     for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)

@@ -69,6 +69,7 @@ static double evenness(int64_t n, int64_t threads) {
 static int choose_dim(const struct pass_env *env, const struct ir_op *kernel) {
   const struct ir_type *type = ir_result(kernel)->type;
   int64_t norder = ir_get_len(kernel, "order");
+  uint64_t within = nest_row_dims(kernel); /* rows stay in one piece */
   double best = 0;
   int dim = -1;
   for (int i = 0; i < type->rank && best < EVEN; i++) {
@@ -76,7 +77,7 @@ static int choose_dim(const struct pass_env *env, const struct ir_op *kernel) {
     int64_t tile = dn_max(ir_get_at(kernel, "tile", d), 1);
     int64_t tiles = dn_div_ceil(type->dim[d], tile);
     double even = evenness(tiles, env->threads);
-    if (tiles > 1 && even > best) {
+    if (tiles > 1 && even > best && !(within >> d & 1)) {
       best = even;
       dim = d;
     }

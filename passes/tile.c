@@ -331,6 +331,26 @@ static void tile_anchor(struct kernel *k) {
     k->unroll = unroll_for(k, 1, registers(k));
 }
 
+/* Reductions of rows and maps of them. Lanes go along the last dimension,
+ * within a row or across rows; within, a few rows at once hide the latency of
+ * folding the lanes together. */
+static void tile_rows(struct kernel *k, uint64_t within) {
+  int last = k->dim[k->ndims - 1], d = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
+  int64_t extent = k->type->dim[last];
+  k->unroll = unroll_for(k, 1, registers(k));
+  if (k->lanes == 1)
+    return;
+  set_vectors(k, dn_max(1, dn_min(4, extent / k->lanes)));
+  if (!(within >> last & 1))
+    return;
+  k->scaled = false; /* folded together lane by lane */
+  k->vec = k->tile[last] = k->tile[k->type->rank - 1] = k->lanes;
+  if (d < 0 || within >> d & 1)
+    return;
+  k->tile[d] = dn_min(4, k->type->dim[d]);
+  k->unroll = dn_min(k->unroll, 2);
+}
+
 /* Squares that are read along one dimension, turned in half of the registers,
  * and written along the last, lines of the cache whole on both sides. */
 static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
@@ -412,7 +432,10 @@ static void tile_kernel(struct pass_env *env, const struct slots *slots,
   const struct ir_op *anchor = find_anchor(op);
   if (anchor)
     k.n = nest_build(tmp, anchor);
-  if (k.n)
+  uint64_t within = nest_row_dims(op);
+  if (within)
+    tile_rows(&k, within);
+  else if (k.n)
     tile_anchor(&k);
   else
     tile_map(&k, tmp);
