@@ -22,6 +22,7 @@ enum {
   IRREGULAR = INT32_MAX,
   SCALAR_REGISTERS = 8, /* where the target's are not known */
   MAX_GROUP = 4,        /* registers that make one vector */
+  SMALL_REGISTERS = 8,  /* that blocks of small code take */
   FEW_OPS = 4,          /* whose values are no burden on the registers */
   MAX_NEIGHBOURS = 8    /* results of a row that share loads */
 };
@@ -184,6 +185,8 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
     return 1;
   int64_t extent = k->n->iter[inner].extent;
   want = dn_max(want, k->env->target->factors);
+  if (k->env->opt_size)
+    return 1;
   return extent <= 4 ? extent : want;
 }
 
@@ -283,6 +286,9 @@ static void tile_product(struct kernel *k, int iter) {
   s.registers -= group > 1; /* for what follows the sums */
   s.factors = k->env->target->factors;
   s.has_fma = k->env->target->has_fma;
+  s.exact = k->env->opt_size;
+  if (s.exact)
+    s.registers = dn_min(s.registers, SMALL_REGISTERS);
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   s.column_bytes = reduced_bytes(k);
   s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
@@ -305,6 +311,8 @@ static void tile_neighbours(struct kernel *k) {
     int d = k->dim[k->ndims - 2];
     int64_t extent = k->type->dim[d];
     rows = dn_div_ceil(extent, dn_div_ceil(extent, dn_max(most, 1)));
+    if (k->env->opt_size)
+      rows = extent % 2 ? 1 : 2;
     k->tile[d] = rows;
   }
   if (rows == 1 && !k->env->target->scalable) /* chains to hide latency */
@@ -371,7 +379,8 @@ static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
 
 /* Whole vectors; a few at once where that is little code. */
 static void tile_map(struct kernel *k, struct dn_arena *tmp) {
-  bool few = count_ops(k) <= FEW_OPS && !k->env->target->scalable;
+  bool few =
+      count_ops(k) <= FEW_OPS && !k->env->target->scalable && !k->env->opt_size;
   if (k->ndims && k->lanes > 1 && !tile_turned(k, tmp))
     set_vectors(k, few ? 4 : 2);
 }

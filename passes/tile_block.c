@@ -88,6 +88,10 @@ static void consider(const struct tile_space *s, struct tile_block b,
    * register: half the speed. */
   bool mixed = s->lanes > 1 && s->columns % s->lanes;
   int64_t most = mixed ? s->registers * 3 / 4 : s->registers;
+  if (s->exact &&
+      (s->rows % b.rows || s->more_rows % b.more_rows ||
+       (s->columns > s->lanes && s->columns % (b.vectors * s->lanes))))
+    return;
   if (b.rows * b.more_rows > 1 && count_registers(s, &b) > most)
     return;
   double cost = block_cost(s, &b);

@@ -15,9 +15,10 @@ struct tile_space {
   int64_t registers;
   int64_t factors; /* of pass_target */
   bool has_fma;
-  int64_t max_vectors; /* of columns */
+  int64_t max_vectors;  /* of columns */
+  bool exact;           /* code is dear: blocks that leave no rest */
   int64_t column_bytes; /* that the reduction reads of one column */
-  int64_t cache;        /* bytes that a panel may take to be read again; 0: any */
+  int64_t cache; /* bytes that a panel may take to be read again; 0: any */
 };
 
 struct tile_block {

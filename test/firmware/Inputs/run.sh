@@ -42,8 +42,8 @@ riscv64) triple=riscv64-unknown-linux-gnu cpu= qemu=qemu-riscv64 ;;
 riscv64v*) triple=riscv64-unknown-linux-gnu cpu= bits=${board#riscv64v}
   qemu="qemu-riscv64 -cpu rv64,v=true,vlen=${bits:-128}"
   set -- -mattr=+m,+a,+f,+d,+c,+v "$@" ;;
-x86v*) triple=x86_64-unknown-linux-gnu cpu=x86-64-v${board#x86v}
-  qemu="qemu-x86_64 -cpu max" ;;
+x86v*) triple=x86_64-unknown-linux-gnu cpu= qemu="qemu-x86_64 -cpu max"
+  set -- -mcpu=x86-64-v${board#x86v} "$@" ;;
 host) triple=x86_64-unknown-linux-gnu cpu= qemu= ;;
 *) echo "unknown board $board" >&2; exit 2 ;;
 esac
