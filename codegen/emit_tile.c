@@ -1,0 +1,221 @@
+/* emit_tile.c - the elements of one tile: its points are evaluated row by row,
+ * folds for all of them together, then stored; or it is evaluated along another
+ * dimension and turned, square by square (emit_turn.c). */
+#include "codegen/emit_tile.h"
+
+#include <string.h>
+
+/* Lanes of the columns that `size` elements of the last dimension make. */
+static unsigned next_lanes(const struct kern *k, int64_t left) {
+  unsigned lanes = k->vec;
+  if (left >= lanes || k->scaled)
+    return lanes;
+  for (lanes = 1; lanes * 2 <= left; lanes *= 2)
+    ;
+  return lanes;
+}
+
+static int64_t count_columns(const struct kern *k, int64_t size) {
+  int64_t n = size / k->vec;
+  if (k->scaled)
+    return 1;
+  for (int64_t left = size % k->vec; left > 0; n++)
+    left -= next_lanes(k, left);
+  return n;
+}
+
+/* Indices of the row that starts `column` elements into row at[] of the tile;
+ * its lanes go along loop `along`. */
+static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
+                                            int64_t column, unsigned lanes,
+                                            int along) {
+  struct kern *k = t->k;
+  const struct shape *s = t->shape;
+  const struct lin **idx = DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
+  for (int d = 0; d < t->root->type->rank; d++)
+    idx[d] = lin_const(k, 0);
+  for (int g = 0; g < s->n; g++) {
+    const struct lin *f =
+        lin_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
+    idx[s->dim[g].at] = lin_add(k, idx[s->dim[g].at], f, s->dim[g].coef);
+  }
+  if (lanes > 1) {
+    int d = s->dim[along].at;
+    idx[d] = lin_add(k, idx[d], lin_lanes(k, 1), 1);
+  }
+  return idx;
+}
+
+/* The tile's points, rows first. */
+static struct point *make_points(struct tiler *t, unsigned *count) {
+  struct kern *k = t->k;
+  int groups = t->shape->n;
+  int64_t rows = 1, at[MAX_LOOPS] = {0};
+  for (int g = 0; g + 1 < groups; g++)
+    rows *= t->size[g];
+  int64_t columns = groups ? count_columns(k, t->size[groups - 1]) : 1;
+  struct point *pt = DN_ARRAY(k->arena, struct point, rows * columns);
+  *count = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t done = 0;
+    for (int64_t c = 0; c < columns; c++) {
+      struct point *p = &pt[(*count)++];
+      p->lanes = groups ? next_lanes(k, t->size[groups - 1] - done) : 1;
+      p->idx = point_index(t, at, done, p->lanes, groups - 1);
+      done += p->lanes;
+    }
+    for (int g = groups - 2; g >= 0 && ++at[g] == t->size[g]; g--)
+      at[g] = 0;
+  }
+  return pt;
+}
+
+/* Whether the root asks for `v` at its own points, or at those of its rows: by
+ * dimension the sizes are the same, or v's is 1. */
+static bool is_of_rows(const struct ir_type *root, const struct ir_value *v) {
+  if (v->type->rank != root->rank)
+    return false;
+  for (int d = 0; d < root->rank; d++)
+    if (v->type->dim[d] != root->dim[d] && v->type->dim[d] != 1)
+      return false;
+  return true;
+}
+
+/* The points of a fold of rows: those of the tile, each row once. */
+static unsigned fold_points(struct kern *k, const struct ir_type *type,
+                            const struct point *pt, unsigned n,
+                            struct point *rows, int *depth) {
+  unsigned count = 0;
+  *depth = 0;
+  for (unsigned i = 0; i < n; i++) {
+    const struct lin **idx =
+        DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
+    struct point p = {1, idx};
+    unsigned same = 0;
+    for (int d = 0; d < type->rank; d++) {
+      idx[d] = type->dim[d] == 1 ? lin_const(k, 0) : pt[i].idx[d];
+      p.lanes = idx[d]->varying ? pt[i].lanes : p.lanes;
+      *depth = idx[d]->depth > *depth ? idx[d]->depth : *depth;
+    }
+    for (; same < count; same++)
+      if (rows[same].lanes == p.lanes &&
+          !memcmp(rows[same].idx, idx, (size_t)type->rank * sizeof *idx))
+        break;
+    if (same == count)
+      rows[count++] = p;
+  }
+  return count;
+}
+
+static void emit_anchor(struct kern *k, const struct ir_op *op,
+                        const struct point *pt, unsigned n) {
+  struct point *rows = DN_ARRAY(k->arena, struct point, n);
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  int depth;
+  n = fold_points(k, ir_result(op)->type, pt, n, rows, &depth);
+  k->lanes = rows[0].lanes;
+  if (emit_is_known(k, ir_result(op), rows[0].idx))
+    return;
+  struct hoist h;
+  hoist_begin(k, depth, &h);
+  emit_fold(k, kern_nest(k, op), rows, n, v);
+  for (unsigned i = 0; i < n; i++) {
+    k->lanes = rows[i].lanes;
+    emit_known(k, ir_result(op), rows[i].idx, v[i]);
+  }
+  hoist_end(k, &h);
+}
+
+/* Folds that the root reads at its own points or rows, all at once. */
+static void emit_anchors(struct tiler *t, struct point *pt, unsigned n) {
+  struct kern *k = t->k;
+  const struct ir_type *type = t->root->type;
+  if (!k->body || kern_is_leaf(k, t->root))
+    return;
+  bool *reached = DN_ARRAY(k->arena, bool, k->nops);
+  reached[k->e->slot[t->root->def->id]] = true;
+  for (const struct ir_op *o = k->body->last->prev; o; o = o->prev) {
+    bool fold = ir_ops[o->code].cls == IR_REDUCE;
+    if (!reached[k->e->slot[o->id]] || (!fold && ir_ops[o->code].cls != IR_MAP))
+      continue;
+    for (unsigned i = 0; i < o->noperands; i++)
+      if (!kern_is_leaf(k, ir_arg(o, i)) && is_of_rows(type, ir_arg(o, i)))
+        reached[k->e->slot[ir_arg(o, i)->def->id]] = true;
+  }
+  for (const struct ir_op *o = k->body->first; o; o = o->next)
+    if (reached[k->e->slot[o->id]] && kern_nest(k, o)->fold != NEST_NONE)
+      emit_anchor(k, o, pt, n);
+}
+
+/* A square whose corner is `column` elements into row at[] of the tile. */
+static void emit_square(struct tiler *t, int64_t *at, int64_t column,
+                        unsigned side) {
+  struct kern *k = t->k;
+  int turned = t->shape->turned;
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, side);
+  k->lanes = side;
+  for (unsigned i = 0; i < side; i++)
+    v[i] = emit_splat(
+        k, emit_value(k, t->root, point_index(t, at, column + i, side, turned)),
+        side);
+  emit_turn(k, v, side);
+  for (unsigned i = 0; i < side; i++) {
+    const struct lin *const *idx =
+        point_index(t, at, column, side, t->shape->n - 1);
+    emit_store(k, k->out->type, &t->out,
+               emit_address(k, &t->out, k->out->type->rank, idx), v[i]);
+    at[turned]++;
+  }
+}
+
+/* The tile in squares, turned in registers: as large as what is left over of
+ * both dimensions allows. */
+static void emit_turned(struct tiler *t) {
+  struct kern *k = t->k;
+  int last = t->shape->n - 1, turned = t->shape->turned, g;
+  int64_t at[MAX_LOOPS] = {0};
+  do {
+    for (int64_t c = 0; c < t->size[last];) {
+      unsigned wide = next_lanes(k, t->size[last] - c), side;
+      for (int64_t r = 0; r < t->size[turned]; r += side) {
+        side = next_lanes(k, t->size[turned] - r);
+        side = side < wide ? side : wide;
+        for (unsigned i = 0; i < wide; i += side) {
+          at[turned] = r;
+          emit_square(t, at, c + i, side);
+        }
+      }
+      c += wide;
+    }
+    at[turned] = 0;
+    for (g = last - 1; g >= 0; g--) {
+      if (g != turned && ++at[g] < t->size[g])
+        break;
+      at[g] = 0;
+    }
+  } while (g >= 0);
+  k->lanes = 1;
+}
+
+void emit_tile(struct tiler *t) {
+  struct kern *k = t->k;
+  int turned = t->shape->turned;
+  unsigned n;
+  if (turned >= 0 && t->size[turned] > 1) {
+    emit_turned(t);
+    return;
+  }
+  struct point *pt = make_points(t, &n);
+  emit_anchors(t, pt, n);
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned i = 0; i < n; i++) {
+    k->lanes = pt[i].lanes;
+    v[i] = emit_value(k, t->root, pt[i].idx);
+  }
+  for (unsigned i = 0; i < n; i++) {
+    k->lanes = pt[i].lanes;
+    emit_store(k, k->out->type, &t->out,
+               emit_address(k, &t->out, k->out->type->rank, pt[i].idx), v[i]);
+  }
+  k->lanes = 1;
+}
