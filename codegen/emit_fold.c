@@ -8,6 +8,8 @@
  * `unroll` independent chains, and are folded together at the end. */
 #include "codegen/emit_impl.h"
 
+#include "ir/diag.h"
+
 #include <assert.h>
 
 struct fold {
@@ -292,6 +294,36 @@ static void dry_fold(struct fold *f) {
   step(f, NULL, 1, f->iter);
 }
 
+/* Registers of one accumulator. */
+static int64_t count_registers(const struct kern *k, const struct nest *n,
+                               unsigned lanes) {
+  const struct cg_facts *facts = k->e->facts;
+  int64_t unit = k->scaled ? facts->scalable : facts->vector_bytes;
+  int64_t bytes = (int64_t)lanes * ir_dtypes[n->acc_type].bytes;
+  return unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;
+}
+
+/* A schedule is obeyed, and told of when its sums alone are more than there are
+ * registers. Those of integers are not known where there are no vectors. */
+static void check_registers(struct fold *f) {
+  struct kern *k = f->k;
+  int64_t have = k->e->facts->vector_regs, want = 0;
+  bool known = k->e->facts->vector_bytes || ir_is_float(f->n->acc_type);
+  for (unsigned p = 0; p < f->npt; p++) {
+    unsigned lanes = f->vec > 1 ? f->vec : f->pt[p].lanes;
+    want += f->chains * count_registers(k, f->n, lanes);
+  }
+  if (want <= have || !have || !known || !k->op || k->told)
+    return;
+  k->told = true;
+  dn_warning(k->e->ctx, ir_loc(k->op),
+             "the tile keeps %lld sums in registers, of which there are %lld: "
+             "the others go through memory in the innermost loop",
+             (long long)want, (long long)have);
+  dn_note(k->e->ctx, "a smaller tile is faster; without a schedule, the pass "
+                     "'tile' takes one that fits");
+}
+
 void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
                unsigned npt, LLVMValueRef *out) {
   struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};
@@ -306,6 +338,7 @@ void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
     k->lanes = lanes;
     return;
   }
+  check_registers(&f);
   LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, (int64_t)npt * f.nacc);
   for (unsigned p = 0; p < npt; p++) {
     for (unsigned a = 0; a < f.nacc; a++) {

@@ -161,6 +161,7 @@ struct kern {
   int64_t longest;    /* and the most lanes that it can have */
   int nesting;        /* of emit_value */
   int64_t work, budget; /* rows evaluated, and how many are allowed */
+  bool told;            /* that the tile is too large for the registers */
   bool dry;             /* no code: only linear forms */
   bool failed;
   uint64_t pinned; /* dry run: result dimensions that cannot merge */
