@@ -341,7 +341,8 @@ static void tile_anchor(struct kernel *k) {
 
 /* Reductions of rows and maps of them. Lanes go along the last dimension,
  * within a row or across rows; within, a few rows at once hide the latency of
- * folding the lanes together. */
+ * folding the lanes together, as many as the registers hold of what a map
+ * computes with. */
 static void tile_rows(struct kernel *k, uint64_t within) {
   int last = k->dim[k->ndims - 1], d = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
   int64_t extent = k->type->dim[last];
@@ -355,8 +356,9 @@ static void tile_rows(struct kernel *k, uint64_t within) {
   k->vec = k->tile[last] = k->tile[k->type->rank - 1] = k->lanes;
   if (d < 0 || within >> d & 1)
     return;
-  k->tile[d] = dn_min(4, k->type->dim[d]);
-  k->unroll = dn_min(k->unroll, 2);
+  k->tile[d] = dn_min(dn_max(registers(k) / 8, 1), k->type->dim[d]);
+  if (k->tile[d] > 1)
+    k->unroll = dn_min(k->unroll, 2);
 }
 
 /* Squares that are read along one dimension, turned in half of the registers,
