@@ -187,7 +187,7 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
   want = dn_max(want, k->env->target->factors);
   if (k->env->opt_size)
     return 1;
-  return extent <= 4 ? extent : want;
+  return extent <= 4 && (extent % 2 || 2 * block <= registers) ? extent : want;
 }
 
 /* Every access sees the two dimensions as one, so code generation will, too. */
