@@ -338,6 +338,10 @@ bool emit_is_known(struct kern *k, const struct ir_value *v,
 /* ---- emit_turn.c ---- */
 /* Transposes n rows of n lanes; n is a power of two. */
 void emit_turn(struct kern *k, LLVMValueRef *row, unsigned n);
+/* `count` vectors of n lanes become one sequence: lane 0 of each, lane 1 of
+ * each ...; both are powers of two. */
+void emit_interleave(struct kern *k, LLVMValueRef *v, unsigned count,
+                     unsigned n);
 
 /* ---- emit_kernel.c: each makes a function and calls it from `run` ---- */
 bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);

@@ -124,12 +124,18 @@ static void find_order(const struct kern *k, struct shape *s) {
   }
 }
 
-/* The loop that the schedule's lanes go along, when that is not the last. */
-static int find_turned(const struct kern *k, const struct shape *s) {
+/* The loop that the schedule's lanes go along, when that is not the last. It
+ * may be one of two that the last dimension is cut into; they share its tile.
+ */
+static int find_turned(const struct kern *k, struct shape *s) {
   int64_t lanes = k->op ? ir_get_int(k->op, "lanes") : -1;
-  for (int g = 0; lanes >= 0 && g + 1 < s->n; g++)
-    if (s->dim[g].at == lanes && s->dim[g].coef == 1)
-      return g;
+  for (int g = s->n - 2; lanes >= 0 && g >= 0; g--) {
+    if (s->dim[g].at != lanes)
+      continue;
+    if (s->dim[g].at == s->dim[s->n - 1].at)
+      s->dim[g].tile = dn_max(1, s->dim[s->n - 1].tile / s->dim[g].coef);
+    return g;
+  }
   return -1;
 }
 

@@ -41,7 +41,7 @@ static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
   }
   if (lanes > 1) {
     int d = s->dim[along].at;
-    idx[d] = lin_add(k, idx[d], lin_lanes(k, 1), 1);
+    idx[d] = lin_add(k, idx[d], lin_lanes(k, s->dim[along].coef), 1);
   }
   return idx;
 }
@@ -147,25 +147,59 @@ static void emit_anchors(struct tiler *t, struct point *pt, unsigned n) {
       emit_anchor(k, o, pt, n);
 }
 
+/* Vectors along the turned loop, one for each of `wide` columns. */
+static LLVMValueRef *read_turned(struct tiler *t, const int64_t *at,
+                                 int64_t column, unsigned wide,
+                                 unsigned lanes) {
+  struct kern *k = t->k;
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, wide);
+  k->lanes = lanes;
+  for (unsigned i = 0; i < wide; i++) {
+    const struct lin *const *idx =
+        point_index(t, at, column + i, lanes, t->shape->turned);
+    v[i] = emit_splat(k, emit_value(k, t->root, idx), lanes);
+  }
+  return v;
+}
+
+static void store_turned(struct tiler *t, const int64_t *at, int64_t column,
+                         unsigned lanes, LLVMValueRef v) {
+  struct kern *k = t->k;
+  const struct lin *const *idx =
+      point_index(t, at, column, lanes, t->shape->n - 1);
+  emit_store(k, k->out->type, &t->out,
+             emit_address(k, &t->out, k->out->type->rank, idx), v);
+}
+
 /* A square whose corner is `column` elements into row at[] of the tile. */
 static void emit_square(struct tiler *t, int64_t *at, int64_t column,
                         unsigned side) {
-  struct kern *k = t->k;
-  int turned = t->shape->turned;
-  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, side);
-  k->lanes = side;
-  for (unsigned i = 0; i < side; i++)
-    v[i] = emit_splat(
-        k, emit_value(k, t->root, point_index(t, at, column + i, side, turned)),
-        side);
-  emit_turn(k, v, side);
+  LLVMValueRef *v = read_turned(t, at, column, side, side);
+  emit_turn(t->k, v, side);
   for (unsigned i = 0; i < side; i++) {
-    const struct lin *const *idx =
-        point_index(t, at, column, side, t->shape->n - 1);
-    emit_store(k, k->out->type, &t->out,
-               emit_address(k, &t->out, k->out->type->rank, idx), v[i]);
-    at[turned]++;
+    store_turned(t, at, column, side, v[i]);
+    at[t->shape->turned]++;
   }
+}
+
+/* Both loops are of one dimension: `rows` rows of all columns are a sequence.
+ */
+static void emit_strip(struct tiler *t, int64_t *at, unsigned rows,
+                       unsigned wide) {
+  LLVMValueRef *v = read_turned(t, at, 0, wide, rows);
+  emit_interleave(t->k, v, wide, rows);
+  for (unsigned i = 0; i < wide; i++) {
+    store_turned(t, at, 0, rows, v[i]);
+    at[t->shape->turned] += rows / wide;
+  }
+}
+
+static bool is_strip(const struct tiler *t, unsigned rows, unsigned wide) {
+  const struct kdim *outer = &t->shape->dim[t->shape->turned];
+  const struct kdim *inner = &t->shape->dim[t->shape->n - 1];
+  return outer->at == inner->at && outer->coef == wide &&
+         inner->extent == wide && t->size[t->shape->n - 1] == wide &&
+         rows >= wide;
 }
 
 /* The tile in squares, turned in registers: as large as what is left over of
@@ -179,6 +213,11 @@ static void emit_turned(struct tiler *t) {
       unsigned wide = next_lanes(k, t->size[last] - c), side;
       for (int64_t r = 0; r < t->size[turned]; r += side) {
         side = next_lanes(k, t->size[turned] - r);
+        if (is_strip(t, side, wide)) {
+          at[turned] = r;
+          emit_strip(t, at, side, wide);
+          continue;
+        }
         side = side < wide ? side : wide;
         for (unsigned i = 0; i < wide; i += side) {
           at[turned] = r;

@@ -32,3 +32,34 @@ void emit_turn(struct kern *k, LLVMValueRef *row, unsigned n) {
       row[i + s] = exchange(k, a, row[i + s], n, s, true);
     }
 }
+
+/* Half of a and of b, lane by lane in turn. */
+static LLVMValueRef zip(struct kern *k, LLVMValueRef a, LLVMValueRef b,
+                        unsigned n, bool upper) {
+  LLVMValueRef *lane = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned l = 0; l < n; l++)
+    lane[l] = LLVMConstInt(
+        k->e->i32, l / 2 + (upper ? n / 2 : 0) + (l % 2 ? n : 0), false);
+  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(lane, n), "");
+}
+
+/* Those of even number first, then the odd ones; each in turn with the other.
+ */
+void emit_interleave(struct kern *k, LLVMValueRef *v, unsigned count,
+                     unsigned n) {
+  if (count == 1)
+    return;
+  unsigned half = count / 2;
+  LLVMValueRef *even = DN_ARRAY(k->arena, LLVMValueRef, half);
+  LLVMValueRef *odd = DN_ARRAY(k->arena, LLVMValueRef, half);
+  for (unsigned i = 0; i < half; i++) {
+    even[i] = v[2 * i];
+    odd[i] = v[2 * i + 1];
+  }
+  emit_interleave(k, even, half, n);
+  emit_interleave(k, odd, half, n);
+  for (unsigned i = 0; i < half; i++) {
+    v[2 * i] = zip(k, even[i], odd[i], n, false);
+    v[2 * i + 1] = zip(k, even[i], odd[i], n, true);
+  }
+}

@@ -369,6 +369,13 @@ static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
   int64_t side = dn_min(k->lanes, k->env->target->vector_regs / 2);
   if (side < 2 || k->env->target->scalable) /* those load with strides */
     return false;
+  int64_t runs = tile_runs(tmp, k->slots, k->op);
+  if (runs && runs <= side) {
+    k->turned = last;
+    k->lanes = side;
+    set_vectors(k, runs);
+    return true;
+  }
   k->turned = tile_read_dim(tmp, k->slots, k->op, last, side);
   if (k->turned < 0)
     return false;

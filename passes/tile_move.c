@@ -154,3 +154,22 @@ int tile_read_dim(struct dn_arena *scratch, const struct slots *slots,
   }
   return best;
 }
+
+int64_t tile_runs(struct dn_arena *scratch, const struct slots *slots,
+                  const struct ir_op *kernel) {
+  const struct ir_op *op = kernel->region[0]->first;
+  const struct ir_type *y = ir_result(kernel)->type;
+  if (op->next != kernel->region[0]->last)
+    return 0;
+  const struct nest *n = nest_build(scratch, op);
+  if (n->naccesses != 1 || !n->access[0].flat || !y->rank)
+    return 0;
+  const struct ir_value *x = ir_arg(op, 0);
+  const struct slot *at = slot_of(slots, x);
+  int r = x->type->rank;
+  int64_t runs = r ? x->type->dim[r - 1] : 0;
+  if (r < 2 || !at || at->stride[r - 2] != 1 || runs < 4 || runs & (runs - 1) ||
+      x->type->dim[r - 2] * runs != y->dim[y->rank - 1])
+    return 0;
+  return runs;
+}

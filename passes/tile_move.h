@@ -9,4 +9,10 @@
 int tile_read_dim(struct dn_arena *scratch, const struct slots *slots,
                   const struct ir_op *kernel, int last, int64_t lanes);
 
+/* A kernel that takes elements from several runs in turn (the channel shuffle
+ * of ShuffleNet): how many runs the last dimension has, 0 when it is none such.
+ */
+int64_t tile_runs(struct dn_arena *scratch, const struct slots *slots,
+                  const struct ir_op *kernel);
+
 #endif
