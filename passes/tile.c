@@ -187,6 +187,8 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
   want = dn_max(want, k->env->target->factors);
   if (k->env->opt_size)
     return 1;
+  while (want > 1 && extent < 2 * want && 2 * block > registers)
+    want /= 2; /* a loop, or all of it is one long block */
   return extent <= 4 && (extent % 2 || 2 * block <= registers) ? extent : want;
 }
 

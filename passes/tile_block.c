@@ -75,8 +75,10 @@ static double block_cost(const struct tile_space *s,
  * fused multiply-adds the products that are under way. */
 static int64_t count_registers(const struct tile_space *s,
                                const struct tile_block *b) {
-  int64_t rows = b->rows * b->more_rows;
-  int64_t n = rows * b->vectors + b->vectors + (s->has_fma ? 0 : 2);
+  int64_t rows = b->rows * b->more_rows, wide = b->vectors * s->lanes;
+  int64_t rest = count_vectors(s->columns % wide, s->lanes); /* may be more */
+  int64_t vectors = dn_max(s->columns < wide ? 0 : b->vectors, rest);
+  int64_t n = rows * vectors + vectors + (s->has_fma ? 0 : 2);
   if (s->lanes == 1)
     return n + 1;
   return n + (s->factors > 1 ? rows : s->factors);
