@@ -269,4 +269,5 @@ def main():
         print("\n".join(lines).rstrip())
 
 
-main()
+if __name__ == "__main__":
+    main()
