@@ -160,7 +160,9 @@ struct kern {
   unsigned start;     /* the variable of its first index, */
   int64_t longest;    /* and the most lanes that it can have */
   int nesting;        /* of emit_value */
-  int64_t work, budget; /* rows evaluated, and how many are allowed */
+  /* Registers' worth of rows evaluated, and how many are allowed. */
+  int64_t work, budget;
+  unsigned native; /* lanes of a register, of 4 bytes each; 1 without vectors */
   bool told;            /* that the tile is too large for the registers */
   bool dry;             /* no code: only linear forms */
   bool failed;

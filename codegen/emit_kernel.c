@@ -18,6 +18,7 @@ static void kern_init(struct kern *k, struct emit *e, const struct ir_op *op,
   k->arena = dn_arena_new(e->ctx);
   k->unroll = 1;
   k->budget = WORK_LIMIT;
+  k->native = (unsigned)dn_max(1, e->facts->vector_bytes / 4);
   k->lins = DN_ARRAY(k->arena, struct lin *, EMIT_BUCKETS);
   k->memos = DN_ARRAY(k->arena, struct memo *, EMIT_BUCKETS);
   k->scope = DN_NEW(k->arena, struct scope);
@@ -325,7 +326,7 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
   k->scaled = k->op && ir_get_int(k->op, "scaled") && e->facts->scalable &&
               s->n && s->turned < 0 && k->vec > 1 && !(k->vec & (k->vec - 1));
   /* What cannot fit into any budget is not even tried. */
-  int64_t rows = 1;
+  int64_t rows = dn_div_ceil(k->vec, k->native);
   for (int g = s->n; g-- > 0;) {
     int64_t most = dn_max(WORK_LIMIT / 16 / rows, 1);
     int64_t lanes = g == s->n - 1 ? k->vec : 1;

@@ -464,7 +464,7 @@ LLVMValueRef emit_value(struct kern *k, const struct ir_value *v,
   LLVMValueRef value = NULL;
   struct hoist h;
   hoist_begin(k, r.depth, &h);
-  k->work++;
+  k->work += dn_div_ceil(k->lanes, k->native);
   if (!k->failed && k->work <= k->budget && ir_type_count(v->type))
     value = compute(k, v, r.idx, r.varying);
   if (!value && !k->dry)
