@@ -1,11 +1,13 @@
 /* tile.c - chooses register tile, vector length and unrolling from the target's
- * facts. A contraction gets a block of rows and vectors (tile_block.h). The
- * lanes go along the last dimension when the operands are contiguous or equal
- * along it, or will be (pack.h), else along the innermost reduced iterator.
- * Where both operands change along the lanes (depthwise), and in pooling,
- * several neighbours of a row share what they load. What is read along another
- * dimension than it is written along is turned, square by square. Kernels that
- * have a schedule keep it.
+ * facts. A contraction gets a block of rows and vectors (tile_block.h), and
+ * when its weights do not stay in the cache, an order of loops that reads them
+ * once, the next panel being fetched meanwhile. The lanes go along the last
+ * dimension when the operands are contiguous or equal along it, or will be
+ * (pack.h), else along the innermost reduced iterator. Where both operands
+ * change along the lanes (depthwise), and in pooling, several neighbours of a
+ * row share what they load. What is read along another dimension than it is
+ * written along is turned, square by square. Kernels that have a schedule keep
+ * it.
  *
  * before:  %y = kernel : f32[1,56,56,64] do { ... conv, bias, relu ... }
  * after:   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} : ... */
@@ -267,7 +269,9 @@ static void order_panels(struct kernel *k, int iter,
   if (!weights || bytes[1] <= l2 / 2 || panels < 2)
     return;
   k->panels_first = bytes[0] <= l2 / 2 || bytes[0] / blocks < bytes[1] / panels;
-  for (int64_t p = 2; k->panels_first && weights->data && p <= blocks; p *= 2)
+  /* What pack will not cut into panels has no next one in one piece. */
+  bool cut = weights->data && !k->scaled && s->columns % k->tile[last] == 0;
+  for (int64_t p = 2; k->panels_first && cut && p <= blocks; p *= 2)
     k->prefetch = p;
 }
 
