@@ -136,7 +136,9 @@ def method(args):
         f"* Times are medians of {args.rounds} rounds; in each, all take their turn for "
         f"{args.seconds:g} s, at least three runs. ratio = dnnc / peer: less is better.",
         "* `of FMA peak` is the rate of multiply-accumulates by that of a loop of fused "
-        "multiply-adds, timed between the runs, since the clock of the machine changes.", ""]
+        "multiply-adds, timed between the runs, since the clock of the machine changes; of all runs "
+        "the ninth decile, which leaves out what others on the machine took. Times are medians, so "
+        "a rate that follows from them may be less.", ""]
 
 
 def networks(args):

@@ -96,9 +96,9 @@ def layers(rows, peak):
             f"{r['peak']:.0f} %", number(r["bound"]), r["by"]] for r in rows]
     return table(["layer", "kernel", "us", "GFLOP/s", "of FMA peak", "bound us", "by"],
                  out) + [
-        "", f"{len(rows)} layers in {us / 1e3:.2f} ms, {sum(flops) / us:.1f} GFLOP/s; the mean "
-        f"of their fractions of the peak, weighed by operations, is **{average:.1f} %**. "
-        f"The peak is {peak:.1f} GFLOP/s."]
+        "", f"{len(rows)} layers in {us / 1e3:.2f} ms, {sum(flops) / us:.1f} of {peak:.1f} "
+        f"GFLOP/s, which is {100 * sum(flops) / us / peak:.1f} % by medians; the mean of their "
+        f"fractions of the peak, weighed by operations, is **{average:.1f} %**."]
 
 
 def times(text, wall):
