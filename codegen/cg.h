@@ -34,7 +34,7 @@ struct cg_facts {
 };
 const struct cg_facts *cg_target_facts(const struct cg_target *t);
 
-enum cg_emit { CG_OBJ, CG_ASM, CG_LLVM };
+enum cg_emit { CG_OBJ, CG_ASM, CG_LLVM, CG_BITCODE };
 
 struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */

@@ -273,9 +273,8 @@ static bool fits_pointer(struct emit *e) {
   for (unsigned i = 0; i < body->nparams; i++)
     ok &= fits(e, body->param[i]->name, ir_type_bytes(body->param[i]->type));
   for (unsigned i = 0; i < body->last->noperands; i++) {
-    const char **name = m->funcs->result_name;
     const struct ir_value *y = ir_arg(body->last, i);
-    ok &= fits(e, name && name[i] ? name[i] : y->name, ir_type_bytes(y->type));
+    ok &= fits(e, ir_result_name(m->funcs, i), ir_type_bytes(y->type));
   }
   return ok;
 }

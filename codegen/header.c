@@ -94,9 +94,7 @@ static struct param *list_params(struct dn_arena *arena,
     const struct ir_value *v =
         i < *nin ? f->body->param[i]
                  : ir_arg(f->body->last, (unsigned)(i - *nin));
-    const char *result =
-        i >= *nin && f->result_name ? f->result_name[i - *nin] : NULL;
-    p[i].model = result ? result : v->name;
+    p[i].model = i < *nin ? v->name : ir_result_name(f, (unsigned)(i - *nin));
     p[i].type = v->type;
     name_param(arena, p, i);
   }

@@ -12,6 +12,7 @@
 #include "ir/phase.h"
 
 #include <llvm-c/Analysis.h>
+#include <llvm-c/BitWriter.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/Support.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -204,6 +205,12 @@ static bool emit_ir(struct machine *s) {
   return false;
 }
 
+static bool emit_bitcode(struct machine *s) {
+  dn_phase(s->job->ctx, "LLVM bitcode writer");
+  return !LLVMWriteBitcodeToFile(s->module, s->job->path) ||
+         failed(s, "LLVM", "cannot write bitcode");
+}
+
 static bool read_object(struct machine *s, struct cg_elf *elf) {
   struct dn_file file;
   if (dn_file_map(s->job->ctx, s->job->path, &file) &&
@@ -296,6 +303,9 @@ bool cg_machine_run(struct cg_job *job) {
     break;
   case CG_LLVM:
     ok = emit_ir(&s);
+    break;
+  case CG_BITCODE:
+    ok = emit_bitcode(&s);
     break;
   }
   return ok && dn_errors(job->ctx) == before;

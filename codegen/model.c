@@ -68,8 +68,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
     describe(&out, f->body->param[i]->type, f->body->param[i]->name, &t[i]);
   for (uint32_t i = 0; i < nout; i++) {
     const struct ir_value *v = ir_arg(ret, i);
-    const char *name = f->result_name ? f->result_name[i] : NULL;
-    describe(&out, v->type, name ? name : v->name, &t[nin + i]);
+    describe(&out, v->type, ir_result_name(f, i), &t[nin + i]);
   }
   model.name_at = put_text(&out, m->name ? m->name : job->opts->prefix);
   model.prefix_at = put_text(&out, job->opts->prefix);

@@ -55,8 +55,7 @@ static void add_signature(const struct cg_facts_sheet *r, struct cJSON *top) {
     add_tensor(r, in, f->body->param[i]->name, f->body->param[i]->type);
   for (unsigned i = 0; i < f->nresults; i++) {
     const struct ir_value *v = ir_arg(f->body->last, i);
-    const char *name = f->result_name ? f->result_name[i] : NULL;
-    add_tensor(r, out, name ? name : v->name, v->type);
+    add_tensor(r, out, ir_result_name(f, i), v->type);
   }
 }
 

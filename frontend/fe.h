@@ -11,9 +11,13 @@ struct fe_dim { /* --dim NAME=VALUE */
   const char *name;
   int64_t value;
 };
+struct fe_names {
+  DN_LIST(const char *) list;
+};
 struct fe_opts {
   const struct fe_dim *dims;
   size_t ndims;
+  struct fe_names *free; /* gets the names of the model's free dims; or NULL */
   /* Shapes for inputs by position, from test data; NULL entries: as the model
    * says. They bind symbolic dims, and win over a model's fixed ones never. */
   const struct ir_type *const *input_types;
@@ -32,6 +36,10 @@ struct fe_opts {
  * first. The result is verified. */
 struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
                             const struct fe_opts *opts);
+
+/* For importers: what --dim says of a model's free dim, or -1. */
+int64_t fe_dim_value(struct dn_ctx *ctx, const struct fe_opts *opts,
+                     const char *name);
 
 /* Tensors in files: ONNX TensorProto (.pb), .npy, told by their bytes. Data are
  * borrowed from the mapped file when they can be. false after a diagnostic. */

@@ -46,6 +46,16 @@ static const char *looks_like(const struct dn_file *f) {
   return NULL;
 }
 
+int64_t fe_dim_value(struct dn_ctx *ctx, const struct fe_opts *opts,
+                     const char *name) {
+  if (opts->free)
+    DN_PUSH(ctx->arena, opts->free->list, dn_intern(ctx, name));
+  for (size_t i = 0; i < opts->ndims; i++)
+    if (!strcmp(opts->dims[i].name, name))
+      return opts->dims[i].value;
+  return -1;
+}
+
 struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
                             const struct fe_opts *opts) {
   static const struct fe_opts none = {0};

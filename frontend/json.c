@@ -76,10 +76,7 @@ static bool read_shape(struct json_model *m, const cJSON *item,
       continue;
     if (!cJSON_IsString(d))
       return false;
-    dims[*rank] = -1;
-    for (size_t i = 0; i < opts->ndims; i++)
-      if (!strcmp(opts->dims[i].name, d->valuestring))
-        dims[*rank] = opts->dims[i].value;
+    dims[*rank] = fe_dim_value(m->ctx, opts, d->valuestring);
     if (dims[*rank] >= 0)
       continue;
     dims[*rank] = 1;

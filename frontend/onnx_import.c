@@ -21,9 +21,9 @@ bool fe_onnx_sniff(const struct dn_file *f) {
 /* ---- Types of inputs ---- */
 
 static int64_t bound_dim(struct onnx_import *im, const char *name) {
-  for (size_t i = 0; i < im->opts->ndims; i++)
-    if (!strcmp(im->opts->dims[i].name, name))
-      return im->opts->dims[i].value;
+  int64_t given = fe_dim_value(im->ctx, im->opts, name);
+  if (given >= 0)
+    return given;
   const struct fe_dim *d = ox_map_get(&im->symbols, dn_intern(im->ctx, name));
   return d ? d->value : -1;
 }

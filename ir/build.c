@@ -131,6 +131,16 @@ struct ir_func *ir_func_new(struct ir_module *m, const char *name) {
   return f;
 }
 
+const char *ir_result_name(const struct ir_func *f, unsigned i) {
+  if (f->result_name && f->result_name[i])
+    return f->result_name[i];
+  const char *name = ir_arg(f->body->last, i)->name;
+  if (name[strspn(name, "0123456789")])
+    return name;
+  return f->nresults == 1 ? "output"
+                          : dn_printf(f->module->ctx->arena, "output%u", i + 1);
+}
+
 struct ir_func *ir_main(const struct ir_module *m) {
   return m->funcs;
 }

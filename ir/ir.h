@@ -295,6 +295,11 @@ struct ir_print_opts {
   int64_t const_limit; /* bytes printed as hex; larger ones as `file` or elided
                           by hash: see docs/ir.md. -1: all */
 };
+/* What a function's result is called: the model's name for it, or the value's;
+ * a number is none, so that the only result is then "output", others "output1".
+ */
+const char *ir_result_name(const struct ir_func *f, unsigned i);
+
 void ir_print(struct dn_buf *out, const struct ir_module *m,
               const struct ir_print_opts *opts);
 void ir_print_op(struct dn_buf *out, const struct ir_op *op); /* one line */

@@ -81,15 +81,45 @@ static bool read_dims(struct compile *c, struct fe_dim *dims) {
   return ok;
 }
 
+/* Every --dim is of a free dim of the model. */
+static bool check_dims(struct compile *c, const struct fe_opts *fe) {
+  struct dn_ctx *ctx = c->ctx;
+  const char *const *names = fe->free->list.v;
+  size_t n = fe->free->list.n;
+  bool ok = true;
+  for (size_t i = 0; i < fe->ndims; i++) {
+    bool found = false;
+    for (size_t j = 0; j < n; j++)
+      found |= !strcmp(names[j], fe->dims[i].name);
+    if (found)
+      continue;
+    ok = false;
+    dn_error(ctx, (struct dn_loc){.file = c->path, .where = "--dim"}, DN_USAGE,
+             "the model has no free dimension '%.200s'", fe->dims[i].name);
+    const char *near = opt_nearest(fe->dims[i].name, names, n);
+    if (near)
+      dn_note(ctx, "did you mean '%s'?", near);
+    else if (!n)
+      dn_note(ctx, "all its dimensions are numbers");
+    for (size_t j = 0; j < n && !near; j++)
+      dn_note(ctx, "it has '%s'", names[j]);
+  }
+  return ok;
+}
+
 bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_opts fe = known ? *known : (struct fe_opts){0};
+  struct fe_names names = {0};
   fe.ndims = c->options->dims.n;
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
   fe.unbound_is_one = c->options->check;
+  fe.free = &names;
   if (!read_dims(c, dims))
     return false;
   c->m = fe_import(c->ctx, c->path, &fe);
+  if ((c->m || names.list.n) && !check_dims(c, &fe))
+    return false;
   if (!c->m)
     return false;
   dn_files_idle(c->ctx);

@@ -36,9 +36,34 @@ static bool run_once(struct run *r) {
   return true;
 }
 
+/* What a run does is one thing; an option of another would go unheard. */
+static const char *find_conflict(struct dn_ctx *ctx, const struct options *o) {
+  const bool sets = o->test_data.n > 0, times = o->profile || o->trace;
+  const struct {
+    const char *name;
+    bool given;
+    unsigned with; /* bits of those that it can be given with */
+  } modes[] = {{"--test-data", sets, 1 << 1},
+               {"--compare", o->compare != NULL, 1 << 0},
+               {"--bench", o->bench.seen, 0},
+               {o->profile ? "--profile" : "--trace", times, 0},
+               {"--output-dir", o->output_dir != NULL, 0}};
+  enum { NMODES = sizeof modes / sizeof *modes };
+  for (int i = 0; i < NMODES; i++)
+    for (int j = i + 1; j < NMODES; j++)
+      if (modes[i].given && modes[j].given && !(modes[i].with >> j & 1))
+        return dn_printf(ctx->arena, "%s and %s are two runs: give one of them",
+                         modes[i].name, modes[j].name);
+  if (sets && (o->inputs.n || o->random >= 0))
+    return "--test-data has the inputs: drop --input and --random";
+  return NULL;
+}
+
 static bool check_options(struct dn_ctx *ctx, const struct options *o) {
-  const char *wrong = NULL;
-  if (o->files.n != 1)
+  const char *wrong = find_conflict(ctx, o);
+  if (wrong)
+    ;
+  else if (o->files.n != 1)
     wrong = o->files.n ? "more than one model" : "no model given";
   else if (o->compare && strcmp(o->compare, "interp"))
     wrong = "--compare takes interp";

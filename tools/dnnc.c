@@ -23,6 +23,7 @@ struct dnnc {
   struct options o;
   struct compile c;
   struct timespec start;
+  const char *extension; /* of the output that -S or -emit-llvm asks for */
   struct cg_blob object;
   struct cg_sizes sizes;
 };
@@ -76,10 +77,11 @@ static const char *base_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-/* -o, or the standard output for text, or a name after the model. */
+/* -o, or a name after the model, or the standard output for text. */
 static const char *output_path(const struct dnnc *d, const char *extension) {
   if (d->o.output)
     return d->o.output;
+  extension = extension ? extension : d->extension;
   return extension ? with_extension(d->ctx, d->c.path, true, extension) : "-";
 }
 
@@ -161,11 +163,15 @@ static bool check_budgets(struct dnnc *d) {
 
 /* ---- Kinds of output ---- */
 
-static bool compile_to(struct dnnc *d, enum cg_emit kind) {
-  say(d, "planning");
+static bool run_passes(struct dnnc *d, enum ir_form form) {
+  say(d, "running passes");
   if (d->o.verbose)
-    fprintf(stderr, "passes %s\n", compile_pipeline(&d->c, IR_PLANNED));
-  if (!compile_passes(&d->c, IR_PLANNED))
+    fprintf(stderr, "passes %s\n", compile_pipeline(&d->c, form));
+  return compile_passes(&d->c, form);
+}
+
+static bool compile_to(struct dnnc *d, enum cg_emit kind) {
+  if (!run_passes(d, IR_PLANNED))
     return false;
   say(d, "generating code");
   bool ok = cg_compile(d->ctx, d->c.target, d->c.m, &d->c.cg, kind, &d->object,
@@ -179,9 +185,17 @@ static bool make_report(struct dnnc *d, enum cg_report_kind kind,
   return cg_report(d->ctx, d->c.target, d->c.m, &d->c.cg, &d->sizes, kind, out);
 }
 
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && !strcmp(s + n - m, end);
+/* By the file's extension; without one it is text. -1: none of ours. */
+static int find_report_kind(const char *path) {
+  const char *dot = strrchr(base_name(path), '.');
+  if (!dot || !strcmp(dot, ".txt") || !strcmp(dot, ".text"))
+    return CG_REPORT_TEXT;
+  return !strcmp(dot, ".json")   ? CG_REPORT_JSON
+         : !strcmp(dot, ".html") ? CG_REPORT_HTML
+                                 : -1;
+}
+static enum cg_report_kind report_kind(const char *path) {
+  return (enum cg_report_kind)find_report_kind(path);
 }
 
 /* --report=FILE, and the short report on a terminal or with -v. */
@@ -197,10 +211,7 @@ static bool write_reports(struct dnnc *d) {
   }
   if (!file)
     return true;
-  enum cg_report_kind kind = ends_with(file, ".json")   ? CG_REPORT_JSON
-                             : ends_with(file, ".html") ? CG_REPORT_HTML
-                                                        : CG_REPORT_TEXT;
-  return make_report(d, kind, &text) &&
+  return make_report(d, report_kind(file), &text) &&
          dn_file_write(d->ctx, file, text.data, text.size);
 }
 
@@ -237,6 +248,12 @@ static bool emit_llvm(struct dnnc *d) {
                        d->object.size);
 }
 
+static bool emit_bitcode(struct dnnc *d) {
+  return compile_to(d, CG_BITCODE) &&
+         dn_file_write(d->ctx, output_path(d, ".bc"), d->object.data,
+                       d->object.size);
+}
+
 static bool emit_header(struct dnnc *d) {
   struct cg_blob text;
   return compile_to(d, CG_OBJ) && check_budgets(d) &&
@@ -247,11 +264,8 @@ static bool emit_header(struct dnnc *d) {
 static bool emit_report(struct dnnc *d) {
   struct cg_blob text;
   const char *path = output_path(d, NULL);
-  enum cg_report_kind kind = ends_with(path, ".json")   ? CG_REPORT_JSON
-                             : ends_with(path, ".html") ? CG_REPORT_HTML
-                                                        : CG_REPORT_TEXT;
   return compile_to(d, CG_OBJ) && check_budgets(d) &&
-         make_report(d, kind, &text) &&
+         make_report(d, report_kind(path), &text) &&
          dn_file_write(d->ctx, path, text.data, text.size);
 }
 
@@ -272,12 +286,12 @@ static bool emit_shared(struct dnnc *d) {
          write_reports(d);
 }
 
-/* A file holds everything, so that it can be read again; on the standard output
- * long constants are left out unless the `whole` module is wanted. */
+/* What -o names gets everything, so that it can be read again; without it, long
+ * constants are left out unless the `whole` module is wanted. */
 static bool print_module(struct dnnc *d, bool whole) {
   struct dn_buf text;
   dn_buf_init(&text, d->ctx->arena);
-  whole = whole || strcmp(output_path(d, NULL), "-") != 0;
+  whole = whole || d->o.output;
   ir_print(
       &text, d->c.m,
       &(struct ir_print_opts){.locs = true, .const_limit = whole ? -1 : 64});
@@ -287,21 +301,21 @@ static bool print_module(struct dnnc *d, bool whole) {
 static bool emit_dnn(struct dnnc *d) { return print_module(d, true); }
 
 static bool emit_graph(struct dnnc *d) {
-  return compile_passes(&d->c, IR_GRAPH) && print_module(d, false);
+  return run_passes(d, IR_GRAPH) && print_module(d, false);
 }
 
 static bool emit_kernels(struct dnnc *d) {
-  return compile_passes(&d->c, IR_KERNELS) && print_module(d, false);
+  return run_passes(d, IR_KERNELS) && print_module(d, false);
 }
 
 static bool emit_planned(struct dnnc *d) {
-  return compile_passes(&d->c, IR_PLANNED) && print_module(d, false);
+  return run_passes(d, IR_PLANNED) && print_module(d, false);
 }
 
 static bool emit_dot(struct dnnc *d) {
   struct dn_buf text;
   dn_buf_init(&text, d->ctx->arena);
-  if (!compile_passes(&d->c, IR_KERNELS))
+  if (!run_passes(d, IR_KERNELS))
     return false;
   dot_print(&text, d->c.m);
   return write_text(d, &text);
@@ -320,12 +334,13 @@ static bool check_only(struct dnnc *d) {
 static const struct kind {
   const char *name;
   bool (*run)(struct dnnc *d);
-} kinds[] = {{"obj", emit_obj},         {"asm", emit_asm},
-             {"llvm", emit_llvm},       {"shared", emit_shared},
-             {"header", emit_header},   {"report", emit_report},
-             {"dnn", emit_dnn},         {"graph", emit_graph},
-             {"kernels", emit_kernels}, {"planned", emit_planned},
-             {"dot", emit_dot}};
+  bool reports; /* obeys --report */
+} kinds[] = {{"obj", emit_obj, true},          {"asm", emit_asm, false},
+             {"llvm", emit_llvm, false},       {"bitcode", emit_bitcode, false},
+             {"shared", emit_shared, true},    {"header", emit_header, false},
+             {"report", emit_report, false},   {"dnn", emit_dnn, false},
+             {"graph", emit_graph, false},     {"kernels", emit_kernels, false},
+             {"planned", emit_planned, false}, {"dot", emit_dot, false}};
 enum { NKINDS = sizeof kinds / sizeof *kinds };
 
 static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
@@ -341,6 +356,28 @@ static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
   if (near)
     dn_note(ctx, "did you mean '%s'?", near);
   return NULL;
+}
+
+/* -c, -S and -emit-llvm as clang has them: -S goes before -c, and each names
+ * its file after the model. */
+static const struct kind *wanted_kind(struct dnnc *d) {
+  const struct options *o = &d->o;
+  const char *name = !o->emit_llvm ? (o->assembly ? "asm" : "obj")
+                     : o->assembly ? "llvm"
+                                   : "bitcode";
+  bool letters = o->object || o->assembly || o->emit_llvm;
+  if (letters && o->emit && strcmp(o->emit, name) != 0) {
+    dn_error(d->ctx, (struct dn_loc){.where = "--emit"}, DN_USAGE,
+             "%s asks for '%s', not for '%.100s'",
+             o->emit_llvm  ? "-emit-llvm"
+             : o->assembly ? "-S"
+                           : "-c",
+             name, o->emit);
+    return NULL;
+  }
+  if (letters)
+    d->extension = o->emit_llvm ? ".ll" : ".s";
+  return find_kind(d->ctx, o->emit ? o->emit : name);
 }
 
 /* ---- The command line ---- */
@@ -399,7 +436,27 @@ static bool answer(struct dnnc *d, bool *ok) {
   return true;
 }
 
-static bool check_usage(struct dnnc *d) {
+/* What a report would be made of, or written as, is not there. */
+static bool check_report(const struct dnnc *d, const struct kind *kind) {
+  const char *file = d->o.report;
+  if (!strcmp(kind->name, "report") && !file)
+    file = d->o.output;
+  const char *wrong = NULL;
+  if (d->o.report && (d->o.check || !kind->reports))
+    wrong = dn_printf(
+        d->ctx->arena, "%s%s writes no object to report on",
+        d->o.check ? "--check" : "--emit=", d->o.check ? "" : kind->name);
+  else if (file && find_report_kind(file) < 0)
+    wrong =
+        dn_printf(d->ctx->arena,
+                  "'%.200s' is no kind of report: .json, .html or .txt", file);
+  if (wrong)
+    dn_error(d->ctx, (struct dn_loc){.where = "--report"}, DN_USAGE, "%s",
+             wrong);
+  return !wrong;
+}
+
+static bool check_usage(struct dnnc *d, const struct kind *kind) {
   if (d->o.files.n != 1) {
     dn_error(d->ctx, (struct dn_loc){.file = "dnnc"}, DN_USAGE,
              d->o.files.n ? "one model at a time" : "no model given");
@@ -409,9 +466,12 @@ static bool check_usage(struct dnnc *d) {
   }
   if (d->o.quantize) {
     dn_error(d->ctx, (struct dn_loc){.where = "--quantize"}, DN_USAGE,
-             "not available in this version");
+             "dnnc does not quantize yet; quantize the model first, with "
+             "ONNX Runtime's quantizer for instance: integer models compile");
     return false;
   }
+  if (!check_report(d, kind))
+    return false;
   return !d->o.device || device_apply(d->ctx, d->o.device, &d->o);
 }
 
@@ -421,8 +481,8 @@ static bool run(struct dnnc *d, int argc, char **argv) {
     return done;
   if (answer(d, &ok))
     return ok;
-  const struct kind *kind = find_kind(d->ctx, d->o.emit ? d->o.emit : "obj");
-  if (!kind || !check_usage(d) ||
+  const struct kind *kind = wanted_kind(d);
+  if (!kind || !check_usage(d, kind) ||
       !compile_begin(d->ctx, &d->o, d->o.files.v[0], &d->c))
     return false;
   d->c.cg.reproducer = command_line(d->ctx, argc, argv);
@@ -431,8 +491,6 @@ static bool run(struct dnnc *d, int argc, char **argv) {
   say(d, "importing");
   if (!compile_import(&d->c, NULL))
     return false;
-  if (d->o.verbose)
-    fprintf(stderr, "passes %s\n", compile_pipeline(&d->c, IR_PLANNED));
   return d->o.check ? check_only(d) : kind->run(d);
 }
 

@@ -20,6 +20,7 @@ enum opt_kind {
 struct row {
   const char *heading; /* of a group; the rest is unused */
   const char *name, *arg;
+  const char *of; /* an alias: of that option, with `help` as value */
   enum opt_kind kind;
   double def;
   unsigned tools;
@@ -30,15 +31,22 @@ struct row {
 /* Readers recurse this deep at most, which fits any stack. */
 enum { MAX_DEPTH = 1000 };
 
-enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, X = 8 };
+enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, X = 8, N = 16, C = 32 };
 
 static const struct row rows[] = {
 #define GROUP(text) {.heading = text},
-#define OPTION(field, name, arg, kind, def, tools, help)                       \
-  {NULL, name,  arg,  OPT_##kind,                                              \
-   def,  tools, help, offsetof(struct options, field)},
+#define ALIAS(other, opt, value) {.name = other, .of = opt, .help = value},
+#define OPTION(field, text, value, type, preset, who, about)                   \
+  {.name = text,                                                               \
+   .arg = value,                                                               \
+   .kind = OPT_##type,                                                         \
+   .def = preset,                                                              \
+   .tools = who,                                                               \
+   .help = about,                                                              \
+   .offset = offsetof(struct options, field)},
 #include "tools/options.def"
 #undef OPTION
+#undef ALIAS
 #undef GROUP
 };
 enum { NROWS = sizeof rows / sizeof *rows };
@@ -122,9 +130,9 @@ static void set(struct reader *r, const struct row *row, const char *value) {
     return;
   }
   case OPT_LEVEL: { /* the last one counts, as with every compiler */
-    bool size = strcmp(value, "s") == 0;
+    bool size = !strcmp(value, "s") || !strcmp(value, "z");
     if (!size && (value[0] < '0' || value[0] > '3' || value[1]))
-      fail(r, "-O takes 0, 1, 2, 3 or s, not '%s'", value);
+      fail(r, "-O takes 0, 1, 2, 3, s or z, not '%s'", value);
     *(struct opt_level *)field =
         (struct opt_level){size ? 2 : value[0] - '0', size, true};
     return;
@@ -137,7 +145,7 @@ static void set(struct reader *r, const struct row *row, const char *value) {
 static void set_defaults(struct options *out) {
   for (const struct row *row = rows; row < rows + NROWS; row++) {
     void *field = (char *)out + row->offset;
-    if (row->heading)
+    if (row->heading || row->of)
       continue;
     if (row->kind == OPT_INT)
       *(int64_t *)field = (int64_t)row->def;
@@ -153,10 +161,16 @@ static void set_defaults(struct options *out) {
 static const struct row *find(const struct reader *r, const char *name,
                               size_t n) {
   for (const struct row *row = rows; row < rows + NROWS; row++)
-    if (!row->heading && (row->tools & r->out->tool) &&
+    if (!row->heading && (row->of || (row->tools & r->out->tool)) &&
         strlen(row->name) == n && !memcmp(row->name, name, n))
       return row;
   return NULL;
+}
+
+/* The option that an alias stands for; NULL: this tool does not have it. */
+static const struct row *resolve(const struct reader *r,
+                                 const struct row *row) {
+  return row && row->of ? find(r, row->of, strlen(row->of)) : row;
 }
 
 /* Edits (insert, drop, change, swap neighbours) from a to b, at most `most`. */
@@ -200,14 +214,16 @@ static void unknown(struct reader *r, const char *arg) {
   const char *names[NROWS];
   size_t n = 0;
   for (const struct row *row = rows; row < rows + NROWS; row++)
-    if (!row->heading && (row->tools & r->out->tool))
+    if (!row->heading && (row->tools & r->out->tool) && !(row->tools & N))
       names[n++] = row->name;
   const char *word = arg + strspn(arg, "-");
   word = dn_strndup(r->ctx->arena, word, strcspn(word, "="));
   const char *near = opt_nearest(word, names, n);
   fail(r, "unknown option '%s'", arg);
   if (near)
-    dn_note(r->ctx, "did you mean %s%s?", near[1] ? "--" : "-", near);
+    dn_note(r->ctx, "did you mean %s%s?",
+            near[1] && !(find(r, near, strlen(near))->tools & C) ? "--" : "-",
+            near);
   else
     dn_note(r->ctx, "%s --help lists the options", r->tool);
 }
@@ -253,11 +269,17 @@ static void option(struct reader *r, const char *arg) {
   if (!row && !two) { /* -O2, -oFILE */
     row = find(r, name, 1);
     value = name + 1;
-    if (row && (!*row->arg || !*value))
+    if (row && (row->of || !*row->arg || !*value))
       row = NULL;
   }
-  if (!row) {
+  if (!resolve(r, row)) {
     unknown(r, arg);
+    return;
+  }
+  if (row->of) {
+    if (value)
+      fail(r, "%s takes no value", arg);
+    set(r, resolve(r, row), row->help);
     return;
   }
   bool takes = *row->arg, may = row->arg[0] == '[';
@@ -269,6 +291,25 @@ static void option(struct reader *r, const char *arg) {
     set(r, row, !value && takes && !may ? r->argv[++r->at] : value);
 }
 
+/* A line of help: what to type, and in a second column what it does, wrapped at
+ * the width of a terminal. */
+static void help_line(FILE *out, const char *left, const char *text) {
+  enum { COLUMN = 26, WIDTH = 80 };
+  int at = fprintf(out, "  %s", left);
+  for (const char *p = text; *p;) {
+    int n = (int)strcspn(p, " ");
+    if (at < COLUMN)
+      at += fprintf(out, "%*s", COLUMN - at, "");
+    else if (at + 1 + n > WIDTH)
+      at = fprintf(out, "\n%*s", COLUMN, "") - 1;
+    else
+      at += fprintf(out, " ");
+    at += fprintf(out, "%.*s", n, p);
+    p += n + (p[n] == ' ');
+  }
+  fprintf(out, "\n");
+}
+
 static void help(FILE *out, enum opt_tool tool, bool everything) {
   fprintf(out, "usage: %s %s [options]\n", tool_name(tool),
           tool == OPT_OPT ? "FILE.dnn" : "MODEL");
@@ -276,7 +317,7 @@ static void help(FILE *out, enum opt_tool tool, bool everything) {
   for (const struct row *row = rows; row < rows + NROWS; row++) {
     if (row->heading)
       heading = row->heading;
-    if (row->heading || !(row->tools & tool) ||
+    if (row->heading || !(row->tools & tool) || (row->tools & N) ||
         ((row->tools & X) && !everything))
       continue;
     if (heading)
@@ -287,9 +328,10 @@ static void help(FILE *out, enum opt_tool tool, bool everything) {
     if (!*row->arg || row->arg[0] == '[' || row->kind == OPT_LEVEL)
       sep = row->arg[0] == '[' ? "[=" : "";
     char left[64];
-    snprintf(left, sizeof left, "%s%s%s%s", letter ? "-" : "--", row->name, sep,
+    snprintf(left, sizeof left, "%s%s%s%s",
+             letter || row->tools & C ? "-" : "--", row->name, sep,
              row->arg + (row->arg[0] == '['));
-    fprintf(out, *row->help ? "  %-23s %s\n" : "  %s\n", left, row->help);
+    help_line(out, left, row->help);
   }
   if (everything) {
     fprintf(out, "Limits on models, --limit-NAME=N:\n ");

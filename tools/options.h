@@ -15,7 +15,7 @@ struct opt_strings {
 /* `seen`: given on the command line. */
 struct opt_level {
   int level; /* 0..3 */
-  bool size; /* -Os */
+  bool size; /* -Os, -Oz */
   bool seen;
 };
 struct opt_real {
@@ -31,16 +31,19 @@ struct opt_real {
 #define OPT_TYPE_LEVEL struct opt_level
 struct options {
 #define GROUP(heading)
+#define ALIAS(other, name, value)
 #define OPTION(field, name, arg, kind, def, tools, help) OPT_TYPE_##kind field;
 #include "tools/options.def"
 #undef OPTION
+#undef ALIAS
 #undef GROUP
   struct opt_strings files; /* what is no option */
   enum opt_tool tool;
 };
 
 /* Reads a command line; `--limit-NAME=N` goes to ctx->limits. All mistakes are
- * DN_USAGE diagnostics; false when there was one. After --help, --help-all or
+ * DN_USAGE diagnostics; false when there was one. After --help, --help-hidden
+ * or
  * --version, which it answers itself, `*done` is true. */
 bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
                struct options *out, bool *done);

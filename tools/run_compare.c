@@ -95,8 +95,11 @@ bool run_compare_values(struct run *r, const struct ir_tensor *in,
   dn_arena_free(arena);
   if (!ok || j.failed)
     return false;
-  printf("PASS compare values=%zu max_abs=%.3g max_rel=%.3g\n", j.compared,
-         j.worst.max_abs, j.worst.max_rel);
+  /* The tolerance is that of see(). */
+  printf("PASS compare values=%zu max_abs=%.3g max_rel=%.3g, tolerated "
+         "%g*|value| + %g*max(1, largest)\n",
+         j.compared, j.worst.max_abs, j.worst.max_rel, r->o->rtol.value,
+         r->o->atol.value);
   return true;
 }
 

@@ -31,8 +31,7 @@ static bool ports_of_module(struct run *r) {
   }
   for (size_t i = 0; i < r->nout; i++) {
     const struct ir_value *v = ir_arg(f->body->last, (unsigned)i);
-    const char *name = f->result_name ? f->result_name[i] : NULL;
-    r->out[i] = (struct run_port){name ? name : v->name, v->type};
+    r->out[i] = (struct run_port){ir_result_name(f, (unsigned)i), v->type};
     ok &= ir_type_is_static(v->type);
   }
   return ok;
