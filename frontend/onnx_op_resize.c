@@ -52,8 +52,8 @@ static double source(const struct resize *r, const struct axis *a, int64_t o) {
     return (x + 0.5) / a->scale - 0.5;
   case HALF_PIXEL_SYMMETRIC:
     return in / 2 * (1 - (double)a->out / out) + (x + 0.5) / a->scale - 0.5;
-  case PYTORCH_HALF_PIXEL:
-    return out == 1 ? -0.5 : (x + 0.5) / a->scale - 0.5;
+  case PYTORCH_HALF_PIXEL: /* the length itself decides, not scale * in */
+    return a->out == 1 ? 0 : (x + 0.5) / a->scale - 0.5;
   case ALIGN_CORNERS:
     return out == 1 ? 0 : x * (in - 1) / (out - 1);
   case TF_CROP: {

@@ -1,6 +1,7 @@
 /* onnx_op_rnn.c - RNN, GRU and LSTM, unrolled over time. The products with the
  * input are made for all steps at once; a step multiplies the state only. */
 #include <string.h>
+#include <strings.h>
 
 #include "frontend/onnx_ops.h"
 
@@ -15,7 +16,10 @@ struct rnn {
   bool batch_first; /* layout = 1 */
   bool before_reset, couples;
   double clip; /* 0: none */
-  const struct onnx_attr *activations, *alphas, *betas;
+  struct activation {
+    const struct function *function;
+    double alpha, beta;
+  } functions[2][3]; /* of a direction: f g h */
 };
 
 /* One direction: its weights and its state. */
@@ -31,63 +35,97 @@ struct cell {
 
 /* ---- Activations ---- */
 
-static double parameter(const struct onnx_attr *list, size_t k,
-                        double otherwise) {
-  return list && k < list->floats.n ? list->floats.v[k] : otherwise;
-}
+enum { TAKES_ALPHA = 1, TAKES_BETA = 2 };
 
-static const struct {
+/* The defaults are those of the operators of the same names, as the standard
+ * says; Affine and ScaledTanh, operators no more, have ONNX Runtime's. They are
+ * also those of more than one op. */
+static const struct function {
   const char *name;
   enum ir_opcode code;
+  unsigned takes;
   double alpha, beta;
-  bool has_alpha, has_beta;
-} activations[] = {
-    {"Sigmoid", IR_SIGMOID, 0, 0, false, false},
-    {"Tanh", IR_TANH, 0, 0, false, false},
-    {"Relu", IR_RELU, 0, 0, false, false},
-    {"Softsign", IR_SOFTSIGN, 0, 0, false, false},
-    {"Softplus", IR_SOFTPLUS, 0, 0, false, false},
-    {"LeakyRelu", IR_LEAKY_RELU, 0.01, 0, true, false},
-    {"Elu", IR_ELU, 1, 0, true, false},
-    {"ThresholdedRelu", IR_THRESHOLDED_RELU, 1, 0, true, false},
-    {"HardSigmoid", IR_HARD_SIGMOID, 0.2, 0.5, true, true},
+} functions[] = {
+    {"Sigmoid", IR_SIGMOID, 0, 0, 0},
+    {"Tanh", IR_TANH, 0, 0, 0},
+    {"Relu", IR_RELU, 0, 0, 0},
+    {"Softsign", IR_SOFTSIGN, 0, 0, 0},
+    {"Softplus", IR_SOFTPLUS, 0, 0, 0},
+    {"LeakyRelu", IR_LEAKY_RELU, TAKES_ALPHA, 0.01, 0},
+    {"Elu", IR_ELU, TAKES_ALPHA, 1, 0},
+    {"ThresholdedRelu", IR_THRESHOLDED_RELU, TAKES_ALPHA, 1, 0},
+    {"HardSigmoid", IR_HARD_SIGMOID, TAKES_ALPHA | TAKES_BETA, 0.2, 0.5},
+    {"Affine", IR_ADD, TAKES_ALPHA | TAKES_BETA, 0, 0},
+    {"ScaledTanh", IR_MUL, TAKES_ALPHA | TAKES_BETA, 0, 0},
 };
 
-/* Function k of a direction: f, g or h of the formulas. */
-static struct ir_value *activate(const struct rnn *r, int64_t direction,
-                                 size_t k, struct ir_value *x) {
+static const struct function *find_function(const char *name) {
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+    if (!strcasecmp(name, functions[i].name))
+      return &functions[i];
+  return NULL;
+}
+
+/* The next number of a list that only the functions with such a parameter
+ * take from, in the order of the functions. */
+static double take(const struct onnx_attr *list, size_t *next,
+                   double otherwise) {
+  return list && *next < list->floats.n ? list->floats.v[(*next)++] : otherwise;
+}
+
+/* The functions of all directions, f g h of the first before those of the
+ * second. */
+static bool read_functions(struct rnn *r) {
   struct onnx_call *c = r->c;
   size_t each = r->gates == LSTM_GATES ? 3 : r->gates == GRU_GATES ? 2 : 1;
-  size_t at = (size_t)direction * each + k;
-  const char *name = k == 0 && r->gates != RNN_GATES ? "Sigmoid" : "Tanh";
+  size_t n = each * (size_t)r->directions, alpha = 0, beta = 0;
+  const struct onnx_attr *names = ox_attr(c, "activations");
+  const struct onnx_attr *alphas = ox_attr(c, "activation_alpha");
+  const struct onnx_attr *betas = ox_attr(c, "activation_beta");
+  if (names && names->strings.n && names->strings.n != n)
+    return ox_fail(c, DN_ATTR, "%zu activations, not %zu", names->strings.n, n);
+  for (size_t i = 0; i < n; i++) {
+    const char *name = i % each || each == 1 ? "Tanh" : "Sigmoid";
+    struct activation *a = &r->functions[i / each][i % each];
+    if (names && names->strings.n)
+      name = dn_strndup(c->im->ctx->arena,
+                        (const char *)names->strings.v[i].data,
+                        names->strings.v[i].size);
+    a->function = find_function(name);
+    if (!a->function)
+      return ox_fail(c, DN_ATTR, "unknown activation '%s'",
+                     ox_text(c->im->ctx, name));
+    if (a->function->takes & TAKES_ALPHA)
+      a->alpha = take(alphas, &alpha, a->function->alpha);
+    if (a->function->takes & TAKES_BETA)
+      a->beta = take(betas, &beta, a->function->beta);
+  }
+  return true;
+}
+
+static struct ir_value *apply(struct onnx_call *c, const struct activation *a,
+                              struct ir_value *x) {
+  struct ir_attr attrs[2];
+  size_t n = 0;
+  if (a->function->code == IR_ADD) /* Affine */
+    return ox_offset(c, ox_scale(c, x, a->alpha), a->beta);
+  if (a->function->code == IR_MUL) /* ScaledTanh */
+    return ox_scale(c, ox_op1(c, IR_TANH, ox_scale(c, x, a->beta)), a->alpha);
+  if (a->function->takes & TAKES_ALPHA)
+    attrs[n++] = ir_float("alpha", a->alpha);
+  if (a->function->takes & TAKES_BETA)
+    attrs[n++] = ir_float("beta", a->beta);
+  return ox_emit(c, a->function->code, IR_ARGS(x), attrs, n);
+}
+
+/* Function k of a direction, f, g or h of the formulas, of a gate, which
+ * `clip` is for. */
+static struct ir_value *activate(const struct rnn *r, int64_t direction,
+                                 size_t k, struct ir_value *x) {
   if (r->clip > 0)
-    x = ox_emit(c, IR_CLAMP, IR_ARGS(x),
+    x = ox_emit(r->c, IR_CLAMP, IR_ARGS(x),
                 IR_ATTRS(ir_float("lo", -r->clip), ir_float("hi", r->clip)));
-  if (r->activations && at < r->activations->strings.n) {
-    struct wire_span s = r->activations->strings.v[at];
-    name = dn_strndup(c->im->ctx->arena, (const char *)s.data, s.size);
-  }
-  for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
-    if (strcmp(name, activations[i].name) != 0)
-      continue;
-    struct ir_attr attrs[2];
-    size_t n = 0;
-    if (activations[i].has_alpha)
-      attrs[n++] =
-          ir_float("alpha", parameter(r->alphas, at, activations[i].alpha));
-    if (activations[i].has_beta)
-      attrs[n++] =
-          ir_float("beta", parameter(r->betas, at, activations[i].beta));
-    return ox_emit(c, activations[i].code, IR_ARGS(x), attrs, n);
-  }
-  if (!strcmp(name, "Affine") || !strcmp(name, "ScaledTanh")) {
-    double a = parameter(r->alphas, at, 1), b = parameter(r->betas, at, 0);
-    if (*name == 'A')
-      return ox_offset(c, ox_scale(c, x, a), b);
-    return ox_scale(c, ox_op1(c, IR_TANH, ox_scale(c, x, b)), a);
-  }
-  ox_fail(c, DN_UNSUPPORTED_ATTR, "activation '%s'", ox_text(c->im->ctx, name));
-  return NULL;
+  return apply(r->c, &r->functions[direction][k], x);
 }
 
 /* ---- Parts of the inputs ---- */
@@ -240,11 +278,7 @@ static struct ir_value *lstm_step(const struct rnn *r, struct cell *k,
                   ox_op2(c, IR_MUL, i, n));
   struct ir_value *o = peep(r, k, columns(r, x, 1, 1), 1, *state);
   o = activate(r, d, 0, o);
-  bool clips = r->clip > 0; /* the clip is for gates, not for the state */
-  struct rnn free_of_clip = *r;
-  if (clips)
-    free_of_clip.clip = 0;
-  return ox_op2(c, IR_MUL, o, activate(&free_of_clip, d, 2, *state));
+  return ox_op2(c, IR_MUL, o, apply(c, &r->functions[d][2], *state));
 }
 
 /* Runs a direction; outs[t] becomes the output [B, H] of step t. */
@@ -288,9 +322,6 @@ static bool read_rnn(struct rnn *r) {
   r->before_reset =
       r->gates == GRU_GATES && ox_int(c, "linear_before_reset", 0) != 0;
   r->clip = ox_float(c, "clip", 0);
-  r->activations = ox_attr(c, "activations");
-  r->alphas = ox_attr(c, "activation_alpha");
-  r->betas = ox_attr(c, "activation_beta");
   if (ox_rank(x) != 3 || ox_rank(c->in[1]) != 3)
     return ox_fail(c, DN_TYPE, "the input must have 3 dimensions");
   r->directions = !strcmp(direction, "bidirectional") ? 2 : 1;
@@ -298,6 +329,8 @@ static bool read_rnn(struct rnn *r) {
       strcmp(direction, "reverse") != 0)
     return ox_fail(c, DN_ATTR, "unknown direction '%s'",
                    ox_text(c->im->ctx, direction));
+  if (!read_functions(r))
+    return false;
   r->steps = ox_dims(x)[r->batch_first];
   r->batch = ox_dims(x)[!r->batch_first];
   r->hidden = ox_dims(c->in[1])[1] / r->gates;

@@ -48,7 +48,9 @@ static double high(const struct grid *g, int64_t size) {
   return (double)size - (g->align ? 1 : 0.5);
 }
 
-/* Adds the tap at place `at` (whole numbers, as floats). */
+/* Adds the tap at place `at` (whole numbers, as floats). What lies outside is
+ * decided for each tap: the place that is sampled is not moved, or a cubic's
+ * weights would be those of another place. */
 static void add_tap(const struct grid *g, struct taps *t, struct ir_value *at,
                     struct ir_value *weight, int64_t size) {
   struct onnx_call *c = g->c;
@@ -82,10 +84,6 @@ static bool make_taps(const struct grid *g, struct ir_value *x, int64_t size,
                       struct taps *t) {
   struct onnx_call *c = g->c;
   t->n = 0;
-  if (g->outside == BORDER)
-    x = bounded(c, x, 0, (double)size - 1);
-  else if (g->outside == REFLECTION)
-    x = mirrored(c, x, low(g), high(g, size));
   if (!x)
     return false;
   if (g->mode == NEAREST) {

@@ -1,21 +1,26 @@
 #!/usr/bin/env python3
 """Writes small ONNX files for tests, with nothing but Python's own library.
 
-    onnxgen.py TEST OUT.onnx [NAME]
+    onnxgen.py TEST OUT.onnx [NAME [SET]]
 
 makes the model described by the lines of TEST that start with `#|` (or, with
-NAME, with `#NAME|`):
+NAME, with `#NAME|`), and a folder SET with input_K.pb and output_K.pb of the
+values that its inputs and outputs have there:
 
     opset 13                      opset com.example 1         ir 8
     in x: f32[1,3,N]              out y: f32[1,3,2]           out y
+    in x: f32[3] = 1 2 3          out y: f32[4] = ramp 1 0.5
     init w: f32[2,2] = 1 2 3 4    init b: i64[1000] = fill 7
+    sparse w: f32[2,2] = 5 6 at 1 2               (or at 0 1 1 0: [2,2] indices)
     y, z = Split(x, , w) axis=1 split=[1,2] mode="linear" name="s" domain="d"
     c = Constant() value=i64[2]:1,2
     y = If(c) then_branch=@yes else_branch=@no
     graph yes                     (in, out, init and nodes until `end`)
     function com.example.F(a, b) -> (c) attrs(alpha) opset 13     (until `end`)
+    function com.example.F:over(a) -> (c)     y = F(x) overload="over" domain=...
 
 Tests of malformed files use the functions below directly."""
+import os
 import re
 import struct
 import sys
@@ -149,8 +154,18 @@ def model(g, opsets=((13, ""),), ir=8, functions=(), more=b""):
     return out + blob(7, g) + more
 
 
-def function(domain, name, inputs, outputs, nodes, attrs=(), opsets=((13, ""),)):
-    out = blob(1, name)
+def sparse(name, dtype, dims, values, at):
+    """`at`: places in the flat tensor, or an index for each dim."""
+    linear = len(at) == len(values)
+    where = [len(values)] if linear else [len(values), len(dims)]
+    out = blob(1, tensor(name, dtype, [len(values)], values))
+    out += blob(2, tensor("", "i64", where, at))
+    return out + b"".join(vint(3, d) for d in dims)
+
+
+def function(domain, name, inputs, outputs, nodes, attrs=(),
+             opsets=((13, ""),), overload=""):
+    out = blob(1, name) + (blob(13, overload) if overload else b"")
     out += b"".join(blob(4, i) for i in inputs)
     out += b"".join(blob(5, o) for o in outputs)
     out += b"".join(blob(6, a) for a in attrs)
@@ -178,7 +193,14 @@ def parse_values(dtype, dims, text):
     cast = float if dtype in ("f32", "f64", "f16") else int
     if words and words[0] == "fill":
         return [cast(words[1])] * count
+    if words and words[0] == "ramp":
+        return [cast(words[1]) + i * cast(words[2]) for i in range(count)]
     return [cast(w) for w in words]
+
+
+def parse_sparse(name, dtype, dims, values, at):
+    at = parse_values("i64", [], at)
+    return sparse(name, dtype, dims, parse_values(dtype, dims, values), at)
 
 
 def parse_attr(text, graphs):
@@ -186,6 +208,11 @@ def parse_attr(text, graphs):
         return text[1:-1]
     if text[0] == "@":
         return graphs[text[1:]]
+    m = re.fullmatch(r"sparse:(\w+\[[^\]]*\]):([^@]*)@(.*)", text)
+    if m:  # sparse:f32[4]:1,2@0,3
+        dtype, dims = parse_type(m.group(1))
+        return Raw(vint(20, 11) + blob(22, parse_sparse(
+            "", dtype, dims, m.group(2), m.group(3))))
     if text[0] == "$":  # the function's attribute; $i:name gives its type
         kind, name = text[1:].split(":")
         return Raw(blob(21, name) + vint(20, {"f": 1, "i": 2, "s": 3, "t": 4,
@@ -210,7 +237,9 @@ def parse_node(line, graphs):
     for key, value in re.findall(
             r'(\w+)=("[^"]*"|\[[^\]]*\]|\w+\[[^\]]*\]:[-\w.,]*|[^\s]+)',
             m.group(4)):
-        if key in special:
+        if key == "overload":
+            special["more"] = blob(8, value[1:-1])
+        elif key in special:
             special[key] = value[1:-1]
         else:
             attrs[key] = parse_attr(value, graphs)
@@ -218,15 +247,23 @@ def parse_node(line, graphs):
                 attrs=attrs, **special)
 
 
-def parse_model(lines):
+def parse_model(lines, data):
+    """data: gets the values of inputs and outputs as (kind, tensor)."""
     opsets, ir, functions, graphs = [], 8, [], {}
-    fresh = lambda: {"nodes": [], "inputs": [], "outputs": [], "inits": []}
+    fresh = lambda: {"nodes": [], "inputs": [], "outputs": [], "inits": [],
+                     "more": b""}
     main = parts = fresh()
     close = None
     for line in lines:
         word, _, rest = line.strip().partition(" ")
         if word in ("in", "out"):
             name, _, kind = rest.partition(":")
+            kind, _, values = kind.partition("=")
+            if values:
+                dtype, dims = parse_type(kind)
+                data.append((word + "put", tensor(
+                    name.strip(), dtype, dims,
+                    parse_values(dtype, dims, values))))
             v = value_info(name.strip(), *(parse_type(kind) if kind else ()))
             parts[word + "puts"].append(v)
         elif word == "init":
@@ -235,6 +272,11 @@ def parse_model(lines):
             dtype, dims = parse_type(kind)
             parts["inits"].append(tensor(name, dtype, dims,
                                          parse_values(dtype, dims, values)))
+        elif word == "sparse":
+            name, kind, values, at = re.fullmatch(
+                r"(.*?):\s*(\S+)\s*=(.*) at (.*)", rest).groups()
+            parts["more"] += blob(15, parse_sparse(name, *parse_type(kind),
+                                                   values, at))
         elif word == "opset":
             domain, _, version = rest.rpartition(" ")
             opsets.append((int(version), domain))
@@ -248,15 +290,15 @@ def parse_model(lines):
             if close[0] == "graph":
                 graphs[close[1]] = graph(**parts)
             else:
-                d, n, i, o, a, v = re.fullmatch(
-                    r"(.*)\.(\w+)\((.*?)\)\s*->\s*\((.*?)\)"
+                d, n, over, i, o, a, v = re.fullmatch(
+                    r"(.*)\.(\w+)(?::(\w+))?\((.*?)\)\s*->\s*\((.*?)\)"
                     r"(?:\s*attrs\((.*?)\))?(?:\s*opset (\d+))?",
                     close[1]).groups()
                 split = lambda s: [w.strip() for w in (s or "").split(",")
                                    if w.strip()]
                 functions.append(function(d, n, split(i), split(o),
                                           parts["nodes"], split(a),
-                                          ((int(v or 13), ""), (1, d))))
+                                          ((int(v or 13), ""), (1, d)), over))
             parts = main
         elif word:
             parts["nodes"].append(parse_node(line.strip(), graphs))
@@ -267,8 +309,15 @@ def main():
     prefix = "#%s|" % (sys.argv[3] if len(sys.argv) > 3 else "")
     with open(sys.argv[1]) as f:
         lines = [l[len(prefix):].rstrip("\n") for l in f if l.startswith(prefix)]
+    data = []
     with open(sys.argv[2], "wb") as f:
-        f.write(parse_model(lines))
+        f.write(parse_model(lines, data))
+    if len(sys.argv) > 4:
+        os.makedirs(sys.argv[4], exist_ok=True)
+        for kind in "input", "output":
+            for k, t in enumerate(t for what, t in data if what == kind):
+                with open("%s/%s_%d.pb" % (sys.argv[4], kind, k), "wb") as f:
+                    f.write(t)
 
 
 if __name__ == "__main__":
