@@ -338,7 +338,9 @@ static bool read_rnn(struct rnn *r) {
   if (ox_int(c, "hidden_size", h) != h)
     return ox_fail(c, DN_ATTR, "hidden_size is not that of the weights");
   if (r->steps < 1 || r->steps > MAX_STEPS)
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "%lld steps", (long long)r->steps);
+    return ox_fail(c, DN_UNSUPPORTED_ATTR,
+                   "%lld steps: 1 to %d are unrolled", (long long)r->steps,
+                   MAX_STEPS);
   int64_t b0 = r->batch_first ? r->batch : d,
           b1 = r->batch_first ? d : r->batch;
   struct ir_value *lens = given(c, 4);
