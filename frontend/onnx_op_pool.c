@@ -107,10 +107,15 @@ bool onnx_average_pool(struct onnx_call *c) {
   return ox_return(c, divide(c, sum, &p, with_pads));
 }
 
+/* arg 1: channels come last. */
 bool onnx_max_pool(struct onnx_call *c) {
   struct pool p;
-  return read_pool(c, &p) &&
-         ox_return(c, emit_window(c, IR_WINDOW_MAX, c->in[0], &p));
+  if (c->arg)
+    c->in[0] = ox_channels_first(c, c->in[0]);
+  if (!c->in[0] || !read_pool(c, &p))
+    return false;
+  struct ir_value *y = emit_window(c, IR_WINDOW_MAX, c->in[0], &p);
+  return ox_return(c, c->arg ? ox_channels_last(c, y) : y);
 }
 
 /* (sum |x|^k)^(1/k) */

@@ -120,8 +120,9 @@ bool onnx_quantize(struct onnx_call *c) {
   return ox_return(c, quantize(c, x, scale, parameter(c, zero, x, axis), to));
 }
 
-bool onnx_dynamic_quantize(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
+/* x as u8, its scale and its zero point, by what x holds. */
+static void dynamic_quantize(struct onnx_call *c, struct ir_value *x,
+                             struct ir_value *out[3]) {
   bool all[IR_MAX_RANK];
   for (int i = 0; i < IR_MAX_RANK; i++)
     all[i] = true;
@@ -134,7 +135,14 @@ bool onnx_dynamic_quantize(struct onnx_call *c) {
       ox_op2(c, IR_DIV, ox_op2(c, IR_SUB, hi, lo), ox_number(c, x, 255));
   struct ir_value *zero = ox_op2(c, IR_DIV, ox_op1(c, IR_NEG, lo), scale);
   zero = ox_cast(c, ox_op1(c, IR_ROUND, zero), IR_U8);
-  struct ir_value *outs[] = {quantize(c, x, scale, zero, IR_U8), scale, zero};
+  out[0] = quantize(c, x, scale, zero, IR_U8);
+  out[1] = scale;
+  out[2] = zero;
+}
+
+bool onnx_dynamic_quantize(struct onnx_call *c) {
+  struct ir_value *outs[3];
+  dynamic_quantize(c, c->in[0], outs);
   for (size_t i = 0; i < c->nout; i++)
     c->out[i] = outs[i];
   return outs[0] != NULL;
@@ -150,13 +158,58 @@ static struct ir_value *centred(struct onnx_call *c, struct ir_value *x,
   return ox_op2(c, IR_SUB, y, zero);
 }
 
+/* An i32 product times the scales of its factors: floats, or with a scale `to`
+ * of its own and a zero point, quantized again. `axis`: of the second factor's
+ * scales, if it has one per column or channel. */
+struct product {
+  struct ir_value *a, *b, *to, *zero;
+  double alpha;
+  int64_t axis;
+};
+
+static struct ir_value *rescale(struct onnx_call *c, struct ir_value *acc,
+                                const struct product *p) {
+  if (!acc)
+    return NULL;
+  int64_t r = ox_rank(acc);
+  struct ir_value *a = along(c, p->a, dn_max(r - 2, 0), r);
+  struct ir_value *scale =
+      ox_op2(c, IR_MUL, ox_scale(c, a, p->alpha), along(c, p->b, p->axis, r));
+  if (p->to)
+    scale = ox_op2(c, IR_DIV, scale, along(c, p->to, p->axis, r));
+  if (!scale)
+    return NULL;
+  enum ir_dtype t = p->to ? IR_F32 : ox_dtype(scale);
+  struct ir_value *y =
+      ox_op2(c, IR_MUL, ox_cast(c, acc, t), ox_cast(c, scale, t));
+  if (!p->to)
+    return y;
+  y = ox_op1(c, IR_ROUND, y);
+  if (!p->zero)
+    return ox_cast(c, y, IR_U8);
+  struct ir_value *zero = along(c, p->zero, p->axis, r);
+  y = ox_op2(c, IR_ADD, y, ox_cast(c, zero, IR_F32));
+  return ox_cast(c, y, ox_dtype(p->zero));
+}
+
+/* (a - za) (b - zb), as matrices of i32. */
+static struct ir_value *integer_matmul(struct onnx_call *c, struct ir_value *a,
+                                       struct ir_value *za, struct ir_value *b,
+                                       struct ir_value *zb) {
+  if (!a || !b)
+    return NULL;
+  if (!ox_rank(a) || !ox_rank(b)) {
+    ox_fail(c, DN_TYPE, "operands must not be scalars");
+    return NULL;
+  }
+  a = centred(c, a, za, dn_max(ox_rank(a) - 2, 0));
+  b = centred(c, b, zb, ox_rank(b) - 1);
+  return ox_matmul(c, a, b);
+}
+
 bool onnx_matmul_integer(struct onnx_call *c) {
-  struct ir_value *a = c->in[0], *b = c->in[1];
-  if (!ox_rank(a) || !ox_rank(b))
-    return ox_fail(c, DN_TYPE, "operands must not be scalars");
-  a = centred(c, a, given(c, 2), dn_max(ox_rank(a) - 2, 0));
-  b = centred(c, b, given(c, 3), ox_rank(b) - 1);
-  return ox_return(c, ox_matmul(c, a, b));
+  return ox_return(
+      c, integer_matmul(c, c->in[0], given(c, 2), c->in[1], given(c, 3)));
 }
 
 bool onnx_conv_integer(struct onnx_call *c) {
@@ -165,91 +218,245 @@ bool onnx_conv_integer(struct onnx_call *c) {
   return ox_return(c, ox_channels_first(c, ox_conv(c, x, w)));
 }
 
-/* An i32 product as a quantized result: scales of both factors at 1 and 4,
- * those of the result at 6 and 7. `axis`: of per-axis scales of the second. */
-static struct ir_value *requantize(struct onnx_call *c, struct ir_value *acc,
-                                   int64_t axis) {
-  if (!acc)
-    return NULL;
-  int64_t r = ox_rank(acc);
-  struct ir_value *scale =
-      ox_op2(c, IR_MUL, along(c, c->in[1], r - 2 < 0 ? 0 : r - 2, r),
-             along(c, c->in[4], axis, r));
-  scale = ox_op2(c, IR_DIV, scale, along(c, c->in[6], axis, r));
-  if (!scale)
-    return NULL;
-  struct ir_value *y =
-      ox_op2(c, IR_MUL, ox_cast(c, acc, IR_F32), ox_cast(c, scale, IR_F32));
-  y = ox_op1(c, IR_ROUND, y);
-  struct ir_value *zero = along(c, c->in[7], axis, r);
-  y = ox_op2(c, IR_ADD, y, ox_cast(c, zero, IR_F32));
-  return ox_cast(c, y, ox_dtype(c->in[7]));
-}
-
 bool onnx_qlinear_matmul(struct onnx_call *c) {
-  struct ir_value *a = c->in[0], *b = c->in[3];
-  if (!ox_rank(a) || !ox_rank(b))
-    return ox_fail(c, DN_TYPE, "operands must not be scalars");
-  a = centred(c, a, c->in[2], dn_max(ox_rank(a) - 2, 0));
-  b = centred(c, b, c->in[5], ox_rank(b) - 1);
-  struct ir_value *acc = ox_matmul(c, a, b);
-  return ox_return(c, requantize(c, acc, acc ? ox_rank(acc) - 1 : 0));
+  struct ir_value *acc =
+      integer_matmul(c, c->in[0], c->in[2], c->in[3], c->in[5]);
+  struct product p = {c->in[1], c->in[4], c->in[6], c->in[7], 1, 0};
+  p.axis = acc ? ox_rank(acc) - 1 : 0;
+  return ox_return(c, rescale(c, acc, &p));
 }
 
 bool onnx_qlinear_conv(struct onnx_call *c) {
+  bool last;
+  if (!ox_flag(c, "channels_last", false, &last))
+    return false;
   struct ir_value *x = centred(c, c->in[0], c->in[2], 0);
   struct ir_value *w = centred(c, c->in[3], c->in[5], 0);
-  struct ir_value *acc = ox_conv(c, x, w);
+  struct ir_value *acc = ox_conv(c, last ? ox_channels_first(c, x) : x, w);
   if (acc && given(c, 8))
     acc = ox_op2(c, IR_ADD, acc, c->in[8]);
-  acc = requantize(c, acc, acc ? ox_rank(acc) - 1 : 0);
-  return ox_return(c, ox_channels_first(c, acc));
+  struct product p = {c->in[1], c->in[4], c->in[6], c->in[7], 1, 0};
+  p.axis = acc ? ox_rank(acc) - 1 : 0;
+  struct ir_value *y = rescale(c, acc, &p);
+  return ox_return(c, last ? y : ox_channels_first(c, y));
 }
 
-/* com.microsoft: two operands with scale and zero each, then the result's. */
+/* ---- com.microsoft ---- */
+
+/* Input k, a scale or zero point of a whole tensor; NULL: absent. */
+static struct ir_value *one(struct onnx_call *c, size_t k) {
+  struct ir_value *v = given(c, k);
+  if (!v)
+    return NULL;
+  if (v && ir_type_count(v->type) != 1) {
+    ox_fail(c, DN_UNSUPPORTED_ATTR, "a scale or zero point per axis");
+    return NULL;
+  }
+  return ox_reshape(c, v, 0, NULL);
+}
+
+bool onnx_qgemm(struct onnx_call *c) {
+  struct ir_value *f[2] = {c->in[0], c->in[3]};
+  for (int i = 0; i < 2; i++) {
+    bool flip;
+    if (ox_rank(f[i]) != 2)
+      return ox_fail(c, DN_TYPE, "operands must be matrices");
+    if (!ox_flag(c, i ? "transB" : "transA", false, &flip))
+      return false;
+    if (flip)
+      f[i] = ox_transpose(c, f[i], (const int64_t[]){1, 0});
+  }
+  struct ir_value *acc = integer_matmul(c, f[0], c->in[2], f[1], c->in[5]);
+  if (given(c, 6))
+    acc = ox_op2(c, IR_ADD, acc, c->in[6]);
+  struct product p = {c->in[1],    c->in[4], given(c, 7),
+                      given(c, 8), 1,        1};
+  p.alpha = ox_float(c, "alpha", 1);
+  return ox_return(c, rescale(c, acc, &p));
+}
+
+/* A product of quantized matrices, as floats, and a bias. */
+static bool float_product(struct onnx_call *c, struct ir_value *a,
+                          struct ir_value *a_scale, struct ir_value *a_zero,
+                          struct ir_value *b_scale, struct ir_value *b_zero,
+                          struct ir_value *bias) {
+  struct ir_value *y = integer_matmul(c, a, a_zero, c->in[1], b_zero);
+  struct product p = {a_scale, b_scale, NULL, NULL, 1, 0};
+  p.axis = y ? ox_rank(y) - 1 : 0;
+  y = rescale(c, y, &p);
+  return ox_return(c, bias ? ox_op2(c, IR_ADD, y, bias) : y);
+}
+
+bool onnx_matmul_integer_to_float(struct onnx_call *c) {
+  return float_product(c, c->in[0], c->in[2], given(c, 4), c->in[3],
+                       given(c, 5), given(c, 6));
+}
+
+bool onnx_dynamic_quantize_matmul(struct onnx_call *c) {
+  struct ir_value *a[3];
+  dynamic_quantize(c, c->in[0], a);
+  return float_product(c, a[0], a[1], a[2], c->in[2], given(c, 3),
+                       given(c, 4));
+}
+
+/* Input k: an operand or a scale. */
+static bool needs(struct onnx_call *c, size_t k) {
+  return given(c, k) || ox_fail(c, DN_ARITY, "input %d is missing", (int)k);
+}
+
+/* Sum and product fold the scales into a ratio each, and round after the zero
+ * point is added, as ONNX Runtime does:
+ *   round((zy - (ra za + rb zb) + ra a) + rb b)  with ra = sa / sy
+ *   round((a - za) (b - zb) (sa sb / sy) + zy) */
 bool onnx_qlinear_binary(struct onnx_call *c) {
-  struct ir_value *a = dequantize(c, c->in[0], c->in[1], given(c, 2));
-  struct ir_value *b = dequantize(c, c->in[3], c->in[4], given(c, 5));
-  struct ir_value *y = ox_op2(c, (enum ir_opcode)c->arg, a, b);
-  return ox_return(c,
-                   quantize(c, y, c->in[6], given(c, 7), ox_dtype(c->in[0])));
+  if (!needs(c, 3) || !needs(c, 4) || !needs(c, 6))
+    return false;
+  enum ir_dtype t = ox_dtype(c->in[0]);
+  struct ir_value *x[2], *zero[2], *to = one(c, 6), *y;
+  struct ir_value *scale[2] = {one(c, 1), one(c, 4)};
+  struct ir_value *base = given(c, 7) ? ox_cast(c, one(c, 7), IR_F32)
+                                      : ox_scalar(c, IR_F32, 0);
+  for (int i = 0; i < 2; i++) {
+    size_t k = i ? 5 : 2;
+    zero[i] = given(c, k) ? ox_cast(c, one(c, k), IR_F32)
+                          : ox_scalar(c, IR_F32, 0);
+    x[i] = ox_cast(c, c->in[k - 2], IR_F32);
+  }
+  if (c->arg == IR_ADD) {
+    for (int i = 0; i < 2; i++) {
+      scale[i] = ox_op2(c, IR_DIV, scale[i], to);
+      x[i] = ox_op2(c, IR_MUL, x[i], scale[i]);
+    }
+    y = ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, zero[0], scale[0]),
+               ox_op2(c, IR_MUL, zero[1], scale[1]));
+    y = ox_op2(c, IR_ADD, ox_op2(c, IR_SUB, base, y), x[0]);
+    y = ox_op2(c, IR_ADD, y, x[1]);
+  } else {
+    y = ox_op2(c, IR_DIV, ox_op2(c, IR_MUL, scale[0], scale[1]), to);
+    struct ir_value *ab = ox_op2(c, IR_MUL, ox_op2(c, IR_SUB, x[0], zero[0]),
+                                 ox_op2(c, IR_SUB, x[1], zero[1]));
+    y = ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, ab, y), base);
+  }
+  return ox_return(c, ox_cast(c, ox_op1(c, IR_ROUND, y), t));
 }
 
-/* com.microsoft: X, its scale and zero, the result's; between them another
- * operator of this table does the work. */
-static bool qlinear_unary(struct onnx_call *c, onnx_convert *convert,
-                          const char *attrs) {
-  struct ir_value *in[1] = {dequantize(c, c->in[0], c->in[1], given(c, 2))};
-  if (!in[0])
-    return false;
-  struct onnx_row row = *c->row;
-  row.attrs = attrs;
+/* Another operator of the table does the work, on inputs of its own. */
+static struct ir_value *plainly(struct onnx_call *c, const char *domain,
+                                const char *op, int version,
+                                struct ir_value **in, size_t n) {
+  bool known;
   struct onnx_call inner = *c;
-  inner.row = &row;
-  inner.arg = 0;
-  inner.version = 13;
+  inner.version = version;
+  inner.row = onnx_row_find(domain, op, version, &known);
+  if (!inner.row) {
+    ox_fail(c, DN_UNSUPPORTED_ATTR, "%s of opset %d", op, version);
+    return NULL;
+  }
+  inner.arg = inner.row->arg;
   inner.in = in;
-  inner.nin = 1;
-  if (!convert(&inner))
+  inner.nin = n;
+  return inner.row->convert(&inner) ? c->out[0] : NULL;
+}
+
+/* Operands with their scales and zero points are dequantized, the operator of
+ * the standard does its work, the result is quantized. */
+bool onnx_qlinear(struct onnx_call *c) {
+  bool concat = c->arg == QLINEAR_CONCAT, last;
+  size_t plain = c->arg == QLINEAR_WHERE, at = concat ? 2 : plain;
+  size_t n = concat ? c->nin / 3 : c->arg == QLINEAR_WHERE ? 2 : 1;
+  size_t to = concat ? 0 : at + 3 * n;
+  if (!needs(c, at) || !needs(c, to) ||
+      !ox_flag(c, "channels_last", false, &last))
     return false;
-  return ox_return(
-      c, quantize(c, c->out[0], c->in[3], given(c, 4), ox_dtype(c->in[0])));
+  enum ir_dtype t = ox_dtype(c->in[at]);
+  struct ir_value **in =
+      DN_ARRAY(c->im->ctx->arena, struct ir_value *, plain + n);
+  if (plain)
+    in[0] = c->in[0];
+  for (size_t i = 0; i < n; i++, at += 3) {
+    if (!needs(c, at) || !needs(c, at + 1))
+      return false;
+    struct ir_value *x =
+        dequantize(c, c->in[at], one(c, at + 1), one(c, at + 2));
+    in[plain + i] = last ? ox_channels_first(c, x) : x;
+    if (!in[plain + i])
+      return false;
+  }
+  int version = (int)ox_int(c, "opset", 13);
+  const char *op = c->node->op + strlen("QLinear");
+  struct ir_value *y = plainly(c, "", op, version, in, plain + n);
+  if (!y)
+    return false;
+  struct ir_value *scale = one(c, to), *zero = one(c, to + 1);
+  if (last)
+    y = ox_channels_last(c, y);
+  if (c->arg == QLINEAR_SOFTMAX) /* ONNX Runtime has whole steps in 1 */
+    scale = ox_op1(c, IR_RECIP, ox_op1(c, IR_FLOOR, ox_op1(c, IR_RECIP, scale)));
+  if (c->arg != QLINEAR_POOL || !zero)
+    return ox_return(c, quantize(c, y, scale, zero, t));
+  /* Rounded after the zero point is added. */
+  y = ox_op2(c, IR_ADD, ox_op2(c, IR_DIV, y, scale), ox_cast(c, zero, IR_F32));
+  return ox_return(c, ox_cast(c, ox_op1(c, IR_ROUND, y), t));
 }
 
-bool onnx_qlinear_average_pool(struct onnx_call *c) {
-  if (ox_int(c, "channels_last", 0))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "channels_last");
-  return qlinear_unary(c, onnx_average_pool, c->row->attrs);
-}
-
+/* A sum of integers, scaled once. */
 bool onnx_qlinear_global_average_pool(struct onnx_call *c) {
-  if (ox_int(c, "channels_last", 0))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "channels_last");
-  return qlinear_unary(c, onnx_global_pool, "");
+  struct ir_value *x = c->in[0];
+  bool axes[IR_MAX_RANK] = {0}, last;
+  int r = ox_rank(x), first;
+  double n = 1;
+  if (!needs(c, 3) || !ox_flag(c, "channels_last", false, &last))
+    return false;
+  if (r < 3)
+    return ox_fail(c, DN_TYPE, "the input has no spatial dimensions");
+  first = last ? 1 : 2;
+  for (int i = first; i < first + r - 2; i++) {
+    axes[i] = true;
+    n *= (double)ox_dims(x)[i];
+  }
+  struct ir_value *sum =
+      ox_reduce(c, IR_REDUCE_SUM, centred(c, x, one(c, 2), 0), axes);
+  struct ir_value *scale =
+      ox_op2(c, IR_DIV, one(c, 1), ox_scale(c, one(c, 3), n));
+  sum = ox_op2(c, IR_MUL, ox_cast(c, sum, IR_F32), scale);
+  sum = ox_op1(c, IR_ROUND, sum);
+  if (given(c, 4))
+    sum = ox_op2(c, IR_ADD, sum, ox_cast(c, one(c, 4), IR_F32));
+  return ox_return(c, ox_cast(c, sum, ox_dtype(x)));
 }
 
-bool onnx_qlinear_softmax(struct onnx_call *c) {
-  if (ox_int(c, "opset", 13) < 13)
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "opset");
-  return qlinear_unary(c, onnx_softmax, c->row->attrs);
+/* Fused operators on dequantized inputs: where each input of the plain operator
+ * is, where its scale and its zero point; 0: nowhere. */
+bool onnx_qfused(struct onnx_call *c) {
+  static const struct {
+    const char *op;
+    unsigned char from[8], scale[8], zero[8];
+  } fused[] = {
+      [QFUSED_EMBED] = {"EmbedLayerNormalization",
+                        {0, 1, 2, 3, 4, 5, 6, 7},
+                        {0, 0, 8, 9, 10, 11, 12},
+                        {0, 0, 13, 14, 15, 16, 17}},
+      [QFUSED_ATTENTION] = {
+          "Attention", {0, 1, 2, 5, 8}, {3, 4}, {6, 7}},
+  };
+  struct ir_value *in[8] = {0};
+  size_t n = 0;
+  for (size_t i = 0; i < 8; i++) {
+    size_t scale = fused[c->arg].scale[i], from = fused[c->arg].from[i];
+    if ((i && !from) || !given(c, from))
+      continue;
+    n = i + 1;
+    in[i] = c->in[from];
+    if (!scale)
+      continue;
+    if (!needs(c, scale))
+      return false;
+    int64_t axis = ox_rank(in[i]) - 1;
+    in[i] = dequantize(c, in[i], along(c, c->in[scale], axis, axis + 1),
+                       along(c, given(c, fused[c->arg].zero[i]), axis,
+                             axis + 1));
+    if (!in[i])
+      return false;
+  }
+  return plainly(c, "com.microsoft", fused[c->arg].op, 1, in, n) != NULL;
 }

@@ -18,6 +18,16 @@ enum onnx_reduction {
   REDUCE_SUM_SQUARE
 };
 
+/* Layouts of a quantized operator's operands. */
+enum onnx_qlinear {
+  QLINEAR_UNARY,   /* x, its scale and zero; the result's */
+  QLINEAR_POOL,    /* so, and the zero is added before rounding */
+  QLINEAR_SOFTMAX, /* so, and 1 / scale is whole */
+  QLINEAR_WHERE,   /* a condition, two operands; the result's */
+  QLINEAR_CONCAT   /* the result's, any number of operands */
+};
+enum onnx_qfused { QFUSED_EMBED, QFUSED_ATTENTION };
+
 #define ONNX(op, since, until, min, max, outs, name, arg, attrs)               \
   onnx_convert onnx_##name;
 #include "frontend/onnx_ops.def"
