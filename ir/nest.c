@@ -24,6 +24,12 @@ struct build {
   struct letter letter[128];
 };
 
+/* The row does not say what its op means. */
+static _Noreturn void row_error(const struct build *b, const char *what) {
+  dn_fatal(b->op->block->func->module->ctx, ir_loc(b->op), DN_INTERNAL,
+           "row of '%s': %s", ir_ops[b->op->code].text, what);
+}
+
 static struct letter *letter_of(struct build *b, const struct formula_term *t) {
   return &b->letter[(unsigned char)t->letter];
 }
@@ -49,8 +55,7 @@ static bool attr_is_list(const struct build *b, const char *name) {
   for (int i = 0; i < n; i++)
     if (!strcmp(specs[i].name, name))
       return specs[i].kind == IR_A_INTS;
-  assert(!"attribute of a formula");
-  return false;
+  row_error(b, "an index names no attribute");
 }
 
 /* Attribute value at position k of a group, or of a plain iterator. */
@@ -145,7 +150,8 @@ static void add_iters(struct build *b, const struct formula_access *a) {
       struct letter *l = letter_of(b, term);
       l->first = b->n->niters;
       for (int k = 0; k < l->rank; k++) {
-        assert(b->n->niters < NEST_MAX_ITERS);
+        if (b->n->niters == NEST_MAX_ITERS)
+          row_error(b, "too many iterators");
         struct nest_iter *it = &b->n->iter[b->n->niters++];
         it->extent = -1;
         it->reduced = a != &b->f->y;
@@ -178,23 +184,35 @@ static void composite_extent(struct build *b, const struct formula_index *x,
     set_extent(b, o, dim / b->n->iter[g].extent);
 }
 
+/* The dimension of an operand of `rank` dims that its index `i` stands at, at
+ * position `at` of a group. Indices align to the right, so that a broadcast
+ * group may have positions without a dimension: -1. */
+static int dim_of(struct build *b, const struct formula_access *a, int rank,
+                  int i, int at) {
+  int d = rank - index_rank(b, &a->index[i]) + at;
+  for (int k = i + 1; k < a->n; k++)
+    d -= index_rank(b, &a->index[k]);
+  if (d < 0 && !a->index[i].broadcast)
+    row_error(b, "an operand has fewer dimensions than its indices");
+  return d < 0 ? -1 : d;
+}
+
 static void find_extents(struct build *b, const struct formula_access *a) {
-  if (a->flat)
+  if (a->flat || a->variadic)
     return;
   const struct ir_type *type = operand_type(b, a, NULL);
-  for (int i = 0, d = 0; i < a->n; i++) {
+  for (int i = 0; i < a->n; i++) {
     const struct formula_index *x = &a->index[i];
-    int rank = index_rank(b, x);
-    for (int k = 0; k < rank && !a->variadic; k++) {
+    for (int k = 0; k < index_rank(b, x); k++) {
+      int d = dim_of(b, a, type->rank, i, k);
       if (x->composite)
         composite_extent(b, x, type->dim[d]);
       else if (is_plain(x))
         set_extent(b,
                    letter_of(b, &x->term[0])->first +
                        (x->perm[0] ? (int)ir_get_at(b->op, x->perm, k) : k),
-                   type->dim[d + k]);
+                   type->dim[d]);
     }
-    d += rank;
   }
 }
 
@@ -229,7 +247,8 @@ static void solve_extents(struct build *b) {
     }
   }
   for (int i = 0; i < b->n->niters; i++)
-    assert(b->n->iter[i].extent >= 0 && "extent of an iterator");
+    if (b->n->iter[i].extent < 0)
+      row_error(b, "nothing fixes the extent of an iterator");
 }
 
 /* ---- The result ---- */
@@ -306,7 +325,7 @@ static void add_term(struct build *b, const struct formula_term *t, int k,
     out->coef[letter_of(b, t)->first + (t->group ? k : 0)] += v;
 }
 
-/* `at` is the position in the group; `b..` broadcast: see below. */
+/* `at` is the position in the group. */
 static void build_index(struct build *b, const struct formula_index *x, int at,
                         int64_t dim, struct nest_index *out) {
   out->div = x->div[0] ? attr_at(b, x->div, at) : 1;
@@ -334,20 +353,21 @@ static void build_access(struct build *b, const struct formula_access *a,
   out->idx = DN_ARRAY(b->arena, struct nest_index, type->rank);
   if (a->flat)
     return;
-  int d = type->rank;
-  for (int i = a->n; i-- > 0;) { /* from the right, for broadcasts */
+  int indexed = 0;
+  for (int i = 0; i < a->n; i++) {
     const struct formula_index *x = &a->index[i];
-    int rank = index_rank(b, x);
-    for (int at = rank; at-- > 0 && d > 0;) {
-      if (x->broadcast && rank - at > type->rank - (a->n - 1))
-        break; /* the operand has fewer batch dimensions */
-      d--;
+    for (int at = 0; at < index_rank(b, x); at++) {
+      int d = dim_of(b, a, type->rank, i, at);
+      if (d < 0)
+        continue;
       build_index(b, x, at, type->dim[d], &out->idx[d]);
       if (a->variadic)
         out->idx[d].checked = false;
+      indexed++;
     }
   }
-  assert(d == 0 && "indices of an operand");
+  if (indexed != type->rank)
+    row_error(b, "an operand has more dimensions than its indices");
 }
 
 /* ---- Body ---- */

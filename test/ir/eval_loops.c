@@ -101,22 +101,46 @@ static void test_conv(struct bench *t, int s) {
       y, "conv");
 }
 
-static void test_matmul(struct bench *t) {
-  int64_t b1 = pick(t, 1, 3), b2 = pick(t, 1, 3), m = pick(t, 1, 140),
-          n = pick(t, 1, 30), k = pick(t, 0, 70);
-  bool wide = pick(t, 0, 1);
-  int64_t ad[4] = {b1, 1, m, k}, bd[4] = {b2, k, n, 0};
-  struct ir_value *a = random_const(t, IR_F32, 4, ad);
-  struct ir_value *b =
-      random_const(t, IR_F32, wide ? 3 : 2, wide ? bd : bd + 1);
-  int64_t batch = wide ? b2 : 1;
-  double *y = DN_ARRAY(t->m->arena, double, b1 *batch *m *n + 1);
-  for (int64_t p = 0; p < b1 * batch * m * n; p++) {
+/* Batch dims `own`, of rank `rank`, that broadcast to `batch` of rank 3: the
+ * number of the matrix that belongs to matrix q of the result. */
+static int64_t matrix_of(const int64_t *own, int rank, const int64_t *batch,
+                         int64_t q) {
+  int64_t index[3] = {q / (batch[1] * batch[2]), q / batch[2] % batch[1],
+                      q % batch[2]};
+  int64_t off = 0;
+  for (int d = 0; d < rank; d++)
+    off = off * own[d] + (own[d] == 1 ? 0 : index[3 - rank + d]);
+  return off;
+}
+
+/* Batch ranks ra and rb; a dim is at times 1 in an operand. */
+static void test_matmul(struct bench *t, int ra, int rb) {
+  int64_t m = pick(t, 1, pick(t, 0, 3) ? 9 : 140), n = pick(t, 1, 30),
+          k = pick(t, 0, 70), batch[3], ad[5], bd[5];
+  for (int d = 0; d < 3; d++) {
+    int64_t size = pick(t, 0, 3);
+    bool in_a = d >= 3 - ra, in_b = d >= 3 - rb;
+    int64_t da = in_a && (!in_b || pick(t, 0, 3)) ? size : 1;
+    int64_t db = in_b && (da == 1 || pick(t, 0, 3)) ? size : 1;
+    batch[d] = da == 1 ? db : da;
+    if (in_a)
+      ad[d - 3 + ra] = da;
+    if (in_b)
+      bd[d - 3 + rb] = db;
+  }
+  ad[ra] = m;
+  ad[ra + 1] = bd[rb] = k;
+  bd[rb + 1] = n;
+  struct ir_value *a = random_const(t, IR_F32, ra + 2, ad);
+  struct ir_value *b = random_const(t, IR_F32, rb + 2, bd);
+  int64_t count = batch[0] * batch[1] * batch[2] * m * n;
+  double *y = DN_ARRAY(t->m->arena, double, count + 1);
+  for (int64_t p = 0; p < count; p++) {
     int64_t j = p % n, i = p / n % m, q = p / n / m;
     double sum = 0;
     for (int64_t l = 0; l < k; l++)
-      sum += at(a, (q / batch * m + i) * k + l) *
-             at(b, ((wide ? q % batch : 0) * k + l) * n + j);
+      sum += at(a, (matrix_of(ad, ra, batch, q) * m + i) * k + l) *
+             at(b, (matrix_of(bd, rb, batch, q) * k + l) * n + j);
     y[p] = sum;
   }
   check(ir_emit(&t->b, IR_MATMUL, IR_ARGS(a, b), NULL, 0), y, "matmul");
@@ -187,7 +211,8 @@ void test_loops(uint64_t seed) {
     bench_open(&t, seed + round);
     for (int s = 1; s <= 3; s++)
       test_conv(&t, s);
-    test_matmul(&t);
+    for (int r = 0; r < 16; r++)
+      test_matmul(&t, r / 4, r % 4);
     test_pool(&t, false);
     test_pool(&t, true);
     test_pad(&t);
