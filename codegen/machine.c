@@ -243,6 +243,14 @@ static bool emit_object(struct machine *s) {
   }
 }
 
+/* No float passes between the object and its caller: Tag_ABI_VFP_args says that
+ * it goes with programs of either float ABI. */
+static void add_build_attributes(struct machine *s) {
+  static const char args[] = ".eabi_attribute 28, 3";
+  if (s->job->target->row->backend == CG_ARM)
+    LLVMAppendModuleInlineAsm(s->module, args, strlen(args));
+}
+
 /* Builds and checks the module. */
 static bool build_module(struct machine *s) {
   struct cg_job *job = s->job;
@@ -257,6 +265,7 @@ static bool build_module(struct machine *s) {
                       s->module, job->kind == CG_OBJ ? &s->fills : NULL))
     return false;
   add_model(s);
+  add_build_attributes(s);
   set_attributes(s);
   dn_phase(job->ctx, "LLVM verifier");
   if (LLVMVerifyModule(s->module, LLVMReturnStatusAction, &message))

@@ -266,6 +266,7 @@ const struct cg_facts *cg_target_facts(const struct cg_target *t) {
     LLVMInitialize##T##Target();                                               \
     LLVMInitialize##T##TargetMC();                                             \
     LLVMInitialize##T##AsmPrinter();                                           \
+    LLVMInitialize##T##AsmParser();                                            \
     break
 
 static void initialise(enum cg_backend backend) {

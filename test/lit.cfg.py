@@ -59,6 +59,8 @@ for arch in ["arm", "aarch64", "riscv64", "riscv32", "system-arm",
 for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",
            "riscv64-linux-gnu", "arm-linux-gnueabihf"]:
     feature(cc + "-gcc", found(cc + "-gcc"))
+for ld in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-linux-gnu"]:
+    feature(ld + "-ld", found(ld + "-ld"))
 feature("lld", found("ld.lld"))
 feature("clang", found("clang"))
 

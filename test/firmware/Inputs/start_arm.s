@@ -20,3 +20,4 @@ reset:
   bl start
 hang:
   b hang
+  .section .note.GNU-stack, "", %progbits

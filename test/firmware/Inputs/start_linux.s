@@ -2,3 +2,4 @@
   .globl _start
 _start:
   START
+  .section .note.GNU-stack, "", %progbits

@@ -6,3 +6,4 @@ reset:
   call start
 hang:
   j hang
+  .section .note.GNU-stack, "", %progbits

@@ -8,7 +8,10 @@
 static const unsigned char input[] __attribute__((aligned(64))) = {
 #include "input.inc"
 };
-static unsigned char output[1 << 16] __attribute__((aligned(64)));
+#ifndef OUTPUT
+#define OUTPUT (1 << 16)
+#endif
+static unsigned char output[OUTPUT] __attribute__((aligned(64)));
 static unsigned char arena[MODEL_ARENA_SIZE + 1]
     __attribute__((aligned(MODEL_ARENA_ALIGN)));
 
@@ -96,6 +99,12 @@ void *memset(void *to, int value, size_t n) {
     ((char *)to)[i] = (char)value;
   return to;
 }
+
+/* The object goes with programs that pass floats, in whatever registers, and
+ * have enumerations of whatever width. */
+enum colour { RED, GREEN };
+float mix(enum colour c, float a, float b);
+float mix(enum colour c, float a, float b) { return c == RED ? a : b; }
 
 /* ---- The model ---- */
 
