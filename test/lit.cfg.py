@@ -83,6 +83,8 @@ feature("llvm-%d" % config.llvm_version, True)
 config.substitutions += [
     ("%shared_data", data),
     ("%onnx_testdata", onnx_data),
+    # %exit N COMMAND: a failure that is meant has one exit code.
+    ("%exit", os.path.join(config.source_dir, "test", "exit")),
     ("%source", config.source_dir),
     ("%build", config.build_dir),
     ("%cc", config.c_compiler),
