@@ -255,7 +255,8 @@ static void choose_lanes(struct fold *f) {
   for (unsigned p = 0; p < f->npt; p++)
     if (f->pt[p].lanes > 1)
       return;
-  if (k->vec <= 1 || extent < k->vec || k->dry || k->scaled)
+  if (k->vec <= 1 || extent < k->vec || k->dry || k->scaled ||
+      f->n->carried >= 0)
     return;
   f->vec = k->vec;
   f->chains =
@@ -324,6 +325,31 @@ static void check_registers(struct fold *f) {
                      "'tile' takes one that fits");
 }
 
+/* A running fold goes on from the index before: what that left is a phi of the
+ * loop over them, made here. */
+static void carry_in(struct fold *f, LLVMValueRef *acc) {
+  struct kern *k = f->k;
+  struct scope *loop = k->carry.loop;
+  if (f->n->carried < 0 || !loop)
+    return;
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
+  for (unsigned p = 0; p < f->npt; p++) {
+    LLVMPositionBuilderBefore(k->b, LLVMGetFirstInstruction(loop->head));
+    LLVMValueRef phi = LLVMBuildPhi(k->b, LLVMTypeOf(acc[p]), "on");
+    LLVMAddIncoming(phi, &acc[p], &loop->gate, 1);
+    DN_PUSH(k->arena, k->carry.phi, phi);
+    acc[p] = phi;
+  }
+  LLVMPositionBuilderAtEnd(k->b, at);
+}
+
+static void carry_out(struct fold *f, const LLVMValueRef *acc) {
+  if (f->n->carried < 0 || !f->k->carry.loop)
+    return;
+  for (unsigned p = 0; p < f->npt; p++)
+    DN_PUSH(f->k->arena, f->k->carry.next, acc[p]);
+}
+
 void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
                unsigned npt, LLVMValueRef *out) {
   struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};
@@ -335,6 +361,10 @@ void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
   if (k->dry) {
     if (!empty)
       dry_fold(&f);
+    if (n->carried >= 0) {
+      k->carry.dim = n->carried;
+      k->carry.back = n->back;
+    }
     k->lanes = lanes;
     return;
   }
@@ -346,8 +376,10 @@ void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
       acc[p * f.nacc + a] = emit_splat(k, identity(k, n), wide);
     }
   }
+  carry_in(&f, acc);
   if (!empty)
     level(&f, 0, acc);
+  carry_out(&f, acc);
   for (unsigned p = 0; p < npt; p++) {
     k->lanes = pt[p].lanes;
     out[p] = finish(&f, acc + (size_t)p * f.nacc);

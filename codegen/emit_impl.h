@@ -109,6 +109,15 @@ struct emit_buffer { /* memory that a kernel touches */
 
 enum { EMIT_BUCKETS = 4096, EMIT_MAX_NESTING = 500, EMIT_ANY_DEPTH = 1 << 30 };
 
+/* Accumulators that go from one index of a result dimension to the next, of the
+ * kernel's running fold: phis of the loop over it, which is innermost. */
+struct emit_carry {
+  int dim;            /* -1: none */
+  bool back;          /* from its end */
+  struct scope *loop; /* NULL: there is one index only */
+  DN_LIST(LLVMValueRef) phi, next;
+};
+
 struct emit_stream { /* constants that a contraction reads in vectors */
   struct ir_place place;
   const struct lin *bytes; /* NULL: none so far */
@@ -154,6 +163,7 @@ struct kern {
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
   struct emit_group group;
+  struct emit_carry carry;
   struct emit_stream *stream; /* not NULL: wants to know a load of constants */
   bool scaled;        /* vectors are as long as the machine's: emit_scaled.c */
   LLVMValueRef count; /* i32: lanes of the row that there are, */

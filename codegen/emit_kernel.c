@@ -17,6 +17,7 @@ static void kern_init(struct kern *k, struct emit *e, const struct ir_op *op,
   *k = (struct kern){.e = e, .op = op, .out = out, .lanes = 1, .vec = 1};
   k->arena = dn_arena_new(e->ctx);
   k->unroll = 1;
+  k->carry.dim = -1;
   k->budget = WORK_LIMIT;
   k->native = (unsigned)dn_max(1, e->facts->vector_bytes / 4);
   k->lins = DN_ARRAY(k->arena, struct lin *, EMIT_BUCKETS);
@@ -74,6 +75,7 @@ static void find_cuts(struct kern *k, const struct kern *dry, struct shape *s) {
       copies *= s->dim[g].cuts.n + 1;
     for (int g = 0; g < s->n; g++)
       if (s->dim[g].at == b->dim && s->dim[g].coef == 1 &&
+          b->dim != k->carry.dim &&
           s->dim[g].extent == k->out->type->dim[b->dim] &&
           (b->kind != BREAK_WINDOW || g == s->n - 1) &&
           copies < (piece ? 256 : MAX_CUTS))
@@ -106,8 +108,11 @@ static void add_dim(struct shape *s, const struct kern *dry, int d,
 }
 
 /* Where the schedule wants a dimension's loop; without an opinion, row-major.
- */
+ * That of a running fold is innermost, so that what it carries fits into
+ * registers. */
 static int64_t rank_of(const struct kern *k, int dim) {
+  if (dim == k->carry.dim)
+    return IR_MAX_RANK;
   int64_t n = k->op ? ir_get_len(k->op, "order") : 0;
   for (int64_t i = 0; i < n; i++)
     if (ir_get_at(k->op, "order", i) == dim)
@@ -144,12 +149,18 @@ static void find_shape(struct kern *k, const struct kern *dry,
                        struct shape *s) {
   const struct ir_type *type = k->out->type;
   s->n = 0;
+  k->carry.dim = dry->carry.dim;
+  k->carry.back = dry->carry.back;
   for (int d = 0; d < type->rank; d++) {
     int64_t tile = k->op ? dn_max(ir_get_at(k->op, "tile", d), 1) : 1;
     if (type->dim[d] == 1)
       continue;
     struct kdim *last = s->n ? &s->dim[s->n - 1] : NULL;
-    if (last && mergeable(dry, type, last->at, d)) {
+    if (d == k->carry.dim) /* one index after another */
+      s->dim[s->n++] =
+          (struct kdim){d, d, .coef = 1, .extent = type->dim[d], .tile = 1};
+    else if (last && last->at != k->carry.dim &&
+             mergeable(dry, type, last->at, d)) {
       if (!dn_mul(last->tile, tile, &last->tile))
         last->tile = last->extent;
       last->extent *= type->dim[d];
@@ -202,6 +213,24 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
     scope_close(k, 0, NULL, NULL);
 }
 
+/* All indices of a running fold's dimension, in its direction. */
+static void emit_carried(struct tiler *t, int level, int64_t count) {
+  struct kern *k = t->k;
+  int g = t->shape->level[level];
+  struct emit_carry *c = &k->carry;
+  if (k->work > k->budget || k->failed)
+    return;
+  scope_open(k, count, 0, NULL, NULL);
+  c->loop = k->scope;
+  c->phi.n = c->next.n = 0;
+  t->base[g] = lin_var(k, k->scope->var, c->back ? -1 : 1);
+  t->base[g] = lin_plus(k, t->base[g], c->back ? count - 1 : 0);
+  t->size[g] = 1;
+  emit_dim(t, level + 1);
+  scope_close(k, (unsigned)c->phi.n, c->phi.v, c->next.v);
+  c->loop = NULL;
+}
+
 /* Indices [from, from + n) of a loop: whole tiles, then the rest. */
 static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
   int g = t->shape->level[level];
@@ -221,6 +250,10 @@ static void emit_dim(struct tiler *t, int level) {
   }
   const struct kdim *d = &t->shape->dim[t->shape->level[level]];
   int64_t from = 0;
+  if (d->at == t->k->carry.dim) {
+    emit_carried(t, level, d->extent);
+    return;
+  }
   if (level == t->par)
     t->unit = 0;
   for (size_t i = 0; i < d->cuts.n; i++) {
@@ -324,12 +357,15 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
   if (attempt == 2)
     k->vec = 1;
   k->scaled = k->op && ir_get_int(k->op, "scaled") && e->facts->scalable &&
-              s->n && s->turned < 0 && k->vec > 1 && !(k->vec & (k->vec - 1));
+              s->n && s->turned < 0 && k->vec > 1 &&
+              !(k->vec & (k->vec - 1)) && s->dim[s->n - 1].at != k->carry.dim;
   /* What cannot fit into any budget is not even tried. */
   int64_t rows = dn_div_ceil(k->vec, k->native);
   for (int g = s->n; g-- > 0;) {
     int64_t most = dn_max(WORK_LIMIT / 16 / rows, 1);
     int64_t lanes = g == s->n - 1 ? k->vec : 1;
+    if (s->dim[g].at == k->carry.dim)
+      s->dim[g].tile = 1;
     s->dim[g].tile = dn_min(s->dim[g].tile, dn_min(most * lanes, 65536));
     s->dim[g].tile = dn_min(s->dim[g].tile, s->dim[g].extent);
     rows *= dn_div_ceil(s->dim[g].tile, lanes);
@@ -358,6 +394,7 @@ static int shared_level(struct kern *k, const struct shape *s) {
   for (int l = 0; l < s->n; l++) {
     const struct kdim *d = &s->dim[s->level[l]];
     if (par < d->first || par > d->at || count_units(d) <= most ||
+        d->at == k->carry.dim ||
         (k->scaled && d == &s->dim[s->n - 1]))
       continue;
     most = count_units(d);

@@ -127,18 +127,10 @@ bool onnx_cum_sum(struct onnx_call *c) {
     return ox_fail(c, DN_TYPE, "axis must be one number");
   if (!ox_axis(c, axes.v[0], r, &axis))
     return false;
-  int64_t n = ox_dims(x)[axis], pads[2 * IR_MAX_RANK] = {0};
-  if (reverse && n)
-    x = ox_slice1(c, x, axis, n - 1, n, -1);
-  if (exclusive && n) { /* shifted by one: 0 (or 1) comes in, the last goes */
-    pads[axis] = 1;
-    pads[r + axis] = -1;
-    x = ox_pad(c, x, pads, NULL, c->arg);
-  }
+  int64_t step = reverse ? -1 : 1;
   x = ox_emit(c, c->arg ? IR_CUMPROD : IR_CUMSUM, IR_ARGS(x),
-              IR_ATTRS(ir_int("axis", axis)));
-  if (reverse && n)
-    x = ox_slice1(c, x, axis, n - 1, n, -1);
+              IR_ATTRS(ir_int("axis", axis), ir_int("step", step),
+                       ir_int("lag", exclusive ? step : 0)));
   return ox_return(c, x);
 }
 

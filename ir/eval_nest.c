@@ -135,7 +135,7 @@ static int scattered(const struct eval_nest *e, const struct eval_space *s) {
 }
 
 static bool prefers_reduced_lanes(const struct eval_nest *e) {
-  if (e->nest->fold == NEST_NONE || e->red.count < 8)
+  if (e->nest->fold == NEST_NONE || e->red.count < 8 || e->nest->carried >= 0)
     return false;
   int par = scattered(e, &e->par), red = scattered(e, &e->red);
   if (e->par.count < 8 || par == red)
@@ -283,6 +283,15 @@ static bool types_ok(const struct nest *n) {
   return false;
 }
 
+/* Elements of the result behind one index of a running fold's dimension. */
+static int64_t inner_count(const struct eval_nest *e) {
+  const struct ir_type *y = e->nest->type;
+  int64_t count = 1;
+  for (int d = e->nest->carried + 1; d < y->rank; d++)
+    count *= y->dim[d];
+  return count;
+}
+
 struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
                                 bool f32_sums) {
   struct eval_nest *e = DN_NEW(arena, struct eval_nest);
@@ -299,6 +308,8 @@ struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
   compile_body(arena, e, (int)dn_max(most, 1));
   for (int k = 0; k < e->nsources && e->nest->axis < 0; k++)
     compile_walk(arena, e, &e->source[k]);
+  if (e->nest->carried >= 0)
+    e->state = dn_alloc(arena, (size_t)inner_count(e) * sizeof(int64_t));
   return e;
 }
 
@@ -472,6 +483,46 @@ static void run_reduced_lanes(struct eval_nest *e, char *out) {
   }
 }
 
+/* The body at positions [pos, pos + n) of y, which are of one index of a running
+ * fold's dimension: folded with what the index before it left in `state`. */
+static void run_on(struct eval_nest *e, int64_t pos, int n, bool first,
+                   union eval_lanes *state, char *out) {
+  union eval_lanes acc;
+  size_t size = (size_t)n * sizeof acc.i[0];
+  if (first)
+    eval_number(e->nest->acc_type, nest_identity(e->nest->fold), &acc, n);
+  else
+    memcpy(&acc, state, size);
+  fold_lanes(e, &acc, n);
+  memcpy(state, &acc, size);
+  finish(e, &acc, pos, n, out);
+}
+
+/* Blocks of `lanes` positions by body, forwards or backwards. */
+static void run_carried(struct eval_nest *e, char *out) {
+  const struct nest *n = e->nest;
+  int64_t inner = inner_count(e), along = n->type->dim[n->carried];
+  const union eval_lanes *root = e->root;
+  for (int64_t done = 0; done < e->par.count;) {
+    int chunk = (int)dn_min(EVAL_LANES, e->par.count - done);
+    int64_t from = n->back ? e->par.count - done - chunk : done;
+    run_body(e, from, chunk);
+    for (int at = 0; at < chunk;) { /* pieces of one index */
+      int64_t pos = n->back ? from + chunk - at - 1 : from + at;
+      int64_t i = pos % inner, j = pos / inner % along;
+      int len = (int)dn_min(chunk - at, n->back ? i + 1 : inner - i);
+      pos -= n->back ? len - 1 : 0;
+      union eval_lanes *state =
+          (union eval_lanes *)(void *)&e->state->i[pos % inner];
+      e->root = (const union eval_lanes *)(const void *)&root->i[pos - from];
+      run_on(e, pos, len, j == (n->back ? along - 1 : 0), state, out);
+      at += len;
+    }
+    e->root = root;
+    done += chunk;
+  }
+}
+
 /* concat: rows of each operand, one after another. */
 static void run_concat(const struct eval_nest *e,
                        const struct eval_operand *operands, char *out) {
@@ -515,6 +566,8 @@ void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
     run_points(e, out, count);
   else if (e->gemm)
     eval_gemm_run(e, out);
+  else if (e->nest->carried >= 0)
+    run_carried(e, out);
   else if (e->lanes_red)
     run_reduced_lanes(e, out);
   else

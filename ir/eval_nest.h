@@ -108,6 +108,8 @@ struct eval_nest {
   struct eval_step *step;
   const union eval_lanes *root;
   enum ir_dtype root_type;
+  union eval_lanes *state; /* of a running fold: one lane for each element
+                              behind its dimension */
   int64_t it[NEST_MAX_ITERS]; /* where the loops are */
 };
 

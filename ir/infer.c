@@ -95,6 +95,15 @@ static const struct ir_type *infer_axis(struct infer *in) {
              : NULL;
 }
 
+static const struct ir_type *infer_running(struct infer *in) {
+  int64_t step = ir_get_int(in->op, "step"), lag = ir_get_int(in->op, "lag");
+  if ((step != 1 && step != -1) || lag > INT32_MAX || lag < -INT32_MAX ||
+      lag * step < 0)
+    return fail(in, DN_ATTR,
+                "step is 1, with a lag of 0 or more, or -1, of 0 or less");
+  return infer_axis(in);
+}
+
 static const struct ir_type *infer_float(struct infer *in) {
   if (!ir_is_float(arg_type(in, 0)->dtype))
     return fail(in, DN_TYPE, "the operand must be of a float type");

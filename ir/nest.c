@@ -422,6 +422,69 @@ static void build_pieces(struct build *b) {
   n->start = start;
 }
 
+/* ---- Running folds ---- */
+
+/* The one reduced iterator with more than one value, or -1. */
+static int sole_reduced(const struct nest *n) {
+  int sole = -1;
+  for (int i = 0; i < n->niters; i++) {
+    if (!n->iter[i].reduced || n->iter[i].extent == 1)
+      continue;
+    if (sole >= 0)
+      return -1;
+    sole = i;
+  }
+  return sole;
+}
+
+/* The index j - k or j + k, less a constant: as k grows it leaves the operand
+ * for good, and from one j to the next a single element comes in. Returns j's
+ * result dimension, or -1. */
+static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
+                       int64_t dim) {
+  int j = -1, d = 0;
+  for (int i = 0; i < n->niters; i++)
+    if (i != k && x->coef[i] && n->iter[i].extent > 1)
+      j = j < 0 && x->coef[i] == 1 ? i : n->niters;
+  if (j < 0 || j == n->niters || n->iter[j].reduced || x->div != 1 ||
+      x->fit != NEST_AS_IS || x->indirect >= 0)
+    return -1;
+  int64_t last = n->iter[j].extent - 1, end = n->iter[k].extent;
+  bool back = x->coef[k] == 1;
+  if (!back && (x->coef[k] != -1 || x->base > 0 || last + x->base - end >= 0))
+    return -1;
+  if (back && (last + x->base + 1 < dim || x->base + end < dim))
+    return -1;
+  for (; d < n->type->rank; d++)
+    if (n->y[d].n == 1 && n->y[d].iter[0] == j)
+      return d;
+  return -1;
+}
+
+static void find_carried(struct nest *n) {
+  int k = n->fold == NEST_NONE || n->naccesses != 1 ? -1 : sole_reduced(n);
+  struct nest_access *a = &n->access[0];
+  const struct ir_type *type =
+      k < 0 ? NULL : ir_arg(n->op, (unsigned)a->operand)->type;
+  struct nest_index *x = NULL;
+  for (int d = 0; k >= 0 && d < a->rank; d++) {
+    if (!a->idx[d].coef[k])
+      continue;
+    if (x)
+      return;
+    x = &a->idx[d];
+  }
+  int64_t dim = x ? type->dim[x - a->idx] : 0;
+  int carried = x ? carried_dim(n, x, k, dim) : -1;
+  if (carried < 0)
+    return;
+  n->carried = carried;
+  n->behind = k;
+  n->back = x->coef[k] > 0;
+  n->iter[k].extent = 1;
+  index_range(n, x, dim);
+}
+
 static void build_indexed(struct build *b) {
   solve_ranks(b);
   add_iters(b, &b->f->y);
@@ -439,6 +502,7 @@ static void build_indexed(struct build *b) {
       build_pieces(b);
   }
   build_body(b);
+  find_carried(b->n);
 }
 
 struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op) {
@@ -448,7 +512,7 @@ struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op) {
   n->op = op;
   n->type = ir_result(op)->type;
   n->acc_type = n->type->dtype;
-  n->axis = -1;
+  n->axis = n->carried = n->behind = -1;
   const char *error;
   if (row->cls == IR_MAP) {
     error = nest_build_map(arena, op, n);

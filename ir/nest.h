@@ -8,7 +8,11 @@
  *       acc = fold(acc, body(access 0, access 1, ...))
  *     y[...] = acc
  *
- * MAP and MOVE have no reduced iterators and no fold. An access is an operand
+ * MAP and MOVE have no reduced iterators and no fold. A fold over all that lies
+ * behind an element (`y[j] += x[j - k]`, every k) is a running one: it goes on
+ * from its neighbour's accumulator, and only k = 0 is left of k.
+ *
+ * An access is an operand
  * with one index a dimension. Indices are quasi-affine in the iterators:
  *   e = (base + sum coef[i]*iter[i]) / div    floor; `exact`: no element when
  *                                              there is a remainder
@@ -105,6 +109,11 @@ struct nest {
    * pattern for all. */
   int axis;
   const int64_t *start;
+  /* A running fold: the result dimension along which an element's accumulator
+   * starts from that of the one before it (`back`: after it), and the iterator
+   * whose other values that stands for. -1: none. */
+  int carried, behind;
+  bool back;
 };
 
 /* Compiles the row of a single-result op whose types are static. The nest and
@@ -138,6 +147,9 @@ bool nest_folds_rows(const struct nest *n);
 bool nest_same_rows(const struct nest *a, const struct nest *b);
 /* Dimensions of a kernel's result that reductions of its rows fold, as bits. */
 uint64_t nest_row_dims(const struct ir_op *kernel);
+/* Dimensions of a kernel's result that one thread goes through: those of rows,
+ * and that of a running fold. */
+uint64_t nest_whole_dims(const struct ir_op *kernel);
 /* There are such, and all of a row is folded before any of it is stored: the
  * loops within a row come last, and threads do not share a row. */
 bool nest_rows_first(const struct ir_op *kernel);

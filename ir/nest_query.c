@@ -144,7 +144,7 @@ static bool pointwise_access(const struct nest *n,
 }
 
 bool nest_is_pointwise(const struct nest *n, unsigned operand) {
-  if (n->axis >= 0)
+  if (n->axis >= 0 || n->carried >= 0)
     return false;
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].reduced && n->iter[i].extent != 1)
@@ -201,6 +201,20 @@ uint64_t nest_row_dims(const struct ir_op *kernel) {
     for (int d = 0; d < y->rank; d++)
       if (n->type->dim[d] != y->dim[d])
         dims |= UINT64_C(1) << d;
+  }
+  dn_arena_free(tmp);
+  return dims;
+}
+
+uint64_t nest_whole_dims(const struct ir_op *kernel) {
+  struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
+  uint64_t dims = nest_row_dims(kernel);
+  for (const struct ir_op *op = kernel->region[0]->first; op->next;
+       op = op->next) {
+    const struct nest *n =
+        ir_ops[op->code].cls == IR_REDUCE ? nest_build(tmp, op) : NULL;
+    if (n && n->carried >= 0)
+      dims |= UINT64_C(1) << n->carried;
   }
   dn_arena_free(tmp);
   return dims;
@@ -311,6 +325,9 @@ void nest_print(struct dn_buf *out, const struct nest *n) {
     }
     dn_buf_printf(out, a->flat ? "#]" : "]");
   }
+  if (n->carried >= 0)
+    dn_buf_printf(out, "; on %s %d", n->back ? "back along" : "along",
+                  n->carried);
   if (n->fold == NEST_NONE && n->outside != 0)
     dn_buf_printf(out, "; else %.17g", n->outside);
   for (unsigned k = 0; n->axis >= 0 && k <= n->op->noperands; k++)

@@ -69,7 +69,7 @@ static double evenness(int64_t n, int64_t threads) {
 static int choose_dim(const struct pass_env *env, const struct ir_op *kernel) {
   const struct ir_type *type = ir_result(kernel)->type;
   int64_t norder = ir_get_len(kernel, "order");
-  uint64_t within = nest_row_dims(kernel); /* rows stay in one piece */
+  uint64_t within = nest_whole_dims(kernel); /* in one piece */
   double best = 0;
   int dim = -1;
   for (int i = 0; i < type->rank && best < EVEN; i++) {

@@ -328,6 +328,17 @@ static void tile_neighbours(struct kernel *k) {
   k->unroll = unroll_for(k, rows * vectors / group, registers(k) / group);
 }
 
+/* A running fold: one index of its dimension after another, several vectors
+ * along the last one. */
+static void tile_carried(struct kernel *k) {
+  int last = k->ndims ? k->dim[k->ndims - 1] : -1;
+  int iter = last < 0 ? -1 : dim_iter(k->n, last);
+  if (iter < 0 || last == k->n->carried || k->lanes == 1 || !all_fit(k, iter))
+    return;
+  int64_t vectors = dn_max(1, dn_min(4, k->type->dim[last] / k->lanes));
+  set_vectors(k, k->env->target->scalable ? 1 : vectors);
+}
+
 static void tile_anchor(struct kernel *k) {
   const struct nest *n = k->n;
   int iter = k->ndims ? dim_iter(n, k->dim[k->ndims - 1]) : -1;
@@ -457,7 +468,9 @@ static void tile_kernel(struct pass_env *env, const struct slots *slots,
   if (anchor)
     k.n = nest_build(tmp, anchor);
   uint64_t within = nest_row_dims(op);
-  if (within)
+  if (k.n && k.n->carried >= 0)
+    tile_carried(&k);
+  else if (within)
     tile_rows(&k, within);
   else if (k.n)
     tile_anchor(&k);

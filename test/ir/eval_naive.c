@@ -347,6 +347,12 @@ static void reduce(struct walker *w, int i, struct num *acc) {
     *acc = w->n->fold == NEST_NONE ? v : fold(w->n, *acc, v);
     return;
   }
+  if (i == w->n->behind) { /* a running fold: all of it, the farthest first */
+    w->it[i] = w->n->type->dim[w->n->carried];
+    while (w->it[i]-- > 0)
+      reduce(w, i + 1, acc);
+    return;
+  }
   for (w->it[i] = 0; w->it[i] < w->n->iter[i].extent; w->it[i]++)
     reduce(w, i + 1, acc);
 }

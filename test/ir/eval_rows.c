@@ -224,6 +224,8 @@ static void draft_other(struct bench *t, enum ir_opcode code,
   case IR_CUMSUM:
   case IR_CUMPROD:
     d->attr[d->nattrs++] = ir_int("axis", pick(t, 0, rank - 1));
+    d->attr[d->nattrs++] = ir_int("step", pick(t, 0, 1) ? 1 : -1);
+    d->attr[d->nattrs++] = ir_int("lag", d->attr[1].i * pick(t, 0, 2));
     break;
   case IR_CONCAT:
     d->attr[d->nattrs++] = ir_int("axis", pick(t, 0, rank - 1));
