@@ -26,6 +26,7 @@ struct cg_facts {
   int vector_bytes, vector_regs;
   int scalable, factors;
   bool has_fma;
+  bool nan_max; /* the maximum instruction gives NaN when an operand is one */
   int pointer_bytes;
   int64_t l1, l2, l3;
   int align;
@@ -40,6 +41,7 @@ struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
   int threads;
   bool freestanding;      /* not even memcpy/memset may stay undefined */
+  bool no_nans;           /* no operand is NaN: -ffinite-math-only */
   bool profile;           /* count time per kernel: dnnc-run --profile */
   unsigned timeout;       /* seconds that LLVM may take; 0: any */
   const char *header;     /* name of the header, for its comment; or NULL */

@@ -62,6 +62,7 @@ struct emit {
   LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
   struct cg_math_opts math;
   bool half_hw;         /* conversions to and from f16 are instructions */
+  bool soft_float;      /* operations on floats are function calls */
   LLVMValueRef *global; /* of constants, by value id */
   struct cg_fills *later;
   DN_LIST(struct emit_pad *) pads;
@@ -377,10 +378,17 @@ void emit_function_attributes(struct emit *e, LLVMValueRef fn,
 void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
                     uint64_t value);
 
-/* ---- emit_scalar.c, emit_type.c ---- */
+/* ---- emit_scalar.c, emit_max.c, emit_type.c ---- */
 /* One function of scalars.def on values of type `type`, made for `result`. */
 LLVMValueRef emit_scalar(struct kern *k, enum ir_scalar fn, enum ir_dtype type,
                          enum ir_dtype result, LLVMValueRef *arg);
+/* cg_math_hide() of what all lanes share. */
+LLVMValueRef emit_hide_splat(struct kern *k, LLVMValueRef v);
+/* The number that all lanes are; false when they are not one constant. */
+bool emit_constant(struct kern *k, LLVMValueRef v, double *out);
+/* The greater (`most`) or smaller of two floats; NaN when either is. */
+LLVMValueRef emit_extreme(struct kern *k, enum ir_dtype type, bool most,
+                          LLVMValueRef x, LLVMValueRef y);
 LLVMValueRef emit_number(struct kern *k, enum ir_dtype type, double v);
 LLVMValueRef emit_cast(struct kern *k, LLVMValueRef v, enum ir_dtype from,
                        enum ir_dtype to);

@@ -297,8 +297,11 @@ static void set_types(struct emit *e, const struct cg_target *t) {
       .has_round = a64 || (x86 && e->facts->vector_bytes >= 32),
       .has_fsqrt = !t->soft_float,
       .has_f64 = x86 || a64,
+      .hides_splats = t->row->backend == CG_ARM && !e->facts->nan_max &&
+                      e->facts->vector_bytes,
       .has_scalef = x86 && strstr(features, "+avx512vl"),
   };
+  e->soft_float = t->soft_float;
   e->half_hw = a64 || (x86 && strstr(features, "+f16c"));
 }
 

@@ -31,7 +31,7 @@ static LLVMValueRef compare(const struct scalar *s, LLVMRealPredicate f,
                             LLVMIntPredicate i, LLVMIntPredicate u,
                             LLVMValueRef x, LLVMValueRef y) {
   if (s->kind == IR_FLOAT)
-    return LLVMBuildFCmp(s->b, f, x, y, "");
+    return LLVMBuildFCmp(s->b, f, x, emit_hide_splat(s->k, y), "");
   return LLVMBuildICmp(s->b, s->kind == IR_SIGNED ? i : u, x, y, "");
 }
 
@@ -144,15 +144,21 @@ static LLVMValueRef float_mod(const struct scalar *s) {
   return pick(s, fix, LLVMBuildFAdd(s->b, r, s->y, ""), r);
 }
 
-/* The number that all lanes are; false when they are not one constant. */
-static bool constant(LLVMValueRef v, double *out) {
+LLVMValueRef emit_hide_splat(struct kern *k, LLVMValueRef v) {
+  bool splat = LLVMIsConstant(v) || LLVMIsAShuffleVectorInst(v);
+  return splat ? cg_math_hide(k->b, &k->e->math, v) : v;
+}
+
+bool emit_constant(struct kern *k, LLVMValueRef v, double *out) {
   LLVMBool loses;
   if (emit_is_vector(v)) {
-    if (!LLVMIsConstant(v) ||
-        LLVMGetTypeKind(LLVMTypeOf(v)) != LLVMVectorTypeKind)
+    if (!LLVMIsConstant(v))
       return false;
-    LLVMValueRef first = LLVMGetAggregateElement(v, 0);
-    for (unsigned i = 1; i < LLVMGetVectorSize(LLVMTypeOf(v)); i++)
+    LLVMTypeRef type = LLVMTypeOf(v);
+    LLVMValueRef zero = LLVMConstNull(k->e->i32); /* the element is folded */
+    LLVMValueRef first = LLVMBuildExtractElement(k->b, v, zero, "");
+    bool fixed = LLVMGetTypeKind(type) == LLVMVectorTypeKind; /* else a splat */
+    for (unsigned i = 1; fixed && i < LLVMGetVectorSize(type); i++)
       if (LLVMGetAggregateElement(v, i) != first)
         return false;
     v = first;
@@ -169,7 +175,7 @@ static LLVMValueRef float_pow(const struct scalar *s) {
   const struct cg_math_opts *o = &s->k->e->math;
   double y;
   if (!o->has_fsqrt || (s->type == IR_F64 && !o->has_f64) ||
-      !constant(s->y, &y) || (y != 0.25 && y != 0.5 && y != 0.75))
+      !emit_constant(s->k, s->y, &y) || (y != 0.25 && y != 0.5 && y != 0.75))
     return cg_math_pow(s->b, o, s->x, s->y);
   LLVMValueRef inf = emit_like(
       s->k, s->x, emit_number(s->k, s->type, (double)__builtin_inff()));
@@ -210,8 +216,10 @@ FLOAT(FMOD, cg_math_fmod(s->b, &s->k->e->math, s->x, s->y))
 INT(FMOD, int_rem(s))
 FLOAT(POW, float_pow(s))
 INT(POW, int_pow(s))
-BOTH(MIN, pick(s, less(s, s->x, s->y), s->x, s->y))
-BOTH(MAX, pick(s, less(s, s->y, s->x), s->x, s->y))
+FLOAT(MIN, emit_extreme(s->k, s->type, false, s->x, s->y))
+INT(MIN, pick(s, less(s, s->x, s->y), s->x, s->y))
+FLOAT(MAX, emit_extreme(s->k, s->type, true, s->x, s->y))
+INT(MAX, pick(s, less(s, s->y, s->x), s->x, s->y))
 FLOAT(ABS, float_abs(s))
 INT(ABS, int_abs(s))
 FLOAT(SQRT, MATH(sqrt))
@@ -244,7 +252,7 @@ INT(NOT, LLVMBuildNot(s->b, s->x, ""))
 INT(SHL, shift(s, true))
 INT(SHR, shift(s, false))
 BOTH(SELECT, pick(s, s->x, s->y, s->z))
-FLOAT(ISNAN, LLVMBuildFCmp(s->b, LLVMRealUNO, s->x, s->x, ""))
+FLOAT(ISNAN, cg_math_isnan(s->b, &s->k->e->math, s->x))
 BOTH(CAST, emit_cast(s->k, s->x, s->type, s->result))
 
 #define ROW_F(ID)                                                              \

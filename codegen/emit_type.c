@@ -198,7 +198,7 @@ static LLVMValueRef f32_to_bfloat(struct kern *k, LLVMValueRef f) {
   LLVMValueRef r = LLVMBuildAdd(b, x, int_like(k, x, 0x7fff), "");
   r = LLVMBuildLShr(b, LLVMBuildAdd(b, r, odd, ""), int_like(k, x, 16), "");
   LLVMValueRef quiet = LLVMBuildOr(b, top, int_like(k, x, 0x40), "");
-  LLVMValueRef nan = LLVMBuildFCmp(b, LLVMRealUNO, f, f, "");
+  LLVMValueRef nan = cg_math_isnan(b, &k->e->math, f);
   r = LLVMBuildSelect(b, nan, quiet, r, "");
   return LLVMBuildTrunc(b, r, int_type(k, f, 16), "");
 }

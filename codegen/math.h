@@ -31,6 +31,9 @@ struct cg_math_opts {
   /* sin, cos and tan of f32 are asked for |x| <= 1e5 only. Saves the exact
    * reduction of large angles where has_fma; beyond 1e5 the result is NaN. */
   bool small_angles;
+  /* MVE: what is less than a splat is found as what is not at least as great,
+   * which a NaN is too (LLVM). A splat that LLVM cannot see is compared right. */
+  bool hides_splats;
 };
 
 struct cg_math_info {
@@ -38,6 +41,14 @@ struct cg_math_info {
   double ulp32, ulp64; /* bounds, in units in the last place of the result */
 };
 const struct cg_math_info *cg_math_info(enum cg_math fn);
+
+/* The same value; a vector is one that LLVM knows nothing of, where the target
+ * hides splats. */
+LLVMValueRef cg_math_hide(LLVMBuilderRef b, const struct cg_math_opts *o,
+                          LLVMValueRef v);
+/* Whether x is NaN, for each lane. */
+LLVMValueRef cg_math_isnan(LLVMBuilderRef b, const struct cg_math_opts *o,
+                           LLVMValueRef x);
 
 LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct cg_math_opts *o,
                           enum cg_math fn, LLVMValueRef x);

@@ -146,6 +146,8 @@ LLVMValueRef math_float(const struct math_ctx *m, LLVMValueRef i) {
 }
 
 LLVMValueRef math_lt(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c) {
+  if (LLVMIsConstant(c))
+    c = cg_math_hide(m->b, m->o, c);
   return LLVMBuildFCmp(m->b, LLVMRealOLT, a, c, "");
 }
 

@@ -94,7 +94,8 @@ LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct cg_math_opts *o,
   neg = LLVMBuildAnd(b, math_lt(m, x, zero), LLVMBuildNot(b, is_int, ""), "");
   neg = LLVMBuildAnd(b, neg, math_lt(m, ax, inf), "");
   r = math_select(m, neg, math_nan(m), r);
-  unord = LLVMBuildFCmp(b, LLVMRealUNO, x, y, "");
+  unord = LLVMBuildOr(b, cg_math_isnan(b, m->o, x),
+                      cg_math_isnan(b, m->o, y), "");
   r = math_select(m, unord, math_nan(m), r);
   is1 = LLVMBuildOr(b, math_eq(m, x, one), math_eq(m, y, zero), "");
   return math_select(m, is1, one, r);

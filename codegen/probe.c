@@ -16,10 +16,10 @@
 static const struct vector_row {
   enum cg_backend backend;
   const char *text;
-  int bytes, registers, scalable, factors;
+  int bytes, registers, scalable, factors, nan_max;
 } vectors[] = {
-#define VECTOR(LLVM, text, bytes, registers, scalable, factors)                \
-  {CG_##LLVM, text, bytes, registers, scalable, factors},
+#define VECTOR(LLVM, text, bytes, registers, scalable, factors, nan_max)       \
+  {CG_##LLVM, text, bytes, registers, scalable, factors, nan_max},
 #include "codegen/targets.def"
 };
 
@@ -124,6 +124,7 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
     f->vector_regs = v->registers;
     f->scalable = v->scalable;
     f->factors = v->factors;
+    f->nan_max = v->nan_max;
     if (v->scalable && vector_bits(text) / 8 > v->bytes)
       f->vector_bytes = vector_bits(text) / 8;
     break;

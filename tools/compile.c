@@ -48,6 +48,7 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
   c->cg.prefix = o->name ? o->name : cg_prefix(ctx, path);
   c->cg.threads = opt_threads(o);
   c->cg.freestanding = o->freestanding;
+  c->cg.no_nans = o->finite;
   c->cg.profile = o->profile;
   c->target = cg_target_new(ctx, &t);
   if (c->target)

@@ -77,9 +77,9 @@ static double float_call(enum ir_scalar fn, double a, double b) {
   case IR_S_POW:
     return pow(a, b);
   case IR_S_MIN:
-    return a < b ? a : b;
+    return isnan(a) || isnan(b) ? (double)NAN : a < b ? a : b;
   case IR_S_MAX:
-    return a > b ? a : b;
+    return isnan(a) || isnan(b) ? (double)NAN : a > b ? a : b;
   case IR_S_ABS:
     return fabs(a);
 #define F(ID, fn)                                                              \

@@ -145,6 +145,38 @@ static void test_rounding(void) {
   bench_close(&t);
 }
 
+/* A NaN in either operand, and at every place of a reduction. */
+static void nan_goes_through(enum ir_opcode two, enum ir_opcode fold,
+                             enum ir_dtype type, int64_t n) {
+  struct bench t;
+  bench_open(&t, 1);
+  const double nan = (double)NAN, inf = (double)INFINITY;
+  int64_t three = 3, one = 1, axis = 0;
+  const double a[] = {nan, 1, -inf}, b[] = {inf, nan, nan};
+  struct ir_value *args[] = {ir_const_floats(t.m, NULL, type, 1, &three, a),
+                             ir_const_floats(t.m, NULL, type, 1, &three, b)};
+  const double all[] = {nan, nan, nan};
+  check(two, &t, args, 2, NULL, 0,
+        ir_const_floats(t.m, NULL, type, 1, &three, all), "NaN of two");
+  double *x = DN_ARRAY(t.m->arena, double, n);
+  for (int64_t at = 0; at < n; at++) {
+    for (int64_t i = 0; i < n; i++)
+      x[i] = i == at ? nan : (double)(i % 5) - 2;
+    struct ir_value *v = ir_const_floats(t.m, NULL, type, 1, &n, x);
+    check(fold, &t, &v, 1, IR_ATTRS(ir_ints("axes", &axis, 1)),
+          ir_const_floats(t.m, NULL, type, 1, &one, all), "NaN of many");
+  }
+  bench_close(&t);
+}
+
+static void test_nans(void) {
+  static const enum ir_dtype types[] = {IR_F32, IR_F64, IR_F16, IR_BF16};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    nan_goes_through(IR_MAX, IR_REDUCE_MAX, types[i], 19);
+    nan_goes_through(IR_MIN, IR_REDUCE_MIN, types[i], 19);
+  }
+}
+
 /* Splats are read as one element. */
 static void test_splats(void) {
   struct bench t;
@@ -180,5 +212,6 @@ void test_scalars(void) {
   test_ints();
   test_casts();
   test_rounding();
+  test_nans();
   test_splats();
 }

@@ -107,6 +107,8 @@ static int same(const struct dnn_tensor *t, const unsigned char *got,
   if (t->type != 1 && t->type != 11)
     return !memcmp(got + k * element(t), want + k * element(t), element(t));
   double a = number(t, got, k), b = number(t, want, k), diff = fabs(a - b);
+  if (isnan(a) || isnan(b))
+    return isnan(a) && isnan(b);
   *worst = fmax(*worst, diff);
   return diff <= 1e-5 + 1e-4 * fabs(b);
 }

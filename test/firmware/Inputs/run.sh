@@ -47,6 +47,7 @@ rv32f) triple=riscv32-unknown-linux-gnu cpu= qemu=qemu-riscv32
      soft="-march=rv32imafc -mabi=ilp32f"
      set -- -mattr=+m,+a,+f,+c -mabi=ilp32f "$@" ;;
 aarch64) triple=aarch64-unknown-linux-gnu cpu= qemu=qemu-aarch64 ;;
+arm) triple=armv7a-unknown-linux-gnueabihf cpu= qemu=qemu-arm ;;
 riscv64) triple=riscv64-unknown-linux-gnu cpu= qemu=qemu-riscv64 ;;
 riscv64v*) triple=riscv64-unknown-linux-gnu cpu= bits=${board#riscv64v}
   qemu="qemu-riscv64 -cpu rv64,v=true,vlen=${bits:-128}"
@@ -68,7 +69,7 @@ case $triple in *-eabi*) size="$size -fshort-enums" ;; esac
 $cc -O1 -ffreestanding -fno-builtin -I"$root/runtime" -I"$dir/target" -I"$dir" \
   $size -c "$here/target.c" -o "$dir/target.o"
 case $board in
-aarch64) start="bl start" ;;
+aarch64 | arm) start="bl start" ;;
 riscv64* | rv32f | x86v* | host) start="call start" ;;
 esac
 if [ -n "$flash" ]; then

@@ -17,7 +17,17 @@ static unsigned char arena[MODEL_ARENA_SIZE + 1]
 
 /* ---- The machine ---- */
 
-#if defined(__arm__)
+#if defined(__arm__) && defined(__linux__)
+static long host(long number, long a, long b, long c) {
+  register long r7 __asm__("r7") = number;
+  register long r0 __asm__("r0") = a;
+  register long r1 __asm__("r1") = b;
+  register long r2 __asm__("r2") = c;
+  __asm__ volatile("svc 0" : "+r"(r0) : "r"(r1), "r"(r2), "r"(r7) : "memory");
+  return r0;
+}
+#define STACK_POINTER(p) __asm__ volatile("mov %0, sp" : "=r"(p))
+#elif defined(__arm__)
 static long host(long op, const void *arg) {
   register long r0 __asm__("r0") = op;
   register const void *r1 __asm__("r1") = arg;
@@ -69,8 +79,10 @@ static long host(long number, long a, long b, long c) {
 #endif
 
 #if defined(__linux__)
-#ifdef __x86_64__
+#if defined(__x86_64__)
 enum { SYS_WRITE = 1, SYS_EXIT = 60 };
+#elif defined(__arm__)
+enum { SYS_WRITE = 4, SYS_EXIT = 1 };
 #else
 enum { SYS_WRITE = 64, SYS_EXIT = 93 };
 #endif
