@@ -260,7 +260,7 @@ static void add_result_dim(struct build *b, const struct formula_index *x,
     int o = letter_of(b, &x->term[1])->first;
     dim->n = 2;
     dim->iter[0] = first;
-    dim->stride[0] = b->n->iter[o].extent;
+    dim->stride[0] = dn_max(b->n->iter[o].extent, 1); /* divides: never 0 */
     dim->iter[1] = o;
     dim->stride[1] = 1;
     return;

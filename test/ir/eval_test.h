@@ -7,9 +7,6 @@
 
 void test_fail(const char *fmt, ...) DN_PRINTF(1, 2);
 
-/* Evaluates a nest one element at a time (eval_naive.c). */
-void naive_eval(const struct nest *n, const void *const *data, void *out);
-
 /* A module with a function to emit ops into, and random numbers. */
 struct bench {
   struct dn_ctx *ctx;
