@@ -13,14 +13,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A relative path of plain names. Backslashes and drive letters are refused so
- * that a model means the same everywhere. */
+/* A relative path of names, which goes nowhere up; "./" is nothing. Backslashes
+ * and drive letters are refused so that a model means the same everywhere. */
 static bool path_is_plain(const char *path) {
   if (!path[0] || path[0] == '/' || strchr(path, '\\') || strchr(path, ':'))
     return false;
   for (const char *p = path;;) {
     size_t n = strcspn(p, "/");
-    if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && !memcmp(p, "..", 2)))
+    if (n == 2 && !memcmp(p, "..", 2))
       return false;
     if (!p[n])
       return true;

@@ -78,6 +78,8 @@ static enum onnx_attr_type spec_type(const char *spec) {
     return ONNX_TENSOR;
   case 'g':
     return ONNX_GRAPH;
+  case 'x':
+    return ONNX_SPARSE;
   }
   return ONNX_UNDEFINED;
 }
@@ -111,7 +113,8 @@ static bool check_attr(struct onnx_call *c, const struct onnx_attr *a) {
     return ox_fail(c, DN_ATTR, "attribute '%s' has values of several types",
                    name);
   bool holds = value->present != 0;
-  if (!holds && (want == ONNX_TENSOR || want == ONNX_GRAPH))
+  if (!holds &&
+      (want == ONNX_TENSOR || want == ONNX_GRAPH || want == ONNX_SPARSE))
     return ox_fail(c, DN_ATTR, "attribute '%s' has no value", name);
   return true;
 }

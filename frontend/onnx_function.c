@@ -5,13 +5,33 @@
 
 #include <string.h>
 
+/* Functions are told apart by domain, name and overload. */
+static const char *function_key(struct dn_ctx *ctx, const char *domain,
+                                const char *name, const char *overload) {
+  return dn_intern(ctx, dn_printf(ctx->arena, "%zu:%zu:%s%s%s", strlen(domain),
+                                  strlen(name), domain, name, overload));
+}
+
+void ox_index_functions(struct onnx_import *im) {
+  struct dn_ctx *ctx = im->ctx;
+  for (size_t i = 0; i < im->model->functions.n; i++) {
+    struct onnx_function *f = &im->model->functions.v[i];
+    const char *key = function_key(ctx, f->domain, f->name, f->overload);
+    if (!ox_map_put(ctx->arena, &im->functions, key, f))
+      dn_error(ctx, (struct dn_loc){.file = im->file->path}, DN_GRAPH,
+               "function '%s' of domain '%s' is defined twice%s%s",
+               ox_text(ctx, f->name), ox_text(ctx, f->domain),
+               f->overload[0] ? " with the overload " : "",
+               ox_text(ctx, f->overload));
+  }
+}
+
 const struct onnx_function *ox_find_function(struct onnx_import *im,
                                              const struct onnx_node *n) {
   if (!im->model->functions.n)
     return NULL;
-  const char *key =
-      dn_intern(im->ctx, dn_printf(im->ctx->arena, "%s:%s", n->domain, n->op));
-  return ox_map_get(&im->functions, key);
+  return ox_map_get(&im->functions,
+                    function_key(im->ctx, n->domain, n->op, n->overload));
 }
 
 /* ---- Counting ---- */

@@ -97,76 +97,30 @@ bool ox_fail(const struct onnx_call *c, enum dn_code code, const char *fmt,
   return false;
 }
 
-/* ---- Order ---- */
-
-/* The node among nodes[] that makes `name`. */
-static const struct onnx_node *maker(const struct onnx_node *nodes, size_t n,
-                                     const char *name) {
-  for (size_t i = 0; i < n; i++)
-    for (size_t k = 0; k < nodes[i].outputs.n; k++)
-      if (nodes[i].outputs.v[k] == name)
-        return &nodes[i];
-  return NULL;
-}
-
-/* Does nodes[from] read, directly or not, what nodes[at] makes? */
-static bool reaches(struct onnx_import *im, const struct onnx_node *nodes,
-                    size_t n, size_t from, size_t at) {
-  struct dn_arena *arena = dn_arena_new(im->ctx);
-  struct ox_map makers = {0};
-  for (size_t i = 0; i < n; i++)
-    for (size_t k = 0; k < nodes[i].outputs.n; k++)
-      ox_map_put(arena, &makers, nodes[i].outputs.v[k], DN_NEW(arena, size_t));
-  for (size_t i = 0; i < n; i++)
-    for (size_t k = 0; k < nodes[i].outputs.n; k++)
-      *(size_t *)ox_map_get(&makers, nodes[i].outputs.v[k]) = i;
-  bool *seen = DN_ARRAY(arena, bool, n);
-  DN_LIST(size_t) todo = {0};
-  DN_PUSH(arena, todo, from);
-  while (todo.n && !seen[at]) {
-    size_t i = todo.v[--todo.n];
-    if (seen[i])
-      continue;
-    seen[i] = true;
-    for (size_t k = 0; k < nodes[i].inputs.n; k++) {
-      const size_t *next = ox_map_get(&makers, nodes[i].inputs.v[k]);
-      if (next && !seen[*next])
-        DN_PUSH(arena, todo, *next);
-    }
-  }
-  bool found = seen[at];
-  dn_arena_free(arena);
-  return found;
-}
-
-static void report_missing(struct onnx_import *im,
-                           const struct onnx_node *nodes, size_t n, size_t at,
-                           const char *name) {
-  struct dn_loc loc = node_loc(im, &nodes[at]);
-  const char *text = ox_text(im->ctx, name);
-  const struct onnx_node *m = im->reported_order ? NULL : maker(nodes, n, name);
-  if (!m) {
-    dn_error(im->ctx, loc, DN_GRAPH, "nothing makes its input '%s'%s", text,
-             im->reported_order ? " before it" : "");
-  } else if (reaches(im, nodes, n, (size_t)(m - nodes), at)) {
-    im->reported_order = true;
-    dn_error(im->ctx, loc, DN_GRAPH, "it is part of a cycle through '%s'",
-             text);
-  } else {
-    im->reported_order = true;
-    dn_error(im->ctx, loc, DN_GRAPH,
-             "its input '%s' is made by a later node, '%s'", text,
-             ox_text(im->ctx, ox_label(im, m)));
-  }
-}
-
 /* ---- One node ---- */
 
+/* Of several imports of a domain the highest counts, as the standard says. */
 static int64_t opset_of(const struct ox_frame *frame, const char *domain) {
+  int64_t version = 0;
   for (size_t i = 0; i < frame->nopsets; i++)
-    if (!strcmp(frame->opsets[i].domain, domain))
-      return frame->opsets[i].version;
-  return 0;
+    if (frame->opsets[i].domain == domain) /* interned */
+      version = dn_max(version, frame->opsets[i].version);
+  return version;
+}
+
+/* The opset of a node. A model without one of the standard domain is read as
+ * ONNX Runtime does, by the newest; before IR version 3 there was but one. */
+static int64_t node_opset(struct onnx_import *im, const struct onnx_node *n) {
+  int64_t version = opset_of(im->frame, n->domain);
+  if (version || n->domain[0])
+    return version;
+  if (!im->model->opsets.n)
+    return 1;
+  if (!im->guessed_opset)
+    dn_warning(im->ctx, node_loc(im, n),
+               "no opset of 'ai.onnx' is imported: %d is taken", NEWEST_OPSET);
+  im->guessed_opset = true;
+  return NEWEST_OPSET;
 }
 
 /* The row for the node in its opset; NULL after a diagnostic. */
@@ -183,8 +137,6 @@ find_row(struct onnx_import *im, const struct onnx_node *n, int64_t version) {
     dn_error(im->ctx, loc, DN_UNSUPPORTED_OP,
              "operator not supported: domain '%s'",
              ox_text(im->ctx, n->domain));
-  else if (!version)
-    dn_error(im->ctx, loc, DN_OPSET, "the model imports no opset");
   else if (known)
     dn_error(im->ctx, loc, DN_OPSET, "opset %lld has no such operator",
              (long long)version);
@@ -257,28 +209,29 @@ static bool call_converter(struct onnx_call *c) {
   return ok;
 }
 
-static void import_node(struct onnx_import *im, const struct onnx_node *nodes,
-                        size_t n, size_t at) {
-  const struct onnx_node *node = &nodes[at];
+/* A node of a cycle has been reported, and fails. */
+static void import_node(struct onnx_import *im, const struct onnx_node *node,
+                        bool cyclic) {
   struct dn_arena *arena = im->ctx->arena;
   struct onnx_call c = {
       .im = im,
       .node = node,
       .frame = im->frame,
-      .version = (int)dn_min(opset_of(im->frame, node->domain), 1 << 30),
+      .version = (int)dn_min(node_opset(im, node), 1 << 30),
       .nin = node->inputs.n,
       .nout = node->outputs.n,
       .first_id = im->m->nvalues};
   c.in = DN_ARRAY(arena, struct ir_value *, c.nin + 1);
   c.out = DN_ARRAY(arena, struct ir_value *, c.nout + 1);
-  bool ok = true;
-  for (size_t i = 0; i < c.nin; i++) {
+  bool ok = !cyclic;
+  for (size_t i = 0; i < c.nin && ok; i++) {
     const char *name = node->inputs.v[i];
     if (!name[0])
       continue;
     c.in[i] = ox_lookup(im, name);
     if (!c.in[i]) {
-      report_missing(im, nodes, n, at, name);
+      ox_fail(&c, DN_GRAPH, "nothing makes its input '%s'",
+              ox_text(im->ctx, name));
       c.in[i] = &im->failed;
     }
     if (c.in[i] == &im->absent)
@@ -294,16 +247,18 @@ static void import_node(struct onnx_import *im, const struct onnx_node *nodes,
 
 void ox_import_nodes(struct onnx_import *im, const struct onnx_node *nodes,
                      size_t n) {
-  for (size_t i = 0; i < n; i++)
-    import_node(im, nodes, n, i);
+  struct ox_order order = ox_sort_nodes(im, nodes, n);
+  for (size_t i = 0; i < n; i++) {
+    size_t at = order.node ? order.node[i] : i;
+    import_node(im, &nodes[at], order.node && order.cyclic[at]);
+  }
 }
 
 void ox_import_body(struct onnx_import *im, const struct onnx_graph *g) {
-  if (g->nsparse)
-    dn_error(im->ctx, (struct dn_loc){.file = im->file->path},
-             DN_UNSUPPORTED_TYPE, "%zu sparse initializers", g->nsparse);
   for (size_t i = 0; i < g->initializers.n; i++)
     ox_import_initializer(im, &g->initializers.v[i]);
+  for (size_t i = 0; i < g->sparse.n; i++)
+    ox_import_sparse(im, &g->sparse.v[i]);
   ox_import_nodes(im, g->nodes.v, g->nodes.n);
 }
 

@@ -7,9 +7,6 @@
 
 #include "ir/eval.h"
 
-/* The newest opset whose changes onnx_ops.def has. */
-#define NEWEST_OPSET 28
-
 /* Weak: an ONNX file has no magic number. Its first byte is the tag of a field
  * of ModelProto; none of them is a letter that starts text. */
 bool fe_onnx_sniff(const struct dn_file *f) {
@@ -32,9 +29,10 @@ static int64_t bound_dim(struct onnx_import *im, const char *name) {
 static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
                          size_t i, int64_t given, struct dn_loc loc) {
   const struct onnx_dim *d = &v->dims.v[i];
-  if (d->has_value && d->value >= 0)
+  bool fixed = d->has_value && d->value != -1; /* -1: as if it were absent */
+  if (fixed && d->value >= 0)
     return d->value;
-  if (d->has_value) {
+  if (fixed) {
     dn_error(im->ctx, loc, DN_SHAPE, "dimension %zu is %lld", i,
              (long long)d->value);
     return -1;
@@ -126,6 +124,19 @@ bool ox_import_initializer(struct onnx_import *im,
   return ox_bind(im, loc, t->name, v);
 }
 
+bool ox_import_sparse(struct onnx_import *im, const struct onnx_sparse *s) {
+  struct dn_loc loc = {
+      .file = im->file->path,
+      .where = dn_printf(im->ctx->arena, "sparse initializer '%s'",
+                         ox_text(im->ctx, s->values.name))};
+  const struct ir_type *type;
+  struct ir_data data;
+  struct ir_value *v = &im->failed;
+  if (onnx_sparse_data(im->file, s, loc, &type, &data))
+    v = ir_const_new(im->m, s->values.name, type, &data);
+  return ox_bind(im, loc, s->values.name, v);
+}
+
 /* What the caller knows of the parameter at `position` of the model. */
 static void note_value(struct onnx_import *im, size_t position,
                        const struct ir_value *param) {
@@ -147,6 +158,8 @@ static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
   struct ox_map initialized = {0};
   for (size_t i = 0; i < g->initializers.n; i++)
     ox_map_put(im->ctx->arena, &initialized, g->initializers.v[i].name, im);
+  for (size_t i = 0; i < g->sparse.n; i++)
+    ox_map_put(im->ctx->arena, &initialized, g->sparse.v[i].values.name, im);
   for (size_t i = 0; i < g->inputs.n; i++) {
     const struct onnx_value *v = &g->inputs.v[i];
     /* Before IR version 4, initializers were listed as inputs too. */
@@ -182,7 +195,8 @@ static void check_output(struct onnx_import *im, const struct onnx_value *o,
   }
   bool same = !o->has_shape || (int)o->dims.n == v->type->rank;
   for (size_t i = 0; same && i < o->dims.n; i++)
-    same = !o->dims.v[i].has_value || o->dims.v[i].value == v->type->dim[i];
+    same = !o->dims.v[i].has_value || o->dims.v[i].value == -1 ||
+           o->dims.v[i].value == v->type->dim[i];
   if (!same)
     dn_warning(im->ctx, loc,
                "declared with another shape than %s, which the "
@@ -223,31 +237,17 @@ static bool check_opsets(struct onnx_import *im) {
   const struct onnx_model *m = im->model;
   struct dn_loc loc = {.file = im->file->path};
   unsigned errors = dn_errors(im->ctx);
-  if (!m->opsets.n)
+  if (!m->opsets.n && m->ir_version > 2)
     dn_error(im->ctx, loc, DN_OPSET, "the model imports no opset");
   for (size_t i = 0; i < m->opsets.n; i++) {
     const struct onnx_opset *o = &m->opsets.v[i];
     const char *domain = o->domain[0] ? ox_text(im->ctx, o->domain) : "ai.onnx";
-    for (size_t k = 0; k < i; k++)
-      if (!strcmp(m->opsets.v[k].domain, o->domain))
-        dn_error(im->ctx, loc, DN_OPSET, "opset of '%s' is imported twice",
-                 domain);
     if (o->version < 1 || (!o->domain[0] && o->version > NEWEST_OPSET))
       dn_error(im->ctx, loc, DN_OPSET,
                "opset %lld of '%s' is unknown; the newest is %d",
                (long long)o->version, domain, NEWEST_OPSET);
   }
   return dn_errors(im->ctx) == errors;
-}
-
-static void index_functions(struct onnx_import *im) {
-  for (size_t i = 0; i < im->model->functions.n; i++) {
-    struct onnx_function *f = &im->model->functions.v[i];
-    const char *key = dn_printf(im->ctx->arena, "%s:%s", f->domain, f->name);
-    if (!ox_map_put(im->ctx->arena, &im->functions, dn_intern(im->ctx, key), f))
-      dn_error(im->ctx, (struct dn_loc){.file = im->file->path}, DN_GRAPH,
-               "function '%s' is defined twice", ox_text(im->ctx, key));
-  }
 }
 
 struct ir_module *fe_onnx_import(struct dn_ctx *ctx, const struct dn_file *f,
@@ -278,7 +278,7 @@ struct ir_module *fe_onnx_import(struct dn_ctx *ctx, const struct dn_file *f,
   im->b = (struct ir_builder){.m = im->m,
                               .block = ir_func_new(im->m, "main")->body};
   unsigned errors = dn_errors(ctx);
-  index_functions(im);
+  ox_index_functions(im);
   if (!ox_count_calls(im)) {
     ir_module_free(im->m);
     return NULL;

@@ -43,6 +43,9 @@ struct ox_frame {
   const char *prefix; /* of node names: "call/" */
 };
 
+/* The newest opset whose changes onnx_ops.def has. */
+#define NEWEST_OPSET 28
+
 struct onnx_import {
   struct dn_ctx *ctx;
   struct wire_file *file;
@@ -52,7 +55,7 @@ struct onnx_import {
   struct ir_builder b;
   struct ox_scope *scope;
   const struct ox_frame *frame;
-  struct ox_map functions; /* "domain:name" */
+  struct ox_map functions; /* by function_key() of onnx_function.c */
   struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
   struct ox_map evaluated; /* ir_value to its constant, or to &failed */
   struct ir_value **known; /* constants for parameters with a given value */
@@ -63,7 +66,7 @@ struct onnx_import {
   } scalar[32];
   unsigned nscalars;
   int64_t unrolled; /* nodes that loops were unrolled to */
-  bool reported_order;
+  bool guessed_opset; /* after a warning */
   struct ir_value failed, absent;
 };
 
@@ -114,11 +117,20 @@ bool ox_bind(struct onnx_import *im, struct dn_loc loc, const char *name,
 void ox_import_body(struct onnx_import *im, const struct onnx_graph *g);
 void ox_import_nodes(struct onnx_import *im, const struct onnx_node *nodes,
                      size_t n);
+/* The order to import nodes[] in (onnx_order.c); `node` NULL: as they are. A
+ * node where a cycle closes is marked, after a diagnostic. */
+struct ox_order {
+  size_t *node;
+  bool *cyclic; /* by place in nodes[] */
+};
+struct ox_order ox_sort_nodes(struct onnx_import *im,
+                              const struct onnx_node *nodes, size_t n);
 /* A subgraph attribute with `n` inputs, inlined; its outputs in out[]. */
 bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
                      struct ir_value *const *in, size_t n,
                      struct ir_value **out, size_t nout);
 /* Functions (onnx_function.c). */
+void ox_index_functions(struct onnx_import *im);
 const struct onnx_function *ox_find_function(struct onnx_import *im,
                                              const struct onnx_node *n);
 /* false after a diagnostic: recursion, or too many nodes when inlined. */
@@ -129,6 +141,7 @@ const struct ir_type *ox_input_type(struct onnx_import *im,
                                     const struct onnx_value *v,
                                     const struct ir_type *given);
 bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t);
+bool ox_import_sparse(struct onnx_import *im, const struct onnx_sparse *s);
 
 /* ---- Attributes (onnx_attr.c) ---- */
 /* Checks a node's attributes against the row's list. */

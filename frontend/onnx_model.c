@@ -85,6 +85,22 @@ bool onnx_tensor_read(struct wire w, struct onnx_tensor *out) {
   return w.file->ok;
 }
 
+static struct onnx_sparse read_sparse(struct wire w) {
+  struct onnx_sparse s = {.values.name = "", .indices.name = ""};
+  for (struct wire_field f; wire_next(&w, &f);) {
+    struct wire_packed cursor = {0};
+    if (f.number == 1)
+      onnx_tensor_read(wire_message(&w, &f), &s.values);
+    else if (f.number == 2)
+      onnx_tensor_read(wire_message(&w, &f), &s.indices);
+    for (uint64_t v; f.number == 3 &&
+                     wire_repeated(&w, &f, WIRE_VARINT, &cursor, &v) &&
+                     ROOM_ATTR(&w, &f, s.dims);)
+      DN_PUSH(arena_of(&w), s.dims, (int64_t)v);
+  }
+  return s;
+}
+
 static struct onnx_graph *read_graph(struct wire w);
 
 static void read_doubles(struct wire *w, const struct wire_field *f,
@@ -154,6 +170,8 @@ static enum onnx_attr_type read_attr_field(struct wire *w,
   case 11:
     return ONNX_GRAPHS;
   case 22:
+    a->sparse = DN_NEW(arena_of(w), struct onnx_sparse);
+    *a->sparse = read_sparse(wire_message(w, f));
     return ONNX_SPARSE;
   case 23:
     return ONNX_SPARSES;
@@ -178,7 +196,10 @@ static struct onnx_attr read_attr(struct wire w) {
 }
 
 static struct onnx_node read_node(struct wire w) {
-  struct onnx_node n = {.name = "", .op = "", .domain = ""};
+  struct onnx_node n = {.name = "",
+                        .op = "",
+                        .domain = dn_intern(w.file->ctx, ""),
+                        .overload = ""};
   for (struct wire_field f; wire_next(&w, &f);) {
     switch (f.number) {
     case 1:
@@ -201,6 +222,9 @@ static struct onnx_node read_node(struct wire w) {
       break;
     case 7:
       n.domain = wire_name(&w, &f);
+      break;
+    case 8:
+      n.overload = wire_name(&w, &f);
       break;
     }
   }
@@ -287,7 +311,8 @@ static struct onnx_graph *read_graph(struct wire w) {
         DN_PUSH(arena_of(&w), g->outputs, read_value(wire_message(&w, &f)));
       break;
     case 15:
-      g->nsparse++;
+      if (ROOM_NODE(&w, &f, g->sparse))
+        DN_PUSH(arena_of(&w), g->sparse, read_sparse(wire_message(&w, &f)));
       break;
     }
   }
@@ -340,6 +365,9 @@ static void read_function_field(struct wire *w, const struct wire_field *f,
     if (ROOM_ATTR(w, f, fn->defaults))
       DN_PUSH(arena_of(w), fn->defaults, read_attr(wire_message(w, f)));
     break;
+  case 13:
+    fn->overload = wire_name(w, f);
+    break;
   }
 }
 
@@ -364,7 +392,7 @@ struct onnx_model *onnx_model_read(struct wire_file *file) {
         DN_PUSH(file->ctx->arena, m->opsets, read_opset(wire_message(&w, &f)));
       break;
     case 25: {
-      struct onnx_function fn = {.name = "", .domain = ""};
+      struct onnx_function fn = {.name = "", .domain = "", .overload = ""};
       struct wire body = wire_message(&w, &f);
       for (struct wire_field g; wire_next(&body, &g);)
         read_function_field(&body, &g, &fn);

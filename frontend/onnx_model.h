@@ -24,6 +24,11 @@ struct onnx_tensor {
   DN_LIST(struct onnx_entry) entries;
 };
 
+struct onnx_sparse {
+  struct onnx_tensor values, indices; /* a name of values is the tensor's */
+  DN_LIST(int64_t) dims;
+};
+
 struct onnx_graph;
 
 enum onnx_attr_type {
@@ -53,6 +58,7 @@ struct onnx_attr {
   int64_t i;
   struct wire_span s;
   struct onnx_tensor *t;
+  struct onnx_sparse *sparse;
   struct onnx_graph *g;
   DN_LIST(double) floats;
   DN_LIST(int64_t) ints;
@@ -60,7 +66,7 @@ struct onnx_attr {
 };
 
 struct onnx_node {
-  const char *name, *op, *domain;
+  const char *name, *op, *domain, *overload;
   DN_LIST(const char *) inputs;
   DN_LIST(const char *) outputs;
   DN_LIST(struct onnx_attr) attrs;
@@ -86,7 +92,7 @@ struct onnx_graph {
   DN_LIST(struct onnx_tensor) initializers;
   DN_LIST(struct onnx_value) inputs;
   DN_LIST(struct onnx_value) outputs;
-  size_t nsparse;
+  DN_LIST(struct onnx_sparse) sparse; /* initializers too */
 };
 
 struct onnx_opset {
@@ -95,7 +101,7 @@ struct onnx_opset {
 };
 
 struct onnx_function {
-  const char *name, *domain;
+  const char *name, *domain, *overload;
   DN_LIST(const char *) inputs;
   DN_LIST(const char *) outputs;
   DN_LIST(const char *) attrs;
@@ -126,6 +132,10 @@ bool onnx_dtype_find(int64_t dtype, enum ir_dtype *out);
  * there aligned and as the host has them. `loc` is where errors are reported.
  */
 bool onnx_tensor_data(struct wire_file *file, const struct onnx_tensor *t,
+                      struct dn_loc loc, const struct ir_type **type,
+                      struct ir_data *data);
+/* The same for a sparse tensor, as a dense one. */
+bool onnx_sparse_data(struct wire_file *file, const struct onnx_sparse *s,
                       struct dn_loc loc, const struct ir_type **type,
                       struct ir_data *data);
 

@@ -16,6 +16,17 @@ static struct ir_value *tensor_const(struct onnx_call *c,
   return ir_const_new(c->im->m, c->node->outputs.v[0], type, &data);
 }
 
+static struct ir_value *sparse_const(struct onnx_call *c,
+                                     const struct onnx_sparse *s) {
+  const struct ir_type *type;
+  struct ir_data data;
+  struct dn_loc loc = ox_loc(c);
+  loc.where = "sparse_value";
+  if (!onnx_sparse_data(c->im->file, s, loc, &type, &data))
+    return NULL;
+  return ir_const_new(c->im->m, c->node->outputs.v[0], type, &data);
+}
+
 bool onnx_constant(struct onnx_call *c) {
   if (c->node->attrs.n != 1)
     return ox_fail(c, DN_ATTR, "it needs exactly one value");
@@ -26,6 +37,8 @@ bool onnx_constant(struct onnx_call *c) {
   switch (a->type) {
   case ONNX_TENSOR:
     return ox_return(c, tensor_const(c, a->t));
+  case ONNX_SPARSE:
+    return ox_return(c, sparse_const(c, a->sparse));
   case ONNX_FLOAT: {
     double f = (double)a->f;
     return ox_return(c, ox_floats(c, IR_F32, 0, NULL, &f));

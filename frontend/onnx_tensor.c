@@ -313,3 +313,91 @@ bool onnx_tensor_data(struct wire_file *file, const struct onnx_tensor *t,
   data->offset = t->raw.data - file->base;
   return true;
 }
+
+/* ---- Sparse tensors ---- */
+
+/* The place of value k in the dense tensor; -1: outside of it. */
+static int64_t sparse_place(const struct ir_type *type, const int64_t *idx,
+                            bool linear, int64_t k) {
+  int64_t strides[IR_MAX_RANK], at = 0;
+  if (linear)
+    return idx[k] < ir_type_count(type) ? idx[k] : -1;
+  ir_type_strides(type, strides);
+  for (int d = 0; d < type->rank; d++) {
+    int64_t i = idx[k * type->rank + d];
+    if (i < 0 || i >= type->dim[d])
+      return -1;
+    at += i * strides[d];
+  }
+  return at;
+}
+
+static bool sparse_error(struct wire_file *file, struct dn_loc loc,
+                         const char *what) {
+  dn_error(file->ctx, loc, DN_TENSOR_DATA, "sparse tensor: %s", what);
+  return false;
+}
+
+/* Indices are [n], into the flat tensor, or [n, rank]. */
+static bool sparse_indices(struct wire_file *file, const struct onnx_sparse *s,
+                           struct dn_loc loc, int64_t n, bool *linear,
+                           const int64_t **out) {
+  const struct ir_type *type;
+  struct ir_data data;
+  loc.where = "indices";
+  *linear = s->indices.dims.n == 1;
+  if (!onnx_tensor_data(file, &s->indices, loc, &type, &data))
+    return false;
+  if (type->dtype != IR_I64 || type->rank < 1 || type->dim[0] != n ||
+      (!*linear && (type->rank != 2 || type->dim[1] != (int64_t)s->dims.n)))
+    return sparse_error(file, loc, "an index for each value is needed");
+  *out = data.bytes;
+  return true;
+}
+
+bool onnx_sparse_data(struct wire_file *file, const struct onnx_sparse *s,
+                      struct dn_loc loc, const struct ir_type **type,
+                      struct ir_data *data) {
+  struct dn_ctx *ctx = file->ctx;
+  const struct ir_type *list;
+  struct ir_data values;
+  const int64_t *idx;
+  bool linear;
+  if (!onnx_tensor_data(file, &s->values, loc, &list, &values))
+    return false;
+  for (size_t i = 0; i < s->dims.n; i++)
+    if (s->dims.v[i] < 0)
+      return sparse_error(file, loc, "a dimension is negative");
+  *type = ir_type_checked(ctx, loc.where, list->dtype, (int64_t)s->dims.n,
+                          s->dims.v);
+  if (!*type)
+    return false;
+  if (list->rank != 1)
+    return sparse_error(file, loc, "its values are not a list");
+  int64_t n = list->dim[0], last = -1;
+  size_t width = ir_dtypes[list->dtype].bytes;
+  *data = (struct ir_data){0};
+  if (!n) /* all zeros: nothing is stored */
+    return true;
+  data->size = ir_type_bytes(*type);
+  if (data->size > ctx->limits.file) {
+    dn_error(ctx, loc, DN_LIMIT, "%s is over %lld bytes (--limit-file)",
+             ir_type_text(ctx, NULL, *type), (long long)ctx->limits.file);
+    return false;
+  }
+  if (!sparse_indices(file, s, loc, n, &linear, &idx))
+    return false;
+  uint8_t *dense = dn_alloc(ctx->arena, (size_t)data->size + 1);
+  for (int64_t k = 0; k < n; k++) {
+    int64_t at = sparse_place(*type, idx, linear, k);
+    if (at < 0)
+      return sparse_error(file, loc, "an index is outside of the shape");
+    if (at <= last)
+      return sparse_error(file, loc, "its indices do not ascend");
+    last = at;
+    memcpy(dense + (size_t)at * width,
+           (const uint8_t *)values.bytes + (size_t)k * width, width);
+  }
+  data->bytes = dense;
+  return true;
+}

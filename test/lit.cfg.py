@@ -43,6 +43,8 @@ def feature(name, condition):
 data = os.environ.get("DNNC_DATA") or os.path.join(
     os.path.dirname(config.source_dir), "shared", "data")
 feature("shared-data", os.path.isdir(data))
+cases = os.path.join(os.path.dirname(data), "cases")
+feature("shared-cases", os.path.isdir(cases))
 
 # libonnx-testdata, a Debian package.
 onnx_data = "/usr/share/libonnx-testdata"
@@ -82,6 +84,7 @@ feature("llvm-%d" % config.llvm_version, True)
 
 config.substitutions += [
     ("%shared_data", data),
+    ("%shared_cases", cases),
     ("%onnx_testdata", onnx_data),
     # %exit N COMMAND: a failure that is meant has one exit code.
     ("%exit", os.path.join(config.source_dir, "test", "exit")),

@@ -36,6 +36,12 @@ def ints(name, *v):
     return tensor(name, "i64", [len(v)], v)
 
 
+def sparse_net(data):
+    """A sparse initializer 's'; what it holds is of no matter to the node."""
+    return model(graph([node("Relu", ["x"], ["y"])], [value_info("x", *F4)],
+                       [value_info("y")], more=blob(15, data)))
+
+
 def const(dtype, dims, values=None, **kw):
     """An initializer alone, read by an Add."""
     return net([node("Identity", ["w"], ["y"])],
@@ -164,8 +170,17 @@ CASES = [
     ("M11-cycle", 1, "cycle", net([node("Add", ["x", "b"], ["a"]),
                                    node("Relu", ["a"], ["b"]),
                                    node("Relu", ["b"], ["y"])])),
-    ("M11-unsorted", 1, "later node", net([node("Relu", ["a"], ["y"]),
-                                           node("Relu", ["x"], ["a"])])),
+    ("M11-unsorted", 0, "", net([node("Relu", ["a"], ["y"]),
+                                 node("Relu", ["x"], ["a"])])),
+    ("M11-unsorted-long", 0, "", net(
+        [node("Relu", ["x" if not i else "v%d" % i],
+              ["y" if i == 4999 else "v%d" % (i + 1)])
+         for i in reversed(range(5000))])),
+    ("M11-inner-cycle", 1, "'w' \\(If\\): error: it is part of a cycle", net(
+        [node("If", ["c"], ["y"], "w", attrs={
+            k: graph([node("Relu", ["y"], [k])], (), [value_info(k)])
+            for k in ("then_branch", "else_branch")})],
+        [tensor("c", "bool", [], [1])])),
     ("M12-dangling", 1, "nothing makes its input 'q'",
      net([node("Add", ["x", "q"], ["y"])])),
     ("M12-output", 1, "output 'z': error: nothing makes it",
@@ -224,7 +239,12 @@ CASES = [
     ("M24-removed", 1, "opset 13 has no such",
      one("Upsample", ["x", "x"])),
     ("M25-no-opset", 1, "imports no opset", relu(opsets=())),
-    ("M25-twice", 1, "imported twice", relu(opsets=((13, ""), (12, "ai.onnx")))),
+    ("M25-twice", 0, "", relu(opsets=((13, ""), (13, "ai.onnx")))),
+    ("M25-highest", 0, "", net([node("Gelu", ["x"], ["y"])],
+                               opsets=((13, ""), (20, "ai.onnx"), (12, "")))),
+    ("M25-ml-alone", 0, "warning: no opset of 'ai.onnx' is imported: 28",
+     relu(opsets=((3, "ai.onnx.ml"),))),
+    ("M25-old", 0, "", relu(opsets=(), ir=2)),
     ("M25-zero", 1, "opset 0", relu(opsets=((0, ""),))),
     ("M25-negative", 1, "opset -1", relu(opsets=((-1, ""),))),
     ("M25-huge", 1, "opset 1000000", relu(opsets=((1000000, ""),))),
@@ -395,9 +415,26 @@ CASES = [
     ("M51-bool", 0, "", const("bool", [2], [0, 7])),
     ("M51-range", 1, "which is no i8", const("i8", [1], data=vint(5, 300))),
     ("M51-bool-typed", 1, "which is no bool", const("bool", [1], data=vint(5, 2))),
-    ("M52-sparse", 3, "sparse", model(graph(
-        [node("Relu", ["x"], ["y"])], [value_info("x", *F4)],
-        [value_info("y")], more=blob(15, b"")))),
+    ("M52-empty", 1, "undefined", sparse_net(b"")),
+    ("M52-good", 0, "", sparse_net(sparse("s", "f32", [4], [1.0, 2.0], [0, 3]))),
+    ("M52-matrix", 0, "",
+     sparse_net(sparse("s", "f32", [4, 4], [1.0, 2.0], [0, 1, 3, 0]))),
+    ("M52-no-values", 0, "", sparse_net(sparse("s", "f32", [4], [], []))),
+    ("M52-unsorted", 1, "do not ascend",
+     sparse_net(sparse("s", "f32", [4], [1.0, 2.0], [3, 0]))),
+    ("M52-twice", 1, "do not ascend",
+     sparse_net(sparse("s", "f32", [4], [1.0, 2.0], [3, 3]))),
+    ("M52-outside", 1, "outside of the shape",
+     sparse_net(sparse("s", "f32", [4], [1.0], [4]))),
+    ("M52-negative", 1, "outside of the shape",
+     sparse_net(sparse("s", "f32", [4], [1.0], [-1]))),
+    ("M52-outside-dim", 1, "outside of the shape",
+     sparse_net(sparse("s", "f32", [4, 4], [1.0], [0, 4]))),
+    ("M52-count", 1, "an index for each value",
+     sparse_net(blob(1, tensor("s", "f32", [2], [1.0, 2.0])) +
+                blob(2, ints("", 0, 1, 2)) + vint(3, 4))),
+    ("M52-huge", 1, "limit-file",
+     sparse_net(sparse("s", "f32", [1 << 36], [1.0], [7]))),
     ("M53-claim", 1, "do not fill",
      const("f32", [700000000], data=blob(4, b"\0"))),
     ("M53-claim-ints", 1, "do not fill",
@@ -414,6 +451,9 @@ CASES = [
     ("M54-nul", 1, "NUL", external(location="a\0b")),
     ("M54-url", 1, "E0105", external(location="file:///x")),
     ("M54-none", 1, "E0105", external()),
+    ("M54-here", 0, "", external(location="./data")),
+    ("M54-below-here", 0, "", external(location="./folder/.//data")),
+    ("M54-here-up", 1, "E0105", external(location="./../x")),
     ("M54-absent", 1, "No such file", external(location="nothing-here")),
     ("M55-link", 1, "E0105", external(location="link")),
     ("M55-link-folder", 1, "E0105", external(location="linked/data")),

@@ -235,7 +235,7 @@ def parse_node(line, graphs):
     names = lambda s: [n.strip() for n in s.split(",")] if s.strip() else []
     attrs, special = {}, {"name": "", "domain": ""}
     for key, value in re.findall(
-            r'(\w+)=("[^"]*"|\[[^\]]*\]|\w+\[[^\]]*\]:[-\w.,]*|[^\s]+)',
+            r'(\w+)=("[^"]*"|\[[^\]]*\]|(?:sparse:)?\w+\[[^\]]*\]:[-\w.,@]*|[^\s]+)',
             m.group(4)):
         if key == "overload":
             special["more"] = blob(8, value[1:-1])
@@ -274,7 +274,7 @@ def parse_model(lines, data):
                                          parse_values(dtype, dims, values)))
         elif word == "sparse":
             name, kind, values, at = re.fullmatch(
-                r"(.*?):\s*(\S+)\s*=(.*) at (.*)", rest).groups()
+                r"(.*?):\s*(\S+)\s*=(.*) at ?(.*)", rest).groups()
             parts["more"] += blob(15, parse_sparse(name, *parse_type(kind),
                                                    values, at))
         elif word == "opset":
