@@ -247,7 +247,7 @@ def parse_node(line, graphs):
                 attrs=attrs, **special)
 
 
-def parse_model(lines, data):
+def parse_model(lines, data=None):
     """data: gets the values of inputs and outputs as (kind, tensor)."""
     opsets, ir, functions, graphs = [], 8, [], {}
     fresh = lambda: {"nodes": [], "inputs": [], "outputs": [], "inits": [],
@@ -259,7 +259,7 @@ def parse_model(lines, data):
         if word in ("in", "out"):
             name, _, kind = rest.partition(":")
             kind, _, values = kind.partition("=")
-            if values:
+            if values and data is not None:
                 dtype, dims = parse_type(kind)
                 data.append((word + "put", tensor(
                     name.strip(), dtype, dims,
