@@ -11,6 +11,7 @@ import argparse
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -198,9 +199,12 @@ def compile_time(args):
 
 def counts(args):
     script = ROOT / "utils/bench/count"
-    if not script.exists():
-        return []
-    return ["## Instructions on other processors", "",
+    head = ["## Instructions on other processors", ""]
+    needs = ["qemu-x86_64", "qemu-aarch64", "qemu-riscv64", "qemu-riscv32", "qemu-system-arm"]
+    absent = [t for t in needs if not shutil.which(t)]
+    if absent:
+        return head + [f"Not counted: {', '.join(absent)} is not there.", ""]
+    return head + [
             "`utils/bench/count`: instructions of the generated code for each multiply-accumulate, "
             "under QEMU. `ideal` is one for each vector; `spills` are accesses to the stack in "
             "innermost loops.", "", *tool(script).splitlines(), ""]

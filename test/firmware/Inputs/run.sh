@@ -100,6 +100,6 @@ for linker in ${LINKERS:-lld}; do
   $ld --fatal-warnings $layout "$dir/start.o" "$dir/target.o" \
     "$dir/target/model.o" -o "$dir/image.elf"
   # shellcheck disable=SC2086
-  ${RUNNER:-} timeout 60 $qemu "$dir/image.elf" > "$dir/out" 2>&1 || true
+  ${RUNNER:-} timeout 900 $qemu "$dir/image.elf" > "$dir/out" 2>&1 || true
   "$dir/host" check "$dir" < "$dir/out"
 done

@@ -498,7 +498,7 @@ def surroundings(folder):
 def run(tool, paths):
     """{path: (exit code, what was said)} of those that were tried."""
     p = subprocess.run([tool, "check"] + paths, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, timeout=300)
+                       stderr=subprocess.STDOUT, timeout=900)
     said, result = [], {}
     for line in p.stdout.decode("utf-8", "replace").splitlines():
         m = re.fullmatch(r"(\S+\.onnx): exit (\d+)", line)
