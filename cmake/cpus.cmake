@@ -1,6 +1,7 @@
 # Writes the tables of CPU and feature names that LLVM knows, from its own llc:
 # the C API has no such list, and an unknown name is only a warning there.
-#   cmake -DLLC=llc -DOUT=file.inc -P cpus.cmake
+# Of ARM's CPUs, what architecture they have, as objects say it, too.
+#   cmake -DLLC=llc -DOUT=file.inc -DARM=arm.inc -P cpus.cmake
 set(text "/* Made by cmake/cpus.cmake from ${LLC}. */\n")
 foreach(arch x86_64 aarch64 arm riscv xtensa)
   string(REPLACE "riscv" "riscv32" triple ${arch})
@@ -21,6 +22,24 @@ foreach(arch x86_64 aarch64 arm riscv xtensa)
       string(APPEND text "    \"${name}\",\n")
     endforeach()
     string(APPEND text "    NULL};\n")
+    set(${kind}_${arch} ${names})
   endforeach()
 endforeach()
 file(WRITE ${OUT} "${text}")
+
+set(text "/* Made by cmake/cpus.cmake from ${LLC}. */\n")
+string(APPEND text "static const struct arm_cpu {\n  const char *name;\n"
+  "  int tag;\n  char profile;\n} arm_cpus[] = {\n")
+foreach(name ${cpus_arm})
+  string(REGEX REPLACE "\n  ([^ ]+) +- " "\\1" name "${name}")
+  execute_process(COMMAND ${LLC} -mtriple=thumb-none-eabi -mcpu=${name}
+    INPUT_FILE /dev/null OUTPUT_VARIABLE code ERROR_QUIET)
+  set(profile 0)
+  if(code MATCHES "eabi_attribute\t7, ([0-9]+)")
+    set(profile ${CMAKE_MATCH_1})
+  endif()
+  if(code MATCHES "eabi_attribute\t6, ([0-9]+)")
+    string(APPEND text "    {\"${name}\", ${CMAKE_MATCH_1}, ${profile}},\n")
+  endif()
+endforeach()
+file(WRITE ${ARM} "${text}};\n")

@@ -11,6 +11,8 @@ struct cg_target_opts {
   const char *triple; /* NULL: the host */
   const char *cpu;    /* NULL: generic, or on the host its own features */
   const char *attrs;  /* "+a,-b" */
+  const char *march;  /* an architecture, with which the CPU is not looked at */
+  const char *fpu, *float_abi; /* 32-bit ARM: -mfpu=, -mfloat-abi= */
   const char *abi;
   int opt_level; /* 0..3 */
   bool opt_size;

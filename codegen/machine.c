@@ -258,7 +258,7 @@ static bool build_module(struct machine *s) {
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(s->machine);
   LLVMSetModuleDataLayout(s->module, layout);
   LLVMDisposeTargetData(layout);
-  LLVMSetTarget(s->module, job->target->facts.triple);
+  LLVMSetTarget(s->module, job->target->triple);
   LLVMSetSourceFileName(s->module, job->opts->prefix,
                         strlen(job->opts->prefix));
   if (!cg_emit_module(job->ctx, job->target, job->module, job->opts, s->lc,

@@ -76,7 +76,7 @@ static bool probe_compile(void *user, int fd) {
   LLVMBuilderRef b = LLVMCreateBuilderInContext(lc);
   build_add(lc, mod, b);
   build_fma(lc, mod, b);
-  LLVMSetTarget(mod, t->facts.triple);
+  LLVMSetTarget(mod, t->triple);
   LLVMSetModuleDataLayout(mod, LLVMCreateTargetDataLayout(machine));
   if (LLVMTargetMachineEmitToMemoryBuffer(machine, mod, LLVMAssemblyFile,
                                           &message, &text)) {
@@ -132,5 +132,6 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
   /* Without the instruction it becomes a call to the C library. */
   f->has_fma = !strstr(text, "fmaf");
   t->soft_float = strstr(text, "__addsf3") || strstr(text, "__aeabi_fadd");
+  t->has_double = strstr(text, "_d2p"); /* in RISC-V's .attribute arch */
   return true;
 }

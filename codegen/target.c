@@ -16,8 +16,8 @@
 #include "cpus.inc" /* in the build folder, see cmake/cpus.cmake */
 
 static const struct cg_target_row rows[] = {
-#define TARGET(LLVM, arch, triple, help, cpu, features, linux_features, model, \
-               pointer, l1, l2, l3, summary)                                   \
+#define TARGET(LLVM, arch, triple, help, cpu, features, linux_features, abis,  \
+               model, pointer, l1, l2, l3, summary)                            \
   {CG_##LLVM,                                                                  \
    arch,                                                                       \
    triple,                                                                     \
@@ -26,6 +26,7 @@ static const struct cg_target_row rows[] = {
    cpu,                                                                        \
    features,                                                                   \
    linux_features,                                                             \
+   abis,                                                                       \
    LLVMCodeModel##model,                                                       \
    pointer,                                                                    \
    l1,                                                                         \
@@ -37,10 +38,16 @@ static const struct cg_target_row rows[] = {
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
-static const struct cg_target_row *find_row(const char *triple) {
-  for (size_t i = 0; i < NROWS; i++)
-    if (!strncmp(triple, rows[i].arch, strlen(rows[i].arch)))
+/* ARM's architectures begin with a row's name; others are one, whole, which
+ * leaves out those of other byte orders and pointers. */
+const struct cg_target_row *cg_find_row(const char *triple) {
+  size_t n = strcspn(triple, "-");
+  for (size_t i = 0; i < NROWS; i++) {
+    size_t m = strlen(rows[i].arch);
+    if (!strncmp(triple, rows[i].arch, m) &&
+        (m == n || rows[i].backend == CG_ARM))
       return &rows[i];
+  }
   return NULL;
 }
 
@@ -71,7 +78,7 @@ static unsigned edit_distance(const char *a, const char *b) {
   return row[n];
 }
 
-static bool name_known(const char *const *names, const char *name) {
+bool cg_name_known(const char *const *names, const char *name) {
   for (; *names; names++)
     if (!strcmp(*names, name))
       return true;
@@ -94,7 +101,7 @@ static const char *nearest(const char *const *names, const char *name) {
 
 static bool check_name(struct dn_ctx *ctx, const char *kind, const char *triple,
                        const char *const *names, const char *name) {
-  if (name_known(names, name))
+  if (cg_name_known(names, name))
     return true;
   struct dn_buf text;
   dn_buf_init(&text, ctx->arena);
@@ -104,6 +111,40 @@ static bool check_name(struct dn_ctx *ctx, const char *kind, const char *triple,
   const char *meant = nearest(names, name);
   if (meant)
     dn_note(ctx, "did you mean '%s'?", meant);
+  return false;
+}
+
+/* A CPU of the target, or of which targets it is one. */
+static bool check_cpu(struct dn_ctx *ctx, const struct cg_choice *c) {
+  if (cg_name_known(c->row->cpus, c->cpu) ||
+      check_name(ctx, "CPU", c->triple, c->row->cpus, c->cpu))
+    return true;
+  const char *arm = cg_arm_arch(ctx, c->cpu);
+  for (size_t i = 0; i < NROWS; i++)
+    if (arm ? rows + i == cg_find_row(arm)
+            : cg_name_known(rows[i].cpus, c->cpu))
+      dn_note(ctx, "it is a CPU of '%s': --target=%s", rows[i].arch,
+              rows[i].triple);
+  return false;
+}
+
+/* -mabi names one of the family's, which the features must carry. */
+static bool check_abi(struct dn_ctx *ctx, const struct cg_choice *c,
+                      const char *abi) {
+  size_t n = strlen(abi);
+  for (const char *p = c->row->abis; *p; p += strspn(p, " ")) {
+    size_t m = strcspn(p, " ");
+    if (n == m && !strncmp(p, abi, n))
+      return true;
+    p += m;
+  }
+  struct dn_buf text;
+  dn_buf_init(&text, ctx->arena);
+  dn_buf_escape(&text, abi, n);
+  dn_error(ctx, (struct dn_loc){.where = "-mabi"}, DN_CPU,
+           "'%s' is no ABI of '%s'", text.text ? text.text : "", c->triple);
+  dn_note(ctx, *c->row->abis ? "it has %s" : "it has only its own",
+          c->row->abis);
   return false;
 }
 
@@ -128,7 +169,7 @@ static bool check_features(struct dn_ctx *ctx, const struct cg_target_row *row,
 
 /* ---- Resolving ---- */
 
-static bool has_os(const char *triple) {
+bool cg_has_system(const char *triple) {
   static const char *const systems[] = {"linux",  "android", "freebsd",
                                         "netbsd", "openbsd", "fuchsia"};
   for (size_t i = 0; i < sizeof systems / sizeof *systems; i++)
@@ -172,53 +213,53 @@ static const char *host_features(struct dn_ctx *ctx) {
   return text.text;
 }
 
-/* Triple and row; NULL after a diagnostic. */
-static const struct cg_target_row *
-resolve_triple(struct dn_ctx *ctx, const char *asked, const char **triple) {
-  char *host = LLVMGetDefaultTargetTriple();
-  *triple = dn_intern(ctx, asked ? asked : host);
-  LLVMDisposeMessage(host);
-  const struct cg_target_row *row = find_row(*triple);
-  if (!row || !is_elf(*triple)) {
-    struct dn_buf text;
-    dn_buf_init(&text, ctx->arena);
-    dn_buf_escape(&text, *triple, strlen(*triple));
-    dn_error(ctx, (struct dn_loc){0}, DN_CPU, "unknown target '%s'%s",
-             text.text ? text.text : "", row ? ": only ELF systems" : "");
-    dn_note(ctx, "--list-targets shows the families; their triples are "
-                 "ARCHITECTURE-VENDOR-SYSTEM, as in clang");
-    return NULL;
-  }
-  if (!strchr(*triple, '-') && strlen(*triple) == strlen(row->arch))
-    *triple = row->triple;
-  return row;
+static bool unknown_target(struct dn_ctx *ctx, const char *triple,
+                           const char *why) {
+  struct dn_buf text;
+  dn_buf_init(&text, ctx->arena);
+  dn_buf_escape(&text, triple, strlen(triple));
+  dn_error(ctx, (struct dn_loc){0}, DN_CPU, "unknown target '%s'%s",
+           text.text ? text.text : "", why);
+  dn_note(ctx, "--list-targets shows the families; their triples are "
+               "ARCHITECTURE-VENDOR-SYSTEM, as in clang");
+  return false;
 }
 
-/* CPU and features: the host's own, or what was asked for over the row's
- * defaults. */
-static void resolve_cpu(struct dn_ctx *ctx, const struct cg_target_opts *o,
-                        struct cg_target *t) {
-  bool bare = t->facts.bare_metal;
-  bool native = o->cpu ? !strcmp(o->cpu, "native") : !o->triple;
-  const char *features = "";
-  t->facts.cpu = t->row->cpu;
-  if (native)
-    features = host_features(ctx);
-  else if (o->cpu)
-    t->facts.cpu = dn_intern(ctx, o->cpu);
-  else
-    features = bare ? t->row->bare_features : t->row->os_features;
-  const char *attrs = o->attrs ? o->attrs : "";
-  t->facts.features = dn_printf(ctx->arena, "%s%s%s", features,
-                                *features && *attrs ? "," : "", attrs);
+/* Other names of an architecture. */
+static const char *rename_arch(struct dn_ctx *ctx, const char *triple) {
+  static const struct {
+    const char *other, *arch;
+  } names[] = {{"arm64", "aarch64"}, {"amd64", "x86_64"}, {"x86-64", "x86_64"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    size_t n = strlen(names[i].other);
+    if (!strncmp(triple, names[i].other, n) && (!triple[n] || triple[n] == '-'))
+      return dn_printf(ctx->arena, "%s%s", names[i].arch, triple + n);
+  }
+  return triple;
+}
+
+/* Everything that the command line says of the processor. */
+static bool choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
+                   struct cg_choice *c) {
+  char *host = LLVMGetDefaultTargetTriple();
+  c->triple = rename_arch(ctx, dn_intern(ctx, o->triple ? o->triple : host));
+  LLVMDisposeMessage(host);
+  c->row = cg_find_row(c->triple);
+  if (!c->row || !is_elf(c->triple))
+    return unknown_target(ctx, c->triple, c->row ? ": only ELF systems" : "");
+  if (cg_is_arm(c->triple))
+    return cg_arm_choose(ctx, o, c);
+  if (!strchr(c->triple, '-'))
+    c->triple = c->row->triple;
+  return cg_march_choose(ctx, o, c);
 }
 
 static bool check_native(struct dn_ctx *ctx, const struct cg_target_opts *o,
-                         const struct cg_target_row *row) {
-  if (!o->triple || !o->cpu || strcmp(o->cpu, "native") != 0)
+                         const struct cg_choice *c) {
+  if (!o->triple || strcmp(c->cpu, "native") != 0)
     return true;
   char *host = LLVMGetDefaultTargetTriple();
-  bool same = find_row(host) == row;
+  bool same = cg_find_row(host) == c->row;
   LLVMDisposeMessage(host);
   if (!same)
     dn_error(ctx, (struct dn_loc){0}, DN_CPU,
@@ -226,27 +267,67 @@ static bool check_native(struct dn_ctx *ctx, const struct cg_target_opts *o,
   return same;
 }
 
+/* CPU and features: the host's own, or what was chosen, and -mattr's. */
+static bool resolve_cpu(struct dn_ctx *ctx, const struct cg_target_opts *o,
+                        struct cg_choice *c, struct cg_target *t) {
+  bool named = o->cpu || o->march;
+  bool native = named ? !strcmp(c->cpu, "native") : !o->triple;
+  const char *attrs = o->attrs ? o->attrs : "";
+  if (!check_native(ctx, o, c))
+    return false;
+  if (native) {
+    c->cpu = c->row->cpu;
+    c->features = host_features(ctx);
+  }
+  t->facts.cpu = dn_intern(ctx, c->cpu);
+  t->facts.features = dn_printf(ctx->arena, "%s%s%s", c->features,
+                                *c->features && *attrs ? "," : "", attrs);
+  bool ok = check_cpu(ctx, c) && (!o->abi || check_abi(ctx, c, o->abi));
+  return (!*attrs || check_features(ctx, c->row, c->triple, attrs)) && ok;
+}
+
+/* What -mfloat-abi=hard and the ABIs of RISC-V with floats take for granted. */
+static bool check_floats(struct dn_ctx *ctx, const struct cg_target *t,
+                         const struct cg_choice *c) {
+  const char *abi = t->abi, last = *abi ? abi[strlen(abi) - 1] : '0';
+  bool riscv = t->row->backend == CG_RISCV;
+  bool ok = !(c->hard && t->soft_float) &&
+            !(riscv && last == 'f' && t->soft_float) &&
+            !(riscv && last == 'd' && !t->has_double);
+  if (!ok)
+    dn_error(ctx, (struct dn_loc){.where = riscv ? "-mabi" : "-mfloat-abi"},
+             DN_CPU,
+             "floats pass in registers, which CPU '%s' with features '%s' "
+             "lacks",
+             t->facts.cpu, t->facts.features);
+  return ok;
+}
+
 struct cg_target *cg_target_new(struct dn_ctx *ctx,
                                 const struct cg_target_opts *o) {
   struct cg_target *t = DN_NEW(ctx->arena, struct cg_target);
   struct cg_facts *f = &t->facts;
-  t->row = resolve_triple(ctx, o->triple, &f->triple);
-  if (!t->row || !check_native(ctx, o, t->row))
+  struct cg_choice c = {0};
+  if (!choose(ctx, o, &c))
     return NULL;
-  f->bare_metal = !has_os(f->triple);
+  if (o->march && o->cpu)
+    dn_warning(ctx, (struct dn_loc){.where = "-mcpu"},
+               "-march=%s decides; the CPU is not looked at", o->march);
+  t->row = c.row;
   t->abi = o->abi ? o->abi : "";
   t->opt_level = o->opt_level;
   t->opt_size = o->opt_size;
-  resolve_cpu(ctx, o, t);
-  bool ok = !o->cpu || !strcmp(o->cpu, "native") ||
-            check_name(ctx, "CPU", f->triple, t->row->cpus, o->cpu);
-  if (o->attrs)
-    ok &= check_features(ctx, t->row, f->triple, o->attrs);
+  f->triple = dn_intern(ctx, c.triple);
+  f->bare_metal = !cg_has_system(f->triple);
+  char *normal = LLVMNormalizeTargetTriple(f->triple);
+  t->triple = dn_intern(ctx, normal);
+  LLVMDisposeMessage(normal);
   f->pointer_bytes = t->row->pointer_bytes;
   f->l1 = (int64_t)t->row->l1 * 1024;
   f->l2 = (int64_t)t->row->l2 * 1024;
   f->l3 = (int64_t)t->row->l3 * 1024;
-  if (!ok || !cg_target_probe(ctx, t))
+  if (!resolve_cpu(ctx, o, &c, t) || !cg_target_probe(ctx, t) ||
+      !check_floats(ctx, t, &c))
     return NULL;
   f->align = f->vector_bytes > 16 ? f->vector_bytes : 16;
   if (f->bare_metal && !f->vector_bytes)
@@ -286,7 +367,7 @@ LLVMTargetMachineRef cg_target_machine(const struct cg_target *t, bool large,
       LLVMCodeGenLevelAggressive};
   LLVMTargetRef target = NULL;
   initialise(t->row->backend);
-  if (LLVMGetTargetFromTriple(t->facts.triple, &target, message))
+  if (LLVMGetTargetFromTriple(t->triple, &target, message))
     return NULL;
   LLVMTargetMachineOptionsRef o = LLVMCreateTargetMachineOptions();
   LLVMTargetMachineOptionsSetCPU(o, t->facts.cpu);
@@ -299,7 +380,7 @@ LLVMTargetMachineRef cg_target_machine(const struct cg_target *t, bool large,
                                               ? LLVMCodeModelMedium
                                               : t->row->model);
   LLVMTargetMachineRef machine =
-      LLVMCreateTargetMachineWithOptions(target, t->facts.triple, o);
+      LLVMCreateTargetMachineWithOptions(target, t->triple, o);
   LLVMDisposeTargetMachineOptions(o);
   if (!machine)
     *message = LLVMCreateMessage("no target machine");
@@ -323,15 +404,14 @@ void cg_list_targets(struct dn_buf *out) {
 }
 
 bool cg_list_cpus(struct dn_ctx *ctx, const char *triple, struct dn_buf *out) {
-  const char *resolved;
-  const struct cg_target_row *row = resolve_triple(ctx, triple, &resolved);
-  if (!row)
+  struct cg_choice c;
+  if (!choose(ctx, &(struct cg_target_opts){.triple = triple}, &c))
     return false;
-  dn_buf_printf(out, "CPUs of %s (-mcpu=):\n", resolved);
-  for (const char *const *p = row->cpus; *p; p++)
+  dn_buf_printf(out, "CPUs of %s (-mcpu=):\n", c.triple);
+  for (const char *const *p = c.row->cpus; *p; p++)
     dn_buf_printf(out, "  %s\n", *p);
   dn_buf_printf(out, "features (-mattr=+NAME,-NAME):\n");
-  for (const char *const *p = row->features; *p; p++)
+  for (const char *const *p = c.row->features; *p; p++)
     dn_buf_printf(out, "  %s\n", *p);
   return true;
 }

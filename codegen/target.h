@@ -13,6 +13,7 @@ struct cg_target_row {
   const char *arch, *triple;
   const char *const *cpus, *const *features; /* names LLVM knows, NULL ends */
   const char *cpu, *bare_features, *os_features;
+  const char *abis; /* names between spaces */
   LLVMCodeModel model;
   int pointer_bytes;
   int l1, l2, l3; /* KiB */
@@ -22,11 +23,32 @@ struct cg_target_row {
 struct cg_target {
   const struct cg_target_row *row;
   struct cg_facts facts;
+  const char *triple; /* as LLVM wants it: every part in its place */
   const char *abi; /* "" leaves it to LLVM, by the features */
   bool soft_float; /* float arithmetic calls functions */
+  bool has_double; /* RISC-V: registers hold doubles */
   int opt_level;
   bool opt_size;
 };
+
+/* The command line by clang's rules: what is given, and defaults. */
+struct cg_choice {
+  const struct cg_target_row *row;
+  const char *triple, *cpu, *features;
+  bool hard, soft; /* ARM: floats pass in registers; there are none */
+};
+/* 32-bit ARM; else after the row is found. False after a diagnostic. */
+bool cg_arm_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
+                   struct cg_choice *c);
+bool cg_march_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
+                     struct cg_choice *c);
+bool cg_is_arm(const char *triple);
+/* "thumbv7em" of "cortex-m4"; NULL when it is no CPU of 32-bit ARM. */
+const char *cg_arm_arch(struct dn_ctx *ctx, const char *cpu);
+/* The row of a triple, or NULL. */
+const struct cg_target_row *cg_find_row(const char *triple);
+bool cg_name_known(const char *const *names, const char *name);
+bool cg_has_system(const char *triple);
 
 /* A target machine; NULL and a message, to be disposed of, when LLVM has none.
  * Initialises the back end. `large` asks for code that reaches more than 2 GB

@@ -3,7 +3,8 @@
 # QEMU and compares with the interpreter. DIR is scratch. Prints the stack it
 # used and PASS or FAIL. No C library and no compiler's library is linked.
 # $RUNNER, a command, goes before that of QEMU. $LINKERS, of "lld gnu", link in
-# turn. $FLOAT is the program's float ABI; default: the triple's.
+# turn. $FLOAT is the float ABI of dnnc and of the program, which leaves the FPU off
+# when it is soft; default: the triple's.
 set -eu
 board=$1 model=$2 dir=$3
 shift 3
@@ -42,10 +43,10 @@ rv32) triple=riscv32-unknown-elf cpu= flash=0x80000000 ram=0x80400000
 rv32imc) triple=riscv32-unknown-elf cpu= flash=0x80000000 ram=0x80400000
      soft="-march=rv32imc -mabi=ilp32"
      qemu="qemu-system-riscv32 -M virt -bios none"
-     set -- -mattr=+m,+c "$@" ;;
+     set -- $soft "$@" ;;
 rv32f) triple=riscv32-unknown-linux-gnu cpu= qemu=qemu-riscv32
      soft="-march=rv32imafc -mabi=ilp32f"
-     set -- -mattr=+m,+a,+f,+c -mabi=ilp32f "$@" ;;
+     set -- $soft "$@" ;;
 aarch64) triple=aarch64-unknown-linux-gnu cpu= qemu=qemu-aarch64 ;;
 arm) triple=armv7a-unknown-linux-gnueabihf cpu= qemu=qemu-arm ;;
 riscv64) triple=riscv64-unknown-linux-gnu cpu= qemu=qemu-riscv64 ;;
@@ -57,6 +58,10 @@ x86v*) triple=x86_64-unknown-linux-gnu cpu= qemu="qemu-x86_64 -cpu max"
 host) triple=x86_64-unknown-linux-gnu cpu= qemu= ;;
 *) echo "unknown board $board" >&2; exit 2 ;;
 esac
+if [ -n "${FLOAT:-}" ]; then
+  [ $FLOAT != soft ] || fpu=
+  set -- -mfloat-abi=$FLOAT "$@"
+fi
 mkdir -p "$dir/target"
 [ $board = host ] || set -- --target=$triple "$@"
 dnnc "$model" --name=model ${cpu:+-mcpu=$cpu} "$@" \
