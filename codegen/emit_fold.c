@@ -48,9 +48,8 @@ static LLVMValueRef identity(struct kern *k, const struct nest *n) {
   return emit_number(k, n->acc_type, v);
 }
 
-/* fold(a, x). Floats of 16 bits are folded in f32 and rounded at the end. */
-static LLVMValueRef combine(struct kern *k, const struct nest *n,
-                            LLVMValueRef a, LLVMValueRef x) {
+LLVMValueRef emit_combine(struct kern *k, const struct nest *n, LLVMValueRef a,
+                          LLVMValueRef x) {
   enum ir_dtype t = n->acc_type;
   LLVMValueRef arg[3] = {a, x, NULL};
   if (t == IR_F16 || t == IR_BF16)
@@ -80,7 +79,7 @@ static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
   if (!f->product) {
     LLVMValueRef x = emit_node(k, n, n->nnodes - 1, iter);
     return k->dry || k->failed ? acc
-                               : combine(k, n, acc, emit_splat(k, x, lanes));
+                               : emit_combine(k, n, acc, emit_splat(k, x, lanes));
   }
   LLVMValueRef a = emit_node(k, n, n->node[n->nnodes - 1].arg[0], iter);
   LLVMValueRef b = emit_node(k, n, n->node[n->nnodes - 1].arg[1], iter);
@@ -218,14 +217,14 @@ static LLVMValueRef across(struct kern *k, const struct nest *n, LLVMValueRef v,
       half[h] = LLVMBuildShuffleVector(
           k->b, v, LLVMGetPoison(LLVMTypeOf(v)),
           LLVMConstVector(order + h * lanes / 2, lanes / 2), "");
-    v = combine(k, n, half[0], half[1]);
+    v = emit_combine(k, n, half[0], half[1]);
     lanes /= 2;
   }
   LLVMValueRef r = NULL;
   for (unsigned i = 0; i < lanes; i++) {
     LLVMValueRef one =
         LLVMBuildExtractElement(k->b, v, LLVMConstInt(k->e->i32, i, false), "");
-    r = r ? combine(k, n, r, one) : one;
+    r = r ? emit_combine(k, n, r, one) : one;
   }
   return r;
 }
@@ -236,8 +235,8 @@ static LLVMValueRef finish(struct fold *f, LLVMValueRef *acc) {
   LLVMValueRef r = acc[0];
   if (f->vec > 1) {
     for (unsigned c = 1; c < f->chains; c++)
-      r = combine(k, f->n, r, acc[c]);
-    r = combine(k, f->n, across(k, f->n, r, f->vec), acc[f->chains]);
+      r = emit_combine(k, f->n, r, acc[c]);
+    r = emit_combine(k, f->n, across(k, f->n, r, f->vec), acc[f->chains]);
   }
   r = emit_round(k, f->n->acc_type, r);
   return emit_cast(k, r, f->n->acc_type, f->n->type->dtype);

@@ -152,6 +152,7 @@ struct kern {
   struct emit *e;
   const struct ir_op *op;     /* the kernel; NULL: a copy */
   const struct ir_value *out; /* its result */
+  const struct ir_op *onto;   /* its op that goes onto an operand, or NULL */
   const struct ir_block *body;
   struct dn_arena *arena;
   LLVMValueRef fn;
@@ -301,6 +302,11 @@ LLVMValueRef emit_node(struct kern *k, const struct nest *n, int node,
 /* The kernel fails: one diagnostic. */
 void emit_fail(struct kern *k, enum dn_code code, const char *msg);
 
+/* Index into a dimension of size dim that access `a` reads: made once per place
+ * it is read at. */
+const struct lin *emit_indirect(struct kern *k, const struct nest *n, int a,
+                                int64_t dim, const struct lin *const *iter);
+
 /* ---- emit_load.c ---- */
 LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
                        const struct ir_place *p, const struct lin *addr);
@@ -342,6 +348,10 @@ LLVMValueRef scaled_numbers(struct kern *k, int64_t step);
 void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
                unsigned npt, LLVMValueRef *out);
 
+/* fold(a, x). Floats of 16 bits are folded in f32 and rounded at the end. */
+LLVMValueRef emit_combine(struct kern *k, const struct nest *n, LLVMValueRef a,
+                          LLVMValueRef x);
+
 /* A value that is known at these indices, for emit_value() to find. */
 void emit_known(struct kern *k, const struct ir_value *v,
                 const struct lin *const *idx, LLVMValueRef is);
@@ -358,9 +368,22 @@ void emit_interleave(struct kern *k, LLVMValueRef *v, unsigned count,
 
 /* ---- emit_kernel.c: each makes a function and calls it from `run` ---- */
 bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
+/* The part of it for one value: loops over `out`'s indices, `root` evaluated and
+ * stored at each. */
+bool emit_loops(struct emit *e, const struct ir_op *op,
+                const struct ir_value *root, const struct ir_value *out,
+                const struct ir_place *place, const char *name);
 /* Memory to memory, to a dense place. */
 bool emit_copy(struct emit *e, const struct ir_value *from,
                const struct ir_place *to, const char *name);
+
+/* ---- emit_onto.c ---- */
+/* A kernel whose op `onto` goes onto its operand. */
+bool emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
+               const struct ir_place *out, const char *name);
+/* Row idx of the slices, v, goes to where it belongs in the result at p. */
+void onto_store(struct kern *k, const struct ir_place *p,
+                const struct lin *const *idx, LLVMValueRef v);
 
 /* ---- emit_parallel.c ---- */
 /* Calls the kernel's function, which takes a range of units after the pointers

@@ -26,6 +26,7 @@ static void kern_init(struct kern *k, struct emit *e, const struct ir_op *op,
   if (!op)
     return;
   k->body = op->region[0];
+  k->onto = nest_onto(op);
   unsigned n = 0;
   for (const struct ir_op *o = k->body->first; o; o = o->next)
     e->slot[o->id] = n++;
@@ -333,6 +334,10 @@ static void dry_run(struct kern *dry, const struct ir_value *root,
     idx[d] = type->dim[d] == 1 ? lin_const(dry, 0) : lin_var(dry, var, 1);
   }
   emit_value(dry, root, idx);
+  if (dry->onto) {
+    onto_store(dry, out, idx, NULL);
+    return;
+  }
   emit_buffer_of(dry, out);
   DN_PUSH(dry->arena, dry->leaves, emit_address(dry, out, type->rank, idx));
 }
@@ -354,10 +359,13 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
     s->dim[g].tile = attempt == 1 && g == s->n - 1 ? k->vec : 1;
   if (attempt)
     k->unroll = 1;
-  if (attempt == 2)
+  if (attempt == 2 || (k->onto && (!s->n || s->dim[s->n - 1].at == 0)))
     k->vec = 1;
+  for (int g = 0; k->onto && g < s->n; g++)
+    if (s->dim[g].at == 0) /* one slice after another */
+      s->dim[g].tile = 1;
   k->scaled = k->op && ir_get_int(k->op, "scaled") && e->facts->scalable &&
-              s->n && s->turned < 0 && k->vec > 1 &&
+              s->n && s->turned < 0 && !k->onto && k->vec > 1 &&
               !(k->vec & (k->vec - 1)) && s->dim[s->n - 1].at != k->carry.dim;
   /* What cannot fit into any budget is not even tried. */
   int64_t rows = dn_div_ceil(k->vec, k->native);
@@ -389,7 +397,7 @@ static int64_t count_units(const struct kdim *d) {
 static int shared_level(struct kern *k, const struct shape *s) {
   int64_t par = k->op ? ir_get_int(k->op, "par") : -1, most = 1;
   int level = -1;
-  if (k->e->opts->threads < 2)
+  if (k->e->opts->threads < 2 || k->onto)
     return -1;
   for (int l = 0; l < s->n; l++) {
     const struct kdim *d = &s->dim[s->level[l]];
@@ -446,9 +454,9 @@ static void call_kernel(struct kern *k) {
     LLVMBuildCall2(e->b, LLVMGlobalGetValueType(k->fn), k->fn, args, n, "");
 }
 
-static bool emit_loops(struct emit *e, const struct ir_op *op,
-                       const struct ir_value *root, const struct ir_value *out,
-                       const struct ir_place *place, const char *name) {
+bool emit_loops(struct emit *e, const struct ir_op *op,
+                const struct ir_value *root, const struct ir_value *out,
+                const struct ir_place *place, const char *name) {
   struct kern dry;
   bool done = false;
   if (!ir_type_count(out->type))
@@ -476,6 +484,9 @@ bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name) {
              "the result of a kernel has no place");
     return false;
   }
+  const struct ir_op *onto = nest_onto(op);
+  if (onto)
+    return emit_onto(e, op, onto, &out, name);
   return emit_loops(e, op, ir_arg(op->region[0]->last, 0), ir_result(op), &out,
                     name);
 }

@@ -236,6 +236,17 @@ static void emit_turned(struct tiler *t) {
   k->lanes = 1;
 }
 
+static void store_point(struct tiler *t, const struct point *p,
+                        LLVMValueRef v) {
+  struct kern *k = t->k;
+  k->lanes = p->lanes;
+  if (k->onto)
+    onto_store(k, &t->out, p->idx, v);
+  else
+    emit_store(k, k->out->type, &t->out,
+               emit_address(k, &t->out, k->out->type->rank, p->idx), v);
+}
+
 void emit_tile(struct tiler *t) {
   struct kern *k = t->k;
   int turned = t->shape->turned;
@@ -251,10 +262,7 @@ void emit_tile(struct tiler *t) {
     k->lanes = pt[i].lanes;
     v[i] = emit_value(k, t->root, pt[i].idx);
   }
-  for (unsigned i = 0; i < n; i++) {
-    k->lanes = pt[i].lanes;
-    emit_store(k, k->out->type, &t->out,
-               emit_address(k, &t->out, k->out->type->rank, pt[i].idx), v[i]);
-  }
+  for (unsigned i = 0; i < n; i++)
+    store_point(t, &pt[i], v[i]);
   k->lanes = 1;
 }

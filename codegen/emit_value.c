@@ -80,9 +80,8 @@ static const struct lin *affine(struct kern *k, const struct nest *n,
   return f;
 }
 
-/* Index read from an operand: made once per place it is read at. */
-static const struct lin *indirect(struct kern *k, const struct nest *n, int a,
-                                  int64_t dim, const struct lin *const *iter) {
+const struct lin *emit_indirect(struct kern *k, const struct nest *n, int a,
+                                int64_t dim, const struct lin *const *iter) {
   const struct nest_access *from = &n->access[a];
   const struct ir_value *v = ir_arg(n->op, (unsigned)from->operand);
   const struct lin *idx[IR_MAX_RANK];
@@ -144,7 +143,7 @@ static void find_index(struct kern *k, struct access *c, int d,
   const struct nest_index *x = &c->a->idx[d];
   int64_t dim = c->v->type->dim[d];
   if (x->indirect >= 0) {
-    c->raw[d] = indirect(k, c->n, x->indirect, dim, iter);
+    c->raw[d] = emit_indirect(k, c->n, x->indirect, dim, iter);
     return;
   }
   const struct lin *f = affine(k, c->n, x, iter);

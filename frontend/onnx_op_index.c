@@ -158,165 +158,129 @@ bool onnx_compress(struct onnx_call *c) {
   return ox_return(c, ox_gather(c, x, ox_vector(c, IR_I64, n, at), axis));
 }
 
-/* ---- Scatter with constant indices ----
- * Where each element of the result comes from is known: either data or an
- * update. The two, joined, are gathered by that map. */
+/* ---- Scatter ---- */
 
-/* x and updates as [rows, row] matrices; at[i]: the row of x that update i
- * replaces. */
-static struct ir_value *scatter_rows(struct onnx_call *c, struct ir_value *x,
-                                     struct ir_value *updates, int64_t row,
-                                     const struct ir_value *at) {
-  int64_t rows = ir_type_count(x->type) / dn_max(row, 1);
-  int64_t n = ir_type_count(at->type);
-  if (rows > 1 << 24 || rows + n > 1 << 25) {
-    ox_fail(c, DN_LIMIT, "the map of a scatter has %lld entries",
-            (long long)rows);
-    return NULL;
-  }
-  struct dn_arena *scratch = dn_arena_new(c->im->ctx);
-  int64_t *map = DN_ARRAY(scratch, int64_t, rows);
-  bool any = false;
-  for (int64_t i = 0; i < rows; i++)
-    map[i] = i;
-  for (int64_t i = 0; i < n; i++) {
-    int64_t k = ir_const_int(at, i);
-    map[k] = rows + i;
-    any = true;
-  }
-  struct ir_value *y = x;
-  if (any) {
-    const int64_t dims_x[] = {rows, row}, dims_u[] = {n, row};
-    struct ir_value *both[] = {ox_reshape(c, x, 2, dims_x),
-                               ox_reshape(c, updates, 2, dims_u)};
-    struct ir_value *idx = ox_vector(c, IR_I64, rows, map);
-    y = ox_gather(c, ox_concat(c, both, 2, 0), idx, 0);
-    y = ox_reshape(c, y, ox_rank(x), ox_dims(x));
-  }
-  dn_arena_free(scratch);
-  return y;
-}
-
-/* The same where updates are combined with what is there: once for each update
- * that the most hit row has, in their order; rows with fewer read `x` back. */
-static struct ir_value *scatter_combine(struct onnx_call *c, struct ir_value *x,
-                                        struct ir_value *updates, int64_t row,
-                                        const struct ir_value *at,
-                                        enum ir_opcode code) {
-  int64_t n = ir_type_count(at->type), left = n;
-  int64_t rows = ir_type_count(x->type) / dn_max(row, 1);
-  if (rows > 1 << 20 || n > 1 << 20) {
-    ox_fail(c, DN_LIMIT, "the map of a scatter has %lld entries",
-            (long long)rows);
-    return NULL;
-  }
-  int64_t *map = DN_ARRAY(c->im->ctx->arena, int64_t, rows);
-  bool *done = DN_ARRAY(c->im->ctx->arena, bool, n);
-  const int64_t dims_x[] = {rows, row}, dims_u[] = {n, row};
-  int64_t hit[] = {rows, 1};
-  struct ir_value *y = ox_reshape(c, x, 2, dims_x);
-  updates = ox_reshape(c, updates, 2, dims_u);
-  for (int round = 0; left && y; round++) {
-    if (round == 64) {
-      ox_fail(c, DN_LIMIT, "more than 64 updates of one element");
-      return NULL;
-    }
-    for (int64_t i = 0; i < rows; i++)
-      map[i] = -1;
-    for (int64_t i = 0; i < n; i++) {
-      int64_t k = ir_const_int(at, i);
-      if (done[i] || map[k] >= 0)
-        continue;
-      map[k] = i;
-      done[i] = true;
-      left--;
-    }
-    int64_t *on = DN_ARRAY(c->im->ctx->arena, int64_t, rows);
-    for (int64_t i = 0; i < rows; i++) {
-      on[i] = map[i] >= 0;
-      map[i] = dn_max(map[i], 0);
-    }
-    struct ir_value *mask =
-        ir_const_ints(c->im->m, c->node->outputs.v[0], IR_BOOL, 2, hit, on);
-    struct ir_value *u =
-        ox_gather(c, updates, ox_vector(c, IR_I64, rows, map), 0);
-    y = ox_select(c, mask, ox_op2(c, code, y, u), y);
-  }
-  return ox_reshape(c, y, ox_rank(x), ox_dims(x));
-}
-
-static struct ir_value *scatter(struct onnx_call *c, int64_t row,
-                                const struct ir_value *at) {
+/* x with updates put, or folded by `reduction`, at rows at[i] of its matrix
+ * [rows, row]. */
+static struct ir_value *scatter(struct onnx_call *c, struct ir_value *x,
+                                struct ir_value *updates, struct ir_value *at,
+                                int64_t row) {
   static const struct {
     const char *name;
     enum ir_opcode code;
-  } ways[] = {
-      {"add", IR_ADD}, {"mul", IR_MUL}, {"max", IR_MAX}, {"min", IR_MIN}};
+  } ways[] = {{"none", IR_SCATTER},
+              {"add", IR_SCATTER_SUM},
+              {"mul", IR_SCATTER_PROD},
+              {"max", IR_SCATTER_MAX},
+              {"min", IR_SCATTER_MIN}};
   const char *how = ox_str(c, "reduction", "none");
-  if (!strcmp(how, "none"))
-    return scatter_rows(c, c->in[0], c->in[2], row, at);
-  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
-    if (!strcmp(how, ways[i].name))
-      return scatter_combine(c, c->in[0], c->in[2], row, at, ways[i].code);
-  ox_fail(c, DN_ATTR, "unknown reduction '%s'", ox_text(c->im->ctx, how));
-  return NULL;
-}
-
-static bool scatter_known(struct onnx_call *c) {
-  c->in[1] = ox_evaluate(c, c->in[1]);
-  if (!c->in[1])
-    return ox_fail(c, DN_DYNAMIC, "indices must be constants");
-  return ox_dtype(c->in[0]) == ox_dtype(c->in[2]) ||
-         ox_fail(c, DN_TYPE, "updates are of another type");
+  size_t way = 0;
+  if (!at)
+    return NULL;
+  while (way < 5 && strcmp(how, ways[way].name) != 0)
+    way++;
+  if (way == 5) {
+    ox_fail(c, DN_ATTR, "unknown reduction '%s'", ox_text(c->im->ctx, how));
+    return NULL;
+  }
+  int64_t n = ir_type_count(at->type);
+  if (!n || !ir_type_count(x->type))
+    return x;
+  const int64_t matrix[] = {ir_type_count(x->type) / row, row};
+  const int64_t slices[] = {n, row};
+  struct ir_value *y =
+      ox_emit(c, ways[way].code,
+              IR_ARGS(ox_reshape(c, x, 2, matrix), ox_reshape(c, at, 1, &n),
+                      ox_reshape(c, updates, 2, slices)),
+              NULL, 0);
+  return ox_reshape(c, y, ox_rank(x), ox_dims(x));
 }
 
 bool onnx_scatter_nd(struct onnx_call *c) {
-  if (!scatter_known(c) || !nd_args(c, 0))
+  struct ir_value *x = c->in[0], *idx = c->in[1], *u = c->in[2];
+  if (!nd_args(c, 0))
     return false;
-  struct ir_value *x = c->in[0], *idx = c->in[1];
+  if (ox_dtype(x) != ox_dtype(u))
+    return ox_fail(c, DN_TYPE, "updates are of another type");
   int64_t depth = ox_dims(idx)[ox_rank(idx) - 1], row = 1;
   for (int64_t i = depth; i < ox_rank(x); i++)
     row *= ox_dims(x)[i];
-  struct ir_value *at = flat_index(c, x, idx, 0);
-  if (!at)
-    return false;
-  at = ox_evaluate(c, at);
-  if (!at)
-    return ox_fail(c, DN_LIMIT, "too many indices");
-  if (ir_type_count(at->type) * row != ir_type_count(c->in[2]->type))
+  if (ir_type_count(idx->type) / depth * row != ir_type_count(u->type))
     return ox_fail(c, DN_TYPE, "updates do not fit the indices");
-  return ox_return(c, scatter(c, row, at));
+  return ox_return(c, scatter(c, x, u, flat_index(c, x, idx, 0), row));
+}
+
+/* Row-major positions in x, of rank r, of elements whose index along the axis
+ * is given, and whose others are those of the given one itself. */
+static struct ir_value *along_axis(struct onnx_call *c, const struct ir_type *x,
+                                   struct ir_value *idx, int64_t axis) {
+  int64_t strides[IR_MAX_RANK];
+  if (!idx)
+    return NULL;
+  ir_type_strides(x, strides);
+  struct ir_value *at =
+      ox_scale(c, ox_cast(c, idx, IR_I64), (double)strides[axis]);
+  for (int i = 0; i < x->rank && at; i++) {
+    int64_t size = ox_dims(idx)[i];
+    if (i == axis || size == 1)
+      continue;
+    if (size > x->dim[i]) {
+      ox_fail(c, DN_TYPE, "indices are larger than the data");
+      return NULL;
+    }
+    struct ir_value *k = ox_iota(c, x->rank, i, size, IR_I64);
+    at = ox_op2(c, IR_ADD, at, ox_scale(c, k, (double)strides[i]));
+  }
+  return at;
 }
 
 bool onnx_scatter_elements(struct onnx_call *c) {
-  if (!scatter_known(c))
-    return false;
   struct ir_value *x = c->in[0], *idx = c->in[1];
-  int64_t axis, strides[IR_MAX_RANK];
+  int64_t axis;
   int r = ox_rank(x);
   if (!ox_axis(c, ox_int(c, "axis", 0), r, &axis))
     return false;
+  if (ox_dtype(x) != ox_dtype(c->in[2]))
+    return ox_fail(c, DN_TYPE, "updates are of another type");
   if (ox_rank(idx) != r || idx->type->rank != ox_rank(c->in[2]) ||
       memcmp(ox_dims(idx), ox_dims(c->in[2]), sizeof idx->type->dim) != 0)
     return ox_fail(c, DN_TYPE, "indices and updates differ in shape");
-  idx = wrap_index(c, idx, ox_dims(x)[axis]);
-  ir_type_strides(x->type, strides);
-  struct ir_value *at =
-      ox_scale(c, ox_cast(c, idx, IR_I64), (double)strides[axis]);
-  for (int i = 0; i < r && at; i++) {
-    if (ox_dims(idx)[i] > ox_dims(x)[i] && i != axis)
-      return ox_fail(c, DN_TYPE, "indices are larger than the data");
-    if (i == axis)
-      continue;
-    struct ir_value *k = ox_iota(c, r, i, ox_dims(idx)[i], IR_I64);
-    at = ox_op2(c, IR_ADD, at, ox_scale(c, k, (double)strides[i]));
-  }
-  if (!at)
+  struct ir_value *at = along_axis(
+      c, x->type, wrap_index(c, idx, ox_dims(x)[axis]), axis);
+  return ox_return(c, scatter(c, x, c->in[2], at, 1));
+}
+
+/* A cache, updates from an index of each batch entry on, along an axis. */
+bool onnx_tensor_scatter(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *u = c->in[1], *from = NULL;
+  int64_t axis, dims[IR_MAX_RANK], row = 1;
+  int r = ox_rank(x);
+  bool circular = !strcmp(ox_str(c, "mode", "linear"), "circular");
+  if (!ox_axis(c, ox_int(c, "axis", -2), r, &axis))
     return false;
-  at = ox_evaluate(c, at);
-  if (!at)
-    return ox_fail(c, DN_LIMIT, "too many indices");
-  return ox_return(c, scatter(c, 1, at));
+  if (!axis || ox_dtype(x) != ox_dtype(u) || ox_rank(u) != r)
+    return ox_fail(c, DN_TYPE, "the update does not fit the cache");
+  for (int i = 0; i < r; i++)
+    if (i != axis && ox_dims(u)[i] != ox_dims(x)[i])
+      return ox_fail(c, DN_TYPE, "the update does not fit the cache");
+  for (int64_t i = axis + 1; i < r; i++)
+    row *= ox_dims(x)[i];
+  struct ir_value *idx =
+      ox_iota(c, axis + 1, axis, ox_dims(u)[axis], IR_I64);
+  if (c->nin > 2 && c->in[2]) {
+    for (int64_t i = 0; i <= axis; i++)
+      dims[i] = i ? 1 : ox_dims(x)[0];
+    if (ir_type_count(c->in[2]->type) != dims[0])
+      return ox_fail(c, DN_TYPE, "one index for each batch entry is needed");
+    from = ox_reshape(c, c->in[2], axis + 1, dims);
+    idx = ox_op2(c, IR_ADD, idx, ox_cast(c, from, IR_I64));
+  }
+  if (circular)
+    idx = ox_op2(c, IR_MOD, idx, ox_number(c, idx, (double)ox_dims(x)[axis]));
+  const struct ir_type *outer =
+      ir_type(c->im->ctx, ox_dtype(x), (int)axis + 1, ox_dims(x));
+  idx = ox_expand(c, idx, axis + 1, ox_dims(u));
+  return ox_return(c, scatter(c, x, u, along_axis(c, outer, idx, axis), row));
 }
 
 /* Along the time axis, entry t of batch b comes from len[b]-1-t while t is

@@ -135,7 +135,8 @@ static int scattered(const struct eval_nest *e, const struct eval_space *s) {
 }
 
 static bool prefers_reduced_lanes(const struct eval_nest *e) {
-  if (e->nest->fold == NEST_NONE || e->red.count < 8 || e->nest->carried >= 0)
+  if (e->nest->fold == NEST_NONE || e->red.count < 8 || e->nest->carried >= 0 ||
+      e->nest->to >= 0)
     return false;
   int par = scattered(e, &e->par), red = scattered(e, &e->red);
   if (e->par.count < 8 || par == red)
@@ -320,7 +321,7 @@ bool eval_nest_is_alias(const struct eval_nest *e) {
 
 bool eval_nest_keeps_splat(const struct eval_nest *e) {
   const struct nest *n = e->nest;
-  if (n->fold != NEST_NONE || n->axis >= 0 || e->nsources > n->naccesses)
+  if (n->fold != NEST_NONE || n->axis >= 0 || n->to >= 0 || e->nsources > n->naccesses)
     return false;
   for (int k = 0; k < e->nsources; k++)
     for (int d = 0; d < n->access[k].rank && !n->access[k].flat; d++)
@@ -545,6 +546,38 @@ static void run_concat(const struct eval_nest *e,
   }
 }
 
+/* Points, in order, onto a copy of operand 0. */
+static void run_onto(struct eval_nest *e, const struct eval_operand *x,
+                     char *out) {
+  const struct ir_type *y = e->nest->type;
+  size_t size = ir_dtypes[y->dtype].bytes;
+  int64_t count = ir_type_count(y);
+  if (!x->splat)
+    memcpy(out, x->data, (size_t)count * size);
+  for (int64_t i = 0; x->splat && i < count; i++)
+    memcpy(out + (size_t)i * size, x->data, size);
+  eval_space_seek(e, &e->red, 0);
+  if (e->red.count == 0)
+    return;
+  do {
+    int64_t row = eval_source_index(e, e->nest->to);
+    row = dn_max(0, dn_min(row, y->dim[0] - 1)) * e->par.count;
+    for (int64_t pos = 0; pos < e->par.count; pos += EVAL_LANES) {
+      union eval_lanes acc;
+      int n = (int)dn_min(EVAL_LANES, e->par.count - pos);
+      run_body(e, pos, n);
+      char *at = out + (size_t)(row + pos) * size;
+      if (e->nest->fold == NEST_NONE) {
+        eval_store(e->type, at, e->root, n);
+        continue;
+      }
+      eval_load(e->type, at, 1, &acc, 0, n);
+      fold_lanes(e, &acc, n);
+      finish(e, &acc, row + pos, n, out);
+    }
+  } while (space_next(e, &e->red));
+}
+
 void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
                    void *out, int64_t count) {
   if (count < 0)
@@ -562,7 +595,9 @@ void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
       s->splat = operands[s->operand].splat;
     }
   }
-  if (e->nest->fold == NEST_NONE)
+  if (e->nest->to >= 0)
+    run_onto(e, &operands[0], out);
+  else if (e->nest->fold == NEST_NONE)
     run_points(e, out, count);
   else if (e->gemm)
     eval_gemm_run(e, out);

@@ -132,6 +132,8 @@ void eval_space_seek(struct eval_nest *e, const struct eval_space *s,
 /* Lanes [0, n) of a source from point `pos` of the lane space on. */
 void eval_source_fill(struct eval_nest *e, struct eval_source *s, int64_t pos,
                       int n, union eval_lanes *out);
+/* The element that an access used as an index reads at the current point. */
+int64_t eval_source_index(struct eval_nest *e, int access);
 bool eval_source_uses(const struct eval_nest *e, const struct eval_source *s,
                       int iter);
 /* Decides whether the nest is a matrix product, and which iterators are its

@@ -4,8 +4,6 @@
  * along a run are computed element by element. */
 #include "ir/eval_nest.h"
 
-static int64_t read_index(struct eval_nest *e, int access);
-
 /* The index that a special dimension has at the current point; false: none. */
 static bool index_at(struct eval_nest *e, const struct eval_special *sp,
                      int64_t *out) {
@@ -13,7 +11,7 @@ static bool index_at(struct eval_nest *e, const struct eval_special *sp,
   if (sp->dim <= 0)
     return false;
   if (x->indirect >= 0) {
-    *out = dn_max(0, dn_min(read_index(e, x->indirect), sp->dim - 1));
+    *out = dn_max(0, dn_min(eval_source_index(e, x->indirect), sp->dim - 1));
     return true;
   }
   int64_t v = x->base, period;
@@ -41,8 +39,7 @@ static bool index_at(struct eval_nest *e, const struct eval_special *sp,
   return v >= 0 && v < sp->dim;
 }
 
-/* The element that an access used as an index reads at the current point. */
-static int64_t read_index(struct eval_nest *e, int access) {
+int64_t eval_source_index(struct eval_nest *e, int access) {
   const struct eval_source *s = &e->source[access];
   int64_t at = s->base;
   for (int i = 0; i < e->nest->niters; i++)

@@ -180,10 +180,12 @@ const char *formula_parse(struct dn_arena *arena, const char *text,
   if (accept(&c, "@")) {
     word(&c, out->iter_of);
   } else {
-    /* Factors come first in the list, what they index by after them. */
+    /* Factors come first in the list, what they index by after them; what the
+     * result is put by is before them. */
     int factors = 0;
+    out->first = out->naccesses;
     do {
-      if (parse_access(&c) != factors++)
+      if (parse_access(&c) != out->first + factors++)
         fail(&c, "indirect accesses after all factors");
     } while (!c.error && accept(&c, "*"));
     out->nfactors = factors;

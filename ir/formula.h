@@ -42,7 +42,8 @@ struct formula {
   enum nest_fold fold;
   struct formula_access access[FORMULA_ACCESSES];
   int naccesses;
-  int nfactors;     /* leading accesses that the body multiplies; the others are
+  int first;        /* accesses before it say where the result goes */
+  int nfactors;     /* from there on, what the body multiplies; the others are
                        read by indirect indices only */
   char outside[16]; /* `else value`; "" none */
   char iter_of[16]; /* `= @axis`; "" none */

@@ -461,6 +461,21 @@ static const struct ir_type *infer_gather_elements(struct infer *in) {
   return make(in, x->dtype, idx->rank, idx->dim);
 }
 
+static const struct ir_type *infer_scatter(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0), *idx = arg_type(in, 1),
+                       *u = arg_type(in, 2);
+  if (!index_ok(in, idx))
+    return NULL;
+  if (idx->rank != 1 || !x->rank || u->rank != x->rank || u->dtype != x->dtype)
+    return fail(in, DN_TYPE, "one index a slice, of the type of x, is needed");
+  for (int i = 0; i < x->rank; i++)
+    if (u->dim[i] != (i ? x->dim[i] : idx->dim[0]))
+      return fail(in, DN_TYPE, "slices differ from those of x in shape");
+  if (!x->dim[0] && idx->dim[0])
+    return fail(in, DN_TYPE, "there is nowhere to put slices");
+  return x;
+}
+
 static const struct ir_type *infer_iota(struct infer *in) {
   enum ir_dtype to;
   if (!attr_dtype(in, &to))

@@ -26,7 +26,7 @@ enum ir_opcode {
   IR_NUM_OPS
 };
 
-enum { IR_PURE = 1, IR_COMMUTES = 2 };
+enum { IR_PURE = 1, IR_COMMUTES = 2, IR_ONTO = 4 };
 
 /* A row of ops.def with its operand and attribute specs taken apart. */
 #define IR_MAX_ATTRS 12

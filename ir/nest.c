@@ -256,6 +256,10 @@ static void solve_extents(struct build *b) {
 static void add_result_dim(struct build *b, const struct formula_index *x,
                            int k, struct nest_dim *dim) {
   int first = letter_of(b, &x->term[0])->first;
+  if (x->indirect >= 0) { /* where it goes is read */
+    b->n->to = x->indirect;
+    return;
+  }
   if (x->composite) {
     int o = letter_of(b, &x->term[1])->first;
     dim->n = 2;
@@ -402,7 +406,7 @@ static void build_body(struct build *b) {
   }
   for (int k = 0; k < b->f->nfactors; k++) {
     struct nest_node node = {.kind = NEST_ACCESS, .type = n->acc_type};
-    node.arg[0] = k;
+    node.arg[0] = b->f->first + k;
     add_node(n, node);
   }
   if (b->f->nfactors == 2) {
@@ -512,7 +516,7 @@ struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op) {
   n->op = op;
   n->type = ir_result(op)->type;
   n->acc_type = n->type->dtype;
-  n->axis = n->carried = n->behind = -1;
+  n->axis = n->to = n->carried = n->behind = -1;
   const char *error;
   if (row->cls == IR_MAP) {
     error = nest_build_map(arena, op, n);

@@ -12,6 +12,14 @@
  * behind an element (`y[j] += x[j - k]`, every k) is a running one: it goes on
  * from its neighbour's accumulator, and only k = 0 is left of k.
  *
+ * A nest that goes `onto` an operand starts from a copy of it, and its points
+ * are folded in, or put there, one after another:
+ *
+ *   y = operand
+ *   for every point of the reduced iterators, in order
+ *     for every point of the parallel iterators
+ *       y[to, ...] = fold(y[to, ...], body(access 0, access 1, ...))
+ *
  * An access is an operand
  * with one index a dimension. Indices are quasi-affine in the iterators:
  *   e = (base + sum coef[i]*iter[i]) / div    floor; `exact`: no element when
@@ -104,6 +112,9 @@ struct nest {
   struct nest_access access[NEST_MAX_ACCESSES];
   int nnodes;
   struct nest_node node[NEST_MAX_NODES];
+  /* Onto operand 0: the access whose value is the index into y's dimension 0,
+   * which then has no iterator; -1: an ordinary nest. */
+  int to;
   /* concat: `axis` >= 0; result indices [start[k], start[k+1]) along it come
    * from operand k at the same indices, less start[k]. access[0] serves as the
    * pattern for all. */
@@ -153,6 +164,8 @@ uint64_t nest_whole_dims(const struct ir_op *kernel);
 /* There are such, and all of a row is folded before any of it is stored: the
  * loops within a row come last, and threads do not share a row. */
 bool nest_rows_first(const struct ir_op *kernel);
+/* What the kernel yields goes onto an operand: that op; or NULL. */
+const struct ir_op *nest_onto(const struct ir_op *kernel);
 /* The same text for equal nests: CSE, tests. */
 void nest_print(struct dn_buf *out, const struct nest *n);
 /* Checks one row's body without an op, for the suite: a message or NULL. */

@@ -33,7 +33,7 @@ bool nest_types_ok(const struct nest *n) {
 
 /* The result is operand 0's element, moved. */
 static bool is_move(const struct nest *n) {
-  return n->fold == NEST_NONE && n->naccesses == 1 && n->axis < 0 &&
+  return n->to < 0 && n->fold == NEST_NONE && n->naccesses == 1 && n->axis < 0 &&
          n->nnodes == 1 && n->node[0].kind == NEST_ACCESS &&
          n->op->noperands == 1;
 }
@@ -144,7 +144,7 @@ static bool pointwise_access(const struct nest *n,
 }
 
 bool nest_is_pointwise(const struct nest *n, unsigned operand) {
-  if (n->axis >= 0 || n->carried >= 0)
+  if (n->axis >= 0 || n->carried >= 0 || n->to >= 0)
     return false;
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].reduced && n->iter[i].extent != 1)
@@ -158,8 +158,8 @@ bool nest_is_pointwise(const struct nest *n, unsigned operand) {
 
 bool nest_folds_rows(const struct nest *n) {
   const struct nest_access *a = &n->access[0];
-  if (ir_ops[n->op->code].cls != IR_REDUCE || n->naccesses != 1 || a->flat ||
-      a->rank != n->type->rank)
+  if (ir_ops[n->op->code].cls != IR_REDUCE || n->naccesses != 1 || n->to >= 0 ||
+      a->flat || a->rank != n->type->rank)
     return false;
   bool folds = false;
   for (int d = 0; d < a->rank; d++) {
@@ -215,9 +215,17 @@ uint64_t nest_whole_dims(const struct ir_op *kernel) {
         ir_ops[op->code].cls == IR_REDUCE ? nest_build(tmp, op) : NULL;
     if (n && n->carried >= 0)
       dims |= UINT64_C(1) << n->carried;
+    if (n && n->to >= 0)
+      dims = UINT64_MAX;
   }
   dn_arena_free(tmp);
   return dims;
+}
+
+const struct ir_op *nest_onto(const struct ir_op *kernel) {
+  const struct ir_op *op = ir_arg(kernel->region[0]->last, 0)->def;
+  bool own = op && op->block == kernel->region[0];
+  return own && ir_ops[op->code].traits & IR_ONTO ? op : NULL;
 }
 
 bool nest_rows_first(const struct ir_op *kernel) {

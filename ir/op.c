@@ -9,6 +9,7 @@
 
 #define PURE IR_PURE
 #define COMMUTES IR_COMMUTES
+#define ONTO IR_ONTO
 const struct ir_op_row ir_ops[IR_NUM_OPS] = {
 #define OP(ID, text, cls, operands, attrs, traits, infer, body, summary)       \
   {text, operands, attrs, #infer, body, summary, IR_##cls, traits},

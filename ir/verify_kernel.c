@@ -27,6 +27,16 @@ static bool reads_anchor(const struct ir_op *op, const bool *after) {
   return false;
 }
 
+/* The result of slices put onto an operand is what the kernel stores. */
+static void check_onto(struct verifier *v, const struct ir_op *kernel,
+                       const struct ir_op *op) {
+  const struct ir_op *start = ir_arg(op, 0)->def;
+  if (nest_onto(kernel) != op || (start && start->block == kernel->region[0]))
+    verify_fail(v, ir_loc(op), VERIFY_ONTO,
+                "'%s' is not all that its kernel stores",
+                ir_ops[op->code].text);
+}
+
 static void check_body(struct verifier *v, const struct ir_op *kernel,
                        bool *after, struct dn_arena *arena) {
   const struct nest *anchor = NULL;
@@ -39,6 +49,8 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
     }
     const struct ir_value *r = ir_result(op);
     bool tail = reads_anchor(op, after);
+    if (ir_ops[op->code].traits & IR_ONTO)
+      check_onto(v, kernel, op);
     if (is_anchor(op)) {
       const struct nest *n = nest_build(arena, op);
       if (anchor && !nest_same_rows(anchor, n))

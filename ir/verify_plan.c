@@ -283,7 +283,8 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
       if (x->data || !x->def || x->def->block == body ||
           !share_bytes(&p->life[x->id], ly))
         continue;
-      if (!is_elementwise(p, op, x) ||
+      bool start = i == 0 && ir_ops[op->code].traits & IR_ONTO;
+      if (!(start || is_elementwise(p, op, x)) ||
           (op->code != IR_YIELD && !p->same[ir_result(op)->id]) ||
           !same_place(x, &p->life[x->id].place, y, &ly->place))
         return false;

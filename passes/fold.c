@@ -51,7 +51,7 @@ static bool all_splat(const struct ir_op *op) {
 
 /* Every element of the result is some element of an operand. */
 static bool only_picks(const struct nest *n) {
-  if (n->fold != NEST_NONE || n->nnodes != 1 || n->node[0].kind != NEST_ACCESS)
+  if (n->fold != NEST_NONE || n->to >= 0 || n->nnodes != 1 || n->node[0].kind != NEST_ACCESS)
     return false;
   const struct nest_access *a = &n->access[n->node[0].arg[0]];
   for (int d = 0; d < a->rank && !a->flat; d++)

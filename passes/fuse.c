@@ -53,6 +53,7 @@ struct group {
 struct info { /* of an op */
   enum kind kind;
   bool anchor, map;
+  bool onto; /* it goes onto its first operand, which is memory: its own kernel */
   bool cheap;      /* a map of one or two additions, maxima and the like */
   bool epilogue;   /* its result is read at its own index up to the root */
   bool follows;    /* a map that could be in the epilogue of an anchor */
@@ -148,7 +149,8 @@ static void describe(struct fuse *f, struct ir_op *op) {
   struct dn_arena *tmp = dn_arena_new(f->m->ctx);
   const struct nest *n = nest_build(tmp, op);
   in->kind = view_strides(f, op, n) ? VIEW : COMPUTE;
-  in->anchor = n->fold != NEST_NONE;
+  in->onto = n->to >= 0;
+  in->anchor = n->fold != NEST_NONE || in->onto;
   in->map = ir_ops[op->code].cls == IR_MAP;
   in->cheap = in->map && is_cheap(n);
   in->rows = nest_folds_rows(n) ? op : in->map ? rows_of_operands(f, op) : NULL;
@@ -349,8 +351,18 @@ static bool row_joins(struct fuse *f, struct ir_op *op, struct group *g) {
 
 /* ---- Groups ---- */
 
+/* Some op reads it as what it goes onto. */
+static bool starts_one(const struct fuse *f, const struct ir_op *op) {
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+    if (info_of(f, u->op)->onto && operand_number(u) == 0)
+      return true;
+  return false;
+}
+
 static bool joins(struct fuse *f, struct ir_op *op, struct group *g) {
   struct info *in = info_of(f, op);
+  if (in->onto || starts_one(f, op))
+    return false;
   if (g->nops >= f->max_ops || g->nreads - 1 + (int)op->noperands > MAX_READS)
     return false;
   if (row_joins(f, op, g))

@@ -100,8 +100,9 @@ static void describe_kernel(struct build *b, const struct ir_op *k) {
     for (unsigned i = 0; n && i < op->noperands && i < 64; i++)
       if (rows || nest_is_pointwise(n, i))
         in->pointwise |= UINT64_C(1) << i;
-    if (rows && ir_ops[op->code].cls == IR_REDUCE)
-      in->pointwise = 1;
+    if ((rows && ir_ops[op->code].cls == IR_REDUCE) ||
+        ir_ops[op->code].traits & IR_ONTO)
+      in->pointwise = 1; /* ... as is what slices are put onto */
     dn_arena_free(tmp);
     in->own = true;
     for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)

@@ -339,6 +339,17 @@ static void tile_carried(struct kernel *k) {
   set_vectors(k, k->env->target->scalable ? 1 : vectors);
 }
 
+/* Slices put onto an operand, one after another: a few vectors of each. */
+static void tile_onto(struct kernel *k) {
+  int last = k->type->rank - 1;
+  k->lanes = k->env->target->vector_bytes / lane_bytes(k->type->dtype);
+  int64_t vectors = k->lanes ? k->type->dim[last] / k->lanes : 0;
+  if (last == 0 || k->lanes < 2 || !vectors)
+    return;
+  k->vec = k->lanes;
+  k->tile[last] = dn_min(4, vectors) * k->vec;
+}
+
 static void tile_anchor(struct kernel *k) {
   const struct nest *n = k->n;
   int iter = k->ndims ? dim_iter(n, k->dim[k->ndims - 1]) : -1;
@@ -468,7 +479,9 @@ static void tile_kernel(struct pass_env *env, const struct slots *slots,
   if (anchor)
     k.n = nest_build(tmp, anchor);
   uint64_t within = nest_row_dims(op);
-  if (k.n && k.n->carried >= 0)
+  if (nest_onto(op))
+    tile_onto(&k);
+  else if (k.n && k.n->carried >= 0)
     tile_carried(&k);
   else if (within)
     tile_rows(&k, within);

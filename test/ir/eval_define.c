@@ -442,6 +442,28 @@ static struct num define_gather_elements(const struct naive *w,
   return at(w, 0, i);
 }
 
+/* Slices whose index is y's, in their order, onto x. */
+static struct num define_scatter(const struct naive *w, const int64_t *y) {
+  enum ir_scalar fn = w->op->code == IR_SCATTER_SUM    ? IR_S_ADD
+                      : w->op->code == IR_SCATTER_PROD ? IR_S_MUL
+                      : w->op->code == IR_SCATTER_MAX  ? IR_S_MAX
+                                                       : IR_S_MIN;
+  struct fold f = {type_of(w, 0)->dtype, fn, at(w, 0, y)};
+  int64_t i[IR_MAX_RANK];
+  memcpy(i, y, sizeof i);
+  for (int64_t k = 0; k < type_of(w, 1)->dim[0]; k++) {
+    i[0] = k;
+    if (given(w, 1, &k, type_of(w, 0)->dim[0]) != y[0])
+      continue;
+    if (w->op->code == IR_SCATTER)
+      f.acc = at(w, 2, i);
+    else
+      fold(&f, at(w, 2, i));
+    f.acc = naive_round(f.type, f.acc);
+  }
+  return f.acc;
+}
+
 static struct num define_iota(const struct naive *w, const int64_t *y) {
   struct num n = {0, y[ir_get_int(w->op, "axis")]};
   return naive_cast(IR_I64, ir_result(w->op)->type->dtype, n);
@@ -473,6 +495,11 @@ static define_fn *const define[IR_NUM_OPS] = {
     [IR_CONCAT] = define_concat,
     [IR_GATHER] = define_gather,
     [IR_GATHER_ELEMENTS] = define_gather_elements,
+    [IR_SCATTER] = define_scatter,
+    [IR_SCATTER_SUM] = define_scatter,
+    [IR_SCATTER_PROD] = define_scatter,
+    [IR_SCATTER_MAX] = define_scatter,
+    [IR_SCATTER_MIN] = define_scatter,
     [IR_IOTA] = define_iota,
 };
 

@@ -183,6 +183,14 @@ static void draft_gather(struct bench *t, enum ir_opcode code, int rank,
   d->arg[d->nargs++] = random_const(t, kinds[pick(t, 0, 3)], r, own);
 }
 
+static void draft_scatter(struct bench *t, enum ir_dtype dtype, int rank,
+                          int64_t *dims, struct draft *d) {
+  static const enum ir_dtype kinds[] = {IR_I64, IR_I32, IR_U8, IR_U64};
+  dims[0] = pick(t, 0, 12);
+  d->arg[d->nargs++] = random_const(t, kinds[pick(t, 0, 3)], 1, dims);
+  d->arg[d->nargs++] = random_const(t, dtype, rank, dims);
+}
+
 static void draft_lists(struct bench *t, enum ir_opcode code, int rank,
                         const int64_t *dims, struct draft *d) {
   int64_t *a, *b, *c;
@@ -244,6 +252,11 @@ static int least_rank(enum ir_opcode code) {
   case IR_GATHER:
   case IR_GATHER_ELEMENTS:
   case IR_IOTA:
+  case IR_SCATTER:
+  case IR_SCATTER_SUM:
+  case IR_SCATTER_PROD:
+  case IR_SCATTER_MAX:
+  case IR_SCATTER_MIN:
     return 1;
   }
   return 0;
@@ -297,6 +310,13 @@ static void draft_other(struct bench *t, enum ir_opcode code,
   case IR_GATHER:
   case IR_GATHER_ELEMENTS:
     draft_gather(t, code, rank, dims, d);
+    break;
+  case IR_SCATTER:
+  case IR_SCATTER_SUM:
+  case IR_SCATTER_PROD:
+  case IR_SCATTER_MAX:
+  case IR_SCATTER_MIN:
+    draft_scatter(t, dtype, rank, dims, d);
     break;
   case IR_IOTA:
     memcpy(add_list(d, "shape", rank), dims, sizeof dims);

@@ -53,7 +53,7 @@ class Model:
                 self.flags.append("--%s=%s" % (word, rest))
                 continue
             if word in ("in", "out") and not depth:
-                line, _, text = line.partition(" = ")
+                line, _, text = line.partition(" =")
                 vname, kind = line.split(" ", 1)[1].split(":")
                 dtype, dims = onnxgen.parse_type(kind)
                 (self.ins if word == "in" else self.outs).append(
