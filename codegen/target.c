@@ -53,50 +53,11 @@ const struct cg_target_row *cg_find_row(const char *triple) {
 
 /* ---- Names that LLVM knows, and the one that was meant ---- */
 
-enum { MAX_NAME = 64 };
-
-static unsigned edit_distance(const char *a, const char *b) {
-  unsigned row[MAX_NAME + 1];
-  size_t n = strlen(b);
-  if (strlen(a) > MAX_NAME || n > MAX_NAME)
-    return MAX_NAME;
-  for (unsigned j = 0; j <= n; j++)
-    row[j] = j;
-  for (unsigned i = 1; a[i - 1]; i++) {
-    unsigned corner = row[0];
-    row[0] = i;
-    for (unsigned j = 1; j <= n; j++) {
-      unsigned best = corner + (a[i - 1] != b[j - 1]);
-      corner = row[j];
-      if (row[j] + 1 < best)
-        best = row[j] + 1;
-      if (row[j - 1] + 1 < best)
-        best = row[j - 1] + 1;
-      row[j] = best;
-    }
-  }
-  return row[n];
-}
-
 bool cg_name_known(const char *const *names, const char *name) {
   for (; *names; names++)
     if (!strcmp(*names, name))
       return true;
   return false;
-}
-
-/* The nearest name when it is near enough to have been meant, or NULL. */
-static const char *nearest(const char *const *names, const char *name) {
-  const char *best = NULL;
-  unsigned least = (unsigned)strlen(name) / 3 + 2;
-  for (; *names; names++) {
-    unsigned d = edit_distance(name, *names);
-    if (d < least) {
-      least = d;
-      best = *names;
-    }
-  }
-  return best;
 }
 
 static bool check_name(struct dn_ctx *ctx, const char *kind, const char *triple,
@@ -108,7 +69,10 @@ static bool check_name(struct dn_ctx *ctx, const char *kind, const char *triple,
   dn_buf_escape(&text, name, strlen(name));
   dn_error(ctx, (struct dn_loc){0}, DN_CPU, "unknown %s '%s' for target '%s'",
            kind, text.text ? text.text : "", triple);
-  const char *meant = nearest(names, name);
+  size_t n = 0;
+  while (names[n])
+    n++;
+  const char *meant = dn_nearest(name, names, n);
   if (meant)
     dn_note(ctx, "did you mean '%s'?", meant);
   return false;

@@ -18,12 +18,33 @@ static struct ir_value *find_value(const struct json_model *m, const char *name,
   return NULL;
 }
 
+/* The names of what is there so far. */
+static const char *const *names_of(const struct json_model *m, size_t *n) {
+  const char **list = DN_ARRAY(m->ctx->arena, const char *, m->n + 1);
+  *n = 0;
+  for (size_t i = 0; i < m->n; i++)
+    if (m->names[i])
+      list[(*n)++] = m->names[i];
+  return list;
+}
+
+static bool unknown_input(const struct json_layer *l, const char *name) {
+  size_t n = 0;
+  const char *const *names = names_of(l->m, &n);
+  return json_unknown(l, "inputs",
+                      dn_printf(l->m->ctx->arena,
+                                "'%s' is no layer or input before this one",
+                                json_text(l->m->ctx, name)),
+                      name, names, n);
+}
+
 /* The named inputs, or the value before. false: skip this layer. */
 static bool layer_inputs(struct json_layer *l) {
   struct json_model *m = l->m;
   const cJSON *names = json_get(l, "inputs");
+  bool ok = true;
   if (names && !cJSON_IsArray(names))
-    return json_fail(l, "inputs", "must be a list of names") != NULL;
+    return json_fail(l, "inputs", "must be a list of names");
   l->ninputs = names ? (size_t)cJSON_GetArraySize(names) : 1;
   l->inputs = DN_ARRAY(m->ctx->arena, struct ir_value *, l->ninputs);
   if (!names)
@@ -33,15 +54,15 @@ static bool layer_inputs(struct json_layer *l) {
     bool known = false;
     if (cJSON_IsString(e))
       l->inputs[i++] = find_value(m, e->valuestring, &known);
-    if (!known)
-      return json_fail(l, "inputs",
-                       "names no layer or input before this one") != NULL;
+    if (!cJSON_IsString(e))
+      ok = json_fail(l, "inputs", "must be a list of names");
+    else if (!known)
+      ok = unknown_input(l, e->valuestring);
   }
   for (i = 0; i < l->ninputs; i++)
-    if (!l->inputs[i])
-      return false;
+    ok = ok && l->inputs[i];
   l->x = l->ninputs ? l->inputs[0] : NULL;
-  return l->x || (json_fail(l, "inputs", "is empty") != NULL);
+  return l->ninputs ? ok : json_fail(l, "inputs", "is empty");
 }
 
 static void add_layer(struct json_model *m, const cJSON *json, size_t number) {
@@ -51,12 +72,15 @@ static void add_layer(struct json_model *m, const cJSON *json, size_t number) {
   if (!cJSON_IsObject(json)) {
     json_fail(&l, NULL, "must be an object");
   } else {
-    l.type = json_get_str(&l, "type", "");
+    l.type = json_get_str(&l, "type", NULL);
+    if (!json_get(&l, "type"))
+      json_fail(&l, "type", "is missing");
     l.name = json_get_str(&l, "name", NULL);
     const char *loc = l.name ? l.name : l.path;
     m->b.loc = dn_intern(m->ctx, loc);
     m->b.model_op = l.type ? dn_intern(m->ctx, l.type) : NULL;
-    if (l.type && layer_inputs(&l))
+    bool ok = l.type && json_check(&l);
+    if (layer_inputs(&l) && ok)
       y = json_activate(&l, json_build(&l));
   }
   if (y && y->def && l.name)
@@ -65,59 +89,133 @@ static void add_layer(struct json_model *m, const cJSON *json, size_t number) {
   m->values[m->n++] = y;
 }
 
-static bool read_shape(struct json_model *m, const cJSON *item,
-                       const char *path, const struct fe_opts *opts,
-                       int64_t *rank, int64_t *dims) {
-  *rank = 0;
-  if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) > IR_MAX_RANK)
-    return false;
-  for (const cJSON *d = item->child; d; d = d->next, ++*rank) {
-    if (json_whole(d, &dims[*rank]) && dims[*rank] >= 0)
-      continue;
-    if (!cJSON_IsString(d))
-      return false;
-    dims[*rank] = fe_dim_value(m->ctx, opts, d->valuestring);
-    if (dims[*rank] >= 0)
-      continue;
-    dims[*rank] = 1;
-    if (opts->unbound_is_one) {
-      dn_note(m->ctx, "%s: dimension '%s' has no value; 1 is taken", path,
-              d->valuestring);
-      continue;
+/* The size of a symbolic dim: of --dim, of an input's file, or what an input
+ * before this one had; -1 after a diagnostic. */
+static int64_t symbol(struct json_model *m, struct dn_loc loc, const char *name,
+                      const struct fe_opts *opts, int64_t given) {
+  const char *text = json_text(m->ctx, name);
+  int64_t size = fe_dim_value(m->ctx, opts, name);
+  for (size_t i = 0; i < m->dims.n && size < 0; i++)
+    if (!strcmp(m->dims.v[i].name, name)) {
+      size = m->dims.v[i].value;
+      if (size < 0) /* reported */
+        return -1;
     }
-    dn_error(m->ctx, (struct dn_loc){.file = m->b.m->file, .where = path},
-             DN_DIM, "dimension '%s' has no value", d->valuestring);
-    dn_note(m->ctx, "bind it with --dim %s=VALUE", d->valuestring);
+  if (size >= 0 && given >= 0 && size != given) {
+    dn_error(m->ctx, loc, DN_DIM, "dimension '%s' is %lld and also %lld", text,
+             (long long)size, (long long)given);
+    return -1;
   }
-  return true;
+  if (size >= 0)
+    return size;
+  if (given < 0 && opts->unbound_is_one) {
+    dn_note(m->ctx, "%s: dimension '%s' has no value; 1 is taken", loc.where,
+            text);
+    given = 1;
+  }
+  if (given >= 0) {
+    DN_PUSH(m->ctx->arena, m->dims, ((struct fe_dim){name, given}));
+    return given;
+  }
+  dn_error(m->ctx, loc, DN_DIM, "dimension '%s' has no value", text);
+  dn_note(m->ctx, "bind it with --dim %s=VALUE", text);
+  DN_PUSH(m->ctx->arena, m->dims, ((struct fe_dim){name, -1}));
+  return -1;
+}
+
+/* The type of an input, whose file, if there is one, is `given`: it binds the
+ * symbolic dims and nothing else. NULL after diagnostics. */
+static const struct ir_type *input_type(struct json_model *m,
+                                        struct dn_loc loc, enum ir_dtype t,
+                                        const cJSON *shape,
+                                        const struct fe_opts *opts,
+                                        const struct ir_type *given) {
+  int64_t rank = cJSON_GetArraySize(shape), dims[IR_MAX_RANK], i = 0;
+  bool ok = true;
+  if (!cJSON_IsArray(shape) || rank > IR_MAX_RANK) {
+    dn_error(m->ctx, loc, DN_JSON,
+             "'shape' must be a list of at most %d sizes or names",
+             IR_MAX_RANK);
+    return NULL;
+  }
+  if (given && given->rank != rank)
+    given = NULL;
+  for (const cJSON *d = shape->child; d; d = d->next, i++) {
+    if (cJSON_IsString(d)) {
+      dims[i] = symbol(m, loc, d->valuestring, opts, given ? given->dim[i] : -1);
+      ok = ok && dims[i] >= 0;
+    } else if (!json_whole(d, &dims[i]) || dims[i] < 0) {
+      dn_error(m->ctx, loc, DN_JSON,
+               "'shape' must hold sizes of 0 or more, or names");
+      ok = false;
+    }
+  }
+  return ok ? ir_type_checked(m->ctx, loc.where, t, rank, dims) : NULL;
+}
+
+/* A key of the file that is none of `list`. */
+static void unknown_key(struct json_model *m, struct dn_loc loc,
+                        const char *what, const char *key,
+                        const char *const *list, size_t n) {
+  dn_error(m->ctx, loc, DN_JSON, "'%s' is no %s", json_text(m->ctx, key), what);
+  const char *near = dn_nearest(key, list, n);
+  if (near)
+    dn_note(m->ctx, "did you mean '%s'?", near);
+}
+
+static bool check_words(struct json_model *m, struct dn_loc loc,
+                        const char *what, const cJSON *json,
+                        const char *const *list, size_t n) {
+  bool all = true;
+  for (const cJSON *k = json->child; k; k = k->next) {
+    size_t i = 0;
+    while (i < n && strcmp(list[i], k->string))
+      i++;
+    if (i == n)
+      unknown_key(m, loc, what, k->string, list, n);
+    all = all && i < n;
+  }
+  return all;
+}
+
+static bool find_dtype(struct json_model *m, struct dn_loc loc,
+                       const char *text, enum ir_dtype *out) {
+  const char *names[IR_NUM_DTYPES];
+  if (ir_dtype_find(text, out))
+    return true;
+  for (int i = 0; i < IR_NUM_DTYPES; i++)
+    names[i] = ir_dtypes[i].text;
+  unknown_key(m, loc, "element type", text, names, IR_NUM_DTYPES);
+  return false;
 }
 
 static void add_input(struct json_model *m, const cJSON *json, size_t number,
                       const struct fe_opts *opts) {
+  static const char *const keys[] = {"name", "shape", "dtype"};
   const char *path = dn_printf(m->ctx->arena, "inputs[%zu]", number);
   const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
   const cJSON *shape = cJSON_GetObjectItemCaseSensitive(json, "shape");
   const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(json, "dtype");
-  int64_t rank, dims[IR_MAX_RANK];
   enum ir_dtype t = IR_F32;
   struct dn_loc loc = {.file = m->b.m->file, .where = path};
   const struct ir_type *type = NULL;
-  if (!cJSON_IsObject(json) || !cJSON_IsString(name) ||
-      !read_shape(m, shape, path, opts, &rank, dims) ||
-      (dtype &&
-       (!cJSON_IsString(dtype) || !ir_dtype_find(dtype->valuestring, &t))))
+  bool ok = cJSON_IsObject(json) &&
+            check_words(m, loc, "key of an input", json, keys, 3);
+  if (!cJSON_IsObject(json) || !cJSON_IsString(name) || !shape ||
+      (dtype && !cJSON_IsString(dtype))) {
     dn_error(m->ctx, loc, DN_JSON,
              "an input is {\"name\": text, \"shape\": [sizes or names], "
              "\"dtype\": \"f32\"}");
-  else if (number < opts->ninputs && opts->input_types[number] &&
-           opts->input_types[number]->rank == rank)
-    type = opts->input_types[number];
-  else
-    type = ir_type_checked(m->ctx, path, t, rank, dims);
+    ok = false;
+  } else {
+    ok = (!dtype || find_dtype(m, loc, dtype->valuestring, &t)) && ok;
+    type = input_type(m, loc, t, shape, opts,
+                      number < opts->ninputs ? opts->input_types[number] : NULL);
+  }
   struct ir_func *f = m->b.block->func;
   m->names[m->n] = cJSON_IsString(name) ? name->valuestring : NULL;
   m->values[m->n++] =
-      type ? ir_param_new(f->body, name->valuestring, type) : NULL;
+      ok && type ? ir_param_new(f->body, name->valuestring, type) : NULL;
 }
 
 static void add_outputs(struct json_model *m, const cJSON *json) {
@@ -131,17 +229,24 @@ static void add_outputs(struct json_model *m, const cJSON *json) {
     results[0] = m->values[m->n - 1];
     f->result_name[0] = results[0] ? results[0]->name : NULL;
   }
+  struct dn_loc loc = {.file = m->b.m->file, .where = "outputs"};
+  if (!n)
+    dn_error(m->ctx, loc, DN_JSON, "is empty");
   for (const cJSON *e = json ? json->child : NULL; e; e = e->next, i++) {
     bool known = false;
     if (cJSON_IsString(e)) {
       results[i] = find_value(m, e->valuestring, &known);
       f->result_name[i] = dn_intern(m->ctx, e->valuestring);
+      if (!known) {
+        size_t count = 0;
+        const char *const *names = names_of(m, &count);
+        unknown_key(m, loc, "layer or input", e->valuestring, names, count);
+      }
+    } else {
+      dn_error(m->ctx, loc, DN_JSON, "must be a list of layer names");
     }
     ok = ok && known;
   }
-  if (!ok)
-    dn_error(m->ctx, (struct dn_loc){.file = m->b.m->file, .where = "outputs"},
-             DN_JSON, "must be a list of layer names");
   for (i = 0; i < n; i++)
     ok = ok && results[i];
   m->b.loc = m->b.model_op = NULL;
@@ -150,24 +255,21 @@ static void add_outputs(struct json_model *m, const cJSON *json) {
 }
 
 static bool check_top(struct json_model *m, const cJSON *root) {
-  static const char keys[] = " dnnc name inputs layers outputs weights ";
-  bool ok = cJSON_IsObject(root);
-  for (const cJSON *k = ok ? root->child : NULL; k; k = k->next) {
-    if (json_has_word(keys, k->string))
-      continue;
-    dn_error(m->ctx, (struct dn_loc){.file = m->b.m->file, .where = k->string},
-             DN_JSON, "is no key of a model");
-    ok = false;
-  }
+  static const char *const keys[] = {"dnnc",   "name",    "inputs",
+                                     "layers", "outputs", "weights"};
+  struct dn_loc loc = {.file = m->b.m->file};
+  if (cJSON_IsObject(root))
+    check_words(m, loc, "key of a model", root, keys,
+                sizeof keys / sizeof *keys);
   const cJSON *version = cJSON_GetObjectItemCaseSensitive(root, "dnnc");
   const cJSON *in = cJSON_GetObjectItemCaseSensitive(root, "inputs");
   const cJSON *lay = cJSON_GetObjectItemCaseSensitive(root, "layers");
   const cJSON *out = cJSON_GetObjectItemCaseSensitive(root, "outputs");
-  if (ok && cJSON_IsNumber(version) && version->valuedouble == 1 &&
-      cJSON_IsArray(in) && in->child && cJSON_IsArray(lay) &&
-      (!out || cJSON_IsArray(out)))
+  if (cJSON_IsObject(root) && cJSON_IsNumber(version) &&
+      version->valuedouble == 1 && cJSON_IsArray(in) && in->child &&
+      cJSON_IsArray(lay) && (!out || cJSON_IsArray(out)))
     return true;
-  dn_error(m->ctx, (struct dn_loc){.file = m->b.m->file}, DN_JSON,
+  dn_error(m->ctx, loc, DN_JSON,
            "a model is {\"dnnc\": 1, \"inputs\": [...], \"layers\": [...]}");
   return false;
 }

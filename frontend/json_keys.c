@@ -4,17 +4,34 @@
 #include <math.h>
 #include <string.h>
 
-struct ir_value *json_fail(const struct json_layer *l, const char *key,
-                           const char *what) {
-  const char *where = dn_printf(l->m->ctx->arena, "%s%s%s", l->path,
-                                key ? "." : "", key ? key : "");
+const char *json_text(struct dn_ctx *ctx, const char *text) {
+  struct dn_buf buf;
+  dn_buf_init(&buf, ctx->arena);
+  size_t n = strlen(text);
+  dn_buf_escape(&buf, text, n < 200 ? n : 200);
+  return buf.text ? buf.text : "";
+}
+
+bool json_fail(const struct json_layer *l, const char *key, const char *what) {
+  const char *where =
+      dn_printf(l->m->ctx->arena, "%s%s%s", l->path, key ? "." : "",
+                key ? json_text(l->m->ctx, key) : "");
   dn_error(l->m->ctx,
            (struct dn_loc){.file = l->m->b.m->file,
                            .node = l->name,
                            .op = l->type,
                            .where = where},
            DN_JSON, "%s", what);
-  return NULL;
+  return false;
+}
+
+bool json_unknown(const struct json_layer *l, const char *key, const char *what,
+                  const char *word, const char *const *list, size_t n) {
+  json_fail(l, key, what);
+  const char *near = dn_nearest(word, list, n);
+  if (near)
+    dn_note(l->m->ctx, "did you mean '%s'?", json_text(l->m->ctx, near));
+  return false;
 }
 
 const cJSON *json_get(const struct json_layer *l, const char *key) {
@@ -73,12 +90,4 @@ const char *json_get_str(const struct json_layer *l, const char *key,
     return item->valuestring;
   json_fail(l, key, "must be a string");
   return NULL;
-}
-
-bool json_has_word(const char *list, const char *word) {
-  size_t n = strlen(word);
-  for (const char *s = list; (s = strstr(s, word)); s++)
-    if (s > list && s[-1] == ' ' && s[n] == ' ' && !memchr(word, ' ', n))
-      return true;
-  return false;
 }

@@ -3,6 +3,7 @@
 #ifndef FE_JSON_LAYER_H
 #define FE_JSON_LAYER_H
 
+#include "frontend/fe.h"
 #include "frontend/json_read.h"
 #include "frontend/json_weights.h"
 
@@ -13,6 +14,10 @@ struct json_model {
   struct ir_value **values; /* results by layer, NULL after an error */
   const char **names;
   size_t n;
+  struct { /* symbolic dims that have a value: from --dim, or an input's file */
+    struct fe_dim *v;
+    size_t n, cap;
+  } dims;
 };
 
 /* One layer while it is built. */
@@ -27,9 +32,14 @@ struct json_layer {
 };
 
 /* ---- json_keys.c: keys of a layer; what does not fit is a diagnostic ---- */
-/* A DN_JSON error at the layer, or at one of its keys; NULL. */
-struct ir_value *json_fail(const struct json_layer *l, const char *key,
-                           const char *what);
+/* A DN_JSON error at the layer, or at one of its keys; false. */
+bool json_fail(const struct json_layer *l, const char *key, const char *what);
+/* The same for a word that is none of `list`: a note names the one that was
+ * meant. */
+bool json_unknown(const struct json_layer *l, const char *key, const char *what,
+                  const char *word, const char *const *list, size_t n);
+/* A text of the file, made printable. */
+const char *json_text(struct dn_ctx *ctx, const char *text);
 const cJSON *json_get(const struct json_layer *l, const char *key);
 bool json_whole(const cJSON *item, int64_t *out);
 /* A whole number in [lo, 2^31), or the default when the key is absent. */
@@ -40,11 +50,12 @@ bool json_get_ints(const struct json_layer *l, const char *key, int64_t n,
                    int64_t def, int64_t lo, int64_t *out);
 const char *json_get_str(const struct json_layer *l, const char *key,
                          const char *def);
-/* Whether ` a b c ` holds the word. */
-bool json_has_word(const char *list, const char *word);
 
 /* ---- json_layers.c: layer types ---- */
-/* The layer's value; NULL after diagnostics. */
+/* What can be said of the layer without its inputs: its type, its keys, its
+ * activation. All that is wrong is reported. */
+bool json_check(const struct json_layer *l);
+/* The value of a layer that has been checked; NULL after diagnostics. */
 struct ir_value *json_build(const struct json_layer *l);
 /* The layer's activation applied to `y`; NULL gives NULL. */
 struct ir_value *json_activate(const struct json_layer *l, struct ir_value *y);

@@ -5,6 +5,12 @@
 
 #include <string.h>
 
+static struct ir_value *fail(const struct json_layer *l, const char *key,
+                             const char *what) {
+  json_fail(l, key, what);
+  return NULL;
+}
+
 static struct ir_value *weight(const struct json_layer *l, const char *key,
                                int rank, const int64_t *dims) {
   const cJSON *item = json_get(l, key);
@@ -12,7 +18,7 @@ static struct ir_value *weight(const struct json_layer *l, const char *key,
   const char *name =
       dn_printf(l->m->ctx->arena, "%s.%s", l->name ? l->name : l->type, key);
   if (!item)
-    return json_fail(l, key, "is missing");
+    return fail(l, key, "is missing");
   const struct ir_type *type =
       ir_type_checked(l->m->ctx, path, l->x->type->dtype, rank, dims);
   return type ? json_weight(&l->m->weights, l->m->b.m, item, path, name, type)
@@ -41,13 +47,14 @@ static struct ir_value *transpose(const struct json_layer *l,
 /* "form": "xW" multiplies by a weight [in, units], "Wx" by one [units, in]. */
 static struct ir_value *dense(const struct json_layer *l) {
   int64_t units;
-  if (!json_get_int(l, "units", 0, 1, &units))
-    return NULL;
+  bool ok = json_get_int(l, "units", 0, 1, &units);
   const char *form = json_get_str(l, "form", "xW");
   if (!form || (strcmp(form, "xW") && strcmp(form, "Wx")))
-    return json_fail(l, "form", "must be \"xW\" or \"Wx\"");
+    ok = json_fail(l, "form", "must be \"xW\" or \"Wx\"");
   if (l->x->type->rank < 2)
-    return json_fail(l, "inputs", "needs an input of rank 2 or more");
+    ok = json_fail(l, "inputs", "needs an input of rank 2 or more");
+  if (!ok)
+    return NULL;
   int64_t in = l->x->type->dim[l->x->type->rank - 1];
   bool xw = form[0] == 'x';
   int64_t dims[2] = {xw ? in : units, xw ? units : in};
@@ -106,20 +113,22 @@ static struct ir_value *conv(const struct json_layer *l) {
       dilations[IR_MAX_RANK], pads[2 * IR_MAX_RANK], perm[IR_MAX_RANK],
       ohwi[IR_MAX_RANK], dims[IR_MAX_RANK];
   if (s < 1)
-    return json_fail(l, "inputs", "needs an input [N,spatial..,C]");
-  if (!json_get_int(l, "filters", 0, 1, &filters) ||
-      !json_get_int(l, "groups", 1, 1, &groups) ||
-      !json_get_ints(l, "kernel", s, 0, 1, kernel) ||
-      !json_get_ints(l, "strides", s, 1, 1, strides) ||
-      !json_get_ints(l, "dilations", s, 1, 1, dilations) ||
-      !padding(l, s, x->dim + 1, kernel, strides, dilations, pads))
-    return NULL;
+    return fail(l, "inputs", "needs an input [N,spatial..,C]");
+  bool ok = json_get_int(l, "filters", 0, 1, &filters);
+  ok = json_get_ints(l, "kernel", s, 0, 1, kernel) && ok;
+  ok = json_get_ints(l, "strides", s, 1, 1, strides) && ok;
+  ok = json_get_ints(l, "dilations", s, 1, 1, dilations) && ok;
+  ok = ok && padding(l, s, x->dim + 1, kernel, strides, dilations, pads);
   const char *layout = json_get_str(l, "weight_layout", "OHWI");
   if (!layout || !weight_perm(layout, s, perm))
-    return json_fail(l, "weight_layout",
-                     "must be \"OHWI\", \"OIHW\" or \"HWIO\"");
-  if (x->dim[s + 1] % groups)
-    return json_fail(l, "groups", "does not divide the channels");
+    ok = json_fail(l, "weight_layout",
+                   "must be \"OHWI\", \"OIHW\" or \"HWIO\"");
+  if (!json_get_int(l, "groups", 1, 1, &groups))
+    ok = false;
+  else if (x->dim[s + 1] % groups)
+    ok = json_fail(l, "groups", "does not divide the channels");
+  if (!ok)
+    return NULL;
   ohwi[0] = filters;
   memcpy(ohwi + 1, kernel, (size_t)s * sizeof *ohwi);
   ohwi[s + 1] = x->dim[s + 1] / groups;
@@ -147,16 +156,14 @@ static bool get_window(const struct json_layer *l, struct window *w) {
   int r = l->x->type->rank, s = r - 2;
   int64_t ones[IR_MAX_RANK], pads[2 * IR_MAX_RANK];
   if (s < 1)
-    return json_fail(l, "inputs", "needs an input [N,spatial..,C]") != NULL;
+    return json_fail(l, "inputs", "needs an input [N,spatial..,C]");
   for (int i = 0; i < r; i++)
     ones[i] = w->kernel[i] = w->strides[i] = 1;
-  if (!json_get_ints(l, "kernel", s, 0, 1, w->kernel + 1))
-    return false;
+  bool ok = json_get_ints(l, "kernel", s, 0, 1, w->kernel + 1);
   memcpy(w->strides, w->kernel, sizeof w->strides);
-  if (json_get(l, "strides") &&
-      !json_get_ints(l, "strides", s, 1, 1, w->strides + 1))
-    return false;
-  if (!padding(l, s, l->x->type->dim + 1, w->kernel + 1, w->strides + 1, ones,
+  if (json_get(l, "strides"))
+    ok = json_get_ints(l, "strides", s, 1, 1, w->strides + 1) && ok;
+  if (!ok || !padding(l, s, l->x->type->dim + 1, w->kernel + 1, w->strides + 1, ones,
                pads))
     return false;
   memset(w->pads, 0, sizeof w->pads);
@@ -216,7 +223,7 @@ static struct ir_value *global_avg_pool(const struct json_layer *l) {
 static struct ir_value *flatten(const struct json_layer *l) {
   const struct ir_type *x = l->x->type;
   if (x->rank < 1)
-    return json_fail(l, "inputs", "needs an input of rank 1 or more");
+    return fail(l, "inputs", "needs an input of rank 1 or more");
   int64_t rest = 1;
   for (int i = 1; i < x->rank; i++)
     rest *= x->dim[i];
@@ -228,7 +235,7 @@ static struct ir_value *flatten(const struct json_layer *l) {
 static struct ir_value *softmax(const struct json_layer *l) {
   int64_t axis, rank = l->x->type->rank;
   if (rank < 1)
-    return json_fail(l, "inputs", "needs an input of rank 1 or more");
+    return fail(l, "inputs", "needs an input of rank 1 or more");
   if (!json_get_int(l, "axis", rank - 1, 0, &axis))
     return NULL;
   struct ir_builder *b = &l->m->b;
@@ -246,7 +253,7 @@ static struct ir_value *softmax(const struct json_layer *l) {
 static struct ir_value *batch_norm(const struct json_layer *l) {
   struct ir_builder *b = &l->m->b;
   if (l->x->type->rank < 1)
-    return json_fail(l, "inputs", "needs an input of rank 1 or more");
+    return fail(l, "inputs", "needs an input of rank 1 or more");
   int64_t n = l->x->type->dim[l->x->type->rank - 1];
   struct ir_value *mean = weight(l, "mean", 1, &n);
   struct ir_value *var = weight(l, "variance", 1, &n);
@@ -256,7 +263,7 @@ static struct ir_value *batch_norm(const struct json_layer *l) {
       json_get(l, "shift") ? weight(l, "shift", 1, &n) : NULL;
   const cJSON *eps = json_get(l, "epsilon");
   if (eps && !(cJSON_IsNumber(eps) && eps->valuedouble >= 0))
-    return json_fail(l, "epsilon", "must be a number, 0 or more");
+    return fail(l, "epsilon", "must be a number, 0 or more");
   struct ir_value *e = ir_const_splat(
       b->m, "epsilon", ir_type(l->m->ctx, l->x->type->dtype, 0, NULL),
       eps ? eps->valuedouble : 1e-3);
@@ -271,30 +278,112 @@ static struct ir_value *batch_norm(const struct json_layer *l) {
                               : y;
 }
 
-static const struct {
+/* `keys`: name:kind besides type, name, inputs and activation; kinds are i i* a
+ * whole number, or a list of them too; n a number; s a text; p a text or a list;
+ * w a weight; `!` is required. */
+static const struct row {
   const char *name;
   struct ir_value *(*build)(const struct json_layer *l);
-  const char *keys; /* besides type, name, inputs, activation */
+  const char *keys;
 } layers[] = {
-    {"dense", dense, " units form weight bias "},
+    {"dense", dense, "units:i! form:s weight:w! bias:w"},
     {"conv", conv,
-     " filters kernel strides dilations groups padding weight_layout weight "
-     "bias "},
-    {"max_pool", max_pool, " kernel strides padding "},
-    {"avg_pool", avg_pool, " kernel strides padding "},
-    {"global_avg_pool", global_avg_pool, " "},
-    {"flatten", flatten, " "},
-    {"softmax", softmax, " axis "},
-    {"batch_norm", batch_norm, " mean variance scale shift epsilon "},
+     "filters:i! kernel:i*! strides:i* dilations:i* groups:i padding:p "
+     "weight_layout:s weight:w! bias:w"},
+    {"max_pool", max_pool, "kernel:i*! strides:i* padding:p"},
+    {"avg_pool", avg_pool, "kernel:i*! strides:i* padding:p"},
+    {"global_avg_pool", global_avg_pool, ""},
+    {"flatten", flatten, ""},
+    {"softmax", softmax, "axis:i"},
+    {"batch_norm", batch_norm,
+     "mean:w! variance:w! scale:w shift:w epsilon:n"},
 };
-static const char common_keys[] = " type name inputs activation ";
+enum { NLAYERS = sizeof layers / sizeof *layers };
 
-static bool check_keys(const struct json_layer *l, const char *keys) {
+static const struct row *find_row(const char *type) {
+  for (int i = 0; i < NLAYERS; i++)
+    if (!strcmp(layers[i].name, type))
+      return &layers[i];
+  return NULL;
+}
+
+/* ---- Keys ---- */
+
+static const char *const common_keys[] = {"type", "name", "inputs",
+                                          "activation"};
+enum { NCOMMON = sizeof common_keys / sizeof *common_keys };
+
+/* Reads all keys of a layer against `names`, the common ones first; `item[i]`
+ * becomes the value of names[i]. */
+static bool read_keys(const struct json_layer *l, const char *const *names,
+                      size_t n, const cJSON **item) {
   bool ok = true;
-  for (const cJSON *k = l->json->child; k; k = k->next)
-    if (!json_has_word(common_keys, k->string) &&
-        !json_has_word(keys, k->string))
-      ok = json_fail(l, k->string, "is no key of this layer");
+  for (const cJSON *k = l->json->child; k; k = k->next) {
+    size_t i = 0;
+    while (i < n && strcmp(names[i], k->string))
+      i++;
+    if (i < n)
+      item[i] = k;
+    else
+      ok = json_unknown(l, k->string, "is no key of this layer", k->string,
+                        names, n);
+  }
+  return ok;
+}
+
+static bool is_whole(const cJSON *item) {
+  int64_t v;
+  return json_whole(item, &v);
+}
+
+static bool is_of_kind(const cJSON *item, const char *kind) {
+  switch (*kind) {
+  case 'i':
+    return is_whole(item) || (kind[1] == '*' && cJSON_IsArray(item));
+  case 'n':
+    return cJSON_IsNumber(item);
+  case 's':
+    return cJSON_IsString(item);
+  case 'p':
+    return cJSON_IsString(item) || cJSON_IsArray(item);
+  }
+  return true;
+}
+
+static const char *kind_text(const char *kind) {
+  switch (*kind) {
+  case 'i':
+    return kind[1] == '*' ? "must be a whole number, or a list of them"
+                          : "must be a whole number in range";
+  case 'n':
+    return "must be a number";
+  case 's':
+    return "must be a string";
+  }
+  return "must be a string or a list";
+}
+
+static bool check_row(const struct json_layer *l, const struct row *row) {
+  enum { MOST = NCOMMON + 12 };
+  struct dn_arena *arena = l->m->ctx->arena;
+  const char *names[MOST], *kinds[MOST];
+  const cJSON *item[MOST] = {0};
+  size_t n = NCOMMON;
+  memcpy(names, common_keys, sizeof common_keys);
+  for (const char *p = row->keys; *p; p += strspn(p, " "), n++) {
+    size_t len = strcspn(p, ":");
+    names[n] = dn_strndup(arena, p, len);
+    kinds[n] = p + len + 1;
+    p += strcspn(p, " ");
+  }
+  bool ok = read_keys(l, names, n, item);
+  for (size_t i = NCOMMON; i < n; i++) {
+    bool needed = memchr(kinds[i], '!', strcspn(kinds[i], " ")) != NULL;
+    if (!item[i] && needed)
+      ok = json_fail(l, names[i], "is missing");
+    else if (item[i] && !is_of_kind(item[i], kinds[i]))
+      ok = json_fail(l, names[i], kind_text(kinds[i]));
+  }
   return ok;
 }
 
@@ -330,52 +419,92 @@ static bool op_attr(const struct json_layer *l, const cJSON *item,
   return false;
 }
 
-/* Any op by its name in ops.def. */
-static struct ir_value *plain_op(const struct json_layer *l,
-                                 enum ir_opcode code) {
+/* Any op by its name in ops.def: its attributes are keys. */
+static bool check_op(const struct json_layer *l, enum ir_opcode code,
+                     struct ir_attr *attrs, size_t *used) {
   struct ir_attr_spec specs[IR_MAX_ATTRS];
-  struct ir_attr attrs[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(code, specs), used = 0;
+  const char *names[NCOMMON + IR_MAX_ATTRS];
+  const cJSON *item[NCOMMON + IR_MAX_ATTRS] = {0};
+  int n = ir_op_attr_specs(code, specs);
+  *used = 0;
   if (ir_ops[code].cls == IR_REGION)
     return json_fail(l, "type", "is no layer");
-  for (const cJSON *k = l->json->child; k; k = k->next) {
-    if (json_has_word(common_keys, k->string))
-      continue;
-    int i = 0;
-    while (i < n && strcmp(specs[i].name, k->string))
-      i++;
-    if (i == n)
-      return json_fail(l, k->string, "is no key of this layer");
-    if (!op_attr(l, k, &specs[i], &attrs[used++]))
-      return json_fail(l, k->string, "is of the wrong kind");
-  }
-  return ir_emit(&l->m->b, code, l->inputs, l->ninputs, attrs, (size_t)used);
+  memcpy(names, common_keys, sizeof common_keys);
+  for (int i = 0; i < n; i++)
+    names[NCOMMON + i] = specs[i].name;
+  bool ok = read_keys(l, names, NCOMMON + (size_t)n, item);
+  for (int i = 0; i < n; i++)
+    if (item[NCOMMON + i] &&
+        !op_attr(l, item[NCOMMON + i], &specs[i], &attrs[(*used)++]))
+      ok = json_fail(l, specs[i].name, "is of the wrong kind");
+  return ok;
 }
 
-struct ir_value *json_build(const struct json_layer *l) {
-  enum ir_opcode code;
-  for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-    if (!strcmp(layers[i].name, l->type))
-      return check_keys(l, layers[i].keys) ? layers[i].build(l) : NULL;
-  if (ir_op_find(l->type, &code))
-    return plain_op(l, code);
+static bool unknown_type(const struct json_layer *l) {
+  const char *names[NLAYERS + IR_NUM_OPS];
+  size_t n = 0;
+  for (int i = 0; i < NLAYERS; i++)
+    names[n++] = layers[i].name;
+  for (int i = 0; i < IR_NUM_OPS; i++)
+    if (ir_ops[i].cls != IR_REGION)
+      names[n++] = ir_ops[i].text;
   dn_error(l->m->ctx,
            (struct dn_loc){
                .file = l->m->b.m->file, .node = l->name, .where = l->path},
-           DN_UNSUPPORTED_OP, "no layer type '%s'", l->type);
-  dn_note(l->m->ctx, "layer types are in docs/json-model.md; any op of "
-                     "`dnnc --list-ops` is one too");
-  return NULL;
+           DN_UNSUPPORTED_OP, "no layer type '%s'",
+           json_text(l->m->ctx, l->type));
+  const char *near = dn_nearest(l->type, names, n);
+  if (near)
+    dn_note(l->m->ctx, "did you mean '%s'?", near);
+  else
+    dn_note(l->m->ctx, "layer types are in docs/json-model.md; any op of "
+                       "`dnnc --list-ops` is one too");
+  return false;
+}
+
+/* The activation is a layer without keys. */
+static struct json_layer activation(const struct json_layer *l,
+                                    const char *name, const cJSON *empty) {
+  struct json_layer act = *l;
+  act.json = empty;
+  act.type = name;
+  return act;
+}
+
+bool json_check(const struct json_layer *l) {
+  struct ir_attr attrs[IR_MAX_ATTRS];
+  const struct row *row = find_row(l->type);
+  enum ir_opcode code;
+  size_t used;
+  bool ok = row                          ? check_row(l, row)
+            : ir_op_find(l->type, &code) ? check_op(l, code, attrs, &used)
+                                         : unknown_type(l);
+  const char *name = json_get_str(l, "activation", "");
+  if (!name || !*name)
+    return name && ok;
+  const cJSON empty = {0};
+  struct json_layer act = activation(l, name, &empty);
+  return json_check(&act) && ok;
+}
+
+struct ir_value *json_build(const struct json_layer *l) {
+  struct ir_attr attrs[IR_MAX_ATTRS];
+  const struct row *row = find_row(l->type);
+  enum ir_opcode code;
+  size_t n;
+  if (row)
+    return row->build(l);
+  if (!ir_op_find(l->type, &code) || !check_op(l, code, attrs, &n))
+    return NULL;
+  return ir_emit(&l->m->b, code, l->inputs, l->ninputs, attrs, n);
 }
 
 struct ir_value *json_activate(const struct json_layer *l, struct ir_value *y) {
   const char *name = json_get_str(l, "activation", "");
   if (!y || !name || !*name)
-    return name ? y : NULL;
-  struct json_layer act = *l;
-  cJSON empty = {0};
-  act.json = &empty;
-  act.type = name;
+    return y;
+  const cJSON empty = {0};
+  struct json_layer act = activation(l, name, &empty);
   act.x = y;
   act.inputs = &y;
   act.ninputs = 1;

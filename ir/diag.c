@@ -1,6 +1,7 @@
 /* diag.c - diagnostics: printed as they come, or stored for a later look. */
 #include "ir/diag.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct row {
@@ -173,4 +174,43 @@ void dn_diags_rewind(struct dn_ctx *ctx, size_t i) {
 const char *dn_explain(int number) {
   const struct row *r = find_row(number);
   return r ? r->explain : NULL;
+}
+
+/* ---- What was meant ---- */
+
+/* Edits (insert, drop, change, swap neighbours) from a to b, at most `most`. */
+static int distance(const char *a, const char *b, int most) {
+  enum { MAX = 40 };
+  int n = (int)strlen(a), m = (int)strlen(b), d[3][MAX + 1];
+  if (n > MAX || m > MAX || abs(n - m) > most)
+    return most + 1;
+  for (int j = 0; j <= m; j++)
+    d[0][j] = j;
+  for (int i = 1; i <= n; i++) {
+    int *row = d[i % 3], *up = d[(i + 2) % 3], *up2 = d[(i + 1) % 3];
+    row[0] = i;
+    for (int j = 1; j <= m; j++) {
+      int best = up[j - 1] + (a[i - 1] != b[j - 1]);
+      best = up[j] + 1 < best ? up[j] + 1 : best;
+      best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+          up2[j - 2] + 1 < best)
+        best = up2[j - 2] + 1;
+      row[j] = best;
+    }
+  }
+  return d[n % 3][m];
+}
+
+const char *dn_nearest(const char *word, const char *const *list, size_t n) {
+  int most = 1 + (int)strlen(word) / 4;
+  const char *best = NULL;
+  for (size_t i = 0; i < n; i++) {
+    int d = distance(word, list[i], most);
+    if (d <= most) {
+      best = list[i];
+      most = d - 1;
+    }
+  }
+  return best;
 }

@@ -66,4 +66,8 @@ void dn_diags_rewind(struct dn_ctx *ctx, size_t i);
 /* The page of `--explain E0101`, or NULL. */
 const char *dn_explain(int number);
 
+/* The word of a list that is near enough to `word` to have been meant; NULL:
+ * none. */
+const char *dn_nearest(const char *word, const char *const *list, size_t n);
+
 #endif

@@ -100,7 +100,7 @@ static bool check_dims(struct compile *c, const struct fe_opts *fe) {
     ok = false;
     dn_error(ctx, (struct dn_loc){.file = c->path, .where = "--dim"}, DN_USAGE,
              "the model has no free dimension '%.200s'", fe->dims[i].name);
-    const char *near = opt_nearest(fe->dims[i].name, names, n);
+    const char *near = dn_nearest(fe->dims[i].name, names, n);
     if (near)
       dn_note(ctx, "did you mean '%s'?", near);
     else if (!n)

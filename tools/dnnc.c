@@ -352,7 +352,7 @@ static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
   }
   dn_error(ctx, (struct dn_loc){.where = "--emit"}, DN_USAGE,
            "unknown kind of output '%.100s'", name);
-  const char *near = opt_nearest(name, names, NKINDS);
+  const char *near = dn_nearest(name, names, NKINDS);
   if (near)
     dn_note(ctx, "did you mean '%s'?", near);
   return NULL;

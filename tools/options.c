@@ -173,43 +173,6 @@ static const struct row *resolve(const struct reader *r,
   return row && row->of ? find(r, row->of, strlen(row->of)) : row;
 }
 
-/* Edits (insert, drop, change, swap neighbours) from a to b, at most `most`. */
-static int distance(const char *a, const char *b, int most) {
-  enum { MAX = 40 };
-  int n = (int)strlen(a), m = (int)strlen(b), d[3][MAX + 1];
-  if (n > MAX || m > MAX || abs(n - m) > most)
-    return most + 1;
-  for (int j = 0; j <= m; j++)
-    d[0][j] = j;
-  for (int i = 1; i <= n; i++) {
-    int *row = d[i % 3], *up = d[(i + 2) % 3], *up2 = d[(i + 1) % 3];
-    row[0] = i;
-    for (int j = 1; j <= m; j++) {
-      int best = up[j - 1] + (a[i - 1] != b[j - 1]);
-      best = up[j] + 1 < best ? up[j] + 1 : best;
-      best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-          up2[j - 2] + 1 < best)
-        best = up2[j - 2] + 1;
-      row[j] = best;
-    }
-  }
-  return d[n % 3][m];
-}
-
-const char *opt_nearest(const char *word, const char *const *list, size_t n) {
-  int most = 1 + (int)strlen(word) / 4;
-  const char *best = NULL;
-  for (size_t i = 0; i < n; i++) {
-    int d = distance(word, list[i], most);
-    if (d <= most) {
-      best = list[i];
-      most = d - 1;
-    }
-  }
-  return best;
-}
-
 static void unknown(struct reader *r, const char *arg) {
   const char *names[NROWS];
   size_t n = 0;
@@ -218,7 +181,7 @@ static void unknown(struct reader *r, const char *arg) {
       names[n++] = row->name;
   const char *word = arg + strspn(arg, "-");
   word = dn_strndup(r->ctx->arena, word, strcspn(word, "="));
-  const char *near = opt_nearest(word, names, n);
+  const char *near = dn_nearest(word, names, n);
   fail(r, "unknown option '%s'", arg);
   if (near)
     dn_note(r->ctx, "did you mean %s%s?",

@@ -59,7 +59,5 @@ void opt_passes(const struct options *o, struct pass_opts *out);
 void opt_list_ops(FILE *out);
 void opt_list_passes(FILE *out);
 
-/* The candidate nearest to a misspelt word, or NULL when none is near. */
-const char *opt_nearest(const char *word, const char *const *list, size_t n);
 
 #endif
