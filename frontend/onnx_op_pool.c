@@ -107,6 +107,101 @@ bool onnx_average_pool(struct onnx_call *c) {
   return ox_return(c, divide(c, sum, &p, with_pads));
 }
 
+/* ---- Where the largest is ---- */
+
+/* Largest elements so far, and where they are in the input, less what follows
+ * from the index of the result alone. */
+struct largest {
+  struct ir_value *v, *at;
+};
+
+/* A constant along one dimension of the result. */
+static struct ir_value *along_dim(struct onnx_call *c, enum ir_dtype t, int r,
+                                  int dim, int64_t n, const int64_t *v) {
+  int64_t dims[IR_MAX_RANK];
+  for (int i = 0; i < r; i++)
+    dims[i] = i == dim ? n : 1;
+  return ir_const_ints(c->im->m, c->node->outputs.v[0], t, r, dims, v);
+}
+
+/* Windows along spatial dimension i: tap by tap, a later one counts when it is
+ * larger, or the first that is inside. `far`: steps in memory of one index. */
+static bool largest_along(struct onnx_call *c, const struct pool *p, int i,
+                          int64_t far, struct largest *m) {
+  int r = p->rank, s = r - 2, dim = i + 2;
+  const struct ox_window *w = &p->win;
+  int64_t pads[2 * IR_MAX_RANK] = {0}, n = w->out[i];
+  pads[dim] = w->pads[i];
+  pads[r + dim] = w->pads[s + i];
+  struct largest in = {ox_pad(c, m->v, pads, NULL, -HUGE_VAL),
+                       m->at ? ox_pad(c, m->at, pads, NULL, 0) : NULL};
+  int64_t *first = DN_ARRAY(c->im->ctx->arena, int64_t, n);
+  if (w->kernel[i] > 4096)
+    return ox_fail(c, DN_LIMIT, "indices of a window of %lld",
+                   (long long)w->kernel[i]);
+  for (int64_t k = 0; k < w->kernel[i]; k++) {
+    int64_t from = k * w->dilations[i], starts = 0;
+    struct ir_value *v =
+        ox_slice1(c, in.v, dim, from, n, w->strides[i]);
+    struct ir_value *at =
+        in.at ? ox_slice1(c, in.at, dim, from, n, w->strides[i]) : NULL;
+    struct ir_value *step = ox_scalar(c, IR_I64, (double)(from * far));
+    at = at ? ox_op2(c, IR_ADD, at, step) : step;
+    if (!v || !at)
+      return false;
+    if (k == 0) {
+      *m = (struct largest){v, at};
+      continue;
+    }
+    for (int64_t o = 0; o < n; o++) {
+      int64_t before = w->pads[i] - o * w->strides[i] - from;
+      first[o] = before <= 0 && before + w->dilations[i] > 0;
+      starts += first[o];
+    }
+    struct ir_value *take = ox_op2(c, IR_LT, m->v, v);
+    if (starts)
+      take = ox_op2(c, IR_OR, take, along_dim(c, IR_BOOL, r, dim, n, first));
+    m->v = ox_select(c, take, v, m->v);
+    m->at = ox_select(c, take, at, m->at);
+  }
+  return m->at != NULL;
+}
+
+/* The second result: where in the input each largest element is, as a position
+ * in row-major order, or with the spatial dimensions the other way round. */
+static struct ir_value *largest_at(struct onnx_call *c, const struct pool *p) {
+  struct ir_value *x = c->in[0], *y;
+  struct largest m = {x, NULL};
+  bool columns;
+  int r = p->rank, s = r - 2;
+  int64_t far[IR_MAX_RANK], all = 1, dims[IR_MAX_RANK];
+  if (!ox_flag(c, "storage_order", false, &columns))
+    return NULL;
+  for (int k = 0; k < s; k++) {
+    int i = columns ? k : s - 1 - k;
+    far[i] = all;
+    all *= ox_dims(x)[i + 2];
+  }
+  for (int i = s; i-- > 0;)
+    if (!largest_along(c, p, i, far[i], &m))
+      return NULL;
+  y = m.at;
+  for (int i = 0; i < s; i++) { /* where the window starts */
+    struct ir_value *o = ox_iota(c, r, i + 2, p->win.out[i], IR_I64);
+    o = ox_offset(c, ox_scale(c, o, (double)p->win.strides[i]),
+                  (double)-p->win.pads[i]);
+    y = ox_op2(c, IR_ADD, y, ox_scale(c, o, (double)far[i]));
+  }
+  for (int i = 0; i < 2; i++) { /* and the image */
+    struct ir_value *o = ox_iota(c, r, i, ox_dims(x)[i], IR_I64);
+    double step = (double)(all * (i ? 1 : ox_dims(x)[1]));
+    y = ox_op2(c, IR_ADD, y, ox_scale(c, o, step));
+  }
+  for (int i = 0; i < r; i++)
+    dims[i] = i < 2 ? ox_dims(x)[i] : p->win.out[i - 2];
+  return y ? ox_expand(c, y, r, dims) : NULL;
+}
+
 /* arg 1: channels come last. */
 bool onnx_max_pool(struct onnx_call *c) {
   struct pool p;
@@ -115,7 +210,44 @@ bool onnx_max_pool(struct onnx_call *c) {
   if (!c->in[0] || !read_pool(c, &p))
     return false;
   struct ir_value *y = emit_window(c, IR_WINDOW_MAX, c->in[0], &p);
-  return ox_return(c, c->arg ? ox_channels_last(c, y) : y);
+  c->out[0] = c->arg ? ox_channels_last(c, y) : y;
+  if (c->nout > 1)
+    c->out[1] = largest_at(c, &p);
+  return c->out[0] && (c->nout < 2 || c->out[1]);
+}
+
+/* Elements at positions that a MaxPool gave, zeros elsewhere: of the result of
+ * the pool's own shape, put into the corner of a larger one. */
+bool onnx_max_unpool(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *at = c->in[1];
+  struct ox_ints kernel = ox_ints(c, "kernel_shape"), pads = ox_ints(c, "pads"),
+                 strides = ox_ints(c, "strides"), shape;
+  int r = ox_rank(x), s = r - 2;
+  int64_t dims[IR_MAX_RANK], more[2 * IR_MAX_RANK] = {0}, total = 1;
+  if (!ox_const_ints(c, 2, &shape))
+    return false;
+  if (s < 1 || kernel.n != s || (pads.given && pads.n != 2 * s) ||
+      (strides.given && strides.n != s) || (shape.given && shape.n != r) ||
+      ir_type_count(at->type) != ir_type_count(x->type))
+    return ox_fail(c, DN_ATTR, "attributes do not fit an input of rank %d", r);
+  for (int i = 0; i < r; i++) {
+    dims[i] = ox_dims(x)[i];
+    if (i >= 2 && dims[i])
+      dims[i] = (dims[i] - 1) * (strides.given ? strides.v[i - 2] : 1) +
+                kernel.v[i - 2] -
+                (pads.given ? pads.v[i - 2] + pads.v[s + i - 2] : 0);
+    if (dims[i] < 0 || !dn_mul(total, dims[i], &total) || total > 1 << 30 ||
+        (shape.given && shape.v[i] < dims[i]))
+      return ox_fail(c, DN_SHAPE, "dimension %d of the result", i);
+    more[r + i] = shape.given ? shape.v[i] - dims[i] : 0;
+  }
+  int64_t n = ir_type_count(x->type);
+  struct ir_value *y = ox_expand(c, ox_number(c, x, 0), 1, &total);
+  if (n && total)
+    y = ox_emit(c, IR_SCATTER,
+                IR_ARGS(y, ox_reshape(c, at, 1, &n), ox_reshape(c, x, 1, &n)),
+                NULL, 0);
+  return ox_return(c, ox_pad(c, ox_reshape(c, y, r, dims), more, NULL, 0));
 }
 
 /* (sum |x|^k)^(1/k) */
