@@ -40,10 +40,6 @@ struct lin_var {
 };
 
 /* ---- Module ---- */
-struct emit_const { /* a constant with memory of its own */
-  const struct ir_value *value;
-  LLVMValueRef global;
-};
 struct emit_pad { /* a block of equal elements, read instead of padding */
   uint64_t bits;
   unsigned bytes; /* of one element */
@@ -67,7 +63,11 @@ struct emit {
   struct cg_fills *later;
   DN_LIST(struct emit_pad *) pads;
   unsigned *slot;   /* number of an op in its kernel, by op id */
-  LLVMValueRef run; /* PREFIX_run, being built at b */
+  unsigned *leaf;   /* of a value that it reads, from 1, by value id */
+  struct emit_function **shared; /* functions made so far, by their hash */
+  uint64_t shared_mask;
+  LLVMValueRef entry; /* PREFIX_run, */
+  LLVMValueRef run;   /* or the part of it that is being built at b */
   LLVMBuilderRef b;
   LLVMValueRef profile; /* counters, or NULL */
   LLVMValueRef passed;  /* pointers for the chunks of a kernel, or NULL */
@@ -100,12 +100,34 @@ struct scope { /* the function body (depth 0) or a loop */
   struct memo *made;
 };
 
-struct emit_buffer { /* memory that a kernel touches */
+struct emit_buffer { /* bytes [from, to) of a space that a kernel touches */
   enum ir_space space;
   unsigned number;
   const struct ir_value *base;
+  int64_t from, to;
+  int align;      /* of the first byte */
+  unsigned index; /* in the order of first use, from 1 */
+  bool written;
   LLVMValueRef ptr;
-  int align;
+};
+struct emit_leaf { /* a value that a kernel reads */
+  const struct ir_value *value;
+  struct ir_place place;
+};
+struct emit_places { /* the memory of a kernel, and all else in words */
+  struct dn_arena *arena;
+  DN_LIST(struct emit_buffer) buffers; /* by rising address; disjoint */
+  DN_LIST(struct emit_buffer *) order; /* by index */
+  DN_LIST(struct emit_leaf) leaves;
+  DN_LIST(uint64_t) words;
+  uint64_t hash;
+};
+struct emit_function { /* a kernel's, for all kernels of equal words */
+  struct emit_function *chain;
+  uint64_t hash, *word;
+  size_t nwords;
+  LLVMValueRef fn, chunk; /* chunk: NULL unless threads share it */
+  int64_t units;
 };
 
 enum { EMIT_BUCKETS = 4096, EMIT_MAX_NESTING = 500, EMIT_ANY_DEPTH = 1 << 30 };
@@ -184,7 +206,8 @@ struct kern {
   struct memo **memos;
   struct nest **nests; /* by e->slot */
   unsigned nops;
-  DN_LIST(struct emit_buffer *) buffers;
+  const struct emit_places *places;
+  bool own; /* no function for other kernels: what they read is in its code */
   DN_LIST(const struct lin *) leaves;  /* dry run: addresses, in elements */
   DN_LIST(struct emit_break) breaks;   /* dry run */
   DN_LIST(struct emit_period) periods; /* dry run */
@@ -324,7 +347,6 @@ void emit_prefetch(struct kern *k, const struct ir_place *p,
 void emit_store(struct kern *k, const struct ir_type *type,
                 const struct ir_place *p, const struct lin *addr,
                 LLVMValueRef v);
-struct emit_buffer *emit_buffer_of(struct kern *k, const struct ir_place *p);
 /* Sum of index times stride, in elements. */
 const struct lin *emit_address(struct kern *k, const struct ir_place *p,
                                int rank, const struct lin *const *idx);
@@ -366,6 +388,24 @@ void emit_turn(struct kern *k, LLVMValueRef *row, unsigned n);
 void emit_interleave(struct kern *k, LLVMValueRef *v, unsigned count,
                      unsigned n);
 
+/* ---- emit_share.c: kernels that are the same up to places ---- */
+/* What a kernel (or, without `op`, a copy of `root`) touches, into `p`, which
+ * has an arena alone; false: a value has no place. */
+bool emit_find_places(struct emit *e, const struct ir_op *op,
+                      const struct ir_value *root, const struct ir_value *out,
+                      const struct ir_place *place, struct emit_places *p);
+/* The buffer in which a place that was found lies. */
+struct emit_buffer *emit_buffer_of(const struct emit_places *places,
+                                   const struct ir_place *p);
+/* The caller passes its address. Large constants too, so that kernels that
+ * differ in their weights alone are one function. */
+bool emit_is_passed(const struct emit_buffer *b);
+/* The function of a kernel of the same words, or NULL. */
+struct emit_function *emit_share_find(const struct emit *e,
+                                      const struct emit_places *p);
+void emit_share_add(struct emit *e, const struct emit_places *p,
+                    struct emit_function *f);
+
 /* ---- emit_kernel.c: each makes a function and calls it from `run` ---- */
 bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
 /* The part of it for one value: loops over `out`'s indices, `root` evaluated and
@@ -386,16 +426,19 @@ void onto_store(struct kern *k, const struct ir_place *p,
                 const struct lin *const *idx, LLVMValueRef v);
 
 /* ---- emit_parallel.c ---- */
-/* Calls the kernel's function, which takes a range of units after the pointers
- * args[n], in chunks through dnn_parallel_for(). */
-void emit_parallel(struct kern *k, LLVMValueRef *args, unsigned n);
+/* Makes f->chunk for a kernel's function, which takes `n` pointers and a range
+ * of units. */
+void emit_chunk(struct emit *e, struct emit_function *f, unsigned n);
+/* Calls it in chunks through dnn_parallel_for(). */
+void emit_parallel(struct emit *e, const struct emit_function *f,
+                   LLVMValueRef *args, unsigned n);
 
 /* ---- emit_module.c ---- */
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);
 int emit_const_align(const struct emit *e);
-/* Pointer to a space, in PREFIX_run. */
-LLVMValueRef emit_argument(struct emit *e, enum ir_space space,
-                           unsigned number);
+/* Pointer to a buffer's first byte, or to the arena, in PREFIX_run. */
+LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);
+LLVMValueRef emit_arena(struct emit *e);
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,
                               const char *name);
 void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,

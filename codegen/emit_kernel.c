@@ -2,7 +2,7 @@
  * the schedule, exact in every dimension, with what is left over peeled.
  *
  * First a dry run follows the kernel's values symbolically: it finds the
- * buffers to pass, the dimensions that can be one loop (every address sees them
+ * dimensions that can be one loop (every address sees them
  * as one, and nothing else looks at them), and where a dimension is best cut
  * (pieces of a concat, edges of a pad), so that ranges prove the checks away.
  */
@@ -265,57 +265,49 @@ static void emit_dim(struct tiler *t, int level) {
 
 /* ---- The function ---- */
 
-/* What the caller passes: large constants too, so that kernels that differ in
- * their weights alone are one function (codegen/machine.c merges them). */
-static bool is_param(const struct emit_buffer *b) {
-  return b->space != IR_IN_CONST ||
-         (b->base->data->bytes && ir_type_bytes(b->base->type) >= 64);
-}
-
-static LLVMTypeRef function_type(struct kern *k, const struct kern *dry) {
-  LLVMTypeRef *params = DN_ARRAY(k->arena, LLVMTypeRef, dry->buffers.n + 2);
-  unsigned n = 0;
-  for (size_t i = 0; i < dry->buffers.n; i++)
-    if (is_param(dry->buffers.v[i]))
-      params[n++] = k->e->ptr;
+static LLVMTypeRef function_type(struct kern *k, unsigned npointers) {
+  LLVMTypeRef *params = DN_ARRAY(k->arena, LLVMTypeRef, npointers + 2);
+  for (unsigned i = 0; i < npointers; i++)
+    params[i] = k->e->ptr;
   if (k->units) {
-    params[n++] = k->e->iptr;
-    params[n++] = k->e->iptr;
+    params[npointers++] = k->e->iptr;
+    params[npointers++] = k->e->iptr;
   }
-  return LLVMFunctionType(k->e->void_, params, n, false);
+  return LLVMFunctionType(k->e->void_, params, npointers, false);
 }
 
-/* The pointer to a buffer that the dry run found, and what is known of it. */
-static void pass_buffer(struct kern *k, const struct emit_buffer *found,
+/* The pointer to a buffer, and what is known of it. */
+static void pass_buffer(struct kern *k, struct emit_buffer *b,
                         unsigned *nparams) {
   struct emit *e = k->e;
-  struct emit_buffer *b = dn_copy(k->arena, found, sizeof *b);
-  DN_PUSH(k->arena, k->buffers, b);
-  b->align = b->space == IR_IN_ARENA ? e->facts->align : 1;
-  if (b->space == IR_IN_CONST)
-    b->align = emit_const_align(e);
-  if (!is_param(b)) {
+  if (!emit_is_passed(b)) {
     b->ptr = emit_const_global(e, b->base);
     return;
   }
   b->ptr = LLVMGetParam(k->fn, *nparams);
   int at = (int)++*nparams;
   emit_attribute(e, k->fn, at, "noalias", 0);
-  if (b->space == IR_IN_INPUT || b->space == IR_IN_CONST)
+  if (!b->written)
     emit_attribute(e, k->fn, at, "readonly", 0);
   if (b->align > 1)
     emit_attribute(e, k->fn, at, "align", (uint64_t)b->align);
 }
 
-static void make_function(struct kern *k, const struct kern *dry,
-                          const char *name) {
+static unsigned count_passed(const struct emit_places *p) {
+  unsigned n = 0;
+  for (size_t i = 0; i < p->order.n; i++)
+    n += emit_is_passed(p->order.v[i]);
+  return n;
+}
+
+static void make_function(struct kern *k, const char *name) {
   struct emit *e = k->e;
-  unsigned nparams = 0;
-  k->fn = LLVMAddFunction(e->mod, name, function_type(k, dry));
+  unsigned nparams = 0, npointers = count_passed(k->places);
+  k->fn = LLVMAddFunction(e->mod, name, function_type(k, npointers));
   emit_function_attributes(e, k->fn, name);
   emit_attribute(e, k->fn, LLVMAttributeFunctionIndex, "noinline", 0);
-  for (size_t i = 0; i < dry->buffers.n; i++)
-    pass_buffer(k, dry->buffers.v[i], &nparams);
+  for (size_t i = 0; i < k->places->order.n; i++)
+    pass_buffer(k, k->places->order.v[i], &nparams);
   if (!k->units)
     return;
   k->begin = LLVMGetParam(k->fn, nparams);
@@ -338,7 +330,6 @@ static void dry_run(struct kern *dry, const struct ir_value *root,
     onto_store(dry, out, idx, NULL);
     return;
   }
-  emit_buffer_of(dry, out);
   DN_PUSH(dry->arena, dry->leaves, emit_address(dry, out, type->rank, idx));
 }
 
@@ -421,7 +412,7 @@ static bool try_kernel(struct kern *k, const struct kern *dry,
   set_schedule(k, &shape, attempt);
   k->budget = attempt + 1 < ATTEMPTS ? WORK_LIMIT : 20 * WORK_LIMIT;
   int par = shared_level(k, &shape);
-  make_function(k, dry, name);
+  make_function(k, name);
   k->b = LLVMCreateBuilderInContext(k->e->lc);
   LLVMPositionBuilderAtEnd(k->b, scope_block(k, "entry"));
   struct tiler t = {
@@ -437,44 +428,74 @@ static bool try_kernel(struct kern *k, const struct kern *dry,
   return false;
 }
 
-static void call_kernel(struct kern *k) {
-  struct emit *e = k->e;
-  LLVMValueRef *args = DN_ARRAY(k->arena, LLVMValueRef, k->buffers.n);
+static void call_function(struct emit *e, const struct emit_places *p,
+                          const struct emit_function *f) {
+  LLVMValueRef *args = DN_ARRAY(p->arena, LLVMValueRef, p->order.n);
   unsigned n = 0;
-  for (size_t i = 0; i < k->buffers.n; i++) {
-    const struct emit_buffer *b = k->buffers.v[i];
-    if (is_param(b))
-      args[n++] = b->space == IR_IN_CONST
-                      ? emit_const_global(e, b->base)
-                      : emit_argument(e, b->space, b->number);
-  }
-  if (k->units)
-    emit_parallel(k, args, n);
+  for (size_t i = 0; i < p->order.n; i++)
+    if (emit_is_passed(p->order.v[i]))
+      args[n++] = emit_argument(e, p->order.v[i]);
+  if (f->units)
+    emit_parallel(e, f, args, n);
   else
-    LLVMBuildCall2(e->b, LLVMGlobalGetValueType(k->fn), k->fn, args, n, "");
+    LLVMBuildCall2(e->b, LLVMGlobalGetValueType(f->fn), f->fn, args, n, "");
 }
 
-bool emit_loops(struct emit *e, const struct ir_op *op,
-                const struct ir_value *root, const struct ir_value *out,
-                const struct ir_place *place, const char *name) {
+/* The function, for kernels to come as well unless something was said that
+ * holds for this one alone. */
+static struct emit_function *keep_function(const struct kern *k, bool told) {
+  struct emit *e = k->e;
+  struct emit_function *f = DN_NEW(e->scratch, struct emit_function);
+  f->fn = k->fn;
+  f->units = k->units;
+  if (f->units)
+    emit_chunk(e, f, count_passed(k->places));
+  if (!k->own && !told)
+    emit_share_add(e, k->places, f);
+  return f;
+}
+
+static struct emit_function *
+make_loops(struct emit *e, const struct ir_op *op, const struct ir_value *root,
+           const struct ir_value *out, const struct ir_place *place,
+           const struct emit_places *places, const char *name) {
   struct kern dry;
-  bool done = false;
-  if (!ir_type_count(out->type))
-    return true;
+  struct emit_function *f = NULL;
+  size_t before = dn_diags_count(e->ctx);
   kern_init(&dry, e, op, out);
+  dry.places = places;
   dry_run(&dry, root, place);
-  for (int attempt = 0; attempt < ATTEMPTS && !done && !dry.failed; attempt++) {
+  for (int attempt = 0; attempt < ATTEMPTS && !f && !dry.failed; attempt++) {
     struct kern k;
     kern_init(&k, e, op, out);
-    done = try_kernel(&k, &dry, root, place, name, attempt);
-    if (done)
-      call_kernel(&k);
+    k.places = places;
+    if (try_kernel(&k, &dry, root, place, name, attempt))
+      f = keep_function(&k, dn_diags_count(e->ctx) > before);
     dn_arena_free(k.arena);
     if (k.failed)
       break;
   }
   dn_arena_free(dry.arena);
-  return done && !e->failed;
+  return f;
+}
+
+bool emit_loops(struct emit *e, const struct ir_op *op,
+                const struct ir_value *root, const struct ir_value *out,
+                const struct ir_place *place, const char *name) {
+  struct emit_function *f = NULL;
+  if (!ir_type_count(out->type))
+    return true;
+  struct emit_places places = {.arena = dn_arena_new(e->ctx)};
+  bool known = emit_find_places(e, op, root, out, place, &places);
+  if (!known)
+    dn_error(e->ctx, op ? ir_loc(op) : (struct dn_loc){0}, DN_INTERNAL,
+             "a value that a kernel reads has no place");
+  else if (!(f = emit_share_find(e, &places)))
+    f = make_loops(e, op, root, out, place, &places, name);
+  if (f)
+    call_function(e, &places, f);
+  dn_arena_free(places.arena);
+  return f && !e->failed;
 }
 
 bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name) {

@@ -6,20 +6,6 @@
 
 #include <string.h>
 
-struct emit_buffer *emit_buffer_of(struct kern *k, const struct ir_place *p) {
-  for (size_t i = 0; i < k->buffers.n; i++) {
-    struct emit_buffer *b = k->buffers.v[i];
-    if (b->space == p->space && b->number == p->number && b->base == p->base)
-      return b;
-  }
-  struct emit_buffer *b = DN_NEW(k->arena, struct emit_buffer);
-  b->space = p->space;
-  b->number = p->number;
-  b->base = p->base;
-  DN_PUSH(k->arena, k->buffers, b);
-  return b;
-}
-
 const struct lin *emit_address(struct kern *k, const struct ir_place *p,
                                int rank, const struct lin *const *idx) {
   const struct lin *a = lin_const(k, 0);
@@ -71,7 +57,7 @@ static LLVMValueRef pointer(struct kern *k, const void *what, LLVMValueRef base,
 /* Start of a place: its buffer and offset, found once per function. */
 static LLVMValueRef place_start(struct kern *k, const struct ir_place *p,
                                 const void **what) {
-  struct emit_buffer *buffer = emit_buffer_of(k, p);
+  struct emit_buffer *buffer = emit_buffer_of(k->places, p);
   struct memo_key key;
   memo_begin(k, &key, MEMO_POINTER, false, buffer);
   memo_push(&key, (uint64_t)p->offset);
@@ -80,7 +66,7 @@ static LLVMValueRef place_start(struct kern *k, const struct ir_place *p,
   if (!found) {
     struct hoist h;
     hoist_begin(k, 0, &h);
-    found = memo_add(k, &key, gep_const(k, buffer->ptr, p->offset), 0);
+    found = memo_add(k, &key, gep_const(k, buffer->ptr, p->offset - buffer->from), 0);
     hoist_end(k, &h);
   }
   *what = found;
@@ -101,8 +87,10 @@ static LLVMValueRef address(struct kern *k, const struct ir_place *p,
 
 static int alignment(struct kern *k, const struct ir_place *p,
                      const struct lin *bytes, int elem) {
-  int64_t a = emit_buffer_of(k, p)->align;
-  uint64_t bits = (uint64_t)a | (uint64_t)p->offset | (uint64_t)bytes->c;
+  const struct emit_buffer *b = emit_buffer_of(k->places, p);
+  int64_t a = b->align;
+  uint64_t bits =
+      (uint64_t)a | (uint64_t)(p->offset - b->from) | (uint64_t)bytes->c;
   for (int i = 0; i < bytes->n; i++)
     bits |= (uint64_t)bytes->term[i].coef;
   a = (int64_t)(bits & (~bits + 1));
@@ -220,13 +208,14 @@ LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes;
   if (k->dry) {
-    emit_buffer_of(k, p);
     DN_PUSH(k->arena, k->leaves, addr);
     return NULL;
   }
-  if (p->space == IR_IN_CONST && (!p->base->data->bytes || lin_is_const(addr)))
+  if (p->space == IR_IN_CONST && (!p->base->data->bytes || lin_is_const(addr))) {
+    k->own |= emit_is_passed(emit_buffer_of(k->places, p));
     return const_element(k, p->base, t,
                          p->base->data->bytes ? p->offset / size + addr->c : 0);
+  }
   const struct lin *bytes = lin_add(k, lin_const(k, 0), addr, size);
   if (k->stream && !k->stream->bytes && p->space == IR_IN_CONST &&
       bytes->varying)
@@ -298,7 +287,7 @@ LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
   memo_begin(k, &key, MEMO_SELECT, false, near);
   memo_push(&key, (uint64_t)(uintptr_t)cond);
   memo_push(&key, (uint64_t)(uintptr_t)block);
-  memo_push(&key, (uint64_t)(uintptr_t)emit_buffer_of(k, p));
+  memo_push(&key, (uint64_t)(uintptr_t)emit_buffer_of(k->places, p));
   memo_push(&key, (uint64_t)p->offset);
   struct memo *found = memo_find(k, &key);
   if (!found) {

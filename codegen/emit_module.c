@@ -40,7 +40,7 @@ static void string_attribute(struct emit *e, LLVMValueRef fn, const char *name,
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,
                               const char *name) {
   LLVMSetSection(fn, dn_printf(e->scratch, ".text.%s", name));
-  if (fn != e->run)
+  if (fn != e->entry)
     LLVMSetLinkage(fn, LLVMInternalLinkage);
   emit_attribute(e, fn, LLVMAttributeFunctionIndex, "nounwind", 0);
   if (e->opts->freestanding)
@@ -115,28 +115,71 @@ static void finish_pads(struct emit *e) {
 
 /* ---- The entry function ---- */
 
-LLVMValueRef emit_argument(struct emit *e, enum ir_space space,
-                           unsigned number) {
-  unsigned at = number;
-  if (space == IR_IN_OUTPUT)
-    at = e->ninputs + number;
-  else if (space == IR_IN_ARENA)
-    at = e->ninputs + e->noutputs;
-  return LLVMGetParam(e->run, at);
+LLVMValueRef emit_arena(struct emit *e) {
+  return LLVMGetParam(e->run, e->ninputs + e->noutputs);
 }
 
-static void begin_run(struct emit *e) {
+LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
+  LLVMValueRef p = NULL, from = LLVMConstInt(e->iptr, (uint64_t)b->from, true);
+  switch (b->space) {
+  case IR_IN_ARENA:
+    p = emit_arena(e);
+    break;
+  case IR_IN_INPUT:
+    p = LLVMGetParam(e->run, b->number);
+    break;
+  case IR_IN_OUTPUT:
+    p = LLVMGetParam(e->run, e->ninputs + b->number);
+    break;
+  case IR_IN_CONST:
+    p = emit_const_global(e, b->base);
+    break;
+  }
+  return b->from ? LLVMBuildGEP2(e->b, e->i8, p, &from, 1, "") : p;
+}
+
+/* A function of the buffers, which is built from here on. */
+static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
+                                   const char *name) {
   unsigned n = e->ninputs + e->noutputs + 1;
   LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
   for (unsigned i = 0; i < n; i++)
     params[i] = e->ptr;
-  const char *name = dn_printf(e->scratch, "%s_run", e->opts->prefix);
   e->run =
-      LLVMAddFunction(e->mod, name, LLVMFunctionType(e->i32, params, n, false));
-  emit_function_attributes(e, e->run, name);
-  e->b = LLVMCreateBuilderInContext(e->lc);
+      LLVMAddFunction(e->mod, name, LLVMFunctionType(result, params, n, false));
+  e->passed = NULL;
   LLVMPositionBuilderAtEnd(
       e->b, LLVMAppendBasicBlockInContext(e->lc, e->run, "entry"));
+  return e->run;
+}
+
+static void begin_run(struct emit *e) {
+  const char *name = dn_printf(e->scratch, "%s_run", e->opts->prefix);
+  e->b = LLVMCreateBuilderInContext(e->lc);
+  e->entry = begin_function(e, e->i32, name);
+  emit_function_attributes(e, e->entry, name);
+}
+
+/* Part `i` of PREFIX_run: what LLVM does with a function of thousands of calls
+ * takes more than thousands of times as long. */
+static void begin_part(struct emit *e, unsigned i) {
+  const char *name = dn_printf(e->scratch, "%s.part%u", e->opts->prefix, i);
+  unsigned n = LLVMCountParams(e->entry);
+  LLVMValueRef *args = DN_ARRAY(e->scratch, LLVMValueRef, n);
+  LLVMBuilderRef b = LLVMCreateBuilderInContext(e->lc);
+  LLVMPositionBuilderAtEnd(b, LLVMGetLastBasicBlock(e->entry));
+  LLVMGetParams(e->entry, args);
+  LLVMValueRef fn = begin_function(e, e->void_, name);
+  emit_function_attributes(e, fn, name);
+  emit_attribute(e, fn, LLVMAttributeFunctionIndex, "noinline", 0);
+  LLVMBuildCall2(b, LLVMGlobalGetValueType(fn), fn, args, n, "");
+  LLVMDisposeBuilder(b);
+}
+
+static void end_part(struct emit *e) {
+  LLVMBuildRetVoid(e->b);
+  e->run = e->entry;
+  LLVMPositionBuilderAtEnd(e->b, LLVMGetLastBasicBlock(e->entry));
 }
 
 /* Goes on only where `bad` does not hold; else returns `code`. */
@@ -164,7 +207,7 @@ static void check_arguments(struct emit *e, const struct ir_block *body) {
     refuse(e, missing, DNN_E_NULL);
   if (!e->m->arena_size)
     return;
-  LLVMValueRef arena = emit_argument(e, IR_IN_ARENA, 0);
+  LLVMValueRef arena = emit_arena(e);
   LLVMValueRef rest = LLVMBuildAnd(
       e->b, LLVMBuildPtrToInt(e->b, arena, e->iptr, ""),
       LLVMConstInt(e->iptr, (uint64_t)e->facts->align - 1, false), "");
@@ -192,11 +235,16 @@ static void count_cycles(struct emit *e, unsigned i, LLVMValueRef from) {
   LLVMBuildStore(e->b, sum, p);
 }
 
-/* One counter a kernel, and behind them one for the whole run. */
-static void add_profile(struct emit *e, const struct ir_block *body) {
-  unsigned n = 1;
+static unsigned count_kernels(const struct ir_block *body) {
+  unsigned n = 0;
   for (const struct ir_op *o = body->first; o; o = o->next)
     n += o->code == IR_KERNEL;
+  return n;
+}
+
+/* One counter a kernel, and behind them one for the whole run. */
+static void add_profile(struct emit *e, const struct ir_block *body) {
+  unsigned n = count_kernels(body) + 1;
   LLVMTypeRef type = LLVMArrayType2(e->i64, n);
   e->profile = LLVMAddGlobal(
       e->mod, type, dn_printf(e->scratch, "%s_profile", e->opts->prefix));
@@ -229,6 +277,23 @@ static void emit_op_outside(struct emit *e, const struct ir_op *op) {
              "no code generation for '%s' yet", ir_ops[op->code].text);
     e->failed = true;
   }
+}
+
+static void emit_body(struct emit *e, const struct ir_block *body) {
+  enum { PART = 250 }; /* kernels */
+  unsigned total = count_kernels(body), parts = 0;
+  bool open = false;
+  for (const struct ir_op *o = body->first; o != body->last; o = o->next) {
+    if (total > PART && o->code == IR_KERNEL && e->nkernels == parts * PART) {
+      if (open)
+        end_part(e);
+      begin_part(e, parts++);
+      open = true;
+    }
+    emit_op_outside(e, o);
+  }
+  if (open)
+    end_part(e);
 }
 
 /* Results that were not made in the caller's buffer are copied there. */
@@ -316,6 +381,10 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   e.scratch = dn_arena_new(ctx);
   e.global = DN_ARRAY(e.scratch, LLVMValueRef, m->nvalues + 1);
   e.slot = DN_ARRAY(e.scratch, unsigned, m->nops + 1);
+  e.leaf = DN_ARRAY(e.scratch, unsigned, m->nvalues + 1);
+  for (e.shared_mask = 63; e.shared_mask < m->nops;)
+    e.shared_mask = 2 * e.shared_mask + 1;
+  e.shared = DN_ARRAY(e.scratch, struct emit_function *, e.shared_mask + 1);
   e.ninputs = body->nparams;
   e.noutputs = body->last->noperands;
   set_types(&e, t);
@@ -328,9 +397,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   if (opts->profile)
     add_profile(&e, body);
   LLVMValueRef from = e.profile ? cycles(&e) : NULL;
-  for (const struct ir_op *o = body->first; o; o = o->next)
-    if (o != body->last)
-      emit_op_outside(&e, o);
+  emit_body(&e, body);
   copy_results(&e, body->last);
   if (from)
     count_cycles(&e, e.nkernels, from);

@@ -30,12 +30,10 @@ void onto_store(struct kern *k, const struct ir_place *p,
     unsigned lanes = address->varying ? k->lanes : 1;
     v = emit_combine(k, n, emit_splat(k, old, lanes), emit_splat(k, v, lanes));
   }
-  if (k->dry) { /* its dimensions stay apart */
+  if (k->dry) /* its dimensions stay apart */
     k->pinned |= UINT64_MAX;
-    emit_buffer_of(k, p);
-  } else if (!k->failed) {
+  else if (!k->failed)
     emit_store(k, y->type, p, address, v);
-  }
 }
 
 bool emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,

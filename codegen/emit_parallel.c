@@ -13,23 +13,24 @@
  * the others to its peers. */
 enum { CHUNKS_OF_A_THREAD = 8 };
 
-static int64_t count_chunks(const struct kern *k) {
-  return dn_min(k->units, (int64_t)k->e->opts->threads * CHUNKS_OF_A_THREAD);
+static int64_t count_chunks(const struct emit *e,
+                            const struct emit_function *f) {
+  return dn_min(f->units, (int64_t)e->opts->threads * CHUNKS_OF_A_THREAD);
 }
 
-static LLVMValueRef number(struct kern *k, int64_t v) {
-  return LLVMConstInt(k->e->iptr, (uint64_t)v, false);
+static LLVMValueRef number(struct emit *e, int64_t v) {
+  return LLVMConstInt(e->iptr, (uint64_t)v, false);
 }
 
 /* The first unit of chunk `i`: the first `more` chunks have one unit more. */
-static LLVMValueRef first_unit(struct kern *k, LLVMBuilderRef b,
-                               LLVMValueRef i) {
-  int64_t chunks = count_chunks(k), more = k->units % chunks;
-  LLVMValueRef at = LLVMBuildMul(b, i, number(k, k->units / chunks), "");
+static LLVMValueRef first_unit(struct emit *e, const struct emit_function *f,
+                               LLVMBuilderRef b, LLVMValueRef i) {
+  int64_t chunks = count_chunks(e, f), more = f->units % chunks;
+  LLVMValueRef at = LLVMBuildMul(b, i, number(e, f->units / chunks), "");
   if (!more)
     return at;
-  LLVMValueRef few = LLVMBuildICmp(b, LLVMIntULT, i, number(k, more), "");
-  LLVMValueRef extra = LLVMBuildSelect(b, few, i, number(k, more), "");
+  LLVMValueRef few = LLVMBuildICmp(b, LLVMIntULT, i, number(e, more), "");
+  LLVMValueRef extra = LLVMBuildSelect(b, few, i, number(e, more), "");
   return LLVMBuildAdd(b, at, extra, "");
 }
 
@@ -38,10 +39,9 @@ static LLVMTypeRef chunk_type(const struct emit *e) {
 }
 
 /* void PREFIX.kN.NAME.chunk(void *pointers, size_t i) */
-static LLVMValueRef make_chunk(struct kern *k, unsigned n) {
-  struct emit *e = k->e;
+void emit_chunk(struct emit *e, struct emit_function *f, unsigned n) {
   size_t length;
-  const char *kernel = LLVMGetValueName2(k->fn, &length);
+  const char *kernel = LLVMGetValueName2(f->fn, &length);
   const char *name = dn_printf(e->scratch, "%.*s.chunk", (int)length, kernel);
   LLVMValueRef fn = LLVMAddFunction(e->mod, name, chunk_type(e));
   emit_function_attributes(e, fn, name);
@@ -50,24 +50,23 @@ static LLVMValueRef make_chunk(struct kern *k, unsigned n) {
   LLVMPositionBuilderAtEnd(b,
                            LLVMAppendBasicBlockInContext(e->lc, fn, "entry"));
   LLVMValueRef i = LLVMGetParam(fn, 1);
-  LLVMValueRef *args = DN_ARRAY(k->arena, LLVMValueRef, n + 2);
+  LLVMValueRef *args = DN_ARRAY(e->scratch, LLVMValueRef, n + 2);
   for (unsigned p = 0; p < n; p++) {
-    LLVMValueRef at = number(k, p);
+    LLVMValueRef at = number(e, p);
     at = LLVMBuildGEP2(b, e->ptr, LLVMGetParam(fn, 0), &at, 1, "");
     args[p] = LLVMBuildLoad2(b, e->ptr, at, "");
   }
-  args[n] = first_unit(k, b, i);
-  args[n + 1] = first_unit(k, b, LLVMBuildAdd(b, i, number(k, 1), ""));
-  LLVMBuildCall2(b, LLVMGlobalGetValueType(k->fn), k->fn, args, n + 2, "");
+  args[n] = first_unit(e, f, b, i);
+  args[n + 1] = first_unit(e, f, b, LLVMBuildAdd(b, i, number(e, 1), ""));
+  LLVMBuildCall2(b, LLVMGlobalGetValueType(f->fn), f->fn, args, n + 2, "");
   LLVMBuildRetVoid(b);
   LLVMDisposeBuilder(b);
-  return fn;
+  f->chunk = fn;
 }
 
 /* Room in PREFIX_run for the pointers of the kernel that has most of them; one
  * kernel runs at a time. */
-static LLVMValueRef passed_pointers(struct kern *k, unsigned n) {
-  struct emit *e = k->e;
+static LLVMValueRef passed_pointers(struct emit *e, unsigned n) {
   LLVMValueRef size = LLVMConstInt(e->i32, n, false);
   if (!e->passed) {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(e->lc);
@@ -81,21 +80,21 @@ static LLVMValueRef passed_pointers(struct kern *k, unsigned n) {
   return e->passed;
 }
 
-void emit_parallel(struct kern *k, LLVMValueRef *args, unsigned n) {
+void emit_parallel(struct emit *e, const struct emit_function *f,
+                   LLVMValueRef *args, unsigned n) {
   static const char name[] = "dnn_parallel_for";
-  struct emit *e = k->e;
   LLVMTypeRef type = LLVMFunctionType(
       e->void_, (LLVMTypeRef[]){e->iptr, e->ptr, e->ptr}, 3, false);
   LLVMValueRef share = LLVMGetNamedFunction(e->mod, name);
   if (!share)
     share = LLVMAddFunction(e->mod, name, type);
-  LLVMValueRef pointers = passed_pointers(k, n);
+  LLVMValueRef pointers = passed_pointers(e, n);
   for (unsigned i = 0; i < n; i++) {
-    LLVMValueRef at = number(k, i);
+    LLVMValueRef at = number(e, i);
     LLVMBuildStore(e->b, args[i],
                    LLVMBuildGEP2(e->b, e->ptr, pointers, &at, 1, ""));
   }
-  LLVMValueRef call[] = {number(k, count_chunks(k)), make_chunk(k, n),
+  LLVMValueRef call[] = {number(e, count_chunks(e, f)), f->chunk,
                          pointers};
   LLVMBuildCall2(e->b, type, share, call, 3, "");
 }

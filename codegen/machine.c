@@ -89,33 +89,18 @@ static void set_attributes(struct machine *s) {
   }
 }
 
-/* Equal kernels become one, unless their sections differ: so these are taken
- * away before and given back after. */
-static void set_sections(struct machine *s, bool on) {
-  for (LLVMValueRef f = LLVMGetFirstFunction(s->module); f;
-       f = LLVMGetNextFunction(f)) {
-    size_t n;
-    const char *name = LLVMGetValueName2(f, &n);
-    if (!LLVMIsDeclaration(f))
-      LLVMSetSection(f,
-                     on ? dn_printf(s->arena, ".text.%.*s", (int)n, name) : "");
-  }
-}
-
 /* Loops come from the schedule, already in their final shape: passes that
  * change loops make them worse (the vectoriser, 30 times in one case). */
 static bool run_passes(struct machine *s) {
   if (!s->job->target->opt_level)
     return true;
   LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
-  set_sections(s, false);
   LLVMErrorRef error = LLVMRunPasses(
       s->module,
-      "mergefunc,function(mem2reg,instcombine<no-verify-fixpoint>,early-cse,"
+      "function(mem2reg,instcombine<no-verify-fixpoint>,early-cse,"
       "loop-mssa(licm),simplifycfg,instcombine<no-verify-fixpoint>)",
       s->machine, o);
   LLVMDisposePassBuilderOptions(o);
-  set_sections(s, true);
   if (!error)
     return true;
   char *text = LLVMGetErrorMessage(error);

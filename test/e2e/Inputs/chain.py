@@ -49,8 +49,25 @@ def print_onnx(nodes):
     print("#|out v%d: f32[64]" % i)
 
 
+def print_layers(n, wide):
+    """Dense layers of their own weights: a chain, or all of one input."""
+    for i in range(n):
+        w = ", ".join(str((i * 7 + j * 5) % 10007 - 5003) for j in range(64))
+        print("const @w%d : f32[8,8] = dense [%s]" % (i, w))
+    print("func @main(%%x: f32[1,8]) -> (f32[%d,8]) {" % (n if wide else 1))
+    for i in range(n):
+        print("  %%m%d = matmul %s, @w%d" % (i, "%x" if wide or not i else
+                                             "%%v%d" % (i - 1), i))
+        print("  %%v%d = relu %%m%d" % (i, i))
+    print("  %%y = concat %s {axis=0}" % ", ".join("%%v%d" % i for i in range(n))
+          if wide else "  %y = neg %v" + str(n - 1))
+    print("  return %y\n}")
+
+
 kind, n = sys.argv[1], int(sys.argv[2])
-if kind == "onnx":
+if kind in ("layers", "wide"):
+    print_layers(n, kind == "wide")
+elif kind == "onnx":
     print_onnx(reuse(n))
 else:
     print_dnn({"unary": unary, "reuse": reuse, "alive": alive}[kind](n))
