@@ -44,61 +44,95 @@ struct param {
   const struct ir_type *type;
 };
 
-static bool is_reserved(const char *s) {
-  static const char *const words[] = {
-      "alignas",   "alignof",   "and",      "asm",      "auto",      "bool",
-      "break",     "case",      "catch",    "char",     "class",     "compl",
-      "const",     "constexpr", "continue", "default",  "delete",    "do",
-      "double",    "else",      "enum",     "explicit", "export",    "extern",
-      "false",     "float",     "for",      "friend",   "goto",      "if",
-      "inline",    "int",       "long",     "mutable",  "namespace", "new",
-      "noexcept",  "not",       "nullptr",  "operator", "or",        "private",
-      "protected", "public",    "register", "requires", "restrict",  "return",
-      "short",     "signed",    "sizeof",   "static",   "struct",    "switch",
-      "template",  "this",      "throw",    "true",     "try",       "typedef",
-      "typeid",    "typename",  "typeof",   "union",    "unsigned",  "using",
-      "virtual",   "void",      "volatile", "while",    "xor",       "arena",
-      "NULL",      "unix",      "linux"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (!strcmp(words[i], s))
+struct header {
+  struct dn_buf *out;
+  const char *prefix, *upper, *file;
+  const struct ir_module *m;
+  struct param *param;
+  size_t nin, n;
+  bool threads; /* the object may call dnn_parallel_for() */
+};
+
+/* Keywords of C23 and C++23, macros of <stddef.h> and of GNU compilers, and
+ * what the header itself needs. */
+static const char words[] =
+    " alignas alignof and and_eq asm auto bitand bitor bool break case catch "
+    "char class co_await co_return co_yield compl concept const const_cast "
+    "consteval constexpr constinit continue decltype default delete do double "
+    "dynamic_cast else enum explicit export extern false float for friend goto "
+    "if import inline int long module mutable namespace new noexcept not "
+    "not_eq nullptr offsetof operator or or_eq private protected public "
+    "register reinterpret_cast requires restrict return short signed sizeof "
+    "static static_assert static_cast struct switch template this thread_local "
+    "throw true try typedef typeid typename typeof typeof_unqual union "
+    "unreachable unsigned using virtual void volatile while xor xor_eq "
+    "NULL arena i386 linux unix DNN_OK DNN_E_ARENA DNN_E_NULL DNN_E_LOOP ";
+
+static bool ends_in(const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Whole families that <stdint.h> and <stddef.h> take: size_t and int_fast8_t,
+ * INT8_MAX and UINT16_C; and what the header defines: NET_ARENA_SIZE, net_run.
+ */
+static bool is_reserved(const struct header *h, const char *s) {
+  static const char *const ends[] = {"_t", "_MAX", "_MIN", "_WIDTH", "_C"};
+  static const char *const own[] = {
+      "_ARENA_SIZE", "_ARENA_ALIGN", "_WEIGHTS_SIZE", "_STACK_SIZE",
+      "_H",          "_run",         "_model"};
+  size_t n = strlen(s), p = strlen(h->prefix);
+  for (const char *hit = strstr(words, s); hit; hit = strstr(hit + 1, s))
+    if (hit[-1] == ' ' && hit[n] == ' ')
+      return true;
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (ends_in(s, ends[i]))
+      return true;
+  bool ours = !strncmp(s, h->upper, p) || !strncmp(s, h->prefix, p);
+  for (size_t i = 0; ours && i < sizeof own / sizeof *own; i++)
+    if (!strcmp(s + p, own[i]))
       return true;
   return false;
 }
 
-static bool is_taken(const struct param *p, size_t n, const char *name) {
+static bool is_taken(const struct header *h, size_t n, const char *name) {
   for (size_t i = 0; i < n; i++)
-    if (!strcmp(p[i].name, name))
+    if (!strcmp(h->param[i].name, name))
       return true;
-  return is_reserved(name);
+  return is_reserved(h, name);
 }
 
-/* A name of its own for parameter n. */
-static void name_param(struct dn_arena *arena, struct param *p, size_t n) {
+/* A name of its own for parameter n: "int" is "int_2", and "_Bool", as
+ * compilers own such names, "x_Bool". */
+static void name_param(const struct header *h, struct dn_arena *arena,
+                       size_t n) {
   struct dn_buf out;
+  const char *s = h->param[n].model;
   dn_buf_init(&out, arena);
-  dn_buf_put(&out, "", 0);
-  put_identifier(&out, p[n].model, strlen(p[n].model));
+  dn_buf_put(&out, "x",
+             *s == '_' && (s[1] == '_' || (s[1] >= 'A' && s[1] <= 'Z')));
+  put_identifier(&out, s, strlen(s));
   const char *base = out.len ? out.text : "x";
-  p[n].name = base;
-  for (unsigned k = 2; is_taken(p, n, p[n].name); k++)
-    p[n].name = dn_printf(arena, "%s_%u", base, k);
+  h->param[n].name = base;
+  for (unsigned k = 2; is_taken(h, n, h->param[n].name); k++)
+    h->param[n].name = dn_printf(arena, "%s_%u", base, k);
 }
 
-static struct param *list_params(struct dn_arena *arena,
-                                 const struct ir_func *f, size_t *nin,
-                                 size_t *n) {
-  *nin = f->body->nparams;
-  *n = *nin + f->nresults;
-  struct param *p = DN_ARRAY(arena, struct param, *n + 1);
-  for (size_t i = 0; i < *n; i++) {
+static void list_params(struct header *h, struct dn_arena *arena) {
+  const struct ir_func *f = ir_main(h->m);
+  h->nin = f->body->nparams;
+  h->n = h->nin + f->nresults;
+  h->param = DN_ARRAY(arena, struct param, h->n + 1);
+  for (size_t i = 0; i < h->n; i++) {
+    bool in = i < h->nin;
+    unsigned y = (unsigned)(i - h->nin);
     const struct ir_value *v =
-        i < *nin ? f->body->param[i]
-                 : ir_arg(f->body->last, (unsigned)(i - *nin));
-    p[i].model = i < *nin ? v->name : ir_result_name(f, (unsigned)(i - *nin));
-    p[i].type = v->type;
-    name_param(arena, p, i);
+        in ? f->body->param[i] : ir_arg(f->body->last, y);
+    const char *result = !in && f->result_name ? f->result_name[y] : NULL;
+    h->param[i].model = result ? result : v->name;
+    h->param[i].type = v->type;
+    name_param(h, arena, i);
   }
-  return p;
 }
 
 /* "float input[1][784]". A scalar has one element; what has none is a pointer,
@@ -128,15 +162,6 @@ static void put_comment(struct dn_buf *out, const char *s) {
     p[1] = '_';
 }
 
-struct header {
-  struct dn_buf *out;
-  const char *prefix, *upper, *file;
-  const struct ir_module *m;
-  const struct param *param;
-  size_t nin, n;
-  bool threads; /* the object may call dnn_parallel_for() */
-};
-
 /* The whole program that runs the model, in a comment. */
 static void put_program(const struct header *h) {
   struct dn_buf *out = h->out;
@@ -145,21 +170,21 @@ static void put_program(const struct header *h) {
                 h->threads ? " libdnn_parallel.a -pthread" : "");
   dn_buf_printf(out, " *   #include \"");
   put_comment(out, h->file);
-  dn_buf_printf(out, "\"\n");
+  dn_buf_printf(out, "\"\n *   int main(void) {\n");
   for (size_t i = 0; i < h->n; i++) {
-    dn_buf_printf(out, " *   static ");
+    dn_buf_printf(out, " *     static ");
     put_declaration(out, &h->param[i]);
     dn_buf_printf(out, ";\n");
   }
   if (arena)
     dn_buf_printf(out,
-                  " *   static unsigned char arena[%s_ARENA_SIZE]\n"
-                  " *       __attribute__((aligned(%s_ARENA_ALIGN)));\n",
+                  " *     static unsigned char arena[%s_ARENA_SIZE]\n"
+                  " *         __attribute__((aligned(%s_ARENA_ALIGN)));\n",
                   h->upper, h->upper);
-  dn_buf_printf(out, " *   int main(void) { return %s_run(", h->prefix);
+  dn_buf_printf(out, " *     return %s_run(", h->prefix);
   for (size_t i = 0; i < h->n; i++)
     dn_buf_printf(out, "%s, ", h->param[i].name);
-  dn_buf_printf(out, "%s); }\n", arena ? "arena" : "NULL");
+  dn_buf_printf(out, "%s);\n *   }\n", arena ? "arena" : "NULL");
 }
 
 static void put_top(const struct header *h) {
@@ -224,6 +249,34 @@ static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
   dn_buf_printf(h->out, "\n");
 }
 
+/* Of an input with more than one dimension C has no pointer that takes arrays
+ * of const and others. */
+static bool is_pointer(const struct param *p, bool in) {
+  return in && p->type->rank > 1 && ir_type_count(p->type) > 0;
+}
+
+static bool has_pointer(const struct header *h) {
+  for (size_t i = 0; i < h->nin; i++)
+    if (is_pointer(&h->param[i], true))
+      return true;
+  return false;
+}
+
+static void put_function(const struct header *h, bool typed) {
+  dn_buf_printf(h->out, "int %s_run(", h->prefix);
+  for (size_t i = 0; i < h->n; i++) {
+    bool in = i < h->nin;
+    if (typed || !is_pointer(&h->param[i], in)) {
+      dn_buf_printf(h->out, "%s", in ? "const " : "");
+      put_declaration(h->out, &h->param[i]);
+    } else {
+      dn_buf_printf(h->out, "const void *%s", h->param[i].name);
+    }
+    dn_buf_printf(h->out, ", ");
+  }
+  dn_buf_printf(h->out, "void *arena);\n");
+}
+
 static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
   dn_buf_printf(h->out, "/* Runs the model once; 0, or a DNN_E_ code. "
                         "Re-entrant: it changes nothing but\n"
@@ -235,14 +288,22 @@ static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
                   "dnnc's runtime).\n");
   for (size_t i = 0; i < h->n; i++)
     put_tensor_note(h, ctx, i);
-  dn_buf_printf(h->out, " */\nint %s_run(", h->prefix);
-  for (size_t i = 0; i < h->n; i++) {
-    dn_buf_printf(h->out, "%s", i < h->nin ? "const " : "");
-    put_declaration(h->out, &h->param[i]);
-    dn_buf_printf(h->out, ", ");
+  dn_buf_printf(h->out, " */\n");
+  if (!has_pointer(h)) {
+    put_function(h, true);
+  } else {
+    dn_buf_printf(
+        h->out,
+        "#if defined __cplusplus || defined __clang__ || \\\n"
+        "    (defined __STDC_VERSION__ && __STDC_VERSION__ >= 202311L)\n");
+    put_function(h, true);
+    dn_buf_printf(h->out, "#else /* C before C23 takes no T[] for a const T[] "
+                          "of more dimensions */\n");
+    put_function(h, false);
+    dn_buf_printf(h->out, "#endif\n");
   }
   dn_buf_printf(h->out,
-                "void *arena);\n\n"
+                "\n"
                 "/* Names, types, shapes and sizes, for tools: dnn.h of dnnc's "
                 "runtime has the\n * layout. */\n"
                 "struct dnn_model;\nextern const struct dnn_model %s_model;\n\n"
@@ -263,7 +324,7 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
   h.threads = opts->threads > 1;
   h.file =
       opts->header ? opts->header : dn_printf(ctx->arena, "%s.h", opts->prefix);
-  h.param = list_params(ctx->arena, ir_main(m), &h.nin, &h.n);
+  list_params(&h, ctx->arena);
   put_top(&h);
   put_sizes(&h, m->arena_size ? cg_target_facts(t)->align : 1, sizes);
   put_codes(&text);
