@@ -28,7 +28,8 @@ struct cg_facts {
   int vector_bytes, vector_regs;
   int scalable, factors;
   bool has_fma;
-  bool nan_max; /* the maximum instruction gives NaN when an operand is one */
+  int nan_max; /* bytes of the widest numbers whose maximum is NaN when an
+                  operand is; 0: of none */
   int pointer_bytes;
   int64_t l1, l2, l3;
   int align;

@@ -89,7 +89,8 @@ static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
   b = emit_splat(k, b, lanes);
   if (!ir_is_float(n->acc_type))
     return LLVMBuildAdd(k->b, acc, LLVMBuildMul(k->b, a, b, ""), "");
-  if (!k->e->facts->has_fma)
+  const struct cg_math_opts *o = &k->e->math;
+  if (!o->has_fma || (n->acc_type == IR_F64 && !o->has_f64))
     return LLVMBuildFAdd(k->b, acc, LLVMBuildFMul(k->b, a, b, ""), "");
   if (k->scaled && lanes > 1)
     return scaled_fma(k, a, b, acc);

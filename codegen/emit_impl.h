@@ -58,7 +58,7 @@ struct emit {
   LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
   struct cg_math_opts math;
   bool half_hw;         /* conversions to and from f16 are instructions */
-  bool soft_float;      /* operations on floats are function calls */
+  bool soft_f32, soft_f64; /* arithmetic calls functions */
   LLVMValueRef *global; /* of constants, by value id */
   struct cg_fills *later;
   DN_LIST(struct emit_pad *) pads;

@@ -114,10 +114,10 @@ LLVMValueRef emit_extreme(struct kern *k, enum ir_dtype type, bool most,
                           LLVMValueRef x, LLVMValueRef y) {
   struct pair p = {k, k->b, type, most, x, y};
   const struct emit *e = k->e;
-  bool hard = !e->soft_float && (type != IR_F64 || e->math.has_f64);
+  bool hard = type == IR_F64 ? !e->soft_f64 : !e->soft_f32;
   if (e->opts->no_nans && hard)
     return unasked(&p);
-  if (e->facts->nan_max && hard)
+  if ((int)ir_dtypes[type].bytes <= e->facts->nan_max && hard)
     return instruction(&p);
   if (!hard)
     return soft(&p);

@@ -355,19 +355,10 @@ static void set_types(struct emit *e, const struct cg_target *t) {
   e->iptr = e->facts->pointer_bytes > 4 ? e->i64 : e->i32;
   e->ptr = LLVMPointerTypeInContext(lc, 0);
   e->void_ = LLVMVoidTypeInContext(lc);
-  bool x86 = t->row->backend == CG_X86, a64 = t->row->backend == CG_AArch64;
-  const char *features = e->facts->features;
-  e->math = (struct cg_math_opts){
-      .has_fma = e->facts->has_fma,
-      .has_round = a64 || (x86 && e->facts->vector_bytes >= 32),
-      .has_fsqrt = !t->soft_float,
-      .has_f64 = x86 || a64,
-      .hides_splats = t->row->backend == CG_ARM && !e->facts->nan_max &&
-                      e->facts->vector_bytes,
-      .has_scalef = x86 && strstr(features, "+avx512vl"),
-  };
-  e->soft_float = t->soft_float;
-  e->half_hw = a64 || (x86 && strstr(features, "+f16c"));
+  e->math = t->math;
+  e->half_hw = t->half_hw;
+  e->soft_f32 = t->soft_f32;
+  e->soft_f64 = t->soft_f64;
 }
 
 bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,

@@ -232,7 +232,31 @@ LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
 /* ---- Conversion ---- */
 
 static LLVMValueRef float_to_int(struct kern *k, LLVMValueRef v,
+                                 enum ir_dtype to);
+
+/* Small integers by way of i32, which vectors of RISC-V convert to in one
+ * instruction of the width of what comes; the narrowing one is longer, and makes
+ * emulators abort (QEMU 7.2, at 16 bits). */
+static LLVMValueRef float_to_small(struct kern *k, LLVMValueRef v,
+                                   enum ir_dtype to) {
+  bool is_signed = ir_dtypes[to].kind == IR_SIGNED;
+  uint64_t most = UINT64_MAX >> (64 - ir_dtypes[to].bits + is_signed);
+  LLVMValueRef i = float_to_int(k, v, IR_I32), c;
+  LLVMValueRef hi = emit_like(k, i, LLVMConstInt(k->e->i32, most, false));
+  LLVMValueRef lo = emit_like(
+      k, i, LLVMConstInt(k->e->i32, is_signed ? ~most : 0, true));
+  c = LLVMBuildICmp(k->b, LLVMIntSLT, i, hi, "");
+  i = LLVMBuildSelect(k->b, c, i, hi, "");
+  c = LLVMBuildICmp(k->b, LLVMIntSGT, i, lo, "");
+  i = LLVMBuildSelect(k->b, c, i, lo, "");
+  LLVMTypeRef type = emit_reg_type(k->e, to);
+  return LLVMBuildTrunc(k->b, i, emit_vector_type(k, type, lanes_of(v)), "");
+}
+
+static LLVMValueRef float_to_int(struct kern *k, LLVMValueRef v,
                                  enum ir_dtype to) {
+  if (ir_dtypes[to].bits < 32 && k->e->facts->scalable && emit_is_vector(v))
+    return float_to_small(k, v, to);
   LLVMTypeRef types[] = {
       emit_vector_type(k, emit_reg_type(k->e, to), lanes_of(v)), LLVMTypeOf(v)};
   const char *name =

@@ -255,8 +255,8 @@ static bool check_floats(struct dn_ctx *ctx, const struct cg_target *t,
                          const struct cg_choice *c) {
   const char *abi = t->abi, last = *abi ? abi[strlen(abi) - 1] : '0';
   bool riscv = t->row->backend == CG_RISCV;
-  bool ok = !(c->hard && t->soft_float) &&
-            !(riscv && last == 'f' && t->soft_float) &&
+  bool ok = !(c->hard && t->soft_f32) &&
+            !(riscv && last == 'f' && t->soft_f32) &&
             !(riscv && last == 'd' && !t->has_double);
   if (!ok)
     dn_error(ctx, (struct dn_loc){.where = riscv ? "-mabi" : "-mfloat-abi"},

@@ -3,6 +3,7 @@
 #define CG_TARGET_H
 
 #include "codegen/cg.h"
+#include "codegen/math.h"
 
 #include <llvm-c/TargetMachine.h>
 
@@ -25,8 +26,10 @@ struct cg_target {
   struct cg_facts facts;
   const char *triple; /* as LLVM wants it: every part in its place */
   const char *abi; /* "" leaves it to LLVM, by the features */
-  bool soft_float; /* float arithmetic calls functions */
-  bool has_double; /* RISC-V: registers hold doubles */
+  bool soft_f32, soft_f64; /* arithmetic calls functions */
+  bool half_hw;            /* conversions to and from f16 are instructions */
+  bool has_double;         /* RISC-V: registers hold doubles */
+  struct cg_math_opts math;
   int opt_level;
   bool opt_size;
 };
