@@ -63,6 +63,8 @@ for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",
     feature(cc + "-gcc", found(cc + "-gcc"))
 for ld in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-linux-gnu"]:
     feature(ld + "-ld", found(ld + "-ld"))
+for tool in ["groff", "zsh", "fish"]:
+    feature(tool, found(tool))
 feature("lld", found("ld.lld"))
 feature("clang", found("clang"))
 
