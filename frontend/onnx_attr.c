@@ -80,6 +80,8 @@ static enum onnx_attr_type spec_type(const char *spec) {
     return ONNX_GRAPH;
   case 'x':
     return ONNX_SPARSE;
+  case 'T':
+    return ONNX_TYPE;
   }
   return ONNX_UNDEFINED;
 }

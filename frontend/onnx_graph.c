@@ -175,9 +175,19 @@ static void bind_outputs(struct onnx_call *c, bool ok) {
       v = &im->failed;
     }
     if (ox_bind(im, ox_loc(c), name, v) && v != &im->failed &&
-        v->id >= c->first_id)
+        !ox_sequence_of(im, v) && v->id >= c->first_id)
       ir_value_rename(im->m, v, name);
   }
+}
+
+/* Most operators work on tensors. */
+static bool check_sequences(struct onnx_call *c) {
+  for (size_t i = 0; i < c->nin; i++)
+    if (c->in[i] && ox_sequence_of(c->im, c->in[i]) &&
+        !ox_takes_sequences(c->row))
+      return ox_fail(c, DN_TYPE, "input %zu must be a tensor, not a sequence",
+                     i);
+  return true;
 }
 
 static bool call_converter(struct onnx_call *c) {
@@ -200,7 +210,8 @@ static bool call_converter(struct onnx_call *c) {
     ok = ox_inline_function(c, f);
   } else {
     unsigned errors = dn_errors(im->ctx);
-    ok = check_arity(c) && ox_check_attrs(c) && c->row->convert(c);
+    ok = check_arity(c) && check_sequences(c) && ox_check_attrs(c) &&
+         c->row->convert(c);
     /* A converter may return NULL because an emitted op did. */
     ok = ok && dn_errors(im->ctx) == errors;
   }

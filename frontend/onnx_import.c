@@ -220,6 +220,10 @@ static void import_outputs(struct onnx_import *im, const struct onnx_graph *g) {
     values[i] = ox_lookup(im, o->name);
     if (!values[i])
       dn_error(im->ctx, loc, DN_GRAPH, "nothing makes it");
+    if (values[i] && ox_sequence_of(im, values[i])) {
+      dn_error(im->ctx, loc, DN_UNSUPPORTED_TYPE, "it is a sequence");
+      values[i] = &im->failed;
+    }
     ok = ok && values[i] && values[i] != &im->failed;
     if (ok)
       check_output(im, o, values[i], loc);

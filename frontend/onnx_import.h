@@ -46,6 +46,14 @@ struct ox_frame {
 /* The newest opset whose changes onnx_ops.def has. */
 #define NEWEST_OPSET 28
 
+/* A sequence or an optional: what names it is `as`, which no op may read. */
+struct ox_sequence {
+  struct ir_value as;
+  bool optional;
+  size_t n;
+  struct ir_value **v;
+};
+
 struct onnx_import {
   struct dn_ctx *ctx;
   struct wire_file *file;
@@ -57,6 +65,7 @@ struct onnx_import {
   const struct ox_frame *frame;
   struct ox_map functions; /* by function_key() of onnx_function.c */
   struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
+  struct ox_map sequences; /* ir_value to its ox_sequence */
   struct ox_map evaluated; /* ir_value to its constant, or to &failed */
   struct ir_value **known; /* constants for parameters with a given value */
   struct {                 /* scalar constants made lately */
@@ -142,6 +151,11 @@ const struct ir_type *ox_input_type(struct onnx_import *im,
                                     const struct ir_type *given);
 bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t);
 bool ox_import_sparse(struct onnx_import *im, const struct onnx_sparse *s);
+
+/* Sequences (onnx_op_sequence.c): NULL for a tensor. */
+struct ox_sequence *ox_sequence_of(const struct onnx_import *im,
+                                   const struct ir_value *v);
+bool ox_takes_sequences(const struct onnx_row *row);
 
 /* ---- Attributes (onnx_attr.c) ---- */
 /* Checks a node's attributes against the row's list. */

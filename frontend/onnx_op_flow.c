@@ -24,7 +24,7 @@ static const struct onnx_graph *subgraph(const struct onnx_call *c,
 
 /* One number that is known: 1, 0, or -1 when it is not. */
 static int truth(struct onnx_call *c, struct ir_value *v) {
-  v = v ? ox_evaluate(c, v) : NULL;
+  v = v && !ox_sequence_of(c->im, v) ? ox_evaluate(c, v) : NULL;
   if (!v || ir_type_count(v->type) != 1)
     return -1;
   return ir_const_float(v, 0) != 0;
@@ -48,6 +48,10 @@ bool onnx_if(struct onnx_call *c) {
   ok = ox_inline_graph(c, no, NULL, 0, b, c->nout) && ok;
   cond = ox_reshape(c, cond, 0, NULL);
   for (size_t i = 0; i < c->nout && ok; i++) {
+    if (a[i] != b[i] &&
+        (ox_sequence_of(c->im, a[i]) || ox_sequence_of(c->im, b[i])))
+      return ox_fail(c, DN_DYNAMIC, "the condition that decides which sequence "
+                                    "is taken must be a constant");
     if (a[i]->type != b[i]->type)
       return ox_fail(c, DN_DYNAMIC,
                      "the branches differ in type, %s and %s: the condition "
@@ -88,6 +92,10 @@ static struct ir_value *join(struct onnx_call *c, const struct stack *s,
   for (size_t i = 0; i < s->n; i++) {
     struct ir_value *v = s->v[i];
     int64_t at = axis;
+    if (v && ox_sequence_of(c->im, v)) {
+      ox_fail(c, DN_TYPE, "a sequence is made in each iteration");
+      return NULL;
+    }
     if (v && !ox_axis(c, axis, ox_rank(v) + 1, &at))
       return NULL;
     parts[backwards ? s->n - 1 - i : i] = grow(c, v, at);
@@ -99,6 +107,8 @@ static struct ir_value *join(struct onnx_call *c, const struct stack *s,
 /* Trips of a Loop: as many as `n` says, -1: until the condition ends it. */
 static bool loop_trips(struct onnx_call *c, int64_t *n) {
   struct ox_ints trips;
+  if (c->nin && c->in[0] && ox_sequence_of(c->im, c->in[0]))
+    return ox_fail(c, DN_TYPE, "the trip count must be one number");
   if (!ox_const_ints(c, 0, &trips))
     return false;
   *n = -1;
