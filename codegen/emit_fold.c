@@ -33,6 +33,7 @@ static LLVMValueRef identity(struct kern *k, const struct nest *n) {
   double v = 0;
   switch (n->fold) {
   case NEST_NONE:
+  case NEST_NTH:
   case NEST_SUM:
     break;
   case NEST_PROD:
@@ -64,6 +65,7 @@ LLVMValueRef emit_combine(struct kern *k, const struct nest *n, LLVMValueRef a,
     return emit_scalar(k, logic ? IR_S_OR : IR_S_MAX, t, t, arg);
   case NEST_MIN:
     return emit_scalar(k, logic ? IR_S_AND : IR_S_MIN, t, t, arg);
+  case NEST_NTH:
   case NEST_NONE:
     break;
   }
@@ -364,6 +366,7 @@ void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
     if (n->carried >= 0) {
       k->carry.dim = n->carried;
       k->carry.back = n->back;
+      k->ordered = n->fold == NEST_NTH;
     }
     k->lanes = lanes;
     return;

@@ -188,6 +188,7 @@ struct kern {
   int64_t unroll, prefetch;
   struct emit_group group;
   struct emit_carry carry;
+  bool ordered; /* the kernel is one order, along carry.dim: emit_order.c */
   struct emit_stream *stream; /* not NULL: wants to know a load of constants */
   bool scaled;        /* vectors are as long as the machine's: emit_scaled.c */
   LLVMValueRef count; /* i32: lanes of the row that there are, */
@@ -340,6 +341,9 @@ LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
                                const struct ir_place *p, const struct lin *near,
                                const struct lin *far, LLVMValueRef cond,
                                int cond_depth, double outside);
+/* Where element number `addr` lies. */
+LLVMValueRef emit_pointer(struct kern *k, const struct ir_type *type,
+                          const struct ir_place *p, const struct lin *addr);
 /* Asks for `lines` cache lines from there on, to be in the second-level cache
  * soon; they need not exist. */
 void emit_prefetch(struct kern *k, const struct ir_place *p,
@@ -364,6 +368,11 @@ LLVMValueRef scaled_fma(struct kern *k, LLVMValueRef a, LLVMValueRef b,
                         LLVMValueRef c);
 /* Lane numbers times `step`. */
 LLVMValueRef scaled_numbers(struct kern *k, int64_t step);
+
+/* ---- emit_order.c: NEST_NTH ---- */
+/* The places of one row: those of `v`, whose first one has the index idx. */
+void emit_order(struct kern *k, const struct ir_value *v,
+                const struct ir_place *out, const struct lin *const *idx);
 
 /* ---- emit_fold.c: CONTRACT and REDUCE ---- */
 /* The op's value at each of n points, all at once. */

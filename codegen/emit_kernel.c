@@ -152,9 +152,10 @@ static void find_shape(struct kern *k, const struct kern *dry,
   s->n = 0;
   k->carry.dim = dry->carry.dim;
   k->carry.back = dry->carry.back;
+  k->ordered = dry->ordered;
   for (int d = 0; d < type->rank; d++) {
     int64_t tile = k->op ? dn_max(ir_get_at(k->op, "tile", d), 1) : 1;
-    if (type->dim[d] == 1)
+    if (type->dim[d] == 1 || (k->ordered && d == k->carry.dim))
       continue;
     struct kdim *last = s->n ? &s->dim[s->n - 1] : NULL;
     if (d == k->carry.dim) /* one index after another */
@@ -338,6 +339,7 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
   struct emit *e = k->e;
   int64_t vec = k->op ? ir_get_int(k->op, "vec") : 1;
   k->vec = (unsigned)dn_max(1, dn_min(vec, MAX_LANES));
+  k->vec = k->ordered ? 1 : k->vec;
   k->unroll = k->op ? dn_max(ir_get_at(k->op, "unroll", 0), 1) : 1;
   k->prefetch = k->op ? ir_get_int(k->op, "prefetch") : 0;
   if (!k->op) { /* a copy: whole registers */
@@ -363,7 +365,7 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
   for (int g = s->n; g-- > 0;) {
     int64_t most = dn_max(WORK_LIMIT / 16 / rows, 1);
     int64_t lanes = g == s->n - 1 ? k->vec : 1;
-    if (s->dim[g].at == k->carry.dim)
+    if (s->dim[g].at == k->carry.dim || k->ordered)
       s->dim[g].tile = 1;
     s->dim[g].tile = dn_min(s->dim[g].tile, dn_min(most * lanes, 65536));
     s->dim[g].tile = dn_min(s->dim[g].tile, s->dim[g].extent);

@@ -226,6 +226,12 @@ LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
                   alignment(k, p, bytes, (int)size));
 }
 
+LLVMValueRef emit_pointer(struct kern *k, const struct ir_type *type,
+                          const struct ir_place *p, const struct lin *addr) {
+  const struct lin *zero = lin_const(k, 0);
+  return address(k, p, lin_add(k, zero, addr, ir_dtypes[type->dtype].bytes));
+}
+
 void emit_prefetch(struct kern *k, const struct ir_place *p,
                    const struct lin *bytes, int64_t lines) {
   enum { READ = 0, TO_L2 = 2, DATA = 1, LINE = 64 };

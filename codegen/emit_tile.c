@@ -251,6 +251,11 @@ void emit_tile(struct tiler *t) {
   struct kern *k = t->k;
   int turned = t->shape->turned;
   unsigned n;
+  if (k->ordered) {
+    const int64_t at[MAX_LOOPS] = {0};
+    emit_order(k, t->root, &t->out, point_index(t, at, 0, 1, 0));
+    return;
+  }
   if (turned >= 0 && t->size[turned] > 1) {
     emit_turned(t);
     return;

@@ -306,3 +306,30 @@ bool onnx_reverse_sequence(struct onnx_call *c) {
   return ox_return(c, ox_emit(c, IR_GATHER_ELEMENTS, IR_ARGS(x, idx),
                               IR_ATTRS(ir_int("axis", time))));
 }
+
+/* The first k along an axis, in order; `sorted` 0 asks for no order, and gets
+ * the same. */
+bool onnx_top_k(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ox_ints count = {true, 1, (const int64_t[]){0}};
+  int64_t axis, k = ox_int(c, "k", 0);
+  bool largest;
+  if (!ox_axis(c, ox_int(c, "axis", -1), ox_rank(x), &axis) ||
+      !ox_flag(c, "largest", true, &largest) ||
+      (c->nin > 1 && !ox_const_ints(c, 1, &count)))
+    return false;
+  k = c->nin > 1 && count.n == 1 ? count.v[0] : k;
+  int64_t n = ox_dims(x)[axis];
+  if (k < 0 || k > n)
+    return ox_fail(c, DN_ATTR, "k is %lld of %lld", (long long)k, (long long)n);
+  if (n > INT32_MAX)
+    return ox_fail(c, DN_LIMIT, "an axis of %lld elements", (long long)n);
+  struct ir_value *at = ox_emit(c, IR_ARGSORT, IR_ARGS(x),
+                                IR_ATTRS(ir_int("axis", axis), ir_int("k", k),
+                                         ir_int("largest", largest)));
+  c->out[0] = ox_emit(c, IR_GATHER_ELEMENTS, IR_ARGS(x, at),
+                      IR_ATTRS(ir_int("axis", axis)));
+  if (c->nout > 1)
+    c->out[1] = ox_cast(c, at, IR_I64);
+  return c->out[0] != NULL;
+}

@@ -135,6 +135,8 @@ static int scattered(const struct eval_nest *e, const struct eval_space *s) {
 }
 
 static bool prefers_reduced_lanes(const struct eval_nest *e) {
+  if (e->nest->fold == NEST_NTH)
+    return true;
   if (e->nest->fold == NEST_NONE || e->red.count < 8 || e->nest->carried >= 0 ||
       e->nest->to >= 0)
     return false;
@@ -284,8 +286,7 @@ static bool types_ok(const struct nest *n) {
   return false;
 }
 
-/* Elements of the result behind one index of a running fold's dimension. */
-static int64_t inner_count(const struct eval_nest *e) {
+int64_t eval_nest_inner(const struct eval_nest *e) {
   const struct ir_type *y = e->nest->type;
   int64_t count = 1;
   for (int d = e->nest->carried + 1; d < y->rank; d++)
@@ -309,8 +310,10 @@ struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
   compile_body(arena, e, (int)dn_max(most, 1));
   for (int k = 0; k < e->nsources && e->nest->axis < 0; k++)
     compile_walk(arena, e, &e->source[k]);
-  if (e->nest->carried >= 0)
-    e->state = dn_alloc(arena, (size_t)inner_count(e) * sizeof(int64_t));
+  if (e->nest->fold == NEST_NTH)
+    eval_order_plan(arena, e);
+  else if (e->nest->carried >= 0)
+    e->state = dn_alloc(arena, (size_t)eval_nest_inner(e) * sizeof(int64_t));
   return e;
 }
 
@@ -351,8 +354,7 @@ static bool space_next(struct eval_nest *e, const struct eval_space *s) {
   return false;
 }
 
-/* The expression at lanes [pos, pos + n). */
-static void run_body(struct eval_nest *e, int64_t pos, int n) {
+void eval_nest_body(struct eval_nest *e, int64_t pos, int n) {
   for (int k = 0; k < e->nsources; k++) {
     struct eval_source *s = &e->source[k];
     if (!s->leaf)
@@ -383,6 +385,7 @@ static enum ir_scalar fold_scalar(enum nest_fold fold) {
   case NEST_MIN:
     return IR_S_MIN;
   case NEST_SUM:
+  case NEST_NTH:
   case NEST_NONE:
     break;
   }
@@ -448,7 +451,7 @@ static void run_points(struct eval_nest *e, char *out, int64_t count) {
   assert(e->root_type == e->type);
   for (int64_t pos = 0; pos < count; pos += EVAL_LANES) {
     int n = (int)dn_min(EVAL_LANES, count - pos);
-    run_body(e, pos, n);
+    eval_nest_body(e, pos, n);
     eval_store(e->type, out + pos * ir_dtypes[e->type].bytes, e->root, n);
   }
 }
@@ -461,7 +464,7 @@ static void run_parallel_lanes(struct eval_nest *e, char *out) {
     eval_space_seek(e, &e->red, 0);
     if (e->red.count > 0) {
       do {
-        run_body(e, pos, n);
+        eval_nest_body(e, pos, n);
         fold_lanes(e, &acc, n);
       } while (space_next(e, &e->red));
     }
@@ -476,7 +479,7 @@ static void run_reduced_lanes(struct eval_nest *e, char *out) {
     eval_number(e->nest->acc_type, nest_identity(e->nest->fold), &acc, 1);
     for (int64_t pos = 0; pos < e->red.count; pos += EVAL_LANES) {
       int n = (int)dn_min(EVAL_LANES, e->red.count - pos);
-      run_body(e, pos, n);
+      eval_nest_body(e, pos, n);
       fold_across(e, &acc, n);
     }
     finish(e, &acc, y, 1, out);
@@ -502,12 +505,12 @@ static void run_on(struct eval_nest *e, int64_t pos, int n, bool first,
 /* Blocks of `lanes` positions by body, forwards or backwards. */
 static void run_carried(struct eval_nest *e, char *out) {
   const struct nest *n = e->nest;
-  int64_t inner = inner_count(e), along = n->type->dim[n->carried];
+  int64_t inner = eval_nest_inner(e), along = n->type->dim[n->carried];
   const union eval_lanes *root = e->root;
   for (int64_t done = 0; done < e->par.count;) {
     int chunk = (int)dn_min(EVAL_LANES, e->par.count - done);
     int64_t from = n->back ? e->par.count - done - chunk : done;
-    run_body(e, from, chunk);
+    eval_nest_body(e, from, chunk);
     for (int at = 0; at < chunk;) { /* pieces of one index */
       int64_t pos = n->back ? from + chunk - at - 1 : from + at;
       int64_t i = pos % inner, j = pos / inner % along;
@@ -565,7 +568,7 @@ static void run_onto(struct eval_nest *e, const struct eval_operand *x,
     for (int64_t pos = 0; pos < e->par.count; pos += EVAL_LANES) {
       union eval_lanes acc;
       int n = (int)dn_min(EVAL_LANES, e->par.count - pos);
-      run_body(e, pos, n);
+      eval_nest_body(e, pos, n);
       char *at = out + (size_t)(row + pos) * size;
       if (e->nest->fold == NEST_NONE) {
         eval_store(e->type, at, e->root, n);
@@ -601,6 +604,8 @@ void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
     run_points(e, out, count);
   else if (e->gemm)
     eval_gemm_run(e, out);
+  else if (e->nest->fold == NEST_NTH)
+    eval_order_run(e, out);
   else if (e->nest->carried >= 0)
     run_carried(e, out);
   else if (e->lanes_red)

@@ -91,6 +91,7 @@ struct eval_space {
 };
 
 struct panels;
+struct eval_key;
 
 struct eval_nest {
   const struct nest *nest;
@@ -108,6 +109,7 @@ struct eval_nest {
   struct eval_step *step;
   const union eval_lanes *root;
   enum ir_dtype root_type;
+  struct eval_key *keys;   /* of an order: one a place */
   union eval_lanes *state; /* of a running fold: one lane for each element
                               behind its dimension */
   int64_t it[NEST_MAX_ITERS]; /* where the loops are */
@@ -140,5 +142,12 @@ bool eval_source_uses(const struct eval_nest *e, const struct eval_source *s,
  * rows, columns and batches. */
 void eval_gemm_plan(struct dn_arena *arena, struct eval_nest *e);
 void eval_gemm_run(struct eval_nest *e, void *out);
+/* The expression at lanes [pos, pos + n), left in `root`. */
+void eval_nest_body(struct eval_nest *e, int64_t pos, int n);
+/* Elements of the result behind one index of its dimension `carried`. */
+int64_t eval_nest_inner(const struct eval_nest *e);
+/* Orders: the keys of a run, and the run. */
+void eval_order_plan(struct dn_arena *arena, struct eval_nest *e);
+void eval_order_run(struct eval_nest *e, void *out);
 
 #endif

@@ -167,7 +167,12 @@ static enum nest_fold parse_fold(struct cursor *c) {
   for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)
     if (accept(c, folds[i].text))
       return folds[i].fold;
-  fail(c, "= += *= max= or min=");
+  if (accept(c, "nth:")) {
+    word(c, c->f->largest);
+    expect(c, "=");
+    return NEST_NTH;
+  }
+  fail(c, "= += *= max= min= or nth:");
   return NEST_NONE;
 }
 

@@ -47,6 +47,7 @@ struct formula {
                        read by indirect indices only */
   char outside[16]; /* `else value`; "" none */
   char iter_of[16]; /* `= @axis`; "" none */
+  char largest[16]; /* `nth:largest=`; "" none */
 };
 
 /* NULL, or a message with the place of the mistake. */

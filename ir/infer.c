@@ -95,6 +95,21 @@ static const struct ir_type *infer_axis(struct infer *in) {
              : NULL;
 }
 
+static const struct ir_type *infer_argsort(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  int64_t axis = ir_get_int(in->op, "axis"), k = ir_get_int(in->op, "k");
+  int64_t dims[IR_MAX_RANK];
+  if (!axis_ok(in, axis, x->rank))
+    return NULL;
+  memcpy(dims, x->dim, sizeof dims);
+  if (!fixed(in, x, (int)axis, (int)axis + 1))
+    return NULL;
+  if (k < 0 || k > dims[axis] || dims[axis] > INT32_MAX)
+    return fail(in, DN_ATTR, "k is not among the elements of the axis");
+  dims[axis] = k;
+  return ir_type(in->ctx, IR_I32, x->rank, dims);
+}
+
 static const struct ir_type *infer_running(struct infer *in) {
   int64_t step = ir_get_int(in->op, "step"), lag = ir_get_int(in->op, "lag");
   if ((step != 1 && step != -1) || lag > INT32_MAX || lag < -INT32_MAX ||

@@ -385,6 +385,7 @@ double nest_identity(enum nest_fold fold) {
   case NEST_PROD:
     return 1;
   case NEST_SUM:
+  case NEST_NTH:
   case NEST_NONE:
     break;
   }
@@ -465,6 +466,19 @@ static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
   return -1;
 }
 
+/* Of an order: the one result dimension that the operand does not have. */
+static void find_places(struct build *b) {
+  struct nest *n = b->n;
+  n->back = !ir_get_int(n->op, b->f->largest);
+  for (int d = 0; d < n->type->rank; d++) {
+    bool read = false;
+    for (int k = 0; k < n->access[0].rank; k++)
+      read |= n->access[0].idx[k].coef[n->y[d].iter[0]] != 0;
+    if (!read)
+      n->carried = d;
+  }
+}
+
 static void find_carried(struct nest *n) {
   int k = n->fold == NEST_NONE || n->naccesses != 1 ? -1 : sole_reduced(n);
   struct nest_access *a = &n->access[0];
@@ -491,6 +505,8 @@ static void find_carried(struct nest *n) {
 
 static void build_indexed(struct build *b) {
   solve_ranks(b);
+  if (b->f->fold == NEST_NTH)
+    b->n->acc_type = operand_type(b, &b->f->access[0], NULL)->dtype;
   add_iters(b, &b->f->y);
   for (int k = 0; k < b->f->naccesses; k++)
     add_iters(b, &b->f->access[k]);
@@ -506,7 +522,10 @@ static void build_indexed(struct build *b) {
       build_pieces(b);
   }
   build_body(b);
-  find_carried(b->n);
+  if (b->n->fold == NEST_NTH)
+    find_places(b);
+  else
+    find_carried(b->n);
 }
 
 struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op) {

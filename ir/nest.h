@@ -36,7 +36,14 @@
 #define NEST_MAX_ITERS 24
 #define NEST_MAX_ACCESSES 4 /* concat has one, the pattern of all */
 
-enum nest_fold { NEST_NONE, NEST_SUM, NEST_PROD, NEST_MAX, NEST_MIN };
+enum nest_fold {
+  NEST_NONE,
+  NEST_SUM,
+  NEST_PROD,
+  NEST_MAX,
+  NEST_MIN,
+  NEST_NTH /* y[j]: the reduced point that stands at place j of the order */
+};
 enum nest_fit { NEST_AS_IS, NEST_CLAMP, NEST_REFLECT, NEST_WRAP };
 
 struct nest_iter {
@@ -122,7 +129,9 @@ struct nest {
   const int64_t *start;
   /* A running fold: the result dimension along which an element's accumulator
    * starts from that of the one before it (`back`: after it), and the iterator
-   * whose other values that stands for. -1: none. */
+   * whose other values that stands for. -1: none. Of NEST_NTH `carried` is the
+   * dimension that counts places; `back`: the least element first, not the
+   * greatest. NaN is the greatest; equal ones stand by their index. */
   int carried, behind;
   bool back;
 };
@@ -138,7 +147,8 @@ bool nest_types_ok(const struct nest *n);
 /* What a fold starts from: 0, 1, -inf or inf. */
 double nest_identity(enum nest_fold fold);
 
-/* Points of the whole iteration space: the multiplications of a CONTRACT. */
+/* Points of the whole iteration space: the multiplications of a CONTRACT. What
+ * is put in order is looked at once. */
 int64_t nest_points(const struct nest *n);
 /* A pure index map: MOVE (or expand), one operand, all indices affine and in
  * bounds, no flat access. */

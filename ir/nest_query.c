@@ -10,14 +10,15 @@
 
 int64_t nest_points(const struct nest *n) {
   int64_t points = 1;
+  int places = n->fold == NEST_NTH ? n->y[n->carried].iter[0] : -1;
   for (int i = 0; i < n->niters; i++)
-    if (!dn_mul(points, n->iter[i].extent, &points))
+    if (i != places && !dn_mul(points, n->iter[i].extent, &points))
       return INT64_MAX;
   return points;
 }
 
 bool nest_types_ok(const struct nest *n) {
-  if (n->fold != NEST_NONE && n->acc_type == IR_BOOL)
+  if (n->fold != NEST_NONE && n->fold != NEST_NTH && n->acc_type == IR_BOOL)
     return false;
   for (int k = 0; k < n->nnodes; k++) {
     const struct nest_node *node = &n->node[k];
@@ -315,7 +316,7 @@ static void print_result(struct dn_buf *out, const struct nest *n) {
 }
 
 void nest_print(struct dn_buf *out, const struct nest *n) {
-  static const char *const folds[] = {"=", "+=", "*=", "max=", "min="};
+  static const char *const folds[] = {"=", "+=", "*=", "max=", "min=", "nth="};
   dn_buf_printf(out, "for");
   for (int i = 0; i < n->niters; i++)
     dn_buf_printf(out, " %s%s<%lld", n->iter[i].reduced ? "~" : "",
@@ -334,7 +335,7 @@ void nest_print(struct dn_buf *out, const struct nest *n) {
     dn_buf_printf(out, a->flat ? "#]" : "]");
   }
   if (n->carried >= 0)
-    dn_buf_printf(out, "; on %s %d", n->back ? "back along" : "along",
+    dn_buf_printf(out, "; %s %d", n->back ? "back along" : "along",
                   n->carried);
   if (n->fold == NEST_NONE && n->outside != 0)
     dn_buf_printf(out, "; else %.17g", n->outside);
@@ -388,6 +389,8 @@ const char *nest_check_row(struct dn_arena *arena, enum ir_opcode code) {
   const char *error = formula_parse(arena, row->body, &f);
   if (!error)
     error = check_access(code, &f.y);
+  if (!error && f.largest[0] && !row_has(row->attrs, f.largest))
+    error = "an order names no attribute";
   for (int k = 0; k < f.naccesses && !error; k++)
     error = check_access(code, &f.access[k]);
   return error;

@@ -53,7 +53,10 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
       check_onto(v, kernel, op);
     if (is_anchor(op)) {
       const struct nest *n = nest_build(arena, op);
-      if (anchor && !nest_same_rows(anchor, n))
+      if (n->fold == NEST_NTH && (op->prev || op->next->next))
+        verify_fail(v, ir_loc(op), VERIFY_BODY, "'%s' is not alone in a kernel",
+                    ir_ops[op->code].text);
+      else if (anchor && !nest_same_rows(anchor, n))
         verify_fail(v, ir_loc(op), VERIFY_ANCHOR,
                     "'%s' after '%s' in one kernel", ir_ops[op->code].text,
                     ir_ops[anchor->op->code].text);

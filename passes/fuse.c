@@ -54,6 +54,7 @@ struct info { /* of an op */
   enum kind kind;
   bool anchor, map;
   bool onto; /* it goes onto its first operand, which is memory: its own kernel */
+  bool alone;      /* an order: its elements are looked at many times */
   bool cheap;      /* a map of one or two additions, maxima and the like */
   bool epilogue;   /* its result is read at its own index up to the root */
   bool follows;    /* a map that could be in the epilogue of an anchor */
@@ -150,6 +151,7 @@ static void describe(struct fuse *f, struct ir_op *op) {
   const struct nest *n = nest_build(tmp, op);
   in->kind = view_strides(f, op, n) ? VIEW : COMPUTE;
   in->onto = n->to >= 0;
+  in->alone = n->fold == NEST_NTH;
   in->anchor = n->fold != NEST_NONE || in->onto;
   in->map = ir_ops[op->code].cls == IR_MAP;
   in->cheap = in->map && is_cheap(n);
@@ -190,7 +192,7 @@ static bool maps_follow(const struct fuse *f, const struct ir_op *op) {
  * to maps again (as in x * sigmoid(x)), or they have no kernel in common. */
 static void mark_followers(struct fuse *f, const struct ir_op *op) {
   const struct info *in = info_of(f, op);
-  if (in->kind != COMPUTE || (!in->anchor && !in->follows) ||
+  if (in->kind != COMPUTE || (!in->anchor && !in->follows) || in->alone ||
       !maps_follow(f, op))
     return;
   const struct ir_op *last = op;
@@ -361,7 +363,7 @@ static bool starts_one(const struct fuse *f, const struct ir_op *op) {
 
 static bool joins(struct fuse *f, struct ir_op *op, struct group *g) {
   struct info *in = info_of(f, op);
-  if (in->onto || starts_one(f, op))
+  if (in->onto || in->alone || info_of(f, g->root)->alone || starts_one(f, op))
     return false;
   if (g->nops >= f->max_ops || g->nreads - 1 + (int)op->noperands > MAX_READS)
     return false;

@@ -36,7 +36,9 @@ static double op_cycles(struct pass_env *env, const struct ir_op *op,
   const struct nest *n = nest_build(tmp, op);
   double cycles = 0;
   /* Two multiply-adds a cycle, or two of other operations. */
-  if (n)
+  if (n && n->fold == NEST_NTH)
+    cycles = (double)nest_points(n) * 8;
+  else if (n)
     cycles = (double)nest_points(n) * (n->fold ? 1 : point_ops(n)) / lanes / 2;
   dn_arena_free(tmp);
   return cycles;

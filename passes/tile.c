@@ -481,6 +481,8 @@ static void tile_kernel(struct pass_env *env, const struct slots *slots,
   uint64_t within = nest_row_dims(op);
   if (nest_onto(op))
     tile_onto(&k);
+  else if (k.n && k.n->fold == NEST_NTH)
+    k.unroll = 1; /* codegen/emit_order.c has one way */
   else if (k.n && k.n->carried >= 0)
     tile_carried(&k);
   else if (within)

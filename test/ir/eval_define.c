@@ -352,6 +352,38 @@ static struct num define_cumulative(const struct naive *w, const int64_t *y) {
   return f.acc;
 }
 
+/* -0 is 0; NaN is above all. */
+static bool is_less(enum ir_dtype t, struct num a, struct num b) {
+  if (ir_is_float(t))
+    return a.f < b.f || (!isnan(a.f) && isnan(b.f));
+  return ir_dtypes[t].kind == IR_SIGNED ? a.i < b.i
+                                        : (uint64_t)a.i < (uint64_t)b.i;
+}
+
+/* The element that has as many before it as the index of the place says. */
+static struct num define_argsort(const struct naive *w, const int64_t *y) {
+  const struct ir_type *x = type_of(w, 0);
+  int64_t axis = ir_get_int(w->op, "axis"), n = x->dim[axis];
+  bool largest = ir_get_int(w->op, "largest") != 0;
+  int64_t i[IR_MAX_RANK], j[IR_MAX_RANK];
+  memcpy(i, y, sizeof i);
+  memcpy(j, y, sizeof j);
+  for (i[axis] = 0; i[axis] < n; i[axis]++) {
+    struct num own = at(w, 0, i);
+    int64_t before = 0;
+    for (j[axis] = 0; j[axis] < n && before <= y[axis]; j[axis]++) {
+      struct num v = at(w, 0, j);
+      bool less = is_less(x->dtype, v, own), more = is_less(x->dtype, own, v);
+      before += (largest ? more : less) ||
+                (!less && !more && j[axis] < i[axis]);
+    }
+    if (before == y[axis])
+      return (struct num){0, i[axis]};
+  }
+  test_fail("argsort: no element at place %lld", (long long)y[axis]);
+  return (struct num){0, 0};
+}
+
 /* ---- MOVE ---- */
 
 static struct num define_reshape(const struct naive *w, const int64_t *y) {
@@ -485,6 +517,7 @@ static define_fn *const define[IR_NUM_OPS] = {
     [IR_WINDOW_MAX] = define_window,
     [IR_CUMSUM] = define_cumulative,
     [IR_CUMPROD] = define_cumulative,
+    [IR_ARGSORT] = define_argsort,
     [IR_RESHAPE] = define_reshape,
     [IR_TRANSPOSE] = define_transpose,
     [IR_SLICE] = define_slice,

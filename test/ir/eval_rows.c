@@ -248,6 +248,7 @@ static int least_rank(enum ir_opcode code) {
     return 2;
   case IR_CUMSUM:
   case IR_CUMPROD:
+  case IR_ARGSORT:
   case IR_CONCAT:
   case IR_GATHER:
   case IR_GATHER_ELEMENTS:
@@ -299,6 +300,12 @@ static void draft_other(struct bench *t, enum ir_opcode code,
     d->attr[d->nattrs++] = ir_int("axis", pick(t, 0, rank - 1));
     d->attr[d->nattrs++] = ir_int("step", pick(t, 0, 1) ? 1 : -1);
     d->attr[d->nattrs++] = ir_int("lag", d->attr[1].i * pick(t, 0, 2));
+    break;
+  case IR_ARGSORT:
+    d->attr[d->nattrs++] = ir_int("axis", pick(t, 0, rank - 1));
+    d->attr[d->nattrs++] =
+        ir_int("k", pick(t, 0, dn_min(dims[d->attr[0].i], 6)));
+    d->attr[d->nattrs++] = ir_int("largest", pick(t, 0, 1));
     break;
   case IR_CONCAT:
     d->attr[d->nattrs++] = ir_int("axis", pick(t, 0, rank - 1));
