@@ -1,6 +1,7 @@
 /* run_sets.c - --test-data: a folder with input_K.pb and output_K.pb, or with
- * folders test_data_set_N of them. Each set may have shapes of its own, or
- * values that decide on shapes, for which the model is then compiled again. */
+ * folders test_data_set_N of them. Each set may have shapes of its own, for which
+ * the model is then compiled again; values decide nothing unless --const-inputs
+ * says so. */
 #include "tools/run.h"
 
 #include "frontend/fe.h"
@@ -119,7 +120,7 @@ static bool run_set(struct run *r, const char *dir) {
     const struct options *o = r->o;
     bool depends = false;
     struct fe_opts given = {.input_types = types,
-                            .input_values = files,
+                            .input_values = o->const_inputs ? files : NULL,
                             .ninputs = nin,
                             .values_used = &depends};
     run_unload(r);

@@ -20,7 +20,9 @@ MODELS = {  # model: (folder of sets or None, sets, options)
         ("ultraface/version-RFB-320_simplified.ref", 2, []),
     "ultraface/version-RFB-320": (None, 0, []),
     "ultraface/version-RFB-320_without_postprocessing": (None, 0, []),
-    "silero_vad/silero_vad": ("silero_vad/silero_vad.ref", 2, []),
+    # its sample rate, an input, decides which of two networks is run
+    "silero_vad/silero_vad":
+        ("silero_vad/silero_vad.ref", 2, ["--const-inputs"]),
     "silero_vad/silero_vad_op18_ifless":
         ("silero_vad/silero_vad_op18_ifless.ref", 2, []),
     "gtcrn/gtcrn_simple": ("gtcrn/gtcrn_simple.ref", 2, []),
