@@ -63,8 +63,12 @@ struct cg_blob {
 /* What is known after code generation. */
 struct cg_sizes {
   int64_t arena, weights, stack, text;
-  int64_t arena_bound; /* lower bound on the arena, from the module */
+  int64_t arena_bound;     /* no order and no placement of the kernels' values
+                              needs less (memory.md) */
+  int64_t inputs, outputs; /* what the caller provides beside the arena */
 };
+/* What a call takes of the memory that can be written. */
+int64_t cg_ram(const struct cg_sizes *s);
 
 /* Generates code in a child process, so that a crash in LLVM is a DN_LLVM
  * diagnostic. false after diagnostics. `sizes` may be NULL. */

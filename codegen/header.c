@@ -128,8 +128,7 @@ static void list_params(struct header *h, struct dn_arena *arena) {
     unsigned y = (unsigned)(i - h->nin);
     const struct ir_value *v =
         in ? f->body->param[i] : ir_arg(f->body->last, y);
-    const char *result = !in && f->result_name ? f->result_name[y] : NULL;
-    h->param[i].model = result ? result : v->name;
+    h->param[i].model = in ? v->name : ir_result_name(f, y);
     h->param[i].type = v->type;
     name_param(h, arena, i);
   }

@@ -175,10 +175,19 @@ static bool map_result(struct dn_ctx *ctx, struct cg_job *job,
   return true;
 }
 
-/* The lower bound, the multiplications and the sizes that the child found. */
+int64_t cg_ram(const struct cg_sizes *s) {
+  return s->arena + s->inputs + s->outputs + s->stack;
+}
+
+/* What the module says, and the sizes that the child found. */
 static void fill_sizes(struct fields *in, const struct ir_module *m,
-                       const struct cg_stats *stats, struct cg_sizes *sizes) {
-  struct cg_sizes s = {.arena = m->arena_size, .arena_bound = stats->bound};
+                       struct cg_sizes *sizes) {
+  struct cg_sizes s = {.arena = m->arena_size, .arena_bound = m->arena_bound};
+  const struct ir_block *body = ir_main(m)->body;
+  for (unsigned i = 0; i < body->nparams; i++)
+    s.inputs += ir_type_bytes(body->param[i]->type);
+  for (unsigned i = 0; i < body->last->noperands; i++)
+    s.outputs += ir_type_bytes(ir_arg(body->last, i)->type);
   s.stack = get_number(in);
   s.text = get_number(in);
   s.weights = get_number(in);
@@ -234,7 +243,7 @@ bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
   if (!ok && dn_errors(ctx) == before)
     report_crash(ctx, m, opts, "no reason given");
   if (ok)
-    fill_sizes(&in, m, &stats, sizes);
+    fill_sizes(&in, m, sizes);
   close(file);
   return ok;
 }

@@ -59,10 +59,15 @@ static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
   dn_buf_printf(out, "  flash       %s B: %s B weights, %s B code\n",
                 count(r, s->weights + s->text), count(r, s->weights),
                 count(r, s->text));
-  dn_buf_printf(out, "  arena       %s B, lower bound %s B%s\n",
-                count(r, s->arena), count(r, s->arena_bound),
-                s->arena <= s->arena_bound ? " (optimal)" : "");
+  dn_buf_printf(out, "  arena       %s B", count(r, s->arena));
+  if (s->arena_bound || !s->arena)
+    dn_buf_printf(out, ", lower bound %s B%s", count(r, s->arena_bound),
+                  s->arena <= s->arena_bound ? " (optimal)" : "");
+  dn_buf_printf(out, "\n");
   dn_buf_printf(out, "  stack       %s B\n", count(r, s->stack));
+  dn_buf_printf(out,
+                "  RAM         %s B: arena, %s B inputs, %s B outputs, stack\n",
+                count(r, cg_ram(s)), count(r, s->inputs), count(r, s->outputs));
 }
 
 /* ---- Layers ---- */
@@ -106,7 +111,7 @@ static void put_layer(const struct cg_facts_sheet *r, struct dn_buf *out,
   put_cell(out, arena, ir_type_text(r->ctx, NULL, ir_result(l->op)->type), 20);
   dn_buf_printf(out, "%11s %11s %13s %11s ", count(r, l->weights),
                 count(r, l->activations), count(r, l->macs), count(r, l->live));
-  put_bar(out, l->live, r->stats.bound);
+  put_bar(out, l->live, r->stats.live);
   dn_buf_printf(out, "\n");
 }
 

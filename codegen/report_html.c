@@ -97,6 +97,10 @@ void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out) {
   put_total(r, out, "arena", r->sizes.arena, " bytes");
   put_total(r, out, "arena, lower bound", r->sizes.arena_bound, " bytes");
   put_total(r, out, "stack", r->sizes.stack, " bytes");
+  put_total(r, out, "inputs", r->sizes.inputs, " bytes");
+  put_total(r, out, "outputs", r->sizes.outputs, " bytes");
+  put_total(r, out, "RAM: arena, stack, inputs, outputs", cg_ram(&r->sizes),
+            " bytes");
   dn_buf_printf(out, "</table>\n");
   put_chart(r, out);
   put_table(r, out);

@@ -79,6 +79,9 @@ void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out) {
   add_number(top, "arena_bytes", r->sizes.arena);
   add_number(top, "arena_bound_bytes", r->sizes.arena_bound);
   add_number(top, "stack_bytes", r->sizes.stack);
+  add_number(top, "input_bytes", r->sizes.inputs);
+  add_number(top, "output_bytes", r->sizes.outputs);
+  add_number(top, "ram_bytes", cg_ram(&r->sizes));
   add_signature(r, top);
   struct cJSON *layers = cJSON_AddArrayToObject(top, "layers");
   for (size_t i = 0; i < r->stats.layers.n; i++)

@@ -292,8 +292,8 @@ void cg_stats(struct dn_arena *arena, const struct ir_module *m,
     struct cg_layer l = layer_of(arena, op);
     l.live = live ? live[now] : 0;
     out->macs += l.macs;
-    if (l.live > out->bound) {
-      out->bound = l.live;
+    if (l.live > out->live) {
+      out->live = l.live;
       out->peak = out->layers.n;
     }
     DN_PUSH(arena, out->layers, l);

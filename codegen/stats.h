@@ -22,11 +22,11 @@ struct cg_layer {
 struct cg_stats {
   DN_LIST(struct cg_layer) layers;
   int64_t macs;
-  int64_t bound; /* the greatest `live`: no plan of this order needs less */
+  int64_t live; /* the greatest of the layers' */
   size_t peak;   /* the layer that has it */
 };
 
-/* Of the entry function of any form; `live` and `bound` need PLANNED. */
+/* Of the entry function of any form; `live` needs PLANNED. */
 void cg_stats(struct dn_arena *arena, const struct ir_module *m,
               struct cg_stats *out);
 

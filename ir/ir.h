@@ -161,7 +161,7 @@ struct ir_module {
   unsigned fresh;          /* last number given as a name */
   int64_t arena_size;  /* PLANNED: bytes of the arena, printed in the header */
   int64_t arena_bound; /* PLANNED: no plan of these kernels in any order or
-                          place needs less */
+                          place needs less; 0: not known */
 };
 
 /* ---- Building (ir/build.c) ---- */

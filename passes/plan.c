@@ -88,7 +88,7 @@ static bool is_straight(struct dn_ctx *ctx, const struct ir_func *f) {
 
 static void plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
   struct ir_module *m = f->module;
-  int64_t copies = 0, bound;
+  int64_t copies = 0, bound = 0;
   struct slots *slots = slots_build(env->scratch, f, &copies);
   struct plan p = {.scratch = env->scratch};
   p.l = live_build(env->scratch, slots, env->target->align, reuse);
@@ -99,10 +99,8 @@ static void plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
   live_peak(p.l, env->scratch, order, taken);
   make_items(&p, taken, reuse);
   m->arena_size = dn_max(m->arena_size, pack_items(m->ctx, p.item, p.nitems));
-  if (reuse)
+  if (reuse) /* else other plans need less */
     sched_search(p.l, env->scratch, order, &bound);
-  else
-    bound = pack_bound(env->scratch, p.item, p.nitems);
   m->arena_bound = dn_max(m->arena_bound, bound);
   for (int i = 0; i < p.l->nnodes; i++)
     set_place(&p, p.l->node[i].op);

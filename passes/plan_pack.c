@@ -30,8 +30,8 @@ struct packer {
   int64_t steps;
 };
 
-int64_t pack_bound(struct dn_arena *scratch, const struct pack_item *items,
-                   int n) {
+static int64_t pack_bound(struct dn_arena *scratch,
+                          const struct pack_item *items, int n) {
   int steps = 0;
   for (int i = 0; i < n; i++)
     steps = items[i].last >= steps ? items[i].last + 1 : steps;

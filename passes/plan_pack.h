@@ -14,8 +14,5 @@ struct pack_item {
  * overlap; returns the end of the highest. The same items always get the same
  * offsets. */
 int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n);
-/* The most bytes that live at one time: no packing needs less. */
-int64_t pack_bound(struct dn_arena *scratch, const struct pack_item *items,
-                   int n);
 
 #endif

@@ -99,7 +99,7 @@ static void note_culprits(struct dnnc *d) {
   if (!stats.layers.n)
     return;
   const struct cg_layer *peak = &stats.layers.v[stats.peak];
-  dn_note(d->ctx, "most is in use at '%s' (%s): %lld bytes", peak->name,
+  dn_note(d->ctx, "most of the arena is in use at '%s' (%s): %lld bytes", peak->name,
           peak->what, (long long)peak->live);
   size_t n = cg_live_at(d->ctx->arena, d->c.m, stats.peak, live, 8);
   for (size_t i = 0; i < n; i++) {
@@ -136,10 +136,13 @@ static bool check_budgets(struct dnnc *d) {
   struct dn_loc loc = {.file = d->c.path};
   int64_t flash = s->text + s->weights;
   bool ok = true;
-  if (d->o.max_ram >= 0 && s->arena > d->o.max_ram) {
+  if (d->o.max_ram >= 0 && cg_ram(s) > d->o.max_ram) {
     dn_error(d->ctx, loc, DN_RAM,
-             "the arena needs %lld bytes, the budget is %lld",
-             (long long)s->arena, (long long)d->o.max_ram);
+             "arena (%lld bytes), inputs (%lld), outputs (%lld) and stack "
+             "(%lld) need %lld bytes, the budget is %lld",
+             (long long)s->arena, (long long)s->inputs, (long long)s->outputs,
+             (long long)s->stack, (long long)cg_ram(s),
+             (long long)d->o.max_ram);
     note_culprits(d);
     ok = false;
   }
