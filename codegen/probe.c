@@ -235,5 +235,10 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
   const char *text = dn_printf(ctx->arena, "\n%.*s", (int)child.size, child.out);
   read_vectors(t, text);
   read_calls(t, text);
+  /* RISC-V: LLVM has no vectors of less than 64 bits, and fails where it tries
+   * to use them (a comparison of i64 on riscv32). */
+  if (strstr(text, "_zve32x") && vector_bits(text) < 64)
+    f->features = dn_printf(ctx->arena, "%s%s-zve32x,-zvl32b", f->features,
+                            *f->features ? "," : "");
   return true;
 }

@@ -49,15 +49,20 @@ static bool is_wanted(const struct cg_elf *elf, const char *name,
   return false;
 }
 
-/* The bitcode was made for one processor; it must not say so. */
+/* The bitcode was made for one processor; it must not say so. Vectors stand for
+ * several core registers (ARM's __aeabi_ldivmod), wherever the target's own
+ * functions would return them. */
 static void make_generic(LLVMValueRef f) {
   static const char *const names[] = {
-      "target-cpu",    "target-features",  "tune-cpu",
+      "target-cpu",    "target-features",  "tune-cpu",   "use-soft-float",
       "frame-pointer", "no-trapping-math", "stack-protector-buffer-size"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     LLVMRemoveStringAttributeAtIndex(
         f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, names[i],
         (unsigned)strlen(names[i]));
+  LLVMTypeRef result = LLVMGetReturnType(LLVMGlobalGetValueType(f));
+  if (LLVMGetTypeKind(result) == LLVMVectorTypeKind)
+    LLVMSetFunctionCallConv(f, LLVMARMAAPCSCallConv);
 }
 
 /* Drops the bodies that are not wanted; what is left keeps declarations of

@@ -17,7 +17,7 @@ struct einsum {
   char dots[IR_MAX_RANK + 1]; /* what "..." stands for, at its longest */
   char text[512];             /* the equation without blanks */
   char out[2 * IR_MAX_RANK + 1];
-  int64_t size[128]; /* of a letter; 1 broadcasts */
+  int64_t size[128]; /* of a letter; 1 broadcasts, -1 is not known yet */
 };
 
 static bool is_letter(char ch) {
@@ -159,8 +159,8 @@ static bool read_operand(struct einsum *e, size_t k, struct term *t) {
   for (size_t i = 0; t->letters[i]; i++) {
     int64_t *size = &e->size[(unsigned char)t->letters[i]];
     int64_t d = ox_dims(t->v)[i];
-    if (*size <= 1)
-      *size = *size == 0 ? d : (d == 1 ? *size : d);
+    if (*size < 0 || *size == 1)
+      *size = d;
     else if (d != 1 && d != *size)
       return bad(e);
   }
@@ -258,6 +258,8 @@ static bool read_equation(struct einsum *e) {
 bool onnx_einsum(struct onnx_call *c) {
   struct einsum e = {.c = c};
   char later[129];
+  for (int ch = 0; ch < 128; ch++)
+    e.size[ch] = -1;
   if (!read_equation(&e))
     return false;
   struct term *terms = DN_ARRAY(c->im->ctx->arena, struct term, c->nin);
@@ -265,7 +267,7 @@ bool onnx_einsum(struct onnx_call *c) {
     if (!read_operand(&e, k, &terms[k]))
       return false;
   for (const char *s = e.out; *s; s++)
-    if (!e.size[(unsigned char)*s] || strchr(s + 1, *s))
+    if (e.size[(unsigned char)*s] < 0 || strchr(s + 1, *s))
       return bad(&e);
   for (size_t k = 0; k < c->nin; k++) { /* what only this term has */
     char others[129] = "";

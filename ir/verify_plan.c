@@ -151,6 +151,31 @@ static void check_attrs(struct plan *p, const struct ir_op *op) {
                   (long long)stride->is[i]);
 }
 
+/* No two elements of what is written lie at one place: from the smallest stride
+ * on, each steps over all that the smaller ones reach. */
+static bool steps_over(const struct ir_type *type, const struct ir_place *at) {
+  int64_t reach = 0, below = -1;
+  for (int n = 0; n < type->rank; n++) {
+    int64_t next = INT64_MAX;
+    int dims = 0, d = 0;
+    for (int i = 0; i < type->rank; i++) {
+      int64_t stride = llabs(at->stride[i]);
+      if (type->dim[i] == 1 || stride <= below || stride > next)
+        continue;
+      dims = stride == next ? dims + 1 : 1;
+      next = stride;
+      d = i;
+    }
+    if (!dims)
+      break;
+    if (dims > 1 || next <= reach)
+      return false;
+    reach += (type->dim[d] - 1) * next; /* in range: see find_extent() */
+    below = next;
+  }
+  return true;
+}
+
 static void check_place(struct plan *p, const struct ir_op *op) {
   const struct ir_value *r = ir_result(op);
   struct life *l = &p->life[r->id];
@@ -170,6 +195,9 @@ static void check_place(struct plan *p, const struct ir_op *op) {
     verify_fail(p->v, ir_loc(op), VERIFY_RANGE,
                 "%%%s lies at bytes %lld to %lld of %lld", r->name,
                 (long long)l->lo, (long long)l->hi, (long long)room);
+  else if (l->owns && ir_type_count(r->type) && !steps_over(r->type, &l->place))
+    verify_fail(p->v, ir_loc(op), VERIFY_STRIDE,
+                "elements of %%%s lie at one place", r->name);
 }
 
 /* The place of operand k of a concat inside its result. */

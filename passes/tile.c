@@ -390,11 +390,14 @@ static void tile_rows(struct kernel *k, uint64_t within) {
 }
 
 /* Squares that are read along one dimension, turned in half of the registers,
- * and written along the last, lines of the cache whole on both sides. */
+ * in steps of powers of two, and written along the last, lines of the cache
+ * whole on both sides. */
 static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
   enum { LINE = 64 };
   int last = k->dim[k->ndims - 1];
-  int64_t side = dn_min(k->lanes, k->env->target->vector_regs / 2);
+  int64_t most = dn_min(k->lanes, k->env->target->vector_regs / 2), side = 1;
+  while (side * 2 <= most)
+    side *= 2;
   if (side < 2 || k->env->target->scalable) /* those load with strides */
     return false;
   int64_t runs = tile_runs(tmp, k->slots, k->op);
