@@ -80,8 +80,9 @@ bool onnx_reduce(struct onnx_call *c) {
   return ox_return(c, keep ? y : ox_squeeze(c, y, axes));
 }
 
-/* Index of the first (or last) element along the axis that equals the extreme:
- * the least index where it does, `size` elsewhere. */
+/* Index of the first (or last) element along the axis that equals the extreme,
+ * or is NaN as that is then, too: the least index where it does, `size`
+ * elsewhere. */
 static struct ir_value *arg_of(struct onnx_call *c, struct ir_value *x,
                                struct ir_value *best, int64_t axis, bool last) {
   bool axes[IR_MAX_RANK] = {0};
@@ -89,6 +90,8 @@ static struct ir_value *arg_of(struct onnx_call *c, struct ir_value *x,
   int64_t size = ox_dims(x)[axis];
   struct ir_value *i = ox_iota(c, ox_rank(x), axis, size, IR_I32);
   struct ir_value *is = ox_op2(c, IR_EQ, x, best);
+  if (ir_is_float(ox_dtype(x)))
+    is = ox_op2(c, IR_OR, is, ox_op1(c, IR_ISNAN, x));
   struct ir_value *none = ox_number(c, i, last ? -1 : (double)size);
   i = ox_select(c, is, i, none);
   return ox_reduce(c, last ? IR_REDUCE_MAX : IR_REDUCE_MIN, i, axes);
