@@ -24,7 +24,6 @@ enum {
   IRREGULAR = INT32_MAX,
   SCALAR_REGISTERS = 8, /* where the target's are not known */
   MAX_GROUP = 4,        /* registers that make one vector */
-  SMALL_REGISTERS = 8,  /* that blocks of small code take */
   FEW_OPS = 4,          /* whose values are no burden on the registers */
   MAX_NEIGHBOURS = 8    /* results of a row that share loads */
 };
@@ -38,7 +37,7 @@ struct kernel {
   int64_t lanes;
   int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
   int64_t tile[IR_MAX_RANK];
-  int64_t vec, unroll;
+  int64_t vec, unroll, max_unroll;
   int turned;  /* the dimension that is read along, or -1: the last */
   bool scaled; /* as many lanes as the machine's registers have, times vec */
   bool panels_first; /* the loop over the last dimension is the outermost */
@@ -183,15 +182,14 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
                           int64_t registers) {
   int inner = innermost_reduced(k->n);
   int64_t want = block <= 8 && 2 * block <= registers ? 4 : 2;
-  if (inner < 0)
+  if (inner < 0 || k->max_unroll < 2)
     return 1;
   int64_t extent = k->n->iter[inner].extent;
-  want = dn_max(want, k->env->target->factors);
-  if (k->env->opt_size)
-    return 1;
+  want = dn_min(dn_max(want, k->env->target->factors), k->max_unroll);
   while (want > 1 && extent < 2 * want && 2 * block > registers)
     want /= 2; /* a loop, or all of it is one long block */
-  return extent <= 4 && (extent % 2 || 2 * block <= registers) ? extent : want;
+  bool all = extent <= 4 && (extent % 2 || 2 * block <= registers);
+  return all && extent <= k->max_unroll ? extent : want;
 }
 
 /* Every access sees the two dimensions as one, so code generation will, too. */
@@ -293,8 +291,6 @@ static void tile_product(struct kernel *k, int iter) {
   s.factors = k->env->target->factors;
   s.has_fma = k->env->target->has_fma;
   s.exact = k->env->opt_size;
-  if (s.exact)
-    s.registers = dn_min(s.registers, SMALL_REGISTERS);
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   s.column_bytes = reduced_bytes(k);
   s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
@@ -317,8 +313,8 @@ static void tile_neighbours(struct kernel *k) {
     int d = k->dim[k->ndims - 2];
     int64_t extent = k->type->dim[d];
     rows = dn_div_ceil(extent, dn_div_ceil(extent, dn_max(most, 1)));
-    if (k->env->opt_size)
-      rows = extent % 2 ? 1 : 2;
+    while (k->env->opt_size && extent % rows)
+      rows--;
     k->tile[d] = rows;
   }
   if (rows == 1 && !k->env->target->scalable) /* chains to hide latency */
@@ -471,6 +467,7 @@ static void tile_kernel(struct pass_env *env, const struct slots *slots,
       .env = env, .slots = slots, .op = op, .vec = 1, .turned = -1};
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   k.unroll = 1;
+  k.max_unroll = pass_int(env, "max_unroll");
   k.type = ir_result(op)->type;
   for (int d = 0; d < k.type->rank; d++) {
     k.tile[d] = 1;
