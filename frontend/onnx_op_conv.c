@@ -381,3 +381,91 @@ bool onnx_conv_transpose(struct onnx_call *c) {
   x = split ? conv_phases(c, x, w, &f) : conv_spread(c, x, w, &win, groups);
   return ox_return(c, ox_channels_first(c, add_bias(c, x)));
 }
+
+/* A depthwise convolution along the last dimension that looks back only, at what
+ * came before this call too. */
+bool onnx_causal_conv(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *w = c->in[1], *y;
+  const char *how = ox_str(c, "activation", "none");
+  bool swish = !strcmp(how, "silu") || !strcmp(how, "swish");
+  if (ox_rank(x) != 3 || ox_rank(w) != 3 || ox_dims(w)[1] != 1 ||
+      ox_dims(w)[0] != ox_dims(x)[1] || ox_dims(w)[2] < 1)
+    return ox_fail(c, DN_TYPE, "one row of weights a channel is needed");
+  if (!swish && *how && strcmp(how, "none") != 0)
+    return ox_fail(c, DN_UNSUPPORTED_ATTR, "activation '%s'",
+                   ox_text(c->im->ctx, how));
+  int64_t k = ox_dims(w)[2], n = ox_dims(x)[2];
+  int64_t groups = ox_dims(x)[1], pads[6] = {0, 0, k - 1};
+  if (c->nin > 3 && c->in[3])
+    x = ox_concat(c, (struct ir_value *[]){c->in[3], x}, 2, 2);
+  else
+    x = ox_pad(c, x, pads, NULL, 0);
+  if (!x || ox_dims(x)[2] != n + k - 1)
+    return ox_fail(c, DN_TYPE, "the past must be of %lld steps",
+                   (long long)k - 1);
+  y = ox_emit(c, IR_CONV,
+              IR_ARGS(ox_channels_last(c, x), ox_channels_last(c, w)),
+              IR_ATTRS(ir_int("groups", groups)));
+  y = add_bias(c, y);
+  if (swish)
+    y = ox_op2(c, IR_MUL, y, ox_op1(c, IR_SIGMOID, y));
+  c->out[0] = ox_channels_first(c, y);
+  if (c->nout > 1)
+    c->out[1] = ox_slice1(c, x, 2, n, k - 1, 1);
+  return c->out[0] != NULL;
+}
+
+/* Blocks of an image put back where they are from, and added: one tap of all
+ * blocks after another. */
+bool onnx_col2im(struct onnx_call *c) {
+  struct ox_ints image, block, strides = ox_ints(c, "strides");
+  struct ox_ints dilations = ox_ints(c, "dilations"), pads = ox_ints(c, "pads");
+  struct ir_value *x = c->in[0], *y = NULL;
+  int64_t taps = 1, blocks = 1, dims[2 * IR_MAX_RANK], n[IR_MAX_RANK];
+  int64_t at[IR_MAX_RANK] = {0}, steps[IR_MAX_RANK];
+  if (!ox_const_ints(c, 1, &image) || !ox_const_ints(c, 2, &block))
+    return false;
+  int s = (int)image.n, r = s + 2;
+  if (ox_rank(x) != 3 || s < 1 || r > IR_MAX_RANK || block.n != s ||
+      (strides.given && strides.n != s) ||
+      (dilations.given && dilations.n != s) ||
+      (pads.given && pads.n != 2 * s))
+    return ox_fail(c, DN_ATTR, "lists of %lld dimensions", (long long)image.n);
+  steps[0] = steps[1] = 1;
+  for (int i = 0; i < s; i++) {
+    int64_t d = dilations.given ? dilations.v[i] : 1;
+    int64_t around = pads.given ? pads.v[i] + pads.v[s + i] : 0;
+    steps[2 + i] = strides.given ? strides.v[i] : 1;
+    if (steps[2 + i] < 1 || d < 1 || block.v[i] < 1 || block.v[i] > 4096 ||
+        image.v[i] < 1 || image.v[i] > 1 << 24)
+      return ox_fail(c, DN_ATTR, "dimension %d", i);
+    n[i] = dn_div_floor(image.v[i] + around - d * (block.v[i] - 1) - 1,
+                        steps[2 + i]) +
+           1;
+    taps *= block.v[i];
+    blocks *= dn_max(n[i], 0);
+    if (taps > 4096)
+      return ox_fail(c, DN_LIMIT, "blocks of %lld elements", (long long)taps);
+  }
+  if (ox_dims(x)[2] != blocks || ox_dims(x)[1] % taps)
+    return ox_fail(c, DN_TYPE, "%lld blocks of %lld elements do not fit",
+                   (long long)blocks, (long long)taps);
+  dims[0] = ox_dims(x)[0];
+  dims[1] = ox_dims(x)[1] / taps;
+  for (int64_t t = 0; t < taps; t++) {
+    struct ir_value *v = ox_slice1(c, x, 1, t, dims[1], taps);
+    int64_t put[2 * IR_MAX_RANK] = {0};
+    for (int i = 0; i < s; i++) {
+      int64_t d = dilations.given ? dilations.v[i] : 1;
+      dims[2 + i] = n[i];
+      put[2 + i] = at[i] * d - (pads.given ? pads.v[i] : 0);
+      put[r + 2 + i] =
+          image.v[i] - (n[i] - 1) * steps[2 + i] - 1 - put[2 + i];
+    }
+    v = ox_pad(c, ox_reshape(c, v, r, dims), put, steps, 0);
+    y = y ? ox_op2(c, IR_ADD, y, v) : v;
+    for (int i = s - 1; i >= 0 && ++at[i] == block.v[i]; i--)
+      at[i] = 0;
+  }
+  return ox_return(c, y);
+}

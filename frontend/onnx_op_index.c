@@ -61,6 +61,19 @@ bool onnx_gather(struct onnx_call *c) {
   return ox_return(c, y ? y : ox_gather(c, x, idx, axis));
 }
 
+/* ai.onnx.ml: columns. */
+bool onnx_array_feature_extractor(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *idx = c->in[1];
+  int64_t n = ir_type_count(idx->type), last = ox_rank(x) - 1;
+  if (last < 0)
+    return ox_fail(c, DN_TYPE, "the input must not be a scalar");
+  if (!last)
+    x = ox_unsqueeze(c, x, 1, 0);
+  last = dn_max(last, 1);
+  idx = wrap_index(c, ox_reshape(c, idx, 1, &n), x ? ox_dims(x)[last] : 0);
+  return ox_return(c, ox_gather(c, x, idx, last));
+}
+
 bool onnx_gather_elements(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t axis;

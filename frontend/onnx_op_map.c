@@ -221,10 +221,18 @@ bool onnx_mish(struct onnx_call *c) {
   return ox_return(c, ox_op2(c, IR_MUL, c->in[0], t));
 }
 
-/* arg 1: QuickGelu's steepness. */
+/* arg 1: QuickGelu's steepness; 2: SwiGLU, whose second input it gates. */
 bool onnx_swish(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  double alpha = ox_float(c, "alpha", c->arg ? 1.702 : 1);
+  double alpha = ox_float(c, "alpha", c->arg == 1 ? 1.702 : 1);
   struct ir_value *s = ox_op1(c, IR_SIGMOID, ox_scale(c, x, alpha));
-  return ox_return(c, ox_op2(c, IR_MUL, x, s));
+  x = ox_op2(c, IR_MUL, x, s);
+  return ox_return(c, c->arg == 2 ? ox_op2(c, IR_MUL, x, c->in[1]) : x);
+}
+
+/* ai.onnx.ml: 1 above the threshold, else 0. */
+bool onnx_binarizer(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  struct ir_value *t = ox_number(c, x, ox_float(c, "threshold", 0));
+  return ox_return(c, ox_cast(c, ox_op2(c, IR_LT, t, x), ox_dtype(x)));
 }
