@@ -40,6 +40,12 @@ const struct cg_facts *cg_target_facts(const struct cg_target *t);
 
 enum cg_emit { CG_OBJ, CG_ASM, CG_LLVM, CG_BITCODE };
 
+/* For -g: the planned module as text, in which generated code has its lines. */
+struct cg_debug {
+  const char *file, *folder;
+  const unsigned *line; /* of each op, by its id */
+};
+
 struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
   int threads;
@@ -47,6 +53,7 @@ struct cg_opts {
   bool no_nans;           /* no operand is NaN: -ffinite-math-only */
   bool profile;           /* count time per kernel: dnnc-run --profile */
   unsigned timeout;       /* seconds that LLVM may take; 0: any */
+  const struct cg_debug *debug; /* or NULL */
   const char *header;     /* name of the header, for its comment; or NULL */
   const char *reproducer; /* command line, for the note of a crash; or NULL */
   /* Elements and bytes of the parameters in the model as it came, for the

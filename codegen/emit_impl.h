@@ -69,6 +69,7 @@ struct emit {
   LLVMValueRef entry; /* PREFIX_run, */
   LLVMValueRef run;   /* or the part of it that is being built at b */
   LLVMBuilderRef b;
+  struct emit_debug *debug; /* -g; or NULL */
   LLVMValueRef profile; /* counters, or NULL */
   LLVMValueRef passed;  /* pointers for the chunks of a kernel, or NULL */
   unsigned ninputs, noutputs, nkernels;
@@ -441,6 +442,15 @@ void emit_chunk(struct emit *e, struct emit_function *f, unsigned n);
 /* Calls it in chunks through dnn_parallel_for(). */
 void emit_parallel(struct emit *e, const struct emit_function *f,
                    LLVMValueRef *args, unsigned n);
+
+/* ---- emit_debug.c: nothing without -g ---- */
+void emit_debug_begin(struct emit *e);
+void emit_debug_end(struct emit *e);
+void emit_debug_function(struct emit *e, LLVMValueRef fn, const char *name);
+/* What is built from here on is the op's; the location that was, for back(). */
+LLVMMetadataRef emit_debug_at(struct emit *e, LLVMBuilderRef b,
+                              const struct ir_op *op);
+void emit_debug_back(struct emit *e, LLVMBuilderRef b, LLVMMetadataRef was);
 
 /* ---- emit_module.c ---- */
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);

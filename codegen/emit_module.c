@@ -42,6 +42,7 @@ void emit_function_attributes(struct emit *e, LLVMValueRef fn,
   LLVMSetSection(fn, dn_printf(e->scratch, ".text.%s", name));
   if (fn != e->entry)
     LLVMSetLinkage(fn, LLVMInternalLinkage);
+  emit_debug_function(e, fn, name);
   emit_attribute(e, fn, LLVMAttributeFunctionIndex, "nounwind", 0);
   if (e->opts->freestanding)
     string_attribute(e, fn, "no-builtins", "");
@@ -290,6 +291,7 @@ static void emit_body(struct emit *e, const struct ir_block *body) {
       begin_part(e, parts++);
       open = true;
     }
+    emit_debug_at(e, e->b, o);
     emit_op_outside(e, o);
   }
   if (open)
@@ -383,18 +385,21 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
     dn_arena_free(e.scratch);
     return false;
   }
+  emit_debug_begin(&e);
   begin_run(&e);
   check_arguments(&e, body);
   if (opts->profile)
     add_profile(&e, body);
   LLVMValueRef from = e.profile ? cycles(&e) : NULL;
   emit_body(&e, body);
+  emit_debug_at(&e, e.b, body->last);
   copy_results(&e, body->last);
   if (from)
     count_cycles(&e, e.nkernels, from);
   LLVMBuildRet(e.b, LLVMConstInt(e.i32, 0, false));
   LLVMDisposeBuilder(e.b);
   finish_pads(&e);
+  emit_debug_end(&e);
   dn_arena_free(e.scratch);
   return !e.failed;
 }

@@ -118,7 +118,9 @@ static void emit_anchor(struct kern *k, const struct ir_op *op,
     return;
   struct hoist h;
   hoist_begin(k, depth, &h);
+  LLVMMetadataRef line = emit_debug_at(k->e, k->b, op);
   emit_fold(k, kern_nest(k, op), rows, n, v);
+  emit_debug_back(k->e, k->b, line);
   for (unsigned i = 0; i < n; i++) {
     k->lanes = rows[i].lanes;
     emit_known(k, ir_result(op), rows[i].idx, v[i]);

@@ -463,12 +463,15 @@ LLVMValueRef emit_value(struct kern *k, const struct ir_value *v,
   LLVMValueRef value = NULL;
   struct hoist h;
   hoist_begin(k, r.depth, &h);
+  LLVMMetadataRef line = k->dry ? NULL : emit_debug_at(k->e, k->b, v->def);
   k->work += dn_div_ceil(k->lanes, k->native);
   if (!k->failed && k->work <= k->budget && ir_type_count(v->type))
     value = compute(k, v, r.idx, r.varying);
   if (!value && !k->dry)
     value = emit_number(k, v->type->dtype, 0);
   memo_add(k, &r.key, value, 0);
+  if (!k->dry)
+    emit_debug_back(k->e, k->b, line);
   hoist_end(k, &h);
   k->nesting--;
   return value;

@@ -294,6 +294,7 @@ struct ir_print_opts {
   bool locs;           /* print loc("...") */
   int64_t const_limit; /* bytes printed as hex; larger ones as `file` or elided
                           by hash: see docs/ir.md. -1: all */
+  unsigned *line;      /* gets the line of each op, by its id; or NULL */
 };
 /* What a function's result is called: the model's name for it, or the value's;
  * a number is none, so that the only result is then "output", others "output1".

@@ -17,6 +17,8 @@ struct printer {
   struct dn_buf *out;
   struct dn_ctx *ctx;
   struct ir_print_opts opts;
+  size_t counted; /* bytes of `out` whose lines have been counted */
+  unsigned lines;
 };
 
 static const struct ir_print_opts all = {.locs = true, .const_limit = -1};
@@ -323,9 +325,17 @@ static void put_params(struct printer *p, const struct ir_block *b) {
   put(p, ")");
 }
 
+static void note_line(struct printer *p, const struct ir_op *op) {
+  for (; p->opts.line && p->counted < p->out->len; p->counted++)
+    p->lines += p->out->text[p->counted] == '\n';
+  if (p->opts.line)
+    p->opts.line[op->id] = p->lines + 1;
+}
+
 static void put_block(struct printer *p, const struct ir_block *b, int depth) {
   put(p, "{\n");
   for (const struct ir_op *op = b->first; op; op = op->next) {
+    note_line(p, op);
     dn_buf_printf(p->out, "%*s", depth * 2 + 2, "");
     put_head(p, op);
     for (unsigned i = 0; i < op->nregions; i++) {
@@ -379,7 +389,8 @@ static void put_header(struct printer *p, const struct ir_module *m) {
 
 void ir_print(struct dn_buf *out, const struct ir_module *m,
               const struct ir_print_opts *opts) {
-  struct printer p = {out, m->ctx, opts ? *opts : all};
+  struct printer p = {.out = out, .ctx = m->ctx, .opts = opts ? *opts : all};
+  p.counted = out->len;
   put_header(&p, m);
   for (size_t i = 0; i < m->consts.n; i++)
     put_const(&p, m->consts.v[i]);
@@ -390,7 +401,7 @@ void ir_print(struct dn_buf *out, const struct ir_module *m,
 void ir_print_op(struct dn_buf *out, const struct ir_op *op) {
   struct dn_ctx *ctx = op->block ? op->block->func->module->ctx : NULL;
   assert(ctx);
-  struct printer p = {out, ctx, all};
+  struct printer p = {.out = out, .ctx = ctx, .opts = all};
   put_head(&p, op);
   if (op->nregions)
     put(&p, " do {...}");

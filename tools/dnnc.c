@@ -26,6 +26,8 @@ struct dnnc {
   const char *extension; /* of the output that -S or -emit-llvm asks for */
   struct cg_blob object;
   struct cg_sizes sizes;
+  struct cg_debug debug; /* -g */
+  struct dn_buf listing;
 };
 
 /* ---- Talking ---- */
@@ -173,9 +175,41 @@ static bool run_passes(struct dnnc *d, enum ir_form form) {
   return compile_passes(&d->c, form);
 }
 
+/* -g: the text in which generated code has its lines, for a file beside the
+ * output. Long constants are left out of it. */
+static void make_listing(struct dnnc *d) {
+  struct dn_ctx *ctx = d->ctx;
+  const struct ir_module *m = d->c.m;
+  const char *output = d->o.output ? d->o.output : d->c.path;
+  unsigned *line = DN_ARRAY(ctx->arena, unsigned, m->nops + 1);
+  char *folder = getcwd(NULL, 0);
+  dn_buf_init(&d->listing, ctx->arena);
+  ir_print(
+      &d->listing, m,
+      &(struct ir_print_opts){.locs = true, .const_limit = 64, .line = line});
+  d->debug = (struct cg_debug){
+      .file = with_extension(ctx, output, !d->o.output, ".planned.dnn"),
+      .folder = dn_printf(ctx->arena, "%s", folder ? folder : "."),
+      .line = line};
+  free(folder);
+  d->c.cg.debug = &d->debug;
+}
+
+static bool write_listing(const struct dnnc *d) {
+  return !d->o.debug ||
+         dn_file_write(d->ctx, d->debug.file, d->listing.text, d->listing.len);
+}
+
+static bool write_code(const struct dnnc *d, const char *path) {
+  return dn_file_write(d->ctx, path, d->object.data, d->object.size) &&
+         write_listing(d);
+}
+
 static bool compile_to(struct dnnc *d, enum cg_emit kind) {
   if (!run_passes(d, IR_PLANNED))
     return false;
+  if (d->o.debug)
+    make_listing(d);
   say(d, "generating code");
   bool ok = cg_compile(d->ctx, d->c.target, d->c.m, &d->c.cg, kind, &d->object,
                        &d->sizes);
@@ -232,7 +266,7 @@ static bool emit_obj(struct dnnc *d) {
       !make_header(d, piped ? NULL : beside, &header))
     return false;
   say(d, "writing");
-  if (!dn_file_write(d->ctx, path, d->object.data, d->object.size))
+  if (!write_code(d, path))
     return false;
   if (!piped && strcmp(beside, path) != 0 &&
       !dn_file_write(d->ctx, beside, header.data, header.size))
@@ -241,20 +275,15 @@ static bool emit_obj(struct dnnc *d) {
 }
 
 static bool emit_asm(struct dnnc *d) {
-  return compile_to(d, CG_ASM) && dn_file_write(d->ctx, output_path(d, NULL),
-                                                d->object.data, d->object.size);
+  return compile_to(d, CG_ASM) && write_code(d, output_path(d, NULL));
 }
 
 static bool emit_llvm(struct dnnc *d) {
-  return compile_to(d, CG_LLVM) &&
-         dn_file_write(d->ctx, output_path(d, NULL), d->object.data,
-                       d->object.size);
+  return compile_to(d, CG_LLVM) && write_code(d, output_path(d, NULL));
 }
 
 static bool emit_bitcode(struct dnnc *d) {
-  return compile_to(d, CG_BITCODE) &&
-         dn_file_write(d->ctx, output_path(d, ".bc"), d->object.data,
-                       d->object.size);
+  return compile_to(d, CG_BITCODE) && write_code(d, output_path(d, ".bc"));
 }
 
 static bool emit_header(struct dnnc *d) {
@@ -285,6 +314,7 @@ static bool emit_shared(struct dnnc *d) {
          make_header(d, beside, &header) &&
          shared_link(d->ctx, &d->object, path, !d->o.target,
                      d->c.cg.threads > 1) &&
+         write_listing(d) &&
          dn_file_write(d->ctx, beside, header.data, header.size) &&
          write_reports(d);
 }
@@ -338,12 +368,19 @@ static const struct kind {
   const char *name;
   bool (*run)(struct dnnc *d);
   bool reports; /* obeys --report */
-} kinds[] = {{"obj", emit_obj, true},          {"asm", emit_asm, false},
-             {"llvm", emit_llvm, false},       {"bitcode", emit_bitcode, false},
-             {"shared", emit_shared, true},    {"header", emit_header, false},
-             {"report", emit_report, false},   {"dnn", emit_dnn, false},
-             {"graph", emit_graph, false},     {"kernels", emit_kernels, false},
-             {"planned", emit_planned, false}, {"dot", emit_dot, false}};
+  bool code;    /* may have line tables */
+} kinds[] = {{"obj", emit_obj, true, true},
+             {"asm", emit_asm, false, true},
+             {"llvm", emit_llvm, false, true},
+             {"bitcode", emit_bitcode, false, true},
+             {"shared", emit_shared, true, true},
+             {"header", emit_header, false, false},
+             {"report", emit_report, false, false},
+             {"dnn", emit_dnn, false, false},
+             {"graph", emit_graph, false, false},
+             {"kernels", emit_kernels, false, false},
+             {"planned", emit_planned, false, false},
+             {"dot", emit_dot, false, false}};
 enum { NKINDS = sizeof kinds / sizeof *kinds };
 
 static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
@@ -459,6 +496,17 @@ static bool check_report(const struct dnnc *d, const struct kind *kind) {
   return !wrong;
 }
 
+/* The listing of -g has a file of its own. */
+static bool check_debug(const struct dnnc *d, const struct kind *kind) {
+  bool piped = d->o.output && !strcmp(d->o.output, "-");
+  if (!d->o.debug || (kind->code && !d->o.check && !piped))
+    return true;
+  dn_error(d->ctx, (struct dn_loc){.where = "-g"}, DN_USAGE,
+           piped ? "writes NAME.planned.dnn beside the output: give -o NAME.o"
+                 : "is for code: objects, assembly, LLVM IR, shared libraries");
+  return false;
+}
+
 static bool check_usage(struct dnnc *d, const struct kind *kind) {
   if (d->o.files.n != 1) {
     dn_error(d->ctx, (struct dn_loc){.file = "dnnc"}, DN_USAGE,
@@ -473,7 +521,7 @@ static bool check_usage(struct dnnc *d, const struct kind *kind) {
              "ONNX Runtime's quantizer for instance: integer models compile");
     return false;
   }
-  if (!check_report(d, kind))
+  if (!check_report(d, kind) || !check_debug(d, kind))
     return false;
   return !d->o.device || device_apply(d->ctx, d->o.device, &d->o);
 }
