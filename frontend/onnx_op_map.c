@@ -26,6 +26,15 @@ bool onnx_map(struct onnx_call *c) {
                    ox_emit(c, (enum ir_opcode)c->arg, c->in, c->nin, attrs, n));
 }
 
+/* Of integers too: computed in f64 and truncated. */
+bool onnx_erf(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  if (ir_is_float(ox_dtype(x)))
+    return ox_return(c, ox_op1(c, IR_ERF, x));
+  struct ir_value *y = ox_op1(c, IR_ERF, ox_cast(c, x, IR_F64));
+  return ox_return(c, ox_cast(c, y, ox_dtype(x)));
+}
+
 /* Before opset 7, the second operand was aligned by `axis`, not at the right.
  */
 static struct ir_value *aligned(struct onnx_call *c, struct ir_value *a,

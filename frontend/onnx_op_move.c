@@ -303,6 +303,19 @@ static bool reflect_fits(struct onnx_call *c, const struct ir_value *x,
   return true;
 }
 
+/* What is cropped is not there to be repeated. */
+static struct ir_value *crop(struct onnx_call *c, struct ir_value *x,
+                             int64_t *pads) {
+  int64_t cut[2 * IR_MAX_RANK];
+  bool any = false;
+  for (int i = 0; i < 2 * ox_rank(x); i++) {
+    cut[i] = dn_min(pads[i], 0);
+    pads[i] -= cut[i];
+    any |= cut[i] < 0;
+  }
+  return any ? ox_pad(c, x, cut, NULL, 0) : x;
+}
+
 bool onnx_pad(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   int r = ox_rank(x);
@@ -320,6 +333,9 @@ bool onnx_pad(struct onnx_call *c) {
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
     if (strcmp(mode, modes[i].name) != 0)
       continue;
+    x = crop(c, x, pads);
+    if (!x)
+      return false;
     if (modes[i].code == IR_PAD_REFLECT && !reflect_fits(c, x, pads))
       return false;
     return ox_return(c, ox_emit(c, modes[i].code, IR_ARGS(x),

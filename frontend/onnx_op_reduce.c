@@ -56,12 +56,7 @@ static struct ir_value *reduction(struct onnx_call *c, struct ir_value *x,
   case REDUCE_L1:
     return ox_reduce(c, IR_REDUCE_SUM, ox_op1(c, IR_ABS, x), axes);
   case REDUCE_L2:
-    if (ir_is_float(dtype))
-      return ox_op1(c, IR_SQRT,
-                    ox_reduce(c, IR_REDUCE_SUM, square(c, x), axes));
-    x = ox_cast(c, x, IR_F64);
-    x = ox_op1(c, IR_SQRT, ox_reduce(c, IR_REDUCE_SUM, square(c, x), axes));
-    return ox_cast(c, x, dtype);
+    return ox_op1(c, IR_SQRT, ox_reduce(c, IR_REDUCE_SUM, square(c, x), axes));
   case REDUCE_LOG_SUM:
     return ox_op1(c, IR_LOG, ox_reduce(c, IR_REDUCE_SUM, x, axes));
   case REDUCE_LOG_SUM_EXP:
@@ -76,7 +71,13 @@ bool onnx_reduce(struct onnx_call *c) {
   bool axes[IR_MAX_RANK] = {0}, keep;
   if (!reduce_axes(c, axes) || !ox_flag(c, "keepdims", true, &keep))
     return false;
-  struct ir_value *y = reduction(c, c->in[0], axes);
+  struct ir_value *x = c->in[0], *y;
+  bool root = c->arg == REDUCE_L2 || c->arg == REDUCE_LOG_SUM ||
+              c->arg == REDUCE_LOG_SUM_EXP;
+  if (root && !ir_is_float(ox_dtype(x))) /* of integers, truncated */
+    y = ox_cast(c, reduction(c, ox_cast(c, x, IR_F64), axes), ox_dtype(x));
+  else
+    y = reduction(c, x, axes);
   return ox_return(c, keep ? y : ox_squeeze(c, y, axes));
 }
 

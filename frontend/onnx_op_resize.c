@@ -17,7 +17,8 @@ enum coordinates {
   TF_HALF_PIXEL_NN
 };
 enum interpolation { NEAREST, LINEAR, CUBIC };
-enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL };
+/* UNSAID: of opset 10, where its tests round up as soon as an axis shrinks. */
+enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL, UNSAID };
 
 struct resize {
   enum coordinates coordinates;
@@ -97,8 +98,10 @@ static double weight(const struct resize *r, const struct axis *a,
 }
 
 /* Which of two neighbours is the nearest: weights 0 and 1. */
-static void nearest_taps(const struct resize *r, double ratio, double *w) {
+static void nearest_taps(const struct resize *r, const struct axis *a,
+                         double ratio, double *w) {
   bool right = ratio == 1 || r->rounding == CEIL ||
+               (r->rounding == UNSAID && a->scale < 1) ||
                (r->rounding == PREFER_FLOOR && ratio > 0.5) ||
                (r->rounding == PREFER_CEIL && ratio >= 0.5);
   w[0] = !right;
@@ -115,7 +118,7 @@ static void taps(const struct resize *r, const struct axis *a, int64_t n,
     int64_t *at = idx + o * n;
     double *v = w + o * n;
     if (r->mode == NEAREST)
-      nearest_taps(r, ratio, v);
+      nearest_taps(r, a, ratio, v);
     for (int64_t k = 0; k < n; k++) {
       int64_t shift = k + 1 - n / 2;
       at[k] = (int64_t)left + shift;
@@ -375,7 +378,7 @@ bool onnx_resize(struct onnx_call *c) {
 /* Upsample, and Resize as it was in opset 10. */
 bool onnx_upsample(struct onnx_call *c) {
   static const char *const modes[] = {"nearest", "linear", "cubic"};
-  struct resize r = {.coordinates = ASYMMETRIC, .rounding = FLOOR};
+  struct resize r = {.coordinates = ASYMMETRIC, .rounding = UNSAID};
   int rank = ox_rank(c->in[0]), mode;
   struct axis axes[IR_MAX_RANK];
   const struct onnx_attr *attr = ox_attr(c, "scales");

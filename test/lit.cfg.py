@@ -55,6 +55,13 @@ feature("onnx-testdata", os.path.isdir(onnx_data))
 # Python with numpy and onnxruntime, for tests that compare with them.
 python = os.environ.get("DNNC_PYTHON") or found("python3")
 
+# The virtual environment of the benchmarks (utils/venv), for tests in which ONNX
+# Runtime judges.
+venv = os.path.join(config.source_dir, "build", "bench-venv", "bin", "python")
+feature("onnxruntime", os.path.exists(venv) and not subprocess.run(
+    [venv, "-c", "import numpy, onnx, onnxruntime"],
+    capture_output=True).returncode)
+
 for arch in ["arm", "aarch64", "riscv64", "riscv32", "system-arm",
              "system-riscv32", "system-riscv64"]:
     feature("qemu-" + arch, found("qemu-" + arch))
@@ -93,6 +100,7 @@ config.substitutions += [
     ("%source", config.source_dir),
     ("%build", config.build_dir),
     ("%cc", config.c_compiler),
+    ("%venv-python", venv),
     ("%python", python or "python3"),
     ("%dnnc-opt", os.path.join(bin_dir, "dnnc-opt")),
     ("%dnnc-run", os.path.join(bin_dir, "dnnc-run")),
