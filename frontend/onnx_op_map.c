@@ -4,6 +4,16 @@
 
 #include "frontend/onnx_ops.h"
 
+/* Defaults are numbers of f32, and those of an f64 operand show it. */
+static double default_of(enum ir_opcode code, const char *name) {
+  struct ir_attr_spec specs[IR_MAX_ATTRS];
+  int n = ir_op_attr_specs(code, specs);
+  for (int i = 0; i < n; i++)
+    if (!strcmp(specs[i].name, name))
+      return (double)(float)specs[i].f;
+  return 0;
+}
+
 /* The row's one IR op; attributes of the node are handed on. */
 bool onnx_map(struct onnx_call *c) {
   struct ir_attr attrs[4];
@@ -20,6 +30,9 @@ bool onnx_map(struct onnx_call *c) {
       attrs[n++] = ir_float(spec, (double)a->f);
     else if (a && a->type == ONNX_INT)
       attrs[n++] = ir_int(spec, a->i);
+    else if (!a && !strncmp(p + name, ":f", 2) && ox_dtype(c->in[0]) == IR_F64)
+      attrs[n++] =
+          ir_float(spec, default_of((enum ir_opcode)c->arg, spec));
     p += len;
   }
   return ox_return(c,

@@ -79,7 +79,7 @@ static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
     s++;
     out->required = false;
     if (out->kind != IR_A_STR) {
-      out->f = (double)strtof(s, NULL); /* as of ONNX's attributes */
+      out->f = strtod(s, NULL);
       out->i = isfinite(out->f) ? (int64_t)out->f : 0;
     }
     s += strcspn(s, " ");
@@ -145,7 +145,7 @@ int64_t ir_get_int(const struct ir_op *op, const char *name) {
 double ir_get_float(const struct ir_op *op, const char *name) {
   const struct ir_attr *a = ir_find_attr(op, name);
   return a && a->kind == IR_A_FLOAT ? a->f
-                                    : (double)strtof(default_text(op, name), NULL);
+                                    : strtod(default_text(op, name), NULL);
 }
 
 const char *ir_get_str(const struct ir_op *op, const char *name) {

@@ -107,11 +107,15 @@ class Value:
 
 
 class Node:
-    """A NodeProto and its values; `ins` has None for what is left out."""
+    """NodeProtos that are evaluated as one, and their values; `ins` has None for
+    what is left out."""
 
-    def __init__(self, proto, ins, outs, exact, reads=()):
-        self.proto, self.ins, self.outs, self.exact = proto, ins, outs, exact
+    def __init__(self, protos, ins, outs, exact, reads=()):
+        self.protos, self.ins, self.outs, self.exact = protos, ins, outs, exact
         self.reads = list(reads)  # outer values that subgraphs read
+
+    def text(self):
+        return "+".join(p.op_type for p in self.protos)
 
     def values(self):
         return [v for v in self.ins if v] + self.reads
@@ -123,9 +127,9 @@ def arrays(outputs):
     return [np.asarray(y) for y in outputs]
 
 
-def node_model(proto, feed, names, opset):
+def node_model(protos, feed, names, opset):
     g = helper.make_graph(
-        [proto], "g", [v.info() for v in feed],
+        protos, "g", [v.info() for v in feed],
         [onnx.ValueInfoProto(name=n) for n in names])
     return helper.make_model(g, opset_imports=opsets(opset), ir_version=10)
 
@@ -141,16 +145,15 @@ class Oracle:
     def __init__(self):
         self.judge = {}
 
-    def run(self, proto, ins, reads, opset, noise=None):
+    def run(self, protos, names, ins, reads, opset, noise=None):
         feed = list({v.name: v for v in [i for i in ins if i] +
                      list(reads)}.values())
-        names = [n for n in proto.output if n]
         data = {v.name: v.a if noise is None else noise[v.name] for v in feed}
-        m = node_model(proto, feed, names, opset)
-        op = proto.op_type
+        m = node_model(protos, feed, names, opset)
+        op = protos[0].op_type
         if op in OWN:
             attrs = {a.name: helper.get_attribute_value(a)
-                     for a in proto.attribute}
+                     for a in protos[0].attribute}
             own = OWN[op]([data[v.name] for v in ins], attrs)
             if own is not None:
                 return own
@@ -302,17 +305,22 @@ class Graph:
         proto = helper.make_node(op, [v.name if v else "" for v in ins], names,
                                  name=self.name("n"), domain=domain,
                                  **{**attrs, **(body or {})})
-        out = self.oracle.run(proto, ins, reads, self.opset)
+        return self.group([proto], ins, [n for n in names if n], exact, reads)
+
+    def group(self, protos, ins, names, exact=None, reads=()):
+        """Nodes whose values between them are no tensors; `names` are those of
+        their results."""
+        out = self.oracle.run(protos, names, ins, reads, self.opset)
         if any(o.size > MOST for o in out):
             raise Invalid("too large")
         if any(np.dtype(o.dtype) not in TEXT for o in out) or \
-                op.startswith("Reduce") and out[0].dtype != ins[0].a.dtype:
+                protos[0].op_type.startswith("Reduce") and \
+                out[0].dtype != ins[0].a.dtype:
             raise Invalid("element type")
         known = bool(exact) and all(v.exact for v in list(ins) + list(reads)
                                     if v)
-        outs = [Value(n, o, "node", known)
-                for n, o in zip([n for n in names if n], out)]
-        n = Node(proto, list(ins), outs, known, reads)
+        outs = [Value(n, o, "node", known) for n, o in zip(names, out)]
+        n = Node(protos, list(ins), outs, known, reads)
         for v in n.values():
             v.uses += 1
         self.nodes.append(n)
@@ -332,7 +340,7 @@ class Graph:
 
 def model(graphs, opset, outputs):
     """One model of several graphs."""
-    nodes = [n.proto for g in graphs for n in g.nodes]
+    nodes = [p for g in graphs for n in g.nodes for p in n.protos]
     ins = [v for g in graphs for v in g.used() if v.kind == "input"]
     consts = [v for g in graphs for v in g.used() if v.kind == "const"]
     g = helper.make_graph(

@@ -223,6 +223,22 @@ def pool(g, op, domain):
     g.node(op, [x], 2 if second else 1, exact=op == "MaxPool", **attrs)
 
 
+@generator("MaxUnpool")
+def max_unpool(g, op, domain):
+    x = g.pick(["f32"], -9, 9, exact=True, least=3, most=4, empty=False)
+    attrs = {"kernel_shape": [g.rng.randint(1, min(3, s))
+                              for s in x.a.shape[2:]]}
+    attrs["strides"] = list(attrs["kernel_shape"])
+    y, i = g.node("MaxPool", [x], 2, exact=True, **attrs)
+    ins = [y, i]
+    # Of another output_shape than the inferred one, ONNX Runtime takes the
+    # indices as if they were made for it.
+    if g.chance(.4) and not any(s % k for s, k in zip(
+            x.a.shape[2:], attrs["kernel_shape"])):
+        ins.append(ints(g, x.a.shape))
+    g.node(op, ins, exact=True, **attrs)
+
+
 @generator("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
 def global_pool(g, op, domain):
     x = seen_image(g)

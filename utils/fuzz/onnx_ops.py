@@ -96,7 +96,7 @@ def unary(g, op, domain):
     lo, hi, exact, jumps, attrs = UNARY[op]
     raw = g.chance(.15)  # any value: NaN where the function has none
     ts = types(g, op)
-    if op == "HardSwish":  # 1/6 is an f32 to the reference
+    if op in ("HardSwish", "Shrink"):  # f64 is computed in f32 elsewhere
         ts = ["f32"]
     bounded = not raw and ts[0] != "bool" and (lo, hi) != (-2, 2)
     x = g.pick(ts, lo if bounded else None, hi if bounded else None,
@@ -838,3 +838,101 @@ def scan(g, op, domain):
            else None,
            scan_output_directions=[g.rng.randint(0, 1)] if g.chance(.5)
            else None)
+
+
+# ---- Sequences and optionals: made, changed and read in one go ----
+class Chain:
+    def __init__(self, g):
+        self.g, self.protos, self.ins = g, [], []
+
+    def use(self, v):
+        self.ins.append(v)
+        return v.name
+
+    def then(self, op, ins, **attrs):
+        out = self.g.name("v")
+        p = simple(op, ins, out, **{k: v for k, v in attrs.items()
+                                    if v is not None})
+        p.name = self.g.name("n")
+        self.protos.append(p)
+        return out
+
+    def position(self, n, ends=0):
+        return self.use(self.g.const(np.array(
+            self.g.rng.randint(-n, n - 1 + ends),
+            self.g.rng.choice([np.int64, np.int32]))))
+
+    def end(self, name, exact=True):
+        self.g.group(self.protos, self.ins, [name], exact)
+
+
+@generator("SequenceConstruct", "SequenceEmpty", "SequenceInsert",
+           "SequenceErase", "SequenceAt", "SequenceLength", "SplitToSequence",
+           "ConcatFromSequence", "SequenceMap")
+def sequence(g, op, domain):
+    import onnx
+    h = onnx.helper
+    c = Chain(g)
+    x = g.pick(["f32", "i32", "i64", "f64", "u8", "bool"], least=1, most=3,
+               empty=False)
+    t, rank, n = text(x.a), x.a.ndim, 0
+    kind = h.np_dtype_to_tensor_dtype(x.a.dtype)
+
+    def fresh():
+        return c.use(g.new(t, list(x.a.shape)))
+    if op == "SplitToSequence" or g.chance(.25):
+        axis = axis_of(g, rank)
+        n = x.a.shape[axis]
+        keep = g.rng.choice([None, 0, 1])
+        ins = [c.use(x)]
+        if g.chance(.5):
+            size = g.rng.randint(1, n)
+            ins.append(c.use(g.const(np.array(size, np.int64))))
+            n = -(-n // size)
+            keep = None
+        elif keep == 0:
+            rank -= 1
+        s = c.then("SplitToSequence", ins, axis=axis if g.chance(.8) or
+                   axis else None, keepdims=keep)
+        same = False
+    elif op == "SequenceEmpty" or g.chance(.2):
+        s, same = c.then("SequenceEmpty", [], dtype=kind), True
+    else:
+        n = g.rng.randint(1, 3)
+        s = c.then("SequenceConstruct", [c.use(x)] + [fresh() for _ in
+                                                      range(n - 1)])
+        same = True
+    for _ in range(g.rng.randint(0, 2)):
+        if same and (n == 0 or g.chance(.5)):
+            s = c.then("SequenceInsert", [s, fresh()] + (
+                [c.position(n, 1)] if n and g.chance(.6) else []))
+            n += 1
+        elif n > 1:
+            s = c.then("SequenceErase", [s] + ([c.position(n)] if g.chance(.6)
+                                               else []))
+            n -= 1
+    if n and op == "SequenceMap" and g.opset >= 17:
+        b = g.name("b")
+        body = h.make_graph(
+            [simple("Identity" if t == "bool" else "Abs" if t == "u8" else
+                    "Neg", [b + "i"], b + "o")], b,
+            [h.make_tensor_value_info(b + "i", kind, None)],
+            [h.make_tensor_value_info(b + "o", kind, None)])
+        s = c.then("SequenceMap", [s], body=body)
+    if op == "SequenceLength" or n == 0:
+        c.end(c.then("SequenceLength", [s]))
+    elif op == "ConcatFromSequence" or g.chance(.4) and rank:
+        c.end(c.then("ConcatFromSequence", [s],
+                     axis=g.rng.randrange(max(rank, 1)),
+                     new_axis=g.rng.choice([None, 0, 1])))
+    else:
+        c.end(c.then("SequenceAt", [s, c.position(n)]))
+
+
+@generator("Optional", "OptionalGetElement", "OptionalHasElement")
+def optional(g, op, domain):
+    c = Chain(g)
+    x = c.use(g.pick(["f32", "i32", "bool"]))
+    o = c.then("Optional", [x])
+    c.end(c.then("OptionalHasElement" if op == "OptionalHasElement" else
+                 "OptionalGetElement", [o]))
