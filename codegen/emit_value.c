@@ -30,7 +30,7 @@ void emit_fail(struct kern *k, enum dn_code code, const char *msg) {
 }
 
 const struct nest *kern_nest(struct kern *k, const struct ir_op *op) {
-  assert(op->block == k->body);
+  assert(op->block == k->body && "ops outside are leaves: kern_is_leaf()");
   struct nest **n = &k->nests[k->e->slot[op->id]];
   if (!*n)
     *n = nest_build(k->arena, op);

@@ -68,7 +68,7 @@ static struct store store_of(enum ir_dtype t) {
   case IR_NUM_DTYPES:
     break;
   }
-  assert(!"a type without a store");
+  assert(!"every element type has a case above");
   return (struct store){0};
 }
 

@@ -205,7 +205,7 @@ void ir_set_operand(struct ir_op *op, unsigned i, struct ir_value *v) {
 }
 
 void ir_replace_uses(struct ir_value *old, struct ir_value *with) {
-  assert(old != with);
+  assert(old != with && "the caller has made another value");
   while (old->uses) {
     struct ir_use *u = old->uses;
     unlink_use(u);

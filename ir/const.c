@@ -106,7 +106,7 @@ double ir_load_float(enum ir_dtype t, const void *p) {
   case IR_NUM_DTYPES:
     break;
   }
-  assert(!"element type");
+  assert(!"every element type has a case above");
   return 0;
 }
 
@@ -148,7 +148,7 @@ int64_t ir_load_int(enum ir_dtype t, const void *p) {
   case IR_NUM_DTYPES:
     break;
   }
-  assert(!"element type");
+  assert(!"every element type has a case above");
   return 0;
 }
 
@@ -193,7 +193,7 @@ void ir_store_float(enum ir_dtype t, void *p, double v) {
   case IR_NUM_DTYPES:
     break;
   }
-  assert(!"element type");
+  assert(!"every element type has a case above");
 }
 
 void ir_store_int(enum ir_dtype t, void *p, int64_t v) {

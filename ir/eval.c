@@ -146,7 +146,7 @@ static void drop_uses(struct eval *ev, const struct ir_op *op,
     if (v->data || home(v) != block)
       continue;
     struct slot *s = &ev->slot[v->id];
-    assert(s->uses > 0);
+    assert(s->uses > 0 && "each use is counted once: define()");
     if (--s->uses == 0)
       slot_release(ev, s);
   }
@@ -412,7 +412,7 @@ static bool run_block(struct eval *ev, const struct ir_block *block,
       return false;
     drop_uses(ev, op, block);
   }
-  assert(0 && "a block without a terminator");
+  assert(!"blocks end in yield or return: rule terminator of verify.def");
   return false;
 }
 

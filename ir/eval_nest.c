@@ -24,7 +24,9 @@ static void compile_spaces(struct eval_nest *e) {
   e->par.count = e->red.count = 1;
   for (int d = 0; d < n->type->rank; d++) {
     for (int k = 0; k < n->y[d].n; k++) {
-      assert(k == 0 || n->y[d].stride[k] <= n->y[d].stride[k - 1]);
+      assert((k == 0 || n->y[d].stride[k] <= n->y[d].stride[k - 1] ||
+              n->type->dim[d] == 0) &&
+             "a group of iterators is a number in mixed radix: nest.h");
       e->ystride[n->y[d].iter[k]] = n->y[d].stride[k] * stride[d];
       space_add(n, &e->par, n->y[d].iter[k]);
     }
@@ -32,7 +34,8 @@ static void compile_spaces(struct eval_nest *e) {
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].reduced)
       space_add(n, &e->red, i);
-  assert(e->par.n + e->red.n == n->niters);
+  assert(e->par.n + e->red.n == n->niters &&
+         "what no dimension of y has is reduced: nest.c");
 }
 
 /* An index that is affine and never outside needs no care at run time. */
@@ -197,7 +200,7 @@ static void compile_sources(struct dn_arena *arena, struct eval_nest *e) {
   }
   if (only_moves(n)) {
     struct eval_source *s = &e->source[n->node[0].arg[0]];
-    assert(s->from == n->type->dtype);
+    assert(s->from == n->type->dtype && "a move keeps the type: infer.c");
     set_outside(e, s, s->from, true);
     e->type = s->from = s->to = bits_type(s->from);
   }
@@ -236,7 +239,7 @@ static void compile_call(struct eval_nest *e, const struct nest_node *node,
       .b = arity > 1 ? value[node->arg[1]] : NULL,
       .c = arity > 2 ? value[node->arg[2]] : NULL,
   };
-  assert(step->fn && "a scalar function on a type of its row");
+  assert(step->fn && "types_ok() has asked for each call");
   /* A sum keeps its products exact: see eval.h. */
   if (n->fold == NEST_SUM && !e->f32_sums && ir_is_float(node->type) &&
       node->fn == IR_S_MUL && node == &n->node[n->nnodes - 1])
@@ -448,7 +451,7 @@ static void finish(struct eval_nest *e, union eval_lanes *acc, int64_t pos,
 }
 
 static void run_points(struct eval_nest *e, char *out, int64_t count) {
-  assert(e->root_type == e->type);
+  assert(e->root_type == e->type && "a body has the type that infer.c gave");
   for (int64_t pos = 0; pos < count; pos += EVAL_LANES) {
     int n = (int)dn_min(EVAL_LANES, count - pos);
     eval_nest_body(e, pos, n);

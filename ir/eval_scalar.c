@@ -333,7 +333,7 @@ void eval_load(enum ir_dtype type, const void *p, int64_t stride,
   case IR_NUM_DTYPES:
     break;
   }
-  assert(0 && "element type");
+  assert(!"every element type has a case above");
 }
 
 void eval_store(enum ir_dtype type, void *p, const union eval_lanes *a, int n) {
@@ -370,5 +370,5 @@ void eval_store(enum ir_dtype type, void *p, const union eval_lanes *a, int n) {
     break;
   }
 #undef STORE
-  assert(0 && "element type");
+  assert(!"every element type has a case above");
 }

@@ -393,7 +393,7 @@ double nest_identity(enum nest_fold fold) {
 }
 
 static void add_node(struct nest *n, struct nest_node node) {
-  assert(n->nnodes < NEST_MAX_NODES);
+  assert(n->nnodes < NEST_MAX_NODES && "a formula has two factors: formula.h");
   n->node[n->nnodes++] = node;
 }
 

@@ -108,7 +108,8 @@ bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
     return false;
   const struct nest_access *a = &n->access[0];
   for (int d = 0; d < n->type->rank; d++) {
-    assert(n->y[d].n == 1 && n->y[d].stride[0] == 1);
+    assert(n->y[d].n == 1 && n->y[d].stride[0] == 1 &&
+           "nest_is_view() has looked at it");
     out_stride[d] = 0;
     for (int k = 0; k < a->rank; k++)
       out_stride[d] += wrap_mul(a->idx[k].coef[n->y[d].iter[0]], stride[k]);

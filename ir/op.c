@@ -59,7 +59,7 @@ const char *ir_op_operand_name(struct dn_ctx *ctx, enum ir_opcode code, int k) {
 static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
   *out = (struct ir_attr_spec){.required = true};
   size_t n = strcspn(s, ":");
-  assert(n < sizeof out->name);
+  assert(n < sizeof out->name && "rows only: test/meta/rows.test");
   memcpy(out->name, s, n);
   s += n + 1;
   bool list = s[1] == '*';
@@ -89,7 +89,7 @@ static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
 
 static int parse_specs(const char *s, struct ir_attr_spec *out, int n) {
   while (*s) {
-    assert(n < IR_MAX_ATTRS);
+    assert(n < IR_MAX_ATTRS && "rows only: test/meta/rows.test");
     s = parse_spec(s, &out[n++]);
   }
   return n;
@@ -132,7 +132,7 @@ static const char *default_text(const struct ir_op *op, const char *name) {
       s += word + strspn(s + word, " ");
     }
   }
-  assert(!"no such attribute in the row");
+  assert(!"the caller asks for an attribute of the row");
   return "";
 }
 

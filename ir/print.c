@@ -400,7 +400,7 @@ void ir_print(struct dn_buf *out, const struct ir_module *m,
 
 void ir_print_op(struct dn_buf *out, const struct ir_op *op) {
   struct dn_ctx *ctx = op->block ? op->block->func->module->ctx : NULL;
-  assert(ctx);
+  assert(ctx && "the op is in a block: ir.h");
   struct printer p = {.out = out, .ctx = ctx, .opts = all};
   put_head(&p, op);
   if (op->nregions)

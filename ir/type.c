@@ -37,7 +37,8 @@ static const struct ir_type *intern_type(struct dn_ctx *ctx,
                                          enum ir_dtype dtype, int rank,
                                          const int64_t *dims,
                                          const struct ir_quant *quant) {
-  assert(rank >= 0 && rank <= IR_MAX_RANK);
+  assert(rank >= 0 && rank <= IR_MAX_RANK &&
+         "readers and infer.c refuse more");
   struct ir_type t;
   memset(&t, 0, sizeof t); /* padding too: records compare bytewise */
   t.dtype = dtype;
@@ -82,7 +83,7 @@ int64_t ir_symbol(struct dn_ctx *ctx, const char *name) {
 
 const char *ir_symbol_name(const struct dn_ctx *ctx, int64_t dim) {
   (void)ctx;
-  assert(dim < 0);
+  assert(dim < 0 && "the caller has seen that it is a symbol");
   return (const char *)(intptr_t)-dim;
 }
 

@@ -51,7 +51,7 @@ static const struct nest_access *access_of(const struct nest *n,
   for (int k = 0; k < n->naccesses; k++)
     if (n->access[k].operand == (int)operand)
       return &n->access[k];
-  assert(!"an operand that is not read");
+  assert(!"the rows of products read each operand");
   return NULL;
 }
 

@@ -49,7 +49,7 @@ struct ir_builder edit_after(struct ir_value *v) {
     b.before = v->def->next;
     return b;
   }
-  assert(v->block && "a constant is defined nowhere");
+  assert(v->block && "callers pass no constants, which stand nowhere");
   b.m = v->block->func->module;
   b.block = v->block;
   b.before = v->block->first;

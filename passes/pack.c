@@ -89,7 +89,7 @@ static void copy_block(const struct copy *c, const void *from, void *to,
     COPY_BLOCK(uint32_t);
     break;
   default:
-    assert(c->bytes == 8);
+    assert(c->bytes == 8 && "dtypes.def has elements of 1, 2, 4, 8 bytes");
     COPY_BLOCK(uint64_t);
     break;
   }

@@ -13,7 +13,7 @@ struct ir_value *rule_value_named(const struct rule_match *m, char name) {
   for (int i = 0; i < m->nvalues; i++)
     if (m->value[i].name == name)
       return m->value[i].value;
-  assert(!"a value that the pattern does not bind");
+  assert(!"rules.def binds what it uses: test/passes/rules.test");
   return NULL;
 }
 
@@ -25,7 +25,7 @@ static bool attr_named(const struct rule_match *m, char name,
       return true;
     }
   }
-  assert(!"an attribute that the pattern does not bind");
+  assert(!"rules.def binds what it uses: test/passes/rules.test");
   return false;
 }
 
@@ -84,7 +84,7 @@ static double scalar_fn(enum rule_fn fn, double a, double b, double c) {
   case RULE_NUM_FNS:
     break;
   }
-  assert(!"no scalar function");
+  assert(!"the caller has taken the other functions");
   return 0;
 }
 
@@ -224,7 +224,7 @@ static bool tensor_fn(enum rule_fn fn, const struct ir_value *x,
   case RULE_NUM_FNS:
     break;
   }
-  assert(!"no function of a value");
+  assert(!"the caller has taken the other functions");
   return false;
 }
 
@@ -243,7 +243,7 @@ static bool moves_units(const struct ir_type *type,
 /* Functions whose first argument is a value of the graph. */
 static bool eval_tensor(const struct rule_match *m, const struct rule_expr *e,
                         struct rule_value *out) {
-  assert(e->arg[0]->kind == RULE_E_VALUE);
+  assert(e->arg[0]->kind == RULE_E_VALUE && "rules.c reads a value here");
   const struct ir_value *x = rule_value_named(m, e->arg[0]->name);
   if (!e->arg[1])
     return tensor_fn(e->fn, x, out);
@@ -270,7 +270,7 @@ bool rule_eval(const struct rule_match *m, const struct rule_expr *e,
     out->v[0] = e->number;
     return true;
   }
-  assert(e->kind == RULE_E_CALL);
+  assert(e->kind == RULE_E_CALL && "the other kinds are above");
   if (e->fn == RULE_FN_SHAPE)
     return dims_of(ir_result(m->root)->type, out);
   if (e->arg[0]->kind == RULE_E_VALUE)

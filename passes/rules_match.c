@@ -13,7 +13,7 @@ static bool bind_value(struct rule_match *m, char name, struct ir_value *v) {
   for (int i = 0; i < m->nvalues; i++)
     if (m->value[i].name == name)
       return m->value[i].value == v;
-  assert(m->nvalues < RULE_BINDINGS);
+  assert(m->nvalues < RULE_BINDINGS && "rules.def: test/passes/rules.test");
   m->value[m->nvalues].name = name;
   m->value[m->nvalues++].value = v;
   return true;
@@ -32,7 +32,7 @@ static bool bind_attr(struct rule_match *m, char name,
   for (int i = 0; i < m->nattrs; i++)
     if (m->attr[i].name == name)
       return same_value(&m->attr[i].value, v);
-  assert(m->nattrs < RULE_BINDINGS);
+  assert(m->nattrs < RULE_BINDINGS && "rules.def: test/passes/rules.test");
   m->attr[m->nattrs].name = name;
   m->attr[m->nattrs++].value = *v;
   return true;
@@ -46,7 +46,7 @@ static bool attr_value(const struct ir_op *op, const char *name,
   int n = ir_op_attr_specs(op->code, specs), k = 0;
   while (k < n && strcmp(specs[k].name, name))
     k++;
-  assert(k < n && "attribute of a rule");
+  assert(k < n && "rules.def: test/passes/rules.test");
   *out = (struct rule_value){.n = -1};
   switch (specs[k].kind) {
   case IR_A_INT:
@@ -124,7 +124,7 @@ static bool match_value(struct rule_match *m, const struct rule_node *node,
   }
   if (!v->def || v->def->code != node->code || v->type->quant)
     return false;
-  assert(m->ninner < RULE_BINDINGS);
+  assert(m->ninner < RULE_BINDINGS && "rules.def: test/passes/rules.test");
   m->inner[m->ninner++] = v->def;
   return match_op(m, node, v->def);
 }
@@ -208,7 +208,7 @@ static bool make_attr(const struct rule_match *m, enum ir_opcode code,
   int n = ir_op_attr_specs(code, specs), k = 0;
   while (k < n && strcmp(specs[k].name, name))
     k++;
-  assert(k < n && "attribute of a rule");
+  assert(k < n && "rules.def: test/passes/rules.test");
   *given = true;
   for (int i = 0;
        specs[k].kind != IR_A_FLOAT && !v.s && i < (v.n < 0 ? 1 : v.n); i++)
@@ -261,7 +261,7 @@ static struct ir_value *build_op(struct build *b,
   struct ir_value *v =
       ir_emit(&b->at, node->code, arg, (size_t)node->nargs, attr, nattrs);
   if (v) {
-    assert(b->nmade < RULE_BINDINGS);
+    assert(b->nmade < RULE_BINDINGS && "rules.def: test/passes/rules.test");
     b->made[b->nmade++] = v->def;
   }
   return v;

@@ -93,7 +93,7 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
   const struct pass_row *row = run->row;
   if (!within_bisect_limit(r, i + 1, row))
     return true;
-  assert(r->m->form == row->needs);
+  assert(r->m->form == row->needs && "pass_parse() follows the forms");
   struct pass_env env = {.ctx = r->ctx,
                          .target = r->opts->target,
                          .run = run,
@@ -169,7 +169,7 @@ bool pass_pipeline(struct dn_ctx *ctx, struct ir_module *m,
     o.pipeline = pass_pipeline_text(o.opt_size ? "Os" : name);
   if (!o.log)
     o.log = stderr;
-  assert(o.pipeline && "a level without a row in pipelines.def");
+  assert(o.pipeline && "levels that options take are in pipelines.def");
   struct pass_plugins plugins = {0};
   pass_run_list runs = {0};
   struct runner r = {.ctx = ctx, .m = m, .opts = &o};
