@@ -89,6 +89,42 @@ def gemm(g, op, domain):
            **attrs)
 
 
+@generator("SwiGLU")
+def swiglu(g, op, domain):
+    a = g.pick(["f32", "f16"], -3, 3)
+    b = g.new(text(a.a), list(a.a.shape), special=False)
+    g.node(op, [a, b], alpha=number(g, .5, 2) if g.chance(.5) else None)
+
+
+@generator("CausalConvWithState")
+def causal_conv(g, op, domain):
+    b, c, n, k = g.rng.randint(1, 2), g.rng.randint(1, 5), \
+        g.rng.randint(1, 9), g.rng.randint(1, 4)
+    ins = [f32(g, [b, c, n], const=False), f32(g, [c, 1, k])]
+    if g.chance(.7):
+        ins.append(f32(g, [c]) if g.chance(.7) else None)
+        ins.append(f32(g, [b, c, k - 1], const=False))
+    g.node(op, ins, 2, activation=g.rng.choice([None, "none", "silu",
+                                                "swish"]))
+
+
+@generator("Col2Im")
+def col2im(g, op, domain):
+    nd = g.rng.choice([1, 2, 2, 3])
+    sizes = [g.rng.randint(2, 6) for _ in range(nd)]
+    attrs = window(g, nd, sizes)
+    attrs.pop("auto_pad", None)
+    block = attrs.pop("kernel_shape")
+    n, c, steps = g.rng.randint(1, 2), g.rng.randint(1, 3), 1
+    for k in range(nd):
+        pads = attrs.get("pads", [0] * 2 * nd)
+        span = (block[k] - 1) * attrs.get("dilations", [1] * nd)[k] + 1
+        steps *= (sizes[k] + pads[k] + pads[nd + k] - span) // \
+            attrs.get("strides", [1] * nd)[k] + 1
+    x = f32(g, [n, c * int(np.prod(block)), steps], const=False)
+    g.node(op, [x, ints(g, sizes), ints(g, block)], **attrs)
+
+
 @generator("Einsum")
 def einsum(g, op, domain):
     eq = g.rng.choice(["ij,jk->ik", "bij,bjk->bik", "i,j->ij", "ij->ji",

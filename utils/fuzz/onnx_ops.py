@@ -21,7 +21,7 @@ def generator(*names):
     def wrap(f):
         for n in names:
             op = n.split(".")[-1]
-            domain = MS if n.startswith(MS) else ""
+            domain = n[:-len(op) - 1]
 
             def draw(g, op=op, domain=domain):
                 g.full = op in FULL
@@ -838,6 +838,20 @@ def scan(g, op, domain):
            else None,
            scan_output_directions=[g.rng.randint(0, 1)] if g.chance(.5)
            else None)
+
+
+@generator("ai.onnx.ml.Binarizer")
+def binarizer(g, op, domain):
+    x = g.pick(["f32", "f64", "i32", "i64"], exact=True, most=2)
+    g.node(op, [x], domain=domain, exact=True,
+           threshold=number(g, -1, 1) if g.chance(.7) else None)
+
+
+@generator("ai.onnx.ml.ArrayFeatureExtractor")
+def array_feature_extractor(g, op, domain):
+    x = g.pick(["f32", "f64", "i32", "i64"], least=1, empty=False)
+    i = g.new("i64", [g.rng.randint(1, 4)], 0, x.a.shape[-1] - 1)
+    g.node(op, [x, i], domain=domain, exact=True)
 
 
 # ---- Sequences and optionals: made, changed and read in one go ----
