@@ -66,6 +66,7 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
   const char *other = looks_like(&file);
   if (other) {
     dn_error(ctx, loc, DN_FORMAT, "it looks like %s", other);
+    dn_note(ctx, "dnnc reads ONNX: export the model from where it was made");
     return NULL;
   }
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
@@ -78,7 +79,10 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
     return NULL;
   }
   dn_error(ctx, loc, DN_FORMAT, "its first bytes are those of no known format");
+  struct dn_buf all;
+  dn_buf_init(&all, ctx->arena);
   for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-    dn_note(ctx, "a model may be: %s", formats[i].text);
+    dn_buf_printf(&all, "%s%s", i ? ", " : "", formats[i].text);
+  dn_note(ctx, "a model is one of: %s", all.text);
   return NULL;
 }

@@ -22,6 +22,10 @@ static bool read_pb(struct dn_ctx *ctx, const struct dn_file *f,
 bool fe_read_tensor(struct dn_ctx *ctx, const char *path,
                     struct ir_tensor *out) {
   struct dn_file f;
-  return dn_file_map(ctx, path, &f) &&
-         (fe_is_npy(&f) ? fe_npy_read(ctx, &f, out) : read_pb(ctx, &f, out));
+  if (!dn_file_map(ctx, path, &f))
+    return false;
+  if (fe_is_npy(&f) ? fe_npy_read(ctx, &f, out) : read_pb(ctx, &f, out))
+    return true;
+  dn_note(ctx, "a tensor is .npy or an ONNX TensorProto (.pb)");
+  return false;
 }

@@ -402,8 +402,12 @@ static bool write_all(int fd, const char *data, size_t size) {
 }
 
 static bool write_failed(struct dn_ctx *ctx, const char *path) {
+  int number = errno;
+  const char *slash = strrchr(path, '/');
   dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s",
-           strerror(errno));
+           strerror(number));
+  if (number == ENOENT && slash && slash != path)
+    dn_note(ctx, "there is no folder '%.*s'", (int)(slash - path), path);
   return false;
 }
 

@@ -212,5 +212,8 @@ const char *dn_nearest(const char *word, const char *const *list, size_t n) {
       most = d - 1;
     }
   }
+  for (size_t i = 0; !best && strlen(word) > 2 && i < n; i++)
+    if (!strncmp(word, list[i], strlen(word)))
+      best = list[i]; /* a word that was not finished */
   return best;
 }

@@ -7,6 +7,7 @@
 #include "tools/expect.h"
 #include "tools/options.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,7 +61,11 @@ static bool read_text(struct run *r, const char *path, struct text *out) {
                  : dn_strndup(r->ctx->arena, path, (size_t)(slash - path));
   }
   *out = (struct text){buf.text, buf.len};
-  return true;
+  if (!memchr(buf.text, 0, buf.len))
+    return true;
+  dn_error(r->ctx, (struct dn_loc){.file = path}, DN_FORMAT, "it is no text");
+  dn_note(r->ctx, "dnnc --emit=dnn MODEL makes text of a model");
+  return false;
 }
 
 /* Cuts the next part off `rest`; parts end at lines of `// -----`. */
@@ -238,6 +243,7 @@ static int run_tool(struct run *r, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN);
   struct dn_ctx *ctx = dn_ctx_new(stderr);
   struct run r = {.ctx = ctx};
   jmp_buf fatal;

@@ -4,7 +4,9 @@
 #include "ir/phase.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Loads the model; the shapes of --input files bind its symbolic dims, for
  * which it is imported once without them, to know its inputs' names. */
@@ -96,19 +98,33 @@ static bool run_all(struct dn_ctx *ctx, const struct options *o) {
   return ok;
 }
 
+/* Code for a newer processor of the family: -mcpu, -mattr, an object from
+ * elsewhere. */
+static void on_illegal(int signal) {
+  static const char text[] =
+      "error: the code has instructions that this processor lacks [E0701]\n"
+      "note: compile it for -mcpu=native\n";
+  (void)signal;
+  _exit(write(STDERR_FILENO, text, sizeof text - 1) < 0 ? DN_EXIT_USAGE
+                                                        : DN_EXIT_USAGE);
+}
+
 int main(int argc, char **argv) {
   struct dn_ctx *ctx = dn_ctx_new(stderr);
   jmp_buf fatal;
   struct options o;
   bool done = false, ok = true;
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGILL, on_illegal);
   ctx->fatal = &fatal;
   dn_phase(ctx, "options");
   if (!setjmp(fatal) && opt_parse(ctx, OPT_RUN, argc, argv, &o, &done) &&
       !done && check_options(ctx, &o))
     ok = run_all(ctx, &o);
+  if (fflush(stdout) || ferror(stdout))
+    dn_error(ctx, (struct dn_loc){.file = "the standard output"}, DN_FILE_WRITE,
+             "cannot be written");
   int code = (int)dn_exit_code(ctx);
-  if (!code && (fflush(stdout) || ferror(stdout)))
-    code = DN_EXIT_USAGE;
   if (!code && !ok)
     code = DN_EXIT_MISMATCH;
   dn_ctx_free(ctx);

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -507,6 +508,31 @@ static bool check_debug(const struct dnnc *d, const struct kind *kind) {
   return false;
 }
 
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev &&
+         x.st_ino == y.st_ino && S_ISREG(x.st_mode);
+}
+
+/* Nothing that is written takes the place of the model or of one another. */
+static bool check_output(const struct dnnc *d) {
+  struct dn_ctx *ctx = d->ctx;
+  const char *model = d->o.files.v[0], *wrong = NULL;
+  const char *out = d->o.output;
+  const char *dot = out ? strrchr(base_name(out), '.') : NULL;
+  bool object = !d->o.emit && !d->o.assembly && !d->o.emit_llvm;
+  if (!strcmp(model, "-"))
+    wrong = "a model is a file; it is not read from the standard input";
+  else if (out && same_file(out, model))
+    wrong = "the output would take the place of the model";
+  else if (object && dot && !strcmp(dot, ".h"))
+    wrong = "-o names the object; its header is written beside it as NAME.h";
+  if (wrong)
+    dn_error(ctx, (struct dn_loc){.where = out ? "-o" : model}, DN_USAGE, "%s",
+             wrong);
+  return !wrong;
+}
+
 static bool check_usage(struct dnnc *d, const struct kind *kind) {
   if (d->o.files.n != 1) {
     dn_error(d->ctx, (struct dn_loc){.file = "dnnc"}, DN_USAGE,
@@ -521,7 +547,7 @@ static bool check_usage(struct dnnc *d, const struct kind *kind) {
              "ONNX Runtime's quantizer for instance: integer models compile");
     return false;
   }
-  if (!check_report(d, kind) || !check_debug(d, kind))
+  if (!check_output(d) || !check_report(d, kind) || !check_debug(d, kind))
     return false;
   return !d->o.device || device_apply(d->ctx, d->o.device, &d->o);
 }

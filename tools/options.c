@@ -29,7 +29,7 @@ struct row {
 };
 
 /* Readers recurse this deep at most, which fits any stack. */
-enum { MAX_DEPTH = 1000 };
+enum { MAX_DEPTH = 1000, MAX_THREADS = 1024 };
 
 enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, X = 8, N = 16, C = 32 };
 
@@ -106,7 +106,8 @@ static void set(struct reader *r, const struct row *row, const char *value) {
   case OPT_INT: {
     int64_t v;
     if (!read_int(value, &v) || v < 0)
-      fail(r, "--%s takes a number, not '%s'", row->name, value);
+      fail(r, "--%s takes a whole number, as 64, 64K or 1M, not '%s'",
+           row->name, value);
     same = *(int64_t *)field == v;
     *(int64_t *)field = v;
     break;
@@ -173,6 +174,16 @@ static const struct row *resolve(const struct reader *r,
   return row && row->of ? find(r, row->of, strlen(row->of)) : row;
 }
 
+/* Another tool that has the option, or NULL. */
+static const char *other_tool(const struct reader *r, const char *name) {
+  static const enum opt_tool tools[] = {OPT_DNNC, OPT_RUN, OPT_OPT};
+  for (const struct row *row = rows; row < rows + NROWS; row++)
+    for (int i = 0; i < 3 && !row->heading && !strcmp(row->name, name); i++)
+      if (row->tools & tools[i] & ~(unsigned)r->out->tool)
+        return tool_name(tools[i]);
+  return NULL;
+}
+
 static void unknown(struct reader *r, const char *arg) {
   const char *names[NROWS];
   size_t n = 0;
@@ -187,6 +198,8 @@ static void unknown(struct reader *r, const char *arg) {
     dn_note(r->ctx, "did you mean %s%s?",
             near[1] && !(find(r, near, strlen(near))->tools & C) ? "--" : "-",
             near);
+  else if (other_tool(r, word))
+    dn_note(r->ctx, "%s has it", other_tool(r, word));
   else
     dn_note(r->ctx, "%s --help lists the options", r->tool);
 }
@@ -246,6 +259,10 @@ static void option(struct reader *r, const char *arg) {
     return;
   }
   bool takes = *row->arg, may = row->arg[0] == '[';
+  if (value && !*value && takes && row->kind != OPT_LEVEL) {
+    fail(r, "%s needs a value: %s", arg, row->arg + may);
+    return;
+  }
   if (value && !takes)
     fail(r, "%s takes no value", arg);
   else if (!value && takes && !may && r->at + 1 >= r->argc)
@@ -326,6 +343,8 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
     else
       DN_PUSH(ctx->arena, out->files, arg);
   }
+  if (out->threads < 1 || out->threads > MAX_THREADS)
+    fail(&r, "--threads is 1 to %d", MAX_THREADS);
   *done = r.ok && (out->help || out->help_all || out->version);
   if (*done && out->version)
     printf("%s %s\n", r.tool, DNNC_VERSION);
@@ -334,9 +353,7 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
   return r.ok;
 }
 
-int opt_threads(const struct options *o) {
-  return (int)dn_max(1, dn_min(o->threads, 1024));
-}
+int opt_threads(const struct options *o) { return (int)o->threads; }
 
 void opt_passes(const struct options *o, struct pass_opts *out) {
   out->pipeline = o->passes;

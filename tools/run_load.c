@@ -97,6 +97,12 @@ struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
 
 /* ---- Generated code ---- */
 
+/* ELF type at byte 16: 1 relocatable, 3 shared. */
+static int elf_kind(const void *data, size_t size) {
+  return size > 18 && !memcmp(data, "\177ELF", 4) ? ((const char *)data)[16]
+                                                  : 0;
+}
+
 static void *find_symbol(struct run *r, const char *prefix, const char *what) {
   const char *name = dn_printf(r->ctx->arena, "%s_%s", prefix, what);
   return r->library ? dlsym(r->library, name) : cg_jit_find(r->jit, name);
@@ -130,8 +136,26 @@ static bool bind_function(struct run *r, const char *prefix) {
   return true;
 }
 
+/* The class and the machine of ELF headers are those of this program. */
+static bool is_own_machine(const struct cg_blob *object) {
+  char own[20] = {0};
+  const char *theirs = object->data;
+  FILE *f = fopen("/proc/self/exe", "rb");
+  bool read = f && fread(own, 1, sizeof own, f) == sizeof own;
+  if (f)
+    fclose(f);
+  return !read || object->size < sizeof own ||
+         (theirs[4] == own[4] && !memcmp(theirs + 18, own + 18, 2));
+}
+
 static bool load_code(struct run *r, const struct cg_blob *object) {
   dn_phase(r->ctx, "loading");
+  if (elf_kind(object->data, object->size) && !is_own_machine(object)) {
+    dn_error(r->ctx, here(r), DN_USAGE,
+             "the code is for another machine, which this one cannot run");
+    dn_note(r->ctx, "--interp runs a model without code");
+    return false;
+  }
   r->jit = cg_jit_new(r->ctx, object, NULL, NULL, 0);
   if (!r->jit)
     return false;
@@ -190,14 +214,9 @@ static bool compile_code(struct run *r, struct cg_blob *object) {
 
 /* ---- Files ---- */
 
-/* ELF type at byte 16: 1 relocatable, 3 shared. */
-static int elf_kind(const struct dn_file *f) {
-  return f->size > 18 && !memcmp(f->data, "\177ELF", 4) ? f->data[16] : 0;
-}
-
 bool run_is_object(struct dn_ctx *ctx, const char *path) {
   struct dn_file f;
-  return dn_file_map(ctx, path, &f) && elf_kind(&f);
+  return dn_file_map(ctx, path, &f) && elf_kind(f.data, f.size);
 }
 
 static bool load_model(struct run *r, const struct fe_opts *known) {
@@ -209,6 +228,21 @@ static bool load_model(struct run *r, const struct fe_opts *known) {
          load_code(r, &object);
 }
 
+/* An option that was given and says how to compile; NULL: none. */
+static const char *compile_option(const struct options *o) {
+  const struct {
+    bool given;
+    const char *name;
+  } all[] = {{o->dims.n > 0, "--dim"},        {o->opt.seen, "-O"},
+             {o->target != NULL, "--target"}, {o->cpu != NULL, "-mcpu"},
+             {o->attrs != NULL, "-mattr"},    {o->abi != NULL, "-mabi"},
+             {o->passes != NULL, "--passes"}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (all[i].given)
+      return all[i].name;
+  return NULL;
+}
+
 bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
               const struct fe_opts *known) {
   struct dn_file f;
@@ -216,10 +250,16 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
   dnn_set_threads((unsigned)opt_threads(o));
   if (!dn_file_map(ctx, r->path, &f))
     return false;
-  int kind = elf_kind(&f);
+  int kind = elf_kind(f.data, f.size);
   if (kind && (o->interp || o->compare)) {
     dn_error(ctx, here(r), DN_USAGE,
              "the interpreter needs the model, not an object");
+    return false;
+  }
+  const char *unheard = kind ? compile_option(o) : NULL;
+  if (unheard) {
+    dn_error(ctx, here(r), DN_USAGE, "%s is for a model; this is compiled",
+             unheard);
     return false;
   }
   struct cg_blob object = {f.data, f.size};

@@ -70,7 +70,7 @@ class Model:
         peers.save(self.work, inputs, want)
         atol = 1e-4 * max(float(abs(a).max(initial=0)) for a in want)
         tool("dnnc-run", self.object, "--test-data", self.work, f"--atol={atol}",
-             *self.flags)
+             f"--threads={self.threads}")
 
     def time_peer(self, name, seconds):
         run, times = self.runs[name], []
@@ -83,7 +83,8 @@ class Model:
         return statistics.median(times) * 1e6
 
     def time_ours(self, seconds):
-        out = tool("dnnc-run", self.object, f"--bench={seconds}", "--random=0", *self.flags)
+        out = tool("dnnc-run", self.object, f"--bench={seconds}", "--random=0",
+                   f"--threads={self.threads}")
         line = next(l for l in out.splitlines() if l.startswith("bench "))
         return {k: float(v) for k, v in re.findall(r"(\w+)=([\d.eE+-]+)", line)}
 
