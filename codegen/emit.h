@@ -24,9 +24,14 @@ struct cg_fills {
   DN_LIST(struct cg_fill) list;
 };
 
+/* Whether the constants are more than code of the small model reaches. On x86-64
+ * they then lie in .lrodata, behind all else, and code reads how far they are;
+ * elsewhere code reaches so far or cannot. */
+bool cg_is_large(const struct ir_module *m);
+
 /* Fills `out`, whose triple and data layout are set, from a verified PLANNED
  * module. Every kernel function is noinline and in a section of its own
- * (.text.PREFIX.NAME), every constant too (.rodata.PREFIX.NAME); only
+ * (.text.PREFIX.NAME), every constant too (.rodata.PREFIX.NAME, large ones .lrodata); only
  * PREFIX_run (and PREFIX_profile with opts->profile) has external linkage.
  * Large constants go to `later`; NULL: into the module, too.
  * false after diagnostics that name the nodes. */

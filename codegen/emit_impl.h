@@ -57,6 +57,7 @@ struct emit {
   struct dn_arena *scratch;
   LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
   struct cg_math_opts math;
+  bool large;           /* constants that are passed lie in .lrodata */
   bool half_hw;         /* conversions to and from f16 are instructions */
   bool soft_f32, soft_f64; /* arithmetic calls functions */
   LLVMValueRef *global; /* of constants, by value id */

@@ -58,14 +58,32 @@ int emit_const_align(const struct emit *e) {
   return e->facts->pointer_bytes > 4 ? 64 : 16;
 }
 
+static int64_t constant_bytes(const struct ir_module *m) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < m->consts.n; i++)
+    if (m->consts.v[i]->data->bytes &&
+        !dn_add(bytes, ir_type_bytes(m->consts.v[i]->type), &bytes))
+      return INT64_MAX;
+  return bytes;
+}
+
+bool cg_is_large(const struct ir_module *m) {
+  return constant_bytes(m) > INT64_C(1800000000);
+}
+
 static void set_constant(struct emit *e, LLVMValueRef g, LLVMValueRef init,
-                         const char *name) {
+                         const char *section) {
   LLVMSetInitializer(g, init);
   LLVMSetGlobalConstant(g, true);
   LLVMSetLinkage(g, LLVMInternalLinkage);
   LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr);
   LLVMSetAlignment(g, (unsigned)emit_const_align(e));
-  LLVMSetSection(g, dn_printf(e->scratch, ".rodata.%s", name));
+  LLVMSetSection(g, section);
+}
+
+static bool is_far(const struct emit *e, const struct ir_value *c) {
+  return e->large &&
+         emit_is_passed(&(struct emit_buffer){.space = IR_IN_CONST, .base = c});
 }
 
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
@@ -76,20 +94,55 @@ LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
     return *g = LLVMConstNull(e->ptr);
   const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix, c->id,
                                mangle(e, c->name));
+  const char *section = dn_printf(
+      e->ctx->arena, is_far(e, c) ? ".lrodata.%s" : ".rodata.%s", name);
   size_t size = (size_t)ir_type_bytes(c->type);
   bool later = e->later && size >= CG_FILL_MIN;
   LLVMValueRef bytes =
       later ? LLVMConstNull(LLVMArrayType2(e->i8, size))
             : LLVMConstStringInContext2(e->lc, c->data->bytes, size, true);
   *g = LLVMAddGlobal(e->mod, LLVMTypeOf(bytes), name);
-  set_constant(e, *g, bytes, name);
+  set_constant(e, *g, bytes, section);
   if (later) {
-    struct cg_fill f = {dn_printf(e->ctx->arena, ".rodata.%s", name),
-                        {c->data->bytes, size}};
+    struct cg_fill f = {section, {c->data->bytes, size}};
     LLVMSetExternallyInitialized(*g, true); /* or loads fold to zero */
     DN_PUSH(e->ctx->arena, e->later->list, f);
   }
   return *g;
+}
+
+/* Far constants come first, by sections that are opened before any function's:
+ * a loader keeps their order, and what lies behind is near the code. */
+static void add_far(struct emit *e) {
+  for (size_t i = 0; e->large && i < e->m->consts.n; i++) {
+    const struct ir_value *c = e->m->consts.v[i];
+    if (!c->uses || !is_far(e, c))
+      continue;
+    LLVMValueRef g = emit_const_global(e, c);
+    const char *text = dn_printf(e->scratch, ".section %s,\"al\",@progbits",
+                                 LLVMGetSection(g));
+    LLVMAppendModuleInlineAsm(e->mod, text, strlen(text));
+  }
+}
+
+/* Its address: a near word holds how far it is from there. Unlike the medium
+ * model's, this needs no table of the linker, which a loader may not have. */
+static LLVMValueRef far_address(struct emit *e, const struct ir_value *c) {
+  LLVMValueRef to = emit_const_global(e, c);
+  const char *name = dn_printf(e->scratch, "%s.far%u", e->opts->prefix, c->id);
+  LLVMValueRef word = LLVMGetNamedGlobal(e->mod, name);
+  if (!word) {
+    word = LLVMAddGlobal(e->mod, e->i64, name);
+    set_constant(e, word,
+                 LLVMConstSub(LLVMConstPtrToInt(to, e->i64),
+                              LLVMConstPtrToInt(word, e->i64)),
+                 dn_printf(e->scratch, ".rodata.%s", name));
+    LLVMSetExternallyInitialized(word, true); /* or it folds to the address */
+    LLVMSetAlignment(word, 8);
+  }
+  LLVMValueRef far = LLVMBuildLoad2(e->b, e->i64, word, "");
+  LLVMValueRef at = LLVMBuildPtrToInt(e->b, word, e->i64, "");
+  return LLVMBuildIntToPtr(e->b, LLVMBuildAdd(e->b, at, far, ""), e->ptr, "");
 }
 
 /* Blocks of padding get their size when all kernels are known. */
@@ -108,7 +161,7 @@ static void finish_pads(struct emit *e) {
       init = LLVMConstArray2(elem, v, n);
     }
     LLVMValueRef g = LLVMAddGlobal(e->mod, type, name);
-    set_constant(e, g, init, name);
+    set_constant(e, g, init, dn_printf(e->scratch, ".rodata.%s", name));
     LLVMReplaceAllUsesWith(pad->global, g);
     LLVMDeleteGlobal(pad->global);
   }
@@ -133,7 +186,8 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
     p = LLVMGetParam(e->run, e->ninputs + b->number);
     break;
   case IR_IN_CONST:
-    p = emit_const_global(e, b->base);
+    p = is_far(e, b->base) ? far_address(e, b->base)
+                           : emit_const_global(e, b->base);
     break;
   }
   return b->from ? LLVMBuildGEP2(e->b, e->i8, p, &from, 1, "") : p;
@@ -318,8 +372,37 @@ static void copy_results(struct emit *e, const struct ir_op *ret) {
   }
 }
 
+/* How far from code a constant may lie: an instruction's address, less what
+ * else is between. */
+static bool fits_code(struct emit *e, enum cg_backend backend) {
+  int64_t bytes = constant_bytes(e->m), reach = INT64_MAX;
+  switch (backend) {
+  case CG_X86:
+    e->large = cg_is_large(e->m);
+    break;
+  case CG_AArch64: /* adrp */
+    reach = INT64_C(4000000000);
+    break;
+  case CG_RISCV: /* auipc, which of 32 bits reaches all */
+    reach = e->facts->pointer_bytes > 4 ? INT64_C(2000000000) : INT64_MAX;
+    break;
+  case CG_ARM:
+  case CG_Xtensa:
+    break;
+  }
+  if (bytes <= reach)
+    return true;
+  dn_error(e->ctx, (struct dn_loc){.file = e->m->file}, DN_TARGET,
+           "%lld bytes of constants: code for this processor reaches %lld",
+           (long long)bytes, (long long)reach);
+  return false;
+}
+
 /* Offsets are signed, and a pointer has 32 bits. */
-static bool fits(struct emit *e, const char *what, int64_t bytes) {
+static bool fits(struct emit *e, const char *what, int64_t bytes,
+                 int64_t *all) {
+  if (!dn_add(*all, bytes, all))
+    *all = INT64_MAX;
   if (bytes <= INT32_MAX)
     return true;
   dn_error(e->ctx, (struct dn_loc){.file = e->m->file, .where = what},
@@ -333,17 +416,26 @@ static bool fits_pointer(struct emit *e) {
   const struct ir_block *body = m->funcs->body;
   if (e->facts->pointer_bytes > 4)
     return true;
-  bool ok = fits(e, "the arena", m->arena_size);
+  int64_t all = 0;
+  bool ok = fits(e, "the arena", m->arena_size, &all);
   for (size_t i = 0; i < m->consts.n; i++)
     if (m->consts.v[i]->data->bytes)
-      ok &= fits(e, m->consts.v[i]->name, ir_type_bytes(m->consts.v[i]->type));
+      ok &= fits(e, m->consts.v[i]->name, ir_type_bytes(m->consts.v[i]->type),
+                 &all);
   for (unsigned i = 0; i < body->nparams; i++)
-    ok &= fits(e, body->param[i]->name, ir_type_bytes(body->param[i]->type));
+    ok &= fits(e, body->param[i]->name, ir_type_bytes(body->param[i]->type),
+               &all);
   for (unsigned i = 0; i < body->last->noperands; i++) {
     const struct ir_value *y = ir_arg(body->last, i);
-    ok &= fits(e, ir_result_name(m->funcs, i), ir_type_bytes(y->type));
+    ok &= fits(e, ir_result_name(m->funcs, i), ir_type_bytes(y->type), &all);
   }
-  return ok;
+  if (!ok || all <= UINT32_MAX)
+    return ok;
+  dn_error(e->ctx, (struct dn_loc){.file = m->file}, DN_TARGET,
+           "constants, arena, inputs and outputs are %lld bytes, which do not "
+           "fit a 32-bit address space",
+           (long long)all);
+  return false;
 }
 
 static void set_types(struct emit *e, const struct cg_target *t) {
@@ -381,11 +473,12 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   e.ninputs = body->nparams;
   e.noutputs = body->last->noperands;
   set_types(&e, t);
-  if (!fits_pointer(&e)) {
+  if (!fits_pointer(&e) || !fits_code(&e, t->row->backend)) {
     dn_arena_free(e.scratch);
     return false;
   }
   emit_debug_begin(&e);
+  add_far(&e);
   begin_run(&e);
   check_arguments(&e, body);
   if (opts->profile)

@@ -12,6 +12,7 @@
 
 struct cg_jit {
   struct dn_ctx *ctx;
+  struct cg_elf elf;
   LLVMOrcLLJITRef lljit;
 };
 
@@ -55,9 +56,8 @@ struct cg_jit *cg_jit_new(struct dn_ctx *ctx, const struct cg_blob *object,
                           const char *const *names, void *const *addresses,
                           size_t n) {
   struct cg_jit *jit = DN_NEW(ctx->arena, struct cg_jit);
-  struct cg_elf elf;
   jit->ctx = ctx;
-  if (!cg_elf_read(ctx->arena, object->data, object->size, &elf)) {
+  if (!cg_elf_read(ctx->arena, object->data, object->size, &jit->elf)) {
     dn_error(ctx, (struct dn_loc){0}, DN_FORMAT, "not an ELF object");
     return NULL;
   }
@@ -79,11 +79,9 @@ struct cg_jit *cg_jit_new(struct dn_ctx *ctx, const struct cg_blob *object,
 
 void *cg_jit_find(struct cg_jit *jit, const char *name) {
   LLVMOrcExecutorAddress address = 0;
-  LLVMErrorRef error = LLVMOrcLLJITLookup(jit->lljit, &address, name);
-  if (error) {
-    LLVMConsumeError(error);
+  if (!cg_elf_symbol(&jit->elf, name) ||
+      !jit_ok(jit->ctx, LLVMOrcLLJITLookup(jit->lljit, &address, name)))
     return NULL;
-  }
   return (void *)(uintptr_t)address;
 }
 

@@ -12,8 +12,8 @@ struct cg_jit;
 struct cg_jit *cg_jit_new(struct dn_ctx *ctx, const struct cg_blob *object,
                           const char *const *names, void *const *addresses,
                           size_t n);
-/* Address of a global symbol ("kws_run", "kws_model"), or NULL without a
- * diagnostic when there is none. */
+/* Address of a global symbol ("kws_run", "kws_model"), or NULL: without a
+ * diagnostic when the object has none, with one when it cannot be loaded. */
 void *cg_jit_find(struct cg_jit *jit, const char *name);
 void cg_jit_free(struct cg_jit *jit);
 

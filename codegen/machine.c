@@ -151,8 +151,9 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
     sorted[i] = sec;
     if (sec->code)
       job->text += (int64_t)sec->size;
-    else if (sec->data && !strncmp(sec->name, ".rodata", 7) &&
-             strcmp(sec->name, model) != 0)
+    else if (sec->data && strcmp(sec->name, model) != 0 &&
+             (!strncmp(sec->name, ".rodata", 7) ||
+              !strncmp(sec->name, ".lrodata", 8)))
       job->weights += (int64_t)sec->size;
   }
   if (elf->sections.n)
@@ -259,15 +260,6 @@ static bool build_module(struct machine *s) {
   return run_passes(s);
 }
 
-/* More constants than code of the small model reaches. */
-static bool is_large(const struct ir_module *m) {
-  int64_t bytes = 0;
-  for (size_t i = 0; i < m->consts.n; i++)
-    if (!dn_add(bytes, ir_type_bytes(m->consts.v[i]->type), &bytes))
-      return true;
-  return bytes > INT64_C(1800000000);
-}
-
 bool cg_machine_run(struct cg_job *job) {
   char *message = NULL;
   struct machine s = {.job = job, .arena = job->ctx->arena};
@@ -282,7 +274,8 @@ bool cg_machine_run(struct cg_job *job) {
         NULL);
   LLVMContextSetDiagnosticHandler(s.lc, on_diagnostic, &s);
   s.module = LLVMModuleCreateWithNameInContext(job->opts->prefix, s.lc);
-  s.machine = cg_target_machine(job->target, is_large(job->module), &message);
+  s.machine =
+      cg_target_machine(job->target, cg_is_large(job->module), &message);
   if (!s.machine)
     return failed(&s, "LLVM", message);
   if (!build_module(&s))

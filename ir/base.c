@@ -401,6 +401,20 @@ static bool write_all(int fd, const char *data, size_t size) {
   return true;
 }
 
+/* As write_all() to a new file, but zeroes leave holes: of a large model they
+ * need no disk. */
+static bool write_file(int fd, const char *data, size_t size) {
+  enum { BLOCK = 1 << 16 };
+  static const char zero[BLOCK];
+  for (size_t n; size; data += n, size -= n) {
+    n = size < BLOCK ? size : BLOCK;
+    bool hole = size > BLOCK && !memcmp(data, zero, n);
+    if (hole ? lseek(fd, BLOCK, SEEK_CUR) < 0 : !write_all(fd, data, n))
+      return false;
+  }
+  return true;
+}
+
 static bool write_failed(struct dn_ctx *ctx, const char *path) {
   int number = errno;
   const char *slash = strrchr(path, '/');
@@ -427,7 +441,7 @@ bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,
   int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0)
     return write_failed(ctx, path);
-  bool ok = write_all(fd, data, size);
+  bool ok = write_file(fd, data, size);
   ok = close(fd) == 0 && ok;
   if (ok && rename(temp, path) == 0)
     return true;

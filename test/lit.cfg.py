@@ -88,6 +88,10 @@ def runs_with(flag):
 
 
 feature("tsan", runs_with("-fsanitize=thread"))
+# Models of more than 2 GB: so much memory and disk to spare.
+feature("large-memory",
+        os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 8 << 30 and
+        shutil.disk_usage(config.build_dir).free > 10 << 30)
 feature("x86_64", os.uname().machine == "x86_64")
 feature("llvm-%d" % config.llvm_version, True)
 

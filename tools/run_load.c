@@ -110,9 +110,12 @@ static void *find_symbol(struct run *r, const char *prefix, const char *what) {
 
 /* int PREFIX_run(const T *input..., T *output..., void *arena) */
 static bool bind_function(struct run *r, const char *prefix) {
+  unsigned before = dn_errors(r->ctx);
   const struct dnn_model *m = find_symbol(r, prefix, "model");
-  void *fn = find_symbol(r, prefix, "run");
-  if (!m || !fn) {
+  void *fn = m ? find_symbol(r, prefix, "run") : NULL;
+  if (dn_errors(r->ctx) != before)
+    return false;
+  if (!fn) {
     dn_error(r->ctx, here(r), DN_FORMAT, "no function %s_run in it", prefix);
     return false;
   }

@@ -21,11 +21,13 @@ static bool spawn(struct dn_ctx *ctx, const char *const *args,
   int status = 0;
   for (int i = 0; args[i]; i++)
     copy[i] = dn_printf(ctx->arena, "%s", args[i]);
-  if (!posix_spawnp(&pid, copy[0], NULL, NULL, copy, environ) &&
-      waitpid(pid, &status, 0) >= 0 && !status)
+  int error = posix_spawnp(&pid, copy[0], NULL, NULL, copy, environ);
+  if (!error && waitpid(pid, &status, 0) >= 0 && !status)
     return true;
   dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE,
-           "'%s -shared' failed or is not there", copy[0]);
+           "the linker, '%s -shared', %s", copy[0],
+           error ? dn_printf(ctx->arena, "cannot be run: %s", strerror(error))
+                 : "failed; its messages are above");
   return false;
 }
 
