@@ -1,10 +1,10 @@
 # runtime/soft.c as LLVM bitcode that says nothing of C's types: an object takes
 # the widths of wchar_t and enum from the flags of what is linked into it, and a
 # linker then warns of programs that chose others.
-#   cmake -DCLANG=clang -DLLVM_AS=llvm-as -DTRIPLE=t -DIN=soft.c -DOUT=soft.bc
-#         -P soft.cmake
+#   cmake -DCLANG=clang -DLLVM_AS=llvm-as -DTRIPLE=t -DFLAGS=-Dx -DIN=soft.c
+#         -DOUT=soft.bc -P soft.cmake
 execute_process(COMMAND ${CLANG} --target=${TRIPLE} -std=c99 -Os -w
-  -ffreestanding -fno-builtin -fno-stack-protector -emit-llvm -S ${IN} -o -
+  -ffreestanding -fno-builtin -fno-stack-protector ${FLAGS} -emit-llvm -S ${IN} -o -
   OUTPUT_VARIABLE text RESULT_VARIABLE failed)
 if(failed)
   message(FATAL_ERROR "${CLANG} cannot compile ${IN} for ${TRIPLE}")

@@ -7,13 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* runtime/soft.c as bitcode, for targets with pointers of 4 and of 8 bytes. */
+/* runtime/soft.c as bitcode, for targets with pointers of 4 and of 8 bytes and
+ * for Thumb-1. */
 static const unsigned char soft32[] = {
 #include "soft32.inc"
 };
 static const unsigned char soft64[] = {
 #include "soft64.inc"
 };
+static const unsigned char thumb1[] = {
+#include "softthumb1.inc"
+};
+
+static LLVMMemoryBufferRef bitcode(LLVMModuleRef module, int pointer_bytes) {
+  const char *triple = LLVMGetTarget(module);
+  const unsigned char *bytes = soft32;
+  size_t size = sizeof soft32;
+  if (pointer_bytes > 4) {
+    bytes = soft64;
+    size = sizeof soft64;
+  } else if (!strncmp(triple, "thumbv6m", 8) ||
+             !strncmp(triple, "thumbv8m.base", 13)) {
+    bytes = thumb1;
+    size = sizeof thumb1;
+  }
+  return LLVMCreateMemoryBufferWithMemoryRange((const char *)bytes, size,
+                                               "soft", false);
+}
 
 /* Functions that dnnc generates have names with its prefix, so these few rules
  * tell soft arithmetic; the caller asks only about its own module. */
@@ -119,10 +139,7 @@ static void make_local(LLVMModuleRef module, const struct cg_elf *elf) {
 int cg_soft_add(LLVMContextRef lc, LLVMModuleRef module, int pointer_bytes,
                 const struct cg_elf *elf, bool freestanding) {
   LLVMModuleRef soft = NULL;
-  const unsigned char *bytes = pointer_bytes == 4 ? soft32 : soft64;
-  LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRange(
-      (const char *)bytes, pointer_bytes == 4 ? sizeof soft32 : sizeof soft64,
-      "soft", false);
+  LLVMMemoryBufferRef buffer = bitcode(module, pointer_bytes);
   if (LLVMParseBitcodeInContext2(lc, buffer, &soft))
     return -1;
   LLVMSetTarget(soft, LLVMGetTarget(module));

@@ -5,22 +5,26 @@
  *
  * The build compiles this file to LLVM IR and puts it into dnnc, which adds the
  * functions that a model needs to its object under local names; nobody links
- * it. It must keep to integers and to types that mean the same everywhere, and
+ * it. With SOFT_NARROW it is for Thumb-1, whose products have 32 bits. It must
+ * keep to integers and to types that mean the same everywhere, and
  * must not use what it implements. Functions of the ARM run-time ABI
  * (__aeabi_*) take floats in integer registers on every ARM, so they are
  * declared with integers; the others take floats as the target does. */
 #include <stdint.h>
 
+#define IN_LINE static inline __attribute__((always_inline))
+#define OUT_OF_LINE __attribute__((noinline))
+
 /* ---- 64-bit integers by 32-bit ones ---- */
 
 static int zeros_u32(uint32_t x) {
   int n = 0;
-  for (int step = 16; step; step /= 2)
-    if (!(x >> (32 - step))) {
-      n += step;
-      x <<= step;
-    }
-  return n;
+#define STEP(s)                                                                \
+  if (!(x >> (32 - s)))                                                        \
+    n += s, x <<= s;
+  STEP(16) STEP(8) STEP(4) STEP(2)
+#undef STEP
+  return n + !(x >> 31);
 }
 static int zeros_u64(uint64_t x) {
   uint32_t high = (uint32_t)(x >> 32);
@@ -59,7 +63,7 @@ static uint64_t product(uint32_t a, uint32_t b) {
   return join(ah * bh + (mid >> 16) + (mid2 >> 16),
               mid2 << 16 | (low & 0xffff));
 }
-static uint64_t product_u64(uint64_t a, uint64_t b) {
+IN_LINE uint64_t product_u64(uint64_t a, uint64_t b) {
   uint32_t al = (uint32_t)a, bl = (uint32_t)b;
   return product(al, bl) +
          join((uint32_t)(a >> 32) * bl + al * (uint32_t)(b >> 32), 0);
@@ -115,10 +119,25 @@ enum whole_mode { TO_ZERO, TO_FLOOR, TO_CEIL, TO_EVEN, TO_AWAY };
 #define FP_BITS 32
 #define FP_MAN 23
 #define FP_NAME(x) x##_f32
+#define FP_LONG(x) __soft_##x##_f32
+#define FP_ZEROS(x) __builtin_clz(x)
 static uint32_t wide_f32(uint32_t a, uint32_t b, uint32_t *low) {
   uint64_t p = (uint64_t)a * b;
   *low = (uint32_t)p;
   return (uint32_t)(p >> 32);
+}
+/* The product of significands (leading ones in bit 29), in bit 29 or 30; what
+ * is lost sticks. Thumb-1 multiplies 16-bit pieces of 24 bits. */
+IN_LINE uint32_t times_f32(uint32_t a, uint32_t b) {
+#ifdef SOFT_NARROW
+  uint32_t al = a >> 6 & 0xffff, ah = a >> 22, bl = b >> 6 & 0xffff;
+  uint32_t bh = b >> 22, low = al * bl;
+  uint32_t high = (ah * bh << 16) + ah * bl + al * bh + (low >> 16);
+  return high >> 1 | ((high & 1) | (low & 0xffff)) != 0;
+#else
+  uint32_t low, high = wide_f32(a << 2, b << 1, &low);
+  return high | (low != 0);
+#endif
 }
 #include "soft_fp.h"
 #undef REP
@@ -126,12 +145,16 @@ static uint32_t wide_f32(uint32_t a, uint32_t b, uint32_t *low) {
 #undef FP_BITS
 #undef FP_MAN
 #undef FP_NAME
+#undef FP_LONG
+#undef FP_ZEROS
 
 #define REP uint64_t
 #define FP double
 #define FP_BITS 64
 #define FP_MAN 52
 #define FP_NAME(x) x##_f64
+#define FP_LONG(x) __soft_##x##_f64
+#define FP_ZEROS(x) zeros_u64(x)
 static uint64_t wide_f64(uint64_t a, uint64_t b, uint64_t *low) {
   uint32_t al = (uint32_t)a, ah = (uint32_t)(a >> 32);
   uint32_t bl = (uint32_t)b, bh = (uint32_t)(b >> 32);
@@ -140,6 +163,10 @@ static uint64_t wide_f64(uint64_t a, uint64_t b, uint64_t *low) {
   uint64_t mid = lh + (uint32_t)hl;
   *low = mid << 32 | (uint32_t)ll;
   return (uint64_t)ah * bh + (hl >> 32) + (mid >> 32);
+}
+IN_LINE uint64_t times_f64(uint64_t a, uint64_t b) {
+  uint64_t low, high = wide_f64(a << 2, b << 1, &low);
+  return high | (low != 0);
 }
 #include "soft_fp.h"
 
@@ -215,7 +242,7 @@ static uint32_t narrow_half_f64(uint64_t a) {
 #define AEABI_FP(p, REP, W)                                                    \
   AEABI(REP, p##add, REP a, REP b) { return add_##W(a, b); }                   \
   AEABI(REP, p##sub, REP a, REP b) {                                           \
-    return add_##W(a, b ^ (REP)1 << (8 * sizeof b - 1));                       \
+    return __aeabi_##p##add(a, b ^ (REP)1 << (8 * sizeof b - 1));              \
   }                                                                            \
   AEABI(REP, p##mul, REP a, REP b) { return mul_##W(a, b); }                   \
   AEABI(REP, p##div, REP a, REP b) { return div_##W(a, b); }                   \
@@ -284,7 +311,7 @@ AEABI(uint64_t, lasr, uint64_t a, int n) { return shift_signed(a, n); }
     return value_##W(add_##W(bits_##W(a), bits_##W(b)));                       \
   }                                                                            \
   FP __sub##w##f3(FP a, FP b) {                                                \
-    return value_##W(add_##W(bits_##W(a), bits_##W(b) ^ bits_##W((FP)-0.0)));  \
+    return __add##w##f3(a, value_##W(bits_##W(b) ^ bits_##W((FP)-0.0)));       \
   }                                                                            \
   FP __mul##w##f3(FP a, FP b) {                                                \
     return value_##W(mul_##W(bits_##W(a), bits_##W(b)));                       \

@@ -6,6 +6,8 @@
  *   FP_BITS        32 or 64
  *   FP_MAN         stored bits of the significand: 23 or 52
  *   FP_NAME(x)     name of a function of this width
+ *   FP_LONG(x)     of one that is called from others
+ *   FP_ZEROS(x)    leading zeroes of a number that is not zero
  *
  * Rounds to nearest, ties to even; subnormals are exact; every NaN made is the
  * same quiet one. A finite number is taken apart into a sign, an exponent and a
@@ -19,17 +21,6 @@
 #define EXP_BIAS (EXP_MAX >> 1)
 #define INF_REP ((REP)EXP_MAX << FP_MAN)
 #define NAN_REP (INF_REP | ((REP)1 << (FP_MAN - 1)))
-
-/* Leading zeroes of a number that is not zero. */
-static int FP_NAME(zeros)(REP x) {
-  int n = 0;
-  for (int step = FP_BITS / 2; step; step /= 2)
-    if (!(x >> (FP_BITS - step))) {
-      n += step;
-      x <<= step;
-    }
-  return n;
-}
 
 /* x >> n, with the lowest bit set if a one was lost. */
 static REP FP_NAME(shift_sticky)(REP x, int n) {
@@ -47,7 +38,7 @@ static int FP_NAME(split)(REP a, REP *man) {
     *man |= (REP)1 << FP_MAN;
     return e;
   }
-  int shift = FP_NAME(zeros)(*man) - (FP_BITS - 1 - FP_MAN);
+  int shift = FP_ZEROS(*man) - (FP_BITS - 1 - FP_MAN);
   *man <<= shift;
   return 1 - shift;
 }
@@ -67,7 +58,31 @@ static REP FP_NAME(pack)(REP sign, int e, REP man) {
   return sign | ((e ? (REP)(e - 1) << FP_MAN : 0) + man);
 }
 
-static REP FP_NAME(add)(REP a, REP b) {
+/* ---- Sums and products ----
+ *
+ * The usual way: numbers that are neither zero nor subnormal, infinite or NaN,
+ * and results as usual. Significands have their leading one in bit FP_BITS - 3,
+ * so that a sum has room for its carry. All else goes the long way. */
+
+#define GUARD (FP_BITS - 3 - FP_MAN)
+
+static REP FP_NAME(usual)(REP a) {
+  return (a << (FP_BITS - 1 - FP_MAN) | SIGN_BIT) >> 2;
+}
+
+/* With the exponent less one, to which the leading one is added. */
+static REP FP_NAME(join)(REP sign, REP e, REP man) {
+  man += ((REP)1 << (GUARD - 1)) - 1 + (man >> GUARD & 1);
+  return sign + (e << FP_MAN) + (man >> GUARD);
+}
+
+/* Too large or too small; the exponent has wrapped around. */
+OUT_OF_LINE REP FP_LONG(pack)(REP sign, REP e, REP man) {
+  man = man >> (GUARD - 3) | ((man & (((REP)1 << (GUARD - 3)) - 1)) != 0);
+  return FP_NAME(pack)(sign, (int)e + 1, man);
+}
+
+OUT_OF_LINE REP FP_LONG(add)(REP a, REP b) {
   REP x = a & ABS_MASK, y = b & ABS_MASK, mx, my;
   if (x < y) {
     REP t = a;
@@ -89,7 +104,7 @@ static REP FP_NAME(add)(REP a, REP b) {
     mx -= my;
     if (!mx)
       return 0;
-    int shift = FP_NAME(zeros)(mx) - (FP_BITS - 4 - FP_MAN);
+    int shift = FP_ZEROS(mx) - (FP_BITS - 4 - FP_MAN);
     mx <<= shift;
     e -= shift;
   } else {
@@ -102,7 +117,43 @@ static REP FP_NAME(add)(REP a, REP b) {
   return FP_NAME(pack)(sign, e, mx);
 }
 
-static REP FP_NAME(mul)(REP a, REP b) {
+IN_LINE REP FP_NAME(add)(REP a, REP b) {
+  if ((REP)(a << 1) < (REP)(b << 1)) {
+    REP t = a;
+    a = b;
+    b = t;
+  }
+  REP e = a >> FP_MAN & EXP_MAX, ey = b >> FP_MAN & EXP_MAX, n = e - ey;
+  if (e == EXP_MAX || !ey)
+    return FP_LONG(add)(a, b);
+  if (n >= FP_BITS)
+    return a;
+  REP x = FP_NAME(usual)(a), y = FP_NAME(usual)(b), most = y >> n;
+  y = most | ((REP)(most << n) != y);
+  e--;
+  if ((a ^ b) & SIGN_BIT) {
+    x -= y;
+    if (!(x >> (FP_BITS - 3))) {
+      if (!x)
+        return 0;
+      n = (REP)FP_ZEROS(x) - 2;
+      n = n < e ? n : e; /* or subnormal, and exact */
+      x <<= n;
+      e -= n;
+    }
+  } else {
+    x += y;
+    if (x >> (FP_BITS - 2)) {
+      x = x >> 1 | (x & 1);
+      e++;
+      if (e == EXP_MAX - 1)
+        return (a & SIGN_BIT) | INF_REP;
+    }
+  }
+  return FP_NAME(join)(a & SIGN_BIT, e, x);
+}
+
+OUT_OF_LINE REP FP_LONG(mul)(REP a, REP b) {
   REP x = a & ABS_MASK, y = b & ABS_MASK, sign = (a ^ b) & SIGN_BIT, mx, my;
   if (x >= INF_REP || y >= INF_REP) {
     if (x > INF_REP || y > INF_REP || !x || !y)
@@ -124,6 +175,20 @@ static REP FP_NAME(mul)(REP a, REP b) {
   }
   high = FP_NAME(shift_sticky)(high, FP_BITS - 4 - FP_MAN) | (low != 0);
   return FP_NAME(pack)(sign, e, high);
+}
+
+IN_LINE REP FP_NAME(mul)(REP a, REP b) {
+  REP e = a >> FP_MAN & EXP_MAX, ey = b >> FP_MAN & EXP_MAX;
+  if (e - 1 >= EXP_MAX - 1 || ey - 1 >= EXP_MAX - 1)
+    return FP_LONG(mul)(a, b);
+  REP sign = (a ^ b) & SIGN_BIT;
+  REP man = FP_NAME(times)(FP_NAME(usual)(a), FP_NAME(usual)(b));
+  REP carry = man >> (FP_BITS - 2);
+  man = man >> carry | (man & carry);
+  e += ey + carry - EXP_BIAS - 1;
+  if (e >= EXP_MAX - 1)
+    return FP_LONG(pack)(sign, e, man);
+  return FP_NAME(join)(sign, e, man);
 }
 
 static REP FP_NAME(div)(REP a, REP b) {
@@ -268,7 +333,7 @@ static REP FP_NAME(remainder)(REP a, REP b) {
     mx -= my;
   if (!mx)
     return sign;
-  int shift = FP_NAME(zeros)(mx) - (FP_BITS - 1 - FP_MAN);
+  int shift = FP_ZEROS(mx) - (FP_BITS - 1 - FP_MAN);
   return FP_NAME(pack)(sign, e - shift, mx << (shift + 3));
 }
 
@@ -287,6 +352,7 @@ static FP FP_NAME(value)(REP r) {
   return u.f;
 }
 
+#undef GUARD
 #undef MAN_MASK
 #undef SIGN_BIT
 #undef ABS_MASK

@@ -1,5 +1,6 @@
 /* soft_test.c - runtime/soft.c, its functions prefixed with soft_, against the
- * machine's own arithmetic on random bit patterns. */
+ * machine's own arithmetic on random bit patterns, many of them at the edges:
+ * next to zero, infinity and each other. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,11 +44,25 @@ static uint64_t random_bits(void) {
   state ^= state << 17;
   return state;
 }
-/* Often subnormal, NaN or infinite, near one, or with few bits. */
+/* The exponents of the smallest and the largest numbers, and those whose product
+ * or quotient is one of them. */
+static uint64_t edge(uint64_t max) {
+  uint64_t near = random_bits() % 4;
+  switch (random_bits() % 4) {
+  case 0:
+    return near;
+  case 1:
+    return max - near;
+  case 2:
+    return max / 4 + near;
+  }
+  return max * 3 / 4 - near;
+}
+/* Often subnormal, NaN or infinite, near one, with few bits, or at an edge. */
 static float random_float(void) {
   uint32_t r = (uint32_t)random_bits();
   float f;
-  switch (random_bits() % 6) {
+  switch (random_bits() % 7) {
   case 0:
     r &= 0x807fffff;
     break;
@@ -60,6 +75,9 @@ static float random_float(void) {
   case 3:
     r = (r & 0x807ff000) | (uint32_t)(120 + random_bits() % 40) << 23;
     break;
+  case 4:
+    r = (r & 0x807fffff) | (uint32_t)edge(255) << 23;
+    break;
   }
   memcpy(&f, &r, 4);
   return f;
@@ -67,7 +85,7 @@ static float random_float(void) {
 static double random_double(void) {
   uint64_t r = random_bits();
   double f;
-  switch (random_bits() % 6) {
+  switch (random_bits() % 7) {
   case 0:
     r &= 0x800fffffffffffff;
     break;
@@ -80,6 +98,9 @@ static double random_double(void) {
     break;
   case 3:
     r = (r & 0x800ffffff0000000) | (1000 + random_bits() % 120) << 52;
+    break;
+  case 4:
+    r = (r & 0x800fffffffffffff) | edge(2047) << 52;
     break;
   }
   memcpy(&f, &r, 8);
@@ -101,6 +122,13 @@ static void say(const char *name, double a, double b) {
 
 static void arithmetic(void) {
   float a = random_float(), b = random_float();
+  if (random_bits() % 4 == 0) { /* a few units apart, perhaps of other sign */
+    uint32_t r = (uint32_t)random_bits() & (random_bits() & 1 ? 0x80800007 : 7);
+    uint32_t bits;
+    memcpy(&bits, &a, 4);
+    bits ^= r;
+    memcpy(&b, &bits, 4);
+  }
 #define CHECK(FP, name, want) SAME(#name, a, b, soft___##name(a, b), (FP)(want));
   EACH_FP(CHECK, float, sf)
 #define CHECK1(FP, name) SAME(#name, a, 0, soft_##name(a), name(a));
@@ -125,6 +153,12 @@ static void arithmetic(void) {
 
 static void arithmetic_double(void) {
   double a = random_double(), b = random_double();
+  if (random_bits() % 4 == 0) {
+    uint64_t bits;
+    memcpy(&bits, &a, 8);
+    bits ^= random_bits() & (random_bits() & 1 ? 0x8010000000000007 : 7);
+    memcpy(&b, &bits, 8);
+  }
   EACH_FP(CHECK, double, df)
   EACH_MATH(CHECK1, double, )
   SAME("gt", a, b, soft___gtdf2(a, b) > 0, a > b);
