@@ -483,6 +483,8 @@ LLVMTypeRef emit_reg_type(struct emit *e, enum ir_dtype t);
 LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t);
 LLVMTypeRef emit_vector_type(const struct kern *k, LLVMTypeRef elem,
                              unsigned lanes);
+LLVMValueRef emit_bits(struct kern *k, LLVMValueRef v, enum ir_dtype from,
+                       enum ir_dtype to);
 LLVMValueRef emit_from_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
 LLVMValueRef emit_to_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
 /* Rounds an f32 to the precision of a 16-bit type; others stay. */

@@ -254,6 +254,7 @@ INT(SHR, shift(s, false))
 BOTH(SELECT, pick(s, s->x, s->y, s->z))
 FLOAT(ISNAN, cg_math_isnan(s->b, &s->k->e->math, s->x))
 BOTH(CAST, emit_cast(s->k, s->x, s->type, s->result))
+BOTH(BITS, emit_bits(s->k, s->x, s->type, s->result))
 
 #define ROW_F(ID)                                                              \
   { f_##ID, NULL }

@@ -292,3 +292,10 @@ LLVMValueRef emit_cast(struct kern *k, LLVMValueRef v, enum ir_dtype from,
                 : LLVMBuildUIToFP(k->b, v, type, "");
   return emit_round(k, to, v);
 }
+
+LLVMValueRef emit_bits(struct kern *k, LLVMValueRef v, enum ir_dtype from,
+                       enum ir_dtype to) {
+  v = emit_to_mem(k, from, v);
+  LLVMTypeRef type = emit_vector_type(k, emit_mem_type(k->e, to), lanes_of(v));
+  return emit_from_mem(k, to, LLVMBuildBitCast(k->b, v, type, ""));
+}

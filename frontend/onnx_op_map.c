@@ -134,13 +134,32 @@ bool onnx_variadic(struct onnx_call *c) {
   return ox_return(c, y);
 }
 
+/* Attribute `to`. */
+static bool target_type(struct onnx_call *c, enum ir_dtype *to) {
+  int64_t type = ox_int(c, "to", 0);
+  return onnx_dtype_find(type, to) ||
+         ox_fail(c, type > 0 ? DN_UNSUPPORTED_TYPE : DN_ATTR,
+                 "element type %s (%lld)", onnx_dtype_name(type),
+                 (long long)type);
+}
+
+bool onnx_bit_cast(struct onnx_call *c) {
+  enum ir_dtype to;
+  struct ir_value *x = c->in[0];
+  if (!target_type(c, &to))
+    return false;
+  if (to == ox_dtype(x))
+    return ox_return(c, x);
+  if (to == IR_BOOL)
+    return ox_fail(c, DN_UNSUPPORTED_TYPE, "bits that become a bool");
+  return ox_return(c, ox_emit(c, IR_BITS, IR_ARGS(x),
+                              IR_ATTRS(ir_str("to", ir_dtypes[to].text))));
+}
+
 bool onnx_cast(struct onnx_call *c) {
   enum ir_dtype to;
-  int64_t type = ox_int(c, "to", 0);
-  if (!onnx_dtype_find(type, &to))
-    return ox_fail(c, type > 0 ? DN_UNSUPPORTED_TYPE : DN_ATTR,
-                   "element type %s (%lld)", onnx_dtype_name(type),
-                   (long long)type);
+  if (!target_type(c, &to))
+    return false;
   return ox_return(c, ox_cast(c, c->in[0], to));
 }
 

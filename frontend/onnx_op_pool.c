@@ -125,9 +125,9 @@ static struct ir_value *along_dim(struct onnx_call *c, enum ir_dtype t, int r,
 }
 
 /* Windows along spatial dimension i: tap by tap, a later one counts when it is
- * larger, or the first that is inside. `far`: steps in memory of one index. */
+ * larger, or the first that is inside. `far`: steps in memory of one index, counted in type t. */
 static bool largest_along(struct onnx_call *c, const struct pool *p, int i,
-                          int64_t far, struct largest *m) {
+                          int64_t far, enum ir_dtype t, struct largest *m) {
   int r = p->rank, s = r - 2, dim = i + 2;
   const struct ox_window *w = &p->win;
   int64_t pads[2 * IR_MAX_RANK] = {0}, n = w->out[i];
@@ -145,7 +145,7 @@ static bool largest_along(struct onnx_call *c, const struct pool *p, int i,
         ox_slice1(c, in.v, dim, from, n, w->strides[i]);
     struct ir_value *at =
         in.at ? ox_slice1(c, in.at, dim, from, n, w->strides[i]) : NULL;
-    struct ir_value *step = ox_scalar(c, IR_I64, (double)(from * far));
+    struct ir_value *step = ox_scalar(c, t, (double)(from * far));
     at = at ? ox_op2(c, IR_ADD, at, step) : step;
     if (!v || !at)
       return false;
@@ -182,10 +182,14 @@ static struct ir_value *largest_at(struct onnx_call *c, const struct pool *p) {
     far[i] = all;
     all *= ox_dims(x)[i + 2];
   }
+  enum ir_dtype t = IR_I32; /* twice the lanes of i64 */
+  for (int i = 0; i < s; i++)
+    if (p->win.kernel[i] * p->win.dilations[i] > INT32_MAX / s / dn_max(far[i], 1))
+      t = IR_I64;
   for (int i = s; i-- > 0;)
-    if (!largest_along(c, p, i, far[i], &m))
+    if (!largest_along(c, p, i, far[i], t, &m))
       return NULL;
-  y = m.at;
+  y = ox_cast(c, m.at, IR_I64);
   for (int i = 0; i < s; i++) { /* where the window starts */
     struct ir_value *o = ox_iota(c, r, i + 2, p->win.out[i], IR_I64);
     o = ox_offset(c, ox_scale(c, o, (double)p->win.strides[i]),

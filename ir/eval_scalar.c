@@ -183,6 +183,24 @@ static void cast_int(PARAMS) {
 #define i_CAST cast_int
 #define u_CAST cast_int
 
+static void same_bits(PARAMS) {
+  (void)b, (void)c;
+  for (int k = 0; k < n; k++) {
+    char raw[8];
+    if (ir_is_float(from))
+      ir_store_float(from, raw, a->f[k]);
+    else
+      ir_store_int(from, raw, a->i[k]);
+    if (ir_is_float(to))
+      r->f[k] = ir_load_float(to, raw);
+    else
+      r->i[k] = ir_load_int(to, raw);
+  }
+}
+#define f_BITS same_bits
+#define i_BITS same_bits
+#define u_BITS same_bits
+
 /* ---- The table: floats, signed and bool, unsigned ---- */
 #define ROW_F(ID)                                                              \
   { f_##ID, NULL, NULL, NULL }

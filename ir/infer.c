@@ -194,6 +194,16 @@ static const struct ir_type *infer_cast(struct infer *in) {
   return attr_dtype(in, &to) ? ir_type_as(in->ctx, arg_type(in, 0), to) : NULL;
 }
 
+static const struct ir_type *infer_bits(struct infer *in) {
+  enum ir_dtype to;
+  if (!attr_dtype(in, &to))
+    return NULL;
+  if (to == IR_BOOL ||
+      ir_dtypes[to].bytes != ir_dtypes[arg_type(in, 0)->dtype].bytes)
+    return fail(in, DN_TYPE, "the types differ in width");
+  return ir_type_as(in->ctx, arg_type(in, 0), to);
+}
+
 static const struct ir_type *shape_attr(struct infer *in, enum ir_dtype dtype) {
   const struct ir_attr *a = ir_find_attr(in->op, "shape");
   if (!list_ok(in, "shape", a->n, 0, BIG))

@@ -198,6 +198,14 @@ struct num naive_call(enum ir_scalar fn, enum ir_dtype t, enum ir_dtype to,
   struct num r = {0, 0};
   if (fn == IR_S_SELECT)
     return arg[0].i ? arg[1] : arg[2];
+  if (fn == IR_S_BITS) {
+    char raw[8];
+    if (ir_is_float(t))
+      ir_store_float(t, raw, arg[0].f);
+    else
+      ir_store_int(t, raw, arg[0].i);
+    return naive_load(to, raw);
+  }
   if (fn == IR_S_CAST)
     return naive_cast(t, to, arg[0]);
   if (!ir_is_float(t))

@@ -66,6 +66,11 @@ static void draft_map(struct bench *t, enum ir_opcode code, enum ir_dtype dtype,
   if (code == IR_CAST)
     d->attr[d->nattrs++] =
         ir_str("to", ir_dtypes[pick(t, 0, IR_NUM_DTYPES - 1)].text);
+  while (code == IR_BITS && !d->nattrs) {
+    const struct ir_dtype_row *to = &ir_dtypes[pick(t, 0, IR_NUM_DTYPES - 1)];
+    if (to->bytes == ir_dtypes[dtype].bytes && to != &ir_dtypes[IR_BOOL])
+      d->attr[d->nattrs++] = ir_str("to", to->text);
+  }
   if (code == IR_CLAMP) {
     d->attr[d->nattrs++] = ir_float("lo", (double)pick(t, -3, 1));
     d->attr[d->nattrs++] = ir_float("hi", (double)pick(t, 1, 3));
