@@ -1,8 +1,8 @@
-/* onnx_op_signal.c - windows and the discrete Fourier transform, as a product
- * with a matrix of sines and cosines. */
+/* onnx_op_signal.c - windows, and the discrete Fourier transform (onnx_fft.h). */
 #include <math.h>
 #include <string.h>
 
+#include "frontend/onnx_fft.h"
 #include "frontend/onnx_ops.h"
 
 #define PI 3.14159265358979323846
@@ -31,45 +31,10 @@ bool onnx_window(struct onnx_call *c) {
   return ox_return(c, ox_floats(c, to, 1, &n, v));
 }
 
-/* x [..., rows at axis, ...] times a matrix [rows, columns]. */
-static struct ir_value *along_axis(struct onnx_call *c, struct ir_value *x,
-                                   int64_t axis, struct ir_value *matrix) {
-  int64_t perm[IR_MAX_RANK];
-  if (!x || !matrix)
-    return NULL;
-  int r = ox_rank(x);
-  if (r == 1)
-    return ox_matmul(c, x, matrix);
-  for (int i = 0; i < r; i++)
-    perm[i] = i;
-  perm[axis] = r - 1;
-  perm[r - 1] = axis;
-  x = ox_op2(c, IR_MATMUL, ox_transpose(c, x, perm), matrix);
-  return ox_transpose(c, x, perm);
-}
-
 struct dft {
   bool inverse, onesided;
-  int64_t axis, length, rows, columns;
+  int64_t axis, length;
 };
-
-/* cos or sin of 2 pi n k / length, scaled; a half spectrum counts twice where
- * its mirror image is missing. */
-static struct ir_value *wave(struct onnx_call *c, const struct dft *d,
-                             enum ir_dtype dtype, bool sine) {
-  const int64_t dims[] = {d->rows, d->columns};
-  double *m = DN_ARRAY(c->im->ctx->arena, double, d->rows * d->columns);
-  for (int64_t n = 0; n < d->rows; n++) {
-    double scale = d->inverse ? 1 / (double)d->length : 1;
-    if (d->inverse && d->onesided && n && 2 * n != d->length)
-      scale *= 2;
-    for (int64_t k = 0; k < d->columns; k++) {
-      double angle = 2 * PI * (double)(n * k % d->length) / (double)d->length;
-      m[n * d->columns + k] = scale * (sine ? sin(angle) : cos(angle));
-    }
-  }
-  return ox_floats(c, dtype, 2, dims, m);
-}
 
 /* Sizes of the transform of x along d->axis; `length` 0: not given. */
 static bool size_dft(struct onnx_call *c, const struct ir_value *x,
@@ -80,41 +45,67 @@ static bool size_dft(struct onnx_call *c, const struct ir_value *x,
     return ox_fail(c, DN_TYPE, "the last dimension must be 1 or 2 parts");
   bool half = d->inverse && d->onesided;
   d->length = length ? length : half ? 2 * (size - 1) : size;
-  if (d->length < 1 || d->length > 1 << 20)
+  if (d->length < 1)
     return ox_fail(c, DN_ATTR, "a length of %lld", (long long)d->length);
-  d->rows = dn_min(size, half ? d->length / 2 + 1 : d->length);
-  d->columns = d->onesided && !d->inverse ? d->length / 2 + 1 : d->length;
-  if (d->rows * d->columns > 1 << 24)
+  if (d->length > 1 << 20)
     return ox_fail(c, DN_LIMIT, "a transform of length %lld",
                    (long long)d->length);
   return true;
 }
 
+/* The entries that a half spectrum leaves out mirror the others. */
+static struct ir_value *mirror(struct onnx_call *c, struct ir_value *x,
+                               int64_t axis, int64_t length) {
+  static const double signs[] = {1, -1};
+  int64_t missing = (length - 1) / 2;
+  if (!missing || !x)
+    return x;
+  struct ir_value *rest = ox_slice1(c, x, axis, missing, missing, -1);
+  if (ox_dims(x)[ox_rank(x) - 1] == 2) {
+    const int64_t two = 2;
+    rest = ox_op2(c, IR_MUL, rest, ox_floats(c, ox_dtype(x), 1, &two, signs));
+  }
+  return ox_concat(c, (struct ir_value *[]){x, rest}, 2, axis);
+}
+
+/* As many entries as the transform reads: cut off, or filled up with 0. */
+static struct ir_value *fit(struct onnx_call *c, struct ir_value *x,
+                            const struct dft *d) {
+  bool half = d->inverse && d->onesided;
+  int64_t rows = half ? d->length / 2 + 1 : d->length;
+  int64_t have = dn_min(ox_dims(x)[d->axis], rows);
+  int64_t pads[2 * IR_MAX_RANK] = {0};
+  pads[ox_rank(x) + d->axis] = rows - have;
+  x = ox_slice1(c, x, d->axis, 0, have, 1);
+  if (rows > have)
+    x = ox_pad(c, x, pads, NULL, 0);
+  return half ? mirror(c, x, d->axis, d->length) : x;
+}
+
 static struct ir_value *transform(struct onnx_call *c, struct ir_value *x,
                                   struct dft d) {
-  int last = ox_rank(x) - 1;
   enum ir_dtype t = ox_dtype(x);
-  x = ox_slice1(c, x, d.axis, 0, d.rows, 1);
+  int64_t dims[IR_MAX_RANK];
+  int r = ox_rank(x);
+  x = fit(c, ir_dtypes[t].bits == 16 ? ox_cast(c, x, IR_F32) : x, &d);
   if (!x)
     return NULL;
-  struct ir_value *re = ox_slice1(c, x, last, 0, 1, 1), *im = NULL;
-  if (ox_dims(x)[last] == 2)
-    im = ox_slice1(c, x, last, 1, 1, 1);
-  struct ir_value *cosine = wave(c, &d, t, false);
-  struct ir_value *sine = wave(c, &d, t, true);
-  /* (re + i im) (cos -+ i sin) */
-  struct ir_value *y_re = along_axis(c, re, d.axis, cosine);
-  struct ir_value *y_im = along_axis(c, re, d.axis, sine);
-  if (!d.inverse && y_im)
-    y_im = ox_op1(c, IR_NEG, y_im);
-  if (im) {
-    struct ir_value *a = along_axis(c, im, d.axis, sine);
-    y_re = ox_op2(c, d.inverse ? IR_SUB : IR_ADD, y_re, a);
-    y_im = ox_op2(c, IR_ADD, y_im, along_axis(c, im, d.axis, cosine));
-  }
-  if (d.inverse && d.onesided)
-    return y_re;
-  return ox_concat(c, (struct ir_value *[]){y_re, y_im}, 2, last);
+  memcpy(dims, ox_dims(x), sizeof dims);
+  struct onnx_fft f = {.inverse = d.inverse, .scale = 1, .length = d.length};
+  f.before = f.behind = 1;
+  f.parts = dims[r - 1];
+  f.outs = d.inverse && d.onesided ? 1 : 2;
+  f.columns = d.onesided && !d.inverse ? d.length / 2 + 1 : d.length;
+  if (d.inverse)
+    f.scale = 1 / (double)d.length;
+  for (int i = 0; i < r - 1; i++)
+    *(i < d.axis ? &f.before : &f.behind) *= i == d.axis ? 1 : dims[i];
+  const int64_t wide[] = {f.before, d.length, f.behind, f.parts};
+  x = ox_transpose(c, ox_reshape(c, x, 4, wide), (int64_t[]){0, 3, 1, 2});
+  x = ox_transpose(c, onnx_fft(c, x, &f), (int64_t[]){0, 2, 3, 1});
+  dims[d.axis] = f.columns;
+  dims[r - 1] = f.outs;
+  return ox_cast(c, ox_reshape(c, x, r, dims), t);
 }
 
 bool onnx_dft(struct onnx_call *c) {
@@ -153,17 +144,9 @@ bool onnx_stft(struct onnx_call *c) {
   if (by < 1 || n < 1 || n > size || (window && ox_dims(window)[0] != n))
     return ox_fail(c, DN_ATTR, "frames of %lld every %lld of %lld",
                    (long long)n, (long long)by, (long long)size);
-  int64_t frames = (size - n) / by + 1;
-  if (frames * n > 1 << 24 || frames > 1 << 24)
-    return ox_fail(c, DN_LIMIT, "%lld frames", (long long)frames);
-  int64_t *idx = DN_ARRAY(c->im->ctx->arena, int64_t, frames * n);
-  for (int64_t f = 0; f < frames; f++)
-    for (int64_t i = 0; i < n; i++)
-      idx[f * n + i] = f * by + i;
-  const int64_t dims[] = {frames, n};
-  struct ir_value *at =
-      ir_const_ints(c->im->m, c->node->outputs.v[0], IR_I32, 2, dims, idx);
-  x = ox_gather(c, x, at, 1);
+  x = ox_emit(c, IR_FRAME, IR_ARGS(x),
+              IR_ATTRS(ir_int("axis", 1), ir_int("size", n),
+                       ir_int("step", by)));
   if (window)
     x = ox_op2(c, IR_MUL, x,
                ox_cast(c, ox_unsqueeze(c, window, 0, 1), ox_dtype(c->in[0])));

@@ -406,6 +406,24 @@ static const struct ir_type *infer_slice(struct infer *in) {
   return make(in, x->dtype, r, sizes->is);
 }
 
+static const struct ir_type *infer_frame(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0);
+  int64_t axis = ir_get_int(in->op, "axis"), size = ir_get_int(in->op, "size");
+  int64_t step = ir_get_int(in->op, "step"), dims[IR_MAX_RANK] = {0};
+  if (!axis_ok(in, axis, x->rank) || !fixed(in, x, (int)axis, (int)axis + 1))
+    return NULL;
+  if (x->rank == IR_MAX_RANK)
+    return fail(in, DN_LIMIT, "too many dimensions");
+  if (size < 1 || size > x->dim[axis] || step < 1)
+    return fail(in, DN_ATTR, "a window is larger than the axis, or none");
+  for (int i = 0, d = 0; i < x->rank; i++) {
+    dims[d++] = i == axis ? (x->dim[i] - size) / step + 1 : x->dim[i];
+    if (i == axis)
+      dims[d++] = size;
+  }
+  return make(in, x->dtype, x->rank + 1, dims);
+}
+
 static const struct ir_type *infer_pad(struct infer *in) {
   const struct ir_type *x = arg_type(in, 0);
   int r = x->rank;

@@ -496,6 +496,14 @@ static struct num define_scatter(const struct naive *w, const int64_t *y) {
   return f.acc;
 }
 
+static struct num define_frame(const struct naive *w, const int64_t *y) {
+  int64_t axis = ir_get_int(w->op, "axis"), i[IR_MAX_RANK] = {0};
+  for (int d = 0; d < type_of(w, 0)->rank; d++)
+    i[d] = y[d > axis ? d + 1 : d];
+  i[axis] = y[axis] * ir_get_int(w->op, "step") + y[axis + 1];
+  return at(w, 0, i);
+}
+
 static struct num define_iota(const struct naive *w, const int64_t *y) {
   struct num n = {0, y[ir_get_int(w->op, "axis")]};
   return naive_cast(IR_I64, ir_result(w->op)->type->dtype, n);
@@ -521,6 +529,7 @@ static define_fn *const define[IR_NUM_OPS] = {
     [IR_RESHAPE] = define_reshape,
     [IR_TRANSPOSE] = define_transpose,
     [IR_SLICE] = define_slice,
+    [IR_FRAME] = define_frame,
     [IR_PAD] = define_pad,
     [IR_PAD_EDGE] = define_pad,
     [IR_PAD_REFLECT] = define_pad,

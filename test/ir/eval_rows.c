@@ -254,6 +254,7 @@ static int least_rank(enum ir_opcode code) {
   case IR_CUMSUM:
   case IR_CUMPROD:
   case IR_ARGSORT:
+  case IR_FRAME:
   case IR_CONCAT:
   case IR_GATHER:
   case IR_GATHER_ELEMENTS:
@@ -311,6 +312,11 @@ static void draft_other(struct bench *t, enum ir_opcode code,
     d->attr[d->nattrs++] =
         ir_int("k", pick(t, 0, dn_min(dims[d->attr[0].i], 6)));
     d->attr[d->nattrs++] = ir_int("largest", pick(t, 0, 1));
+    break;
+  case IR_FRAME:
+    d->attr[d->nattrs++] = ir_int("axis", pick(t, 0, rank - 1));
+    d->attr[d->nattrs++] = ir_int("size", pick(t, 1, dims[d->attr[0].i]));
+    d->attr[d->nattrs++] = ir_int("step", pick(t, 1, 3));
     break;
   case IR_CONCAT:
     d->attr[d->nattrs++] = ir_int("axis", pick(t, 0, rank - 1));
