@@ -27,9 +27,10 @@ struct fe_opts {
   const struct ir_tensor *input_values;
   size_t ninputs;    /* entries of both */
   bool *values_used; /* set when the module depends on a value; NULL: no */
-  /* A symbolic dim that nothing binds is 1, after a note: for --check, which
-   * wants to see the rest of the model. */
-  bool unbound_is_one;
+  /* What a dim that nothing binds is, after a note: the first dim of an input
+   * and the others. 0: it is an error. For --check, to which a free dim is
+   * free: it looks for sizes that the model can have. */
+  int64_t free_first, free_size;
 };
 
 /* NULL after diagnostics: everything unsupported is listed, not only the

@@ -99,7 +99,8 @@ static bool check_attr(struct onnx_call *c, const struct onnx_attr *a) {
   const char *name = ox_text(c->im->ctx, a->name);
   const char *spec = find_spec(c->row->attrs, a->name);
   if (!spec)
-    return ox_fail(c, DN_ATTR, "unknown attribute '%s'", name);
+    return ox_fail(c, c->node->domain[0] ? DN_UNSUPPORTED_ATTR : DN_ATTR,
+                   "unknown attribute '%s'", name);
   if (a->ref && !c->frame->function)
     return ox_fail(c, DN_ATTR,
                    "attribute '%s' refers to a function's, outside of one",
@@ -157,6 +158,11 @@ const struct ir_value *ox_const(struct onnx_call *c, size_t k) {
   return NULL;
 }
 
+static bool long_list(const struct onnx_call *c, size_t k, int64_t n) {
+  return ox_fail(c, DN_LIMIT, "input %zu is a list of %lld (--limit-attr)", k,
+                 (long long)n);
+}
+
 bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out) {
   *out = (struct ox_ints){0};
   if (k >= c->nin || !c->in[k])
@@ -167,8 +173,10 @@ bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out) {
   int64_t n = ir_type_count(v->type);
   if (!ir_is_int(v->type->dtype) && v->type->dtype != IR_BOOL)
     return ox_fail(c, DN_TYPE, "input %zu must be of an integer type", k);
-  if (v->type->rank > 1 || n > c->im->ctx->limits.attr)
-    return ox_fail(c, DN_TYPE, "input %zu must be a short list", k);
+  if (v->type->rank > 1)
+    return ox_fail(c, DN_TYPE, "input %zu must be a list", k);
+  if (n > c->im->ctx->limits.attr)
+    return long_list(c, k, n);
   int64_t *list = DN_ARRAY(c->im->ctx->arena, int64_t, n);
   for (int64_t i = 0; i < n; i++)
     list[i] = ir_const_int(v, i);
@@ -187,7 +195,7 @@ bool ox_const_floats(struct onnx_call *c, size_t k, int64_t *n,
     return false;
   *n = ir_type_count(from->type);
   if (*n > c->im->ctx->limits.attr)
-    return ox_fail(c, DN_TYPE, "input %zu must be a short list", k);
+    return long_list(c, k, *n);
   double *list = DN_ARRAY(c->im->ctx->arena, double, *n);
   for (int64_t i = 0; i < *n; i++)
     list[i] = ir_const_float(from, i);

@@ -48,10 +48,10 @@ struct counts {
 static int64_t count_nodes(struct counts *k, const struct onnx_node *nodes,
                            size_t n, int64_t depth);
 
-static void recursion(struct counts *k, const char *what) {
+static void stop(struct counts *k, enum dn_code code, const char *what) {
   if (k->ok)
-    dn_error(k->im->ctx, (struct dn_loc){.file = k->im->file->path},
-             DN_RECURSION, "%s", what);
+    dn_error(k->im->ctx, (struct dn_loc){.file = k->im->file->path}, code, "%s",
+             what);
   k->ok = false;
 }
 
@@ -64,13 +64,14 @@ static int64_t count_call(struct counts *k, const struct onnx_function *f,
     ox_map_put(ctx->arena, &k->nodes, (const char *)f, n);
   }
   if (*n == COUNT_OPEN)
-    recursion(k, dn_printf(ctx->arena, "function '%s' calls itself",
-                           ox_text(ctx, f->name)));
+    stop(k, DN_RECURSION,
+         dn_printf(ctx->arena, "function '%s' calls itself",
+                   ox_text(ctx, f->name)));
   else if (*n == COUNT_NEW && depth >= ctx->limits.calls)
-    recursion(k, dn_printf(ctx->arena,
-                           "functions call each other over %lld deep "
-                           "(--limit-calls)",
-                           (long long)ctx->limits.calls));
+    stop(k, DN_LIMIT,
+         dn_printf(ctx->arena,
+                   "functions call each other over %lld deep (--limit-calls)",
+                   (long long)ctx->limits.calls));
   else if (*n == COUNT_NEW) {
     *n = COUNT_OPEN;
     *n = 1 + count_nodes(k, f->nodes.v, f->nodes.n, depth + 1);
@@ -148,6 +149,7 @@ bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
     struct ir_value *v = i < c->nin ? c->in[i] : NULL;
     ox_bind(im, ox_loc(c), f->inputs.v[i], v ? v : &im->absent);
   }
+  ox_map_put(im->ctx->arena, &im->visited, (const char *)f, im);
   ox_import_nodes(im, f->nodes.v, f->nodes.n);
   bool ok = true;
   for (size_t i = 0; i < c->nout; i++) {

@@ -133,7 +133,12 @@ find_row(struct onnx_import *im, const struct onnx_node *n, int64_t version) {
     row = onnx_row_find(n->domain, n->op, (int)version, &known);
   if (row)
     return row;
-  if (!version && n->domain[0])
+  if (!strcmp(n->domain, "com.microsoft.nchwc"))
+    dn_error(im->ctx, loc, DN_UNSUPPORTED_OP,
+             "the model is in the layout of one machine (NCHWc), as ONNX "
+             "Runtime's optimizer leaves it: save it without, or with fewer "
+             "optimizations");
+  else if (!version && n->domain[0])
     dn_error(im->ctx, loc, DN_UNSUPPORTED_OP,
              "operator not supported: domain '%s'",
              ox_text(im->ctx, n->domain));
@@ -190,6 +195,43 @@ static bool check_sequences(struct onnx_call *c) {
   return true;
 }
 
+/* ---- What is not reached ---- */
+
+/* Reports the operators in nodes[], their subgraphs and the functions that they
+ * call, that have no row: all that can be said of them without their inputs. */
+static void check_nodes(struct onnx_import *im, const struct onnx_node *nodes,
+                        size_t n);
+
+/* What a node that is not converted would have converted. */
+static void check_inside(struct onnx_import *im, const struct onnx_node *node) {
+  const struct onnx_function *f = ox_find_function(im, node);
+  for (size_t a = 0; a < node->attrs.n; a++) {
+    const struct onnx_graph *g = node->attrs.v[a].g;
+    if (g && ox_map_put(im->ctx->arena, &im->visited, (const char *)g, im))
+      check_nodes(im, g->nodes.v, g->nodes.n);
+  }
+  if (!f || !ox_map_put(im->ctx->arena, &im->visited, (const char *)f, im))
+    return;
+  struct ox_frame frame = {
+      .function = f,
+      .opsets = f->opsets.n ? f->opsets.v : im->frame->opsets,
+      .nopsets = f->opsets.n ? f->opsets.n : im->frame->nopsets,
+      .prefix = dn_printf(im->ctx->arena, "%s/", ox_label(im, node))};
+  const struct ox_frame *outer = im->frame;
+  im->frame = &frame;
+  check_nodes(im, f->nodes.v, f->nodes.n);
+  im->frame = outer;
+}
+
+static void check_nodes(struct onnx_import *im, const struct onnx_node *nodes,
+                        size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (!ox_find_function(im, &nodes[i]))
+      find_row(im, &nodes[i], node_opset(im, &nodes[i]));
+    check_inside(im, &nodes[i]);
+  }
+}
+
 static bool call_converter(struct onnx_call *c) {
   struct onnx_import *im = c->im;
   const struct onnx_function *f = ox_find_function(im, c->node);
@@ -202,8 +244,10 @@ static bool call_converter(struct onnx_call *c) {
     c->arg = c->row->arg;
   }
   for (size_t i = 0; i < c->nin; i++)
-    if (c->in[i] == &im->failed)
+    if (c->in[i] == &im->failed) {
+      check_inside(im, c->node);
       return false;
+    }
   im->b.loc = ox_label(im, c->node);
   im->b.model_op = dn_intern(im->ctx, c->node->op);
   if (f) {
@@ -214,6 +258,8 @@ static bool call_converter(struct onnx_call *c) {
          c->row->convert(c);
     /* A converter may return NULL because an emitted op did. */
     ok = ok && dn_errors(im->ctx) == errors;
+    if (!ok)
+      check_inside(im, c->node);
   }
   im->b.loc = loc;
   im->b.model_op = op;
@@ -275,6 +321,10 @@ void ox_import_body(struct onnx_import *im, const struct onnx_graph *g) {
 
 /* ---- Subgraphs ---- */
 
+void ox_skip_graph(struct onnx_import *im, const struct onnx_graph *g) {
+  ox_map_put(im->ctx->arena, &im->visited, (const char *)g, im);
+}
+
 bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
                      struct ir_value *const *in, size_t n,
                      struct ir_value **out, size_t nout) {
@@ -288,6 +338,7 @@ bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
   im->scope = &scope;
   for (size_t i = 0; i < n; i++)
     ox_bind(im, ox_loc(c), g->inputs.v[i].name, in[i]);
+  ox_skip_graph(im, g); /* errors are found on the way */
   ox_import_body(im, g);
   bool ok = true;
   for (size_t i = 0; i < nout; i++) {

@@ -45,7 +45,7 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
   *binding = (struct fe_dim){name, size >= 0 ? size : given};
   name = dn_intern(im->ctx, name);
   if (size >= 0 && given >= 0 && size != given) {
-    dn_error(im->ctx, loc, DN_DIM, "dimension '%s' is %lld and also %lld",
+    dn_error(im->ctx, loc, DN_TYPE, "dimension '%s' is %lld and also %lld",
              ox_text(im->ctx, name), (long long)size, (long long)given);
     return -1;
   }
@@ -54,14 +54,14 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
     return binding->value;
   }
   const char *text = ox_text(im->ctx, name);
-  bool one = im->opts->unbound_is_one;
-  binding->value = one ? 1 : -2; /* -2: reported */
+  int64_t taken = i ? im->opts->free_size : im->opts->free_first;
+  binding->value = taken > 0 ? taken : -2; /* -2: reported */
   bool first = ox_map_put(im->ctx->arena, &im->symbols, name, binding);
-  if (one && first)
-    dn_note(im->ctx, "%s: dimension %zu, '%s', has no value; 1 is taken",
-            loc.where, i, text);
-  if (one)
-    return 1;
+  if (taken > 0 && first)
+    dn_note(im->ctx, "%s: dimension %zu, '%s', has no value; %lld is taken",
+            loc.where, i, text, (long long)taken);
+  if (taken > 0)
+    return taken;
   if (first) {
     dn_error(im->ctx, loc, DN_DIM, "dimension %zu, '%s', has no value", i,
              text);
@@ -95,7 +95,7 @@ const struct ir_type *ox_input_type(struct onnx_import *im,
     return NULL;
   }
   if (v->dims.n > IR_MAX_RANK) {
-    dn_error(ctx, loc, DN_SHAPE, "rank %zu is over the limit of %d", v->dims.n,
+    dn_error(ctx, loc, DN_LIMIT, "rank %zu is over the limit of %d", v->dims.n,
              IR_MAX_RANK);
     return NULL;
   }

@@ -64,6 +64,7 @@ struct onnx_import {
   struct ox_scope *scope;
   const struct ox_frame *frame;
   struct ox_map functions; /* by function_key() of onnx_function.c */
+  struct ox_map visited; /* graphs and functions that errors were looked for in */
   struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
   struct ox_map sequences; /* ir_value to its ox_sequence */
   struct ox_map evaluated; /* ir_value to its constant, or to &failed */
@@ -138,6 +139,8 @@ struct ox_order ox_sort_nodes(struct onnx_import *im,
 bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
                      struct ir_value *const *in, size_t n,
                      struct ir_value **out, size_t nout);
+/* A graph that is never run: nothing is wrong with what is in it. */
+void ox_skip_graph(struct onnx_import *im, const struct onnx_graph *g);
 /* Functions (onnx_function.c). */
 void ox_index_functions(struct onnx_import *im);
 const struct onnx_function *ox_find_function(struct onnx_import *im,

@@ -18,7 +18,7 @@ static bool room(struct wire *w, const struct wire_field *f, size_t n,
                  int64_t limit, const char *what) {
   if (n < (size_t)limit)
     return true;
-  wire_error(w->file, f->at, "more than %lld %s", (long long)limit, what);
+  wire_limit(w->file, f->at, "more than %lld %s", (long long)limit, what);
   return false;
 }
 #define ROOM_NODE(w, f, list)                                                  \

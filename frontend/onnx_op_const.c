@@ -103,18 +103,13 @@ static struct ir_value *column_index(struct onnx_call *c, int64_t n) {
   return ox_iota(c, 2, 1, n, IR_I32);
 }
 
-static bool small_k(struct onnx_call *c, int64_t k) {
-  return (k > -(1 << 30) && k < 1 << 30) ||
-         ox_fail(c, DN_ATTR, "k is out of range");
-}
-
 bool onnx_eye_like(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   enum ir_dtype dtype = ox_dtype(x);
-  int64_t k = ox_int(c, "k", 0);
+  int64_t k = dn_max(dn_min(ox_int(c, "k", 0), 1 << 30), -(1 << 30));
   if (ox_rank(x) != 2)
     return ox_fail(c, DN_TYPE, "the input must be a matrix");
-  if (!dtype_attr(c, "dtype", &dtype) || !small_k(c, k))
+  if (!dtype_attr(c, "dtype", &dtype))
     return false;
   struct ir_value *row = ox_offset(c, row_index(c, ox_dims(x)[0]), (double)k);
   struct ir_value *is = ox_op2(c, IR_EQ, row, column_index(c, ox_dims(x)[1]));
@@ -158,13 +153,16 @@ bool onnx_range(struct onnx_call *c) {
   } else {
     int64_t from = ir_const_int(args[0], 0), to = ir_const_int(args[1], 0);
     int64_t by = ir_const_int(args[2], 0), span;
-    if (by == 0 || __builtin_sub_overflow(to, from, &span) || span == INT64_MIN)
-      return ox_fail(c, DN_ATTR, "no such range");
+    if (by == 0)
+      return ox_fail(c, DN_ATTR, "a range of steps of 0");
+    if (__builtin_sub_overflow(to, from, &span) || span == INT64_MIN)
+      return ox_fail(c, DN_LIMIT, "a range over more than 2^63");
     bool away = (by > 0) != (span > 0);
     n = away ? 0 : (double)(span / by + (span % by != 0));
   }
   if (!(n < 0x1p40))
-    return ox_fail(c, DN_SHAPE, "the range has no end");
+    return n != n ? ox_fail(c, DN_ATTR, "the range has no end")
+                  : ox_fail(c, DN_LIMIT, "a range of over 2^40 elements");
   int64_t count = n > 0 ? (int64_t)n : 0;
   struct ir_value *i = ox_iota(c, 1, 0, count, dtype);
   bool wraps[IR_MAX_RANK] = {0};
@@ -201,13 +199,16 @@ bool onnx_one_hot(struct onnx_call *c) {
   if (ir_type_count(size->type) != 1 || ir_type_count(values->type) != 2)
     return ox_fail(c, DN_TYPE, "depth must be one number, values two");
   double d = ir_const_float(size, 0);
-  if (!(d >= 1 && d < 0x1p31))
+  if (!(d >= 0))
     return ox_fail(c, DN_ATTR, "depth is %g", d);
+  if (d >= 0x1p31)
+    return ox_fail(c, DN_LIMIT, "depth is %g, over 2^31", d);
   int64_t depth = (int64_t)d, axis, r = ox_rank(idx) + 1;
   if (!ox_axis(c, ox_int(c, "axis", -1), r, &axis))
     return false;
   if (r > IR_MAX_RANK)
-    return ox_fail(c, DN_SHAPE, "rank %lld is over the limit", (long long)r);
+    return ox_fail(c, DN_LIMIT, "rank %lld is over the limit of %d", (long long)r,
+                   IR_MAX_RANK);
   idx = ox_cast(c, idx, IR_I64);
   if (!idx)
     return false;
@@ -236,7 +237,7 @@ bool onnx_non_zero(struct onnx_call *c) {
     return false;
   int64_t count = ir_type_count(x->type), n = 0;
   if (count > c->im->ctx->limits.attr)
-    return ox_fail(c, DN_LIMIT, "a constant of over %lld elements",
+    return ox_fail(c, DN_LIMIT, "a constant of over %lld elements (--limit-attr)",
                    (long long)c->im->ctx->limits.attr);
   int r = ox_rank(x);
   int64_t strides[IR_MAX_RANK];

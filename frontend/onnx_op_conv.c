@@ -196,7 +196,8 @@ static struct ir_value *turned_weights(struct onnx_call *c, struct ir_value *w,
                                        int64_t g) {
   int r = ox_rank(w), s = r - 2;
   if (r + 1 > IR_MAX_RANK) {
-    ox_fail(c, DN_SHAPE, "rank %d is over the limit", r);
+    ox_fail(c, DN_LIMIT, "rank %d, with one more for groups, is over %d", r,
+            IR_MAX_RANK);
     return NULL;
   }
   int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];

@@ -241,7 +241,8 @@ static bool read_equation(struct einsum *e) {
     if (*text == ' ')
       continue;
     if (n + 1 >= sizeof e->text)
-      return ox_fail(e->c, DN_ATTR, "the equation is too long");
+      return ox_fail(e->c, DN_LIMIT, "an equation of over %zu characters",
+                     sizeof e->text - 1);
     e->text[n++] = *text;
   }
   const char *s, *end, *arrow = strstr(e->text, "->");

@@ -30,6 +30,26 @@ static int truth(struct onnx_call *c, struct ir_value *v) {
   return ir_const_float(v, 0) != 0;
 }
 
+/* A branch that is taken for some inputs only, which are not known: that shapes
+ * do not fit in it is then no fault of the model. */
+static bool branch(struct onnx_call *c, const struct onnx_graph *g,
+                   struct ir_value **out) {
+  static const enum dn_code codes[] = {DN_TYPE, DN_ATTR, DN_SHAPE};
+  struct dn_ctx *ctx = c->im->ctx;
+  size_t before = dn_diags_count(ctx);
+  unsigned errors = dn_errors(ctx);
+  bool was = dn_diags_capture(ctx, true);
+  bool ok = ox_inline_graph(c, g, NULL, 0, out, c->nout);
+  dn_diags_capture(ctx, was);
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+    dn_diags_recode(ctx, before, codes[i], DN_DYNAMIC);
+  dn_diags_print(ctx, before);
+  if (dn_errors(ctx) > errors)
+    dn_note(ctx, "it is in a branch of '%s', whose condition is not known here",
+            ox_text(ctx, ox_label(c->im, c->node)));
+  return ok;
+}
+
 bool onnx_if(struct onnx_call *c) {
   const struct onnx_graph *yes = subgraph(c, "then_branch");
   const struct onnx_graph *no = subgraph(c, "else_branch");
@@ -40,12 +60,14 @@ bool onnx_if(struct onnx_call *c) {
   if (ox_dtype(cond) != IR_BOOL || ir_type_count(cond->type) != 1)
     return ox_fail(c, DN_TYPE, "the condition must be one bool");
   int known = truth(c, cond);
-  if (known >= 0)
+  if (known >= 0) {
+    ox_skip_graph(c->im, known ? no : yes);
     return ox_inline_graph(c, known ? yes : no, NULL, 0, c->out, c->nout);
+  }
   struct ir_value **a = DN_ARRAY(arena, struct ir_value *, c->nout);
   struct ir_value **b = DN_ARRAY(arena, struct ir_value *, c->nout);
-  bool ok = ox_inline_graph(c, yes, NULL, 0, a, c->nout);
-  ok = ox_inline_graph(c, no, NULL, 0, b, c->nout) && ok;
+  bool ok = branch(c, yes, a);
+  ok = branch(c, no, b) && ok;
   cond = ox_reshape(c, cond, 0, NULL);
   for (size_t i = 0; i < c->nout && ok; i++) {
     if (a[i] != b[i] &&
@@ -187,10 +209,6 @@ static struct ir_value *scan_slice(struct onnx_call *c, size_t k,
   return ox_squeeze(c, ox_slice1(c, x, axis, t, 1, 1), drop);
 }
 
-bool onnx_old_scan(struct onnx_call *c) {
-  return ox_fail(c, DN_UNSUPPORTED_OP, "Scan as it was in opset 8");
-}
-
 bool onnx_scan(struct onnx_call *c) {
   const struct onnx_graph *body = subgraph(c, "body");
   struct dn_arena *arena = c->im->ctx->arena;
@@ -205,7 +223,8 @@ bool onnx_scan(struct onnx_call *c) {
     return false;
   int64_t steps = ox_dims(c->in[states])[axis];
   if (steps > MAX_TRIPS)
-    return ox_fail(c, DN_LIMIT, "%lld steps", (long long)steps);
+    return ox_fail(c, DN_LIMIT, "%lld steps, over %d", (long long)steps,
+                   MAX_TRIPS);
   struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
   struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
   struct stack *stacks = DN_ARRAY(arena, struct stack, c->nout);

@@ -5,7 +5,7 @@
 
 bool onnx_concat(struct onnx_call *c) {
   int64_t axis;
-  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(c->in[0]), &axis))
+  if (!ox_axis(c, ox_int(c, "axis", c->arg), ox_rank(c->in[0]), &axis))
     return false;
   return ox_return(c, ox_concat(c, c->in, c->nin, axis));
 }
@@ -41,7 +41,7 @@ bool onnx_reshape(struct onnx_call *c) {
       !ox_flag(c, "allowzero", false, &zero_stays))
     return false;
   if (shape.n > IR_MAX_RANK)
-    return ox_fail(c, DN_SHAPE, "rank %lld is over the limit of %d",
+    return ox_fail(c, DN_LIMIT, "rank %lld is over the limit of %d",
                    (long long)shape.n, IR_MAX_RANK);
   int64_t dims[IR_MAX_RANK], known = 1, open = -1;
   for (int64_t i = 0; i < shape.n; i++) {
@@ -108,7 +108,7 @@ bool onnx_unsqueeze(struct onnx_call *c) {
     return false;
   int64_t rank = ox_rank(x) + axes.n, dims[IR_MAX_RANK];
   if (rank > IR_MAX_RANK)
-    return ox_fail(c, DN_SHAPE, "rank %lld is over the limit of %d",
+    return ox_fail(c, DN_LIMIT, "rank %lld is over the limit of %d",
                    (long long)rank, IR_MAX_RANK);
   if (!ox_axes(c, axes, rank, fresh))
     return false;
@@ -124,7 +124,7 @@ bool onnx_expand(struct onnx_call *c) {
   if (!ox_const_ints(c, 1, &shape))
     return false;
   if (shape.n > IR_MAX_RANK)
-    return ox_fail(c, DN_SHAPE, "rank %lld is over the limit of %d",
+    return ox_fail(c, DN_LIMIT, "rank %lld is over the limit of %d",
                    (long long)shape.n, IR_MAX_RANK);
   int64_t r = dn_max(shape.n, ox_rank(x)), dims[IR_MAX_RANK];
   for (int64_t i = 0; i < r; i++) {

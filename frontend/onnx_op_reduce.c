@@ -107,7 +107,10 @@ bool onnx_arg_reduce(struct onnx_call *c) {
       !ox_flag(c, "select_last_index", false, &last))
     return false;
   axes[axis] = true;
-  if (ox_dims(x)[axis] == 0 || ox_dims(x)[axis] > INT32_MAX)
+  if (ox_dims(x)[axis] > INT32_MAX)
+    return ox_fail(c, DN_LIMIT, "a dimension of %lld, over 2^31",
+                   (long long)ox_dims(x)[axis]);
+  if (ox_dims(x)[axis] == 0)
     return ox_fail(c, DN_SHAPE, "no index along a dimension of %lld",
                    (long long)ox_dims(x)[axis]);
   struct ir_value *best = ox_reduce(c, (enum ir_opcode)c->arg, x, axes);

@@ -233,7 +233,8 @@ bool onnx_affine_grid(struct onnx_call *c) {
     out[1 + d] = size.v[2 + d];
     if (out[1 + d] < 1 || out[1 + d] > 1 << 20 ||
         (points *= out[1 + d]) > 1 << 24)
-      return ox_fail(c, DN_SHAPE, "a grid of this size");
+      return ox_fail(c, out[1 + d] < 0 ? DN_SHAPE : DN_LIMIT,
+                     "a grid of this size: 1 to 2^24 points are made");
   }
   out[1 + s] = s;
   /* Homogeneous coordinates x, y, (z,) 1 of all points, [s + 1, points]. */

@@ -21,8 +21,10 @@ bool onnx_window(struct onnx_call *c) {
     return ox_fail(c, DN_UNSUPPORTED_TYPE, "element type %s",
                    onnx_dtype_name(type));
   int64_t n = size.n == 1 ? size.v[0] : -1;
-  if (n < 0 || n > 1 << 24)
-    return ox_fail(c, DN_SHAPE, "a window of this size");
+  if (n < 0)
+    return ox_fail(c, DN_SHAPE, "the size must be one number, 0 or more");
+  if (n > 1 << 24)
+    return ox_fail(c, DN_LIMIT, "a window of %lld, over 2^24", (long long)n);
   double *v = DN_ARRAY(c->im->ctx->arena, double, n);
   double step = 2 * PI / (double)(periodic ? n : n - 1);
   for (int64_t i = 0; i < n; i++)
@@ -48,7 +50,7 @@ static bool size_dft(struct onnx_call *c, const struct ir_value *x,
   if (d->length < 1)
     return ox_fail(c, DN_ATTR, "a length of %lld", (long long)d->length);
   if (d->length > 1 << 20)
-    return ox_fail(c, DN_LIMIT, "a transform of length %lld",
+    return ox_fail(c, DN_LIMIT, "a transform of length %lld, over 2^20",
                    (long long)d->length);
   return true;
 }

@@ -257,7 +257,7 @@ static bool check_fields(struct wire_file *file, const struct onnx_tensor *t,
   unsigned field = store_of(dtype).field;
   int kinds = (t->has_raw && t->raw.size > 0) + (t->typed != 0) + t->external;
   if (t->segment) {
-    dn_error(file->ctx, loc, DN_TENSOR_DATA, "segmented tensors are not read");
+    dn_error(file->ctx, loc, DN_UNSUPPORTED_TYPE, "a segment of a tensor");
     return false;
   }
   if (kinds > 1) {

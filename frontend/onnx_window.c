@@ -42,7 +42,7 @@ static bool read_common(struct onnx_call *c, int s, const int64_t *size,
   *w = (struct ox_window){0};
   for (int i = 0; i < s; i++) {
     if (size[i] >= BIG)
-      return ox_fail(c, DN_SHAPE, "a spatial dimension of %lld",
+      return ox_fail(c, DN_LIMIT, "a spatial dimension of %lld, over 2^31",
                      (long long)size[i]);
     w->kernel[i] = kernel[i];
     if (kernel[i] < 1 || kernel[i] >= BIG)

@@ -4,19 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-void wire_error(struct wire_file *file, const uint8_t *at, const char *fmt,
-                ...) {
+static void report(struct wire_file *file, const uint8_t *at,
+                   enum dn_code code, const char *fmt, va_list ap) {
   if (!file->ok)
     return;
   file->ok = false;
   char where[40], message[200];
   snprintf(where, sizeof where, "byte %zu", (size_t)(at - file->base));
+  vsnprintf(message, sizeof message, fmt, ap);
+  dn_error(file->ctx, (struct dn_loc){.file = file->path, .where = where}, code,
+           "%s", message);
+}
+
+void wire_error(struct wire_file *file, const uint8_t *at, const char *fmt,
+                ...) {
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(message, sizeof message, fmt, ap);
+  report(file, at, DN_WIRE, fmt, ap);
   va_end(ap);
-  dn_error(file->ctx, (struct dn_loc){.file = file->path, .where = where},
-           DN_WIRE, "%s", message);
+}
+
+void wire_limit(struct wire_file *file, const uint8_t *at, const char *fmt,
+                ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  report(file, at, DN_LIMIT, fmt, ap);
+  va_end(ap);
 }
 
 struct wire wire_open(struct wire_file *file, struct wire_span bytes,
@@ -132,7 +145,7 @@ float wire_float(struct wire *w, const struct wire_field *f) {
 struct wire wire_message(struct wire *w, const struct wire_field *f) {
   struct wire_span bytes = wire_bytes(w, f);
   if (w->depth + 1 > w->file->ctx->limits.depth) {
-    wire_error(w->file, f->at,
+    wire_limit(w->file, f->at,
                "messages nest deeper than %lld levels (--limit-depth)",
                (long long)w->file->ctx->limits.depth);
     bytes.size = 0;
@@ -144,7 +157,7 @@ const char *wire_name(struct wire *w, const struct wire_field *f) {
   struct dn_ctx *ctx = w->file->ctx;
   struct wire_span s = wire_bytes(w, f);
   if (s.size > (size_t)ctx->limits.name) {
-    wire_error(w->file, f->at, "a name of %zu bytes (--limit-name=%lld)",
+    wire_limit(w->file, f->at, "a name of %zu bytes (--limit-name=%lld)",
                s.size, (long long)ctx->limits.name);
     return dn_intern(ctx, "");
   }

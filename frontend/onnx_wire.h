@@ -47,6 +47,9 @@ bool wire_next(struct wire *w, struct wire_field *f);
 /* An error at `at`, once a file. */
 void wire_error(struct wire_file *file, const uint8_t *at, const char *fmt, ...)
     DN_PRINTF(3, 4);
+/* The same for what is well formed, but over a limit of ours. */
+void wire_limit(struct wire_file *file, const uint8_t *at, const char *fmt, ...)
+    DN_PRINTF(3, 4);
 
 /* The field's value as the type that the schema gives it; a field of another
  * wire type is an error and gives zero. */

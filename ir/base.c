@@ -340,8 +340,9 @@ void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n) {
 
 /* ---- Files ---- */
 
-static bool map_failed(struct dn_ctx *ctx, const char *path, const char *why) {
-  dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_READ, "%s", why);
+static bool map_failed(struct dn_ctx *ctx, const char *path, const char *why,
+                       enum dn_code code) {
+  dn_error(ctx, (struct dn_loc){.file = path}, code, "%s", why);
   return false;
 }
 
@@ -364,7 +365,10 @@ bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
                         0)) == MAP_FAILED)
     why = strerror(errno);
   if (why)
-    return map_failed(ctx, path, why);
+    return map_failed(ctx, path, why,
+                      S_ISREG(st.st_mode) && st.st_size > ctx->limits.file
+                          ? DN_LIMIT
+                          : DN_FILE_READ);
   struct mapping *map = calloc(1, sizeof *map);
   if (!map)
     out_of_memory(ctx, (int64_t)sizeof *map);
@@ -377,7 +381,7 @@ bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
 bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
-    return map_failed(ctx, path, strerror(errno));
+    return map_failed(ctx, path, strerror(errno), DN_FILE_READ);
   bool ok = dn_fd_map(ctx, fd, path, out);
   close(fd);
   return ok;

@@ -81,6 +81,16 @@ static void keep_place(struct dn_ctx *ctx, struct dn_loc *loc) {
       *text[i] = dn_strndup(ctx->arena, *text[i], strlen(*text[i]));
 }
 
+static void print(struct dn_ctx *ctx, const struct dn_diag *diag) {
+  struct dn_buf out;
+  dn_buf_init(&out, ctx->arena);
+  put_place(&out, &diag->loc);
+  dn_buf_printf(&out, "%s: %s", diag->severity, diag->message);
+  if (diag->number)
+    dn_buf_printf(&out, " [E%04d]", diag->number);
+  fprintf(ctx->diags->err, "%s\n", out.text);
+}
+
 static void report(struct dn_ctx *ctx, const char *severity, struct dn_loc loc,
                    int number, const char *fmt, va_list ap) {
   struct dn_diags *d = ctx->diags;
@@ -94,13 +104,7 @@ static void report(struct dn_ctx *ctx, const char *severity, struct dn_loc loc,
   DN_PUSH(ctx->arena, d->list, diag);
   if (d->capture || !d->err)
     return;
-  struct dn_buf out;
-  dn_buf_init(&out, ctx->arena);
-  put_place(&out, &loc);
-  dn_buf_printf(&out, "%s: %s", severity, diag.message);
-  if (number)
-    dn_buf_printf(&out, " [E%04d]", number);
-  fprintf(d->err, "%s\n", out.text);
+  print(ctx, &diag);
 }
 
 void dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
@@ -150,7 +154,11 @@ unsigned dn_errors(const struct dn_ctx *ctx) { return ctx->diags->errors; }
 
 enum dn_exit dn_exit_code(const struct dn_ctx *ctx) { return ctx->diags->exit; }
 
-void dn_diags_capture(struct dn_ctx *ctx, bool on) { ctx->diags->capture = on; }
+bool dn_diags_capture(struct dn_ctx *ctx, bool on) {
+  bool was = ctx->diags->capture;
+  ctx->diags->capture = on;
+  return was;
+}
 
 size_t dn_diags_count(const struct dn_ctx *ctx) { return ctx->diags->list.n; }
 
@@ -158,17 +166,35 @@ const struct dn_diag *dn_diags_get(const struct dn_ctx *ctx, size_t i) {
   return &ctx->diags->list.v[i];
 }
 
-void dn_diags_rewind(struct dn_ctx *ctx, size_t i) {
-  struct dn_diags *d = ctx->diags;
-  d->list.n = i;
+static void recount(struct dn_diags *d) {
   d->errors = 0;
   d->exit = DN_EXIT_OK;
-  for (size_t k = i; k-- > 0;) {
+  for (size_t k = d->list.n; k-- > 0;) {
     if (!d->list.v[k].number)
       continue;
     d->errors++;
     d->exit = find_row(d->list.v[k].number)->exit;
   }
+}
+
+void dn_diags_rewind(struct dn_ctx *ctx, size_t i) {
+  ctx->diags->list.n = i;
+  recount(ctx->diags);
+}
+
+void dn_diags_recode(struct dn_ctx *ctx, size_t i, enum dn_code from,
+                     enum dn_code to) {
+  struct dn_diags *d = ctx->diags;
+  for (; i < d->list.n; i++)
+    if (d->list.v[i].number == (int)from)
+      d->list.v[i].number = (int)to;
+  recount(d);
+}
+
+void dn_diags_print(struct dn_ctx *ctx, size_t i) {
+  struct dn_diags *d = ctx->diags;
+  for (; i < d->list.n && !d->capture && d->err; i++)
+    print(ctx, &d->list.v[i]);
 }
 
 const char *dn_explain(int number) {

@@ -56,8 +56,13 @@ struct dn_diag {
   const char *message;
   int number; /* 0 for warnings and notes */
 };
-/* While on, diagnostics are stored and not printed. */
-void dn_diags_capture(struct dn_ctx *ctx, bool on);
+/* While on, diagnostics are stored and not printed; what it was before. */
+bool dn_diags_capture(struct dn_ctx *ctx, bool on);
+/* Prints those from the i-th on, unless they are captured. */
+void dn_diags_print(struct dn_ctx *ctx, size_t i);
+/* Errors from the i-th on that are one kind become another. */
+void dn_diags_recode(struct dn_ctx *ctx, size_t i, enum dn_code from,
+                     enum dn_code to);
 size_t dn_diags_count(const struct dn_ctx *ctx);
 const struct dn_diag *dn_diags_get(const struct dn_ctx *ctx, size_t i);
 /* Forgets errors from the i-th stored diagnostic on (a trial that failed). */

@@ -33,11 +33,11 @@ static const struct ir_type *make(const struct infer *in, enum ir_dtype dtype,
                                   int64_t rank, const int64_t *dims) {
   for (int64_t i = 0; i < rank && i < IR_MAX_RANK; i++)
     if (dims[i] > BIG)
-      return fail(in, DN_SHAPE, "a dimension of the result is over 2^40");
+      return fail(in, DN_LIMIT, "a dimension of the result is over 2^40");
   if (rank > IR_MAX_RANK)
-    return fail(in, DN_SHAPE, "the result has more than 12 dimensions");
+    return fail(in, DN_LIMIT, "the result has more than 12 dimensions");
   if (!ir_type_fits(in->ctx, dtype, rank, dims))
-    return fail(in, DN_SHAPE, "the result is larger than --limit-tensor");
+    return fail(in, DN_LIMIT, "the result is larger than --limit-tensor");
   return ir_type(in->ctx, dtype, (int)rank, dims);
 }
 

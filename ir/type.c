@@ -122,12 +122,12 @@ const struct ir_type *ir_type_checked(struct dn_ctx *ctx, const char *where,
                                       const int64_t *dims) {
   struct dn_loc loc = {.where = where};
   if (rank < 0 || rank > IR_MAX_RANK) {
-    dn_error(ctx, loc, DN_SHAPE, "rank %lld is over the limit of %d",
+    dn_error(ctx, loc, DN_LIMIT, "rank %lld is over the limit of %d",
              (long long)rank, IR_MAX_RANK);
     return NULL;
   }
   if (!ir_type_fits(ctx, dtype, rank, dims)) {
-    dn_error(ctx, loc, DN_SHAPE,
+    dn_error(ctx, loc, DN_LIMIT,
              "a tensor of this shape is larger than --limit-tensor=%lld bytes",
              (long long)ctx->limits.tensor);
     return NULL;

@@ -111,17 +111,63 @@ static bool check_dims(struct compile *c, const struct fe_opts *fe) {
   return ok;
 }
 
+/* Whether another size of a dim could do away with an error. */
+static bool depends_on_sizes(struct dn_ctx *ctx, size_t from) {
+  for (size_t i = from; i < dn_diags_count(ctx); i++) {
+    int code = dn_diags_get(ctx, i)->number;
+    if (code == DN_TYPE || code == DN_ATTR || code == DN_SHAPE ||
+        code == DN_DYNAMIC || code == DN_LIMIT)
+      return true;
+  }
+  return false;
+}
+
+/* --check: a free dim may be anything, but shapes are fixed here. Of some usual
+ * sizes those are taken that leave the fewest errors. */
+static struct ir_module *import_free(struct compile *c, struct fe_opts *fe) {
+  static const int64_t sizes[] = {1,  2,   3,   4,   8,   16,  32,
+                                  64, 128, 224, 256, 512, 1024};
+  enum { N = sizeof sizes / sizeof *sizes };
+  struct dn_ctx *ctx = c->ctx;
+  size_t from = dn_diags_count(ctx);
+  int best = 0;
+  unsigned before = dn_errors(ctx), fewest = ~0u;
+  bool was = dn_diags_capture(ctx, true);
+  struct ir_module *m = NULL;
+  for (int i = 0; i < 2 * N && fewest; i++) {
+    fe->free_size = sizes[i % N];
+    fe->free_first = i < N ? 1 : fe->free_size;
+    m = fe_import(ctx, c->path, fe);
+    unsigned errors = dn_errors(ctx) - before;
+    if (errors < fewest) {
+      fewest = errors;
+      best = i;
+    }
+    if (!errors || !fe->free->list.n || !depends_on_sizes(ctx, from))
+      break;
+    dn_diags_rewind(ctx, from);
+  }
+  if (!m && dn_errors(ctx) == before) { /* none was good: the best again */
+    fe->free_size = sizes[best % N];
+    fe->free_first = best < N ? 1 : fe->free_size;
+    m = fe_import(ctx, c->path, fe);
+  }
+  dn_diags_capture(ctx, was);
+  dn_diags_print(ctx, from);
+  return m;
+}
+
 bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_opts fe = known ? *known : (struct fe_opts){0};
   struct fe_names names = {0};
   fe.ndims = c->options->dims.n;
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
-  fe.unbound_is_one = c->options->check;
   fe.free = &names;
   if (!read_dims(c, dims))
     return false;
-  c->m = fe_import(c->ctx, c->path, &fe);
+  c->m = c->options->check ? import_free(c, &fe)
+                           : fe_import(c->ctx, c->path, &fe);
   if ((c->m || names.list.n) && !check_dims(c, &fe))
     return false;
   if (!c->m)
