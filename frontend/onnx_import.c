@@ -33,7 +33,7 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
   if (fixed && d->value >= 0)
     return d->value;
   if (fixed) {
-    dn_error(im->ctx, loc, DN_SHAPE, "dimension %zu is %lld", i,
+    dn_error(im->ctx, loc, DN_SHAPE, "dimension %zu has the size %lld", i,
              (long long)d->value);
     return -1;
   }

@@ -63,11 +63,12 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out);
 
 struct run_diff {
   double max_abs, max_rel;
+  double largest; /* that atol is taken times */
   int64_t at; /* first element over the tolerance, -1: none */
   double got, want;
 };
-/* Compares row-major elements: floats by |got - want| <= atol + rtol * |want|,
- * integers exactly; NaNs are equal. */
+/* Compares row-major elements: floats by |got - want| <= rtol * |want| + atol *
+ * the largest |want|, at least 1; integers exactly; NaNs are equal. */
 void run_differ(const struct ir_type *type, const void *got, const void *want,
                 double rtol, double atol, struct run_diff *d);
 /* Elements `stride` apart, put together in row-major order. */

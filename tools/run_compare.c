@@ -40,20 +40,7 @@ static void report(struct judge *j, const struct ir_value *v,
   j->failed = true;
 }
 
-static double largest(const struct ir_type *type, const void *data) {
-  double most = 1;
-  int64_t n = ir_type_count(type);
-  for (int64_t i = 0; i < n && ir_is_float(type->dtype); i++) {
-    double v = fabs(ir_load_float(
-        type->dtype, (const char *)data + i * ir_dtypes[type->dtype].bytes));
-    most = isfinite(v) && v > most ? v : most;
-  }
-  return most;
-}
-
-/* Called for each value that the interpreter makes. The tolerance is that of
- * the value's largest element: a sum that cancels is as inexact as its terms.
- */
+/* Called for each value that the interpreter makes. */
 static void see(void *user, const struct ir_value *v, void *want) {
   struct judge *j = user;
   struct ir_place p;
@@ -70,8 +57,7 @@ static void see(void *user, const struct ir_value *v, void *want) {
   struct run_diff d = {0};
   struct dn_arena *tmp = dn_arena_new(r->ctx);
   const void *dense = run_gather(tmp, v->type, got + p.offset, p.stride);
-  run_differ(v->type, dense, want, r->o->rtol.value,
-             r->o->atol.value * largest(v->type, want), &d);
+  run_differ(v->type, dense, want, r->o->rtol.value, r->o->atol.value, &d);
   if (ir_type_bytes(v->type))
     memcpy(want, dense, (size_t)ir_type_bytes(v->type));
   dn_arena_free(tmp);
@@ -95,7 +81,7 @@ bool run_compare_values(struct run *r, const struct ir_tensor *in,
   dn_arena_free(arena);
   if (!ok || j.failed)
     return false;
-  /* The tolerance is that of see(). */
+  /* The tolerance is that of run_differ(). */
   printf("PASS compare values=%zu max_abs=%.3g max_rel=%.3g, tolerated "
          "%g*|value| + %g*max(1, largest)\n",
          j.compared, j.worst.max_abs, j.worst.max_rel, r->o->rtol.value,

@@ -6,6 +6,7 @@
 
 #include "frontend/fe.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -159,8 +160,9 @@ static bool run_set(struct run *r, const char *dir) {
     read_as_bf16(r, &want[i], &r->out[i]);
   for (size_t i = 0; i < nout; i++)
     ok &= judge(r, i, &out[i], &want[i], &d, &why);
-  printf("%s %s max_abs=%.3g max_rel=%.3g%s\n", ok ? "PASS" : "FAIL", dir,
-         d.max_abs, d.max_rel, ok ? "" : why.text);
+  printf("%s %s max_abs=%.3g max_rel=%.3g, tolerated %g*|value| + %g*%.3g%s\n",
+         ok ? "PASS" : "FAIL", dir, d.max_abs, d.max_rel, r->o->rtol.value,
+         r->o->atol.value, fmax(d.largest, 1), ok ? "" : why.text);
   if (r->o->compare)
     ok &= run_compare_values(r, in, out);
   return ok;
