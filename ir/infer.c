@@ -474,6 +474,13 @@ static bool index_ok(const struct infer *in, const struct ir_type *idx) {
   return false;
 }
 
+static bool has_zero(const int64_t *dims, int n) {
+  while (n-- > 0)
+    if (dims[n] == 0)
+      return true;
+  return false;
+}
+
 static const struct ir_type *infer_gather(struct infer *in) {
   const struct ir_type *x = arg_type(in, 0), *idx = arg_type(in, 1);
   int64_t axis = ir_get_int(in->op, "axis"), dims[2 * IR_MAX_RANK];
@@ -486,7 +493,7 @@ static const struct ir_type *infer_gather(struct infer *in) {
     dims[n++] = idx->dim[i];
   for (int i = (int)axis + 1; i < x->rank; i++)
     dims[n++] = x->dim[i];
-  if (x->dim[axis] == 0)
+  if (x->dim[axis] == 0 && !has_zero(dims, n))
     return fail(in, DN_TYPE, "nothing to pick from along the axis");
   return make(in, x->dtype, n, dims);
 }
@@ -499,7 +506,8 @@ static const struct ir_type *infer_gather_elements(struct infer *in) {
   if (idx->rank != x->rank)
     return fail(in, DN_TYPE, "operands differ in rank");
   for (int i = 0; i < x->rank; i++)
-    if (i == axis ? x->dim[i] == 0 : idx->dim[i] > x->dim[i])
+    if (i == axis ? x->dim[i] == 0 && !has_zero(idx->dim, idx->rank)
+                  : idx->dim[i] > x->dim[i])
       return fail(in, DN_TYPE, "the indices are larger than x");
   return make(in, x->dtype, idx->rank, idx->dim);
 }

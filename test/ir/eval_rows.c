@@ -183,7 +183,7 @@ static void draft_gather(struct bench *t, enum ir_opcode code, int rank,
     shape(t, r = d->rank[1], own);
   else
     for (int i = 0; i < rank; i++)
-      own[i] = i == axis ? pick(t, 1, 6) : pick(t, dims[i] > 0, dims[i]);
+      own[i] = i == axis ? pick(t, 0, 6) : pick(t, dims[i] > 0, dims[i]);
   d->attr[d->nattrs++] = ir_int("axis", axis);
   d->arg[d->nargs++] = random_const(t, kinds[pick(t, 0, 3)], r, own);
 }

@@ -740,7 +740,7 @@ def softmax(g, op, domain):
 def top_k(g, op, domain):
     x = g.pick(types(g, op), least=1, exact=True, empty=False)
     axis = axis_of(g, x.a.ndim, g.opset >= 11)
-    k = g.rng.randint(1, x.a.shape[axis])
+    k = g.rng.randint(0 if g.opset >= 11 else 1, x.a.shape[axis])
     if g.opset < 10:
         g.node(op, [x], 2, exact=True, axis=axis, k=k)
         return
