@@ -40,6 +40,11 @@ struct lin_var {
 };
 
 /* ---- Module ---- */
+struct emit_bytes { /* of a constant that has been emitted */
+  struct emit_bytes *next;
+  uint64_t hash;
+  const struct ir_value *of;
+};
 struct emit_pad { /* a block of equal elements, read instead of padding */
   uint64_t bits;
   unsigned bytes; /* of one element */
@@ -61,6 +66,7 @@ struct emit {
   bool half_hw;         /* conversions to and from f16 are instructions */
   bool soft_f32, soft_f64; /* arithmetic calls functions */
   LLVMValueRef *global; /* of constants, by value id */
+  struct emit_bytes **bytes; /* of those, in EMIT_BUCKETS by hash */
   struct cg_fills *later;
   DN_LIST(struct emit_pad *) pads;
   unsigned *slot;   /* number of an op in its kernel, by op id */

@@ -6,6 +6,7 @@
 #include "runtime/dnn.h"
 
 #include <string.h>
+#include <xxhash.h>
 
 /* Letters, digits and underscores of a hostile name, cut to a sane length. */
 static const char *mangle(struct emit *e, const char *name) {
@@ -86,12 +87,31 @@ static bool is_far(const struct emit *e, const struct ir_value *c) {
          emit_is_passed(&(struct emit_buffer){.space = IR_IN_CONST, .base = c});
 }
 
+/* A constant that was emitted before and has the same bytes, whatever its type;
+ * or NULL, and `c` is the first. */
+static const struct ir_value *same_bytes(struct emit *e,
+                                         const struct ir_value *c) {
+  size_t size = (size_t)ir_type_bytes(c->type);
+  uint64_t hash = XXH3_64bits(c->data->bytes, size);
+  struct emit_bytes **p = &e->bytes[hash % EMIT_BUCKETS];
+  for (const struct emit_bytes *b = *p; b; b = b->next)
+    if (b->hash == hash && (size_t)ir_type_bytes(b->of->type) == size &&
+        !memcmp(b->of->data->bytes, c->data->bytes, size))
+      return b->of;
+  struct emit_bytes one = {*p, hash, c};
+  *p = dn_copy(e->scratch, &one, sizeof one);
+  return NULL;
+}
+
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
   LLVMValueRef *g = &e->global[c->id];
   if (*g)
     return *g;
   if (!c->data->bytes) /* every element is an immediate */
     return *g = LLVMConstNull(e->ptr);
+  const struct ir_value *same = same_bytes(e, c);
+  if (same)
+    return *g = e->global[same->id];
   const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix, c->id,
                                mangle(e, c->name));
   const char *section = dn_printf(
@@ -465,6 +485,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   e.facts = cg_target_facts(t);
   e.scratch = dn_arena_new(ctx);
   e.global = DN_ARRAY(e.scratch, LLVMValueRef, m->nvalues + 1);
+  e.bytes = DN_ARRAY(e.scratch, struct emit_bytes *, EMIT_BUCKETS);
   e.slot = DN_ARRAY(e.scratch, unsigned, m->nops + 1);
   e.leaf = DN_ARRAY(e.scratch, unsigned, m->nvalues + 1);
   for (e.shared_mask = 63; e.shared_mask < m->nops;)
