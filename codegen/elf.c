@@ -39,6 +39,7 @@ enum { SHT_SYMTAB_ = 2, SHT_NOBITS_ = 8, SHF_ALLOC_ = 2, SHF_EXEC_ = 4 };
 static bool read_section(const struct reader *r, uint64_t base,
                          struct cg_section *s) {
   uint64_t type = field(r, base + 4, 4);
+  s->type = (size_t)base + 4;
   uint64_t flags = word(r, base, 8, 8);
   uint64_t offset = word(r, base, 16, 24), size = word(r, base, 20, 32);
   s->stored = type != SHT_NOBITS_ && type != 0;

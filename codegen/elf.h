@@ -9,6 +9,7 @@
 struct cg_section {
   const char *name;
   size_t offset, size; /* in the file; size also counts what is not stored */
+  size_t type;         /* where the file says what kind of section it is */
   bool code, data, stored;
 };
 #define CG_NO_SECTION SIZE_MAX

@@ -140,6 +140,19 @@ find_section(const struct cg_section *const *sorted, size_t n,
   return hit ? *hit : NULL;
 }
 
+/* LLVM says of every object that it needs no executable stack. GNU's compilers
+ * for bare metal do not, and beside one that does their linker warns of the
+ * others: there the section becomes none. */
+static bool drop_stack_note(struct machine *s, const struct cg_elf *elf) {
+  static const uint32_t none = 0;
+  const struct cg_section *note = cg_elf_section(elf, ".note.GNU-stack");
+  if (!note || !s->job->target->facts.bare_metal)
+    return true;
+  return pwrite(s->job->file, &none, sizeof none, (off_t)note->type) ==
+             (ssize_t)sizeof none ||
+         failed(s, "object", "cannot write it");
+}
+
 /* Sizes from the object, and the bytes that were held back into it. */
 static bool finish_object(struct machine *s, const struct cg_elf *elf) {
   struct cg_job *job = s->job;
@@ -166,6 +179,8 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
       return false;
   job->stack = cg_frames_worst(&s->frames, job->target);
   cg_model_finish(job, &s->model);
+  if (!drop_stack_note(s, elf))
+    return false;
   return write_at(s, find_section(sorted, elf->sections.n, model), &s->model);
 }
 

@@ -90,6 +90,13 @@ else
   layout=-static
 fi
 
+# As GNU compilers for bare metal write objects: nothing about the stack.
+case $triple in *-eabi*)
+  for o in start target; do
+    llvm-objcopy --remove-section=.note.GNU-stack "$dir/$o.o"
+  done ;;
+esac
+
 for linker in ${LINKERS:-lld}; do
   case $linker-$triple-$soft in
   lld-*) ld=ld.lld ;;
