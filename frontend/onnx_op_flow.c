@@ -141,6 +141,30 @@ static bool loop_trips(struct onnx_call *c, int64_t *n) {
   return true;
 }
 
+/* What a loop that never runs stacks up: nothing, of the type that one step
+ * would give, for which its body is imported once and left. */
+static bool join_none(struct onnx_call *c, const struct onnx_graph *body,
+                      struct ir_value **in, size_t carried,
+                      struct ir_value **out) {
+  struct ir_data none = {0};
+  in[0] = ox_scalar(c, IR_I64, 0);
+  if (!spend(c, body) ||
+      !ox_inline_graph(c, body, in, 2 + carried, out, 1 + c->nout))
+    return false;
+  for (size_t i = carried; i < c->nout; i++) {
+    if (ox_sequence_of(c->im, out[1 + i]))
+      return ox_fail(c, DN_TYPE, "a sequence cannot be stacked");
+    const struct ir_type *t = out[1 + i]->type;
+    int64_t dims[IR_MAX_RANK + 1] = {0};
+    memcpy(dims + 1, t->dim, sizeof t->dim);
+    t = ir_type_checked(c->im->ctx, c->im->b.loc, t->dtype, t->rank + 1, dims);
+    if (!t)
+      return false;
+    c->out[i] = ir_const_new(c->im->m, c->node->outputs.v[i], t, &none);
+  }
+  return true;
+}
+
 bool onnx_loop(struct onnx_call *c) {
   const struct onnx_graph *body = subgraph(c, "body");
   struct dn_arena *arena = c->im->ctx->arena;
@@ -180,8 +204,12 @@ bool onnx_loop(struct onnx_call *c) {
     for (size_t i = carried; i < c->nout; i++)
       stacks[i].v[stacks[i].n++] = out[1 + i];
   }
-  for (size_t i = 0; i < c->nout; i++)
-    c->out[i] = i < carried ? in[2 + i] : join(c, &stacks[i], 0, false);
+  for (size_t i = 0; i < carried; i++)
+    c->out[i] = in[2 + i];
+  if (c->nout > carried && !stacks[carried].n)
+    return join_none(c, body, in, carried, out);
+  for (size_t i = carried; i < c->nout; i++)
+    c->out[i] = join(c, &stacks[i], 0, false);
   return true;
 }
 

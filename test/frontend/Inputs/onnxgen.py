@@ -258,8 +258,8 @@ def parse_model(lines, data=None):
         word, _, rest = line.strip().partition(" ")
         if word in ("in", "out"):
             name, _, kind = rest.partition(":")
-            kind, _, values = kind.partition("=")
-            if values and data is not None:
+            kind, given, values = kind.partition("=")
+            if given and data is not None:
                 dtype, dims = parse_type(kind)
                 data.append((word + "put", tensor(
                     name.strip(), dtype, dims,
