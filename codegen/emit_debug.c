@@ -73,7 +73,8 @@ void emit_debug_back(struct emit *e, LLVMBuilderRef b, LLVMMetadataRef was) {
     LLVMSetCurrentDebugLocation2(b, was);
 }
 
-/* Loops and addresses belong to the op whose code they are among. */
+/* Loops and addresses belong to the op whose code they stand among: without a
+ * line of their own they have that of the instruction before. */
 static void fill_lines(struct emit *e, LLVMValueRef fn) {
   LLVMMetadataRef scope = LLVMGetSubprogram(fn);
   LLVMMetadataRef at = LLVMDIBuilderCreateDebugLocation(

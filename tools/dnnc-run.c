@@ -56,6 +56,8 @@ static const char *find_conflict(struct dn_ctx *ctx, const struct options *o) {
       if (modes[i].given && modes[j].given && !(modes[i].with >> j & 1))
         return dn_printf(ctx->arena, "%s and %s are two runs: give one of them",
                          modes[i].name, modes[j].name);
+  if (!sets && !o->compare && (o->rtol.seen || o->atol.seen))
+    return "--rtol and --atol are of --test-data and --compare";
   if (sets && (o->inputs.n || o->random >= 0))
     return "--test-data has the inputs: drop --input and --random";
   return NULL;

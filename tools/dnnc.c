@@ -370,18 +370,19 @@ static const struct kind {
   bool (*run)(struct dnnc *d);
   bool reports; /* obeys --report */
   bool code;    /* may have line tables */
-} kinds[] = {{"obj", emit_obj, true, true},
-             {"asm", emit_asm, false, true},
-             {"llvm", emit_llvm, false, true},
-             {"bitcode", emit_bitcode, false, true},
-             {"shared", emit_shared, true, true},
-             {"header", emit_header, false, false},
-             {"report", emit_report, false, false},
-             {"dnn", emit_dnn, false, false},
-             {"graph", emit_graph, false, false},
-             {"kernels", emit_kernels, false, false},
-             {"planned", emit_planned, false, false},
-             {"dot", emit_dot, false, false}};
+  bool sized;   /* obeys budgets */
+} kinds[] = {{"obj", emit_obj, true, true, true},
+             {"asm", emit_asm, false, true, false},
+             {"llvm", emit_llvm, false, true, false},
+             {"bitcode", emit_bitcode, false, true, false},
+             {"shared", emit_shared, true, true, true},
+             {"header", emit_header, false, false, true},
+             {"report", emit_report, false, false, true},
+             {"dnn", emit_dnn, false, false, false},
+             {"graph", emit_graph, false, false, false},
+             {"kernels", emit_kernels, false, false, false},
+             {"planned", emit_planned, false, false, false},
+             {"dot", emit_dot, false, false, false}};
 enum { NKINDS = sizeof kinds / sizeof *kinds };
 
 static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
@@ -533,6 +534,21 @@ static bool check_output(const struct dnnc *d) {
   return !wrong;
 }
 
+/* Sizes are known of objects alone. (Budgets of a --device do not ask for it.)
+ */
+static bool check_sized(const struct dnnc *d, const struct kind *kind) {
+  const struct options *o = &d->o;
+  if (kind->sized || o->check ||
+      (o->max_ram < 0 && o->max_flash < 0 && o->max_stack < 0))
+    return true;
+  const char *given = o->max_ram >= 0     ? "--max-ram"
+                      : o->max_flash >= 0 ? "--max-flash"
+                                          : "--max-stack";
+  dn_error(d->ctx, (struct dn_loc){.where = given}, DN_USAGE,
+           "budgets are of an object; --emit=%s makes none", kind->name);
+  return false;
+}
+
 static bool check_usage(struct dnnc *d, const struct kind *kind) {
   if (d->o.files.n != 1) {
     dn_error(d->ctx, (struct dn_loc){.file = "dnnc"}, DN_USAGE,
@@ -547,7 +563,8 @@ static bool check_usage(struct dnnc *d, const struct kind *kind) {
              "ONNX Runtime's quantizer for instance: integer models compile");
     return false;
   }
-  if (!check_output(d) || !check_report(d, kind) || !check_debug(d, kind))
+  if (!check_output(d) || !check_sized(d, kind) || !check_report(d, kind) ||
+      !check_debug(d, kind))
     return false;
   return !d->o.device || device_apply(d->ctx, d->o.device, &d->o);
 }
