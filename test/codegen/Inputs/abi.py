@@ -55,7 +55,7 @@ ROWS = """
 --target=riscv64-unknown-elf -mabi=lp64d
 --target=riscv64-unknown-elf -march=rv64gcv_zba1p0_zvl256b
 --target=riscv64-linux-gnu -march=rv64gcv -mabi=lp64d
---target=riscv32 -mcpu=rp2350-hazard3
+--target=riscv32 -mcpu=sifive-e31
 """
 # What only the code decides (alignment, which float operations) and what an
 # object of dnnc holds open: the float ABI, wchar_t and enum.
