@@ -7,8 +7,13 @@
  * further element is held against the root and replaces it when it stands
  * before it; then the root is taken out k times, to the last place first:
  * n + k log k + (replaced) log k comparisons, no recursion, and a frame that is
- * known. Why so: docs/decisions/0007-one-heap.md. */
+ * known. Many places are parted first, as quicksort does, so that each heap stays
+ * in the cache. Why so: docs/decisions/0007-one-heap.md. */
 #include "codegen/emit_impl.h"
+
+/* Places that a heap orders at once: with their elements they stay in a
+ * second-level cache. */
+enum { CHUNK = 4096 };
 
 struct order { /* a function being built */
   struct kern *k;
@@ -19,8 +24,7 @@ struct order { /* a function being built */
   int64_t count, places;      /* elements; those wanted */
   int64_t xstep, ystep;       /* bytes from one to the next */
   LLVMTypeRef code, cell;     /* an element's code; i32 */
-  LLVMValueRef fn, sift, x, y;
-  LLVMTypeRef sift_type;
+  LLVMValueRef fn, sift, chunk, x, y;
 };
 
 static LLVMValueRef index_const(struct order *o, int64_t v) {
@@ -176,23 +180,22 @@ struct counted {
   LLVMValueRef i;
 };
 
-static struct counted loop(struct order *o, int64_t from) {
+static struct counted loop(struct order *o, LLVMValueRef from) {
   LLVMBuilderRef b = o->k->b;
   struct counted c = {.head = block(o, "loop")};
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
   LLVMBuildBr(b, c.head);
   LLVMPositionBuilderAtEnd(b, c.head);
-  c.i = phi(o, index_const(o, from), before);
+  c.i = phi(o, from, before);
   return c;
 }
 
 static void loop_end(struct order *o, struct counted c, int64_t by,
-                     int64_t to) {
+                     LLVMValueRef to) {
   LLVMBuilderRef b = o->k->b;
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(b), after = block(o, "after");
   LLVMValueRef next = LLVMBuildAdd(b, c.i, index_const(o, by), "");
-  LLVMValueRef more =
-      LLVMBuildICmp(b, LLVMIntNE, next, index_const(o, to), "");
+  LLVMValueRef more = LLVMBuildICmp(b, LLVMIntNE, next, to, "");
   LLVMBuildCondBr(b, more, c.head, after);
   LLVMAddIncoming(c.i, &next, &latch, 1);
   LLVMPositionBuilderAtEnd(b, after);
@@ -204,7 +207,7 @@ static void take_others(struct order *o) {
   LLVMValueRef zero = index_const(o, 0);
   LLVMValueRef root = code_of(o, get(o, zero));
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
-  struct counted c = loop(o, o->places);
+  struct counted c = loop(o, index_const(o, o->places));
   LLVMValueRef last = phi(o, root, before);
   LLVMBasicBlockRef take = block(o, "take"), on = block(o, "on");
   LLVMBuildCondBr(b, less(o, last, code_of(o, c.i)), take, on);
@@ -216,30 +219,187 @@ static void take_others(struct order *o) {
   LLVMValueRef now = phi(o, last, c.head);
   LLVMAddIncoming(now, &root, &take, 1);
   LLVMAddIncoming(last, &now, &on, 1);
-  loop_end(o, c, 1, o->count);
+  loop_end(o, c, 1, index_const(o, o->count));
+}
+
+/* Makes y[0, size) a heap; and takes its root out, size - 1 times: what stands
+ * first comes to y[0]. There are two elements or more. */
+static void build_heap(struct order *o, LLVMValueRef size) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef one = index_const(o, 1);
+  LLVMValueRef half = LLVMBuildLShr(b, size, one, "");
+  struct counted c = loop(o, LLVMBuildSub(b, half, one, ""));
+  sift(o, c.i, size, get(o, c.i));
+  loop_end(o, c, -1, index_const(o, -1));
+}
+
+static void take_out(struct order *o, LLVMValueRef size) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef zero = index_const(o, 0);
+  struct counted c = loop(o, LLVMBuildSub(b, size, index_const(o, 1), ""));
+  LLVMValueRef item = get(o, c.i);
+  set(o, c.i, get(o, zero));
+  sift(o, zero, c.i, item);
+  loop_end(o, c, -1, zero);
+}
+
+/* ---- Long orders ---- */
+
+/* Whether the code of y[i] stands after `code` (by = 1: before it), moving i on
+ * while it does not: returns where it stops. */
+static LLVMValueRef skip(struct order *o, LLVMValueRef from, LLVMValueRef code,
+                         int64_t by) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "skip"),
+                    after = block(o, "stop");
+  LLVMBuildBr(b, head);
+  LLVMPositionBuilderAtEnd(b, head);
+  LLVMValueRef i = phi(o, from, before), own = code_of(o, get(o, i));
+  LLVMValueRef on = by > 0 ? less(o, code, own) : less(o, own, code);
+  LLVMValueRef next = LLVMBuildAdd(b, i, index_const(o, by), "");
+  LLVMAddIncoming(i, &next, &head, 1);
+  LLVMBuildCondBr(b, on, head, after);
+  LLVMPositionBuilderAtEnd(b, after);
+  return i;
+}
+
+static LLVMValueRef greater_of(struct order *o, LLVMValueRef a, LLVMValueRef b,
+                               bool least) {
+  LLVMValueRef c = less(o, a, b);
+  return LLVMBuildSelect(o->k->b, c, least ? a : b, least ? b : a, "");
+}
+
+/* The median of three codes of y[lo, hi). */
+static LLVMValueRef median(struct order *o, LLVMValueRef lo, LLVMValueRef hi) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef one = index_const(o, 1);
+  LLVMValueRef mid = LLVMBuildLShr(b, LLVMBuildAdd(b, lo, hi, ""), one, "");
+  LLVMValueRef p = code_of(o, get(o, lo)), q = code_of(o, get(o, mid));
+  LLVMValueRef r = code_of(o, get(o, LLVMBuildSub(b, hi, one, "")));
+  LLVMValueRef top = greater_of(o, p, q, false), low = greater_of(o, p, q, true);
+  return greater_of(o, greater_of(o, top, r, true), low, false);
+}
+
+/* Parts y[lo, hi) into what stands before its median of three and what stands
+ * after; both have an element. Returns where the second part starts. */
+static LLVMValueRef part(struct order *o, LLVMValueRef lo, LLVMValueRef hi) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef one = index_const(o, 1), code = median(o, lo, hi);
+  LLVMValueRef last = LLVMBuildSub(b, hi, one, "");
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "part"),
+                    swap = block(o, "swap"), done = block(o, "parted");
+  LLVMBuildBr(b, head);
+  LLVMPositionBuilderAtEnd(b, head);
+  LLVMValueRef from = phi(o, lo, before), to = phi(o, last, before);
+  LLVMValueRef i = skip(o, from, code, 1), j = skip(o, to, code, -1);
+  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, i, j, ""), swap, done);
+  LLVMPositionBuilderAtEnd(b, swap);
+  LLVMValueRef vi = get(o, i), vj = get(o, j);
+  set(o, i, vj);
+  set(o, j, vi);
+  LLVMValueRef up = LLVMBuildAdd(b, i, one, "");
+  LLVMValueRef down = LLVMBuildSub(b, j, one, "");
+  LLVMBuildBr(b, head);
+  LLVMAddIncoming(from, &up, &swap, 1);
+  LLVMAddIncoming(to, &down, &swap, 1);
+  LLVMPositionBuilderAtEnd(b, done);
+  return i;
+}
+
+/* chunk(x, y, size): orders y[0, size). */
+static void make_chunk(struct order *o, const char *name) {
+  LLVMBuilderRef outer = begin(o, name, 1), b = o->k->b;
+  LLVMValueRef size = LLVMGetParam(o->fn, 2);
+  LLVMBasicBlockRef some = block(o, "some"), done = block(o, "done");
+  LLVMValueRef few = LLVMBuildICmp(b, LLVMIntULT, size, index_const(o, 2), "");
+  LLVMBuildCondBr(b, few, done, some);
+  LLVMPositionBuilderAtEnd(b, some);
+  build_heap(o, size);
+  take_out(o, size);
+  LLVMBuildBr(b, done);
+  LLVMPositionBuilderAtEnd(b, done);
+  end(o, outer);
+  o->chunk = o->fn;
+}
+
+static LLVMValueRef cell_of(struct order *o, LLVMValueRef stack,
+                            LLVMValueRef at, int64_t k) {
+  LLVMBuilderRef b = o->k->b;
+  at = LLVMBuildMul(b, at, index_const(o, 3), "");
+  at = LLVMBuildAdd(b, at, index_const(o, k), "");
+  return LLVMBuildGEP2(b, o->k->e->iptr, stack, &at, 1, "");
+}
+
+/* Parts the places until a heap of each stays in the cache, or `depth` times:
+ * then the heap is as good. The parts to come are on a stack, `depth` at most,
+ * since each has been parted less often than the one above it. */
+static void order_parts(struct order *o, LLVMValueRef stack, int64_t depth) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMTypeRef t = o->k->e->iptr;
+  LLVMValueRef zero = index_const(o, 0), one = index_const(o, 1), v[4], w[4];
+  LLVMValueRef first[] = {zero, index_const(o, o->places),
+                          index_const(o, depth), zero};
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "range"),
+                    cut = block(o, "cut"), whole = block(o, "whole"),
+                    next = block(o, "next"), done = block(o, "ordered");
+  LLVMBuildBr(b, head);
+  LLVMPositionBuilderAtEnd(b, head);
+  for (int k = 0; k < 4; k++) /* from, to, depth, number on the stack */
+    v[k] = phi(o, first[k], before);
+  LLVMValueRef size = LLVMBuildSub(b, v[1], v[0], "");
+  LLVMValueRef large =
+      LLVMBuildICmp(b, LLVMIntUGT, size, index_const(o, CHUNK), "");
+  LLVMValueRef may = LLVMBuildICmp(b, LLVMIntNE, v[2], zero, "");
+  LLVMBuildCondBr(b, LLVMBuildAnd(b, large, may, ""), cut, whole);
+  LLVMPositionBuilderAtEnd(b, cut);
+  w[0] = part(o, v[0], v[1]);
+  w[1] = v[1];
+  w[2] = LLVMBuildSub(b, v[2], one, "");
+  w[3] = LLVMBuildAdd(b, v[3], one, "");
+  for (int k = 0; k < 3; k++)
+    LLVMBuildStore(b, w[k], cell_of(o, stack, v[3], k));
+  LLVMBasicBlockRef from = LLVMGetInsertBlock(b);
+  LLVMValueRef left[] = {v[0], w[0], w[2], w[3]};
+  LLVMBuildBr(b, head);
+  for (int k = 0; k < 4; k++)
+    LLVMAddIncoming(v[k], &left[k], &from, 1);
+  LLVMPositionBuilderAtEnd(b, whole);
+  LLVMValueRef args[] = {o->x, element(o, o->y, v[0], o->ystep), size};
+  LLVMBuildCall2(b, LLVMGlobalGetValueType(o->chunk), o->chunk, args, 3, "");
+  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, v[3], zero, ""), done, next);
+  LLVMPositionBuilderAtEnd(b, next);
+  w[3] = LLVMBuildSub(b, v[3], one, "");
+  for (int k = 0; k < 3; k++)
+    w[k] = LLVMBuildLoad2(b, t, cell_of(o, stack, w[3], k), "");
+  LLVMBuildBr(b, head);
+  for (int k = 0; k < 4; k++)
+    LLVMAddIncoming(v[k], &w[k], &next, 1);
+  LLVMPositionBuilderAtEnd(b, done);
 }
 
 /* order(x, y): one row. */
 static void make_order(struct order *o, const char *name) {
   LLVMBuilderRef outer = begin(o, name, 0);
-  LLVMValueRef zero = index_const(o, 0), all = index_const(o, o->places);
-  struct counted c = loop(o, 0);
+  LLVMValueRef all = index_const(o, o->places), stack = NULL;
+  int64_t depth = 2;
+  for (int64_t n = o->places; n > CHUNK; n /= 2)
+    depth += 2;
+  if (o->chunk)
+    stack = LLVMBuildArrayAlloca(o->k->b, o->k->e->iptr,
+                                 LLVMConstInt(o->k->e->i32,
+                                              (uint64_t)(3 * depth), false),
+                                 "parts");
+  struct counted c = loop(o, index_const(o, 0));
   set(o, c.i, c.i);
-  loop_end(o, c, 1, o->places);
-  if (o->places > 1) {
-    c = loop(o, o->places / 2 - 1);
-    sift(o, c.i, all, get(o, c.i));
-    loop_end(o, c, -1, -1);
-  }
+  loop_end(o, c, 1, all);
+  if (o->places > 1 && (o->places < o->count || !o->chunk))
+    build_heap(o, all);
   if (o->places < o->count)
     take_others(o);
-  if (o->places > 1) {
-    c = loop(o, o->places - 1);
-    LLVMValueRef item = get(o, c.i);
-    set(o, c.i, get(o, zero));
-    sift(o, zero, c.i, item);
-    loop_end(o, c, -1, 0);
-  }
+  if (o->chunk)
+    order_parts(o, stack, depth);
+  else if (o->places > 1)
+    take_out(o, all);
   end(o, outer);
 }
 
@@ -248,6 +408,8 @@ static LLVMValueRef function_of(struct order *o) {
   size_t n;
   const char *kernel = LLVMGetValueName2(k->fn, &n);
   make_sift(o, dn_printf(k->e->scratch, "%.*s.sift", (int)n, kernel));
+  if (o->places > CHUNK)
+    make_chunk(o, dn_printf(k->e->scratch, "%.*s.chunk", (int)n, kernel));
   make_order(o, dn_printf(k->e->scratch, "%.*s.order", (int)n, kernel));
   return o->fn;
 }

@@ -165,6 +165,15 @@ def products(args):
     return lines + ["M x K x N; the right-hand side is a constant, but of `_inputs`.", ""]
 
 
+def scans(args):
+    """Running sums, selections and transforms at three sizes: what grows as n or n log n."""
+    import models
+    rows = [measure(args, p, others=args.peers) for p in models.write(args.models, models.SCANS)]
+    return ["## Running sums, orders, transforms", "", *page.results(rows, args.peers)[0],
+            *page.missing(rows), "",
+            "Of 10^4, 10^5 and 10^6 numbers; frames of 512 every 160. One thread.", ""]
+
+
 def levels(args):
     rows = []
     for p in args.paths:
@@ -222,7 +231,7 @@ def sources(args):
             *page.table(["folder", "files", "lines"], [[f, n, f"{k:,}"] for f, n, k in rows]), ""]
 
 
-SECTIONS = [networks, products, levels, layers, compile_time, counts, sources]
+SECTIONS = [networks, products, scans, levels, layers, compile_time, counts, sources]
 
 
 # ---- The command ----
@@ -260,11 +269,11 @@ def main():
     args.paths = [Path(n) for n in args.names if n.endswith(".onnx")]
     named = [n for n in args.names if not n.endswith(".onnx")]
     args.products, args.fast = [], {}
-    if named or not args.paths:
+    if named or not args.paths and set(args.sections) - {scans, counts, sources}:
         import models
         args.paths += models.write(args.models, named or models.NETWORKS)
         args.products = models.write(args.models, models.PRODUCTS)
-    args.detail = args.models / "resnet50.onnx" if not args.names else args.paths[0]
+    args.detail = args.paths[0] if args.names else args.models / "resnet50.onnx"
     args.work = args.models / "work"
     args.work.mkdir(exist_ok=True)
     lines = method(args)

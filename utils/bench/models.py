@@ -319,12 +319,53 @@ PRODUCTS = {
     "128x768x3072": (product(3072), (128, 768)),
     "1x4096x4096": (product(4096), (1, 4096)),
 }
-MODELS = NETWORKS | PRODUCTS
+SIZES = {"1e4": 10**4, "1e5": 10**5, "1e6": 10**6}
+
+
+def ints(net, *values):
+    return net.const(np.array(values, np.int64))
+
+
+def one(op, **attrs):
+    """An operator along the last axis, or `axis`."""
+
+    def build(net):
+        shape = list(net.input[1])
+        if op == "CumSum":
+            return net.node(op, ["input", net.const(np.int64(attrs["axis"]))], shape)
+        if op == "TopK":
+            k = attrs["k"] or shape[-1]
+            return net.node(op, ["input", ints(net, k)], [*shape[:-1], k])
+        if op == "ArgMax":
+            y = net.node(op, ["input"], [*shape[:-1], 1], axis=len(shape) - 1)
+            return net.node("Cast", [y[0]], y[1], to=TensorProto.FLOAT)
+        if op == "DFT":
+            return net.node(op, ["input"], [1, shape[1] // 2 + 1, 2], onesided=1)
+        n, step = attrs["frame"], attrs["step"]
+        window = net.const(np.hanning(n).astype(np.float32))
+        return net.node(op, ["input", net.const(np.int64(step)), window],
+                        [1, (shape[1] - n) // step + 1, n // 2 + 1, 2], onesided=1)
+
+    return build
+
+
+SCANS = {}  # what must grow as n or n log n
+for s, n in SIZES.items():
+    SCANS |= {
+        f"cumsum_{s}": (one("CumSum", axis=0), (n,)),
+        f"cumsum_down_{s}": (one("CumSum", axis=0), (n // 100, 100)),
+        f"top100_{s}": (one("TopK", k=100), (n,)),
+        f"sort_{s}": (one("TopK", k=0), (n,)),
+        f"argmax_{s}": (one("ArgMax"), (n,)),
+        f"dft_{s}": (one("DFT"), (1, n, 1)),
+        f"stft_{s}": (one("STFT", frame=512, step=160), (1, n, 1)),
+    }
+MODELS = NETWORKS | PRODUCTS | SCANS
 
 
 def write(directory, names):
     paths = []
-    for name in names or MODELS:
+    for name in names or NETWORKS | PRODUCTS:
         build, shape = MODELS[name]
         path = Path(directory) / f"{name}.onnx"
         if not path.exists():

@@ -56,7 +56,8 @@ cases = []
 for dtype in PACK:
     for shape, axis, k in [([9], 0, 9), ([3, 40], 1, 7), ([17, 5], 0, 17),
                            ([2, 70, 3], 1, 64), ([4, 1, 2], 1, 1), ([30], 0, 1),
-                           ([2, 33], 1, 0), ([2, 300], 1, 300)]:
+                           ([2, 33], 1, 0), ([2, 300], 1, 300), ([9000], 0, 9000),
+                           ([2, 9000], 1, 5000)]:
         cases.append((dtype, shape, axis, k, random.randint(0, 1)))
 params, body, results, args, want = [], [], [], [], []
 for i, (dtype, shape, axis, k, largest) in enumerate(cases):
