@@ -33,8 +33,14 @@ static LLVMValueRef beyond(const struct pair *p, LLVMValueRef x,
 
 /* For who promises that there is no NaN. */
 static LLVMValueRef unasked(const struct pair *p) {
-  LLVMValueRef r = beyond(p, p->x, p->y);
-  LLVMSetFastMathFlags(r, LLVMFastMathNoNaNs | LLVMFastMathNoSignedZeros);
+  LLVMRealPredicate cmp = p->most ? LLVMRealOGT : LLVMRealOLT;
+  LLVMFastMathFlags none = LLVMFastMathNoNaNs | LLVMFastMathNoSignedZeros;
+  LLVMValueRef c = LLVMBuildFCmp(p->b, cmp, p->x, p->y, "");
+  LLVMValueRef r = LLVMBuildSelect(p->b, c, p->x, p->y, "");
+  if (LLVMIsAInstruction(c))
+    LLVMSetFastMathFlags(c, none);
+  if (LLVMIsAInstruction(r))
+    LLVMSetFastMathFlags(r, none);
   return r;
 }
 
