@@ -7,8 +7,8 @@
  * further element is held against the root and replaces it when it stands
  * before it; then the root is taken out k times, to the last place first:
  * n + k log k + (replaced) log k comparisons, no recursion, and a frame that is
- * known. Many places are parted first, as quicksort does, so that each heap stays
- * in the cache. Why so: docs/decisions/0007-one-heap.md. */
+ * known. Many places are parted first, as quicksort does, so that each heap
+ * stays in the cache. Why so: docs/decisions/0007-one-heap.md. */
 #include "codegen/emit_impl.h"
 
 /* Places that a heap orders at once: with their elements they stay in a
@@ -276,7 +276,8 @@ static LLVMValueRef median(struct order *o, LLVMValueRef lo, LLVMValueRef hi) {
   LLVMValueRef mid = LLVMBuildLShr(b, LLVMBuildAdd(b, lo, hi, ""), one, "");
   LLVMValueRef p = code_of(o, get(o, lo)), q = code_of(o, get(o, mid));
   LLVMValueRef r = code_of(o, get(o, LLVMBuildSub(b, hi, one, "")));
-  LLVMValueRef top = greater_of(o, p, q, false), low = greater_of(o, p, q, true);
+  LLVMValueRef top = greater_of(o, p, q, false);
+  LLVMValueRef low = greater_of(o, p, q, true);
   return greater_of(o, greater_of(o, top, r, true), low, false);
 }
 

@@ -1,4 +1,4 @@
-/* onnx_op_signal.c - windows, and the discrete Fourier transform (onnx_fft.h). */
+/* onnx_op_signal.c - windows, and Fourier transforms (onnx_fft.h). */
 #include <math.h>
 #include <string.h>
 

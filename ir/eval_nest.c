@@ -327,7 +327,8 @@ bool eval_nest_is_alias(const struct eval_nest *e) {
 
 bool eval_nest_keeps_splat(const struct eval_nest *e) {
   const struct nest *n = e->nest;
-  if (n->fold != NEST_NONE || n->axis >= 0 || n->to >= 0 || e->nsources > n->naccesses)
+  if (n->fold != NEST_NONE || n->axis >= 0 || n->to >= 0 ||
+      e->nsources > n->naccesses)
     return false;
   for (int k = 0; k < e->nsources; k++)
     for (int d = 0; d < n->access[k].rank && !n->access[k].flat; d++)
@@ -490,8 +491,8 @@ static void run_reduced_lanes(struct eval_nest *e, char *out) {
   }
 }
 
-/* The body at positions [pos, pos + n) of y, which are of one index of a running
- * fold's dimension: folded with what the index before it left in `state`. */
+/* The body at positions [pos, pos + n) of y, which are of one index of a
+ * running fold's dimension: folded with what the one before left in `state`. */
 static void run_on(struct eval_nest *e, int64_t pos, int n, bool first,
                    union eval_lanes *state, char *out) {
   union eval_lanes acc;
