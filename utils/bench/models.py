@@ -335,7 +335,9 @@ def one(op, **attrs):
             return net.node(op, ["input", net.const(np.int64(attrs["axis"]))], shape)
         if op == "TopK":
             k = attrs["k"] or shape[-1]
-            return net.node(op, ["input", ints(net, k)], [*shape[:-1], k])
+            y = net.node(op, ["input", ints(net, k)], [*shape[:-1], k])
+            net.nodes[-1].output.append("indices")
+            return y
         if op == "ArgMax":
             y = net.node(op, ["input"], [*shape[:-1], 1], axis=len(shape) - 1)
             return net.node("Cast", [y[0]], y[1], to=TensorProto.FLOAT)
