@@ -274,6 +274,9 @@ bool onnx_swish(struct onnx_call *c) {
 /* ai.onnx.ml: 1 above the threshold, else 0. */
 bool onnx_binarizer(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  struct ir_value *t = ox_number(c, x, ox_float(c, "threshold", 0));
+  double threshold = ox_float(c, "threshold", 0);
+  if (ir_is_int(ox_dtype(x)))
+    threshold = floor(threshold);
+  struct ir_value *t = ox_number(c, x, threshold);
   return ox_return(c, ox_cast(c, ox_op2(c, IR_LT, t, x), ox_dtype(x)));
 }

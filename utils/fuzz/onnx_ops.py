@@ -256,6 +256,16 @@ def cast(g, op, domain):
         g.node(op, [x, g.new(to, [2], special=False)], exact=True)
 
 
+@generator("BitCast")
+def bit_cast(g, op, domain):
+    import onnx
+    x = g.pick([t for t in DTYPES if t not in ("bool", "bf16")], exact=True)
+    to = g.rng.choice([t for t in INTS if np.dtype(DTYPES[t]).itemsize ==
+                       x.a.dtype.itemsize])
+    g.node(op, [x], exact=True, to=onnx.helper.np_dtype_to_tensor_dtype(
+        np.dtype(DTYPES[to])))
+
+
 @generator("Clip")
 def clip(g, op, domain):
     x = g.pick(types(g, op))
