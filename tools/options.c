@@ -259,7 +259,8 @@ static void option(struct reader *r, const char *arg) {
     return;
   }
   bool takes = *row->arg, may = row->arg[0] == '[';
-  if (value && !*value && takes && row->kind != OPT_LEVEL) {
+  bool list = !strcmp(row->arg, "LIST"); /* one may be empty: no passes */
+  if (value && !*value && takes && row->kind != OPT_LEVEL && !list) {
     fail(r, "%s needs a value: %s", arg, row->arg + may);
     return;
   }
