@@ -243,6 +243,8 @@ static bool resolve_cpu(struct dn_ctx *ctx, const struct cg_target_opts *o,
     c->cpu = c->row->cpu;
     c->features = host_features(ctx);
   }
+  if (!named && !cg_name_known(c->row->cpus, c->cpu))
+    c->cpu = "generic"; /* an LLVM that is older than the row's CPU */
   t->facts.cpu = dn_intern(ctx, c->cpu);
   t->facts.features = dn_printf(ctx->arena, "%s%s%s", c->features,
                                 *c->features && *attrs ? "," : "", attrs);
