@@ -245,8 +245,9 @@ static void take_out(struct order *o, LLVMValueRef size) {
 
 /* ---- Long orders ---- */
 
-/* Whether the code of y[i] stands after `code` (by = 1: before it), moving i on
- * while it does not: returns where it stops. */
+/* Moves i from `from` by 1 or -1 past places on their own side of `code`: those
+ * that stand before it when going up, after it when going down. Returns the
+ * first i that is not. */
 static LLVMValueRef skip(struct order *o, LLVMValueRef from, LLVMValueRef code,
                          int64_t by) {
   LLVMBuilderRef b = o->k->b;
@@ -263,6 +264,7 @@ static LLVMValueRef skip(struct order *o, LLVMValueRef from, LLVMValueRef code,
   return i;
 }
 
+/* The greater of two codes; with `least` the smaller. */
 static LLVMValueRef greater_of(struct order *o, LLVMValueRef a, LLVMValueRef b,
                                bool least) {
   LLVMValueRef c = less(o, a, b);
