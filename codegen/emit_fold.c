@@ -13,11 +13,11 @@
 #include <assert.h>
 
 struct fold {
-  struct kern *k;
+  struct kernel_cg *k;
   const struct nest *n;
-  const struct point *pt;
+  const struct tile_vector *pt;
   unsigned npt;
-  const struct lin **iter; /* [npt][NEST_MAX_ITERS] */
+  const struct affine **iter; /* [npt][NEST_MAX_ITERS] */
   int red[NEST_MAX_ITERS]; /* reduced iterators with more than one value */
   int nred;
   unsigned vec;              /* lanes along the innermost one; 1: none */
@@ -29,7 +29,7 @@ struct fold {
   LLVMValueRef *acc;
 };
 
-static LLVMValueRef identity(struct kern *k, const struct nest *n) {
+static LLVMValueRef identity(struct kernel_cg *k, const struct nest *n) {
   double v = 0;
   switch (n->fold) {
   case NEST_NONE:
@@ -49,8 +49,8 @@ static LLVMValueRef identity(struct kern *k, const struct nest *n) {
   return emit_number(k, n->acc_type, v);
 }
 
-LLVMValueRef emit_combine(struct kern *k, const struct nest *n, LLVMValueRef a,
-                          LLVMValueRef x) {
+LLVMValueRef emit_combine(struct kernel_cg *k, const struct nest *n,
+                          LLVMValueRef a, LLVMValueRef x) {
   enum ir_dtype t = n->acc_type;
   LLVMValueRef arg[3] = {a, x, NULL};
   if (t == IR_F16 || t == IR_BF16)
@@ -74,8 +74,8 @@ LLVMValueRef emit_combine(struct kern *k, const struct nest *n, LLVMValueRef a,
 
 /* acc = fold(acc, body) at the iterators of a point. */
 static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
-                         const struct lin *const *iter) {
-  struct kern *k = f->k;
+                         const struct affine *const *iter) {
+  struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
   k->lanes = lanes;
   if (!f->product) {
@@ -94,8 +94,8 @@ static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
   const struct cg_math_opts *o = &k->e->math;
   if (!o->has_fma || (n->acc_type == IR_F64 && !o->has_f64))
     return LLVMBuildFAdd(k->b, acc, LLVMBuildFMul(k->b, a, b, ""), "");
-  if (k->scaled && lanes > 1)
-    return scaled_fma(k, a, b, acc);
+  if (k->scalable && lanes > 1)
+    return scalable_fma(k, a, b, acc);
   LLVMTypeRef t = LLVMTypeOf(acc);
   LLVMValueRef arg[] = {a, b, acc};
   return emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
@@ -103,10 +103,10 @@ static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
 
 /* All points at one value of the innermost iterator; `chain` < chains takes
  * vectors, chain == chains one element. */
-static void all_points(struct fold *f, const struct lin *inner, unsigned chain,
-                       LLVMValueRef *acc) {
+static void all_points(struct fold *f, const struct affine *inner,
+                       unsigned chain, LLVMValueRef *acc) {
   for (unsigned p = 0; p < f->npt; p++) {
-    const struct lin **iter = f->iter + (size_t)p * NEST_MAX_ITERS;
+    const struct affine **iter = f->iter + (size_t)p * NEST_MAX_ITERS;
     if (inner)
       iter[f->red[f->nred - 1]] = inner;
     LLVMValueRef *a = &acc[p * f->nacc + chain];
@@ -122,32 +122,32 @@ static void all_points(struct fold *f, const struct lin *inner, unsigned chain,
  * each step. Behind the last panel lie the constants of the kernel after this
  * one. */
 static void prefetch(struct fold *f, const struct emit_stream *s) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   const struct scope *panels = f->outer, *rows = f->outer;
-  while (panels->depth && !lin_coef(s->bytes, panels->var))
+  while (panels->depth && !affine_coef(s->bytes, panels->var))
     panels = panels->parent;
-  int64_t panel = panels->depth ? lin_coef(s->bytes, panels->var) : 0;
+  int64_t panel = panels->depth ? affine_coef(s->bytes, panels->var) : 0;
   int64_t part = panel / k->prefetch, blocks = 1;
   if (part <= 0)
     return;
-  const struct lin *at = lin_const(k, panel + s->bytes->c / k->prefetch);
+  const struct affine *at = affine_const(k, panel + s->bytes->c / k->prefetch);
   for (int i = 0; i < s->bytes->n; i++) {
-    struct lin_term t = s->bytes->term[i];
+    struct affine_term t = s->bytes->term[i];
     bool inside = k->vars.v[t.var].depth > f->outer->depth;
-    at = lin_add(k, at, lin_var(k, t.var, 1),
-                 inside ? t.coef / k->prefetch : t.coef);
+    at = affine_add(k, at, affine_var(k, t.var, 1),
+                    inside ? t.coef / k->prefetch : t.coef);
   }
   for (; rows != panels; rows = rows->parent) {
-    at = lin_add(k, at, lin_var(k, rows->var, 1), blocks * part);
+    at = affine_add(k, at, affine_var(k, rows->var, 1), blocks * part);
     blocks *= rows->count;
   }
-  int64_t step = lin_coef(s->bytes, k->scope->var) / k->prefetch;
+  int64_t step = affine_coef(s->bytes, k->scope->var) / k->prefetch;
   emit_prefetch(k, &s->place, at, dn_max(1, dn_min(step / 64, 8)));
 }
 
 /* The innermost loop: whole steps, then what is left, straight. */
 static void innermost(struct fold *f, LLVMValueRef *acc) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   if (!f->nred) {
     all_points(f, NULL, 0, acc);
     return;
@@ -155,13 +155,13 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
   int64_t count = extent / f->step, i = count * f->step;
   unsigned total = f->npt * f->nacc;
-  const struct lin *base = lin_const(k, 0);
+  const struct affine *base = affine_const(k, 0);
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
   if (count > 1) {
     scope_open(k, count, total, acc, phi);
     for (unsigned a = 0; a < total; a++)
       acc[a] = phi[a];
-    base = lin_var(k, k->scope->var, f->step);
+    base = affine_var(k, k->scope->var, f->step);
   }
   struct emit_stream stream = {0};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
@@ -169,10 +169,10 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   if (count > 1 && factors > 1 && f->vec == 1 && f->step % factors == 0)
     k->group = (struct emit_group){factors, 0, k->scope->var, f->step};
   for (int64_t j = 0; count && j < f->step; j += f->vec) {
-    const struct lin *at = lin_plus(k, base, j);
+    const struct affine *at = affine_plus(k, base, j);
     k->group.lane = k->group.lanes ? (unsigned)j % k->group.lanes : 0;
     if (f->vec > 1)
-      at = lin_add(k, at, lin_lanes(k, 1), 1);
+      at = affine_add(k, at, affine_lanes(k, 1), 1);
     all_points(f, at, (unsigned)(j / f->vec) % f->chains, acc);
   }
   k->stream = NULL;
@@ -183,15 +183,15 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     scope_close(k, total, phi, acc);
   unsigned chain = 0;
   for (; f->vec > 1 && i + f->vec <= extent; i += f->vec) {
-    const struct lin *at = lin_plus(k, lin_lanes(k, 1), i);
+    const struct affine *at = affine_plus(k, affine_lanes(k, 1), i);
     all_points(f, at, chain++ % f->chains, acc);
   }
   for (; i < extent; i++)
-    all_points(f, lin_const(k, i), f->vec > 1 ? f->chains : 0, acc);
+    all_points(f, affine_const(k, i), f->vec > 1 ? f->chains : 0, acc);
 }
 
 static void level(struct fold *f, int depth, LLVMValueRef *acc) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   if (depth + 1 >= f->nred) {
     innermost(f, acc);
     return;
@@ -201,7 +201,7 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   scope_open(k, f->n->iter[f->red[depth]].extent, total, acc, phi);
   for (unsigned a = 0; a < total; a++)
     acc[a] = phi[a];
-  const struct lin *at = lin_var(k, k->scope->var, 1);
+  const struct affine *at = affine_var(k, k->scope->var, 1);
   for (unsigned p = 0; p < f->npt; p++)
     f->iter[(size_t)p * NEST_MAX_ITERS + (size_t)f->red[depth]] = at;
   level(f, depth + 1, acc);
@@ -209,8 +209,8 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
 }
 
 /* Folds the lanes of a vector: halves while they are even. */
-static LLVMValueRef across(struct kern *k, const struct nest *n, LLVMValueRef v,
-                           unsigned lanes) {
+static LLVMValueRef across(struct kernel_cg *k, const struct nest *n,
+                           LLVMValueRef v, unsigned lanes) {
   while (lanes > 1 && lanes % 2 == 0) {
     LLVMValueRef half[2];
     LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, lanes);
@@ -234,7 +234,7 @@ static LLVMValueRef across(struct kern *k, const struct nest *n, LLVMValueRef v,
 
 /* One value a point from its accumulators. */
 static LLVMValueRef finish(struct fold *f, LLVMValueRef *acc) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   LLVMValueRef r = acc[0];
   if (f->vec > 1) {
     for (unsigned c = 1; c < f->chains; c++)
@@ -247,7 +247,7 @@ static LLVMValueRef finish(struct fold *f, LLVMValueRef *acc) {
 
 /* Lanes along the reduction: when no point has any and enough is reduced. */
 static void choose_lanes(struct fold *f) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   f->vec = f->chains = f->nacc = 1;
   f->step = 1;
   if (!f->nred)
@@ -257,7 +257,7 @@ static void choose_lanes(struct fold *f) {
   for (unsigned p = 0; p < f->npt; p++)
     if (f->pt[p].lanes > 1)
       return;
-  if (k->vec <= 1 || extent < k->vec || k->dry || k->scaled ||
+  if (k->vec <= 1 || extent < k->vec || k->dry || k->scalable ||
       f->n->carried >= 0)
     return;
   f->vec = k->vec;
@@ -268,7 +268,7 @@ static void choose_lanes(struct fold *f) {
 }
 
 static void prepare(struct fold *f) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
   const struct nest_node *root = &n->node[n->nnodes - 1];
   f->product = n->fold == NEST_SUM && root->kind == NEST_CALL &&
@@ -276,8 +276,8 @@ static void prepare(struct fold *f) {
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].reduced && n->iter[i].extent > 1)
       f->red[f->nred++] = i;
-  f->iter =
-      DN_ARRAY(k->arena, const struct lin *, (int64_t)f->npt *NEST_MAX_ITERS);
+  f->iter = DN_ARRAY(k->arena, const struct affine *,
+                     (int64_t)f->npt *NEST_MAX_ITERS);
   for (unsigned p = 0; p < f->npt; p++) {
     k->lanes = f->pt[p].lanes;
     emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
@@ -286,22 +286,22 @@ static void prepare(struct fold *f) {
   f->outer = k->scope;
 }
 
-/* Linear forms only: one body at symbolic iterators. */
+/* Affine forms only: one body at symbolic iterators. */
 static void dry_fold(struct fold *f) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   for (int i = 0; i < f->nred; i++) {
     int64_t hi = f->n->iter[f->red[i]].extent - 1;
     f->iter[f->red[i]] =
-        lin_var(k, lin_new_var(k, NULL, 0, hi, 0, false, 0), 1);
+        affine_var(k, affine_new_var(k, NULL, 0, hi, 0, false, 0), 1);
   }
   step(f, NULL, 1, f->iter);
 }
 
 /* Registers of one accumulator. */
-static int64_t count_registers(const struct kern *k, const struct nest *n,
+static int64_t count_registers(const struct kernel_cg *k, const struct nest *n,
                                unsigned lanes) {
   const struct cg_facts *facts = k->e->facts;
-  int64_t unit = k->scaled ? facts->scalable : facts->vector_bytes;
+  int64_t unit = k->scalable ? facts->scalable : facts->vector_bytes;
   int64_t bytes = (int64_t)lanes * ir_dtypes[n->acc_type].bytes;
   return unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;
 }
@@ -309,7 +309,7 @@ static int64_t count_registers(const struct kern *k, const struct nest *n,
 /* A schedule is obeyed, and told of when its sums alone are more than there are
  * registers. Those of integers are not known where there are no vectors. */
 static void check_registers(struct fold *f) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   int64_t have = k->e->facts->vector_regs, want = 0;
   bool known = k->e->facts->vector_bytes || ir_is_float(f->n->acc_type);
   for (unsigned p = 0; p < f->npt; p++) {
@@ -330,7 +330,7 @@ static void check_registers(struct fold *f) {
 /* A running fold goes on from the index before: what that left is a phi of the
  * loop over them, made here. */
 static void carry_in(struct fold *f, LLVMValueRef *acc) {
-  struct kern *k = f->k;
+  struct kernel_cg *k = f->k;
   struct scope *loop = k->carry.loop;
   if (f->n->carried < 0 || !loop)
     return;
@@ -352,8 +352,8 @@ static void carry_out(struct fold *f, const LLVMValueRef *acc) {
     DN_PUSH(f->k->arena, f->k->carry.next, acc[p]);
 }
 
-void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
-               unsigned npt, LLVMValueRef *out) {
+void emit_fold(struct kernel_cg *k, const struct nest *n,
+               const struct tile_vector *pt, unsigned npt, LLVMValueRef *out) {
   struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};
   unsigned lanes = k->lanes;
   bool empty = false;

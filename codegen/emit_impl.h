@@ -3,7 +3,7 @@
  * A kernel is emitted by pulling: emit_value() gives one row (a vector of
  * k->lanes elements along some direction, or one scalar when all lanes agree)
  * of any value at given indices, and asks its operands in turn. Indices are
- * linear forms over loop counters, known at compile time, so that strides and
+ * affine forms over loop counters, known at compile time, so that strides and
  * offsets become immediates, ranges prove checks away, and equal requests are
  * found again (the memo). A request is emitted in the outermost scope where all
  * its counters exist: whatever does not depend on a loop is outside of it,
@@ -16,22 +16,22 @@
 #include "ir/nest.h"
 #include "ir/place.h"
 
-/* ---- Linear forms: c + lane*L + sum coef*counter, L the lane number ---- */
-struct lin_term {
+/* ---- Affine forms: c + lane*L + sum coef*counter, L the lane number ---- */
+struct affine_term {
   unsigned var;
   int64_t coef;
 };
-struct lin { /* interned in its kernel: equal forms are equal pointers */
-  struct lin *next;
+struct affine { /* interned in its kernel: equal forms are equal pointers */
+  struct affine *next;
   uint64_t hash;
   int64_t c, lane;
   int depth;    /* of the innermost scope that it needs */
   bool varying; /* differs between lanes */
   int n;
-  struct lin_term term[]; /* by rising var, no zero coefficients */
+  struct affine_term term[]; /* by rising var, no zero coefficients */
 };
 
-struct lin_var {
+struct affine_var {
   LLVMValueRef value; /* NULL in a dry run */
   int64_t lo, hi;
   int depth;
@@ -151,7 +151,7 @@ struct emit_carry {
 
 struct emit_stream { /* constants that a contraction reads in vectors */
   struct ir_place place;
-  const struct lin *bytes; /* NULL: none so far */
+  const struct affine *bytes; /* NULL: none so far */
 };
 
 struct emit_period { /* an index of the result is divided by `at` */
@@ -178,7 +178,7 @@ struct emit_group {
   int64_t step;   /* which stands for that many steps */
 };
 
-struct kern {
+struct kernel_cg {
   struct emit *e;
   const struct ir_op *op;     /* the kernel; NULL: a copy */
   const struct ir_value *out; /* its result */
@@ -198,7 +198,7 @@ struct kern {
   struct emit_carry carry;
   bool ordered; /* the kernel is one order, along carry.dim: emit_order.c */
   struct emit_stream *stream; /* not NULL: wants to know a load of constants */
-  bool scaled;        /* vectors are as long as the machine's: emit_scaled.c */
+  bool scalable; /* vectors are as long as the machine's: emit_scalable.c */
   LLVMValueRef count; /* i32: lanes of the row that there are, */
   unsigned start;     /* the variable of its first index, */
   int64_t longest;    /* and the most lanes that it can have */
@@ -207,84 +207,91 @@ struct kern {
   int64_t work, budget;
   unsigned native; /* lanes of a register, of 4 bytes each; 1 without vectors */
   bool told;            /* that the tile is too large for the registers */
-  bool dry;             /* no code: only linear forms */
+  bool dry;             /* no code: only affine forms */
   bool failed;
   uint64_t pinned; /* dry run: result dimensions that cannot merge */
-  DN_LIST(struct lin_var) vars;
-  struct lin **lins;
+  DN_LIST(struct affine_var) vars;
+  struct affine **forms;
   struct memo **memos;
   struct nest **nests; /* by e->slot */
   unsigned nops;
   const struct emit_places *places;
   bool own; /* no function for other kernels: what they read is in its code */
-  DN_LIST(const struct lin *) leaves;  /* dry run: addresses, in elements */
+  DN_LIST(const struct affine *) leaves; /* dry run: addresses, in elements */
   DN_LIST(struct emit_break) breaks;   /* dry run */
   DN_LIST(struct emit_period) periods; /* dry run */
 };
 
 /* A point of a tile: a row of `lanes` elements at indices idx. */
-struct point {
+struct tile_vector {
   unsigned lanes;
-  const struct lin *const *idx;
+  const struct affine *const *idx;
 };
 
-/* ---- emit_lin.c: linear forms ---- */
-const struct lin *lin_const(struct kern *k, int64_t c);
-const struct lin *lin_var(struct kern *k, unsigned var, int64_t coef);
-const struct lin *lin_lanes(struct kern *k, int64_t coef);
+/* ---- emit_affine.c: affine forms ---- */
+const struct affine *affine_const(struct kernel_cg *k, int64_t c);
+const struct affine *affine_var(struct kernel_cg *k, unsigned var,
+                                int64_t coef);
+const struct affine *affine_lanes(struct kernel_cg *k, int64_t coef);
 /* a + scale*b */
-const struct lin *lin_add(struct kern *k, const struct lin *a,
-                          const struct lin *b, int64_t scale);
-const struct lin *lin_plus(struct kern *k, const struct lin *a, int64_t c);
+const struct affine *affine_add(struct kernel_cg *k, const struct affine *a,
+                                const struct affine *b, int64_t scale);
+const struct affine *affine_plus(struct kernel_cg *k, const struct affine *a,
+                                 int64_t c);
 /* The form's terms whose counters have a depth in that range, and are equal in
  * all lanes; no constant. */
-const struct lin *lin_part(struct kern *k, const struct lin *a, int min_depth,
-                           int max_depth);
-void lin_range(struct kern *k, const struct lin *a, int64_t *lo, int64_t *hi);
-bool lin_is_const(const struct lin *a);
+const struct affine *affine_part(struct kernel_cg *k, const struct affine *a,
+                                 int min_depth, int max_depth);
+void affine_range(struct kernel_cg *k, const struct affine *a, int64_t *lo,
+                  int64_t *hi);
+bool affine_is_const(const struct affine *a);
 /* a = div*q + rest: q has the terms that div divides, rest the others and a
  * constant in [0, div). */
-const struct lin *lin_split(struct kern *k, const struct lin *a, int64_t div,
-                            const struct lin **rest);
-unsigned lin_new_var(struct kern *k, LLVMValueRef value, int64_t lo, int64_t hi,
-                     int depth, bool vector, uint64_t dims);
-int64_t lin_coef(const struct lin *a, unsigned var);
-uint64_t lin_dims(const struct kern *k, const struct lin *a);
+const struct affine *affine_split(struct kernel_cg *k, const struct affine *a,
+                                  int64_t div, const struct affine **rest);
+unsigned affine_new_var(struct kernel_cg *k, LLVMValueRef value, int64_t lo,
+                        int64_t hi, int depth, bool vector, uint64_t dims);
+int64_t affine_coef(const struct affine *a, unsigned var);
+uint64_t affine_dims(const struct kernel_cg *k, const struct affine *a);
 
 /* ---- emit_index.c: index arithmetic as code ---- */
 /* The form's value: iptr, or a vector of it when the form is varying. */
-LLVMValueRef index_value(struct kern *k, const struct lin *a);
-const struct lin *index_div(struct kern *k, const struct lin *a, int64_t div);
-const struct lin *index_clamp(struct kern *k, const struct lin *a, int64_t dim);
-const struct lin *index_reflect(struct kern *k, const struct lin *a,
+LLVMValueRef index_value(struct kernel_cg *k, const struct affine *a);
+const struct affine *index_div(struct kernel_cg *k, const struct affine *a,
+                               int64_t div);
+const struct affine *index_clamp(struct kernel_cg *k, const struct affine *a,
+                                 int64_t dim);
+const struct affine *index_reflect(struct kernel_cg *k, const struct affine *a,
+                                   int64_t dim);
+const struct affine *index_wrap(struct kernel_cg *k, const struct affine *a,
                                 int64_t dim);
-const struct lin *index_wrap(struct kern *k, const struct lin *a, int64_t dim);
 /* An integer value as an index, clamped into [0, dim). */
-const struct lin *index_of_value(struct kern *k, LLVMValueRef v,
-                                 enum ir_dtype type, int depth, int64_t dim,
-                                 uint64_t dims);
+const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
+                                    enum ir_dtype type, int depth, int64_t dim,
+                                    uint64_t dims);
 /* i1 (or a vector): 0 <= a < dim; a == 0. */
-LLVMValueRef index_inside(struct kern *k, const struct lin *a, int64_t dim);
-LLVMValueRef index_is_zero(struct kern *k, const struct lin *a);
+LLVMValueRef index_inside(struct kernel_cg *k, const struct affine *a,
+                          int64_t dim);
+LLVMValueRef index_is_zero(struct kernel_cg *k, const struct affine *a);
 /* NULL stands for true. */
-LLVMValueRef index_and(struct kern *k, LLVMValueRef a, LLVMValueRef b,
+LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
                        int depth);
 
 /* ---- emit_scope.c: loops, hoisting, the memo ---- */
-void scope_open(struct kern *k, int64_t count, unsigned nphi,
+void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
                 const LLVMValueRef *init, LLVMValueRef *phi);
 /* Of units [first, first + count) those in [k->begin, k->end). */
-void scope_open_range(struct kern *k, int64_t first, int64_t count);
-void scope_close(struct kern *k, unsigned nphi, const LLVMValueRef *phi,
+void scope_open_range(struct kernel_cg *k, int64_t first, int64_t count);
+void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
                  const LLVMValueRef *next);
 struct hoist {
   struct scope *scope, *child;
   LLVMBasicBlockRef block, before;
 };
 /* Code between begin and end goes into the scope of that depth. */
-void hoist_begin(struct kern *k, int depth, struct hoist *h);
-void hoist_end(struct kern *k, struct hoist *h);
-LLVMBasicBlockRef scope_block(struct kern *k, const char *name);
+void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h);
+void hoist_end(struct kernel_cg *k, struct hoist *h);
+LLVMBasicBlockRef scope_block(struct kernel_cg *k, const char *name);
 
 enum memo_kind {
   MEMO_VALUE = 1,
@@ -307,102 +314,105 @@ struct memo_key {
   unsigned n;
   uint64_t word[MEMO_MAX_KEY];
 };
-void memo_begin(struct kern *k, struct memo_key *key, enum memo_kind kind,
+void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
                 bool varying, const void *what);
 void memo_push(struct memo_key *key, uint64_t word);
-struct memo *memo_find(struct kern *k, const struct memo_key *key);
+struct memo *memo_find(struct kernel_cg *k, const struct memo_key *key);
 /* In the current scope. */
-struct memo *memo_add(struct kern *k, const struct memo_key *key,
+struct memo *memo_add(struct kernel_cg *k, const struct memo_key *key,
                       LLVMValueRef value, int64_t extra);
 
 /* ---- emit_value.c ---- */
-LLVMValueRef emit_value(struct kern *k, const struct ir_value *v,
-                        const struct lin *const *idx);
+LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
+                        const struct affine *const *idx);
 /* Converts `v` to lanes elements when it is a scalar. */
-LLVMValueRef emit_splat(struct kern *k, LLVMValueRef v, unsigned lanes);
+LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes);
 bool emit_is_vector(LLVMValueRef v);
 /* From outside the kernel: memory. */
-bool kern_is_leaf(const struct kern *k, const struct ir_value *v);
-const struct nest *kern_nest(struct kern *k, const struct ir_op *op);
+bool kernel_is_leaf(const struct kernel_cg *k, const struct ir_value *v);
+const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op);
 /* Forms of the parallel iterators at the result indices idx; the others NULL.
  */
-void emit_iters(struct kern *k, const struct nest *n,
-                const struct lin *const *idx, const struct lin **iter);
+void emit_iters(struct kernel_cg *k, const struct nest *n,
+                const struct affine *const *idx, const struct affine **iter);
 /* The nest's scalar body, or its i-th node, at iterator forms. */
-LLVMValueRef emit_node(struct kern *k, const struct nest *n, int node,
-                       const struct lin *const *iter);
+LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
+                       const struct affine *const *iter);
 /* The kernel fails: one diagnostic. */
-void emit_fail(struct kern *k, enum dn_code code, const char *msg);
+void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg);
 
 /* Index into a dimension of size dim that access `a` reads: made once per place
  * it is read at. */
-const struct lin *emit_indirect(struct kern *k, const struct nest *n, int a,
-                                int64_t dim, const struct lin *const *iter);
+const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
+                                   int a, int64_t dim,
+                                   const struct affine *const *iter);
 
 /* ---- emit_load.c ---- */
-LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
-                       const struct ir_place *p, const struct lin *addr);
+LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
+                       const struct ir_place *p, const struct affine *addr);
 /* As emit_load, of memory that is only there where `cond` holds, else
  * `outside`: near are the parts of the address that may go wrong. NULL: cannot.
  */
-LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
-                               const struct ir_place *p, const struct lin *near,
-                               const struct lin *far, LLVMValueRef cond,
+LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
+                               const struct ir_place *p,
+                               const struct affine *near,
+                               const struct affine *far, LLVMValueRef cond,
                                int cond_depth, double outside);
 /* Where element number `addr` lies. */
-LLVMValueRef emit_pointer(struct kern *k, const struct ir_type *type,
-                          const struct ir_place *p, const struct lin *addr);
+LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
+                          const struct ir_place *p, const struct affine *addr);
 /* Asks for `lines` cache lines from there on, to be in the second-level cache
  * soon; they need not exist. */
-void emit_prefetch(struct kern *k, const struct ir_place *p,
-                   const struct lin *bytes, int64_t lines);
-void emit_store(struct kern *k, const struct ir_type *type,
-                const struct ir_place *p, const struct lin *addr,
+void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
+                   const struct affine *bytes, int64_t lines);
+void emit_store(struct kernel_cg *k, const struct ir_type *type,
+                const struct ir_place *p, const struct affine *addr,
                 LLVMValueRef v);
 /* Sum of index times stride, in elements. */
-const struct lin *emit_address(struct kern *k, const struct ir_place *p,
-                               int rank, const struct lin *const *idx);
+const struct affine *emit_address(struct kernel_cg *k, const struct ir_place *p,
+                                  int rank, const struct affine *const *idx);
 
-/* ---- emit_scaled.c: vectors of the machine's own length ---- */
+/* ---- emit_scalable.c: vectors of the machine's own length ---- */
 /* Opens a loop over n elements; each turn has k->count of them. */
-void scaled_open(struct kern *k, int64_t n);
+void scalable_open(struct kernel_cg *k, int64_t n);
 /* A row whose lanes lie `step` bytes apart or, when there are any, `offsets`
  * from `base`. */
-LLVMValueRef scaled_load(struct kern *k, LLVMTypeRef elem, LLVMValueRef base,
-                         int64_t step, LLVMValueRef offsets);
-void scaled_store(struct kern *k, LLVMValueRef v, LLVMValueRef base,
-                  int64_t step);
-LLVMValueRef scaled_fma(struct kern *k, LLVMValueRef a, LLVMValueRef b,
-                        LLVMValueRef c);
+LLVMValueRef scalable_load(struct kernel_cg *k, LLVMTypeRef elem,
+                           LLVMValueRef base, int64_t step,
+                           LLVMValueRef offsets);
+void scalable_store(struct kernel_cg *k, LLVMValueRef v, LLVMValueRef base,
+                    int64_t step);
+LLVMValueRef scalable_fma(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
+                          LLVMValueRef c);
 /* Lane numbers times `step`. */
-LLVMValueRef scaled_numbers(struct kern *k, int64_t step);
+LLVMValueRef scalable_numbers(struct kernel_cg *k, int64_t step);
 
 /* ---- emit_order.c: NEST_NTH ---- */
 /* The places of one row: those of `v`, whose first one has the index idx. */
-void emit_order(struct kern *k, const struct ir_value *v,
-                const struct ir_place *out, const struct lin *const *idx);
+void emit_order(struct kernel_cg *k, const struct ir_value *v,
+                const struct ir_place *out, const struct affine *const *idx);
 
 /* ---- emit_fold.c: CONTRACT and REDUCE ---- */
 /* The op's value at each of n points, all at once. */
-void emit_fold(struct kern *k, const struct nest *n, const struct point *pt,
-               unsigned npt, LLVMValueRef *out);
+void emit_fold(struct kernel_cg *k, const struct nest *n,
+               const struct tile_vector *pt, unsigned npt, LLVMValueRef *out);
 
 /* fold(a, x). Floats of 16 bits are folded in f32 and rounded at the end. */
-LLVMValueRef emit_combine(struct kern *k, const struct nest *n, LLVMValueRef a,
-                          LLVMValueRef x);
+LLVMValueRef emit_combine(struct kernel_cg *k, const struct nest *n,
+                          LLVMValueRef a, LLVMValueRef x);
 
 /* A value that is known at these indices, for emit_value() to find. */
-void emit_known(struct kern *k, const struct ir_value *v,
-                const struct lin *const *idx, LLVMValueRef is);
-bool emit_is_known(struct kern *k, const struct ir_value *v,
-                   const struct lin *const *idx);
+void emit_cache_value(struct kernel_cg *k, const struct ir_value *v,
+                      const struct affine *const *idx, LLVMValueRef is);
+bool emit_is_cached(struct kernel_cg *k, const struct ir_value *v,
+                    const struct affine *const *idx);
 
-/* ---- emit_turn.c ---- */
+/* ---- emit_transpose.c ---- */
 /* Transposes n rows of n lanes; n is a power of two. */
-void emit_turn(struct kern *k, LLVMValueRef *row, unsigned n);
+void emit_transpose(struct kernel_cg *k, LLVMValueRef *row, unsigned n);
 /* `count` vectors of n lanes become one sequence: lane 0 of each, lane 1 of
  * each ...; both are powers of two. */
-void emit_interleave(struct kern *k, LLVMValueRef *v, unsigned count,
+void emit_interleave(struct kernel_cg *k, LLVMValueRef *v, unsigned count,
                      unsigned n);
 
 /* ---- emit_share.c: kernels that are the same up to places ---- */
@@ -439,8 +449,8 @@ bool emit_copy(struct emit *e, const struct ir_value *from,
 bool emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
                const struct ir_place *out, const char *name);
 /* Row idx of the slices, v, goes to where it belongs in the result at p. */
-void onto_store(struct kern *k, const struct ir_place *p,
-                const struct lin *const *idx, LLVMValueRef v);
+void onto_store(struct kernel_cg *k, const struct ir_place *p,
+                const struct affine *const *idx, LLVMValueRef v);
 
 /* ---- emit_parallel.c ---- */
 /* Makes f->chunk for a kernel's function, which takes `n` pointers and a range
@@ -472,33 +482,35 @@ void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
 
 /* ---- emit_scalar.c, emit_max.c, emit_type.c ---- */
 /* One function of scalars.def on values of type `type`, made for `result`. */
-LLVMValueRef emit_scalar(struct kern *k, enum ir_scalar fn, enum ir_dtype type,
-                         enum ir_dtype result, LLVMValueRef *arg);
+LLVMValueRef emit_scalar(struct kernel_cg *k, enum ir_scalar fn,
+                         enum ir_dtype type, enum ir_dtype result,
+                         LLVMValueRef *arg);
 /* cg_math_hide() of what all lanes share. */
-LLVMValueRef emit_hide_splat(struct kern *k, LLVMValueRef v);
+LLVMValueRef emit_hide_splat(struct kernel_cg *k, LLVMValueRef v);
 /* The number that all lanes are; false when they are not one constant. */
-bool emit_constant(struct kern *k, LLVMValueRef v, double *out);
+bool emit_constant(struct kernel_cg *k, LLVMValueRef v, double *out);
 /* The greater (`most`) or smaller of two floats; NaN when either is. */
-LLVMValueRef emit_extreme(struct kern *k, enum ir_dtype type, bool most,
+LLVMValueRef emit_extreme(struct kernel_cg *k, enum ir_dtype type, bool most,
                           LLVMValueRef x, LLVMValueRef y);
-LLVMValueRef emit_number(struct kern *k, enum ir_dtype type, double v);
-LLVMValueRef emit_cast(struct kern *k, LLVMValueRef v, enum ir_dtype from,
+LLVMValueRef emit_number(struct kernel_cg *k, enum ir_dtype type, double v);
+LLVMValueRef emit_cast(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
                        enum ir_dtype to);
 /* Type of a value in registers: f16 and bf16 are f32, bool is i1. */
 LLVMTypeRef emit_reg_type(struct emit *e, enum ir_dtype t);
 LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t);
-LLVMTypeRef emit_vector_type(const struct kern *k, LLVMTypeRef elem,
+LLVMTypeRef emit_vector_type(const struct kernel_cg *k, LLVMTypeRef elem,
                              unsigned lanes);
-LLVMValueRef emit_bits(struct kern *k, LLVMValueRef v, enum ir_dtype from,
+LLVMValueRef emit_bits(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
                        enum ir_dtype to);
-LLVMValueRef emit_from_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
-LLVMValueRef emit_to_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v);
+LLVMValueRef emit_from_mem(struct kernel_cg *k, enum ir_dtype t,
+                           LLVMValueRef v);
+LLVMValueRef emit_to_mem(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v);
 /* Rounds an f32 to the precision of a 16-bit type; others stay. */
-LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v);
+LLVMValueRef emit_round(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v);
 /* A vector of equal constants when `pattern` is one. */
-LLVMValueRef emit_like(struct kern *k, LLVMValueRef pattern,
+LLVMValueRef emit_like(struct kernel_cg *k, LLVMValueRef pattern,
                        LLVMValueRef scalar);
-LLVMValueRef emit_intrinsic(struct kern *k, const char *name,
+LLVMValueRef emit_intrinsic(struct kernel_cg *k, const char *name,
                             LLVMTypeRef *types, unsigned ntypes,
                             LLVMValueRef *args, unsigned n);
 

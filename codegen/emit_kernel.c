@@ -12,15 +12,15 @@
  * whose code would be too large. */
 enum { ATTEMPTS = 3, WORK_LIMIT = 24000, MAX_CUTS = 24, MAX_LANES = 64 };
 
-static void kern_init(struct kern *k, struct emit *e, const struct ir_op *op,
-                      const struct ir_value *out) {
-  *k = (struct kern){.e = e, .op = op, .out = out, .lanes = 1, .vec = 1};
+static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
+                           const struct ir_op *op, const struct ir_value *out) {
+  *k = (struct kernel_cg){.e = e, .op = op, .out = out, .lanes = 1, .vec = 1};
   k->arena = dn_arena_new(e->ctx);
   k->unroll = 1;
   k->carry.dim = -1;
   k->budget = WORK_LIMIT;
   k->native = (unsigned)dn_max(1, e->facts->vector_bytes / 4);
-  k->lins = DN_ARRAY(k->arena, struct lin *, EMIT_BUCKETS);
+  k->forms = DN_ARRAY(k->arena, struct affine *, EMIT_BUCKETS);
   k->memos = DN_ARRAY(k->arena, struct memo *, EMIT_BUCKETS);
   k->scope = DN_NEW(k->arena, struct scope);
   if (!op)
@@ -37,20 +37,20 @@ static void kern_init(struct kern *k, struct emit *e, const struct ir_op *op,
 /* ---- The shape of the loop nest ---- */
 
 /* Addresses of all leaves see `outer` and `inner` as one dimension. */
-static bool mergeable(const struct kern *dry, const struct ir_type *type,
+static bool mergeable(const struct kernel_cg *dry, const struct ir_type *type,
                       int outer, int inner) {
   if (dry->pinned >> outer & 1 || dry->pinned >> inner & 1)
     return false;
   for (size_t i = 0; i < dry->leaves.n; i++) {
-    int64_t o = lin_coef(dry->leaves.v[i], (unsigned)outer);
-    int64_t n = lin_coef(dry->leaves.v[i], (unsigned)inner), want;
+    int64_t o = affine_coef(dry->leaves.v[i], (unsigned)outer);
+    int64_t n = affine_coef(dry->leaves.v[i], (unsigned)inner), want;
     if (!dn_mul(n, type->dim[inner], &want) || o != want)
       return false;
   }
   return true;
 }
 
-static void add_cut(struct kern *k, struct kdim *d, int64_t at) {
+static void add_cut(struct kernel_cg *k, struct kdim *d, int64_t at) {
   size_t i = d->cuts.n;
   if (at <= 0 || at >= d->extent)
     return;
@@ -65,7 +65,8 @@ static void add_cut(struct kern *k, struct kdim *d, int64_t at) {
 
 /* Pieces of concats always cut, unless there are very many; edges of pads while
  * the copies of the loop body stay few. */
-static void find_cuts(struct kern *k, const struct kern *dry, struct shape *s) {
+static void find_cuts(struct kernel_cg *k, const struct kernel_cg *dry,
+                      struct shape *s) {
   for (size_t i = 0; i < 2 * dry->breaks.n; i++) {
     const struct emit_break *b = &dry->breaks.v[i % dry->breaks.n];
     bool piece = b->kind == BREAK_PIECE;
@@ -89,7 +90,7 @@ static void find_cuts(struct kern *k, const struct kern *dry, struct shape *s) {
 /* A result dimension, as blocks of the size that its index is divided by:
  * within one, the quotient (a group of a convolution) is the same in all lanes.
  * Blocks too small for vectors are not worth it. */
-static void add_dim(struct shape *s, const struct kern *dry, int d,
+static void add_dim(struct shape *s, const struct kernel_cg *dry, int d,
                     int64_t extent, int64_t tile) {
   int64_t period = extent;
   for (size_t i = 0; i < dry->periods.n; i++) {
@@ -111,7 +112,7 @@ static void add_dim(struct shape *s, const struct kern *dry, int d,
 /* Where the schedule wants a dimension's loop; without an opinion, row-major.
  * That of a running fold is innermost, so that what it carries fits into
  * registers. */
-static int64_t rank_of(const struct kern *k, int dim) {
+static int64_t rank_of(const struct kernel_cg *k, int dim) {
   if (dim == k->carry.dim)
     return IR_MAX_RANK;
   int64_t n = k->op ? ir_get_len(k->op, "order") : 0;
@@ -121,7 +122,7 @@ static int64_t rank_of(const struct kern *k, int dim) {
   return dim;
 }
 
-static void find_order(const struct kern *k, struct shape *s) {
+static void find_order(const struct kernel_cg *k, struct shape *s) {
   for (int g = 0; g < s->n; g++) {
     int64_t rank = rank_of(k, s->dim[g].at);
     int i = g;
@@ -134,7 +135,7 @@ static void find_order(const struct kern *k, struct shape *s) {
 /* The loop that the schedule's lanes go along, when that is not the last. It
  * may be one of two that the last dimension is cut into; they share its tile.
  */
-static int find_turned(const struct kern *k, struct shape *s) {
+static int find_turned(const struct kernel_cg *k, struct shape *s) {
   int64_t lanes = k->op ? ir_get_int(k->op, "lanes") : -1;
   for (int g = s->n - 2; lanes >= 0 && g >= 0; g--) {
     if (s->dim[g].at != lanes)
@@ -146,7 +147,7 @@ static int find_turned(const struct kern *k, struct shape *s) {
   return -1;
 }
 
-static void find_shape(struct kern *k, const struct kern *dry,
+static void find_shape(struct kernel_cg *k, const struct kernel_cg *dry,
                        struct shape *s) {
   const struct ir_type *type = k->out->type;
   s->n = 0;
@@ -182,13 +183,13 @@ static void emit_dim(struct tiler *t, int level);
 
 /* Indices [from, from + n) of the last loop, in vectors of the machine's own
  * length, the last one shorter. */
-static void emit_scaled(struct tiler *t, int level, int64_t from, int64_t n) {
-  struct kern *k = t->k;
+static void emit_scalable(struct tiler *t, int level, int64_t from, int64_t n) {
+  struct kernel_cg *k = t->k;
   if (k->work > k->budget || k->failed)
     return;
   int g = t->shape->level[level];
-  scaled_open(k, n);
-  t->base[g] = lin_plus(k, lin_var(k, k->scope->var, 1), from);
+  scalable_open(k, n);
+  t->base[g] = affine_plus(k, affine_var(k, k->scope->var, 1), from);
   t->size[g] = n;
   emit_dim(t, level + 1);
   scope_close(k, 0, NULL, NULL);
@@ -197,7 +198,7 @@ static void emit_scaled(struct tiler *t, int level, int64_t from, int64_t n) {
 /* Tiles of one size, from an index on. */
 static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
                        int64_t count) {
-  struct kern *k = t->k;
+  struct kernel_cg *k = t->k;
   int g = t->shape->level[level];
   bool shared = level == t->par, loop = shared || count > 1;
   if (!count || k->work > k->budget || k->failed)
@@ -206,8 +207,8 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
     scope_open_range(k, t->unit, count);
   else if (loop)
     scope_open(k, count, 0, NULL, NULL);
-  t->base[g] = loop ? lin_plus(k, lin_var(k, k->scope->var, tile), from)
-                    : lin_const(k, from);
+  t->base[g] = loop ? affine_plus(k, affine_var(k, k->scope->var, tile), from)
+                    : affine_const(k, from);
   t->size[g] = tile;
   t->unit += shared ? count : 0;
   emit_dim(t, level + 1);
@@ -217,7 +218,7 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
 
 /* All indices of a running fold's dimension, in its direction. */
 static void emit_carried(struct tiler *t, int level, int64_t count) {
-  struct kern *k = t->k;
+  struct kernel_cg *k = t->k;
   int g = t->shape->level[level];
   struct emit_carry *c = &k->carry;
   if (k->work > k->budget || k->failed)
@@ -225,8 +226,8 @@ static void emit_carried(struct tiler *t, int level, int64_t count) {
   scope_open(k, count, 0, NULL, NULL);
   c->loop = k->scope;
   c->phi.n = c->next.n = 0;
-  t->base[g] = lin_var(k, k->scope->var, c->back ? -1 : 1);
-  t->base[g] = lin_plus(k, t->base[g], c->back ? count - 1 : 0);
+  t->base[g] = affine_var(k, k->scope->var, c->back ? -1 : 1);
+  t->base[g] = affine_plus(k, t->base[g], c->back ? count - 1 : 0);
   t->size[g] = 1;
   emit_dim(t, level + 1);
   scope_close(k, (unsigned)c->phi.n, c->phi.v, c->next.v);
@@ -237,8 +238,8 @@ static void emit_carried(struct tiler *t, int level, int64_t count) {
 static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
   int g = t->shape->level[level];
   int64_t tile = dn_min(t->shape->dim[g].tile, n);
-  if (t->k->scaled && g == t->shape->n - 1) {
-    emit_scaled(t, level, from, n);
+  if (t->k->scalable && g == t->shape->n - 1) {
+    emit_scalable(t, level, from, n);
     return;
   }
   emit_tiles(t, level, from, tile, n / tile);
@@ -266,7 +267,7 @@ static void emit_dim(struct tiler *t, int level) {
 
 /* ---- The function ---- */
 
-static LLVMTypeRef function_type(struct kern *k, unsigned npointers) {
+static LLVMTypeRef function_type(struct kernel_cg *k, unsigned npointers) {
   LLVMTypeRef *params = DN_ARRAY(k->arena, LLVMTypeRef, npointers + 2);
   for (unsigned i = 0; i < npointers; i++)
     params[i] = k->e->ptr;
@@ -278,7 +279,7 @@ static LLVMTypeRef function_type(struct kern *k, unsigned npointers) {
 }
 
 /* The pointer to a buffer, and what is known of it. */
-static void pass_buffer(struct kern *k, struct emit_buffer *b,
+static void pass_buffer(struct kernel_cg *k, struct emit_buffer *b,
                         unsigned *nparams) {
   struct emit *e = k->e;
   if (!emit_is_passed(b)) {
@@ -301,7 +302,7 @@ static unsigned count_passed(const struct emit_places *p) {
   return n;
 }
 
-static void make_function(struct kern *k, const char *name) {
+static void make_function(struct kernel_cg *k, const char *name) {
   struct emit *e = k->e;
   unsigned nparams = 0, npointers = count_passed(k->places);
   k->fn = LLVMAddFunction(e->mod, name, function_type(k, npointers));
@@ -316,15 +317,15 @@ static void make_function(struct kern *k, const char *name) {
 }
 
 /* Symbolically evaluates the whole result once. */
-static void dry_run(struct kern *dry, const struct ir_value *root,
+static void dry_run(struct kernel_cg *dry, const struct ir_value *root,
                     const struct ir_place *out) {
-  const struct lin *idx[IR_MAX_RANK];
+  const struct affine *idx[IR_MAX_RANK];
   const struct ir_type *type = root->type;
   dry->dry = true;
   for (int d = 0; d < type->rank; d++) {
-    unsigned var =
-        lin_new_var(dry, NULL, 0, type->dim[d] - 1, 0, false, UINT64_C(1) << d);
-    idx[d] = type->dim[d] == 1 ? lin_const(dry, 0) : lin_var(dry, var, 1);
+    unsigned var = affine_new_var(dry, NULL, 0, type->dim[d] - 1, 0, false,
+                                  UINT64_C(1) << d);
+    idx[d] = type->dim[d] == 1 ? affine_const(dry, 0) : affine_var(dry, var, 1);
   }
   emit_value(dry, root, idx);
   if (dry->onto) {
@@ -335,7 +336,7 @@ static void dry_run(struct kern *dry, const struct ir_value *root,
 }
 
 /* The schedule, as far as attempt number `attempt` obeys it. */
-static void set_schedule(struct kern *k, struct shape *s, int attempt) {
+static void set_schedule(struct kernel_cg *k, struct shape *s, int attempt) {
   struct emit *e = k->e;
   int64_t vec = k->op ? ir_get_int(k->op, "vec") : 1;
   k->vec = (unsigned)dn_max(1, dn_min(vec, MAX_LANES));
@@ -357,9 +358,9 @@ static void set_schedule(struct kern *k, struct shape *s, int attempt) {
   for (int g = 0; k->onto && g < s->n; g++)
     if (s->dim[g].at == 0) /* one slice after another */
       s->dim[g].tile = 1;
-  k->scaled = k->op && ir_get_int(k->op, "scaled") && e->facts->scalable &&
-              s->n && s->turned < 0 && !k->onto && k->vec > 1 &&
-              !(k->vec & (k->vec - 1)) && s->dim[s->n - 1].at != k->carry.dim;
+  k->scalable = k->op && ir_get_int(k->op, "scalable") && e->facts->scalable &&
+                s->n && s->turned < 0 && !k->onto && k->vec > 1 &&
+                !(k->vec & (k->vec - 1)) && s->dim[s->n - 1].at != k->carry.dim;
   /* What cannot fit into any budget is not even tried. */
   int64_t rows = dn_div_ceil(k->vec, k->native);
   for (int g = s->n; g-- > 0;) {
@@ -387,7 +388,7 @@ static int64_t count_units(const struct kdim *d) {
 
 /* The level that threads share: of the loops over the schedule's dimension the
  * one that goes through most tiles. */
-static int shared_level(struct kern *k, const struct shape *s) {
+static int shared_level(struct kernel_cg *k, const struct shape *s) {
   int64_t par = k->op ? ir_get_int(k->op, "par") : -1, most = 1;
   int level = -1;
   if (k->e->opts->threads < 2 || k->onto)
@@ -395,8 +396,7 @@ static int shared_level(struct kern *k, const struct shape *s) {
   for (int l = 0; l < s->n; l++) {
     const struct kdim *d = &s->dim[s->level[l]];
     if (par < d->first || par > d->at || count_units(d) <= most ||
-        d->at == k->carry.dim ||
-        (k->scaled && d == &s->dim[s->n - 1]))
+        d->at == k->carry.dim || (k->scalable && d == &s->dim[s->n - 1]))
       continue;
     most = count_units(d);
     level = l;
@@ -406,7 +406,7 @@ static int shared_level(struct kern *k, const struct shape *s) {
 }
 
 /* Code for one attempt; false when it grew over the budget. */
-static bool try_kernel(struct kern *k, const struct kern *dry,
+static bool try_kernel(struct kernel_cg *k, const struct kernel_cg *dry,
                        const struct ir_value *root, const struct ir_place *out,
                        const char *name, int attempt) {
   struct shape shape;
@@ -445,7 +445,8 @@ static void call_function(struct emit *e, const struct emit_places *p,
 
 /* The function, for kernels to come as well unless something was said that
  * holds for this one alone. */
-static struct emit_function *keep_function(const struct kern *k, bool told) {
+static struct emit_function *keep_function(const struct kernel_cg *k,
+                                           bool told) {
   struct emit *e = k->e;
   struct emit_function *f = DN_NEW(e->scratch, struct emit_function);
   f->fn = k->fn;
@@ -461,15 +462,15 @@ static struct emit_function *
 make_loops(struct emit *e, const struct ir_op *op, const struct ir_value *root,
            const struct ir_value *out, const struct ir_place *place,
            const struct emit_places *places, const char *name) {
-  struct kern dry;
+  struct kernel_cg dry;
   struct emit_function *f = NULL;
   size_t before = dn_diags_count(e->ctx);
-  kern_init(&dry, e, op, out);
+  kernel_cg_init(&dry, e, op, out);
   dry.places = places;
   dry_run(&dry, root, place);
   for (int attempt = 0; attempt < ATTEMPTS && !f && !dry.failed; attempt++) {
-    struct kern k;
-    kern_init(&k, e, op, out);
+    struct kernel_cg k;
+    kernel_cg_init(&k, e, op, out);
     k.places = places;
     if (try_kernel(&k, &dry, root, place, name, attempt))
       f = keep_function(&k, dn_diags_count(e->ctx) > before);

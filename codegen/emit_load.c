@@ -6,27 +6,29 @@
 
 #include <string.h>
 
-const struct lin *emit_address(struct kern *k, const struct ir_place *p,
-                               int rank, const struct lin *const *idx) {
-  const struct lin *a = lin_const(k, 0);
+const struct affine *emit_address(struct kernel_cg *k, const struct ir_place *p,
+                                  int rank, const struct affine *const *idx) {
+  const struct affine *a = affine_const(k, 0);
   for (int d = 0; d < rank; d++)
-    a = lin_add(k, a, idx[d], p->stride[d]);
+    a = affine_add(k, a, idx[d], p->stride[d]);
   return a;
 }
 
 /* ---- Pointers; forms count bytes from here on ---- */
 
-static LLVMValueRef gep(struct kern *k, LLVMValueRef p, LLVMValueRef bytes) {
+static LLVMValueRef gep(struct kernel_cg *k, LLVMValueRef p,
+                        LLVMValueRef bytes) {
   return LLVMBuildGEP2(k->b, k->e->i8, p, &bytes, 1, "");
 }
 
-static LLVMValueRef gep_const(struct kern *k, LLVMValueRef p, int64_t bytes) {
+static LLVMValueRef gep_const(struct kernel_cg *k, LLVMValueRef p,
+                              int64_t bytes) {
   return bytes ? gep(k, p, LLVMConstInt(k->e->iptr, (uint64_t)bytes, true)) : p;
 }
 
 /* base plus the terms of `a`, level by level; `what` names the base. */
-static LLVMValueRef pointer(struct kern *k, const void *what, LLVMValueRef base,
-                            const struct lin *a) {
+static LLVMValueRef pointer(struct kernel_cg *k, const void *what,
+                            LLVMValueRef base, const struct affine *a) {
   if (!a->n)
     return base;
   struct memo_key key;
@@ -35,11 +37,11 @@ static LLVMValueRef pointer(struct kern *k, const void *what, LLVMValueRef base,
   struct memo *found = memo_find(k, &key);
   if (found)
     return found->value;
-  LLVMValueRef p = pointer(k, what, base, lin_part(k, a, 0, a->depth - 1));
+  LLVMValueRef p = pointer(k, what, base, affine_part(k, a, 0, a->depth - 1));
   struct hoist h;
   hoist_begin(k, a->depth, &h);
   for (int i = 0; i < a->n; i++) {
-    const struct lin_var *v = &k->vars.v[a->term[i].var];
+    const struct affine_var *v = &k->vars.v[a->term[i].var];
     if (v->depth != a->depth)
       continue;
     LLVMValueRef step = v->value;
@@ -55,7 +57,7 @@ static LLVMValueRef pointer(struct kern *k, const void *what, LLVMValueRef base,
 }
 
 /* Start of a place: its buffer and offset, found once per function. */
-static LLVMValueRef place_start(struct kern *k, const struct ir_place *p,
+static LLVMValueRef place_start(struct kernel_cg *k, const struct ir_place *p,
                                 const void **what) {
   struct emit_buffer *buffer = emit_buffer_of(k->places, p);
   struct memo_key key;
@@ -73,20 +75,21 @@ static LLVMValueRef place_start(struct kern *k, const struct ir_place *p,
   return found->value;
 }
 
-static const struct lin *terms_of(struct kern *k, const struct lin *a) {
-  return lin_part(k, a, 0, EMIT_ANY_DEPTH);
+static const struct affine *terms_of(struct kernel_cg *k,
+                                     const struct affine *a) {
+  return affine_part(k, a, 0, EMIT_ANY_DEPTH);
 }
 
-static LLVMValueRef address(struct kern *k, const struct ir_place *p,
-                            const struct lin *bytes) {
+static LLVMValueRef address(struct kernel_cg *k, const struct ir_place *p,
+                            const struct affine *bytes) {
   const void *what;
   LLVMValueRef base = place_start(k, p, &what);
   base = pointer(k, what, base, terms_of(k, bytes));
   return gep_const(k, base, bytes->c);
 }
 
-static int alignment(struct kern *k, const struct ir_place *p,
-                     const struct lin *bytes, int elem) {
+static int alignment(struct kernel_cg *k, const struct ir_place *p,
+                     const struct affine *bytes, int elem) {
   const struct emit_buffer *b = emit_buffer_of(k->places, p);
   int64_t a = b->align;
   uint64_t bits =
@@ -99,14 +102,14 @@ static int alignment(struct kern *k, const struct ir_place *p,
 
 /* ---- Loads ---- */
 
-static LLVMValueRef load_at(struct kern *k, LLVMTypeRef type, LLVMValueRef ptr,
-                            int align) {
+static LLVMValueRef load_at(struct kernel_cg *k, LLVMTypeRef type,
+                            LLVMValueRef ptr, int align) {
   LLVMValueRef v = LLVMBuildLoad2(k->b, type, ptr, "");
   LLVMSetAlignment(v, (unsigned)align);
   return v;
 }
 
-static LLVMValueRef reversed(struct kern *k, LLVMValueRef v, unsigned n) {
+static LLVMValueRef reversed(struct kernel_cg *k, LLVMValueRef v, unsigned n) {
   LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, n);
   for (unsigned i = 0; i < n; i++)
     order[i] = LLVMConstInt(k->e->i32, n - 1 - i, false);
@@ -115,7 +118,7 @@ static LLVMValueRef reversed(struct kern *k, LLVMValueRef v, unsigned n) {
 }
 
 /* Byte offset of each lane from the uniform part, as scalars. */
-static LLVMValueRef lane_offset(struct kern *k, const struct lin *bytes,
+static LLVMValueRef lane_offset(struct kernel_cg *k, const struct affine *bytes,
                                 LLVMValueRef all, unsigned lane) {
   if (!all)
     return LLVMConstInt(k->e->iptr, (uint64_t)(bytes->lane * (int64_t)lane),
@@ -126,14 +129,16 @@ static LLVMValueRef lane_offset(struct kern *k, const struct lin *bytes,
 
 /* The part of a form that differs between lanes, as a vector; NULL when it is
  * the lane's coefficient alone. */
-static LLVMValueRef lane_vector(struct kern *k, const struct lin *bytes) {
-  const struct lin *v =
-      lin_plus(k, lin_add(k, bytes, terms_of(k, bytes), -1), -bytes->c);
+static LLVMValueRef lane_vector(struct kernel_cg *k,
+                                const struct affine *bytes) {
+  const struct affine *v =
+      affine_plus(k, affine_add(k, bytes, terms_of(k, bytes), -1), -bytes->c);
   return v->n ? index_value(k, v) : NULL;
 }
 
-static LLVMValueRef gather(struct kern *k, LLVMTypeRef elem, LLVMValueRef base,
-                           const struct lin *bytes, int align) {
+static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
+                           LLVMValueRef base, const struct affine *bytes,
+                           int align) {
   LLVMValueRef all = lane_vector(k, bytes);
   LLVMValueRef r = LLVMGetPoison(LLVMVectorType(elem, k->lanes));
   for (unsigned i = 0; i < k->lanes; i++) {
@@ -145,16 +150,17 @@ static LLVMValueRef gather(struct kern *k, LLVMTypeRef elem, LLVMValueRef base,
 }
 
 /* A row whose uniform part starts at `base`. */
-static LLVMValueRef load_row(struct kern *k, enum ir_dtype t, LLVMValueRef base,
-                             const struct lin *bytes, int align) {
+static LLVMValueRef load_row(struct kernel_cg *k, enum ir_dtype t,
+                             LLVMValueRef base, const struct affine *bytes,
+                             int align) {
   LLVMTypeRef elem = emit_mem_type(k->e, t);
   int size = (int)ir_dtypes[t].bytes;
   bool plain = !lane_vector(k, bytes);
   LLVMValueRef v;
   if (!bytes->varying) {
     v = load_at(k, elem, base, align);
-  } else if (k->scaled) {
-    v = scaled_load(k, elem, base, bytes->lane, lane_vector(k, bytes));
+  } else if (k->scalable) {
+    v = scalable_load(k, elem, base, bytes->lane, lane_vector(k, bytes));
   } else if (plain && bytes->lane == size) {
     v = load_at(k, LLVMVectorType(elem, k->lanes), base, align);
   } else if (plain && bytes->lane == -size) {
@@ -169,9 +175,9 @@ static LLVMValueRef load_row(struct kern *k, enum ir_dtype t, LLVMValueRef base,
 
 /* One element at `base`, with its neighbours when it is one of a group;
  * `origin` names what the form counts from. */
-static LLVMValueRef load_one(struct kern *k, enum ir_dtype t,
+static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
                              const void *origin, LLVMValueRef base,
-                             const struct lin *bytes, int align) {
+                             const struct affine *bytes, int align) {
   const struct emit_group *g = &k->group;
   int64_t size = (int64_t)ir_dtypes[t].bytes;
   bool grouped = false;
@@ -182,7 +188,7 @@ static LLVMValueRef load_one(struct kern *k, enum ir_dtype t,
     return load_row(k, t, base, bytes, align);
   struct memo_key key;
   int64_t before = (int64_t)g->lane * size;
-  memo_begin(k, &key, MEMO_GROUP, false, lin_plus(k, bytes, -before));
+  memo_begin(k, &key, MEMO_GROUP, false, affine_plus(k, bytes, -before));
   memo_push(&key, (uint64_t)(uintptr_t)origin);
   struct memo *found = memo_find(k, &key);
   if (!found) {
@@ -195,7 +201,7 @@ static LLVMValueRef load_one(struct kern *k, enum ir_dtype t,
                        LLVMBuildExtractElement(k->b, found->value, lane, ""));
 }
 
-static LLVMValueRef const_element(struct kern *k, const struct ir_value *c,
+static LLVMValueRef const_element(struct kernel_cg *k, const struct ir_value *c,
                                   enum ir_dtype t, int64_t i) {
   if (ir_is_float(t))
     return emit_number(k, t, ir_const_float(c, i));
@@ -203,20 +209,21 @@ static LLVMValueRef const_element(struct kern *k, const struct ir_value *c,
                       true);
 }
 
-LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
-                       const struct ir_place *p, const struct lin *addr) {
+LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
+                       const struct ir_place *p, const struct affine *addr) {
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes;
   if (k->dry) {
     DN_PUSH(k->arena, k->leaves, addr);
     return NULL;
   }
-  if (p->space == IR_IN_CONST && (!p->base->data->bytes || lin_is_const(addr))) {
+  if (p->space == IR_IN_CONST &&
+      (!p->base->data->bytes || affine_is_const(addr))) {
     k->own |= emit_is_passed(emit_buffer_of(k->places, p));
     return const_element(k, p->base, t,
                          p->base->data->bytes ? p->offset / size + addr->c : 0);
   }
-  const struct lin *bytes = lin_add(k, lin_const(k, 0), addr, size);
+  const struct affine *bytes = affine_add(k, affine_const(k, 0), addr, size);
   if (k->stream && !k->stream->bytes && p->space == IR_IN_CONST &&
       bytes->varying)
     *k->stream = (struct emit_stream){*p, bytes};
@@ -226,19 +233,19 @@ LLVMValueRef emit_load(struct kern *k, const struct ir_value *v,
                   alignment(k, p, bytes, (int)size));
 }
 
-LLVMValueRef emit_pointer(struct kern *k, const struct ir_type *type,
-                          const struct ir_place *p, const struct lin *addr) {
-  const struct lin *zero = lin_const(k, 0);
-  return address(k, p, lin_add(k, zero, addr, ir_dtypes[type->dtype].bytes));
+LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
+                          const struct ir_place *p, const struct affine *addr) {
+  const struct affine *zero = affine_const(k, 0);
+  return address(k, p, affine_add(k, zero, addr, ir_dtypes[type->dtype].bytes));
 }
 
-void emit_prefetch(struct kern *k, const struct ir_place *p,
-                   const struct lin *bytes, int64_t lines) {
+void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
+                   const struct affine *bytes, int64_t lines) {
   enum { READ = 0, TO_L2 = 2, DATA = 1, LINE = 64 };
   LLVMTypeRef type = k->e->ptr;
   for (int64_t i = 0; i < lines; i++) {
     LLVMValueRef arg[] = {
-        address(k, p, lin_plus(k, bytes, i * LINE)),
+        address(k, p, affine_plus(k, bytes, i * LINE)),
         LLVMConstInt(k->e->i32, READ, false),
         LLVMConstInt(k->e->i32, TO_L2, false),
         LLVMConstInt(k->e->i32, DATA, false),
@@ -250,8 +257,8 @@ void emit_prefetch(struct kern *k, const struct ir_place *p,
 /* ---- Loads that may be outside ---- */
 
 /* A block of elements equal to `outside`, at least `size` bytes of it. */
-static LLVMValueRef pad_block(struct kern *k, enum ir_dtype t, double outside,
-                              int64_t size) {
+static LLVMValueRef pad_block(struct kernel_cg *k, enum ir_dtype t,
+                              double outside, int64_t size) {
   struct emit *e = k->e;
   uint64_t bits = 0;
   if (ir_is_float(t))
@@ -275,15 +282,16 @@ static LLVMValueRef pad_block(struct kern *k, enum ir_dtype t, double outside,
   return pad->global;
 }
 
-LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
-                               const struct ir_place *p, const struct lin *near,
-                               const struct lin *far, LLVMValueRef cond,
+LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
+                               const struct ir_place *p,
+                               const struct affine *near,
+                               const struct affine *far, LLVMValueRef cond,
                                int cond_depth, double outside) {
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes, lo, hi;
-  near = lin_add(k, lin_const(k, 0), near, size);
-  far = lin_add(k, lin_const(k, 0), far, size);
-  lin_range(k, far, &lo, &hi);
+  near = affine_add(k, affine_const(k, 0), near, size);
+  far = affine_add(k, affine_const(k, 0), far, size);
+  affine_range(k, far, &lo, &hi);
   int64_t most = k->e->facts->pointer_bytes > 4 ? 65536 : 2048;
   if (lo < 0 || hi + size > most || near->varying || lane_vector(k, far) ||
       (p->space == IR_IN_CONST && !p->base->data->bytes))
@@ -312,22 +320,22 @@ LLVMValueRef emit_load_checked(struct kern *k, const struct ir_value *v,
 
 /* ---- Stores ---- */
 
-static void store_at(struct kern *k, LLVMValueRef v, LLVMValueRef ptr,
+static void store_at(struct kernel_cg *k, LLVMValueRef v, LLVMValueRef ptr,
                      int align) {
   LLVMSetAlignment(LLVMBuildStore(k->b, v, ptr), (unsigned)align);
 }
 
-void emit_store(struct kern *k, const struct ir_type *type,
-                const struct ir_place *p, const struct lin *addr,
+void emit_store(struct kernel_cg *k, const struct ir_type *type,
+                const struct ir_place *p, const struct affine *addr,
                 LLVMValueRef v) {
   enum ir_dtype t = type->dtype;
   int size = (int)ir_dtypes[t].bytes;
-  const struct lin *bytes = lin_add(k, lin_const(k, 0), addr, size);
+  const struct affine *bytes = affine_add(k, affine_const(k, 0), addr, size);
   LLVMValueRef base = address(k, p, bytes);
   int align = alignment(k, p, bytes, size);
   v = emit_to_mem(k, t, v);
-  if (bytes->varying && k->scaled) {
-    scaled_store(k, emit_splat(k, v, k->lanes), base, bytes->lane);
+  if (bytes->varying && k->scalable) {
+    scalable_store(k, emit_splat(k, v, k->lanes), base, bytes->lane);
     return;
   }
   if (!bytes->varying || bytes->lane == size) {

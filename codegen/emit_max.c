@@ -15,7 +15,7 @@
 #include <math.h>
 
 struct pair {
-  struct kern *k;
+  struct kernel_cg *k;
   LLVMBuilderRef b;
   enum ir_dtype type;
   bool most; /* the greater one */
@@ -116,7 +116,7 @@ static LLVMValueRef either(const struct pair *p) {
                           LLVMTypeOf(p->x), "");
 }
 
-LLVMValueRef emit_extreme(struct kern *k, enum ir_dtype type, bool most,
+LLVMValueRef emit_extreme(struct kernel_cg *k, enum ir_dtype type, bool most,
                           LLVMValueRef x, LLVMValueRef y) {
   struct pair p = {k, k->b, type, most, x, y};
   const struct emit *e = k->e;

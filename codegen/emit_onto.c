@@ -6,10 +6,11 @@
 #include "codegen/emit_impl.h"
 
 /* The address of the result's row for row idx of the slices. */
-static const struct lin *row_address(struct kern *k, const struct ir_place *p,
-                                     const struct lin *const *idx) {
-  const struct nest *n = kern_nest(k, k->onto);
-  const struct lin *iter[NEST_MAX_ITERS], *at[IR_MAX_RANK];
+static const struct affine *row_address(struct kernel_cg *k,
+                                        const struct ir_place *p,
+                                        const struct affine *const *idx) {
+  const struct nest *n = kernel_nest(k, k->onto);
+  const struct affine *iter[NEST_MAX_ITERS], *at[IR_MAX_RANK];
   emit_iters(k, n, idx, iter);
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].reduced)
@@ -20,11 +21,11 @@ static const struct lin *row_address(struct kern *k, const struct ir_place *p,
   return emit_address(k, p, n->type->rank, at);
 }
 
-void onto_store(struct kern *k, const struct ir_place *p,
-                const struct lin *const *idx, LLVMValueRef v) {
-  const struct nest *n = kern_nest(k, k->onto);
+void onto_store(struct kernel_cg *k, const struct ir_place *p,
+                const struct affine *const *idx, LLVMValueRef v) {
+  const struct nest *n = kernel_nest(k, k->onto);
   const struct ir_value *y = ir_result(k->onto);
-  const struct lin *address = row_address(k, p, idx);
+  const struct affine *address = row_address(k, p, idx);
   if (n->fold != NEST_NONE && !k->dry && !k->failed) {
     LLVMValueRef old = emit_load(k, y, p, address);
     unsigned lanes = address->varying ? k->lanes : 1;

@@ -16,7 +16,7 @@
 enum { CHUNK = 4096 };
 
 struct order { /* a function being built */
-  struct kern *k;
+  struct kernel_cg *k;
   const struct nest *n;
   const struct ir_type *type; /* of the elements */
   uint64_t splat;             /* their bits where they have no memory */
@@ -407,7 +407,7 @@ static void make_order(struct order *o, const char *name) {
 }
 
 static LLVMValueRef function_of(struct order *o) {
-  struct kern *k = o->k;
+  struct kernel_cg *k = o->k;
   size_t n;
   const char *kernel = LLVMGetValueName2(k->fn, &n);
   make_sift(o, dn_printf(k->e->scratch, "%.*s.sift", (int)n, kernel));
@@ -417,9 +417,9 @@ static LLVMValueRef function_of(struct order *o) {
   return o->fn;
 }
 
-void emit_order(struct kern *k, const struct ir_value *v,
-                const struct ir_place *out, const struct lin *const *idx) {
-  const struct nest *n = kern_nest(k, v->def);
+void emit_order(struct kernel_cg *k, const struct ir_value *v,
+                const struct ir_place *out, const struct affine *const *idx) {
+  const struct nest *n = kernel_nest(k, v->def);
   const struct ir_value *x = ir_arg(v->def, 0);
   int d = n->carried;
   unsigned bits = ir_dtypes[x->type->dtype].bits;

@@ -8,7 +8,7 @@
 #include "codegen/target.h"
 
 struct scalar { /* a call being emitted */
-  struct kern *k;
+  struct kernel_cg *k;
   LLVMBuilderRef b;
   enum ir_dtype type; /* of the operands */
   enum ir_kind kind;
@@ -144,12 +144,12 @@ static LLVMValueRef float_mod(const struct scalar *s) {
   return pick(s, fix, LLVMBuildFAdd(s->b, r, s->y, ""), r);
 }
 
-LLVMValueRef emit_hide_splat(struct kern *k, LLVMValueRef v) {
+LLVMValueRef emit_hide_splat(struct kernel_cg *k, LLVMValueRef v) {
   bool splat = LLVMIsConstant(v) || LLVMIsAShuffleVectorInst(v);
   return splat ? cg_math_hide(k->b, &k->e->math, v) : v;
 }
 
-bool emit_constant(struct kern *k, LLVMValueRef v, double *out) {
+bool emit_constant(struct kernel_cg *k, LLVMValueRef v, double *out) {
   LLVMBool loses;
   if (emit_is_vector(v)) {
     if (!LLVMIsConstant(v))
@@ -273,8 +273,9 @@ static scalar_fn *const rows[IR_NUM_SCALARS][2] = {
 #undef SCALAR
 };
 
-LLVMValueRef emit_scalar(struct kern *k, enum ir_scalar fn, enum ir_dtype type,
-                         enum ir_dtype result, LLVMValueRef *arg) {
+LLVMValueRef emit_scalar(struct kernel_cg *k, enum ir_scalar fn,
+                         enum ir_dtype type, enum ir_dtype result,
+                         LLVMValueRef *arg) {
   struct scalar s = {.k = k, .b = k->b, .type = type, .result = result};
   s.kind = ir_dtypes[type].kind;
   s.x = arg[0];

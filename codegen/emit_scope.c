@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-LLVMBasicBlockRef scope_block(struct kern *k, const char *name) {
+LLVMBasicBlockRef scope_block(struct kernel_cg *k, const char *name) {
   if (k->before)
     return LLVMInsertBasicBlockInContext(k->e->lc, k->before, name);
   return LLVMAppendBasicBlockInContext(k->e->lc, k->fn, name);
@@ -29,7 +29,7 @@ static void add_incoming(LLVMValueRef phi, LLVMValueRef v,
 }
 
 /* Stands in the gate. */
-static struct scope *new_scope(struct kern *k, int64_t count) {
+static struct scope *new_scope(struct kernel_cg *k, int64_t count) {
   struct scope *s = DN_NEW(k->arena, struct scope);
   s->parent = k->scope;
   s->depth = k->scope->depth + 1;
@@ -43,7 +43,7 @@ static struct scope *new_scope(struct kern *k, int64_t count) {
   return s;
 }
 
-void scope_open(struct kern *k, int64_t count, unsigned nphi,
+void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
                 const LLVMValueRef *init, LLVMValueRef *phi) {
   struct emit *e = k->e;
   struct scope *s = new_scope(k, count);
@@ -55,17 +55,17 @@ void scope_open(struct kern *k, int64_t count, unsigned nphi,
     phi[i] = LLVMBuildPhi(k->b, LLVMTypeOf(init[i]), "acc");
     add_incoming(phi[i], init[i], s->gate);
   }
-  s->var = lin_new_var(k, s->counter, 0, count - 1, s->depth, false, 0);
+  s->var = affine_new_var(k, s->counter, 0, count - 1, s->depth, false, 0);
   k->scope = s;
 }
 
 /* The unsigned a, or b when that is greater (LLVMIntUGT) or less. */
-static LLVMValueRef pick(struct kern *k, LLVMIntPredicate which, LLVMValueRef a,
-                         LLVMValueRef b) {
+static LLVMValueRef pick(struct kernel_cg *k, LLVMIntPredicate which,
+                         LLVMValueRef a, LLVMValueRef b) {
   return LLVMBuildSelect(k->b, LLVMBuildICmp(k->b, which, b, a, ""), b, a, "");
 }
 
-void scope_open_range(struct kern *k, int64_t first, int64_t count) {
+void scope_open_range(struct kernel_cg *k, int64_t first, int64_t count) {
   LLVMTypeRef type = k->e->iptr;
   struct scope *s = new_scope(k, count);
   LLVMValueRef base = LLVMConstInt(type, (uint64_t)first, false);
@@ -81,11 +81,11 @@ void scope_open_range(struct kern *k, int64_t first, int64_t count) {
     s->counter = LLVMBuildPhi(k->b, type, "i");
     add_incoming(s->counter, from, s->gate);
   }
-  s->var = lin_new_var(k, s->counter, 0, count - 1, s->depth, false, 0);
+  s->var = affine_new_var(k, s->counter, 0, count - 1, s->depth, false, 0);
   k->scope = s;
 }
 
-static void forget(struct kern *k, struct scope *s) {
+static void forget(struct kernel_cg *k, struct scope *s) {
   for (struct memo *m = s->made; m; m = m->made) {
     struct memo **p = &k->memos[m->hash % EMIT_BUCKETS];
     while (*p != m)
@@ -96,7 +96,7 @@ static void forget(struct kern *k, struct scope *s) {
 }
 
 /* The back edge of a loop; of one unit that may be left out, none. */
-static void build_latch(struct kern *k, struct scope *s,
+static void build_latch(struct kernel_cg *k, struct scope *s,
                         LLVMBasicBlockRef after) {
   struct emit *e = k->e;
   if (s->any && s->count == 1) {
@@ -113,7 +113,7 @@ static void build_latch(struct kern *k, struct scope *s,
   add_incoming(s->counter, up, latch);
 }
 
-void scope_close(struct kern *k, unsigned nphi, const LLVMValueRef *phi,
+void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
                  const LLVMValueRef *next) {
   struct scope *s = k->scope;
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
@@ -130,7 +130,7 @@ void scope_close(struct kern *k, unsigned nphi, const LLVMValueRef *phi,
   LLVMPositionBuilderAtEnd(k->b, after);
 }
 
-void hoist_begin(struct kern *k, int depth, struct hoist *h) {
+void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h) {
   h->scope = k->scope;
   h->child = NULL;
   if (k->dry || depth >= k->scope->depth)
@@ -147,7 +147,7 @@ void hoist_begin(struct kern *k, int depth, struct hoist *h) {
   k->scope = child->parent;
 }
 
-void hoist_end(struct kern *k, struct hoist *h) {
+void hoist_end(struct kernel_cg *k, struct hoist *h) {
   if (!h->child)
     return;
   h->child->pre = LLVMGetInsertBlock(k->b);
@@ -158,7 +158,7 @@ void hoist_end(struct kern *k, struct hoist *h) {
 }
 
 /* ---- The memo: what was already computed, by scope ---- */
-void memo_begin(struct kern *k, struct memo_key *key, enum memo_kind kind,
+void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
                 bool varying, const void *what) {
   key->n = 0;
   memo_push(key, (uint64_t)kind << 32 | (varying ? k->lanes : 0));
@@ -176,7 +176,7 @@ static uint64_t hash(const struct memo_key *key) {
   return h;
 }
 
-struct memo *memo_find(struct kern *k, const struct memo_key *key) {
+struct memo *memo_find(struct kernel_cg *k, const struct memo_key *key) {
   uint64_t h = hash(key);
   for (struct memo *m = k->memos[h % EMIT_BUCKETS]; m; m = m->chain)
     if (m->hash == h && m->nkey == key->n &&
@@ -185,7 +185,7 @@ struct memo *memo_find(struct kern *k, const struct memo_key *key) {
   return NULL;
 }
 
-struct memo *memo_add(struct kern *k, const struct memo_key *key,
+struct memo *memo_add(struct kernel_cg *k, const struct memo_key *key,
                       LLVMValueRef value, int64_t extra) {
   struct memo *m = dn_alloc(k->arena, sizeof *m + key->n * sizeof *key->word);
   m->hash = hash(key);

@@ -1,23 +1,23 @@
 /* emit_tile.c - the elements of one tile: its points are evaluated row by row,
  * folds for all of them together, then stored; or it is evaluated along another
- * dimension and turned, square by square (emit_turn.c). */
+ * dimension and turned, square by square (emit_transpose.c). */
 #include "codegen/emit_tile.h"
 
 #include <string.h>
 
 /* Lanes of the columns that `size` elements of the last dimension make. */
-static unsigned next_lanes(const struct kern *k, int64_t left) {
+static unsigned next_lanes(const struct kernel_cg *k, int64_t left) {
   unsigned lanes = k->vec;
-  if (left >= lanes || k->scaled)
+  if (left >= lanes || k->scalable)
     return lanes;
   for (lanes = 1; lanes * 2 <= left; lanes *= 2)
     ;
   return lanes;
 }
 
-static int64_t count_columns(const struct kern *k, int64_t size) {
+static int64_t count_columns(const struct kernel_cg *k, int64_t size) {
   int64_t n = size / k->vec;
-  if (k->scaled)
+  if (k->scalable)
     return 1;
   for (int64_t left = size % k->vec; left > 0; n++)
     left -= next_lanes(k, left);
@@ -26,40 +26,43 @@ static int64_t count_columns(const struct kern *k, int64_t size) {
 
 /* Indices of the row that starts `column` elements into row at[] of the tile;
  * its lanes go along loop `along`. */
-static const struct lin *const *point_index(struct tiler *t, const int64_t *at,
-                                            int64_t column, unsigned lanes,
-                                            int along) {
-  struct kern *k = t->k;
+static const struct affine *const *point_index(struct tiler *t,
+                                               const int64_t *at,
+                                               int64_t column, unsigned lanes,
+                                               int along) {
+  struct kernel_cg *k = t->k;
   const struct shape *s = t->shape;
-  const struct lin **idx = DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
+  const struct affine **idx =
+      DN_ARRAY(k->arena, const struct affine *, IR_MAX_RANK);
   for (int d = 0; d < t->root->type->rank; d++)
-    idx[d] = lin_const(k, 0);
+    idx[d] = affine_const(k, 0);
   for (int g = 0; g < s->n; g++) {
-    const struct lin *f =
-        lin_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
-    idx[s->dim[g].at] = lin_add(k, idx[s->dim[g].at], f, s->dim[g].coef);
+    const struct affine *f =
+        affine_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
+    idx[s->dim[g].at] = affine_add(k, idx[s->dim[g].at], f, s->dim[g].coef);
   }
   if (lanes > 1) {
     int d = s->dim[along].at;
-    idx[d] = lin_add(k, idx[d], lin_lanes(k, s->dim[along].coef), 1);
+    idx[d] = affine_add(k, idx[d], affine_lanes(k, s->dim[along].coef), 1);
   }
   return idx;
 }
 
 /* The tile's points, rows first. */
-static struct point *make_points(struct tiler *t, unsigned *count) {
-  struct kern *k = t->k;
+static struct tile_vector *make_vectors(struct tiler *t, unsigned *count) {
+  struct kernel_cg *k = t->k;
   int groups = t->shape->n;
   int64_t rows = 1, at[MAX_LOOPS] = {0};
   for (int g = 0; g + 1 < groups; g++)
     rows *= t->size[g];
   int64_t columns = groups ? count_columns(k, t->size[groups - 1]) : 1;
-  struct point *pt = DN_ARRAY(k->arena, struct point, rows * columns);
+  struct tile_vector *pt =
+      DN_ARRAY(k->arena, struct tile_vector, rows * columns);
   *count = 0;
   for (int64_t r = 0; r < rows; r++) {
     int64_t done = 0;
     for (int64_t c = 0; c < columns; c++) {
-      struct point *p = &pt[(*count)++];
+      struct tile_vector *p = &pt[(*count)++];
       p->lanes = groups ? next_lanes(k, t->size[groups - 1] - done) : 1;
       p->idx = point_index(t, at, done, p->lanes, groups - 1);
       done += p->lanes;
@@ -82,18 +85,18 @@ static bool is_of_rows(const struct ir_type *root, const struct ir_value *v) {
 }
 
 /* The points of a fold of rows: those of the tile, each row once. */
-static unsigned fold_points(struct kern *k, const struct ir_type *type,
-                            const struct point *pt, unsigned n,
-                            struct point *rows, int *depth) {
+static unsigned fold_points(struct kernel_cg *k, const struct ir_type *type,
+                            const struct tile_vector *pt, unsigned n,
+                            struct tile_vector *rows, int *depth) {
   unsigned count = 0;
   *depth = 0;
   for (unsigned i = 0; i < n; i++) {
-    const struct lin **idx =
-        DN_ARRAY(k->arena, const struct lin *, IR_MAX_RANK);
-    struct point p = {1, idx};
+    const struct affine **idx =
+        DN_ARRAY(k->arena, const struct affine *, IR_MAX_RANK);
+    struct tile_vector p = {1, idx};
     unsigned same = 0;
     for (int d = 0; d < type->rank; d++) {
-      idx[d] = type->dim[d] == 1 ? lin_const(k, 0) : pt[i].idx[d];
+      idx[d] = type->dim[d] == 1 ? affine_const(k, 0) : pt[i].idx[d];
       p.lanes = idx[d]->varying ? pt[i].lanes : p.lanes;
       *depth = idx[d]->depth > *depth ? idx[d]->depth : *depth;
     }
@@ -107,32 +110,32 @@ static unsigned fold_points(struct kern *k, const struct ir_type *type,
   return count;
 }
 
-static void emit_anchor(struct kern *k, const struct ir_op *op,
-                        const struct point *pt, unsigned n) {
-  struct point *rows = DN_ARRAY(k->arena, struct point, n);
+static void emit_anchor(struct kernel_cg *k, const struct ir_op *op,
+                        const struct tile_vector *pt, unsigned n) {
+  struct tile_vector *rows = DN_ARRAY(k->arena, struct tile_vector, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
   int depth;
   n = fold_points(k, ir_result(op)->type, pt, n, rows, &depth);
   k->lanes = rows[0].lanes;
-  if (emit_is_known(k, ir_result(op), rows[0].idx))
+  if (emit_is_cached(k, ir_result(op), rows[0].idx))
     return;
   struct hoist h;
   hoist_begin(k, depth, &h);
   LLVMMetadataRef line = emit_debug_at(k->e, k->b, op);
-  emit_fold(k, kern_nest(k, op), rows, n, v);
+  emit_fold(k, kernel_nest(k, op), rows, n, v);
   emit_debug_back(k->e, k->b, line);
   for (unsigned i = 0; i < n; i++) {
     k->lanes = rows[i].lanes;
-    emit_known(k, ir_result(op), rows[i].idx, v[i]);
+    emit_cache_value(k, ir_result(op), rows[i].idx, v[i]);
   }
   hoist_end(k, &h);
 }
 
 /* Folds that the root reads at its own points or rows, all at once. */
-static void emit_anchors(struct tiler *t, struct point *pt, unsigned n) {
-  struct kern *k = t->k;
+static void emit_anchors(struct tiler *t, struct tile_vector *pt, unsigned n) {
+  struct kernel_cg *k = t->k;
   const struct ir_type *type = t->root->type;
-  if (!k->body || kern_is_leaf(k, t->root))
+  if (!k->body || kernel_is_leaf(k, t->root))
     return;
   bool *reached = DN_ARRAY(k->arena, bool, k->nops);
   reached[k->e->slot[t->root->def->id]] = true;
@@ -141,11 +144,11 @@ static void emit_anchors(struct tiler *t, struct point *pt, unsigned n) {
     if (!reached[k->e->slot[o->id]] || (!fold && ir_ops[o->code].cls != IR_MAP))
       continue;
     for (unsigned i = 0; i < o->noperands; i++)
-      if (!kern_is_leaf(k, ir_arg(o, i)) && is_of_rows(type, ir_arg(o, i)))
+      if (!kernel_is_leaf(k, ir_arg(o, i)) && is_of_rows(type, ir_arg(o, i)))
         reached[k->e->slot[ir_arg(o, i)->def->id]] = true;
   }
   for (const struct ir_op *o = k->body->first; o; o = o->next)
-    if (reached[k->e->slot[o->id]] && kern_nest(k, o)->fold != NEST_NONE)
+    if (reached[k->e->slot[o->id]] && kernel_nest(k, o)->fold != NEST_NONE)
       emit_anchor(k, o, pt, n);
 }
 
@@ -153,11 +156,11 @@ static void emit_anchors(struct tiler *t, struct point *pt, unsigned n) {
 static LLVMValueRef *read_turned(struct tiler *t, const int64_t *at,
                                  int64_t column, unsigned wide,
                                  unsigned lanes) {
-  struct kern *k = t->k;
+  struct kernel_cg *k = t->k;
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, wide);
   k->lanes = lanes;
   for (unsigned i = 0; i < wide; i++) {
-    const struct lin *const *idx =
+    const struct affine *const *idx =
         point_index(t, at, column + i, lanes, t->shape->turned);
     v[i] = emit_splat(k, emit_value(k, t->root, idx), lanes);
   }
@@ -166,8 +169,8 @@ static LLVMValueRef *read_turned(struct tiler *t, const int64_t *at,
 
 static void store_turned(struct tiler *t, const int64_t *at, int64_t column,
                          unsigned lanes, LLVMValueRef v) {
-  struct kern *k = t->k;
-  const struct lin *const *idx =
+  struct kernel_cg *k = t->k;
+  const struct affine *const *idx =
       point_index(t, at, column, lanes, t->shape->n - 1);
   emit_store(k, k->out->type, &t->out,
              emit_address(k, &t->out, k->out->type->rank, idx), v);
@@ -177,7 +180,7 @@ static void store_turned(struct tiler *t, const int64_t *at, int64_t column,
 static void emit_square(struct tiler *t, int64_t *at, int64_t column,
                         unsigned side) {
   LLVMValueRef *v = read_turned(t, at, column, side, side);
-  emit_turn(t->k, v, side);
+  emit_transpose(t->k, v, side);
   for (unsigned i = 0; i < side; i++) {
     store_turned(t, at, column, side, v[i]);
     at[t->shape->turned]++;
@@ -207,7 +210,7 @@ static bool is_strip(const struct tiler *t, unsigned rows, unsigned wide) {
 /* The tile in squares, turned in registers: as large as what is left over of
  * both dimensions allows. */
 static void emit_turned(struct tiler *t) {
-  struct kern *k = t->k;
+  struct kernel_cg *k = t->k;
   int last = t->shape->n - 1, turned = t->shape->turned, g;
   int64_t at[MAX_LOOPS] = {0};
   do {
@@ -238,9 +241,9 @@ static void emit_turned(struct tiler *t) {
   k->lanes = 1;
 }
 
-static void store_point(struct tiler *t, const struct point *p,
-                        LLVMValueRef v) {
-  struct kern *k = t->k;
+static void store_vector(struct tiler *t, const struct tile_vector *p,
+                         LLVMValueRef v) {
+  struct kernel_cg *k = t->k;
   k->lanes = p->lanes;
   if (k->onto)
     onto_store(k, &t->out, p->idx, v);
@@ -250,7 +253,7 @@ static void store_point(struct tiler *t, const struct point *p,
 }
 
 void emit_tile(struct tiler *t) {
-  struct kern *k = t->k;
+  struct kernel_cg *k = t->k;
   int turned = t->shape->turned;
   unsigned n;
   if (k->ordered) {
@@ -262,7 +265,7 @@ void emit_tile(struct tiler *t) {
     emit_turned(t);
     return;
   }
-  struct point *pt = make_points(t, &n);
+  struct tile_vector *pt = make_vectors(t, &n);
   emit_anchors(t, pt, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
   for (unsigned i = 0; i < n; i++) {
@@ -270,6 +273,6 @@ void emit_tile(struct tiler *t) {
     v[i] = emit_value(k, t->root, pt[i].idx);
   }
   for (unsigned i = 0; i < n; i++)
-    store_point(t, &pt[i], v[i]);
+    store_vector(t, &pt[i], v[i]);
   k->lanes = 1;
 }

@@ -22,11 +22,11 @@ struct shape {
 };
 
 struct tiler {
-  struct kern *k;
+  struct kernel_cg *k;
   const struct shape *shape;
   const struct ir_value *root; /* what is stored */
   struct ir_place out;
-  const struct lin *base[MAX_LOOPS];
+  const struct affine *base[MAX_LOOPS];
   int64_t size[MAX_LOOPS];
   int par;      /* level that threads share, -1: none */
   int64_t unit; /* next unit of it: a tile, of any segment */

@@ -7,12 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-LLVMTypeRef emit_vector_type(const struct kern *k, LLVMTypeRef elem,
+LLVMTypeRef emit_vector_type(const struct kernel_cg *k, LLVMTypeRef elem,
                              unsigned lanes) {
   if (lanes <= 1)
     return elem;
-  return k->scaled ? LLVMScalableVectorType(elem, lanes)
-                   : LLVMVectorType(elem, lanes);
+  return k->scalable ? LLVMScalableVectorType(elem, lanes)
+                     : LLVMVectorType(elem, lanes);
 }
 
 bool emit_is_vector(LLVMValueRef v) {
@@ -54,12 +54,12 @@ LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t) {
   return LLVMIntTypeInContext(e->lc, ir_dtypes[t].bits);
 }
 
-LLVMValueRef emit_like(struct kern *k, LLVMValueRef pattern,
+LLVMValueRef emit_like(struct kernel_cg *k, LLVMValueRef pattern,
                        LLVMValueRef scalar) {
   return emit_splat(k, scalar, lanes_of(pattern));
 }
 
-LLVMValueRef emit_intrinsic(struct kern *k, const char *name,
+LLVMValueRef emit_intrinsic(struct kernel_cg *k, const char *name,
                             LLVMTypeRef *types, unsigned ntypes,
                             LLVMValueRef *args, unsigned n) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
@@ -68,7 +68,7 @@ LLVMValueRef emit_intrinsic(struct kern *k, const char *name,
   return LLVMBuildCall2(k->b, type, fn, args, n, "");
 }
 
-LLVMValueRef emit_number(struct kern *k, enum ir_dtype type, double v) {
+LLVMValueRef emit_number(struct kernel_cg *k, enum ir_dtype type, double v) {
   struct emit *e = k->e;
   const struct ir_dtype_row *row = &ir_dtypes[type];
   LLVMTypeRef t = emit_reg_type(e, type);
@@ -100,21 +100,22 @@ LLVMValueRef emit_number(struct kern *k, enum ir_dtype type, double v) {
 
 /* ---- 16-bit floats ---- */
 
-static LLVMValueRef int_like(struct kern *k, LLVMValueRef v, uint64_t n) {
+static LLVMValueRef int_like(struct kernel_cg *k, LLVMValueRef v, uint64_t n) {
   return emit_like(k, v, LLVMConstInt(k->e->i32, n, false));
 }
 
-static LLVMTypeRef int_type(struct kern *k, LLVMValueRef v, unsigned bits) {
+static LLVMTypeRef int_type(struct kernel_cg *k, LLVMValueRef v,
+                            unsigned bits) {
   return emit_vector_type(k, LLVMIntTypeInContext(k->e->lc, bits), lanes_of(v));
 }
 
-static LLVMTypeRef f32_type(struct kern *k, LLVMValueRef v) {
+static LLVMTypeRef f32_type(struct kernel_cg *k, LLVMValueRef v) {
   return emit_vector_type(k, k->e->f32, lanes_of(v));
 }
 
 /* i16 bits to f32. The exponent is moved by an integer addition; denormals are
  * made normal by one subtraction, exact and of normal numbers. */
-static LLVMValueRef half_to_f32(struct kern *k, LLVMValueRef h) {
+static LLVMValueRef half_to_f32(struct kernel_cg *k, LLVMValueRef h) {
   LLVMBuilderRef b = k->b;
   LLVMTypeRef ft = f32_type(k, h);
   if (k->e->half_hw) {
@@ -146,7 +147,7 @@ static LLVMValueRef half_to_f32(struct kern *k, LLVMValueRef h) {
 }
 
 /* f32 to i16 bits, to nearest even. */
-static LLVMValueRef f32_to_half(struct kern *k, LLVMValueRef f) {
+static LLVMValueRef f32_to_half(struct kernel_cg *k, LLVMValueRef f) {
   LLVMBuilderRef b = k->b;
   LLVMTypeRef it = int_type(k, f, 32), ht = int_type(k, f, 16);
   if (k->e->half_hw) {
@@ -184,13 +185,13 @@ static LLVMValueRef f32_to_half(struct kern *k, LLVMValueRef f) {
   return LLVMBuildTrunc(b, LLVMBuildOr(b, r, sign, ""), ht, "");
 }
 
-static LLVMValueRef bfloat_to_f32(struct kern *k, LLVMValueRef h) {
+static LLVMValueRef bfloat_to_f32(struct kernel_cg *k, LLVMValueRef h) {
   LLVMValueRef x = LLVMBuildZExt(k->b, h, int_type(k, h, 32), "");
   x = LLVMBuildShl(k->b, x, int_like(k, x, 16), "");
   return LLVMBuildBitCast(k->b, x, f32_type(k, h), "");
 }
 
-static LLVMValueRef f32_to_bfloat(struct kern *k, LLVMValueRef f) {
+static LLVMValueRef f32_to_bfloat(struct kernel_cg *k, LLVMValueRef f) {
   LLVMBuilderRef b = k->b;
   LLVMValueRef x = LLVMBuildBitCast(b, f, int_type(k, f, 32), "");
   LLVMValueRef top = LLVMBuildLShr(b, x, int_like(k, x, 16), "");
@@ -203,7 +204,8 @@ static LLVMValueRef f32_to_bfloat(struct kern *k, LLVMValueRef f) {
   return LLVMBuildTrunc(b, r, int_type(k, f, 16), "");
 }
 
-LLVMValueRef emit_from_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
+LLVMValueRef emit_from_mem(struct kernel_cg *k, enum ir_dtype t,
+                           LLVMValueRef v) {
   if (t == IR_F16)
     return half_to_f32(k, v);
   if (t == IR_BF16)
@@ -213,7 +215,7 @@ LLVMValueRef emit_from_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
   return v;
 }
 
-LLVMValueRef emit_to_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
+LLVMValueRef emit_to_mem(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v) {
   if (t == IR_F16)
     return f32_to_half(k, v);
   if (t == IR_BF16)
@@ -223,7 +225,7 @@ LLVMValueRef emit_to_mem(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
   return v;
 }
 
-LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
+LLVMValueRef emit_round(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v) {
   if (t != IR_F16 && t != IR_BF16)
     return v;
   return emit_from_mem(k, t, emit_to_mem(k, t, v));
@@ -231,13 +233,13 @@ LLVMValueRef emit_round(struct kern *k, enum ir_dtype t, LLVMValueRef v) {
 
 /* ---- Conversion ---- */
 
-static LLVMValueRef float_to_int(struct kern *k, LLVMValueRef v,
+static LLVMValueRef float_to_int(struct kernel_cg *k, LLVMValueRef v,
                                  enum ir_dtype to);
 
 /* Small integers by way of i32, which vectors of RISC-V convert to in one
  * instruction of the width of what comes; the narrowing one is longer, and makes
  * emulators abort (QEMU 7.2, at 16 bits). */
-static LLVMValueRef float_to_small(struct kern *k, LLVMValueRef v,
+static LLVMValueRef float_to_small(struct kernel_cg *k, LLVMValueRef v,
                                    enum ir_dtype to) {
   bool is_signed = ir_dtypes[to].kind == IR_SIGNED;
   uint64_t most = UINT64_MAX >> (64 - ir_dtypes[to].bits + is_signed);
@@ -253,7 +255,7 @@ static LLVMValueRef float_to_small(struct kern *k, LLVMValueRef v,
   return LLVMBuildTrunc(k->b, i, emit_vector_type(k, type, lanes_of(v)), "");
 }
 
-static LLVMValueRef float_to_int(struct kern *k, LLVMValueRef v,
+static LLVMValueRef float_to_int(struct kernel_cg *k, LLVMValueRef v,
                                  enum ir_dtype to) {
   if (ir_dtypes[to].bits < 32 && k->e->facts->scalable && emit_is_vector(v))
     return float_to_small(k, v, to);
@@ -264,14 +266,15 @@ static LLVMValueRef float_to_int(struct kern *k, LLVMValueRef v,
   return emit_intrinsic(k, name, types, 2, &v, 1);
 }
 
-static LLVMValueRef to_bool(struct kern *k, LLVMValueRef v, bool is_float) {
+static LLVMValueRef to_bool(struct kernel_cg *k, LLVMValueRef v,
+                            bool is_float) {
   LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(v));
   if (is_float)
     return LLVMBuildFCmp(k->b, LLVMRealUNE, v, zero, "");
   return LLVMBuildICmp(k->b, LLVMIntNE, v, zero, "");
 }
 
-LLVMValueRef emit_cast(struct kern *k, LLVMValueRef v, enum ir_dtype from,
+LLVMValueRef emit_cast(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
                        enum ir_dtype to) {
   if (from == to || !v)
     return v;
@@ -293,7 +296,7 @@ LLVMValueRef emit_cast(struct kern *k, LLVMValueRef v, enum ir_dtype from,
   return emit_round(k, to, v);
 }
 
-LLVMValueRef emit_bits(struct kern *k, LLVMValueRef v, enum ir_dtype from,
+LLVMValueRef emit_bits(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
                        enum ir_dtype to) {
   v = emit_to_mem(k, from, v);
   LLVMTypeRef type = emit_vector_type(k, emit_mem_type(k->e, to), lanes_of(v));

@@ -5,11 +5,11 @@
 
 #include <assert.h>
 
-LLVMValueRef emit_splat(struct kern *k, LLVMValueRef v, unsigned lanes) {
+LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes) {
   if (lanes <= 1 || emit_is_vector(v))
     return v;
   LLVMTypeRef type = emit_vector_type(k, LLVMTypeOf(v), lanes);
-  if (LLVMIsConstant(v) && !k->scaled) {
+  if (LLVMIsConstant(v) && !k->scalable) {
     LLVMValueRef *all = DN_ARRAY(k->arena, LLVMValueRef, lanes);
     for (unsigned i = 0; i < lanes; i++)
       all[i] = v;
@@ -22,30 +22,30 @@ LLVMValueRef emit_splat(struct kern *k, LLVMValueRef v, unsigned lanes) {
       LLVMConstNull(emit_vector_type(k, k->e->i32, lanes)), "");
 }
 
-void emit_fail(struct kern *k, enum dn_code code, const char *msg) {
+void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg) {
   if (!k->failed)
     dn_error(k->e->ctx, k->op ? ir_loc(k->op) : (struct dn_loc){0}, code, "%s",
              msg);
   k->failed = k->e->failed = true;
 }
 
-const struct nest *kern_nest(struct kern *k, const struct ir_op *op) {
-  assert(op->block == k->body && "ops outside are leaves: kern_is_leaf()");
+const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op) {
+  assert(op->block == k->body && "ops outside are leaves: kernel_is_leaf()");
   struct nest **n = &k->nests[k->e->slot[op->id]];
   if (!*n)
     *n = nest_build(k->arena, op);
   return *n;
 }
 
-void emit_iters(struct kern *k, const struct nest *n,
-                const struct lin *const *idx, const struct lin **iter) {
+void emit_iters(struct kernel_cg *k, const struct nest *n,
+                const struct affine *const *idx, const struct affine **iter) {
   for (int i = 0; i < n->niters; i++)
-    iter[i] = lin_const(k, 0);
+    iter[i] = affine_const(k, 0);
   for (int d = 0; d < n->type->rank; d++) {
     const struct nest_dim *y = &n->y[d];
     for (int i = 0; i < y->n; i++) {
       int64_t extent = n->iter[y->iter[i]].extent;
-      const struct lin *q = index_div(k, idx[d], y->stride[i]);
+      const struct affine *q = index_div(k, idx[d], y->stride[i]);
       if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
         q = index_wrap(k, q, extent);
       iter[y->iter[i]] = q;
@@ -60,31 +60,32 @@ struct access {
   const struct nest *n;
   const struct nest_access *a;
   const struct ir_value *v;
-  const struct lin *raw[IR_MAX_RANK]; /* may be outside where checked */
+  const struct affine *raw[IR_MAX_RANK]; /* may be outside where checked */
   LLVMValueRef cond;                  /* NULL: inside */
   bool checked[IR_MAX_RANK];
   int depth, cond_depth;
   bool varying, never;
 };
 
-static LLVMValueRef emit_access(struct kern *k, const struct nest *n, int a,
-                                const struct lin *const *iter);
+static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
+                                int a, const struct affine *const *iter);
 
-static const struct lin *affine(struct kern *k, const struct nest *n,
-                                const struct nest_index *x,
-                                const struct lin *const *iter) {
-  const struct lin *f = lin_const(k, x->base);
+static const struct affine *affine(struct kernel_cg *k, const struct nest *n,
+                                   const struct nest_index *x,
+                                   const struct affine *const *iter) {
+  const struct affine *f = affine_const(k, x->base);
   for (int i = 0; i < n->niters; i++)
     if (x->coef[i])
-      f = lin_add(k, f, iter[i], x->coef[i]);
+      f = affine_add(k, f, iter[i], x->coef[i]);
   return f;
 }
 
-const struct lin *emit_indirect(struct kern *k, const struct nest *n, int a,
-                                int64_t dim, const struct lin *const *iter) {
+const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
+                                   int a, int64_t dim,
+                                   const struct affine *const *iter) {
   const struct nest_access *from = &n->access[a];
   const struct ir_value *v = ir_arg(n->op, (unsigned)from->operand);
-  const struct lin *idx[IR_MAX_RANK];
+  const struct affine *idx[IR_MAX_RANK];
   struct memo_key key;
   int depth = 0;
   bool varying = false;
@@ -93,7 +94,7 @@ const struct lin *emit_indirect(struct kern *k, const struct nest *n, int a,
     idx[d] = affine(k, n, &from->idx[d], iter);
     depth = idx[d]->depth > depth ? idx[d]->depth : depth;
     varying |= idx[d]->varying;
-    dims |= lin_dims(k, idx[d]);
+    dims |= affine_dims(k, idx[d]);
   }
   memo_begin(k, &key, MEMO_GATHER, varying, from);
   memo_push(&key, (uint64_t)dim);
@@ -109,27 +110,27 @@ const struct lin *emit_indirect(struct kern *k, const struct nest *n, int a,
     found = memo_add(k, &key, value, var);
     hoist_end(k, &h);
   }
-  return lin_var(k, (unsigned)found->extra, 1);
+  return affine_var(k, (unsigned)found->extra, 1);
 }
 
 /* Dry run: where the form goes past `at` for the first value of the counters
  * that are no result dimension, or for the last. */
-static void note_break(struct kern *k, const struct lin *f, int64_t at,
+static void note_break(struct kernel_cg *k, const struct affine *f, int64_t at,
                        bool last, enum emit_break_kind kind) {
-  uint64_t dims = lin_dims(k, f);
+  uint64_t dims = affine_dims(k, f);
   int64_t lo, hi;
   for (int i = 0; i < f->n; i++) {
     unsigned var = f->term[i].var;
     if (f->term[i].coef != 1 || dims != UINT64_C(1) << var)
       continue;
-    lin_range(k, lin_add(k, f, lin_var(k, var, 1), -1), &lo, &hi);
+    affine_range(k, affine_add(k, f, affine_var(k, var, 1), -1), &lo, &hi);
     struct emit_break b = {(int)var, at - (last ? hi : lo), kind};
     DN_PUSH(k->arena, k->breaks, b);
   }
 }
 
-static void add_check(struct kern *k, struct access *c, int d, LLVMValueRef ok,
-                      int depth) {
+static void add_check(struct kernel_cg *k, struct access *c, int d,
+                      LLVMValueRef ok, int depth) {
   if (!ok)
     return;
   c->checked[d] = true;
@@ -138,16 +139,16 @@ static void add_check(struct kern *k, struct access *c, int d, LLVMValueRef ok,
   c->cond = index_and(k, c->cond, ok, c->cond_depth);
 }
 
-static void find_index(struct kern *k, struct access *c, int d,
-                       const struct lin *const *iter) {
+static void find_index(struct kernel_cg *k, struct access *c, int d,
+                       const struct affine *const *iter) {
   const struct nest_index *x = &c->a->idx[d];
   int64_t dim = c->v->type->dim[d];
   if (x->indirect >= 0) {
     c->raw[d] = emit_indirect(k, c->n, x->indirect, dim, iter);
     return;
   }
-  const struct lin *f = affine(k, c->n, x, iter);
-  const struct lin *q = index_div(k, f, x->div);
+  const struct affine *f = affine(k, c->n, x, iter);
+  const struct affine *q = index_div(k, f, x->div);
   if (k->dry && x->checked && x->div == 1) {
     enum emit_break_kind kind =
         c->n->fold == NEST_NONE ? BREAK_EDGE : BREAK_WINDOW;
@@ -172,12 +173,12 @@ static void find_index(struct kern *k, struct access *c, int d,
     return;
   if (k->dry) {
     int64_t lo, hi;
-    lin_range(k, f, &lo, &hi); /* pins */
+    affine_range(k, f, &lo, &hi); /* pins */
     c->checked[d] = true;
     return;
   }
   if (x->exact && x->div > 1) {
-    const struct lin *rem = lin_add(k, f, q, -x->div);
+    const struct affine *rem = affine_add(k, f, q, -x->div);
     add_check(k, c, d, index_is_zero(k, rem), rem->depth);
   }
   add_check(k, c, d, index_inside(k, q, dim), q->depth);
@@ -185,33 +186,33 @@ static void find_index(struct kern *k, struct access *c, int d,
 
 /* A load from one of two places: what a check concerns goes into the pointer
  * that is selected, the rest stays an offset. */
-static LLVMValueRef checked_load(struct kern *k, const struct access *c,
+static LLVMValueRef checked_load(struct kernel_cg *k, const struct access *c,
                                  const struct ir_place *p) {
-  const struct lin *near = lin_const(k, 0), *far = near;
+  const struct affine *near = affine_const(k, 0), *far = near;
   for (int d = 0; d < c->a->rank; d++) {
-    const struct lin *f = c->raw[d];
-    const struct lin *stay = f;
+    const struct affine *f = c->raw[d];
+    const struct affine *stay = f;
     if (!c->checked[d] && (f->depth > c->cond_depth || f->varying))
-      stay = lin_part(k, f, 0, c->cond_depth);
-    near = lin_add(k, near, stay, p->stride[d]);
-    far = lin_add(k, far, lin_add(k, f, stay, -1), p->stride[d]);
+      stay = affine_part(k, f, 0, c->cond_depth);
+    near = affine_add(k, near, stay, p->stride[d]);
+    far = affine_add(k, far, affine_add(k, f, stay, -1), p->stride[d]);
   }
   return emit_load_checked(k, c->v, p, near, far, c->cond, c->cond_depth,
                            c->n->outside);
 }
 
-static LLVMValueRef checked_value(struct kern *k, const struct access *c) {
+static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
   enum ir_dtype t = c->v->type->dtype;
   struct ir_place p;
   if (!k->dry && c->never)
     return emit_number(k, t, c->n->outside);
-  if (!k->dry && kern_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
+  if (!k->dry && kernel_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
       ir_place_of(c->v, &p)) {
     LLVMValueRef v = checked_load(k, c, &p);
     if (v)
       return v;
   }
-  const struct lin *idx[IR_MAX_RANK];
+  const struct affine *idx[IR_MAX_RANK];
   for (int d = 0; d < c->a->rank; d++)
     idx[d] = c->checked[d] ? index_clamp(k, c->raw[d], c->v->type->dim[d])
                            : c->raw[d];
@@ -225,8 +226,9 @@ static LLVMValueRef checked_value(struct kern *k, const struct access *c) {
 }
 
 /* A dense value at a row-major position. */
-static LLVMValueRef load_flat(struct kern *k, const struct ir_value *v,
-                              const struct ir_place *p, const struct lin *at) {
+static LLVMValueRef load_flat(struct kernel_cg *k, const struct ir_value *v,
+                              const struct ir_place *p,
+                              const struct affine *at) {
   struct memo_key key;
   memo_begin(k, &key, MEMO_FLAT, at->varying, v);
   memo_push(&key, (uint64_t)(uintptr_t)at);
@@ -242,37 +244,37 @@ static LLVMValueRef load_flat(struct kern *k, const struct ir_value *v,
 }
 
 /* Reshape: by the row-major position. */
-static LLVMValueRef flat_access(struct kern *k, const struct nest *n,
+static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
                                 const struct ir_value *v,
-                                const struct lin *const *iter) {
+                                const struct affine *const *iter) {
   int64_t stride[IR_MAX_RANK];
-  const struct lin *at = lin_const(k, 0), *idx[IR_MAX_RANK];
+  const struct affine *at = affine_const(k, 0), *idx[IR_MAX_RANK];
   ir_type_strides(n->type, stride);
   for (int d = 0; d < n->type->rank; d++)
-    at = lin_add(k, at, iter[n->y[d].iter[0]], stride[d]);
+    at = affine_add(k, at, iter[n->y[d].iter[0]], stride[d]);
   struct ir_place p;
-  if (kern_is_leaf(k, v) && ir_place_of(v, &p) &&
+  if (kernel_is_leaf(k, v) && ir_place_of(v, &p) &&
       ir_place_is_dense(&p, v->type))
     return load_flat(k, v, &p, at);
   for (int d = v->type->rank; d-- > 0;) {
-    const struct lin *q =
-        d ? index_div(k, at, v->type->dim[d]) : lin_const(k, 0);
-    idx[d] = lin_add(k, at, q, -v->type->dim[d]);
+    const struct affine *q =
+        d ? index_div(k, at, v->type->dim[d]) : affine_const(k, 0);
+    idx[d] = affine_add(k, at, q, -v->type->dim[d]);
     at = q;
   }
   return emit_value(k, v, idx);
 }
 
 /* The pieces of a concat that the index can be in. */
-static LLVMValueRef concat_access(struct kern *k, const struct nest *n,
-                                  const struct lin *const *iter) {
+static LLVMValueRef concat_access(struct kernel_cg *k, const struct nest *n,
+                                  const struct affine *const *iter) {
   const struct nest_access *a = &n->access[0];
-  const struct lin *idx[IR_MAX_RANK], *at = NULL;
+  const struct affine *idx[IR_MAX_RANK], *at = NULL;
   int64_t lo = 0, hi = 0;
   for (int d = 0; d < a->rank; d++)
     idx[d] = affine(k, n, &a->idx[d], iter);
   at = idx[n->axis];
-  lin_range(k, at, &lo, &hi);
+  affine_range(k, at, &lo, &hi);
   LLVMValueRef r = NULL;
   for (unsigned i = 0; i < n->op->noperands; i++) {
     int64_t from = n->start[i], size = n->start[i + 1] - from;
@@ -280,7 +282,7 @@ static LLVMValueRef concat_access(struct kern *k, const struct nest *n,
       continue;
     if (k->dry)
       note_break(k, at, from, false, BREAK_PIECE);
-    const struct lin *in = lin_plus(k, at, -from);
+    const struct affine *in = affine_plus(k, at, -from);
     idx[n->axis] = index_clamp(k, in, size);
     LLVMValueRef v = emit_value(k, ir_arg(n->op, i), idx);
     if (k->dry)
@@ -299,8 +301,8 @@ static LLVMValueRef concat_access(struct kern *k, const struct nest *n,
   return r;
 }
 
-static LLVMValueRef emit_access(struct kern *k, const struct nest *n, int a,
-                                const struct lin *const *iter) {
+static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
+                                int a, const struct affine *const *iter) {
   struct access c = {.n = n, .a = &n->access[a]};
   if (n->axis >= 0)
     return concat_access(k, n, iter);
@@ -339,7 +341,8 @@ static LLVMValueRef emit_access(struct kern *k, const struct nest *n, int a,
 
 /* Brings what must have one shape to one: all vectors when one is. A scalar
  * condition of a select may stay. */
-static void same_shape(struct kern *k, LLVMValueRef *arg, int from, int n) {
+static void same_shape(struct kernel_cg *k, LLVMValueRef *arg, int from,
+                       int n) {
   bool vector = false;
   for (int i = from; i < n; i++)
     vector |= emit_is_vector(arg[i]);
@@ -348,8 +351,8 @@ static void same_shape(struct kern *k, LLVMValueRef *arg, int from, int n) {
     arg[i] = emit_splat(k, arg[i], k->lanes);
 }
 
-LLVMValueRef emit_node(struct kern *k, const struct nest *n, int node,
-                       const struct lin *const *iter) {
+LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
+                       const struct affine *const *iter) {
   const struct nest_node *x = &n->node[node];
   LLVMValueRef arg[3] = {0};
   switch (x->kind) {
@@ -358,7 +361,7 @@ LLVMValueRef emit_node(struct kern *k, const struct nest *n, int node,
   case NEST_ITER: {
     int64_t lo, hi;
     if (k->dry) {
-      lin_range(k, iter[x->arg[0]], &lo, &hi); /* pins */
+      affine_range(k, iter[x->arg[0]], &lo, &hi); /* pins */
       return NULL;
     }
     enum ir_dtype own = k->e->facts->pointer_bytes == 4 ? IR_I32 : IR_I64;
@@ -383,24 +386,24 @@ LLVMValueRef emit_node(struct kern *k, const struct nest *n, int node,
   return emit_scalar(k, x->fn, n->node[x->arg[typed]].type, x->type, arg);
 }
 
-static LLVMValueRef emit_op(struct kern *k, const struct ir_op *op,
-                            const struct lin *const *idx, bool varying) {
-  const struct nest *n = kern_nest(k, op);
+static LLVMValueRef emit_op(struct kernel_cg *k, const struct ir_op *op,
+                            const struct affine *const *idx, bool varying) {
+  const struct nest *n = kernel_nest(k, op);
   LLVMValueRef v = NULL;
   if (n->fold != NEST_NONE) {
-    struct point pt = {varying ? k->lanes : 1, idx};
+    struct tile_vector pt = {varying ? k->lanes : 1, idx};
     emit_fold(k, n, &pt, 1, &v);
     return v;
   }
-  const struct lin *iter[NEST_MAX_ITERS];
+  const struct affine *iter[NEST_MAX_ITERS];
   emit_iters(k, n, idx, iter);
   v = emit_node(k, n, n->nnodes - 1, iter);
   return emit_cast(k, v, n->node[n->nnodes - 1].type, n->type->dtype);
 }
 
-static LLVMValueRef compute(struct kern *k, const struct ir_value *v,
-                            const struct lin *const *idx, bool varying) {
-  if (!kern_is_leaf(k, v))
+static LLVMValueRef compute(struct kernel_cg *k, const struct ir_value *v,
+                            const struct affine *const *idx, bool varying) {
+  if (!kernel_is_leaf(k, v))
     return emit_op(k, v->def, idx, varying);
   struct ir_place p;
   if (!ir_place_of(v, &p)) {
@@ -410,24 +413,24 @@ static LLVMValueRef compute(struct kern *k, const struct ir_value *v,
   return emit_load(k, v, &p, emit_address(k, &p, v->type->rank, idx));
 }
 
-bool kern_is_leaf(const struct kern *k, const struct ir_value *v) {
+bool kernel_is_leaf(const struct kernel_cg *k, const struct ir_value *v) {
   return !v->def || v->def->block != k->body;
 }
 
 /* What the memo knows a value by; indices into dimensions of size 1 are 0. */
 struct request {
   struct memo_key key;
-  const struct lin *idx[IR_MAX_RANK];
+  const struct affine *idx[IR_MAX_RANK];
   int depth;
   bool varying;
 };
 
-static void make_request(struct kern *k, const struct ir_value *v,
-                         const struct lin *const *idx, struct request *r) {
+static void make_request(struct kernel_cg *k, const struct ir_value *v,
+                         const struct affine *const *idx, struct request *r) {
   r->depth = 0;
   r->varying = false;
   for (int d = 0; d < v->type->rank; d++) {
-    r->idx[d] = v->type->dim[d] == 1 ? lin_const(k, 0) : idx[d];
+    r->idx[d] = v->type->dim[d] == 1 ? affine_const(k, 0) : idx[d];
     if (r->idx[d]->depth > r->depth)
       r->depth = r->idx[d]->depth;
     r->varying |= r->idx[d]->varying;
@@ -437,22 +440,22 @@ static void make_request(struct kern *k, const struct ir_value *v,
     memo_push(&r->key, (uint64_t)(uintptr_t)r->idx[d]);
 }
 
-void emit_known(struct kern *k, const struct ir_value *v,
-                const struct lin *const *idx, LLVMValueRef is) {
+void emit_cache_value(struct kernel_cg *k, const struct ir_value *v,
+                      const struct affine *const *idx, LLVMValueRef is) {
   struct request r;
   make_request(k, v, idx, &r);
   memo_add(k, &r.key, is, 0);
 }
 
-bool emit_is_known(struct kern *k, const struct ir_value *v,
-                   const struct lin *const *idx) {
+bool emit_is_cached(struct kernel_cg *k, const struct ir_value *v,
+                    const struct affine *const *idx) {
   struct request r;
   make_request(k, v, idx, &r);
   return memo_find(k, &r.key) != NULL;
 }
 
-LLVMValueRef emit_value(struct kern *k, const struct ir_value *v,
-                        const struct lin *const *idx) {
+LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
+                        const struct affine *const *idx) {
   struct request r;
   make_request(k, v, idx, &r);
   struct memo *found = memo_find(k, &r.key);

@@ -54,8 +54,8 @@ bool fe_write_npy(struct dn_ctx *ctx, const char *path,
  * below the folder of the file `beside`, and is reached by a relative path
  * without
  * "..", links, or other ways out: anything else is a DN_EXTERNAL error at loc
- * (frontend/beneath.c). */
-bool fe_map_beneath(struct dn_ctx *ctx, struct dn_loc loc, const char *beside,
+ * (frontend/sandbox_open.c). */
+bool fe_sandbox_map(struct dn_ctx *ctx, struct dn_loc loc, const char *beside,
                     const char *path, struct dn_file *out);
 
 /* One row a format, in formats.def: FORMAT(name, sniff, import). */

@@ -94,7 +94,7 @@ static struct ir_value *file_weight(struct json_weights *w, struct ir_module *m,
   struct dn_loc loc = {.file = w->file, .where = path};
   struct dn_file f;
   struct ir_tensor t;
-  if (!fe_map_beneath(w->ctx, loc, w->file, file, &f))
+  if (!fe_sandbox_map(w->ctx, loc, w->file, file, &f))
     return NULL;
   if (!(tensor ? fe_safetensors_read(w->ctx, &f, tensor, &t)
                : fe_npy_read(w->ctx, &f, &t)))

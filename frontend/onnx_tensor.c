@@ -238,7 +238,7 @@ static bool from_external(struct wire_file *file, const struct onnx_tensor *t,
   if (!file->externals)
     return external_error(ctx, loc, "not allowed here");
   if (!read_place(ctx, loc, t, &at) ||
-      !fe_map_beneath(ctx, loc, file->path, at.path, &f))
+      !fe_sandbox_map(ctx, loc, file->path, at.path, &f))
     return false;
   int64_t want = ir_type_bytes(type), size = (int64_t)f.size;
   if (at.length >= 0 && at.length != want)

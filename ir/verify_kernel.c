@@ -110,8 +110,8 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
   if (vec < 1 || par < -1 || par >= type->rank)
     verify_fail(v, loc, VERIFY_SCHEDULE, "vec=%lld, par=%lld", (long long)vec,
                 (long long)par);
-  if (ir_get_int(kernel, "scaled") && (!tile || tile->n != type->rank))
-    verify_fail(v, loc, VERIFY_SCHEDULE, "scaled=1 without a tile");
+  if (ir_get_int(kernel, "scalable") && (!tile || tile->n != type->rank))
+    verify_fail(v, loc, VERIFY_SCHEDULE, "scalable=1 without a tile");
   if (ir_get_at(kernel, "unroll", 0) < 1 || ir_get_len(kernel, "unroll") > 1)
     verify_fail(v, loc, VERIFY_SCHEDULE, "unroll is not one number above 0");
   if (!lanes_turn(kernel, type, vec))

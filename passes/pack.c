@@ -350,7 +350,7 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
     return false;
   int64_t width =
       n->iter[iter].reduced ? 0 : ir_get_at(kernel, "tile", last_dim(n->type));
-  bool panels = !ir_get_int(kernel, "scaled") && width > 0 &&
+  bool panels = !ir_get_int(kernel, "scalable") && width > 0 &&
                 w->type->dim[dim] > width && w->type->dim[dim] % width == 0 &&
                 (w->data || panels_pay(p, n, w, dim));
   if (!panels && !is_strided(p, w, dim))

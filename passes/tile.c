@@ -39,7 +39,7 @@ struct kernel {
   int64_t tile[IR_MAX_RANK];
   int64_t vec, unroll, max_unroll;
   int turned;  /* the dimension that is read along, or -1: the last */
-  bool scaled; /* as many lanes as the machine's registers have, times vec */
+  bool scalable; /* as many lanes as the machine's registers have, times vec */
   bool panels_first; /* the loop over the last dimension is the outermost */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
 };
@@ -135,7 +135,7 @@ static void set_vectors(struct kernel *k, int64_t vectors) {
   int last = k->dim[k->ndims - 1];
   k->vec = k->lanes;
   if (t->scalable) {
-    k->scaled = true;
+    k->scalable = true;
     k->vec = vectors * dn_max(1, k->lanes * t->scalable / t->vector_bytes);
     vectors = 1;
   }
@@ -268,7 +268,7 @@ static void order_panels(struct kernel *k, int iter,
     return;
   k->panels_first = bytes[0] <= l2 / 2 || bytes[0] / blocks < bytes[1] / panels;
   /* What pack will not cut into panels has no next one in one piece. */
-  bool cut = weights->data && !k->scaled && s->columns % k->tile[last] == 0;
+  bool cut = weights->data && !k->scalable && s->columns % k->tile[last] == 0;
   for (int64_t p = 2; k->panels_first && cut && p <= blocks; p *= 2)
     k->prefetch = p;
 }
@@ -376,7 +376,7 @@ static void tile_rows(struct kernel *k, uint64_t within) {
   set_vectors(k, dn_max(1, dn_min(4, extent / k->lanes)));
   if (!(within >> last & 1))
     return;
-  k->scaled = false; /* folded together lane by lane */
+  k->scalable = false; /* folded together lane by lane */
   k->vec = k->tile[last] = k->tile[k->type->rank - 1] = k->lanes;
   if (d < 0 || within >> d & 1)
     return;
@@ -442,8 +442,8 @@ static void set_schedule(struct kernel *k) {
     ir_set_attr(k->op, ir_int("vec", k->vec));
   if (k->turned >= 0)
     ir_set_attr(k->op, ir_int("lanes", k->turned));
-  if (k->scaled)
-    ir_set_attr(k->op, ir_int("scaled", 1));
+  if (k->scalable)
+    ir_set_attr(k->op, ir_int("scalable", 1));
   if (!k->panels_first)
     return;
   int64_t order[IR_MAX_RANK];

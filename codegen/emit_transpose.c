@@ -1,5 +1,5 @@
-/* emit_turn.c - a block of elements that was read along one dimension and is
- * stored along another is turned in registers: n rows of n lanes, in log2(n)
+/* emit_transpose.c - a block of elements that was read along one dimension and
+ * is stored along another is turned in registers: n rows of n lanes, in log2(n)
  * steps. A step of distance s exchanges, in every pair of rows i and i + s, the
  * upper right and the lower left of the s x s squares (Eklundh, "A Fast
  * Computer Method for Matrix Transposing", IEEE Trans. Computers C-21, 1972):
@@ -12,8 +12,9 @@
 
 /* Lanes of one of the two results: of the pair (a, b), a lane of a is l, one of
  * b is n + l. */
-static LLVMValueRef exchange(struct kern *k, LLVMValueRef a, LLVMValueRef b,
-                             unsigned n, unsigned s, bool lower) {
+static LLVMValueRef exchange(struct kernel_cg *k, LLVMValueRef a,
+                             LLVMValueRef b, unsigned n, unsigned s,
+                             bool lower) {
   LLVMValueRef *lane = DN_ARRAY(k->arena, LLVMValueRef, n);
   for (unsigned l = 0; l < n; l++) {
     unsigned from = l & s ? n + l - (lower ? 0 : s) : l + (lower ? s : 0);
@@ -22,7 +23,7 @@ static LLVMValueRef exchange(struct kern *k, LLVMValueRef a, LLVMValueRef b,
   return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(lane, n), "");
 }
 
-void emit_turn(struct kern *k, LLVMValueRef *row, unsigned n) {
+void emit_transpose(struct kernel_cg *k, LLVMValueRef *row, unsigned n) {
   for (unsigned s = 1; s < n; s *= 2)
     for (unsigned i = 0; i < n; i++) {
       LLVMValueRef a = row[i];
@@ -34,7 +35,7 @@ void emit_turn(struct kern *k, LLVMValueRef *row, unsigned n) {
 }
 
 /* Half of a and of b, lane by lane in turn. */
-static LLVMValueRef zip(struct kern *k, LLVMValueRef a, LLVMValueRef b,
+static LLVMValueRef zip(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
                         unsigned n, bool upper) {
   LLVMValueRef *lane = DN_ARRAY(k->arena, LLVMValueRef, n);
   for (unsigned l = 0; l < n; l++)
@@ -45,7 +46,7 @@ static LLVMValueRef zip(struct kern *k, LLVMValueRef a, LLVMValueRef b,
 
 /* Those of even number first, then the odd ones; each in turn with the other.
  */
-void emit_interleave(struct kern *k, LLVMValueRef *v, unsigned count,
+void emit_interleave(struct kernel_cg *k, LLVMValueRef *v, unsigned count,
                      unsigned n) {
   if (count == 1)
     return;

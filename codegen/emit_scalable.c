@@ -1,4 +1,4 @@
-/* emit_scaled.c - vectors whose length is the machine's: `vec` lanes times a
+/* emit_scalable.c - vectors whose length is the machine's: `vec` lanes times a
  * number that the processor knows (LLVM's vscale), so that one object is faster
  * where registers are longer. A row has k->count lanes, at most a whole vector:
  * the last turn of a loop takes what is left, without code of its own.
@@ -8,11 +8,11 @@
 
 #include <llvm-c/Target.h>
 
-static LLVMValueRef every_lane(struct kern *k) {
+static LLVMValueRef every_lane(struct kernel_cg *k) {
   return emit_splat(k, LLVMConstInt(k->e->i1, 1, false), k->lanes);
 }
 
-void scaled_open(struct kern *k, int64_t n) {
+void scalable_open(struct kernel_cg *k, int64_t n) {
   struct emit *e = k->e;
   scope_open(k, n, 0, NULL, NULL);
   LLVMValueRef left = LLVMBuildNUWSub(
@@ -26,13 +26,14 @@ void scaled_open(struct kern *k, int64_t n) {
   k->longest = n;
 }
 
-static bool is_dense(struct kern *k, LLVMTypeRef elem, int64_t step) {
+static bool is_dense(struct kernel_cg *k, LLVMTypeRef elem, int64_t step) {
   LLVMTargetDataRef layout = LLVMGetModuleDataLayout(k->e->mod);
   return step == (int64_t)LLVMABISizeOfType(layout, elem);
 }
 
-LLVMValueRef scaled_load(struct kern *k, LLVMTypeRef elem, LLVMValueRef base,
-                         int64_t step, LLVMValueRef offsets) {
+LLVMValueRef scalable_load(struct kernel_cg *k, LLVMTypeRef elem,
+                           LLVMValueRef base, int64_t step,
+                           LLVMValueRef offsets) {
   struct emit *e = k->e;
   LLVMTypeRef row = emit_vector_type(k, elem, k->lanes);
   LLVMTypeRef type[] = {row, e->ptr, e->iptr};
@@ -51,8 +52,8 @@ LLVMValueRef scaled_load(struct kern *k, LLVMTypeRef elem, LLVMValueRef base,
                         (LLVMValueRef[]){base, by, all, k->count}, 4);
 }
 
-void scaled_store(struct kern *k, LLVMValueRef v, LLVMValueRef base,
-                  int64_t step) {
+void scalable_store(struct kernel_cg *k, LLVMValueRef v, LLVMValueRef base,
+                    int64_t step) {
   struct emit *e = k->e;
   LLVMTypeRef type[] = {LLVMTypeOf(v), e->ptr, e->iptr};
   LLVMValueRef all = every_lane(k);
@@ -66,14 +67,14 @@ void scaled_store(struct kern *k, LLVMValueRef v, LLVMValueRef base,
                  (LLVMValueRef[]){v, base, by, all, k->count}, 5);
 }
 
-LLVMValueRef scaled_fma(struct kern *k, LLVMValueRef a, LLVMValueRef b,
-                        LLVMValueRef c) {
+LLVMValueRef scalable_fma(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
+                          LLVMValueRef c) {
   LLVMTypeRef type = LLVMTypeOf(c);
   LLVMValueRef arg[] = {a, b, c, every_lane(k), k->count};
   return emit_intrinsic(k, "llvm.vp.fma", &type, 1, arg, 5);
 }
 
-LLVMValueRef scaled_numbers(struct kern *k, int64_t step) {
+LLVMValueRef scalable_numbers(struct kernel_cg *k, int64_t step) {
 #if LLVM_VERSION_MAJOR < 20
   const char *name = "llvm.experimental.stepvector";
 #else

@@ -1,6 +1,6 @@
-/* beneath.c - files that a model names. A model may come from anywhere: the
- * file must lie below the model's folder, be reached without links, and be a
- * regular file with one name. The kernel checks the path (openat2), so that
+/* sandbox_open.c - files that a model names. A model may come from anywhere:
+ * the file must lie below the model's folder, be reached without links, and be
+ * a regular file with one name. The kernel checks the path (openat2), so that
  * nothing can be swapped between the check and the opening. */
 #define _GNU_SOURCE /* O_PATH */
 #include "frontend/fe.h"
@@ -29,7 +29,7 @@ static bool path_is_plain(const char *path) {
 }
 
 /* A descriptor of the regular file `path` below `dir`, or -1 and why. */
-static int open_beneath(const char *dir, const char *path, const char **why) {
+static int sandbox_open(const char *dir, const char *path, const char **why) {
   int folder = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) {
     *why = strerror(errno);
@@ -58,14 +58,14 @@ static int open_beneath(const char *dir, const char *path, const char **why) {
   return -1;
 }
 
-bool fe_map_beneath(struct dn_ctx *ctx, struct dn_loc loc, const char *beside,
+bool fe_sandbox_map(struct dn_ctx *ctx, struct dn_loc loc, const char *beside,
                     const char *path, struct dn_file *out) {
   const char *slash = strrchr(beside, '/');
   const char *dir =
       slash ? dn_strndup(ctx->arena, beside, (size_t)(slash - beside) + 1)
             : ".";
   const char *why = "the path must be relative and stay below the model";
-  int fd = path_is_plain(path) ? open_beneath(dir, path, &why) : -1;
+  int fd = path_is_plain(path) ? sandbox_open(dir, path, &why) : -1;
   if (fd < 0) {
     dn_error(ctx, loc, DN_EXTERNAL, "external data '%s': %s", path, why);
     return false;
