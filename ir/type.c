@@ -185,3 +185,15 @@ void ir_type_strides(const struct ir_type *type, int64_t *strides) {
     s *= type->dim[i];
   }
 }
+
+bool ir_perm_is_view(const struct ir_type *type, const int64_t *perm) {
+  int64_t last = -1;
+  for (int d = 0; d < type->rank; d++) {
+    if (type->dim[perm[d]] == 1)
+      continue;
+    if (perm[d] < last)
+      return false;
+    last = perm[d];
+  }
+  return true;
+}

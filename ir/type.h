@@ -91,5 +91,7 @@ const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
                          const struct ir_type *type);
 /* Row-major strides in elements. */
 void ir_type_strides(const struct ir_type *type, int64_t *strides);
+/* Whether `perm` keeps the order of the dimensions larger than 1. */
+bool ir_perm_is_view(const struct ir_type *type, const int64_t *perm);
 
 #endif

@@ -81,18 +81,6 @@ bool edit_perm_is_identity(int rank, const int64_t *perm) {
   return true;
 }
 
-bool edit_perm_is_view(const struct ir_type *type, const int64_t *perm) {
-  int64_t last = -1;
-  for (int d = 0; d < type->rank; d++) {
-    if (type->dim[perm[d]] == 1)
-      continue;
-    if (perm[d] < last)
-      return false;
-    last = perm[d];
-  }
-  return true;
-}
-
 struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
                               int rank, const int64_t *dims) {
   if (v && v->type->rank == rank &&
@@ -107,7 +95,7 @@ struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,
   int rank = v->type->rank;
   if (edit_perm_is_identity(rank, perm))
     return v;
-  if (edit_perm_is_view(v->type, perm) && ir_type_is_static(v->type)) {
+  if (ir_perm_is_view(v->type, perm) && ir_type_is_static(v->type)) {
     int64_t dims[IR_MAX_RANK];
     for (int d = 0; d < rank; d++)
       dims[d] = v->type->dim[perm[d]];

@@ -31,8 +31,6 @@ struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,
                                 const int64_t *perm);
 struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
                               int rank, const int64_t *dims);
-/* True when `perm` keeps the order of the dimensions larger than 1. */
-bool edit_perm_is_view(const struct ir_type *type, const int64_t *perm);
 bool edit_perm_is_identity(int rank, const int64_t *perm);
 
 /* A constant, or made from one constant by single-operand ops: the fold pass

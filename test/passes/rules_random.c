@@ -159,7 +159,7 @@ static struct ir_attr random_attr(struct maker *k,
   return random_list(k, spec->name, row, x, list);
 }
 
-static struct ir_value *make(struct maker *k, const struct rule_node *node,
+static struct ir_value *make(struct maker *k, const struct sexpr *node,
                              enum ir_dtype type);
 
 /* Operand i of an op: a condition is bool, indices are integers. */
@@ -170,18 +170,19 @@ static enum ir_dtype operand_type(enum ir_opcode code, int i,
   return !strcmp(ir_ops[code].infer, "gather") && i == 1 ? IR_I64 : type;
 }
 
-static struct ir_value *make_op(struct maker *k, const struct rule_node *node,
+static struct ir_value *make_op(struct maker *k, const struct sexpr *node,
                                 enum ir_dtype type) {
   struct ir_value *arg[RULE_ARGS];
+  enum ir_opcode code = (enum ir_opcode)node->code;
   for (int i = 0; i < node->nargs; i++) {
-    arg[i] = make(k, node->arg[i], operand_type(node->code, i, type));
+    arg[i] = make(k, node->arg[i], operand_type(code, i, type));
     if (!arg[i])
       return NULL;
   }
   struct ir_attr_spec specs[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(node->code, specs);
+  int n = ir_op_attr_specs(code, specs);
   struct ir_attr attr[RULE_ATTRS];
-  int64_t list[RULE_ATTRS][RULE_LIST];
+  int64_t list[RULE_ATTRS][SEXPR_LIST];
   size_t nattrs = 0;
   for (int i = 0; i < node->nattrs; i++) {
     int s = 0;
@@ -189,37 +190,31 @@ static struct ir_value *make_op(struct maker *k, const struct rule_node *node,
       s++;
     if (s == n || (!specs[s].required && random_below(k->r, 4) == 0))
       continue;
-    const struct rule_expr *e = node->attr[i].expr;
+    const struct sexpr *e = node->attr[i].expr;
     attr[nattrs] =
-        random_attr(k, &specs[s], &ir_ops[node->code], arg[0]->type, list[i]);
-    if (e->kind == RULE_E_NUMBER)
+        random_attr(k, &specs[s], &ir_ops[code], arg[0]->type, list[i]);
+    if (e->kind == SEXPR_NUMBER)
       attr[nattrs].f = e->number;
     nattrs++;
   }
-  return ir_emit(&k->at, node->code, arg, (size_t)node->nargs, attr, nattrs);
+  return ir_emit(&k->at, code, arg, (size_t)node->nargs, attr, nattrs);
 }
 
-static struct ir_value *make(struct maker *k, const struct rule_node *node,
+static struct ir_value *make(struct maker *k, const struct sexpr *node,
                              enum ir_dtype type) {
-  struct ir_value **named = &k->value[(unsigned char)node->name];
-  switch (node->kind) {
-  case RULE_OP:
+  if (node->kind == SEXPR_OP)
     return make_op(k, node, type);
-  case RULE_NUMBER:
+  if (node->kind == SEXPR_NUMBER)
     return ir_const_splat(k->m, NULL,
                           random_below(k->r, 2)
                               ? random_shape(k, type)
                               : ir_type(k->ctx, type, 0, NULL),
                           node->number);
-  case RULE_CONST:
-    if (!*named)
-      *named = random_const(k, type);
-    return *named;
-  case RULE_ANY:
-    break;
-  }
+  struct ir_value **named = &k->value[(unsigned char)node->name[0]];
   if (!*named)
-    *named = ir_param_new(k->at.block, NULL, random_shape(k, type));
+    *named = node->kind == SEXPR_CONST
+                 ? random_const(k, type)
+                 : ir_param_new(k->at.block, NULL, random_shape(k, type));
   return *named;
 }
 

@@ -1,0 +1,174 @@
+/* sexpr.c - reads s-expressions of tables: see sexpr.h. */
+#include "ir/sexpr.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 16 };
+
+void sexpr_bad(struct sexpr_reader *r, const char *what) {
+  dn_fatal(r->ctx, (struct dn_loc){.where = r->table}, DN_INTERNAL,
+           "%s: %s at '%.20s'", r->row, what, r->at);
+}
+
+bool sexpr_at_end(struct sexpr_reader *r) {
+  r->at += strspn(r->at, " ,");
+  return !*r->at;
+}
+
+bool sexpr_eat(struct sexpr_reader *r, char c) {
+  if (sexpr_at_end(r) || *r->at != c)
+    return false;
+  r->at++;
+  return true;
+}
+
+void sexpr_expect(struct sexpr_reader *r, char c) {
+  if (!sexpr_eat(r, c))
+    sexpr_bad(r, "unexpected character");
+}
+
+/* Names of ops, functions and values, and numbers. */
+const char *sexpr_word(struct sexpr_reader *r) {
+  r->at += strspn(r->at, " ,");
+  size_t n = strcspn(r->at, " ,(){}=");
+  if (!n)
+    sexpr_bad(r, "expected a word");
+  const char *w = dn_intern_n(r->ctx, r->at, n);
+  r->at += n;
+  return w;
+}
+
+const char *sexpr_quoted(struct sexpr_reader *r) {
+  sexpr_expect(r, '\'');
+  size_t n = strcspn(r->at, "'");
+  const char *text = dn_intern_n(r->ctx, r->at, n);
+  r->at += n;
+  sexpr_expect(r, '\'');
+  return text;
+}
+
+static bool is_number(const char *w, double *out) {
+  const char *digits = w + (w[0] == '-');
+  if (!isdigit((unsigned char)*digits) && strcmp(digits, "inf"))
+    return false;
+  char *end;
+  *out = strtod(w, &end);
+  if (*end == 'f')
+    *out = (double)(float)*out;
+  return true;
+}
+
+/* A number, or a name by its first letter. */
+static void read_word(struct sexpr_reader *r, struct sexpr *e) {
+  const char *w = sexpr_word(r);
+  if (is_number(w, &e->number)) {
+    e->kind = SEXPR_NUMBER;
+    return;
+  }
+  e->kind = w[0] == '$' ? SEXPR_ATTR : w[0] == '#' ? SEXPR_CONST : SEXPR_NAME;
+  e->name = e->kind == SEXPR_NAME ? w : dn_intern(r->ctx, w + 1);
+}
+
+static void add_arg(struct sexpr_reader *r, struct sexpr *e,
+                    const struct sexpr *arg) {
+  const struct sexpr **list =
+      DN_ARRAY(r->arena, const struct sexpr *, e->nargs + 1);
+  if (e->nargs)
+    memcpy(list, e->arg, (size_t)e->nargs * sizeof *list);
+  list[e->nargs++] = arg;
+  e->arg = list;
+}
+
+/* The rest of a call of a function. */
+static void read_function(struct sexpr_reader *r, struct sexpr *e) {
+  static const struct {
+    const char *text;
+    int arity;
+  } fns[] = {
+#define X(ID, text, arity) {text, arity},
+      SEXPR_FUNCTIONS(X)
+#undef X
+  };
+  int fn = 0;
+  while (fn < SEXPR_NUM_FNS && strcmp(fns[fn].text, e->name))
+    fn++;
+  if (fn == SEXPR_NUM_FNS)
+    sexpr_bad(r, "unknown name before");
+  e->kind = SEXPR_FN;
+  e->fn = (enum sexpr_fn)fn;
+  for (int i = 0; i < fns[fn].arity; i++)
+    add_arg(r, e, sexpr_read_expr(r));
+  sexpr_expect(r, ')');
+}
+
+static struct sexpr *open_expr(struct sexpr_reader *r) {
+  if (++r->depth > MAX_DEPTH)
+    sexpr_bad(r, "too deep");
+  return DN_NEW(r->arena, struct sexpr);
+}
+
+const struct sexpr *sexpr_read_expr(struct sexpr_reader *r) {
+  struct sexpr *e = open_expr(r);
+  if (sexpr_eat(r, '(')) {
+    e->name = sexpr_word(r);
+    read_function(r, e);
+  } else if (*r->at == '\'') {
+    e->kind = SEXPR_TEXT;
+    e->name = sexpr_quoted(r);
+  } else {
+    read_word(r, e);
+  }
+  r->depth--;
+  return e;
+}
+
+static void read_attrs(struct sexpr_reader *r, struct sexpr *e) {
+  while (!sexpr_eat(r, '}')) {
+    struct sexpr_attr *list =
+        DN_ARRAY(r->arena, struct sexpr_attr, e->nattrs + 1);
+    if (e->nattrs)
+      memcpy(list, e->attr, (size_t)e->nattrs * sizeof *list);
+    e->attr = list;
+    struct sexpr_attr *attr = &e->attr[e->nattrs++];
+    attr->name = sexpr_word(r);
+    sexpr_expect(r, '=');
+    attr->expr = sexpr_read_expr(r);
+  }
+}
+
+static void read_call(struct sexpr_reader *r, struct sexpr *e) {
+  enum ir_opcode code;
+  e->name = sexpr_word(r);
+  if (!strcmp(e->name, "if")) {
+    e->kind = SEXPR_IF;
+    add_arg(r, e, sexpr_read_expr(r));
+  } else if (ir_op_find(e->name, &code)) {
+    e->kind = SEXPR_OP;
+    e->code = (int)code;
+  } else if (r->find && r->find(e)) {
+    e->kind = SEXPR_OTHER;
+  } else {
+    read_function(r, e);
+    return;
+  }
+  while (!sexpr_eat(r, ')')) {
+    if (sexpr_eat(r, '{'))
+      read_attrs(r, e);
+    else
+      add_arg(r, e, sexpr_read_value(r));
+  }
+  if (e->kind == SEXPR_IF && (e->nargs != 3 || e->nattrs))
+    sexpr_bad(r, "'if' has a condition and two values, before");
+}
+
+const struct sexpr *sexpr_read_value(struct sexpr_reader *r) {
+  struct sexpr *e = open_expr(r);
+  if (sexpr_eat(r, '('))
+    read_call(r, e);
+  else
+    read_word(r, e);
+  r->depth--;
+  return e;
+}

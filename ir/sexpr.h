@@ -1,0 +1,139 @@
+/* sexpr.h - s-expressions of tables: rules.def of the passes and decompose.def
+ * of the frontend are written in one language. This is its reader, and the
+ * evaluation of expressions over attributes and shapes.
+ *
+ *   value  x            a value by its name      #x    one that is a constant
+ *          0.5 -0 1e-5f  a number; f: rounded to f32
+ *          $a           an attribute
+ *          (op v .. {attr=expr, ..})   an op of ops.def, or what else the table
+ *                                      knows by the name
+ *          (if expr v v)
+ *   expr   numbers, $a, 'text', names of values as arguments, and the functions
+ *          below, which work on lists element by element */
+#ifndef IR_SEXPR_H
+#define IR_SEXPR_H
+
+#include "ir/ir.h"
+
+enum { SEXPR_LIST = 2 * IR_MAX_RANK };
+
+/* Functions of expressions, with the number of their arguments. */
+#define SEXPR_FUNCTIONS(X)                                                     \
+  X(ADD, "+", 2)                                                               \
+  X(SUB, "-", 2)                                                               \
+  X(MUL, "*", 2)                                                               \
+  X(DIV, "/", 2)                                                               \
+  X(MIN, "min", 2)                                                             \
+  X(MAX, "max", 2)                                                             \
+  X(EQ, "eq", 2) /* also of two texts */                                       \
+  X(LT, "lt", 2)                                                               \
+  X(LE, "le", 2)                                                               \
+  X(IF, "if", 3)                                                               \
+  X(AT, "at", 2)                   /* (at p q): p[q[i]] */                     \
+  X(UNION, "union", 2)             /* elements of both lists, once each */     \
+  X(DROP, "drop", 2)               /* (drop p q): p without its elements q */  \
+  X(JOIN, "join", 2)               /* one list, or number, after the other */  \
+  X(FILL, "fill", 2)               /* (fill n v): n times v */                 \
+  X(FROM, "from", 2)               /* (from a n): a, a + 1 .. n - 1 */         \
+  X(PROD, "prod", 1)               /* of a list */                             \
+  X(GIVEN, "given", 1)             /* a value or $a is there */                \
+  X(DIMS, "dims", 1)               /* of a value */                            \
+  X(RANK, "rank", 1)               /* of a value */                            \
+  X(TYPE, "type", 1)               /* of a value: its element type's name */   \
+  X(IS_FLOAT, "is_float", 1)       /* of a value */                            \
+  X(INDEX, "index", 1)             /* 0 .. rank of a value - 1 */              \
+  X(COUNT, "count", 1)             /* elements of a value */                   \
+  X(VALUE, "value", 1)             /* the number that a constant holds */      \
+  X(POW2, "pow2", 1)               /* a constant holds powers of two, and so   \
+                                      do its reciprocals */                    \
+  X(LOSSLESS, "lossless", 2)       /* (lossless x $t): element type t holds    \
+                                      all of x's, both floats or none */       \
+  X(MOVES_UNITS, "moves_units", 2) /* (moves_units x $p): a permutation that   \
+                                      keeps the order of dims over 1 */
+
+enum sexpr_fn {
+#define X(ID, text, arity) SEXPR_FN_##ID,
+  SEXPR_FUNCTIONS(X)
+#undef X
+      SEXPR_NUM_FNS
+};
+
+struct sexpr {
+  enum sexpr_kind {
+    SEXPR_NUMBER,
+    SEXPR_TEXT,
+    SEXPR_ATTR,  /* $name */
+    SEXPR_NAME,  /* of a value */
+    SEXPR_CONST, /* #name */
+    SEXPR_FN,    /* an expression of `fn` */
+    SEXPR_OP,    /* an op, `code`, of values */
+    SEXPR_IF,    /* the second or the third argument, as the first says */
+    SEXPR_OTHER  /* what the table knows by `name`; `code` is its to use */
+  } kind;
+  const char *name; /* interned */
+  double number;
+  enum sexpr_fn fn;
+  int code;
+  int nargs, nattrs;
+  const struct sexpr **arg;
+  struct sexpr_attr {
+    const char *name;
+    const struct sexpr *expr;
+  } * attr;
+};
+
+/* Reads the rows of one table: a mistake there is an internal error. */
+struct sexpr_reader {
+  struct dn_ctx *ctx;
+  struct dn_arena *arena;
+  const char *table, *row; /* for that error: the file and the row */
+  const char *at;
+  int depth;
+  /* Whether the table knows something by call->name, which is no op, and what
+   * call->code is then; NULL: nothing. */
+  bool (*find)(struct sexpr *call);
+};
+
+_Noreturn void sexpr_bad(struct sexpr_reader *r, const char *what);
+/* The next character if it is `c`, white space and commas skipped. */
+bool sexpr_eat(struct sexpr_reader *r, char c);
+void sexpr_expect(struct sexpr_reader *r, char c);
+bool sexpr_at_end(struct sexpr_reader *r);
+const char *sexpr_word(struct sexpr_reader *r);   /* interned */
+const char *sexpr_quoted(struct sexpr_reader *r); /* 'text' */
+const struct sexpr *sexpr_read_value(struct sexpr_reader *r);
+const struct sexpr *sexpr_read_expr(struct sexpr_reader *r);
+
+/* What an expression gives: a number, a list of them, or a text. */
+struct sexpr_value {
+  int n; /* length of the list, -1: a number */
+  double v[SEXPR_LIST];
+  const char *s;
+};
+
+static inline struct sexpr_value sexpr_number(double v) {
+  return (struct sexpr_value){.n = -1, .v = {v}};
+}
+
+/* What names stand for. */
+struct sexpr_env {
+  void *self;
+  /* NULL: there is none. */
+  struct ir_value *(*value)(void *self, const char *name);
+  bool (*attr)(void *self, const char *name, struct sexpr_value *out);
+};
+
+/* false when the expression has no value here: an index out of range, a
+ * constant that is not uniform. */
+bool sexpr_eval(const struct sexpr_env *env, const struct sexpr *e,
+                struct sexpr_value *out);
+bool sexpr_is_true(const struct sexpr_value *v);
+
+/* The attribute `name` of an op row from a value; false when the value does not
+ * fit it. A list goes to list[SEXPR_LIST]; `*given` is false for one that is
+ * its default throughout. */
+bool sexpr_to_attr(enum ir_opcode code, const char *name,
+                   const struct sexpr_value *v, int64_t *list,
+                   struct ir_attr *out, bool *given);
+
+#endif
