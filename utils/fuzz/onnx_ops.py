@@ -196,6 +196,8 @@ def power(g, op, domain):
     b = g.new(g.rng.choice(kinds), g.partner(list(a.a.shape)), 0, 3, False)
     if g.chance(.5):
         b.a[...] = g.rng.choice([0, 1, 2, 2, 3])
+    if not is_float(a.a) and is_float(b.a) and (a.a < 0).any():
+        b.a[...] = np.trunc(b.a)  # NaN as an integer is anything
     g.node(op, [a, b], exact=not is_float(a.a) and not is_float(b.a))
 
 

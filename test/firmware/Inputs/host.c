@@ -116,7 +116,7 @@ static int same(const struct dnn_tensor *t, const unsigned char *got,
 }
 
 static int check(const char *dir) {
-  static unsigned char got[1 << 16], want[1 << 16];
+  static unsigned char got[1 << 24], want[1 << 24];
   size_t n = read_bytes(got, sizeof got), at = 0;
   double worst = 0;
   int ok = 1;

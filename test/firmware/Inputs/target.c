@@ -9,7 +9,11 @@ static const unsigned char input[] __attribute__((aligned(64))) = {
 #include "input.inc"
 };
 #ifndef OUTPUT
+#ifdef __linux__
+#define OUTPUT (1 << 24)
+#else
 #define OUTPUT (1 << 16)
+#endif
 #endif
 static unsigned char output[OUTPUT] __attribute__((aligned(64)));
 static unsigned char arena[MODEL_ARENA_SIZE + 1]
