@@ -4,6 +4,7 @@
 #ifndef CG_CG_H
 #define CG_CG_H
 
+#include "ir/facts.h"
 #include "ir/ir.h"
 
 /* What the command line says of the target. NULL strings: the default. */
@@ -22,21 +23,13 @@ struct cg_target_opts {
 struct cg_target;
 struct cg_target *cg_target_new(struct dn_ctx *ctx,
                                 const struct cg_target_opts *opts);
-/* Facts for the passes: the fields of struct pass_target, which codegen cannot
- * see; tools copy them. */
-struct cg_facts {
-  int vector_bytes, vector_regs;
-  int scalable, factors;
-  bool has_fma;
-  int nan_max; /* bytes of the widest numbers whose maximum is NaN when an
-                  operand is; 0: of none */
-  int pointer_bytes;
-  int64_t l1, l2, l3;
-  int align;
-  bool bare_metal;                     /* no operating system in the triple */
-  const char *triple, *cpu, *features; /* as resolved */
+/* What passes and code generation decide by: ir/facts.def. */
+const struct ir_facts *cg_target_facts(const struct cg_target *t);
+/* As resolved: what was given, and defaults. */
+struct cg_names {
+  const char *triple, *cpu, *features;
 };
-const struct cg_facts *cg_target_facts(const struct cg_target *t);
+const struct cg_names *cg_target_names(const struct cg_target *t);
 
 enum cg_emit { CG_OBJ, CG_ASM, CG_LLVM, CG_BITCODE };
 

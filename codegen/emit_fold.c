@@ -91,7 +91,7 @@ static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
   b = emit_splat(k, b, lanes);
   if (!ir_is_float(n->acc_type))
     return LLVMBuildAdd(k->b, acc, LLVMBuildMul(k->b, a, b, ""), "");
-  const struct cg_math_opts *o = &k->e->math;
+  const struct ir_facts *o = k->e->facts;
   if (!o->has_fma || (n->acc_type == IR_F64 && !o->has_f64))
     return LLVMBuildFAdd(k->b, acc, LLVMBuildFMul(k->b, a, b, ""), "");
   if (k->scalable && lanes > 1)
@@ -165,7 +165,7 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   }
   struct emit_stream stream = {0};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
-  unsigned factors = (unsigned)k->e->facts->factors;
+  unsigned factors = (unsigned)k->e->facts->bcast_operand;
   if (count > 1 && factors > 1 && f->vec == 1 && f->step % factors == 0)
     k->group = (struct emit_group){factors, 0, k->scope->var, f->step};
   for (int64_t j = 0; count && j < f->step; j += f->vec) {
@@ -300,7 +300,7 @@ static void dry_fold(struct fold *f) {
 /* Registers of one accumulator. */
 static int64_t count_registers(const struct kernel_cg *k, const struct nest *n,
                                unsigned lanes) {
-  const struct cg_facts *facts = k->e->facts;
+  const struct ir_facts *facts = k->e->facts;
   int64_t unit = k->scalable ? facts->scalable : facts->vector_bytes;
   int64_t bytes = (int64_t)lanes * ir_dtypes[n->acc_type].bytes;
   return unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;

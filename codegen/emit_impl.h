@@ -54,17 +54,14 @@ struct emit_pad { /* a block of equal elements, read instead of padding */
 
 struct emit {
   struct dn_ctx *ctx;
-  const struct cg_facts *facts;
+  const struct ir_facts *facts;
   const struct cg_opts *opts;
   const struct ir_module *m;
   LLVMContextRef lc;
   LLVMModuleRef mod;
   struct dn_arena *scratch;
   LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
-  struct cg_math_opts math;
   bool large;           /* constants that are passed lie in .lrodata */
-  bool half_hw;         /* conversions to and from f16 are instructions */
-  bool soft_f32, soft_f64; /* arithmetic calls functions */
   LLVMValueRef *global; /* of constants, by value id */
   struct emit_bytes **bytes; /* of those, in EMIT_BUCKETS by hash */
   struct cg_fills *later;

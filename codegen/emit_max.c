@@ -120,7 +120,7 @@ LLVMValueRef emit_extreme(struct kernel_cg *k, enum ir_dtype type, bool most,
                           LLVMValueRef x, LLVMValueRef y) {
   struct pair p = {k, k->b, type, most, x, y};
   const struct emit *e = k->e;
-  bool hard = type == IR_F64 ? !e->soft_f64 : !e->soft_f32;
+  bool hard = type == IR_F64 ? !e->facts->soft_f64 : !e->facts->soft_f32;
   if (e->opts->no_nans && hard)
     return unasked(&p);
   if ((int)ir_dtypes[type].bytes <= e->facts->nan_max && hard)

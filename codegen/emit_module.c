@@ -458,7 +458,7 @@ static bool fits_pointer(struct emit *e) {
   return false;
 }
 
-static void set_types(struct emit *e, const struct cg_target *t) {
+static void set_types(struct emit *e) {
   LLVMContextRef lc = e->lc;
   e->i1 = LLVMInt1TypeInContext(lc);
   e->i8 = LLVMInt8TypeInContext(lc);
@@ -469,10 +469,6 @@ static void set_types(struct emit *e, const struct cg_target *t) {
   e->iptr = e->facts->pointer_bytes > 4 ? e->i64 : e->i32;
   e->ptr = LLVMPointerTypeInContext(lc, 0);
   e->void_ = LLVMVoidTypeInContext(lc);
-  e->math = t->math;
-  e->half_hw = t->half_hw;
-  e->soft_f32 = t->soft_f32;
-  e->soft_f64 = t->soft_f64;
 }
 
 bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
@@ -493,7 +489,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   e.shared = DN_ARRAY(e.scratch, struct emit_function *, e.shared_mask + 1);
   e.ninputs = body->nparams;
   e.noutputs = body->last->noperands;
-  set_types(&e, t);
+  set_types(&e);
   if (!fits_pointer(&e) || !fits_code(&e, t->row->backend)) {
     dn_arena_free(e.scratch);
     return false;

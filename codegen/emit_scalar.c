@@ -136,7 +136,7 @@ static LLVMValueRef float_abs(const struct scalar *s) {
 
 static LLVMValueRef float_mod(const struct scalar *s) {
   LLVMValueRef nil = LLVMConstNull(LLVMTypeOf(s->x));
-  LLVMValueRef r = cg_math_fmod(s->b, &s->k->e->math, s->x, s->y);
+  LLVMValueRef r = cg_math_fmod(s->b, s->k->e->facts, s->x, s->y);
   LLVMValueRef differ =
       LLVMBuildXor(s->b, less(s, r, nil), less(s, s->y, nil), "");
   LLVMValueRef fix = LLVMBuildAnd(
@@ -146,7 +146,7 @@ static LLVMValueRef float_mod(const struct scalar *s) {
 
 LLVMValueRef emit_hide_splat(struct kernel_cg *k, LLVMValueRef v) {
   bool splat = LLVMIsConstant(v) || LLVMIsAShuffleVectorInst(v);
-  return splat ? cg_math_hide(k->b, &k->e->math, v) : v;
+  return splat ? cg_math_hide(k->b, k->e->facts, v) : v;
 }
 
 bool emit_constant(struct kernel_cg *k, LLVMValueRef v, double *out) {
@@ -172,7 +172,7 @@ bool emit_constant(struct kernel_cg *k, LLVMValueRef v, double *out) {
 /* Quarters of powers by square roots, as in local response normalisation; an
  * infinity with a sign has none. */
 static LLVMValueRef float_pow(const struct scalar *s) {
-  const struct cg_math_opts *o = &s->k->e->math;
+  const struct ir_facts *o = s->k->e->facts;
   double y;
   if (!o->has_fsqrt || (s->type == IR_F64 && !o->has_f64) ||
       !emit_constant(s->k, s->y, &y) || (y != 0.25 && y != 0.5 && y != 0.75))
@@ -198,9 +198,9 @@ static LLVMValueRef float_pow(const struct scalar *s) {
   static LLVMValueRef i_##ID(const struct scalar *s) { return expr; }
 #define BOTH(ID, expr) FLOAT(ID, expr) INT(ID, expr)
 #define BUILD(OP) LLVMBuild##OP(s->b, s->x, s->y, "")
-#define MATH(ID) cg_math_##ID(s->b, &s->k->e->math, s->x)
+#define MATH(ID) cg_math_##ID(s->b, s->k->e->facts, s->x)
 #define ELEMENTARY(ID)                                                         \
-  FLOAT(ID, cg_math_emit(s->b, &s->k->e->math, CG_##ID, s->x))
+  FLOAT(ID, cg_math_emit(s->b, s->k->e->facts, CG_##ID, s->x))
 
 FLOAT(ADD, BUILD(FAdd))
 INT(ADD, BUILD(Add))
@@ -212,7 +212,7 @@ FLOAT(DIV, BUILD(FDiv))
 INT(DIV, int_div(s))
 FLOAT(MOD, float_mod(s))
 INT(MOD, int_mod(s))
-FLOAT(FMOD, cg_math_fmod(s->b, &s->k->e->math, s->x, s->y))
+FLOAT(FMOD, cg_math_fmod(s->b, s->k->e->facts, s->x, s->y))
 INT(FMOD, int_rem(s))
 FLOAT(POW, float_pow(s))
 INT(POW, int_pow(s))
@@ -252,7 +252,7 @@ INT(NOT, LLVMBuildNot(s->b, s->x, ""))
 INT(SHL, shift(s, true))
 INT(SHR, shift(s, false))
 BOTH(SELECT, pick(s, s->x, s->y, s->z))
-FLOAT(ISNAN, cg_math_isnan(s->b, &s->k->e->math, s->x))
+FLOAT(ISNAN, cg_math_isnan(s->b, s->k->e->facts, s->x))
 BOTH(CAST, emit_cast(s->k, s->x, s->type, s->result))
 BOTH(BITS, emit_bits(s->k, s->x, s->type, s->result))
 

@@ -118,7 +118,7 @@ static LLVMTypeRef f32_type(struct kernel_cg *k, LLVMValueRef v) {
 static LLVMValueRef half_to_f32(struct kernel_cg *k, LLVMValueRef h) {
   LLVMBuilderRef b = k->b;
   LLVMTypeRef ft = f32_type(k, h);
-  if (k->e->half_hw) {
+  if (k->e->facts->has_half) {
     LLVMTypeRef half =
         emit_vector_type(k, LLVMHalfTypeInContext(k->e->lc), lanes_of(h));
     return LLVMBuildFPExt(b, LLVMBuildBitCast(b, h, half, ""), ft, "");
@@ -150,7 +150,7 @@ static LLVMValueRef half_to_f32(struct kernel_cg *k, LLVMValueRef h) {
 static LLVMValueRef f32_to_half(struct kernel_cg *k, LLVMValueRef f) {
   LLVMBuilderRef b = k->b;
   LLVMTypeRef it = int_type(k, f, 32), ht = int_type(k, f, 16);
-  if (k->e->half_hw) {
+  if (k->e->facts->has_half) {
     LLVMTypeRef half =
         emit_vector_type(k, LLVMHalfTypeInContext(k->e->lc), lanes_of(f));
     return LLVMBuildBitCast(b, LLVMBuildFPTrunc(b, f, half, ""), ht, "");
@@ -199,7 +199,7 @@ static LLVMValueRef f32_to_bfloat(struct kernel_cg *k, LLVMValueRef f) {
   LLVMValueRef r = LLVMBuildAdd(b, x, int_like(k, x, 0x7fff), "");
   r = LLVMBuildLShr(b, LLVMBuildAdd(b, r, odd, ""), int_like(k, x, 16), "");
   LLVMValueRef quiet = LLVMBuildOr(b, top, int_like(k, x, 0x40), "");
-  LLVMValueRef nan = cg_math_isnan(b, &k->e->math, f);
+  LLVMValueRef nan = cg_math_isnan(b, k->e->facts, f);
   r = LLVMBuildSelect(b, nan, quiet, r, "");
   return LLVMBuildTrunc(b, r, int_type(k, f, 16), "");
 }

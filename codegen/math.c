@@ -17,7 +17,7 @@ static bool is_vector(LLVMValueRef v) {
   return kind == LLVMVectorTypeKind || kind == LLVMScalableVectorTypeKind;
 }
 
-LLVMValueRef cg_math_hide(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_hide(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef v) {
   if (!o->hides_splats || !is_vector(v))
     return v;
@@ -25,14 +25,14 @@ LLVMValueRef cg_math_hide(LLVMBuilderRef b, const struct cg_math_opts *o,
   return math_intrinsic(&m, "llvm.arithmetic.fence", &v, 1);
 }
 
-LLVMValueRef cg_math_isnan(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_isnan(LLVMBuilderRef b, const struct ir_facts *o,
                            LLVMValueRef x) {
   if (!o->hides_splats || !is_vector(x))
     return LLVMBuildFCmp(b, LLVMRealUNO, x, x, "");
   return LLVMBuildFCmp(b, LLVMRealUNE, x, cg_math_hide(b, o, x), "");
 }
 
-LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct ir_facts *o,
                           enum cg_math fn, LLVMValueRef x) {
   struct math_ctx m = math_ctx_of(b, o, x);
   switch (fn) {

@@ -9,6 +9,8 @@
 #ifndef CG_MATH_H
 #define CG_MATH_H
 
+#include "ir/facts.h"
+
 #include <llvm-c/Core.h>
 #include <stdbool.h>
 
@@ -19,61 +21,48 @@ enum cg_math {
   CG_MATH_COUNT
 };
 
-/* What is one instruction on the target. Zero: nothing is, and the code then
- * needs no more than add, subtract, multiply, divide, compare and convert, with
- * what soft-float helpers these are. */
-struct cg_math_opts {
-  bool has_fma;    /* fused multiply-add; else multiply and add */
-  bool has_round;  /* llvm.rint, floor, ceil, trunc; else bit operations */
-  bool has_fsqrt;  /* llvm.sqrt; else a digit recurrence on integers */
-  bool has_f64;    /* the three above hold for f64 too */
-  bool has_scalef; /* AVX-512F and VL: x * 2^n (vscalefps) */
-  /* sin, cos and tan of f32 are asked for |x| <= 1e5 only. Saves the exact
-   * reduction of large angles where has_fma; beyond 1e5 the result is NaN. */
-  bool small_angles;
-  /* MVE: what is less than a splat is found as what is not at least as great,
-   * which a NaN is too (LLVM). A splat that LLVM cannot see is compared right. */
-  bool hides_splats;
-};
-
 struct cg_math_info {
   const char *name, *note;
   double ulp32, ulp64; /* bounds, in units in the last place of the result */
 };
 const struct cg_math_info *cg_math_info(enum cg_math fn);
 
+/* The emitters ask the facts has_*: with none set the code needs no more than
+ * add, subtract, multiply, divide, compare and convert, with what soft-float
+ * helpers these are. */
+
 /* The same value; a vector is one that LLVM knows nothing of, where the target
  * hides splats. */
-LLVMValueRef cg_math_hide(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_hide(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef v);
 /* Whether x is NaN, for each lane. */
-LLVMValueRef cg_math_isnan(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_isnan(LLVMBuilderRef b, const struct ir_facts *o,
                            LLVMValueRef x);
 
-LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct ir_facts *o,
                           enum cg_math fn, LLVMValueRef x);
 
 /* C pow() with all its special cases: 1.2 ULP. */
-LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct ir_facts *o,
                          LLVMValueRef x, LLVMValueRef y);
 /* C fmod(): exact, the sign of x. */
-LLVMValueRef cg_math_fmod(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_fmod(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x, LLVMValueRef y);
 /* Correctly rounded. */
-LLVMValueRef cg_math_sqrt(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_sqrt(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x);
 /* 1 / sqrt(x): 1.5 ULP. */
-LLVMValueRef cg_math_rsqrt(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_rsqrt(LLVMBuilderRef b, const struct ir_facts *o,
                            LLVMValueRef x);
 /* To an integer, exact; rint rounds ties to even. -0 and what rounds to it
  * from below keep the sign. */
-LLVMValueRef cg_math_floor(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_floor(LLVMBuilderRef b, const struct ir_facts *o,
                            LLVMValueRef x);
-LLVMValueRef cg_math_ceil(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_ceil(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x);
-LLVMValueRef cg_math_trunc(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_trunc(LLVMBuilderRef b, const struct ir_facts *o,
                            LLVMValueRef x);
-LLVMValueRef cg_math_rint(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_rint(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x);
 
 #endif

@@ -15,7 +15,7 @@ static LLVMTypeRef math_type_shape(LLVMTypeRef like, LLVMTypeRef elem) {
   }
 }
 
-struct math_ctx math_ctx_of(LLVMBuilderRef b, const struct cg_math_opts *o,
+struct math_ctx math_ctx_of(LLVMBuilderRef b, const struct ir_facts *o,
                             LLVMValueRef x) {
   LLVMTypeRef t = LLVMTypeOf(x), e = t;
   LLVMTypeKind k = LLVMGetTypeKind(t);

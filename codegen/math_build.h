@@ -11,7 +11,7 @@
 
 struct math_ctx {
   LLVMBuilderRef b;
-  const struct cg_math_opts *o;
+  const struct ir_facts *o;
   LLVMTypeRef ft, it; /* the value's type and the integers of its shape */
   bool f64, fma, round, sqrt;
   unsigned bits, mant; /* of a lane, of the stored significand */
@@ -29,7 +29,7 @@ struct math_poly {
   double c32[9], c64[17];
 };
 
-struct math_ctx math_ctx_of(LLVMBuilderRef b, const struct cg_math_opts *o,
+struct math_ctx math_ctx_of(LLVMBuilderRef b, const struct ir_facts *o,
                             LLVMValueRef x);
 /* Integers of another width and the same shape. */
 LLVMTypeRef math_type_int(const struct math_ctx *m, unsigned bits);

@@ -70,7 +70,7 @@ static LLVMValueRef math_pow_exp(const struct math_ctx *m, LLVMValueRef y,
   return math_exp_scale(m, math_exp_poly(m, e), e, 0);
 }
 
-LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct ir_facts *o,
                          LLVMValueRef x, LLVMValueRef y) {
   struct math_ctx c = math_ctx_of(b, o, x), *m = &c;
   LLVMValueRef ax = math_abs(m, x), one = math_const(m, 1), half, r, inf;

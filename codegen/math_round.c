@@ -56,25 +56,25 @@ LLVMValueRef math_emit_rint(const struct math_ctx *m, LLVMValueRef x) {
   return math_round(m, x, MATH_RINT);
 }
 
-LLVMValueRef cg_math_floor(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_floor(LLVMBuilderRef b, const struct ir_facts *o,
                            LLVMValueRef x) {
   struct math_ctx m = math_ctx_of(b, o, x);
   return math_round(&m, x, MATH_FLOOR);
 }
 
-LLVMValueRef cg_math_ceil(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_ceil(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x) {
   struct math_ctx m = math_ctx_of(b, o, x);
   return math_round(&m, x, MATH_CEIL);
 }
 
-LLVMValueRef cg_math_trunc(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_trunc(LLVMBuilderRef b, const struct ir_facts *o,
                            LLVMValueRef x) {
   struct math_ctx m = math_ctx_of(b, o, x);
   return math_round(&m, x, MATH_TRUNC);
 }
 
-LLVMValueRef cg_math_rint(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_rint(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x) {
   struct math_ctx m = math_ctx_of(b, o, x);
   return math_round(&m, x, MATH_RINT);
@@ -127,13 +127,13 @@ LLVMValueRef math_emit_sqrt(const struct math_ctx *m, LLVMValueRef x) {
   return math_select(m, t, y, bad);
 }
 
-LLVMValueRef cg_math_sqrt(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_sqrt(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x) {
   struct math_ctx m = math_ctx_of(b, o, x);
   return math_emit_sqrt(&m, x);
 }
 
-LLVMValueRef cg_math_rsqrt(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_rsqrt(LLVMBuilderRef b, const struct ir_facts *o,
                            LLVMValueRef x) {
   struct math_ctx m = math_ctx_of(b, o, x);
   return math_div(&m, math_const(&m, 1), math_emit_sqrt(&m, x));
@@ -188,7 +188,7 @@ static LLVMValueRef math_rest(const struct math_ctx *m, LLVMValueRef r,
 /* Long division: y' = 2^k y is chosen so that r / y' is a small integer and a
  * fraction, and the nearest integer of it is taken off. Most calls go round
  * once. */
-LLVMValueRef cg_math_fmod(LLVMBuilderRef b, const struct cg_math_opts *o,
+LLVMValueRef cg_math_fmod(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x, LLVMValueRef y) {
   struct math_ctx c = math_ctx_of(b, o, x), *m = &c;
   int step = m->fma ? (m->f64 ? 50 : 21) : (m->f64 ? 24 : 10);

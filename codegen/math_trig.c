@@ -110,7 +110,7 @@ static struct math_angle math_reduce(const struct math_ctx *m, LLVMValueRef x) {
   LLVMValueRef a = math_abs(m, x), lim = math_const2(m, 1e5, 0x1p45), ok;
   struct math_angle p, l;
 
-  if (m->f64 || (m->fma && m->o->small_angles)) {
+  if (m->f64) {
     p = math_reduce_parts(m, x);
     p.r = math_select(m, math_lt(m, lim, a), math_nan(m), p.r);
     return p;

@@ -72,7 +72,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
   }
   model.name_at = put_text(&out, m->name ? m->name : job->opts->prefix);
   model.prefix_at = put_text(&out, job->opts->prefix);
-  model.target_at = put_text(&out, cg_target_facts(job->target)->triple);
+  model.target_at = put_text(&out, cg_target_names(job->target)->triple);
   while (out.len % 8)
     dn_buf_put(&out, "", 1);
   model.size = (uint32_t)out.len;

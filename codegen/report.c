@@ -42,10 +42,9 @@ static void put_signature(const struct cg_facts_sheet *r, struct dn_buf *out) {
 }
 
 static void put_target(const struct cg_facts_sheet *r, struct dn_buf *out) {
-  const struct cg_facts *t = r->target;
-  dn_buf_printf(out, "  target      %s, %s", t->triple, t->cpu);
-  if (t->vector_bytes)
-    dn_buf_printf(out, ", %d-byte vectors", t->vector_bytes);
+  dn_buf_printf(out, "  target      %s, %s", r->target->triple, r->target->cpu);
+  if (r->facts->vector_bytes)
+    dn_buf_printf(out, ", %d-byte vectors", r->facts->vector_bytes);
   dn_buf_printf(out, "\n");
 }
 
@@ -167,7 +166,8 @@ bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
                const struct cg_sizes *sizes, enum cg_report_kind kind,
                struct cg_blob *out) {
   struct cg_facts_sheet r = {.ctx = ctx,
-                             .target = cg_target_facts(t),
+                             .target = cg_target_names(t),
+                             .facts = cg_target_facts(t),
                              .m = m,
                              .opts = opts,
                              .sizes = *sizes};

@@ -7,7 +7,8 @@
 
 struct cg_facts_sheet {
   struct dn_ctx *ctx;
-  const struct cg_facts *target;
+  const struct cg_names *target;
+  const struct ir_facts *facts;
   const struct ir_module *m;
   const struct cg_opts *opts;
   struct cg_sizes sizes;

@@ -245,8 +245,8 @@ static bool resolve_cpu(struct dn_ctx *ctx, const struct cg_target_opts *o,
   }
   if (!named && !cg_name_known(c->row->cpus, c->cpu))
     c->cpu = "generic"; /* an LLVM that is older than the row's CPU */
-  t->facts.cpu = dn_intern(ctx, c->cpu);
-  t->facts.features = dn_printf(ctx->arena, "%s%s%s", c->features,
+  t->names.cpu = dn_intern(ctx, c->cpu);
+  t->names.features = dn_printf(ctx->arena, "%s%s%s", c->features,
                                 *c->features && *attrs ? "," : "", attrs);
   bool ok = check_cpu(ctx, c) && (!o->abi || check_abi(ctx, c, o->abi));
   return (!*attrs || check_features(ctx, c->row, c->triple, attrs)) && ok;
@@ -257,22 +257,21 @@ static bool check_floats(struct dn_ctx *ctx, const struct cg_target *t,
                          const struct cg_choice *c) {
   const char *abi = t->abi, last = *abi ? abi[strlen(abi) - 1] : '0';
   bool riscv = t->row->backend == CG_RISCV;
-  bool ok = !(c->hard && t->soft_f32) &&
-            !(riscv && last == 'f' && t->soft_f32) &&
-            !(riscv && last == 'd' && !t->has_double);
+  bool ok = !(c->hard && t->facts.soft_f32) &&
+            !(riscv && last == 'f' && t->facts.soft_f32) &&
+            !(riscv && last == 'd' && !t->facts.has_double);
   if (!ok)
     dn_error(ctx, (struct dn_loc){.where = riscv ? "-mabi" : "-mfloat-abi"},
              DN_CPU,
              "floats pass in registers, which CPU '%s' with features '%s' "
              "lacks",
-             t->facts.cpu, t->facts.features);
+             t->names.cpu, t->names.features);
   return ok;
 }
 
 struct cg_target *cg_target_new(struct dn_ctx *ctx,
                                 const struct cg_target_opts *o) {
   struct cg_target *t = DN_NEW(ctx->arena, struct cg_target);
-  struct cg_facts *f = &t->facts;
   struct cg_choice c = {0};
   if (!choose(ctx, o, &c))
     return NULL;
@@ -283,26 +282,22 @@ struct cg_target *cg_target_new(struct dn_ctx *ctx,
   t->abi = o->abi ? o->abi : "";
   t->opt_level = o->opt_level;
   t->opt_size = o->opt_size;
-  f->triple = dn_intern(ctx, c.triple);
-  f->bare_metal = !cg_has_system(f->triple);
-  char *normal = LLVMNormalizeTargetTriple(f->triple);
+  t->names.triple = dn_intern(ctx, c.triple);
+  char *normal = LLVMNormalizeTargetTriple(t->names.triple);
   t->triple = dn_intern(ctx, normal);
   LLVMDisposeMessage(normal);
-  f->pointer_bytes = t->row->pointer_bytes;
-  f->l1 = (int64_t)t->row->l1 * 1024;
-  f->l2 = (int64_t)t->row->l2 * 1024;
-  f->l3 = (int64_t)t->row->l3 * 1024;
   if (!resolve_cpu(ctx, o, &c, t) || !cg_target_probe(ctx, t) ||
       !check_floats(ctx, t, &c))
     return NULL;
-  f->align = f->vector_bytes > 16 ? f->vector_bytes : 16;
-  if (f->bare_metal && !f->vector_bytes)
-    f->align = 8;
   return t;
 }
 
-const struct cg_facts *cg_target_facts(const struct cg_target *t) {
+const struct ir_facts *cg_target_facts(const struct cg_target *t) {
   return &t->facts;
+}
+
+const struct cg_names *cg_target_names(const struct cg_target *t) {
+  return &t->names;
 }
 
 /* ---- LLVM ---- */
@@ -336,12 +331,12 @@ LLVMTargetMachineRef cg_target_machine(const struct cg_target *t, bool large,
   if (LLVMGetTargetFromTriple(t->triple, &target, message))
     return NULL;
   LLVMTargetMachineOptionsRef o = LLVMCreateTargetMachineOptions();
-  LLVMTargetMachineOptionsSetCPU(o, t->facts.cpu);
-  LLVMTargetMachineOptionsSetFeatures(o, t->facts.features);
+  LLVMTargetMachineOptionsSetCPU(o, t->names.cpu);
+  LLVMTargetMachineOptionsSetFeatures(o, t->names.features);
   LLVMTargetMachineOptionsSetABI(o, t->abi);
   LLVMTargetMachineOptionsSetCodeGenOptLevel(o, levels[t->opt_level & 3]);
-  LLVMTargetMachineOptionsSetRelocMode(o, t->facts.bare_metal ? LLVMRelocStatic
-                                                              : LLVMRelocPIC);
+  LLVMTargetMachineOptionsSetRelocMode(o, !cg_has_system(t->triple) ? LLVMRelocStatic
+                                                                  : LLVMRelocPIC);
   LLVMTargetMachineOptionsSetCodeModel(o, large && t->row->backend == CG_X86
                                               ? LLVMCodeModelMedium
                                               : t->row->model);

@@ -3,7 +3,6 @@
 #define CG_TARGET_H
 
 #include "codegen/cg.h"
-#include "codegen/math.h"
 
 #include <llvm-c/TargetMachine.h>
 
@@ -23,13 +22,10 @@ struct cg_target_row {
 
 struct cg_target {
   const struct cg_target_row *row;
-  struct cg_facts facts;
+  struct ir_facts facts;
+  struct cg_names names;
   const char *triple; /* as LLVM wants it: every part in its place */
   const char *abi; /* "" leaves it to LLVM, by the features */
-  bool soft_f32, soft_f64; /* arithmetic calls functions */
-  bool half_hw;            /* conversions to and from f16 are instructions */
-  bool has_double;         /* RISC-V: registers hold doubles */
-  struct cg_math_opts math;
   int opt_level;
   bool opt_size;
 };
@@ -58,7 +54,7 @@ bool cg_has_system(const char *triple);
  * of constants. */
 LLVMTargetMachineRef cg_target_machine(const struct cg_target *t, bool large,
                                        char **message);
-/* Fills the vector facts by compiling a probe; false after a diagnostic when
+/* Fills the facts in by compiling a probe; false after a diagnostic when
  * the CPU and features make no working combination (codegen/probe.c). */
 bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t);
 

@@ -5,20 +5,8 @@
 #ifndef PASS_PASS_H
 #define PASS_PASS_H
 
+#include "ir/facts.h"
 #include "ir/ir.h"
-
-/* Facts of the target that passes may use: plain data, filled at the top from
- * codegen's targets.def before the first pass runs. */
-struct pass_target {
-  int vector_bytes; /* widest useful vector register; 0: scalar only */
-  int vector_regs;  /* how many; without vectors: registers for floats */
-  int scalable;     /* vector_bytes is a minimum: bytes a vscale, or 0 */
-  int factors;      /* shared factors of products in a register, or 0 */
-  bool has_fma;
-  int pointer_bytes;
-  int64_t l1, l2, l3; /* data cache bytes, 0: none */
-  int align;          /* of the arena and its buffers, bytes */
-};
 
 struct pass_opt { /* of a pass row: "max_ops:i=16" */
   const char *name;
@@ -34,7 +22,7 @@ struct pass_run { /* one pass in a pipeline */
 /* What a pass is called with. */
 struct pass_env {
   struct dn_ctx *ctx;
-  const struct pass_target *target;
+  const struct ir_facts *target;
   const struct pass_run *run;
   struct dn_arena *scratch; /* freed after the pass */
   int opt_level;            /* 0..3 */
@@ -72,7 +60,7 @@ struct pass_opts {         /* flags of the runner, design section 7 */
   int opt_level;
   bool opt_size;
   int threads;
-  const struct pass_target *target;
+  const struct ir_facts *target;
   FILE *log; /* for printing: stderr */
 };
 /* Runs a pipeline over `m`. false after diagnostics. */

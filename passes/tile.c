@@ -123,7 +123,7 @@ static int count_moving(const struct kernel *k, int iter) {
 /* ---- Schedules ---- */
 
 static int64_t registers(const struct kernel *k) {
-  const struct pass_target *t = k->env->target;
+  const struct ir_facts *t = k->env->target;
   bool own = t->vector_bytes ? k->lanes > 1 : ir_is_float(k->type->dtype);
   return own && t->vector_regs ? t->vector_regs : SCALAR_REGISTERS;
 }
@@ -131,7 +131,7 @@ static int64_t registers(const struct kernel *k) {
 /* `vectors` along the last dimension. Where their length is the machine's, they
  * are one group of registers. */
 static void set_vectors(struct kernel *k, int64_t vectors) {
-  const struct pass_target *t = k->env->target;
+  const struct ir_facts *t = k->env->target;
   int last = k->dim[k->ndims - 1];
   k->vec = k->lanes;
   if (t->scalable) {
@@ -185,7 +185,7 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
   if (inner < 0 || k->max_unroll < 2)
     return 1;
   int64_t extent = k->n->iter[inner].extent;
-  want = dn_min(dn_max(want, k->env->target->factors), k->max_unroll);
+  want = dn_min(dn_max(want, k->env->target->bcast_operand), k->max_unroll);
   while (want > 1 && extent < 2 * want && 2 * block > registers)
     want /= 2; /* a loop, or all of it is one long block */
   bool all = extent <= 4 && (extent % 2 || 2 * block <= registers);
@@ -288,7 +288,7 @@ static void tile_product(struct kernel *k, int iter) {
   s.lanes *= group;
   s.registers /= group;
   s.registers -= group > 1; /* for what follows the sums */
-  s.factors = k->env->target->factors;
+  s.bcast_operand = k->env->target->bcast_operand;
   s.has_fma = k->env->target->has_fma;
   s.exact = k->env->opt_size;
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;

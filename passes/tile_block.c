@@ -81,7 +81,7 @@ static int64_t count_registers(const struct tile_space *s,
   int64_t n = rows * vectors + vectors + (s->has_fma ? 0 : 2);
   if (s->lanes == 1)
     return n + 1;
-  return n + (s->factors > 1 ? rows : s->factors);
+  return n + (s->bcast_operand > 1 ? rows : s->bcast_operand);
 }
 
 static void consider(const struct tile_space *s, struct tile_block b,

@@ -13,7 +13,7 @@ struct tile_space {
   int64_t columns;   /* elements along the vector dimension */
   int64_t lanes;
   int64_t registers;
-  int64_t factors; /* of pass_target */
+  int64_t bcast_operand; /* facts.def */
   bool has_fma;
   int64_t max_vectors;  /* of columns */
   bool exact;           /* code is dear: blocks that leave no rest */

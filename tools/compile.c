@@ -8,19 +8,6 @@
 
 /* ---- Target and names ---- */
 
-static void copy_facts(const struct cg_facts *f, struct pass_target *out) {
-  *out = (struct pass_target){.vector_bytes = f->vector_bytes,
-                              .vector_regs = f->vector_regs,
-                              .scalable = f->scalable,
-                              .factors = f->factors,
-                              .has_fma = f->has_fma,
-                              .pointer_bytes = f->pointer_bytes,
-                              .l1 = f->l1,
-                              .l2 = f->l2,
-                              .l3 = f->l3,
-                              .align = f->align};
-}
-
 static bool is_identifier(const char *s) {
   size_t n = strlen(s);
   bool ok = n > 0 && n <= 200 && !(s[0] >= '0' && s[0] <= '9');
@@ -30,10 +17,7 @@ static bool is_identifier(const char *s) {
   return ok;
 }
 
-bool compile_begin(struct dn_ctx *ctx, const struct options *o,
-                   const char *path, struct compile *c) {
-  *c = (struct compile){.ctx = ctx, .options = o, .path = path};
-  dn_phase(ctx, "target");
+struct cg_target *compile_target(struct dn_ctx *ctx, const struct options *o) {
   struct cg_target_opts t = {.triple = o->target,
                              .cpu = o->cpu,
                              .attrs = o->attrs,
@@ -43,6 +27,13 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                              .abi = o->abi,
                              .opt_level = o->opt.level,
                              .opt_size = o->opt.size};
+  dn_phase(ctx, "target");
+  return cg_target_new(ctx, &t);
+}
+
+bool compile_begin(struct dn_ctx *ctx, const struct options *o,
+                   const char *path, struct compile *c) {
+  *c = (struct compile){.ctx = ctx, .options = o, .path = path};
   if (o->name && !is_identifier(o->name)) {
     dn_error(ctx, (struct dn_loc){.where = "--name"}, DN_USAGE,
              "'%.200s' is no C identifier", o->name);
@@ -53,9 +44,7 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
   c->cg.freestanding = o->freestanding;
   c->cg.no_nans = o->finite;
   c->cg.profile = o->profile;
-  c->target = cg_target_new(ctx, &t);
-  if (c->target)
-    copy_facts(cg_target_facts(c->target), &c->facts);
+  c->target = compile_target(ctx, o);
   return c->target != NULL;
 }
 
@@ -244,7 +233,7 @@ bool compile_passes(struct compile *c, enum ir_form form) {
   struct pass_opts opts = {0};
   opt_passes(c->options, &opts);
   opts.pipeline = compile_pipeline(c, form);
-  opts.target = &c->facts;
+  opts.target = cg_target_facts(c->target);
   bool ok = !*opts.pipeline || pass_pipeline(c->ctx, c->m, &opts);
   dn_files_idle(c->ctx); /* what is left of the weights is read once more */
   return ok;

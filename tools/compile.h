@@ -13,11 +13,12 @@ struct compile {
   const struct options *options;
   const char *path; /* of the model */
   struct cg_target *target;
-  struct pass_target facts;
   struct ir_module *m;
   struct cg_opts cg;
 };
 
+/* The target that the options name, or NULL after diagnostics. */
+struct cg_target *compile_target(struct dn_ctx *ctx, const struct options *o);
 /* Target, name and code generation options. false after diagnostics. */
 bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                    const char *path, struct compile *c);

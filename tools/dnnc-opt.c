@@ -20,7 +20,7 @@ struct run {
   struct dn_ctx *ctx;
   const struct options *opts;
   const char *file, *dir;
-  struct pass_target target;
+  struct ir_facts facts;
   struct dn_buf out;
 };
 
@@ -103,56 +103,20 @@ static struct text with_lines(struct run *r, const char *start,
 
 /* ---- One module ---- */
 
-/* Plain facts for tests, the same on every machine; --facts=NAME=N,... changes
- * some. */
 static bool set_facts(struct run *r) {
-  int64_t vector_bytes = 32, vector_regs = 16, scalable = 0, factors = 1,
-          has_fma = 1, pointer_bytes = 8, l1 = 32768, l2 = 1048576, l3 = 0,
-          align = 64;
-  const struct {
-    const char *name;
-    int64_t *value;
-  } facts[] = {{"vector_bytes", &vector_bytes},
-               {"vector_regs", &vector_regs},
-               {"scalable", &scalable},
-               {"factors", &factors},
-               {"has_fma", &has_fma},
-               {"pointer_bytes", &pointer_bytes},
-               {"l1", &l1},
-               {"l2", &l2},
-               {"l3", &l3},
-               {"align", &align}};
-  for (const char *s = r->opts->facts; s && *s;) {
-    size_t n = strcspn(s, "="), known = 0;
-    char *end = NULL;
-    for (size_t i = 0; s[n] && i < sizeof facts / sizeof *facts; i++) {
-      if (strlen(facts[i].name) != n || memcmp(facts[i].name, s, n) != 0)
-        continue;
-      *facts[i].value = strtoll(s + n + 1, &end, 10);
-      known = 1;
-    }
-    if (!known || end == s + n + 1 || (*end && *end != ',')) {
-      dn_error(r->ctx, (struct dn_loc){.file = "dnnc-opt"}, DN_USAGE,
-               "bad --facts at '%s'", s);
-      return false;
-    }
-    s = end + (*end == ',');
-  }
-  r->target = (struct pass_target){.vector_bytes = (int)vector_bytes,
-                                   .vector_regs = (int)vector_regs,
-                                   .scalable = (int)scalable,
-                                   .factors = (int)factors,
-                                   .has_fma = has_fma != 0,
-                                   .pointer_bytes = (int)pointer_bytes,
-                                   .l1 = l1,
-                                   .l2 = l2,
-                                   .l3 = l3,
-                                   .align = (int)align};
-  return true;
+  r->facts = ir_facts_preset;
+  const char *bad =
+      r->opts->facts ? ir_facts_set(&r->facts, r->opts->facts) : NULL;
+  if (!bad)
+    return true;
+  dn_error(r->ctx, (struct dn_loc){.file = "dnnc-opt"}, DN_USAGE,
+           "bad --facts at '%s'", bad);
+  dn_note(r->ctx, "--print-target-facts lists them");
+  return false;
 }
 
 static bool run_passes(struct run *r, struct ir_module *m) {
-  struct pass_opts passes = {.target = &r->target};
+  struct pass_opts passes = {.target = &r->facts};
   opt_passes(r->opts, &passes);
   if (!passes.pipeline && !r->opts->opt.seen)
     return true;
@@ -223,7 +187,9 @@ static int run_tool(struct run *r, int argc, char **argv) {
     opt_list_passes(stdout);
   if (opts.check_rows)
     return check_rows(r);
-  if (opts.list_ops || opts.list_passes)
+  if (opts.print_facts)
+    ir_facts_print(stdout, &r->facts);
+  if (opts.list_ops || opts.list_passes || opts.print_facts)
     return DN_EXIT_OK;
   if (opts.files.n > 1) {
     dn_error(r->ctx, (struct dn_loc){.file = "dnnc-opt"}, DN_USAGE,

@@ -55,11 +55,11 @@ static void say_done(const struct dnnc *d) {
 }
 
 static void say_target(const struct dnnc *d) {
-  const struct cg_facts *f = cg_target_facts(d->c.target);
+  const struct cg_names *n = cg_target_names(d->c.target);
   if (!d->o.verbose)
     return;
-  fprintf(stderr, "target %s, CPU %s, features '%s', LLVM %s\n", f->triple,
-          f->cpu, f->features, cg_llvm_version());
+  fprintf(stderr, "target %s, CPU %s, features '%s', LLVM %s\n", n->triple,
+          n->cpu, n->features, cg_llvm_version());
 }
 
 /* ---- Names of files ---- */
@@ -470,6 +470,11 @@ static bool answer(struct dnnc *d, bool *ok) {
     cg_list_targets(&text);
   } else if (d->o.cpu && !strcmp(d->o.cpu, "help")) {
     *ok = cg_list_cpus(d->ctx, d->o.target, &text);
+  } else if (d->o.print_facts) {
+    struct cg_target *t = compile_target(d->ctx, &d->o);
+    *ok = t != NULL;
+    if (t)
+      ir_facts_print(stdout, cg_target_facts(t));
   } else {
     return false;
   }

@@ -206,7 +206,7 @@ static bool compile_code(struct run *r, struct cg_blob *object) {
   struct compile *c = &r->compile;
   struct pass_opts passes = {0};
   opt_passes(r->o, &passes);
-  passes.target = &c->facts;
+  passes.target = cg_target_facts(c->target);
   passes.pipeline =
       r->o->compare ? keeping_pipeline(r) : compile_pipeline(c, IR_PLANNED);
   if (!pass_pipeline(r->ctx, r->m, &passes) || !ports_of_module(r))

@@ -72,7 +72,7 @@ static struct row row_get(int i) {
   return refs[i];
 }
 
-static LLVMValueRef emit(LLVMBuilderRef b, const struct cg_math_opts *o, int i,
+static LLVMValueRef emit(LLVMBuilderRef b, const struct ir_facts *o, int i,
                          LLVMValueRef x, LLVMValueRef y) {
   if (i < CG_MATH_COUNT)
     return cg_math_emit(b, o, (enum cg_math)i, x);
@@ -100,7 +100,7 @@ static LLVMValueRef emit(LLVMBuilderRef b, const struct cg_math_opts *o, int i,
 }
 
 /* void NAME(out *, x *, y *, i64 n): n a multiple of the lanes */
-static void build(LLVMModuleRef mod, const struct cg_math_opts *o, int i,
+static void build(LLVMModuleRef mod, const struct ir_facts *o, int i,
                   const char *name, bool f64, unsigned lanes, bool scalable) {
   LLVMContextRef c = LLVMGetModuleContext(mod);
   LLVMBuilderRef b = LLVMCreateBuilderInContext(c);
@@ -347,7 +347,7 @@ static void optimize(LLVMModuleRef mod, LLVMTargetMachineRef tm) {
 
 static const unsigned lane_counts[] = {1, 4, 16};
 
-static LLVMOrcLLJITRef jit_all(const struct cg_math_opts *o,
+static LLVMOrcLLJITRef jit_all(const struct ir_facts *o,
                                LLVMTargetMachineRef tm, const char *only) {
   LLVMContextRef c = LLVMContextCreate();
   LLVMModuleRef mod = LLVMModuleCreateWithNameInContext("dnnc_math", c);
@@ -393,7 +393,7 @@ static LLVMOrcLLJITRef jit_all(const struct cg_math_opts *o,
   return jit;
 }
 
-static int test_accuracy(const struct cg_math_opts *o, const char *what,
+static int test_accuracy(const struct ir_facts *o, const char *what,
                          LLVMTargetMachineRef tm, const char *only,
                          double max[ROWS][2], int effort) {
   LLVMOrcLLJITRef jit = jit_all(o, tm, only);
@@ -448,7 +448,7 @@ struct machine {
   const char *triple, *cpu, *features;
   bool helpers32; /* f32 is software: helpers are to be expected */
   bool scalable;  /* has scalable vectors */
-  struct cg_math_opts o;
+  struct ir_facts o;
 };
 
 static const struct machine machines[] = {
@@ -570,7 +570,7 @@ int main(int argc, char **argv) {
   static double max[ROWS][2];
   static const struct {
     const char *what;
-    struct cg_math_opts o;
+    struct ir_facts o;
   } variants[] = {
       {"all hardware",
        {.has_fma = true,
@@ -578,7 +578,7 @@ int main(int argc, char **argv) {
         .has_fsqrt = true,
         .has_f64 = true}},
       {"no hardware", {0}},
-      {"fma only", {.has_fma = true, .has_f64 = true, .small_angles = false}},
+      {"fma only", {.has_fma = true, .has_f64 = true}},
       {"scalef",
        {.has_fma = true,
         .has_round = true,

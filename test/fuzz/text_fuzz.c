@@ -173,19 +173,12 @@ static bool is_fault(const struct dn_ctx *ctx) {
 
 static void check_passes(struct fuzz *z, struct ir_module *m,
                          const struct text *t) {
-  struct pass_target target = {.vector_bytes = 32,
-                               .vector_regs = 16,
-                               .has_fma = true,
-                               .pointer_bytes = 8,
-                               .l1 = 32768,
-                               .l2 = 1048576,
-                               .align = 64};
   struct pass_opts opts = {.pipeline = z->pipeline,
                            .bisect_limit = -1,
                            .opt_level = 2,
                            .threads = 1,
                            .verify_each = true,
-                           .target = &target,
+                           .target = &ir_facts_preset,
                            .log = stderr};
   if (pass_pipeline(m->ctx, m, &opts))
     check_module(z, m, t);

@@ -1,0 +1,25 @@
+/* facts.h - facts of the target that passes and code generation decide by, as
+ * plain data: rows of facts.def. Code generation fills them in before the first
+ * pass runs. */
+#ifndef IR_FACTS_H
+#define IR_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct ir_facts {
+#define FACT(type, name, preset, probe, summary) type name;
+#include "ir/facts.def"
+#undef FACT
+};
+
+/* For tests: the same on every machine. */
+extern const struct ir_facts ir_facts_preset;
+
+/* Changes facts by "NAME=N,..."; NULL, or where the text is wrong. */
+const char *ir_facts_set(struct ir_facts *f, const char *text);
+/* A line a fact: name, value, summary. */
+void ir_facts_print(FILE *out, const struct ir_facts *f);
+
+#endif
