@@ -77,15 +77,14 @@ static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
                          const struct affine *const *iter) {
   struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
-  k->lanes = lanes;
+  k->forms.lanes = lanes;
   if (!f->product) {
     LLVMValueRef x = emit_node(k, n, n->nnodes - 1, iter);
-    return k->dry || k->failed ? acc
-                               : emit_combine(k, n, acc, emit_splat(k, x, lanes));
+    return k->failed ? acc : emit_combine(k, n, acc, emit_splat(k, x, lanes));
   }
   LLVMValueRef a = emit_node(k, n, n->node[n->nnodes - 1].arg[0], iter);
   LLVMValueRef b = emit_node(k, n, n->node[n->nnodes - 1].arg[1], iter);
-  if (k->dry || k->failed)
+  if (k->failed)
     return acc;
   a = emit_splat(k, a, lanes);
   b = emit_splat(k, b, lanes);
@@ -94,7 +93,7 @@ static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
   const struct ir_facts *o = k->e->facts;
   if (!o->has_fma || (n->acc_type == IR_F64 && !o->has_f64))
     return LLVMBuildFAdd(k->b, acc, LLVMBuildFMul(k->b, a, b, ""), "");
-  if (k->scalable && lanes > 1)
+  if (k->forms.scalable && lanes > 1)
     return scalable_fma(k, a, b, acc);
   LLVMTypeRef t = LLVMTypeOf(acc);
   LLVMValueRef arg[] = {a, b, acc};
@@ -130,15 +129,17 @@ static void prefetch(struct fold *f, const struct emit_stream *s) {
   int64_t part = panel / k->prefetch, blocks = 1;
   if (part <= 0)
     return;
-  const struct affine *at = affine_const(k, panel + s->bytes->c / k->prefetch);
+  const struct affine *at =
+      affine_const(&k->forms, panel + s->bytes->c / k->prefetch);
   for (int i = 0; i < s->bytes->n; i++) {
     struct affine_term t = s->bytes->term[i];
-    bool inside = k->vars.v[t.var].depth > f->outer->depth;
-    at = affine_add(k, at, affine_var(k, t.var, 1),
+    bool inside = k->forms.vars.v[t.var].depth > f->outer->depth;
+    at = affine_add(&k->forms, at, affine_var(&k->forms, t.var, 1),
                     inside ? t.coef / k->prefetch : t.coef);
   }
   for (; rows != panels; rows = rows->parent) {
-    at = affine_add(k, at, affine_var(k, rows->var, 1), blocks * part);
+    at = affine_add(&k->forms, at, affine_var(&k->forms, rows->var, 1),
+                    blocks * part);
     blocks *= rows->count;
   }
   int64_t step = affine_coef(s->bytes, k->scope->var) / k->prefetch;
@@ -155,13 +156,13 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
   int64_t count = extent / f->step, i = count * f->step;
   unsigned total = f->npt * f->nacc;
-  const struct affine *base = affine_const(k, 0);
+  const struct affine *base = affine_const(&k->forms, 0);
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
   if (count > 1) {
     scope_open(k, count, total, acc, phi);
     for (unsigned a = 0; a < total; a++)
       acc[a] = phi[a];
-    base = affine_var(k, k->scope->var, f->step);
+    base = affine_var(&k->forms, k->scope->var, f->step);
   }
   struct emit_stream stream = {0};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
@@ -169,10 +170,10 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   if (count > 1 && factors > 1 && f->vec == 1 && f->step % factors == 0)
     k->group = (struct emit_group){factors, 0, k->scope->var, f->step};
   for (int64_t j = 0; count && j < f->step; j += f->vec) {
-    const struct affine *at = affine_plus(k, base, j);
+    const struct affine *at = affine_plus(&k->forms, base, j);
     k->group.lane = k->group.lanes ? (unsigned)j % k->group.lanes : 0;
     if (f->vec > 1)
-      at = affine_add(k, at, affine_lanes(k, 1), 1);
+      at = affine_add(&k->forms, at, affine_lanes(&k->forms, 1), 1);
     all_points(f, at, (unsigned)(j / f->vec) % f->chains, acc);
   }
   k->stream = NULL;
@@ -183,11 +184,12 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     scope_close(k, total, phi, acc);
   unsigned chain = 0;
   for (; f->vec > 1 && i + f->vec <= extent; i += f->vec) {
-    const struct affine *at = affine_plus(k, affine_lanes(k, 1), i);
+    const struct affine *at =
+        affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
     all_points(f, at, chain++ % f->chains, acc);
   }
   for (; i < extent; i++)
-    all_points(f, affine_const(k, i), f->vec > 1 ? f->chains : 0, acc);
+    all_points(f, affine_const(&k->forms, i), f->vec > 1 ? f->chains : 0, acc);
 }
 
 static void level(struct fold *f, int depth, LLVMValueRef *acc) {
@@ -201,7 +203,7 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   scope_open(k, f->n->iter[f->red[depth]].extent, total, acc, phi);
   for (unsigned a = 0; a < total; a++)
     acc[a] = phi[a];
-  const struct affine *at = affine_var(k, k->scope->var, 1);
+  const struct affine *at = affine_var(&k->forms, k->scope->var, 1);
   for (unsigned p = 0; p < f->npt; p++)
     f->iter[(size_t)p * NEST_MAX_ITERS + (size_t)f->red[depth]] = at;
   level(f, depth + 1, acc);
@@ -257,8 +259,7 @@ static void choose_lanes(struct fold *f) {
   for (unsigned p = 0; p < f->npt; p++)
     if (f->pt[p].lanes > 1)
       return;
-  if (k->vec <= 1 || extent < k->vec || k->dry || k->scalable ||
-      f->n->carried >= 0)
+  if (k->vec <= 1 || extent < k->vec || k->forms.scalable || f->n->carried >= 0)
     return;
   f->vec = k->vec;
   f->chains =
@@ -279,29 +280,18 @@ static void prepare(struct fold *f) {
   f->iter = DN_ARRAY(k->arena, const struct affine *,
                      (int64_t)f->npt *NEST_MAX_ITERS);
   for (unsigned p = 0; p < f->npt; p++) {
-    k->lanes = f->pt[p].lanes;
+    k->forms.lanes = f->pt[p].lanes;
     emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
   }
   choose_lanes(f);
   f->outer = k->scope;
 }
 
-/* Affine forms only: one body at symbolic iterators. */
-static void dry_fold(struct fold *f) {
-  struct kernel_cg *k = f->k;
-  for (int i = 0; i < f->nred; i++) {
-    int64_t hi = f->n->iter[f->red[i]].extent - 1;
-    f->iter[f->red[i]] =
-        affine_var(k, affine_new_var(k, NULL, 0, hi, 0, false, 0), 1);
-  }
-  step(f, NULL, 1, f->iter);
-}
-
 /* Registers of one accumulator. */
 static int64_t count_registers(const struct kernel_cg *k, const struct nest *n,
                                unsigned lanes) {
   const struct ir_facts *facts = k->e->facts;
-  int64_t unit = k->scalable ? facts->scalable : facts->vector_bytes;
+  int64_t unit = k->forms.scalable ? facts->scalable : facts->vector_bytes;
   int64_t bytes = (int64_t)lanes * ir_dtypes[n->acc_type].bytes;
   return unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;
 }
@@ -355,22 +345,11 @@ static void carry_out(struct fold *f, const LLVMValueRef *acc) {
 void emit_fold(struct kernel_cg *k, const struct nest *n,
                const struct tile_vector *pt, unsigned npt, LLVMValueRef *out) {
   struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};
-  unsigned lanes = k->lanes;
+  unsigned lanes = k->forms.lanes;
   bool empty = false;
   for (int i = 0; i < n->niters; i++)
     empty |= n->iter[i].reduced && n->iter[i].extent == 0;
   prepare(&f);
-  if (k->dry) {
-    if (!empty)
-      dry_fold(&f);
-    if (n->carried >= 0) {
-      k->carry.dim = n->carried;
-      k->carry.back = n->back;
-      k->ordered = n->fold == NEST_NTH;
-    }
-    k->lanes = lanes;
-    return;
-  }
   check_registers(&f);
   LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, (int64_t)npt * f.nacc);
   for (unsigned p = 0; p < npt; p++) {
@@ -384,8 +363,8 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
     level(&f, 0, acc);
   carry_out(&f, acc);
   for (unsigned p = 0; p < npt; p++) {
-    k->lanes = pt[p].lanes;
+    k->forms.lanes = pt[p].lanes;
     out[p] = finish(&f, acc + (size_t)p * f.nacc);
   }
-  k->lanes = lanes;
+  k->forms.lanes = lanes;
 }

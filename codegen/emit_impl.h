@@ -1,43 +1,21 @@
 /* emit_impl.h - what the emit_*.c files share.
  *
  * A kernel is emitted by pulling: emit_value() gives one row (a vector of
- * k->lanes elements along some direction, or one scalar when all lanes agree)
- * of any value at given indices, and asks its operands in turn. Indices are
- * affine forms over loop counters, known at compile time, so that strides and
- * offsets become immediates, ranges prove checks away, and equal requests are
- * found again (the memo). A request is emitted in the outermost scope where all
- * its counters exist: whatever does not depend on a loop is outside of it,
+ * k->forms.lanes elements along some direction, or one scalar when all lanes
+ * agree) of any value at given indices, and asks its operands in turn. Indices
+ * are affine forms over loop counters, known at compile time, so that strides
+ * and offsets become immediates, ranges prove checks away, and equal requests
+ * are found again (the memo). A request is emitted in the outermost scope where
+ * all its counters exist: whatever does not depend on a loop is outside of it,
  * bounds checks and whole reductions included. */
 #ifndef CG_EMIT_IMPL_H
 #define CG_EMIT_IMPL_H
 
 #include "codegen/emit.h"
 #include "codegen/math.h"
+#include "ir/affine.h"
 #include "ir/nest.h"
 #include "ir/place.h"
-
-/* ---- Affine forms: c + lane*L + sum coef*counter, L the lane number ---- */
-struct affine_term {
-  unsigned var;
-  int64_t coef;
-};
-struct affine { /* interned in its kernel: equal forms are equal pointers */
-  struct affine *next;
-  uint64_t hash;
-  int64_t c, lane;
-  int depth;    /* of the innermost scope that it needs */
-  bool varying; /* differs between lanes */
-  int n;
-  struct affine_term term[]; /* by rising var, no zero coefficients */
-};
-
-struct affine_var {
-  LLVMValueRef value; /* NULL in a dry run */
-  int64_t lo, hi;
-  int depth;
-  bool vector;   /* one value a lane */
-  uint64_t dims; /* dry run: result dimensions that it depends on */
-};
 
 /* ---- Module ---- */
 struct emit_bytes { /* of a constant that has been emitted */
@@ -151,20 +129,6 @@ struct emit_stream { /* constants that a contraction reads in vectors */
   const struct affine *bytes; /* NULL: none so far */
 };
 
-struct emit_period { /* an index of the result is divided by `at` */
-  int dim;
-  int64_t at;
-};
-/* Why a dimension is best split: a piece of a concat starts there; an index
- * goes past an edge of its tensor; the same, but of a window, whose other loops
- * find that out at less cost unless it goes along the lanes. */
-enum emit_break_kind { BREAK_PIECE, BREAK_EDGE, BREAK_WINDOW };
-struct emit_break {
-  int dim;
-  int64_t at;
-  enum emit_break_kind kind;
-};
-
 /* Processors that multiply by one lane of a register (NEON) load factors that
  * all lanes share several at a time: those of consecutive steps of the
  * innermost loop. */
@@ -188,35 +152,26 @@ struct kernel_cg {
   LLVMBuilderRef b;
   struct scope *scope;
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
-  unsigned lanes;           /* of the row being evaluated */
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
   struct emit_group group;
   struct emit_carry carry;
   bool ordered; /* the kernel is one order, along carry.dim: emit_order.c */
   struct emit_stream *stream; /* not NULL: wants to know a load of constants */
-  bool scalable; /* vectors are as long as the machine's: emit_scalable.c */
-  LLVMValueRef count; /* i32: lanes of the row that there are, */
-  unsigned start;     /* the variable of its first index, */
-  int64_t longest;    /* and the most lanes that it can have */
+  LLVMValueRef count;         /* i32: lanes that a scalable row has */
   int nesting;        /* of emit_value */
   /* Registers' worth of rows evaluated, and how many are allowed. */
   int64_t work, budget;
   unsigned native; /* lanes of a register, of 4 bytes each; 1 without vectors */
-  bool told;            /* that the tile is too large for the registers */
-  bool dry;             /* no code: only affine forms */
+  bool told;       /* that the tile is too large for the registers */
   bool failed;
-  uint64_t pinned; /* dry run: result dimensions that cannot merge */
-  DN_LIST(struct affine_var) vars;
-  struct affine **forms;
+  struct affines forms;        /* over loop counters */
+  DN_LIST(LLVMValueRef) value; /* of their variables */
   struct memo **memos;
   struct nest **nests; /* by e->slot */
   unsigned nops;
   const struct emit_places *places;
   bool own; /* no function for other kernels: what they read is in its code */
-  DN_LIST(const struct affine *) leaves; /* dry run: addresses, in elements */
-  DN_LIST(struct emit_break) breaks;   /* dry run */
-  DN_LIST(struct emit_period) periods; /* dry run */
 };
 
 /* A point of a tile: a row of `lanes` elements at indices idx. */
@@ -225,33 +180,11 @@ struct tile_vector {
   const struct affine *const *idx;
 };
 
-/* ---- emit_affine.c: affine forms ---- */
-const struct affine *affine_const(struct kernel_cg *k, int64_t c);
-const struct affine *affine_var(struct kernel_cg *k, unsigned var,
-                                int64_t coef);
-const struct affine *affine_lanes(struct kernel_cg *k, int64_t coef);
-/* a + scale*b */
-const struct affine *affine_add(struct kernel_cg *k, const struct affine *a,
-                                const struct affine *b, int64_t scale);
-const struct affine *affine_plus(struct kernel_cg *k, const struct affine *a,
-                                 int64_t c);
-/* The form's terms whose counters have a depth in that range, and are equal in
- * all lanes; no constant. */
-const struct affine *affine_part(struct kernel_cg *k, const struct affine *a,
-                                 int min_depth, int max_depth);
-void affine_range(struct kernel_cg *k, const struct affine *a, int64_t *lo,
-                  int64_t *hi);
-bool affine_is_const(const struct affine *a);
-/* a = div*q + rest: q has the terms that div divides, rest the others and a
- * constant in [0, div). */
-const struct affine *affine_split(struct kernel_cg *k, const struct affine *a,
-                                  int64_t div, const struct affine **rest);
-unsigned affine_new_var(struct kernel_cg *k, LLVMValueRef value, int64_t lo,
-                        int64_t hi, int depth, bool vector, uint64_t dims);
-int64_t affine_coef(const struct affine *a, unsigned var);
-uint64_t affine_dims(const struct kernel_cg *k, const struct affine *a);
-
 /* ---- emit_index.c: index arithmetic as code ---- */
+/* A variable whose value is `v`; the value of a variable. */
+unsigned index_new_var(struct kernel_cg *k, LLVMValueRef v, int64_t lo,
+                       int64_t hi, int depth, bool vector);
+LLVMValueRef index_get(const struct kernel_cg *k, unsigned var);
 /* The form's value: iptr, or a vector of it when the form is varying. */
 LLVMValueRef index_value(struct kernel_cg *k, const struct affine *a);
 const struct affine *index_div(struct kernel_cg *k, const struct affine *a,
@@ -264,8 +197,7 @@ const struct affine *index_wrap(struct kernel_cg *k, const struct affine *a,
                                 int64_t dim);
 /* An integer value as an index, clamped into [0, dim). */
 const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
-                                    enum ir_dtype type, int depth, int64_t dim,
-                                    uint64_t dims);
+                                    enum ir_dtype type, int depth, int64_t dim);
 /* i1 (or a vector): 0 <= a < dim; a == 0. */
 LLVMValueRef index_inside(struct kernel_cg *k, const struct affine *a,
                           int64_t dim);
@@ -295,9 +227,6 @@ enum memo_kind {
   MEMO_INDEX,
   MEMO_POINTER,
   MEMO_SELECT,
-  MEMO_DIV,
-  MEMO_CLAMP,
-  MEMO_REFLECT,
   MEMO_INSIDE,
   MEMO_ZERO,
   MEMO_AND,

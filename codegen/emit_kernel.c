@@ -1,12 +1,15 @@
 /* emit_kernel.c - one function per kernel: loops over the result in tiles of
  * the schedule, exact in every dimension, with what is left over peeled.
  *
- * First a dry run follows the kernel's values symbolically: it finds the
- * dimensions that can be one loop (every address sees them
- * as one, and nothing else looks at them), and where a dimension is best cut
- * (pieces of a concat, edges of a pad), so that ranges prove the checks away.
+ * What the kernel reads (ir/reads.h) says which dimensions can be one loop and
+ * where a dimension is best cut (pieces of a concat, edges of a pad), so that
+ * ranges prove the checks away.
  */
 #include "codegen/emit_tile.h"
+
+#include "ir/reads.h"
+
+#include <string.h>
 
 /* How far the schedule is obeyed: a second and a third attempt are for tiles
  * whose code would be too large. */
@@ -14,13 +17,13 @@ enum { ATTEMPTS = 3, WORK_LIMIT = 24000, MAX_CUTS = 24, MAX_LANES = 64 };
 
 static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
                            const struct ir_op *op, const struct ir_value *out) {
-  *k = (struct kernel_cg){.e = e, .op = op, .out = out, .lanes = 1, .vec = 1};
+  *k = (struct kernel_cg){.e = e, .op = op, .out = out, .vec = 1};
   k->arena = dn_arena_new(e->ctx);
   k->unroll = 1;
   k->carry.dim = -1;
   k->budget = WORK_LIMIT;
   k->native = (unsigned)dn_max(1, e->facts->vector_bytes / 4);
-  k->forms = DN_ARRAY(k->arena, struct affine *, EMIT_BUCKETS);
+  affine_init(&k->forms, k->arena);
   k->memos = DN_ARRAY(k->arena, struct memo *, EMIT_BUCKETS);
   k->scope = DN_NEW(k->arena, struct scope);
   if (!op)
@@ -35,20 +38,6 @@ static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
 }
 
 /* ---- The shape of the loop nest ---- */
-
-/* Addresses of all leaves see `outer` and `inner` as one dimension. */
-static bool mergeable(const struct kernel_cg *dry, const struct ir_type *type,
-                      int outer, int inner) {
-  if (dry->pinned >> outer & 1 || dry->pinned >> inner & 1)
-    return false;
-  for (size_t i = 0; i < dry->leaves.n; i++) {
-    int64_t o = affine_coef(dry->leaves.v[i], (unsigned)outer);
-    int64_t n = affine_coef(dry->leaves.v[i], (unsigned)inner), want;
-    if (!dn_mul(n, type->dim[inner], &want) || o != want)
-      return false;
-  }
-  return true;
-}
 
 static void add_cut(struct kernel_cg *k, struct kdim *d, int64_t at) {
   size_t i = d->cuts.n;
@@ -65,13 +54,13 @@ static void add_cut(struct kernel_cg *k, struct kdim *d, int64_t at) {
 
 /* Pieces of concats always cut, unless there are very many; edges of pads while
  * the copies of the loop body stay few. */
-static void find_cuts(struct kernel_cg *k, const struct kernel_cg *dry,
+static void find_cuts(struct kernel_cg *k, const struct reads *r,
                       struct shape *s) {
-  for (size_t i = 0; i < 2 * dry->breaks.n; i++) {
-    const struct emit_break *b = &dry->breaks.v[i % dry->breaks.n];
-    bool piece = b->kind == BREAK_PIECE;
+  for (size_t i = 0; i < 2 * r->edges.n; i++) {
+    const struct read_edge *b = &r->edges.v[i % r->edges.n];
+    bool piece = b->kind == READ_PIECE;
     size_t copies = 1;
-    if (piece != (i < dry->breaks.n))
+    if (piece != (i < r->edges.n))
       continue;
     for (int g = 0; g < s->n; g++)
       copies *= s->dim[g].cuts.n + 1;
@@ -79,7 +68,7 @@ static void find_cuts(struct kernel_cg *k, const struct kernel_cg *dry,
       if (s->dim[g].at == b->dim && s->dim[g].coef == 1 &&
           b->dim != k->carry.dim &&
           s->dim[g].extent == k->out->type->dim[b->dim] &&
-          (b->kind != BREAK_WINDOW || g == s->n - 1) &&
+          (b->kind != READ_WINDOW || g == s->n - 1) &&
           copies < (piece ? 256 : MAX_CUTS))
         add_cut(k, &s->dim[g], b->at);
   }
@@ -90,17 +79,17 @@ static void find_cuts(struct kernel_cg *k, const struct kernel_cg *dry,
 /* A result dimension, as blocks of the size that its index is divided by:
  * within one, the quotient (a group of a convolution) is the same in all lanes.
  * Blocks too small for vectors are not worth it. */
-static void add_dim(struct shape *s, const struct kernel_cg *dry, int d,
+static void add_dim(struct shape *s, const struct reads *r, int d,
                     int64_t extent, int64_t tile) {
   int64_t period = extent;
-  for (size_t i = 0; i < dry->periods.n; i++) {
-    const struct emit_period *p = &dry->periods.v[i];
+  for (size_t i = 0; i < r->periods.n; i++) {
+    const struct read_period *p = &r->periods.v[i];
     if (p->dim == d && p->at >= 4 && p->at < period && extent % p->at == 0 &&
-        dry->pinned >> d & 1)
+        r->pinned >> d & 1)
       period = p->at;
   }
-  for (size_t i = 0; i < dry->breaks.n; i++)
-    if (dry->breaks.v[i].dim == d && dry->breaks.v[i].kind == BREAK_PIECE)
+  for (size_t i = 0; i < r->edges.n; i++)
+    if (r->edges.v[i].dim == d && r->edges.v[i].kind == READ_PIECE)
       period = extent;
   if (period < extent)
     s->dim[s->n++] = (struct kdim){d, d, .coef = period,
@@ -147,13 +136,13 @@ static int find_turned(const struct kernel_cg *k, struct shape *s) {
   return -1;
 }
 
-static void find_shape(struct kernel_cg *k, const struct kernel_cg *dry,
+static void find_shape(struct kernel_cg *k, const struct reads *r,
                        struct shape *s) {
   const struct ir_type *type = k->out->type;
   s->n = 0;
-  k->carry.dim = dry->carry.dim;
-  k->carry.back = dry->carry.back;
-  k->ordered = dry->ordered;
+  k->carry.dim = r->carried;
+  k->carry.back = r->back;
+  k->ordered = r->ordered;
   for (int d = 0; d < type->rank; d++) {
     int64_t tile = k->op ? dn_max(ir_get_at(k->op, "tile", d), 1) : 1;
     if (type->dim[d] == 1 || (k->ordered && d == k->carry.dim))
@@ -163,16 +152,16 @@ static void find_shape(struct kernel_cg *k, const struct kernel_cg *dry,
       s->dim[s->n++] =
           (struct kdim){d, d, .coef = 1, .extent = type->dim[d], .tile = 1};
     else if (last && last->at != k->carry.dim &&
-             mergeable(dry, type, last->at, d)) {
+             reads_are_one(r, last->at, d)) {
       if (!dn_mul(last->tile, tile, &last->tile))
         last->tile = last->extent;
       last->extent *= type->dim[d];
       last->at = d;
     } else {
-      add_dim(s, dry, d, type->dim[d], tile);
+      add_dim(s, r, d, type->dim[d], tile);
     }
   }
-  find_cuts(k, dry, s);
+  find_cuts(k, r, s);
   find_order(k, s);
   s->turned = find_turned(k, s);
 }
@@ -189,7 +178,8 @@ static void emit_scalable(struct tiler *t, int level, int64_t from, int64_t n) {
     return;
   int g = t->shape->level[level];
   scalable_open(k, n);
-  t->base[g] = affine_plus(k, affine_var(k, k->scope->var, 1), from);
+  t->base[g] =
+      affine_plus(&k->forms, affine_var(&k->forms, k->scope->var, 1), from);
   t->size[g] = n;
   emit_dim(t, level + 1);
   scope_close(k, 0, NULL, NULL);
@@ -207,8 +197,10 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
     scope_open_range(k, t->unit, count);
   else if (loop)
     scope_open(k, count, 0, NULL, NULL);
-  t->base[g] = loop ? affine_plus(k, affine_var(k, k->scope->var, tile), from)
-                    : affine_const(k, from);
+  t->base[g] =
+      loop ? affine_plus(&k->forms, affine_var(&k->forms, k->scope->var, tile),
+                         from)
+           : affine_const(&k->forms, from);
   t->size[g] = tile;
   t->unit += shared ? count : 0;
   emit_dim(t, level + 1);
@@ -226,8 +218,8 @@ static void emit_carried(struct tiler *t, int level, int64_t count) {
   scope_open(k, count, 0, NULL, NULL);
   c->loop = k->scope;
   c->phi.n = c->next.n = 0;
-  t->base[g] = affine_var(k, k->scope->var, c->back ? -1 : 1);
-  t->base[g] = affine_plus(k, t->base[g], c->back ? count - 1 : 0);
+  t->base[g] = affine_var(&k->forms, k->scope->var, c->back ? -1 : 1);
+  t->base[g] = affine_plus(&k->forms, t->base[g], c->back ? count - 1 : 0);
   t->size[g] = 1;
   emit_dim(t, level + 1);
   scope_close(k, (unsigned)c->phi.n, c->phi.v, c->next.v);
@@ -238,7 +230,7 @@ static void emit_carried(struct tiler *t, int level, int64_t count) {
 static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
   int g = t->shape->level[level];
   int64_t tile = dn_min(t->shape->dim[g].tile, n);
-  if (t->k->scalable && g == t->shape->n - 1) {
+  if (t->k->forms.scalable && g == t->shape->n - 1) {
     emit_scalable(t, level, from, n);
     return;
   }
@@ -316,23 +308,14 @@ static void make_function(struct kernel_cg *k, const char *name) {
   k->end = LLVMGetParam(k->fn, nparams + 1);
 }
 
-/* Symbolically evaluates the whole result once. */
-static void dry_run(struct kernel_cg *dry, const struct ir_value *root,
-                    const struct ir_place *out) {
-  const struct affine *idx[IR_MAX_RANK];
-  const struct ir_type *type = root->type;
-  dry->dry = true;
-  for (int d = 0; d < type->rank; d++) {
-    unsigned var = affine_new_var(dry, NULL, 0, type->dim[d] - 1, 0, false,
-                                  UINT64_C(1) << d);
-    idx[d] = type->dim[d] == 1 ? affine_const(dry, 0) : affine_var(dry, var, 1);
-  }
-  emit_value(dry, root, idx);
-  if (dry->onto) {
-    onto_store(dry, out, idx, NULL);
-    return;
-  }
-  DN_PUSH(dry->arena, dry->leaves, emit_address(dry, out, type->rank, idx));
+static bool place_strides(const void *places, const struct ir_value *v,
+                          int64_t *stride) {
+  struct ir_place p;
+  (void)places;
+  if (!ir_place_of(v, &p))
+    return false;
+  memcpy(stride, p.stride, sizeof p.stride);
+  return true;
 }
 
 /* The schedule, as far as attempt number `attempt` obeys it. */
@@ -358,9 +341,10 @@ static void set_schedule(struct kernel_cg *k, struct shape *s, int attempt) {
   for (int g = 0; k->onto && g < s->n; g++)
     if (s->dim[g].at == 0) /* one slice after another */
       s->dim[g].tile = 1;
-  k->scalable = k->op && ir_get_int(k->op, "scalable") && e->facts->scalable &&
-                s->n && s->turned < 0 && !k->onto && k->vec > 1 &&
-                !(k->vec & (k->vec - 1)) && s->dim[s->n - 1].at != k->carry.dim;
+  k->forms.scalable = k->op && ir_get_int(k->op, "scalable") &&
+                      e->facts->scalable && s->n && s->turned < 0 && !k->onto &&
+                      k->vec > 1 && !(k->vec & (k->vec - 1)) &&
+                      s->dim[s->n - 1].at != k->carry.dim;
   /* What cannot fit into any budget is not even tried. */
   int64_t rows = dn_div_ceil(k->vec, k->native);
   for (int g = s->n; g-- > 0;) {
@@ -396,7 +380,7 @@ static int shared_level(struct kernel_cg *k, const struct shape *s) {
   for (int l = 0; l < s->n; l++) {
     const struct kdim *d = &s->dim[s->level[l]];
     if (par < d->first || par > d->at || count_units(d) <= most ||
-        d->at == k->carry.dim || (k->scalable && d == &s->dim[s->n - 1]))
+        d->at == k->carry.dim || (k->forms.scalable && d == &s->dim[s->n - 1]))
       continue;
     most = count_units(d);
     level = l;
@@ -406,11 +390,11 @@ static int shared_level(struct kernel_cg *k, const struct shape *s) {
 }
 
 /* Code for one attempt; false when it grew over the budget. */
-static bool try_kernel(struct kernel_cg *k, const struct kernel_cg *dry,
+static bool try_kernel(struct kernel_cg *k, const struct reads *r,
                        const struct ir_value *root, const struct ir_place *out,
                        const char *name, int attempt) {
   struct shape shape;
-  find_shape(k, dry, &shape);
+  find_shape(k, r, &shape);
   set_schedule(k, &shape, attempt);
   k->budget = attempt + 1 < ATTEMPTS ? WORK_LIMIT : 20 * WORK_LIMIT;
   int par = shared_level(k, &shape);
@@ -422,6 +406,8 @@ static bool try_kernel(struct kernel_cg *k, const struct kernel_cg *dry,
   emit_dim(&t, 0);
   LLVMBuildRetVoid(k->b);
   LLVMDisposeBuilder(k->b);
+  if (k->forms.overflow)
+    emit_fail(k, DN_SHAPE, "index arithmetic overflows");
   if (k->work <= k->budget)
     return true;
   if (attempt + 1 == ATTEMPTS)
@@ -462,23 +448,22 @@ static struct emit_function *
 make_loops(struct emit *e, const struct ir_op *op, const struct ir_value *root,
            const struct ir_value *out, const struct ir_place *place,
            const struct emit_places *places, const char *name) {
-  struct kernel_cg dry;
   struct emit_function *f = NULL;
   size_t before = dn_diags_count(e->ctx);
-  kernel_cg_init(&dry, e, op, out);
-  dry.places = places;
-  dry_run(&dry, root, place);
-  for (int attempt = 0; attempt < ATTEMPTS && !f && !dry.failed; attempt++) {
+  struct dn_arena *tmp = dn_arena_new(e->ctx);
+  const struct reads *r =
+      reads_build(tmp, op, root, place->stride, place_strides, NULL);
+  for (int attempt = 0; attempt < ATTEMPTS && !f; attempt++) {
     struct kernel_cg k;
     kernel_cg_init(&k, e, op, out);
     k.places = places;
-    if (try_kernel(&k, &dry, root, place, name, attempt))
+    if (try_kernel(&k, r, root, place, name, attempt))
       f = keep_function(&k, dn_diags_count(e->ctx) > before);
     dn_arena_free(k.arena);
     if (k.failed)
       break;
   }
-  dn_arena_free(dry.arena);
+  dn_arena_free(tmp);
   return f;
 }
 

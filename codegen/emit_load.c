@@ -8,9 +8,9 @@
 
 const struct affine *emit_address(struct kernel_cg *k, const struct ir_place *p,
                                   int rank, const struct affine *const *idx) {
-  const struct affine *a = affine_const(k, 0);
+  const struct affine *a = affine_const(&k->forms, 0);
   for (int d = 0; d < rank; d++)
-    a = affine_add(k, a, idx[d], p->stride[d]);
+    a = affine_add(&k->forms, a, idx[d], p->stride[d]);
   return a;
 }
 
@@ -37,14 +37,15 @@ static LLVMValueRef pointer(struct kernel_cg *k, const void *what,
   struct memo *found = memo_find(k, &key);
   if (found)
     return found->value;
-  LLVMValueRef p = pointer(k, what, base, affine_part(k, a, 0, a->depth - 1));
+  LLVMValueRef p =
+      pointer(k, what, base, affine_part(&k->forms, a, 0, a->depth - 1));
   struct hoist h;
   hoist_begin(k, a->depth, &h);
   for (int i = 0; i < a->n; i++) {
-    const struct affine_var *v = &k->vars.v[a->term[i].var];
+    const struct affine_var *v = &k->forms.vars.v[a->term[i].var];
     if (v->depth != a->depth)
       continue;
-    LLVMValueRef step = v->value;
+    LLVMValueRef step = index_get(k, a->term[i].var);
     if (a->term[i].coef != 1)
       step = LLVMBuildNSWMul(
           k->b, step, LLVMConstInt(k->e->iptr, (uint64_t)a->term[i].coef, true),
@@ -77,7 +78,7 @@ static LLVMValueRef place_start(struct kernel_cg *k, const struct ir_place *p,
 
 static const struct affine *terms_of(struct kernel_cg *k,
                                      const struct affine *a) {
-  return affine_part(k, a, 0, EMIT_ANY_DEPTH);
+  return affine_part(&k->forms, a, 0, EMIT_ANY_DEPTH);
 }
 
 static LLVMValueRef address(struct kernel_cg *k, const struct ir_place *p,
@@ -131,8 +132,9 @@ static LLVMValueRef lane_offset(struct kernel_cg *k, const struct affine *bytes,
  * the lane's coefficient alone. */
 static LLVMValueRef lane_vector(struct kernel_cg *k,
                                 const struct affine *bytes) {
-  const struct affine *v =
-      affine_plus(k, affine_add(k, bytes, terms_of(k, bytes), -1), -bytes->c);
+  const struct affine *v = affine_plus(
+      &k->forms, affine_add(&k->forms, bytes, terms_of(k, bytes), -1),
+      -bytes->c);
   return v->n ? index_value(k, v) : NULL;
 }
 
@@ -140,8 +142,8 @@ static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
                            LLVMValueRef base, const struct affine *bytes,
                            int align) {
   LLVMValueRef all = lane_vector(k, bytes);
-  LLVMValueRef r = LLVMGetPoison(LLVMVectorType(elem, k->lanes));
-  for (unsigned i = 0; i < k->lanes; i++) {
+  LLVMValueRef r = LLVMGetPoison(LLVMVectorType(elem, k->forms.lanes));
+  for (unsigned i = 0; i < k->forms.lanes; i++) {
     LLVMValueRef p = gep(k, base, lane_offset(k, bytes, all, i));
     r = LLVMBuildInsertElement(k->b, r, load_at(k, elem, p, align),
                                LLVMConstInt(k->e->i32, i, false), "");
@@ -159,14 +161,14 @@ static LLVMValueRef load_row(struct kernel_cg *k, enum ir_dtype t,
   LLVMValueRef v;
   if (!bytes->varying) {
     v = load_at(k, elem, base, align);
-  } else if (k->scalable) {
+  } else if (k->forms.scalable) {
     v = scalable_load(k, elem, base, bytes->lane, lane_vector(k, bytes));
   } else if (plain && bytes->lane == size) {
-    v = load_at(k, LLVMVectorType(elem, k->lanes), base, align);
+    v = load_at(k, LLVMVectorType(elem, k->forms.lanes), base, align);
   } else if (plain && bytes->lane == -size) {
-    base = gep_const(k, base, -(int64_t)(k->lanes - 1) * size);
-    v = load_at(k, LLVMVectorType(elem, k->lanes), base, size);
-    v = reversed(k, v, k->lanes);
+    base = gep_const(k, base, -(int64_t)(k->forms.lanes - 1) * size);
+    v = load_at(k, LLVMVectorType(elem, k->forms.lanes), base, size);
+    v = reversed(k, v, k->forms.lanes);
   } else {
     v = gather(k, elem, base, bytes, size);
   }
@@ -188,7 +190,8 @@ static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
     return load_row(k, t, base, bytes, align);
   struct memo_key key;
   int64_t before = (int64_t)g->lane * size;
-  memo_begin(k, &key, MEMO_GROUP, false, affine_plus(k, bytes, -before));
+  memo_begin(k, &key, MEMO_GROUP, false,
+             affine_plus(&k->forms, bytes, -before));
   memo_push(&key, (uint64_t)(uintptr_t)origin);
   struct memo *found = memo_find(k, &key);
   if (!found) {
@@ -213,17 +216,14 @@ LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
                        const struct ir_place *p, const struct affine *addr) {
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes;
-  if (k->dry) {
-    DN_PUSH(k->arena, k->leaves, addr);
-    return NULL;
-  }
   if (p->space == IR_IN_CONST &&
       (!p->base->data->bytes || affine_is_const(addr))) {
     k->own |= emit_is_passed(emit_buffer_of(k->places, p));
     return const_element(k, p->base, t,
                          p->base->data->bytes ? p->offset / size + addr->c : 0);
   }
-  const struct affine *bytes = affine_add(k, affine_const(k, 0), addr, size);
+  const struct affine *bytes =
+      affine_add(&k->forms, affine_const(&k->forms, 0), addr, size);
   if (k->stream && !k->stream->bytes && p->space == IR_IN_CONST &&
       bytes->varying)
     *k->stream = (struct emit_stream){*p, bytes};
@@ -235,8 +235,9 @@ LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
 
 LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
                           const struct ir_place *p, const struct affine *addr) {
-  const struct affine *zero = affine_const(k, 0);
-  return address(k, p, affine_add(k, zero, addr, ir_dtypes[type->dtype].bytes));
+  const struct affine *zero = affine_const(&k->forms, 0);
+  return address(
+      k, p, affine_add(&k->forms, zero, addr, ir_dtypes[type->dtype].bytes));
 }
 
 void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
@@ -245,7 +246,7 @@ void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
   LLVMTypeRef type = k->e->ptr;
   for (int64_t i = 0; i < lines; i++) {
     LLVMValueRef arg[] = {
-        address(k, p, affine_plus(k, bytes, i * LINE)),
+        address(k, p, affine_plus(&k->forms, bytes, i * LINE)),
         LLVMConstInt(k->e->i32, READ, false),
         LLVMConstInt(k->e->i32, TO_L2, false),
         LLVMConstInt(k->e->i32, DATA, false),
@@ -289,9 +290,9 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
                                int cond_depth, double outside) {
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes, lo, hi;
-  near = affine_add(k, affine_const(k, 0), near, size);
-  far = affine_add(k, affine_const(k, 0), far, size);
-  affine_range(k, far, &lo, &hi);
+  near = affine_add(&k->forms, affine_const(&k->forms, 0), near, size);
+  far = affine_add(&k->forms, affine_const(&k->forms, 0), far, size);
+  affine_range(&k->forms, far, &lo, &hi);
   int64_t most = k->e->facts->pointer_bytes > 4 ? 65536 : 2048;
   if (lo < 0 || hi + size > most || near->varying || lane_vector(k, far) ||
       (p->space == IR_IN_CONST && !p->base->data->bytes))
@@ -330,22 +331,23 @@ void emit_store(struct kernel_cg *k, const struct ir_type *type,
                 LLVMValueRef v) {
   enum ir_dtype t = type->dtype;
   int size = (int)ir_dtypes[t].bytes;
-  const struct affine *bytes = affine_add(k, affine_const(k, 0), addr, size);
+  const struct affine *bytes =
+      affine_add(&k->forms, affine_const(&k->forms, 0), addr, size);
   LLVMValueRef base = address(k, p, bytes);
   int align = alignment(k, p, bytes, size);
   v = emit_to_mem(k, t, v);
-  if (bytes->varying && k->scalable) {
-    scalable_store(k, emit_splat(k, v, k->lanes), base, bytes->lane);
+  if (bytes->varying && k->forms.scalable) {
+    scalable_store(k, emit_splat(k, v, k->forms.lanes), base, bytes->lane);
     return;
   }
   if (!bytes->varying || bytes->lane == size) {
     if (bytes->varying)
-      v = emit_splat(k, v, k->lanes);
+      v = emit_splat(k, v, k->forms.lanes);
     store_at(k, v, base, align);
     return;
   }
-  v = emit_splat(k, v, k->lanes);
-  for (unsigned i = 0; i < k->lanes; i++) {
+  v = emit_splat(k, v, k->forms.lanes);
+  for (unsigned i = 0; i < k->forms.lanes; i++) {
     LLVMValueRef one =
         LLVMBuildExtractElement(k->b, v, LLVMConstInt(k->e->i32, i, false), "");
     store_at(k, one, gep(k, base, lane_offset(k, bytes, NULL, i)), size);

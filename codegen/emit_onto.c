@@ -26,14 +26,12 @@ void onto_store(struct kernel_cg *k, const struct ir_place *p,
   const struct nest *n = kernel_nest(k, k->onto);
   const struct ir_value *y = ir_result(k->onto);
   const struct affine *address = row_address(k, p, idx);
-  if (n->fold != NEST_NONE && !k->dry && !k->failed) {
+  if (n->fold != NEST_NONE && !k->failed) {
     LLVMValueRef old = emit_load(k, y, p, address);
-    unsigned lanes = address->varying ? k->lanes : 1;
+    unsigned lanes = address->varying ? k->forms.lanes : 1;
     v = emit_combine(k, n, emit_splat(k, old, lanes), emit_splat(k, v, lanes));
   }
-  if (k->dry) /* its dimensions stay apart */
-    k->pinned |= UINT64_MAX;
-  else if (!k->failed)
+  if (!k->failed)
     emit_store(k, y->type, p, address, v);
 }
 

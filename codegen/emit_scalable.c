@@ -9,7 +9,7 @@
 #include <llvm-c/Target.h>
 
 static LLVMValueRef every_lane(struct kernel_cg *k) {
-  return emit_splat(k, LLVMConstInt(k->e->i1, 1, false), k->lanes);
+  return emit_splat(k, LLVMConstInt(k->e->i1, 1, false), k->forms.lanes);
 }
 
 void scalable_open(struct kernel_cg *k, int64_t n) {
@@ -22,8 +22,8 @@ void scalable_open(struct kernel_cg *k, int64_t n) {
   k->count = emit_intrinsic(k, "llvm.experimental.get.vector.length", &e->iptr,
                             1, arg, 3);
   k->scope->step = LLVMBuildIntCast2(k->b, k->count, e->iptr, false, "");
-  k->start = k->scope->var;
-  k->longest = n;
+  k->forms.start = k->scope->var;
+  k->forms.longest = n;
 }
 
 static bool is_dense(struct kernel_cg *k, LLVMTypeRef elem, int64_t step) {
@@ -35,7 +35,7 @@ LLVMValueRef scalable_load(struct kernel_cg *k, LLVMTypeRef elem,
                            LLVMValueRef base, int64_t step,
                            LLVMValueRef offsets) {
   struct emit *e = k->e;
-  LLVMTypeRef row = emit_vector_type(k, elem, k->lanes);
+  LLVMTypeRef row = emit_vector_type(k, elem, k->forms.lanes);
   LLVMTypeRef type[] = {row, e->ptr, e->iptr};
   LLVMValueRef all = every_lane(k);
   if (offsets) {
@@ -80,8 +80,8 @@ LLVMValueRef scalable_numbers(struct kernel_cg *k, int64_t step) {
 #else
   const char *name = "llvm.stepvector";
 #endif
-  LLVMTypeRef type = emit_vector_type(k, k->e->iptr, k->lanes);
+  LLVMTypeRef type = emit_vector_type(k, k->e->iptr, k->forms.lanes);
   LLVMValueRef by = LLVMConstInt(k->e->iptr, (uint64_t)step, true);
   LLVMValueRef n = emit_intrinsic(k, name, &type, 1, NULL, 0);
-  return LLVMBuildNSWMul(k->b, n, emit_splat(k, by, k->lanes), "");
+  return LLVMBuildNSWMul(k->b, n, emit_splat(k, by, k->forms.lanes), "");
 }

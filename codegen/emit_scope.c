@@ -55,7 +55,7 @@ void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
     phi[i] = LLVMBuildPhi(k->b, LLVMTypeOf(init[i]), "acc");
     add_incoming(phi[i], init[i], s->gate);
   }
-  s->var = affine_new_var(k, s->counter, 0, count - 1, s->depth, false, 0);
+  s->var = index_new_var(k, s->counter, 0, count - 1, s->depth, false);
   k->scope = s;
 }
 
@@ -81,7 +81,7 @@ void scope_open_range(struct kernel_cg *k, int64_t first, int64_t count) {
     s->counter = LLVMBuildPhi(k->b, type, "i");
     add_incoming(s->counter, from, s->gate);
   }
-  s->var = affine_new_var(k, s->counter, 0, count - 1, s->depth, false, 0);
+  s->var = index_new_var(k, s->counter, 0, count - 1, s->depth, false);
   k->scope = s;
 }
 
@@ -133,7 +133,7 @@ void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
 void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h) {
   h->scope = k->scope;
   h->child = NULL;
-  if (k->dry || depth >= k->scope->depth)
+  if (depth >= k->scope->depth)
     return;
   struct scope *child = k->scope;
   while (child->parent->depth > depth)
@@ -161,7 +161,7 @@ void hoist_end(struct kernel_cg *k, struct hoist *h) {
 void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
                 bool varying, const void *what) {
   key->n = 0;
-  memo_push(key, (uint64_t)kind << 32 | (varying ? k->lanes : 0));
+  memo_push(key, (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0));
   memo_push(key, (uint64_t)(uintptr_t)what);
 }
 

@@ -8,7 +8,7 @@
 /* Lanes of the columns that `size` elements of the last dimension make. */
 static unsigned next_lanes(const struct kernel_cg *k, int64_t left) {
   unsigned lanes = k->vec;
-  if (left >= lanes || k->scalable)
+  if (left >= lanes || k->forms.scalable)
     return lanes;
   for (lanes = 1; lanes * 2 <= left; lanes *= 2)
     ;
@@ -17,7 +17,7 @@ static unsigned next_lanes(const struct kernel_cg *k, int64_t left) {
 
 static int64_t count_columns(const struct kernel_cg *k, int64_t size) {
   int64_t n = size / k->vec;
-  if (k->scalable)
+  if (k->forms.scalable)
     return 1;
   for (int64_t left = size % k->vec; left > 0; n++)
     left -= next_lanes(k, left);
@@ -35,15 +35,17 @@ static const struct affine *const *point_index(struct tiler *t,
   const struct affine **idx =
       DN_ARRAY(k->arena, const struct affine *, IR_MAX_RANK);
   for (int d = 0; d < t->root->type->rank; d++)
-    idx[d] = affine_const(k, 0);
+    idx[d] = affine_const(&k->forms, 0);
   for (int g = 0; g < s->n; g++) {
     const struct affine *f =
-        affine_plus(k, t->base[g], g + 1 < s->n ? at[g] : column);
-    idx[s->dim[g].at] = affine_add(k, idx[s->dim[g].at], f, s->dim[g].coef);
+        affine_plus(&k->forms, t->base[g], g + 1 < s->n ? at[g] : column);
+    idx[s->dim[g].at] =
+        affine_add(&k->forms, idx[s->dim[g].at], f, s->dim[g].coef);
   }
   if (lanes > 1) {
     int d = s->dim[along].at;
-    idx[d] = affine_add(k, idx[d], affine_lanes(k, s->dim[along].coef), 1);
+    idx[d] = affine_add(&k->forms, idx[d],
+                        affine_lanes(&k->forms, s->dim[along].coef), 1);
   }
   return idx;
 }
@@ -96,7 +98,7 @@ static unsigned fold_points(struct kernel_cg *k, const struct ir_type *type,
     struct tile_vector p = {1, idx};
     unsigned same = 0;
     for (int d = 0; d < type->rank; d++) {
-      idx[d] = type->dim[d] == 1 ? affine_const(k, 0) : pt[i].idx[d];
+      idx[d] = type->dim[d] == 1 ? affine_const(&k->forms, 0) : pt[i].idx[d];
       p.lanes = idx[d]->varying ? pt[i].lanes : p.lanes;
       *depth = idx[d]->depth > *depth ? idx[d]->depth : *depth;
     }
@@ -116,7 +118,7 @@ static void emit_anchor(struct kernel_cg *k, const struct ir_op *op,
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
   int depth;
   n = fold_points(k, ir_result(op)->type, pt, n, rows, &depth);
-  k->lanes = rows[0].lanes;
+  k->forms.lanes = rows[0].lanes;
   if (emit_is_cached(k, ir_result(op), rows[0].idx))
     return;
   struct hoist h;
@@ -125,7 +127,7 @@ static void emit_anchor(struct kernel_cg *k, const struct ir_op *op,
   emit_fold(k, kernel_nest(k, op), rows, n, v);
   emit_debug_back(k->e, k->b, line);
   for (unsigned i = 0; i < n; i++) {
-    k->lanes = rows[i].lanes;
+    k->forms.lanes = rows[i].lanes;
     emit_cache_value(k, ir_result(op), rows[i].idx, v[i]);
   }
   hoist_end(k, &h);
@@ -158,7 +160,7 @@ static LLVMValueRef *read_turned(struct tiler *t, const int64_t *at,
                                  unsigned lanes) {
   struct kernel_cg *k = t->k;
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, wide);
-  k->lanes = lanes;
+  k->forms.lanes = lanes;
   for (unsigned i = 0; i < wide; i++) {
     const struct affine *const *idx =
         point_index(t, at, column + i, lanes, t->shape->turned);
@@ -238,13 +240,13 @@ static void emit_turned(struct tiler *t) {
       at[g] = 0;
     }
   } while (g >= 0);
-  k->lanes = 1;
+  k->forms.lanes = 1;
 }
 
 static void store_vector(struct tiler *t, const struct tile_vector *p,
                          LLVMValueRef v) {
   struct kernel_cg *k = t->k;
-  k->lanes = p->lanes;
+  k->forms.lanes = p->lanes;
   if (k->onto)
     onto_store(k, &t->out, p->idx, v);
   else
@@ -269,10 +271,10 @@ void emit_tile(struct tiler *t) {
   emit_anchors(t, pt, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
   for (unsigned i = 0; i < n; i++) {
-    k->lanes = pt[i].lanes;
+    k->forms.lanes = pt[i].lanes;
     v[i] = emit_value(k, t->root, pt[i].idx);
   }
   for (unsigned i = 0; i < n; i++)
     store_vector(t, &pt[i], v[i]);
-  k->lanes = 1;
+  k->forms.lanes = 1;
 }

@@ -11,8 +11,8 @@ LLVMTypeRef emit_vector_type(const struct kernel_cg *k, LLVMTypeRef elem,
                              unsigned lanes) {
   if (lanes <= 1)
     return elem;
-  return k->scalable ? LLVMScalableVectorType(elem, lanes)
-                     : LLVMVectorType(elem, lanes);
+  return k->forms.scalable ? LLVMScalableVectorType(elem, lanes)
+                           : LLVMVectorType(elem, lanes);
 }
 
 bool emit_is_vector(LLVMValueRef v) {

@@ -9,7 +9,7 @@ LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes) {
   if (lanes <= 1 || emit_is_vector(v))
     return v;
   LLVMTypeRef type = emit_vector_type(k, LLVMTypeOf(v), lanes);
-  if (LLVMIsConstant(v) && !k->scalable) {
+  if (LLVMIsConstant(v) && !k->forms.scalable) {
     LLVMValueRef *all = DN_ARRAY(k->arena, LLVMValueRef, lanes);
     for (unsigned i = 0; i < lanes; i++)
       all[i] = v;
@@ -40,7 +40,7 @@ const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op) {
 void emit_iters(struct kernel_cg *k, const struct nest *n,
                 const struct affine *const *idx, const struct affine **iter) {
   for (int i = 0; i < n->niters; i++)
-    iter[i] = affine_const(k, 0);
+    iter[i] = affine_const(&k->forms, 0);
   for (int d = 0; d < n->type->rank; d++) {
     const struct nest_dim *y = &n->y[d];
     for (int i = 0; i < y->n; i++) {
@@ -73,10 +73,10 @@ static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
 static const struct affine *affine(struct kernel_cg *k, const struct nest *n,
                                    const struct nest_index *x,
                                    const struct affine *const *iter) {
-  const struct affine *f = affine_const(k, x->base);
+  const struct affine *f = affine_const(&k->forms, x->base);
   for (int i = 0; i < n->niters; i++)
     if (x->coef[i])
-      f = affine_add(k, f, iter[i], x->coef[i]);
+      f = affine_add(&k->forms, f, iter[i], x->coef[i]);
   return f;
 }
 
@@ -89,12 +89,10 @@ const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
   struct memo_key key;
   int depth = 0;
   bool varying = false;
-  uint64_t dims = 0;
   for (int d = 0; d < from->rank; d++) {
     idx[d] = affine(k, n, &from->idx[d], iter);
     depth = idx[d]->depth > depth ? idx[d]->depth : depth;
     varying |= idx[d]->varying;
-    dims |= affine_dims(k, idx[d]);
   }
   memo_begin(k, &key, MEMO_GATHER, varying, from);
   memo_push(&key, (uint64_t)dim);
@@ -106,27 +104,11 @@ const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
     hoist_begin(k, depth, &h);
     LLVMValueRef value = emit_access(k, n, a, iter);
     unsigned var =
-        index_of_value(k, value, v->type->dtype, depth, dim, dims)->term[0].var;
+        index_of_value(k, value, v->type->dtype, depth, dim)->term[0].var;
     found = memo_add(k, &key, value, var);
     hoist_end(k, &h);
   }
-  return affine_var(k, (unsigned)found->extra, 1);
-}
-
-/* Dry run: where the form goes past `at` for the first value of the counters
- * that are no result dimension, or for the last. */
-static void note_break(struct kernel_cg *k, const struct affine *f, int64_t at,
-                       bool last, enum emit_break_kind kind) {
-  uint64_t dims = affine_dims(k, f);
-  int64_t lo, hi;
-  for (int i = 0; i < f->n; i++) {
-    unsigned var = f->term[i].var;
-    if (f->term[i].coef != 1 || dims != UINT64_C(1) << var)
-      continue;
-    affine_range(k, affine_add(k, f, affine_var(k, var, 1), -1), &lo, &hi);
-    struct emit_break b = {(int)var, at - (last ? hi : lo), kind};
-    DN_PUSH(k->arena, k->breaks, b);
-  }
+  return affine_var(&k->forms, (unsigned)found->extra, 1);
 }
 
 static void add_check(struct kernel_cg *k, struct access *c, int d,
@@ -149,12 +131,6 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
   }
   const struct affine *f = affine(k, c->n, x, iter);
   const struct affine *q = index_div(k, f, x->div);
-  if (k->dry && x->checked && x->div == 1) {
-    enum emit_break_kind kind =
-        c->n->fold == NEST_NONE ? BREAK_EDGE : BREAK_WINDOW;
-    note_break(k, f, 0, false, kind);
-    note_break(k, f, dim, true, kind);
-  }
   switch (x->fit) {
   case NEST_CLAMP:
     q = index_clamp(k, q, dim);
@@ -171,14 +147,8 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
   c->raw[d] = q;
   if (!x->checked)
     return;
-  if (k->dry) {
-    int64_t lo, hi;
-    affine_range(k, f, &lo, &hi); /* pins */
-    c->checked[d] = true;
-    return;
-  }
   if (x->exact && x->div > 1) {
-    const struct affine *rem = affine_add(k, f, q, -x->div);
+    const struct affine *rem = affine_add(&k->forms, f, q, -x->div);
     add_check(k, c, d, index_is_zero(k, rem), rem->depth);
   }
   add_check(k, c, d, index_inside(k, q, dim), q->depth);
@@ -188,14 +158,15 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
  * that is selected, the rest stays an offset. */
 static LLVMValueRef checked_load(struct kernel_cg *k, const struct access *c,
                                  const struct ir_place *p) {
-  const struct affine *near = affine_const(k, 0), *far = near;
+  const struct affine *near = affine_const(&k->forms, 0), *far = near;
   for (int d = 0; d < c->a->rank; d++) {
     const struct affine *f = c->raw[d];
     const struct affine *stay = f;
     if (!c->checked[d] && (f->depth > c->cond_depth || f->varying))
-      stay = affine_part(k, f, 0, c->cond_depth);
-    near = affine_add(k, near, stay, p->stride[d]);
-    far = affine_add(k, far, affine_add(k, f, stay, -1), p->stride[d]);
+      stay = affine_part(&k->forms, f, 0, c->cond_depth);
+    near = affine_add(&k->forms, near, stay, p->stride[d]);
+    far = affine_add(&k->forms, far, affine_add(&k->forms, f, stay, -1),
+                     p->stride[d]);
   }
   return emit_load_checked(k, c->v, p, near, far, c->cond, c->cond_depth,
                            c->n->outside);
@@ -204,9 +175,9 @@ static LLVMValueRef checked_load(struct kernel_cg *k, const struct access *c,
 static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
   enum ir_dtype t = c->v->type->dtype;
   struct ir_place p;
-  if (!k->dry && c->never)
+  if (c->never)
     return emit_number(k, t, c->n->outside);
-  if (!k->dry && kernel_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
+  if (kernel_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
       ir_place_of(c->v, &p)) {
     LLVMValueRef v = checked_load(k, c, &p);
     if (v)
@@ -217,9 +188,8 @@ static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
     idx[d] = c->checked[d] ? index_clamp(k, c->raw[d], c->v->type->dim[d])
                            : c->raw[d];
   LLVMValueRef v = emit_value(k, c->v, idx);
-  if (k->dry)
-    return NULL;
-  unsigned lanes = emit_is_vector(v) || emit_is_vector(c->cond) ? k->lanes : 1;
+  unsigned lanes =
+      emit_is_vector(v) || emit_is_vector(c->cond) ? k->forms.lanes : 1;
   v = emit_splat(k, v, lanes);
   return LLVMBuildSelect(k->b, c->cond, v,
                          emit_like(k, v, emit_number(k, t, c->n->outside)), "");
@@ -248,18 +218,18 @@ static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
                                 const struct ir_value *v,
                                 const struct affine *const *iter) {
   int64_t stride[IR_MAX_RANK];
-  const struct affine *at = affine_const(k, 0), *idx[IR_MAX_RANK];
+  const struct affine *at = affine_const(&k->forms, 0), *idx[IR_MAX_RANK];
   ir_type_strides(n->type, stride);
   for (int d = 0; d < n->type->rank; d++)
-    at = affine_add(k, at, iter[n->y[d].iter[0]], stride[d]);
+    at = affine_add(&k->forms, at, iter[n->y[d].iter[0]], stride[d]);
   struct ir_place p;
   if (kernel_is_leaf(k, v) && ir_place_of(v, &p) &&
       ir_place_is_dense(&p, v->type))
     return load_flat(k, v, &p, at);
   for (int d = v->type->rank; d-- > 0;) {
     const struct affine *q =
-        d ? index_div(k, at, v->type->dim[d]) : affine_const(k, 0);
-    idx[d] = affine_add(k, at, q, -v->type->dim[d]);
+        d ? index_div(k, at, v->type->dim[d]) : affine_const(&k->forms, 0);
+    idx[d] = affine_add(&k->forms, at, q, -v->type->dim[d]);
     at = q;
   }
   return emit_value(k, v, idx);
@@ -274,24 +244,20 @@ static LLVMValueRef concat_access(struct kernel_cg *k, const struct nest *n,
   for (int d = 0; d < a->rank; d++)
     idx[d] = affine(k, n, &a->idx[d], iter);
   at = idx[n->axis];
-  affine_range(k, at, &lo, &hi);
+  affine_range(&k->forms, at, &lo, &hi);
   LLVMValueRef r = NULL;
   for (unsigned i = 0; i < n->op->noperands; i++) {
     int64_t from = n->start[i], size = n->start[i + 1] - from;
-    if (!size || (!k->dry && (hi < from || lo >= from + size)))
+    if (!size || hi < from || lo >= from + size)
       continue;
-    if (k->dry)
-      note_break(k, at, from, false, BREAK_PIECE);
-    const struct affine *in = affine_plus(k, at, -from);
+    const struct affine *in = affine_plus(&k->forms, at, -from);
     idx[n->axis] = index_clamp(k, in, size);
     LLVMValueRef v = emit_value(k, ir_arg(n->op, i), idx);
-    if (k->dry)
-      continue;
     LLVMValueRef here = r ? index_inside(k, in, size) : NULL;
     if (here) {
       unsigned lanes =
           emit_is_vector(here) || emit_is_vector(v) || emit_is_vector(r)
-              ? k->lanes
+              ? k->forms.lanes
               : 1;
       v = LLVMBuildSelect(k->b, here, emit_splat(k, v, lanes),
                           emit_splat(k, r, lanes), "");
@@ -315,10 +281,7 @@ static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
       c.depth = c.raw[d]->depth;
     c.varying |= c.raw[d]->varying;
   }
-  bool checked = c.cond != NULL;
-  for (int d = 0; k->dry && d < c.a->rank; d++)
-    checked |= c.checked[d];
-  if (!checked)
+  if (!c.cond)
     return emit_value(k, c.v, c.raw);
   struct memo_key key;
   memo_begin(k, &key, MEMO_CHECKED, c.varying, c.a);
@@ -348,7 +311,7 @@ static void same_shape(struct kernel_cg *k, LLVMValueRef *arg, int from,
     vector |= emit_is_vector(arg[i]);
   vector |= emit_is_vector(arg[0]);
   for (int i = from; vector && i < n; i++)
-    arg[i] = emit_splat(k, arg[i], k->lanes);
+    arg[i] = emit_splat(k, arg[i], k->forms.lanes);
 }
 
 LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
@@ -357,13 +320,8 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
   LLVMValueRef arg[3] = {0};
   switch (x->kind) {
   case NEST_NUMBER:
-    return k->dry ? NULL : emit_number(k, x->type, x->number);
+    return emit_number(k, x->type, x->number);
   case NEST_ITER: {
-    int64_t lo, hi;
-    if (k->dry) {
-      affine_range(k, iter[x->arg[0]], &lo, &hi); /* pins */
-      return NULL;
-    }
     enum ir_dtype own = k->e->facts->pointer_bytes == 4 ? IR_I32 : IR_I64;
     return emit_cast(k, index_value(k, iter[x->arg[0]]), own, x->type);
   }
@@ -379,7 +337,7 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
   int arity = ir_scalars[x->fn].arity;
   for (int i = 0; i < arity; i++)
     arg[i] = emit_node(k, n, x->arg[i], iter);
-  if (k->dry || k->failed)
+  if (k->failed)
     return NULL;
   int typed = x->fn == IR_S_SELECT;
   same_shape(k, arg, typed, arity);
@@ -391,7 +349,7 @@ static LLVMValueRef emit_op(struct kernel_cg *k, const struct ir_op *op,
   const struct nest *n = kernel_nest(k, op);
   LLVMValueRef v = NULL;
   if (n->fold != NEST_NONE) {
-    struct tile_vector pt = {varying ? k->lanes : 1, idx};
+    struct tile_vector pt = {varying ? k->forms.lanes : 1, idx};
     emit_fold(k, n, &pt, 1, &v);
     return v;
   }
@@ -430,7 +388,7 @@ static void make_request(struct kernel_cg *k, const struct ir_value *v,
   r->depth = 0;
   r->varying = false;
   for (int d = 0; d < v->type->rank; d++) {
-    r->idx[d] = v->type->dim[d] == 1 ? affine_const(k, 0) : idx[d];
+    r->idx[d] = v->type->dim[d] == 1 ? affine_const(&k->forms, 0) : idx[d];
     if (r->idx[d]->depth > r->depth)
       r->depth = r->idx[d]->depth;
     r->varying |= r->idx[d]->varying;
@@ -466,15 +424,14 @@ LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
   LLVMValueRef value = NULL;
   struct hoist h;
   hoist_begin(k, r.depth, &h);
-  LLVMMetadataRef line = k->dry ? NULL : emit_debug_at(k->e, k->b, v->def);
-  k->work += dn_div_ceil(k->lanes, k->native);
+  LLVMMetadataRef line = emit_debug_at(k->e, k->b, v->def);
+  k->work += dn_div_ceil(k->forms.lanes, k->native);
   if (!k->failed && k->work <= k->budget && ir_type_count(v->type))
     value = compute(k, v, r.idx, r.varying);
-  if (!value && !k->dry)
+  if (!value)
     value = emit_number(k, v->type->dtype, 0);
   memo_add(k, &r.key, value, 0);
-  if (!k->dry)
-    emit_debug_back(k->e, k->b, line);
+  emit_debug_back(k->e, k->b, line);
   hoist_end(k, &h);
   k->nesting--;
   return value;

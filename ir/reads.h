@@ -1,0 +1,52 @@
+/* reads.h - what a kernel reads, as affine forms over the dimensions of its
+ * result: the address of every value from outside that one element of the
+ * result depends on, followed through the index maps of the ops in between.
+ * What can be one loop, where a loop is best cut and along which dimension
+ * memory is contiguous follow from it. */
+#ifndef IR_READS_H
+#define IR_READS_H
+
+#include "ir/affine.h"
+#include "ir/ir.h"
+
+/* Why a loop is best cut: a piece of a concat starts there; an index goes past
+ * an edge of its tensor; the same, but of a window, where the loops over the
+ * window check the edge at less cost unless it lies along the lanes. */
+enum read_edge_kind { READ_PIECE, READ_EDGE, READ_WINDOW };
+struct read_edge {
+  int dim;
+  int64_t at;
+  enum read_edge_kind kind;
+};
+struct read_period { /* an index along `dim` is divided by `at` */
+  int dim;
+  int64_t at;
+};
+
+struct reads {
+  struct affines forms; /* variable d: the index of the result's dimension d */
+  const struct ir_type *type;
+  /* Addresses, in elements; the first is the result's own. */
+  DN_LIST(const struct affine *) at;
+  DN_LIST(struct read_edge) edges;
+  DN_LIST(struct read_period) periods;
+  uint64_t pinned; /* dimensions whose index is divided, compared, or a value */
+  int carried;     /* dimension of a running fold or of an order; -1: none */
+  bool back;       /* it runs from the end */
+  bool ordered;    /* an order: along it there is no loop */
+};
+
+/* Strides, in elements, at which a value from outside or the kernel's result
+ * lies; false: not known. */
+typedef bool reads_strides(const void *places, const struct ir_value *v,
+                           int64_t *stride);
+/* One element of `root`, an op's value in `kernel`, stored at `stride`; a NULL
+ * kernel copies `root`. */
+struct reads *reads_build(struct dn_arena *arena, const struct ir_op *kernel,
+                          const struct ir_value *root, const int64_t *stride,
+                          reads_strides *strides, const void *places);
+/* All addresses see the two dimensions as one, and nothing else looks at them.
+ */
+bool reads_are_one(const struct reads *r, int outer, int inner);
+
+#endif
