@@ -41,7 +41,7 @@ struct arm {
   struct dn_ctx *ctx;
   const struct cg_target_opts *o;
   const struct arm_arch *arch;
-  const char *fpu;                    /* name; NULL: nobody named one */
+  const char *fpu;                    /* name; NULL: not given */
   struct dn_buf features, extensions; /* of the unit, of -march */
 };
 
@@ -130,7 +130,7 @@ static const struct arm_fpu *find_fpu(const char *name) {
   return NULL;
 }
 
-/* One "+extension" of -march: the unit, or a feature that LLVM knows. */
+/* One "+extension" of -march: the unit, or a feature by LLVM's name. */
 static bool read_extension(struct arm *a, const char *name) {
   bool no = !strncmp(name, "no", 2);
   const char *plain = no ? name + 2 : name;

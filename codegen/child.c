@@ -27,7 +27,7 @@ static _Noreturn void child_main(struct dn_ctx *ctx, cg_child_fn *fn,
                                  void *user, unsigned seconds, int out,
                                  int err) {
   jmp_buf raised;
-  prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would read the result */
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* has no reader left */
   dup2(err, STDERR_FILENO);
   /* A crash shall end the process, not print a stack trace. */
   static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};

@@ -86,7 +86,7 @@ bool cg_elf_read(struct dn_arena *arena, const void *data, size_t size,
   uint64_t names = field(&r, r.wide ? 62 : 50, 2);
   if (entry != (r.wide ? 64 : 40) || table > size)
     return false;
-  /* Many sections: the numbers lie in the first section header. */
+  /* Many sections: the numbers are in the first section header. */
   if (count == 0)
     count = word(&r, table, 20, 32);
   if (names == 0xffff)

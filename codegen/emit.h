@@ -24,9 +24,9 @@ struct cg_fills {
   DN_LIST(struct cg_fill) list;
 };
 
-/* Whether the constants are more than code of the small model reaches. On x86-64
- * they then lie in .lrodata, behind all else, and code reads how far they are;
- * elsewhere code reaches so far or cannot. */
+/* Whether the constants exceed the reach of the small code model. On x86-64 they
+ * then go into .lrodata, after all other sections, and are addressed by 64-bit
+ * offsets; other targets reach them or refuse the module. */
 bool cg_is_large(const struct ir_module *m);
 
 /* Fills `out`, whose triple and data layout are set, from a verified PLANNED

@@ -117,9 +117,9 @@ static void all_points(struct fold *f, const struct affine *inner,
 }
 
 /* While a block of rows is computed with one panel of constants, a part of the
- * next panel is fetched: `prefetch` blocks share a panel's bytes, a few lines
- * each step. Behind the last panel lie the constants of the kernel after this
- * one. */
+ * next panel is prefetched: `prefetch` blocks divide a panel's bytes among them,
+ * a few cache lines each step. What follows the last panel in memory are the
+ * constants of the next kernel. */
 static void prefetch(struct fold *f, const struct emit_stream *s) {
   struct kernel_cg *k = f->k;
   const struct scope *panels = f->outer, *rows = f->outer;
@@ -296,7 +296,7 @@ static int64_t count_registers(const struct kernel_cg *k, const struct nest *n,
   return unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;
 }
 
-/* A schedule is obeyed, and told of when its sums alone are more than there are
+/* Warns when a schedule's accumulators alone are more than there are
  * registers. Those of integers are not known where there are no vectors. */
 static void check_registers(struct fold *f) {
   struct kernel_cg *k = f->k;

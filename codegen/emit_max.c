@@ -31,7 +31,7 @@ static LLVMValueRef beyond(const struct pair *p, LLVMValueRef x,
   return LLVMBuildSelect(p->b, LLVMBuildFCmp(p->b, cmp, x, y, ""), x, y, "");
 }
 
-/* For who promises that there is no NaN. */
+/* With -ffinite-math-only: no operand is NaN. */
 static LLVMValueRef unasked(const struct pair *p) {
   LLVMRealPredicate cmp = p->most ? LLVMRealOGT : LLVMRealOLT;
   LLVMFastMathFlags none = LLVMFastMathNoNaNs | LLVMFastMathNoSignedZeros;

@@ -132,7 +132,7 @@ LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
 }
 
 /* Far constants come first, by sections that are opened before any function's:
- * a loader keeps their order, and what lies behind is near the code. */
+ * a loader keeps their order, and later sections are near the code. */
 static void add_far(struct emit *e) {
   for (size_t i = 0; e->large && i < e->m->consts.n; i++) {
     const struct ir_value *c = e->m->consts.v[i];
@@ -267,7 +267,7 @@ static void refuse(struct emit *e, LLVMValueRef bad, unsigned code) {
   LLVMPositionBuilderAtEnd(e->b, on);
 }
 
-/* A missing buffer or a misaligned arena is told, not trodden on. */
+/* A missing buffer or a misaligned arena is an error code. */
 static void check_arguments(struct emit *e, const struct ir_block *body) {
   LLVMValueRef missing = NULL;
   for (unsigned i = 0; i < e->ninputs + e->noutputs; i++) {
@@ -392,7 +392,7 @@ static void copy_results(struct emit *e, const struct ir_op *ret) {
   }
 }
 
-/* How far from code a constant may lie: an instruction's address, less what
+/* How far from code a constant may be: an instruction's address, less what
  * else is between. */
 static bool fits_code(struct emit *e, enum cg_backend backend) {
   int64_t bytes = constant_bytes(e->m), reach = INT64_MAX;

@@ -1,5 +1,5 @@
 /* emit_scalable.c - vectors whose length is the machine's: `vec` lanes times a
- * number that the processor knows (LLVM's vscale), so that one object is faster
+ * number that is known at run time (LLVM's vscale), so that one object is faster
  * where registers are longer. A row has k->count lanes, at most a whole vector:
  * the last turn of a loop takes what is left, without code of its own.
  * Arithmetic may run on lanes that are not there; loads and stores do not, and

@@ -46,8 +46,8 @@ static LLVMValueRef is(const struct scalar *s, LLVMValueRef x, int64_t v) {
 
 /* ---- Integers ---- */
 
-/* The divisor with 1 in place of 0 and -1: *plain tells where it was changed
- * for 0, *minus for -1 (NULL for unsigned). */
+/* The divisor with 1 in place of 0 and -1. *zero: where it was 0; *minus: where
+ * it was -1 (NULL for unsigned). */
 static LLVMValueRef safe_divisor(const struct scalar *s, LLVMValueRef *zero,
                                  LLVMValueRef *minus) {
   *zero = is(s, s->y, 0);

@@ -37,8 +37,8 @@ static bool failed(struct machine *s, const char *what, const char *why) {
   return false;
 }
 
-/* Everything LLVM has to say comes here: frame sizes, errors, and remarks,
- * which nobody asked for. */
+/* Handles LLVM's diagnostics: frame sizes and errors; other remarks are
+ * dropped. */
 static void on_diagnostic(LLVMDiagnosticInfoRef info, void *user) {
   struct machine *s = user;
   char *text = LLVMGetDiagInfoDescription(info);
@@ -82,7 +82,7 @@ static void set_attributes(struct machine *s) {
     if (LLVMIsDeclaration(f))
       continue;
     add_attribute(s, f, "warn-stack-size", "0");
-    /* Below the stack pointer is memory that no frame size tells of. */
+    /* Below the stack pointer is memory that no frame size includes. */
     add_flag(s, f, "noredzone");
     if (size)
       add_flag(s, f, "optsize");
@@ -221,7 +221,7 @@ static bool read_object(struct machine *s, struct cg_elf *elf) {
 }
 
 /* Emits a copy, since emission changes a module; then again with the functions
- * that the object turned out to call, until there are none. */
+ * that the object calls, until there are none. */
 static bool emit_object(struct machine *s) {
   const char *entry = dn_printf(s->arena, "%s_run", s->job->opts->prefix);
   struct cg_elf elf;

@@ -154,7 +154,7 @@ static bool choose(struct march *m, struct cg_choice *c) {
   return refuse(m, "cannot be chosen for this target: use -mcpu");
 }
 
-/* An ABI with registers for floats wants a processor that has them. */
+/* An ABI that passes floats in registers needs a processor that has them. */
 static bool wants_floats(const struct cg_target_opts *o) {
   const char *abi = o->abi ? o->abi : "";
   return !strcmp(abi, "ilp32f") || !strcmp(abi, "ilp32d") ||

@@ -31,8 +31,8 @@ const struct cg_math_info *cg_math_info(enum cg_math fn);
  * add, subtract, multiply, divide, compare and convert, with what soft-float
  * helpers these are. */
 
-/* The same value; a vector is one that LLVM knows nothing of, where the target
- * hides splats. */
+/* The same value. Where the target hides splats, a vector goes through an empty
+ * asm, so that LLVM cannot see that it is a splat. */
 LLVMValueRef cg_math_hide(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef v);
 /* Whether x is NaN, for each lane. */

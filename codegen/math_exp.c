@@ -163,8 +163,8 @@ struct math_logred math_log_reduce(const struct math_ctx *m, LLVMValueRef x,
   return l;
 }
 
-/* f32 centres 1 + f on 1 for the polynomial's sake; the series in s wants the
- * same |s| at both ends. */
+/* f32 centres 1 + f on 1 for the polynomial; the series in s needs the same |s|
+ * at both ends. */
 static double math_log_cut(const struct math_ctx *m) {
   return m->f64 ? 0x1.6a09e667f3bcdp-1 : 0x1.555556p-1;
 }

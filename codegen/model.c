@@ -20,7 +20,7 @@ const char *cg_model_section(const struct cg_job *job) {
   return dn_printf(job->ctx->arena, ".rodata.%s_model", job->opts->prefix);
 }
 
-/* Appends a string and returns where it lies. */
+/* Appends a string and returns its offset. */
 static uint32_t put_text(struct dn_buf *out, const char *s) {
   uint32_t at = (uint32_t)out->len;
   dn_buf_put(out, s, strlen(s) + 1);

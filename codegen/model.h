@@ -9,7 +9,7 @@
 struct cg_blob cg_model(const struct cg_job *job);
 /* Sets the fields that are known only when the object is. */
 void cg_model_finish(const struct cg_job *job, struct cg_blob *model);
-/* "PREFIX_model" and the section that it lies in. */
+/* "PREFIX_model" and its section. */
 const char *cg_model_symbol(const struct cg_job *job);
 const char *cg_model_section(const struct cg_job *job);
 

@@ -35,8 +35,8 @@ static LLVMMemoryBufferRef bitcode(LLVMModuleRef module, int pointer_bytes) {
                                                "soft", false);
 }
 
-/* Functions that dnnc generates have names with its prefix, so these few rules
- * tell soft arithmetic; the caller asks only about its own module. */
+/* Names of the run-time library. Generated functions have the model's prefix, so
+ * they do not match. */
 bool cg_soft_is(const char *name) {
   static const char *const plain[] = {"floor",     "ceil",      "trunc", "rint",
                                       "nearbyint", "roundeven", "round", "sqrt",

@@ -56,7 +56,7 @@ static int compare_names(const void *a, const void *b) {
                 ((const struct cg_frame *)b)->name);
 }
 
-/* Functions called, and those handed to somebody who may call them. */
+/* Functions called, and those whose address is taken, which may be called. */
 static void add_calls(struct cg_frames *f, struct cg_function *caller,
                       LLVMValueRef function) {
   for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(function); b;

@@ -51,7 +51,7 @@ const struct cg_target_row *cg_find_row(const char *triple) {
   return NULL;
 }
 
-/* ---- Names that LLVM knows, and the one that was meant ---- */
+/* ---- Names in LLVM's tables, and the nearest to a misspelt one ---- */
 
 bool cg_name_known(const char *const *names, const char *name) {
   for (; *names; names++)

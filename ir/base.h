@@ -22,7 +22,7 @@
 #define DN_PRINTF(f, a)
 #endif
 
-/* Limits on what a model may ask for; `--limit-NAME=N` sets one. */
+/* Limits on the size of a model and of its parts; `--limit-NAME=N` sets one. */
 #define DN_LIMITS(X)                                                           \
   X(file, INT64_C(1) << 33)    /* bytes of one input file */                   \
   X(nodes, 1000000)            /* ops in a module */                           \

@@ -320,7 +320,7 @@ void ir_op_remove(struct ir_op *op) {
   op->block = NULL;
 }
 
-/* Gives the bytes of a constant that is gone back, if nobody else has them. */
+/* Frees the bytes of a deleted constant that no other constant shares. */
 static void release_bytes(struct ir_module *m, const struct ir_data *dead) {
   const char *lo = dead->bytes, *hi = lo + dead->size;
   if (!lo || dead->size < DN_LARGE || dead->shared)

@@ -131,7 +131,7 @@ void dn_note(struct dn_ctx *ctx, const char *fmt, ...) {
 
 _Noreturn void dn_fatal(struct dn_ctx *ctx, struct dn_loc loc,
                         enum dn_code code, const char *fmt, ...) {
-  /* Out of memory must not ask the arena for more: print directly. */
+  /* Out of memory: print directly, without the arena. */
   va_list ap;
   va_start(ap, fmt);
   if (code == DN_MEMORY) {

@@ -15,7 +15,7 @@ struct ir_tensor {
 
 struct ir_eval_opts {
   bool f32_sums; /* accumulate in the element type instead of f64 */
-  /* Called for each value as it is made, with its data; NULL: nobody. It may
+  /* Called for each value as it is made, with its data; or NULL. It may
    * change the data, and what follows reads the changed, unless the value is a
    * view of an input or a constant. */
   void (*watch)(void *user, const struct ir_value *v, void *data);

@@ -239,7 +239,7 @@ static void compile_call(struct eval_nest *e, const struct nest_node *node,
       .b = arity > 1 ? value[node->arg[1]] : NULL,
       .c = arity > 2 ? value[node->arg[2]] : NULL,
   };
-  assert(step->fn && "types_ok() has asked for each call");
+  assert(step->fn && "types_ok() has checked each call");
   /* A sum keeps its products exact: see eval.h. */
   if (n->fold == NEST_SUM && !e->f32_sums && ir_is_float(node->type) &&
       node->fn == IR_S_MUL && node == &n->node[n->nnodes - 1])

@@ -1,7 +1,7 @@
 /* eval_nest.h - inside of the interpreter: scalar functions on lanes
  * (eval_scalar.c), nests compiled to loops (eval_nest.c), what their leaves
  * read (eval_source.c), and contractions as matrix products (eval_gemm.c).
- * Nobody but ir/eval*.c includes it. */
+ * Private to ir/eval*.c. */
 #ifndef IR_EVAL_NEST_H
 #define IR_EVAL_NEST_H
 

@@ -8,7 +8,7 @@
  * flow PLANNED  as KERNELS, in execution order, every value has its place: see
  * the plan attributes below
  *
- * What a pass wants to remember of a value or op is kept in a table of its own,
+ * What a pass records of a value or op is kept in a table of its own,
  * indexed by `id`; IR structures have no per-pass fields. */
 #ifndef IR_IR_H
 #define IR_IR_H
@@ -262,7 +262,7 @@ struct ir_attr *ir_copy_attrs(struct ir_module *m, const struct ir_attr *attrs,
                               size_t n); /* deep, names interned */
 void ir_set_attr(struct ir_op *op, struct ir_attr attr);
 void ir_drop_attr(struct ir_op *op, const char *name);
-/* Drops constants that nobody uses. */
+/* Drops constants without uses. */
 void ir_sweep_consts(struct ir_module *m);
 
 /* ---- Asking ---- */

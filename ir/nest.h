@@ -8,9 +8,9 @@
  *       acc = fold(acc, body(access 0, access 1, ...))
  *     y[...] = acc
  *
- * MAP and MOVE have no reduced iterators and no fold. A fold over all that lies
- * behind an element (`y[j] += x[j - k]`, every k) is a running one: it goes on
- * from its neighbour's accumulator, and only k = 0 is left of k.
+ * MAP and MOVE have no reduced iterators and no fold. A fold over all elements
+ * before an element (`y[j] += x[j - k]`, every k) is a running one (a scan): it
+ * continues its neighbour's accumulator, and only k = 0 is left of k.
  *
  * A nest that goes `onto` an operand starts from a copy of it, and its points
  * are folded in, or put there, one after another:

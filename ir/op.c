@@ -132,7 +132,7 @@ static const char *default_text(const struct ir_op *op, const char *name) {
       s += word + strspn(s + word, " ");
     }
   }
-  assert(!"the caller asks for an attribute of the row");
+  assert(!"the caller passes the name of an attribute of the row");
   return "";
 }
 

@@ -1,4 +1,4 @@
-/* place.c - where a value of a PLANNED module lies.
+/* place.c - the address of a value of a PLANNED module.
  *
  * A value's place is that of the op that was given one (a kernel, a concat, a
  * parameter, a constant), seen through the views between: each view's strides

@@ -1,6 +1,6 @@
-/* place.h - where a value of a PLANNED module lies. The plan attributes say it
- * for values that kernels make; a view's place follows from its operand's. One
- * function answers for planner, code generator, report and tools. */
+/* place.h - the address of a value of a PLANNED module. Results of kernels have
+ * plan attributes; a view's place follows from its operand's. Planner, code
+ * generator, report and tools all call this one function. */
 #ifndef IR_PLACE_H
 #define IR_PLACE_H
 

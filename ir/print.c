@@ -268,7 +268,7 @@ static void put_attrs(struct printer *p, const struct ir_op *op) {
     put_attr(p, a);
     sep = ", ";
   }
-  for (unsigned k = 0; k < op->nattrs; k++) { /* what no row knows */
+  for (unsigned k = 0; k < op->nattrs; k++) { /* not in the op's row */
     bool known = false;
     for (int i = 0; i < n; i++)
       known |= strcmp(spec[i].name, op->attr[k].name) == 0;

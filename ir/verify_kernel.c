@@ -157,7 +157,7 @@ static void check_kernel(struct verifier *v, const struct ir_op *kernel,
 }
 
 /* A view needs the element strides of what it views: `stride` by value id, NULL
- * for what lies row-major. */
+ * for what is row-major. */
 static void check_outside(struct verifier *v, const struct ir_op *op,
                           int64_t **stride) {
   struct dn_arena *arena = dn_arena_new(v->ctx);

@@ -1,6 +1,6 @@
 /* verify_plan.c - what the planned form adds: every value has a place, places
- * lie inside their space, and values that live at once share no bytes. It knows
- * nothing of how the plan was made.
+ * are inside their space, and values that live at once share no bytes. It shares
+ * no code with the planner.
  *
  * Positions number the ops outside kernels in order; a kernel is one position.
  * A value lives from the op that makes it to its last reader, through views and
@@ -151,7 +151,7 @@ static void check_attrs(struct plan *p, const struct ir_op *op) {
                   (long long)stride->is[i]);
 }
 
-/* No two elements of what is written lie at one place: from the smallest stride
+/* No two elements of what is written share an address: from the smallest stride
  * on, each steps over all that the smaller ones reach. */
 static bool steps_over(const struct ir_type *type, const struct ir_place *at) {
   int64_t reach = 0, below = -1;

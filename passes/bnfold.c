@@ -3,7 +3,7 @@
  * is followed by maps that multiply by, divide by, add or subtract constants;
  * where those vary only along dimensions of the result that are dimensions of w
  * too, the scales are multiplied into w, and one sum with a constant is left.
- * All of it is told by the nests: no op is known by name.
+ * All of it follows from the nests: no op is recognised by name.
  *
  * before:  %1 = conv %x, @w : f32[1,8,8,16]
  *          %2 = add %1, @b : f32[1,8,8,16]                  (@b : f32[16])
@@ -194,7 +194,7 @@ static struct ir_value *scale_for_weights(const struct chain *c,
                                : edit_reshape(b, c->scale, w->rank, dims);
 }
 
-/* The maps before the last, which nobody reads any more. */
+/* The maps before the last, which now have no users. */
 static void drop_maps(const struct chain *c, struct ir_op *op) {
   while (op != c->root) {
     struct ir_op *before = ir_arg(op, edit_folds(ir_arg(op, 0)))->def;
@@ -229,7 +229,7 @@ static struct ir_op *sole_reader(const struct ir_op *op) {
   return u && !u->next && u->op->nresults == 1 ? u->op : NULL;
 }
 
-/* Constants that turned out useless. */
+/* Constants without users. */
 static void drop_made(const struct chain *c) {
   for (struct ir_op *op = c->root->prev, *prev; op; op = prev) {
     prev = op->prev;

@@ -50,8 +50,7 @@ static void push_users(struct canon *c, const struct ir_value *v) {
     push(c, u->op);
 }
 
-/* Looks again at what was made: `v` and the ops just before it that nobody has
- * seen yet. */
+/* Puts new ops on the worklist: that of `v` and those just before it. */
 static void push_made(struct canon *c, struct ir_value *v, unsigned first_id) {
   for (struct ir_op *op = v->def; op && op->id >= first_id; op = op->prev)
     push(c, op);

@@ -1,4 +1,4 @@
-/* dce.c - drops ops whose results nobody reads, and constants that are left
+/* dce.c - drops ops whose results have no users, and constants that are left
  * without a reader. Nothing in the IR has side effects, so an unread `if` or
  * `loop` goes too. One walk from the end, so that a dead chain falls at once.
  *

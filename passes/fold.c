@@ -173,7 +173,7 @@ static void free_operands(struct fold *f, struct ir_value *const *args,
         continue;
       dn_arena_free(made->arena);
       made->arena = NULL;
-      args[i]->data->bytes = NULL; /* nobody reads it; swept at the end */
+      args[i]->data->bytes = NULL; /* no users; swept at the end */
     }
   }
 }

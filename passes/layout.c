@@ -32,7 +32,7 @@ struct copy {
 
 struct rewrite {
   struct layout *l;
-  struct ir_value **stored;    /* by id of a base: as it lies in memory now */
+  struct ir_value **stored;    /* by id of a base: its present layout */
   struct copy **copies;        /* by id */
   const struct ir_type **type; /* by id: before the pass */
   int64_t changes;
@@ -47,7 +47,7 @@ static void widen(struct layout_perm p, int rank, int64_t *out) {
     out[d] = p.at[d];
 }
 
-/* A base that lies in memory as it did before. */
+/* A base whose layout is unchanged. */
 static bool is_plain(const struct rewrite *r, const struct ir_value *base) {
   struct layout_perm identity = layout_identity();
   return !memcmp(layout_group_order(r->l, r->l->value[base->id].group),

@@ -7,7 +7,7 @@
 #include "passes/edit.h"
 
 /* What permuting the dimensions of all operands and the result of an op takes,
- * told by the op's row. */
+ * given by the op's row. */
 enum layout_kind {
   LAYOUT_FIXED,     /* it cannot be done */
   LAYOUT_MAP,       /* permute lists; operands broadcast from the right */
@@ -81,7 +81,7 @@ const struct layout_perm *layout_group_order(const struct layout *l, int group);
 bool layout_reshape_is_free(const struct ir_type *from, struct layout_perm a,
                             const struct ir_type *to, struct layout_perm b);
 /* An order of `to` that makes it free, for a given order of `from`; called the
- * other way round it gives the order that a reader wants. */
+ * other way round it gives the order that a reader needs. */
 bool layout_reshape_order(const struct ir_type *from, struct layout_perm a,
                           const struct ir_type *to, struct layout_perm *b);
 /* Whether `a` differs from the identity only inside the group of dimensions

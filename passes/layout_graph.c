@@ -101,7 +101,7 @@ static void resolve_transpose(struct layout *l, const struct ir_op *op) {
       (struct layout_value){x->base, compose(x->perm, p), -1};
 }
 
-/* Operand and result are to lie in the same order. */
+/* Operand and result are to have the same layout. */
 static bool shares_order(const struct layout *l, const struct ir_value *v,
                          const struct ir_value *y) {
   const struct layout_value *at = &l->value[v->id];

@@ -196,7 +196,7 @@ static void count_sizes(struct build *b, int64_t align) {
   }
 }
 
-/* From the lists of what each node has to the lists of who has it. */
+/* From the buffers of each node to the nodes of each buffer. */
 static void invert(struct build *b, bool preds) {
   struct live *l = b->l;
   for (int pass = 0; pass < 2; pass++) {

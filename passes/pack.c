@@ -31,7 +31,7 @@
  * few sets of the caches, each on a page of its own or nearly so. */
 enum { COPY_ROWS = 8, COPY_PANEL_ROWS = 192, FAR = 2048 };
 
-struct packed { /* what has been made, for the next kernel that wants it */
+struct packed { /* what has been made, for the next kernel that reads it */
   const struct ir_value *from;
   int dim;
   int64_t panel;
@@ -312,7 +312,7 @@ bool pack_pays(const struct nest *n, int access, int iter) {
          nest_points(n) / ir_type_count(w->type) >= COPY_ROWS;
 }
 
-/* Whether the lanes lie apart in memory. */
+/* Whether the lanes are not contiguous in memory. */
 static bool is_strided(const struct pack *p, const struct ir_value *w,
                        int dim) {
   const struct slot *at = slot_of(p->slots, w);

@@ -48,7 +48,7 @@ static const struct ir_attr *find_opt(const struct pass_env *env,
 /* Text of the default, up to a space. */
 static const char *default_of(const struct pass_env *env, const char *name) {
   const char *spec = find_spec(env->run->row->opts, name);
-  assert(spec && "a pass asks for options of its row");
+  assert(spec && "a pass reads options of its own row");
   const char *eq = strpbrk(spec, "= ");
   return eq && *eq == '=' ? eq + 1 : "";
 }

@@ -48,7 +48,7 @@ struct rule_match {
 bool rule_matches(const struct rule *r, struct ir_op *op,
                   struct rule_match *out);
 /* Emits the replacement before the root: NULL when its type is another one.
- * `*fresh` tells whether the value was made here. */
+ * `*fresh`: the value was made here. */
 struct ir_value *rule_build(const struct rule *r, struct rule_match *m,
                             bool *fresh);
 

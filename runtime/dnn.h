@@ -1,5 +1,5 @@
 /* dnn.h - what generated objects and their callers share: status codes and the
- * description of a model that lies in its object. C99 and C++, freestanding;
+ * description of a model, stored in its object. C99 and C++, freestanding;
  * generated headers do not need it. */
 #ifndef DNN_H
 #define DNN_H

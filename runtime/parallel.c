@@ -1,17 +1,17 @@
 /* parallel.c - dnn_parallel_for() for programs under an operating system: C11
- * atomics and POSIX threads. Objects that dnnc made with --threads=N call it;
- * who has threads of another kind defines the function instead and leaves this
- * file out.
+ * atomics and POSIX threads. Objects compiled with --threads=N call it; a
+ * program with threads of another kind defines the function and leaves this file
+ * out.
  *
- * One pool serves the process, made by the first call that wants it. A caller
- * opens the gate, takes indices from counters like everybody else, closes the
- * gate when they are all taken, and waits for those who are inside. A thread
- * that comes late finds the gate closed: nobody waits for it. So a core that is
- * busy elsewhere costs at most the piece of work that it holds. Every thread
- * begins with the same share of the indices each time, since what it wrote in
- * one kernel is in its cache for the next, and helps the others then. Who finds
- * the pool in use, in a nested call or in another thread's, does its work
- * alone.
+ * The process has one pool of workers, made by the first parallel call. The
+ * caller opens a gate, takes indices from shared counters as the workers do,
+ * closes the gate when all indices are taken, and waits for the workers inside.
+ * A worker that wakes late finds the gate closed, and the caller does not wait
+ * for it: a core that is busy elsewhere delays the call by at most the indices
+ * that its worker holds. Each worker starts with the same share of the indices
+ * in every call, since what it wrote in one kernel is in its cache for the next,
+ * and then takes from the others' shares. A call that finds the pool in use
+ * (nested, or from another thread) runs on its own thread alone.
  */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "runtime/dnn.h"
@@ -32,13 +32,13 @@ enum { INSIDE = 0xfff, OPEN = 0x1000, JOB = 0x2000 };
 /* The only mutable state there is: a function without a handle needs it. */
 static struct {
   _Alignas(LINE) atomic_uint gate;
-  size_t n; /* the job: written while the gate is closed and nobody inside */
+  size_t n; /* the job: written while the gate is closed and no worker inside */
   void (*fn)(void *user, size_t i);
   void *user;
   struct {
     _Alignas(LINE) atomic_size_t next; /* index to take */
   } share[MAX_THREADS];                /* the caller's, then the workers' */
-  _Alignas(LINE) atomic_flag used;     /* somebody owns what is below */
+  _Alignas(LINE) atomic_flag used;     /* a caller owns the fields below */
   atomic_uint wanted;                  /* threads, 0: as many as processors */
   unsigned have;                       /* of `wanted`, 0: no pool yet */
   unsigned nworkers;
@@ -229,8 +229,8 @@ static void fit_pool(void) {
   if (pool.have && pool.have == wanted)
     return;
   unsigned threads = count_threads(wanted);
-  /* At exit, or when the shared library that this is in goes, threads end; who
-   * still works then goes on alone. */
+  /* At exit, or when the shared library that this is in goes, workers end; a
+   * call in progress finishes on its own thread. */
   if (!pool.known)
     pool.known =
         !pthread_atfork(NULL, NULL, after_fork) && !atexit(stop_workers);

@@ -4,9 +4,9 @@
  * instruction, rounding, roots and remainders.
  *
  * The build compiles this file to LLVM IR and puts it into dnnc, which adds the
- * functions that a model needs to its object under local names; nobody links
- * it. With SOFT_NARROW it is for Thumb-1, whose products have 32 bits. It must
- * keep to integers and to types that mean the same everywhere, and
+ * functions that a model needs to its object under local names; it is never
+ * linked. With SOFT_NARROW it is for Thumb-1, whose products have 32 bits. It
+ * must keep to integers and to types that mean the same everywhere, and
  * must not use what it implements. Functions of the ARM run-time ABI
  * (__aeabi_*) take floats in integer registers on every ARM, so they are
  * declared with integers; the others take floats as the target does. */

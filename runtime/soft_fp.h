@@ -268,7 +268,7 @@ static uint64_t FP_NAME(to_unsigned)(REP a, uint64_t limit) {
 
 /* ---- Whole numbers ---- */
 
-/* Clears the fraction, and adds one in magnitude where the mode asks for it. */
+/* Clears the fraction, and adds one in magnitude where the mode rounds up. */
 static REP FP_NAME(whole)(REP a, enum whole_mode how) {
   REP x = a & ABS_MASK, sign = a & SIGN_BIT;
   int e = (int)(x >> FP_MAN) - EXP_BIAS;

@@ -539,8 +539,7 @@ static bool check_output(const struct dnnc *d) {
   return !wrong;
 }
 
-/* Sizes are known of objects alone. (Budgets of a --device do not ask for it.)
- */
+/* Sizes are known of objects alone. (--device takes any output.) */
 static bool check_sized(const struct dnnc *d, const struct kind *kind) {
   const struct options *o = &d->o;
   if (kind->sized || o->check ||

@@ -81,7 +81,7 @@ bool run_test_data(struct run *r);
 bool run_bench(struct run *r);
 /* --profile and --trace */
 bool run_profile(struct run *r);
-/* Sorts the samples; the value below which a share `q` of them lies. */
+/* Sorts the samples; their q-quantile. */
 double run_quantile(double *samples, size_t n, double q);
 /* Nanoseconds on a clock that never goes back. */
 int64_t run_clock(void);

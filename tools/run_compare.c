@@ -1,6 +1,6 @@
 /* run_compare.c - --compare=interp: the planned module, run as generated code
  * and by the interpreter on the same inputs. The plan reused no memory, so that
- * after the run every value still lies at its place. Values outside kernels are
+ * after the run every value is still at its place. Values outside kernels are
  * compared in the order of the program, each computed from what generated code
  * made before, so that rounding does not add up over the layers; the first that
  * differs is named. */

@@ -1,6 +1,6 @@
 /* run_load.c - from a file to something that can be called: a model compiled in
  * memory, a model for the interpreter, or an object or shared object that dnnc
- * wrote, told by its first bytes. Generated functions are called through
+ * wrote, recognised by its first bytes. Generated functions are called through
  * libffi, since their parameters are known only now. */
 #include "tools/run.h"
 

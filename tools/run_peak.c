@@ -1,6 +1,6 @@
 /* run_peak.c - what one core can do. Independent chains of fused multiply-adds
  * in the widest vectors that this machine has, for about 0.2 ms: interleaved
- * with timed runs they tell how fast the machine was at that moment. And
+ * with timed runs they measure how fast the machine was at that moment. And
  * reading memory from the cache that holds so many bytes. */
 #include "tools/run.h"
 

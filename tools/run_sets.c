@@ -90,8 +90,8 @@ static bool judge(const struct run *r, size_t i, const struct ir_tensor *got,
 
 enum { MAX_PORTS = 1024 };
 
-/* Inputs that are no tensors: what else the model needs that is missing tells
- * more than that. */
+/* Inputs that are no tensors are skipped: the error for the input that is then
+ * missing names it. */
 static bool read_inputs(struct run *r, const char *dir, struct ir_tensor *t,
                         const struct ir_type **types, size_t *n) {
   struct dn_ctx *ctx = r->ctx;
