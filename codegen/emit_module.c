@@ -384,7 +384,7 @@ static void copy_results(struct emit *e, const struct ir_op *ret) {
       continue;
     }
     if (p.space == IR_IN_OUTPUT && p.number == i && !p.offset &&
-        ir_place_is_dense(&p, v->type))
+        ir_type_is_dense(v->type, p.stride))
       continue;
     const char *name = dn_printf(e->scratch, "%s.copy%u", e->opts->prefix, i);
     if (!emit_copy(e, v, &to, name))

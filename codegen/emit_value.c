@@ -224,7 +224,7 @@ static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
     at = affine_add(&k->forms, at, iter[n->y[d].iter[0]], stride[d]);
   struct ir_place p;
   if (kernel_is_leaf(k, v) && ir_place_of(v, &p) &&
-      ir_place_is_dense(&p, v->type))
+      ir_type_is_dense(v->type, p.stride))
     return load_flat(k, v, &p, at);
   for (int d = v->type->rank; d-- > 0;) {
     const struct affine *q =

@@ -75,13 +75,3 @@ bool ir_place_of(const struct ir_value *v, struct ir_place *out) {
     dn_arena_free(arena);
   return ok;
 }
-
-bool ir_place_is_dense(const struct ir_place *p, const struct ir_type *type) {
-  int64_t want = 1;
-  for (int d = type->rank; d-- > 0;) {
-    if (type->dim[d] != 1 && p->stride[d] != want)
-      return false;
-    want *= type->dim[d];
-  }
-  return true;
-}

@@ -19,7 +19,5 @@ struct ir_place {
 /* false when the value has no place: an op outside kernels that is no view and
  * has no plan attributes, or a value inside a kernel. */
 bool ir_place_of(const struct ir_value *v, struct ir_place *out);
-/* Row-major without gaps. */
-bool ir_place_is_dense(const struct ir_place *p, const struct ir_type *type);
 
 #endif

@@ -197,3 +197,13 @@ bool ir_perm_is_view(const struct ir_type *type, const int64_t *perm) {
   }
   return true;
 }
+
+bool ir_type_is_dense(const struct ir_type *type, const int64_t *stride) {
+  int64_t want = 1;
+  for (int d = type->rank; d-- > 0;) {
+    if (type->dim[d] != 1 && stride[d] != want)
+      return false;
+    want *= type->dim[d];
+  }
+  return true;
+}

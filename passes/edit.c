@@ -65,6 +65,43 @@ void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh) {
     ir_value_rename(m, with, name);
 }
 
+struct ir_op *edit_kernel(struct ir_op *root, const struct ir_op *named) {
+  struct ir_value *y = ir_result(root);
+  struct ir_module *m = root->block->func->module;
+  struct ir_builder b = edit_before(root);
+  b.loc = named->loc;
+  b.model_op = named->model_op;
+  b.line = named->line;
+  struct ir_op *k = ir_op_new(&b, IR_KERNEL, NULL, 0, NULL, 0, &y->type, 1, 1);
+  ir_replace_uses(y, ir_result(k));
+  const char *name = y->name, *fresh = ir_result(k)->name;
+  ir_value_rename(m, ir_result(k), "kernel");
+  ir_value_rename(m, y, fresh);
+  ir_value_rename(m, ir_result(k), name);
+  b.block = k->region[0];
+  b.before = NULL;
+  ir_op_new(&b, IR_YIELD, IR_ARGS(y), NULL, 0, NULL, 0, 0);
+  return k;
+}
+
+struct ir_value *edit_copy(struct ir_value *v, struct ir_op *before) {
+  struct ir_builder b = edit_before(before);
+  b.loc = v->def ? v->def->loc : NULL;
+  b.model_op = NULL;
+  b.line = v->def ? v->def->line : 0;
+  struct ir_op *k = ir_op_new(&b, IR_KERNEL, NULL, 0, NULL, 0, &v->type, 1, 1);
+  b.block = k->region[0];
+  b.before = NULL;
+  struct ir_value *inner =
+      ir_emit(&b, IR_EXPAND, IR_ARGS(v),
+              IR_ATTRS(ir_ints("shape", v->type->dim, v->type->rank)));
+  if (!inner)
+    return NULL;
+  inner->type = v->type; /* quantization included */
+  ir_op_new(&b, IR_YIELD, IR_ARGS(inner), NULL, 0, NULL, 0, 0);
+  return ir_result(k);
+}
+
 bool edit_folds(const struct ir_value *v) {
   /* Chains of weights are short; without the bound this were quadratic. */
   for (int n = 0; n < 16 && v->def && v->def->noperands == 1 &&

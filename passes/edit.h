@@ -25,6 +25,12 @@ struct ir_builder edit_after(struct ir_value *v);
  * that was made for this (`fresh`) takes over the name. */
 void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh);
 
+/* A kernel before `root` that yields root's value under its name, to all its
+ * users; loc of `named`. The ops have yet to be moved, to before the yield. */
+struct ir_op *edit_kernel(struct ir_op *root, const struct ir_op *named);
+/* A kernel that copies `v`, inserted before `before`. */
+struct ir_value *edit_copy(struct ir_value *v, struct ir_op *before);
+
 /* Emits a transpose of `v`; `v` itself for the identity, a reshape when only
  * dimensions of size 1 move. NULL after a diagnostic. */
 struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,

@@ -28,10 +28,9 @@
  *            %4 = relu %2
  *            yield %4
  *          } */
-#include "passes/pass.h"
+#include "passes/edit.h"
 
 #include "ir/nest.h"
-#include "passes/slots.h"
 
 #include <string.h>
 
@@ -104,7 +103,7 @@ static bool view_strides(struct fuse *f, const struct ir_op *op,
   strides_of(f, ir_arg(op, 0), stride);
   if (!nest_view(n, stride, out, &offset))
     return false;
-  if (!slot_is_dense(out, ir_result(op)->type))
+  if (!ir_type_is_dense(ir_result(op)->type, out))
     f->stride[ir_result(op)->id] = dn_copy(f->scratch, out, sizeof out);
   return true;
 }
@@ -434,7 +433,7 @@ static void set_order(struct ir_op *kernel, const struct ir_op *rows) {
 }
 
 static void make_kernel(const struct group *g) {
-  struct ir_op *k = slot_kernel(g->root, g->anchor ? g->anchor : g->root);
+  struct ir_op *k = edit_kernel(g->root, g->anchor ? g->anchor : g->root);
   if (g->rows)
     set_order(k, g->rows);
   for (size_t i = 0; i < g->ops.n; i++)
@@ -502,7 +501,6 @@ int64_t pass_fuse(struct pass_env *env, struct ir_module *m) {
     f.stride = DN_ARRAY(env->scratch, int64_t *, m->nvalues);
     f.nvalues = m->nvalues;
     kernels += fuse_block(&f, fn->body);
-    slots_build(env->scratch, fn, &kernels);
   }
   m->form = IR_KERNELS;
   return kernels;

@@ -16,7 +16,7 @@ struct inner {        /* an op in a kernel */
 struct build {
   struct dn_arena *arena;
   struct live *l;
-  const struct slots *slots;
+  const struct aliases *aliases;
   int *node_of; /* op id -> node, -1: none */
   int *seen;    /* by buffer or node: the node that last listed it, plus 1 */
   DN_LIST(int) list;   /* being collected */
@@ -48,7 +48,7 @@ static void collect(struct build *b, int what, int node) {
 
 /* The op whose memory `v` shows, NULL for parameters and constants. */
 static const struct ir_op *maker(const struct ir_value *v) {
-  while (v->def && slot_is_view(v->def))
+  while (v->def && alias_is_view(v->def))
     v = ir_arg(v->def, 0);
   return v->def;
 }
@@ -59,7 +59,7 @@ static void each_read(struct build *b, const struct ir_op *op, int node,
                       void (*see)(struct build *, const struct ir_value *,
                                   int)) {
   for (unsigned i = 0; i < op->noperands; i++)
-    if (slot_of(b->slots, ir_arg(op, i)))
+    if (alias_of(b->aliases, ir_arg(op, i)))
       see(b, ir_arg(op, i), node);
   for (unsigned r = 0; r < op->nregions; r++)
     for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
@@ -67,7 +67,7 @@ static void each_read(struct build *b, const struct ir_op *op, int node,
 }
 
 static void see_buffer(struct build *b, const struct ir_value *v, int node) {
-  collect(b, slot_of(b->slots, v)->buffer, node);
+  collect(b, alias_of(b->aliases, v)->buffer, node);
 }
 
 static void see_maker(struct build *b, const struct ir_value *v, int node) {
@@ -94,7 +94,7 @@ static void describe_kernel(struct build *b, const struct ir_op *k) {
   bool rows = nest_rows_first(k);
   for (const struct ir_op *op = k->region[0]->last->prev; op; op = op->prev) {
     struct inner *in = &b->inner[op->id];
-    struct dn_arena *tmp = dn_arena_new(b->slots->func->module->ctx);
+    struct dn_arena *tmp = dn_arena_new(b->aliases->func->module->ctx);
     bool map = ir_ops[op->code].cls == IR_MAP;
     const struct nest *n = map ? nest_build(tmp, op) : NULL;
     for (unsigned i = 0; n && i < op->noperands && i < 64; i++)
@@ -115,19 +115,19 @@ static void describe_kernel(struct build *b, const struct ir_op *k) {
  * it. */
 static bool can_take(struct build *b, const struct ir_op *k, int buffer) {
   const struct ir_type *y = ir_result(k)->type;
-  const struct slot_buffer *buf = &b->slots->buffers.v[buffer];
+  const struct alias_buffer *buf = &b->aliases->buffers.v[buffer];
   if (buf->out >= 0 || buf->size != ir_type_bytes(y))
     return false;
   for (const struct ir_op *op = k->region[0]->first; op; op = op->next) {
     for (unsigned i = 0; i < op->noperands; i++) {
       const struct ir_value *x = ir_arg(op, i);
-      const struct slot *at = slot_of(b->slots, x);
+      const struct alias *at = alias_of(b->aliases, x);
       if (!at || at->buffer != buffer)
         continue;
       if (!reads_own(b, op->operand[i]) || at->offset ||
           ir_dtypes[x->type->dtype].bytes != ir_dtypes[y->dtype].bytes ||
           ir_type_bytes(x->type) != buf->size ||
-          !slot_is_dense(at->stride, x->type))
+          !ir_type_is_dense(x->type, at->stride))
         return false;
     }
   }
@@ -150,24 +150,24 @@ static void find_takes(struct build *b, struct live_node *n) {
 /* ---- The graph ---- */
 
 /* The buffer that the op alone fills: its result's own. */
-static int made_by(const struct slots *s, const struct ir_op *op) {
+static int made_by(const struct aliases *s, const struct ir_op *op) {
   if (op->nresults != 1 || op->code == IR_CONCAT)
     return -1;
-  int buffer = slot_of(s, ir_result(op))->buffer;
-  const struct slot_buffer *b = &s->buffers.v[buffer];
+  int buffer = alias_of(s, ir_result(op))->buffer;
+  const struct alias_buffer *b = &s->buffers.v[buffer];
   return b->owner == ir_result(op) && b->out < 0 ? buffer : -1;
 }
 
 static void add_nodes(struct build *b) {
   struct live *l = b->l;
-  const struct ir_block *body = b->slots->func->body;
+  const struct ir_block *body = b->aliases->func->body;
   for (struct ir_op *op = body->first; op != body->last; op = op->next) {
-    if (slot_is_view(op))
+    if (alias_is_view(op))
       continue;
     b->node_of[op->id] = l->nnodes;
     struct live_node *n = &l->node[l->nnodes++];
     n->op = op;
-    n->made = made_by(b->slots, op);
+    n->made = made_by(b->aliases, op);
   }
 }
 
@@ -184,10 +184,10 @@ static void link_node(struct build *b, int node, bool reuse) {
 
 static void count_sizes(struct build *b, int64_t align) {
   struct live *l = b->l;
-  l->nbuffers = (int)b->slots->buffers.n;
+  l->nbuffers = (int)b->aliases->buffers.n;
   l->buffer = DN_ARRAY(b->arena, struct live_buffer, l->nbuffers);
   for (int i = 0; i < l->nbuffers; i++) {
-    const struct slot_buffer *from = &b->slots->buffers.v[i];
+    const struct alias_buffer *from = &b->aliases->buffers.v[i];
     struct live_buffer *to = &l->buffer[i];
     to->in_arena = from->out < 0;
     to->align = buffer_align(from->size, align);
@@ -219,24 +219,24 @@ static void invert(struct build *b, bool preds) {
   }
 }
 
-struct live *live_build(struct dn_arena *arena, struct slots *slots,
+struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
                         int64_t align, bool reuse) {
-  const struct ir_module *m = slots->func->module;
+  const struct ir_module *m = aliases->func->module;
   struct live *l = DN_NEW(arena, struct live);
-  struct build b = {.arena = arena, .l = l, .slots = slots};
+  struct build b = {.arena = arena, .l = l, .aliases = aliases};
   size_t nops = 0;
-  for (struct ir_op *op = slots->func->body->first; op; op = op->next)
+  for (struct ir_op *op = aliases->func->body->first; op; op = op->next)
     nops++;
-  l->slots = slots;
+  l->aliases = aliases;
   l->node = DN_ARRAY(arena, struct live_node, nops);
   b.node_of = DN_ARRAY(arena, int, m->nops);
   b.inner = DN_ARRAY(arena, struct inner, m->nops);
-  b.seen = DN_ARRAY(arena, int, nops + slots->buffers.n);
+  b.seen = DN_ARRAY(arena, int, nops + aliases->buffers.n);
   add_nodes(&b);
   count_sizes(&b, align);
   for (int i = 0; i < l->nnodes; i++)
     link_node(&b, i, reuse);
-  memset(b.seen, 0, (nops + slots->buffers.n) * sizeof *b.seen);
+  memset(b.seen, 0, (nops + aliases->buffers.n) * sizeof *b.seen);
   for (int i = 0; i < l->nnodes; i++) {
     begin(&b);
     each_read(&b, l->node[i].op, i, see_maker);

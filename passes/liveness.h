@@ -4,7 +4,7 @@
 #ifndef PASS_LIVENESS_H
 #define PASS_LIVENESS_H
 
-#include "passes/slots.h"
+#include "passes/aliases.h"
 
 struct live_list {
   int n;
@@ -27,14 +27,14 @@ struct live_buffer {
 };
 
 struct live {
-  struct slots *slots;
+  struct aliases *aliases;
   int nnodes, nbuffers;
   struct live_node *node;     /* in program order */
-  struct live_buffer *buffer; /* numbered as the slots' */
+  struct live_buffer *buffer; /* numbered as the aliases' */
 };
 
 /* `align` is the target's for large buffers; `reuse`: in place is allowed. */
-struct live *live_build(struct dn_arena *arena, struct slots *slots,
+struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
                         int64_t align, bool reuse);
 
 /* Bytes that live while each node of `order` runs, in its place; returns the

@@ -17,7 +17,7 @@ static int64_t apply_order(struct dn_arena *scratch, struct ir_func *f,
   int64_t moved = 0;
   DN_LIST(struct ir_op *) views = {0};
   for (struct ir_op *op = body->first; op != body->last; op = op->next)
-    if (slot_is_view(op))
+    if (alias_is_view(op))
       DN_PUSH(scratch, views, op);
   for (int i = 0; i < l->nnodes; i++) {
     ir_op_move(l->node[order[i]].op, body, body->last);
@@ -34,8 +34,8 @@ int64_t pass_order(struct pass_env *env, struct ir_module *m) {
   struct dn_arena *scratch = env->scratch;
   int64_t moved = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
-    struct slots *slots = slots_build(scratch, f, &moved);
-    struct live *l = live_build(scratch, slots, env->target->align, true);
+    struct aliases *aliases = aliases_build(scratch, f);
+    struct live *l = live_build(scratch, aliases, env->target->align, true);
     int *order = DN_ARRAY(scratch, int, l->nnodes);
     for (int i = 0; i < l->nnodes; i++)
       order[i] = i;

@@ -21,7 +21,7 @@
 #include "passes/pack.h"
 
 #include "passes/edit.h"
-#include "passes/slots.h"
+#include "passes/aliases.h"
 
 #include <assert.h>
 #include <string.h>
@@ -41,7 +41,7 @@ struct packed { /* what has been made, for the next kernel that reads it */
 struct pack {
   struct dn_arena *scratch;
   struct ir_module *m;
-  const struct slots *slots;
+  const struct aliases *aliases;
   DN_LIST(struct packed) made;
 };
 
@@ -191,7 +191,7 @@ static struct ir_value *packed_copy(struct ir_value *w, int dim, int64_t panel,
   struct ir_value *from = w, *y;
   int rank = 0, n = 0;
   if (!panel && dim == w->type->rank - 1)
-    return slot_copy(w, kernel);
+    return edit_copy(w, kernel);
   if (panel)
     perm[n++] = dim;
   for (int d = 0; d < w->type->rank; d++) {
@@ -210,7 +210,7 @@ static struct ir_value *packed_copy(struct ir_value *w, int dim, int64_t panel,
               IR_ATTRS(ir_ints("perm", perm, rank)));
   if (!y)
     return NULL;
-  struct ir_op *move = y->def, *copy = slot_kernel(move, move);
+  struct ir_op *move = y->def, *copy = edit_kernel(move, move);
   ir_op_move(move, copy->region[0], copy->region[0]->last);
   if (panel)
     ir_op_move(from->def, copy->region[0], move);
@@ -315,14 +315,14 @@ bool pack_pays(const struct nest *n, int access, int iter) {
 /* Whether the lanes are not contiguous in memory. */
 static bool is_strided(const struct pack *p, const struct ir_value *w,
                        int dim) {
-  const struct slot *at = slot_of(p->slots, w);
+  const struct alias *at = alias_of(p->aliases, w);
   return at ? at->stride[dim] != 1 : inner_count(w->type, dim) != 1;
 }
 
 /* Elements from one row of a panel to the next. */
 static int64_t row_step(const struct pack *p, const struct ir_value *w,
                         int dim) {
-  const struct slot *at = slot_of(p->slots, w);
+  const struct alias *at = alias_of(p->aliases, w);
   int64_t step = INT64_MAX;
   for (int d = 0; d < w->type->rank; d++)
     if (d != dim && w->type->dim[d] > 1)
@@ -391,7 +391,7 @@ int64_t pass_pack(struct pass_env *env, struct ir_module *m) {
   struct pack p = {.scratch = env->scratch, .m = m};
   int64_t packed = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
-    p.slots = slots_build(env->scratch, f, &packed);
+    p.aliases = aliases_build(env->scratch, f);
     for (struct ir_op *op = f->body->first; op; op = op->next)
       if (op->code == IR_KERNEL)
         packed += pack_kernel(&p, op);

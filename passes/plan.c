@@ -1,5 +1,5 @@
 /* plan.c - gives every value its place in the arena. Which values share memory
- * is known (slots.h), and the order of ops is as it stands. A kernel writes
+ * is known (aliases.h), and the order of ops is as it stands. A kernel writes
  * over an operand that ends with it where that is safe, so the two become one
  * item; items get offsets (plan_pack.h); what the function returns is computed
  * in the caller's buffer. With reuse=0 every value has memory of its own for
@@ -55,9 +55,9 @@ static void make_items(struct plan *p, const int *taken, bool reuse) {
 
 static void set_place(const struct plan *p, struct ir_op *op) {
   struct ir_value *v = ir_result(op);
-  const struct slots *slots = p->l->slots;
-  const struct slot *at = slot_of(slots, v);
-  const struct slot_buffer *buffer = &slots->buffers.v[at->buffer];
+  const struct aliases *aliases = p->l->aliases;
+  const struct alias *at = alias_of(aliases, v);
+  const struct alias_buffer *buffer = &aliases->buffers.v[at->buffer];
   int64_t offset = at->offset;
   ir_drop_attr(op, "at");
   ir_drop_attr(op, "space");
@@ -69,8 +69,17 @@ static void set_place(const struct plan *p, struct ir_op *op) {
     offset += p->item[p->item_of[at->buffer]].at;
   if (offset)
     ir_set_attr(op, ir_int("at", offset));
-  if (!slot_is_dense(at->stride, v->type))
+  if (!ir_type_is_dense(v->type, at->stride))
     ir_set_attr(op, ir_ints("stride", at->stride, v->type->rank));
+}
+
+/* Behind materialize, every value can lie where it has to. */
+static bool is_materialized(struct dn_ctx *ctx, const struct aliases *a) {
+  for (size_t i = 0; i < a->misfits.n; i++)
+    dn_error(ctx, ir_loc(a->misfits.v[i].op), DN_PIPELINE,
+             "'%s' is not materialized: run 'materialize' before 'plan'",
+             ir_ops[a->misfits.v[i].op->code].text);
+  return !a->misfits.n;
 }
 
 /* Values of loops and branches have no places yet. */
@@ -86,12 +95,14 @@ static bool is_straight(struct dn_ctx *ctx, const struct ir_func *f) {
   return ok;
 }
 
-static void plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
+static bool plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
   struct ir_module *m = f->module;
-  int64_t copies = 0, bound = 0;
-  struct slots *slots = slots_build(env->scratch, f, &copies);
+  int64_t bound = 0;
+  struct aliases *aliases = aliases_build(env->scratch, f);
+  if (!is_materialized(env->ctx, aliases))
+    return false;
   struct plan p = {.scratch = env->scratch};
-  p.l = live_build(env->scratch, slots, env->target->align, reuse);
+  p.l = live_build(env->scratch, aliases, env->target->align, reuse);
   int *order = DN_ARRAY(env->scratch, int, p.l->nnodes);
   int *taken = DN_ARRAY(env->scratch, int, p.l->nnodes);
   for (int i = 0; i < p.l->nnodes; i++)
@@ -104,6 +115,7 @@ static void plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
   m->arena_bound = dn_max(m->arena_bound, bound);
   for (int i = 0; i < p.l->nnodes; i++)
     set_place(&p, p.l->node[i].op);
+  return true;
 }
 
 int64_t pass_plan(struct pass_env *env, struct ir_module *m) {
@@ -115,7 +127,9 @@ int64_t pass_plan(struct pass_env *env, struct ir_module *m) {
   bool reuse = pass_int(env, "reuse") != 0;
   m->arena_size = m->arena_bound = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next)
-    plan_func(env, f, reuse);
+    ok &= plan_func(env, f, reuse);
+  if (!ok)
+    return -1;
   m->form = IR_PLANNED;
   return (int64_t)m->nvalues;
 }

@@ -175,7 +175,7 @@ static void expand(struct window *w, int from, size_t first, int64_t limit) {
 
 int64_t sched_window(struct sched *s, int *order, int n, int64_t peak,
                      int64_t floor, int64_t *budget, bool *proven) {
-  struct dn_arena *arena = dn_arena_new(s->l->slots->func->module->ctx);
+  struct dn_arena *arena = dn_arena_new(s->l->aliases->func->module->ctx);
   struct window *w = DN_NEW(arena, struct window);
   w->arena = arena;
   set_up(w, s, order, n);

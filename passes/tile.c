@@ -14,7 +14,7 @@
 #include "passes/pass.h"
 
 #include "passes/pack.h"
-#include "passes/slots.h"
+#include "passes/aliases.h"
 #include "passes/tile_block.h"
 #include "passes/tile_move.h"
 
@@ -30,7 +30,7 @@ enum {
 
 struct kernel {
   const struct pass_env *env;
-  const struct slots *slots;
+  const struct aliases *aliases;
   struct ir_op *op;
   const struct ir_type *type;
   const struct nest *n; /* of the anchor, or NULL */
@@ -66,7 +66,7 @@ static int64_t count_lanes(const struct kernel *k) {
 static int64_t access_step(const struct kernel *k, int access, int iter) {
   const struct nest_access *a = &k->n->access[access];
   const struct ir_value *x = ir_arg(k->n->op, (unsigned)a->operand);
-  const struct slot *at = slot_of(k->slots, x);
+  const struct alias *at = alias_of(k->aliases, x);
   int64_t stride[IR_MAX_RANK], step = 0;
   ir_type_strides(x->type, stride);
   if (at)
@@ -396,14 +396,14 @@ static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
     side *= 2;
   if (side < 2 || k->env->target->scalable) /* those load with strides */
     return false;
-  int64_t runs = tile_runs(tmp, k->slots, k->op);
+  int64_t runs = tile_runs(tmp, k->aliases, k->op);
   if (runs && runs <= side) {
     k->turned = last;
     k->lanes = side;
     set_vectors(k, runs);
     return true;
   }
-  k->turned = tile_read_dim(tmp, k->slots, k->op, last, side);
+  k->turned = tile_read_dim(tmp, k->aliases, k->op, last, side);
   if (k->turned < 0)
     return false;
   int64_t line = LINE / ir_dtypes[k->type->dtype].bytes;
@@ -461,10 +461,10 @@ static bool has_schedule(const struct ir_op *op) {
          ir_find_attr(op, "unroll");
 }
 
-static void tile_kernel(struct pass_env *env, const struct slots *slots,
+static void tile_kernel(struct pass_env *env, const struct aliases *aliases,
                         struct ir_op *op) {
   struct kernel k = {
-      .env = env, .slots = slots, .op = op, .vec = 1, .turned = -1};
+      .env = env, .aliases = aliases, .op = op, .vec = 1, .turned = -1};
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   k.unroll = 1;
   k.max_unroll = pass_int(env, "max_unroll");
@@ -498,11 +498,11 @@ static void tile_kernel(struct pass_env *env, const struct slots *slots,
 int64_t pass_tile(struct pass_env *env, struct ir_module *m) {
   int64_t tiled = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
-    struct slots *slots = slots_build(env->scratch, f, &tiled);
+    struct aliases *aliases = aliases_build(env->scratch, f);
     for (struct ir_op *op = f->body->first; op; op = op->next) {
       if (op->code != IR_KERNEL || has_schedule(op))
         continue;
-      tile_kernel(env, slots, op);
+      tile_kernel(env, aliases, op);
       tiled++;
     }
   }

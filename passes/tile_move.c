@@ -18,7 +18,7 @@ struct steps { /* of the index of a value, by its dimensions */
 };
 
 struct walk {
-  const struct slots *slots;
+  const struct aliases *aliases;
   const struct ir_op *kernel;
   struct steps *of; /* by number of the op in the kernel */
   int contiguous;   /* accesses that move by one element */
@@ -60,10 +60,10 @@ static struct steps access_steps(const struct nest *n,
  * position when the access is flat. */
 static void note_leaf(struct walk *w, const struct ir_value *v,
                       const struct steps *s, int64_t position, bool flat) {
-  const struct slot *at = slot_of(w->slots, v);
+  const struct alias *at = alias_of(w->aliases, v);
   int64_t dense[IR_MAX_RANK];
   ir_type_strides(v->type, dense);
-  if (flat && at && !slot_is_dense(at->stride, v->type))
+  if (flat && at && !ir_type_is_dense(v->type, at->stride))
     position = position ? UNKNOWN : 0;
   else if (!flat)
     position = dot(s->by, at ? at->stride : dense, v->type->rank);
@@ -126,12 +126,12 @@ static void walk_along(struct walk *w, int dim, struct nest *const *nests,
   }
 }
 
-int tile_read_dim(struct dn_arena *scratch, const struct slots *slots,
+int tile_read_dim(struct dn_arena *scratch, const struct aliases *aliases,
                   const struct ir_op *kernel, int last, int64_t lanes) {
   const struct ir_type *type = ir_result(kernel)->type;
   const struct ir_op *yield = kernel->region[0]->last;
   int nops = number_of(kernel, yield), best = -1;
-  struct walk w = {.slots = slots, .kernel = kernel};
+  struct walk w = {.aliases = aliases, .kernel = kernel};
   if (yield->prev != ir_arg(yield, 0)->def || type->dim[last] < lanes)
     return -1;
   struct nest **nests = DN_ARRAY(scratch, struct nest *, nops);
@@ -155,7 +155,7 @@ int tile_read_dim(struct dn_arena *scratch, const struct slots *slots,
   return best;
 }
 
-int64_t tile_runs(struct dn_arena *scratch, const struct slots *slots,
+int64_t tile_runs(struct dn_arena *scratch, const struct aliases *aliases,
                   const struct ir_op *kernel) {
   const struct ir_op *op = kernel->region[0]->first;
   const struct ir_type *y = ir_result(kernel)->type;
@@ -165,7 +165,7 @@ int64_t tile_runs(struct dn_arena *scratch, const struct slots *slots,
   if (n->naccesses != 1 || !n->access[0].flat || !y->rank)
     return 0;
   const struct ir_value *x = ir_arg(op, 0);
-  const struct slot *at = slot_of(slots, x);
+  const struct alias *at = alias_of(aliases, x);
   int r = x->type->rank;
   int64_t runs = r ? x->type->dim[r - 1] : 0;
   if (r < 2 || !at || at->stride[r - 2] != 1 || runs < 4 || runs & (runs - 1) ||

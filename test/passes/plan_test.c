@@ -29,10 +29,10 @@ static void push(struct dn_arena *a, struct live_list *l, int x) {
 
 /* Node i fills buffer i and reads some of those before; now and then it may
  * write over what it reads. */
-static struct live *random_graph(struct dn_arena *a, struct slots *slots,
+static struct live *random_graph(struct dn_arena *a, struct aliases *aliases,
                                  int n) {
   struct live *l = DN_NEW(a, struct live);
-  l->slots = slots;
+  l->aliases = aliases;
   l->nnodes = l->nbuffers = n;
   l->node = DN_ARRAY(a, struct live_node, n);
   l->buffer = DN_ARRAY(a, struct live_buffer, n);
@@ -88,11 +88,11 @@ static bool is_order(const struct live *l, const int *order) {
   return done == (1u << l->nnodes) - 1;
 }
 
-static int check_orders(struct dn_ctx *ctx, struct slots *slots) {
+static int check_orders(struct dn_ctx *ctx, struct aliases *aliases) {
   int wrong = 0;
   for (int turn = 0; turn < GRAPHS; turn++) {
     struct dn_arena *a = dn_arena_new(ctx);
-    struct live *l = random_graph(a, slots, 2 + below(NODES - 2));
+    struct live *l = random_graph(a, aliases, 2 + below(NODES - 2));
     int order[NODES], all[NODES];
     int64_t bound;
     for (int i = 0; i < l->nnodes; i++)
@@ -167,8 +167,8 @@ static int check_packs(struct dn_ctx *ctx) {
 int main(void) {
   struct dn_ctx *ctx = dn_ctx_new(stderr);
   struct ir_module *m = ir_module_new(ctx, "test");
-  struct slots slots = {.func = ir_func_new(m, "main")};
-  int wrong = check_orders(ctx, &slots) + check_packs(ctx);
+  struct aliases aliases = {.func = ir_func_new(m, "main")};
+  int wrong = check_orders(ctx, &aliases) + check_packs(ctx);
   printf("%d graphs, %d sets of items, %d failures\n", GRAPHS, PACKS, wrong);
   dn_ctx_free(ctx);
   return wrong != 0;
