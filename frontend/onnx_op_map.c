@@ -1,4 +1,5 @@
 /* onnx_op_map.c - elementwise operators. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -176,6 +177,8 @@ struct bound {
 
 static struct bound clip_bound(struct onnx_call *c, size_t k, const char *attr,
                                double none) {
+  if (c->version >= 6 && c->version < 11 && ox_dtype(c->in[0]) != IR_F16)
+    none = copysign((double)FLT_MAX, none); /* the attribute's default */
   if (c->version < 11)
     return (struct bound){NULL, ox_float(c, attr, none), true};
   if (k >= c->nin || !c->in[k])

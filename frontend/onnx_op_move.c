@@ -186,17 +186,18 @@ bool onnx_tile(struct onnx_call *c) {
 
 /* ---- Parts ---- */
 
-/* One axis of Slice: numpy's clamping. */
+/* One axis of Slice. Going down, start is clamped to an element and end may be
+ * before the first. (NumPy lets start be there, too.) */
 static bool slice_axis(struct onnx_call *c, int64_t dim, int64_t start,
                        int64_t end, int64_t step, int64_t *first,
                        int64_t *count) {
   if (step == 0 || step == INT64_MIN)
     return ox_fail(c, DN_ATTR, "step is %lld", (long long)step);
-  int64_t lo = step > 0 ? 0 : -1, hi = step > 0 ? dim : dim - 1;
+  int64_t hi = step > 0 ? dim : dim - 1;
   start += start < 0 ? dim : 0;
   end += end < 0 ? dim : 0;
-  start = dn_max(lo, dn_min(start, hi));
-  end = dn_max(lo, dn_min(end, hi));
+  start = dn_min(dn_max(start, 0), hi);
+  end = dn_min(dn_max(end, step > 0 ? 0 : -1), hi);
   *count = step > 0 ? dn_div_ceil(end - start, step)
                     : dn_div_ceil(start - end, -step);
   *count = dn_max(*count, 0);
