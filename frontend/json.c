@@ -34,7 +34,7 @@ static bool unknown_input(const struct json_layer *l, const char *name) {
   return json_unknown(l, "inputs",
                       dn_printf(l->m->ctx->arena,
                                 "'%s' is no layer or input before this one",
-                                json_text(l->m->ctx, name)),
+                                fe_text(l->m->ctx, name)),
                       name, names, n);
 }
 
@@ -77,24 +77,27 @@ static void add_layer(struct json_model *m, const cJSON *json, size_t number) {
       json_fail(&l, "type", "is missing");
     l.name = json_get_str(&l, "name", NULL);
     const char *loc = l.name ? l.name : l.path;
-    m->b.loc = dn_intern(m->ctx, loc);
-    m->b.model_op = l.type ? dn_intern(m->ctx, l.type) : NULL;
+    m->b.loc = (struct dn_loc){
+        .file = m->b.at.m->file, .node = l.name, .op = l.type, .where = l.path};
+    m->b.at.loc = dn_intern(m->ctx, loc);
+    m->b.at.model_op = l.type ? dn_intern(m->ctx, l.type) : NULL;
     bool ok = l.type && json_check(&l);
     if (layer_inputs(&l) && ok)
       y = json_activate(&l, json_build(&l));
   }
   if (y && y->def && l.name)
-    ir_value_rename(m->b.m, y, l.name);
+    ir_value_rename(m->b.at.m, y, l.name);
   m->names[m->n] = l.name;
   m->values[m->n++] = y;
 }
 
 /* The size of a symbolic dim: of --dim, of an input's file, what an input
- * before this one had, or what is taken for a free one; -1 after a diagnostic. */
+ * before this one had, or what is taken for a free one; -1 after a diagnostic.
+ */
 static int64_t symbol(struct json_model *m, struct dn_loc loc, const char *name,
                       const struct fe_opts *opts, int64_t given,
                       int64_t taken) {
-  const char *text = json_text(m->ctx, name);
+  const char *text = fe_text(m->ctx, name);
   int64_t size = fe_dim_value(m->ctx, opts, name);
   for (size_t i = 0; i < m->dims.n && size < 0; i++)
     if (!strcmp(m->dims.v[i].name, name)) {
@@ -103,8 +106,8 @@ static int64_t symbol(struct json_model *m, struct dn_loc loc, const char *name,
         return -1;
     }
   if (size >= 0 && given >= 0 && size != given) {
-    dn_error(m->ctx, loc, DN_TYPE, "dimension '%s' is %lld and also %lld",
-             text, (long long)size, (long long)given);
+    dn_error(m->ctx, loc, DN_TYPE, "dimension '%s' is %lld and also %lld", text,
+             (long long)size, (long long)given);
     return -1;
   }
   if (size >= 0)
@@ -126,9 +129,8 @@ static int64_t symbol(struct json_model *m, struct dn_loc loc, const char *name,
 
 /* The type of an input, whose file, if there is one, is `given`: it binds the
  * symbolic dims and nothing else. NULL after diagnostics. */
-static const struct ir_type *input_type(struct json_model *m,
-                                        struct dn_loc loc, enum ir_dtype t,
-                                        const cJSON *shape,
+static const struct ir_type *input_type(struct json_model *m, struct dn_loc loc,
+                                        enum ir_dtype t, const cJSON *shape,
                                         const struct fe_opts *opts,
                                         const struct ir_type *given) {
   int64_t rank = cJSON_GetArraySize(shape), dims[IR_MAX_RANK], i = 0;
@@ -159,7 +161,7 @@ static const struct ir_type *input_type(struct json_model *m,
 static void unknown_key(struct json_model *m, struct dn_loc loc,
                         const char *what, const char *key,
                         const char *const *list, size_t n) {
-  dn_error(m->ctx, loc, DN_JSON, "'%s' is no %s", json_text(m->ctx, key), what);
+  dn_error(m->ctx, loc, DN_JSON, "'%s' is no %s", fe_text(m->ctx, key), what);
   const char *near = dn_nearest(key, list, n);
   if (near)
     dn_note(m->ctx, "did you mean '%s'?", near);
@@ -199,7 +201,7 @@ static void add_input(struct json_model *m, const cJSON *json, size_t number,
   const cJSON *shape = cJSON_GetObjectItemCaseSensitive(json, "shape");
   const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(json, "dtype");
   enum ir_dtype t = IR_F32;
-  struct dn_loc loc = {.file = m->b.m->file, .where = path};
+  struct dn_loc loc = {.file = m->b.at.m->file, .where = path};
   const struct ir_type *type = NULL;
   bool ok = cJSON_IsObject(json) &&
             check_words(m, loc, "key of an input", json, keys, 3);
@@ -211,27 +213,28 @@ static void add_input(struct json_model *m, const cJSON *json, size_t number,
     ok = false;
   } else {
     ok = (!dtype || find_dtype(m, loc, dtype->valuestring, &t)) && ok;
-    type = input_type(m, loc, t, shape, opts,
-                      number < opts->ninputs ? opts->input_types[number] : NULL);
+    type =
+        input_type(m, loc, t, shape, opts,
+                   number < opts->ninputs ? opts->input_types[number] : NULL);
   }
-  struct ir_func *f = m->b.block->func;
+  struct ir_func *f = m->b.at.block->func;
   m->names[m->n] = cJSON_IsString(name) ? name->valuestring : NULL;
   m->values[m->n++] =
       ok && type ? ir_param_new(f->body, name->valuestring, type) : NULL;
 }
 
 static void add_outputs(struct json_model *m, const cJSON *json) {
-  struct ir_func *f = m->b.block->func;
+  struct ir_func *f = m->b.at.block->func;
   size_t n = json ? (size_t)cJSON_GetArraySize(json) : 1, i = 0;
   struct ir_value **results = DN_ARRAY(m->ctx->arena, struct ir_value *, n);
-  f->result_name = DN_ARRAY(m->b.m->arena, const char *, n);
+  f->result_name = DN_ARRAY(m->b.at.m->arena, const char *, n);
   f->nresults = (unsigned)n;
   bool ok = n > 0;
   if (!json) {
     results[0] = m->values[m->n - 1];
     f->result_name[0] = results[0] ? results[0]->name : NULL;
   }
-  struct dn_loc loc = {.file = m->b.m->file, .where = "outputs"};
+  struct dn_loc loc = {.file = m->b.at.m->file, .where = "outputs"};
   if (!n)
     dn_error(m->ctx, loc, DN_JSON, "is empty");
   for (const cJSON *e = json ? json->child : NULL; e; e = e->next, i++) {
@@ -251,15 +254,15 @@ static void add_outputs(struct json_model *m, const cJSON *json) {
   }
   for (i = 0; i < n; i++)
     ok = ok && results[i];
-  m->b.loc = m->b.model_op = NULL;
+  m->b.at.loc = m->b.at.model_op = NULL;
   if (ok)
-    ir_op_new(&m->b, IR_RETURN, results, n, NULL, 0, NULL, 0, 0);
+    ir_op_new(&m->b.at, IR_RETURN, results, n, NULL, 0, NULL, 0, 0);
 }
 
 static bool check_top(struct json_model *m, const cJSON *root) {
   static const char *const keys[] = {"dnnc",   "name",    "inputs",
                                      "layers", "outputs", "weights"};
-  struct dn_loc loc = {.file = m->b.m->file};
+  struct dn_loc loc = {.file = m->b.at.m->file};
   if (cJSON_IsObject(root))
     check_words(m, loc, "key of a model", root, keys,
                 sizeof keys / sizeof *keys);
@@ -285,7 +288,7 @@ static void build_model(struct json_model *m, const cJSON *root,
   m->values = DN_ARRAY(m->ctx->arena, struct ir_value *, n);
   m->names = DN_ARRAY(m->ctx->arena, const char *, n);
   if (cJSON_IsString(name))
-    m->b.m->name = dn_intern(m->ctx, name->valuestring);
+    m->b.at.m->name = dn_intern(m->ctx, name->valuestring);
   size_t i = 0;
   for (const cJSON *e = in->child; e; e = e->next)
     add_input(m, e, i++, opts);
@@ -309,16 +312,16 @@ struct ir_module *fe_json_import(struct dn_ctx *ctx, const struct dn_file *f,
   cJSON *root = fe_json_read(ctx, f->path, (const char *)f->data, f->size);
   if (!root)
     return NULL;
-  struct json_model m = {.ctx = ctx};
-  m.b.m = ir_module_new(ctx, f->path);
-  m.b.block = ir_func_new(m.b.m, "main")->body;
+  struct json_model m = {.ctx = ctx, .b.ctx = ctx};
+  m.b.at.m = ir_module_new(ctx, f->path);
+  m.b.at.block = ir_func_new(m.b.at.m, "main")->body;
   m.weights = (struct json_weights){.ctx = ctx, .file = f->path};
   m.weights.tensors = cJSON_GetObjectItemCaseSensitive(root, "weights");
   if (check_top(&m, root))
     build_model(&m, root, opts);
   cJSON_Delete(root);
   if (dn_errors(ctx) == before)
-    return m.b.m;
-  ir_module_free(m.b.m);
+    return m.b.at.m;
+  ir_module_free(m.b.at.m);
   return NULL;
 }

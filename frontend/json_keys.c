@@ -4,20 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-const char *json_text(struct dn_ctx *ctx, const char *text) {
-  struct dn_buf buf;
-  dn_buf_init(&buf, ctx->arena);
-  size_t n = strlen(text);
-  dn_buf_escape(&buf, text, n < 200 ? n : 200);
-  return buf.text ? buf.text : "";
-}
-
 bool json_fail(const struct json_layer *l, const char *key, const char *what) {
   const char *where =
       dn_printf(l->m->ctx->arena, "%s%s%s", l->path, key ? "." : "",
-                key ? json_text(l->m->ctx, key) : "");
+                key ? fe_text(l->m->ctx, key) : "");
   dn_error(l->m->ctx,
-           (struct dn_loc){.file = l->m->b.m->file,
+           (struct dn_loc){.file = l->m->b.at.m->file,
                            .node = l->name,
                            .op = l->type,
                            .where = where},
@@ -30,7 +22,7 @@ bool json_unknown(const struct json_layer *l, const char *key, const char *what,
   json_fail(l, key, what);
   const char *near = dn_nearest(word, list, n);
   if (near)
-    dn_note(l->m->ctx, "did you mean '%s'?", json_text(l->m->ctx, near));
+    dn_note(l->m->ctx, "did you mean '%s'?", fe_text(l->m->ctx, near));
   return false;
 }
 

@@ -3,13 +3,13 @@
 #ifndef FE_JSON_LAYER_H
 #define FE_JSON_LAYER_H
 
-#include "frontend/fe.h"
+#include "frontend/build.h"
 #include "frontend/json_read.h"
 #include "frontend/json_weights.h"
 
 struct json_model {
   struct dn_ctx *ctx;
-  struct ir_builder b;
+  struct fe_build b;
   struct json_weights weights;
   struct ir_value **values; /* results by layer, NULL after an error */
   const char **names;
@@ -38,8 +38,6 @@ bool json_fail(const struct json_layer *l, const char *key, const char *what);
  * meant. */
 bool json_unknown(const struct json_layer *l, const char *key, const char *what,
                   const char *word, const char *const *list, size_t n);
-/* A text of the file, made printable. */
-const char *json_text(struct dn_ctx *ctx, const char *text);
 const cJSON *json_get(const struct json_layer *l, const char *key);
 bool json_whole(const cJSON *item, int64_t *out);
 /* A whole number in [lo, 2^31), or the default when the key is absent. */

@@ -21,8 +21,9 @@ static struct ir_value *weight(const struct json_layer *l, const char *key,
     return fail(l, key, "is missing");
   const struct ir_type *type =
       ir_type_checked(l->m->ctx, path, l->x->type->dtype, rank, dims);
-  return type ? json_weight(&l->m->weights, l->m->b.m, item, path, name, type)
-              : NULL;
+  return type
+             ? json_weight(&l->m->weights, l->m->b.at.m, item, path, name, type)
+             : NULL;
 }
 
 /* x + bias along the last dimension, when the layer has a bias. */
@@ -32,13 +33,13 @@ static struct ir_value *add_bias(const struct json_layer *l,
     return y;
   int64_t n = y->type->dim[y->type->rank - 1];
   struct ir_value *bias = weight(l, "bias", 1, &n);
-  return bias ? ir_emit(&l->m->b, IR_ADD, IR_ARGS(y, bias), NULL, 0) : NULL;
+  return bias ? fe_emit(&l->m->b, IR_ADD, IR_ARGS(y, bias), NULL, 0) : NULL;
 }
 
 static struct ir_value *transpose(const struct json_layer *l,
                                   struct ir_value *x, const int64_t *perm,
                                   int64_t n) {
-  return ir_emit(&l->m->b, IR_TRANSPOSE, IR_ARGS(x),
+  return fe_emit(&l->m->b, IR_TRANSPOSE, IR_ARGS(x),
                  IR_ATTRS(ir_ints("perm", perm, n)));
 }
 
@@ -61,7 +62,7 @@ static struct ir_value *dense(const struct json_layer *l) {
   struct ir_value *w = weight(l, "weight", 2, dims);
   if (w && !xw)
     w = transpose(l, w, (int64_t[]){1, 0}, 2);
-  return add_bias(l, ir_emit(&l->m->b, IR_MATMUL, IR_ARGS(l->x, w), NULL, 0));
+  return add_bias(l, fe_emit(&l->m->b, IR_MATMUL, IR_ARGS(l->x, w), NULL, 0));
 }
 
 /* "padding": "valid", "same" (as TensorFlow: the odd one at the end), or a list
@@ -121,8 +122,8 @@ static struct ir_value *conv(const struct json_layer *l) {
   ok = ok && padding(l, s, x->dim + 1, kernel, strides, dilations, pads);
   const char *layout = json_get_str(l, "weight_layout", "OHWI");
   if (!layout || !weight_perm(layout, s, perm))
-    ok = json_fail(l, "weight_layout",
-                   "must be \"OHWI\", \"OIHW\" or \"HWIO\"");
+    ok =
+        json_fail(l, "weight_layout", "must be \"OHWI\", \"OIHW\" or \"HWIO\"");
   if (!json_get_int(l, "groups", 1, 1, &groups))
     ok = false;
   else if (x->dim[s + 1] % groups)
@@ -140,7 +141,7 @@ static struct ir_value *conv(const struct json_layer *l) {
   struct ir_value *w = weight(l, "weight", s + 2, dims);
   if (w && !given)
     w = transpose(l, w, perm, s + 2);
-  return add_bias(l, ir_emit(&l->m->b, IR_CONV, IR_ARGS(l->x, w),
+  return add_bias(l, fe_emit(&l->m->b, IR_CONV, IR_ARGS(l->x, w),
                              IR_ATTRS(ir_ints("strides", strides, s),
                                       ir_ints("pads", pads, 2 * (int64_t)s),
                                       ir_ints("dilations", dilations, s),
@@ -163,8 +164,8 @@ static bool get_window(const struct json_layer *l, struct window *w) {
   memcpy(w->strides, w->kernel, sizeof w->strides);
   if (json_get(l, "strides"))
     ok = json_get_ints(l, "strides", s, 1, 1, w->strides + 1) && ok;
-  if (!ok || !padding(l, s, l->x->type->dim + 1, w->kernel + 1, w->strides + 1, ones,
-               pads))
+  if (!ok || !padding(l, s, l->x->type->dim + 1, w->kernel + 1, w->strides + 1,
+                      ones, pads))
     return false;
   memset(w->pads, 0, sizeof w->pads);
   for (int i = 0; i < s; i++) {
@@ -178,7 +179,7 @@ static struct ir_value *emit_window(const struct json_layer *l,
                                     enum ir_opcode code, struct ir_value *x,
                                     const struct window *w) {
   int64_t r = x->type->rank;
-  return ir_emit(&l->m->b, code, IR_ARGS(x),
+  return fe_emit(&l->m->b, code, IR_ARGS(x),
                  IR_ATTRS(ir_ints("kernel", w->kernel, r),
                           ir_ints("strides", w->strides, r),
                           ir_ints("pads", w->pads, 2 * r)));
@@ -200,10 +201,10 @@ static struct ir_value *avg_pool(const struct json_layer *l) {
   memcpy(dims, x->dim, sizeof dims);
   dims[0] = dims[x->rank - 1] = 1;
   struct ir_value *ones = ir_const_splat(
-      l->m->b.m, "ones", ir_type(l->m->ctx, x->dtype, x->rank, dims), 1);
+      l->m->b.at.m, "ones", ir_type(l->m->ctx, x->dtype, x->rank, dims), 1);
   struct ir_value *sum = emit_window(l, IR_WINDOW_SUM, l->x, &w);
   struct ir_value *count = emit_window(l, IR_WINDOW_SUM, ones, &w);
-  return ir_emit(&l->m->b, IR_DIV, IR_ARGS(sum, count), NULL, 0);
+  return fe_emit(&l->m->b, IR_DIV, IR_ARGS(sum, count), NULL, 0);
 }
 
 static struct ir_value *global_avg_pool(const struct json_layer *l) {
@@ -213,11 +214,12 @@ static struct ir_value *global_avg_pool(const struct json_layer *l) {
     axes[n++] = i;
     count *= x->dim[i];
   }
-  struct ir_value *sum = ir_emit(&l->m->b, IR_REDUCE_SUM, IR_ARGS(l->x),
+  struct ir_value *sum = fe_emit(&l->m->b, IR_REDUCE_SUM, IR_ARGS(l->x),
                                  IR_ATTRS(ir_ints("axes", axes, n)));
-  struct ir_value *k = ir_const_splat(
-      l->m->b.m, "count", ir_type(l->m->ctx, x->dtype, 0, NULL), (double)count);
-  return ir_emit(&l->m->b, IR_DIV, IR_ARGS(sum, k), NULL, 0);
+  struct ir_value *k =
+      ir_const_splat(l->m->b.at.m, "count",
+                     ir_type(l->m->ctx, x->dtype, 0, NULL), (double)count);
+  return fe_emit(&l->m->b, IR_DIV, IR_ARGS(sum, k), NULL, 0);
 }
 
 static struct ir_value *flatten(const struct json_layer *l) {
@@ -227,7 +229,7 @@ static struct ir_value *flatten(const struct json_layer *l) {
   int64_t rest = 1;
   for (int i = 1; i < x->rank; i++)
     rest *= x->dim[i];
-  return ir_emit(&l->m->b, IR_RESHAPE, IR_ARGS(l->x),
+  return fe_emit(&l->m->b, IR_RESHAPE, IR_ARGS(l->x),
                  IR_ATTRS(ir_ints("shape", (int64_t[]){x->dim[0], rest}, 2)));
 }
 
@@ -238,20 +240,20 @@ static struct ir_value *softmax(const struct json_layer *l) {
     return fail(l, "inputs", "needs an input of rank 1 or more");
   if (!json_get_int(l, "axis", rank - 1, 0, &axis))
     return NULL;
-  struct ir_builder *b = &l->m->b;
+  struct fe_build *b = &l->m->b;
   struct ir_attr axes = ir_ints("axes", &axis, 1);
   struct ir_value *max =
-      ir_emit(b, IR_REDUCE_MAX, IR_ARGS(l->x), IR_ATTRS(axes));
-  struct ir_value *d = ir_emit(b, IR_SUB, IR_ARGS(l->x, max), NULL, 0);
-  struct ir_value *e = ir_emit(b, IR_EXP, IR_ARGS(d), NULL, 0);
-  struct ir_value *sum = ir_emit(b, IR_REDUCE_SUM, IR_ARGS(e), IR_ATTRS(axes));
-  return ir_emit(b, IR_DIV, IR_ARGS(e, sum), NULL, 0);
+      fe_emit(b, IR_REDUCE_MAX, IR_ARGS(l->x), IR_ATTRS(axes));
+  struct ir_value *d = fe_emit(b, IR_SUB, IR_ARGS(l->x, max), NULL, 0);
+  struct ir_value *e = fe_emit(b, IR_EXP, IR_ARGS(d), NULL, 0);
+  struct ir_value *sum = fe_emit(b, IR_REDUCE_SUM, IR_ARGS(e), IR_ATTRS(axes));
+  return fe_emit(b, IR_DIV, IR_ARGS(e, sum), NULL, 0);
 }
 
 /* (x - mean) * scale / sqrt(variance + epsilon) + shift, per last dimension
  * (Ioffe and Szegedy 2015, algorithm 2). */
 static struct ir_value *batch_norm(const struct json_layer *l) {
-  struct ir_builder *b = &l->m->b;
+  struct fe_build *b = &l->m->b;
   if (l->x->type->rank < 1)
     return fail(l, "inputs", "needs an input of rank 1 or more");
   int64_t n = l->x->type->dim[l->x->type->rank - 1];
@@ -265,22 +267,22 @@ static struct ir_value *batch_norm(const struct json_layer *l) {
   if (eps && !(cJSON_IsNumber(eps) && eps->valuedouble >= 0))
     return fail(l, "epsilon", "must be a number, 0 or more");
   struct ir_value *e = ir_const_splat(
-      b->m, "epsilon", ir_type(l->m->ctx, l->x->type->dtype, 0, NULL),
+      b->at.m, "epsilon", ir_type(l->m->ctx, l->x->type->dtype, 0, NULL),
       eps ? eps->valuedouble : 1e-3);
   struct ir_value *r =
-      ir_emit(b, IR_RSQRT,
-              IR_ARGS(ir_emit(b, IR_ADD, IR_ARGS(var, e), NULL, 0)), NULL, 0);
+      fe_emit(b, IR_RSQRT,
+              IR_ARGS(fe_emit(b, IR_ADD, IR_ARGS(var, e), NULL, 0)), NULL, 0);
   if (json_get(l, "scale"))
-    r = ir_emit(b, IR_MUL, IR_ARGS(r, scale), NULL, 0);
-  struct ir_value *d = ir_emit(b, IR_SUB, IR_ARGS(l->x, mean), NULL, 0);
-  struct ir_value *y = ir_emit(b, IR_MUL, IR_ARGS(d, r), NULL, 0);
-  return json_get(l, "shift") ? ir_emit(b, IR_ADD, IR_ARGS(y, shift), NULL, 0)
+    r = fe_emit(b, IR_MUL, IR_ARGS(r, scale), NULL, 0);
+  struct ir_value *d = fe_emit(b, IR_SUB, IR_ARGS(l->x, mean), NULL, 0);
+  struct ir_value *y = fe_emit(b, IR_MUL, IR_ARGS(d, r), NULL, 0);
+  return json_get(l, "shift") ? fe_emit(b, IR_ADD, IR_ARGS(y, shift), NULL, 0)
                               : y;
 }
 
 /* `keys`: name:kind besides type, name, inputs and activation; kinds are i i* a
- * whole number, or a list of them too; n a number; s a text; p a text or a list;
- * w a weight; `!` is required. */
+ * whole number, or a list of them too; n a number; s a text; p a text or a
+ * list; w a weight; `!` is required. */
 static const struct row {
   const char *name;
   struct ir_value *(*build)(const struct json_layer *l);
@@ -295,8 +297,7 @@ static const struct row {
     {"global_avg_pool", global_avg_pool, ""},
     {"flatten", flatten, ""},
     {"softmax", softmax, "axis:i"},
-    {"batch_norm", batch_norm,
-     "mean:w! variance:w! scale:w shift:w epsilon:n"},
+    {"batch_norm", batch_norm, "mean:w! variance:w! scale:w shift:w epsilon:n"},
 };
 enum { NLAYERS = sizeof layers / sizeof *layers };
 
@@ -450,9 +451,9 @@ static bool unknown_type(const struct json_layer *l) {
       names[n++] = ir_ops[i].text;
   dn_error(l->m->ctx,
            (struct dn_loc){
-               .file = l->m->b.m->file, .node = l->name, .where = l->path},
+               .file = l->m->b.at.m->file, .node = l->name, .where = l->path},
            DN_UNSUPPORTED_OP, "no layer type '%s'",
-           json_text(l->m->ctx, l->type));
+           fe_text(l->m->ctx, l->type));
   const char *near = dn_nearest(l->type, names, n);
   if (near)
     dn_note(l->m->ctx, "did you mean '%s'?", near);
@@ -496,7 +497,7 @@ struct ir_value *json_build(const struct json_layer *l) {
     return row->build(l);
   if (!ir_op_find(l->type, &code) || !check_op(l, code, attrs, &n))
     return NULL;
-  return ir_emit(&l->m->b, code, l->inputs, l->ninputs, attrs, n);
+  return ir_emit(&l->m->b.at, code, l->inputs, l->ninputs, attrs, n);
 }
 
 struct ir_value *json_activate(const struct json_layer *l, struct ir_value *y) {

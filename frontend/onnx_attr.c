@@ -43,7 +43,8 @@ bool ox_flag(struct onnx_call *c, const char *name, bool otherwise, bool *out) {
   int64_t v = ox_int(c, name, otherwise);
   *out = v == 1;
   if (v != 0 && v != 1)
-    return ox_fail(c, DN_ATTR, "'%s' is %lld, not 0 or 1", name, (long long)v);
+    return fe_fail(c->b, DN_ATTR, "'%s' is %lld, not 0 or 1", name,
+                   (long long)v);
   return true;
 }
 
@@ -96,13 +97,13 @@ static const char *type_name(int64_t type) {
 }
 
 static bool check_attr(struct onnx_call *c, const struct onnx_attr *a) {
-  const char *name = ox_text(c->im->ctx, a->name);
+  const char *name = fe_text(c->im->ctx, a->name);
   const char *spec = find_spec(c->row->attrs, a->name);
   if (!spec)
-    return ox_fail(c, c->node->domain[0] ? DN_UNSUPPORTED_ATTR : DN_ATTR,
+    return fe_fail(c->b, c->node->domain[0] ? DN_UNSUPPORTED_ATTR : DN_ATTR,
                    "unknown attribute '%s'", name);
   if (a->ref && !c->frame->function)
-    return ox_fail(c, DN_ATTR,
+    return fe_fail(c->b, DN_ATTR,
                    "attribute '%s' refers to a function's, outside of one",
                    name);
   const struct onnx_attr *value = resolve(c->frame, a);
@@ -110,15 +111,15 @@ static bool check_attr(struct onnx_call *c, const struct onnx_attr *a) {
     return true;
   enum onnx_attr_type want = spec_type(spec);
   if (value->type != (int64_t)want)
-    return ox_fail(c, DN_ATTR, "attribute '%s' is of type %s, not %s", name,
+    return fe_fail(c->b, DN_ATTR, "attribute '%s' is of type %s, not %s", name,
                    type_name(value->type), type_name(want));
   if (value->present & ~(1u << want))
-    return ox_fail(c, DN_ATTR, "attribute '%s' has values of several types",
+    return fe_fail(c->b, DN_ATTR, "attribute '%s' has values of several types",
                    name);
   bool holds = value->present != 0;
   if (!holds &&
       (want == ONNX_TENSOR || want == ONNX_GRAPH || want == ONNX_SPARSE))
-    return ox_fail(c, DN_ATTR, "attribute '%s' has no value", name);
+    return fe_fail(c->b, DN_ATTR, "attribute '%s' has no value", name);
   return true;
 }
 
@@ -129,8 +130,8 @@ bool ox_check_attrs(struct onnx_call *c) {
     ok = check_attr(c, &n->attrs.v[i]) && ok;
     for (size_t k = 0; k < i; k++)
       if (n->attrs.v[k].name == n->attrs.v[i].name)
-        ok = ox_fail(c, DN_ATTR, "attribute '%s' is given twice",
-                     ox_text(c->im->ctx, n->attrs.v[i].name));
+        ok = fe_fail(c->b, DN_ATTR, "attribute '%s' is given twice",
+                     fe_text(c->im->ctx, n->attrs.v[i].name));
     if (i > 64) /* no operator has as many; the error is already there */
       break;
   }
@@ -140,7 +141,7 @@ bool ox_check_attrs(struct onnx_call *c) {
     if (p[len - 1] == '!') {
       const char *name = dn_strndup(c->im->ctx->arena, p, strcspn(p, ":"));
       if (!ox_attr(c, name))
-        ok = ox_fail(c, DN_ATTR, "attribute '%s' is missing", name);
+        ok = fe_fail(c->b, DN_ATTR, "attribute '%s' is missing", name);
     }
     p += len;
   }
@@ -149,18 +150,74 @@ bool ox_check_attrs(struct onnx_call *c) {
 
 /* ---- Constants as inputs ---- */
 
+/* Constants up to this many bytes are evaluated for an operator that needs
+ * one. */
+#define EVALUATE_BYTES (64 << 20)
+#define EVALUATE_DEPTH 1000
+
+static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
+                                 int depth);
+
+/* An op whose operands can be evaluated, again on their constants. */
+static struct ir_value *evaluate_op(struct onnx_call *c, struct ir_op *op,
+                                    int depth) {
+  if (depth == 0 || op->nregions)
+    return NULL;
+  struct ir_value **args =
+      DN_ARRAY(c->im->ctx->arena, struct ir_value *, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    args[i] = evaluate(c, ir_arg(op, i), depth - 1);
+    if (!args[i])
+      return NULL;
+  }
+  struct ir_value *v =
+      ir_emit(&c->b->at, op->code, args, op->noperands, op->attr, op->nattrs);
+  v = v ? fe_fold(c->b, v, EVALUATE_BYTES) : NULL;
+  if (v && v->def) { /* too large */
+    ir_op_remove(v->def);
+    return NULL;
+  }
+  return v;
+}
+
+/* What was found is remembered: a value may be reached in many ways. */
+static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
+                                 int depth) {
+  if (v->data)
+    return v;
+  struct ir_op *op = v->def;
+  if (!op) {
+    struct ir_value *known = c->im->known[v->index];
+    if (known && c->im->opts->values_used)
+      *c->im->opts->values_used = true;
+    return known;
+  }
+  const char *key = (const char *)v;
+  struct ir_value *found = ox_map_get(&c->im->evaluated, key);
+  if (!found) {
+    found = evaluate_op(c, op, depth);
+    ox_map_put(c->im->ctx->arena, &c->im->evaluated, key,
+               found ? found : &c->im->failed);
+  }
+  return found == &c->im->failed ? NULL : found;
+}
+
+struct ir_value *ox_evaluate(struct onnx_call *c, struct ir_value *v) {
+  return evaluate(c, v, EVALUATE_DEPTH);
+}
+
 const struct ir_value *ox_const(struct onnx_call *c, size_t k) {
   struct ir_value *v = ox_evaluate(c, c->in[k]);
   if (v)
     return v;
-  ox_fail(c, DN_DYNAMIC, "input %zu ('%s') must be a constant", k,
-          ox_text(c->im->ctx, c->node->inputs.v[k]));
+  fe_fail(c->b, DN_DYNAMIC, "input %zu ('%s') must be a constant", k,
+          fe_text(c->im->ctx, c->node->inputs.v[k]));
   return NULL;
 }
 
 static bool long_list(const struct onnx_call *c, size_t k, int64_t n) {
-  return ox_fail(c, DN_LIMIT, "input %zu is a list of %lld (--limit-attr)", k,
-                 (long long)n);
+  return fe_fail(c->b, DN_LIMIT, "input %zu is a list of %lld (--limit-attr)",
+                 k, (long long)n);
 }
 
 bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out) {
@@ -172,9 +229,9 @@ bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out) {
     return false;
   int64_t n = ir_type_count(v->type);
   if (!ir_is_int(v->type->dtype) && v->type->dtype != IR_BOOL)
-    return ox_fail(c, DN_TYPE, "input %zu must be of an integer type", k);
+    return fe_fail(c->b, DN_TYPE, "input %zu must be of an integer type", k);
   if (v->type->rank > 1)
-    return ox_fail(c, DN_TYPE, "input %zu must be a list", k);
+    return fe_fail(c->b, DN_TYPE, "input %zu must be a list", k);
   if (n > c->im->ctx->limits.attr)
     return long_list(c, k, n);
   int64_t *list = DN_ARRAY(c->im->ctx->arena, int64_t, n);
@@ -209,23 +266,16 @@ bool ox_ints_or_input(struct onnx_call *c, const char *name, size_t k,
   return out->given || ox_const_ints(c, k, out);
 }
 
-bool ox_axis(struct onnx_call *c, int64_t axis, int64_t rank, int64_t *out) {
-  if (axis < -rank || axis >= rank)
-    return ox_fail(c, DN_ATTR, "axis %lld is outside [%lld, %lld]",
-                   (long long)axis, (long long)-rank, (long long)rank - 1);
-  *out = axis < 0 ? axis + rank : axis;
-  return true;
-}
-
 bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
              bool *mark) {
   memset(mark, 0, (size_t)rank * sizeof *mark);
   for (int64_t i = 0; i < axes.n; i++) {
     int64_t axis = 0;
-    if (!ox_axis(c, axes.v[i], rank, &axis))
+    if (!fe_axis(c->b, axes.v[i], rank, &axis))
       return false;
     if (mark[axis])
-      return ox_fail(c, DN_ATTR, "axis %lld is given twice", (long long)axis);
+      return fe_fail(c->b, DN_ATTR, "axis %lld is given twice",
+                     (long long)axis);
     mark[axis] = true;
   }
   return true;

@@ -58,7 +58,7 @@ static struct ir_value *times(struct onnx_call *c, struct ir_value *x, int rank,
     n *= dims[i];
   if (!x)
     return NULL;
-  bool real = ox_dims(x)[1] == 1;
+  bool real = fe_dims(x)[1] == 1;
   double *own = DN_ARRAY(c->im->ctx->arena, double, 2 * n);
   double *other = DN_ARRAY(c->im->ctx->arena, double, 2 * n);
   for (int64_t i = 0; i < n; i++) {
@@ -67,17 +67,16 @@ static struct ir_value *times(struct onnx_call *c, struct ir_value *x, int rank,
     other[i] = -im[i];
     other[n + i] = im[i];
   }
-  enum ir_dtype t = ox_dtype(x);
+  enum ir_dtype t = fe_dtype(x);
   shape[1] = real ? 2 : 1;
   struct ir_value *y =
-      ox_op2(c, IR_MUL, x, ox_floats(c, t, rank + 2, shape, own));
+      fe_mul(c->b, x, fe_floats(c->b, t, rank + 2, shape, own));
   if (real)
     return y;
   shape[1] = 2;
-  struct ir_value *swapped = ox_slice1(c, x, 1, 1, 2, -1);
-  swapped =
-      ox_op2(c, IR_MUL, swapped, ox_floats(c, t, rank + 2, shape, other));
-  return ox_op2(c, IR_ADD, y, swapped);
+  struct ir_value *swapped = fe_slice1(c->b, x, 1, 1, 2, -1);
+  swapped = fe_mul(c->b, swapped, fe_floats(c->b, t, rank + 2, shape, other));
+  return fe_add(c->b, y, swapped);
 }
 
 /* What a transform of length F multiplies by: part y and element z of its input
@@ -86,7 +85,7 @@ static struct ir_value *matrix(struct onnx_call *c, const struct onnx_fft *f,
                                enum ir_dtype t, int64_t columns) {
   const int64_t dims[] = {f->parts, f->length, f->outs, columns};
   double *m = DN_ARRAY(c->im->ctx->arena, double,
-                       f->parts *f->length *f->outs *columns);
+                       f->parts * f->length * f->outs * columns);
   double *p = m;
   for (int64_t y = 0; y < f->parts; y++)
     for (int64_t z = 0; z < f->length; z++)
@@ -97,7 +96,7 @@ static struct ir_value *matrix(struct onnx_call *c, const struct onnx_fft *f,
           double v = x == y ? cos(turn / (double)f->length) : x ? s : -s;
           *p++ = f->scale * v;
         }
-  return ox_floats(c, t, 4, dims, m);
+  return fe_floats(c->b, t, 4, dims, m);
 }
 
 /* [before, 2, R, F, ..] turned by n2 k1 / M. */
@@ -123,12 +122,13 @@ static struct ir_value *by_stages(struct onnx_call *c, struct ir_value *x,
     int64_t factor = s->factor[i], r = left / factor;
     bool last = i + 1 == s->n;
     int64_t columns = last ? (f->columns - 1) / made + 1 : factor;
-    struct onnx_fft small = {f->inverse, last ? f->scale : 1, 1, parts,
-                             factor,     1, last ? f->outs : 2, columns};
+    struct onnx_fft small = {
+        f->inverse, last ? f->scale : 1, 1,      parts, factor,
+        1,          last ? f->outs : 2,  columns};
     const int64_t dims[] = {f->before, parts, factor, r, made * f->behind};
-    struct ir_value *m = matrix(c, &small, ox_dtype(x), columns);
-    x = ox_reshape(c, x, 5, dims);
-    x = ox_emit(c, IR_EINSUM, IR_ARGS(m, x),
+    struct ir_value *m = matrix(c, &small, fe_dtype(x), columns);
+    x = fe_reshape(c->b, x, 5, dims);
+    x = fe_emit(c->b, IR_EINSUM, IR_ARGS(m, x),
                 IR_ATTRS(ir_str("equation", "yzxw,ayznq->axnwq")));
     if (!last)
       x = rotate(c, x, r, factor, f->inverse);
@@ -137,8 +137,8 @@ static struct ir_value *by_stages(struct onnx_call *c, struct ir_value *x,
     made *= last ? columns : factor;
   }
   const int64_t dims[] = {f->before, f->outs, made, f->behind};
-  x = ox_reshape(c, x, 4, dims);
-  return ox_slice1(c, x, 2, 0, f->columns, 1);
+  x = fe_reshape(c->b, x, 4, dims);
+  return fe_slice1(c->b, x, 2, 0, f->columns, 1);
 }
 
 /* Radix 2, in place, of a power of two. */
@@ -192,7 +192,7 @@ static struct ir_value *by_convolution(struct onnx_call *c, struct ir_value *x,
   chirp(n, f->inverse, 1, re, im);
   x = times(c, x, 2, dims, re, im);
   pads[6] = m - n;
-  x = ox_pad(c, x, pads, NULL, 0);
+  x = fe_pad(c->b, x, pads, NULL, 0);
   struct onnx_fft big = {false, 1, f->before, 2, m, f->behind, 2, m};
   x = onnx_fft(c, x, &big);
   for (int64_t i = 0; i < n; i++) { /* 1 / u, both ways round */
@@ -208,7 +208,7 @@ static struct ir_value *by_convolution(struct onnx_call *c, struct ir_value *x,
   x = onnx_fft(c, x, &big);
   chirp(n, f->inverse, f->scale, re, im);
   x = times(c, x, 2, few, re, im);
-  return f->outs == 1 ? ox_slice1(c, x, 1, 0, 1, 1) : x;
+  return f->outs == 1 ? fe_slice1(c->b, x, 1, 0, 1, 1) : x;
 }
 
 struct ir_value *onnx_fft(struct onnx_call *c, struct ir_value *x,

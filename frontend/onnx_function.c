@@ -20,9 +20,9 @@ void ox_index_functions(struct onnx_import *im) {
     if (!ox_map_put(ctx->arena, &im->functions, key, f))
       dn_error(ctx, (struct dn_loc){.file = im->file->path}, DN_GRAPH,
                "function '%s' of domain '%s' is defined twice%s%s",
-               ox_text(ctx, f->name), ox_text(ctx, f->domain),
+               fe_text(ctx, f->name), fe_text(ctx, f->domain),
                f->overload[0] ? " with the overload " : "",
-               ox_text(ctx, f->overload));
+               fe_text(ctx, f->overload));
   }
 }
 
@@ -66,7 +66,7 @@ static int64_t count_call(struct counts *k, const struct onnx_function *f,
   if (*n == COUNT_OPEN)
     stop(k, DN_RECURSION,
          dn_printf(ctx->arena, "function '%s' calls itself",
-                   ox_text(ctx, f->name)));
+                   fe_text(ctx, f->name)));
   else if (*n == COUNT_NEW && depth >= ctx->limits.calls)
     stop(k, DN_LIMIT,
          dn_printf(ctx->arena,
@@ -134,8 +134,9 @@ static void bind_attrs(struct onnx_call *c, const struct onnx_function *f,
 bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
   struct onnx_import *im = c->im;
   if (c->nin > f->inputs.n || c->nout > f->outputs.n)
-    return ox_fail(c, DN_ARITY, "the function has %zu inputs and %zu outputs",
-                   f->inputs.n, f->outputs.n);
+    return fe_fail(c->b, DN_ARITY,
+                   "the function has %zu inputs and %zu outputs", f->inputs.n,
+                   f->outputs.n);
   struct ox_frame frame = {
       .function = f,
       .opsets = f->opsets.n ? f->opsets.v : c->frame->opsets,
@@ -147,7 +148,7 @@ bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
   im->scope = &scope;
   for (size_t i = 0; i < f->inputs.n; i++) {
     struct ir_value *v = i < c->nin ? c->in[i] : NULL;
-    ox_bind(im, ox_loc(c), f->inputs.v[i], v ? v : &im->absent);
+    ox_bind(im, c->b->loc, f->inputs.v[i], v ? v : &im->absent);
   }
   ox_map_put(im->ctx->arena, &im->visited, (const char *)f, im);
   ox_import_nodes(im, f->nodes.v, f->nodes.n);
@@ -155,8 +156,8 @@ bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
   for (size_t i = 0; i < c->nout; i++) {
     c->out[i] = ox_map_get(&scope.values, f->outputs.v[i]);
     if (!c->out[i] && c->node->outputs.v[i][0])
-      ok = ox_fail(c, DN_GRAPH, "nothing makes the function's output '%s'",
-                   ox_text(im->ctx, f->outputs.v[i]));
+      ok = fe_fail(c->b, DN_GRAPH, "nothing makes the function's output '%s'",
+                   fe_text(im->ctx, f->outputs.v[i]));
     ok = ok && c->out[i] != &im->failed;
   }
   im->frame = c->frame;

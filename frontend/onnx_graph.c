@@ -42,14 +42,6 @@ bool ox_map_put(struct dn_arena *arena, struct ox_map *map, const char *key,
 
 /* ---- Names and errors ---- */
 
-const char *ox_text(struct dn_ctx *ctx, const char *name) {
-  struct dn_buf buf;
-  dn_buf_init(&buf, ctx->arena);
-  size_t n = strlen(name);
-  dn_buf_escape(&buf, name, n < 200 ? n : 200);
-  return buf.text;
-}
-
 struct ir_value *ox_lookup(const struct onnx_import *im, const char *name) {
   for (const struct ox_scope *s = im->scope; s; s = s->outer) {
     struct ir_value *v = ox_map_get(&s->values, name);
@@ -64,7 +56,7 @@ bool ox_bind(struct onnx_import *im, struct dn_loc loc, const char *name,
   if (ox_map_put(im->ctx->arena, &im->scope->values, name, v))
     return true;
   dn_error(im->ctx, loc, DN_GRAPH, "value '%s' is made twice",
-           ox_text(im->ctx, name));
+           fe_text(im->ctx, name));
   return false;
 }
 
@@ -81,20 +73,6 @@ static struct dn_loc node_loc(struct onnx_import *im,
                               const struct onnx_node *n) {
   return (struct dn_loc){
       .file = im->file->path, .node = ox_label(im, n), .op = n->op};
-}
-
-struct dn_loc ox_loc(const struct onnx_call *c) {
-  return node_loc(c->im, c->node);
-}
-
-bool ox_fail(const struct onnx_call *c, enum dn_code code, const char *fmt,
-             ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  dn_error(c->im->ctx, ox_loc(c), code, "%s",
-           dn_vprintf(c->im->ctx->arena, fmt, ap));
-  va_end(ap);
-  return false;
 }
 
 /* ---- One node ---- */
@@ -141,7 +119,7 @@ find_row(struct onnx_import *im, const struct onnx_node *n, int64_t version) {
   else if (!version && n->domain[0])
     dn_error(im->ctx, loc, DN_UNSUPPORTED_OP,
              "operator not supported: domain '%s'",
-             ox_text(im->ctx, n->domain));
+             fe_text(im->ctx, n->domain));
   else if (known)
     dn_error(im->ctx, loc, DN_OPSET, "opset %lld has no such operator",
              (long long)version);
@@ -155,13 +133,13 @@ static bool check_arity(struct onnx_call *c) {
   size_t given = c->nin;
   if (given < (size_t)row->min_in ||
       (row->max_in >= 0 && given > (size_t)row->max_in))
-    return ox_fail(c, DN_ARITY, "%zu inputs, not %d..%d", given, row->min_in,
+    return fe_fail(c->b, DN_ARITY, "%zu inputs, not %d..%d", given, row->min_in,
                    row->max_in < 0 ? 65535 : row->max_in);
   for (size_t i = 0; i < (size_t)row->min_in; i++)
     if (!c->in[i])
-      return ox_fail(c, DN_ARITY, "input %zu is missing", i);
+      return fe_fail(c->b, DN_ARITY, "input %zu is missing", i);
   if (!c->nout || (row->max_out >= 0 && c->nout > (size_t)row->max_out))
-    return ox_fail(c, DN_ARITY, "%zu outputs, not 1..%d", c->nout,
+    return fe_fail(c->b, DN_ARITY, "%zu outputs, not 1..%d", c->nout,
                    row->max_out < 0 ? 65535 : row->max_out);
   return true;
 }
@@ -175,11 +153,11 @@ static void bind_outputs(struct onnx_call *c, bool ok) {
       continue;
     struct ir_value *v = ok ? c->out[i] : &im->failed;
     if (!v) {
-      ox_fail(c, DN_UNSUPPORTED_ATTR, "output %zu ('%s') is not supported", i,
-              ox_text(im->ctx, name));
+      fe_fail(c->b, DN_UNSUPPORTED_ATTR, "output %zu ('%s') is not supported",
+              i, fe_text(im->ctx, name));
       v = &im->failed;
     }
-    if (ox_bind(im, ox_loc(c), name, v) && v != &im->failed &&
+    if (ox_bind(im, c->b->loc, name, v) && v != &im->failed &&
         !ox_sequence_of(im, v) && v->id >= c->first_id)
       ir_value_rename(im->m, v, name);
   }
@@ -190,8 +168,8 @@ static bool check_sequences(struct onnx_call *c) {
   for (size_t i = 0; i < c->nin; i++)
     if (c->in[i] && ox_sequence_of(c->im, c->in[i]) &&
         !ox_takes_sequences(c->row))
-      return ox_fail(c, DN_TYPE, "input %zu must be a tensor, not a sequence",
-                     i);
+      return fe_fail(c->b, DN_TYPE,
+                     "input %zu must be a tensor, not a sequence", i);
   return true;
 }
 
@@ -235,7 +213,6 @@ static void check_nodes(struct onnx_import *im, const struct onnx_node *nodes,
 static bool call_converter(struct onnx_call *c) {
   struct onnx_import *im = c->im;
   const struct onnx_function *f = ox_find_function(im, c->node);
-  const char *loc = im->b.loc, *op = im->b.model_op;
   bool ok;
   if (!f) {
     c->row = find_row(im, c->node, c->version);
@@ -248,8 +225,6 @@ static bool call_converter(struct onnx_call *c) {
       check_inside(im, c->node);
       return false;
     }
-  im->b.loc = ox_label(im, c->node);
-  im->b.model_op = dn_intern(im->ctx, c->node->op);
   if (f) {
     ok = ox_inline_function(c, f);
   } else {
@@ -261,34 +236,46 @@ static bool call_converter(struct onnx_call *c) {
     if (!ok)
       check_inside(im, c->node);
   }
-  im->b.loc = loc;
-  im->b.model_op = op;
   return ok;
+}
+
+/* Where ops and messages say that they come from, and constants' names. */
+static void set_place(struct fe_build *b, struct dn_loc loc, const char *op,
+                      const char *name) {
+  b->loc = loc;
+  b->at.loc = loc.node;
+  b->at.model_op = op;
+  b->name = name;
 }
 
 /* A node of a cycle has been reported, and fails. */
 static void import_node(struct onnx_import *im, const struct onnx_node *node,
                         bool cyclic) {
   struct dn_arena *arena = im->ctx->arena;
-  struct onnx_call c = {
-      .im = im,
-      .node = node,
-      .frame = im->frame,
-      .version = (int)dn_min(node_opset(im, node), 1 << 30),
-      .nin = node->inputs.n,
-      .nout = node->outputs.n,
-      .first_id = im->m->nvalues};
+  struct onnx_call c = {.im = im,
+                        .b = &im->b,
+                        .node = node,
+                        .frame = im->frame,
+                        .version = (int)dn_min(node_opset(im, node), 1 << 30),
+                        .nin = node->inputs.n,
+                        .nout = node->outputs.n,
+                        .first_id = im->m->nvalues};
   c.in = DN_ARRAY(arena, struct ir_value *, c.nin + 1);
   c.out = DN_ARRAY(arena, struct ir_value *, c.nout + 1);
   bool ok = !cyclic;
+  /* This may be in the subgraph of another node. */
+  struct dn_loc outer = im->b.loc;
+  const char *outer_op = im->b.at.model_op, *outer_name = im->b.name;
+  set_place(&im->b, node_loc(im, node), dn_intern(im->ctx, node->op),
+            c.nout ? node->outputs.v[0] : NULL);
   for (size_t i = 0; i < c.nin && ok; i++) {
     const char *name = node->inputs.v[i];
     if (!name[0])
       continue;
     c.in[i] = ox_lookup(im, name);
     if (!c.in[i]) {
-      ox_fail(&c, DN_GRAPH, "nothing makes its input '%s'",
-              ox_text(im->ctx, name));
+      fe_fail(c.b, DN_GRAPH, "nothing makes its input '%s'",
+              fe_text(im->ctx, name));
       c.in[i] = &im->failed;
     }
     if (c.in[i] == &im->absent)
@@ -297,9 +284,10 @@ static void import_node(struct onnx_import *im, const struct onnx_node *node,
   while (c.nin && !c.in[c.nin - 1])
     c.nin--;
   if (!c.nout)
-    ok = ox_fail(&c, DN_ARITY, "no outputs");
+    ok = fe_fail(c.b, DN_ARITY, "no outputs");
   ok = ok && call_converter(&c);
   bind_outputs(&c, ok);
+  set_place(&im->b, outer, outer_op, outer_name);
 }
 
 void ox_import_nodes(struct onnx_import *im, const struct onnx_node *nodes,
@@ -330,14 +318,14 @@ bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
                      struct ir_value **out, size_t nout) {
   struct onnx_import *im = c->im;
   if (g->inputs.n != n || g->outputs.n != nout)
-    return ox_fail(c, DN_ARITY,
+    return fe_fail(c->b, DN_ARITY,
                    "its subgraph has %zu inputs and %zu outputs, not %zu and "
                    "%zu",
                    g->inputs.n, g->outputs.n, n, nout);
   struct ox_scope scope = {.outer = im->scope};
   im->scope = &scope;
   for (size_t i = 0; i < n; i++)
-    ox_bind(im, ox_loc(c), g->inputs.v[i].name, in[i]);
+    ox_bind(im, c->b->loc, g->inputs.v[i].name, in[i]);
   ox_skip_graph(im, g); /* errors are found on the way */
   ox_import_body(im, g);
   bool ok = true;
@@ -345,8 +333,8 @@ bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
     const char *name = g->outputs.v[i].name;
     out[i] = ox_lookup(im, name);
     if (!out[i])
-      ok = ox_fail(c, DN_GRAPH, "nothing makes the subgraph's output '%s'",
-                   ox_text(im->ctx, name));
+      ok = fe_fail(c->b, DN_GRAPH, "nothing makes the subgraph's output '%s'",
+                   fe_text(im->ctx, name));
     ok = ok && out[i] != &im->failed;
   }
   im->scope = scope.outer;

@@ -46,14 +46,14 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
   name = dn_intern(im->ctx, name);
   if (size >= 0 && given >= 0 && size != given) {
     dn_error(im->ctx, loc, DN_TYPE, "dimension '%s' is %lld and also %lld",
-             ox_text(im->ctx, name), (long long)size, (long long)given);
+             fe_text(im->ctx, name), (long long)size, (long long)given);
     return -1;
   }
   if (binding->value >= 0) {
     ox_map_put(im->ctx->arena, &im->symbols, name, binding);
     return binding->value;
   }
-  const char *text = ox_text(im->ctx, name);
+  const char *text = fe_text(im->ctx, name);
   int64_t taken = i ? im->opts->free_size : im->opts->free_first;
   binding->value = taken > 0 ? taken : -2; /* -2: reported */
   bool first = ox_map_put(im->ctx->arena, &im->symbols, name, binding);
@@ -125,10 +125,10 @@ bool ox_import_initializer(struct onnx_import *im,
 }
 
 bool ox_import_sparse(struct onnx_import *im, const struct onnx_sparse *s) {
-  struct dn_loc loc = {
-      .file = im->file->path,
-      .where = dn_printf(im->ctx->arena, "sparse initializer '%s'",
-                         ox_text(im->ctx, s->values.name))};
+  struct dn_loc loc = {.file = im->file->path,
+                       .where =
+                           dn_printf(im->ctx->arena, "sparse initializer '%s'",
+                                     fe_text(im->ctx, s->values.name))};
   const struct ir_type *type;
   struct ir_data data;
   struct ir_value *v = &im->failed;
@@ -232,7 +232,7 @@ static void import_outputs(struct onnx_import *im, const struct onnx_graph *g) {
     dn_error(im->ctx, (struct dn_loc){.file = im->file->path}, DN_GRAPH,
              "the graph has no outputs");
   if (ok && n)
-    ir_op_new(&im->b, IR_RETURN, values, n, NULL, 0, NULL, 0, 0);
+    ir_op_new(&im->b.at, IR_RETURN, values, n, NULL, 0, NULL, 0, 0);
 }
 
 /* ---- The file ---- */
@@ -245,7 +245,7 @@ static bool check_opsets(struct onnx_import *im) {
     dn_error(im->ctx, loc, DN_OPSET, "the model imports no opset");
   for (size_t i = 0; i < m->opsets.n; i++) {
     const struct onnx_opset *o = &m->opsets.v[i];
-    const char *domain = o->domain[0] ? ox_text(im->ctx, o->domain) : "ai.onnx";
+    const char *domain = o->domain[0] ? fe_text(im->ctx, o->domain) : "ai.onnx";
     if (o->version < 1 || (!o->domain[0] && o->version > NEWEST_OPSET))
       dn_error(im->ctx, loc, DN_OPSET,
                "opset %lld of '%s' is unknown; the newest is %d",
@@ -279,8 +279,9 @@ struct ir_module *fe_onnx_import(struct dn_ctx *ctx, const struct dn_file *f,
   im->scope = &scope;
   im->m = ir_module_new(ctx, f->path);
   im->m->name = model->graph->name;
-  im->b = (struct ir_builder){.m = im->m,
-                              .block = ir_func_new(im->m, "main")->body};
+  im->b.ctx = ctx;
+  im->b.at = (struct ir_builder){.m = im->m,
+                                 .block = ir_func_new(im->m, "main")->body};
   unsigned errors = dn_errors(ctx);
   ox_index_functions(im);
   if (!ox_count_calls(im)) {

@@ -2,16 +2,13 @@
  * one converter, and what converters build with.
  *
  * A node becomes GRAPH ops by its row in onnx_ops.def. The row names a
- * converter, which reads inputs c->in[] and attributes, emits ops with the ox_
- * functions, and sets c->out[]. It returns false after a diagnostic; NULL
- * values pass through the ox_ functions silently, so that a converter may check
- * once, at its end. Ops on constants are evaluated as they are emitted: shapes
- * and axes that a model computes from known shapes are constants when the node
- * that wants them comes. */
+ * converter, which reads inputs c->in[] and attributes, builds ops at c->b with
+ * the functions of build.h, and sets c->out[]. It returns false after a
+ * diagnostic. */
 #ifndef FE_ONNX_IMPORT_H
 #define FE_ONNX_IMPORT_H
 
-#include "frontend/fe.h"
+#include "frontend/build.h"
 #include "frontend/onnx_model.h"
 
 /* A table by interned name. */
@@ -60,23 +57,18 @@ struct onnx_import {
   const struct onnx_model *model;
   const struct fe_opts *opts;
   struct ir_module *m;
-  struct ir_builder b;
+  struct fe_build b;
   struct ox_scope *scope;
   const struct ox_frame *frame;
   struct ox_map functions; /* by function_key() of onnx_function.c */
-  struct ox_map visited; /* graphs and functions that errors were looked for in */
+  struct ox_map
+      visited; /* graphs and functions that errors were looked for in */
   struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
   struct ox_map sequences; /* ir_value to its ox_sequence */
   struct ox_map evaluated; /* ir_value to its constant, or to &failed */
   struct ir_value **known; /* constants for parameters with a given value */
-  struct {                 /* scalar constants made lately */
-    enum ir_dtype dtype;
-    double number;
-    struct ir_value *value;
-  } scalar[32];
-  unsigned nscalars;
-  int64_t unrolled; /* nodes that loops were unrolled to */
-  bool guessed_opset; /* after a warning */
+  int64_t unrolled;        /* nodes that loops were unrolled to */
+  bool guessed_opset;      /* after a warning */
   struct ir_value failed, absent;
 };
 
@@ -95,6 +87,7 @@ struct onnx_row {
 
 struct onnx_call {
   struct onnx_import *im;
+  struct fe_build *b; /* of the import, at this node */
   const struct onnx_node *node;
   const struct onnx_row *row;
   const struct ox_frame *frame;
@@ -108,14 +101,8 @@ struct onnx_call {
 };
 
 /* ---- The import (onnx_import.c, onnx_graph.c) ---- */
-struct dn_loc ox_loc(const struct onnx_call *c);
 /* What a node is called in messages and locations. */
 const char *ox_label(struct onnx_import *im, const struct onnx_node *n);
-/* An error at the node; false, for `return`. */
-bool ox_fail(const struct onnx_call *c, enum dn_code code, const char *fmt, ...)
-    DN_PRINTF(3, 4);
-/* A name from the model, made printable. */
-const char *ox_text(struct dn_ctx *ctx, const char *name);
 const struct onnx_row *onnx_row_find(const char *domain, const char *op,
                                      int version, bool *known);
 /* Values of names: NULL when nothing made it; &im->failed after an error;
@@ -190,85 +177,13 @@ bool ox_const_floats(struct onnx_call *c, size_t k, int64_t *n,
 /* Attribute `name`, or input k in newer opsets. */
 bool ox_ints_or_input(struct onnx_call *c, const char *name, size_t k,
                       struct ox_ints *out);
-/* axis + rank when negative; out of [0, rank) is an error. */
-bool ox_axis(struct onnx_call *c, int64_t axis, int64_t rank, int64_t *out);
-/* The same for a list, without doubles; `mark[i]`: axis i is in it. */
+/* fe_axis() for a list, without doubles; `mark[i]`: axis i is in it. */
 bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
              bool *mark);
 
-/* ---- Building (onnx_emit.c) ---- */
 /* `v` as a constant if it can be evaluated, or NULL. */
 struct ir_value *ox_evaluate(struct onnx_call *c, struct ir_value *v);
-struct ir_value *ox_emit(struct onnx_call *c, enum ir_opcode code,
-                         struct ir_value *const *args, size_t nargs,
-                         const struct ir_attr *attrs, size_t nattrs);
-struct ir_value *ox_op1(struct onnx_call *c, enum ir_opcode code,
-                        struct ir_value *x);
-struct ir_value *ox_op2(struct onnx_call *c, enum ir_opcode code,
-                        struct ir_value *a, struct ir_value *b);
-/* A scalar of the type of `like`. */
-struct ir_value *ox_number(struct onnx_call *c, const struct ir_value *like,
-                           double number);
-struct ir_value *ox_scalar(struct onnx_call *c, enum ir_dtype dtype,
-                           double number);
-/* op(x, number), left out when it changes nothing. */
-struct ir_value *ox_scale(struct onnx_call *c, struct ir_value *x, double by);
-struct ir_value *ox_offset(struct onnx_call *c, struct ir_value *x, double by);
-struct ir_value *ox_vector(struct onnx_call *c, enum ir_dtype dtype, int64_t n,
-                           const int64_t *v);
-struct ir_value *ox_floats(struct onnx_call *c, enum ir_dtype dtype, int rank,
-                           const int64_t *dims, const double *v);
 
-struct ir_value *ox_cast(struct onnx_call *c, struct ir_value *x,
-                         enum ir_dtype to);
-struct ir_value *ox_select(struct onnx_call *c, struct ir_value *cond,
-                           struct ir_value *a, struct ir_value *b);
-struct ir_value *ox_reshape(struct onnx_call *c, struct ir_value *x,
-                            int64_t rank, const int64_t *dims);
-struct ir_value *ox_transpose(struct onnx_call *c, struct ir_value *x,
-                              const int64_t *perm);
-struct ir_value *ox_expand(struct onnx_call *c, struct ir_value *x,
-                           int64_t rank, const int64_t *dims);
-struct ir_value *ox_concat(struct onnx_call *c, struct ir_value *const *v,
-                           size_t n, int64_t axis);
-struct ir_value *ox_slice(struct onnx_call *c, struct ir_value *x,
-                          const int64_t *starts, const int64_t *sizes,
-                          const int64_t *steps);
-/* Elements [start, start + size) along one axis. */
-struct ir_value *ox_slice1(struct onnx_call *c, struct ir_value *x,
-                           int64_t axis, int64_t start, int64_t size,
-                           int64_t step);
-struct ir_value *ox_gather(struct onnx_call *c, struct ir_value *x,
-                           struct ir_value *idx, int64_t axis);
-struct ir_value *ox_pad(struct onnx_call *c, struct ir_value *x,
-                        const int64_t *pads, const int64_t *steps,
-                        double value);
-struct ir_value *ox_iota(struct onnx_call *c, int64_t rank, int64_t axis,
-                         int64_t size, enum ir_dtype dtype);
-/* Reduction over the marked axes, which stay with size 1. */
-struct ir_value *ox_reduce(struct onnx_call *c, enum ir_opcode code,
-                           struct ir_value *x, const bool *axes);
-struct ir_value *ox_mean(struct onnx_call *c, struct ir_value *x,
-                         const bool *axes);
-/* Drops the marked dims, each of size 1. */
-struct ir_value *ox_squeeze(struct onnx_call *c, struct ir_value *x,
-                            const bool *axes);
-/* Size-1 dims added in front up to `rank`, and `behind` of them at the end. */
-struct ir_value *ox_unsqueeze(struct onnx_call *c, struct ir_value *x,
-                              int64_t front, int64_t behind);
-struct ir_value *ox_matmul(struct onnx_call *c, struct ir_value *a,
-                           struct ir_value *b);
-/* NCHW <-> NHWC, for any number of spatial dims. */
-struct ir_value *ox_channels_last(struct onnx_call *c, struct ir_value *x);
-struct ir_value *ox_channels_first(struct onnx_call *c, struct ir_value *x);
-
-static inline const int64_t *ox_dims(const struct ir_value *v) {
-  return v->type->dim;
-}
-static inline int ox_rank(const struct ir_value *v) { return v->type->rank; }
-static inline enum ir_dtype ox_dtype(const struct ir_value *v) {
-  return v->type->dtype;
-}
 /* Sets the only output; false when it is NULL. */
 static inline bool ox_return(struct onnx_call *c, struct ir_value *v) {
   c->out[0] = v;

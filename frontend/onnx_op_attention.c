@@ -16,14 +16,14 @@ static struct ir_value *split_heads(struct onnx_call *c, struct ir_value *x,
   static const int64_t perm[] = {0, 2, 1, 3};
   if (!x)
     return NULL;
-  if (heads < 1 || ox_dims(x)[2] % heads) {
-    ox_fail(c, DN_ATTR, "%lld heads for a size of %lld", (long long)heads,
-            (long long)ox_dims(x)[2]);
+  if (heads < 1 || fe_dims(x)[2] % heads) {
+    fe_fail(c->b, DN_ATTR, "%lld heads for a size of %lld", (long long)heads,
+            (long long)fe_dims(x)[2]);
     return NULL;
   }
-  const int64_t dims[] = {ox_dims(x)[0], ox_dims(x)[1], heads,
-                          ox_dims(x)[2] / heads};
-  return ox_transpose(c, ox_reshape(c, x, 4, dims), perm);
+  const int64_t dims[] = {fe_dims(x)[0], fe_dims(x)[1], heads,
+                          fe_dims(x)[2] / heads};
+  return fe_transpose(c->b, fe_reshape(c->b, x, 4, dims), perm);
 }
 
 /* [B,H,S,D] to [B,S,H*D]. */
@@ -31,27 +31,27 @@ static struct ir_value *join_heads(struct onnx_call *c, struct ir_value *x) {
   static const int64_t perm[] = {0, 2, 1, 3};
   if (!x)
     return NULL;
-  const int64_t dims[] = {ox_dims(x)[0], ox_dims(x)[2],
-                          ox_dims(x)[1] * ox_dims(x)[3]};
-  return ox_reshape(c, ox_transpose(c, x, perm), 3, dims);
+  const int64_t dims[] = {fe_dims(x)[0], fe_dims(x)[2],
+                          fe_dims(x)[1] * fe_dims(x)[3]};
+  return fe_reshape(c->b, fe_transpose(c->b, x, perm), 3, dims);
 }
 
 /* Each of the heads repeated, so that there are `heads`. */
 static struct ir_value *repeat_heads(struct onnx_call *c, struct ir_value *x,
                                      int64_t heads) {
-  if (!x || ox_dims(x)[1] == heads)
+  if (!x || fe_dims(x)[1] == heads)
     return x;
-  const int64_t *d = ox_dims(x);
+  const int64_t *d = fe_dims(x);
   if (!d[1] || heads % d[1]) {
-    ox_fail(c, DN_TYPE, "%lld heads of the query, %lld of the key",
+    fe_fail(c->b, DN_TYPE, "%lld heads of the query, %lld of the key",
             (long long)heads, (long long)d[1]);
     return NULL;
   }
   const int64_t one[] = {d[0], d[1], 1, d[2], d[3]};
   const int64_t many[] = {d[0], d[1], heads / d[1], d[2], d[3]};
   const int64_t flat[] = {d[0], heads, d[2], d[3]};
-  x = ox_expand(c, ox_reshape(c, x, 5, one), 5, many);
-  return ox_reshape(c, x, 4, flat);
+  x = fe_expand(c->b, fe_reshape(c->b, x, 5, one), 5, many);
+  return fe_reshape(c->b, x, 4, flat);
 }
 
 /* One call of scaled dot-product attention. */
@@ -67,7 +67,7 @@ struct attention {
 
 static struct ir_value *both(struct onnx_call *c, struct ir_value *a,
                              struct ir_value *b) {
-  return !a ? b : !b ? a : ox_op2(c, IR_AND, a, b);
+  return !a ? b : !b ? a : fe_op2(c->b, IR_AND, a, b);
 }
 
 /* j - i - offset over [S,T], compared with a bound: `op` is i + offset against
@@ -75,20 +75,20 @@ static struct ir_value *both(struct onnx_call *c, struct ir_value *a,
 static struct ir_value *frontier(struct onnx_call *c, int64_t s, int64_t t,
                                  struct ir_value *offset, int64_t by,
                                  bool upper) {
-  struct ir_value *i = ox_iota(c, 2, 0, s, IR_I32);
-  struct ir_value *j = ox_iota(c, 2, 1, t, IR_I32);
-  i = ox_op2(c, IR_ADD, i, offset);
+  struct ir_value *i = fe_iota(c->b, 2, 0, s, IR_I32);
+  struct ir_value *j = fe_iota(c->b, 2, 1, t, IR_I32);
+  i = fe_add(c->b, i, offset);
   if (upper)
-    return ox_op2(c, IR_LE, j, ox_offset(c, i, (double)by));
-  return ox_op2(c, IR_LE, ox_offset(c, i, -(double)by), j);
+    return fe_op2(c->b, IR_LE, j, fe_offset(c->b, i, (double)by));
+  return fe_op2(c->b, IR_LE, fe_offset(c->b, i, -(double)by), j);
 }
 
 static struct ir_value *row_max(struct onnx_call *c, struct ir_value *x) {
   bool last[IR_MAX_RANK] = {0};
   if (!x)
     return NULL;
-  last[ox_rank(x) - 1] = true;
-  return ox_reduce(c, IR_REDUCE_MAX, x, last);
+  last[fe_rank(x) - 1] = true;
+  return fe_reduce(c->b, IR_REDUCE_MAX, x, last);
 }
 
 /* Rows whose mask and bias leave nothing. */
@@ -96,38 +96,38 @@ static struct ir_value *empty_rows(struct onnx_call *c,
                                    const struct attention *a) {
   struct ir_value *bias = a->bias;
   if (!bias)
-    bias = ox_number(c, a->q, 0);
+    bias = fe_number(c->b, a->q, 0);
   if (a->allowed)
-    bias = ox_select(c, a->allowed, bias, ox_number(c, bias, -HUGE_VAL));
+    bias = fe_select(c->b, a->allowed, bias, fe_number(c->b, bias, -HUGE_VAL));
   struct ir_value *most = row_max(c, bias);
-  return ox_op2(c, IR_EQ, most, ox_number(c, most, -HUGE_VAL));
+  return fe_op2(c->b, IR_EQ, most, fe_number(c->b, most, -HUGE_VAL));
 }
 
 static struct ir_value *attend(struct onnx_call *c, struct attention *a) {
   static const int64_t flip[] = {0, 1, 3, 2};
-  a->raw = ox_op2(c, IR_MATMUL, ox_scale(c, a->q, a->scale),
-                  ox_transpose(c, a->k, flip));
+  a->raw = fe_op2(c->b, IR_MATMUL, fe_scale(c->b, a->q, a->scale),
+                  fe_transpose(c->b, a->k, flip));
   struct ir_value *x = a->raw;
   if (a->softcap > 0)
-    x = ox_scale(c, ox_op1(c, IR_TANH, ox_scale(c, x, 1 / a->softcap)),
+    x = fe_scale(c->b, fe_op1(c->b, IR_TANH, fe_scale(c->b, x, 1 / a->softcap)),
                  a->softcap);
   a->capped = x;
   if (a->allowed)
-    x = ox_select(c, a->allowed, x, ox_number(c, x, a->masked));
+    x = fe_select(c->b, a->allowed, x, fe_number(c->b, x, a->masked));
   if (a->bias)
-    x = ox_op2(c, IR_ADD, x, a->bias);
+    x = fe_add(c->b, x, a->bias);
   a->biased = x;
   if (!x)
     return NULL;
-  enum ir_dtype t = ox_dtype(x);
+  enum ir_dtype t = fe_dtype(x);
   bool last[IR_MAX_RANK] = {false, false, false, true};
-  x = ox_cast(c, x, a->precision);
-  x = ox_op1(c, IR_EXP, ox_op2(c, IR_SUB, x, row_max(c, x)));
-  x = ox_op2(c, IR_DIV, x, ox_reduce(c, IR_REDUCE_SUM, x, last));
+  x = fe_cast(c->b, x, a->precision);
+  x = fe_op1(c->b, IR_EXP, fe_sub(c->b, x, row_max(c, x)));
+  x = fe_div(c->b, x, fe_reduce(c->b, IR_REDUCE_SUM, x, last));
   if (a->guard)
-    x = ox_select(c, empty_rows(c, a), ox_number(c, x, 0), x);
-  a->weights = ox_cast(c, x, t);
-  return ox_op2(c, IR_MATMUL, a->weights, a->v);
+    x = fe_select(c->b, empty_rows(c, a), fe_number(c->b, x, 0), x);
+  a->weights = fe_cast(c->b, x, t);
+  return fe_op2(c->b, IR_MATMUL, a->weights, a->v);
 }
 
 /* The mask input: bool or added; one that is too short masks the rest. */
@@ -135,13 +135,13 @@ static bool read_mask(struct onnx_call *c, struct attention *a, int64_t total) {
   struct ir_value *m = given(c, 3);
   if (!m)
     return true;
-  int r = ox_rank(m);
+  int r = fe_rank(m);
   if (r < 1)
-    return ox_fail(c, DN_TYPE, "the mask must not be a scalar");
-  int64_t rest = total - ox_dims(m)[r - 1], pads[2 * IR_MAX_RANK] = {0};
-  pads[2 * r - 1] = ox_dims(m)[r - 1] == 1 ? 0 : rest;
-  bool is_bool = ox_dtype(m) == IR_BOOL;
-  m = ox_pad(c, m, pads, NULL, is_bool ? 0 : -HUGE_VAL);
+    return fe_fail(c->b, DN_TYPE, "the mask must not be a scalar");
+  int64_t rest = total - fe_dims(m)[r - 1], pads[2 * IR_MAX_RANK] = {0};
+  pads[2 * r - 1] = fe_dims(m)[r - 1] == 1 ? 0 : rest;
+  bool is_bool = fe_dtype(m) == IR_BOOL;
+  m = fe_pad(c->b, m, pads, NULL, is_bool ? 0 : -HUGE_VAL);
   a->guard = true;
   if (is_bool)
     a->allowed = m;
@@ -153,15 +153,15 @@ static bool read_mask(struct onnx_call *c, struct attention *a, int64_t total) {
 /* Causal order and windows: key j against query i + offset. */
 static bool read_order(struct onnx_call *c, struct attention *a,
                        struct ir_value *valid) {
-  int64_t s = ox_dims(a->q)[2], t = ox_dims(a->k)[2];
+  int64_t s = fe_dims(a->q)[2], t = fe_dims(a->k)[2];
   struct ir_value *past = given(c, 4);
   struct ir_value *offset =
-      ox_scalar(c, IR_I32, past ? (double)ox_dims(past)[2] : 0);
+      fe_scalar(c->b, IR_I32, past ? (double)fe_dims(past)[2] : 0);
   if (valid) { /* [B,1,1,1] */
-    valid = ox_cast(c, ox_unsqueeze(c, valid, 0, 3), IR_I32);
-    offset = ox_offset(c, valid, -(double)s);
-    struct ir_value *j = ox_iota(c, 4, 3, t, IR_I32);
-    a->allowed = both(c, a->allowed, ox_op2(c, IR_LT, j, valid));
+    valid = fe_cast(c->b, fe_unsqueeze(c->b, valid, 0, 3), IR_I32);
+    offset = fe_offset(c->b, valid, -(double)s);
+    struct ir_value *j = fe_iota(c->b, 4, 3, t, IR_I32);
+    a->allowed = both(c, a->allowed, fe_op2(c->b, IR_LT, j, valid));
     a->guard = true;
   }
   int64_t left = ox_int(c, "left_window_size", -1);
@@ -180,40 +180,40 @@ static bool read_order(struct onnx_call *c, struct attention *a,
 
 bool onnx_attention(struct onnx_call *c) {
   struct attention a = {.q = c->in[0], .k = c->in[1], .v = c->in[2]};
-  bool flat = ox_rank(a.q) == 3;
-  if ((!flat && ox_rank(a.q) != 4) || ox_rank(a.k) != ox_rank(a.q) ||
-      ox_rank(a.v) != ox_rank(a.q))
-    return ox_fail(c, DN_TYPE, "Q, K and V must have 3 or 4 dimensions");
+  bool flat = fe_rank(a.q) == 3;
+  if ((!flat && fe_rank(a.q) != 4) || fe_rank(a.k) != fe_rank(a.q) ||
+      fe_rank(a.v) != fe_rank(a.q))
+    return fe_fail(c->b, DN_TYPE, "Q, K and V must have 3 or 4 dimensions");
   if (flat) {
     a.q = split_heads(c, a.q, ox_int(c, "q_num_heads", 0));
     a.k = split_heads(c, a.k, ox_int(c, "kv_num_heads", 0));
     a.v = split_heads(c, a.v, ox_int(c, "kv_num_heads", 0));
   }
   if (given(c, 4) && given(c, 5)) {
-    a.k = ox_concat(c, (struct ir_value *[]){c->in[4], a.k}, 2, 2);
-    a.v = ox_concat(c, (struct ir_value *[]){c->in[5], a.v}, 2, 2);
+    a.k = fe_concat(c->b, (struct ir_value *[]){c->in[4], a.k}, 2, 2);
+    a.v = fe_concat(c->b, (struct ir_value *[]){c->in[5], a.v}, 2, 2);
   }
   if (!a.q || !a.k || !a.v)
     return false;
   struct ir_value *k = a.k, *v = a.v;
-  a.k = repeat_heads(c, a.k, ox_dims(a.q)[1]);
-  a.v = repeat_heads(c, a.v, ox_dims(a.q)[1]);
-  a.scale = ox_float(c, "scale", 1 / sqrt((double)ox_dims(a.q)[3]));
+  a.k = repeat_heads(c, a.k, fe_dims(a.q)[1]);
+  a.v = repeat_heads(c, a.v, fe_dims(a.q)[1]);
+  a.scale = ox_float(c, "scale", 1 / sqrt((double)fe_dims(a.q)[3]));
   a.softcap = ox_float(c, "softcap", 0);
   a.masked = -HUGE_VAL;
-  a.precision = ox_dtype(a.q);
+  a.precision = fe_dtype(a.q);
   int64_t precision = ox_int(c, "softmax_precision", 0);
   if (precision && !onnx_dtype_find(precision, &a.precision))
-    return ox_fail(c, DN_UNSUPPORTED_TYPE, "softmax_precision %lld",
+    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "softmax_precision %lld",
                    (long long)precision);
-  if (!a.k || !a.v || !read_mask(c, &a, ox_dims(a.k)[2]) ||
+  if (!a.k || !a.v || !read_mask(c, &a, fe_dims(a.k)[2]) ||
       !read_order(c, &a, given(c, 6)))
     return false;
   struct ir_value *y = attend(c, &a);
   struct ir_value *modes[] = {a.raw, a.capped, a.biased, a.weights};
   int64_t mode = ox_int(c, "qk_matmul_output_mode", 0);
   if (mode < 0 || mode > 3)
-    return ox_fail(c, DN_ATTR, "qk_matmul_output_mode is %lld",
+    return fe_fail(c->b, DN_ATTR, "qk_matmul_output_mode is %lld",
                    (long long)mode);
   struct ir_value *outs[] = {flat ? join_heads(c, y) : y, k, v, modes[mode]};
   for (size_t i = 0; i < c->nout; i++)
@@ -229,34 +229,34 @@ static struct ir_value *rotate(struct onnx_call *c, struct ir_value *x,
                                bool neighbours) {
   if (!x)
     return NULL;
-  int64_t n = ox_dims(x)[3] / 2;
-  struct ir_value *a = ox_slice1(c, x, 3, 0, n, neighbours ? 2 : 1);
+  int64_t n = fe_dims(x)[3] / 2;
+  struct ir_value *a = fe_slice1(c->b, x, 3, 0, n, neighbours ? 2 : 1);
   struct ir_value *b =
-      ox_slice1(c, x, 3, neighbours ? 1 : n, n, neighbours ? 2 : 1);
+      fe_slice1(c->b, x, 3, neighbours ? 1 : n, n, neighbours ? 2 : 1);
   struct ir_value *re =
-      ox_op2(c, IR_SUB, ox_op2(c, IR_MUL, cos, a), ox_op2(c, IR_MUL, sin, b));
+      fe_sub(c->b, fe_mul(c->b, cos, a), fe_mul(c->b, sin, b));
   struct ir_value *im =
-      ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, sin, a), ox_op2(c, IR_MUL, cos, b));
+      fe_add(c->b, fe_mul(c->b, sin, a), fe_mul(c->b, cos, b));
   if (!re || !im)
     return NULL;
   if (!neighbours)
-    return ox_concat(c, (struct ir_value *[]){re, im}, 2, 3);
-  re = ox_unsqueeze(c, re, 0, 1);
-  im = ox_unsqueeze(c, im, 0, 1);
-  struct ir_value *y = ox_concat(c, (struct ir_value *[]){re, im}, 2, 4);
-  return ox_reshape(c, y, 4, ox_dims(x));
+    return fe_concat(c->b, (struct ir_value *[]){re, im}, 2, 3);
+  re = fe_unsqueeze(c->b, re, 0, 1);
+  im = fe_unsqueeze(c->b, im, 0, 1);
+  struct ir_value *y = fe_concat(c->b, (struct ir_value *[]){re, im}, 2, 4);
+  return fe_reshape(c->b, y, 4, fe_dims(x));
 }
 
 /* A cache picked by positions, [B,S,1,n]; without positions it is [B,S,n]. */
 static struct ir_value *positions(struct onnx_call *c, struct ir_value *cache) {
   if (given(c, 3))
-    cache = ox_gather(c, cache, c->in[3], 0);
-  if (!cache || ox_rank(cache) != 3) {
-    ox_fail(c, DN_TYPE, "the caches do not fit the positions");
+    cache = fe_gather(c->b, cache, c->in[3], 0);
+  if (!cache || fe_rank(cache) != 3) {
+    fe_fail(c->b, DN_TYPE, "the caches do not fit the positions");
     return NULL;
   }
-  const int64_t *d = ox_dims(cache);
-  return ox_reshape(c, cache, 4, (const int64_t[]){d[0], d[1], 1, d[2]});
+  const int64_t *d = fe_dims(cache);
+  return fe_reshape(c->b, cache, 4, (const int64_t[]){d[0], d[1], 1, d[2]});
 }
 
 bool onnx_rotary(struct onnx_call *c) {
@@ -265,33 +265,36 @@ bool onnx_rotary(struct onnx_call *c) {
   bool neighbours;
   if (!ox_flag(c, "interleaved", false, &neighbours))
     return false;
-  if (ox_rank(x) == 3) {
+  if (fe_rank(x) == 3) {
     int64_t heads = ox_int(c, "num_heads", 0);
-    const int64_t *d = ox_dims(x);
+    const int64_t *d = fe_dims(x);
     if (heads < 1 || d[2] % heads)
-      return ox_fail(c, DN_ATTR, "num_heads is %lld", (long long)heads);
-    x = ox_reshape(c, x, 4, (const int64_t[]){d[0], d[1], heads, d[2] / heads});
-  } else if (ox_rank(x) == 4) {
-    x = ox_transpose(c, x, swap);
+      return fe_fail(c->b, DN_ATTR, "num_heads is %lld", (long long)heads);
+    x = fe_reshape(c->b, x, 4,
+                   (const int64_t[]){d[0], d[1], heads, d[2] / heads});
+  } else if (fe_rank(x) == 4) {
+    x = fe_transpose(c->b, x, swap);
   } else {
-    return ox_fail(c, DN_TYPE, "the input must have 3 or 4 dimensions");
+    return fe_fail(c->b, DN_TYPE, "the input must have 3 or 4 dimensions");
   }
   struct ir_value *cos = positions(c, c->in[1]);
   struct ir_value *sin = positions(c, c->in[2]);
   if (!x || !cos || !sin)
     return false;
-  int64_t size = ox_dims(x)[3], n = ox_int(c, "rotary_embedding_dim", 0);
+  int64_t size = fe_dims(x)[3], n = ox_int(c, "rotary_embedding_dim", 0);
   n = n ? n : size;
   if (n < 2 || n > size || n % 2)
-    return ox_fail(c, DN_ATTR, "rotary_embedding_dim is %lld", (long long)n);
+    return fe_fail(c->b, DN_ATTR, "rotary_embedding_dim is %lld", (long long)n);
   struct ir_value *y =
-      rotate(c, ox_slice1(c, x, 3, 0, n, 1), cos, sin, neighbours);
+      rotate(c, fe_slice1(c->b, x, 3, 0, n, 1), cos, sin, neighbours);
   if (n < size)
-    y = ox_concat(
-        c, (struct ir_value *[]){y, ox_slice1(c, x, 3, n, size - n, 1)}, 2, 3);
-  if (ox_rank(c->in[0]) == 4)
-    y = ox_transpose(c, y, swap);
-  return ox_return(c, ox_reshape(c, y, ox_rank(c->in[0]), ox_dims(c->in[0])));
+    y = fe_concat(
+        c->b, (struct ir_value *[]){y, fe_slice1(c->b, x, 3, n, size - n, 1)},
+        2, 3);
+  if (fe_rank(c->in[0]) == 4)
+    y = fe_transpose(c->b, y, swap);
+  return ox_return(c,
+                   fe_reshape(c->b, y, fe_rank(c->in[0]), fe_dims(c->in[0])));
 }
 
 /* ---- ONNX Runtime's fused operators ---- */
@@ -303,23 +306,23 @@ static struct ir_value *normalize(struct onnx_call *c, struct ir_value *x,
   if (!x)
     return NULL;
   bool axes[IR_MAX_RANK] = {0};
-  axes[ox_rank(x) - 1] = true;
-  struct ir_value *d = centred ? ox_op2(c, IR_SUB, x, ox_mean(c, x, axes)) : x;
-  struct ir_value *var = ox_mean(c, ox_op2(c, IR_MUL, d, d), axes);
-  var = ox_offset(c, var, ox_float(c, "epsilon", 1e-12));
-  struct ir_value *y = ox_op2(c, IR_MUL, d, ox_op1(c, IR_RSQRT, var));
-  y = ox_op2(c, IR_MUL, y, gamma);
-  return beta ? ox_op2(c, IR_ADD, y, beta) : y;
+  axes[fe_rank(x) - 1] = true;
+  struct ir_value *d = centred ? fe_sub(c->b, x, fe_mean(c->b, x, axes)) : x;
+  struct ir_value *var = fe_mean(c->b, fe_mul(c->b, d, d), axes);
+  var = fe_offset(c->b, var, ox_float(c, "epsilon", 1e-12));
+  struct ir_value *y = fe_mul(c->b, d, fe_op1(c->b, IR_RSQRT, var));
+  y = fe_mul(c->b, y, gamma);
+  return beta ? fe_add(c->b, y, beta) : y;
 }
 
 /* input + skip + bias, normalized; the sum is output 3. arg 1: without mean
  * and beta. */
 bool onnx_skip_norm(struct onnx_call *c) {
   bool rms = c->arg == 1;
-  struct ir_value *x = ox_op2(c, IR_ADD, c->in[0], c->in[1]);
+  struct ir_value *x = fe_add(c->b, c->in[0], c->in[1]);
   struct ir_value *bias = given(c, rms ? 3 : 4);
   if (bias)
-    x = ox_op2(c, IR_ADD, x, bias);
+    x = fe_add(c->b, x, bias);
   c->out[0] = normalize(c, x, c->in[2], rms ? NULL : given(c, 3), !rms);
   if (c->nout > 3)
     c->out[3] = x;
@@ -330,20 +333,20 @@ bool onnx_skip_norm(struct onnx_call *c) {
 bool onnx_embed_norm(struct onnx_call *c) {
   struct ir_value *ids = c->in[0], *position = given(c, 8);
   if (!given(c, 2) || !given(c, 3) || !given(c, 5) || !given(c, 6))
-    return ox_fail(c, DN_ARITY, "embeddings, gamma or beta are missing");
+    return fe_fail(c->b, DN_ARITY, "embeddings, gamma or beta are missing");
   if (given(c, 7))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "a mask");
-  struct ir_value *x = ox_gather(c, c->in[2], ids, 0);
+    return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "a mask");
+  struct ir_value *x = fe_gather(c->b, c->in[2], ids, 0);
   if (!position)
-    position = ox_iota(c, 1, 0, ox_dims(ids)[ox_rank(ids) - 1], IR_I32);
-  x = ox_op2(c, IR_ADD, x, ox_gather(c, c->in[3], position, 0));
+    position = fe_iota(c->b, 1, 0, fe_dims(ids)[fe_rank(ids) - 1], IR_I32);
+  x = fe_add(c->b, x, fe_gather(c->b, c->in[3], position, 0));
   if (given(c, 1) && given(c, 4))
-    x = ox_op2(c, IR_ADD, x, ox_gather(c, c->in[4], c->in[1], 0));
+    x = fe_add(c->b, x, fe_gather(c->b, c->in[4], c->in[1], 0));
   c->out[0] = normalize(c, x, c->in[5], c->in[6], true);
-  if (c->nout > 1 && ox_rank(ids) > 0) { /* nothing is masked: full lengths */
-    int64_t n = ox_dims(ids)[0];
+  if (c->nout > 1 && fe_rank(ids) > 0) { /* nothing is masked: full lengths */
+    int64_t n = fe_dims(ids)[0];
     const struct ir_type *t = ir_type(c->im->ctx, IR_I32, 1, &n);
-    c->out[1] = ir_const_splat(c->im->m, c->node->outputs.v[0], t, 0);
+    c->out[1] = ir_const_splat(c->im->m, c->b->name, t, 0);
   }
   if (c->nout > 2)
     c->out[2] = x;
@@ -354,21 +357,21 @@ bool onnx_embed_norm(struct onnx_call *c) {
  * by query and key [B,S,T]. */
 static bool fused_mask(struct onnx_call *c, struct attention *a,
                        struct ir_value *mask) {
-  int64_t batch = ox_dims(a->q)[0], s = ox_dims(a->q)[2], t = ox_dims(a->k)[2];
+  int64_t batch = fe_dims(a->q)[0], s = fe_dims(a->q)[2], t = fe_dims(a->k)[2];
   if (!mask)
     return true;
-  const int64_t *d = ox_dims(mask);
-  int r = ox_rank(mask);
+  const int64_t *d = fe_dims(mask);
+  int r = fe_rank(mask);
   if (r < 1 || r > 3 || d[0] != batch || (r > 1 && d[r - 1] != t) ||
       (r == 3 && d[1] != s))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR,
+    return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
                    "a mask that is not [B], [B,T] or [B,S,T]");
   const int64_t dims[] = {batch, 1, r == 3 ? s : 1, r == 1 ? 1 : t};
   if (r == 1)
-    mask = ox_op2(c, IR_LT, ox_iota(c, 4, 3, t, ox_dtype(mask)),
-                  ox_reshape(c, mask, 4, dims));
+    mask = fe_op2(c->b, IR_LT, fe_iota(c->b, 4, 3, t, fe_dtype(mask)),
+                  fe_reshape(c->b, mask, 4, dims));
   else
-    mask = ox_reshape(c, ox_cast(c, mask, IR_BOOL), 4, dims);
+    mask = fe_reshape(c->b, fe_cast(c->b, mask, IR_BOOL), 4, dims);
   a->allowed = both(c, a->allowed, mask);
   return mask != NULL;
 }
@@ -381,12 +384,12 @@ static struct ir_value *fused_attend(struct onnx_call *c, struct attention *a,
     return NULL;
   a->scale = ox_float(c, "scale", 0);
   if (a->scale == 0)
-    a->scale = 1 / sqrt((double)ox_dims(a->q)[3]);
+    a->scale = 1 / sqrt((double)fe_dims(a->q)[3]);
   a->masked = ox_float(c, "mask_filter_value", -10000);
-  a->precision = ox_dtype(a->q);
+  a->precision = fe_dtype(a->q);
   if (ox_int(c, "unidirectional", 0))
-    a->allowed = frontier(c, ox_dims(a->q)[2], ox_dims(a->k)[2],
-                          ox_scalar(c, IR_I32, (double)past), 0, true);
+    a->allowed = frontier(c, fe_dims(a->q)[2], fe_dims(a->k)[2],
+                          fe_scalar(c->b, IR_I32, (double)past), 0, true);
   return fused_mask(c, a, mask) ? join_heads(c, attend(c, a)) : NULL;
 }
 
@@ -394,36 +397,39 @@ static struct ir_value *fused_attend(struct onnx_call *c, struct attention *a,
 bool onnx_fused_attention(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *w = c->in[1], *past = given(c, 4);
   int64_t heads = ox_int(c, "num_heads", 0), before = 0;
-  if (ox_rank(x) != 3 || ox_rank(w) != 2 || ox_dims(w)[1] % 3)
-    return ox_fail(c, DN_TYPE, "the input must be [B,S,H], the weights [H,3H]");
+  if (fe_rank(x) != 3 || fe_rank(w) != 2 || fe_dims(w)[1] % 3)
+    return fe_fail(c->b, DN_TYPE,
+                   "the input must be [B,S,H], the weights [H,3H]");
   if (ox_attr(c, "qkv_hidden_sizes") || given(c, 6))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR,
+    return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
                    "qkv_hidden_sizes or past_sequence_length");
-  struct ir_value *y = ox_matmul(c, x, w);
+  struct ir_value *y = fe_matmul(c->b, x, w);
   if (given(c, 2))
-    y = ox_op2(c, IR_ADD, y, c->in[2]);
+    y = fe_add(c->b, y, c->in[2]);
   if (!y)
     return false;
-  int64_t n = ox_dims(w)[1] / 3;
+  int64_t n = fe_dims(w)[1] / 3;
   struct attention a = {.bias = given(c, 5)};
-  a.q = split_heads(c, ox_slice1(c, y, 2, 0, n, 1), heads);
-  a.k = split_heads(c, ox_slice1(c, y, 2, n, n, 1), heads);
-  a.v = split_heads(c, ox_slice1(c, y, 2, 2 * n, n, 1), heads);
+  a.q = split_heads(c, fe_slice1(c->b, y, 2, 0, n, 1), heads);
+  a.k = split_heads(c, fe_slice1(c->b, y, 2, n, n, 1), heads);
+  a.v = split_heads(c, fe_slice1(c->b, y, 2, 2 * n, n, 1), heads);
   if (past) {
     bool drop[IR_MAX_RANK] = {true};
-    struct ir_value *pk = ox_squeeze(c, ox_slice1(c, past, 0, 0, 1, 1), drop);
-    struct ir_value *pv = ox_squeeze(c, ox_slice1(c, past, 0, 1, 1, 1), drop);
-    if (!pk || !pv || ox_rank(pk) != 4)
-      return ox_fail(c, DN_TYPE, "past must be [2,B,N,P,H]");
-    before = ox_dims(pk)[2];
-    a.k = ox_concat(c, (struct ir_value *[]){pk, a.k}, 2, 2);
-    a.v = ox_concat(c, (struct ir_value *[]){pv, a.v}, 2, 2);
+    struct ir_value *pk =
+        fe_squeeze(c->b, fe_slice1(c->b, past, 0, 0, 1, 1), drop);
+    struct ir_value *pv =
+        fe_squeeze(c->b, fe_slice1(c->b, past, 0, 1, 1, 1), drop);
+    if (!pk || !pv || fe_rank(pk) != 4)
+      return fe_fail(c->b, DN_TYPE, "past must be [2,B,N,P,H]");
+    before = fe_dims(pk)[2];
+    a.k = fe_concat(c->b, (struct ir_value *[]){pk, a.k}, 2, 2);
+    a.v = fe_concat(c->b, (struct ir_value *[]){pv, a.v}, 2, 2);
   }
   c->out[0] = fused_attend(c, &a, given(c, 3), before);
   if (c->nout > 1 && c->out[0])
-    c->out[1] = ox_concat(c,
-                          (struct ir_value *[]){ox_unsqueeze(c, a.k, 1, 0),
-                                                ox_unsqueeze(c, a.v, 1, 0)},
+    c->out[1] = fe_concat(c->b,
+                          (struct ir_value *[]){fe_unsqueeze(c->b, a.k, 1, 0),
+                                                fe_unsqueeze(c->b, a.v, 1, 0)},
                           2, 0);
   return c->out[0] != NULL;
 }
@@ -431,8 +437,8 @@ bool onnx_fused_attention(struct onnx_call *c) {
 /* One of those packed in [B,S,N,k,D], as [B,S,N*D]. */
 static struct ir_value *unpack(struct onnx_call *c, struct ir_value *x,
                                int64_t which) {
-  const int64_t *d = ox_dims(x);
-  return ox_reshape(c, ox_slice1(c, x, 3, which, 1, 1), 3,
+  const int64_t *d = fe_dims(x);
+  return fe_reshape(c->b, fe_slice1(c->b, x, 3, which, 1, 1), 3,
                     (const int64_t[]){d[0], d[1], d[2] * d[4]});
 }
 
@@ -440,20 +446,20 @@ static struct ir_value *unpack(struct onnx_call *c, struct ir_value *x,
  * heads and has its bias. */
 static struct ir_value *biased_heads(struct onnx_call *c, struct ir_value *x,
                                      int64_t *at) {
-  if (!x || ox_rank(x) == 4)
+  if (!x || fe_rank(x) == 4)
     return x;
   struct ir_value *bias = given(c, 3);
-  if (ox_rank(x) != 3) {
-    ox_fail(c, DN_TYPE, "query, key and value must have 3 dimensions");
+  if (fe_rank(x) != 3) {
+    fe_fail(c->b, DN_TYPE, "query, key and value must have 3 dimensions");
     return NULL;
   }
-  int64_t n = ox_dims(x)[2];
-  if (bias && (ox_rank(bias) != 1 || *at + n > ox_dims(bias)[0])) {
-    ox_fail(c, DN_TYPE, "the bias is too short");
+  int64_t n = fe_dims(x)[2];
+  if (bias && (fe_rank(bias) != 1 || *at + n > fe_dims(bias)[0])) {
+    fe_fail(c->b, DN_TYPE, "the bias is too short");
     return NULL;
   }
   if (bias)
-    x = ox_op2(c, IR_ADD, x, ox_slice1(c, bias, 0, *at, n, 1));
+    x = fe_add(c->b, x, fe_slice1(c->b, bias, 0, *at, n, 1));
   *at += n;
   return split_heads(c, x, ox_int(c, "num_heads", 0));
 }
@@ -463,12 +469,12 @@ bool onnx_multi_head(struct onnx_call *c) {
   struct ir_value *x[] = {c->in[0], given(c, 1), given(c, 2)};
   struct attention a = {.bias = given(c, 5)};
   int64_t at = 0, past = 0;
-  bool qkv = ox_rank(x[0]) == 5, kv = x[1] && ox_rank(x[1]) == 5;
-  if ((qkv && ox_dims(x[0])[3] != 3) || (kv && ox_dims(x[1])[3] != 2) ||
+  bool qkv = fe_rank(x[0]) == 5, kv = x[1] && fe_rank(x[1]) == 5;
+  if ((qkv && fe_dims(x[0])[3] != 3) || (kv && fe_dims(x[1])[3] != 2) ||
       (!qkv && (!x[1] || (!kv && !x[2]))))
-    return ox_fail(c, DN_TYPE, "query, key and value do not fit");
+    return fe_fail(c->b, DN_TYPE, "query, key and value do not fit");
   if (given(c, 8) || given(c, 9))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "shared caches");
+    return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "shared caches");
   for (int i = 2; qkv && i >= 0; i--)
     x[i] = unpack(c, x[0], i);
   for (int i = 1; kv && i >= 0; i--)
@@ -477,9 +483,9 @@ bool onnx_multi_head(struct onnx_call *c) {
   a.k = biased_heads(c, x[1], &at);
   a.v = biased_heads(c, x[2], &at);
   if (given(c, 6) && given(c, 7)) {
-    past = ox_rank(c->in[6]) == 4 ? ox_dims(c->in[6])[2] : 0;
-    a.k = ox_concat(c, (struct ir_value *[]){c->in[6], a.k}, 2, 2);
-    a.v = ox_concat(c, (struct ir_value *[]){c->in[7], a.v}, 2, 2);
+    past = fe_rank(c->in[6]) == 4 ? fe_dims(c->in[6])[2] : 0;
+    a.k = fe_concat(c->b, (struct ir_value *[]){c->in[6], a.k}, 2, 2);
+    a.v = fe_concat(c->b, (struct ir_value *[]){c->in[7], a.v}, 2, 2);
   }
   struct ir_value *y = fused_attend(c, &a, given(c, 4), past);
   struct ir_value *outs[] = {y, a.k, a.v, a.raw};

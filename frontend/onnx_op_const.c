@@ -9,31 +9,31 @@ static struct ir_value *tensor_const(struct onnx_call *c,
                                      const struct onnx_tensor *t) {
   const struct ir_type *type;
   struct ir_data data;
-  struct dn_loc loc = ox_loc(c);
+  struct dn_loc loc = c->b->loc;
   loc.where = "value";
   if (!onnx_tensor_data(c->im->file, t, loc, &type, &data))
     return NULL;
-  return ir_const_new(c->im->m, c->node->outputs.v[0], type, &data);
+  return ir_const_new(c->im->m, c->b->name, type, &data);
 }
 
 static struct ir_value *sparse_const(struct onnx_call *c,
                                      const struct onnx_sparse *s) {
   const struct ir_type *type;
   struct ir_data data;
-  struct dn_loc loc = ox_loc(c);
+  struct dn_loc loc = c->b->loc;
   loc.where = "sparse_value";
   if (!onnx_sparse_data(c->im->file, s, loc, &type, &data))
     return NULL;
-  return ir_const_new(c->im->m, c->node->outputs.v[0], type, &data);
+  return ir_const_new(c->im->m, c->b->name, type, &data);
 }
 
 bool onnx_constant(struct onnx_call *c) {
   if (c->node->attrs.n != 1)
-    return ox_fail(c, DN_ATTR, "it needs exactly one value");
+    return fe_fail(c->b, DN_ATTR, "it needs exactly one value");
   const char *name = c->node->attrs.v[0].name;
   const struct onnx_attr *a = ox_attr(c, name);
   if (!a)
-    return ox_fail(c, DN_ATTR, "it has no value");
+    return fe_fail(c->b, DN_ATTR, "it has no value");
   switch (a->type) {
   case ONNX_TENSOR:
     return ox_return(c, tensor_const(c, a->t));
@@ -41,19 +41,19 @@ bool onnx_constant(struct onnx_call *c) {
     return ox_return(c, sparse_const(c, a->sparse));
   case ONNX_FLOAT: {
     double f = (double)a->f;
-    return ox_return(c, ox_floats(c, IR_F32, 0, NULL, &f));
+    return ox_return(c, fe_floats(c->b, IR_F32, 0, NULL, &f));
   }
   case ONNX_FLOATS: {
     int64_t n = (int64_t)a->floats.n;
-    return ox_return(c, ox_floats(c, IR_F32, 1, &n, a->floats.v));
+    return ox_return(c, fe_floats(c->b, IR_F32, 1, &n, a->floats.v));
   }
   case ONNX_INT:
-    return ox_return(c, ir_const_ints(c->im->m, c->node->outputs.v[0], IR_I64,
-                                      0, NULL, &a->i));
+    return ox_return(c, fe_ints(c->b, IR_I64, 0, NULL, &a->i));
   case ONNX_INTS:
-    return ox_return(c, ox_vector(c, IR_I64, (int64_t)a->ints.n, a->ints.v));
+    return ox_return(
+        c, fe_ints(c->b, IR_I64, 1, &(int64_t){(int64_t)a->ints.n}, a->ints.v));
   }
-  return ox_fail(c, DN_UNSUPPORTED_TYPE, "strings");
+  return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "strings");
 }
 
 /* A constant of one number, however large: nothing is stored. */
@@ -69,21 +69,20 @@ bool onnx_constant_of_shape(struct onnx_call *c) {
     if (!v)
       return false;
     if (ir_type_count(v->type) != 1)
-      return ox_fail(c, DN_ATTR, "value must have one element");
-    dtype = ox_dtype(v);
+      return fe_fail(c->b, DN_ATTR, "value must have one element");
+    dtype = fe_dtype(v);
     memcpy(&data.splat, ir_const_bytes(c->im->ctx->arena, v),
            ir_dtypes[dtype].bytes);
   }
   for (int64_t i = 0; i < shape.n; i++)
     if (shape.v[i] < 0)
-      return ox_fail(c, DN_SHAPE, "dimension %lld is %lld", (long long)i,
+      return fe_fail(c->b, DN_SHAPE, "dimension %lld is %lld", (long long)i,
                      (long long)shape.v[i]);
   const struct ir_type *type =
-      ir_type_checked(c->im->ctx, c->im->b.loc, dtype, shape.n, shape.v);
+      ir_type_checked(c->im->ctx, c->b->at.loc, dtype, shape.n, shape.v);
   if (!type)
     return false;
-  return ox_return(c,
-                   ir_const_new(c->im->m, c->node->outputs.v[0], type, &data));
+  return ox_return(c, ir_const_new(c->im->m, c->b->name, type, &data));
 }
 
 static bool dtype_attr(struct onnx_call *c, const char *name,
@@ -91,29 +90,31 @@ static bool dtype_attr(struct onnx_call *c, const char *name,
   const struct onnx_attr *a = ox_attr(c, name);
   if (!a || onnx_dtype_find(a->i, out))
     return true;
-  return ox_fail(c, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
+  return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
                  onnx_dtype_name(a->i), (long long)a->i);
 }
 
 /* rows[i] and columns[j] of an m by n matrix, as indices. */
 static struct ir_value *row_index(struct onnx_call *c, int64_t m) {
-  return ox_iota(c, 2, 0, m, IR_I32);
+  return fe_iota(c->b, 2, 0, m, IR_I32);
 }
 static struct ir_value *column_index(struct onnx_call *c, int64_t n) {
-  return ox_iota(c, 2, 1, n, IR_I32);
+  return fe_iota(c->b, 2, 1, n, IR_I32);
 }
 
 bool onnx_eye_like(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  enum ir_dtype dtype = ox_dtype(x);
+  enum ir_dtype dtype = fe_dtype(x);
   int64_t k = dn_max(dn_min(ox_int(c, "k", 0), 1 << 30), -(1 << 30));
-  if (ox_rank(x) != 2)
-    return ox_fail(c, DN_TYPE, "the input must be a matrix");
+  if (fe_rank(x) != 2)
+    return fe_fail(c->b, DN_TYPE, "the input must be a matrix");
   if (!dtype_attr(c, "dtype", &dtype))
     return false;
-  struct ir_value *row = ox_offset(c, row_index(c, ox_dims(x)[0]), (double)k);
-  struct ir_value *is = ox_op2(c, IR_EQ, row, column_index(c, ox_dims(x)[1]));
-  return ox_return(c, ox_cast(c, is, dtype));
+  struct ir_value *row =
+      fe_offset(c->b, row_index(c, fe_dims(x)[0]), (double)k);
+  struct ir_value *is =
+      fe_op2(c->b, IR_EQ, row, column_index(c, fe_dims(x)[1]));
+  return ox_return(c, fe_cast(c->b, is, dtype));
 }
 
 bool onnx_trilu(struct onnx_call *c) {
@@ -122,17 +123,17 @@ bool onnx_trilu(struct onnx_call *c) {
   bool upper;
   if (!ox_const_ints(c, 1, &k) || !ox_flag(c, "upper", true, &upper))
     return false;
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   int64_t offset = k.n ? k.v[0] : 0;
   if (r < 2 || k.n > 1)
-    return ox_fail(c, DN_TYPE, "the input must be matrices, k one number");
+    return fe_fail(c->b, DN_TYPE, "the input must be matrices, k one number");
   offset = dn_max(dn_min(offset, 1 << 30), -(1 << 30));
   struct ir_value *row =
-      ox_offset(c, row_index(c, ox_dims(x)[r - 2]), (double)offset);
-  struct ir_value *column = column_index(c, ox_dims(x)[r - 1]);
-  struct ir_value *keep =
-      upper ? ox_op2(c, IR_LE, row, column) : ox_op2(c, IR_LE, column, row);
-  return ox_return(c, ox_select(c, keep, x, ox_number(c, x, 0)));
+      fe_offset(c->b, row_index(c, fe_dims(x)[r - 2]), (double)offset);
+  struct ir_value *column = column_index(c, fe_dims(x)[r - 1]);
+  struct ir_value *keep = upper ? fe_op2(c->b, IR_LE, row, column)
+                                : fe_op2(c->b, IR_LE, column, row);
+  return ox_return(c, fe_select(c->b, keep, x, fe_number(c->b, x, 0)));
 }
 
 /* start + i * delta; the count must be known here. */
@@ -143,9 +144,9 @@ bool onnx_range(struct onnx_call *c) {
     if (!args[i])
       return false;
     if (ir_type_count(args[i]->type) != 1)
-      return ox_fail(c, DN_TYPE, "input %zu must be one number", i);
+      return fe_fail(c->b, DN_TYPE, "input %zu must be one number", i);
   }
-  enum ir_dtype dtype = ox_dtype(args[0]);
+  enum ir_dtype dtype = fe_dtype(args[0]);
   double n;
   if (ir_is_float(dtype)) {
     double from = ir_const_float(args[0], 0), to = ir_const_float(args[1], 0);
@@ -154,41 +155,40 @@ bool onnx_range(struct onnx_call *c) {
     int64_t from = ir_const_int(args[0], 0), to = ir_const_int(args[1], 0);
     int64_t by = ir_const_int(args[2], 0), span;
     if (by == 0)
-      return ox_fail(c, DN_ATTR, "a range of steps of 0");
+      return fe_fail(c->b, DN_ATTR, "a range of steps of 0");
     if (__builtin_sub_overflow(to, from, &span) || span == INT64_MIN)
-      return ox_fail(c, DN_LIMIT, "a range over more than 2^63");
+      return fe_fail(c->b, DN_LIMIT, "a range over more than 2^63");
     bool away = (by > 0) != (span > 0);
     n = away ? 0 : (double)(span / by + (span % by != 0));
   }
   if (!(n < 0x1p40))
-    return n != n ? ox_fail(c, DN_ATTR, "the range has no end")
-                  : ox_fail(c, DN_LIMIT, "a range of over 2^40 elements");
+    return n != n ? fe_fail(c->b, DN_ATTR, "the range has no end")
+                  : fe_fail(c->b, DN_LIMIT, "a range of over 2^40 elements");
   int64_t count = n > 0 ? (int64_t)n : 0;
-  struct ir_value *i = ox_iota(c, 1, 0, count, dtype);
+  struct ir_value *i = fe_iota(c->b, 1, 0, count, dtype);
   bool wraps[IR_MAX_RANK] = {0};
   for (int k = 0; k < IR_MAX_RANK; k++)
     wraps[k] = true; /* [1] to a scalar */
-  struct ir_value *delta = ox_squeeze(c, c->in[2], wraps);
-  struct ir_value *start = ox_squeeze(c, c->in[0], wraps);
-  i = ox_op2(c, IR_MUL, i, delta);
-  return ox_return(c, ox_op2(c, IR_ADD, i, start));
+  struct ir_value *delta = fe_squeeze(c->b, c->in[2], wraps);
+  struct ir_value *start = fe_squeeze(c->b, c->in[0], wraps);
+  i = fe_mul(c->b, i, delta);
+  return ox_return(c, fe_add(c->b, i, start));
 }
 
 bool onnx_shape(struct onnx_call *c) {
-  int64_t r = ox_rank(c->in[0]);
+  int64_t r = fe_rank(c->in[0]);
   int64_t start = ox_int(c, "start", 0), end = ox_int(c, "end", r);
   start = start < 0 ? start + r : start;
   end = end < 0 ? end + r : end;
   start = dn_max(0, dn_min(start, r));
   end = dn_max(start, dn_min(end, r));
-  return ox_return(
-      c, ox_vector(c, IR_I64, end - start, ox_dims(c->in[0]) + start));
+  return ox_return(c, fe_ints(c->b, IR_I64, 1, &(int64_t){end - start},
+                              fe_dims(c->in[0]) + start));
 }
 
 bool onnx_size(struct onnx_call *c) {
   int64_t n = ir_type_count(c->in[0]->type);
-  return ox_return(
-      c, ir_const_ints(c->im->m, c->node->outputs.v[0], IR_I64, 0, NULL, &n));
+  return ox_return(c, fe_ints(c->b, IR_I64, 0, NULL, &n));
 }
 
 bool onnx_one_hot(struct onnx_call *c) {
@@ -197,37 +197,37 @@ bool onnx_one_hot(struct onnx_call *c) {
   if (!size)
     return false;
   if (ir_type_count(size->type) != 1 || ir_type_count(values->type) != 2)
-    return ox_fail(c, DN_TYPE, "depth must be one number, values two");
+    return fe_fail(c->b, DN_TYPE, "depth must be one number, values two");
   double d = ir_const_float(size, 0);
   if (!(d >= 0))
-    return ox_fail(c, DN_ATTR, "depth is %g", d);
+    return fe_fail(c->b, DN_ATTR, "depth is %g", d);
   if (d >= 0x1p31)
-    return ox_fail(c, DN_LIMIT, "depth is %g, over 2^31", d);
-  int64_t depth = (int64_t)d, axis, r = ox_rank(idx) + 1;
-  if (!ox_axis(c, ox_int(c, "axis", -1), r, &axis))
+    return fe_fail(c->b, DN_LIMIT, "depth is %g, over 2^31", d);
+  int64_t depth = (int64_t)d, axis, r = fe_rank(idx) + 1;
+  if (!fe_axis(c->b, ox_int(c, "axis", -1), r, &axis))
     return false;
   if (r > IR_MAX_RANK)
-    return ox_fail(c, DN_LIMIT, "rank %lld is over the limit of %d", (long long)r,
-                   IR_MAX_RANK);
-  idx = ox_cast(c, idx, IR_I64);
+    return fe_fail(c->b, DN_LIMIT, "rank %lld is over the limit of %d",
+                   (long long)r, IR_MAX_RANK);
+  idx = fe_cast(c->b, idx, IR_I64);
   if (!idx)
     return false;
-  struct ir_value *negative = ox_op2(c, IR_LT, idx, ox_number(c, idx, 0));
-  idx = ox_select(c, negative, ox_offset(c, idx, (double)depth), idx);
+  struct ir_value *negative = fe_op2(c->b, IR_LT, idx, fe_number(c->b, idx, 0));
+  idx = fe_select(c->b, negative, fe_offset(c->b, idx, (double)depth), idx);
   int64_t dims[IR_MAX_RANK];
   for (int64_t i = 0, k = 0; i < r; i++)
-    dims[i] = i == axis ? 1 : ox_dims(c->in[0])[k++];
-  idx = ox_reshape(c, idx, r, dims);
+    dims[i] = i == axis ? 1 : fe_dims(c->in[0])[k++];
+  idx = fe_reshape(c->b, idx, r, dims);
   if (!idx)
     return false;
   struct ir_value *on =
-      ox_op2(c, IR_EQ, idx, ox_iota(c, r, axis, depth, IR_I64));
-  values = ox_reshape(c, values, 1, (const int64_t[]){2});
+      fe_op2(c->b, IR_EQ, idx, fe_iota(c->b, r, axis, depth, IR_I64));
+  values = fe_reshape(c->b, values, 1, (const int64_t[]){2});
   struct ir_value *off_v =
-      ox_reshape(c, ox_slice1(c, values, 0, 0, 1, 1), 0, NULL);
+      fe_reshape(c->b, fe_slice1(c->b, values, 0, 0, 1, 1), 0, NULL);
   struct ir_value *on_v =
-      ox_reshape(c, ox_slice1(c, values, 0, 1, 1, 1), 0, NULL);
-  return ox_return(c, ox_select(c, on, on_v, off_v));
+      fe_reshape(c->b, fe_slice1(c->b, values, 0, 1, 1, 1), 0, NULL);
+  return ox_return(c, fe_select(c->b, on, on_v, off_v));
 }
 
 /* Indices of what is not zero: how many is known for constants only. */
@@ -237,9 +237,10 @@ bool onnx_non_zero(struct onnx_call *c) {
     return false;
   int64_t count = ir_type_count(x->type), n = 0;
   if (count > c->im->ctx->limits.attr)
-    return ox_fail(c, DN_LIMIT, "a constant of over %lld elements (--limit-attr)",
+    return fe_fail(c->b, DN_LIMIT,
+                   "a constant of over %lld elements (--limit-attr)",
                    (long long)c->im->ctx->limits.attr);
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   int64_t strides[IR_MAX_RANK];
   ir_type_strides(x->type, strides);
   for (int64_t i = 0; i < count; i++)
@@ -249,10 +250,9 @@ bool onnx_non_zero(struct onnx_call *c) {
     if (ir_const_float(x, i) == 0)
       continue;
     for (int d = 0; d < r; d++)
-      list[d * n + at] = i / strides[d] % ox_dims(x)[d];
+      list[d * n + at] = i / strides[d] % fe_dims(x)[d];
     at++;
   }
   const int64_t dims[] = {r, n};
-  return ox_return(
-      c, ir_const_ints(c->im->m, c->node->outputs.v[0], IR_I64, 2, dims, list));
+  return ox_return(c, fe_ints(c->b, IR_I64, 2, dims, list));
 }

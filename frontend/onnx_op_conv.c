@@ -8,9 +8,9 @@
 #include "frontend/onnx_window.h"
 
 bool onnx_matmul(struct onnx_call *c) {
-  if (!ox_rank(c->in[0]) || !ox_rank(c->in[1]))
-    return ox_fail(c, DN_TYPE, "operands must not be scalars");
-  return ox_return(c, ox_matmul(c, c->in[0], c->in[1]));
+  if (!fe_rank(c->in[0]) || !fe_rank(c->in[1]))
+    return fe_fail(c->b, DN_TYPE, "operands must not be scalars");
+  return ox_return(c, fe_matmul(c->b, c->in[0], c->in[1]));
 }
 
 /* The last two dimensions exchanged when the flag `name` is set. */
@@ -18,27 +18,27 @@ static struct ir_value *flipped(struct onnx_call *c, struct ir_value *x,
                                 const char *name) {
   bool flip;
   int64_t perm[IR_MAX_RANK];
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   if (!ox_flag(c, name, false, &flip))
     return NULL;
   for (int i = 0; i < r; i++)
     perm[i] = !flip || i < r - 2 ? i : 2 * r - 3 - i;
-  return flip && r > 1 ? ox_transpose(c, x, perm) : x;
+  return flip && r > 1 ? fe_transpose(c->b, x, perm) : x;
 }
 
 /* alpha * (a b), each flipped or not. */
 static struct ir_value *product(struct onnx_call *c) {
   struct ir_value *a = flipped(c, c->in[0], "transA");
   struct ir_value *b = flipped(c, c->in[1], "transB");
-  return a && b ? ox_scale(c, ox_matmul(c, a, b), ox_float(c, "alpha", 1))
+  return a && b ? fe_scale(c->b, fe_matmul(c->b, a, b), ox_float(c, "alpha", 1))
                 : NULL;
 }
 
 bool onnx_fused_matmul(struct onnx_call *c) {
-  if (!ox_rank(c->in[0]) || !ox_rank(c->in[1]))
-    return ox_fail(c, DN_TYPE, "operands must not be scalars");
+  if (!fe_rank(c->in[0]) || !fe_rank(c->in[1]))
+    return fe_fail(c->b, DN_TYPE, "operands must not be scalars");
   if (ox_int(c, "transBatchA", 0) || ox_int(c, "transBatchB", 0))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "transBatchA or transBatchB");
+    return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "transBatchA or transBatchB");
   return ox_return(c, product(c));
 }
 
@@ -77,23 +77,24 @@ static struct ir_value *activated(struct onnx_call *c, struct ir_value *y) {
           ir_float(a->param[n], list && list->floats.n > n
                                     ? list->floats.v[n]
                                     : ox_float(c, named[n], a->otherwise[n]));
-    return ox_emit(c, a->code, IR_ARGS(y), attrs, n);
+    return fe_emit(c->b, a->code, IR_ARGS(y), attrs, n);
   }
-  ox_fail(c, DN_UNSUPPORTED_ATTR, "activation '%s'", ox_text(c->im->ctx, name));
+  fe_fail(c->b, DN_UNSUPPORTED_ATTR, "activation '%s'",
+          fe_text(c->im->ctx, name));
   return NULL;
 }
 
 /* arg 1: with an activation. */
 bool onnx_gemm(struct onnx_call *c) {
-  if (ox_rank(c->in[0]) != 2 || ox_rank(c->in[1]) != 2)
-    return ox_fail(c, DN_TYPE, "operands must be matrices");
+  if (fe_rank(c->in[0]) != 2 || fe_rank(c->in[1]) != 2)
+    return fe_fail(c->b, DN_TYPE, "operands must be matrices");
   struct ir_value *y = product(c);
   double beta = ox_float(c, "beta", 1);
   if (c->nin > 2 && beta != 0) {
-    struct ir_value *bias = ox_scale(c, c->in[2], beta), *all = y;
-    y = ox_op2(c, IR_ADD, y, bias);
+    struct ir_value *bias = fe_scale(c->b, c->in[2], beta), *all = y;
+    y = fe_add(c->b, y, bias);
     if (y && y->type != all->type)
-      return ox_fail(c, DN_TYPE, "C does not broadcast to the product");
+      return fe_fail(c->b, DN_TYPE, "C does not broadcast to the product");
   }
   return ox_return(c, c->arg ? activated(c, y) : y);
 }
@@ -103,37 +104,37 @@ static struct ir_value *add_bias(struct onnx_call *c, struct ir_value *y) {
   struct ir_value *b = c->nin < 3 ? NULL : c->in[2];
   if (!b || !y)
     return y;
-  if (ox_rank(b) != 1 || ox_dims(b)[0] != ox_dims(y)[ox_rank(y) - 1]) {
-    ox_fail(c, DN_TYPE, "the bias must have one number a channel");
+  if (fe_rank(b) != 1 || fe_dims(b)[0] != fe_dims(y)[fe_rank(y) - 1]) {
+    fe_fail(c->b, DN_TYPE, "the bias must have one number a channel");
     return NULL;
   }
-  return ox_op2(c, IR_ADD, y, b);
+  return fe_add(c->b, y, b);
 }
 
 static bool conv_shapes(struct onnx_call *c, const struct ir_value *x,
                         const struct ir_value *w, int64_t *groups,
                         bool transposed) {
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   *groups = ox_int(c, "group", 1);
-  if (r < 3 || ox_rank(w) != r)
-    return ox_fail(c, DN_TYPE,
+  if (r < 3 || fe_rank(w) != r)
+    return fe_fail(c->b, DN_TYPE,
                    "x of rank %d and w of rank %d are no images "
                    "and windows",
-                   r, ox_rank(w));
-  int64_t g = *groups, channels = ox_dims(x)[1];
+                   r, fe_rank(w));
+  int64_t g = *groups, channels = fe_dims(x)[1];
   int64_t *kernel = DN_ARRAY(c->im->ctx->arena, int64_t, r);
-  memcpy(kernel, ox_dims(w) + 2, (size_t)(r - 2) * sizeof *kernel);
+  memcpy(kernel, fe_dims(w) + 2, (size_t)(r - 2) * sizeof *kernel);
   struct ox_ints shape = ox_ints(c, "kernel_shape");
   if (shape.given &&
       (shape.n != r - 2 ||
        memcmp(shape.v, kernel, (size_t)(r - 2) * sizeof *kernel) != 0))
-    return ox_fail(c, DN_ATTR, "kernel_shape is not the shape of w");
+    return fe_fail(c->b, DN_ATTR, "kernel_shape is not the shape of w");
   bool fits =
       g >= 1 && channels % g == 0 &&
-      (transposed ? ox_dims(w)[0] == channels
-                  : ox_dims(w)[0] % g == 0 && ox_dims(w)[1] == channels / g);
+      (transposed ? fe_dims(w)[0] == channels
+                  : fe_dims(w)[0] % g == 0 && fe_dims(w)[1] == channels / g);
   return fits ||
-         ox_fail(c, DN_TYPE, "%lld channels in %lld groups do not fit w, %s",
+         fe_fail(c->b, DN_TYPE, "%lld channels in %lld groups do not fit w, %s",
                  (long long)channels, (long long)g,
                  ir_type_text(c->im->ctx, NULL, w->type));
 }
@@ -144,7 +145,7 @@ static struct ir_value *emit_conv(struct onnx_call *c, struct ir_value *x,
                                   int64_t groups) {
   if (!x || !w)
     return NULL;
-  int s = ox_rank(x) - 2;
+  int s = fe_rank(x) - 2;
   struct ir_attr attrs[4];
   size_t n = 0;
   bool strided = false, padded = false, dilated = false;
@@ -161,7 +162,7 @@ static struct ir_value *emit_conv(struct onnx_call *c, struct ir_value *x,
     attrs[n++] = ir_ints("dilations", dilations, s);
   if (groups != 1)
     attrs[n++] = ir_int("groups", groups);
-  return ox_emit(c, IR_CONV, IR_ARGS(x, w), attrs, n);
+  return fe_emit(c->b, IR_CONV, IR_ARGS(x, w), attrs, n);
 }
 
 struct ir_value *ox_conv(struct onnx_call *c, struct ir_value *x,
@@ -169,24 +170,24 @@ struct ir_value *ox_conv(struct onnx_call *c, struct ir_value *x,
   int64_t groups;
   struct ox_window win;
   if (!x || !w || !conv_shapes(c, x, w, &groups, false) ||
-      !ox_window_read(c, ox_rank(x) - 2, ox_dims(x) + 2, ox_dims(w) + 2, &win))
+      !ox_window_read(c, fe_rank(x) - 2, fe_dims(x) + 2, fe_dims(w) + 2, &win))
     return NULL;
   /* [O,I,k..] to [O,k..,I] moves as [N,C,s..] to [N,s..,C] does. */
-  return emit_conv(c, ox_channels_last(c, x), ox_channels_last(c, w),
+  return emit_conv(c, fe_channels_last(c->b, x), fe_channels_last(c->b, w),
                    win.strides, win.pads, win.dilations, groups);
 }
 
 bool onnx_conv(struct onnx_call *c) {
   struct ir_value *y = ox_conv(c, c->in[0], c->in[1]);
-  return ox_return(c, ox_channels_first(c, add_bias(c, y)));
+  return ox_return(c, fe_channels_first(c->b, add_bias(c, y)));
 }
 
 /* act(conv(x, w) + b + z) */
 bool onnx_fused_conv(struct onnx_call *c) {
   struct ir_value *y = ox_conv(c, c->in[0], c->in[1]);
-  y = ox_channels_first(c, add_bias(c, y));
+  y = fe_channels_first(c->b, add_bias(c, y));
   if (c->nin > 3)
-    y = ox_op2(c, IR_ADD, y, c->in[3]);
+    y = fe_add(c->b, y, c->in[3]);
   return ox_return(c, activated(c, y));
 }
 
@@ -194,19 +195,19 @@ bool onnx_fused_conv(struct onnx_call *c) {
  * convolution that a transposed convolution is. */
 static struct ir_value *turned_weights(struct onnx_call *c, struct ir_value *w,
                                        int64_t g) {
-  int r = ox_rank(w), s = r - 2;
+  int r = fe_rank(w), s = r - 2;
   if (r + 1 > IR_MAX_RANK) {
-    ox_fail(c, DN_LIMIT, "rank %d, with one more for groups, is over %d", r,
+    fe_fail(c->b, DN_LIMIT, "rank %d, with one more for groups, is over %d", r,
             IR_MAX_RANK);
     return NULL;
   }
   int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
   for (int i = 0; i < r; i++) {
-    sizes[i] = ox_dims(w)[i];
+    sizes[i] = fe_dims(w)[i];
     steps[i] = i < 2 || sizes[i] < 2 ? 1 : -1;
     starts[i] = i < 2 || sizes[i] < 2 ? 0 : sizes[i] - 1;
   }
-  w = ox_slice(c, w, starts, sizes, steps);
+  w = fe_slice(c->b, w, starts, sizes, steps);
   int64_t split[IR_MAX_RANK] = {g, sizes[0] / g, sizes[1]};
   int64_t perm[IR_MAX_RANK] = {0, 2}, dims[IR_MAX_RANK] = {sizes[1] * g};
   for (int i = 0; i < s; i++) {
@@ -216,8 +217,8 @@ static struct ir_value *turned_weights(struct onnx_call *c, struct ir_value *w,
   }
   perm[2 + s] = 1;
   dims[1 + s] = sizes[0] / g;
-  w = ox_transpose(c, ox_reshape(c, w, r + 1, split), perm);
-  return ox_reshape(c, w, r, dims);
+  w = fe_transpose(c->b, fe_reshape(c->b, w, r + 1, split), perm);
+  return fe_reshape(c->b, w, r, dims);
 }
 
 /* With a stride s, zeros between the elements would be multiplied, too. The
@@ -267,7 +268,7 @@ static bool find_phases(struct phases *f, const int64_t *size,
 static struct ir_value *phase_weights(struct onnx_call *c, struct ir_value *w,
                                       const struct phases *f) {
   int r = f->s + 2, n = 2 * f->s + 3;
-  const int64_t *was = ox_dims(w);
+  const int64_t *was = fe_dims(w);
   int64_t pads[2 * IR_MAX_RANK] = {0}, ones[IR_MAX_RANK];
   int64_t split[IR_MAX_RANK] = {f->groups, was[0] / f->groups, was[1]};
   int64_t starts[IR_MAX_RANK] = {0}, steps[IR_MAX_RANK], perm[IR_MAX_RANK];
@@ -293,16 +294,16 @@ static struct ir_value *phase_weights(struct onnx_call *c, struct ir_value *w,
   perm[n - 1] = 1;
   dims[r - 1] = split[1];
   if (fills)
-    w = ox_pad(c, w, pads, ones, 0);
-  w = ox_slice(c, ox_reshape(c, w, n, split), starts, split, steps);
-  return ox_reshape(c, ox_transpose(c, w, perm), r, dims);
+    w = fe_pad(c->b, w, pads, ones, 0);
+  w = fe_slice(c->b, fe_reshape(c->b, w, n, split), starts, split, steps);
+  return fe_reshape(c->b, fe_transpose(c->b, w, perm), r, dims);
 }
 
 /* [N, q.., g * s.. * M/g] to [N, size.., M]. */
 static struct ir_value *join_phases(struct onnx_call *c, struct ir_value *y,
                                     const struct phases *f) {
   int r = f->s + 2, n = 0;
-  const int64_t *was = y ? ox_dims(y) : NULL;
+  const int64_t *was = y ? fe_dims(y) : NULL;
   int64_t split[IR_MAX_RANK], perm[IR_MAX_RANK], dims[IR_MAX_RANK];
   int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], ones[IR_MAX_RANK];
   if (!y)
@@ -328,8 +329,8 @@ static struct ir_value *join_phases(struct onnx_call *c, struct ir_value *y,
   dims[r - 1] = sizes[r - 1] = channels;
   for (int i = 0; i < r; i++)
     ones[i] = 1;
-  y = ox_transpose(c, ox_reshape(c, y, n + 1, split), perm);
-  return ox_slice(c, ox_reshape(c, y, r, dims), starts, sizes, ones);
+  y = fe_transpose(c->b, fe_reshape(c->b, y, n + 1, split), perm);
+  return fe_slice(c->b, fe_reshape(c->b, y, r, dims), starts, sizes, ones);
 }
 
 static struct ir_value *conv_phases(struct onnx_call *c, struct ir_value *x,
@@ -351,7 +352,7 @@ static struct ir_value *conv_spread(struct onnx_call *c, struct ir_value *x,
                                     struct ir_value *w,
                                     const struct ox_window *win,
                                     int64_t groups) {
-  int r = ox_rank(x), s = r - 2;
+  int r = fe_rank(x), s = r - 2;
   int64_t pads[2 * IR_MAX_RANK] = {0}, steps[IR_MAX_RANK];
   int64_t ones[IR_MAX_RANK], zeros[2 * IR_MAX_RANK] = {0};
   for (int i = 0; i < r; i++)
@@ -363,7 +364,7 @@ static struct ir_value *conv_spread(struct onnx_call *c, struct ir_value *x,
     steps[1 + i] = win->strides[i];
   }
   w = turned_weights(c, w, groups);
-  x = ox_pad(c, x, pads, steps, 0);
+  x = fe_pad(c->b, x, pads, steps, 0);
   return emit_conv(c, x, w, ones, zeros, win->dilations, groups);
 }
 
@@ -374,45 +375,45 @@ bool onnx_conv_transpose(struct onnx_call *c) {
   struct phases f;
   if (!conv_shapes(c, x, w, &groups, true))
     return false;
-  int s = ox_rank(x) - 2;
-  if (!ox_window_read_transposed(c, s, ox_dims(x) + 2, ox_dims(w) + 2, &win))
+  int s = fe_rank(x) - 2;
+  if (!ox_window_read_transposed(c, s, fe_dims(x) + 2, fe_dims(w) + 2, &win))
     return false;
-  bool split = find_phases(&f, ox_dims(x) + 2, &win, s, groups);
-  x = ox_channels_last(c, x);
+  bool split = find_phases(&f, fe_dims(x) + 2, &win, s, groups);
+  x = fe_channels_last(c->b, x);
   x = split ? conv_phases(c, x, w, &f) : conv_spread(c, x, w, &win, groups);
-  return ox_return(c, ox_channels_first(c, add_bias(c, x)));
+  return ox_return(c, fe_channels_first(c->b, add_bias(c, x)));
 }
 
-/* A depthwise convolution along the last dimension that looks back only, at what
- * came before this call too. */
+/* A depthwise convolution along the last dimension that looks back only, at
+ * what came before this call too. */
 bool onnx_causal_conv(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *w = c->in[1], *y;
   const char *how = ox_str(c, "activation", "none");
   bool swish = !strcmp(how, "silu") || !strcmp(how, "swish");
-  if (ox_rank(x) != 3 || ox_rank(w) != 3 || ox_dims(w)[1] != 1 ||
-      ox_dims(w)[0] != ox_dims(x)[1] || ox_dims(w)[2] < 1)
-    return ox_fail(c, DN_TYPE, "one row of weights a channel is needed");
+  if (fe_rank(x) != 3 || fe_rank(w) != 3 || fe_dims(w)[1] != 1 ||
+      fe_dims(w)[0] != fe_dims(x)[1] || fe_dims(w)[2] < 1)
+    return fe_fail(c->b, DN_TYPE, "one row of weights a channel is needed");
   if (!swish && *how && strcmp(how, "none") != 0)
-    return ox_fail(c, DN_UNSUPPORTED_ATTR, "activation '%s'",
-                   ox_text(c->im->ctx, how));
-  int64_t k = ox_dims(w)[2], n = ox_dims(x)[2];
-  int64_t groups = ox_dims(x)[1], pads[6] = {0, 0, k - 1};
+    return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "activation '%s'",
+                   fe_text(c->im->ctx, how));
+  int64_t k = fe_dims(w)[2], n = fe_dims(x)[2];
+  int64_t groups = fe_dims(x)[1], pads[6] = {0, 0, k - 1};
   if (c->nin > 3 && c->in[3])
-    x = ox_concat(c, (struct ir_value *[]){c->in[3], x}, 2, 2);
+    x = fe_concat(c->b, (struct ir_value *[]){c->in[3], x}, 2, 2);
   else
-    x = ox_pad(c, x, pads, NULL, 0);
-  if (!x || ox_dims(x)[2] != n + k - 1)
-    return ox_fail(c, DN_TYPE, "the past must be of %lld steps",
+    x = fe_pad(c->b, x, pads, NULL, 0);
+  if (!x || fe_dims(x)[2] != n + k - 1)
+    return fe_fail(c->b, DN_TYPE, "the past must be of %lld steps",
                    (long long)k - 1);
-  y = ox_emit(c, IR_CONV,
-              IR_ARGS(ox_channels_last(c, x), ox_channels_last(c, w)),
+  y = fe_emit(c->b, IR_CONV,
+              IR_ARGS(fe_channels_last(c->b, x), fe_channels_last(c->b, w)),
               IR_ATTRS(ir_int("groups", groups)));
   y = add_bias(c, y);
   if (swish)
-    y = ox_op2(c, IR_MUL, y, ox_op1(c, IR_SIGMOID, y));
-  c->out[0] = ox_channels_first(c, y);
+    y = fe_mul(c->b, y, fe_op1(c->b, IR_SIGMOID, y));
+  c->out[0] = fe_channels_first(c->b, y);
   if (c->nout > 1)
-    c->out[1] = ox_slice1(c, x, 2, n, k - 1, 1);
+    c->out[1] = fe_slice1(c->b, x, 2, n, k - 1, 1);
   return c->out[0] != NULL;
 }
 
@@ -427,11 +428,11 @@ bool onnx_col2im(struct onnx_call *c) {
   if (!ox_const_ints(c, 1, &image) || !ox_const_ints(c, 2, &block))
     return false;
   int s = (int)image.n, r = s + 2;
-  if (ox_rank(x) != 3 || s < 1 || r > IR_MAX_RANK || block.n != s ||
+  if (fe_rank(x) != 3 || s < 1 || r > IR_MAX_RANK || block.n != s ||
       (strides.given && strides.n != s) ||
-      (dilations.given && dilations.n != s) ||
-      (pads.given && pads.n != 2 * s))
-    return ox_fail(c, DN_ATTR, "lists of %lld dimensions", (long long)image.n);
+      (dilations.given && dilations.n != s) || (pads.given && pads.n != 2 * s))
+    return fe_fail(c->b, DN_ATTR, "lists of %lld dimensions",
+                   (long long)image.n);
   steps[0] = steps[1] = 1;
   for (int i = 0; i < s; i++) {
     int64_t d = dilations.given ? dilations.v[i] : 1;
@@ -439,32 +440,32 @@ bool onnx_col2im(struct onnx_call *c) {
     steps[2 + i] = strides.given ? strides.v[i] : 1;
     if (steps[2 + i] < 1 || d < 1 || block.v[i] < 1 || block.v[i] > 4096 ||
         image.v[i] < 1 || image.v[i] > 1 << 24)
-      return ox_fail(c, DN_ATTR, "dimension %d", i);
+      return fe_fail(c->b, DN_ATTR, "dimension %d", i);
     n[i] = dn_div_floor(image.v[i] + around - d * (block.v[i] - 1) - 1,
                         steps[2 + i]) +
            1;
     taps *= block.v[i];
     blocks *= dn_max(n[i], 0);
     if (taps > 4096)
-      return ox_fail(c, DN_LIMIT, "blocks of %lld elements", (long long)taps);
+      return fe_fail(c->b, DN_LIMIT, "blocks of %lld elements",
+                     (long long)taps);
   }
-  if (ox_dims(x)[2] != blocks || ox_dims(x)[1] % taps)
-    return ox_fail(c, DN_TYPE, "%lld blocks of %lld elements do not fit",
+  if (fe_dims(x)[2] != blocks || fe_dims(x)[1] % taps)
+    return fe_fail(c->b, DN_TYPE, "%lld blocks of %lld elements do not fit",
                    (long long)blocks, (long long)taps);
-  dims[0] = ox_dims(x)[0];
-  dims[1] = ox_dims(x)[1] / taps;
+  dims[0] = fe_dims(x)[0];
+  dims[1] = fe_dims(x)[1] / taps;
   for (int64_t t = 0; t < taps; t++) {
-    struct ir_value *v = ox_slice1(c, x, 1, t, dims[1], taps);
+    struct ir_value *v = fe_slice1(c->b, x, 1, t, dims[1], taps);
     int64_t put[2 * IR_MAX_RANK] = {0};
     for (int i = 0; i < s; i++) {
       int64_t d = dilations.given ? dilations.v[i] : 1;
       dims[2 + i] = n[i];
       put[2 + i] = at[i] * d - (pads.given ? pads.v[i] : 0);
-      put[r + 2 + i] =
-          image.v[i] - (n[i] - 1) * steps[2 + i] - 1 - put[2 + i];
+      put[r + 2 + i] = image.v[i] - (n[i] - 1) * steps[2 + i] - 1 - put[2 + i];
     }
-    v = ox_pad(c, ox_reshape(c, v, r, dims), put, steps, 0);
-    y = y ? ox_op2(c, IR_ADD, y, v) : v;
+    v = fe_pad(c->b, fe_reshape(c->b, v, r, dims), put, steps, 0);
+    y = y ? fe_add(c->b, y, v) : v;
     for (int i = s - 1; i >= 0 && ++at[i] == block.v[i]; i--)
       at[i] = 0;
   }

@@ -25,8 +25,9 @@ static bool is_letter(char ch) {
 }
 
 static bool bad(struct einsum *e) {
-  return ox_fail(e->c, DN_ATTR, "the equation '%s' does not fit the operands",
-                 ox_text(e->c->im->ctx, e->text));
+  return fe_fail(e->c->b, DN_ATTR,
+                 "the equation '%s' does not fit the operands",
+                 fe_text(e->c->im->ctx, e->text));
 }
 
 /* Letters of one term up to `end`; "..." takes the last `ndots` of e->dots. */
@@ -92,7 +93,7 @@ static bool choose_dots(struct einsum *e) {
     if (!term_span(e, k, &s, &end))
       return bad(e);
     size_t n = count_letters(s, end, &dots);
-    size_t rank = (size_t)ox_rank(e->c->in[k]);
+    size_t rank = (size_t)fe_rank(e->c->in[k]);
     if (n > rank || (!dots && n != rank))
       return bad(e);
     if (dots && rank - n > most)
@@ -123,8 +124,8 @@ static void remove_letter(char *letters, size_t i) {
 static void sum_dim(struct einsum *e, struct term *t, size_t i) {
   bool axes[IR_MAX_RANK] = {0};
   axes[i] = true;
-  t->v = ox_reduce(e->c, IR_REDUCE_SUM, t->v, axes);
-  t->v = ox_squeeze(e->c, t->v, axes);
+  t->v = fe_reduce(e->c->b, IR_REDUCE_SUM, t->v, axes);
+  t->v = fe_squeeze(e->c->b, t->v, axes);
   remove_letter(t->letters, i);
 }
 
@@ -135,13 +136,13 @@ static void take_diagonals(struct einsum *e, struct term *t) {
     if (!again)
       continue;
     size_t k = (size_t)(again - t->letters);
-    int r = ox_rank(t->v);
+    int r = fe_rank(t->v);
     struct ir_value *row =
-        ox_iota(e->c, r, (int64_t)i, ox_dims(t->v)[i], IR_I32);
+        fe_iota(e->c->b, r, (int64_t)i, fe_dims(t->v)[i], IR_I32);
     struct ir_value *column =
-        ox_iota(e->c, r, (int64_t)k, ox_dims(t->v)[k], IR_I32);
-    t->v = ox_select(e->c, ox_op2(e->c, IR_EQ, row, column), t->v,
-                     ox_number(e->c, t->v, 0));
+        fe_iota(e->c->b, r, (int64_t)k, fe_dims(t->v)[k], IR_I32);
+    t->v = fe_select(e->c->b, fe_op2(e->c->b, IR_EQ, row, column), t->v,
+                     fe_number(e->c->b, t->v, 0));
     sum_dim(e, t, k);
     i--;
   }
@@ -154,11 +155,11 @@ static bool read_operand(struct einsum *e, size_t k, struct term *t) {
     return bad(e);
   size_t named = count_letters(s, end, &dots);
   t->v = e->c->in[k];
-  if (!read_term(e, s, end, (size_t)ox_rank(t->v) - named, t->letters))
+  if (!read_term(e, s, end, (size_t)fe_rank(t->v) - named, t->letters))
     return false;
   for (size_t i = 0; t->letters[i]; i++) {
     int64_t *size = &e->size[(unsigned char)t->letters[i]];
-    int64_t d = ox_dims(t->v)[i];
+    int64_t d = fe_dims(t->v)[i];
     if (*size < 0 || *size == 1)
       *size = d;
     else if (d != 1 && d != *size)
@@ -172,7 +173,7 @@ static bool read_operand(struct einsum *e, size_t k, struct term *t) {
 static void reduce_term(struct einsum *e, struct term *t, const char *later) {
   for (size_t i = 0; t->v && t->letters[i];) {
     bool one =
-        ox_dims(t->v)[i] == 1 && e->size[(unsigned char)t->letters[i]] != 1;
+        fe_dims(t->v)[i] == 1 && e->size[(unsigned char)t->letters[i]] != 1;
     if (one || !strchr(later, t->letters[i]))
       sum_dim(e, t, i);
     else
@@ -194,11 +195,11 @@ static bool multiply(struct einsum *e, struct term *a, const struct term *b,
         y.letters[n++] = *s;
       }
   if (!a->letters[0] || !b->letters[0]) {
-    y.v = ox_op2(e->c, IR_MUL, a->v, b->v);
+    y.v = fe_mul(e->c->b, a->v, b->v);
   } else {
     const char *eq = dn_printf(e->c->im->ctx->arena, "%s,%s->%s", a->letters,
                                b->letters, y.letters);
-    y.v = ox_emit(e->c, IR_EINSUM, IR_ARGS(a->v, b->v),
+    y.v = fe_emit(e->c->b, IR_EINSUM, IR_ARGS(a->v, b->v),
                   IR_ATTRS(ir_str("equation", eq)));
   }
   *a = y;
@@ -230,8 +231,8 @@ static struct ir_value *arrange(struct einsum *e, struct term *t) {
       perm[n++] = at - t->letters;
     dims[i] = e->size[(unsigned char)e->out[i]];
   }
-  struct ir_value *y = ox_transpose(e->c, t->v, perm);
-  return ox_reshape(e->c, y, (int64_t)rank, dims);
+  struct ir_value *y = fe_transpose(e->c->b, t->v, perm);
+  return fe_reshape(e->c->b, y, (int64_t)rank, dims);
 }
 
 static bool read_equation(struct einsum *e) {
@@ -241,7 +242,7 @@ static bool read_equation(struct einsum *e) {
     if (*text == ' ')
       continue;
     if (n + 1 >= sizeof e->text)
-      return ox_fail(e->c, DN_LIMIT, "an equation of over %zu characters",
+      return fe_fail(e->c->b, DN_LIMIT, "an equation of over %zu characters",
                      sizeof e->text - 1);
     e->text[n++] = *text;
   }

@@ -12,7 +12,7 @@
 static bool spend(struct onnx_call *c, const struct onnx_graph *g) {
   c->im->unrolled += (int64_t)g->nodes.n + 1;
   return c->im->unrolled <= MAX_UNROLLED ||
-         ox_fail(c, DN_LIMIT, "loops unroll to more than %d nodes",
+         fe_fail(c->b, DN_LIMIT, "loops unroll to more than %d nodes",
                  MAX_UNROLLED);
 }
 
@@ -46,7 +46,7 @@ static bool branch(struct onnx_call *c, const struct onnx_graph *g,
   dn_diags_print(ctx, before);
   if (dn_errors(ctx) > errors)
     dn_note(ctx, "it is in a branch of '%s', whose condition is not known here",
-            ox_text(ctx, ox_label(c->im, c->node)));
+            fe_text(ctx, ox_label(c->im, c->node)));
   return ok;
 }
 
@@ -56,9 +56,9 @@ bool onnx_if(struct onnx_call *c) {
   struct ir_value *cond = c->in[0];
   struct dn_arena *arena = c->im->ctx->arena;
   if (!yes || !no)
-    return ox_fail(c, DN_ATTR, "a branch is missing");
-  if (ox_dtype(cond) != IR_BOOL || ir_type_count(cond->type) != 1)
-    return ox_fail(c, DN_TYPE, "the condition must be one bool");
+    return fe_fail(c->b, DN_ATTR, "a branch is missing");
+  if (fe_dtype(cond) != IR_BOOL || ir_type_count(cond->type) != 1)
+    return fe_fail(c->b, DN_TYPE, "the condition must be one bool");
   int known = truth(c, cond);
   if (known >= 0) {
     ox_skip_graph(c->im, known ? no : yes);
@@ -68,19 +68,20 @@ bool onnx_if(struct onnx_call *c) {
   struct ir_value **b = DN_ARRAY(arena, struct ir_value *, c->nout);
   bool ok = branch(c, yes, a);
   ok = branch(c, no, b) && ok;
-  cond = ox_reshape(c, cond, 0, NULL);
+  cond = fe_reshape(c->b, cond, 0, NULL);
   for (size_t i = 0; i < c->nout && ok; i++) {
     if (a[i] != b[i] &&
         (ox_sequence_of(c->im, a[i]) || ox_sequence_of(c->im, b[i])))
-      return ox_fail(c, DN_DYNAMIC, "the condition that decides which sequence "
-                                    "is taken must be a constant");
+      return fe_fail(c->b, DN_DYNAMIC,
+                     "the condition that decides which sequence "
+                     "is taken must be a constant");
     if (a[i]->type != b[i]->type)
-      return ox_fail(c, DN_DYNAMIC,
+      return fe_fail(c->b, DN_DYNAMIC,
                      "the branches differ in type, %s and %s: the condition "
                      "must be a constant",
                      ir_type_text(c->im->ctx, NULL, a[i]->type),
                      ir_type_text(c->im->ctx, NULL, b[i]->type));
-    c->out[i] = a[i] == b[i] ? a[i] : ox_select(c, cond, a[i], b[i]);
+    c->out[i] = a[i] == b[i] ? a[i] : fe_select(c->b, cond, a[i], b[i]);
   }
   return ok;
 }
@@ -97,10 +98,10 @@ static struct ir_value *grow(struct onnx_call *c, struct ir_value *v,
   if (!v)
     return NULL;
   int64_t dims[IR_MAX_RANK + 1];
-  int r = ox_rank(v);
+  int r = fe_rank(v);
   for (int i = 0, k = 0; i <= r; i++)
-    dims[i] = i == axis ? 1 : ox_dims(v)[k++];
-  return ox_reshape(c, v, r + 1, dims);
+    dims[i] = i == axis ? 1 : fe_dims(v)[k++];
+  return fe_reshape(c->b, v, r + 1, dims);
 }
 
 static struct ir_value *join(struct onnx_call *c, const struct stack *s,
@@ -108,34 +109,34 @@ static struct ir_value *join(struct onnx_call *c, const struct stack *s,
   struct ir_value **parts =
       DN_ARRAY(c->im->ctx->arena, struct ir_value *, s->n);
   if (!s->n) {
-    ox_fail(c, DN_UNSUPPORTED_ATTR, "a loop without iterations");
+    fe_fail(c->b, DN_UNSUPPORTED_ATTR, "a loop without iterations");
     return NULL;
   }
   for (size_t i = 0; i < s->n; i++) {
     struct ir_value *v = s->v[i];
     int64_t at = axis;
     if (v && ox_sequence_of(c->im, v)) {
-      ox_fail(c, DN_TYPE, "a sequence is made in each iteration");
+      fe_fail(c->b, DN_TYPE, "a sequence is made in each iteration");
       return NULL;
     }
-    if (v && !ox_axis(c, axis, ox_rank(v) + 1, &at))
+    if (v && !fe_axis(c->b, axis, fe_rank(v) + 1, &at))
       return NULL;
     parts[backwards ? s->n - 1 - i : i] = grow(c, v, at);
     axis = at;
   }
-  return ox_concat(c, parts, s->n, axis);
+  return fe_concat(c->b, parts, s->n, axis);
 }
 
 /* Trips of a Loop: as many as `n` says, -1: until the condition ends it. */
 static bool loop_trips(struct onnx_call *c, int64_t *n) {
   struct ox_ints trips;
   if (c->nin && c->in[0] && ox_sequence_of(c->im, c->in[0]))
-    return ox_fail(c, DN_TYPE, "the trip count must be one number");
+    return fe_fail(c->b, DN_TYPE, "the trip count must be one number");
   if (!ox_const_ints(c, 0, &trips))
     return false;
   *n = -1;
   if (trips.given && trips.n != 1)
-    return ox_fail(c, DN_TYPE, "the trip count must be one number");
+    return fe_fail(c->b, DN_TYPE, "the trip count must be one number");
   if (trips.given)
     *n = dn_max(trips.v[0], 0);
   return true;
@@ -147,17 +148,17 @@ static bool join_none(struct onnx_call *c, const struct onnx_graph *body,
                       struct ir_value **in, size_t carried,
                       struct ir_value **out) {
   struct ir_data none = {0};
-  in[0] = ox_scalar(c, IR_I64, 0);
+  in[0] = fe_scalar(c->b, IR_I64, 0);
   if (!spend(c, body) ||
       !ox_inline_graph(c, body, in, 2 + carried, out, 1 + c->nout))
     return false;
   for (size_t i = carried; i < c->nout; i++) {
     if (ox_sequence_of(c->im, out[1 + i]))
-      return ox_fail(c, DN_TYPE, "a sequence cannot be stacked");
+      return fe_fail(c->b, DN_TYPE, "a sequence cannot be stacked");
     const struct ir_type *t = out[1 + i]->type;
     int64_t dims[IR_MAX_RANK + 1] = {0};
     memcpy(dims + 1, t->dim, sizeof t->dim);
-    t = ir_type_checked(c->im->ctx, c->im->b.loc, t->dtype, t->rank + 1, dims);
+    t = ir_type_checked(c->im->ctx, c->b->at.loc, t->dtype, t->rank + 1, dims);
     if (!t)
       return false;
     c->out[i] = ir_const_new(c->im->m, c->node->outputs.v[i], t, &none);
@@ -173,14 +174,14 @@ bool onnx_loop(struct onnx_call *c) {
   if (!loop_trips(c, &trips))
     return false;
   if (c->nout < carried || body->outputs.n != 1 + c->nout)
-    return ox_fail(c, DN_ARITY,
+    return fe_fail(c->b, DN_ARITY,
                    "%zu carried values, %zu outputs, %zu of the "
                    "body",
                    carried, c->nout, body->outputs.n);
   struct ir_value **in = DN_ARRAY(arena, struct ir_value *, 2 + carried);
   struct ir_value **out = DN_ARRAY(arena, struct ir_value *, 1 + c->nout);
   struct stack *stacks = DN_ARRAY(arena, struct stack, c->nout);
-  in[1] = c->nin > 1 && c->in[1] ? c->in[1] : ox_scalar(c, IR_BOOL, 1);
+  in[1] = c->nin > 1 && c->in[1] ? c->in[1] : fe_scalar(c->b, IR_BOOL, 1);
   for (size_t i = 0; i < carried; i++)
     in[2 + i] = c->in[2 + i];
   for (size_t i = carried; i < c->nout; i++)
@@ -188,14 +189,14 @@ bool onnx_loop(struct onnx_call *c) {
   for (int64_t t = 0; t != trips; t++) {
     int go = truth(c, in[1]);
     if (go < 0)
-      return ox_fail(c, DN_DYNAMIC, "its condition is not known here");
+      return fe_fail(c->b, DN_DYNAMIC, "its condition is not known here");
     if (!go)
       break;
     if (t == MAX_TRIPS || !spend(c, body))
-      return t < MAX_TRIPS
-                 ? false
-                 : ox_fail(c, DN_LIMIT, "more than %d iterations", MAX_TRIPS);
-    in[0] = ox_scalar(c, IR_I64, (double)t);
+      return t < MAX_TRIPS ? false
+                           : fe_fail(c->b, DN_LIMIT, "more than %d iterations",
+                                     MAX_TRIPS);
+    in[0] = fe_scalar(c->b, IR_I64, (double)t);
     if (!ox_inline_graph(c, body, in, 2 + carried, out, 1 + c->nout))
       return false;
     in[1] = out[0];
@@ -225,16 +226,16 @@ static struct ir_value *scan_slice(struct onnx_call *c, size_t k,
                                    int64_t t) {
   int64_t axis;
   bool drop[IR_MAX_RANK] = {0};
-  if (!ox_axis(c, item(c, "scan_input_axes", k), ox_rank(x), &axis))
+  if (!fe_axis(c->b, item(c, "scan_input_axes", k), fe_rank(x), &axis))
     return NULL;
-  if (ox_dims(x)[axis] != steps) {
-    ox_fail(c, DN_TYPE, "scan inputs differ in length");
+  if (fe_dims(x)[axis] != steps) {
+    fe_fail(c->b, DN_TYPE, "scan inputs differ in length");
     return NULL;
   }
   if (item(c, "scan_input_directions", k))
     t = steps - 1 - t;
   drop[axis] = true;
-  return ox_squeeze(c, ox_slice1(c, x, axis, t, 1, 1), drop);
+  return fe_squeeze(c->b, fe_slice1(c->b, x, axis, t, 1, 1), drop);
 }
 
 bool onnx_scan(struct onnx_call *c) {
@@ -242,16 +243,18 @@ bool onnx_scan(struct onnx_call *c) {
   struct dn_arena *arena = c->im->ctx->arena;
   int64_t scans = ox_int(c, "num_scan_inputs", 0), axis;
   if (scans < 1 || scans > (int64_t)c->nin)
-    return ox_fail(c, DN_ATTR, "%lld scan inputs of %zu", (long long)scans,
+    return fe_fail(c->b, DN_ATTR, "%lld scan inputs of %zu", (long long)scans,
                    c->nin);
   size_t states = c->nin - (size_t)scans;
   if (c->nout < states)
-    return ox_fail(c, DN_ARITY, "%zu states, but %zu outputs", states, c->nout);
-  if (!ox_axis(c, item(c, "scan_input_axes", 0), ox_rank(c->in[states]), &axis))
+    return fe_fail(c->b, DN_ARITY, "%zu states, but %zu outputs", states,
+                   c->nout);
+  if (!fe_axis(c->b, item(c, "scan_input_axes", 0), fe_rank(c->in[states]),
+               &axis))
     return false;
-  int64_t steps = ox_dims(c->in[states])[axis];
+  int64_t steps = fe_dims(c->in[states])[axis];
   if (steps > MAX_TRIPS)
-    return ox_fail(c, DN_LIMIT, "%lld steps, over %d", (long long)steps,
+    return fe_fail(c->b, DN_LIMIT, "%lld steps, over %d", (long long)steps,
                    MAX_TRIPS);
   struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
   struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);

@@ -10,8 +10,8 @@ static struct ir_value *wrap_index(struct onnx_call *c, struct ir_value *idx,
                                    int64_t size) {
   if (!idx)
     return NULL;
-  if (!ir_is_int(ox_dtype(idx))) {
-    ox_fail(c, DN_TYPE, "indices must be integers");
+  if (!ir_is_int(fe_dtype(idx))) {
+    fe_fail(c->b, DN_TYPE, "indices must be integers");
     return NULL;
   }
   bool negative = !idx->data;
@@ -22,65 +22,65 @@ static struct ir_value *wrap_index(struct onnx_call *c, struct ir_value *idx,
     int64_t k = ir_const_int(idx, i);
     negative = negative || k < 0;
     if (k < -size || k >= size) {
-      ox_fail(c, DN_ATTR, "index %lld is outside [%lld, %lld]", (long long)k,
+      fe_fail(c->b, DN_ATTR, "index %lld is outside [%lld, %lld]", (long long)k,
               (long long)-size, (long long)size - 1);
       return NULL;
     }
   }
-  if (!negative || ir_dtypes[ox_dtype(idx)].kind == IR_UNSIGNED)
+  if (!negative || ir_dtypes[fe_dtype(idx)].kind == IR_UNSIGNED)
     return idx;
-  struct ir_value *below = ox_op2(c, IR_LT, idx, ox_number(c, idx, 0));
-  return ox_select(c, below, ox_offset(c, idx, (double)size), idx);
+  struct ir_value *below = fe_op2(c->b, IR_LT, idx, fe_number(c->b, idx, 0));
+  return fe_select(c->b, below, fe_offset(c->b, idx, (double)size), idx);
 }
 
 /* One constant index, or a run of them, is a slice: a view later. */
 static struct ir_value *gather_run(struct onnx_call *c, struct ir_value *x,
                                    const struct ir_value *idx, int64_t axis) {
   int64_t n = ir_type_count(idx->type);
-  if (!idx->data || ox_rank(idx) > 1 || n < 1 || n > 65536)
+  if (!idx->data || fe_rank(idx) > 1 || n < 1 || n > 65536)
     return NULL;
   int64_t first = ir_const_int(idx, 0);
   for (int64_t i = 1; i < n; i++)
     if (ir_const_int(idx, i) != first + i)
       return NULL;
-  struct ir_value *y = ox_slice1(c, x, axis, first, n, 1);
+  struct ir_value *y = fe_slice1(c->b, x, axis, first, n, 1);
   bool drop[IR_MAX_RANK] = {0};
-  drop[axis] = ox_rank(idx) == 0;
-  return ox_squeeze(c, y, drop);
+  drop[axis] = fe_rank(idx) == 0;
+  return fe_squeeze(c->b, y, drop);
 }
 
 bool onnx_gather(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t axis;
-  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis))
+  if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis))
     return false;
-  idx = wrap_index(c, idx, ox_dims(x)[axis]);
+  idx = wrap_index(c, idx, fe_dims(x)[axis]);
   if (!idx)
     return false;
   struct ir_value *y = gather_run(c, x, idx, axis);
-  return ox_return(c, y ? y : ox_gather(c, x, idx, axis));
+  return ox_return(c, y ? y : fe_gather(c->b, x, idx, axis));
 }
 
 /* ai.onnx.ml: columns. */
 bool onnx_array_feature_extractor(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *idx = c->in[1];
-  int64_t n = ir_type_count(idx->type), last = ox_rank(x) - 1;
+  int64_t n = ir_type_count(idx->type), last = fe_rank(x) - 1;
   if (last < 0)
-    return ox_fail(c, DN_TYPE, "the input must not be a scalar");
+    return fe_fail(c->b, DN_TYPE, "the input must not be a scalar");
   if (!last)
-    x = ox_unsqueeze(c, x, 1, 0);
+    x = fe_unsqueeze(c->b, x, 1, 0);
   last = dn_max(last, 1);
-  idx = wrap_index(c, ox_reshape(c, idx, 1, &n), x ? ox_dims(x)[last] : 0);
-  return ox_return(c, ox_gather(c, x, idx, last));
+  idx = wrap_index(c, fe_reshape(c->b, idx, 1, &n), x ? fe_dims(x)[last] : 0);
+  return ox_return(c, fe_gather(c->b, x, idx, last));
 }
 
 bool onnx_gather_elements(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t axis;
-  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis))
+  if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis))
     return false;
-  idx = wrap_index(c, idx, ox_dims(x)[axis]);
-  return ox_return(c, ox_emit(c, IR_GATHER_ELEMENTS, IR_ARGS(x, idx),
+  idx = wrap_index(c, idx, fe_dims(x)[axis]);
+  return ox_return(c, fe_emit(c->b, IR_GATHER_ELEMENTS, IR_ARGS(x, idx),
                               IR_ATTRS(ir_int("axis", axis))));
 }
 
@@ -89,17 +89,17 @@ bool onnx_gather_elements(struct onnx_call *c) {
 static struct ir_value *flat_index(struct onnx_call *c,
                                    const struct ir_value *x,
                                    struct ir_value *idx, int64_t batch) {
-  int r = ox_rank(idx);
-  int64_t depth = ox_dims(idx)[r - 1], stride = 1;
+  int r = fe_rank(idx);
+  int64_t depth = fe_dims(idx)[r - 1], stride = 1;
   bool last[IR_MAX_RANK] = {0};
   last[r - 1] = true;
   struct ir_value *flat = NULL;
   for (int64_t k = depth; k-- > 0;) {
-    int64_t size = ox_dims(x)[batch + k];
-    struct ir_value *part = ox_slice1(c, idx, r - 1, k, 1, 1);
-    part = ox_squeeze(c, wrap_index(c, part, size), last);
-    part = ox_scale(c, ox_cast(c, part, IR_I64), (double)stride);
-    flat = k == depth - 1 ? part : ox_op2(c, IR_ADD, flat, part);
+    int64_t size = fe_dims(x)[batch + k];
+    struct ir_value *part = fe_slice1(c->b, idx, r - 1, k, 1, 1);
+    part = fe_squeeze(c->b, wrap_index(c, part, size), last);
+    part = fe_scale(c->b, fe_cast(c->b, part, IR_I64), (double)stride);
+    flat = k == depth - 1 ? part : fe_add(c->b, flat, part);
     stride *= size;
   }
   return flat;
@@ -107,16 +107,16 @@ static struct ir_value *flat_index(struct onnx_call *c,
 
 static bool nd_args(struct onnx_call *c, int64_t batch) {
   const struct ir_value *x = c->in[0], *idx = c->in[1];
-  int r = ox_rank(idx);
-  if (batch < 0 || r < 1 || batch >= r || batch >= ox_rank(x))
-    return ox_fail(c, DN_ATTR, "batch_dims is %lld", (long long)batch);
-  int64_t depth = ox_dims(idx)[r - 1];
-  if (depth < 1 || depth > ox_rank(x) - batch)
-    return ox_fail(c, DN_TYPE, "indices of %lld numbers for rank %d",
-                   (long long)depth, ox_rank(x));
+  int r = fe_rank(idx);
+  if (batch < 0 || r < 1 || batch >= r || batch >= fe_rank(x))
+    return fe_fail(c->b, DN_ATTR, "batch_dims is %lld", (long long)batch);
+  int64_t depth = fe_dims(idx)[r - 1];
+  if (depth < 1 || depth > fe_rank(x) - batch)
+    return fe_fail(c->b, DN_TYPE, "indices of %lld numbers for rank %d",
+                   (long long)depth, fe_rank(x));
   for (int64_t i = 0; i < batch; i++)
-    if (ox_dims(x)[i] != ox_dims(idx)[i])
-      return ox_fail(c, DN_TYPE, "batch dimensions differ");
+    if (fe_dims(x)[i] != fe_dims(idx)[i])
+      return fe_fail(c->b, DN_TYPE, "batch dimensions differ");
   return true;
 }
 
@@ -125,29 +125,29 @@ bool onnx_gather_nd(struct onnx_call *c) {
   int64_t batch = ox_int(c, "batch_dims", 0);
   if (!nd_args(c, batch))
     return false;
-  int r = ox_rank(idx), n = 0, m = 0;
-  int64_t depth = ox_dims(idx)[r - 1], lead = 1, inner = 1;
+  int r = fe_rank(idx), n = 0, m = 0;
+  int64_t depth = fe_dims(idx)[r - 1], lead = 1, inner = 1;
   for (int64_t i = 0; i < batch; i++)
-    lead *= ox_dims(x)[i];
+    lead *= fe_dims(x)[i];
   for (int64_t i = batch; i < batch + depth; i++)
-    inner *= ox_dims(x)[i];
+    inner *= fe_dims(x)[i];
   struct ir_value *flat = flat_index(c, x, idx, batch);
   if (!flat)
     return false;
   /* Each batch entry picks from its own part of x. */
   int64_t stride = inner;
-  for (int64_t i = batch; i-- > 0; stride *= ox_dims(x)[i]) {
-    struct ir_value *b = ox_iota(c, ox_rank(flat), i, ox_dims(x)[i], IR_I64);
-    flat = ox_op2(c, IR_ADD, flat, ox_scale(c, b, (double)stride));
+  for (int64_t i = batch; i-- > 0; stride *= fe_dims(x)[i]) {
+    struct ir_value *b = fe_iota(c->b, fe_rank(flat), i, fe_dims(x)[i], IR_I64);
+    flat = fe_add(c->b, flat, fe_scale(c->b, b, (double)stride));
   }
   int64_t dims[IR_MAX_RANK + 1], out[2 * IR_MAX_RANK];
   dims[n++] = lead * inner;
   for (int i = 0; i < r - 1; i++)
-    out[m++] = ox_dims(idx)[i];
-  for (int64_t i = batch + depth; i < ox_rank(x); i++)
-    out[m++] = dims[n++] = ox_dims(x)[i];
-  x = ox_reshape(c, x, n, dims);
-  return ox_return(c, ox_reshape(c, ox_gather(c, x, flat, 0), m, out));
+    out[m++] = fe_dims(idx)[i];
+  for (int64_t i = batch + depth; i < fe_rank(x); i++)
+    out[m++] = dims[n++] = fe_dims(x)[i];
+  x = fe_reshape(c->b, x, n, dims);
+  return ox_return(c, fe_reshape(c->b, fe_gather(c->b, x, flat, 0), m, out));
 }
 
 /* Entries along the axis (of all elements, without one) where a known condition
@@ -159,16 +159,17 @@ bool onnx_compress(struct onnx_call *c) {
   if (!ox_const_ints(c, 1, &keep))
     return false;
   if (!ox_attr(c, "axis"))
-    x = ox_reshape(c, x, 1, &count);
-  else if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis))
+    x = fe_reshape(c->b, x, 1, &count);
+  else if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis))
     return false;
-  if (!x || keep.n > ox_dims(x)[axis])
-    return ox_fail(c, DN_TYPE, "the condition is longer than the input");
+  if (!x || keep.n > fe_dims(x)[axis])
+    return fe_fail(c->b, DN_TYPE, "the condition is longer than the input");
   int64_t *at = DN_ARRAY(c->im->ctx->arena, int64_t, keep.n);
   for (int64_t i = 0; i < keep.n; i++)
     if (keep.v[i])
       at[n++] = i;
-  return ox_return(c, ox_gather(c, x, ox_vector(c, IR_I64, n, at), axis));
+  return ox_return(c,
+                   fe_gather(c->b, x, fe_ints(c->b, IR_I64, 1, &n, at), axis));
 }
 
 /* ---- Scatter ---- */
@@ -193,7 +194,7 @@ static struct ir_value *scatter(struct onnx_call *c, struct ir_value *x,
   while (way < 5 && strcmp(how, ways[way].name) != 0)
     way++;
   if (way == 5) {
-    ox_fail(c, DN_ATTR, "unknown reduction '%s'", ox_text(c->im->ctx, how));
+    fe_fail(c->b, DN_ATTR, "unknown reduction '%s'", fe_text(c->im->ctx, how));
     return NULL;
   }
   int64_t n = ir_type_count(at->type);
@@ -201,25 +202,25 @@ static struct ir_value *scatter(struct onnx_call *c, struct ir_value *x,
     return x;
   const int64_t matrix[] = {ir_type_count(x->type) / row, row};
   const int64_t slices[] = {n, row};
-  struct ir_value *y =
-      ox_emit(c, ways[way].code,
-              IR_ARGS(ox_reshape(c, x, 2, matrix), ox_reshape(c, at, 1, &n),
-                      ox_reshape(c, updates, 2, slices)),
-              NULL, 0);
-  return ox_reshape(c, y, ox_rank(x), ox_dims(x));
+  struct ir_value *y = fe_emit(c->b, ways[way].code,
+                               IR_ARGS(fe_reshape(c->b, x, 2, matrix),
+                                       fe_reshape(c->b, at, 1, &n),
+                                       fe_reshape(c->b, updates, 2, slices)),
+                               NULL, 0);
+  return fe_reshape(c->b, y, fe_rank(x), fe_dims(x));
 }
 
 bool onnx_scatter_nd(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *idx = c->in[1], *u = c->in[2];
   if (!nd_args(c, 0))
     return false;
-  if (ox_dtype(x) != ox_dtype(u))
-    return ox_fail(c, DN_TYPE, "updates are of another type");
-  int64_t depth = ox_dims(idx)[ox_rank(idx) - 1], row = 1;
-  for (int64_t i = depth; i < ox_rank(x); i++)
-    row *= ox_dims(x)[i];
+  if (fe_dtype(x) != fe_dtype(u))
+    return fe_fail(c->b, DN_TYPE, "updates are of another type");
+  int64_t depth = fe_dims(idx)[fe_rank(idx) - 1], row = 1;
+  for (int64_t i = depth; i < fe_rank(x); i++)
+    row *= fe_dims(x)[i];
   if (ir_type_count(idx->type) / depth * row != ir_type_count(u->type))
-    return ox_fail(c, DN_TYPE, "updates do not fit the indices");
+    return fe_fail(c->b, DN_TYPE, "updates do not fit the indices");
   return ox_return(c, scatter(c, x, u, flat_index(c, x, idx, 0), row));
 }
 
@@ -232,17 +233,17 @@ static struct ir_value *along_axis(struct onnx_call *c, const struct ir_type *x,
     return NULL;
   ir_type_strides(x, strides);
   struct ir_value *at =
-      ox_scale(c, ox_cast(c, idx, IR_I64), (double)strides[axis]);
+      fe_scale(c->b, fe_cast(c->b, idx, IR_I64), (double)strides[axis]);
   for (int i = 0; i < x->rank && at; i++) {
-    int64_t size = ox_dims(idx)[i];
+    int64_t size = fe_dims(idx)[i];
     if (i == axis || size == 1)
       continue;
     if (size > x->dim[i]) {
-      ox_fail(c, DN_TYPE, "indices are larger than the data");
+      fe_fail(c->b, DN_TYPE, "indices are larger than the data");
       return NULL;
     }
-    struct ir_value *k = ox_iota(c, x->rank, i, size, IR_I64);
-    at = ox_op2(c, IR_ADD, at, ox_scale(c, k, (double)strides[i]));
+    struct ir_value *k = fe_iota(c->b, x->rank, i, size, IR_I64);
+    at = fe_add(c->b, at, fe_scale(c->b, k, (double)strides[i]));
   }
   return at;
 }
@@ -250,16 +251,16 @@ static struct ir_value *along_axis(struct onnx_call *c, const struct ir_type *x,
 bool onnx_scatter_elements(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t axis;
-  int r = ox_rank(x);
-  if (!ox_axis(c, ox_int(c, "axis", 0), r, &axis))
+  int r = fe_rank(x);
+  if (!fe_axis(c->b, ox_int(c, "axis", 0), r, &axis))
     return false;
-  if (ox_dtype(x) != ox_dtype(c->in[2]))
-    return ox_fail(c, DN_TYPE, "updates are of another type");
-  if (ox_rank(idx) != r || idx->type->rank != ox_rank(c->in[2]) ||
-      memcmp(ox_dims(idx), ox_dims(c->in[2]), sizeof idx->type->dim) != 0)
-    return ox_fail(c, DN_TYPE, "indices and updates differ in shape");
-  struct ir_value *at = along_axis(
-      c, x->type, wrap_index(c, idx, ox_dims(x)[axis]), axis);
+  if (fe_dtype(x) != fe_dtype(c->in[2]))
+    return fe_fail(c->b, DN_TYPE, "updates are of another type");
+  if (fe_rank(idx) != r || idx->type->rank != fe_rank(c->in[2]) ||
+      memcmp(fe_dims(idx), fe_dims(c->in[2]), sizeof idx->type->dim) != 0)
+    return fe_fail(c->b, DN_TYPE, "indices and updates differ in shape");
+  struct ir_value *at =
+      along_axis(c, x->type, wrap_index(c, idx, fe_dims(x)[axis]), axis);
   return ox_return(c, scatter(c, x, c->in[2], at, 1));
 }
 
@@ -267,32 +268,33 @@ bool onnx_scatter_elements(struct onnx_call *c) {
 bool onnx_tensor_scatter(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *u = c->in[1], *from = NULL;
   int64_t axis, dims[IR_MAX_RANK], row = 1;
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   bool circular = !strcmp(ox_str(c, "mode", "linear"), "circular");
-  if (!ox_axis(c, ox_int(c, "axis", -2), r, &axis))
+  if (!fe_axis(c->b, ox_int(c, "axis", -2), r, &axis))
     return false;
-  if (!axis || ox_dtype(x) != ox_dtype(u) || ox_rank(u) != r)
-    return ox_fail(c, DN_TYPE, "the update does not fit the cache");
+  if (!axis || fe_dtype(x) != fe_dtype(u) || fe_rank(u) != r)
+    return fe_fail(c->b, DN_TYPE, "the update does not fit the cache");
   for (int i = 0; i < r; i++)
-    if (i != axis && ox_dims(u)[i] != ox_dims(x)[i])
-      return ox_fail(c, DN_TYPE, "the update does not fit the cache");
+    if (i != axis && fe_dims(u)[i] != fe_dims(x)[i])
+      return fe_fail(c->b, DN_TYPE, "the update does not fit the cache");
   for (int64_t i = axis + 1; i < r; i++)
-    row *= ox_dims(x)[i];
+    row *= fe_dims(x)[i];
   struct ir_value *idx =
-      ox_iota(c, axis + 1, axis, ox_dims(u)[axis], IR_I64);
+      fe_iota(c->b, axis + 1, axis, fe_dims(u)[axis], IR_I64);
   if (c->nin > 2 && c->in[2]) {
     for (int64_t i = 0; i <= axis; i++)
-      dims[i] = i ? 1 : ox_dims(x)[0];
+      dims[i] = i ? 1 : fe_dims(x)[0];
     if (ir_type_count(c->in[2]->type) != dims[0])
-      return ox_fail(c, DN_TYPE, "one index for each batch entry is needed");
-    from = ox_reshape(c, c->in[2], axis + 1, dims);
-    idx = ox_op2(c, IR_ADD, idx, ox_cast(c, from, IR_I64));
+      return fe_fail(c->b, DN_TYPE, "one index for each batch entry is needed");
+    from = fe_reshape(c->b, c->in[2], axis + 1, dims);
+    idx = fe_add(c->b, idx, fe_cast(c->b, from, IR_I64));
   }
   if (circular)
-    idx = ox_op2(c, IR_MOD, idx, ox_number(c, idx, (double)ox_dims(x)[axis]));
+    idx = fe_op2(c->b, IR_MOD, idx,
+                 fe_number(c->b, idx, (double)fe_dims(x)[axis]));
   const struct ir_type *outer =
-      ir_type(c->im->ctx, ox_dtype(x), (int)axis + 1, ox_dims(x));
-  idx = ox_expand(c, idx, axis + 1, ox_dims(u));
+      ir_type(c->im->ctx, fe_dtype(x), (int)axis + 1, fe_dims(x));
+  idx = fe_expand(c->b, idx, axis + 1, fe_dims(u));
   return ox_return(c, scatter(c, x, u, along_axis(c, outer, idx, axis), row));
 }
 
@@ -301,22 +303,22 @@ bool onnx_tensor_scatter(struct onnx_call *c) {
 bool onnx_reverse_sequence(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *len = c->in[1];
   int64_t batch, time;
-  int r = ox_rank(x);
-  if (!ox_axis(c, ox_int(c, "batch_axis", 1), r, &batch) ||
-      !ox_axis(c, ox_int(c, "time_axis", 0), r, &time))
+  int r = fe_rank(x);
+  if (!fe_axis(c->b, ox_int(c, "batch_axis", 1), r, &batch) ||
+      !fe_axis(c->b, ox_int(c, "time_axis", 0), r, &time))
     return false;
-  if (batch == time || ox_rank(len) != 1 ||
-      ox_dims(len)[0] != ox_dims(x)[batch])
-    return ox_fail(c, DN_TYPE, "one length for each batch entry is needed");
+  if (batch == time || fe_rank(len) != 1 ||
+      fe_dims(len)[0] != fe_dims(x)[batch])
+    return fe_fail(c->b, DN_TYPE, "one length for each batch entry is needed");
   int64_t dims[IR_MAX_RANK];
   for (int i = 0; i < r; i++)
-    dims[i] = i == batch ? ox_dims(x)[i] : 1;
-  len = ox_cast(c, ox_reshape(c, len, r, dims), IR_I64);
-  struct ir_value *t = ox_iota(c, r, time, ox_dims(x)[time], IR_I64);
-  struct ir_value *back = ox_offset(c, ox_op2(c, IR_SUB, len, t), -1);
-  struct ir_value *idx = ox_select(c, ox_op2(c, IR_LT, t, len), back, t);
-  idx = ox_expand(c, idx, r, ox_dims(x));
-  return ox_return(c, ox_emit(c, IR_GATHER_ELEMENTS, IR_ARGS(x, idx),
+    dims[i] = i == batch ? fe_dims(x)[i] : 1;
+  len = fe_cast(c->b, fe_reshape(c->b, len, r, dims), IR_I64);
+  struct ir_value *t = fe_iota(c->b, r, time, fe_dims(x)[time], IR_I64);
+  struct ir_value *back = fe_offset(c->b, fe_sub(c->b, len, t), -1);
+  struct ir_value *idx = fe_select(c->b, fe_op2(c->b, IR_LT, t, len), back, t);
+  idx = fe_expand(c->b, idx, r, fe_dims(x));
+  return ox_return(c, fe_emit(c->b, IR_GATHER_ELEMENTS, IR_ARGS(x, idx),
                               IR_ATTRS(ir_int("axis", time))));
 }
 
@@ -327,22 +329,23 @@ bool onnx_top_k(struct onnx_call *c) {
   struct ox_ints count = {true, 1, (const int64_t[]){0}};
   int64_t axis, k = ox_int(c, "k", 0);
   bool largest;
-  if (!ox_axis(c, ox_int(c, "axis", -1), ox_rank(x), &axis) ||
+  if (!fe_axis(c->b, ox_int(c, "axis", -1), fe_rank(x), &axis) ||
       !ox_flag(c, "largest", true, &largest) ||
       (c->nin > 1 && !ox_const_ints(c, 1, &count)))
     return false;
   k = c->nin > 1 && count.n == 1 ? count.v[0] : k;
-  int64_t n = ox_dims(x)[axis];
+  int64_t n = fe_dims(x)[axis];
   if (k < 0 || k > n)
-    return ox_fail(c, DN_ATTR, "k is %lld of %lld", (long long)k, (long long)n);
+    return fe_fail(c->b, DN_ATTR, "k is %lld of %lld", (long long)k,
+                   (long long)n);
   if (n > INT32_MAX)
-    return ox_fail(c, DN_LIMIT, "an axis of %lld elements", (long long)n);
-  struct ir_value *at = ox_emit(c, IR_ARGSORT, IR_ARGS(x),
+    return fe_fail(c->b, DN_LIMIT, "an axis of %lld elements", (long long)n);
+  struct ir_value *at = fe_emit(c->b, IR_ARGSORT, IR_ARGS(x),
                                 IR_ATTRS(ir_int("axis", axis), ir_int("k", k),
                                          ir_int("largest", largest)));
-  c->out[0] = ox_emit(c, IR_GATHER_ELEMENTS, IR_ARGS(x, at),
+  c->out[0] = fe_emit(c->b, IR_GATHER_ELEMENTS, IR_ARGS(x, at),
                       IR_ATTRS(ir_int("axis", axis)));
   if (c->nout > 1)
-    c->out[1] = ox_cast(c, at, IR_I64);
+    c->out[1] = fe_cast(c->b, at, IR_I64);
   return c->out[0] != NULL;
 }

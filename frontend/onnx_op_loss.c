@@ -8,7 +8,7 @@ static struct ir_value *all_of(struct onnx_call *c, enum ir_opcode code,
   bool all[IR_MAX_RANK];
   for (int i = 0; i < IR_MAX_RANK; i++)
     all[i] = true;
-  return ox_squeeze(c, ox_reduce(c, code, x, all), all);
+  return fe_squeeze(c->b, fe_reduce(c->b, code, x, all), all);
 }
 
 /* -log_prob[target] * weight[target], reduced; entries with the ignored index
@@ -21,34 +21,35 @@ static struct ir_value *nll(struct onnx_call *c, struct ir_value *log_prob,
   if (!log_prob || !target)
     return NULL;
   if (!mean && !none && strcmp(how, "sum") != 0) {
-    ox_fail(c, DN_ATTR, "unknown reduction '%s'", ox_text(c->im->ctx, how));
+    fe_fail(c->b, DN_ATTR, "unknown reduction '%s'", fe_text(c->im->ctx, how));
     return NULL;
   }
-  int r = ox_rank(target);
-  if (r < 1 || r + 1 != ox_rank(log_prob) || r + 1 > IR_MAX_RANK) {
-    ox_fail(c, DN_TYPE, "the targets do not fit the scores");
+  int r = fe_rank(target);
+  if (r < 1 || r + 1 != fe_rank(log_prob) || r + 1 > IR_MAX_RANK) {
+    fe_fail(c->b, DN_TYPE, "the targets do not fit the scores");
     return NULL;
   }
-  int64_t dims[IR_MAX_RANK] = {ox_dims(target)[0], 1};
+  int64_t dims[IR_MAX_RANK] = {fe_dims(target)[0], 1};
   bool one[IR_MAX_RANK] = {false, true};
   for (int i = 1; i < r; i++)
-    dims[1 + i] = ox_dims(target)[i];
-  struct ir_value *idx = ox_reshape(c, target, r + 1, dims);
-  struct ir_value *loss = ox_emit(c, IR_GATHER_ELEMENTS, IR_ARGS(log_prob, idx),
-                                  IR_ATTRS(ir_int("axis", 1)));
-  loss = ox_op1(c, IR_NEG, ox_squeeze(c, loss, one));
+    dims[1 + i] = fe_dims(target)[i];
+  struct ir_value *idx = fe_reshape(c->b, target, r + 1, dims);
+  struct ir_value *loss =
+      fe_emit(c->b, IR_GATHER_ELEMENTS, IR_ARGS(log_prob, idx),
+              IR_ATTRS(ir_int("axis", 1)));
+  loss = fe_op1(c->b, IR_NEG, fe_squeeze(c->b, loss, one));
   if (!loss)
     return NULL;
-  struct ir_value *w = weights ? ox_gather(c, weights, target, 0) : NULL;
+  struct ir_value *w = weights ? fe_gather(c->b, weights, target, 0) : NULL;
   if (ignore) {
     struct ir_value *off =
-        ox_op2(c, IR_EQ, target, ox_number(c, target, (double)ignore->i));
-    struct ir_value *zero = ox_number(c, loss, 0);
-    loss = ox_select(c, off, zero, loss);
-    w = ox_select(c, off, zero, w ? w : ox_number(c, loss, 1));
+        fe_op2(c->b, IR_EQ, target, fe_number(c->b, target, (double)ignore->i));
+    struct ir_value *zero = fe_number(c->b, loss, 0);
+    loss = fe_select(c->b, off, zero, loss);
+    w = fe_select(c->b, off, zero, w ? w : fe_number(c->b, loss, 1));
   }
   if (w)
-    loss = ox_op2(c, IR_MUL, loss, w);
+    loss = fe_mul(c->b, loss, w);
   if (none || !loss)
     return loss;
   struct ir_value *sum = all_of(c, IR_REDUCE_SUM, loss);
@@ -56,8 +57,8 @@ static struct ir_value *nll(struct onnx_call *c, struct ir_value *log_prob,
     return sum;
   struct ir_value *n =
       w ? all_of(c, IR_REDUCE_SUM, w)
-        : ox_number(c, loss, (double)ir_type_count(loss->type));
-  return ox_op2(c, IR_DIV, sum, n);
+        : fe_number(c->b, loss, (double)ir_type_count(loss->type));
+  return fe_div(c->b, sum, n);
 }
 
 bool onnx_nll_loss(struct onnx_call *c) {
@@ -67,12 +68,12 @@ bool onnx_nll_loss(struct onnx_call *c) {
 bool onnx_cross_entropy(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   bool axis[IR_MAX_RANK] = {false, true};
-  if (ox_rank(x) < 2)
-    return ox_fail(c, DN_TYPE, "the scores have no classes");
-  x = ox_op2(c, IR_SUB, x, ox_reduce(c, IR_REDUCE_MAX, x, axis));
+  if (fe_rank(x) < 2)
+    return fe_fail(c->b, DN_TYPE, "the scores have no classes");
+  x = fe_sub(c->b, x, fe_reduce(c->b, IR_REDUCE_MAX, x, axis));
   struct ir_value *sum =
-      ox_reduce(c, IR_REDUCE_SUM, ox_op1(c, IR_EXP, x), axis);
-  x = ox_op2(c, IR_SUB, x, ox_op1(c, IR_LOG, sum));
+      fe_reduce(c->b, IR_REDUCE_SUM, fe_op1(c->b, IR_EXP, x), axis);
+  x = fe_sub(c->b, x, fe_op1(c->b, IR_LOG, sum));
   if (c->nout > 1)
     c->out[1] = x;
   return ox_return(c, nll(c, x, c->in[1], c->nin > 2 ? c->in[2] : NULL));

@@ -31,22 +31,21 @@ bool onnx_map(struct onnx_call *c) {
       attrs[n++] = ir_float(spec, (double)a->f);
     else if (a && a->type == ONNX_INT)
       attrs[n++] = ir_int(spec, a->i);
-    else if (!a && !strncmp(p + name, ":f", 2) && ox_dtype(c->in[0]) == IR_F64)
-      attrs[n++] =
-          ir_float(spec, default_of((enum ir_opcode)c->arg, spec));
+    else if (!a && !strncmp(p + name, ":f", 2) && fe_dtype(c->in[0]) == IR_F64)
+      attrs[n++] = ir_float(spec, default_of((enum ir_opcode)c->arg, spec));
     p += len;
   }
-  return ox_return(c,
-                   ox_emit(c, (enum ir_opcode)c->arg, c->in, c->nin, attrs, n));
+  return ox_return(
+      c, fe_emit(c->b, (enum ir_opcode)c->arg, c->in, c->nin, attrs, n));
 }
 
 /* Of integers too: computed in f64 and truncated. */
 bool onnx_erf(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  if (ir_is_float(ox_dtype(x)))
-    return ox_return(c, ox_op1(c, IR_ERF, x));
-  struct ir_value *y = ox_op1(c, IR_ERF, ox_cast(c, x, IR_F64));
-  return ox_return(c, ox_cast(c, y, ox_dtype(x)));
+  if (ir_is_float(fe_dtype(x)))
+    return ox_return(c, fe_op1(c->b, IR_ERF, x));
+  struct ir_value *y = fe_op1(c->b, IR_ERF, fe_cast(c->b, x, IR_F64));
+  return ox_return(c, fe_cast(c->b, y, fe_dtype(x)));
 }
 
 /* Before opset 7, the second operand was aligned by `axis`, not at the right.
@@ -56,33 +55,33 @@ static struct ir_value *aligned(struct onnx_call *c, struct ir_value *a,
   if (c->version >= 7 || !ox_attr(c, "axis"))
     return b;
   int64_t axis;
-  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(a), &axis))
+  if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(a), &axis))
     return NULL;
-  int64_t behind = ox_rank(a) - axis - ox_rank(b);
+  int64_t behind = fe_rank(a) - axis - fe_rank(b);
   if (behind < 0) {
-    ox_fail(c, DN_ATTR, "axis %lld leaves no room for the second operand",
+    fe_fail(c->b, DN_ATTR, "axis %lld leaves no room for the second operand",
             (long long)axis);
     return NULL;
   }
-  return ox_unsqueeze(c, b, 0, behind);
+  return fe_unsqueeze(c->b, b, 0, behind);
 }
 
 bool onnx_binary(struct onnx_call *c) {
   struct ir_value *b = aligned(c, c->in[0], c->in[1]);
-  return ox_return(c, ox_op2(c, (enum ir_opcode)c->arg, c->in[0], b));
+  return ox_return(c, fe_op2(c->b, (enum ir_opcode)c->arg, c->in[0], b));
 }
 
 bool onnx_swapped(struct onnx_call *c) {
   struct ir_value *b = aligned(c, c->in[0], c->in[1]);
-  return ox_return(c, ox_op2(c, (enum ir_opcode)c->arg, b, c->in[0]));
+  return ox_return(c, fe_op2(c->b, (enum ir_opcode)c->arg, b, c->in[0]));
 }
 
 /* Before opset 7, a slope of rank 1 was one number a channel. */
 bool onnx_prelu(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *s = c->in[1];
-  if (c->version < 7 && ox_rank(s) == 1 && ox_dims(s)[0] > 1 && ox_rank(x) > 2)
-    s = ox_unsqueeze(c, s, 0, ox_rank(x) - 2);
-  return ox_return(c, ox_op2(c, IR_PRELU, x, s));
+  if (c->version < 7 && fe_rank(s) == 1 && fe_dims(s)[0] > 1 && fe_rank(x) > 2)
+    s = fe_unsqueeze(c->b, s, 0, fe_rank(x) - 2);
+  return ox_return(c, fe_op2(c->b, IR_PRELU, x, s));
 }
 
 /* Squares and roots are cheaper, and exact, without pow(). */
@@ -90,48 +89,49 @@ bool onnx_pow(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *e = aligned(c, x, c->in[1]);
   if (!e)
     return false;
-  enum ir_dtype type = ox_dtype(x);
+  enum ir_dtype type = fe_dtype(x);
   double k;
-  if (e->data && ir_type_count(e->type) == 1 && ox_rank(e) <= ox_rank(x) &&
+  if (e->data && ir_type_count(e->type) == 1 && fe_rank(e) <= fe_rank(x) &&
       ir_const_uniform(e, &k)) {
     if (k == 1)
       return ox_return(c, x);
     if (k == 2)
-      return ox_return(c, ox_op2(c, IR_MUL, x, x));
+      return ox_return(c, fe_mul(c->b, x, x));
     if (k == 3)
-      return ox_return(c, ox_op2(c, IR_MUL, x, ox_op2(c, IR_MUL, x, x)));
+      return ox_return(c, fe_mul(c->b, x, fe_mul(c->b, x, x)));
     if (k == 0.5 && ir_is_float(type))
-      return ox_return(c, ox_op1(c, IR_SQRT, x));
+      return ox_return(c, fe_op1(c->b, IR_SQRT, x));
   }
   /* An integer to a float power is computed in floats. */
-  if (!ir_is_float(type) && ir_is_float(ox_dtype(e)))
-    x = ox_cast(c, x, ox_dtype(e));
-  e = ox_cast(c, e, x ? ox_dtype(x) : type);
-  return ox_return(c, ox_cast(c, ox_op2(c, IR_POW, x, e), type));
+  if (!ir_is_float(type) && ir_is_float(fe_dtype(e)))
+    x = fe_cast(c->b, x, fe_dtype(e));
+  e = fe_cast(c->b, e, x ? fe_dtype(x) : type);
+  return ox_return(c, fe_cast(c->b, fe_op2(c->b, IR_POW, x, e), type));
 }
 
 bool onnx_mod(struct onnx_call *c) {
   bool c_rule;
   if (!ox_flag(c, "fmod", false, &c_rule))
     return false;
-  return ox_return(c, ox_op2(c, c_rule ? IR_FMOD : IR_MOD, c->in[0], c->in[1]));
+  return ox_return(c,
+                   fe_op2(c->b, c_rule ? IR_FMOD : IR_MOD, c->in[0], c->in[1]));
 }
 
 bool onnx_bit_shift(struct onnx_call *c) {
   const char *direction = ox_str(c, "direction", "");
   bool left = !strcmp(direction, "LEFT");
   if (!left && strcmp(direction, "RIGHT") != 0)
-    return ox_fail(c, DN_ATTR, "direction is neither LEFT nor RIGHT");
-  return ox_return(c, ox_op2(c, left ? IR_SHL : IR_SHR, c->in[0], c->in[1]));
+    return fe_fail(c->b, DN_ATTR, "direction is neither LEFT nor RIGHT");
+  return ox_return(c, fe_op2(c->b, left ? IR_SHL : IR_SHR, c->in[0], c->in[1]));
 }
 
 bool onnx_variadic(struct onnx_call *c) {
   bool mean = c->arg < 0;
   struct ir_value *y = c->in[0];
   for (size_t i = 1; i < c->nin; i++)
-    y = ox_op2(c, mean ? IR_ADD : (enum ir_opcode)c->arg, y, c->in[i]);
+    y = fe_op2(c->b, mean ? IR_ADD : (enum ir_opcode)c->arg, y, c->in[i]);
   if (mean && y)
-    y = ox_op2(c, IR_DIV, y, ox_number(c, y, (double)c->nin));
+    y = fe_div(c->b, y, fe_number(c->b, y, (double)c->nin));
   return ox_return(c, y);
 }
 
@@ -139,7 +139,7 @@ bool onnx_variadic(struct onnx_call *c) {
 static bool target_type(struct onnx_call *c, enum ir_dtype *to) {
   int64_t type = ox_int(c, "to", 0);
   return onnx_dtype_find(type, to) ||
-         ox_fail(c, type > 0 ? DN_UNSUPPORTED_TYPE : DN_ATTR,
+         fe_fail(c->b, type > 0 ? DN_UNSUPPORTED_TYPE : DN_ATTR,
                  "element type %s (%lld)", onnx_dtype_name(type),
                  (long long)type);
 }
@@ -149,11 +149,11 @@ bool onnx_bit_cast(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   if (!target_type(c, &to))
     return false;
-  if (to == ox_dtype(x))
+  if (to == fe_dtype(x))
     return ox_return(c, x);
   if (to == IR_BOOL)
-    return ox_fail(c, DN_UNSUPPORTED_TYPE, "bits that become a bool");
-  return ox_return(c, ox_emit(c, IR_BITS, IR_ARGS(x),
+    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "bits that become a bool");
+  return ox_return(c, fe_emit(c->b, IR_BITS, IR_ARGS(x),
                               IR_ATTRS(ir_str("to", ir_dtypes[to].text))));
 }
 
@@ -161,11 +161,11 @@ bool onnx_cast(struct onnx_call *c) {
   enum ir_dtype to;
   if (!target_type(c, &to))
     return false;
-  return ox_return(c, ox_cast(c, c->in[0], to));
+  return ox_return(c, fe_cast(c->b, c->in[0], to));
 }
 
 bool onnx_cast_like(struct onnx_call *c) {
-  return ox_return(c, ox_cast(c, c->in[0], ox_dtype(c->in[1])));
+  return ox_return(c, fe_cast(c->b, c->in[0], fe_dtype(c->in[1])));
 }
 
 /* A bound of Clip: absent, a known number, or a value. */
@@ -177,7 +177,7 @@ struct bound {
 
 static struct bound clip_bound(struct onnx_call *c, size_t k, const char *attr,
                                double none) {
-  if (c->version >= 6 && c->version < 11 && ox_dtype(c->in[0]) != IR_F16)
+  if (c->version >= 6 && c->version < 11 && fe_dtype(c->in[0]) != IR_F16)
     none = copysign((double)FLT_MAX, none); /* the attribute's default */
   if (c->version < 11)
     return (struct bound){NULL, ox_float(c, attr, none), true};
@@ -194,21 +194,21 @@ bool onnx_clip(struct onnx_call *c) {
   struct bound lo = clip_bound(c, 1, "min", -HUGE_VAL);
   struct bound hi = clip_bound(c, 2, "max", HUGE_VAL);
   struct ir_value *x = c->in[0];
-  if (lo.known && hi.known && ir_is_float(ox_dtype(x))) {
+  if (lo.known && hi.known && ir_is_float(fe_dtype(x))) {
     struct ir_attr attrs[2];
     size_t n = 0;
     if (lo.number == 0 && hi.number == HUGE_VAL)
-      return ox_return(c, ox_op1(c, IR_RELU, x));
+      return ox_return(c, fe_op1(c->b, IR_RELU, x));
     if (lo.number > -HUGE_VAL)
       attrs[n++] = ir_float("lo", lo.number);
     if (hi.number < HUGE_VAL)
       attrs[n++] = ir_float("hi", hi.number);
-    return ox_return(c, n ? ox_emit(c, IR_CLAMP, IR_ARGS(x), attrs, n) : x);
+    return ox_return(c, n ? fe_emit(c->b, IR_CLAMP, IR_ARGS(x), attrs, n) : x);
   }
   if (lo.v)
-    x = ox_op2(c, IR_MAX, x, lo.v);
+    x = fe_op2(c->b, IR_MAX, x, lo.v);
   if (hi.v)
-    x = ox_op2(c, IR_MIN, x, hi.v);
+    x = fe_op2(c->b, IR_MIN, x, hi.v);
   return ox_return(c, x);
 }
 
@@ -224,12 +224,13 @@ bool onnx_dropout(struct onnx_call *c) {
     if (!ox_const_floats(c, 1, &n, &ratio))
       return false;
     if (n != 1 || ratio[0] != 0)
-      return ox_fail(c, DN_UNSUPPORTED_ATTR, "training_mode");
+      return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "training_mode");
   }
   c->out[0] = x;
   if (c->nout > 1) {
-    enum ir_dtype mask = c->version < 10 ? ox_dtype(x) : IR_BOOL;
-    c->out[1] = ox_expand(c, ox_scalar(c, mask, 1), ox_rank(x), ox_dims(x));
+    enum ir_dtype mask = c->version < 10 ? fe_dtype(x) : IR_BOOL;
+    c->out[1] =
+        fe_expand(c->b, fe_scalar(c->b, mask, 1), fe_rank(x), fe_dims(x));
   }
   return true;
 }
@@ -240,46 +241,48 @@ bool onnx_gelu(struct onnx_call *c) {
   const char *how = ox_str(c, "approximate", c->arg ? "tanh" : "none");
   struct ir_value *x = c->in[0];
   if (c->nin > 1) /* the bias of BiasGelu and FastGelu */
-    x = ox_op2(c, IR_ADD, x, c->in[1]);
+    x = fe_add(c->b, x, c->in[1]);
   if (!strcmp(how, "none"))
-    return ox_return(c, ox_op1(c, IR_GELU, x));
+    return ox_return(c, fe_op1(c->b, IR_GELU, x));
   if (strcmp(how, "tanh") != 0)
-    return ox_fail(c, DN_ATTR, "approximate is neither none nor tanh");
+    return fe_fail(c->b, DN_ATTR, "approximate is neither none nor tanh");
   /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
-  struct ir_value *cube = ox_op2(c, IR_MUL, x, ox_op2(c, IR_MUL, x, x));
-  struct ir_value *t = ox_op2(c, IR_ADD, x, ox_scale(c, cube, 0.044715));
-  t = ox_op1(c, IR_TANH, ox_scale(c, t, sqrt(2 / 3.14159265358979323846)));
+  struct ir_value *cube = fe_mul(c->b, x, fe_mul(c->b, x, x));
+  struct ir_value *t = fe_add(c->b, x, fe_scale(c->b, cube, 0.044715));
+  t = fe_op1(c->b, IR_TANH,
+             fe_scale(c->b, t, sqrt(2 / 3.14159265358979323846)));
   return ox_return(c,
-                   ox_op2(c, IR_MUL, ox_scale(c, x, 0.5), ox_offset(c, t, 1)));
+                   fe_mul(c->b, fe_scale(c->b, x, 0.5), fe_offset(c->b, t, 1)));
 }
 
 bool onnx_hard_swish(struct onnx_call *c) {
   struct ir_value *h =
-      ox_emit(c, IR_HARD_SIGMOID, IR_ARGS(c->in[0]),
+      fe_emit(c->b, IR_HARD_SIGMOID, IR_ARGS(c->in[0]),
               IR_ATTRS(ir_float("alpha", 1.0 / 6), ir_float("beta", 0.5)));
-  return ox_return(c, ox_op2(c, IR_MUL, c->in[0], h));
+  return ox_return(c, fe_mul(c->b, c->in[0], h));
 }
 
 bool onnx_mish(struct onnx_call *c) {
-  struct ir_value *t = ox_op1(c, IR_TANH, ox_op1(c, IR_SOFTPLUS, c->in[0]));
-  return ox_return(c, ox_op2(c, IR_MUL, c->in[0], t));
+  struct ir_value *t =
+      fe_op1(c->b, IR_TANH, fe_op1(c->b, IR_SOFTPLUS, c->in[0]));
+  return ox_return(c, fe_mul(c->b, c->in[0], t));
 }
 
 /* arg 1: QuickGelu's steepness; 2: SwiGLU, whose second input it gates. */
 bool onnx_swish(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   double alpha = ox_float(c, "alpha", c->arg == 1 ? 1.702 : 1);
-  struct ir_value *s = ox_op1(c, IR_SIGMOID, ox_scale(c, x, alpha));
-  x = ox_op2(c, IR_MUL, x, s);
-  return ox_return(c, c->arg == 2 ? ox_op2(c, IR_MUL, x, c->in[1]) : x);
+  struct ir_value *s = fe_op1(c->b, IR_SIGMOID, fe_scale(c->b, x, alpha));
+  x = fe_mul(c->b, x, s);
+  return ox_return(c, c->arg == 2 ? fe_mul(c->b, x, c->in[1]) : x);
 }
 
 /* ai.onnx.ml: 1 above the threshold, else 0. */
 bool onnx_binarizer(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   double threshold = ox_float(c, "threshold", 0);
-  if (ir_is_int(ox_dtype(x)))
+  if (ir_is_int(fe_dtype(x)))
     threshold = floor(threshold);
-  struct ir_value *t = ox_number(c, x, threshold);
-  return ox_return(c, ox_cast(c, ox_op2(c, IR_LT, t, x), ox_dtype(x)));
+  struct ir_value *t = fe_number(c->b, x, threshold);
+  return ox_return(c, fe_cast(c->b, fe_op2(c->b, IR_LT, t, x), fe_dtype(x)));
 }

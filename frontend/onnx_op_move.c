@@ -5,30 +5,30 @@
 
 bool onnx_concat(struct onnx_call *c) {
   int64_t axis;
-  if (!ox_axis(c, ox_int(c, "axis", c->arg), ox_rank(c->in[0]), &axis))
+  if (!fe_axis(c->b, ox_int(c, "axis", c->arg), fe_rank(c->in[0]), &axis))
     return false;
-  return ox_return(c, ox_concat(c, c->in, c->nin, axis));
+  return ox_return(c, fe_concat(c->b, c->in, c->nin, axis));
 }
 
 bool onnx_transpose(struct onnx_call *c) {
-  int r = ox_rank(c->in[0]);
+  int r = fe_rank(c->in[0]);
   struct ox_ints perm = ox_ints(c, "perm");
   int64_t reversed[IR_MAX_RANK];
   bool seen[IR_MAX_RANK];
   if (perm.given) {
     if (perm.n != r)
-      return ox_fail(c, DN_ATTR, "perm has %lld elements for rank %d",
+      return fe_fail(c->b, DN_ATTR, "perm has %lld elements for rank %d",
                      (long long)perm.n, r);
     for (int i = 0; i < r; i++)
       if (perm.v[i] < 0)
-        return ox_fail(c, DN_ATTR, "perm holds %lld", (long long)perm.v[i]);
+        return fe_fail(c->b, DN_ATTR, "perm holds %lld", (long long)perm.v[i]);
     if (!ox_axes(c, perm, r, seen))
       return false;
-    return ox_return(c, ox_transpose(c, c->in[0], perm.v));
+    return ox_return(c, fe_transpose(c->b, c->in[0], perm.v));
   }
   for (int i = 0; i < r; i++)
     reversed[i] = r - 1 - i;
-  return ox_return(c, ox_transpose(c, c->in[0], reversed));
+  return ox_return(c, fe_transpose(c->b, c->in[0], reversed));
 }
 
 /* ---- Shapes ---- */
@@ -41,46 +41,46 @@ bool onnx_reshape(struct onnx_call *c) {
       !ox_flag(c, "allowzero", false, &zero_stays))
     return false;
   if (shape.n > IR_MAX_RANK)
-    return ox_fail(c, DN_LIMIT, "rank %lld is over the limit of %d",
+    return fe_fail(c->b, DN_LIMIT, "rank %lld is over the limit of %d",
                    (long long)shape.n, IR_MAX_RANK);
   int64_t dims[IR_MAX_RANK], known = 1, open = -1;
   for (int64_t i = 0; i < shape.n; i++) {
     dims[i] = shape.v[i];
     if (dims[i] == 0 && !zero_stays) {
-      if (i >= ox_rank(x))
-        return ox_fail(c, DN_ATTR,
+      if (i >= fe_rank(x))
+        return fe_fail(c->b, DN_ATTR,
                        "shape copies dimension %lld, which the "
                        "input does not have",
                        (long long)i);
-      dims[i] = ox_dims(x)[i];
+      dims[i] = fe_dims(x)[i];
     }
     if (dims[i] == -1 && open < 0)
       open = i;
     else if (dims[i] < 0 || !dn_mul(known, dims[i], &known))
-      return ox_fail(c, DN_SHAPE, "shape holds %lld%s", (long long)dims[i],
+      return fe_fail(c->b, DN_SHAPE, "shape holds %lld%s", (long long)dims[i],
                      dims[i] == -1 ? " twice" : "");
   }
   int64_t count = ir_type_count(x->type);
   if (open >= 0) {
     if (known == 0 || count % known != 0)
-      return ox_fail(c, DN_SHAPE, "%lld elements do not fill the shape",
+      return fe_fail(c->b, DN_SHAPE, "%lld elements do not fill the shape",
                      (long long)count);
     dims[open] = count / known;
   }
-  return ox_return(c, ox_reshape(c, x, shape.n, dims));
+  return ox_return(c, fe_reshape(c->b, x, shape.n, dims));
 }
 
 bool onnx_flatten(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  int64_t axis = ox_int(c, "axis", 1), r = ox_rank(x);
+  int64_t axis = ox_int(c, "axis", 1), r = fe_rank(x);
   if (axis < -r || axis > r)
-    return ox_fail(c, DN_ATTR, "axis %lld is outside [%lld, %lld]",
+    return fe_fail(c->b, DN_ATTR, "axis %lld is outside [%lld, %lld]",
                    (long long)axis, (long long)-r, (long long)r);
   axis += axis < 0 ? r : 0;
   int64_t dims[2] = {1, 1};
   for (int64_t i = 0; i < r; i++)
-    dims[i >= axis] *= ox_dims(x)[i];
-  return ox_return(c, ox_reshape(c, x, 2, dims));
+    dims[i >= axis] *= fe_dims(x)[i];
+  return ox_return(c, fe_reshape(c->b, x, 2, dims));
 }
 
 bool onnx_squeeze(struct onnx_call *c) {
@@ -88,16 +88,16 @@ bool onnx_squeeze(struct onnx_call *c) {
   struct ox_ints axes;
   bool drop[IR_MAX_RANK];
   if (!ox_ints_or_input(c, "axes", 1, &axes) ||
-      !ox_axes(c, axes, ox_rank(x), drop))
+      !ox_axes(c, axes, fe_rank(x), drop))
     return false;
-  for (int i = 0; i < ox_rank(x); i++) {
+  for (int i = 0; i < fe_rank(x); i++) {
     if (!axes.given)
-      drop[i] = ox_dims(x)[i] == 1;
-    else if (drop[i] && ox_dims(x)[i] != 1)
-      return ox_fail(c, DN_ATTR, "dimension %d is %lld, not 1", i,
-                     (long long)ox_dims(x)[i]);
+      drop[i] = fe_dims(x)[i] == 1;
+    else if (drop[i] && fe_dims(x)[i] != 1)
+      return fe_fail(c->b, DN_ATTR, "dimension %d is %lld, not 1", i,
+                     (long long)fe_dims(x)[i]);
   }
-  return ox_return(c, ox_squeeze(c, x, drop));
+  return ox_return(c, fe_squeeze(c->b, x, drop));
 }
 
 bool onnx_unsqueeze(struct onnx_call *c) {
@@ -106,15 +106,15 @@ bool onnx_unsqueeze(struct onnx_call *c) {
   bool fresh[2 * IR_MAX_RANK];
   if (!ox_ints_or_input(c, "axes", 1, &axes))
     return false;
-  int64_t rank = ox_rank(x) + axes.n, dims[IR_MAX_RANK];
+  int64_t rank = fe_rank(x) + axes.n, dims[IR_MAX_RANK];
   if (rank > IR_MAX_RANK)
-    return ox_fail(c, DN_LIMIT, "rank %lld is over the limit of %d",
+    return fe_fail(c->b, DN_LIMIT, "rank %lld is over the limit of %d",
                    (long long)rank, IR_MAX_RANK);
   if (!ox_axes(c, axes, rank, fresh))
     return false;
   for (int64_t i = 0, k = 0; i < rank; i++)
-    dims[i] = fresh[i] ? 1 : ox_dims(x)[k++];
-  return ox_return(c, ox_reshape(c, x, rank, dims));
+    dims[i] = fresh[i] ? 1 : fe_dims(x)[k++];
+  return ox_return(c, fe_reshape(c->b, x, rank, dims));
 }
 
 /* Both ways: a 1 in `shape` keeps the input's dim. */
@@ -124,15 +124,15 @@ bool onnx_expand(struct onnx_call *c) {
   if (!ox_const_ints(c, 1, &shape))
     return false;
   if (shape.n > IR_MAX_RANK)
-    return ox_fail(c, DN_LIMIT, "rank %lld is over the limit of %d",
+    return fe_fail(c->b, DN_LIMIT, "rank %lld is over the limit of %d",
                    (long long)shape.n, IR_MAX_RANK);
-  int64_t r = dn_max(shape.n, ox_rank(x)), dims[IR_MAX_RANK];
+  int64_t r = dn_max(shape.n, fe_rank(x)), dims[IR_MAX_RANK];
   for (int64_t i = 0; i < r; i++) {
-    int64_t s = i - (r - shape.n), k = i - (r - ox_rank(x));
+    int64_t s = i - (r - shape.n), k = i - (r - fe_rank(x));
     int64_t want = s >= 0 ? shape.v[s] : 1;
-    dims[i] = k >= 0 && want == 1 ? ox_dims(x)[k] : want;
+    dims[i] = k >= 0 && want == 1 ? fe_dims(x)[k] : want;
   }
-  return ox_return(c, ox_expand(c, x, r, dims));
+  return ox_return(c, fe_expand(c->b, x, r, dims));
 }
 
 /* [a, b] times [p, q]: a 1 before each repeated dim is expanded and merged, for
@@ -140,10 +140,10 @@ bool onnx_expand(struct onnx_call *c) {
 static struct ir_value *tile_axes(struct onnx_call *c, struct ir_value *x,
                                   const int64_t *reps, int lo, int hi) {
   int64_t split[2 * IR_MAX_RANK], full[2 * IR_MAX_RANK], dims[IR_MAX_RANK];
-  int r = ox_rank(x), n = 0;
+  int r = fe_rank(x), n = 0;
   bool around = false; /* the last dim of `full` is of axes not repeated here */
   for (int i = 0; i < r; i++) {
-    int64_t d = ox_dims(x)[i], by = i < lo || i >= hi ? 1 : reps[i];
+    int64_t d = fe_dims(x)[i], by = i < lo || i >= hi ? 1 : reps[i];
     dims[i] = d * by;
     if (by == 1 && around) {
       split[n - 1] *= d;
@@ -158,24 +158,24 @@ static struct ir_value *tile_axes(struct onnx_call *c, struct ir_value *x,
     full[n++] = d == 1 ? by : d;
     around = by == 1;
   }
-  x = ox_expand(c, ox_reshape(c, x, n, split), n, full);
-  return ox_reshape(c, x, r, dims);
+  x = fe_expand(c->b, fe_reshape(c->b, x, n, split), n, full);
+  return fe_reshape(c->b, x, r, dims);
 }
 
 bool onnx_tile(struct onnx_call *c) {
   enum { AXES = IR_MAX_RANK / 2 - 1 }; /* and two dims around them */
   struct ir_value *x = c->in[0];
   struct ox_ints reps;
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   if (!ox_const_ints(c, 1, &reps))
     return false;
   if (reps.n != r)
-    return ox_fail(c, DN_ATTR, "%lld repeats for rank %d", (long long)reps.n,
+    return fe_fail(c->b, DN_ATTR, "%lld repeats for rank %d", (long long)reps.n,
                    r);
   for (int i = 0; i < r; i++) {
     int64_t size;
-    if (reps.v[i] < 0 || !dn_mul(ox_dims(x)[i], reps.v[i], &size))
-      return ox_fail(c, DN_SHAPE, "dimension %d is repeated %lld times", i,
+    if (reps.v[i] < 0 || !dn_mul(fe_dims(x)[i], reps.v[i], &size))
+      return fe_fail(c->b, DN_SHAPE, "dimension %d is repeated %lld times", i,
                      (long long)reps.v[i]);
   }
   int most = r <= AXES + 1 ? r : AXES;
@@ -192,7 +192,7 @@ static bool slice_axis(struct onnx_call *c, int64_t dim, int64_t start,
                        int64_t end, int64_t step, int64_t *first,
                        int64_t *count) {
   if (step == 0 || step == INT64_MIN)
-    return ox_fail(c, DN_ATTR, "step is %lld", (long long)step);
+    return fe_fail(c->b, DN_ATTR, "step is %lld", (long long)step);
   int64_t hi = step > 0 ? dim : dim - 1;
   start += start < 0 ? dim : 0;
   end += end < 0 ? dim : 0;
@@ -212,58 +212,60 @@ bool onnx_slice(struct onnx_call *c) {
       !ox_ints_or_input(c, "ends", 2, &ends) ||
       !ox_ints_or_input(c, "axes", 3, &axes) || !ox_const_ints(c, 4, &steps))
     return false;
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   if (starts.n != ends.n || (axes.given && axes.n != starts.n) ||
       (steps.given && steps.n != starts.n) || starts.n > r)
-    return ox_fail(c, DN_ATTR, "starts, ends, axes and steps differ in length");
+    return fe_fail(c->b, DN_ATTR,
+                   "starts, ends, axes and steps differ in length");
   bool seen[IR_MAX_RANK];
   if (!ox_axes(c, axes, r, seen))
     return false;
   int64_t first[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], by[IR_MAX_RANK];
   for (int i = 0; i < r; i++) {
-    sizes[i] = ox_dims(x)[i];
+    sizes[i] = fe_dims(x)[i];
     by[i] = 1;
   }
   for (int64_t i = 0; i < starts.n; i++) {
     int64_t a = i;
-    if (axes.given && !ox_axis(c, axes.v[i], r, &a))
+    if (axes.given && !fe_axis(c->b, axes.v[i], r, &a))
       return false;
     by[a] = steps.given ? steps.v[i] : 1;
-    if (!slice_axis(c, ox_dims(x)[a], starts.v[i], ends.v[i], by[a], &first[a],
+    if (!slice_axis(c, fe_dims(x)[a], starts.v[i], ends.v[i], by[a], &first[a],
                     &sizes[a]))
       return false;
     if (sizes[a] <= 1) /* a step over the edge means nothing */
       by[a] = 1;
   }
-  return ox_return(c, ox_slice(c, x, first, sizes, by));
+  return ox_return(c, fe_slice(c->b, x, first, sizes, by));
 }
 
 bool onnx_split(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints parts;
   int64_t axis, at = 0, n = (int64_t)c->nout;
-  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis) ||
+  if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis) ||
       !ox_ints_or_input(c, "split", 1, &parts))
     return false;
-  int64_t dim = ox_dims(x)[axis], each = dn_div_ceil(dim, n);
+  int64_t dim = fe_dims(x)[axis], each = dn_div_ceil(dim, n);
   if (ox_int(c, "num_outputs", n) != n)
-    return ox_fail(c, DN_ARITY, "num_outputs is not the number of outputs");
+    return fe_fail(c->b, DN_ARITY, "num_outputs is not the number of outputs");
   if (parts.given && parts.n != n)
-    return ox_fail(c, DN_ATTR, "%lld sizes for %lld outputs",
+    return fe_fail(c->b, DN_ATTR, "%lld sizes for %lld outputs",
                    (long long)parts.n, (long long)n);
   if (!parts.given && c->version < 18 && dim % n)
-    return ox_fail(c, DN_ATTR, "%lld parts do not divide %lld", (long long)n,
+    return fe_fail(c->b, DN_ATTR, "%lld parts do not divide %lld", (long long)n,
                    (long long)dim);
   for (int64_t i = 0; i < n; i++) {
     int64_t size = parts.given ? parts.v[i] : dn_min(each, dim - at);
     if (size < 0 || size > dim - at)
-      return ox_fail(c, DN_ATTR, "the sizes do not sum to %lld",
+      return fe_fail(c->b, DN_ATTR, "the sizes do not sum to %lld",
                      (long long)dim);
-    c->out[i] = ox_slice1(c, x, axis, at, size, 1);
+    c->out[i] = fe_slice1(c->b, x, axis, at, size, 1);
     at += size;
   }
   if (at != dim)
-    return ox_fail(c, DN_ATTR, "the sizes do not sum to %lld", (long long)dim);
+    return fe_fail(c->b, DN_ATTR, "the sizes do not sum to %lld",
+                   (long long)dim);
   return true;
 }
 
@@ -278,13 +280,13 @@ static bool full_pads(struct onnx_call *c, int r, int64_t *full) {
   int64_t n = axes.given ? axes.n : r;
   bool seen[IR_MAX_RANK];
   if (pads.n != 2 * n)
-    return ox_fail(c, DN_ATTR, "%lld pads for %lld axes", (long long)pads.n,
+    return fe_fail(c->b, DN_ATTR, "%lld pads for %lld axes", (long long)pads.n,
                    (long long)n);
   if (!ox_axes(c, axes, r, seen))
     return false;
   for (int64_t i = 0; i < n; i++) {
     int64_t a = i;
-    if (axes.given && !ox_axis(c, axes.v[i], r, &a))
+    if (axes.given && !fe_axis(c->b, axes.v[i], r, &a))
       return false;
     full[a] = pads.v[i];
     full[r + a] = pads.v[n + i];
@@ -294,11 +296,11 @@ static bool full_pads(struct onnx_call *c, int r, int64_t *full) {
 
 static bool reflect_fits(struct onnx_call *c, const struct ir_value *x,
                          const int64_t *pads) {
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   for (int i = 0; i < r; i++)
-    if (pads[i] >= ox_dims(x)[i] || pads[r + i] >= ox_dims(x)[i])
+    if (pads[i] >= fe_dims(x)[i] || pads[r + i] >= fe_dims(x)[i])
       if (pads[i] > 0 || pads[r + i] > 0)
-        return ox_fail(c, DN_UNSUPPORTED_ATTR,
+        return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
                        "reflect pads of dimension %d are not smaller than it",
                        i);
   return true;
@@ -309,17 +311,17 @@ static struct ir_value *crop(struct onnx_call *c, struct ir_value *x,
                              int64_t *pads) {
   int64_t cut[2 * IR_MAX_RANK];
   bool any = false;
-  for (int i = 0; i < 2 * ox_rank(x); i++) {
+  for (int i = 0; i < 2 * fe_rank(x); i++) {
     cut[i] = dn_min(pads[i], 0);
     pads[i] -= cut[i];
     any |= cut[i] < 0;
   }
-  return any ? ox_pad(c, x, cut, NULL, 0) : x;
+  return any ? fe_pad(c->b, x, cut, NULL, 0) : x;
 }
 
 bool onnx_pad(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   int64_t pads[2 * IR_MAX_RANK] = {0}, n;
   const double *number;
   const char *mode = ox_str(c, "mode", "constant");
@@ -339,46 +341,47 @@ bool onnx_pad(struct onnx_call *c) {
       return false;
     if (modes[i].code == IR_PAD_REFLECT && !reflect_fits(c, x, pads))
       return false;
-    return ox_return(c, ox_emit(c, modes[i].code, IR_ARGS(x),
+    return ox_return(c, fe_emit(c->b, modes[i].code, IR_ARGS(x),
                                 IR_ATTRS(ir_ints("pads", pads, 2 * r))));
   }
   if (strcmp(mode, "constant") != 0)
-    return ox_fail(c, DN_ATTR, "unknown mode '%s'", ox_text(c->im->ctx, mode));
+    return fe_fail(c->b, DN_ATTR, "unknown mode '%s'",
+                   fe_text(c->im->ctx, mode));
   if (!ox_const_floats(c, 2, &n, &number))
     return false;
   if (n > 1)
-    return ox_fail(c, DN_TYPE, "constant_value must be one number");
+    return fe_fail(c->b, DN_TYPE, "constant_value must be one number");
   double value = n ? number[0] : ox_float(c, "value", 0);
-  if (n && ir_is_int(ox_dtype(x)) &&
+  if (n && ir_is_int(fe_dtype(x)) &&
       (int64_t)value != ir_const_int(ox_const(c, 2), 0))
-    return ox_fail(c, DN_UNSUPPORTED_ATTR,
+    return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
                    "a constant_value of more than 53 bits");
-  return ox_return(c, ox_pad(c, x, pads, NULL, value));
+  return ox_return(c, fe_pad(c->b, x, pads, NULL, value));
 }
 
 /* Cut or padded with zeros to a shape, as much on both sides; the odd one goes
  * to the end. */
 bool onnx_center_crop_pad(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   struct ox_ints shape, axes = ox_ints(c, "axes");
   bool seen[IR_MAX_RANK];
   int64_t pads[2 * IR_MAX_RANK] = {0};
   if (!ox_const_ints(c, 1, &shape) || !ox_axes(c, axes, r, seen))
     return false;
   if (shape.n != (axes.given ? axes.n : r))
-    return ox_fail(c, DN_ATTR, "%lld sizes", (long long)shape.n);
+    return fe_fail(c->b, DN_ATTR, "%lld sizes", (long long)shape.n);
   for (int64_t i = 0; i < shape.n; i++) {
     int64_t a = i;
-    if (axes.given && !ox_axis(c, axes.v[i], r, &a))
+    if (axes.given && !fe_axis(c->b, axes.v[i], r, &a))
       return false;
     if (shape.v[i] < 0 || shape.v[i] > INT64_C(1) << 40)
-      return ox_fail(c, DN_SHAPE, "a size of %lld", (long long)shape.v[i]);
-    int64_t more = shape.v[i] - ox_dims(x)[a];
+      return fe_fail(c->b, DN_SHAPE, "a size of %lld", (long long)shape.v[i]);
+    int64_t more = shape.v[i] - fe_dims(x)[a];
     pads[a] = more / 2;
     pads[r + a] = more - more / 2;
   }
-  return ox_return(c, ox_pad(c, x, pads, NULL, 0));
+  return ox_return(c, fe_pad(c->b, x, pads, NULL, 0));
 }
 
 /* ---- Blocks ---- */
@@ -386,9 +389,9 @@ bool onnx_center_crop_pad(struct onnx_call *c) {
 static bool block_args(struct onnx_call *c, int64_t *n) {
   *n = ox_int(c, "blocksize", 0);
   if (*n < 1 || *n > 1024)
-    return ox_fail(c, DN_ATTR, "blocksize is %lld", (long long)*n);
-  if (ox_rank(c->in[0]) != 4)
-    return ox_fail(c, DN_TYPE, "the input must have 4 dimensions");
+    return fe_fail(c->b, DN_ATTR, "blocksize is %lld", (long long)*n);
+  if (fe_rank(c->in[0]) != 4)
+    return fe_fail(c->b, DN_TYPE, "the input must have 4 dimensions");
   return true;
 }
 
@@ -400,10 +403,10 @@ bool onnx_depth_to_space(struct onnx_call *c) {
   if (!block_args(c, &n))
     return false;
   if (!dcr && strcmp(mode, "CRD") != 0)
-    return ox_fail(c, DN_ATTR, "mode is neither DCR nor CRD");
-  const int64_t *d = ox_dims(x);
+    return fe_fail(c->b, DN_ATTR, "mode is neither DCR nor CRD");
+  const int64_t *d = fe_dims(x);
   if (d[1] % (n * n))
-    return ox_fail(c, DN_TYPE, "%lld channels make no blocks of %lld",
+    return fe_fail(c->b, DN_TYPE, "%lld channels make no blocks of %lld",
                    (long long)d[1], (long long)(n * n));
   int64_t k = d[1] / (n * n);
   const int64_t split_dcr[] = {d[0], n, n, k, d[2], d[3]};
@@ -411,9 +414,9 @@ bool onnx_depth_to_space(struct onnx_call *c) {
   static const int64_t perm_dcr[] = {0, 3, 4, 1, 5, 2};
   static const int64_t perm_crd[] = {0, 1, 4, 2, 5, 3};
   const int64_t dims[] = {d[0], k, d[2] * n, d[3] * n};
-  x = ox_reshape(c, x, 6, dcr ? split_dcr : split_crd);
-  x = ox_transpose(c, x, dcr ? perm_dcr : perm_crd);
-  return ox_return(c, ox_reshape(c, x, 4, dims));
+  x = fe_reshape(c->b, x, 6, dcr ? split_dcr : split_crd);
+  x = fe_transpose(c->b, x, dcr ? perm_dcr : perm_crd);
+  return ox_return(c, fe_reshape(c->b, x, 4, dims));
 }
 
 bool onnx_space_to_depth(struct onnx_call *c) {
@@ -421,16 +424,16 @@ bool onnx_space_to_depth(struct onnx_call *c) {
   int64_t n;
   if (!block_args(c, &n))
     return false;
-  const int64_t *d = ox_dims(x);
+  const int64_t *d = fe_dims(x);
   if (d[2] % n || d[3] % n)
-    return ox_fail(c, DN_TYPE, "%lldx%lld is no multiple of %lld",
+    return fe_fail(c->b, DN_TYPE, "%lldx%lld is no multiple of %lld",
                    (long long)d[2], (long long)d[3], (long long)n);
   bool crd = !strcmp(ox_str(c, "mode", "DCR"), "CRD");
   const int64_t split[] = {d[0], d[1], d[2] / n, n, d[3] / n, n};
   static const int64_t perm[] = {0, 3, 5, 1, 2, 4};
   static const int64_t perm_crd[] = {0, 1, 3, 5, 2, 4};
   const int64_t dims[] = {d[0], d[1] * n * n, d[2] / n, d[3] / n};
-  x = ox_reshape(c, x, 6, split);
-  x = ox_transpose(c, x, crd ? perm_crd : perm);
-  return ox_return(c, ox_reshape(c, x, 4, dims));
+  x = fe_reshape(c->b, x, 6, split);
+  x = fe_transpose(c->b, x, crd ? perm_crd : perm);
+  return ox_return(c, fe_reshape(c->b, x, 4, dims));
 }

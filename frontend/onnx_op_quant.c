@@ -16,10 +16,10 @@ static struct ir_value *along(struct onnx_call *c, struct ir_value *v,
   if (!v)
     return NULL;
   if (ir_type_count(v->type) == 1)
-    return ox_reshape(c, v, 0, NULL);
-  if (ox_rank(v) != 1)
+    return fe_reshape(c->b, v, 0, NULL);
+  if (fe_rank(v) != 1)
     return v;
-  return ox_unsqueeze(c, v, 0, rank - 1 - axis);
+  return fe_unsqueeze(c->b, v, 0, rank - 1 - axis);
 }
 
 /* Repeats each entry along `axis` `block` times, up to the size `full`. */
@@ -27,41 +27,41 @@ static struct ir_value *unblock(struct onnx_call *c, struct ir_value *v,
                                 int64_t axis, int64_t block, int64_t full) {
   if (!v)
     return NULL;
-  int r = ox_rank(v);
+  int r = fe_rank(v);
   int64_t dims[IR_MAX_RANK + 1];
-  if (r == IR_MAX_RANK || ox_dims(v)[axis] != dn_div_ceil(full, block)) {
-    ox_fail(c, DN_TYPE, "%lld blocks of %lld for %lld elements",
-            (long long)ox_dims(v)[axis], (long long)block, (long long)full);
+  if (r == IR_MAX_RANK || fe_dims(v)[axis] != dn_div_ceil(full, block)) {
+    fe_fail(c->b, DN_TYPE, "%lld blocks of %lld for %lld elements",
+            (long long)fe_dims(v)[axis], (long long)block, (long long)full);
     return NULL;
   }
   for (int i = 0; i <= r; i++)
-    dims[i] = i <= axis ? ox_dims(v)[i] : i == axis + 1 ? 1 : ox_dims(v)[i - 1];
-  struct ir_value *y = ox_reshape(c, v, r + 1, dims);
+    dims[i] = i <= axis ? fe_dims(v)[i] : i == axis + 1 ? 1 : fe_dims(v)[i - 1];
+  struct ir_value *y = fe_reshape(c->b, v, r + 1, dims);
   dims[axis + 1] = block;
-  y = ox_expand(c, y, r + 1, dims);
+  y = fe_expand(c->b, y, r + 1, dims);
   for (int i = 0; i < r; i++)
-    dims[i] = ox_dims(v)[i] * (i == axis ? block : 1);
-  return ox_slice1(c, ox_reshape(c, y, r, dims), axis, 0, full, 1);
+    dims[i] = fe_dims(v)[i] * (i == axis ? block : 1);
+  return fe_slice1(c->b, fe_reshape(c->b, y, r, dims), axis, 0, full, 1);
 }
 
 /* Scale or zero point in a shape that broadcasts with x. */
 static struct ir_value *parameter(struct onnx_call *c, struct ir_value *v,
                                   const struct ir_value *x, int64_t axis) {
   int64_t block = ox_int(c, "block_size", 0);
-  if (v && block > 0 && ox_rank(v) == ox_rank(x) && ox_rank(x) > 0)
-    return unblock(c, v, axis, block, ox_dims(x)[axis]);
-  return along(c, v, axis, ox_rank(x));
+  if (v && block > 0 && fe_rank(v) == fe_rank(x) && fe_rank(x) > 0)
+    return unblock(c, v, axis, block, fe_dims(x)[axis]);
+  return along(c, v, axis, fe_rank(x));
 }
 
 /* The axis of per-axis parameters: it matters only when there are some. */
 static bool quant_axis(struct onnx_call *c, int64_t *axis) {
   *axis = 0;
-  if (ox_rank(c->in[1]) == 0)
+  if (fe_rank(c->in[1]) == 0)
     return true;
-  int64_t r = ox_rank(c->in[0]), given_axis = ox_int(c, "axis", 1);
+  int64_t r = fe_rank(c->in[0]), given_axis = ox_int(c, "axis", 1);
   if (ir_type_count(c->in[1]->type) == 1 && given_axis >= r)
     return true;
-  return ox_axis(c, given_axis, r, axis);
+  return fe_axis(c->b, given_axis, r, axis);
 }
 
 /* (x - zero) * scale, in the type of the scale. */
@@ -70,11 +70,11 @@ static struct ir_value *dequantize(struct onnx_call *c, struct ir_value *x,
                                    struct ir_value *zero) {
   if (!scale)
     return NULL;
-  enum ir_dtype t = ox_dtype(scale);
-  x = ox_cast(c, x, t);
+  enum ir_dtype t = fe_dtype(scale);
+  x = fe_cast(c->b, x, t);
   if (zero)
-    x = ox_op2(c, IR_SUB, x, ox_cast(c, zero, t));
-  return ox_op2(c, IR_MUL, x, scale);
+    x = fe_sub(c->b, x, fe_cast(c->b, zero, t));
+  return fe_mul(c->b, x, scale);
 }
 
 /* saturate(round(x / scale) + zero) */
@@ -83,11 +83,11 @@ static struct ir_value *quantize(struct onnx_call *c, struct ir_value *x,
                                  enum ir_dtype to) {
   if (!x || !scale)
     return NULL;
-  enum ir_dtype t = ox_dtype(scale);
-  x = ox_op1(c, IR_ROUND, ox_op2(c, IR_DIV, ox_cast(c, x, t), scale));
+  enum ir_dtype t = fe_dtype(scale);
+  x = fe_op1(c->b, IR_ROUND, fe_div(c->b, fe_cast(c->b, x, t), scale));
   if (zero)
-    x = ox_op2(c, IR_ADD, x, ox_cast(c, zero, t));
-  return ox_cast(c, x, to);
+    x = fe_add(c->b, x, fe_cast(c->b, zero, t));
+  return fe_cast(c->b, x, to);
 }
 
 bool onnx_dequantize(struct onnx_call *c) {
@@ -100,23 +100,23 @@ bool onnx_dequantize(struct onnx_call *c) {
   enum ir_dtype to;
   const struct onnx_attr *a = ox_attr(c, "output_dtype");
   if (a && a->i && onnx_dtype_find(a->i, &to))
-    y = ox_cast(c, y, to);
+    y = fe_cast(c->b, y, to);
   return ox_return(c, y);
 }
 
 bool onnx_quantize(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *zero = given(c, 2);
-  enum ir_dtype to = zero ? ox_dtype(zero) : IR_U8;
+  enum ir_dtype to = zero ? fe_dtype(zero) : IR_U8;
   int64_t axis, type = ox_int(c, "output_dtype", 0);
   if (!zero && type && !onnx_dtype_find(type, &to))
-    return ox_fail(c, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
+    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
                    onnx_dtype_name(type), (long long)type);
   if (!quant_axis(c, &axis))
     return false;
   struct ir_value *scale = parameter(c, c->in[1], x, axis);
   /* The division is made in the type of x, or of `precision`. */
-  if (scale && ir_is_float(ox_dtype(x)))
-    scale = ox_cast(c, scale, ox_dtype(x));
+  if (scale && ir_is_float(fe_dtype(x)))
+    scale = fe_cast(c->b, scale, fe_dtype(x));
   return ox_return(c, quantize(c, x, scale, parameter(c, zero, x, axis), to));
 }
 
@@ -126,15 +126,17 @@ static void dynamic_quantize(struct onnx_call *c, struct ir_value *x,
   bool all[IR_MAX_RANK];
   for (int i = 0; i < IR_MAX_RANK; i++)
     all[i] = true;
-  struct ir_value *none = ox_number(c, x, 0);
-  struct ir_value *lo = ox_squeeze(c, ox_reduce(c, IR_REDUCE_MIN, x, all), all);
-  struct ir_value *hi = ox_squeeze(c, ox_reduce(c, IR_REDUCE_MAX, x, all), all);
-  lo = ox_op2(c, IR_MIN, lo, none);
-  hi = ox_op2(c, IR_MAX, hi, none);
+  struct ir_value *none = fe_number(c->b, x, 0);
+  struct ir_value *lo =
+      fe_squeeze(c->b, fe_reduce(c->b, IR_REDUCE_MIN, x, all), all);
+  struct ir_value *hi =
+      fe_squeeze(c->b, fe_reduce(c->b, IR_REDUCE_MAX, x, all), all);
+  lo = fe_op2(c->b, IR_MIN, lo, none);
+  hi = fe_op2(c->b, IR_MAX, hi, none);
   struct ir_value *scale =
-      ox_op2(c, IR_DIV, ox_op2(c, IR_SUB, hi, lo), ox_number(c, x, 255));
-  struct ir_value *zero = ox_op2(c, IR_DIV, ox_op1(c, IR_NEG, lo), scale);
-  zero = ox_cast(c, ox_op1(c, IR_ROUND, zero), IR_U8);
+      fe_div(c->b, fe_sub(c->b, hi, lo), fe_number(c->b, x, 255));
+  struct ir_value *zero = fe_div(c->b, fe_op1(c->b, IR_NEG, lo), scale);
+  zero = fe_cast(c->b, fe_op1(c->b, IR_ROUND, zero), IR_U8);
   out[0] = quantize(c, x, scale, zero, IR_U8);
   out[1] = scale;
   out[2] = zero;
@@ -151,11 +153,11 @@ bool onnx_dynamic_quantize(struct onnx_call *c) {
 /* x - zero as i32; a zero point per row or column is put at `axis`. */
 static struct ir_value *centred(struct onnx_call *c, struct ir_value *x,
                                 struct ir_value *zero, int64_t axis) {
-  struct ir_value *y = ox_cast(c, x, IR_I32);
+  struct ir_value *y = fe_cast(c->b, x, IR_I32);
   if (!zero)
     return y;
-  zero = ox_cast(c, along(c, zero, axis, ox_rank(x)), IR_I32);
-  return ox_op2(c, IR_SUB, y, zero);
+  zero = fe_cast(c->b, along(c, zero, axis, fe_rank(x)), IR_I32);
+  return fe_sub(c->b, y, zero);
 }
 
 /* An i32 product times the scales of its factors: floats, or with a scale `to`
@@ -171,25 +173,25 @@ static struct ir_value *rescale(struct onnx_call *c, struct ir_value *acc,
                                 const struct product *p) {
   if (!acc)
     return NULL;
-  int64_t r = ox_rank(acc);
+  int64_t r = fe_rank(acc);
   struct ir_value *a = along(c, p->a, dn_max(r - 2, 0), r);
   struct ir_value *scale =
-      ox_op2(c, IR_MUL, ox_scale(c, a, p->alpha), along(c, p->b, p->axis, r));
+      fe_mul(c->b, fe_scale(c->b, a, p->alpha), along(c, p->b, p->axis, r));
   if (p->to)
-    scale = ox_op2(c, IR_DIV, scale, along(c, p->to, p->axis, r));
+    scale = fe_div(c->b, scale, along(c, p->to, p->axis, r));
   if (!scale)
     return NULL;
-  enum ir_dtype t = p->to ? IR_F32 : ox_dtype(scale);
+  enum ir_dtype t = p->to ? IR_F32 : fe_dtype(scale);
   struct ir_value *y =
-      ox_op2(c, IR_MUL, ox_cast(c, acc, t), ox_cast(c, scale, t));
+      fe_mul(c->b, fe_cast(c->b, acc, t), fe_cast(c->b, scale, t));
   if (!p->to)
     return y;
-  y = ox_op1(c, IR_ROUND, y);
+  y = fe_op1(c->b, IR_ROUND, y);
   if (!p->zero)
-    return ox_cast(c, y, IR_U8);
+    return fe_cast(c->b, y, IR_U8);
   struct ir_value *zero = along(c, p->zero, p->axis, r);
-  y = ox_op2(c, IR_ADD, y, ox_cast(c, zero, IR_F32));
-  return ox_cast(c, y, ox_dtype(p->zero));
+  y = fe_add(c->b, y, fe_cast(c->b, zero, IR_F32));
+  return fe_cast(c->b, y, fe_dtype(p->zero));
 }
 
 /* (a - za) (b - zb), as matrices of i32. */
@@ -198,13 +200,13 @@ static struct ir_value *integer_matmul(struct onnx_call *c, struct ir_value *a,
                                        struct ir_value *zb) {
   if (!a || !b)
     return NULL;
-  if (!ox_rank(a) || !ox_rank(b)) {
-    ox_fail(c, DN_TYPE, "operands must not be scalars");
+  if (!fe_rank(a) || !fe_rank(b)) {
+    fe_fail(c->b, DN_TYPE, "operands must not be scalars");
     return NULL;
   }
-  a = centred(c, a, za, dn_max(ox_rank(a) - 2, 0));
-  b = centred(c, b, zb, ox_rank(b) - 1);
-  return ox_matmul(c, a, b);
+  a = centred(c, a, za, dn_max(fe_rank(a) - 2, 0));
+  b = centred(c, b, zb, fe_rank(b) - 1);
+  return fe_matmul(c->b, a, b);
 }
 
 bool onnx_matmul_integer(struct onnx_call *c) {
@@ -215,14 +217,14 @@ bool onnx_matmul_integer(struct onnx_call *c) {
 bool onnx_conv_integer(struct onnx_call *c) {
   struct ir_value *x = centred(c, c->in[0], given(c, 2), 0);
   struct ir_value *w = centred(c, c->in[1], given(c, 3), 0);
-  return ox_return(c, ox_channels_first(c, ox_conv(c, x, w)));
+  return ox_return(c, fe_channels_first(c->b, ox_conv(c, x, w)));
 }
 
 bool onnx_qlinear_matmul(struct onnx_call *c) {
   struct ir_value *acc =
       integer_matmul(c, c->in[0], c->in[2], c->in[3], c->in[5]);
   struct product p = {c->in[1], c->in[4], c->in[6], c->in[7], 1, 0};
-  p.axis = acc ? ox_rank(acc) - 1 : 0;
+  p.axis = acc ? fe_rank(acc) - 1 : 0;
   return ox_return(c, rescale(c, acc, &p));
 }
 
@@ -232,13 +234,13 @@ bool onnx_qlinear_conv(struct onnx_call *c) {
     return false;
   struct ir_value *x = centred(c, c->in[0], c->in[2], 0);
   struct ir_value *w = centred(c, c->in[3], c->in[5], 0);
-  struct ir_value *acc = ox_conv(c, last ? ox_channels_first(c, x) : x, w);
+  struct ir_value *acc = ox_conv(c, last ? fe_channels_first(c->b, x) : x, w);
   if (acc && given(c, 8))
-    acc = ox_op2(c, IR_ADD, acc, c->in[8]);
+    acc = fe_add(c->b, acc, c->in[8]);
   struct product p = {c->in[1], c->in[4], c->in[6], c->in[7], 1, 0};
-  p.axis = acc ? ox_rank(acc) - 1 : 0;
+  p.axis = acc ? fe_rank(acc) - 1 : 0;
   struct ir_value *y = rescale(c, acc, &p);
-  return ox_return(c, last ? y : ox_channels_first(c, y));
+  return ox_return(c, last ? y : fe_channels_first(c->b, y));
 }
 
 /* ---- com.microsoft ---- */
@@ -249,28 +251,27 @@ static struct ir_value *one(struct onnx_call *c, size_t k) {
   if (!v)
     return NULL;
   if (v && ir_type_count(v->type) != 1) {
-    ox_fail(c, DN_UNSUPPORTED_ATTR, "a scale or zero point per axis");
+    fe_fail(c->b, DN_UNSUPPORTED_ATTR, "a scale or zero point per axis");
     return NULL;
   }
-  return ox_reshape(c, v, 0, NULL);
+  return fe_reshape(c->b, v, 0, NULL);
 }
 
 bool onnx_qgemm(struct onnx_call *c) {
   struct ir_value *f[2] = {c->in[0], c->in[3]};
   for (int i = 0; i < 2; i++) {
     bool flip;
-    if (ox_rank(f[i]) != 2)
-      return ox_fail(c, DN_TYPE, "operands must be matrices");
+    if (fe_rank(f[i]) != 2)
+      return fe_fail(c->b, DN_TYPE, "operands must be matrices");
     if (!ox_flag(c, i ? "transB" : "transA", false, &flip))
       return false;
     if (flip)
-      f[i] = ox_transpose(c, f[i], (const int64_t[]){1, 0});
+      f[i] = fe_transpose(c->b, f[i], (const int64_t[]){1, 0});
   }
   struct ir_value *acc = integer_matmul(c, f[0], c->in[2], f[1], c->in[5]);
   if (given(c, 6))
-    acc = ox_op2(c, IR_ADD, acc, c->in[6]);
-  struct product p = {c->in[1],    c->in[4], given(c, 7),
-                      given(c, 8), 1,        1};
+    acc = fe_add(c->b, acc, c->in[6]);
+  struct product p = {c->in[1], c->in[4], given(c, 7), given(c, 8), 1, 1};
   p.alpha = ox_float(c, "alpha", 1);
   return ox_return(c, rescale(c, acc, &p));
 }
@@ -282,9 +283,9 @@ static bool float_product(struct onnx_call *c, struct ir_value *a,
                           struct ir_value *bias) {
   struct ir_value *y = integer_matmul(c, a, a_zero, c->in[1], b_zero);
   struct product p = {a_scale, b_scale, NULL, NULL, 1, 0};
-  p.axis = y ? ox_rank(y) - 1 : 0;
+  p.axis = y ? fe_rank(y) - 1 : 0;
   y = rescale(c, y, &p);
-  return ox_return(c, bias ? ox_op2(c, IR_ADD, y, bias) : y);
+  return ox_return(c, bias ? fe_add(c->b, y, bias) : y);
 }
 
 bool onnx_matmul_integer_to_float(struct onnx_call *c) {
@@ -295,13 +296,12 @@ bool onnx_matmul_integer_to_float(struct onnx_call *c) {
 bool onnx_dynamic_quantize_matmul(struct onnx_call *c) {
   struct ir_value *a[3];
   dynamic_quantize(c, c->in[0], a);
-  return float_product(c, a[0], a[1], a[2], c->in[2], given(c, 3),
-                       given(c, 4));
+  return float_product(c, a[0], a[1], a[2], c->in[2], given(c, 3), given(c, 4));
 }
 
 /* Input k: an operand or a scale. */
 static bool needs(struct onnx_call *c, size_t k) {
-  return given(c, k) || ox_fail(c, DN_ARITY, "input %d is missing", (int)k);
+  return given(c, k) || fe_fail(c->b, DN_ARITY, "input %d is missing", (int)k);
 }
 
 /* Sum and product fold the scales into a ratio each, and round after the zero
@@ -311,33 +311,33 @@ static bool needs(struct onnx_call *c, size_t k) {
 bool onnx_qlinear_binary(struct onnx_call *c) {
   if (!needs(c, 3) || !needs(c, 4) || !needs(c, 6))
     return false;
-  enum ir_dtype t = ox_dtype(c->in[0]);
+  enum ir_dtype t = fe_dtype(c->in[0]);
   struct ir_value *x[2], *zero[2], *to = one(c, 6), *y;
   struct ir_value *scale[2] = {one(c, 1), one(c, 4)};
-  struct ir_value *base = given(c, 7) ? ox_cast(c, one(c, 7), IR_F32)
-                                      : ox_scalar(c, IR_F32, 0);
+  struct ir_value *base = given(c, 7) ? fe_cast(c->b, one(c, 7), IR_F32)
+                                      : fe_scalar(c->b, IR_F32, 0);
   for (int i = 0; i < 2; i++) {
     size_t k = i ? 5 : 2;
-    zero[i] = given(c, k) ? ox_cast(c, one(c, k), IR_F32)
-                          : ox_scalar(c, IR_F32, 0);
-    x[i] = ox_cast(c, c->in[k - 2], IR_F32);
+    zero[i] = given(c, k) ? fe_cast(c->b, one(c, k), IR_F32)
+                          : fe_scalar(c->b, IR_F32, 0);
+    x[i] = fe_cast(c->b, c->in[k - 2], IR_F32);
   }
   if (c->arg == IR_ADD) {
     for (int i = 0; i < 2; i++) {
-      scale[i] = ox_op2(c, IR_DIV, scale[i], to);
-      x[i] = ox_op2(c, IR_MUL, x[i], scale[i]);
+      scale[i] = fe_div(c->b, scale[i], to);
+      x[i] = fe_mul(c->b, x[i], scale[i]);
     }
-    y = ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, zero[0], scale[0]),
-               ox_op2(c, IR_MUL, zero[1], scale[1]));
-    y = ox_op2(c, IR_ADD, ox_op2(c, IR_SUB, base, y), x[0]);
-    y = ox_op2(c, IR_ADD, y, x[1]);
+    y = fe_add(c->b, fe_mul(c->b, zero[0], scale[0]),
+               fe_mul(c->b, zero[1], scale[1]));
+    y = fe_add(c->b, fe_sub(c->b, base, y), x[0]);
+    y = fe_add(c->b, y, x[1]);
   } else {
-    y = ox_op2(c, IR_DIV, ox_op2(c, IR_MUL, scale[0], scale[1]), to);
-    struct ir_value *ab = ox_op2(c, IR_MUL, ox_op2(c, IR_SUB, x[0], zero[0]),
-                                 ox_op2(c, IR_SUB, x[1], zero[1]));
-    y = ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, ab, y), base);
+    y = fe_div(c->b, fe_mul(c->b, scale[0], scale[1]), to);
+    struct ir_value *ab =
+        fe_mul(c->b, fe_sub(c->b, x[0], zero[0]), fe_sub(c->b, x[1], zero[1]));
+    y = fe_add(c->b, fe_mul(c->b, ab, y), base);
   }
-  return ox_return(c, ox_cast(c, ox_op1(c, IR_ROUND, y), t));
+  return ox_return(c, fe_cast(c->b, fe_op1(c->b, IR_ROUND, y), t));
 }
 
 /* Another operator of the table does the work, on inputs of its own. */
@@ -349,7 +349,7 @@ static struct ir_value *plainly(struct onnx_call *c, const char *domain,
   inner.version = version;
   inner.row = onnx_row_find(domain, op, version, &known);
   if (!inner.row) {
-    ox_fail(c, DN_UNSUPPORTED_ATTR, "%s of opset %d", op, version);
+    fe_fail(c->b, DN_UNSUPPORTED_ATTR, "%s of opset %d", op, version);
     return NULL;
   }
   inner.arg = inner.row->arg;
@@ -368,7 +368,7 @@ bool onnx_qlinear(struct onnx_call *c) {
   if (!needs(c, at) || !needs(c, to) ||
       !ox_flag(c, "channels_last", false, &last))
     return false;
-  enum ir_dtype t = ox_dtype(c->in[at]);
+  enum ir_dtype t = fe_dtype(c->in[at]);
   struct ir_value **in =
       DN_ARRAY(c->im->ctx->arena, struct ir_value *, plain + n);
   if (plain)
@@ -378,7 +378,7 @@ bool onnx_qlinear(struct onnx_call *c) {
       return false;
     struct ir_value *x =
         dequantize(c, c->in[at], one(c, at + 1), one(c, at + 2));
-    in[plain + i] = last ? ox_channels_first(c, x) : x;
+    in[plain + i] = last ? fe_channels_first(c->b, x) : x;
     if (!in[plain + i])
       return false;
   }
@@ -389,40 +389,41 @@ bool onnx_qlinear(struct onnx_call *c) {
     return false;
   struct ir_value *scale = one(c, to), *zero = one(c, to + 1);
   if (last)
-    y = ox_channels_last(c, y);
+    y = fe_channels_last(c->b, y);
   if (c->arg == QLINEAR_SOFTMAX) /* ONNX Runtime has whole steps in 1 */
-    scale = ox_op1(c, IR_RECIP, ox_op1(c, IR_FLOOR, ox_op1(c, IR_RECIP, scale)));
+    scale = fe_op1(c->b, IR_RECIP,
+                   fe_op1(c->b, IR_FLOOR, fe_op1(c->b, IR_RECIP, scale)));
   if (c->arg != QLINEAR_POOL || !zero)
     return ox_return(c, quantize(c, y, scale, zero, t));
   /* Rounded after the zero point is added. */
-  y = ox_op2(c, IR_ADD, ox_op2(c, IR_DIV, y, scale), ox_cast(c, zero, IR_F32));
-  return ox_return(c, ox_cast(c, ox_op1(c, IR_ROUND, y), t));
+  y = fe_add(c->b, fe_div(c->b, y, scale), fe_cast(c->b, zero, IR_F32));
+  return ox_return(c, fe_cast(c->b, fe_op1(c->b, IR_ROUND, y), t));
 }
 
 /* A sum of integers, scaled once. */
 bool onnx_qlinear_global_average_pool(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   bool axes[IR_MAX_RANK] = {0}, last;
-  int r = ox_rank(x), first;
+  int r = fe_rank(x), first;
   double n = 1;
   if (!needs(c, 3) || !ox_flag(c, "channels_last", false, &last))
     return false;
   if (r < 3)
-    return ox_fail(c, DN_TYPE, "the input has no spatial dimensions");
+    return fe_fail(c->b, DN_TYPE, "the input has no spatial dimensions");
   first = last ? 1 : 2;
   for (int i = first; i < first + r - 2; i++) {
     axes[i] = true;
-    n *= (double)ox_dims(x)[i];
+    n *= (double)fe_dims(x)[i];
   }
   struct ir_value *sum =
-      ox_reduce(c, IR_REDUCE_SUM, centred(c, x, one(c, 2), 0), axes);
+      fe_reduce(c->b, IR_REDUCE_SUM, centred(c, x, one(c, 2), 0), axes);
   struct ir_value *scale =
-      ox_op2(c, IR_DIV, one(c, 1), ox_scale(c, one(c, 3), n));
-  sum = ox_op2(c, IR_MUL, ox_cast(c, sum, IR_F32), scale);
-  sum = ox_op1(c, IR_ROUND, sum);
+      fe_div(c->b, one(c, 1), fe_scale(c->b, one(c, 3), n));
+  sum = fe_mul(c->b, fe_cast(c->b, sum, IR_F32), scale);
+  sum = fe_op1(c->b, IR_ROUND, sum);
   if (given(c, 4))
-    sum = ox_op2(c, IR_ADD, sum, ox_cast(c, one(c, 4), IR_F32));
-  return ox_return(c, ox_cast(c, sum, ox_dtype(x)));
+    sum = fe_add(c->b, sum, fe_cast(c->b, one(c, 4), IR_F32));
+  return ox_return(c, fe_cast(c->b, sum, fe_dtype(x)));
 }
 
 /* Fused operators on dequantized inputs: where each input of the plain operator
@@ -436,8 +437,7 @@ bool onnx_qfused(struct onnx_call *c) {
                         {0, 1, 2, 3, 4, 5, 6, 7},
                         {0, 0, 8, 9, 10, 11, 12},
                         {0, 0, 13, 14, 15, 16, 17}},
-      [QFUSED_ATTENTION] = {
-          "Attention", {0, 1, 2, 5, 8}, {3, 4}, {6, 7}},
+      [QFUSED_ATTENTION] = {"Attention", {0, 1, 2, 5, 8}, {3, 4}, {6, 7}},
   };
   struct ir_value *in[8] = {0};
   size_t n = 0;
@@ -451,10 +451,10 @@ bool onnx_qfused(struct onnx_call *c) {
       continue;
     if (!needs(c, scale))
       return false;
-    int64_t axis = ox_rank(in[i]) - 1;
-    in[i] = dequantize(c, in[i], along(c, c->in[scale], axis, axis + 1),
-                       along(c, given(c, fused[c->arg].zero[i]), axis,
-                             axis + 1));
+    int64_t axis = fe_rank(in[i]) - 1;
+    in[i] =
+        dequantize(c, in[i], along(c, c->in[scale], axis, axis + 1),
+                   along(c, given(c, fused[c->arg].zero[i]), axis, axis + 1));
     if (!in[i])
       return false;
   }

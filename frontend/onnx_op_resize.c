@@ -40,8 +40,8 @@ static bool word(struct onnx_call *c, const char *attr, const char *otherwise,
   for (*out = 0; *out < n; ++*out)
     if (!strcmp(text, words[*out]))
       return true;
-  return ox_fail(c, DN_ATTR, "unknown %s '%s'", attr,
-                 ox_text(c->im->ctx, text));
+  return fe_fail(c->b, DN_ATTR, "unknown %s '%s'", attr,
+                 fe_text(c->im->ctx, text));
 }
 
 static double source(const struct resize *r, const struct axis *a, int64_t o) {
@@ -139,8 +139,8 @@ static void taps(const struct resize *r, const struct axis *a, int64_t n,
  * allows, so that it stays an affine view. */
 static struct ir_value *pick(struct onnx_call *c, struct ir_value *x, int axis,
                              int64_t n, const int64_t *idx) {
-  int r = ox_rank(x);
-  int64_t size = ox_dims(x)[axis], dims[IR_MAX_RANK + 1];
+  int r = fe_rank(x);
+  int64_t size = fe_dims(x)[axis], dims[IR_MAX_RANK + 1];
   int64_t step = n > 1 ? idx[1] - idx[0] : 1;
   bool even = true, repeats = n > 0 && size > 0 && n % size == 0;
   for (int64_t i = 0; i < n; i++) {
@@ -148,19 +148,19 @@ static struct ir_value *pick(struct onnx_call *c, struct ir_value *x, int axis,
     repeats = repeats && idx[i] == i / (n / size);
   }
   if (even && step > 0)
-    return ox_slice1(c, x, axis, idx[0], n, step);
+    return fe_slice1(c->b, x, axis, idx[0], n, step);
   if (!repeats || r == IR_MAX_RANK)
-    return ox_gather(c, x, ox_vector(c, IR_I32, n, idx), axis);
+    return fe_gather(c->b, x, fe_ints(c->b, IR_I32, 1, &n, idx), axis);
   int64_t by = n / size;
   for (int i = 0; i < r; i++)
-    dims[i + (i > axis)] = ox_dims(x)[i];
+    dims[i + (i > axis)] = fe_dims(x)[i];
   dims[axis + 1] = 1;
-  struct ir_value *y = ox_reshape(c, x, r + 1, dims);
+  struct ir_value *y = fe_reshape(c->b, x, r + 1, dims);
   dims[axis + 1] = by;
-  y = ox_expand(c, y, r + 1, dims);
+  y = fe_expand(c->b, y, r + 1, dims);
   for (int i = 0; i < r; i++)
-    dims[i] = i == axis ? n : ox_dims(x)[i];
-  return ox_reshape(c, y, r, dims);
+    dims[i] = i == axis ? n : fe_dims(x)[i];
+  return fe_reshape(c->b, y, r, dims);
 }
 
 /* Many taps: a product with the matrix of all weights. */
@@ -172,22 +172,22 @@ static struct ir_value *by_matrix(struct onnx_call *c, struct ir_value *x,
   for (int64_t o = 0; o < a->out; o++)
     for (int64_t k = 0; k < n; k++)
       m[idx[o * n + k] * a->out + o] += w[o * n + k];
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   for (int i = 0; i < r; i++)
     perm[i] = i;
   perm[axis] = r - 1;
   perm[r - 1] = axis;
-  struct ir_value *matrix = ox_floats(c, ox_dtype(x), 2, dims, m);
+  struct ir_value *matrix = fe_floats(c->b, fe_dtype(x), 2, dims, m);
   if (r == 1)
-    return ox_matmul(c, x, matrix);
-  x = ox_op2(c, IR_MATMUL, ox_transpose(c, x, perm), matrix);
-  return ox_transpose(c, x, perm);
+    return fe_matmul(c->b, x, matrix);
+  x = fe_op2(c->b, IR_MATMUL, fe_transpose(c->b, x, perm), matrix);
+  return fe_transpose(c->b, x, perm);
 }
 
 static struct ir_value *weighted(struct onnx_call *c, struct ir_value *x,
                                  int axis, const struct axis *a, int64_t n,
                                  const int64_t *idx, const double *w) {
-  int r = ox_rank(x);
+  int r = fe_rank(x);
   int64_t dims[IR_MAX_RANK];
   for (int i = 0; i < r; i++)
     dims[i] = i == axis ? a->out : 1;
@@ -199,9 +199,9 @@ static struct ir_value *weighted(struct onnx_call *c, struct ir_value *x,
       at[o] = idx[o * n + k];
       v[o] = w[o * n + k];
     }
-    struct ir_value *part = ox_op2(c, IR_MUL, pick(c, x, axis, a->out, at),
-                                   ox_floats(c, ox_dtype(x), r, dims, v));
-    sum = k ? ox_op2(c, IR_ADD, sum, part) : part;
+    struct ir_value *part = fe_mul(c->b, pick(c, x, axis, a->out, at),
+                                   fe_floats(c->b, fe_dtype(x), r, dims, v));
+    sum = k ? fe_add(c->b, sum, part) : part;
   }
   return sum;
 }
@@ -214,7 +214,7 @@ static struct ir_value *resize_axis(struct onnx_call *c, const struct resize *r,
     return NULL;
   if (n < 0 || !dn_mul(n, a->out, &size) || size > 1 << 24 ||
       (n > 4 && !(dn_mul(a->in, a->out, &size) && size <= 1 << 24))) {
-    ox_fail(c, DN_LIMIT, "axis %d: %lld to %lld elements is too much", axis,
+    fe_fail(c->b, DN_LIMIT, "axis %d: %lld to %lld elements is too much", axis,
             (long long)a->in, (long long)a->out);
     return NULL;
   }
@@ -246,30 +246,29 @@ static struct ir_value *extrapolate(struct onnx_call *c, const struct resize *r,
   }
   if (all)
     return x;
-  for (int i = 0; i < ox_rank(x); i++)
+  for (int i = 0; i < fe_rank(x); i++)
     dims[i] = i == axis ? a->out : 1;
-  struct ir_value *mask = ir_const_ints(c->im->m, c->node->outputs.v[0],
-                                        IR_BOOL, ox_rank(x), dims, inside);
-  return ox_select(c, mask, x, ox_number(c, x, r->extrapolation));
+  struct ir_value *mask = fe_ints(c->b, IR_BOOL, fe_rank(x), dims, inside);
+  return fe_select(c->b, mask, x, fe_number(c->b, x, r->extrapolation));
 }
 
 static bool resize_all(struct onnx_call *c, const struct resize *r,
                        const struct axis *axes) {
   struct ir_value *x = c->in[0];
-  enum ir_dtype t = ox_dtype(x);
-  int rank = ox_rank(x);
+  enum ir_dtype t = fe_dtype(x);
+  int rank = fe_rank(x);
   if (r->mode != NEAREST && !ir_is_float(t))
-    x = ox_cast(c, x, IR_F32);
+    x = fe_cast(c->b, x, IR_F32);
   for (int i = 0; i < rank; i++) {
     if (axes[i].in == 0 && axes[i].out > 0)
-      return ox_fail(c, DN_SHAPE, "axis %d has no elements", i);
+      return fe_fail(c->b, DN_SHAPE, "axis %d has no elements", i);
     if (axes[i].in != axes[i].out || axes[i].scale != 1 ||
         r->coordinates == TF_CROP)
       x = resize_axis(c, r, x, i, &axes[i]);
   }
   for (int i = 0; i < rank && r->coordinates == TF_CROP; i++)
     x = extrapolate(c, r, x, i, &axes[i]);
-  return ox_return(c, ox_cast(c, x, t));
+  return ox_return(c, fe_cast(c->b, x, t));
 }
 
 /* ---- Sizes ---- */
@@ -278,7 +277,7 @@ static bool axis_scale(struct onnx_call *c, int i, double scale,
                        struct axis *a) {
   double out = floor((double)a->in * scale);
   if (!(scale > 0) || !(out < 0x1p31))
-    return ox_fail(c, DN_ATTR, "scale %g of axis %d", scale, i);
+    return fe_fail(c->b, DN_ATTR, "scale %g of axis %d", scale, i);
   a->scale = scale;
   a->out = (int64_t)out;
   return true;
@@ -296,7 +295,7 @@ static bool axis_sizes(struct onnx_call *c, struct ox_ints sizes,
   for (int64_t k = 0; k < sizes.n; k++) {
     struct axis *a = &axes[of[k]];
     if (sizes.v[k] < 1 || sizes.v[k] >= INT64_C(1) << 31 || a->in < 1)
-      return ox_fail(c, DN_ATTR, "axis %lld: size %lld of %lld",
+      return fe_fail(c->b, DN_ATTR, "axis %lld: size %lld of %lld",
                      (long long)of[k], (long long)sizes.v[k], (long long)a->in);
     a->out = sizes.v[k];
     a->scale = (double)a->out / (double)a->in;
@@ -341,7 +340,7 @@ bool onnx_resize(struct onnx_call *c) {
   int64_t nscales, nroi, of[IR_MAX_RANK];
   const double *scales, *roi;
   bool seen[IR_MAX_RANK];
-  int rank = ox_rank(c->in[0]);
+  int rank = fe_rank(c->in[0]);
   struct axis axes[IR_MAX_RANK];
   if (!read_resize(c, &r) || !ox_axes(c, list, rank, seen) ||
       !ox_const_floats(c, 1, &nroi, &roi) ||
@@ -350,18 +349,18 @@ bool onnx_resize(struct onnx_call *c) {
   int64_t n = list.given ? list.n : rank;
   for (int64_t i = 0; i < rank; i++) {
     axes[i] =
-        (struct axis){ox_dims(c->in[0])[i], ox_dims(c->in[0])[i], 1, {0, 1}};
+        (struct axis){fe_dims(c->in[0])[i], fe_dims(c->in[0])[i], 1, {0, 1}};
     if (!list.given)
       of[i] = i;
-    else if (i < n && !ox_axis(c, list.v[i], rank, &of[i]))
+    else if (i < n && !fe_axis(c->b, list.v[i], rank, &of[i]))
       return false;
   }
   if ((nscales && sizes.n) || (!nscales && !sizes.n) ||
       (nscales && nscales != n) || (sizes.n && sizes.n != n))
-    return ox_fail(c, DN_ATTR, "either scales or sizes, %lld of them",
+    return fe_fail(c->b, DN_ATTR, "either scales or sizes, %lld of them",
                    (long long)n);
   if (r.coordinates == TF_CROP && nroi != 2 * n)
-    return ox_fail(c, DN_ATTR, "roi has %lld numbers", (long long)nroi);
+    return fe_fail(c->b, DN_ATTR, "roi has %lld numbers", (long long)nroi);
   for (int64_t k = 0; k < n; k++) {
     if (nscales && !axis_scale(c, (int)of[k], scales[k], &axes[of[k]]))
       return false;
@@ -379,7 +378,7 @@ bool onnx_resize(struct onnx_call *c) {
 bool onnx_upsample(struct onnx_call *c) {
   static const char *const modes[] = {"nearest", "linear", "cubic"};
   struct resize r = {.coordinates = ASYMMETRIC, .rounding = UNSAID};
-  int rank = ox_rank(c->in[0]), mode;
+  int rank = fe_rank(c->in[0]), mode;
   struct axis axes[IR_MAX_RANK];
   const struct onnx_attr *attr = ox_attr(c, "scales");
   int64_t n;
@@ -396,9 +395,10 @@ bool onnx_upsample(struct onnx_call *c) {
     scales = attr->floats.v;
   }
   if (n != rank)
-    return ox_fail(c, DN_ATTR, "%lld scales for rank %d", (long long)n, rank);
+    return fe_fail(c->b, DN_ATTR, "%lld scales for rank %d", (long long)n,
+                   rank);
   for (int i = 0; i < rank; i++) {
-    axes[i] = (struct axis){.in = ox_dims(c->in[0])[i]};
+    axes[i] = (struct axis){.in = fe_dims(c->in[0])[i]};
     if (!axis_scale(c, i, scales[i], &axes[i]))
       return false;
   }

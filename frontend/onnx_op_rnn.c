@@ -83,18 +83,19 @@ static bool read_functions(struct rnn *r) {
   const struct onnx_attr *alphas = ox_attr(c, "activation_alpha");
   const struct onnx_attr *betas = ox_attr(c, "activation_beta");
   if (names && names->strings.n && names->strings.n != n)
-    return ox_fail(c, DN_ATTR, "%zu activations, not %zu", names->strings.n, n);
+    return fe_fail(c->b, DN_ATTR, "%zu activations, not %zu", names->strings.n,
+                   n);
   for (size_t i = 0; i < n; i++) {
     const char *name = i % each || each == 1 ? "Tanh" : "Sigmoid";
     struct activation *a = &r->functions[i / each][i % each];
     if (names && names->strings.n)
-      name = dn_strndup(c->im->ctx->arena,
-                        (const char *)names->strings.v[i].data,
-                        names->strings.v[i].size);
+      name =
+          dn_strndup(c->im->ctx->arena, (const char *)names->strings.v[i].data,
+                     names->strings.v[i].size);
     a->function = find_function(name);
     if (!a->function)
-      return ox_fail(c, DN_ATTR, "unknown activation '%s'",
-                     ox_text(c->im->ctx, name));
+      return fe_fail(c->b, DN_ATTR, "unknown activation '%s'",
+                     fe_text(c->im->ctx, name));
     if (a->function->takes & TAKES_ALPHA)
       a->alpha = take(alphas, &alpha, a->function->alpha);
     if (a->function->takes & TAKES_BETA)
@@ -108,14 +109,15 @@ static struct ir_value *apply(struct onnx_call *c, const struct activation *a,
   struct ir_attr attrs[2];
   size_t n = 0;
   if (a->function->code == IR_ADD) /* Affine */
-    return ox_offset(c, ox_scale(c, x, a->alpha), a->beta);
+    return fe_offset(c->b, fe_scale(c->b, x, a->alpha), a->beta);
   if (a->function->code == IR_MUL) /* ScaledTanh */
-    return ox_scale(c, ox_op1(c, IR_TANH, ox_scale(c, x, a->beta)), a->alpha);
+    return fe_scale(c->b, fe_op1(c->b, IR_TANH, fe_scale(c->b, x, a->beta)),
+                    a->alpha);
   if (a->function->takes & TAKES_ALPHA)
     attrs[n++] = ir_float("alpha", a->alpha);
   if (a->function->takes & TAKES_BETA)
     attrs[n++] = ir_float("beta", a->beta);
-  return ox_emit(c, a->function->code, IR_ARGS(x), attrs, n);
+  return fe_emit(c->b, a->function->code, IR_ARGS(x), attrs, n);
 }
 
 /* Function k of a direction, f, g or h of the formulas, of a gate, which
@@ -123,7 +125,7 @@ static struct ir_value *apply(struct onnx_call *c, const struct activation *a,
 static struct ir_value *activate(const struct rnn *r, int64_t direction,
                                  size_t k, struct ir_value *x) {
   if (r->clip > 0)
-    x = ox_emit(r->c, IR_CLAMP, IR_ARGS(x),
+    x = fe_emit(r->c->b, IR_CLAMP, IR_ARGS(x),
                 IR_ATTRS(ir_float("lo", -r->clip), ir_float("hi", r->clip)));
   return apply(r->c, &r->functions[direction][k], x);
 }
@@ -134,13 +136,14 @@ static struct ir_value *activate(const struct rnn *r, int64_t direction,
 static struct ir_value *entry(struct onnx_call *c, struct ir_value *v,
                               int64_t d) {
   bool first[IR_MAX_RANK] = {true};
-  return ox_squeeze(c, ox_slice1(c, v, 0, d, 1, 1), first);
+  return fe_squeeze(c->b, fe_slice1(c->b, v, 0, d, 1, 1), first);
 }
 
 /* Columns [k*h, k*h + n*h) of the last dim. */
 static struct ir_value *columns(const struct rnn *r, struct ir_value *v,
                                 int64_t k, int64_t n) {
-  return v ? ox_slice1(r->c, v, ox_rank(v) - 1, k * r->hidden, n * r->hidden, 1)
+  return v ? fe_slice1(r->c->b, v, fe_rank(v) - 1, k * r->hidden, n * r->hidden,
+                       1)
            : NULL;
 }
 
@@ -151,10 +154,10 @@ static bool shaped(struct onnx_call *c, size_t k, int64_t d0, int64_t d1,
   int rank = d2 < 0 ? 2 : 3;
   if (!v)
     return true;
-  bool ok = ox_rank(v) == rank;
+  bool ok = fe_rank(v) == rank;
   for (int i = 0; i < rank && ok; i++)
-    ok = ox_dims(v)[i] == want[i];
-  return ok || ox_fail(c, DN_TYPE, "input %zu is %s", k,
+    ok = fe_dims(v)[i] == want[i];
+  return ok || fe_fail(c->b, DN_TYPE, "input %zu is %s", k,
                        ir_type_text(c->im->ctx, NULL, v->type));
 }
 
@@ -168,12 +171,12 @@ static struct ir_value *initial(const struct rnn *r, size_t k, int64_t d) {
   struct ir_value *v = given(c, k);
   if (!v) {
     const int64_t dims[] = {r->batch, r->hidden};
-    const struct ir_type *t = ir_type(c->im->ctx, ox_dtype(c->in[0]), 2, dims);
-    return ir_const_splat(c->im->m, c->node->outputs.v[0], t, 0);
+    const struct ir_type *t = ir_type(c->im->ctx, fe_dtype(c->in[0]), 2, dims);
+    return ir_const_splat(c->im->m, c->b->name, t, 0);
   }
   if (r->batch_first) {
     static const int64_t swap[] = {1, 0, 2};
-    v = ox_transpose(c, v, swap);
+    v = fe_transpose(c->b, v, swap);
   }
   return entry(c, v, d);
 }
@@ -184,12 +187,12 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
   static const int64_t flip[] = {1, 0};
   int64_t n = r->gates * r->hidden;
   *k = (struct cell){.direction = d};
-  struct ir_value *w = ox_transpose(c, entry(c, c->in[1], d), flip);
-  k->r = ox_transpose(c, entry(c, c->in[2], d), flip);
-  const int64_t rows[] = {r->steps * r->batch, ox_dims(x)[2]};
+  struct ir_value *w = fe_transpose(c->b, entry(c, c->in[1], d), flip);
+  k->r = fe_transpose(c->b, entry(c, c->in[2], d), flip);
+  const int64_t rows[] = {r->steps * r->batch, fe_dims(x)[2]};
   const int64_t dims[] = {r->steps, r->batch, n};
-  k->in = ox_op2(c, IR_MATMUL, ox_reshape(c, x, 2, rows), w);
-  k->in = ox_reshape(c, k->in, 3, dims);
+  k->in = fe_op2(c->b, IR_MATMUL, fe_reshape(c->b, x, 2, rows), w);
+  k->in = fe_reshape(c->b, k->in, 3, dims);
   if (given(c, 3)) {
     struct ir_value *b = entry(c, c->in[3], d);
     struct ir_value *wb = columns(r, b, 0, r->gates);
@@ -197,13 +200,13 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
     if (r->before_reset) { /* the last gate's state bias is reset with it */
       k->rbias = columns(r, rb, 2, 1);
       struct ir_value *parts[] = {
-          ox_op2(c, IR_ADD, columns(r, wb, 0, 2), columns(r, rb, 0, 2)),
+          fe_add(c->b, columns(r, wb, 0, 2), columns(r, rb, 0, 2)),
           columns(r, wb, 2, 1)};
-      wb = ox_concat(c, parts, 2, 0);
+      wb = fe_concat(c->b, parts, 2, 0);
     } else {
-      wb = ox_op2(c, IR_ADD, wb, rb);
+      wb = fe_add(c->b, wb, rb);
     }
-    k->in = ox_op2(c, IR_ADD, k->in, wb);
+    k->in = fe_add(c->b, k->in, wb);
   }
   if (r->gates == GRU_GATES) { /* parts of weights are made once */
     k->rn = columns(r, k->r, 2, 1);
@@ -221,32 +224,31 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
 static struct ir_value *rnn_step(const struct rnn *r, struct cell *k,
                                  struct ir_value *x) {
   struct onnx_call *c = r->c;
-  x = ox_op2(c, IR_ADD, x, ox_op2(c, IR_MATMUL, k->h, k->r));
+  x = fe_add(c->b, x, fe_op2(c->b, IR_MATMUL, k->h, k->r));
   return activate(r, k->direction, 0, x);
 }
 
 static struct ir_value *gru_step(const struct rnn *r, struct cell *k,
                                  struct ir_value *x) {
   struct onnx_call *c = r->c;
-  struct ir_value *zr = ox_op2(c, IR_MATMUL, k->h, k->r);
-  zr = ox_op2(c, IR_ADD, columns(r, x, 0, 2), zr);
+  struct ir_value *zr = fe_op2(c->b, IR_MATMUL, k->h, k->r);
+  zr = fe_add(c->b, columns(r, x, 0, 2), zr);
   zr = activate(r, k->direction, 0, zr);
   struct ir_value *z = columns(r, zr, 0, 1), *reset = columns(r, zr, 1, 1);
   struct ir_value *n;
   if (r->before_reset) {
-    n = ox_op2(c, IR_MATMUL, k->h, k->rn);
+    n = fe_op2(c->b, IR_MATMUL, k->h, k->rn);
     if (k->rbias)
-      n = ox_op2(c, IR_ADD, n, k->rbias);
-    n = ox_op2(c, IR_MUL, reset, n);
+      n = fe_add(c->b, n, k->rbias);
+    n = fe_mul(c->b, reset, n);
   } else {
-    n = ox_op2(c, IR_MATMUL, ox_op2(c, IR_MUL, reset, k->h), k->rn);
+    n = fe_op2(c->b, IR_MATMUL, fe_mul(c->b, reset, k->h), k->rn);
   }
-  n = ox_op2(c, IR_ADD, columns(r, x, 2, 1), n);
+  n = fe_add(c->b, columns(r, x, 2, 1), n);
   n = activate(r, k->direction, 1, n);
   /* (1 - z) n + z h */
-  struct ir_value *keep = ox_op2(c, IR_SUB, ox_number(c, z, 1), z);
-  return ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, keep, n),
-                ox_op2(c, IR_MUL, z, k->h));
+  struct ir_value *keep = fe_sub(c->b, fe_number(c->b, z, 1), z);
+  return fe_add(c->b, fe_mul(c->b, keep, n), fe_mul(c->b, z, k->h));
 }
 
 /* gate + peephole i * state */
@@ -255,7 +257,7 @@ static struct ir_value *peep(const struct rnn *r, const struct cell *k,
                              struct ir_value *state) {
   if (!k->p[i])
     return gate;
-  return ox_op2(r->c, IR_ADD, gate, ox_op2(r->c, IR_MUL, k->p[i], state));
+  return fe_add(r->c->b, gate, fe_mul(r->c->b, k->p[i], state));
 }
 
 /* Gates lie in the order i o f c; peepholes i o f. */
@@ -263,22 +265,21 @@ static struct ir_value *lstm_step(const struct rnn *r, struct cell *k,
                                   struct ir_value *x, struct ir_value **state) {
   struct onnx_call *c = r->c;
   int64_t d = k->direction;
-  x = ox_op2(c, IR_ADD, x, ox_op2(c, IR_MATMUL, k->h, k->r));
+  x = fe_add(c->b, x, fe_op2(c->b, IR_MATMUL, k->h, k->r));
   struct ir_value *i = peep(r, k, columns(r, x, 0, 1), 0, k->state);
   i = activate(r, d, 0, i);
   struct ir_value *f;
   if (r->couples) {
-    f = ox_op2(c, IR_SUB, ox_number(c, i, 1), i);
+    f = fe_sub(c->b, fe_number(c->b, i, 1), i);
   } else {
     f = peep(r, k, columns(r, x, 2, 1), 2, k->state);
     f = activate(r, d, 0, f);
   }
   struct ir_value *n = activate(r, d, 1, columns(r, x, 3, 1));
-  *state = ox_op2(c, IR_ADD, ox_op2(c, IR_MUL, f, k->state),
-                  ox_op2(c, IR_MUL, i, n));
+  *state = fe_add(c->b, fe_mul(c->b, f, k->state), fe_mul(c->b, i, n));
   struct ir_value *o = peep(r, k, columns(r, x, 1, 1), 1, *state);
   o = activate(r, d, 0, o);
-  return ox_op2(c, IR_MUL, o, apply(c, &r->functions[d][2], *state));
+  return fe_mul(c->b, o, apply(c, &r->functions[d][2], *state));
 }
 
 /* Runs a direction; outs[t] becomes the output [B, H] of step t. */
@@ -287,7 +288,7 @@ static bool run_cell(const struct rnn *r, struct cell *k, bool backwards,
   struct onnx_call *c = r->c;
   struct ir_value *lens = given(c, 4);
   if (lens)
-    lens = ox_cast(c, ox_unsqueeze(c, lens, 0, 1), IR_I32);
+    lens = fe_cast(c->b, fe_unsqueeze(c->b, lens, 0, 1), IR_I32);
   for (int64_t s = 0; s < r->steps && k->h; s++) {
     int64_t t = backwards ? r->steps - 1 - s : s;
     struct ir_value *x = entry(c, k->in, t), *h, *state = NULL;
@@ -298,11 +299,11 @@ static bool run_cell(const struct rnn *r, struct cell *k, bool backwards,
     outs[t] = h;
     if (lens && h) { /* sequences that ended: 0 out, the state stays */
       struct ir_value *on =
-          ox_op2(c, IR_LT, ox_scalar(c, IR_I32, (double)t), lens);
-      outs[t] = ox_select(c, on, h, ox_number(c, h, 0));
-      h = ox_select(c, on, h, k->h);
+          fe_op2(c->b, IR_LT, fe_scalar(c->b, IR_I32, (double)t), lens);
+      outs[t] = fe_select(c->b, on, h, fe_number(c->b, h, 0));
+      h = fe_select(c->b, on, h, k->h);
       if (state)
-        state = ox_select(c, on, state, k->state);
+        state = fe_select(c->b, on, state, k->state);
     }
     k->h = h;
     k->state = state;
@@ -322,31 +323,31 @@ static bool read_rnn(struct rnn *r) {
   r->before_reset =
       r->gates == GRU_GATES && ox_int(c, "linear_before_reset", 0) != 0;
   r->clip = ox_float(c, "clip", 0);
-  if (ox_rank(x) != 3 || ox_rank(c->in[1]) != 3)
-    return ox_fail(c, DN_TYPE, "the input must have 3 dimensions");
+  if (fe_rank(x) != 3 || fe_rank(c->in[1]) != 3)
+    return fe_fail(c->b, DN_TYPE, "the input must have 3 dimensions");
   r->directions = !strcmp(direction, "bidirectional") ? 2 : 1;
   if (r->directions == 1 && strcmp(direction, "forward") != 0 &&
       strcmp(direction, "reverse") != 0)
-    return ox_fail(c, DN_ATTR, "unknown direction '%s'",
-                   ox_text(c->im->ctx, direction));
+    return fe_fail(c->b, DN_ATTR, "unknown direction '%s'",
+                   fe_text(c->im->ctx, direction));
   if (!read_functions(r))
     return false;
-  r->steps = ox_dims(x)[r->batch_first];
-  r->batch = ox_dims(x)[!r->batch_first];
-  r->hidden = ox_dims(c->in[1])[1] / r->gates;
+  r->steps = fe_dims(x)[r->batch_first];
+  r->batch = fe_dims(x)[!r->batch_first];
+  r->hidden = fe_dims(c->in[1])[1] / r->gates;
   int64_t d = r->directions, h = r->hidden, g = r->gates;
   if (ox_int(c, "hidden_size", h) != h)
-    return ox_fail(c, DN_ATTR, "hidden_size is not that of the weights");
+    return fe_fail(c->b, DN_ATTR, "hidden_size is not that of the weights");
   if (r->steps < 1 || r->steps > MAX_STEPS)
-    return ox_fail(c, DN_UNSUPPORTED_ATTR,
+    return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
                    "%lld steps: 1 to %d are unrolled", (long long)r->steps,
                    MAX_STEPS);
   int64_t b0 = r->batch_first ? r->batch : d,
           b1 = r->batch_first ? d : r->batch;
   struct ir_value *lens = given(c, 4);
-  if (lens && (ox_rank(lens) != 1 || ox_dims(lens)[0] != r->batch))
-    return ox_fail(c, DN_TYPE, "one length for each batch entry is needed");
-  return shaped(c, 1, d, g * h, ox_dims(x)[2]) && shaped(c, 2, d, g * h, h) &&
+  if (lens && (fe_rank(lens) != 1 || fe_dims(lens)[0] != r->batch))
+    return fe_fail(c->b, DN_TYPE, "one length for each batch entry is needed");
+  return shaped(c, 1, d, g * h, fe_dims(x)[2]) && shaped(c, 2, d, g * h, h) &&
          shaped(c, 3, d, 2 * g * h, -1) && shaped(c, 5, b0, b1, h) &&
          shaped(c, 6, b0, b1, h) && shaped(c, 7, d, 3 * h, -1);
 }
@@ -358,8 +359,8 @@ static struct ir_value *join_states(const struct rnn *r,
   const int64_t dims[] = {r->batch_first ? r->batch : 1,
                           r->batch_first ? 1 : r->batch, r->hidden};
   for (int64_t d = 0; d < r->directions; d++)
-    parts[d] = ox_reshape(r->c, v[d], 3, dims);
-  return ox_concat(r->c, parts, (size_t)r->directions, r->batch_first);
+    parts[d] = fe_reshape(r->c->b, v[d], 3, dims);
+  return fe_concat(r->c->b, parts, (size_t)r->directions, r->batch_first);
 }
 
 /* Outputs of all steps: [T,D,B,H], or [B,T,D,H]. */
@@ -374,10 +375,10 @@ static struct ir_value *join_steps(const struct rnn *r,
   for (int64_t t = 0; t < r->steps; t++)
     for (int64_t d = 0; d < r->directions; d++)
       parts[t * r->directions + d] =
-          ox_reshape(r->c, outs[d * r->steps + t], 3, dims);
-  struct ir_value *y = ox_concat(r->c, parts, n, 0);
-  y = ox_reshape(r->c, y, 4, full);
-  return r->batch_first ? ox_transpose(r->c, y, batch_first) : y;
+          fe_reshape(r->c->b, outs[d * r->steps + t], 3, dims);
+  struct ir_value *y = fe_concat(r->c->b, parts, n, 0);
+  y = fe_reshape(r->c->b, y, 4, full);
+  return r->batch_first ? fe_transpose(r->c->b, y, batch_first) : y;
 }
 
 bool onnx_rnn(struct onnx_call *c) {
@@ -387,7 +388,7 @@ bool onnx_rnn(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *h[2], *state[2];
   if (r.batch_first) {
     static const int64_t swap[] = {1, 0, 2};
-    x = ox_transpose(c, x, swap);
+    x = fe_transpose(c->b, x, swap);
     if (!x)
       return false;
   }

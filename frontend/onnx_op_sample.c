@@ -25,7 +25,7 @@ struct taps {
 
 static struct ir_value *bounded(struct onnx_call *c, struct ir_value *x,
                                 double lo, double hi) {
-  return ox_emit(c, IR_CLAMP, IR_ARGS(x),
+  return fe_emit(c->b, IR_CLAMP, IR_ARGS(x),
                  IR_ATTRS(ir_float("lo", lo), ir_float("hi", hi)));
 }
 
@@ -33,14 +33,15 @@ static struct ir_value *bounded(struct onnx_call *c, struct ir_value *x,
 static struct ir_value *mirrored(struct onnx_call *c, struct ir_value *x,
                                  double lo, double hi) {
   if (!(hi > lo))
-    return ox_scale(c, x, 0);
-  struct ir_value *t = ox_op1(c, IR_ABS, ox_offset(c, x, -lo));
-  struct ir_value *n = ox_op1(c, IR_FLOOR, ox_scale(c, t, 1 / (hi - lo)));
-  struct ir_value *r = ox_op2(c, IR_SUB, t, ox_scale(c, n, hi - lo));
-  struct ir_value *half = ox_scale(c, n, 0.5);
-  struct ir_value *even = ox_op2(c, IR_EQ, half, ox_op1(c, IR_FLOOR, half));
-  return ox_select(c, even, ox_offset(c, r, lo),
-                   ox_op2(c, IR_SUB, ox_number(c, r, hi), r));
+    return fe_scale(c->b, x, 0);
+  struct ir_value *t = fe_op1(c->b, IR_ABS, fe_offset(c->b, x, -lo));
+  struct ir_value *n = fe_op1(c->b, IR_FLOOR, fe_scale(c->b, t, 1 / (hi - lo)));
+  struct ir_value *r = fe_sub(c->b, t, fe_scale(c->b, n, hi - lo));
+  struct ir_value *half = fe_scale(c->b, n, 0.5);
+  struct ir_value *even =
+      fe_op2(c->b, IR_EQ, half, fe_op1(c->b, IR_FLOOR, half));
+  return fe_select(c->b, even, fe_offset(c->b, r, lo),
+                   fe_sub(c->b, fe_number(c->b, r, hi), r));
 }
 
 static double low(const struct grid *g) { return g->align ? 0 : -0.5; }
@@ -56,14 +57,14 @@ static void add_tap(const struct grid *g, struct taps *t, struct ir_value *at,
   struct onnx_call *c = g->c;
   if (g->outside == ZEROS && at) {
     struct ir_value *in =
-        ox_op2(c, IR_AND, ox_op2(c, IR_LE, ox_number(c, at, 0), at),
-               ox_op2(c, IR_LE, at, ox_number(c, at, (double)size - 1)));
-    weight = ox_select(c, in, weight, ox_number(c, weight, 0));
+        fe_op2(c->b, IR_AND, fe_op2(c->b, IR_LE, fe_number(c->b, at, 0), at),
+               fe_op2(c->b, IR_LE, at, fe_number(c->b, at, (double)size - 1)));
+    weight = fe_select(c->b, in, weight, fe_number(c->b, weight, 0));
   } else if (g->outside == REFLECTION) {
     at = mirrored(c, at, low(g), high(g, size));
   }
   at = at ? bounded(c, at, 0, (double)size - 1) : NULL;
-  t->idx[t->n] = ox_cast(c, at, IR_I32);
+  t->idx[t->n] = fe_cast(c->b, at, IR_I32);
   t->weight[t->n++] = weight;
 }
 
@@ -73,9 +74,9 @@ static struct ir_value *cubic(struct onnx_call *c, struct ir_value *d,
   static const double coef[2][4] = {{-0.75, 3.75, -6, 3}, {1.25, -2.25, 0, 1}};
   struct ir_value *y = NULL;
   for (int i = 0; i < 4; i++) {
-    y = y ? ox_op2(c, IR_MUL, y, d) : ox_number(c, d, coef[near][0]);
+    y = y ? fe_mul(c->b, y, d) : fe_number(c->b, d, coef[near][0]);
     if (i)
-      y = ox_offset(c, y, coef[near][i]);
+      y = fe_offset(c->b, y, coef[near][i]);
   }
   return y;
 }
@@ -87,23 +88,22 @@ static bool make_taps(const struct grid *g, struct ir_value *x, int64_t size,
   if (!x)
     return false;
   if (g->mode == NEAREST) {
-    add_tap(g, t, ox_op1(c, IR_ROUND, x), ox_number(c, x, 1), size);
+    add_tap(g, t, fe_op1(c->b, IR_ROUND, x), fe_number(c->b, x, 1), size);
     return t->idx[0] != NULL;
   }
-  struct ir_value *left = ox_op1(c, IR_FLOOR, x);
-  struct ir_value *part = ox_op2(c, IR_SUB, x, left);
+  struct ir_value *left = fe_op1(c->b, IR_FLOOR, x);
+  struct ir_value *part = fe_sub(c->b, x, left);
   if (!part)
     return false;
   int first = g->mode == CUBIC ? -1 : 0, last = g->mode == CUBIC ? 2 : 1;
   for (int k = first; k <= last; k++) {
     /* The distance from x to left + k. */
-    struct ir_value *d = k <= 0
-                             ? ox_offset(c, part, -k)
-                             : ox_op2(c, IR_SUB, ox_number(c, part, k), part);
+    struct ir_value *d = k <= 0 ? fe_offset(c->b, part, -k)
+                                : fe_sub(c->b, fe_number(c->b, part, k), part);
     struct ir_value *w = g->mode == CUBIC
                              ? cubic(c, d, k == 0 || k == 1)
-                             : ox_op2(c, IR_SUB, ox_number(c, d, 1), d);
-    add_tap(g, t, ox_offset(c, left, k), w, size);
+                             : fe_sub(c->b, fe_number(c->b, d, 1), d);
+    add_tap(g, t, fe_offset(c->b, left, k), w, size);
   }
   return t->idx[t->n - 1] != NULL;
 }
@@ -113,43 +113,43 @@ static struct ir_value *coordinate(const struct grid *g, int d,
                                    int64_t points) {
   struct onnx_call *c = g->c;
   struct ir_value *grid = c->in[1];
-  int r = ox_rank(grid);
-  double size = (double)ox_dims(c->in[0])[2 + d];
-  const int64_t dims[] = {ox_dims(grid)[0], points};
-  struct ir_value *x = ox_slice1(c, grid, r - 1, g->spatial - 1 - d, 1, 1);
-  x = ox_reshape(c, x, 2, dims);
-  x = ox_cast(c, x, IR_F32);
+  int r = fe_rank(grid);
+  double size = (double)fe_dims(c->in[0])[2 + d];
+  const int64_t dims[] = {fe_dims(grid)[0], points};
+  struct ir_value *x = fe_slice1(c->b, grid, r - 1, g->spatial - 1 - d, 1, 1);
+  x = fe_reshape(c->b, x, 2, dims);
+  x = fe_cast(c->b, x, IR_F32);
   if (g->align)
-    return ox_scale(c, ox_offset(c, x, 1), (size - 1) / 2);
-  return ox_scale(c, ox_offset(c, ox_scale(c, ox_offset(c, x, 1), size), -1),
-                  0.5);
+    return fe_scale(c->b, fe_offset(c->b, x, 1), (size - 1) / 2);
+  return fe_scale(
+      c->b, fe_offset(c->b, fe_scale(c->b, fe_offset(c->b, x, 1), size), -1),
+      0.5);
 }
 
 /* Sum over all combinations of taps. */
 static struct ir_value *sum_taps(const struct grid *g, struct ir_value *rows,
                                  const struct taps *t) {
   struct onnx_call *c = g->c;
-  const int64_t *dims = ox_dims(c->in[0]);
+  const int64_t *dims = fe_dims(c->in[0]);
   int choice[3] = {0};
   struct ir_value *sum = NULL;
   int64_t area = 1;
   for (int d = 0; d < g->spatial; d++)
     area *= dims[2 + d];
   for (;;) {
-    struct ir_value *idx = ox_iota(c, 2, 0, dims[0], IR_I32), *w = NULL;
-    idx = ox_scale(c, idx, (double)area);
+    struct ir_value *idx = fe_iota(c->b, 2, 0, dims[0], IR_I32), *w = NULL;
+    idx = fe_scale(c->b, idx, (double)area);
     int64_t stride = area;
     for (int d = 0; d < g->spatial; d++) {
       stride /= dims[2 + d];
-      idx = ox_op2(c, IR_ADD, idx,
-                   ox_scale(c, t[d].idx[choice[d]], (double)stride));
-      w = d ? ox_op2(c, IR_MUL, w, t[d].weight[choice[d]])
-            : t[d].weight[choice[d]];
+      idx = fe_add(c->b, idx,
+                   fe_scale(c->b, t[d].idx[choice[d]], (double)stride));
+      w = d ? fe_mul(c->b, w, t[d].weight[choice[d]]) : t[d].weight[choice[d]];
     }
-    struct ir_value *v = ox_gather(c, rows, idx, 0);
-    w = w && v && ox_rank(w) ? ox_unsqueeze(c, w, 0, 1) : w;
-    v = v ? ox_op2(c, IR_MUL, v, ox_cast(c, w, ox_dtype(v))) : NULL;
-    sum = sum ? ox_op2(c, IR_ADD, sum, v) : v;
+    struct ir_value *v = fe_gather(c->b, rows, idx, 0);
+    w = w && v && fe_rank(w) ? fe_unsqueeze(c->b, w, 0, 1) : w;
+    v = v ? fe_mul(c->b, v, fe_cast(c->b, w, fe_dtype(v))) : NULL;
+    sum = sum ? fe_add(c->b, sum, v) : v;
     if (!sum)
       return NULL;
     int d = 0;
@@ -169,14 +169,15 @@ static bool read_grid(struct onnx_call *c, struct grid *g) {
   else if (!strcmp(mode, "cubic") || !strcmp(mode, "bicubic"))
     g->mode = CUBIC;
   else if (strcmp(mode, "nearest") != 0)
-    return ox_fail(c, DN_ATTR, "unknown mode '%s'", ox_text(c->im->ctx, mode));
+    return fe_fail(c->b, DN_ATTR, "unknown mode '%s'",
+                   fe_text(c->im->ctx, mode));
   if (!strcmp(outside, "border"))
     g->outside = BORDER;
   else if (!strcmp(outside, "reflection"))
     g->outside = REFLECTION;
   else if (strcmp(outside, "zeros") != 0)
-    return ox_fail(c, DN_ATTR, "unknown padding_mode '%s'",
-                   ox_text(c->im->ctx, outside));
+    return fe_fail(c->b, DN_ATTR, "unknown padding_mode '%s'",
+                   fe_text(c->im->ctx, outside));
   return ox_flag(c, "align_corners", false, &g->align);
 }
 
@@ -186,28 +187,29 @@ bool onnx_grid_sample(struct onnx_call *c) {
   struct taps t[3];
   if (!read_grid(c, &g))
     return false;
-  g.spatial = ox_rank(x) - 2;
+  g.spatial = fe_rank(x) - 2;
   int s = g.spatial;
-  if (s < 1 || s > 3 || ox_rank(grid) != s + 2 || ox_dims(grid)[s + 1] != s ||
-      ox_dims(grid)[0] != ox_dims(x)[0] || ir_type_count(x->type) > INT32_MAX ||
-      !ir_is_float(ox_dtype(x)))
-    return ox_fail(c, DN_TYPE, "the grid does not fit the input");
+  if (s < 1 || s > 3 || fe_rank(grid) != s + 2 || fe_dims(grid)[s + 1] != s ||
+      fe_dims(grid)[0] != fe_dims(x)[0] || ir_type_count(x->type) > INT32_MAX ||
+      !ir_is_float(fe_dtype(x)))
+    return fe_fail(c->b, DN_TYPE, "the grid does not fit the input");
   int64_t points = 1, area = 1,
-          out[IR_MAX_RANK] = {ox_dims(x)[0], ox_dims(x)[1]};
+          out[IR_MAX_RANK] = {fe_dims(x)[0], fe_dims(x)[1]};
   for (int d = 0; d < s; d++) {
-    out[2 + d] = ox_dims(grid)[1 + d];
+    out[2 + d] = fe_dims(grid)[1 + d];
     points *= out[2 + d];
-    area *= ox_dims(x)[2 + d];
+    area *= fe_dims(x)[2 + d];
   }
   for (int d = 0; d < s; d++)
-    if (!make_taps(&g, coordinate(&g, d, points), ox_dims(x)[2 + d], &t[d]))
+    if (!make_taps(&g, coordinate(&g, d, points), fe_dims(x)[2 + d], &t[d]))
       return false;
   const int64_t nca[] = {out[0], out[1], area};
   const int64_t flat[] = {out[0] * area, out[1]};
-  struct ir_value *rows = ox_channels_last(c, ox_reshape(c, c->in[0], 3, nca));
-  rows = ox_reshape(c, rows, 2, flat);
-  struct ir_value *y = ox_channels_first(c, sum_taps(&g, rows, t));
-  return ox_return(c, ox_reshape(c, y, s + 2, out));
+  struct ir_value *rows =
+      fe_channels_last(c->b, fe_reshape(c->b, c->in[0], 3, nca));
+  rows = fe_reshape(c->b, rows, 2, flat);
+  struct ir_value *y = fe_channels_first(c->b, sum_taps(&g, rows, t));
+  return ox_return(c, fe_reshape(c->b, y, s + 2, out));
 }
 
 /* Centres of `n` cells over [-1, 1], or their corners. */
@@ -225,15 +227,15 @@ bool onnx_affine_grid(struct onnx_call *c) {
       !ox_flag(c, "align_corners", false, &align))
     return false;
   int s = (int)size.n - 2;
-  if ((s != 2 && s != 3) || ox_rank(theta) != 3 || ox_dims(theta)[1] != s ||
-      ox_dims(theta)[2] != s + 1 || ox_dims(theta)[0] != size.v[0])
-    return ox_fail(c, DN_TYPE, "theta does not fit the size");
+  if ((s != 2 && s != 3) || fe_rank(theta) != 3 || fe_dims(theta)[1] != s ||
+      fe_dims(theta)[2] != s + 1 || fe_dims(theta)[0] != size.v[0])
+    return fe_fail(c->b, DN_TYPE, "theta does not fit the size");
   int64_t points = 1, out[5] = {size.v[0]};
   for (int d = 0; d < s; d++) {
     out[1 + d] = size.v[2 + d];
     if (out[1 + d] < 1 || out[1 + d] > 1 << 20 ||
         (points *= out[1 + d]) > 1 << 24)
-      return ox_fail(c, out[1 + d] < 0 ? DN_SHAPE : DN_LIMIT,
+      return fe_fail(c->b, out[1 + d] < 0 ? DN_SHAPE : DN_LIMIT,
                      "a grid of this size: 1 to 2^24 points are made");
   }
   out[1 + s] = s;
@@ -247,7 +249,8 @@ bool onnx_affine_grid(struct onnx_call *c) {
   }
   const int64_t dims[] = {s + 1, points};
   static const int64_t flip[] = {0, 2, 1};
-  struct ir_value *y =
-      ox_op2(c, IR_MATMUL, theta, ox_floats(c, ox_dtype(theta), 2, dims, at));
-  return ox_return(c, ox_reshape(c, ox_transpose(c, y, flip), s + 2, out));
+  struct ir_value *y = fe_op2(c->b, IR_MATMUL, theta,
+                              fe_floats(c->b, fe_dtype(theta), 2, dims, at));
+  return ox_return(c,
+                   fe_reshape(c->b, fe_transpose(c->b, y, flip), s + 2, out));
 }

@@ -22,10 +22,10 @@ struct ox_sequence *ox_sequence_of(const struct onnx_import *im,
 
 bool ox_takes_sequences(const struct onnx_row *row) {
   static onnx_convert *const able[] = {
-      onnx_identity,           onnx_loop,           onnx_sequence_at,
-      onnx_sequence_insert,    onnx_sequence_erase, onnx_sequence_length,
-      onnx_concat_sequence,    onnx_sequence_map,   onnx_optional,
-      onnx_optional_get,       onnx_optional_has};
+      onnx_identity,        onnx_loop,           onnx_sequence_at,
+      onnx_sequence_insert, onnx_sequence_erase, onnx_sequence_length,
+      onnx_concat_sequence, onnx_sequence_map,   onnx_optional,
+      onnx_optional_get,    onnx_optional_has};
   for (size_t i = 0; i < sizeof able / sizeof *able; i++)
     if (row->convert == able[i])
       return true;
@@ -43,7 +43,7 @@ static bool finish(struct onnx_call *c, struct ox_sequence *s) {
 static struct ox_sequence *sequence(struct onnx_call *c, size_t k) {
   struct ox_sequence *s = ox_sequence_of(c->im, c->in[k]);
   if (!s || s->optional) {
-    ox_fail(c, DN_TYPE, "input %d must be a sequence", (int)k);
+    fe_fail(c->b, DN_TYPE, "input %d must be a sequence", (int)k);
     return NULL;
   }
   return s;
@@ -51,7 +51,7 @@ static struct ox_sequence *sequence(struct onnx_call *c, size_t k) {
 
 static bool is_tensor(struct onnx_call *c, size_t k) {
   return !ox_sequence_of(c->im, c->in[k]) ||
-         ox_fail(c, DN_TYPE, "input %d must be a tensor", (int)k);
+         fe_fail(c->b, DN_TYPE, "input %d must be a tensor", (int)k);
 }
 
 /* Position input k in a sequence of n; absent: `otherwise`. */
@@ -61,10 +61,10 @@ static bool position(struct onnx_call *c, size_t k, int64_t n,
   if ((k < c->nin && !is_tensor(c, k)) || !ox_const_ints(c, k, &p))
     return false;
   if (p.given && p.n != 1)
-    return ox_fail(c, DN_TYPE, "the position must be one number");
+    return fe_fail(c->b, DN_TYPE, "the position must be one number");
   *out = p.given ? p.v[0] + (p.v[0] < 0 ? n : 0) : otherwise;
   return (*out >= 0 && *out < dn_max(n, otherwise + 1)) ||
-         ox_fail(c, DN_ATTR, "position %lld in a sequence of %lld",
+         fe_fail(c->b, DN_ATTR, "position %lld in a sequence of %lld",
                  (long long)*out, (long long)n);
 }
 
@@ -76,7 +76,7 @@ bool onnx_sequence_construct(struct onnx_call *c) {
   struct ox_sequence *s = sequence_new(c, c->nin, false);
   for (size_t i = 0; i < c->nin; i++) {
     if (!c->in[i])
-      return ox_fail(c, DN_ARITY, "input %d is missing", (int)i);
+      return fe_fail(c->b, DN_ARITY, "input %d is missing", (int)i);
     s->v[i] = c->in[i];
   }
   return finish(c, s);
@@ -85,8 +85,7 @@ bool onnx_sequence_construct(struct onnx_call *c) {
 bool onnx_sequence_at(struct onnx_call *c) {
   const struct ox_sequence *s = sequence(c, 0);
   int64_t at;
-  return s && position(c, 1, (int64_t)s->n, -1, &at) &&
-         ox_return(c, s->v[at]);
+  return s && position(c, 1, (int64_t)s->n, -1, &at) && ox_return(c, s->v[at]);
 }
 
 bool onnx_sequence_insert(struct onnx_call *c) {
@@ -107,7 +106,7 @@ bool onnx_sequence_erase(struct onnx_call *c) {
   if (!s)
     return false;
   if (!s->n)
-    return ox_fail(c, DN_ATTR, "the sequence is empty");
+    return fe_fail(c->b, DN_ATTR, "the sequence is empty");
   if (!position(c, 1, (int64_t)s->n, (int64_t)s->n - 1, &at))
     return false;
   struct ox_sequence *y = sequence_new(c, s->n - 1, false);
@@ -118,7 +117,7 @@ bool onnx_sequence_erase(struct onnx_call *c) {
 
 bool onnx_sequence_length(struct onnx_call *c) {
   const struct ox_sequence *s = sequence(c, 0);
-  return s && ox_return(c, ox_scalar(c, IR_I64, (double)s->n));
+  return s && ox_return(c, fe_scalar(c->b, IR_I64, (double)s->n));
 }
 
 /* Along an axis: pieces of given sizes, of one size, or single entries. */
@@ -127,31 +126,31 @@ bool onnx_split_to_sequence(struct onnx_call *c) {
   struct ox_ints split;
   bool keep, drop[IR_MAX_RANK] = {0};
   int64_t axis, at = 0;
-  if (!ox_axis(c, ox_int(c, "axis", 0), ox_rank(x), &axis) ||
+  if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis) ||
       !ox_flag(c, "keepdims", true, &keep) || !ox_const_ints(c, 1, &split))
     return false;
-  int64_t size = ox_dims(x)[axis], n = split.n, each = 1;
-  bool listed = split.given && ox_rank(c->in[1]) == 1;
+  int64_t size = fe_dims(x)[axis], n = split.n, each = 1;
+  bool listed = split.given && fe_rank(c->in[1]) == 1;
   drop[axis] = !split.given && !keep;
   if (!listed) {
     each = split.given ? split.v[0] : 1;
     if (each < 1)
-      return ox_fail(c, DN_ATTR, "pieces of %lld", (long long)each);
+      return fe_fail(c->b, DN_ATTR, "pieces of %lld", (long long)each);
     n = dn_div_ceil(size, each);
   }
   if (n > 65536)
-    return ox_fail(c, DN_LIMIT, "a sequence of %lld", (long long)n);
+    return fe_fail(c->b, DN_LIMIT, "a sequence of %lld", (long long)n);
   struct ox_sequence *s = sequence_new(c, (size_t)n, false);
   for (int64_t i = 0; i < n; i++) {
     int64_t piece = listed ? split.v[i] : dn_min(each, size - at);
     if (piece < 0 || piece > size - at)
-      return ox_fail(c, DN_ATTR, "the pieces do not add up to %lld",
+      return fe_fail(c->b, DN_ATTR, "the pieces do not add up to %lld",
                      (long long)size);
-    s->v[i] = ox_squeeze(c, ox_slice1(c, x, axis, at, piece, 1), drop);
+    s->v[i] = fe_squeeze(c->b, fe_slice1(c->b, x, axis, at, piece, 1), drop);
     at += piece;
   }
   if (at != size)
-    return ox_fail(c, DN_ATTR, "the pieces do not add up to %lld",
+    return fe_fail(c->b, DN_ATTR, "the pieces do not add up to %lld",
                    (long long)size);
   return finish(c, s);
 }
@@ -163,24 +162,24 @@ bool onnx_concat_sequence(struct onnx_call *c) {
   if (!s || !ox_flag(c, "new_axis", false, &fresh))
     return false;
   if (!s->n)
-    return ox_fail(c, DN_ATTR, "the sequence is empty");
-  int r = ox_rank(s->v[0]) + fresh;
-  if (!ox_axis(c, ox_int(c, "axis", 0), r, &axis))
+    return fe_fail(c->b, DN_ATTR, "the sequence is empty");
+  int r = fe_rank(s->v[0]) + fresh;
+  if (!fe_axis(c->b, ox_int(c, "axis", 0), r, &axis))
     return false;
   struct ir_value **parts =
       DN_ARRAY(c->im->ctx->arena, struct ir_value *, s->n);
   for (size_t i = 0; i < s->n; i++) {
     parts[i] = s->v[i];
-    if (ox_rank(parts[i]) + fresh != r)
-      return ox_fail(c, DN_TYPE, "its tensors differ in rank");
+    if (fe_rank(parts[i]) + fresh != r)
+      return fe_fail(c->b, DN_TYPE, "its tensors differ in rank");
     for (int d = 0, from = 0; d < r && fresh; d++)
-      dims[d] = d == axis ? 1 : ox_dims(parts[i])[from++];
+      dims[d] = d == axis ? 1 : fe_dims(parts[i])[from++];
     if (fresh)
-      parts[i] = ox_reshape(c, parts[i], r, dims);
+      parts[i] = fe_reshape(c->b, parts[i], r, dims);
     if (!parts[i])
       return false;
   }
-  return ox_return(c, ox_concat(c, parts, s->n, axis));
+  return ox_return(c, fe_concat(c->b, parts, s->n, axis));
 }
 
 /* The body once for each entry; inputs that are no sequences go in whole. */
@@ -191,7 +190,7 @@ bool onnx_sequence_map(struct onnx_call *c) {
   if (!first)
     return false;
   if (first->n > 4096)
-    return ox_fail(c, DN_LIMIT, "%zu entries", first->n);
+    return fe_fail(c->b, DN_LIMIT, "%zu entries", first->n);
   struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
   struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
   struct ox_sequence **y = DN_ARRAY(arena, struct ox_sequence *, c->nout);
@@ -201,7 +200,7 @@ bool onnx_sequence_map(struct onnx_call *c) {
     for (size_t k = 0; k < c->nin; k++) {
       const struct ox_sequence *s = ox_sequence_of(c->im, c->in[k]);
       if (!c->in[k] || (s && s->n != first->n))
-        return ox_fail(c, DN_TYPE, "its sequences differ in length");
+        return fe_fail(c->b, DN_TYPE, "its sequences differ in length");
       in[k] = s ? s->v[i] : c->in[k];
     }
     if (!ox_inline_graph(c, body, in, c->nin, out, c->nout))
@@ -223,10 +222,9 @@ bool onnx_optional(struct onnx_call *c) {
 }
 
 bool onnx_optional_has(struct onnx_call *c) {
-  const struct ox_sequence *s =
-      c->nin ? ox_sequence_of(c->im, c->in[0]) : NULL;
+  const struct ox_sequence *s = c->nin ? ox_sequence_of(c->im, c->in[0]) : NULL;
   bool has = c->nin && (!s || !s->optional || s->n);
-  return ox_return(c, ox_scalar(c, IR_BOOL, has));
+  return ox_return(c, fe_scalar(c->b, IR_BOOL, has));
 }
 
 bool onnx_optional_get(struct onnx_call *c) {
@@ -234,5 +232,5 @@ bool onnx_optional_get(struct onnx_call *c) {
   if (!s || !s->optional)
     return ox_return(c, c->in[0]);
   return s->n ? ox_return(c, s->v[0])
-              : ox_fail(c, DN_TYPE, "the optional is empty");
+              : fe_fail(c->b, DN_TYPE, "the optional is empty");
 }

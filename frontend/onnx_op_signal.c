@@ -18,19 +18,19 @@ bool onnx_window(struct onnx_call *c) {
   if (!ox_const_ints(c, 0, &size) || !ox_flag(c, "periodic", true, &periodic))
     return false;
   if (!onnx_dtype_find(type, &to) || !ir_is_float(to))
-    return ox_fail(c, DN_UNSUPPORTED_TYPE, "element type %s",
+    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "element type %s",
                    onnx_dtype_name(type));
   int64_t n = size.n == 1 ? size.v[0] : -1;
   if (n < 0)
-    return ox_fail(c, DN_SHAPE, "the size must be one number, 0 or more");
+    return fe_fail(c->b, DN_SHAPE, "the size must be one number, 0 or more");
   if (n > 1 << 24)
-    return ox_fail(c, DN_LIMIT, "a window of %lld, over 2^24", (long long)n);
+    return fe_fail(c->b, DN_LIMIT, "a window of %lld, over 2^24", (long long)n);
   double *v = DN_ARRAY(c->im->ctx->arena, double, n);
   double step = 2 * PI / (double)(periodic ? n : n - 1);
   for (int64_t i = 0; i < n; i++)
     v[i] = coef[c->arg][0] - coef[c->arg][1] * cos((double)i * step) +
            coef[c->arg][2] * cos(2 * (double)i * step);
-  return ox_return(c, ox_floats(c, to, 1, &n, v));
+  return ox_return(c, fe_floats(c->b, to, 1, &n, v));
 }
 
 struct dft {
@@ -41,16 +41,16 @@ struct dft {
 /* Sizes of the transform of x along d->axis; `length` 0: not given. */
 static bool size_dft(struct onnx_call *c, const struct ir_value *x,
                      int64_t length, struct dft *d) {
-  int64_t r = ox_rank(x);
-  int64_t size = ox_dims(x)[d->axis], parts = ox_dims(x)[r - 1];
+  int64_t r = fe_rank(x);
+  int64_t size = fe_dims(x)[d->axis], parts = fe_dims(x)[r - 1];
   if (d->axis == r - 1 || (parts != 1 && parts != 2))
-    return ox_fail(c, DN_TYPE, "the last dimension must be 1 or 2 parts");
+    return fe_fail(c->b, DN_TYPE, "the last dimension must be 1 or 2 parts");
   bool half = d->inverse && d->onesided;
   d->length = length ? length : half ? 2 * (size - 1) : size;
   if (d->length < 1)
-    return ox_fail(c, DN_ATTR, "a length of %lld", (long long)d->length);
+    return fe_fail(c->b, DN_ATTR, "a length of %lld", (long long)d->length);
   if (d->length > 1 << 20)
-    return ox_fail(c, DN_LIMIT, "a transform of length %lld, over 2^20",
+    return fe_fail(c->b, DN_LIMIT, "a transform of length %lld, over 2^20",
                    (long long)d->length);
   return true;
 }
@@ -62,12 +62,12 @@ static struct ir_value *mirror(struct onnx_call *c, struct ir_value *x,
   int64_t missing = (length - 1) / 2;
   if (!missing || !x)
     return x;
-  struct ir_value *rest = ox_slice1(c, x, axis, missing, missing, -1);
-  if (ox_dims(x)[ox_rank(x) - 1] == 2) {
+  struct ir_value *rest = fe_slice1(c->b, x, axis, missing, missing, -1);
+  if (fe_dims(x)[fe_rank(x) - 1] == 2) {
     const int64_t two = 2;
-    rest = ox_op2(c, IR_MUL, rest, ox_floats(c, ox_dtype(x), 1, &two, signs));
+    rest = fe_mul(c->b, rest, fe_floats(c->b, fe_dtype(x), 1, &two, signs));
   }
-  return ox_concat(c, (struct ir_value *[]){x, rest}, 2, axis);
+  return fe_concat(c->b, (struct ir_value *[]){x, rest}, 2, axis);
 }
 
 /* As many entries as the transform reads: cut off, or filled up with 0. */
@@ -75,24 +75,24 @@ static struct ir_value *fit(struct onnx_call *c, struct ir_value *x,
                             const struct dft *d) {
   bool half = d->inverse && d->onesided;
   int64_t rows = half ? d->length / 2 + 1 : d->length;
-  int64_t have = dn_min(ox_dims(x)[d->axis], rows);
+  int64_t have = dn_min(fe_dims(x)[d->axis], rows);
   int64_t pads[2 * IR_MAX_RANK] = {0};
-  pads[ox_rank(x) + d->axis] = rows - have;
-  x = ox_slice1(c, x, d->axis, 0, have, 1);
+  pads[fe_rank(x) + d->axis] = rows - have;
+  x = fe_slice1(c->b, x, d->axis, 0, have, 1);
   if (rows > have)
-    x = ox_pad(c, x, pads, NULL, 0);
+    x = fe_pad(c->b, x, pads, NULL, 0);
   return half ? mirror(c, x, d->axis, d->length) : x;
 }
 
 static struct ir_value *transform(struct onnx_call *c, struct ir_value *x,
                                   struct dft d) {
-  enum ir_dtype t = ox_dtype(x);
+  enum ir_dtype t = fe_dtype(x);
   int64_t dims[IR_MAX_RANK];
-  int r = ox_rank(x);
-  x = fit(c, ir_dtypes[t].bits == 16 ? ox_cast(c, x, IR_F32) : x, &d);
+  int r = fe_rank(x);
+  x = fit(c, ir_dtypes[t].bits == 16 ? fe_cast(c->b, x, IR_F32) : x, &d);
   if (!x)
     return NULL;
-  memcpy(dims, ox_dims(x), sizeof dims);
+  memcpy(dims, fe_dims(x), sizeof dims);
   struct onnx_fft f = {.inverse = d.inverse, .scale = 1, .length = d.length};
   f.before = f.behind = 1;
   f.parts = dims[r - 1];
@@ -103,18 +103,18 @@ static struct ir_value *transform(struct onnx_call *c, struct ir_value *x,
   for (int i = 0; i < r - 1; i++)
     *(i < d.axis ? &f.before : &f.behind) *= i == d.axis ? 1 : dims[i];
   const int64_t wide[] = {f.before, d.length, f.behind, f.parts};
-  x = ox_transpose(c, ox_reshape(c, x, 4, wide), (int64_t[]){0, 3, 1, 2});
-  x = ox_transpose(c, onnx_fft(c, x, &f), (int64_t[]){0, 2, 3, 1});
+  x = fe_transpose(c->b, fe_reshape(c->b, x, 4, wide), (int64_t[]){0, 3, 1, 2});
+  x = fe_transpose(c->b, onnx_fft(c, x, &f), (int64_t[]){0, 2, 3, 1});
   dims[d.axis] = f.columns;
   dims[r - 1] = f.outs;
-  return ox_cast(c, ox_reshape(c, x, r, dims), t);
+  return fe_cast(c->b, fe_reshape(c->b, x, r, dims), t);
 }
 
 bool onnx_dft(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct dft d;
   struct ox_ints length, axis;
-  int64_t r = ox_rank(x), at = ox_int(c, "axis", 1);
+  int64_t r = fe_rank(x), at = ox_int(c, "axis", 1);
   if (!ox_const_ints(c, 1, &length) ||
       !ox_flag(c, "inverse", false, &d.inverse) ||
       !ox_flag(c, "onesided", false, &d.onesided))
@@ -125,8 +125,8 @@ bool onnx_dft(struct onnx_call *c) {
     at = axis.n ? axis.v[0] : -2;
   }
   if (r < 2)
-    return ox_fail(c, DN_TYPE, "the input is no signal");
-  return ox_axis(c, at, r, &d.axis) &&
+    return fe_fail(c->b, DN_TYPE, "the input is no signal");
+  return fe_axis(c->b, at, r, &d.axis) &&
          size_dft(c, x, length.n ? length.v[0] : 0, &d) &&
          ox_return(c, transform(c, x, d));
 }
@@ -139,18 +139,19 @@ bool onnx_stft(struct onnx_call *c) {
   if (!ox_const_ints(c, 1, &step) || !ox_const_ints(c, 3, &length) ||
       !ox_flag(c, "onesided", true, &d.onesided))
     return false;
-  if (ox_rank(x) != 3 || step.n != 1 || (window && ox_rank(window) != 1))
-    return ox_fail(c, DN_TYPE, "the signal must be [B,L,1] or [B,L,2]");
-  int64_t size = ox_dims(x)[1], by = step.v[0];
-  int64_t n = length.n ? length.v[0] : window ? ox_dims(window)[0] : size;
-  if (by < 1 || n < 1 || n > size || (window && ox_dims(window)[0] != n))
-    return ox_fail(c, DN_ATTR, "frames of %lld every %lld of %lld",
+  if (fe_rank(x) != 3 || step.n != 1 || (window && fe_rank(window) != 1))
+    return fe_fail(c->b, DN_TYPE, "the signal must be [B,L,1] or [B,L,2]");
+  int64_t size = fe_dims(x)[1], by = step.v[0];
+  int64_t n = length.n ? length.v[0] : window ? fe_dims(window)[0] : size;
+  if (by < 1 || n < 1 || n > size || (window && fe_dims(window)[0] != n))
+    return fe_fail(c->b, DN_ATTR, "frames of %lld every %lld of %lld",
                    (long long)n, (long long)by, (long long)size);
-  x = ox_emit(c, IR_FRAME, IR_ARGS(x),
-              IR_ATTRS(ir_int("axis", 1), ir_int("size", n),
-                       ir_int("step", by)));
+  x = fe_emit(
+      c->b, IR_FRAME, IR_ARGS(x),
+      IR_ATTRS(ir_int("axis", 1), ir_int("size", n), ir_int("step", by)));
   if (window)
-    x = ox_op2(c, IR_MUL, x,
-               ox_cast(c, ox_unsqueeze(c, window, 0, 1), ox_dtype(c->in[0])));
+    x = fe_mul(
+        c->b, x,
+        fe_cast(c->b, fe_unsqueeze(c->b, window, 0, 1), fe_dtype(c->in[0])));
   return x && size_dft(c, x, 0, &d) && ox_return(c, transform(c, x, d));
 }

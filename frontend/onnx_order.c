@@ -82,11 +82,10 @@ static bool find_reads(struct order *o, size_t n) {
 
 static void report_cycle(const struct order *o, size_t at, const char *name) {
   const struct onnx_node *n = &o->nodes[at];
-  struct dn_loc loc = {.file = o->im->file->path,
-                       .node = ox_label(o->im, n),
-                       .op = n->op};
+  struct dn_loc loc = {
+      .file = o->im->file->path, .node = ox_label(o->im, n), .op = n->op};
   dn_error(o->im->ctx, loc, DN_GRAPH, "it is part of a cycle through '%s'",
-           ox_text(o->im->ctx, name));
+           fe_text(o->im->ctx, name));
 }
 
 /* Depth first from each node in turn: what a node reads comes before it. */
@@ -121,8 +120,7 @@ static void sort(struct order *o, size_t n, struct ox_order *out) {
 
 struct ox_order ox_sort_nodes(struct onnx_import *im,
                               const struct onnx_node *nodes, size_t n) {
-  struct order o = {
-      .im = im, .arena = dn_arena_new(im->ctx), .nodes = nodes};
+  struct order o = {.im = im, .arena = dn_arena_new(im->ctx), .nodes = nodes};
   struct ox_order out = {0};
   if (!find_reads(&o, n)) {
     out.node = DN_ARRAY(im->ctx->arena, size_t, n);

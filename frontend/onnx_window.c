@@ -10,12 +10,12 @@ static bool window_list(struct onnx_call *c, const char *name, int n,
                         int64_t lo, int64_t otherwise, int64_t *out) {
   struct ox_ints list = ox_ints(c, name);
   if (list.given && list.n != n)
-    return ox_fail(c, DN_ATTR, "%s has %lld elements, not %d", name,
+    return fe_fail(c->b, DN_ATTR, "%s has %lld elements, not %d", name,
                    (long long)list.n, n);
   for (int i = 0; i < n; i++) {
     out[i] = list.given ? list.v[i] : otherwise;
     if (out[i] < lo || out[i] >= BIG)
-      return ox_fail(c, DN_ATTR, "%s holds %lld", name, (long long)out[i]);
+      return fe_fail(c->b, DN_ATTR, "%s holds %lld", name, (long long)out[i]);
   }
   return true;
 }
@@ -32,8 +32,8 @@ static bool read_auto_pad(struct onnx_call *c, enum auto_pad *out) {
       return true;
     }
   }
-  return ox_fail(c, DN_ATTR, "unknown auto_pad '%s'",
-                 ox_text(c->im->ctx, text));
+  return fe_fail(c->b, DN_ATTR, "unknown auto_pad '%s'",
+                 fe_text(c->im->ctx, text));
 }
 
 static bool read_common(struct onnx_call *c, int s, const int64_t *size,
@@ -42,11 +42,12 @@ static bool read_common(struct onnx_call *c, int s, const int64_t *size,
   *w = (struct ox_window){0};
   for (int i = 0; i < s; i++) {
     if (size[i] >= BIG)
-      return ox_fail(c, DN_LIMIT, "a spatial dimension of %lld, over 2^31",
+      return fe_fail(c->b, DN_LIMIT, "a spatial dimension of %lld, over 2^31",
                      (long long)size[i]);
     w->kernel[i] = kernel[i];
     if (kernel[i] < 1 || kernel[i] >= BIG)
-      return ox_fail(c, DN_ATTR, "a window of size %lld", (long long)kernel[i]);
+      return fe_fail(c->b, DN_ATTR, "a window of size %lld",
+                     (long long)kernel[i]);
   }
   if (!read_auto_pad(c, how) ||
       !window_list(c, "strides", s, 1, 1, w->strides) ||
@@ -79,7 +80,7 @@ bool ox_window_read(struct onnx_call *c, int s, const int64_t *size,
     w->asked[s + i] = w->pads[s + i];
     int64_t span = size[i] + w->pads[i] + w->pads[s + i] - reach;
     if (span < 0)
-      return ox_fail(c, DN_TYPE,
+      return fe_fail(c->b, DN_TYPE,
                      "the window, %lld, is larger than the padded input",
                      (long long)reach);
     w->out[i] = span / stride + 1;
@@ -120,7 +121,7 @@ bool ox_window_read_transposed(struct onnx_call *c, int s, const int64_t *size,
       w->pads[s + i] = upper ? total - less : less;
     }
     if (full - w->pads[i] - w->pads[s + i] < 1 && !shaped)
-      return ox_fail(c, DN_TYPE, "nothing is left of dimension %d", i);
+      return fe_fail(c->b, DN_TYPE, "nothing is left of dimension %d", i);
   }
   return true;
 }

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void report(struct wire_file *file, const uint8_t *at,
-                   enum dn_code code, const char *fmt, va_list ap) {
+static void report(struct wire_file *file, const uint8_t *at, enum dn_code code,
+                   const char *fmt, va_list ap) {
   if (!file->ok)
     return;
   file->ok = false;
