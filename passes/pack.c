@@ -7,8 +7,9 @@
  * constant whose elements are all equal needs no order.
  *
  * What is not known before run time (the keys of an attention) is copied by a
- * kernel of its own when its lanes or the rows of its panels lie apart and the
- * contraction reads each element for so many rows that this pays.
+ * kernel of its own, with its schedule, when its lanes lie apart, or the rows
+ * of its panels do and enough rows of the contraction read them. `tile` lets
+ * lanes go along what lies apart only where that pays.
  *
  * before:  %y = kernel {tile=[1,1,6,32], vec=16} : f32[1,8,8,64] do {
  *            %1 = conv %x, @w : f32[1,8,8,64]
@@ -21,15 +22,15 @@
 #include "passes/pack.h"
 
 #include "passes/edit.h"
-#include "passes/aliases.h"
+#include "passes/tile.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* Rows that pay for a copy of what they share: where its lanes are gathered one
- * by one; where the rows of a panel are FAR bytes apart, so that they meet in
- * few sets of the caches, each on a page of its own or nearly so. */
-enum { COPY_ROWS = 8, COPY_PANEL_ROWS = 192, FAR = 2048 };
+/* Rows that pay for a copy into panels, where the rows of a panel are FAR bytes
+ * apart: they meet in few sets of the caches, each on a page of its own or
+ * nearly so. */
+enum { COPY_PANEL_ROWS = 192, FAR = 2048 };
 
 struct packed { /* what has been made, for the next kernel that reads it */
   const struct ir_value *from;
@@ -39,6 +40,7 @@ struct packed { /* what has been made, for the next kernel that reads it */
 };
 
 struct pack {
+  struct pass_env *env;
   struct dn_arena *scratch;
   struct ir_module *m;
   const struct aliases *aliases;
@@ -184,14 +186,17 @@ static struct ir_value *packed_const(struct pack *p, const struct ir_value *w,
 }
 
 /* A kernel before `kernel` that copies `w`, dim `dim` last, in panels. */
-static struct ir_value *packed_copy(struct ir_value *w, int dim, int64_t panel,
-                                    struct ir_op *kernel) {
+static struct ir_value *packed_copy(struct pack *p, struct ir_value *w, int dim,
+                                    int64_t panel, struct ir_op *kernel) {
   struct ir_builder b = edit_before(kernel);
   int64_t perm[IR_MAX_RANK], split[IR_MAX_RANK];
   struct ir_value *from = w, *y;
   int rank = 0, n = 0;
-  if (!panel && dim == w->type->rank - 1)
-    return edit_copy(w, kernel);
+  if (!panel && dim == w->type->rank - 1) {
+    y = edit_copy(w, kernel);
+    tile_kernel(p->env, p->aliases, y->def, 1);
+    return y;
+  }
   if (panel)
     perm[n++] = dim;
   for (int d = 0; d < w->type->rank; d++) {
@@ -214,6 +219,7 @@ static struct ir_value *packed_copy(struct ir_value *w, int dim, int64_t panel,
   ir_op_move(move, copy->region[0], copy->region[0]->last);
   if (panel)
     ir_op_move(from->def, copy->region[0], move);
+  tile_kernel(p->env, p->aliases, copy, 1);
   return ir_result(copy);
 }
 
@@ -302,14 +308,14 @@ static bool is_movable(const struct ir_value *w, const struct ir_op *anchor) {
          ir_type_count(w->type);
 }
 
-bool pack_pays(const struct nest *n, int access, int iter) {
+int pack_dim(const struct nest *n, int access, int iter) {
   const struct nest_access *a = &n->access[access];
   const struct ir_value *w = ir_arg(n->op, (unsigned)a->operand);
-  if (w->data)
-    return true;
-  return ir_ops[n->op->code].cls == IR_CONTRACT && is_movable(w, n->op) &&
-         lane_dim(a, iter) >= 0 &&
-         nest_points(n) / ir_type_count(w->type) >= COPY_ROWS;
+  return is_movable(w, n->op) ? lane_dim(a, iter) : -1;
+}
+
+bool pack_cuts(int64_t columns, int64_t width, bool scalable) {
+  return !scalable && width > 0 && columns > width && columns % width == 0;
 }
 
 /* Whether the lanes are not contiguous in memory. */
@@ -341,32 +347,31 @@ static bool panels_pay(const struct pack *p, const struct nest *n,
 static bool pack_operand(struct pack *p, struct ir_op *anchor,
                          struct ir_op *kernel, const struct nest *n, int access,
                          int iter) {
-  const struct nest_access *a = &n->access[access];
-  struct ir_value *w = ir_arg(anchor, (unsigned)a->operand);
-  int dim = lane_dim(a, iter);
+  unsigned operand = (unsigned)n->access[access].operand;
+  struct ir_value *w = ir_arg(anchor, operand);
+  int dim = pack_dim(n, access, iter);
   double same;
-  if (dim < 0 || !is_movable(w, anchor) || !pack_pays(n, access, iter) ||
-      (w->data && ir_const_uniform(w, &same)))
+  if (dim < 0 || (w->data && ir_const_uniform(w, &same)))
     return false;
   int64_t width =
       n->iter[iter].reduced ? 0 : ir_get_at(kernel, "tile", last_dim(n->type));
-  bool panels = !ir_get_int(kernel, "scalable") && width > 0 &&
-                w->type->dim[dim] > width && w->type->dim[dim] % width == 0 &&
-                (w->data || panels_pay(p, n, w, dim));
+  bool panels =
+      pack_cuts(w->type->dim[dim], width, ir_get_int(kernel, "scalable")) &&
+      (w->data || panels_pay(p, n, w, dim));
   if (!panels && !is_strided(p, w, dim))
     return false; /* it is as it should be */
   int64_t panel = panels ? width : 0;
   struct ir_value *packed = find_packed(p, w, dim, panel);
   if (!packed) {
     packed = w->data ? packed_const(p, w, dim, panel)
-                     : packed_copy(w, dim, panel, kernel);
+                     : packed_copy(p, w, dim, panel, kernel);
     struct packed one = {w, dim, panel, packed};
     DN_PUSH(p->scratch, p->made, one);
   }
   struct ir_value *y = packed ? unpack(anchor, w, dim, panel, packed) : NULL;
   if (!y)
     return false;
-  ir_set_operand(anchor, (unsigned)a->operand, y);
+  ir_set_operand(anchor, operand, y);
   if (w->data && ir_type_bytes(w->type) > 1 << 24 && !w->uses)
     ir_sweep_consts(p->m); /* or both stay in memory */
   return true;
@@ -388,7 +393,7 @@ static int64_t pack_kernel(struct pack *p, struct ir_op *kernel) {
 }
 
 int64_t pass_pack(struct pass_env *env, struct ir_module *m) {
-  struct pack p = {.scratch = env->scratch, .m = m};
+  struct pack p = {.env = env, .scratch = env->scratch, .m = m};
   int64_t packed = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     p.aliases = aliases_build(env->scratch, f);

@@ -1,12 +1,14 @@
-/* pack.h - what `pack` will do, for `tile`, which chooses the lanes. */
+/* pack.h - what can be packed: `tile` decides by it where the lanes go, and
+ * `pack` then obeys the schedule. */
 #ifndef PASS_PACK_H
 #define PASS_PACK_H
 
 #include "ir/nest.h"
 
-/* Whether the operand of an access will be laid out so that lanes along
- * iterator `iter` read neighbours: constants, and what enough rows of a
- * contraction read to pay for a copy. */
-bool pack_pays(const struct nest *n, int access, int iter);
+/* The dimension of an access's operand that becomes the last one when lanes go
+ * along iterator `iter`; -1: it is read where it lies. */
+int pack_dim(const struct nest *n, int access, int iter);
+/* Whether columns in vectors of `width` are cut into panels. */
+bool pack_cuts(int64_t columns, int64_t width, bool scalable);
 
 #endif

@@ -14,6 +14,17 @@ const struct pass_row pass_rows[] = {
 };
 const size_t pass_nrows = sizeof pass_rows / sizeof *pass_rows;
 
+/* Whether `name` is one of the words of `list`. */
+static bool has_word(const char *list, const char *name) {
+  for (const char *s = list; *s; s += strspn(s, " ")) {
+    size_t n = strcspn(s, " ");
+    if (strlen(name) == n && !memcmp(s, name, n))
+      return true;
+    s += n;
+  }
+  return false;
+}
+
 const char *pass_pipeline_text(const char *name) {
   static const char *const rows[][2] = {
 #define PIPELINE(name, text) {name, text},
@@ -21,7 +32,7 @@ const char *pass_pipeline_text(const char *name) {
 #undef PIPELINE
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    if (!strcmp(rows[i][0], name))
+    if (has_word(rows[i][0], name))
       return rows[i][1];
   return NULL;
 }

@@ -2,19 +2,19 @@
  * facts. A contraction gets a block of rows and vectors (tile_block.h), and
  * when its weights do not stay in the cache, an order of loops that reads them
  * once, the next panel being fetched meanwhile. The lanes go along the last
- * dimension when the operands are contiguous or equal along it, or will be
- * (pack.h), else along the innermost reduced iterator. Where both operands
- * change along the lanes (depthwise), and in pooling, several neighbours of a
- * row share what they load. What is read along another dimension than it is
- * written along is turned, square by square. Kernels that have a schedule keep
- * it.
+ * dimension when the operands are contiguous or equal along it, or worth
+ * packing so, which `pack` then does, else along the innermost reduced
+ * iterator. Where both operands change along the lanes (depthwise), and in
+ * pooling, several neighbours of a row share what they load. What is read along
+ * another dimension than it is written along is turned, square by square.
+ * Kernels that have a schedule keep it. max_unroll=0 is 4, and at -O1 and
+ * -Os 1.
  *
  * before:  %y = kernel : f32[1,56,56,64] do { ... conv, bias, relu ... }
  * after:   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} : ... */
-#include "passes/pass.h"
+#include "passes/tile.h"
 
 #include "passes/pack.h"
-#include "passes/aliases.h"
 #include "passes/tile_block.h"
 #include "passes/tile_move.h"
 
@@ -22,6 +22,7 @@
 
 enum {
   IRREGULAR = INT32_MAX,
+  COPY_ROWS = 8, /* that pay for a copy of what they share: see lanes_fit() */
   SCALAR_REGISTERS = 8, /* where the target's are not known */
   MAX_GROUP = 4,        /* registers that make one vector */
   FEW_OPS = 4,          /* whose values are no burden on the registers */
@@ -38,7 +39,7 @@ struct kernel {
   int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
   int64_t tile[IR_MAX_RANK];
   int64_t vec, unroll, max_unroll;
-  int turned;  /* the dimension that is read along, or -1: the last */
+  int turned;    /* the dimension that is read along, or -1: the last */
   bool scalable; /* as many lanes as the machine's registers have, times vec */
   bool panels_first; /* the loop over the last dimension is the outermost */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
@@ -82,9 +83,17 @@ static int64_t access_step(const struct kernel *k, int access, int iter) {
   return a->flat ? IRREGULAR : step;
 }
 
+/* Lanes along `iter` are neighbours or one element, or the operand is worth
+ * packing: a constant, or enough rows of a contraction read each element. */
 static bool lanes_fit(const struct kernel *k, int access, int iter) {
   int64_t step = access_step(k, access, iter);
-  return step == 0 || step == 1 || pack_pays(k->n, access, iter);
+  const struct ir_value *x =
+      ir_arg(k->n->op, (unsigned)k->n->access[access].operand);
+  if (step == 0 || step == 1 || x->data)
+    return true;
+  return ir_ops[k->n->op->code].cls == IR_CONTRACT &&
+         pack_dim(k->n, access, iter) >= 0 &&
+         nest_points(k->n) / ir_type_count(x->type) >= COPY_ROWS;
 }
 
 /* The iterator that goes fastest along a result dimension. */
@@ -267,8 +276,8 @@ static void order_panels(struct kernel *k, int iter,
   if (!weights || bytes[1] <= l2 / 2 || panels < 2)
     return;
   k->panels_first = bytes[0] <= l2 / 2 || bytes[0] / blocks < bytes[1] / panels;
-  /* What pack will not cut into panels has no next one in one piece. */
-  bool cut = weights->data && !k->scalable && s->columns % k->tile[last] == 0;
+  /* Without panels there is no next one in one piece. */
+  bool cut = weights->data && pack_cuts(s->columns, k->tile[last], k->scalable);
   for (int64_t p = 2; k->panels_first && cut && p <= blocks; p *= 2)
     k->prefetch = p;
 }
@@ -461,13 +470,13 @@ static bool has_schedule(const struct ir_op *op) {
          ir_find_attr(op, "unroll");
 }
 
-static void tile_kernel(struct pass_env *env, const struct aliases *aliases,
-                        struct ir_op *op) {
+void tile_kernel(struct pass_env *env, const struct aliases *aliases,
+                 struct ir_op *op, int64_t max_unroll) {
   struct kernel k = {
       .env = env, .aliases = aliases, .op = op, .vec = 1, .turned = -1};
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   k.unroll = 1;
-  k.max_unroll = pass_int(env, "max_unroll");
+  k.max_unroll = max_unroll;
   k.type = ir_result(op)->type;
   for (int d = 0; d < k.type->rank; d++) {
     k.tile[d] = 1;
@@ -496,13 +505,15 @@ static void tile_kernel(struct pass_env *env, const struct aliases *aliases,
 }
 
 int64_t pass_tile(struct pass_env *env, struct ir_module *m) {
-  int64_t tiled = 0;
+  int64_t tiled = 0, max_unroll = pass_int(env, "max_unroll");
+  if (!max_unroll)
+    max_unroll = env->opt_level == 1 || env->opt_size ? 1 : 4;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     struct aliases *aliases = aliases_build(env->scratch, f);
     for (struct ir_op *op = f->body->first; op; op = op->next) {
       if (op->code != IR_KERNEL || has_schedule(op))
         continue;
-      tile_kernel(env, aliases, op);
+      tile_kernel(env, aliases, op, max_unroll);
       tiled++;
     }
   }

@@ -22,7 +22,7 @@ void opt_list_passes(FILE *out) {
     fprintf(out, *row->opts ? " {%s}\n" : "\n", row->opts);
   }
   fprintf(out, "\n");
-#define PIPELINE(name, text) fprintf(out, "-%-3s %s\n", name, text);
+#define PIPELINE(name, text) fprintf(out, "%-13s %s\n", name, text);
 #include "passes/pipelines.def"
 #undef PIPELINE
 }
