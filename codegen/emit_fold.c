@@ -11,6 +11,7 @@
 #include "ir/diag.h"
 
 #include <assert.h>
+#include <string.h>
 
 struct fold {
   struct kernel_cg *k;
@@ -22,82 +23,118 @@ struct fold {
   int nred;
   unsigned vec;              /* lanes along the innermost one; 1: none */
   unsigned chains;           /* vector accumulators a point */
-  unsigned nacc;             /* with the scalar ones, which come last */
+  unsigned nacc;             /* with the scalar one, which comes last */
+  unsigned total;            /* states of all accumulators of all points */
   int64_t step;              /* of the innermost loop */
   const struct scope *outer; /* around the reduction */
   bool product; /* the body is one multiplication of two accesses */
-  LLVMValueRef *acc;
+  bool numbered; /* the step uses the number of the point */
 };
 
-static LLVMValueRef identity(struct kernel_cg *k, const struct nest *n) {
-  double v = 0;
-  switch (n->fold) {
-  case NEST_NONE:
-  case NEST_NTH:
-  case NEST_SUM:
-    break;
-  case NEST_PROD:
-    v = 1;
-    break;
-  case NEST_MAX:
-    v = -__builtin_inf();
-    break;
-  case NEST_MIN:
-    v = __builtin_inf();
-    break;
+static enum ir_dtype folded_type(enum ir_dtype t) {
+  return t == IR_F16 || t == IR_BF16 ? IR_F32 : t;
+}
+
+/* Code of a fold at its variables: `count` results to out. All are vectors of one
+ * length, or scalars. Floats of 16 bits are folded in f32 and rounded at the
+ * end. */
+static void emit_code(struct kernel_cg *k, const struct nest_code *c,
+                      const LLVMValueRef *var, int count, LLVMValueRef *out) {
+  LLVMValueRef value[NEST_MAX_NODES];
+  for (int i = 0; i < c->nnodes; i++) {
+    const struct nest_node *node = &c->node[i];
+    if (node->kind == NEST_ACCESS) {
+      value[i] = var[node->arg[0]];
+    } else if (node->kind == NEST_NUMBER) {
+      LLVMValueRef v = emit_number(k, node->type, node->number);
+      value[i] = emit_like(k, var[0], v);
+    } else {
+      int arity = ir_scalars[node->fn].arity;
+      LLVMValueRef arg[3] = {NULL};
+      for (int j = 0; j < arity; j++)
+        arg[j] = value[node->arg[j]];
+      value[i] = emit_scalar(k, node->fn,
+                             folded_type(c->node[node->arg[arity - 1]].type),
+                             folded_type(node->type), arg);
+    }
   }
-  return emit_number(k, n->acc_type, v);
+  for (int i = 0; i < count; i++)
+    out[i] = value[c->root[i]];
+}
+
+/* acc = fold(acc, x), of which k is the number among the reduced points, or
+ * NULL where the code does not use it. */
+static void emit_step(struct kernel_cg *kernel, const struct nest *n,
+                      LLVMValueRef *acc, LLVMValueRef x, LLVMValueRef k) {
+  LLVMValueRef var[NEST_NUM_VARS] = {[NEST_VAR_X] = x, [NEST_VAR_K] = k};
+  memcpy(var, acc, (size_t)n->nstates * sizeof *acc);
+  emit_code(kernel, &n->step, var, n->nstates, acc);
+}
+
+/* acc = the fold of what acc and other have folded. */
+static void emit_merge(struct kernel_cg *k, const struct nest *n,
+                       LLVMValueRef *acc, const LLVMValueRef *other) {
+  LLVMValueRef var[NEST_NUM_VARS] = {NULL};
+  memcpy(var, acc, (size_t)n->nstates * sizeof *acc);
+  memcpy(var + NEST_VAR_OTHER, other, (size_t)n->nstates * sizeof *other);
+  emit_code(k, &n->merge, var, n->nstates, acc);
 }
 
 LLVMValueRef emit_combine(struct kernel_cg *k, const struct nest *n,
                           LLVMValueRef a, LLVMValueRef x) {
-  enum ir_dtype t = n->acc_type;
-  LLVMValueRef arg[3] = {a, x, NULL};
-  if (t == IR_F16 || t == IR_BF16)
-    t = IR_F32;
-  bool logic = t == IR_BOOL;
-  switch (n->fold) {
-  case NEST_SUM:
-    return emit_scalar(k, logic ? IR_S_OR : IR_S_ADD, t, t, arg);
-  case NEST_PROD:
-    return emit_scalar(k, logic ? IR_S_AND : IR_S_MUL, t, t, arg);
-  case NEST_MAX:
-    return emit_scalar(k, logic ? IR_S_OR : IR_S_MAX, t, t, arg);
-  case NEST_MIN:
-    return emit_scalar(k, logic ? IR_S_AND : IR_S_MIN, t, t, arg);
-  case NEST_NTH:
-  case NEST_NONE:
-    break;
+  assert(n->nstates == 1 && "nest_check_row(): rows that go onto an operand");
+  emit_step(k, n, &a, x, NULL);
+  return a;
+}
+
+/* The number of a point among those reduced, row-major. */
+static LLVMValueRef number_of(struct fold *f,
+                              const struct affine *const *iter) {
+  struct kernel_cg *k = f->k;
+  const struct affine *at = affine_const(&k->forms, 0);
+  int64_t stride = 1;
+  for (int i = f->nred; i-- > 0;) {
+    at = affine_add(&k->forms, at, iter[f->red[i]], stride);
+    stride *= f->n->iter[f->red[i]].extent;
   }
-  return x;
+  enum ir_dtype own = k->e->facts->pointer_bytes == 4 ? IR_I32 : IR_I64;
+  return emit_cast(k, index_value(k, at), own, IR_I32);
 }
 
 /* acc = fold(acc, body) at the iterators of a point. */
-static LLVMValueRef step(struct fold *f, LLVMValueRef acc, unsigned lanes,
-                         const struct affine *const *iter) {
+static void step(struct fold *f, LLVMValueRef *acc, unsigned lanes,
+                 const struct affine *const *iter) {
   struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
   k->forms.lanes = lanes;
   if (!f->product) {
-    LLVMValueRef x = emit_node(k, n, n->nnodes - 1, iter);
-    return k->failed ? acc : emit_combine(k, n, acc, emit_splat(k, x, lanes));
+    LLVMValueRef x = emit_node(k, n, n->nnodes - 1, iter), number = NULL;
+    if (k->failed)
+      return;
+    x = emit_splat(k, x, lanes);
+    if (f->numbered)
+      number = emit_splat(k, number_of(f, iter), lanes);
+    emit_step(k, n, acc, x, number);
+    return;
   }
   LLVMValueRef a = emit_node(k, n, n->node[n->nnodes - 1].arg[0], iter);
   LLVMValueRef b = emit_node(k, n, n->node[n->nnodes - 1].arg[1], iter);
   if (k->failed)
-    return acc;
+    return;
   a = emit_splat(k, a, lanes);
   b = emit_splat(k, b, lanes);
-  if (!ir_is_float(n->acc_type))
-    return LLVMBuildAdd(k->b, acc, LLVMBuildMul(k->b, a, b, ""), "");
   const struct ir_facts *o = k->e->facts;
-  if (!o->has_fma || (n->acc_type == IR_F64 && !o->has_f64))
-    return LLVMBuildFAdd(k->b, acc, LLVMBuildFMul(k->b, a, b, ""), "");
-  if (k->forms.scalable && lanes > 1)
-    return scalable_fma(k, a, b, acc);
-  LLVMTypeRef t = LLVMTypeOf(acc);
-  LLVMValueRef arg[] = {a, b, acc};
-  return emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
+  if (!ir_is_float(n->acc_type)) {
+    *acc = LLVMBuildAdd(k->b, *acc, LLVMBuildMul(k->b, a, b, ""), "");
+  } else if (!o->has_fma || (n->acc_type == IR_F64 && !o->has_f64)) {
+    *acc = LLVMBuildFAdd(k->b, *acc, LLVMBuildFMul(k->b, a, b, ""), "");
+  } else if (k->forms.scalable && lanes > 1) {
+    *acc = scalable_fma(k, a, b, *acc);
+  } else {
+    LLVMTypeRef t = LLVMTypeOf(*acc);
+    LLVMValueRef arg[] = {a, b, *acc};
+    *acc = emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
+  }
 }
 
 /* All points at one value of the innermost iterator; `chain` < chains takes
@@ -108,11 +145,11 @@ static void all_points(struct fold *f, const struct affine *inner,
     const struct affine **iter = f->iter + (size_t)p * NEST_MAX_ITERS;
     if (inner)
       iter[f->red[f->nred - 1]] = inner;
-    LLVMValueRef *a = &acc[p * f->nacc + chain];
+    LLVMValueRef *a = &acc[(p * f->nacc + chain) * (unsigned)f->n->nstates];
     unsigned lanes = f->pt[p].lanes;
     if (f->vec > 1)
       lanes = chain < f->chains ? f->vec : 1;
-    *a = step(f, *a, lanes, iter);
+    step(f, a, lanes, iter);
   }
 }
 
@@ -155,7 +192,7 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   }
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
   int64_t count = extent / f->step, i = count * f->step;
-  unsigned total = f->npt * f->nacc;
+  unsigned total = f->total;
   const struct affine *base = affine_const(&k->forms, 0);
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
   if (count > 1) {
@@ -198,7 +235,7 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
     innermost(f, acc);
     return;
   }
-  unsigned total = f->npt * f->nacc;
+  unsigned total = f->total;
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
   scope_open(k, f->n->iter[f->red[depth]].extent, total, acc, phi);
   for (unsigned a = 0; a < total; a++)
@@ -210,41 +247,57 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   scope_close(k, total, phi, acc);
 }
 
-/* Folds the lanes of a vector: halves while they are even. */
-static LLVMValueRef across(struct kernel_cg *k, const struct nest *n,
-                           LLVMValueRef v, unsigned lanes) {
+/* Lane i of each state, or `half` its lanes from there on. */
+static void part(struct kernel_cg *k, const struct nest *n,
+                 const LLVMValueRef *v, unsigned i, unsigned half,
+                 LLVMValueRef *out) {
+  LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, half + 1);
+  for (unsigned l = 0; l < half; l++)
+    order[l] = LLVMConstInt(k->e->i32, i + l, false);
+  for (int s = 0; s < n->nstates; s++)
+    out[s] = half ? LLVMBuildShuffleVector(k->b, v[s],
+                                           LLVMGetPoison(LLVMTypeOf(v[s])),
+                                           LLVMConstVector(order, half), "")
+                  : LLVMBuildExtractElement(
+                        k->b, v[s], LLVMConstInt(k->e->i32, i, false), "");
+}
+
+/* Folds the lanes of vectors into acc: halves while they are even. */
+static void across(struct kernel_cg *k, const struct nest *n, unsigned lanes,
+                   LLVMValueRef *acc) {
+  LLVMValueRef all[NEST_MAX_STATES], other[NEST_MAX_STATES];
   while (lanes > 1 && lanes % 2 == 0) {
-    LLVMValueRef half[2];
-    LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, lanes);
-    for (unsigned i = 0; i < lanes; i++)
-      order[i] = LLVMConstInt(k->e->i32, i, false);
-    for (unsigned h = 0; h < 2; h++)
-      half[h] = LLVMBuildShuffleVector(
-          k->b, v, LLVMGetPoison(LLVMTypeOf(v)),
-          LLVMConstVector(order + h * lanes / 2, lanes / 2), "");
-    v = emit_combine(k, n, half[0], half[1]);
     lanes /= 2;
+    memcpy(all, acc, sizeof all);
+    part(k, n, all, 0, lanes, acc);
+    part(k, n, all, lanes, lanes, other);
+    emit_merge(k, n, acc, other);
   }
-  LLVMValueRef r = NULL;
-  for (unsigned i = 0; i < lanes; i++) {
-    LLVMValueRef one =
-        LLVMBuildExtractElement(k->b, v, LLVMConstInt(k->e->i32, i, false), "");
-    r = r ? emit_combine(k, n, r, one) : one;
+  memcpy(all, acc, sizeof all);
+  part(k, n, all, 0, 0, acc);
+  for (unsigned i = 1; i < lanes; i++) {
+    part(k, n, all, i, 0, other);
+    emit_merge(k, n, acc, other);
   }
-  return r;
 }
 
 /* One value a point from its accumulators. */
-static LLVMValueRef finish(struct fold *f, LLVMValueRef *acc) {
+static LLVMValueRef finish(struct fold *f, const LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
-  LLVMValueRef r = acc[0];
+  const struct nest *n = f->n;
+  LLVMValueRef state[NEST_MAX_STATES] = {NULL}, var[NEST_NUM_VARS] = {NULL};
+  size_t size = (size_t)n->nstates * sizeof *acc;
+  memcpy(state, acc, size);
   if (f->vec > 1) {
     for (unsigned c = 1; c < f->chains; c++)
-      r = emit_combine(k, f->n, r, acc[c]);
-    r = emit_combine(k, f->n, across(k, f->n, r, f->vec), acc[f->chains]);
+      emit_merge(k, n, state, acc + c * (unsigned)n->nstates);
+    across(k, n, f->vec, state);
+    emit_merge(k, n, state, acc + f->chains * (unsigned)n->nstates);
   }
-  r = emit_round(k, f->n->acc_type, r);
-  return emit_cast(k, r, f->n->acc_type, f->n->type->dtype);
+  memcpy(var, state, size);
+  emit_code(k, &n->finish, var, 1, state);
+  enum ir_dtype t = n->finish.node[n->finish.root[0]].type;
+  return emit_cast(k, emit_round(k, t, state[0]), t, n->type->dtype);
 }
 
 /* Lanes along the reduction: when no point has any and enough is reduced. */
@@ -284,6 +337,8 @@ static void prepare(struct fold *f) {
     emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
   }
   choose_lanes(f);
+  f->total = f->npt * f->nacc * (unsigned)n->nstates;
+  f->numbered = nest_code_uses(&n->step, NEST_VAR_K);
   f->outer = k->scope;
 }
 
@@ -291,9 +346,12 @@ static void prepare(struct fold *f) {
 static int64_t count_registers(const struct kernel_cg *k, const struct nest *n,
                                unsigned lanes) {
   const struct ir_facts *facts = k->e->facts;
-  int64_t unit = k->forms.scalable ? facts->scalable : facts->vector_bytes;
-  int64_t bytes = (int64_t)lanes * ir_dtypes[n->acc_type].bytes;
-  return unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;
+  int64_t unit = k->forms.scalable ? facts->scalable : facts->vector_bytes, count = 0;
+  for (int s = 0; s < n->nstates; s++) {
+    int64_t bytes = (int64_t)lanes * ir_dtypes[n->state[s].type].bytes;
+    count += unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;
+  }
+  return count;
 }
 
 /* Warns when a schedule's accumulators alone are more than there are
@@ -325,7 +383,7 @@ static void carry_in(struct fold *f, LLVMValueRef *acc) {
   if (f->n->carried < 0 || !loop)
     return;
   LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
-  for (unsigned p = 0; p < f->npt; p++) {
+  for (unsigned p = 0; p < f->total; p++) {
     LLVMPositionBuilderBefore(k->b, LLVMGetFirstInstruction(loop->head));
     LLVMValueRef phi = LLVMBuildPhi(k->b, LLVMTypeOf(acc[p]), "on");
     LLVMAddIncoming(phi, &acc[p], &loop->gate, 1);
@@ -338,7 +396,7 @@ static void carry_in(struct fold *f, LLVMValueRef *acc) {
 static void carry_out(struct fold *f, const LLVMValueRef *acc) {
   if (f->n->carried < 0 || !f->k->carry.loop)
     return;
-  for (unsigned p = 0; p < f->npt; p++)
+  for (unsigned p = 0; p < f->total; p++)
     DN_PUSH(f->k->arena, f->k->carry.next, acc[p]);
 }
 
@@ -351,11 +409,13 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
     empty |= n->iter[i].reduced && n->iter[i].extent == 0;
   prepare(&f);
   check_registers(&f);
-  LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, (int64_t)npt * f.nacc);
+  LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, f.total), *next = acc;
   for (unsigned p = 0; p < npt; p++) {
     for (unsigned a = 0; a < f.nacc; a++) {
       unsigned wide = f.vec > 1 ? (a < f.chains ? f.vec : 1) : pt[p].lanes;
-      acc[p * f.nacc + a] = emit_splat(k, identity(k, n), wide);
+      for (int s = 0; s < n->nstates; s++)
+        *next++ = emit_splat(
+            k, emit_number(k, n->state[s].type, n->state[s].identity), wide);
     }
   }
   carry_in(&f, acc);
@@ -364,7 +424,7 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
   carry_out(&f, acc);
   for (unsigned p = 0; p < npt; p++) {
     k->forms.lanes = pt[p].lanes;
-    out[p] = finish(&f, acc + (size_t)p * f.nacc);
+    out[p] = finish(&f, acc + (size_t)p * (f.total / npt));
   }
   k->forms.lanes = lanes;
 }

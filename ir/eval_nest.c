@@ -313,6 +313,8 @@ struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
   compile_body(arena, e, (int)dn_max(most, 1));
   for (int k = 0; k < e->nsources && e->nest->axis < 0; k++)
     compile_walk(arena, e, &e->source[k]);
+  int64_t code = dn_max(e->nest->step.nnodes, e->nest->finish.nnodes);
+  e->code = DN_ARRAY(arena, union eval_lanes, code);
   if (e->nest->fold == NEST_NTH)
     eval_order_plan(arena, e);
   else if (e->nest->carried >= 0)
@@ -380,43 +382,77 @@ void eval_nest_body(struct eval_nest *e, int64_t pos, int n) {
   }
 }
 
-static enum ir_scalar fold_scalar(enum nest_fold fold) {
-  switch (fold) {
-  case NEST_PROD:
-    return IR_S_MUL;
-  case NEST_MAX:
-    return IR_S_MAX;
-  case NEST_MIN:
-    return IR_S_MIN;
-  case NEST_SUM:
-  case NEST_NTH:
-  case NEST_NONE:
-    break;
+/* Code of a fold at n lanes of its variables; acc gets its results, of which
+ * there are `count`. */
+static void run_code(struct eval_nest *e, const struct nest_code *c,
+                     const union eval_lanes *const *var, int count,
+                     union eval_lanes *acc, int n) {
+  const union eval_lanes *value[NEST_MAX_NODES];
+  for (int i = 0; i < c->nnodes; i++) {
+    const struct nest_node *node = &c->node[i];
+    union eval_lanes *to = &e->code[i];
+    value[i] = to;
+    switch (node->kind) {
+    case NEST_ACCESS:
+      value[i] = var[node->arg[0]];
+      continue;
+    case NEST_NUMBER:
+      eval_number(node->type, node->number, to, n);
+      continue;
+    case NEST_CALL: {
+      int arity = ir_scalars[node->fn].arity;
+      enum ir_dtype from = c->node[node->arg[arity - 1]].type;
+      eval_scalar(node->fn, from)(from, node->type, to, value[node->arg[0]],
+                                  arity > 1 ? value[node->arg[1]] : NULL,
+                                  arity > 2 ? value[node->arg[2]] : NULL, n);
+      if (ir_is_int(node->type) && i + 1 < c->nnodes)
+        eval_round(node->type, to, n);
+      continue;
+    }
+    case NEST_ITER:
+      break;
+    }
+    assert(!"folds.def has no iterators: nest_fold.c");
   }
-  return IR_S_ADD;
+  union eval_lanes kept[NEST_MAX_STATES];
+  size_t size = (size_t)n * sizeof acc->i[0];
+  for (int i = 0; i < count; i++)
+    memcpy(&kept[i], value[c->root[i]], size);
+  for (int i = 0; i < count; i++)
+    memcpy(&acc[i], &kept[i], size);
 }
 
-/* acc = fold(acc, root), lane by lane. */
-static void fold_lanes(struct eval_nest *e, union eval_lanes *acc, int n) {
-  const union eval_lanes *x = e->root;
-  enum ir_dtype t = e->nest->acc_type;
-  enum nest_fold fold = e->nest->fold;
-  if (fold == NEST_SUM && ir_is_float(t)) {
-    for (int k = 0; k < n; k++)
-      acc->f[k] += x->f[k];
-    if (e->f32_sums)
-      eval_round(t, acc, n);
-    return;
+/* acc = fold(acc, root), lane by lane, for the reduced point number k. */
+static void fold_lanes(struct eval_nest *e, union eval_lanes *acc, int64_t k,
+                       int n) {
+  const struct nest *nest = e->nest;
+  if (nest->fold == NEST_SUM && ir_is_float(nest->acc_type)) {
+    for (int i = 0; i < n; i++)
+      acc->f[i] += e->root->f[i];
+  } else {
+    const union eval_lanes *var[NEST_NUM_VARS] = {[NEST_VAR_X] = e->root};
+    union eval_lanes number;
+    for (int i = 0; i < nest->nstates; i++)
+      var[i] = &acc[i];
+    if (nest_code_uses(&nest->step, NEST_VAR_K)) {
+      eval_number(IR_I32, (double)k, &number, n);
+      var[NEST_VAR_K] = &number;
+    }
+    run_code(e, &nest->step, var, nest->nstates, acc, n);
   }
-  union eval_lanes old;
-  memcpy(&old, acc, (size_t)n * sizeof old.i[0]);
-  eval_scalar(fold_scalar(fold), t)(t, t, acc, &old, x, NULL, n);
   if (e->f32_sums)
-    eval_round(t, acc, n);
+    eval_round(nest->acc_type, acc, n);
+}
+
+static void fold_begin(const struct eval_nest *e, union eval_lanes *acc,
+                       int n) {
+  for (int i = 0; i < e->nest->nstates; i++)
+    eval_number(e->nest->state[i].type, e->nest->state[i].identity, &acc[i], n);
 }
 
 /* Lanes of one result to one value. */
-static void fold_across(struct eval_nest *e, union eval_lanes *acc, int n) {
+static void fold_across(struct eval_nest *e, union eval_lanes *acc, int64_t at,
+                        int n) {
   const union eval_lanes *x = e->root;
   bool is_float = ir_is_float(e->nest->acc_type);
   if (e->nest->fold == NEST_SUM && !e->f32_sums) {
@@ -433,7 +469,7 @@ static void fold_across(struct eval_nest *e, union eval_lanes *acc, int n) {
     union eval_lanes one;
     one.i[0] = x->i[k];
     e->root = &one;
-    fold_lanes(e, acc, 1);
+    fold_lanes(e, acc, at + k, 1);
   }
   e->root = root;
 }
@@ -441,7 +477,12 @@ static void fold_across(struct eval_nest *e, union eval_lanes *acc, int n) {
 /* Rounds finished results and writes them from position `pos` of y on. */
 static void finish(struct eval_nest *e, union eval_lanes *acc, int64_t pos,
                    int n, char *out) {
-  enum ir_dtype t = e->nest->acc_type;
+  const struct nest_code *c = &e->nest->finish;
+  const union eval_lanes *var[NEST_NUM_VARS] = {0};
+  for (int i = 0; i < e->nest->nstates; i++)
+    var[i] = &acc[i];
+  run_code(e, c, var, 1, acc, n);
+  enum ir_dtype t = c->node[c->root[0]].type;
   eval_round(t, acc, n);
   if (t != e->type) {
     union eval_lanes raw = *acc;
@@ -462,31 +503,32 @@ static void run_points(struct eval_nest *e, char *out, int64_t count) {
 
 static void run_parallel_lanes(struct eval_nest *e, char *out) {
   for (int64_t pos = 0; pos < e->par.count; pos += EVAL_LANES) {
-    union eval_lanes acc;
+    union eval_lanes acc[NEST_MAX_STATES];
     int n = (int)dn_min(EVAL_LANES, e->par.count - pos);
-    eval_number(e->nest->acc_type, nest_identity(e->nest->fold), &acc, n);
+    int64_t k = 0;
+    fold_begin(e, acc, n);
     eval_space_seek(e, &e->red, 0);
     if (e->red.count > 0) {
       do {
         eval_nest_body(e, pos, n);
-        fold_lanes(e, &acc, n);
+        fold_lanes(e, acc, k++, n);
       } while (space_next(e, &e->red));
     }
-    finish(e, &acc, pos, n, out);
+    finish(e, acc, pos, n, out);
   }
 }
 
 static void run_reduced_lanes(struct eval_nest *e, char *out) {
   eval_space_seek(e, &e->par, 0);
   for (int64_t y = 0; y < e->par.count; y++) {
-    union eval_lanes acc;
-    eval_number(e->nest->acc_type, nest_identity(e->nest->fold), &acc, 1);
+    union eval_lanes acc[NEST_MAX_STATES];
+    fold_begin(e, acc, 1);
     for (int64_t pos = 0; pos < e->red.count; pos += EVAL_LANES) {
       int n = (int)dn_min(EVAL_LANES, e->red.count - pos);
       eval_nest_body(e, pos, n);
-      fold_across(e, &acc, n);
+      fold_across(e, acc, pos, n);
     }
-    finish(e, &acc, y, 1, out);
+    finish(e, acc, y, 1, out);
     space_next(e, &e->par);
   }
 }
@@ -498,10 +540,10 @@ static void run_on(struct eval_nest *e, int64_t pos, int n, bool first,
   union eval_lanes acc;
   size_t size = (size_t)n * sizeof acc.i[0];
   if (first)
-    eval_number(e->nest->acc_type, nest_identity(e->nest->fold), &acc, n);
+    fold_begin(e, &acc, n);
   else
     memcpy(&acc, state, size);
-  fold_lanes(e, &acc, n);
+  fold_lanes(e, &acc, 0, n);
   memcpy(state, &acc, size);
   finish(e, &acc, pos, n, out);
 }
@@ -579,7 +621,7 @@ static void run_onto(struct eval_nest *e, const struct eval_operand *x,
         continue;
       }
       eval_load(e->type, at, 1, &acc, 0, n);
-      fold_lanes(e, &acc, n);
+      fold_lanes(e, &acc, 0, n);
       finish(e, &acc, row + pos, n, out);
     }
   } while (space_next(e, &e->red));

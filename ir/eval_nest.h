@@ -110,6 +110,7 @@ struct eval_nest {
   const union eval_lanes *root;
   enum ir_dtype root_type;
   struct eval_key *keys;   /* of an order: one a place */
+  union eval_lanes *code;  /* of a fold: values of its nodes */
   union eval_lanes *state; /* of a running fold: one lane for each element
                               behind its dimension */
   int64_t it[NEST_MAX_ITERS]; /* where the loops are */

@@ -155,24 +155,19 @@ static int parse_access(struct cursor *c) {
   return k;
 }
 
+/* An operator that ends in a colon goes on with a name and "=". */
 static enum nest_fold parse_fold(struct cursor *c) {
-  static const struct {
-    const char *text;
-    enum nest_fold fold;
-  } folds[] = {{"+=", NEST_SUM},
-               {"*=", NEST_PROD},
-               {"max=", NEST_MAX},
-               {"min=", NEST_MIN},
-               {"=", NEST_NONE}};
-  for (size_t i = 0; i < sizeof folds / sizeof *folds; i++)
-    if (accept(c, folds[i].text))
-      return folds[i].fold;
-  if (accept(c, "nth:")) {
-    word(c, c->f->largest);
-    expect(c, "=");
-    return NEST_NTH;
+  for (enum nest_fold f = 0; f < NEST_NUM_FOLDS; f++) {
+    const char *text = nest_folds[f].text;
+    if (!accept(c, text))
+      continue;
+    if (text[strlen(text) - 1] == ':') {
+      word(c, c->f->largest);
+      expect(c, "=");
+    }
+    return f;
   }
-  fail(c, "= += *= max= min= or nth:");
+  fail(c, "an operator of folds.def");
   return NEST_NONE;
 }
 

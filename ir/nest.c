@@ -376,22 +376,6 @@ static void build_access(struct build *b, const struct formula_access *a,
 
 /* ---- Body ---- */
 
-double nest_identity(enum nest_fold fold) {
-  switch (fold) {
-  case NEST_MAX:
-    return -__builtin_inf();
-  case NEST_MIN:
-    return __builtin_inf();
-  case NEST_PROD:
-    return 1;
-  case NEST_SUM:
-  case NEST_NTH:
-  case NEST_NONE:
-    break;
-  }
-  return 0;
-}
-
 static void add_node(struct nest *n, struct nest_node node) {
   assert(n->nnodes < NEST_MAX_NODES && "a formula has two factors: formula.h");
   n->node[n->nnodes++] = node;
@@ -480,7 +464,7 @@ static void find_places(struct build *b) {
 }
 
 static void find_carried(struct nest *n) {
-  int k = n->fold == NEST_NONE || n->naccesses != 1 ? -1 : sole_reduced(n);
+  int k = n->nstates != 1 || n->naccesses != 1 ? -1 : sole_reduced(n);
   struct nest_access *a = &n->access[0];
   const struct ir_type *type =
       k < 0 ? NULL : ir_arg(n->op, (unsigned)a->operand)->type;
@@ -513,8 +497,11 @@ static void build_indexed(struct build *b) {
   solve_extents(b);
   build_result(b);
   b->n->fold = b->f->fold;
+  const char *error = nest_build_fold(b->arena, b->n);
+  if (error)
+    row_error(b, error);
   b->n->outside = b->f->outside[0] ? ir_get_float(b->op, b->f->outside)
-                                   : nest_identity(b->f->fold);
+                                   : b->n->state[0].identity;
   b->n->naccesses = b->f->naccesses;
   for (int k = 0; k < b->f->naccesses; k++) {
     build_access(b, &b->f->access[k], &b->n->access[k]);

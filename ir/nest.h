@@ -3,14 +3,15 @@
  * never an op's name.
  *
  *   for every point of the parallel iterators            (an element of y)
- *     acc = identity(fold)
+ *     state = identity
  *     for every point of the reduced iterators
- *       acc = fold(acc, body(access 0, access 1, ...))
- *     y[...] = acc
+ *       state = step(state, body(access 0, access 1, ...))
+ *     y[...] = finish(state)
  *
- * MAP and MOVE have no reduced iterators and no fold. A fold over all elements
- * before an element (`y[j] += x[j - k]`, every k) is a running one (a scan): it
- * continues its neighbour's accumulator, and only k = 0 is left of k.
+ * by the fold's row of folds.def. MAP and MOVE have no reduced iterators and no
+ * fold. A fold over all elements before an element (`y[j] += x[j - k]`, every k)
+ * is a running one (a scan): it continues its neighbour's accumulator, and only
+ * k = 0 is left of k.
  *
  * A nest that goes `onto` an operand starts from a copy of it, and its points
  * are folded in, or put there, one after another:
@@ -37,13 +38,15 @@
 #define NEST_MAX_ACCESSES 4 /* concat has one, the pattern of all */
 
 enum nest_fold {
-  NEST_NONE,
-  NEST_SUM,
-  NEST_PROD,
-  NEST_MAX,
-  NEST_MIN,
-  NEST_NTH /* y[j]: the reduced point that stands at place j of the order */
+#define FOLD(ID, text, state, step, merge, finish, meaning) NEST_##ID,
+#include "ir/folds.def"
+#undef FOLD
+  NEST_NUM_FOLDS
 };
+struct nest_fold_row {
+  const char *text, *state, *step, *merge, *finish;
+};
+extern const struct nest_fold_row nest_folds[NEST_NUM_FOLDS];
 enum nest_fit { NEST_AS_IS, NEST_CLAMP, NEST_REFLECT, NEST_WRAP };
 
 struct nest_iter {
@@ -104,6 +107,26 @@ struct nest_node {
   double number; /* NEST_NUMBER; exact for integers up to 2^53 */
 };
 
+/* Scalar code of a fold: nodes in an order in which they can be computed, of
+ * which `root` are the results. NEST_ACCESS is one of the variables below. */
+enum {
+  NEST_MAX_STATES = 3,
+  NEST_VAR_OTHER = NEST_MAX_STATES, /* the states, those of the second, */
+  NEST_VAR_X = 2 * NEST_MAX_STATES, /* the element, and */
+  NEST_VAR_K,                       /* its number among the reduced points */
+  NEST_NUM_VARS
+};
+struct nest_code {
+  int nnodes;
+  struct nest_node *node;
+  int root[NEST_MAX_STATES];
+};
+
+struct nest_state {
+  enum ir_dtype type;
+  double identity;
+};
+
 #define NEST_MAX_NODES 40
 struct nest {
   const struct ir_op *op;
@@ -112,7 +135,10 @@ struct nest {
   struct nest_iter iter[NEST_MAX_ITERS];
   struct nest_dim y[IR_MAX_RANK]; /* one a result dimension */
   enum nest_fold fold;
-  enum ir_dtype acc_type; /* of the fold and the body */
+  enum ir_dtype acc_type; /* of the body, and of states without a type */
+  int nstates;            /* 0: nothing is folded, or put in order */
+  struct nest_state state[NEST_MAX_STATES];
+  struct nest_code step, merge, finish;
   double outside; /* value of an access outside its operand; saturates to
                      the operand's type */
   int naccesses;
@@ -141,11 +167,11 @@ struct nest {
  * error. */
 struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op);
 
-/* Every scalar function of the body and the fold are defined for their types
- * (scalars.def; there is no fold of bool). */
+/* Every scalar function of the body and of the fold is defined for its types
+ * (scalars.def). */
 bool nest_types_ok(const struct nest *n);
-/* What a fold starts from: 0, 1, -inf or inf. */
-double nest_identity(enum nest_fold fold);
+/* A variable is used by the code. */
+bool nest_code_uses(const struct nest_code *c, int var);
 
 /* Points of the whole iteration space: the multiplications of a CONTRACT. What
  * is put in order is looked at once. */
@@ -178,7 +204,9 @@ bool nest_rows_first(const struct ir_op *kernel);
 const struct ir_op *nest_onto(const struct ir_op *kernel);
 /* The same text for equal nests: CSE, tests. */
 void nest_print(struct dn_buf *out, const struct nest *n);
-/* Checks one row's body without an op, for the suite: a message or NULL. */
+/* Checks one row's body without an op, or a fold's row, for the suite: a message
+ * or NULL. */
 const char *nest_check_row(struct dn_arena *arena, enum ir_opcode code);
+const char *nest_check_fold(struct dn_arena *arena, enum nest_fold fold);
 
 #endif

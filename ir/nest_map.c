@@ -16,22 +16,13 @@ const struct ir_scalar_row ir_scalars[IR_NUM_SCALARS] = {
 #undef SCALAR
 };
 
-struct sexpr {
-  const char *s;
-  enum ir_opcode code;
-  const struct ir_op *op; /* NULL: only check the row */
-  struct nest *n;
-  const char *error;
-  int depth;
-};
-
-static int put(struct sexpr *p, struct nest_node node) {
-  if (p->n->nnodes == NEST_MAX_NODES) {
+int nest_put_node(struct nest_expr *p, struct nest_node node) {
+  if (p->nnodes == NEST_MAX_NODES) {
     p->error = "the body is too long";
     return 0;
   }
-  p->n->node[p->n->nnodes] = node;
-  return p->n->nnodes++;
+  p->node[p->nnodes] = node;
+  return p->nnodes++;
 }
 
 static bool find_operand(enum ir_opcode code, const char *name, size_t len,
@@ -49,17 +40,13 @@ static bool find_operand(enum ir_opcode code, const char *name, size_t len,
 }
 
 /* Types are found after parsing; IR_NUM_DTYPES is "not yet known". */
-static int parse_name(struct sexpr *p, const char *s, size_t len) {
+static int parse_name(struct nest_expr *p, const char *s, size_t len) {
   struct nest_node node = {.kind = NEST_NUMBER, .type = IR_NUM_DTYPES};
   if (find_operand(p->code, s, len, &node.arg[0])) {
     node.kind = NEST_ACCESS;
     if (p->op)
       node.type = ir_arg(p->op, (unsigned)node.arg[0])->type->dtype;
-    return put(p, node);
-  }
-  if (len == 3 && !strncmp(s, "inf", 3)) {
-    node.number = INFINITY;
-    return put(p, node);
+    return nest_put_node(p, node);
   }
   struct ir_attr_spec specs[IR_MAX_ATTRS];
   int n = ir_op_attr_specs(p->code, specs);
@@ -70,15 +57,13 @@ static int parse_name(struct sexpr *p, const char *s, size_t len) {
       node.number = specs[i].kind == IR_A_FLOAT
                         ? ir_get_float(p->op, specs[i].name)
                         : (double)ir_get_int(p->op, specs[i].name);
-    return put(p, node);
+    return nest_put_node(p, node);
   }
   p->error = "a name is neither operand nor attribute";
   return 0;
 }
 
-static int parse_expr(struct sexpr *p);
-
-static int parse_call(struct sexpr *p) {
+static int parse_call(struct nest_expr *p) {
   size_t len = strcspn(p->s, " )");
   struct nest_node node = {.kind = NEST_CALL, .type = IR_NUM_DTYPES};
   int fn = 0;
@@ -92,14 +77,14 @@ static int parse_call(struct sexpr *p) {
   node.fn = (enum ir_scalar)fn;
   p->s += len;
   for (int i = 0; i < ir_scalars[fn].arity && !p->error; i++)
-    node.arg[i] = parse_expr(p);
+    node.arg[i] = nest_parse_expr(p);
   p->s += strspn(p->s, " ");
   if (!p->error && *p->s++ != ')')
     p->error = "a function has too many arguments";
-  return put(p, node);
+  return nest_put_node(p, node);
 }
 
-static int parse_expr(struct sexpr *p) {
+int nest_parse_expr(struct nest_expr *p) {
   if (++p->depth > 16)
     p->error = "the body nests too deep";
   p->s += strspn(p->s, " ");
@@ -115,12 +100,12 @@ static int parse_expr(struct sexpr *p) {
     p->error = "a function has too few arguments";
   } else {
     p->s += len;
-    if (isdigit((unsigned char)*s))
-      k = put(p, (struct nest_node){.kind = NEST_NUMBER,
-                                    .type = IR_NUM_DTYPES,
-                                    .number = strtod(s, NULL)});
+    if (isdigit((unsigned char)*s) || (len == 3 && !strncmp(s, "inf", 3)))
+      k = nest_put_node(p, (struct nest_node){.kind = NEST_NUMBER,
+                                              .type = IR_NUM_DTYPES,
+                                              .number = strtod(s, NULL)});
     else
-      k = parse_name(p, s, len);
+      k = p->name(p, s, len);
   }
   p->depth--;
   return k;
@@ -134,7 +119,7 @@ static int first_typed(const struct nest_node *node) {
 
 /* Upwards: a call has the type of its known arguments. Nodes are in postfix
  * order, so one walk is enough. */
-static void types_up(struct nest *n, enum ir_dtype result) {
+static void types_up(struct nest_expr *n, enum ir_dtype result) {
   for (int i = 0; i < n->nnodes; i++) {
     struct nest_node *node = &n->node[i];
     if (node->kind != NEST_CALL)
@@ -151,7 +136,7 @@ static void types_up(struct nest *n, enum ir_dtype result) {
   }
 }
 
-static void types_down(struct nest *n, enum ir_dtype peer) {
+static void types_down(struct nest_expr *n, enum ir_dtype peer) {
   for (int i = n->nnodes; i-- > 0;) {
     struct nest_node *node = &n->node[i];
     if (node->kind != NEST_CALL)
@@ -165,6 +150,15 @@ static void types_down(struct nest *n, enum ir_dtype peer) {
       if (n->node[node->arg[k]].type == IR_NUM_DTYPES)
         n->node[node->arg[k]].type = type == IR_NUM_DTYPES ? peer : type;
   }
+}
+
+void nest_expr_types(struct nest_expr *p, enum ir_dtype result,
+                     enum ir_dtype peer) {
+  types_up(p, result);
+  struct nest_node *root = &p->node[p->nnodes - 1];
+  if (root->type == IR_NUM_DTYPES)
+    root->type = result;
+  types_down(p, peer);
 }
 
 static void broadcast_access(struct dn_arena *arena, const struct ir_op *op,
@@ -198,22 +192,25 @@ const char *nest_build_map(struct dn_arena *arena, const struct ir_op *op,
   n->naccesses = (int)op->noperands;
   for (int k = 0; k < n->naccesses; k++)
     broadcast_access(arena, op, k, n);
-  struct sexpr p = {ir_ops[op->code].body, op->code, op, n, NULL, 0};
-  parse_expr(&p);
-  if (p.error)
-    return p.error;
-  types_up(n, n->type->dtype);
-  struct nest_node *root = &n->node[n->nnodes - 1];
-  if (root->type == IR_NUM_DTYPES)
-    root->type = n->type->dtype;
-  types_down(n, ir_arg(op, 0)->type->dtype);
-  return NULL;
+  struct nest_expr p = {.s = ir_ops[op->code].body,
+                        .name = parse_name,
+                        .code = op->code,
+                        .op = op,
+                        .node = n->node};
+  nest_parse_expr(&p);
+  n->nnodes = p.nnodes;
+  if (!p.error)
+    nest_expr_types(&p, n->type->dtype, ir_arg(op, 0)->type->dtype);
+  return p.error;
 }
 
 const char *nest_check_map(struct dn_arena *arena, enum ir_opcode code) {
-  struct nest *n = DN_NEW(arena, struct nest);
-  struct sexpr p = {ir_ops[code].body, code, NULL, n, NULL, 0};
-  parse_expr(&p);
+  struct nest_expr p = {
+      .s = ir_ops[code].body,
+      .name = parse_name,
+      .code = code,
+      .node = DN_ARRAY(arena, struct nest_node, NEST_MAX_NODES)};
+  nest_parse_expr(&p);
   if (!p.error && p.s[strspn(p.s, " ")])
     return "something follows the body";
   return p.error;

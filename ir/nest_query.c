@@ -17,19 +17,23 @@ int64_t nest_points(const struct nest *n) {
   return points;
 }
 
-bool nest_types_ok(const struct nest *n) {
-  if (n->fold != NEST_NONE && n->fold != NEST_NTH && n->acc_type == IR_BOOL)
-    return false;
-  for (int k = 0; k < n->nnodes; k++) {
-    const struct nest_node *node = &n->node[k];
-    if (node->kind != NEST_CALL)
+static bool calls_ok(const struct nest_node *node, int count) {
+  for (int k = 0; k < count; k++) {
+    if (node[k].kind != NEST_CALL)
       continue;
-    const struct ir_scalar_row *row = &ir_scalars[node->fn];
-    enum ir_kind kind = ir_dtypes[n->node[node->arg[row->arity - 1]].type].kind;
+    const struct ir_scalar_row *row = &ir_scalars[node[k].fn];
+    enum ir_kind kind = ir_dtypes[node[node[k].arg[row->arity - 1]].type].kind;
     if (!strchr(row->types, kind == IR_UNSIGNED ? IR_SIGNED : (int)kind))
       return false;
   }
   return true;
+}
+
+bool nest_types_ok(const struct nest *n) {
+  return calls_ok(n->node, n->nnodes) &&
+         calls_ok(n->step.node, n->step.nnodes) &&
+         calls_ok(n->merge.node, n->merge.nnodes) &&
+         calls_ok(n->finish.node, n->finish.nnodes);
 }
 
 /* The result is operand 0's element, moved. */
@@ -317,14 +321,13 @@ static void print_result(struct dn_buf *out, const struct nest *n) {
 }
 
 void nest_print(struct dn_buf *out, const struct nest *n) {
-  static const char *const folds[] = {"=", "+=", "*=", "max=", "min=", "nth="};
   dn_buf_printf(out, "for");
   for (int i = 0; i < n->niters; i++)
     dn_buf_printf(out, " %s%s<%lld", n->iter[i].reduced ? "~" : "",
                   n->iter[i].name, (long long)n->iter[i].extent);
   dn_buf_printf(out, ": ");
   print_result(out, n);
-  dn_buf_printf(out, " %s ", folds[n->fold]);
+  dn_buf_printf(out, " %s ", nest_folds[n->fold].text);
   print_node(out, n, n->nnodes - 1);
   for (int k = 0; k < n->naccesses; k++) {
     const struct nest_access *a = &n->access[k];
@@ -390,6 +393,8 @@ const char *nest_check_row(struct dn_arena *arena, enum ir_opcode code) {
   const char *error = formula_parse(arena, row->body, &f);
   if (!error)
     error = check_access(code, &f.y);
+  if (!error && f.first > 0 && *nest_folds[f.fold].merge)
+    error = "what goes onto an operand is folded by one state";
   if (!error && f.largest[0] && !row_has(row->attrs, f.largest))
     error = "an order names no attribute";
   for (int k = 0; k < f.naccesses && !error; k++)

@@ -168,7 +168,13 @@ static int check_rows(struct run *r) {
       printf("%s: %s\n", ir_ops[i].text, why);
     bad += why != NULL;
   }
-  printf("%d rows checked, %d bad\n", IR_NUM_OPS, bad);
+  for (enum nest_fold f = 0; f < NEST_NUM_FOLDS; f++) {
+    const char *why = nest_check_fold(r->ctx->arena, f);
+    if (why)
+      printf("%s: %s\n", nest_folds[f].text, why);
+    bad += why != NULL;
+  }
+  printf("%d rows checked, %d bad\n", IR_NUM_OPS + NEST_NUM_FOLDS, bad);
   return bad ? DN_EXIT_INTERNAL : DN_EXIT_OK;
 }
 
