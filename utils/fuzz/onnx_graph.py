@@ -48,6 +48,17 @@ def qlinear_reduce_mean(ins, attrs):
                     info.max).astype(x.dtype)]
 
 
+def reduce_prod(ins, attrs):
+    """Products of integers wrap, as sums do; ONNX Runtime's go through floats."""
+    x = ins[0]
+    axes = ins[1] if len(ins) > 1 else attrs.get("axes")
+    if is_float(x) or attrs.get("noop_with_empty_axes"):
+        return None
+    axes = None if axes is None or not len(axes) else tuple(map(int, axes))
+    return [np.asarray(np.prod(x, axis=axes, dtype=x.dtype,
+                               keepdims=bool(attrs.get("keepdims", 1))))]
+
+
 def erf(ins, attrs):
     x = ins[0]
     if is_float(x) and x.dtype != np.float64:
@@ -57,7 +68,8 @@ def erf(ins, attrs):
 
 
 # What neither of the two has, or has with 8 digits: None leaves it to them.
-OWN = {"QLinearReduceMean": qlinear_reduce_mean, "Erf": erf}
+OWN = {"QLinearReduceMean": qlinear_reduce_mean, "ReduceProd": reduce_prod,
+       "Erf": erf}
 
 
 class Invalid(Exception):
