@@ -1,10 +1,10 @@
 /* emit_impl.h - what the emit_*.c files share.
  *
- * A kernel is emitted by pulling: emit_value() gives one row (a vector of
+ * A kernel is emitted on demand: emit_value() emits one row (a vector of
  * k->forms.lanes elements along some direction, or one scalar when all lanes
- * agree) of any value at given indices, and asks its operands in turn. Indices
- * are affine forms over loop counters, known at compile time, so that strides
- * and offsets become immediates, ranges prove checks away, and equal requests
+ * agree) of any value at given indices, and calls itself for the operands.
+ * Indices are affine forms over loop counters, known at compile time, so that
+ * strides and offsets become immediates, ranges prove checks away, and equal requests
  * are found again (the memo). A request is emitted in the outermost scope where
  * all its counters exist: whatever does not depend on a loop is outside of it,
  * bounds checks and whole reductions included. */
@@ -26,7 +26,7 @@ struct emit_bytes { /* of a constant that has been emitted */
 struct emit_pad { /* a block of equal elements, read instead of padding */
   uint64_t bits;
   unsigned bytes; /* of one element */
-  int64_t size;   /* the most that anybody asked for */
+  int64_t size;   /* of the largest read */
   LLVMValueRef global;
 };
 
@@ -157,7 +157,7 @@ struct kernel_cg {
   struct emit_group group;
   struct emit_carry carry;
   bool ordered; /* the kernel is one order, along carry.dim: emit_order.c */
-  struct emit_stream *stream; /* not NULL: wants to know a load of constants */
+  struct emit_stream *stream; /* not NULL: records loads of constants */
   LLVMValueRef count;         /* i32: lanes that a scalable row has */
   int nesting;        /* of emit_value */
   /* Registers' worth of rows evaluated, and how many are allowed. */
@@ -287,8 +287,8 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
 /* Where element number `addr` lies. */
 LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
                           const struct ir_place *p, const struct affine *addr);
-/* Asks for `lines` cache lines from there on, to be in the second-level cache
- * soon; they need not exist. */
+/* Prefetches `lines` cache lines from there on into the second-level cache; they
+ * need not exist. */
 void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
                    const struct affine *bytes, int64_t lines);
 void emit_store(struct kernel_cg *k, const struct ir_type *type,

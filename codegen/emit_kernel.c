@@ -98,7 +98,7 @@ static void add_dim(struct shape *s, const struct reads *r, int d,
       (struct kdim){d, d, .coef = 1, .extent = period, .tile = tile};
 }
 
-/* Where the schedule wants a dimension's loop; without an opinion, row-major.
+/* A dimension's level in the schedule's order of loops; without one, row-major.
  * That of a running fold is innermost, so that what it carries fits into
  * registers. */
 static int64_t rank_of(const struct kernel_cg *k, int dim) {

@@ -24,7 +24,7 @@ struct cg_target {
   const struct cg_target_row *row;
   struct ir_facts facts;
   struct cg_names names;
-  const char *triple; /* as LLVM wants it: every part in its place */
+  const char *triple; /* normalised: every part in its place */
   const char *abi; /* "" leaves it to LLVM, by the features */
   int opt_level;
   bool opt_size;
@@ -50,8 +50,8 @@ bool cg_name_known(const char *const *names, const char *name);
 bool cg_has_system(const char *triple);
 
 /* A target machine; NULL and a message, to be disposed of, when LLVM has none.
- * Initialises the back end. `large` asks for code that reaches more than 2 GB
- * of constants. */
+ * Initialises the back end. `large`: code that reaches more than 2 GB of
+ * constants. */
 LLVMTargetMachineRef cg_target_machine(const struct cg_target *t, bool large,
                                        char **message);
 /* Fills the facts in by compiling a probe; false after a diagnostic when

@@ -1,5 +1,5 @@
-/* fe.h - model bytes to a GRAPH module. The format is told by the first bytes
- * (formats.def), not by the file's name. */
+/* fe.h - model bytes to a GRAPH module. The first bytes decide the format
+ * (formats.def), not the file's name. */
 #ifndef FE_FE_H
 #define FE_FE_H
 
@@ -42,7 +42,7 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
 int64_t fe_dim_value(struct dn_ctx *ctx, const struct fe_opts *opts,
                      const char *name);
 
-/* Tensors in files: ONNX TensorProto (.pb), .npy, told by their bytes. Data are
+/* Tensors in files: ONNX TensorProto (.pb), .npy, by their first bytes. Data are
  * borrowed from the mapped file when they can be. false after a diagnostic. */
 bool fe_read_tensor(struct dn_ctx *ctx, const char *path,
                     struct ir_tensor *out);

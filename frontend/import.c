@@ -1,5 +1,5 @@
-/* import.c - a model file to a GRAPH module: the format is told by the first
- * bytes. */
+/* import.c - a model file to a GRAPH module: the first bytes decide the
+ * format. */
 #include "frontend/fe.h"
 
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Functions are told apart by domain, name and overload. */
+/* A function is identified by domain, name and overload. */
 static const char *function_key(struct dn_ctx *ctx, const char *domain,
                                 const char *name, const char *overload) {
   return dn_intern(ctx, dn_printf(ctx->arena, "%zu:%zu:%s%s%s", strlen(domain),

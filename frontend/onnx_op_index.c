@@ -322,8 +322,8 @@ bool onnx_reverse_sequence(struct onnx_call *c) {
                               IR_ATTRS(ir_int("axis", time))));
 }
 
-/* The first k along an axis, in order; `sorted` 0 asks for no order, and gets
- * the same. */
+/* The first k along an axis, in order; `sorted` 0 allows any order, this one
+ * too. */
 bool onnx_top_k(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints count = {true, 1, (const int64_t[]){0}};

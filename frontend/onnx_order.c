@@ -1,5 +1,5 @@
 /* onnx_order.c - nodes in an order in which each reads what is made already.
- * The standard wants them so; a file whose nodes are not is sorted, each node
+ * The standard requires it; a file whose nodes are not is sorted, each node
  * after those it reads, also from inside its subgraphs, and else as the file
  * has them. A cycle is reported where it closes. */
 #include "frontend/onnx_import.h"

@@ -10,8 +10,7 @@ struct ox_window {
   int64_t pads[2 * IR_MAX_RANK]; /* begins, then ends */
   int64_t out[IR_MAX_RANK];
   int64_t extra[IR_MAX_RANK]; /* transposed: output_padding */
-  /* Pooling with ceil_mode: the pads that the model asked for; `pads` may reach
-   * further. */
+  /* Pooling with ceil_mode: the model's pads; `pads` may reach further. */
   int64_t asked[2 * IR_MAX_RANK];
 };
 

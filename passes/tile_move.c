@@ -22,7 +22,7 @@ struct walk {
   const struct ir_op *kernel;
   struct steps *of; /* by number of the op in the kernel */
   int contiguous;   /* accesses that move by one element */
-  int apart;        /* that move by several, or nobody knows */
+  int apart;        /* that move by several, or by an unknown step */
 };
 
 static int64_t scaled(int64_t step, int64_t by) {

@@ -24,7 +24,7 @@ struct dnnc {
   struct options o;
   struct compile c;
   struct timespec start;
-  const char *extension; /* of the output that -S or -emit-llvm asks for */
+  const char *extension; /* of the output by -S or -emit-llvm */
   struct cg_blob object;
   struct cg_sizes sizes;
   struct cg_debug debug; /* -g */
