@@ -1,23 +1,30 @@
 /* fuse.c - groups ops into kernels, one loop nest each.
  *
- * A kernel is a tree that ends in one value: an op joins the kernel of its
- * users when they are all in one, so that no value but the last is seen outside
- * and kernels cannot depend on each other in a circle. Ops are visited once,
- * from the last to the first; the later of two convolutions gets the residual
- * addition that reads both. One op of a kernel folds (the anchor); it is
- * computed once an element and only ops that read it at their own index follow
- * it. Everything else is evaluated where it is needed, so an op joins only if
- * that evaluates it no oftener than once an element, or is a few additions
- * before a window of a few elements.
+ * A kernel is a tree that ends in one value, its root: no other value is read
+ * outside, and kernels cannot depend on each other in a circle. Ops are visited
+ * once, from the last to the first. An op joins the kernel of its users when
+ * they are all in one and a row of this table (fusions[], below) allows it; the
+ * first one that does also says how the kernel reads it. Of two convolutions
+ * whose results are added, the later is visited first and gets the addition.
  *
- * Reductions of the same rows can be in one kernel, with the maps between and
- * after them: softmax, layer normalization. They share the loops over the rows
- * (`order` puts those first); each is a loop of its own within a row, so a map
- * that several of them read is evaluated for each, which only cheap ones are.
+ * op                   read at       condition
+ * reduction of rows    in its row    reads a row that the kernel reads; 8 at
+ * most one value a row      in its row    the reductions it is made of can
+ * join, too map of whole rows    in its row    one stage reads it, or it is
+ * cheap anchor               own index     by maps up to the root; the kernel
+ * has none map, move            any           each element is computed once at
+ * most cheap map            a window      each is computed 9 times at most
+ * without operands     any           costs no memory to compute again
  *
- * Ops that only say where elements lie (views) stay outside: the planner gives
- * them no memory. So does concat, whose operands are computed inside it; an
- * operand that cannot be gets a kernel that copies it.
+ * Own index: the indices of the root's element. In its row: by reductions over
+ * the same dims and by maps of whole rows, in whose kernel (softmax, layer
+ * normalization) the loops over rows are shared and each reduction is a stage,
+ * a loop of its own within a row. Cheap: at most two additions, products,
+ * maxima. Elsewhere recomputing costs more than storing, and a map that could
+ * follow an anchor in registers stays with the anchor.
+ *
+ * Views (ops that only say where elements are) stay outside: the planner gives
+ * them no memory. So does concat, whose operands are computed inside it.
  *
  * before:  %1 = conv %x, @w : f32[1,8,8,4]
  *          %2 = add %1, @b : f32[1,8,8,4]
@@ -37,10 +44,34 @@
 enum {
   MAX_READS = 56, /* buffers that a kernel reads: what code generation takes */
   MAX_STAGES = 8, /* reductions of rows in a kernel */
-  RECOMPUTE = 9 /* times a cheap op may be done rather than stored: a window */
+  RECOMPUTE = 9   /* times that a window may compute a cheap map again */
 };
 
-enum kind { OUTSIDE, VIEW, COMPUTE }; /* OUTSIDE: concat, control flow */
+/* What an op is. VIEW and nothing: not computed by a kernel. */
+enum role {
+  VIEW = 1,
+  MOVE = 2,
+  MAP = 4,
+  ANCHOR = 8, /* a contraction, a reduction, an order, or onto an operand */
+  ROWS = 16,  /* ANCHOR: a reduction of rows; MAP: of the shape of one, read by
+                 it */
+  ONTO = 32,  /* onto its first operand, which is memory: the kernel's root */
+  ORDER = 64, /* reads its elements many times: a kernel alone */
+  CHEAP = 128,
+  FOLLOWS = 256, /* a map that could be in the epilogue of an anchor */
+  NULLARY = 512,
+  COMPUTED = MOVE | MAP | ANCHOR
+};
+
+/* How a kernel reads one of its ops. */
+struct reading {
+  bool own; /* at the root's own index, by maps only: the anchor's epilogue */
+  bool in_row;     /* within the root's row */
+  bool again;      /* at other indices than the root's, too */
+  bool window;     /* once by maps, or by windows of reductions */
+  unsigned stages; /* loops over a row that read it; bit 0: the result's */
+  double evals;    /* elements computed, all in all */
+};
 
 struct group {
   struct ir_op *root, *anchor;
@@ -49,24 +80,14 @@ struct group {
   DN_LIST(struct ir_op *) ops;
 };
 
-struct info { /* of an op */
-  enum kind kind;
-  bool anchor, map;
-  bool onto; /* it goes onto its first operand, which is memory: its own kernel */
-  bool alone;      /* an order: its elements are looked at many times */
-  bool cheap;      /* a map of one or two additions, maxima and the like */
-  bool epilogue;   /* its result is read at its own index up to the root */
-  bool follows;    /* a map that could be in the epilogue of an anchor */
-  bool pulled;     /* it is read at other indices than the root's */
-  bool in_row;     /* it is read within the root's row only */
-  unsigned stages; /* loops over a row that evaluate it; bit 0: the result's */
-  const struct ir_op
-      *rows;            /* it is, or has the shape of, a reduction of rows */
-  uint64_t pointwise;   /* operands read at the result's own index */
-  double points, count; /* of its loop nest; elements of its result */
-  double evals;         /* how often an element is asked for, all in all */
-  int group;            /* -1: none */
-  int position;         /* in its block */
+struct info {               /* of an op */
+  unsigned role;            /* of enum role */
+  const struct ir_op *rows; /* with ROWS: the reduction */
+  uint64_t pointwise;       /* operands read at the result's own index */
+  double points, count;     /* of its loop nest; elements of its result */
+  struct reading reading;   /* once it is in a group */
+  ptrdiff_t group;          /* -1: none */
+  int position;             /* in its block */
 };
 
 struct fuse {
@@ -140,6 +161,17 @@ static const struct ir_op *rows_of_operands(const struct fuse *f,
   return NULL;
 }
 
+static unsigned role_of(struct fuse *f, const struct ir_op *op,
+                        const struct nest *n) {
+  if (view_strides(f, op, n))
+    return VIEW;
+  bool onto = n->to >= 0, map = ir_ops[op->code].cls == IR_MAP;
+  unsigned role = n->fold != NEST_NONE || onto ? ANCHOR : map ? MAP : MOVE;
+  role |= (onto ? ONTO : 0u) | (n->fold == NEST_NTH ? ORDER : 0u);
+  role |= op->noperands ? 0u : NULLARY;
+  return role | (role & MAP && is_cheap(n) ? CHEAP : 0u);
+}
+
 static void describe(struct fuse *f, struct ir_op *op) {
   struct info *in = info_of(f, op);
   in->group = -1;
@@ -148,13 +180,11 @@ static void describe(struct fuse *f, struct ir_op *op) {
     return;
   struct dn_arena *tmp = dn_arena_new(f->m->ctx);
   const struct nest *n = nest_build(tmp, op);
-  in->kind = view_strides(f, op, n) ? VIEW : COMPUTE;
-  in->onto = n->to >= 0;
-  in->alone = n->fold == NEST_NTH;
-  in->anchor = n->fold != NEST_NONE || in->onto;
-  in->map = ir_ops[op->code].cls == IR_MAP;
-  in->cheap = in->map && is_cheap(n);
-  in->rows = nest_folds_rows(n) ? op : in->map ? rows_of_operands(f, op) : NULL;
+  in->role = role_of(f, op, n);
+  in->rows = nest_folds_rows(n) ? op
+             : in->role & MAP   ? rows_of_operands(f, op)
+                                : NULL;
+  in->role |= in->rows ? ROWS : 0u;
   in->points = (double)nest_points(n);
   in->count = (double)ir_type_count(ir_result(op)->type);
   for (unsigned i = 0; i < op->noperands && i < 64; i++)
@@ -175,23 +205,21 @@ static bool reads_own_index(const struct fuse *f, const struct ir_use *u) {
   return i < 64 && info_of(f, u->op)->pointwise >> i & 1;
 }
 
-/* Whether maps that read it at their own index are all that read `op`. */
+/* Whether all users of `op` are maps that read it at their own index. */
 static bool maps_follow(const struct fuse *f, const struct ir_op *op) {
-  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
-    const struct info *user = info_of(f, u->op);
-    if (u->op->block != op->block || user->kind != COMPUTE || !user->map ||
+  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
+    if (u->op->block != op->block || !(info_of(f, u->op)->role & MAP) ||
         !reads_own_index(f, u))
       return false;
-  }
   return true;
 }
 
-/* Maps below an anchor are better off in its kernel than in a later one that
- * would evaluate them for each access. Of several, all but the last must lead
- * to maps again (as in x * sigmoid(x)), or they have no kernel in common. */
+/* Maps after an anchor belong into its kernel rather than into a later one that
+ * would compute them for each access. Of several, all but the last must be
+ * followed by maps again (as in x * sigmoid(x)), or no kernel can hold them. */
 static void mark_followers(struct fuse *f, const struct ir_op *op) {
   const struct info *in = info_of(f, op);
-  if (in->kind != COMPUTE || (!in->anchor && !in->follows) || in->alone ||
+  if (!(in->role & (ANCHOR | FOLLOWS)) || in->role & ORDER ||
       !maps_follow(f, op))
     return;
   const struct ir_op *last = op;
@@ -202,55 +230,59 @@ static void mark_followers(struct fuse *f, const struct ir_op *op) {
     if (u->op != last && !maps_follow(f, u->op))
       return;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    info_of(f, u->op)->follows = true;
+    info_of(f, u->op)->role |= FOLLOWS;
 }
 
-/* ---- Which ops go together ---- */
+/* ---- Readings ---- */
 
-/* The one group of all users, or -1. */
-static int group_of_users(const struct fuse *f, const struct ir_op *op) {
-  int group = -1;
+/* The one group of all users, or NULL. */
+static struct group *group_of_users(const struct fuse *f,
+                                    const struct ir_op *op) {
+  ptrdiff_t group = -1;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
     const struct info *user = info_of(f, u->op);
-    if (u->op->block != op->block || user->kind != COMPUTE ||
+    if (u->op->block != op->block || !(user->role & COMPUTED) ||
         (group >= 0 && user->group != group))
-      return -1;
+      return NULL;
     group = user->group;
   }
-  return group;
+  return group < 0 ? NULL : &f->groups.v[group];
 }
 
-static bool anchor_joins(const struct fuse *f, const struct ir_op *op,
-                         const struct group *g) {
-  if (g->anchor)
-    return false;
-  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    if (!info_of(f, u->op)->epilogue || !reads_own_index(f, u))
-      return false;
-  return true;
-}
-
-/* Elements of `op` that its users ask for; those that read it at their own
- * index share what they get. */
-static double count_evals(const struct fuse *f, const struct ir_op *op,
-                          bool *pulled, bool *epilogue, bool *window) {
-  double same = 0, others = 0;
+/* How the users of `op`, which are in one group, read it. Those that read it at
+ * their own index share each element that is computed. */
+static struct reading read_by_users(const struct fuse *f,
+                                    const struct ir_op *op) {
+  struct reading r = {.own = true, .window = true};
+  double shared = 0;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
     const struct info *user = info_of(f, u->op);
-    bool own = user->map && reads_own_index(f, u);
-    *epilogue &= own && user->epilogue;
-    *pulled |= !own || user->pulled;
-    *window &=
-        own ? user->evals <= user->count : ir_ops[u->op->code].cls == IR_REDUCE;
-    if (own && user->evals > same)
-      same = user->evals;
-    if (!own)
-      others += user->anchor ? user->points : user->evals;
+    const struct reading *by = &user->reading;
+    bool own = user->role & MAP && reads_own_index(f, u);
+    r.own &= own && by->own;
+    r.again |= !own || by->again;
+    r.window &=
+        own ? by->evals <= user->count : ir_ops[u->op->code].cls == IR_REDUCE;
+    r.stages |= by->stages;
+    if (own)
+      shared = shared > by->evals ? shared : by->evals;
+    else
+      r.evals += user->role & ANCHOR ? user->points : by->evals;
   }
-  return same + others;
+  r.evals += shared;
+  return r;
 }
 
-/* ---- Rows ---- */
+/* ---- Legal fusions ---- */
+
+/* May `op`, read as in `r`, join the group? */
+struct candidate {
+  const struct fuse *f;
+  const struct ir_op *op;
+  const struct info *in;
+  const struct group *g;
+  struct reading r;
+};
 
 /* A whole row, or one element of it. */
 static bool is_of_rows(const struct ir_type *type, const struct ir_op *rows) {
@@ -258,156 +290,190 @@ static bool is_of_rows(const struct ir_type *type, const struct ir_op *rows) {
          same_dims(type, ir_result(rows)->type);
 }
 
-/* Whether `op`, and with it reductions of the rows of `rows`, fits into a group
- * of which some ops read it within their own row. */
-static bool rows_fit(const struct fuse *f, const struct ir_op *op,
-                     const struct group *g, const struct ir_op *rows) {
-  if (!rows || !is_of_rows(ir_result(op)->type, rows))
+/* Whether `op` is of the rows of the group, or of its own when that has none,
+ * and its users read it within their own row. */
+static bool rows_fit(const struct candidate *c) {
+  const struct group *g = c->g;
+  const struct ir_op *rows = c->in->rows ? c->in->rows : g->rows;
+  if (!rows || !is_of_rows(ir_result(c->op)->type, rows) ||
+      g->nstages == MAX_STAGES)
     return false;
   if (g->rows && (!same_dims(ir_arg(g->rows, 0)->type, ir_arg(rows, 0)->type) ||
                   !same_dims(ir_result(g->rows)->type, ir_result(rows)->type)))
     return false;
   if (!g->rows && (g->anchor || !is_of_rows(ir_result(g->root)->type, rows)))
     return false;
-  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    if (!info_of(f, u->op)->in_row ||
-        !(info_of(f, u->op)->map || info_of(f, u->op)->rows == u->op) ||
+  for (const struct ir_use *u = ir_result(c->op)->uses; u; u = u->next) {
+    const struct info *user = info_of(c->f, u->op);
+    if (!user->reading.in_row || !(user->role & (MAP | ROWS)) ||
         !is_of_rows(ir_result(u->op)->type, rows))
       return false;
-  return true;
-}
-
-/* The reductions that `op` goes on with can join, too: nobody else reads them.
- */
-static bool comes_along(const struct fuse *f, const struct ir_op *op,
-                        const struct group *g) {
-  int group = (int)(g - f->groups.v);
-  for (unsigned i = 0; i < op->noperands; i++) {
-    const struct ir_value *x = ir_arg(op, i);
-    if (!x->def || x->def->block != op->block || !info_of(f, x->def)->rows)
-      continue;
-    for (const struct ir_use *u = x->uses; u; u = u->next)
-      if (u->op != op && info_of(f, u->op)->group != group)
-        return false;
   }
   return true;
 }
 
-/* A reduction reads what others of the group read, at once or through maps: it
- * does not make more rows live. */
-static bool is_related(const struct fuse *f, const struct ir_op *op,
-                       const struct group *g) {
-  int group = (int)(g - f->groups.v);
-  const struct ir_value *x = ir_arg(op, 0);
-  for (;;) {
-    const struct ir_op *def = x->def;
-    for (const struct ir_use *u = x->uses; u; u = u->next)
-      if (u->op != op && u->op->block == op->block &&
-          info_of(f, u->op)->group == group)
-        return true;
-    if (!def || def->block != op->block || !info_of(f, def)->map)
-      return false;
-    const struct ir_value *next = NULL; /* the operand that is a row, too */
-    for (unsigned i = 0; i < def->noperands && !next; i++)
-      if (same_dims(ir_arg(def, i)->type, x->type))
-        next = ir_arg(def, i);
-    if (!next)
-      return false;
-    x = next;
+/* Users of `x` besides c->op: whether some are in the group, or all are. */
+static void other_users(const struct candidate *c, const struct ir_value *x,
+                        bool *some, bool *all) {
+  *some = false, *all = true;
+  for (const struct ir_use *u = x->uses; u; u = u->next) {
+    bool in = u->op == c->op ||
+              (u->op->block == c->op->block &&
+               info_of(c->f, u->op)->group == c->g - c->f->groups.v);
+    *some |= in && u->op != c->op;
+    *all &= in;
   }
 }
 
-/* Loops over a row that ask for `op`. */
-static unsigned stages_of(const struct fuse *f, const struct ir_op *op) {
-  unsigned stages = 0;
-  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    stages |= info_of(f, u->op)->stages;
-  return stages;
-}
-
-/* A reduction of rows, what is one element a row, or a map of whole rows. */
-static bool row_joins(struct fuse *f, struct ir_op *op, struct group *g) {
-  struct info *in = info_of(f, op);
-  const struct ir_op *rows = in->rows ? in->rows : g->rows;
-  if ((!in->anchor && !in->map) || (in->anchor && in->rows != op) ||
-      g->nstages == MAX_STAGES || !rows_fit(f, op, g, rows) ||
-      (in->rows && !in->anchor && !comes_along(f, op, g)) ||
-      (in->anchor && !is_related(f, op, g) &&
-       (g->nstages ||
-        !same_dims(ir_result(g->root)->type, ir_result(op)->type))))
+/* It reads a row that the group reads, at once or through maps, and so makes no
+ * more rows live; or it is the first, of the root's shape. */
+static bool row_is_shared(const struct candidate *c) {
+  bool some, all;
+  if (!rows_fit(c))
     return false;
-  in->stages = stages_of(f, op);
-  in->evals = in->count;
-  if (!in->rows) {
-    int times = __builtin_popcount(in->stages);
-    if ((times > 1 && !in->cheap) || (in->stages != 1 && in->follows))
+  if (!c->g->nstages &&
+      same_dims(ir_result(c->g->root)->type, ir_result(c->op)->type))
+    return true;
+  for (const struct ir_value *x = ir_arg(c->op, 0), *row; x; x = row) {
+    const struct ir_op *def = x->def;
+    other_users(c, x, &some, &all);
+    if (some)
+      return true;
+    if (!def || def->block != c->op->block || !(info_of(c->f, def)->role & MAP))
       return false;
-    in->evals = in->count * times;
+    row = NULL; /* the operand that is a row, too */
+    for (unsigned i = 0; i < def->noperands && !row; i++)
+      if (same_dims(ir_arg(def, i)->type, x->type))
+        row = ir_arg(def, i);
   }
-  g->rows = rows;
-  in->in_row = true;
-  in->pulled = in->stages != 1;
-  return true;
+  return false;
 }
 
-/* ---- Groups ---- */
+/* The reductions that `op` is made of can join, too. */
+static bool reductions_join(const struct candidate *c) {
+  bool some, all;
+  for (unsigned i = 0; i < c->op->noperands; i++) {
+    const struct ir_op *def = ir_arg(c->op, i)->def;
+    if (!def || def->block != c->op->block || !info_of(c->f, def)->rows)
+      continue;
+    other_users(c, ir_arg(c->op, i), &some, &all);
+    if (!all)
+      return false;
+  }
+  return rows_fit(c);
+}
 
-/* Some op reads it as what it goes onto. */
-static bool starts_one(const struct fuse *f, const struct ir_op *op) {
+static bool one_stage(const struct candidate *c) {
+  bool one = __builtin_popcount(c->r.stages) <= 1;
+  return !(c->in->role & ROWS) && (one || c->in->role & CHEAP) &&
+         (c->r.stages == 1 || !(c->in->role & FOLLOWS)) && rows_fit(c);
+}
+
+static bool first_anchor(const struct candidate *c) {
+  return !c->g->anchor && c->r.own;
+}
+
+static bool at_most(const struct candidate *c, int times) {
+  return c->r.evals <= times * c->in->count &&
+         !(c->r.again && c->in->role & FOLLOWS);
+}
+static bool computed_once(const struct candidate *c) { return at_most(c, 1); }
+static bool in_windows(const struct candidate *c) {
+  return c->r.window && at_most(c, RECOMPUTE);
+}
+
+enum way { IN_ROW, OWN_INDEX, ANY_INDEX };
+static const struct fusion {
+  unsigned role; /* all of these */
+  enum way way;
+  bool (*legal)(const struct candidate *c); /* NULL: always */
+} fusions[] = {
+    {ANCHOR | ROWS, IN_ROW, row_is_shared},
+    {MAP | ROWS, IN_ROW, reductions_join},
+    {MAP, IN_ROW, one_stage},
+    {ANCHOR, OWN_INDEX, first_anchor},
+    {MOVE, ANY_INDEX, computed_once},
+    {MAP, ANY_INDEX, computed_once},
+    {MAP | CHEAP, ANY_INDEX, in_windows},
+    {NULLARY, ANY_INDEX, NULL},
+};
+
+/* Some op goes onto it: it is memory. */
+static bool is_gone_onto(const struct fuse *f, const struct ir_op *op) {
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    if (info_of(f, u->op)->onto && operand_number(u) == 0)
+    if (info_of(f, u->op)->role & ONTO && operand_number(u) == 0)
       return true;
   return false;
 }
 
-static bool joins(struct fuse *f, struct ir_op *op, struct group *g) {
-  struct info *in = info_of(f, op);
-  if (in->onto || in->alone || info_of(f, g->root)->alone || starts_one(f, op))
-    return false;
-  if (g->nops >= f->max_ops || g->nreads - 1 + (int)op->noperands > MAX_READS)
-    return false;
-  if (row_joins(f, op, g))
-    return true;
-  if (in->anchor) {
-    in->evals = in->count;
-    return anchor_joins(f, op, g);
+static const struct fusion *find_fusion(const struct candidate *c) {
+  if (c->in->role & (ONTO | ORDER) || info_of(c->f, c->g->root)->role & ORDER ||
+      is_gone_onto(c->f, c->op) || c->g->nops >= c->f->max_ops ||
+      c->g->nreads - 1 + (int)c->op->noperands > MAX_READS)
+    return NULL;
+  for (size_t i = 0; i < sizeof fusions / sizeof *fusions; i++)
+    if ((c->in->role & fusions[i].role) == fusions[i].role &&
+        (!fusions[i].legal || fusions[i].legal(c)))
+      return &fusions[i];
+  return NULL;
+}
+
+/* ---- Groups ---- */
+
+/* How the kernel reads a member that joined it. */
+static struct reading read_as(const struct candidate *c, enum way way) {
+  struct reading r = c->r;
+  switch (way) {
+  case IN_ROW:
+    r = (struct reading){.in_row = true,
+                         .again = r.stages != 1,
+                         .stages = r.stages,
+                         .evals = c->in->count};
+    if (!(c->in->role & ROWS))
+      r.evals *= __builtin_popcount(r.stages);
+    return r;
+  case OWN_INDEX:
+    return (struct reading){.evals = c->in->count};
+  case ANY_INDEX:
+    break;
   }
-  bool pulled = false, epilogue = in->map, window = in->cheap;
-  double evals = count_evals(f, op, &pulled, &epilogue, &window);
-  double most = window && f->max_ops > 1 ? RECOMPUTE * in->count : in->count;
-  if ((evals > most && op->noperands) || (pulled && in->follows))
-    return false;
-  in->evals = evals;
-  in->epilogue = in->in_row = epilogue;
-  in->stages = 1;
-  in->pulled = pulled;
-  return true;
+  r.own = r.in_row = r.own && c->in->role & MAP;
+  r.stages = 1;
+  return r;
+}
+
+static struct group *new_group(struct fuse *f, struct ir_op *root) {
+  struct info *in = info_of(f, root);
+  struct group g = {.root = root, .nreads = 1};
+  in->reading = (struct reading){
+      .own = in->role & MAP, .in_row = true, .stages = 1, .evals = in->count};
+  DN_PUSH(f->scratch, f->groups, g);
+  return &f->groups.v[f->groups.n - 1];
 }
 
 static void assign_group(struct fuse *f, struct ir_op *op) {
   struct info *in = info_of(f, op);
-  if (in->kind != COMPUTE)
+  if (!(in->role & COMPUTED))
     return;
-  int group = group_of_users(f, op);
-  if (group < 0 || !joins(f, op, &f->groups.v[group])) {
-    group = (int)f->groups.n;
-    struct group g = {.root = op, .nreads = 1};
-    DN_PUSH(f->scratch, f->groups, g);
-    in->epilogue = in->map;
-    in->in_row = true;
-    in->stages = 1;
-    in->evals = in->count;
+  struct group *g = group_of_users(f, op);
+  struct candidate c = {f, op, in, g, .r = read_by_users(f, op)};
+  const struct fusion *fusion = g ? find_fusion(&c) : NULL;
+  if (!fusion) {
+    g = new_group(f, op);
+  } else {
+    in->reading = read_as(&c, fusion->way);
+    if (fusion->way == IN_ROW)
+      g->rows = in->rows ? in->rows : g->rows;
   }
-  struct group *g = &f->groups.v[group];
-  in->group = group;
+  in->group = g - f->groups.v;
   g->nops++;
   g->nreads += (int)op->noperands - 1;
-  if (!in->anchor)
+  if (!(in->role & ANCHOR))
     return;
   g->anchor = op;
-  if (in->rows == op && in->in_row) {
+  if (in->role & ROWS && in->reading.in_row) {
     g->rows = op;
-    in->stages = 1u << ++g->nstages;
+    in->reading.stages = 1u << ++g->nstages;
   }
 }
 
@@ -449,7 +515,7 @@ static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
   for (struct ir_op *op = block->last; op; op = op->prev)
     assign_group(f, op);
   for (struct ir_op *op = block->first; op; op = op->next) {
-    int group = info_of(f, op)->group;
+    ptrdiff_t group = info_of(f, op)->group;
     if (group >= 0)
       DN_PUSH(f->scratch, f->groups.v[group].ops, op);
   }

@@ -33,6 +33,7 @@ MOST = 1500  # elements of a value
 WRONG = {"BlackmanWindow": "computed in f32 for f64",
          "HammingWindow": "computed in f32 for f64",
          "HannWindow": "computed in f32 for f64",
+         "InstanceNormalization": "x a + b, which cancels",
          "Col2Im": "strides of three dims"}
 # Those that lose a NaN, or find it only at times: the reference propagates.
 LOSES_NAN = {"ArgMax", "ArgMin", "Clip", "Max", "Min", "ReduceMax", "ReduceMin",
@@ -48,15 +49,29 @@ def qlinear_reduce_mean(ins, attrs):
                     info.max).astype(x.dtype)]
 
 
-def reduce_prod(ins, attrs):
-    """Products of integers wrap, as sums do; ONNX Runtime's go through floats."""
+def reduce_integers(fold, ins, attrs):
+    """Products of integers wrap, as sums do; ONNX Runtime's saturate."""
     x = ins[0]
     axes = ins[1] if len(ins) > 1 else attrs.get("axes")
     if is_float(x) or attrs.get("noop_with_empty_axes"):
         return None
     axes = None if axes is None or not len(axes) else tuple(map(int, axes))
-    return [np.asarray(np.prod(x, axis=axes, dtype=x.dtype,
-                               keepdims=bool(attrs.get("keepdims", 1))))]
+    with np.errstate(all="ignore"):
+        return [np.asarray(fold(x, axis=axes, dtype=x.dtype,
+                                keepdims=bool(attrs.get("keepdims", 1))))]
+
+
+def power(ins, attrs):
+    """Of integers: wraps; by floats, out of range is anything."""
+    a, b = ins
+    if is_float(a):
+        return None
+    with np.errstate(all="ignore"):
+        if not is_float(b) and (b >= 0).all():
+            return [np.power(a, b.astype(np.uint64).astype(a.dtype))]
+        if not (np.abs(wide(a) ** wide(b)) < np.iinfo(a.dtype).max).all():
+            raise Invalid("range")
+    return None
 
 
 def erf(ins, attrs):
@@ -68,8 +83,10 @@ def erf(ins, attrs):
 
 
 # What neither of the two has, or has with 8 digits: None leaves it to them.
-OWN = {"QLinearReduceMean": qlinear_reduce_mean, "ReduceProd": reduce_prod,
-       "Erf": erf}
+OWN = {"QLinearReduceMean": qlinear_reduce_mean, "Erf": erf, "Pow": power,
+       "ReduceProd": functools.partial(reduce_integers, np.prod),
+       "ReduceSumSquare": functools.partial(
+           reduce_integers, lambda x, **how: np.sum(x * x, **how))}
 
 
 class Invalid(Exception):
