@@ -13,7 +13,7 @@
 
 struct decomposition; /* decompose.h */
 enum {
-  FE_NUM_DECOMPOSITIONS = 1
+  FE_NUM_DECOMPOSITIONS = 0
 #define DECOMPOSE(ID, name, operands, attrs, text) +1
 #include "frontend/decompose.def"
 #undef DECOMPOSE
@@ -32,6 +32,11 @@ struct fe_build {
   unsigned nscalars;
   /* Rows of decompose.def, each read when it is first needed. */
   const struct decomposition *decompositions[FE_NUM_DECOMPOSITIONS];
+  struct {            /* functions that attributes gave lately */
+    const char *text; /* interned */
+    const struct decomposition *row;
+  } functions[8];
+  unsigned nfunctions;
 };
 
 /* An error at the place; false, for `return`. */

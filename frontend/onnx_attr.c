@@ -54,10 +54,9 @@ struct ox_ints ox_ints(const struct onnx_call *c, const char *name) {
            : (struct ox_ints){0};
 }
 
-/* Finds `name:kind` in a row's attribute list. */
-static const char *find_spec(const char *attrs, const char *name) {
+const char *ox_attr_spec(const struct onnx_row *row, const char *name) {
   size_t n = strlen(name);
-  for (const char *p = attrs; *p; p += strspn(p, " ")) {
+  for (const char *p = row->attrs; *p; p += strspn(p, " ")) {
     size_t len = strcspn(p, " ");
     if (len > n + 1 && !memcmp(p, name, n) && p[n] == ':')
       return p + n + 1;
@@ -69,6 +68,7 @@ static const char *find_spec(const char *attrs, const char *name) {
 static enum onnx_attr_type spec_type(const char *spec) {
   bool list = spec[1] == '*';
   switch (*spec) {
+  case 'd':
   case 'i':
     return list ? ONNX_INTS : ONNX_INT;
   case 'f':
@@ -98,7 +98,7 @@ static const char *type_name(int64_t type) {
 
 static bool check_attr(struct onnx_call *c, const struct onnx_attr *a) {
   const char *name = fe_text(c->im->ctx, a->name);
-  const char *spec = find_spec(c->row->attrs, a->name);
+  const char *spec = ox_attr_spec(c->row, a->name);
   if (!spec)
     return fe_fail(c->b, c->node->domain[0] ? DN_UNSUPPORTED_ATTR : DN_ATTR,
                    "unknown attribute '%s'", name);

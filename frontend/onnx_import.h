@@ -156,6 +156,8 @@ int64_t ox_int(const struct onnx_call *c, const char *name, int64_t otherwise);
 double ox_float(const struct onnx_call *c, const char *name, double otherwise);
 const char *ox_str(const struct onnx_call *c, const char *name,
                    const char *otherwise);
+/* The kind of an attribute in the row's list; NULL: it has none so named. */
+const char *ox_attr_spec(const struct onnx_row *row, const char *name);
 /* An int that must be 0 or 1. */
 bool ox_flag(struct onnx_call *c, const char *name, bool otherwise, bool *out);
 

@@ -120,10 +120,8 @@ static struct ir_value *attend(struct onnx_call *c, struct attention *a) {
   if (!x)
     return NULL;
   enum ir_dtype t = fe_dtype(x);
-  bool last[IR_MAX_RANK] = {false, false, false, true};
   x = fe_cast(c->b, x, a->precision);
-  x = fe_op1(c->b, IR_EXP, fe_sub(c->b, x, row_max(c, x)));
-  x = fe_div(c->b, x, fe_reduce(c->b, IR_REDUCE_SUM, x, last));
+  x = fe_call(c->b, FE_SOFTMAX, IR_ARGS(x), NULL, 0);
   if (a->guard)
     x = fe_select(c->b, empty_rows(c, a), fe_number(c->b, x, 0), x);
   a->weights = fe_cast(c->b, x, t);
@@ -303,16 +301,10 @@ bool onnx_rotary(struct onnx_call *c) {
 static struct ir_value *normalize(struct onnx_call *c, struct ir_value *x,
                                   struct ir_value *gamma, struct ir_value *beta,
                                   bool centred) {
-  if (!x)
-    return NULL;
-  bool axes[IR_MAX_RANK] = {0};
-  axes[fe_rank(x) - 1] = true;
-  struct ir_value *d = centred ? fe_sub(c->b, x, fe_mean(c->b, x, axes)) : x;
-  struct ir_value *var = fe_mean(c->b, fe_mul(c->b, d, d), axes);
-  var = fe_offset(c->b, var, ox_float(c, "epsilon", 1e-12));
-  struct ir_value *y = fe_mul(c->b, d, fe_op1(c->b, IR_RSQRT, var));
-  y = fe_mul(c->b, y, gamma);
-  return beta ? fe_add(c->b, y, beta) : y;
+  struct ir_attr attrs[] = {ir_float("epsilon", ox_float(c, "epsilon", 1e-12)),
+                            ir_int("stash_type", 0)};
+  return fe_call(c->b, centred ? FE_LAYER_NORM : FE_RMS_NORM,
+                 IR_ARGS(x, gamma, beta), attrs, 2);
 }
 
 /* input + skip + bias, normalized; the sum is output 3. arg 1: without mean

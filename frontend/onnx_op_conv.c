@@ -42,46 +42,27 @@ bool onnx_fused_matmul(struct onnx_call *c) {
   return ox_return(c, product(c));
 }
 
-/* What a fused operator does at its end, as an op of ours; the names are those
- * of its parameters. */
-static const struct activation {
-  const char *name;
-  enum ir_opcode code;
-  const char *param[2];
-  double otherwise[2];
-} activations[] = {
-    {"Relu", IR_RELU, {0}, {0}},
-    {"Tanh", IR_TANH, {0}, {0}},
-    {"Sigmoid", IR_SIGMOID, {0}, {0}},
-    {"LeakyRelu", IR_LEAKY_RELU, {"alpha"}, {0.01}},
-    {"Clip", IR_CLAMP, {"lo", "hi"}, {-HUGE_VAL, HUGE_VAL}},
-    {"HardSigmoid", IR_HARD_SIGMOID, {"alpha", "beta"}, {0.2, 0.5}},
-};
-
 /* Attribute `activation` of y; parameters in `activation_params`, or one each
  * in `activation_alpha` and `activation_beta`. */
 static struct ir_value *activated(struct onnx_call *c, struct ir_value *y) {
   static const char *const named[] = {"activation_alpha", "activation_beta"};
   const char *name = ox_str(c, "activation", "");
   const struct onnx_attr *list = ox_attr(c, "activation_params");
+  const struct ox_activation *a = ox_activation_find(name, OX_FUSED);
+  double v[2];
   if (!*name || !y)
     return y;
-  for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
-    const struct activation *a = &activations[i];
-    struct ir_attr attrs[2];
-    size_t n = 0;
-    if (strcmp(a->name, name) != 0)
-      continue;
-    for (; n < 2 && a->param[n]; n++)
-      attrs[n] =
-          ir_float(a->param[n], list && list->floats.n > n
-                                    ? list->floats.v[n]
-                                    : ox_float(c, named[n], a->otherwise[n]));
-    return fe_emit(c->b, a->code, IR_ARGS(y), attrs, n);
+  if (!a) {
+    fe_fail(c->b, DN_UNSUPPORTED_ATTR, "activation '%s'",
+            fe_text(c->im->ctx, name));
+    return NULL;
   }
-  fe_fail(c->b, DN_UNSUPPORTED_ATTR, "activation '%s'",
-          fe_text(c->im->ctx, name));
-  return NULL;
+  for (size_t i = 0; i < 2; i++)
+    v[i] = list && list->floats.n > i ? list->floats.v[i]
+                                      : ox_float(c, named[i], a->otherwise[i]);
+  return fe_call(
+      c->b, FE_APPLY, IR_ARGS(y),
+      IR_ATTRS(ir_str("f", ox_activation_text(c->im->ctx, a, v, 0))));
 }
 
 /* arg 1: with an activation. */

@@ -237,46 +237,6 @@ bool onnx_dropout(struct onnx_call *c) {
 
 bool onnx_identity(struct onnx_call *c) { return ox_return(c, c->in[0]); }
 
-bool onnx_gelu(struct onnx_call *c) {
-  const char *how = ox_str(c, "approximate", c->arg ? "tanh" : "none");
-  struct ir_value *x = c->in[0];
-  if (c->nin > 1) /* the bias of BiasGelu and FastGelu */
-    x = fe_add(c->b, x, c->in[1]);
-  if (!strcmp(how, "none"))
-    return ox_return(c, fe_op1(c->b, IR_GELU, x));
-  if (strcmp(how, "tanh") != 0)
-    return fe_fail(c->b, DN_ATTR, "approximate is neither none nor tanh");
-  /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
-  struct ir_value *cube = fe_mul(c->b, x, fe_mul(c->b, x, x));
-  struct ir_value *t = fe_add(c->b, x, fe_scale(c->b, cube, 0.044715));
-  t = fe_op1(c->b, IR_TANH,
-             fe_scale(c->b, t, sqrt(2 / 3.14159265358979323846)));
-  return ox_return(c,
-                   fe_mul(c->b, fe_scale(c->b, x, 0.5), fe_offset(c->b, t, 1)));
-}
-
-bool onnx_hard_swish(struct onnx_call *c) {
-  struct ir_value *h =
-      fe_emit(c->b, IR_HARD_SIGMOID, IR_ARGS(c->in[0]),
-              IR_ATTRS(ir_float("alpha", 1.0 / 6), ir_float("beta", 0.5)));
-  return ox_return(c, fe_mul(c->b, c->in[0], h));
-}
-
-bool onnx_mish(struct onnx_call *c) {
-  struct ir_value *t =
-      fe_op1(c->b, IR_TANH, fe_op1(c->b, IR_SOFTPLUS, c->in[0]));
-  return ox_return(c, fe_mul(c->b, c->in[0], t));
-}
-
-/* arg 1: QuickGelu's steepness; 2: SwiGLU, whose second input it gates. */
-bool onnx_swish(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  double alpha = ox_float(c, "alpha", c->arg == 1 ? 1.702 : 1);
-  struct ir_value *s = fe_op1(c->b, IR_SIGMOID, fe_scale(c->b, x, alpha));
-  x = fe_mul(c->b, x, s);
-  return ox_return(c, c->arg == 2 ? fe_mul(c->b, x, c->in[1]) : x);
-}
-
 /* ai.onnx.ml: 1 above the threshold, else 0. */
 bool onnx_binarizer(struct onnx_call *c) {
   struct ir_value *x = c->in[0];

@@ -64,30 +64,19 @@ static bool quant_axis(struct onnx_call *c, int64_t *axis) {
   return fe_axis(c->b, given_axis, r, axis);
 }
 
-/* (x - zero) * scale, in the type of the scale. */
 static struct ir_value *dequantize(struct onnx_call *c, struct ir_value *x,
                                    struct ir_value *scale,
                                    struct ir_value *zero) {
-  if (!scale)
-    return NULL;
-  enum ir_dtype t = fe_dtype(scale);
-  x = fe_cast(c->b, x, t);
-  if (zero)
-    x = fe_sub(c->b, x, fe_cast(c->b, zero, t));
-  return fe_mul(c->b, x, scale);
+  return scale ? fe_call(c->b, FE_DEQUANTIZE, IR_ARGS(x, scale, zero), NULL, 0)
+               : NULL;
 }
 
-/* saturate(round(x / scale) + zero) */
 static struct ir_value *quantize(struct onnx_call *c, struct ir_value *x,
                                  struct ir_value *scale, struct ir_value *zero,
                                  enum ir_dtype to) {
-  if (!x || !scale)
-    return NULL;
-  enum ir_dtype t = fe_dtype(scale);
-  x = fe_op1(c->b, IR_ROUND, fe_div(c->b, fe_cast(c->b, x, t), scale));
-  if (zero)
-    x = fe_add(c->b, x, fe_cast(c->b, zero, t));
-  return fe_cast(c->b, x, to);
+  return scale ? fe_call(c->b, FE_QUANTIZE, IR_ARGS(x, scale, zero),
+                         IR_ATTRS(ir_str("to", ir_dtypes[to].text)))
+               : NULL;
 }
 
 bool onnx_dequantize(struct onnx_call *c) {
@@ -120,36 +109,6 @@ bool onnx_quantize(struct onnx_call *c) {
   return ox_return(c, quantize(c, x, scale, parameter(c, zero, x, axis), to));
 }
 
-/* x as u8, its scale and its zero point, by what x holds. */
-static void dynamic_quantize(struct onnx_call *c, struct ir_value *x,
-                             struct ir_value *out[3]) {
-  bool all[IR_MAX_RANK];
-  for (int i = 0; i < IR_MAX_RANK; i++)
-    all[i] = true;
-  struct ir_value *none = fe_number(c->b, x, 0);
-  struct ir_value *lo =
-      fe_squeeze(c->b, fe_reduce(c->b, IR_REDUCE_MIN, x, all), all);
-  struct ir_value *hi =
-      fe_squeeze(c->b, fe_reduce(c->b, IR_REDUCE_MAX, x, all), all);
-  lo = fe_op2(c->b, IR_MIN, lo, none);
-  hi = fe_op2(c->b, IR_MAX, hi, none);
-  struct ir_value *scale =
-      fe_div(c->b, fe_sub(c->b, hi, lo), fe_number(c->b, x, 255));
-  struct ir_value *zero = fe_div(c->b, fe_op1(c->b, IR_NEG, lo), scale);
-  zero = fe_cast(c->b, fe_op1(c->b, IR_ROUND, zero), IR_U8);
-  out[0] = quantize(c, x, scale, zero, IR_U8);
-  out[1] = scale;
-  out[2] = zero;
-}
-
-bool onnx_dynamic_quantize(struct onnx_call *c) {
-  struct ir_value *outs[3];
-  dynamic_quantize(c, c->in[0], outs);
-  for (size_t i = 0; i < c->nout; i++)
-    c->out[i] = outs[i];
-  return outs[0] != NULL;
-}
-
 /* x - zero as i32; a zero point per row or column is put at `axis`. */
 static struct ir_value *centred(struct onnx_call *c, struct ir_value *x,
                                 struct ir_value *zero, int64_t axis) {
@@ -174,24 +133,12 @@ static struct ir_value *rescale(struct onnx_call *c, struct ir_value *acc,
   if (!acc)
     return NULL;
   int64_t r = fe_rank(acc);
-  struct ir_value *a = along(c, p->a, dn_max(r - 2, 0), r);
-  struct ir_value *scale =
-      fe_mul(c->b, fe_scale(c->b, a, p->alpha), along(c, p->b, p->axis, r));
-  if (p->to)
-    scale = fe_div(c->b, scale, along(c, p->to, p->axis, r));
-  if (!scale)
-    return NULL;
-  enum ir_dtype t = p->to ? IR_F32 : fe_dtype(scale);
-  struct ir_value *y =
-      fe_mul(c->b, fe_cast(c->b, acc, t), fe_cast(c->b, scale, t));
-  if (!p->to)
-    return y;
-  y = fe_op1(c->b, IR_ROUND, y);
-  if (!p->zero)
-    return fe_cast(c->b, y, IR_U8);
-  struct ir_value *zero = along(c, p->zero, p->axis, r);
-  y = fe_add(c->b, y, fe_cast(c->b, zero, IR_F32));
-  return fe_cast(c->b, y, fe_dtype(p->zero));
+  return fe_call(c->b, FE_RESCALE,
+                 IR_ARGS(acc, along(c, p->a, dn_max(r - 2, 0), r),
+                         along(c, p->b, p->axis, r),
+                         along(c, p->to, p->axis, r),
+                         along(c, p->zero, p->axis, r)),
+                 IR_ATTRS(ir_float("alpha", p->alpha)));
 }
 
 /* (a - za) (b - zb), as matrices of i32. */
@@ -295,7 +242,8 @@ bool onnx_matmul_integer_to_float(struct onnx_call *c) {
 
 bool onnx_dynamic_quantize_matmul(struct onnx_call *c) {
   struct ir_value *a[3];
-  dynamic_quantize(c, c->in[0], a);
+  if (!fe_decompose(c->b, FE_DYNAMIC_QUANTIZE, c->in, 1, NULL, 0, a, 3))
+    return false;
   return float_product(c, a[0], a[1], a[2], c->in[2], given(c, 3), given(c, 4));
 }
 

@@ -1,7 +1,6 @@
 /* onnx_op_rnn.c - RNN, GRU and LSTM, unrolled over time. The products with the
  * input are made for all steps at once; a step multiplies the state only. */
 #include <string.h>
-#include <strings.h>
 
 #include "frontend/onnx_ops.h"
 
@@ -15,11 +14,8 @@ struct rnn {
   int64_t steps, batch, hidden, directions;
   bool batch_first; /* layout = 1 */
   bool before_reset, couples;
-  double clip; /* 0: none */
-  struct activation {
-    const struct function *function;
-    double alpha, beta;
-  } functions[2][3]; /* of a direction: f g h */
+  const char *functions[2][3]; /* of a direction: f g h, as decompose.def has
+                                  them */
 };
 
 /* One direction: its weights and its state. */
@@ -35,37 +31,6 @@ struct cell {
 
 /* ---- Activations ---- */
 
-enum { TAKES_ALPHA = 1, TAKES_BETA = 2 };
-
-/* The defaults are those of the operators of the same names, as the standard
- * says; Affine and ScaledTanh, operators no more, have ONNX Runtime's. They are
- * also those of more than one op. */
-static const struct function {
-  const char *name;
-  enum ir_opcode code;
-  unsigned takes;
-  double alpha, beta;
-} functions[] = {
-    {"Sigmoid", IR_SIGMOID, 0, 0, 0},
-    {"Tanh", IR_TANH, 0, 0, 0},
-    {"Relu", IR_RELU, 0, 0, 0},
-    {"Softsign", IR_SOFTSIGN, 0, 0, 0},
-    {"Softplus", IR_SOFTPLUS, 0, 0, 0},
-    {"LeakyRelu", IR_LEAKY_RELU, TAKES_ALPHA, 0.01, 0},
-    {"Elu", IR_ELU, TAKES_ALPHA, 1, 0},
-    {"ThresholdedRelu", IR_THRESHOLDED_RELU, TAKES_ALPHA, 1, 0},
-    {"HardSigmoid", IR_HARD_SIGMOID, TAKES_ALPHA | TAKES_BETA, 0.2, 0.5},
-    {"Affine", IR_ADD, TAKES_ALPHA | TAKES_BETA, 0, 0},
-    {"ScaledTanh", IR_MUL, TAKES_ALPHA | TAKES_BETA, 0, 0},
-};
-
-static const struct function *find_function(const char *name) {
-  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-    if (!strcasecmp(name, functions[i].name))
-      return &functions[i];
-  return NULL;
-}
-
 /* The next number of a list that only the functions with such a parameter
  * take from, in the order of the functions. */
 static double take(const struct onnx_attr *list, size_t *next,
@@ -74,60 +39,34 @@ static double take(const struct onnx_attr *list, size_t *next,
 }
 
 /* The functions of all directions, f g h of the first before those of the
- * second. */
+ * second. `clip` is for the operands of f and g, the gates. */
 static bool read_functions(struct rnn *r) {
   struct onnx_call *c = r->c;
   size_t each = r->gates == LSTM_GATES ? 3 : r->gates == GRU_GATES ? 2 : 1;
-  size_t n = each * (size_t)r->directions, alpha = 0, beta = 0;
+  size_t n = each * (size_t)r->directions, next[2] = {0};
   const struct onnx_attr *names = ox_attr(c, "activations");
-  const struct onnx_attr *alphas = ox_attr(c, "activation_alpha");
-  const struct onnx_attr *betas = ox_attr(c, "activation_beta");
+  const struct onnx_attr *lists[] = {ox_attr(c, "activation_alpha"),
+                                     ox_attr(c, "activation_beta")};
+  double clip = ox_float(c, "clip", 0), v[2] = {0};
   if (names && names->strings.n && names->strings.n != n)
     return fe_fail(c->b, DN_ATTR, "%zu activations, not %zu", names->strings.n,
                    n);
   for (size_t i = 0; i < n; i++) {
     const char *name = i % each || each == 1 ? "Tanh" : "Sigmoid";
-    struct activation *a = &r->functions[i / each][i % each];
     if (names && names->strings.n)
       name =
           dn_strndup(c->im->ctx->arena, (const char *)names->strings.v[i].data,
                      names->strings.v[i].size);
-    a->function = find_function(name);
-    if (!a->function)
+    const struct ox_activation *a = ox_activation_find(name, OX_RECURRENT);
+    if (!a)
       return fe_fail(c->b, DN_ATTR, "unknown activation '%s'",
                      fe_text(c->im->ctx, name));
-    if (a->function->takes & TAKES_ALPHA)
-      a->alpha = take(alphas, &alpha, a->function->alpha);
-    if (a->function->takes & TAKES_BETA)
-      a->beta = take(betas, &beta, a->function->beta);
+    for (int k = 0; k < 2 && a->param[k]; k++)
+      v[k] = take(lists[k], &next[k], a->otherwise[k]);
+    r->functions[i / each][i % each] =
+        ox_activation_text(c->im->ctx, a, v, i % each < 2 ? clip : 0);
   }
   return true;
-}
-
-static struct ir_value *apply(struct onnx_call *c, const struct activation *a,
-                              struct ir_value *x) {
-  struct ir_attr attrs[2];
-  size_t n = 0;
-  if (a->function->code == IR_ADD) /* Affine */
-    return fe_offset(c->b, fe_scale(c->b, x, a->alpha), a->beta);
-  if (a->function->code == IR_MUL) /* ScaledTanh */
-    return fe_scale(c->b, fe_op1(c->b, IR_TANH, fe_scale(c->b, x, a->beta)),
-                    a->alpha);
-  if (a->function->takes & TAKES_ALPHA)
-    attrs[n++] = ir_float("alpha", a->alpha);
-  if (a->function->takes & TAKES_BETA)
-    attrs[n++] = ir_float("beta", a->beta);
-  return fe_emit(c->b, a->function->code, IR_ARGS(x), attrs, n);
-}
-
-/* Function k of a direction, f, g or h of the formulas, of a gate, which
- * `clip` is for. */
-static struct ir_value *activate(const struct rnn *r, int64_t direction,
-                                 size_t k, struct ir_value *x) {
-  if (r->clip > 0)
-    x = fe_emit(r->c->b, IR_CLAMP, IR_ARGS(x),
-                IR_ATTRS(ir_float("lo", -r->clip), ir_float("hi", r->clip)));
-  return apply(r->c, &r->functions[direction][k], x);
 }
 
 /* ---- Parts of the inputs ---- */
@@ -219,67 +158,25 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
   k->state = r->gates == LSTM_GATES ? initial(r, 6, d) : NULL;
 }
 
-/* ---- Steps: the formulas of the ONNX operators ---- */
-
-static struct ir_value *rnn_step(const struct rnn *r, struct cell *k,
-                                 struct ir_value *x) {
-  struct onnx_call *c = r->c;
-  x = fe_add(c->b, x, fe_op2(c->b, IR_MATMUL, k->h, k->r));
-  return activate(r, k->direction, 0, x);
-}
-
-static struct ir_value *gru_step(const struct rnn *r, struct cell *k,
-                                 struct ir_value *x) {
-  struct onnx_call *c = r->c;
-  struct ir_value *zr = fe_op2(c->b, IR_MATMUL, k->h, k->r);
-  zr = fe_add(c->b, columns(r, x, 0, 2), zr);
-  zr = activate(r, k->direction, 0, zr);
-  struct ir_value *z = columns(r, zr, 0, 1), *reset = columns(r, zr, 1, 1);
-  struct ir_value *n;
-  if (r->before_reset) {
-    n = fe_op2(c->b, IR_MATMUL, k->h, k->rn);
-    if (k->rbias)
-      n = fe_add(c->b, n, k->rbias);
-    n = fe_mul(c->b, reset, n);
-  } else {
-    n = fe_op2(c->b, IR_MATMUL, fe_mul(c->b, reset, k->h), k->rn);
-  }
-  n = fe_add(c->b, columns(r, x, 2, 1), n);
-  n = activate(r, k->direction, 1, n);
-  /* (1 - z) n + z h */
-  struct ir_value *keep = fe_sub(c->b, fe_number(c->b, z, 1), z);
-  return fe_add(c->b, fe_mul(c->b, keep, n), fe_mul(c->b, z, k->h));
-}
-
-/* gate + peephole i * state */
-static struct ir_value *peep(const struct rnn *r, const struct cell *k,
-                             struct ir_value *gate, int64_t i,
-                             struct ir_value *state) {
-  if (!k->p[i])
-    return gate;
-  return fe_add(r->c->b, gate, fe_mul(r->c->b, k->p[i], state));
-}
-
-/* Gates lie in the order i o f c; peepholes i o f. */
-static struct ir_value *lstm_step(const struct rnn *r, struct cell *k,
-                                  struct ir_value *x, struct ir_value **state) {
-  struct onnx_call *c = r->c;
-  int64_t d = k->direction;
-  x = fe_add(c->b, x, fe_op2(c->b, IR_MATMUL, k->h, k->r));
-  struct ir_value *i = peep(r, k, columns(r, x, 0, 1), 0, k->state);
-  i = activate(r, d, 0, i);
-  struct ir_value *f;
-  if (r->couples) {
-    f = fe_sub(c->b, fe_number(c->b, i, 1), i);
-  } else {
-    f = peep(r, k, columns(r, x, 2, 1), 2, k->state);
-    f = activate(r, d, 0, f);
-  }
-  struct ir_value *n = activate(r, d, 1, columns(r, x, 3, 1));
-  *state = fe_add(c->b, fe_mul(c->b, f, k->state), fe_mul(c->b, i, n));
-  struct ir_value *o = peep(r, k, columns(r, x, 1, 1), 1, *state);
-  o = activate(r, d, 0, o);
-  return fe_mul(c->b, o, apply(c, &r->functions[d][2], *state));
+/* A step: the new h and state, by the formulas of the operators. */
+static bool step(const struct rnn *r, const struct cell *k, struct ir_value *x,
+                 struct ir_value *out[2]) {
+  const char *const *f = r->functions[k->direction];
+  struct ir_attr attrs[] = {
+      ir_str("f", f[0]), ir_int("hidden", r->hidden), ir_str("g", f[1]),
+      ir_int("before_reset", r->before_reset), ir_str("out", f[2])};
+  if (r->gates == RNN_GATES)
+    return fe_decompose(r->c->b, FE_RNN_STEP, IR_ARGS(x, k->h, k->r), attrs, 1,
+                        out, 1);
+  if (r->gates == GRU_GATES)
+    return fe_decompose(r->c->b, FE_GRU_STEP,
+                        IR_ARGS(x, k->h, k->r, k->rn, k->rbias), attrs, 4, out,
+                        1);
+  attrs[3] = ir_int("couples", r->couples);
+  return fe_decompose(
+      r->c->b, FE_LSTM_STEP,
+      IR_ARGS(x, k->h, k->state, k->r, k->p[0], k->p[1], k->p[2]), attrs, 5,
+      out, 2);
 }
 
 /* Runs a direction; outs[t] becomes the output [B, H] of step t. */
@@ -291,11 +188,10 @@ static bool run_cell(const struct rnn *r, struct cell *k, bool backwards,
     lens = fe_cast(c->b, fe_unsqueeze(c->b, lens, 0, 1), IR_I32);
   for (int64_t s = 0; s < r->steps && k->h; s++) {
     int64_t t = backwards ? r->steps - 1 - s : s;
-    struct ir_value *x = entry(c, k->in, t), *h, *state = NULL;
-    if (r->gates == LSTM_GATES)
-      h = lstm_step(r, k, x, &state);
-    else
-      h = r->gates == GRU_GATES ? gru_step(r, k, x) : rnn_step(r, k, x);
+    struct ir_value *made[2] = {NULL};
+    if (!step(r, k, entry(c, k->in, t), made))
+      return false;
+    struct ir_value *h = made[0], *state = made[1];
     outs[t] = h;
     if (lens && h) { /* sequences that ended: 0 out, the state stays */
       struct ir_value *on =
@@ -322,7 +218,6 @@ static bool read_rnn(struct rnn *r) {
     return false;
   r->before_reset =
       r->gates == GRU_GATES && ox_int(c, "linear_before_reset", 0) != 0;
-  r->clip = ox_float(c, "clip", 0);
   if (fe_rank(x) != 3 || fe_rank(c->in[1]) != 3)
     return fe_fail(c->b, DN_TYPE, "the input must have 3 dimensions");
   r->directions = !strcmp(direction, "bidirectional") ? 2 : 1;

@@ -1,6 +1,7 @@
 /* onnx_ops.c - the table of ONNX operators, found by domain, name and opset. */
 #include "frontend/onnx_ops.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const struct onnx_row rows[] = {
@@ -38,4 +39,44 @@ const struct onnx_row *onnx_row_find(const char *domain, const char *op,
 bool onnx_old_form(struct onnx_call *c) {
   return fe_fail(c->b, DN_UNSUPPORTED_OP, "%s as it was in opset %d",
                  c->node->op, c->version);
+}
+
+/* An attribute of the node for the row of decompose.def; kind d, an element
+ * type by ONNX's number, is its name. */
+static bool attr_of(struct onnx_call *c, const struct onnx_attr *a,
+                    const char *name, struct ir_attr *out) {
+  enum ir_dtype type;
+  switch (a->type) {
+  case ONNX_FLOAT:
+    *out = ir_float(name, (double)a->f);
+    return true;
+  case ONNX_INTS:
+    *out = ir_ints(name, a->ints.v, (int64_t)a->ints.n);
+    return true;
+  case ONNX_STRING:
+    *out = ir_str(name, ox_str(c, name, ""));
+    return true;
+  }
+  assert(a->type == ONNX_INT && "ox_check_attrs() knows the row's kinds");
+  *out = ir_int(name, a->i);
+  if (*ox_attr_spec(c->row, name) != 'd')
+    return true;
+  if (!onnx_dtype_find(a->i, &type))
+    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
+                   onnx_dtype_name(a->i), (long long)a->i);
+  *out = ir_str(name, ir_dtypes[type].text);
+  return true;
+}
+
+bool onnx_decompose(struct onnx_call *c) {
+  enum fe_decomposition row = (enum fe_decomposition)c->arg;
+  const char *names[FE_MAX_ATTRS];
+  struct ir_attr attrs[FE_MAX_ATTRS];
+  size_t n = 0, all = fe_attr_names(c->b, row, names);
+  for (size_t i = 0; i < all; i++) {
+    const struct onnx_attr *a = ox_attr(c, names[i]);
+    if (a && !attr_of(c, a, names[i], &attrs[n++]))
+      return false;
+  }
+  return fe_decompose(c->b, row, c->in, c->nin, attrs, n, c->out, c->nout);
 }

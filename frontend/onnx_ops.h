@@ -2,21 +2,8 @@
 #ifndef FE_ONNX_OPS_H
 #define FE_ONNX_OPS_H
 
+#include "frontend/decompose.h"
 #include "frontend/onnx_import.h"
-
-/* What the rows of reductions hand to their converter. */
-enum onnx_reduction {
-  REDUCE_SUM,
-  REDUCE_MEAN,
-  REDUCE_MAX,
-  REDUCE_MIN,
-  REDUCE_PROD,
-  REDUCE_L1,
-  REDUCE_L2,
-  REDUCE_LOG_SUM,
-  REDUCE_LOG_SUM_EXP,
-  REDUCE_SUM_SQUARE
-};
 
 /* Layouts of a quantized operator's operands. */
 enum onnx_qlinear {
@@ -27,6 +14,22 @@ enum onnx_qlinear {
   QLINEAR_CONCAT   /* the result's, any number of operands */
 };
 enum onnx_qfused { QFUSED_EMBED, QFUSED_ATTENTION };
+
+/* An activation that an attribute names (onnx_activation.c): for recurrent
+ * operators, or for what ONNX Runtime fuses. */
+enum { OX_RECURRENT = 1, OX_FUSED = 2 };
+struct ox_activation {
+  const char *name, *op; /* of ops.def or decompose.def */
+  const char *param[2];
+  double otherwise[2];
+  unsigned used;
+};
+const struct ox_activation *ox_activation_find(const char *name, unsigned used);
+/* It as a function for decompose.def: with its parameters, of an operand that
+ * is clamped to [-clip, clip] when `clip` is over 0. */
+const char *ox_activation_text(struct dn_ctx *ctx,
+                               const struct ox_activation *a, const double v[2],
+                               double clip);
 
 #define ONNX(op, since, until, min, max, outs, name, arg, attrs)               \
   onnx_convert onnx_##name;

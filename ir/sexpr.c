@@ -41,12 +41,17 @@ const char *sexpr_word(struct sexpr_reader *r) {
 }
 
 const char *sexpr_quoted(struct sexpr_reader *r) {
+  struct dn_buf buf;
+  dn_buf_init(&buf, r->arena);
   sexpr_expect(r, '\'');
-  size_t n = strcspn(r->at, "'");
-  const char *text = dn_intern_n(r->ctx, r->at, n);
-  r->at += n;
-  sexpr_expect(r, '\'');
-  return text;
+  do { /* '' within is one quote */
+    size_t n = strcspn(r->at, "'");
+    dn_buf_put(&buf, r->at, n + (r->at[n] && r->at[n + 1] == '\''));
+    r->at += n;
+    if (*r->at++ != '\'')
+      sexpr_bad(r, "a text that does not end");
+  } while (*r->at == '\'' && r->at++);
+  return dn_intern(r->ctx, buf.text ? buf.text : "");
 }
 
 static bool is_number(const char *w, double *out) {

@@ -23,6 +23,7 @@ enum { SEXPR_LIST = 2 * IR_MAX_RANK };
   X(SUB, "-", 2)                                                               \
   X(MUL, "*", 2)                                                               \
   X(DIV, "/", 2)                                                               \
+  X(MOD, "mod", 2)                                                               \
   X(MIN, "min", 2)                                                             \
   X(MAX, "max", 2)                                                             \
   X(EQ, "eq", 2) /* also of two texts */                                       \

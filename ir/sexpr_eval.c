@@ -49,6 +49,9 @@ static bool scalar_fn(enum sexpr_fn fn, double a, double b, double c,
   case SEXPR_FN_DIV:
     *out = a / b;
     return true;
+  case SEXPR_FN_MOD:
+    *out = fmod(a, b);
+    return true;
   case SEXPR_FN_MIN:
     *out = a < b ? a : b;
     return true;

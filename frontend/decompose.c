@@ -1,0 +1,571 @@
+/* decompose.c - reads rows of decompose.def and builds graphs by them: see the
+ * head of that file. Definitions are built when they are first read, so that
+ * what no result needs is not. */
+#include "frontend/decompose.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/sexpr.h"
+
+enum { MAX_DEFS = 16, MAX_REQUIRES = 6, MAX_ARGS = 4 };
+
+/* Names of up to three results of one value, or `$name` of a number. */
+struct definition {
+  int n;
+  const char *name[FE_MAX_RESULTS];
+  bool is_number;
+  const struct sexpr *value;
+};
+
+struct decomposition {
+  int noperands, nattrs, ndefs, nrequires, nresults;
+  struct {
+    const char *name;
+    bool optional;
+  } operand[FE_MAX_OPERANDS];
+  struct {
+    const char *name, *axis_of; /* an axis, or axes, of this operand; or NULL */
+    bool optional, has_default;
+    struct sexpr_value otherwise;
+  } attr[FE_MAX_ATTRS];
+  struct definition def[MAX_DEFS];
+  struct {
+    enum dn_code code;
+    const struct sexpr *cond;
+    const char *message;
+  } require[MAX_REQUIRES];
+  const struct sexpr *result[FE_MAX_RESULTS];
+};
+
+static const struct {
+  const char *name, *operands, *attrs, *text;
+} texts[] = {
+#define DECOMPOSE(ID, name, operands, attrs, text)                             \
+  {name, operands, attrs, text},
+#include "frontend/decompose.def"
+#undef DECOMPOSE
+};
+
+/* ---- Reading ---- */
+
+bool fe_decomposition_find(const char *name, enum fe_decomposition *out) {
+  for (size_t i = 0; i < FE_NUM_DECOMPOSITIONS; i++) {
+    if (!strcmp(texts[i].name, name)) {
+      *out = (enum fe_decomposition)i;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* A call is of a row, or of the function that an attribute names. */
+static bool find_call(struct sexpr *call) {
+  enum fe_decomposition row;
+  call->code = -1;
+  if (call->name[0] == '$')
+    return true;
+  if (!fe_decomposition_find(call->name, &row))
+    return false;
+  call->code = (int)row;
+  return true;
+}
+
+/* The next word of a list; `*mark` is its last character when that is '?'. */
+static const char *next_word(struct sexpr_reader *r, bool *optional) {
+  const char *w = sexpr_word(r);
+  size_t n = strlen(w);
+  *optional = w[n - 1] == '?';
+  return *optional ? dn_intern_n(r->ctx, w, n - 1) : w;
+}
+
+/* `x scale bias?`, and `axis@x=-1 epsilon=1e-5f weight?`. */
+static void read_lists(struct sexpr_reader *r, const char *operands,
+                       const char *attrs, struct decomposition *d) {
+  for (r->at = operands; !sexpr_at_end(r); d->noperands++) {
+    if (d->noperands == FE_MAX_OPERANDS)
+      sexpr_bad(r, "too many operands");
+    d->operand[d->noperands].name =
+        next_word(r, &d->operand[d->noperands].optional);
+  }
+  for (r->at = attrs; !sexpr_at_end(r); d->nattrs++) {
+    if (d->nattrs == FE_MAX_ATTRS)
+      sexpr_bad(r, "too many attributes");
+    const char *w = next_word(r, &d->attr[d->nattrs].optional);
+    const char *at = strchr(w, '@');
+    d->attr[d->nattrs].name = at ? dn_intern_n(r->ctx, w, (size_t)(at - w)) : w;
+    d->attr[d->nattrs].axis_of = at ? dn_intern(r->ctx, at + 1) : NULL;
+    d->attr[d->nattrs].has_default = sexpr_eat(r, '=');
+    const struct sexpr_env none = {0};
+    if (d->attr[d->nattrs].has_default &&
+        !sexpr_eval(&none, sexpr_read_expr(r), &d->attr[d->nattrs].otherwise))
+      sexpr_bad(r, "no default before");
+  }
+}
+
+static void read_require(struct sexpr_reader *r, struct decomposition *d) {
+  static const struct {
+    const char *word;
+    enum dn_code code;
+  } codes[] = {{"type", DN_TYPE},
+               {"attr", DN_ATTR},
+               {"shape", DN_SHAPE},
+               {"unsupported", DN_UNSUPPORTED_ATTR}};
+  if (d->nrequires == MAX_REQUIRES)
+    sexpr_bad(r, "too many requirements");
+  const char *w = sexpr_word(r);
+  size_t k = 0, n = sizeof codes / sizeof *codes;
+  while (k < n && strcmp(codes[k].word, w))
+    k++;
+  if (k == n)
+    sexpr_bad(r, "unknown diagnostic before");
+  d->require[d->nrequires].code = codes[k].code;
+  d->require[d->nrequires].cond = sexpr_read_expr(r);
+  d->require[d->nrequires++].message = sexpr_quoted(r);
+}
+
+static void read_definition(struct sexpr_reader *r, const char *name,
+                            struct decomposition *d) {
+  if (d->ndefs == MAX_DEFS)
+    sexpr_bad(r, "too many definitions");
+  struct definition *def = &d->def[d->ndefs++];
+  def->is_number = name[0] == '$';
+  def->name[def->n++] = def->is_number ? dn_intern(r->ctx, name + 1) : name;
+  while (!sexpr_eat(r, '=')) {
+    if (def->n == FE_MAX_RESULTS)
+      sexpr_bad(r, "too many names");
+    def->name[def->n++] = sexpr_word(r);
+  }
+  def->value = def->is_number ? sexpr_read_expr(r) : sexpr_read_value(r);
+}
+
+static void read_results(struct sexpr_reader *r, struct decomposition *d) {
+  for (; !sexpr_at_end(r); d->nresults++) {
+    if (d->nresults == FE_MAX_RESULTS)
+      sexpr_bad(r, "too many results");
+    d->result[d->nresults] = sexpr_read_value(r);
+  }
+  if (!d->nresults)
+    sexpr_bad(r, "no result");
+}
+
+static void read_row(struct fe_build *b, const char *name, const char *operands,
+                     const char *attrs, const char *text,
+                     struct decomposition *d) {
+  struct sexpr_reader r = {.ctx = b->ctx,
+                           .arena = b->ctx->arena,
+                           .table = "decompose.def",
+                           .row = name,
+                           .find = find_call};
+  read_lists(&r, operands, attrs, d);
+  r.at = text;
+  while (!sexpr_at_end(&r) && *r.at != '(') {
+    const char *w = sexpr_word(&r);
+    if (!strcmp(w, "return"))
+      break;
+    if (!strcmp(w, "require"))
+      read_require(&r, d);
+    else
+      read_definition(&r, w, d);
+  }
+  read_results(&r, d);
+}
+
+static const struct decomposition *row_of(struct fe_build *b,
+                                          enum fe_decomposition row) {
+  if (!b->decompositions[row]) {
+    struct decomposition *d = DN_NEW(b->ctx->arena, struct decomposition);
+    read_row(b, texts[row].name, texts[row].operands, texts[row].attrs,
+             texts[row].text, d);
+    b->decompositions[row] = d;
+  }
+  return b->decompositions[row];
+}
+
+size_t fe_attr_names(struct fe_build *b, enum fe_decomposition row,
+                     const char *names[FE_MAX_ATTRS]) {
+  const struct decomposition *d = row_of(b, row);
+  for (int i = 0; i < d->nattrs; i++)
+    names[i] = d->attr[i].name;
+  return (size_t)d->nattrs;
+}
+
+/* ---- Building ---- */
+
+struct call {
+  struct fe_build *b;
+  const struct decomposition *d;
+  const char *name; /* of the row */
+  struct ir_value *operand[FE_MAX_OPERANDS];
+  struct sexpr_value attr[FE_MAX_ATTRS];
+  bool has_attr[FE_MAX_ATTRS];
+  bool done[MAX_DEFS];
+  struct ir_value *made[MAX_DEFS][FE_MAX_RESULTS];
+  bool failed; /* after a diagnostic: NULL is no absent value */
+};
+
+/* NULL: absent, or c->failed. */
+static struct ir_value *build(struct call *c, const struct sexpr *e);
+static bool run(struct fe_build *b, const struct decomposition *d,
+                const char *name, struct ir_value *const *args, size_t nargs,
+                const char *const *names, const struct sexpr_value *values,
+                size_t nattrs, struct ir_value **out, size_t nout);
+static void build_call(struct call *c, const struct sexpr *e,
+                       struct ir_value **out, size_t nout);
+
+static struct ir_value *value_named(void *self, const char *name) {
+  struct call *c = self;
+  const struct decomposition *d = c->d;
+  for (int i = 0; i < d->noperands; i++)
+    if (d->operand[i].name == name)
+      return c->operand[i];
+  for (int i = 0; i < d->ndefs; i++) {
+    for (int k = 0; k < d->def[i].n; k++) {
+      if (d->def[i].is_number || d->def[i].name[k] != name)
+        continue;
+      if (!c->done[i]) {
+        c->done[i] = true;
+        if (d->def[i].n > 1)
+          build_call(c, d->def[i].value, c->made[i], (size_t)d->def[i].n);
+        else
+          c->made[i][0] = build(c, d->def[i].value);
+      }
+      return c->made[i][k];
+    }
+  }
+  assert(!"decompose.def defines what it reads: test/frontend/decompose.test");
+  return NULL;
+}
+
+static bool attr_named(void *self, const char *name, struct sexpr_value *out);
+
+static bool eval(struct call *c, const struct sexpr *e,
+                 struct sexpr_value *out) {
+  const struct sexpr_env env = {c, value_named, attr_named};
+  return sexpr_eval(&env, e, out);
+}
+
+static bool attr_named(void *self, const char *name, struct sexpr_value *out) {
+  struct call *c = self;
+  const struct decomposition *d = c->d;
+  for (int i = 0; i < d->nattrs; i++) {
+    if (d->attr[i].name == name) {
+      *out = c->attr[i];
+      return c->has_attr[i];
+    }
+  }
+  for (int i = 0; i < d->ndefs; i++)
+    if (d->def[i].is_number && d->def[i].name[0] == name)
+      return eval(c, d->def[i].value, out);
+  return false;
+}
+
+static struct ir_value *misfit(struct call *c, const char *what) {
+  if (!c->failed)
+    fe_fail(c->b, DN_TYPE, "operands and attributes do not fit: '%s' of '%s'",
+            what, c->name);
+  c->failed = true;
+  return NULL;
+}
+
+static bool is_number(const struct sexpr *e) {
+  return e->kind == SEXPR_NUMBER || e->kind == SEXPR_ATTR ||
+         e->kind == SEXPR_FN;
+}
+
+/* A number as a scalar of the type of `like`; NULL for an absent attribute. */
+static struct ir_value *build_number(struct call *c, const struct sexpr *e,
+                                     const struct ir_value *like) {
+  struct sexpr_value v;
+  if (!eval(c, e, &v))
+    return e->kind == SEXPR_ATTR ? NULL : misfit(c, "an expression");
+  if (v.n >= 0 || v.s)
+    return misfit(c, "a number");
+  return fe_number(c->b, like, v.v[0]);
+}
+
+/* Operands of a call; numbers have the type of the value beside them. */
+static void build_args(struct call *c, const struct sexpr *e,
+                       struct ir_value **arg) {
+  const struct ir_value *like = NULL;
+  bool select = e->kind == SEXPR_OP && e->code == IR_SELECT;
+  assert(e->nargs <= MAX_ARGS && "decompose.def: test/frontend/decompose.test");
+  for (int i = 0; i < e->nargs; i++) {
+    arg[i] = is_number(e->arg[i]) ? NULL : build(c, e->arg[i]);
+    if (!like && !(select && i == 0))
+      like = arg[i];
+  }
+  for (int i = 0; i < e->nargs; i++)
+    if (is_number(e->arg[i]))
+      arg[i] = build_number(c, e->arg[i], like ? like : c->operand[0]);
+}
+
+/* Whether a number as operand i of an arithmetic op changes nothing. */
+static bool is_neutral(enum ir_opcode code, int i, double v) {
+  if (code == IR_ADD || (code == IR_SUB && i == 1))
+    return v == 0;
+  return (code == IR_MUL || (code == IR_DIV && i == 1)) && v == 1;
+}
+
+/* The op left out: it is arithmetic with a neutral number or with an absent
+ * operand, or a choice by an absent condition. false: it is not left out. */
+static bool leave_out(struct call *c, const struct sexpr *e,
+                      struct ir_value *const *arg, struct ir_value **out) {
+  enum ir_opcode code = (enum ir_opcode)e->code;
+  bool arithmetic = code == IR_ADD || code == IR_SUB || code == IR_MUL ||
+                    code == IR_DIV || code == IR_AND;
+  for (int i = 0; i < e->nargs; i++) {
+    struct sexpr_value v;
+    bool neutral = arithmetic && is_number(e->arg[i]) &&
+                   eval(c, e->arg[i], &v) && is_neutral(code, i, v.v[0]);
+    if (arg[i] && !neutral)
+      continue;
+    *out = arithmetic ? arg[1 - i] : code == IR_SELECT && !i ? arg[2] : NULL;
+    return true;
+  }
+  return false;
+}
+
+static struct ir_value *build_op(struct call *c, const struct sexpr *e) {
+  enum ir_opcode code = (enum ir_opcode)e->code;
+  struct ir_value *arg[MAX_ARGS], *out;
+  struct ir_attr attr[MAX_ARGS];
+  int64_t list[MAX_ARGS][SEXPR_LIST];
+  size_t nattrs = 0;
+  build_args(c, e, arg);
+  if (c->failed || leave_out(c, e, arg, &out))
+    return c->failed ? NULL : out;
+  assert(e->nattrs <= MAX_ARGS &&
+         "decompose.def: test/frontend/decompose.test");
+  for (int i = 0; i < e->nattrs; i++) {
+    struct sexpr_value v;
+    bool given;
+    if (!eval(c, e->attr[i].expr, &v) ||
+        !sexpr_to_attr(code, e->attr[i].name, &v, list[i], &attr[nattrs],
+                       &given))
+      return misfit(c, e->attr[i].name);
+    nattrs += given;
+  }
+  out = fe_emit(c->b, code, arg, (size_t)e->nargs, attr, nattrs);
+  c->failed = !out;
+  return out;
+}
+
+/* A function, given as text, as a row with the one operand x. */
+static const struct decomposition *function_of(struct fe_build *b,
+                                               const char *text) {
+  size_t n = sizeof b->functions / sizeof *b->functions;
+  for (size_t i = 0; i < n && i < b->nfunctions; i++)
+    if (b->functions[i].text == text)
+      return b->functions[i].row;
+  struct decomposition *d = DN_NEW(b->ctx->arena, struct decomposition);
+  read_row(b, text, "x", "", text, d);
+  b->functions[b->nfunctions % n].text = text;
+  b->functions[b->nfunctions++ % n].row = d;
+  return d;
+}
+
+static void apply(struct call *c, const struct sexpr *e, struct ir_value *x,
+                  struct ir_value **out) {
+  struct sexpr_value f;
+  if (!attr_named(c, dn_intern(c->b->ctx, e->name + 1), &f) || !f.s)
+    misfit(c, e->name);
+  else
+    c->failed = !run(c->b, function_of(c->b, dn_intern(c->b->ctx, f.s)), f.s,
+                     &x, 1, NULL, NULL, 0, out, 1);
+}
+
+static void build_call(struct call *c, const struct sexpr *e,
+                       struct ir_value **out, size_t nout) {
+  struct ir_value *arg[MAX_ARGS];
+  const char *names[FE_MAX_ATTRS];
+  struct sexpr_value values[FE_MAX_ATTRS];
+  size_t n = 0;
+  build_args(c, e, arg);
+  if (c->failed)
+    return;
+  if (e->code < 0) {
+    apply(c, e, arg[0], out);
+    return;
+  }
+  assert(e->nattrs <= FE_MAX_ATTRS &&
+         "decompose.def: test/frontend/decompose.test");
+  for (int i = 0; i < e->nattrs; i++) { /* absent ones are handed on */
+    names[n] = e->attr[i].name;
+    if (eval(c, e->attr[i].expr, &values[n]))
+      n++;
+    else if (e->attr[i].expr->kind != SEXPR_ATTR)
+      misfit(c, e->attr[i].name);
+  }
+  c->failed = c->failed ||
+              !run(c->b, row_of(c->b, (enum fe_decomposition)e->code), e->name,
+                   arg, (size_t)e->nargs, names, values, n, out, nout);
+}
+
+static struct ir_value *build(struct call *c, const struct sexpr *e) {
+  struct sexpr_value v;
+  struct ir_value *out[1] = {NULL};
+  if (c->failed)
+    return NULL;
+  switch (e->kind) {
+  case SEXPR_NAME:
+    return value_named(c, e->name);
+  case SEXPR_OP:
+    return build_op(c, e);
+  case SEXPR_OTHER:
+    build_call(c, e, out, 1);
+    return out[0];
+  case SEXPR_IF:
+    if (!eval(c, e->arg[0], &v))
+      return misfit(c, "if");
+    return build(c, e->arg[sexpr_is_true(&v) ? 1 : 2]);
+  case SEXPR_NUMBER:
+  case SEXPR_ATTR:
+  case SEXPR_FN:
+    return build_number(c, e, c->operand[0]);
+  case SEXPR_TEXT:
+  case SEXPR_CONST:
+    break;
+  }
+  return misfit(c, "a text");
+}
+
+/* ---- Calls ---- */
+
+/* An axis, or a list of them without doubles, in [0, rank). */
+static bool normalize_axes(struct call *c, const char *of,
+                           struct sexpr_value *v) {
+  const struct ir_value *x = value_named(c, of);
+  bool mark[IR_MAX_RANK] = {0};
+  for (int i = 0; x && i < (v->n < 0 ? 1 : v->n); i++) {
+    int64_t axis = 0;
+    if (!fe_axis(c->b, (int64_t)v->v[i], fe_rank(x), &axis))
+      return false;
+    if (mark[axis])
+      return fe_fail(c->b, DN_ATTR, "axis %lld is given twice",
+                     (long long)axis);
+    mark[axis] = true;
+    v->v[i] = (double)axis;
+  }
+  return true;
+}
+
+static bool bind_attrs(struct call *c, const char *const *names,
+                       const struct sexpr_value *values, size_t n) {
+  for (int i = 0; i < c->d->nattrs; i++) {
+    size_t k = 0;
+    while (k < n && strcmp(names[k], c->d->attr[i].name))
+      k++;
+    c->has_attr[i] = k < n || c->d->attr[i].has_default;
+    if (c->has_attr[i])
+      c->attr[i] = k < n ? values[k] : c->d->attr[i].otherwise;
+    else if (!c->d->attr[i].optional)
+      return fe_fail(c->b, DN_ATTR, "attribute '%s' is missing",
+                     c->d->attr[i].name);
+    if (c->has_attr[i] && c->d->attr[i].axis_of &&
+        !normalize_axes(c, c->d->attr[i].axis_of, &c->attr[i]))
+      return false;
+  }
+  return true;
+}
+
+static const char *number_text(struct call *c, double v) {
+  return dn_printf(c->b->ctx->arena, "%.0f", v);
+}
+
+/* `axis is $axis`: numbers are whole. */
+static const char *message(struct call *c, const char *text) {
+  struct dn_buf buf;
+  dn_buf_init(&buf, c->b->ctx->arena);
+  while (*text) {
+    size_t plain = strcspn(text, "$"), n;
+    dn_buf_put(&buf, text, plain);
+    text += plain;
+    if (!*text)
+      break;
+    n = strspn(++text, "abcdefghijklmnopqrstuvwxyz_");
+    struct sexpr_value v;
+    if (attr_named(c, dn_intern_n(c->b->ctx, text, n), &v))
+      dn_buf_printf(&buf, "%s",
+                    v.s ? fe_text(c->b->ctx, v.s) : number_text(c, v.v[0]));
+    text += n;
+  }
+  return buf.text;
+}
+
+static bool meets(struct call *c) {
+  for (int i = 0; i < c->d->nrequires; i++) {
+    struct sexpr_value v;
+    if (eval(c, c->d->require[i].cond, &v) && sexpr_is_true(&v))
+      continue;
+    return !c->failed && fe_fail(c->b, c->d->require[i].code, "%s",
+                                 message(c, c->d->require[i].message));
+  }
+  return true;
+}
+
+static bool run(struct fe_build *b, const struct decomposition *d,
+                const char *name, struct ir_value *const *args, size_t nargs,
+                const char *const *names, const struct sexpr_value *values,
+                size_t nattrs, struct ir_value **out, size_t nout) {
+  struct call c = {.b = b, .d = d, .name = name};
+  for (int i = 0; i < c.d->noperands; i++) {
+    c.operand[i] = (size_t)i < nargs ? args[i] : NULL;
+    if (!c.operand[i] && !c.d->operand[i].optional)
+      return fe_fail(b, DN_ARITY, "input %d is missing", i);
+  }
+  if (!bind_attrs(&c, names, values, nattrs) || !meets(&c))
+    return false;
+  for (size_t i = 0; i < nout && i < (size_t)c.d->nresults; i++)
+    out[i] = build(&c, c.d->result[i]);
+  return !c.failed;
+}
+
+static bool to_value(const struct ir_attr *a, struct sexpr_value *out) {
+  *out = (struct sexpr_value){.n = -1};
+  switch (a->kind) {
+  case IR_A_INT:
+    out->v[0] = (double)a->i;
+    return true;
+  case IR_A_FLOAT:
+    out->v[0] = a->f;
+    return true;
+  case IR_A_STR:
+    out->s = a->s;
+    return true;
+  case IR_A_INTS:
+    out->n = (int)a->n;
+    for (int64_t i = 0; i < a->n && i < SEXPR_LIST; i++)
+      out->v[i] = (double)a->is[i];
+    return a->n <= SEXPR_LIST;
+  case IR_A_FLOATS:
+    break;
+  }
+  return false;
+}
+
+bool fe_decompose(struct fe_build *b, enum fe_decomposition row,
+                  struct ir_value *const *args, size_t nargs,
+                  const struct ir_attr *attrs, size_t nattrs,
+                  struct ir_value **out, size_t nout) {
+  const char *names[FE_MAX_ATTRS];
+  struct sexpr_value values[FE_MAX_ATTRS];
+  assert(nattrs <= FE_MAX_ATTRS && "the importers: test/frontend");
+  for (size_t i = 0; i < nattrs; i++) {
+    names[i] = attrs[i].name;
+    if (!to_value(&attrs[i], &values[i]))
+      return fe_fail(b, DN_ATTR, "'%s' is too long a list", names[i]);
+  }
+  return run(b, row_of(b, row), texts[row].name, args, nargs, names, values,
+             nattrs, out, nout);
+}
+
+struct ir_value *fe_call(struct fe_build *b, enum fe_decomposition row,
+                         struct ir_value *const *args, size_t nargs,
+                         const struct ir_attr *attrs, size_t nattrs) {
+  struct ir_value *out = NULL;
+  if (args[0])
+    fe_decompose(b, row, args, nargs, attrs, nattrs, &out, 1);
+  return out;
+}

@@ -1,0 +1,278 @@
+"""The rows of decompose.def against their standards: random operands, the row
+built and evaluated by decompose_test, and the meaning written here element by
+element. A row without a reference here fails."""
+import itertools
+import math
+import random
+import subprocess
+import sys
+
+tool = sys.argv[1]
+random.seed(7)
+
+
+class T:
+    """A tensor: dims, and elements in row-major order."""
+
+    def __init__(self, dims, v, dtype="f32"):
+        self.dims, self.v, self.dtype = list(dims), list(v), dtype
+
+    def index(self):
+        return list(itertools.product(*[range(d) for d in self.dims]))
+
+    def at(self, i):  # with broadcasting from the right
+        i = i[len(i) - len(self.dims):]
+        n = 0
+        for k, d in zip(i, self.dims):
+            n = n * d + (k if d > 1 else 0)
+        return self.v[n]
+
+    def line(self):
+        return "%s:%s:%s" % (self.dtype, ",".join(map(str, self.dims)),
+                             ",".join(repr(x) for x in self.v))
+
+
+def rand(*dims, lo=-3, hi=3, dtype="f32"):
+    f = (lambda: random.uniform(lo, hi)) if dtype[0] == "f" else (lambda: random.randint(lo, hi))
+    return T(dims, [f() for _ in range(math.prod(dims))], dtype)
+
+
+def make(dims, f):
+    t = T(dims, [])
+    t.v = [f(i) for i in t.index()]
+    return t
+
+
+def each(f, x, *others):
+    return make(x.dims, lambda i: f(x.at(i), *[o.at(i) if o else None for o in others]))
+
+
+def group(x, axes):
+    """Elements that share all indices but those of `axes`."""
+    out = {}
+    for i in x.index():
+        out.setdefault(tuple(0 if d in axes else k for d, k in enumerate(i)), []).append(x.at(i))
+    return out
+
+
+def reduce(x, axes, f):
+    g = group(x, axes)
+    return make([1 if d in axes else n for d, n in enumerate(x.dims)], lambda i: f(g[i]))
+
+
+def drop(x, axes):
+    return T([n for d, n in enumerate(x.dims) if d not in axes], x.v)
+
+
+mean = lambda v: sum(v) / len(v)
+var = lambda v: mean([(e - mean(v)) ** 2 for e in v])
+sigmoid = lambda v: 1 / (1 + math.exp(-v))
+channel = lambda t, i: t.v[i[1]]
+clip = lambda v, lo, hi: min(max(v, lo), hi)
+lse = lambda v: math.log(sum(math.exp(e) for e in v))
+
+
+def softmax(x, axes, log=False):
+    s = reduce(x, axes, lse)
+    return make(x.dims, lambda i: (x.at(i) - s.at(i)) if log else math.exp(x.at(i) - s.at(i)))
+
+
+def norm(x, axes, eps):
+    m, inv = reduce(x, axes, mean), reduce(x, axes, lambda v: 1 / math.sqrt(var(v) + eps))
+    y = make(x.dims, lambda i: (x.at(i) - m.at(i)) * inv.at(i))
+    return [y, m, inv]
+
+
+def affine(x, eps, parts):
+    """Normalized over `parts(i)`: what an index shares statistics with."""
+    g = {}
+    for i in x.index():
+        g.setdefault(parts(i), []).append(x.at(i))
+    return lambda i: (x.at(i) - mean(g[parts(i)])) / math.sqrt(var(g[parts(i)]) + eps)
+
+
+def hardmax(x, axes):
+    best = {}
+    for i in x.index():
+        k = tuple(0 if d in axes else n for d, n in enumerate(i))
+        if k not in best or x.at(i) > x.at(best[k]):
+            best[k] = i
+    return make(x.dims, lambda i: float(i in best.values()))
+
+
+def nll(logp, target, weights, ignore, how):
+    def w(i):
+        t = target.at(i)
+        return 0 if t == ignore else weights.v[t] if weights else 1
+    each_loss = make(target.dims, lambda i: -w(i) * logp.at((i[0], target.at(i)) + i[1:]))
+    if how == "none":
+        return each_loss
+    total = sum(each_loss.v)
+    return T([], [total if how == "sum" else total / sum(w(i) for i in target.index())])
+
+
+def lrn(x, size, alpha, beta, bias):
+    def f(i):
+        c = range(max(0, i[1] - (size - 1) // 2), min(x.dims[1], i[1] + size // 2 + 1))
+        return x.at(i) / (bias + alpha / size * sum(x.at((i[0], k) + i[2:]) ** 2 for k in c)) ** beta
+    return make(x.dims, f)
+
+
+def dynamic_quantize(x):
+    lo, hi = min(0, *x.v), max(0, *x.v)
+    scale = (hi - lo) / 255
+    zero = clip(round(-lo / scale), 0, 255)
+    return [each(lambda v: clip(round(v / scale) + zero, 0, 255), x), T([], [scale]), T([], [zero])]
+
+
+x, x4, pos = rand(2, 3, 4), rand(2, 4, 3, 2), rand(2, 3, 4, lo=1, hi=5)
+ints = rand(2, 3, 4, lo=1, hi=9, dtype="i32")
+v3, w3, c4, d4, e4, f4 = rand(3), rand(3), rand(4), rand(4), rand(4), rand(4, lo=1, hi=2)
+last, last_bias = rand(4), rand(4)
+gelu_tanh = lambda v: v / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v ** 3)))
+gelu = lambda v: v / 2 * (1 + math.erf(v / math.sqrt(2)))
+scores, target = rand(2, 3, 4), rand(2, 4, lo=0, hi=2, dtype="i64")
+eps = 1e-5
+cases = []
+
+
+def case(row, operands, attrs, *want):
+    """attrs: `axis=i:1 ..`; want: tensors, by the standard."""
+    cases.append((row, operands, attrs, want))
+
+
+case("squeeze", [reduce(x, [1], sum)], "axes=l:1", drop(reduce(x, [1], sum), [1]))
+case("per_channel", [v3], "rank=i:4", T([3, 1, 1], v3.v))
+case("mish", [x], "", each(lambda v: v * math.tanh(math.log(1 + math.exp(v))), x))
+case("hard_swish", [x], "", each(lambda v: v * clip(v / 6 + 0.5, 0, 1), x))
+case("swish", [x], "alpha=f:0.5", each(lambda v: v * sigmoid(0.5 * v), x))
+case("swish", [x], "", each(lambda v: v * sigmoid(v), x))
+case("quick_gelu", [x], "", each(lambda v: v * sigmoid(1.702 * v), x))
+case("swiglu", [x, pos], "alpha=f:2", each(lambda v, z: v * sigmoid(2 * v) * z, x, pos))
+case("gelu_tanh", [x, last], "", each(lambda v, b: gelu_tanh(v + b), x, last))
+case("gelu_tanh", [x], "", each(gelu_tanh, x))
+case("gelu_erf", [x, last], "", each(lambda v, b: gelu(v + b), x, last))
+case("gelu_erf", [x], "approximate=s:tanh", each(gelu_tanh, x))
+for row, attrs, axes in (("softmax_axes", "axes=l:0,2", [0, 2]), ("softmax", "axis=i:1", [1]),
+                         ("softmax", "axis=i:-1", [2]), ("softmax_1", "", [1, 2])):
+    case(row, [x], attrs, softmax(x, axes))
+for row, attrs, axes in (("log_softmax_axes", "axes=l:0,2", [0, 2]), ("log_softmax", "axis=i:1", [1]),
+                         ("log_softmax_1", "", [1, 2])):
+    case(row, [x], attrs, softmax(x, axes, True))
+case("index_of", [x, reduce(x, [1], max)], "axis=i:1", reduce(x, [1], lambda v: v.index(max(v))))
+case("index_of", [T([4], [1, 2, 2, 0]), T([1], [2])], "axis=i:0 last=i:1", T([1], [2]))
+case("hardmax", [x], "axis=i:1", hardmax(x, [1]))
+case("hardmax_1", [x], "", hardmax(x, [1, 2]))
+for row, f in (("sum", sum), ("product", math.prod), ("mean", mean), ("largest", max), ("smallest", min),
+               ("sum_abs", lambda v: sum(map(abs, v))), ("sum_square", lambda v: sum(e * e for e in v)),
+               ("norm_2", lambda v: math.sqrt(sum(e * e for e in v))), ("log_sum_exp", lse)):
+    case(row, [x], "axes=l:0,2", reduce(x, [0, 2], f))
+    case(row, [ints], "axes=l:1", reduce(ints, [1], lambda v: int(f(v))))
+case("log_sum", [pos], "axes=l:2", reduce(pos, [2], lambda v: math.log(sum(v))))
+case("as_float", [ints], "", ints)
+case("total", [x], "", T([], [sum(x.v)]))
+for how in ("none", "sum", "mean"):
+    case("nll_loss", [scores, target, v3], "reduction=s:%s ignore_index=i:1" % how, nll(scores, target, v3, 1, how))
+    case("nll_loss", [scores, target], "reduction=s:" + how, nll(scores, target, None, None, how))
+    case("nll_loss", [scores, target], "ignore_index=i:0 reduction=s:" + how, nll(scores, target, None, 0, how))
+logp = softmax(scores, [1], True)
+case("cross_entropy", [scores, target, w3], "", nll(logp, target, w3, None, "mean"), logp)
+case("batch_norm", [x4, c4, d4, e4, f4], "epsilon=f:0.5",
+     make(x4.dims, lambda i: (x4.at(i) - channel(e4, i)) / math.sqrt(channel(f4, i) + 0.5) * channel(c4, i) + channel(d4, i)))
+by_channel = affine(x4, eps, lambda i: i[1])
+stat = lambda f: [f([x4.at(i) for i in x4.index() if i[1] == c]) for c in range(4)]
+case("batch_norm_train", [x4, c4, d4, e4, f4], "momentum=f:0.75",
+     make(x4.dims, lambda i: by_channel(i) * channel(c4, i) + channel(d4, i)),
+     T([4], [0.75 * a + 0.25 * b for a, b in zip(e4.v, stat(mean))]),
+     T([4], [0.75 * a + 0.25 * b for a, b in zip(f4.v, stat(var))]))
+case("moving", [v3, T([1, 3, 1], w3.v)], "axes=l:0,2 momentum=f:0.5", each(lambda a, b: (a + b) / 2, v3, w3))
+case("standardize", [x], "axes=l:1,2 epsilon=f:0.5", *norm(x, [1, 2], 0.5))
+by_image = affine(x4, eps, lambda i: i[:2])
+case("instance_norm", [x4, c4, d4], "", make(x4.dims, lambda i: by_image(i) * channel(c4, i) + channel(d4, i)))
+ln = norm(x, [1, 2], eps)
+case("layer_norm", [x, last, last_bias], "axis=i:1", each(lambda v, s, b: v * s + b, ln[0], last, last_bias), *ln[1:])
+case("layer_norm", [x, last], "axis=i:-2 stash_type=i:0", each(lambda v, s: v * s, ln[0], last))
+rms = reduce(x, [2], lambda v: math.sqrt(mean([e * e for e in v]) + eps))
+case("rms_norm", [x, last], "", make(x.dims, lambda i: x.at(i) / rms.at(i) * last.at(i)))
+for p in (1, 2):
+    n = reduce(x, [1], lambda v: sum(abs(e) ** p for e in v) ** (1 / p))
+    case("lp_norm", [x], "axis=i:1 p=i:%d" % p, make(x.dims, lambda i: x.at(i) / n.at(i)))
+case("lp_norm", [T([2], [0, 0])], "", T([2], [0, 0]))
+case("mean_variance_norm", [x4], "", norm(x4, [0, 2, 3], 0)[0])
+by_group = affine(x4, eps, lambda i: (i[0], i[1] // 2))
+two = rand(2), rand(2)
+case("group_norm", [x4, c4, d4], "num_groups=i:2", make(x4.dims, lambda i: by_group(i) * channel(c4, i) + channel(d4, i)))
+case("group_norm_18", [x4, *two], "num_groups=i:2",
+     make(x4.dims, lambda i: by_group(i) * two[0].v[i[1] // 2] + two[1].v[i[1] // 2]))
+for size in (2, 3):
+    case("lrn", [x4], "size=i:%d alpha=f:0.5 bias=f:2" % size, lrn(x4, size, 0.5, 0.75, 2))
+case("affine", [x], "alpha=f:2 beta=f:-1", each(lambda v: 2 * v - 1, x))
+case("scaled_tanh", [x], "alpha=f:2 beta=f:0.5", each(lambda v: 2 * math.tanh(0.5 * v), x))
+case("apply", [x], "f=s:(leaky_relu,(clamp,x,{lo=-1,hi=1}),{alpha=0.5})",
+     each(lambda v: clip(v, -1, 1) if v > 0 else 0.5 * clip(v, -1, 1), x))
+H = 2
+h, s, r1, r2, rn, r4 = rand(3, H), rand(3, H), rand(H, H), rand(H, 2 * H), rand(H, H), rand(H, 4 * H)
+x1, x3, x4h = rand(3, H), rand(3, 3 * H), rand(3, 4 * H)
+rb, pi, po, pf = rand(H), rand(H), rand(H), rand(H)
+dot = lambda a, b, i, j: sum(a.at((i, k)) * b.at((k, j)) for k in range(H))
+case("gate", [x3], "hidden=i:2 first=i:1 n=i:2", make([3, 4], lambda i: x3.at((i[0], i[1] + 2))))
+case("peephole", [h, s, pi], "", each(lambda a, b, p: a + p * b, h, s, pi))
+case("rnn_step", [x1, h, r1], "f=s:(tanh,x)", make([3, H], lambda i: math.tanh(x1.at(i) + dot(h, r1, *i))))
+
+
+def gru(i, before, bias):
+    b, j = i
+    z, r = [sigmoid(x3.at((b, g * H + j)) + dot(h, r2, b, g * H + j)) for g in (0, 1)]
+    reset = [sigmoid(x3.at((b, H + k)) + dot(h, r2, b, H + k)) for k in range(H)]
+    inner = (reset[j] * (dot(h, rn, b, j) + bias.v[j]) if before
+             else sum(reset[k] * h.at((b, k)) * rn.at((k, j)) for k in range(H)))
+    return (1 - z) * math.tanh(x3.at((b, 2 * H + j)) + inner) + z * h.at(i)
+
+
+def lstm(i, couples):
+    b, j = i
+    g = [x4h.at((b, k * H + j)) + dot(h, r4, b, k * H + j) for k in range(4)]
+    inp = sigmoid(g[0] + pi.v[j] * s.at(i))
+    forget = 1 - inp if couples else sigmoid(g[2] + pf.v[j] * s.at(i))
+    c = forget * s.at(i) + inp * math.tanh(g[3])
+    return sigmoid(g[1] + po.v[j] * c) * max(c, 0), c
+
+
+fg = "f=s:(sigmoid,x) g=s:(tanh,x) hidden=i:2 "
+case("gru_step", [x3, h, r2, rn, rb], fg + "before_reset=i:1", make([3, H], lambda i: gru(i, True, rb)))
+case("gru_step", [x3, h, r2, rn], fg + "before_reset=i:0", make([3, H], lambda i: gru(i, False, None)))
+for couples in (0, 1):
+    case("lstm_step", [x4h, h, s, r4, pi, po, pf], fg + "out=s:(relu,x) couples=i:%d" % couples,
+         *[make([3, H], lambda i: lstm(i, couples)[k]) for k in (0, 1)])
+q, s1, z1 = rand(2, 3, lo=0, hi=255, dtype="u8"), T([], [0.25]), T([], [7], "u8")
+case("dequantize", [q, s1, z1], "", each(lambda v: (v - 7) * 0.25, q))
+case("dequantize", [q, s1], "", each(lambda v: v * 0.25, q))
+case("quantize", [x, s1, z1], "to=s:u8", each(lambda v: clip(round(v / 0.25) + 7, 0, 255), x))
+case("quantize", [x, s1], "to=s:i8", each(lambda v: clip(round(v / 0.25), -128, 127), x))
+case("dynamic_quantize", [x], "", *dynamic_quantize(x))
+acc = rand(2, 3, lo=-500, hi=500, dtype="i32")
+case("rescale", [acc, s1, T([], [0.5])], "alpha=f:2", each(lambda v: v * 0.25, acc))
+case("rescale", [acc, s1, T([], [0.5]), T([], [2]), z1], "", each(lambda v: clip(round(v / 16) + 7, 0, 255), acc))
+case("rescale", [acc, s1, T([], [0.5]), T([], [2])], "", each(lambda v: clip(round(v / 16), 0, 255), acc))
+
+lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
+                for row, operands, attrs, _ in cases)
+out = subprocess.run([tool], input=lines, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")
+failures = 0
+for (row, operands, attrs, want), line in zip(cases, out):
+    got = line.split()
+    ok = len(got) >= len(want)
+    for g, w in zip(got, want):
+        dims, _, values = g.partition(":")
+        values = [float(e) for e in values.split(",")]
+        ok = ok and dims == ",".join(map(str, w.dims)) and len(values) == len(w.v)
+        ok = ok and all(abs(a - b) <= 2e-5 * max(1, abs(b)) for a, b in zip(values, w.v))
+    if not ok:
+        failures += 1
+        print("FAIL: %s %s: %s, not %s" % (row, attrs, line, " ".join(w.line() for w in want)))
+rows = subprocess.run([tool, "--rows"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+for row in rows:
+    if row not in [c[0] for c in cases]:
+        failures += 1
+        print("FAIL: %s: no case here" % row)
+print("%d rows, %d cases, %d failures" % (len(rows), len(cases), failures))
