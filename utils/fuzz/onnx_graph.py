@@ -37,7 +37,7 @@ WRONG = {"BlackmanWindow": "computed in f32 for f64",
          "Col2Im": "strides of three dims"}
 # Those that lose a NaN, or find it only at times: the reference propagates.
 LOSES_NAN = {"ArgMax", "ArgMin", "Clip", "Max", "Min", "ReduceMax", "ReduceMin",
-             "TopK"}
+             "Sign", "TopK"}
 
 
 def qlinear_reduce_mean(ins, attrs):
