@@ -11,7 +11,8 @@ llvm = subprocess.run(["llvm-config", "--includedir"], capture_output=True,
                       text=True).stdout.strip()
 bad = 0
 for folder in ["ir", "frontend", "passes", "codegen", "tools", "runtime"]:
-    for path in sorted(glob.glob(os.path.join(source, folder, "*.h"))):
+    for path in sorted(glob.glob(os.path.join(source, folder, "**/*.h"),
+                                 recursive=True)):
         if not re.search(r"^#define \w+_H$", open(path).read(), re.M):
             continue
         text = '#include "%s"\nint only_a_header;\n' % path
