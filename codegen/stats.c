@@ -127,15 +127,6 @@ static void add_constants(struct cg_layer *l, const struct ir_op *op) {
   }
 }
 
-static int64_t divisor(int64_t a, int64_t b) {
-  while (b) { /* Euclid */
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a < 0 ? -a : a;
-}
-
 /* Elements of a dimension of `extent` that an index takes: of a stride, every
  * so many. */
 static int64_t index_count(const struct nest *n, const struct nest_index *x,
@@ -145,7 +136,7 @@ static int64_t index_count(const struct nest *n, const struct nest_index *x,
     return extent;
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].extent > 1)
-      step = divisor(step, x->coef[i]);
+      step = dn_gcd(step, x->coef[i]);
   step = dn_max(step / x->div, 1);
   int64_t reach = dn_min(x->hi, extent - 1) - dn_max(x->lo, 0);
   return reach < 0 ? 0 : dn_min(reach / step + 1, extent);

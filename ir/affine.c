@@ -215,21 +215,13 @@ static const struct affine *derive(struct affines *s, enum affine_def def,
   return affine_var(s, d->var, 1);
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t t = a % b;
-    a = b, b = t;
-  }
-  return a < 0 ? -a : a;
-}
-
 /* Terms that are multiples of g, a divisor of div, where the others stay within
  * [0, g): floor(a / div) = floor((multiples / g) / (div / g)). */
 static const struct affine *reduced(struct affines *s, const struct affine *a,
                                     int64_t div, int64_t *left) {
   int64_t tried = 0;
   for (int i = -1; i < a->n; i++) {
-    int64_t g = gcd(div, i < 0 ? a->lane : a->term[i].coef);
+    int64_t g = dn_gcd(div, i < 0 ? a->lane : a->term[i].coef);
     if (g <= 1 || g >= div || g == tried)
       continue;
     tried = g;

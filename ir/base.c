@@ -304,6 +304,20 @@ void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) {
   va_end(ap);
 }
 
+const char *dn_word(const char *list, const char *name, size_t n, int *k) {
+  int number = 0;
+  for (const char *s = list; *s; number++) {
+    if (strcspn(s, " :?*") == n && !memcmp(s, name, n)) {
+      if (k)
+        *k = number;
+      return s;
+    }
+    s += strcspn(s, " ");
+    s += strspn(s, " ");
+  }
+  return NULL;
+}
+
 size_t dn_utf8_length(const char *text, size_t n) {
   const unsigned char *s = (const unsigned char *)text;
   if (n == 0)

@@ -115,6 +115,9 @@ struct dn_buf {
 void dn_buf_init(struct dn_buf *buf, struct dn_arena *arena);
 void dn_buf_put(struct dn_buf *buf, const char *s, size_t n);
 void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) DN_PRINTF(2, 3);
+/* Lists of words in rows, as "x w b?" and "lo:f=0 hi:f=6": the word whose name
+ * are the `n` bytes at `name`, NULL: none; *k, when not NULL, gets its number. */
+const char *dn_word(const char *list, const char *name, size_t n, int *k);
 /* Length of the well-formed UTF-8 sequence at s, or 0 (Unicode 15, table 3-7: no
  * overlong forms, no surrogates, nothing above U+10FFFF). */
 size_t dn_utf8_length(const char *s, size_t n);
@@ -130,6 +133,14 @@ static inline bool dn_mul(int64_t a, int64_t b, int64_t *out) {
 }
 static inline int64_t dn_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t dn_max(int64_t a, int64_t b) { return a > b ? a : b; }
+/* Greatest common divisor, at least 0. */
+static inline int64_t dn_gcd(int64_t a, int64_t b) {
+  while (b) {
+    int64_t rest = a % b;
+    a = b, b = rest;
+  }
+  return a < 0 ? -a : a;
+}
 /* Floor and ceiling division, b > 0. */
 static inline int64_t dn_div_floor(int64_t a, int64_t b) {
   return a / b - (a % b < 0);

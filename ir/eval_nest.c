@@ -38,11 +38,6 @@ static void compile_spaces(struct eval_nest *e) {
          "what no dimension of y has is reduced: nest.c");
 }
 
-/* An index that is affine and never outside needs no care at run time. */
-static bool index_is_plain(const struct nest_index *x) {
-  return x->indirect < 0 && x->div == 1 && x->fit == NEST_AS_IS && !x->checked;
-}
-
 static void compile_access(struct dn_arena *arena, struct eval_nest *e,
                            const struct nest_access *a, struct eval_source *s) {
   const struct nest *n = e->nest;
@@ -60,10 +55,9 @@ static void compile_access(struct dn_arena *arena, struct eval_nest *e,
   s->special = DN_ARRAY(arena, struct eval_special, a->rank);
   for (int d = 0; d < a->rank; d++) {
     const struct nest_index *x = &a->idx[d];
-    if (!index_is_plain(x)) {
-      bool linear = x->indirect < 0 && x->div == 1 && x->fit == NEST_AS_IS;
-      s->special[s->nspecial++] =
-          (struct eval_special){x, type->dim[d], stride[d], linear};
+    if (!nest_index_is_plain(x)) {
+      s->special[s->nspecial++] = (struct eval_special){
+          x, type->dim[d], stride[d], nest_index_is_affine(x)};
       continue;
     }
     s->base += x->base * stride[d];

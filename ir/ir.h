@@ -47,8 +47,6 @@ extern const struct ir_op_row ir_ops[IR_NUM_OPS];
 bool ir_op_find(const char *text, enum ir_opcode *out);
 /* Operand counts an op accepts; *max is -1 for any number. */
 void ir_op_arity(enum ir_opcode code, int *min, int *max);
-/* Name of operand k ("x"); the variadic one repeats. */
-const char *ir_op_operand_name(struct dn_ctx *ctx, enum ir_opcode code, int k);
 /* Attribute specs of a row, the plan attributes included; returns the count. */
 int ir_op_attr_specs(enum ir_opcode code,
                      struct ir_attr_spec out[IR_MAX_ATTRS]);

@@ -39,11 +39,8 @@ static const struct ir_type *operand_type(const struct build *b,
                                           int *operand) {
   if (a == &b->f->y)
     return b->n->type;
-  int max, min, k = 0;
-  ir_op_arity(b->op->code, &min, &max);
-  struct dn_ctx *ctx = b->op->block->func->module->ctx;
-  while (strcmp(ir_op_operand_name(ctx, b->op->code, k), a->operand))
-    k++;
+  int k = 0;
+  dn_word(ir_ops[b->op->code].operands, a->operand, strlen(a->operand), &k);
   if (operand)
     *operand = k;
   return ir_arg(b->op, (unsigned)k)->type;
@@ -435,8 +432,8 @@ static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
   for (int i = 0; i < n->niters; i++)
     if (i != k && x->coef[i] && n->iter[i].extent > 1)
       j = j < 0 && x->coef[i] == 1 ? i : n->niters;
-  if (j < 0 || j == n->niters || n->iter[j].reduced || x->div != 1 ||
-      x->fit != NEST_AS_IS || x->indirect >= 0)
+  if (j < 0 || j == n->niters || n->iter[j].reduced ||
+      !nest_index_is_affine(x))
     return -1;
   int64_t last = n->iter[j].extent - 1, end = n->iter[k].extent;
   bool back = x->coef[k] == 1;

@@ -66,6 +66,14 @@ struct nest_index {
   bool checked;   /* may fall outside [0, dim) or be inexact */
 };
 
+/* An affine form of the iterators, as it is; plain: and never outside. */
+static inline bool nest_index_is_affine(const struct nest_index *x) {
+  return x->div == 1 && x->fit == NEST_AS_IS && x->indirect < 0;
+}
+static inline bool nest_index_is_plain(const struct nest_index *x) {
+  return nest_index_is_affine(x) && !x->checked;
+}
+
 struct nest_access {
   int operand; /* of the op */
   bool flat;   /* reshape: the row-major position of the result element is the

@@ -25,24 +25,10 @@ int nest_put_node(struct nest_expr *p, struct nest_node node) {
   return p->nnodes++;
 }
 
-static bool find_operand(enum ir_opcode code, const char *name, size_t len,
-                         int *out) {
-  const char *s = ir_ops[code].operands;
-  for (int k = 0; *s; k++) {
-    size_t n = strcspn(s, " "), bare = n - (s[n - 1] == '?');
-    if (bare == len && !strncmp(s, name, len)) {
-      *out = k;
-      return true;
-    }
-    s += n + strspn(s + n, " ");
-  }
-  return false;
-}
-
 /* Types are found after parsing; IR_NUM_DTYPES is "not yet known". */
 static int parse_name(struct nest_expr *p, const char *s, size_t len) {
   struct nest_node node = {.kind = NEST_NUMBER, .type = IR_NUM_DTYPES};
-  if (find_operand(p->code, s, len, &node.arg[0])) {
+  if (dn_word(ir_ops[p->code].operands, s, len, &node.arg[0])) {
     node.kind = NEST_ACCESS;
     if (p->op)
       node.type = ir_arg(p->op, (unsigned)node.arg[0])->type->dtype;

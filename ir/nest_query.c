@@ -45,8 +45,7 @@ static bool is_move(const struct nest *n) {
 
 static bool is_affine(const struct nest_access *a) {
   for (int d = 0; d < a->rank; d++)
-    if (a->idx[d].checked || a->idx[d].div != 1 ||
-        a->idx[d].fit != NEST_AS_IS || a->idx[d].indirect >= 0)
+    if (!nest_index_is_plain(&a->idx[d]))
       return false;
   return true;
 }
@@ -125,8 +124,7 @@ bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
 
 /* Index d of an access is the result's own index d. */
 static bool own_index(const struct nest *n, const struct nest_index *x, int d) {
-  if (x->base || x->checked || x->div != 1 || x->fit != NEST_AS_IS ||
-      x->indirect >= 0 || n->y[d].n != 1)
+  if (x->base || !nest_index_is_plain(x) || n->y[d].n != 1)
     return false;
   int own = n->y[d].iter[0];
   for (int i = 0; i < n->niters; i++)
@@ -350,15 +348,7 @@ void nest_print(struct dn_buf *out, const struct nest *n) {
 /* ---- Self-check of rows ---- */
 
 static bool row_has(const char *list, const char *name) {
-  size_t len = strlen(name);
-  for (const char *s = list; *s;) {
-    size_t n = strcspn(s, " ");
-    size_t bare = strcspn(s, " :?*");
-    if (bare == len && !strncmp(s, name, len))
-      return true;
-    s += n + strspn(s + n, " ");
-  }
-  return false;
+  return dn_word(list, name, strlen(name), NULL) != NULL;
 }
 
 static const char *check_access(enum ir_opcode code,

@@ -44,17 +44,6 @@ void ir_op_arity(enum ir_opcode code, int *min, int *max) {
   }
 }
 
-const char *ir_op_operand_name(struct dn_ctx *ctx, enum ir_opcode code, int k) {
-  const char *s = ir_ops[code].operands;
-  for (int i = 0;; i++) {
-    size_t n = strcspn(s, " ");
-    size_t more = n + strspn(s + n, " ");
-    if (i == k || !s[more])
-      return dn_intern_n(ctx, s, n - (n && strchr("*?", s[n - 1])));
-    s += more;
-  }
-}
-
 /* One "name:kind[=default]"; returns what follows it. */
 static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
   *out = (struct ir_attr_spec){.required = true};
@@ -102,12 +91,7 @@ int ir_op_attr_specs(enum ir_opcode code,
 }
 
 bool ir_is_plan_attr(const char *name) {
-  struct ir_attr_spec out[IR_MAX_ATTRS];
-  int n = parse_specs(IR_PLAN_ATTRS, out, 0);
-  while (n-- > 0)
-    if (!strcmp(out[n].name, name))
-      return true;
-  return false;
+  return dn_word(IR_PLAN_ATTRS, name, strlen(name), NULL) != NULL;
 }
 
 const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name) {
@@ -121,19 +105,12 @@ const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name) {
  * the row does not have is a mistake of the caller. */
 static const char *default_text(const struct ir_op *op, const char *name) {
   size_t len = strlen(name);
-  const char *lists[] = {ir_ops[op->code].attrs, IR_PLAN_ATTRS};
-  for (int k = 0; k < 2; k++) {
-    for (const char *s = lists[k]; *s;) {
-      size_t word = strcspn(s, " ");
-      if (!strncmp(s, name, len) && s[len] == ':') {
-        const char *eq = memchr(s, '=', word);
-        return eq ? eq + 1 : "";
-      }
-      s += word + strspn(s + word, " ");
-    }
-  }
-  assert(!"the caller passes the name of an attribute of the row");
-  return "";
+  const char *s = dn_word(ir_ops[op->code].attrs, name, len, NULL);
+  if (!s)
+    s = dn_word(IR_PLAN_ATTRS, name, len, NULL);
+  assert(s && "the caller passes the name of an attribute of the row");
+  const char *eq = strpbrk(s, "= ");
+  return eq && *eq == '=' ? eq + 1 : "";
 }
 
 int64_t ir_get_int(const struct ir_op *op, const char *name) {

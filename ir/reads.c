@@ -189,13 +189,9 @@ static void read_leaf(struct walk *w, const struct ir_value *v,
 }
 
 static bool is_dense(const struct walk *w, const struct ir_value *v) {
-  int64_t stride[IR_MAX_RANK], want = 1;
-  if (!is_leaf(w, v) || !w->strides(w->places, v, stride))
-    return false;
-  for (int d = v->type->rank; d-- > 0; want *= v->type->dim[d])
-    if (v->type->dim[d] != 1 && stride[d] != want)
-      return false;
-  return true;
+  int64_t stride[IR_MAX_RANK];
+  return is_leaf(w, v) && w->strides(w->places, v, stride) &&
+         ir_type_is_dense(v->type, stride);
 }
 
 /* Reshape: by the row-major position. */

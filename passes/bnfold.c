@@ -37,8 +37,7 @@ struct chain {
 
 static bool same_index(const struct nest *n, const struct nest_index *x,
                        const struct nest_dim *y) {
-  if (x->base || x->div != 1 || x->indirect >= 0 || x->checked ||
-      x->fit != NEST_AS_IS)
+  if (x->base || !nest_index_is_plain(x))
     return false;
   int64_t coef[NEST_MAX_ITERS] = {0};
   for (int k = 0; k < y->n; k++)

@@ -141,8 +141,7 @@ static int sole_dim(const struct nest *n, const struct nest_access *a, int it) {
     for (int i = 0; i < n->niters; i++)
       if (x->coef[i] != (i == it))
         return -1;
-    if (dim >= 0 || x->base || x->div != 1 || x->indirect >= 0 || x->checked ||
-        x->fit != NEST_AS_IS)
+    if (dim >= 0 || x->base || !nest_index_is_plain(x))
       return -1;
     dim = d;
   }

@@ -249,34 +249,58 @@ struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
 
 /* ---- The cost of an order ---- */
 
+struct live_run live_start(const struct live *l, struct dn_arena *arena) {
+  struct live_run r = {.l = l};
+  r.left = DN_ARRAY(arena, int, l->nbuffers);
+  r.born = DN_ARRAY(arena, int, l->nbuffers);
+  for (int i = 0; i < l->nbuffers; i++)
+    r.left[i] = l->buffer[i].nodes.n;
+  return r;
+}
+
+int64_t live_do(struct live_run *r, int node, int *taken) {
+  const struct live_node *n = &r->l->node[node];
+  int64_t freed = 0, reused = 0;
+  for (int k = 0; k < n->touches.n; k++) {
+    int b = n->touches.v[k];
+    if (!r->born[b]) {
+      r->live += r->l->buffer[b].size;
+      r->born[b] = node + 1;
+    }
+    if (--r->left[b] == 0)
+      freed += r->l->buffer[b].size;
+  }
+  int take = -1;
+  for (int k = 0; k < n->take.n && take < 0; k++)
+    if (r->left[n->take.v[k]] == 0)
+      take = n->take.v[k];
+  if (take >= 0)
+    reused = r->l->buffer[take].size;
+  if (taken)
+    *taken = take;
+  int64_t peak = r->live - reused;
+  r->live -= freed;
+  return peak;
+}
+
+void live_undo(struct live_run *r, int node) {
+  const struct live_node *n = &r->l->node[node];
+  for (int k = 0; k < n->touches.n; k++) {
+    int b = n->touches.v[k];
+    if (r->left[b]++ == 0)
+      r->live += r->l->buffer[b].size;
+    if (r->born[b] == node + 1) {
+      r->born[b] = 0;
+      r->live -= r->l->buffer[b].size;
+    }
+  }
+}
+
 int64_t live_peak(const struct live *l, struct dn_arena *scratch,
                   const int *order, int *taken) {
-  int *left = DN_ARRAY(scratch, int, l->nbuffers);
-  bool *born = DN_ARRAY(scratch, bool, l->nbuffers);
-  for (int i = 0; i < l->nbuffers; i++)
-    left[i] = l->buffer[i].nodes.n;
-  int64_t live = 0, peak = 0;
-  for (int i = 0; i < l->nnodes; i++) {
-    const struct live_node *n = &l->node[order[i]];
-    int64_t freed = 0, reused = 0;
-    for (int k = 0; k < n->touches.n; k++) {
-      int buffer = n->touches.v[k];
-      if (!born[buffer])
-        live += l->buffer[buffer].size;
-      born[buffer] = true;
-      if (--left[buffer] == 0)
-        freed += l->buffer[buffer].size;
-    }
-    int take = -1;
-    for (int k = 0; k < n->take.n && take < 0; k++)
-      if (left[n->take.v[k]] == 0)
-        take = n->take.v[k];
-    if (take >= 0)
-      reused = l->buffer[take].size;
-    if (taken)
-      taken[order[i]] = take;
-    peak = dn_max(peak, live - reused);
-    live -= freed;
-  }
+  struct live_run r = live_start(l, scratch);
+  int64_t peak = 0;
+  for (int i = 0; i < l->nnodes; i++)
+    peak = dn_max(peak, live_do(&r, order[i], taken ? &taken[order[i]] : NULL));
   return peak;
 }

@@ -37,9 +37,21 @@ struct live {
 struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
                         int64_t align, bool reuse);
 
+/* A run of nodes, one after another: what lives after those so far. */
+struct live_run {
+  const struct live *l;
+  int *left;    /* nodes that have yet to touch each buffer */
+  int *born;    /* the node that touched it first, plus 1 */
+  int64_t live; /* bytes */
+};
+struct live_run live_start(const struct live *l, struct dn_arena *arena);
+/* Takes a step and returns the bytes that live while it is taken; *taken,
+ * when not NULL, gets the buffer that the node's `made` takes over, or -1. */
+int64_t live_do(struct live_run *r, int node, int *taken);
+void live_undo(struct live_run *r, int node);
+
 /* Bytes that live while each node of `order` runs, in its place; returns the
- * peak. `taken`, when not NULL, gets the buffer that each node's `made` takes
- * over, or -1. */
+ * peak. `taken`, when not NULL, gets what each node takes over. */
 int64_t live_peak(const struct live *l, struct dn_arena *scratch,
                   const int *order, int *taken);
 

@@ -285,8 +285,7 @@ static int lane_dim(const struct nest_access *a, int iter) {
     const struct nest_index *x = &a->idx[d];
     if (!x->coef[iter])
       continue;
-    if (dim >= 0 || x->coef[iter] != 1 || x->div != 1 || x->fit != NEST_AS_IS ||
-        x->indirect >= 0)
+    if (dim >= 0 || x->coef[iter] != 1 || !nest_index_is_affine(x))
       return -1;
     dim = d;
   }

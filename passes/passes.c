@@ -14,17 +14,6 @@ const struct pass_row pass_rows[] = {
 };
 const size_t pass_nrows = sizeof pass_rows / sizeof *pass_rows;
 
-/* Whether `name` is one of the words of `list`. */
-static bool has_word(const char *list, const char *name) {
-  for (const char *s = list; *s; s += strspn(s, " ")) {
-    size_t n = strcspn(s, " ");
-    if (strlen(name) == n && !memcmp(s, name, n))
-      return true;
-    s += n;
-  }
-  return false;
-}
-
 const char *pass_pipeline_text(const char *name) {
   static const char *const rows[][2] = {
 #define PIPELINE(name, text) {name, text},
@@ -32,19 +21,8 @@ const char *pass_pipeline_text(const char *name) {
 #undef PIPELINE
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    if (has_word(rows[i][0], name))
+    if (dn_word(rows[i][0], name, strlen(name), NULL))
       return rows[i][1];
-  return NULL;
-}
-
-/* The spec "name:kind=default" of an option in a row's list, or NULL. */
-static const char *find_spec(const char *specs, const char *name) {
-  size_t len = strlen(name);
-  for (const char *s = specs; *s; s += strspn(s, " ")) {
-    if (!strncmp(s, name, len) && s[len] == ':')
-      return s;
-    s += strcspn(s, " ");
-  }
   return NULL;
 }
 
@@ -58,7 +36,7 @@ static const struct ir_attr *find_opt(const struct pass_env *env,
 
 /* Text of the default, up to a space. */
 static const char *default_of(const struct pass_env *env, const char *name) {
-  const char *spec = find_spec(env->run->row->opts, name);
+  const char *spec = dn_word(env->run->row->opts, name, strlen(name), NULL);
   assert(spec && "a pass reads options of its own row");
   const char *eq = strpbrk(spec, "= ");
   return eq && *eq == '=' ? eq + 1 : "";
@@ -79,7 +57,7 @@ const char *pass_str(const struct pass_env *env, const char *name) {
 
 bool pass_opt_kind(const struct pass_row *row, const char *name,
                    enum ir_attr_kind *kind) {
-  const char *spec = find_spec(row->opts, name);
+  const char *spec = dn_word(row->opts, name, strlen(name), NULL);
   if (!spec)
     return false;
   *kind = strchr(spec, ':')[1] == 's' ? IR_A_STR : IR_A_INT;

@@ -41,7 +41,7 @@ struct window {
 
 /* ---- Setting up ---- */
 
-static int find_buffer(struct window *w, struct sched *s, int *local, int b) {
+static int find_buffer(struct window *w, struct live_run *s, int *local, int b) {
   if (local[b])
     return local[b] - 1;
   struct wbuffer one = {.size = s->l->buffer[b].size,
@@ -51,7 +51,7 @@ static int find_buffer(struct window *w, struct sched *s, int *local, int b) {
   return local[b] - 1;
 }
 
-static struct live_list map_buffers(struct window *w, struct sched *s,
+static struct live_list map_buffers(struct window *w, struct live_run *s,
                                     int *local, struct live_list from) {
   struct live_list to = {.v = DN_ARRAY(w->arena, int, from.n)};
   for (int i = 0; i < from.n; i++)
@@ -60,7 +60,7 @@ static struct live_list map_buffers(struct window *w, struct sched *s,
   return to;
 }
 
-static void set_up(struct window *w, struct sched *s, const int *order, int n) {
+static void set_up(struct window *w, struct live_run *s, const int *order, int n) {
   const struct live *l = s->l;
   int *local = DN_ARRAY(w->arena, int, l->nbuffers);
   int *place = DN_ARRAY(w->arena, int, l->nnodes);
@@ -173,7 +173,7 @@ static void expand(struct window *w, int from, size_t first, int64_t limit) {
     add_state(w, first, &next[i]);
 }
 
-int64_t sched_window(struct sched *s, int *order, int n, int64_t peak,
+int64_t sched_window(struct live_run *s, int *order, int n, int64_t peak,
                      int64_t floor, int64_t *budget, bool *proven) {
   struct dn_arena *arena = dn_arena_new(s->l->aliases->func->module->ctx);
   struct window *w = DN_NEW(arena, struct window);

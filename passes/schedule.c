@@ -18,52 +18,19 @@ enum {
   MAX_WINDOWS = 64
 };
 
-int64_t sched_do(struct sched *s, int node) {
-  const struct live_node *n = &s->l->node[node];
-  int64_t freed = 0, reused = 0;
-  for (int k = 0; k < n->touches.n; k++) {
-    int b = n->touches.v[k];
-    if (!s->born[b]) {
-      s->live += s->l->buffer[b].size;
-      s->born[b] = node + 1;
-    }
-    if (--s->left[b] == 0)
-      freed += s->l->buffer[b].size;
-  }
-  for (int k = 0; k < n->take.n && !reused; k++)
-    if (s->left[n->take.v[k]] == 0)
-      reused = s->l->buffer[n->take.v[k]].size;
-  int64_t peak = s->live - reused;
-  s->live -= freed;
-  return peak;
-}
-
-void sched_undo(struct sched *s, int node) {
-  const struct live_node *n = &s->l->node[node];
-  for (int k = 0; k < n->touches.n; k++) {
-    int b = n->touches.v[k];
-    if (s->left[b]++ == 0)
-      s->live += s->l->buffer[b].size;
-    if (s->born[b] == node + 1) {
-      s->born[b] = 0;
-      s->live -= s->l->buffer[b].size;
-    }
-  }
-}
-
-static int64_t run(struct sched *s, const int *order, int n) {
+static int64_t run(struct live_run *s, const int *order, int n) {
   int64_t peak = 0;
   for (int i = 0; i < n; i++)
-    peak = dn_max(peak, sched_do(s, order[i]));
+    peak = dn_max(peak, live_do(s, order[i], NULL));
   return peak;
 }
 
-static void rewind_run(struct sched *s, const int *order, int n) {
+static void rewind_run(struct live_run *s, const int *order, int n) {
   while (n-- > 0)
-    sched_undo(s, order[n]);
+    live_undo(s, order[n]);
 }
 
-static int64_t peak_of(struct sched *s, const int *order, int n) {
+static int64_t peak_of(struct live_run *s, const int *order, int n) {
   int64_t peak = run(s, order, n);
   rewind_run(s, order, n);
   return peak;
@@ -72,7 +39,7 @@ static int64_t peak_of(struct sched *s, const int *order, int n) {
 /* ---- Heuristics for a segment ---- */
 
 struct segment {
-  struct sched *s;
+  struct live_run *s;
   int n;
   const int *was; /* the nodes, in program order */
   int *in;        /* by node: its place in `was`, plus 1; 0: elsewhere */
@@ -116,17 +83,17 @@ static int take_ready(struct segment *g, int n, int at, bool back) {
 /* The ready node that leaves the least alive; of several the one with the
  * smaller peak. Backwards, an empty run of the same rules serves: a buffer
  * lives between the first and the last node that touches it either way. */
-static int pick(struct segment *g, struct sched *s, int n) {
+static int pick(struct segment *g, struct live_run *s, int n) {
   int best = 0;
   int64_t least = INT64_MAX, low = INT64_MAX;
   for (int i = 0; i < n && i < MAX_SCAN; i++) {
-    int64_t peak = sched_do(s, g->ready[i]);
+    int64_t peak = live_do(s, g->ready[i], NULL);
     if (s->live < least || (s->live == least && peak < low)) {
       least = s->live;
       low = peak;
       best = i;
     }
-    sched_undo(s, g->ready[i]);
+    live_undo(s, g->ready[i]);
   }
   return best;
 }
@@ -144,7 +111,7 @@ static void try_greedy(struct segment *g) {
   for (int i = 0; i < g->n; i++) {
     int at = pick(g, g->s, n);
     g->trial[i] = g->ready[at];
-    sched_do(g->s, g->trial[i]);
+    live_do(g->s, g->trial[i], NULL);
     n = take_ready(g, n, at, false);
   }
   rewind_run(g->s, g->trial, g->n);
@@ -153,16 +120,16 @@ static void try_greedy(struct segment *g) {
 
 /* Greedy from the end. The state is that of the nodes after the segment having
  * run backwards. */
-static void try_backwards(struct segment *g, struct sched *back) {
+static void try_backwards(struct segment *g, struct live_run *back) {
   int n = start_ready(g, true);
   for (int i = g->n; i-- > 0;) {
     int at = pick(g, back, n);
     g->trial[i] = g->ready[at];
-    sched_do(back, g->trial[i]);
+    live_do(back, g->trial[i], NULL);
     n = take_ready(g, n, at, true);
   }
   for (int i = 0; i < g->n; i++)
-    sched_undo(back, g->trial[i]);
+    live_undo(back, g->trial[i]);
   keep_better(g);
 }
 
@@ -181,7 +148,7 @@ static void try_depth(struct segment *g, bool flip) {
 /* No order of the segment has a lower peak than its dearest node with what
  * lives throughout. */
 static int64_t segment_bound(struct segment *g) {
-  struct sched *s = g->s;
+  struct live_run *s = g->s;
   int64_t through = s->live, bound = s->live;
   /* What lives at the start and is touched later may end in between. */
   for (int i = 0; i < g->n; i++) {
@@ -215,7 +182,7 @@ static void polish(struct segment *g, int64_t floor, int64_t *budget) {
     int at = 0;
     int64_t peak = -1;
     for (int i = 0; i < g->n; i++) {
-      int64_t p = sched_do(g->s, g->best[i]);
+      int64_t p = live_do(g->s, g->best[i], NULL);
       at = p > peak ? i : at;
       peak = dn_max(peak, p);
     }
@@ -236,7 +203,7 @@ static void polish(struct segment *g, int64_t floor, int64_t *budget) {
 
 /* Returns a bound on the peak of the segment. One that stays below `enough`,
  * which the peak elsewhere reaches in any case, is left as it is. */
-static int64_t search_segment(struct segment *g, struct sched *back,
+static int64_t search_segment(struct segment *g, struct live_run *back,
                               int64_t enough, int64_t *budget) {
   memcpy(g->best, g->was, (size_t)g->n * sizeof *g->best);
   g->peak = peak_of(g->s, g->best, g->n);
@@ -287,18 +254,9 @@ static bool *find_cuts(const struct live *l, struct dn_arena *scratch) {
   return cut;
 }
 
-static struct sched new_run(const struct live *l, struct dn_arena *scratch) {
-  struct sched s = {.l = l};
-  s.left = DN_ARRAY(scratch, int, l->nbuffers);
-  s.born = DN_ARRAY(scratch, int, l->nbuffers);
-  for (int i = 0; i < l->nbuffers; i++)
-    s.left[i] = l->buffer[i].nodes.n;
-  return s;
-}
-
 int64_t sched_search(const struct live *l, struct dn_arena *scratch, int *order,
                      int64_t *bound) {
-  struct sched s = new_run(l, scratch), back = new_run(l, scratch);
+  struct live_run s = live_start(l, scratch), back = live_start(l, scratch);
   bool *cut = find_cuts(l, scratch);
   struct segment g = {.s = &s};
   size_t n = (size_t)l->nnodes;
@@ -309,7 +267,7 @@ int64_t sched_search(const struct live *l, struct dn_arena *scratch, int *order,
   g.best = DN_ARRAY(scratch, int, n);
   int *was = dn_copy(scratch, order, n * sizeof *was);
   for (int i = l->nnodes; i-- > 0;)
-    sched_do(&back, was[i]);
+    live_do(&back, was[i], NULL);
   int64_t peak = 0, budget = MAX_STATES;
   *bound = 0;
   for (int i = 0, end; i < l->nnodes; i = end) {
@@ -319,7 +277,7 @@ int64_t sched_search(const struct live *l, struct dn_arena *scratch, int *order,
     g.was = &was[i];
     g.n = end - i;
     for (int k = i; k < end; k++)
-      sched_undo(&back, was[k]);
+      live_undo(&back, was[k]);
     *bound = dn_max(*bound, search_segment(&g, &back, *bound, &budget));
     peak = dn_max(peak, run(&s, g.best, g.n));
     memcpy(&order[i], g.best, (size_t)g.n * sizeof *order);

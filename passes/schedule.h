@@ -4,25 +4,13 @@
 
 #include "passes/liveness.h"
 
-/* A run of an order: what lives after the nodes so far. */
-struct sched {
-  const struct live *l;
-  int *left;    /* nodes that have yet to touch each buffer */
-  int *born;    /* the node that touched it first, plus 1 */
-  int64_t live; /* bytes */
-};
-
-/* Takes a step and returns the bytes that live while it is taken. */
-int64_t sched_do(struct sched *s, int node);
-void sched_undo(struct sched *s, int node);
-
 /* Finds the best order of the `n` nodes at `order`, which run one after the
  * other from state `s`, for n <= SCHED_WINDOW. `peak` is the peak of the order
  * as it is; a better one replaces it, and the peak afterwards is returned. No
  * order has a peak below `floor`. *proven is set when there is no better one;
  * not when the search took more than *budget steps, which are used up. */
 enum { SCHED_WINDOW = 64 };
-int64_t sched_window(struct sched *s, int *order, int n, int64_t peak,
+int64_t sched_window(struct live_run *s, int *order, int n, int64_t peak,
                      int64_t floor, int64_t *budget, bool *proven);
 
 /* Replaces `order` (all nodes, in an order that works) by the best one found;

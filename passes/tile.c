@@ -76,7 +76,7 @@ static int64_t access_step(const struct kernel *k, int access, int iter) {
     const struct nest_index *x_d = &a->idx[d];
     if (!x_d->coef[iter])
       continue;
-    if (x_d->div != 1 || x_d->fit != NEST_AS_IS || x_d->indirect >= 0)
+    if (!nest_index_is_affine(x_d))
       return IRREGULAR;
     step += x_d->coef[iter] * stride[d];
   }

@@ -75,15 +75,12 @@ struct expr {
 
 static void parse_leaf(const struct ir_op *op, const char *s, size_t len,
                        struct expr *e) {
-  struct dn_ctx *ctx = op->block->func->module->ctx;
   char *name = dn_copy(op->block->func->module->arena, s, len + 1);
   name[len] = 0;
   e->kind = EXPR_OPERAND;
-  for (e->operand = 0; e->operand < (int)op->noperands; e->operand++) {
-    if (!strcmp(ir_op_operand_name(ctx, op->code, e->operand), name)) {
-      e->type = ir_arg(op, (unsigned)e->operand)->type->dtype;
-      return;
-    }
+  if (dn_word(ir_ops[op->code].operands, name, len, &e->operand)) {
+    e->type = ir_arg(op, (unsigned)e->operand)->type->dtype;
+    return;
   }
   e->kind = EXPR_NUMBER;
   struct ir_attr_spec specs[IR_MAX_ATTRS];
