@@ -236,23 +236,23 @@ static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
 }
 
 /* The pieces of a concat that the index can be in. */
-static LLVMValueRef concat_access(struct kernel_cg *k, const struct nest *n,
+static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
+                                  const struct nest_access *a,
                                   const struct affine *const *iter) {
-  const struct nest_access *a = &n->access[0];
   const struct affine *idx[IR_MAX_RANK], *at = NULL;
   int64_t lo = 0, hi = 0;
   for (int d = 0; d < a->rank; d++)
     idx[d] = affine(k, n, &a->idx[d], iter);
-  at = idx[n->axis];
+  at = idx[a->axis];
   affine_range(&k->forms, at, &lo, &hi);
   LLVMValueRef r = NULL;
-  for (unsigned i = 0; i < n->op->noperands; i++) {
-    int64_t from = n->start[i], size = n->start[i + 1] - from;
+  for (int i = 0; i < a->npieces; i++) {
+    int64_t from = a->start[i], size = a->start[i + 1] - from;
     if (!size || hi < from || lo >= from + size)
       continue;
     const struct affine *in = affine_plus(&k->forms, at, -from);
-    idx[n->axis] = index_clamp(k, in, size);
-    LLVMValueRef v = emit_value(k, ir_arg(n->op, i), idx);
+    idx[a->axis] = index_clamp(k, in, size);
+    LLVMValueRef v = emit_value(k, ir_arg(n->op, (unsigned)(a->operand + i)), idx);
     LLVMValueRef here = r ? index_inside(k, in, size) : NULL;
     if (here) {
       unsigned lanes =
@@ -270,8 +270,8 @@ static LLVMValueRef concat_access(struct kernel_cg *k, const struct nest *n,
 static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
                                 int a, const struct affine *const *iter) {
   struct access c = {.n = n, .a = &n->access[a]};
-  if (n->axis >= 0)
-    return concat_access(k, n, iter);
+  if (c.a->npieces > 1)
+    return pieces_access(k, n, c.a, iter);
   c.v = ir_arg(n->op, (unsigned)c.a->operand);
   if (c.a->flat)
     return flat_access(k, n, c.v, iter);
@@ -328,8 +328,8 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
   case NEST_ACCESS: {
     LLVMValueRef v = emit_access(k, n, x->arg[0], iter);
     const struct nest_access *a = &n->access[x->arg[0]];
-    unsigned operand = n->axis >= 0 ? 0 : (unsigned)a->operand;
-    return emit_cast(k, v, ir_arg(n->op, operand)->type->dtype, x->type);
+    const struct ir_value *from = ir_arg(n->op, (unsigned)a->operand);
+    return emit_cast(k, v, from->type->dtype, x->type);
   }
   case NEST_CALL:
     break;

@@ -147,7 +147,7 @@ static int64_t elements_read(const struct nest *n, const struct ir_op *op,
                              unsigned i) {
   const struct ir_type *t = ir_arg(op, i)->type;
   int64_t all = ir_type_count(t), sum = 0;
-  if (!n || n->axis >= 0)
+  if (!n || n->access[0].npieces > 1)
     return all;
   for (int k = 0; k < n->naccesses; k++) {
     const struct nest_access *a = &n->access[k];

@@ -42,8 +42,6 @@ static void compile_access(struct dn_arena *arena, struct eval_nest *e,
                            const struct nest_access *a, struct eval_source *s) {
   const struct nest *n = e->nest;
   s->operand = a->operand;
-  if (n->axis >= 0)
-    return; /* concat copies rows */
   const struct ir_type *type = ir_arg(n->op, (unsigned)a->operand)->type;
   s->from = s->to = type->dtype;
   if (a->flat) {
@@ -171,8 +169,7 @@ static void set_outside(const struct eval_nest *e, struct eval_source *s,
 /* Elements that are only moved keep their bits, NaN payloads included. */
 static bool only_moves(const struct nest *n) {
   return n->fold == NEST_NONE && n->nnodes == 1 &&
-         n->node[0].kind == NEST_ACCESS && n->axis < 0 &&
-         n->node[0].type == n->type->dtype;
+         n->node[0].kind == NEST_ACCESS && n->node[0].type == n->type->dtype;
 }
 
 static int count_iters(const struct nest *n) {
@@ -246,7 +243,7 @@ static void compile_body(struct dn_arena *arena, struct eval_nest *e,
   size_t size = (size_t)chunk * sizeof(int64_t);
   union eval_lanes *value[NEST_MAX_NODES];
   e->step = DN_ARRAY(arena, struct eval_step, n->nnodes);
-  for (int k = 0; k < n->nnodes && n->axis < 0; k++) {
+  for (int k = 0; k < n->nnodes; k++) {
     const struct nest_node *node = &n->node[k];
     struct eval_source *s;
     switch (node->kind) {
@@ -269,7 +266,7 @@ static void compile_body(struct dn_arena *arena, struct eval_nest *e,
       continue;
     }
   }
-  e->root = n->axis < 0 ? value[n->nnodes - 1] : NULL;
+  e->root = value[n->nnodes - 1];
   e->root_type =
       e->type == n->type->dtype ? n->node[n->nnodes - 1].type : e->type;
 }
@@ -305,7 +302,7 @@ struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
   eval_gemm_plan(arena, e);
   int64_t most = dn_min(e->lanes_red ? e->red.count : e->par.count, EVAL_LANES);
   compile_body(arena, e, (int)dn_max(most, 1));
-  for (int k = 0; k < e->nsources && e->nest->axis < 0; k++)
+  for (int k = 0; k < e->nsources; k++)
     compile_walk(arena, e, &e->source[k]);
   int64_t code = dn_max(e->nest->step.nnodes, e->nest->finish.nnodes);
   e->code = DN_ARRAY(arena, union eval_lanes, code);
@@ -323,13 +320,15 @@ bool eval_nest_is_alias(const struct eval_nest *e) {
 
 bool eval_nest_keeps_splat(const struct eval_nest *e) {
   const struct nest *n = e->nest;
-  if (n->fold != NEST_NONE || n->axis >= 0 || n->to >= 0 ||
-      e->nsources > n->naccesses)
+  if (n->fold != NEST_NONE || n->to >= 0 || e->nsources > n->naccesses)
     return false;
-  for (int k = 0; k < e->nsources; k++)
+  for (int k = 0; k < e->nsources; k++) {
+    if (n->access[k].npieces > 1)
+      return false;
     for (int d = 0; d < n->access[k].rank && !n->access[k].flat; d++)
       if (n->access[k].idx[d].checked)
         return false;
+  }
   return true;
 }
 
@@ -567,18 +566,17 @@ static void run_carried(struct eval_nest *e, char *out) {
   }
 }
 
-/* concat: rows of each operand, one after another. */
-static void run_concat(const struct eval_nest *e,
+/* Rows of each piece of a concat, one after another. */
+static void run_pieces(const struct eval_nest *e, const struct nest_access *a,
                        const struct eval_operand *operands, char *out) {
-  const struct nest *n = e->nest;
-  const struct ir_type *y = n->type;
+  const struct ir_type *y = e->nest->type;
   size_t size = ir_dtypes[y->dtype].bytes;
   int64_t outer = 1, inner = 1;
   for (int d = 0; d < y->rank; d++)
-    *(d < n->axis ? &outer : &inner) *= d == n->axis ? 1 : y->dim[d];
+    *(d < a->axis ? &outer : &inner) *= d == a->axis ? 1 : y->dim[d];
   for (int64_t row = 0; row < outer; row++) {
-    for (unsigned k = 0; k < n->op->noperands; k++) {
-      int64_t count = (n->start[k + 1] - n->start[k]) * inner;
+    for (int k = 0; k < a->npieces; k++) {
+      int64_t count = (a->start[k + 1] - a->start[k]) * inner;
       const char *from = operands[k].data;
       if (count > 0 && !operands[k].splat)
         memcpy(out, from + (size_t)(row * count) * size, (size_t)count * size);
@@ -627,8 +625,8 @@ void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
     count = e->par.count;
   if (count == 0)
     return;
-  if (e->nest->axis >= 0) {
-    run_concat(e, operands, out);
+  if (e->nest->naccesses && e->nest->access[0].npieces > 1) {
+    run_pieces(e, &e->nest->access[0], operands, out);
     return;
   }
   for (int k = 0; k < e->nsources; k++) {

@@ -346,9 +346,21 @@ static void build_index(struct build *b, const struct formula_index *x, int at,
     out->fit = NEST_AS_IS; /* never leaves: a plain index */
 }
 
+static void build_pieces(struct build *b, struct nest_access *a) {
+  int64_t *start = DN_ARRAY(b->arena, int64_t, b->op->noperands + 1);
+  a->axis = (int)ir_get_int(b->op, "axis");
+  a->npieces = (int)b->op->noperands;
+  for (unsigned i = 0; i < b->op->noperands; i++)
+    start[i + 1] = start[i] + ir_arg(b->op, i)->type->dim[a->axis];
+  a->start = start;
+}
+
 static void build_access(struct build *b, const struct formula_access *a,
                          struct nest_access *out) {
   const struct ir_type *type = operand_type(b, a, &out->operand);
+  out->npieces = 1;
+  if (a->variadic)
+    build_pieces(b, out);
   out->flat = a->flat;
   out->rank = type->rank;
   out->idx = DN_ARRAY(b->arena, struct nest_index, type->rank);
@@ -399,15 +411,6 @@ static void build_body(struct build *b) {
   }
 }
 
-static void build_pieces(struct build *b) {
-  struct nest *n = b->n;
-  int64_t *start = DN_ARRAY(b->arena, int64_t, b->op->noperands + 1);
-  n->axis = (int)ir_get_int(b->op, "axis");
-  for (unsigned i = 0; i < b->op->noperands; i++)
-    start[i + 1] = start[i] + ir_arg(b->op, i)->type->dim[n->axis];
-  n->start = start;
-}
-
 /* ---- Running folds ---- */
 
 /* The one reduced iterator with more than one value, or -1. */
@@ -432,8 +435,7 @@ static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
   for (int i = 0; i < n->niters; i++)
     if (i != k && x->coef[i] && n->iter[i].extent > 1)
       j = j < 0 && x->coef[i] == 1 ? i : n->niters;
-  if (j < 0 || j == n->niters || n->iter[j].reduced ||
-      !nest_index_is_affine(x))
+  if (j < 0 || j == n->niters || n->iter[j].reduced || !nest_index_is_affine(x))
     return -1;
   int64_t last = n->iter[j].extent - 1, end = n->iter[k].extent;
   bool back = x->coef[k] == 1;
@@ -500,11 +502,8 @@ static void build_indexed(struct build *b) {
   b->n->outside = b->f->outside[0] ? ir_get_float(b->op, b->f->outside)
                                    : b->n->state[0].identity;
   b->n->naccesses = b->f->naccesses;
-  for (int k = 0; k < b->f->naccesses; k++) {
+  for (int k = 0; k < b->f->naccesses; k++)
     build_access(b, &b->f->access[k], &b->n->access[k]);
-    if (b->f->access[k].variadic)
-      build_pieces(b);
-  }
   build_body(b);
   if (b->n->fold == NEST_NTH)
     find_places(b);
@@ -519,7 +518,7 @@ struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op) {
   n->op = op;
   n->type = ir_result(op)->type;
   n->acc_type = n->type->dtype;
-  n->axis = n->to = n->carried = n->behind = -1;
+  n->to = n->carried = n->behind = -1;
   const char *error;
   if (row->cls == IR_MAP) {
     error = nest_build_map(arena, op, n);

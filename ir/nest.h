@@ -35,7 +35,7 @@
 #include "ir/ir.h"
 
 #define NEST_MAX_ITERS 24
-#define NEST_MAX_ACCESSES 4 /* concat has one, the pattern of all */
+#define NEST_MAX_ACCESSES 4
 
 enum nest_fold {
 #define FOLD(ID, text, state, step, merge, finish, meaning) NEST_##ID,
@@ -74,8 +74,14 @@ static inline bool nest_index_is_plain(const struct nest_index *x) {
   return nest_index_is_affine(x) && !x->checked;
 }
 
+/* A concat reads pieces: operand + k at the same indices, less start[k] along
+ * `axis`, where the index there is in [start[k], start[k + 1]). The type of the
+ * others is that of the first piece along the other dimensions. */
 struct nest_access {
-  int operand; /* of the op */
+  int operand;    /* of the op; the first piece */
+  int npieces;    /* 1 unless it is a concat */
+  int axis;
+  const int64_t *start; /* npieces + 1, NULL: no concat */
   bool flat;   /* reshape: the row-major position of the result element is the
                   row-major position here; idx is unused */
   int rank;
@@ -156,11 +162,6 @@ struct nest {
   /* Onto operand 0: the access whose value is the index into y's dimension 0,
    * which then has no iterator; -1: an ordinary nest. */
   int to;
-  /* concat: `axis` >= 0; result indices [start[k], start[k+1]) along it come
-   * from operand k at the same indices, less start[k]. access[0] serves as the
-   * pattern for all. */
-  int axis;
-  const int64_t *start;
   /* A running fold: the result dimension along which an element's accumulator
    * starts from that of the one before it (`back`: after it), and the iterator
    * whose other values that stands for. -1: none. Of NEST_NTH `carried` is the

@@ -151,6 +151,7 @@ static void broadcast_access(struct dn_arena *arena, const struct ir_op *op,
                              int k, struct nest *n) {
   const struct ir_type *type = ir_arg(op, (unsigned)k)->type;
   struct nest_access *a = &n->access[k];
+  a->npieces = 1;
   a->operand = k;
   a->rank = type->rank;
   a->idx = DN_ARRAY(arena, struct nest_index, type->rank);

@@ -38,7 +38,7 @@ bool nest_types_ok(const struct nest *n) {
 
 /* The result is operand 0's element, moved. */
 static bool is_move(const struct nest *n) {
-  return n->to < 0 && n->fold == NEST_NONE && n->naccesses == 1 && n->axis < 0 &&
+  return n->to < 0 && n->fold == NEST_NONE && n->naccesses == 1 &&
          n->nnodes == 1 && n->node[0].kind == NEST_ACCESS &&
          n->op->noperands == 1;
 }
@@ -133,9 +133,9 @@ static bool own_index(const struct nest *n, const struct nest_index *x, int d) {
   return true;
 }
 
-static bool pointwise_access(const struct nest *n,
-                             const struct nest_access *a) {
-  const struct ir_type *type = ir_arg(n->op, (unsigned)a->operand)->type;
+static bool pointwise_access(const struct nest *n, const struct nest_access *a,
+                             unsigned operand) {
+  const struct ir_type *type = ir_arg(n->op, operand)->type;
   if (type->rank != n->type->rank)
     return false;
   for (int d = 0; d < type->rank; d++) {
@@ -148,15 +148,17 @@ static bool pointwise_access(const struct nest *n,
 }
 
 bool nest_is_pointwise(const struct nest *n, unsigned operand) {
-  if (n->axis >= 0 || n->carried >= 0 || n->to >= 0)
+  if (n->carried >= 0 || n->to >= 0)
     return false;
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].reduced && n->iter[i].extent != 1)
       return false;
-  for (int k = 0; k < n->naccesses; k++)
-    if (n->access[k].operand == (int)operand &&
-        !pointwise_access(n, &n->access[k]))
+  for (int k = 0; k < n->naccesses; k++) {
+    const struct nest_access *a = &n->access[k];
+    if (a->operand <= (int)operand && (int)operand < a->operand + a->npieces &&
+        !pointwise_access(n, a, operand))
       return false;
+  }
   return true;
 }
 
@@ -335,14 +337,14 @@ void nest_print(struct dn_buf *out, const struct nest *n) {
       print_index(out, n, &a->idx[d]);
     }
     dn_buf_printf(out, a->flat ? "#]" : "]");
+    for (int i = 0; a->start && i <= a->npieces; i++)
+      dn_buf_printf(out, i ? ",%lld" : "; pieces %lld", (long long)a->start[i]);
   }
   if (n->carried >= 0)
     dn_buf_printf(out, "; %s %d", n->back ? "back along" : "along",
                   n->carried);
   if (n->fold == NEST_NONE && n->outside != 0)
     dn_buf_printf(out, "; else %.17g", n->outside);
-  for (unsigned k = 0; n->axis >= 0 && k <= n->op->noperands; k++)
-    dn_buf_printf(out, k ? ",%lld" : "; pieces %lld", (long long)n->start[k]);
 }
 
 /* ---- Self-check of rows ---- */

@@ -10,11 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool ir_is_concat(const struct ir_op *op) {
+  return ir_ops[op->code].cls == IR_MOVE &&
+         strchr(ir_ops[op->code].operands, '*');
+}
+
+bool ir_is_view(const struct ir_op *op) {
+  return ir_ops[op->code].cls != IR_REGION && op->noperands > 0 &&
+         !ir_is_concat(op);
+}
+
 /* An op outside kernels whose value was given a place of its own, as opposed to
  * following its operand's. Printing leaves default attributes out, so that a
  * kernel at the start of the arena has none. */
 static bool has_own_place(const struct ir_op *op) {
-  return op->code == IR_CONCAT || ir_ops[op->code].cls == IR_REGION ||
+  return ir_is_concat(op) || ir_ops[op->code].cls == IR_REGION ||
          ir_find_attr(op, "at") || ir_find_attr(op, "space");
 }
 

@@ -16,6 +16,11 @@ struct ir_place {
   int64_t stride[IR_MAX_RANK];  /* elements */
 };
 
+/* Ops outside kernels own no memory of their own: a view shows its operand's in
+ * other strides, and the operands of a concat lie in its result as pieces. */
+bool ir_is_view(const struct ir_op *op);
+bool ir_is_concat(const struct ir_op *op);
+
 /* false when the value has no place: an op outside kernels that is no view and
  * has no plan attributes, or a value inside a kernel. */
 bool ir_place_of(const struct ir_value *v, struct ir_place *out);

@@ -216,21 +216,21 @@ static void read_flat(struct walk *w, const struct nest *n,
   read_value(w, v, idx);
 }
 
-static void read_concat(struct walk *w, const struct nest *n,
+static void read_pieces(struct walk *w, const struct nest *n,
+                        const struct nest_access *a,
                         const struct affine *const *iter) {
-  const struct nest_access *a = &n->access[0];
   const struct affine *idx[IR_MAX_RANK];
   for (int d = 0; d < a->rank; d++)
     idx[d] = index_form(w, n, &a->idx[d], iter);
-  const struct affine *at = idx[n->axis];
+  const struct affine *at = idx[a->axis];
   pin(w, at);
-  for (unsigned i = 0; i < n->op->noperands; i++) {
-    int64_t from = n->start[i], size = n->start[i + 1] - from;
+  for (int i = 0; i < a->npieces; i++) {
+    int64_t from = a->start[i], size = a->start[i + 1] - from;
     if (!size)
       continue;
     add_edge(w, at, from, false, READ_PIECE);
-    idx[n->axis] = affine_clamp(w->f, affine_plus(w->f, at, -from), size);
-    read_value(w, ir_arg(n->op, i), idx);
+    idx[a->axis] = affine_clamp(w->f, affine_plus(w->f, at, -from), size);
+    read_value(w, ir_arg(n->op, (unsigned)(a->operand + i)), idx);
   }
 }
 
@@ -238,8 +238,8 @@ static void read_access(struct walk *w, const struct nest *n, int a,
                         const struct affine *const *iter) {
   const struct nest_access *from = &n->access[a];
   const struct affine *idx[IR_MAX_RANK];
-  if (n->axis >= 0) {
-    read_concat(w, n, iter);
+  if (from->npieces > 1) {
+    read_pieces(w, n, from, iter);
     return;
   }
   const struct ir_value *v = ir_arg(n->op, (unsigned)from->operand);

@@ -3,6 +3,7 @@
  * and what is left outside is a view, a concat or
  * control flow. */
 #include "ir/nest.h"
+#include "ir/place.h"
 #include "ir/verify.h"
 
 #include <string.h>
@@ -164,7 +165,7 @@ static void check_outside(struct verifier *v, const struct ir_op *op,
   enum ir_class cls = ir_ops[op->code].cls;
   struct nest *n =
       cls == IR_MAP || cls == IR_MOVE ? nest_build(arena, op) : NULL;
-  bool ok = n && n->axis >= 0; /* concat */
+  bool ok = n && ir_is_concat(op);
   if (n && !ok && op->noperands == 1) {
     const struct ir_value *x = ir_arg(op, 0);
     int64_t dense[IR_MAX_RANK], out[IR_MAX_RANK] = {0}, offset = 0;

@@ -33,15 +33,6 @@ struct plan {
   bool *same; /* by value id: see mark_elementwise() */
 };
 
-static bool is_concat(const struct ir_op *op) {
-  return ir_ops[op->code].cls == IR_MOVE && op->noperands > 0 &&
-         strchr(ir_ops[op->code].operands, '*');
-}
-
-static bool is_view(const struct ir_op *op) {
-  return ir_ops[op->code].cls != IR_REGION && !is_concat(op);
-}
-
 static bool has_place(const struct ir_op *op) {
   return ir_find_attr(op, "at") || ir_find_attr(op, "space");
 }
@@ -77,7 +68,7 @@ static unsigned read_position(const struct plan *p, const struct ir_value *x,
 static bool carries_on(const struct ir_op *op) {
   if (op->block->owner && op->block->owner->code == IR_KERNEL)
     return false;
-  return is_concat(op) || (is_view(op) && !has_place(op));
+  return ir_is_concat(op) || (ir_is_view(op) && !has_place(op));
 }
 
 static void find_life(struct plan *p, const struct ir_value *x, unsigned def) {
@@ -92,7 +83,7 @@ static void find_life(struct plan *p, const struct ir_value *x, unsigned def) {
       const struct ir_value *r = ir_result(u->op);
       if (p->life[r->id].end > at)
         at = p->life[r->id].end;
-      if (is_concat(u->op) || p->life[r->id].root != r)
+      if (ir_is_concat(u->op) || p->life[r->id].root != r)
         l->root = p->life[r->id].root;
     }
     if (at > l->end)
@@ -183,7 +174,7 @@ static void check_place(struct plan *p, const struct ir_op *op) {
     verify_fail(p->v, ir_loc(op), VERIFY_PLACED, "%%%s has no place", r->name);
     return;
   }
-  l->owns = !is_view(op) || has_place(op);
+  l->owns = !ir_is_view(op) || has_place(op);
   bool fits = find_extent(r->type, l);
   int64_t room = INT64_MAX;
   if (l->place.space == IR_IN_ARENA)
@@ -202,17 +193,17 @@ static void check_place(struct plan *p, const struct ir_op *op) {
 
 /* The place of operand k of a concat inside its result. */
 static void check_pieces(struct plan *p, const struct ir_op *op) {
-  if (!is_concat(op))
+  if (!ir_is_concat(op))
     return;
   struct dn_arena *arena = dn_arena_new(p->v->ctx);
-  const struct nest *n = nest_build(arena, op);
+  const struct nest_access *a = &nest_build(arena, op)->access[0];
   const struct life *all = &p->life[ir_result(op)->id];
   int64_t bytes = ir_dtypes[ir_result(op)->type->dtype].bytes;
   for (unsigned k = 0; k < op->noperands; k++) {
     const struct ir_value *x = ir_arg(op, k);
     struct ir_place at;
     int64_t want =
-        all->place.offset + n->start[k] * all->place.stride[n->axis] * bytes;
+        all->place.offset + a->start[k] * all->place.stride[a->axis] * bytes;
     bool ok = ir_place_of(x, &at) && at.space == all->place.space &&
               at.number == all->place.number && at.offset == want;
     for (int d = 0; ok && d < x->type->rank; d++)
@@ -237,12 +228,12 @@ static void each_op(struct plan *p, const struct ir_block *b,
 
 /* Places that ops state, before those that follow from them. */
 static void check_own(struct plan *p, const struct ir_op *op) {
-  if (op->nresults == 1 && !is_view(op))
+  if (op->nresults == 1 && !ir_is_view(op))
     check_place(p, op);
 }
 
 static void check_views(struct plan *p, const struct ir_op *op) {
-  if (op->nresults == 1 && is_view(op))
+  if (op->nresults == 1 && ir_is_view(op))
     check_place(p, op);
 }
 

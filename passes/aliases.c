@@ -16,11 +16,6 @@ const struct alias *alias_of(const struct aliases *a,
   return v->id < a->cap ? a->of[v->id] : NULL;
 }
 
-bool alias_is_view(const struct ir_op *op) {
-  return ir_ops[op->code].cls != IR_REGION && op->code != IR_CONCAT &&
-         op->noperands > 0;
-}
-
 /* Strides and byte offset of the view that `op` makes of its operand; false
  * when strides cannot express it. */
 static bool view_of(const struct ir_op *op, const int64_t *stride,
@@ -136,7 +131,7 @@ static bool views_fit(struct aliases *a, const struct ir_value *v,
     struct item from = work.v[i];
     for (const struct ir_use *u = from.v->uses; u; u = u->next) {
       int64_t bytes;
-      if (u->op->block != a->func->body || !alias_is_view(u->op))
+      if (u->op->block != a->func->body || !ir_is_view(u->op))
         continue;
       it = (struct item){.v = ir_result(u->op)};
       if (!view_of(u->op, from.stride, it.stride, &bytes))
@@ -151,7 +146,7 @@ static bool views_fit(struct aliases *a, const struct ir_value *v,
 static bool lies_at(struct aliases *a, const struct ir_value *v,
                     const struct alias *at) {
   struct alias to = *at;
-  while (v->def && alias_is_view(v->def)) {
+  while (v->def && ir_is_view(v->def)) {
     int64_t stride[IR_MAX_RANK] = {0};
     if (!invert_view(v->def, to.stride, stride))
       return false;
@@ -159,7 +154,7 @@ static bool lies_at(struct aliases *a, const struct ir_value *v,
     v = ir_arg(v->def, 0);
   }
   if (!v->def || alias_of(a, v) ||
-      (v->def->code != IR_KERNEL && v->def->code != IR_CONCAT) ||
+      (v->def->code != IR_KERNEL && !ir_is_concat(v->def)) ||
       !views_fit(a, v, to.stride))
     return false;
   set_alias(a, v, &to);
@@ -179,17 +174,20 @@ static void place_operand(struct aliases *a, struct ir_op *op, unsigned i,
 
 static void place_concat(struct aliases *a, struct ir_op *op) {
   const struct ir_value *y = ir_result(op);
-  int64_t axis = ir_get_int(op, "axis");
+  struct dn_arena *tmp = dn_arena_new(a->func->module->ctx);
+  const struct nest_access *x = &nest_build(tmp, op)->access[0];
   if (!alias_of(a, y)) {
     struct alias own = own_buffer(a, y, -1);
     set_alias(a, y, &own);
   }
-  struct alias at = *alias_of(a, y);
-  int64_t step = at.stride[axis] * ir_dtypes[y->type->dtype].bytes;
+  const struct alias all = *alias_of(a, y);
+  int64_t step = all.stride[x->axis] * ir_dtypes[y->type->dtype].bytes;
   for (unsigned i = 0; i < op->noperands; i++) {
+    struct alias at = all;
+    at.offset += x->start[i] * step;
     place_operand(a, op, i, &at);
-    at.offset += ir_arg(op, i)->type->dim[axis] * step;
   }
+  dn_arena_free(tmp);
 }
 
 /* ---- In order ---- */
@@ -229,10 +227,10 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
     place_operand(a, ret, i, &at);
   }
   for (struct ir_op *op = ret->prev; op; op = op->prev)
-    if (op->code == IR_CONCAT)
+    if (ir_is_concat(op))
       place_concat(a, op);
   for (struct ir_op *op = body->first; op; op = op->next) {
-    if (alias_is_view(op)) {
+    if (ir_is_view(op)) {
       follow_view(a, op);
       continue;
     }

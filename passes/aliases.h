@@ -6,7 +6,7 @@
 #ifndef PASS_ALIASES_H
 #define PASS_ALIASES_H
 
-#include "ir/ir.h"
+#include "ir/place.h"
 
 struct alias {                 /* where a value lies in its buffer */
   int buffer;                  /* -1: a parameter or a constant */
@@ -40,7 +40,5 @@ struct aliases {
  * as a value with a buffer of its own. */
 struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f);
 const struct alias *alias_of(const struct aliases *a, const struct ir_value *v);
-/* An op at function level that neither computes nor owns memory. */
-bool alias_is_view(const struct ir_op *op);
 
 #endif

@@ -51,7 +51,8 @@ static bool all_splat(const struct ir_op *op) {
 
 /* Every element of the result is some element of an operand. */
 static bool only_picks(const struct nest *n) {
-  if (n->fold != NEST_NONE || n->to >= 0 || n->nnodes != 1 || n->node[0].kind != NEST_ACCESS)
+  if (n->fold != NEST_NONE || n->to >= 0 || n->nnodes != 1 ||
+      n->node[0].kind != NEST_ACCESS)
     return false;
   const struct nest_access *a = &n->access[n->node[0].arg[0]];
   for (int d = 0; d < a->rank && !a->flat; d++)
@@ -64,11 +65,10 @@ static bool only_picks(const struct nest *n) {
  */
 static bool same_splat(const struct ir_op *op, const struct nest *n,
                        uint64_t *out) {
-  unsigned last = n->axis >= 0 ? op->noperands - 1 : 0;
-  unsigned first = n->axis >= 0 ? 0 : (unsigned)n->access[0].operand;
-  for (unsigned i = first; i <= (last > first ? last : first); i++) {
-    const struct ir_data *d = ir_arg(op, i)->data;
-    if (!d || d->bytes || (i > first && d->splat != *out))
+  const struct nest_access *a = &n->access[n->node[0].arg[0]];
+  for (int k = 0; k < a->npieces; k++) {
+    const struct ir_data *d = ir_arg(op, (unsigned)(a->operand + k))->data;
+    if (!d || d->bytes || (k && d->splat != *out))
       return false;
     *out = d->splat;
   }

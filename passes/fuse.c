@@ -38,6 +38,7 @@
 #include "passes/edit.h"
 
 #include "ir/nest.h"
+#include "ir/place.h"
 
 #include <string.h>
 
@@ -176,7 +177,7 @@ static void describe(struct fuse *f, struct ir_op *op) {
   struct info *in = info_of(f, op);
   in->group = -1;
   in->position = op->prev ? info_of(f, op->prev)->position + 1 : 0;
-  if (ir_ops[op->code].cls == IR_REGION || op->code == IR_CONCAT)
+  if (ir_ops[op->code].cls == IR_REGION || ir_is_concat(op))
     return;
   struct dn_arena *tmp = dn_arena_new(f->m->ctx);
   const struct nest *n = nest_build(tmp, op);

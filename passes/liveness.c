@@ -48,7 +48,7 @@ static void collect(struct build *b, int what, int node) {
 
 /* The op whose memory `v` shows, NULL for parameters and constants. */
 static const struct ir_op *maker(const struct ir_value *v) {
-  while (v->def && alias_is_view(v->def))
+  while (v->def && ir_is_view(v->def))
     v = ir_arg(v->def, 0);
   return v->def;
 }
@@ -151,7 +151,7 @@ static void find_takes(struct build *b, struct live_node *n) {
 
 /* The buffer that the op alone fills: its result's own. */
 static int made_by(const struct aliases *s, const struct ir_op *op) {
-  if (op->nresults != 1 || op->code == IR_CONCAT)
+  if (op->nresults != 1 || ir_is_concat(op))
     return -1;
   int buffer = alias_of(s, ir_result(op))->buffer;
   const struct alias_buffer *b = &s->buffers.v[buffer];
@@ -162,7 +162,7 @@ static void add_nodes(struct build *b) {
   struct live *l = b->l;
   const struct ir_block *body = b->aliases->func->body;
   for (struct ir_op *op = body->first; op != body->last; op = op->next) {
-    if (alias_is_view(op))
+    if (ir_is_view(op))
       continue;
     b->node_of[op->id] = l->nnodes;
     struct live_node *n = &l->node[l->nnodes++];

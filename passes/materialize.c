@@ -18,7 +18,7 @@ static int64_t drop_dead_views(struct ir_block *body) {
   int64_t dropped = 0;
   for (struct ir_op *op = body->last, *prev; op; op = prev) {
     prev = op->prev;
-    if (!alias_is_view(op) || !op->nresults || ir_result(op)->uses)
+    if (!ir_is_view(op) || !op->nresults || ir_result(op)->uses)
       continue;
     ir_op_remove(op);
     dropped++;

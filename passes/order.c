@@ -17,7 +17,7 @@ static int64_t apply_order(struct dn_arena *scratch, struct ir_func *f,
   int64_t moved = 0;
   DN_LIST(struct ir_op *) views = {0};
   for (struct ir_op *op = body->first; op != body->last; op = op->next)
-    if (alias_is_view(op))
+    if (ir_is_view(op))
       DN_PUSH(scratch, views, op);
   for (int i = 0; i < l->nnodes; i++) {
     ir_op_move(l->node[order[i]].op, body, body->last);

@@ -118,11 +118,11 @@ static void walk_along(struct walk *w, int dim, struct nest *const *nests,
   for (int at = nops - 1; at >= 0; at--, op = op->prev) {
     const struct nest *n = nests[at];
     const struct steps own = w->of[at];
-    for (unsigned i = 0; own.set && n->axis >= 0 && i < op->noperands; i++)
-      note_operand(w, n, &n->access[0], ir_arg(op, i), &own);
-    for (int a = 0; own.set && n->axis < 0 && a < n->naccesses; a++)
-      note_operand(w, n, &n->access[a],
-                   ir_arg(op, (unsigned)n->access[a].operand), &own);
+    for (int i = 0; own.set && i < n->naccesses; i++) {
+      const struct nest_access *a = &n->access[i];
+      for (int k = 0; k < a->npieces; k++)
+        note_operand(w, n, a, ir_arg(op, (unsigned)(a->operand + k)), &own);
+    }
   }
 }
 
