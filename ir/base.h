@@ -164,8 +164,8 @@ bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out);
 /* The same for an open descriptor, which stays open; `path` is its name. */
 bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
                struct dn_file *out);
-/* Drops the pages of mapped files from memory; the next read brings them back.
- * For use when the reading is over. */
+/* Lets the system drop the resident pages of mapped files; a later read faults
+ * them in again. Called after import. */
 void dn_files_idle(struct dn_ctx *ctx);
 /* Writes `path` by way of a temporary name and a rename, so that a reader never
  * sees half a file; a failure is a diagnostic and false. "-" is stdout. */

@@ -60,7 +60,7 @@ struct dn_diag {
 bool dn_diags_capture(struct dn_ctx *ctx, bool on);
 /* Prints those from the i-th on, unless they are captured. */
 void dn_diags_print(struct dn_ctx *ctx, size_t i);
-/* Errors from the i-th on that are one kind become another. */
+/* Changes the code of errors from the i-th on from one to another. */
 void dn_diags_recode(struct dn_ctx *ctx, size_t i, enum dn_code from,
                      enum dn_code to);
 size_t dn_diags_count(const struct dn_ctx *ctx);

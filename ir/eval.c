@@ -110,7 +110,7 @@ static struct slot const_slot(const struct ir_value *v) {
   return (struct slot){.data = &d->splat, .splat = true};
 }
 
-/* What an operand holds now; the caller does not own it. */
+/* The tensor that an operand refers to; borrowed. */
 static struct slot value_slot(const struct eval *ev, const struct ir_value *v) {
   return v->data ? const_slot(v) : ev->slot[v->id];
 }

@@ -113,7 +113,8 @@ static void compile_walk(struct dn_arena *arena, const struct eval_nest *e,
         !s->special[k].linear && special_uses(e, &s->special[k], inner);
 }
 
-/* Which way lanes run: where more sources are read along their memory. */
+/* Chooses lanes along the results or along the reduction: whichever reads more
+ * sources contiguously. */
 static int scattered(const struct eval_nest *e, const struct eval_space *s) {
   int count = 0, inner = -1;
   for (int k = 0; k < s->n; k++)

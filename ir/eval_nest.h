@@ -43,7 +43,7 @@ void eval_store(enum ir_dtype type, void *p, const union eval_lanes *a, int n);
 /* ---- A nest as loops ---- */
 struct eval_operand {
   const void *data;
-  bool splat; /* `data` is one element that stands for all */
+  bool splat; /* a splat: `data` is one element */
 };
 
 /* One index of an access that is not simply affine and in bounds. */

@@ -83,8 +83,8 @@ static void clip(int64_t v, int64_t step, int64_t dim, int64_t *lo,
   *hi = dn_min(*hi, dn_div_floor(dim - 1 - v, step) + 1);
 }
 
-/* A run of a source with special indices, which are clamped or computed here
- * for all of it. */
+/* A run of a source whose special indices are constant along it: they are
+ * clamped or computed once. */
 static void special_run(struct eval_nest *e, const struct eval_source *s,
                         int64_t at, const struct eval_walk *inner,
                         union eval_lanes *out, int first, int n) {

@@ -180,8 +180,8 @@ const char *formula_parse(struct dn_arena *arena, const char *text,
   if (accept(&c, "@")) {
     word(&c, out->iter_of);
   } else {
-    /* Factors come first in the list, what they index by after them; what the
-     * result is put by is before them. */
+    /* The order of the list: accesses that index the result, then factors of
+     * the body, then accesses that are only read as indices. */
     int factors = 0;
     out->first = out->naccesses;
     do {

@@ -92,7 +92,7 @@ struct ir_data {
   const void *bytes;
   int64_t size;     /* bytes in `bytes` */
   uint64_t splat;   /* bit pattern of one element, when bytes == NULL */
-  bool shared;      /* others have the same bytes: a clone, the caller */
+  bool shared;      /* the bytes are also a clone's or the caller's */
   const char *file; /* where the bytes come from, for printing; or NULL */
   int64_t offset;
 };

@@ -24,7 +24,7 @@ struct build {
   struct letter letter[128];
 };
 
-/* The row does not say what its op means. */
+/* The row's body is wrong: an internal error. */
 static _Noreturn void row_error(const struct build *b, const char *what) {
   dn_fatal(b->op->block->func->module->ctx, ir_loc(b->op), DN_INTERNAL,
            "row of '%s': %s", ir_ops[b->op->code].text, what);
@@ -426,9 +426,9 @@ static int sole_reduced(const struct nest *n) {
   return sole;
 }
 
-/* The index j - k or j + k, less a constant: as k grows it leaves the operand
- * for good, and from one j to the next a single element comes in. Returns j's
- * result dimension, or -1. */
+/* The index j - k or j + k plus a constant, k reduced: a window that grows by
+ * one element from one j to the next. Returns the result dimension of j, or -1.
+ */
 static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
                        int64_t dim) {
   int j = -1, d = 0;

@@ -122,7 +122,7 @@ bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
   return true;
 }
 
-/* Index d of an access is the result's own index d. */
+/* Whether index d of an access is the result's index d. */
 static bool own_index(const struct nest *n, const struct nest_index *x, int d) {
   if (x->base || !nest_index_is_plain(x) || n->y[d].n != 1)
     return false;

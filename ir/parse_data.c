@@ -218,7 +218,8 @@ static bool splat(struct parser *p, const struct ir_type *type,
 
 /* ---- External files ---- */
 
-/* Only names below the module's own folder, each part a plain name. */
+/* Whether the path is relative and every part a plain name: it stays below the
+ * module's folder. */
 static bool is_below(const char *path) {
   if (!*path || strchr(path, '\\') || strchr(path, ':'))
     return false;

@@ -13,7 +13,7 @@
 
 static const struct pass_row *load_row(struct dn_ctx *ctx, const char *path,
                                        void **handle) {
-  /* Without a slash dlopen() would search the system's folders. */
+  /* Adds "./": without a slash dlopen() searches the library path. */
   const char *file =
       strchr(path, '/') ? path : dn_printf(ctx->arena, "./%s", path);
   struct dn_loc loc = {.file = path};

@@ -26,8 +26,8 @@ struct plan {
   int nitems;
 };
 
-/* One item for each buffer, or for each row of buffers that take each other
- * over. */
+/* One item for each buffer, or for each chain of buffers that are written in
+ * place one over the other. */
 static void make_items(struct plan *p, const int *taken, bool reuse) {
   const struct live *l = p->l;
   p->item_of = DN_ARRAY(p->scratch, int, l->nbuffers);
@@ -73,7 +73,7 @@ static void set_place(const struct plan *p, struct ir_op *op) {
     ir_set_attr(op, ir_ints("stride", at->stride, v->type->rank));
 }
 
-/* Behind materialize, every value can lie where it has to. */
+/* After `materialize`, no value needs a copy. */
 static bool is_materialized(struct dn_ctx *ctx, const struct aliases *a) {
   for (size_t i = 0; i < a->misfits.n; i++)
     dn_error(ctx, ir_loc(a->misfits.v[i].op), DN_PIPELINE,

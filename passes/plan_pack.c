@@ -23,7 +23,7 @@ struct packer {
   struct pack_item *item;
   int n;
   int *start, *pair;   /* item i lives together with pair[start[i]..) */
-  int *order, *sorted; /* being tried; room for the placed neighbours */
+  int *order, *sorted; /* scratch: the order being tried, placed neighbours */
   bool *placed;
   int64_t *best; /* offsets */
   int64_t top, bound;

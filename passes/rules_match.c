@@ -128,7 +128,7 @@ static bool match_value(struct rule_match *m, const struct sexpr *node,
   return match_op(m, node, v->def);
 }
 
-/* Operands in order, or the two of a commutative op the other way round. */
+/* Matches operands in order; of a commutative op also swapped. */
 static bool match_operands(struct rule_match *m, const struct sexpr *node,
                            const struct ir_op *op, bool swap) {
   for (int i = 0; i < node->nargs; i++)

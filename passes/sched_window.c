@@ -134,7 +134,8 @@ static void grow_table(struct window *w, size_t first) {
   }
 }
 
-/* Adds a state to the layer that begins at `first`, or betters its like. */
+/* Adds a state to the layer that begins at `first`, or lowers the peak of the
+ * equal one. */
 static void add_state(struct window *w, size_t first, const struct state *s) {
   if ((w->states.n - first) * 2 >= w->cap)
     grow_table(w, first);

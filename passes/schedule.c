@@ -80,9 +80,9 @@ static int take_ready(struct segment *g, int n, int at, bool back) {
   return n;
 }
 
-/* The ready node that leaves the least alive; of several the one with the
- * smaller peak. Backwards, an empty run of the same rules serves: a buffer
- * lives between the first and the last node that touches it either way. */
+/* The ready node after which the fewest bytes are live; ties go to the smaller
+ * peak. The same function serves backwards: in either direction a buffer lives
+ * between the first and the last node that touches it. */
 static int pick(struct segment *g, struct live_run *s, int n) {
   int best = 0;
   int64_t least = INT64_MAX, low = INT64_MAX;
@@ -133,8 +133,8 @@ static void try_backwards(struct segment *g, struct live_run *back) {
   keep_better(g);
 }
 
-/* Depth first: each node as late as its first user allows, branch by branch.
- * `flip` takes the last branch first. */
+/* Depth-first order: each node as late as its first user allows, branch by
+ * branch. `flip` starts with the last branch. */
 static void try_depth(struct segment *g, bool flip) {
   int n = start_ready(g, false);
   for (int i = 0; i < g->n; i++) {
@@ -145,12 +145,12 @@ static void try_depth(struct segment *g, bool flip) {
   keep_better(g);
 }
 
-/* No order of the segment has a lower peak than its dearest node with what
- * lives throughout. */
+/* A lower bound on the segment's peak: the most expensive node's buffers, plus
+ * all buffers that live across the segment. */
 static int64_t segment_bound(struct segment *g) {
   struct live_run *s = g->s;
   int64_t through = s->live, bound = s->live;
-  /* What lives at the start and is touched later may end in between. */
+  /* Buffers live at the start and last used within the segment end there. */
   for (int i = 0; i < g->n; i++) {
     const struct live_node *n = &s->l->node[g->was[i]];
     for (int k = 0; k < n->touches.n; k++) {
@@ -176,7 +176,8 @@ static int64_t segment_bound(struct segment *g) {
   return bound;
 }
 
-/* Searches windows around the dearest step until none gets better. */
+/* Searches windows around the step with the highest peak until none improves.
+ */
 static void polish(struct segment *g, int64_t floor, int64_t *budget) {
   for (int turn = 0; turn<MAX_WINDOWS && * budget> 0; turn++) {
     int at = 0;

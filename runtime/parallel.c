@@ -70,7 +70,8 @@ static void relax(void) {
 #endif
 }
 
-/* The gate after `job` (0: none yet) is open, or the pool comes to its end. */
+/* Whether the gate of a job other than `job` (0: none yet) is open, or the pool
+ * ends. */
 static bool has_work(unsigned gate, unsigned job) {
   return atomic_load(&pool.quit) || ((gate & OPEN) && gate / JOB != job);
 }
@@ -81,7 +82,7 @@ static void wait_for_work(unsigned job) {
     for (int i = 0; i < 16; i++, relax())
       if (has_work(atomic_load(&pool.gate), job))
         return;
-    sched_yield(); /* the caller may have to share this processor */
+    sched_yield(); /* more threads than processors: waiting yields */
   } while (now() - start < SPIN_NS);
   pthread_mutex_lock(&pool.lock);
   atomic_fetch_add(&pool.sleeping, 1);
@@ -132,7 +133,7 @@ static void take_indices(size_t self) {
   }
 }
 
-/* Goes in while the gate is open; the job that it is open for, or 0. */
+/* Enters the gate if it is open: the number of its job, or 0. */
 static unsigned enter(void) {
   unsigned gate = atomic_load(&pool.gate);
   while (gate & OPEN)
@@ -211,7 +212,7 @@ static void stop_workers(void) {
   atomic_store(&pool.quit, false);
 }
 
-/* As many as can be had; signals are for the program's own threads. */
+/* Creates as many workers as the system allows, with signals blocked. */
 static void start_workers(unsigned n) {
   sigset_t all, old;
   sigfillset(&all);
@@ -223,7 +224,8 @@ static void start_workers(unsigned n) {
   pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-/* With pool.used: makes the pool as large as it is to be. */
+/* Grows the pool to the wanted number of workers; the caller holds pool.used.
+ */
 static void fit_pool(void) {
   unsigned wanted = atomic_load(&pool.wanted);
   if (pool.have && pool.have == wanted)

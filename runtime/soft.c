@@ -224,9 +224,9 @@ static uint32_t narrow_half(uint32_t a) {
   man += rest > half || (rest == half && (man & 1));
   return sign | ((e > 0 ? (uint32_t)(e - 1) << 10 : 0) + man);
 }
-/* By way of a single, which must not round: the bits it has no room for stick
- * in its last one. Above its range there is no half either, and below it the
- * half is zero. */
+/* Through a single that is rounded to odd (its last bit is the OR of the bits
+ * lost), so that the second rounding is right. Out of its range the half is
+ * infinite or zero. */
 static uint32_t narrow_half_f64(uint64_t a) {
   uint32_t f = narrow(a & ~UINT64_C(0x1fffffff));
   if ((a & (UINT64_MAX >> 1)) > UINT64_C(0x7ff0000000000000))

@@ -70,7 +70,8 @@ static REP FP_NAME(usual)(REP a) {
   return (a << (FP_BITS - 1 - FP_MAN) | SIGN_BIT) >> 2;
 }
 
-/* With the exponent less one, to which the leading one is added. */
+/* Packed with the exponent less one: the significand's leading one carries into
+ * it. */
 static REP FP_NAME(join)(REP sign, REP e, REP man) {
   man += ((REP)1 << (GUARD - 1)) - 1 + (man >> GUARD & 1);
   return sign + (e << FP_MAN) + (man >> GUARD);
@@ -163,8 +164,8 @@ OUT_OF_LINE REP FP_LONG(mul)(REP a, REP b) {
   if (!x || !y)
     return sign;
   int e = FP_NAME(split)(x, &mx) + FP_NAME(split)(y, &my) - EXP_BIAS;
-  /* Left-justified, so that the upper half is the product and the lower half
-   * only sticks. */
+  /* Left-justified: the upper half is the product, the lower half is ORed into
+   * its last bit. */
   REP low, high = FP_NAME(wide)(mx << (FP_BITS - 1 - FP_MAN),
                                 my << (FP_BITS - 1 - FP_MAN), &low);
   if (high >> (FP_BITS - 1)) {
@@ -302,7 +303,7 @@ static REP FP_NAME(root)(REP a) {
   int e = FP_NAME(split)(x, &man) - EXP_BIAS;
   man <<= e & 1;
   e = (e - (e & 1)) / 2;
-  /* One bit a step: `man` is what is left of the radicand, times 2^steps. */
+  /* Digit recurrence, one bit a step: `man` is the remainder times 2^steps. */
   man <<= 1;
   for (bit = (REP)1 << (FP_MAN + 1); bit; bit >>= 1) {
     REP trial = 2 * root + bit;

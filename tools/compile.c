@@ -100,7 +100,7 @@ static bool check_dims(struct compile *c, const struct fe_opts *fe) {
   return ok;
 }
 
-/* Whether another size of a dim could do away with an error. */
+/* Whether an error may depend on the size of a free dim. */
 static bool depends_on_sizes(struct dn_ctx *ctx, size_t from) {
   for (size_t i = from; i < dn_diags_count(ctx); i++) {
     int code = dn_diags_get(ctx, i)->number;
@@ -111,8 +111,8 @@ static bool depends_on_sizes(struct dn_ctx *ctx, size_t from) {
   return false;
 }
 
-/* --check: a free dim may be anything, but shapes are fixed here. Of some usual
- * sizes those are taken that leave the fewest errors. */
+/* --check: free dims are bound to the sizes, of a few usual ones, with the
+ * fewest errors. */
 static struct ir_module *import_free(struct compile *c, struct fe_opts *fe) {
   static const int64_t sizes[] = {1,  2,   3,   4,   8,   16,  32,
                                   64, 128, 224, 256, 512, 1024};
@@ -171,8 +171,8 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
 
 /* ---- Passes ---- */
 
-/* The form that the pass named first in `item` makes; an unknown one is left
- * for the runner to complain about. */
+/* The form that the pass named first in `item` makes; the runner reports an
+ * unknown pass. */
 static enum ir_form form_of(const char *item, size_t n,
                             enum ir_form otherwise) {
   size_t name = 0;

@@ -19,7 +19,7 @@ static bool load(struct run *r, struct dn_ctx *ctx, const struct options *o) {
   bool known = run_import(&names, NULL);
   dn_diags_rewind(ctx, before);
   dn_diags_capture(ctx, false);
-  /* With symbolic dims there are no names yet: files in the inputs' order. */
+  /* Before shapes are known inputs have no names: files go by position. */
   size_t n = known ? names.nin : o->inputs.n;
   const struct ir_type **types = run_input_types(&names);
   run_unload(&names);
@@ -38,7 +38,8 @@ static bool run_once(struct run *r) {
   return true;
 }
 
-/* What a run does is one thing; an option of another would go unheard. */
+/* Why options conflict, or NULL: each mode ignores the options of the others.
+ */
 static const char *find_conflict(struct dn_ctx *ctx, const struct options *o) {
   const bool sets = o->test_data.n > 0, times = o->profile || o->trace;
   const struct {

@@ -40,8 +40,8 @@ static double seconds(const struct dnnc *d) {
          1e-9 * (double)(now.tv_nsec - d->start.tv_nsec);
 }
 
-/* Begins a phase. On a terminal long work says what it is at; -v says it
- * always. */
+/* Starts a phase of --time-passes. Prints its name with -v, or on a terminal
+ * when it takes long. */
 static void say(const struct dnnc *d, const char *what) {
   dn_phase(d->ctx, what);
   if (d->o.verbose)
@@ -320,8 +320,8 @@ static bool emit_shared(struct dnnc *d) {
          write_reports(d);
 }
 
-/* What -o names gets everything, so that it can be read again; without it, long
- * constants are left out unless the `whole` module is wanted. */
+/* Text to a file is complete, so that it can be read back; on standard output
+ * long constants are elided unless `whole`. */
 static bool print_module(struct dnnc *d, bool whole) {
   struct dn_buf text;
   dn_buf_init(&text, d->ctx->arena);
@@ -453,7 +453,8 @@ static bool explain(struct dn_ctx *ctx, const char *code) {
   return text != NULL;
 }
 
-/* Questions that need no model; false when there was none. */
+/* Options such as --list-ops that print something and need no model; false when
+ * none is given. */
 static bool answer(struct dnnc *d, bool *ok) {
   struct dn_buf text;
   dn_buf_init(&text, d->ctx->arena);
@@ -483,7 +484,8 @@ static bool answer(struct dnnc *d, bool *ok) {
   return true;
 }
 
-/* What a report would be made of, or written as, is not there. */
+/* --report needs an output with an object, and a file whose extension is a kind
+ * of report. */
 static bool check_report(const struct dnnc *d, const struct kind *kind) {
   const char *file = d->o.report;
   if (!strcmp(kind->name, "report") && !file)
@@ -503,7 +505,7 @@ static bool check_report(const struct dnnc *d, const struct kind *kind) {
   return !wrong;
 }
 
-/* The listing of -g has a file of its own. */
+/* -g needs a file for its listing. */
 static bool check_debug(const struct dnnc *d, const struct kind *kind) {
   bool piped = d->o.output && !strcmp(d->o.output, "-");
   if (!d->o.debug || (kind->code && !d->o.check && !piped))

@@ -212,7 +212,8 @@ static void put_bash(const struct tool *t) {
 
 /* ---- zsh ---- */
 
-/* Text within [] and between '' of _arguments. */
+/* Escapes text for zsh's _arguments, where it stands within [] and between ''.
+ */
 static void put_zsh_text(const char *s) {
   for (; *s; s++)
     if (*s == '\'')

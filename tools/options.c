@@ -130,7 +130,7 @@ static void set(struct reader *r, const struct row *row, const char *value) {
     DN_PUSH(r->ctx->arena, *list, value);
     return;
   }
-  case OPT_LEVEL: { /* the last one counts, as with every compiler */
+  case OPT_LEVEL: { /* the last one wins, as in every compiler */
     bool size = !strcmp(value, "s") || !strcmp(value, "z");
     if (!size && (value[0] < '0' || value[0] > '3' || value[1]))
       fail(r, "-O takes 0, 1, 2, 3, s or z, not '%s'", value);

@@ -27,8 +27,7 @@ static int64_t count_macs(struct run *r) {
   return stats.macs;
 }
 
-/* The first runs warm the caches; they count when a run takes so long that
- * there are no others. */
+/* Warm-up runs, counted only when there is no time for others. */
 bool run_bench(struct run *r) {
   enum { MOST = 1000000, WARM = 2, LEAST = WARM + 3 };
   const double patience = 1e10;

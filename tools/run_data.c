@@ -147,7 +147,7 @@ struct ir_tensor *run_inputs(struct run *r) {
     return NULL;
   struct ir_tensor *t = run_buffers(r, r->in, r->nin);
   bool ok = true;
-  /* Time does not depend on the numbers, so any will do for it. */
+  /* Values for --bench: time does not depend on them. */
   bool any = r->o->bench.seen || r->o->profile || r->o->trace || r->o->compare;
   int64_t seed = r->o->random >= 0 ? r->o->random : any ? 1 : -1;
   for (size_t i = 0; i < r->nin; i++) {
