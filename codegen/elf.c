@@ -34,7 +34,8 @@ static const char *text(const struct reader *r, const struct cg_section *table,
   return memchr(s, 0, table->size - at) ? s : "";
 }
 
-enum { SHT_SYMTAB_ = 2, SHT_NOBITS_ = 8, SHF_ALLOC_ = 2, SHF_EXEC_ = 4 };
+enum { SHT_SYMTAB_ = 2, SHT_NOBITS_ = 8, SHT_DYNSYM_ = 11 };
+enum { SHF_ALLOC_ = 2, SHF_EXEC_ = 4 };
 
 static bool read_section(const struct reader *r, uint64_t base,
                          struct cg_section *s) {
@@ -47,6 +48,7 @@ static bool read_section(const struct reader *r, uint64_t base,
     return false;
   s->offset = (size_t)offset;
   s->size = (size_t)size;
+  s->address = word(r, base, 12, 16);
   s->code = (flags & SHF_ALLOC_) && (flags & SHF_EXEC_);
   s->data = (flags & SHF_ALLOC_) && !(flags & SHF_EXEC_);
   return true;
@@ -73,13 +75,23 @@ static void read_symbols(const struct reader *r, struct dn_arena *arena,
   }
 }
 
+static bool has_section(const struct reader *r, uint64_t table, uint64_t entry,
+                        uint64_t count, uint64_t type) {
+  for (uint64_t i = 0; i < count; i++)
+    if (field(r, table + i * entry + 4, 4) == type)
+      return true;
+  return false;
+}
+
 bool cg_elf_read(struct dn_arena *arena, const void *data, size_t size,
                  struct cg_elf *out) {
   struct reader r = {data, size, false};
   *out = (struct cg_elf){0};
   if (size < 52 || memcmp(data, "\177ELF", 4) != 0 || r.data[5] != 1)
     return false;
-  r.wide = r.data[4] == 2;
+  r.wide = out->wide = r.data[4] == 2;
+  out->type = (unsigned)field(&r, 16, 2);
+  out->machine = (unsigned)field(&r, 18, 2);
   uint64_t table = word(&r, 0, 32, 40);
   uint64_t entry = field(&r, r.wide ? 58 : 46, 2);
   uint64_t count = field(&r, r.wide ? 60 : 48, 2);
@@ -102,10 +114,14 @@ bool cg_elf_read(struct dn_arena *arena, const void *data, size_t size,
   for (uint64_t i = 0; i < count; i++)
     out->sections.v[i].name =
         text(&r, &out->sections.v[names], field(&r, table + i * entry, 4));
+  /* A stripped shared object has the symbols that the loader needs. */
+  const uint64_t kind = has_section(&r, table, entry, count, SHT_SYMTAB_)
+                            ? SHT_SYMTAB_
+                            : SHT_DYNSYM_;
   for (uint64_t i = 0; i < count; i++) {
     uint64_t base = table + i * entry;
     uint64_t link = field(&r, base + (r.wide ? 40 : 24), 4);
-    if (field(&r, base + 4, 4) == SHT_SYMTAB_ && link < count)
+    if (field(&r, base + 4, 4) == kind && link < count)
       read_symbols(&r, arena, out, &out->sections.v[i], &out->sections.v[link]);
   }
   return true;
@@ -125,4 +141,17 @@ const struct cg_symbol *cg_elf_symbol(const struct cg_elf *elf,
     if (elf->symbols.v[i].defined && !strcmp(elf->symbols.v[i].name, name))
       return &elf->symbols.v[i];
   return NULL;
+}
+
+bool cg_elf_bytes(const struct cg_elf *elf, const struct cg_symbol *symbol,
+                  size_t *offset, size_t *size) {
+  if (symbol->section == CG_NO_SECTION)
+    return false;
+  const struct cg_section *s = &elf->sections.v[symbol->section];
+  uint64_t at = symbol->value - s->address;
+  if (!s->stored || symbol->value < s->address || at > s->size)
+    return false;
+  *offset = s->offset + (size_t)at;
+  *size = s->size - (size_t)at;
+  return true;
 }

@@ -9,9 +9,12 @@
 struct cg_section {
   const char *name;
   size_t offset, size; /* in the file; size also counts what is not stored */
+  uint64_t address;    /* 0 in an object */
   size_t type;         /* where the file says what kind of section it is */
   bool code, data, stored;
 };
+/* Values of `type`. */
+enum { CG_ELF_OBJECT = 1, CG_ELF_SHARED = 3 };
 #define CG_NO_SECTION SIZE_MAX
 struct cg_symbol {
   const char *name;
@@ -20,6 +23,8 @@ struct cg_symbol {
   uint64_t value, size;
 };
 struct cg_elf {
+  unsigned type, machine; /* CG_ELF_OBJECT ..; as the standard numbers them */
+  bool wide;              /* ELF64 */
   DN_LIST(struct cg_section) sections; /* as numbered in the file */
   DN_LIST(struct cg_symbol) symbols;   /* named ones */
 };
@@ -33,5 +38,9 @@ const struct cg_section *cg_elf_section(const struct cg_elf *elf,
                                         const char *name);
 const struct cg_symbol *cg_elf_symbol(const struct cg_elf *elf,
                                       const char *name);
+/* Offset in the file of a symbol's bytes, and how many its section has from
+ * there; false: it has none there. */
+bool cg_elf_bytes(const struct cg_elf *elf, const struct cg_symbol *symbol,
+                  size_t *offset, size_t *size);
 
 #endif

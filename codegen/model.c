@@ -90,3 +90,35 @@ void cg_model_finish(const struct cg_job *job, struct cg_blob *blob) {
   memcpy(copy, &model, sizeof model);
   blob->data = copy;
 }
+
+static bool has_name(const char *base, size_t size, uint32_t at) {
+  return at < size && memchr(base + at, 0, size - at) != NULL;
+}
+
+static bool is_power_of_two(uint64_t n) { return n && !(n & (n - 1)); }
+
+const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
+                                      size_t size) {
+  enum { MAX_ALIGN = 4096 };
+  struct dnn_model m;
+  if (size < sizeof m)
+    return NULL;
+  memcpy(&m, data, sizeof m);
+  uint64_t tensors = (uint64_t)m.ninputs + m.noutputs;
+  if (m.magic != DNN_MODEL_MAGIC || m.size < sizeof m || m.size > size ||
+      m.tensors_at % 8 || m.tensors_at > m.size ||
+      tensors > (m.size - m.tensors_at) / sizeof(struct dnn_tensor) ||
+      m.arena_size > SIZE_MAX / 2 || m.arena_align > MAX_ALIGN ||
+      (m.arena_align && !is_power_of_two(m.arena_align)))
+    return NULL;
+  const char *base = dn_copy(arena, data, m.size);
+  const struct dnn_tensor *t =
+      (const struct dnn_tensor *)(const void *)(base + m.tensors_at);
+  bool ok = has_name(base, m.size, m.name_at) &&
+            has_name(base, m.size, m.prefix_at) &&
+            has_name(base, m.size, m.target_at);
+  for (uint64_t i = 0; i < tensors; i++)
+    ok = ok && has_name(base, m.size, t[i].name_at) &&
+         t[i].rank <= DNN_MAX_RANK;
+  return ok ? (const struct dnn_model *)(const void *)base : NULL;
+}

@@ -122,8 +122,15 @@ int main(int argc, char **argv) {
   ctx->fatal = &fatal;
   dn_phase(ctx, "options");
   if (!setjmp(fatal) && opt_parse(ctx, OPT_RUN, argc, argv, &o, &done) &&
-      !done && check_options(ctx, &o))
+      !done && check_options(ctx, &o)) {
+    const char *path = o.files.v[0];
+    int code;
+    if (run_is_object(ctx, path) && run_in_child(ctx, path, &code)) {
+      dn_ctx_free(ctx);
+      return code;
+    }
     ok = run_all(ctx, &o);
+  }
   if (fflush(stdout) || ferror(stdout))
     dn_error(ctx, (struct dn_loc){.file = "the standard output"}, DN_FILE_WRITE,
              "cannot be written");

@@ -5,6 +5,7 @@
 #ifndef TOOLS_RUN_H
 #define TOOLS_RUN_H
 
+#include "codegen/elf.h"
 #include "codegen/jit.h"
 #include "ir/eval.h"
 #include "tools/compile.h"
@@ -28,6 +29,9 @@ struct run {
   int64_t macs;
   void *arena; /* of the generated code, NULL when it needs none */
   size_t arena_size;
+  struct cg_elf elf; /* of the generated code, */
+  const char *prefix; /* of its symbols */
+  const struct dnn_model *model; /* and its description of the model */
   struct cg_jit *jit; /* generated code; NULL: the interpreter runs `m` */
   void *library;      /* or a shared object */
   void (*fn)(void);
@@ -40,7 +44,6 @@ struct run {
  * known of the inputs, or is NULL. false after diagnostics. */
 bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
               const struct fe_opts *known);
-bool run_is_object(struct dn_ctx *ctx, const char *path);
 /* Imports the model only, for its inputs' names. */
 bool run_import(struct run *r, const struct fe_opts *known);
 void run_unload(struct run *r);
@@ -50,6 +53,17 @@ bool run_call(struct run *r, const struct ir_tensor *in, struct ir_tensor *out);
 /* Tensors with the types of ports and aligned, zeroed data. */
 struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
                               size_t n);
+
+/* ---- run_object.c ---- */
+bool run_is_object(struct dn_ctx *ctx, const char *path);
+/* Checks the object, and fills `elf`, `prefix` and `model` from it; false after
+ * a diagnostic. */
+bool run_check_object(struct run *r, const struct cg_blob *object);
+/* Whether the object defines PREFIX_what. */
+bool run_has(const struct run *r, const char *what);
+/* Goes on in a child, where it is false; true in the parent when the child has
+ * ended, with its exit code. A signal in the child is a diagnostic here. */
+bool run_in_child(struct dn_ctx *ctx, const char *path, int *code);
 
 /* ---- run_data.c ---- */
 /* The tensors of --input and --random; NULL after a diagnostic. */

@@ -38,31 +38,26 @@ static bool ports_of_module(struct run *r) {
 }
 
 /* A type from a model's description in an object. */
-static bool port_of_tensor(struct run *r, const struct dnn_model *m,
-                           const struct dnn_tensor *t, struct run_port *out) {
+static bool port_of_tensor(struct run *r, const struct dnn_tensor *t,
+                           struct run_port *out) {
   int dtype = 0;
   while (dtype < IR_NUM_DTYPES && ir_dtypes[dtype].onnx != t->type)
     dtype++;
-  if (dtype == IR_NUM_DTYPES || t->name_at >= m->size) {
-    dn_error(r->ctx, here(r), DN_FORMAT, "the model's description is broken");
+  if (dtype == IR_NUM_DTYPES) {
+    dn_error(r->ctx, here(r), DN_OBJECT, "the model's description is broken");
     return false;
   }
-  out->name = (const char *)m + t->name_at;
+  out->name = (const char *)r->model + t->name_at;
   out->type =
       ir_type_checked(r->ctx, r->path, (enum ir_dtype)dtype, t->rank, t->dim);
   return out->type != NULL;
 }
 
-static bool ports_of_object(struct run *r, const struct dnn_model *m) {
-  const char *base = (const char *)m;
-  if (m->magic != DNN_MODEL_MAGIC || m->version != DNN_ABI_VERSION) {
-    dn_error(r->ctx, here(r), DN_FORMAT,
-             "an object of another version of dnnc (ABI %u, not %u)",
-             m->version, DNN_ABI_VERSION);
-    return false;
-  }
+static bool ports_of_object(struct run *r) {
+  const struct dnn_model *m = r->model;
   const struct dnn_tensor *t =
-      (const struct dnn_tensor *)(const void *)(base + m->tensors_at);
+      (const struct dnn_tensor *)(const void *)((const char *)m +
+                                                m->tensors_at);
   r->nin = m->ninputs;
   r->nout = m->noutputs;
   r->macs = (int64_t)m->macs;
@@ -70,9 +65,9 @@ static bool ports_of_object(struct run *r, const struct dnn_model *m) {
   r->out = DN_ARRAY(r->ctx->arena, struct run_port, r->nout + 1);
   bool ok = true;
   for (size_t i = 0; i < r->nin; i++)
-    ok &= port_of_tensor(r, m, t++, &r->in[i]);
+    ok &= port_of_tensor(r, t++, &r->in[i]);
   for (size_t i = 0; i < r->nout; i++)
-    ok &= port_of_tensor(r, m, t++, &r->out[i]);
+    ok &= port_of_tensor(r, t++, &r->out[i]);
   return ok;
 }
 
@@ -97,31 +92,27 @@ struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
 
 /* ---- Generated code ---- */
 
-/* ELF type at byte 16: 1 relocatable, 3 shared. */
-static int elf_kind(const void *data, size_t size) {
-  return size > 18 && !memcmp(data, "\177ELF", 4) ? ((const char *)data)[16]
-                                                  : 0;
-}
-
-static void *find_symbol(struct run *r, const char *prefix, const char *what) {
-  const char *name = dn_printf(r->ctx->arena, "%s_%s", prefix, what);
+/* NULL after a diagnostic, or when the object defines no such symbol. */
+static void *find_symbol(struct run *r, const char *what) {
+  const char *name = dn_printf(r->ctx->arena, "%s_%s", r->prefix, what);
+  if (!run_has(r, what))
+    return NULL;
   return r->library ? dlsym(r->library, name) : cg_jit_find(r->jit, name);
 }
 
 /* int PREFIX_run(const T *input..., T *output..., void *arena) */
-static bool bind_function(struct run *r, const char *prefix) {
+static bool bind_function(struct run *r) {
   unsigned before = dn_errors(r->ctx);
-  const struct dnn_model *m = find_symbol(r, prefix, "model");
-  void *fn = m ? find_symbol(r, prefix, "run") : NULL;
+  void *fn = find_symbol(r, "run");
   if (dn_errors(r->ctx) != before)
     return false;
   if (!fn) {
-    dn_error(r->ctx, here(r), DN_FORMAT, "no function %s_run in it", prefix);
+    dn_error(r->ctx, here(r), DN_OBJECT, "%s_run cannot be called", r->prefix);
     return false;
   }
   memcpy(&r->fn, &fn, sizeof fn);
-  r->profile = find_symbol(r, prefix, "profile");
-  if (!ports_of_object(r, m))
+  r->profile = find_symbol(r, "profile");
+  if (!ports_of_object(r))
     return false;
   size_t n = r->nin + r->nout + 1;
   ffi_type **types = DN_ARRAY(r->ctx->arena, ffi_type *, n);
@@ -132,50 +123,30 @@ static bool bind_function(struct run *r, const char *prefix) {
     dn_error(r->ctx, here(r), DN_INTERNAL, "libffi refuses the signature");
     return false;
   }
-  r->arena_size = (size_t)m->arena_size;
+  r->arena_size = (size_t)r->model->arena_size;
   if (r->arena_size)
     r->arena = aligned(r->ctx, r->arena_size,
-                       m->arena_align > 16 ? m->arena_align : 16);
+                       r->model->arena_align > 16 ? r->model->arena_align : 16);
   return true;
 }
 
-/* The class and the machine of ELF headers are those of this program. */
-static bool is_own_machine(const struct cg_blob *object) {
-  char own[20] = {0};
-  const char *theirs = object->data;
-  FILE *f = fopen("/proc/self/exe", "rb");
-  bool read = f && fread(own, 1, sizeof own, f) == sizeof own;
-  if (f)
-    fclose(f);
-  return !read || object->size < sizeof own ||
-         (theirs[4] == own[4] && !memcmp(theirs + 18, own + 18, 2));
-}
-
-static bool load_code(struct run *r, const struct cg_blob *object) {
+/* `path` is that of an object which a user gave, or NULL. */
+static bool load_code(struct run *r, const struct cg_blob *object,
+                      const char *path) {
   dn_phase(r->ctx, "loading");
-  if (elf_kind(object->data, object->size) && !is_own_machine(object)) {
-    dn_error(r->ctx, here(r), DN_USAGE,
-             "the code is for another machine, which this one cannot run");
-    dn_note(r->ctx, "--interp runs a model without code");
+  if (!run_check_object(r, object))
     return false;
+  if (r->elf.type == CG_ELF_OBJECT) {
+    r->jit = cg_jit_new(r->ctx, object, path);
+    return r->jit && bind_function(r);
   }
-  r->jit = cg_jit_new(r->ctx, object, NULL, NULL, 0);
-  if (!r->jit)
-    return false;
-  const char *prefix = cg_jit_prefix(r->ctx, object, r->path);
-  return prefix && bind_function(r, prefix);
-}
-
-static bool load_shared(struct run *r, const struct cg_blob *object) {
-  char *path = realpath(r->path, NULL); /* dlopen() searches bare names */
-  r->library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-  free(path);
-  if (!r->library) {
-    dn_error(r->ctx, here(r), DN_FORMAT, "cannot load it: %s", dlerror());
-    return false;
-  }
-  const char *prefix = cg_jit_prefix(r->ctx, object, r->path);
-  return prefix && bind_function(r, prefix);
+  char *whole = realpath(r->path, NULL); /* dlopen() searches bare names */
+  r->library = whole ? dlopen(whole, RTLD_NOW | RTLD_LOCAL) : NULL;
+  free(whole);
+  if (r->library)
+    return bind_function(r);
+  dn_error(r->ctx, here(r), DN_OBJECT, "cannot load it: %s", dlerror());
+  return false;
 }
 
 /* ---- Compiling ---- */
@@ -217,18 +188,13 @@ static bool compile_code(struct run *r, struct cg_blob *object) {
 
 /* ---- Files ---- */
 
-bool run_is_object(struct dn_ctx *ctx, const char *path) {
-  struct dn_file f;
-  return dn_file_map(ctx, path, &f) && elf_kind(f.data, f.size);
-}
-
 static bool load_model(struct run *r, const struct fe_opts *known) {
   struct cg_blob object;
   if (r->o->interp)
     return run_import(r, known);
   return compile_begin(r->ctx, r->o, r->path, &r->compile) &&
          run_import(r, known) && compile_code(r, &object) &&
-         load_code(r, &object);
+         load_code(r, &object, NULL);
 }
 
 /* An option that was given and says how to compile; NULL: none. */
@@ -253,22 +219,20 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
   dnn_set_threads((unsigned)opt_threads(o));
   if (!dn_file_map(ctx, r->path, &f))
     return false;
-  int kind = elf_kind(f.data, f.size);
-  if (kind && (o->interp || o->compare)) {
+  bool code = run_is_object(ctx, r->path);
+  if (code && (o->interp || o->compare)) {
     dn_error(ctx, here(r), DN_USAGE,
              "the interpreter needs the model, not an object");
     return false;
   }
-  const char *unheard = kind ? compile_option(o) : NULL;
+  const char *unheard = code ? compile_option(o) : NULL;
   if (unheard) {
     dn_error(ctx, here(r), DN_USAGE, "%s is for a model; this is compiled",
              unheard);
     return false;
   }
   struct cg_blob object = {f.data, f.size};
-  bool ok = !kind       ? load_model(r, known)
-            : kind == 3 ? load_shared(r, &object)
-                        : load_code(r, &object);
+  bool ok = code ? load_code(r, &object, r->path) : load_model(r, known);
   dn_phase(ctx, "running");
   return ok;
 }
