@@ -150,9 +150,6 @@ static void put_attr(struct emit_places *p, const struct ir_attr *a) {
   case IR_A_INTS:
     put_bytes(p, a->is, (size_t)a->n * sizeof *a->is);
     break;
-  case IR_A_FLOATS:
-    put_bytes(p, a->fs, (size_t)a->n * sizeof *a->fs);
-    break;
   }
 }
 

@@ -394,7 +394,7 @@ static bool op_attr(const struct json_layer *l, const cJSON *item,
   struct dn_arena *arena = l->m->ctx->arena;
   *out = (struct ir_attr){.name = dn_intern(l->m->ctx, spec->name),
                           .kind = spec->kind};
-  bool list = spec->kind == IR_A_INTS || spec->kind == IR_A_FLOATS;
+  bool list = spec->kind == IR_A_INTS;
   int64_t *is = NULL;
   if (list != cJSON_IsArray(item))
     return false;
@@ -414,8 +414,6 @@ static bool op_attr(const struct json_layer *l, const cJSON *item,
       if (!json_whole(e, is++))
         return false;
     return true;
-  case IR_A_FLOATS:
-    break;
   }
   return false;
 }

@@ -30,7 +30,7 @@ enum { IR_PURE = 1, IR_COMMUTES = 2, IR_ONTO = 4 };
 
 /* A row of ops.def with its operand and attribute specs taken apart. */
 #define IR_MAX_ATTRS 12
-enum ir_attr_kind { IR_A_INT, IR_A_FLOAT, IR_A_STR, IR_A_INTS, IR_A_FLOATS };
+enum ir_attr_kind { IR_A_INT, IR_A_FLOAT, IR_A_STR, IR_A_INTS };
 struct ir_attr_spec {
   char name[16];
   enum ir_attr_kind kind;
@@ -71,7 +71,6 @@ struct ir_attr {
     double f;
     const char *s;
     const int64_t *is;
-    const double *fs;
   };
 };
 

@@ -125,8 +125,6 @@ static const struct ir_attr_spec *find_spec(const struct ir_attr_spec *spec,
 
 static bool attr_list_value(struct parser *p, struct ir_attr *a) {
   DN_LIST(int64_t) ints = {0};
-  DN_LIST(double) floats = {0};
-  bool is_int = a->kind == IR_A_INTS;
   while (!lex_is(&p->lx, ']')) {
     if (a->n && !parse_take(p, ',', "',' or ']'"))
       return false;
@@ -134,20 +132,13 @@ static bool attr_list_value(struct parser *p, struct ir_attr *a) {
       return parse_fail(p, "a list longer than --limit-attr=%lld",
                         (long long)p->ctx->limits.attr);
     int64_t i = 0;
-    double f = 0;
-    if (is_int ? !parse_int(p, &i) : !parse_float(p, &f))
+    if (!parse_int(p, &i))
       return false;
-    if (is_int)
-      DN_PUSH(p->scratch, ints, i);
-    else
-      DN_PUSH(p->scratch, floats, f);
+    DN_PUSH(p->scratch, ints, i);
     a->n++;
   }
   parse_next(p);
-  if (is_int)
-    a->is = ints.v;
-  else
-    a->fs = floats.v;
+  a->is = ints.v;
   return true;
 }
 
@@ -157,7 +148,7 @@ static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
                        struct ir_attr *a) {
   enum lex_kind kind = p->lx.tok.kind;
   if (lex_is(&p->lx, '[')) {
-    a->kind = spec && spec->kind == IR_A_FLOATS ? IR_A_FLOATS : IR_A_INTS;
+    a->kind = IR_A_INTS;
     parse_next(p);
     return attr_list_value(p, a);
   }
@@ -180,7 +171,6 @@ static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
     parse_next(p);
     return true;
   case IR_A_INTS:
-  case IR_A_FLOATS:
     break;
   }
   return parse_fail(p, "attribute '%s' is a list, here %s", a->name,

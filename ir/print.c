@@ -208,17 +208,11 @@ static void put_attr(struct printer *p, const struct ir_attr *a) {
       put_quoted(p, a->s);
     return;
   case IR_A_INTS:
-  case IR_A_FLOATS:
     break;
   }
   put(p, "[");
-  for (int64_t i = 0; i < a->n; i++) {
-    put(p, i ? "," : "");
-    if (a->kind == IR_A_INTS)
-      dn_buf_printf(p->out, "%" PRId64, a->is[i]);
-    else
-      put_float(p, a->fs[i]);
-  }
+  for (int64_t i = 0; i < a->n; i++)
+    dn_buf_printf(p->out, "%s%" PRId64, i ? "," : "", a->is[i]);
   put(p, "]");
 }
 
@@ -237,11 +231,6 @@ static bool is_default(const struct ir_attr_spec *spec,
   case IR_A_INTS:
     for (int64_t i = 0; i < a->n; i++)
       if (a->is[i] != spec->i)
-        return false;
-    return true;
-  case IR_A_FLOATS:
-    for (int64_t i = 0; i < a->n; i++)
-      if (!same_double(a->fs[i], &spec->f))
         return false;
     return true;
   }

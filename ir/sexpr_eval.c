@@ -355,8 +355,6 @@ bool sexpr_to_attr(enum ir_opcode code, const char *name,
       list[i] = (int64_t)v->v[i];
     *out = ir_ints(name, list, v->n);
     return v->n >= 0 || v->v[0] == (double)specs[k].i;
-  case IR_A_FLOATS:
-    break;
   }
   return false;
 }

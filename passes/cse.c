@@ -48,8 +48,6 @@ static uint64_t hash_attr(const struct ir_attr *a) {
     return hash_bytes(h, a->s, strlen(a->s));
   case IR_A_INTS:
     return hash_bytes(h, a->is, (size_t)a->n * sizeof *a->is);
-  case IR_A_FLOATS:
-    return hash_bytes(h, a->fs, (size_t)a->n * sizeof *a->fs);
   }
   return h;
 }
@@ -66,8 +64,6 @@ static bool same_attr(const struct ir_attr *a, const struct ir_attr *b) {
     return !strcmp(a->s, b->s);
   case IR_A_INTS:
     return a->n == b->n && !memcmp(a->is, b->is, (size_t)a->n * sizeof *a->is);
-  case IR_A_FLOATS:
-    return a->n == b->n && !memcmp(a->fs, b->fs, (size_t)a->n * sizeof *a->fs);
   }
   return false;
 }

@@ -161,7 +161,6 @@ bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a) {
         return false;
     return true;
   case IR_A_STR:
-  case IR_A_FLOATS:
     return false;
   }
   return false;

@@ -70,8 +70,6 @@ static bool attr_value(const struct ir_op *op, const char *name,
         out->v[i] = (double)a->is[i];
     }
     return true;
-  case IR_A_FLOATS:
-    break;
   }
   return false;
 }

@@ -35,7 +35,7 @@ struct window {
   struct wnode node[SCHED_WINDOW];
   DN_LIST(struct wbuffer) buffers;
   DN_LIST(struct state) states;
-  int *slot; /* hash table of the layer being made: state + 1 */
+  int *table; /* hash table of the layer being made: state + 1 */
   size_t cap;
 };
 
@@ -125,12 +125,12 @@ static size_t hash(uint64_t done, size_t cap) {
 
 static void grow_table(struct window *w, size_t first) {
   w->cap = w->cap ? w->cap * 4 : 256;
-  w->slot = DN_ARRAY(w->arena, int, w->cap);
+  w->table = DN_ARRAY(w->arena, int, w->cap);
   for (size_t i = first; i < w->states.n; i++) {
     size_t at = hash(w->states.v[i].done, w->cap);
-    while (w->slot[at])
+    while (w->table[at])
       at = (at + 1) & (w->cap - 1);
-    w->slot[at] = (int)i + 1;
+    w->table[at] = (int)i + 1;
   }
 }
 
@@ -140,8 +140,8 @@ static void add_state(struct window *w, size_t first, const struct state *s) {
   if ((w->states.n - first) * 2 >= w->cap)
     grow_table(w, first);
   size_t at = hash(s->done, w->cap);
-  while (w->slot[at]) {
-    struct state *old = &w->states.v[w->slot[at] - 1];
+  while (w->table[at]) {
+    struct state *old = &w->states.v[w->table[at] - 1];
     if (old->done == s->done) {
       if (s->peak < old->peak)
         *old = *s;
@@ -150,7 +150,7 @@ static void add_state(struct window *w, size_t first, const struct state *s) {
     at = (at + 1) & (w->cap - 1);
   }
   DN_PUSH(w->arena, w->states, *s);
-  w->slot[at] = (int)w->states.n;
+  w->table[at] = (int)w->states.n;
 }
 
 /* Adds what follows state number `from`; sets that reach `limit` are dropped.
@@ -187,7 +187,7 @@ int64_t sched_window(struct live_run *s, int *order, int n, int64_t peak,
   *proven = true;
   for (int layer = 0; layer < n && begin < end; layer++) {
     if (w->cap)
-      memset(w->slot, 0, w->cap * sizeof *w->slot);
+      memset(w->table, 0, w->cap * sizeof *w->table);
     for (size_t i = begin; i < end && *proven; i++) {
       expand(w, (int)i, end, peak);
       *proven = --*budget > 0;
