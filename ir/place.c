@@ -20,6 +20,17 @@ bool ir_is_view(const struct ir_op *op) {
          !ir_is_concat(op);
 }
 
+bool ir_view_of(const struct ir_op *op, const int64_t *stride,
+                int64_t *out_stride, int64_t *out_bytes) {
+  struct dn_arena *tmp = dn_arena_new(op->block->func->module->ctx);
+  int64_t offset = 0;
+  const struct nest *n = nest_build(tmp, op);
+  bool ok = n && nest_view(n, stride, out_stride, &offset);
+  dn_arena_free(tmp);
+  *out_bytes = offset * ir_dtypes[ir_result(op)->type->dtype].bytes;
+  return ok;
+}
+
 /* An op outside kernels whose value was given a place of its own, as opposed to
  * following its operand's. Printing leaves default attributes out, so that a
  * kernel at the start of the arena has none. */
@@ -74,11 +85,9 @@ bool ir_place_of(const struct ir_value *v, struct ir_place *out) {
   }
   bool ok = base_place(v, out);
   for (size_t i = views.n; ok && i-- > 0;) {
-    const struct nest *n = nest_build(arena, views.v[i]);
-    int64_t stride[IR_MAX_RANK] = {0}, offset = 0;
-    ok = n && nest_view(n, out->stride, stride, &offset);
-    const struct ir_type *type = ir_result(views.v[i])->type;
-    out->offset += offset * ir_dtypes[type->dtype].bytes;
+    int64_t stride[IR_MAX_RANK] = {0}, bytes;
+    ok = ir_view_of(views.v[i], out->stride, stride, &bytes);
+    out->offset += bytes;
     memcpy(out->stride, stride, sizeof stride);
   }
   if (arena)

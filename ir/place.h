@@ -20,6 +20,10 @@ struct ir_place {
  * other strides, and the operands of a concat lie in its result as pieces. */
 bool ir_is_view(const struct ir_op *op);
 bool ir_is_concat(const struct ir_op *op);
+/* Strides, in elements, and offset, in bytes, of the view that `op` makes of an
+ * operand at `stride`; false when strides cannot express it. */
+bool ir_view_of(const struct ir_op *op, const int64_t *stride,
+                int64_t *out_stride, int64_t *out_bytes);
 
 /* false when the value has no place: an op outside kernels that is no view and
  * has no plan attributes, or a value inside a kernel. */

@@ -161,23 +161,18 @@ static void check_kernel(struct verifier *v, const struct ir_op *kernel,
  * for what is row-major. */
 static void check_outside(struct verifier *v, const struct ir_op *op,
                           int64_t **stride) {
-  struct dn_arena *arena = dn_arena_new(v->ctx);
-  enum ir_class cls = ir_ops[op->code].cls;
-  struct nest *n =
-      cls == IR_MAP || cls == IR_MOVE ? nest_build(arena, op) : NULL;
-  bool ok = n && ir_is_concat(op);
-  if (n && !ok && op->noperands == 1) {
+  bool ok = ir_is_concat(op);
+  if (ir_is_view(op)) {
     const struct ir_value *x = ir_arg(op, 0);
-    int64_t dense[IR_MAX_RANK], out[IR_MAX_RANK] = {0}, offset = 0;
+    int64_t dense[IR_MAX_RANK], out[IR_MAX_RANK] = {0}, bytes;
     ir_type_strides(x->type, dense);
-    ok = nest_view(n, stride[x->id] ? stride[x->id] : dense, out, &offset);
+    ok = ir_view_of(op, stride[x->id] ? stride[x->id] : dense, out, &bytes);
     if (ok)
       stride[ir_result(op)->id] = dn_copy(v->scratch, out, sizeof out);
   }
   if (!ok)
     verify_fail(v, ir_loc(op), VERIFY_OUTSIDE, "'%s' is not in a kernel",
                 ir_ops[op->code].text);
-  dn_arena_free(arena);
 }
 
 static void check_block(struct verifier *v, const struct ir_block *b,

@@ -16,19 +16,6 @@ const struct alias *alias_of(const struct aliases *a,
   return v->id < a->cap ? a->of[v->id] : NULL;
 }
 
-/* Strides and byte offset of the view that `op` makes of its operand; false
- * when strides cannot express it. */
-static bool view_of(const struct ir_op *op, const int64_t *stride,
-                    int64_t *out_stride, int64_t *out_bytes) {
-  struct dn_arena *tmp = dn_arena_new(op->block->func->module->ctx);
-  int64_t offset = 0;
-  const struct nest *n = nest_build(tmp, op);
-  bool ok = n && nest_view(n, stride, out_stride, &offset);
-  dn_arena_free(tmp);
-  *out_bytes = offset * ir_dtypes[ir_result(op)->type->dtype].bytes;
-  return ok;
-}
-
 /* ---- From results to operands ---- */
 
 static void set_alias(struct aliases *a, const struct ir_value *v,
@@ -134,7 +121,7 @@ static bool views_fit(struct aliases *a, const struct ir_value *v,
       if (u->op->block != a->func->body || !ir_is_view(u->op))
         continue;
       it = (struct item){.v = ir_result(u->op)};
-      if (!view_of(u->op, from.stride, it.stride, &bytes))
+      if (!ir_view_of(u->op, from.stride, it.stride, &bytes))
         return false;
       DN_PUSH(a->arena, work, it);
     }
@@ -196,7 +183,7 @@ static void follow_view(struct aliases *a, struct ir_op *op) {
   const struct alias *from = alias_of(a, ir_arg(op, 0));
   struct alias to = {.buffer = from->buffer};
   int64_t bytes = 0;
-  bool ok = view_of(op, from->stride, to.stride, &bytes);
+  bool ok = ir_view_of(op, from->stride, to.stride, &bytes);
   assert(ok &&
          "verify_kernel.c checks views of what is dense, views_fit() others");
   to.offset = from->offset + bytes;
