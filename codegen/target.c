@@ -72,9 +72,7 @@ static bool check_name(struct dn_ctx *ctx, const char *kind, const char *triple,
   size_t n = 0;
   while (names[n])
     n++;
-  const char *meant = dn_nearest(name, names, n);
-  if (meant)
-    dn_note(ctx, "did you mean '%s'?", meant);
+  dn_suggest(ctx, name, names, n);
   return false;
 }
 

@@ -9,7 +9,7 @@
 
 #include "ir/sexpr.h"
 
-enum { MAX_DEFS = 16, MAX_REQUIRES = 6, MAX_ARGS = 4 };
+enum { MAX_DEFS = 16, MAX_REQUIRES = 6 };
 
 /* Names of up to three results of one value, or `$name` of a number. */
 struct definition {
@@ -111,6 +111,7 @@ static void read_require(struct sexpr_reader *r, struct decomposition *d) {
   } codes[] = {{"type", DN_TYPE},
                {"attr", DN_ATTR},
                {"shape", DN_SHAPE},
+               {"limit", DN_LIMIT},
                {"unsupported", DN_UNSUPPORTED_ATTR}};
   if (d->nrequires == MAX_REQUIRES)
     sexpr_bad(r, "too many requirements");
@@ -202,17 +203,15 @@ struct call {
   bool has_attr[FE_MAX_ATTRS];
   bool done[MAX_DEFS];
   struct ir_value *made[MAX_DEFS][FE_MAX_RESULTS];
-  bool failed; /* after a diagnostic: NULL is no absent value */
+  struct sexpr_builder builder;
 };
 
-/* NULL: absent, or c->failed. */
-static struct ir_value *build(struct call *c, const struct sexpr *e);
 static bool run(struct fe_build *b, const struct decomposition *d,
                 const char *name, struct ir_value *const *args, size_t nargs,
                 const char *const *names, const struct sexpr_value *values,
                 size_t nattrs, struct ir_value **out, size_t nout);
-static void build_call(struct call *c, const struct sexpr *e,
-                       struct ir_value **out, size_t nout);
+static void build_call(void *self, const struct sexpr *e, struct ir_value **out,
+                       size_t nout);
 
 static struct ir_value *value_named(void *self, const char *name) {
   struct call *c = self;
@@ -229,21 +228,13 @@ static struct ir_value *value_named(void *self, const char *name) {
         if (d->def[i].n > 1)
           build_call(c, d->def[i].value, c->made[i], (size_t)d->def[i].n);
         else
-          c->made[i][0] = build(c, d->def[i].value);
+          c->made[i][0] = sexpr_build(&c->builder, d->def[i].value);
       }
       return c->made[i][k];
     }
   }
   assert(!"decompose.def defines what it reads: test/frontend/decompose.test");
   return NULL;
-}
-
-static bool attr_named(void *self, const char *name, struct sexpr_value *out);
-
-static bool eval(struct call *c, const struct sexpr *e,
-                 struct sexpr_value *out) {
-  const struct sexpr_env env = {c, value_named, attr_named};
-  return sexpr_eval(&env, e, out);
 }
 
 static bool attr_named(void *self, const char *name, struct sexpr_value *out) {
@@ -257,99 +248,27 @@ static bool attr_named(void *self, const char *name, struct sexpr_value *out) {
   }
   for (int i = 0; i < d->ndefs; i++)
     if (d->def[i].is_number && d->def[i].name[0] == name)
-      return eval(c, d->def[i].value, out);
+      return sexpr_eval(&c->builder.env, d->def[i].value, out);
   return false;
 }
 
-static struct ir_value *misfit(struct call *c, const char *what) {
-  if (!c->failed)
-    fe_fail(c->b, DN_TYPE, "operands and attributes do not fit: '%s' of '%s'",
-            what, c->name);
-  c->failed = true;
-  return NULL;
+static struct ir_value *emit(void *self, enum ir_opcode code,
+                             struct ir_value *const *args, size_t nargs,
+                             const struct ir_attr *attrs, size_t nattrs) {
+  struct call *c = self;
+  return fe_emit(c->b, code, args, nargs, attrs, nattrs);
 }
 
-static bool is_number(const struct sexpr *e) {
-  return e->kind == SEXPR_NUMBER || e->kind == SEXPR_ATTR ||
-         e->kind == SEXPR_FN;
+static struct ir_value *number(void *self, const struct ir_value *like,
+                               double v) {
+  struct call *c = self;
+  return fe_number(c->b, like ? like : c->operand[0], v);
 }
 
-/* A number as a scalar of the type of `like`; NULL for an absent attribute. */
-static struct ir_value *build_number(struct call *c, const struct sexpr *e,
-                                     const struct ir_value *like) {
-  struct sexpr_value v;
-  if (!eval(c, e, &v))
-    return e->kind == SEXPR_ATTR ? NULL : misfit(c, "an expression");
-  if (v.n >= 0 || v.s)
-    return misfit(c, "a number");
-  return fe_number(c->b, like, v.v[0]);
-}
-
-/* Operands of a call; numbers have the type of the value beside them. */
-static void build_args(struct call *c, const struct sexpr *e,
-                       struct ir_value **arg) {
-  const struct ir_value *like = NULL;
-  bool select = e->kind == SEXPR_OP && e->code == IR_SELECT;
-  assert(e->nargs <= MAX_ARGS && "decompose.def: test/frontend/decompose.test");
-  for (int i = 0; i < e->nargs; i++) {
-    arg[i] = is_number(e->arg[i]) ? NULL : build(c, e->arg[i]);
-    if (!like && !(select && i == 0))
-      like = arg[i];
-  }
-  for (int i = 0; i < e->nargs; i++)
-    if (is_number(e->arg[i]))
-      arg[i] = build_number(c, e->arg[i], like ? like : c->operand[0]);
-}
-
-/* Whether a number as operand i of an arithmetic op changes nothing. */
-static bool is_neutral(enum ir_opcode code, int i, double v) {
-  if (code == IR_ADD || (code == IR_SUB && i == 1))
-    return v == 0;
-  return (code == IR_MUL || (code == IR_DIV && i == 1)) && v == 1;
-}
-
-/* The op left out: it is arithmetic with a neutral number or with an absent
- * operand, or a choice by an absent condition. false: it is not left out. */
-static bool leave_out(struct call *c, const struct sexpr *e,
-                      struct ir_value *const *arg, struct ir_value **out) {
-  enum ir_opcode code = (enum ir_opcode)e->code;
-  bool arithmetic = code == IR_ADD || code == IR_SUB || code == IR_MUL ||
-                    code == IR_DIV || code == IR_AND;
-  for (int i = 0; i < e->nargs; i++) {
-    struct sexpr_value v;
-    bool neutral = arithmetic && is_number(e->arg[i]) &&
-                   eval(c, e->arg[i], &v) && is_neutral(code, i, v.v[0]);
-    if (arg[i] && !neutral)
-      continue;
-    *out = arithmetic ? arg[1 - i] : code == IR_SELECT && !i ? arg[2] : NULL;
-    return true;
-  }
-  return false;
-}
-
-static struct ir_value *build_op(struct call *c, const struct sexpr *e) {
-  enum ir_opcode code = (enum ir_opcode)e->code;
-  struct ir_value *arg[MAX_ARGS], *out;
-  struct ir_attr attr[MAX_ARGS];
-  int64_t list[MAX_ARGS][SEXPR_LIST];
-  size_t nattrs = 0;
-  build_args(c, e, arg);
-  if (c->failed || leave_out(c, e, arg, &out))
-    return c->failed ? NULL : out;
-  assert(e->nattrs <= MAX_ARGS &&
-         "decompose.def: test/frontend/decompose.test");
-  for (int i = 0; i < e->nattrs; i++) {
-    struct sexpr_value v;
-    bool given;
-    if (!eval(c, e->attr[i].expr, &v) ||
-        !sexpr_to_attr(code, e->attr[i].name, &v, list[i], &attr[nattrs],
-                       &given))
-      return misfit(c, e->attr[i].name);
-    nattrs += given;
-  }
-  out = fe_emit(c->b, code, arg, (size_t)e->nargs, attr, nattrs);
-  c->failed = !out;
-  return out;
+static void misfit(void *self, const char *what) {
+  struct call *c = self;
+  fe_fail(c->b, DN_TYPE, "operands and attributes do not fit: %s of '%s'", what,
+          c->name);
 }
 
 /* A function, given as text, as a row with the one operand x. */
@@ -366,69 +285,35 @@ static const struct decomposition *function_of(struct fe_build *b,
   return d;
 }
 
-static void apply(struct call *c, const struct sexpr *e, struct ir_value *x,
-                  struct ir_value **out) {
-  struct sexpr_value f;
-  if (!attr_named(c, dn_intern(c->b->ctx, e->name + 1), &f) || !f.s)
-    misfit(c, e->name);
-  else
-    c->failed = !run(c->b, function_of(c->b, dn_intern(c->b->ctx, f.s)), f.s,
-                     &x, 1, NULL, NULL, 0, out, 1);
-}
-
-static void build_call(struct call *c, const struct sexpr *e,
-                       struct ir_value **out, size_t nout) {
-  struct ir_value *arg[MAX_ARGS];
+static void build_call(void *self, const struct sexpr *e, struct ir_value **out,
+                       size_t nout) {
+  struct call *c = self;
+  struct ir_value *arg[SEXPR_ARGS];
   const char *names[FE_MAX_ATTRS];
   struct sexpr_value values[FE_MAX_ATTRS];
   size_t n = 0;
-  build_args(c, e, arg);
-  if (c->failed)
+  bool fits = e->nattrs <= FE_MAX_ATTRS;
+  sexpr_build_args(&c->builder, e, arg);
+  if (c->builder.failed)
     return;
-  if (e->code < 0) {
-    apply(c, e, arg[0], out);
-    return;
-  }
-  assert(e->nattrs <= FE_MAX_ATTRS &&
-         "decompose.def: test/frontend/decompose.test");
-  for (int i = 0; i < e->nattrs; i++) { /* absent ones are handed on */
+  for (int i = 0; i < e->nattrs && fits; i++) { /* absent ones are handed on */
     names[n] = e->attr[i].name;
-    if (eval(c, e->attr[i].expr, &values[n]))
+    if (sexpr_eval(&c->builder.env, e->attr[i].expr, &values[n]))
       n++;
-    else if (e->attr[i].expr->kind != SEXPR_ATTR)
-      misfit(c, e->attr[i].name);
+    else
+      fits = e->attr[i].expr->kind == SEXPR_ATTR;
   }
-  c->failed = c->failed ||
-              !run(c->b, row_of(c->b, (enum fe_decomposition)e->code), e->name,
-                   arg, (size_t)e->nargs, names, values, n, out, nout);
-}
-
-static struct ir_value *build(struct call *c, const struct sexpr *e) {
-  struct sexpr_value v;
-  struct ir_value *out[1] = {NULL};
-  if (c->failed)
-    return NULL;
-  switch (e->kind) {
-  case SEXPR_NAME:
-    return value_named(c, e->name);
-  case SEXPR_OP:
-    return build_op(c, e);
-  case SEXPR_OTHER:
-    build_call(c, e, out, 1);
-    return out[0];
-  case SEXPR_IF:
-    if (!eval(c, e->arg[0], &v))
-      return misfit(c, "if");
-    return build(c, e->arg[sexpr_is_true(&v) ? 1 : 2]);
-  case SEXPR_NUMBER:
-  case SEXPR_ATTR:
-  case SEXPR_FN:
-    return build_number(c, e, c->operand[0]);
-  case SEXPR_TEXT:
-  case SEXPR_CONST:
-    break;
-  }
-  return misfit(c, "a text");
+  const struct decomposition *d = NULL;
+  struct sexpr_value f;
+  if (e->code >= 0)
+    d = row_of(c->b, (enum fe_decomposition)e->code);
+  else if (attr_named(c, dn_intern(c->b->ctx, e->name + 1), &f) && f.s)
+    d = function_of(c->b, dn_intern(c->b->ctx, f.s));
+  if (!fits || !d)
+    misfit(c, e->name);
+  c->builder.failed = !fits || !d ||
+                      !run(c->b, d, e->name, arg, (size_t)e->nargs, names,
+                           values, n, out, nout);
 }
 
 /* ---- Calls ---- */
@@ -497,10 +382,11 @@ static const char *message(struct call *c, const char *text) {
 static bool meets(struct call *c) {
   for (int i = 0; i < c->d->nrequires; i++) {
     struct sexpr_value v;
-    if (eval(c, c->d->require[i].cond, &v) && sexpr_is_true(&v))
+    if (sexpr_eval(&c->builder.env, c->d->require[i].cond, &v) &&
+        sexpr_is_true(&v))
       continue;
-    return !c->failed && fe_fail(c->b, c->d->require[i].code, "%s",
-                                 message(c, c->d->require[i].message));
+    return !c->builder.failed && fe_fail(c->b, c->d->require[i].code, "%s",
+                                         message(c, c->d->require[i].message));
   }
   return true;
 }
@@ -510,6 +396,11 @@ static bool run(struct fe_build *b, const struct decomposition *d,
                 const char *const *names, const struct sexpr_value *values,
                 size_t nattrs, struct ir_value **out, size_t nout) {
   struct call c = {.b = b, .d = d, .name = name};
+  c.builder = (struct sexpr_builder){.env = {&c, value_named, attr_named},
+                                     .emit = emit,
+                                     .number = number,
+                                     .call = build_call,
+                                     .misfit = misfit};
   for (int i = 0; i < c.d->noperands; i++) {
     c.operand[i] = (size_t)i < nargs ? args[i] : NULL;
     if (!c.operand[i] && !c.d->operand[i].optional)
@@ -518,8 +409,8 @@ static bool run(struct fe_build *b, const struct decomposition *d,
   if (!bind_attrs(&c, names, values, nattrs) || !meets(&c))
     return false;
   for (size_t i = 0; i < nout && i < (size_t)c.d->nresults; i++)
-    out[i] = build(&c, c.d->result[i]);
-  return !c.failed;
+    out[i] = sexpr_build(&c.builder, c.d->result[i]);
+  return !c.builder.failed;
 }
 
 static bool to_value(const struct ir_attr *a, struct sexpr_value *out) {

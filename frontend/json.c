@@ -162,9 +162,7 @@ static void unknown_key(struct json_model *m, struct dn_loc loc,
                         const char *what, const char *key,
                         const char *const *list, size_t n) {
   dn_error(m->ctx, loc, DN_JSON, "'%s' is no %s", fe_text(m->ctx, key), what);
-  const char *near = dn_nearest(key, list, n);
-  if (near)
-    dn_note(m->ctx, "did you mean '%s'?", near);
+  dn_suggest(m->ctx, key, list, n);
 }
 
 static bool check_words(struct json_model *m, struct dn_loc loc,

@@ -20,9 +20,7 @@ bool json_fail(const struct json_layer *l, const char *key, const char *what) {
 bool json_unknown(const struct json_layer *l, const char *key, const char *what,
                   const char *word, const char *const *list, size_t n) {
   json_fail(l, key, what);
-  const char *near = dn_nearest(word, list, n);
-  if (near)
-    dn_note(l->m->ctx, "did you mean '%s'?", fe_text(l->m->ctx, near));
+  dn_suggest(l->m->ctx, word, list, n);
   return false;
 }
 

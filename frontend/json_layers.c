@@ -1,7 +1,9 @@
 /* json_layers.c - layer types of the JSON description: the rows of `layers`,
  * for layers that have weights or derived sizes, and else any op of ops.def by
  * its name, whose attributes are then keys of the layer. */
+#include "frontend/decompose.h"
 #include "frontend/json_layer.h"
+#include "frontend/window.h"
 
 #include <string.h>
 
@@ -36,13 +38,6 @@ static struct ir_value *add_bias(const struct json_layer *l,
   return bias ? fe_emit(&l->m->b, IR_ADD, IR_ARGS(y, bias), NULL, 0) : NULL;
 }
 
-static struct ir_value *transpose(const struct json_layer *l,
-                                  struct ir_value *x, const int64_t *perm,
-                                  int64_t n) {
-  return fe_emit(&l->m->b, IR_TRANSPOSE, IR_ARGS(x),
-                 IR_ATTRS(ir_ints("perm", perm, n)));
-}
-
 /* ---- Layers ---- */
 
 /* "form": "xW" multiplies by a weight [in, units], "Wx" by one [units, in]. */
@@ -61,32 +56,22 @@ static struct ir_value *dense(const struct json_layer *l) {
   int64_t dims[2] = {xw ? in : units, xw ? units : in};
   struct ir_value *w = weight(l, "weight", 2, dims);
   if (w && !xw)
-    w = transpose(l, w, (int64_t[]){1, 0}, 2);
+    w = fe_transpose(&l->m->b, w, (const int64_t[]){1, 0});
   return add_bias(l, fe_emit(&l->m->b, IR_MATMUL, IR_ARGS(l->x, w), NULL, 0));
 }
 
 /* "padding": "valid", "same" (as TensorFlow: the odd one at the end), or a list
  * of all begins, then all ends. */
-static bool padding(const struct json_layer *l, int64_t n, const int64_t *size,
-                    const int64_t *window, const int64_t *stride,
-                    const int64_t *dilation, int64_t *pads) {
+static bool padding(const struct json_layer *l, struct fe_window *w) {
   const cJSON *item = json_get(l, "padding");
   if (cJSON_IsArray(item))
-    return json_get_ints(l, "padding", 2 * n, 0, 0, pads);
+    return json_get_ints(l, "padding", 2 * w->n, 0, 0, w->pads);
   const char *text = json_get_str(l, "padding", "valid");
   bool same = text && !strcmp(text, "same");
-  if (!text || (!same && strcmp(text, "valid"))) {
-    json_fail(l, "padding", "must be \"same\", \"valid\" or a list");
-    return false;
-  }
-  for (int64_t i = 0; i < n; i++) {
-    int64_t out = dn_div_ceil(size[i], stride[i]);
-    int64_t need =
-        (out - 1) * stride[i] + (window[i] - 1) * dilation[i] + 1 - size[i];
-    need = same ? dn_max(need, 0) : 0;
-    pads[i] = need / 2;
-    pads[n + i] = need - need / 2;
-  }
+  if (!text || (!same && strcmp(text, "valid")))
+    return json_fail(l, "padding", "must be \"same\", \"valid\" or a list");
+  for (int i = 0; same && i < w->n; i++)
+    fe_window_pad_same(w, i, l->x->type->dim[1 + i], false);
   return true;
 }
 
@@ -110,16 +95,16 @@ static bool weight_perm(const char *layout, int s, int64_t *perm) {
 static struct ir_value *conv(const struct json_layer *l) {
   const struct ir_type *x = l->x->type;
   int s = x->rank - 2;
-  int64_t filters, groups, kernel[IR_MAX_RANK], strides[IR_MAX_RANK],
-      dilations[IR_MAX_RANK], pads[2 * IR_MAX_RANK], perm[IR_MAX_RANK],
-      ohwi[IR_MAX_RANK], dims[IR_MAX_RANK];
+  struct fe_window win = {.first = 1, .n = s};
+  int64_t filters, groups, perm[IR_MAX_RANK], ohwi[IR_MAX_RANK],
+      dims[IR_MAX_RANK];
   if (s < 1)
     return fail(l, "inputs", "needs an input [N,spatial..,C]");
   bool ok = json_get_int(l, "filters", 0, 1, &filters);
-  ok = json_get_ints(l, "kernel", s, 0, 1, kernel) && ok;
-  ok = json_get_ints(l, "strides", s, 1, 1, strides) && ok;
-  ok = json_get_ints(l, "dilations", s, 1, 1, dilations) && ok;
-  ok = ok && padding(l, s, x->dim + 1, kernel, strides, dilations, pads);
+  ok = json_get_ints(l, "kernel", s, 0, 1, win.kernel) && ok;
+  ok = json_get_ints(l, "strides", s, 1, 1, win.strides) && ok;
+  ok = json_get_ints(l, "dilations", s, 1, 1, win.dilations) && ok;
+  ok = ok && padding(l, &win);
   const char *layout = json_get_str(l, "weight_layout", "OHWI");
   if (!layout || !weight_perm(layout, s, perm))
     ok =
@@ -131,95 +116,53 @@ static struct ir_value *conv(const struct json_layer *l) {
   if (!ok)
     return NULL;
   ohwi[0] = filters;
-  memcpy(ohwi + 1, kernel, (size_t)s * sizeof *ohwi);
+  memcpy(ohwi + 1, win.kernel, (size_t)s * sizeof *ohwi);
   ohwi[s + 1] = x->dim[s + 1] / groups;
-  bool given = true;
-  for (int i = 0; i < s + 2; i++) {
+  for (int i = 0; i < s + 2; i++)
     dims[perm[i]] = ohwi[i];
-    given = given && perm[i] == i;
-  }
   struct ir_value *w = weight(l, "weight", s + 2, dims);
-  if (w && !given)
-    w = transpose(l, w, perm, s + 2);
+  w = fe_transpose(&l->m->b, w, perm);
   return add_bias(l, fe_emit(&l->m->b, IR_CONV, IR_ARGS(l->x, w),
-                             IR_ATTRS(ir_ints("strides", strides, s),
-                                      ir_ints("pads", pads, 2 * (int64_t)s),
-                                      ir_ints("dilations", dilations, s),
+                             IR_ATTRS(ir_ints("strides", win.strides, s),
+                                      ir_ints("pads", win.pads, 2 * (int64_t)s),
+                                      ir_ints("dilations", win.dilations, s),
                                       ir_int("groups", groups))));
 }
 
-/* Window attributes over all dimensions of x; the spatial ones from keys. */
-struct window {
-  int64_t kernel[IR_MAX_RANK], strides[IR_MAX_RANK], pads[2 * IR_MAX_RANK];
-};
-
-static bool get_window(const struct json_layer *l, struct window *w) {
-  int r = l->x->type->rank, s = r - 2;
-  int64_t ones[IR_MAX_RANK], pads[2 * IR_MAX_RANK];
+static struct ir_value *pool(const struct json_layer *l, bool average) {
+  int s = l->x->type->rank - 2;
+  struct fe_window w = {.first = 1, .n = s};
   if (s < 1)
-    return json_fail(l, "inputs", "needs an input [N,spatial..,C]");
-  for (int i = 0; i < r; i++)
-    ones[i] = w->kernel[i] = w->strides[i] = 1;
-  bool ok = json_get_ints(l, "kernel", s, 0, 1, w->kernel + 1);
-  memcpy(w->strides, w->kernel, sizeof w->strides);
+    return fail(l, "inputs", "needs an input [N,spatial..,C]");
+  bool ok = json_get_ints(l, "kernel", s, 0, 1, w.kernel);
+  memcpy(w.strides, w.kernel, sizeof w.strides);
   if (json_get(l, "strides"))
-    ok = json_get_ints(l, "strides", s, 1, 1, w->strides + 1) && ok;
-  if (!ok || !padding(l, s, l->x->type->dim + 1, w->kernel + 1, w->strides + 1,
-                      ones, pads))
-    return false;
-  memset(w->pads, 0, sizeof w->pads);
-  for (int i = 0; i < s; i++) {
-    w->pads[1 + i] = pads[i];
-    w->pads[r + 1 + i] = pads[s + i];
-  }
-  return true;
-}
-
-static struct ir_value *emit_window(const struct json_layer *l,
-                                    enum ir_opcode code, struct ir_value *x,
-                                    const struct window *w) {
-  int64_t r = x->type->rank;
-  return fe_emit(&l->m->b, code, IR_ARGS(x),
-                 IR_ATTRS(ir_ints("kernel", w->kernel, r),
-                          ir_ints("strides", w->strides, r),
-                          ir_ints("pads", w->pads, 2 * r)));
+    ok = json_get_ints(l, "strides", s, 1, 1, w.strides) && ok;
+  for (int i = 0; i < s; i++)
+    w.dilations[i] = 1;
+  if (!ok || !padding(l, &w))
+    return NULL;
+  /* What does not fit is found as the op is made. */
+  bool fits = fe_window_fit(&w, l->x->type->dim + 1, false) < 0;
+  return average && fits
+             ? fe_average_pool(&l->m->b, l->x, &w, false)
+             : fe_pool(&l->m->b, average ? IR_WINDOW_SUM : IR_WINDOW_MAX, l->x,
+                       &w);
 }
 
 static struct ir_value *max_pool(const struct json_layer *l) {
-  struct window w;
-  return get_window(l, &w) ? emit_window(l, IR_WINDOW_MAX, l->x, &w) : NULL;
+  return pool(l, false);
 }
 
-/* Sum over the window, divided by how many of its elements exist: the sum of
- * ones, which folds to a constant. */
 static struct ir_value *avg_pool(const struct json_layer *l) {
-  struct window w;
-  if (!get_window(l, &w))
-    return NULL;
-  const struct ir_type *x = l->x->type;
-  int64_t dims[IR_MAX_RANK];
-  memcpy(dims, x->dim, sizeof dims);
-  dims[0] = dims[x->rank - 1] = 1;
-  struct ir_value *ones = ir_const_splat(
-      l->m->b.at.m, "ones", ir_type(l->m->ctx, x->dtype, x->rank, dims), 1);
-  struct ir_value *sum = emit_window(l, IR_WINDOW_SUM, l->x, &w);
-  struct ir_value *count = emit_window(l, IR_WINDOW_SUM, ones, &w);
-  return fe_emit(&l->m->b, IR_DIV, IR_ARGS(sum, count), NULL, 0);
+  return pool(l, true);
 }
 
 static struct ir_value *global_avg_pool(const struct json_layer *l) {
-  const struct ir_type *x = l->x->type;
-  int64_t axes[IR_MAX_RANK], n = 0, count = 1;
-  for (int i = 1; i < x->rank - 1; i++) {
-    axes[n++] = i;
-    count *= x->dim[i];
-  }
-  struct ir_value *sum = fe_emit(&l->m->b, IR_REDUCE_SUM, IR_ARGS(l->x),
-                                 IR_ATTRS(ir_ints("axes", axes, n)));
-  struct ir_value *k =
-      ir_const_splat(l->m->b.at.m, "count",
-                     ir_type(l->m->ctx, x->dtype, 0, NULL), (double)count);
-  return fe_emit(&l->m->b, IR_DIV, IR_ARGS(sum, k), NULL, 0);
+  bool axes[IR_MAX_RANK] = {0};
+  for (int i = 1; i < l->x->type->rank - 1; i++)
+    axes[i] = true;
+  return fe_mean(&l->m->b, l->x, axes);
 }
 
 static struct ir_value *flatten(const struct json_layer *l) {
@@ -229,31 +172,20 @@ static struct ir_value *flatten(const struct json_layer *l) {
   int64_t rest = 1;
   for (int i = 1; i < x->rank; i++)
     rest *= x->dim[i];
-  return fe_emit(&l->m->b, IR_RESHAPE, IR_ARGS(l->x),
-                 IR_ATTRS(ir_ints("shape", (int64_t[]){x->dim[0], rest}, 2)));
+  return fe_reshape(&l->m->b, l->x, 2, (const int64_t[]){x->dim[0], rest});
 }
 
-/* e^(x - max) / sum e^(x - max), over the last dimension or `axis`. */
 static struct ir_value *softmax(const struct json_layer *l) {
   int64_t axis, rank = l->x->type->rank;
   if (rank < 1)
     return fail(l, "inputs", "needs an input of rank 1 or more");
   if (!json_get_int(l, "axis", rank - 1, 0, &axis))
     return NULL;
-  struct fe_build *b = &l->m->b;
-  struct ir_attr axes = ir_ints("axes", &axis, 1);
-  struct ir_value *max =
-      fe_emit(b, IR_REDUCE_MAX, IR_ARGS(l->x), IR_ATTRS(axes));
-  struct ir_value *d = fe_emit(b, IR_SUB, IR_ARGS(l->x, max), NULL, 0);
-  struct ir_value *e = fe_emit(b, IR_EXP, IR_ARGS(d), NULL, 0);
-  struct ir_value *sum = fe_emit(b, IR_REDUCE_SUM, IR_ARGS(e), IR_ATTRS(axes));
-  return fe_emit(b, IR_DIV, IR_ARGS(e, sum), NULL, 0);
+  return fe_call(&l->m->b, FE_SOFTMAX, IR_ARGS(l->x),
+                 IR_ATTRS(ir_int("axis", axis)));
 }
 
-/* (x - mean) * scale / sqrt(variance + epsilon) + shift, per last dimension
- * (Ioffe and Szegedy 2015, algorithm 2). */
 static struct ir_value *batch_norm(const struct json_layer *l) {
-  struct fe_build *b = &l->m->b;
   if (l->x->type->rank < 1)
     return fail(l, "inputs", "needs an input of rank 1 or more");
   int64_t n = l->x->type->dim[l->x->type->rank - 1];
@@ -266,18 +198,11 @@ static struct ir_value *batch_norm(const struct json_layer *l) {
   const cJSON *eps = json_get(l, "epsilon");
   if (eps && !(cJSON_IsNumber(eps) && eps->valuedouble >= 0))
     return fail(l, "epsilon", "must be a number, 0 or more");
-  struct ir_value *e = ir_const_splat(
-      b->at.m, "epsilon", ir_type(l->m->ctx, l->x->type->dtype, 0, NULL),
-      eps ? eps->valuedouble : 1e-3);
-  struct ir_value *r =
-      fe_emit(b, IR_RSQRT,
-              IR_ARGS(fe_emit(b, IR_ADD, IR_ARGS(var, e), NULL, 0)), NULL, 0);
-  if (json_get(l, "scale"))
-    r = fe_emit(b, IR_MUL, IR_ARGS(r, scale), NULL, 0);
-  struct ir_value *d = fe_emit(b, IR_SUB, IR_ARGS(l->x, mean), NULL, 0);
-  struct ir_value *y = fe_emit(b, IR_MUL, IR_ARGS(d, r), NULL, 0);
-  return json_get(l, "shift") ? fe_emit(b, IR_ADD, IR_ARGS(y, shift), NULL, 0)
-                              : y;
+  if (!mean || !var || (json_get(l, "scale") && !scale) ||
+      (json_get(l, "shift") && !shift))
+    return NULL;
+  return fe_call(&l->m->b, FE_NORM_LAST, IR_ARGS(l->x, mean, var, scale, shift),
+                 IR_ATTRS(ir_float("epsilon", eps ? eps->valuedouble : 1e-3)));
 }
 
 /* `keys`: name:kind besides type, name, inputs and activation; kinds are i i* a
@@ -452,10 +377,7 @@ static bool unknown_type(const struct json_layer *l) {
                .file = l->m->b.at.m->file, .node = l->name, .where = l->path},
            DN_UNSUPPORTED_OP, "no layer type '%s'",
            fe_text(l->m->ctx, l->type));
-  const char *near = dn_nearest(l->type, names, n);
-  if (near)
-    dn_note(l->m->ctx, "did you mean '%s'?", near);
-  else
+  if (!dn_suggest(l->m->ctx, l->type, names, n))
     dn_note(l->m->ctx, "layer types are in docs/json-model.md; any op of "
                        "`dnnc --list-ops` is one too");
   return false;

@@ -186,6 +186,10 @@ bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
 /* `v` as a constant if it can be evaluated, or NULL. */
 struct ir_value *ox_evaluate(struct onnx_call *c, struct ir_value *v);
 
+/* Input k; NULL: absent. */
+static inline struct ir_value *ox_in(const struct onnx_call *c, size_t k) {
+  return k < c->nin ? c->in[k] : NULL;
+}
 /* Sets the only output; false when it is NULL. */
 static inline bool ox_return(struct onnx_call *c, struct ir_value *v) {
   c->out[0] = v;

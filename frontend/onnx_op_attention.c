@@ -6,10 +6,6 @@
 
 #include "frontend/onnx_ops.h"
 
-static struct ir_value *given(const struct onnx_call *c, size_t k) {
-  return k < c->nin ? c->in[k] : NULL;
-}
-
 /* [B,S,H*D] to [B,H,S,D]. */
 static struct ir_value *split_heads(struct onnx_call *c, struct ir_value *x,
                                     int64_t heads) {
@@ -130,7 +126,7 @@ static struct ir_value *attend(struct onnx_call *c, struct attention *a) {
 
 /* The mask input: bool or added; one that is too short masks the rest. */
 static bool read_mask(struct onnx_call *c, struct attention *a, int64_t total) {
-  struct ir_value *m = given(c, 3);
+  struct ir_value *m = ox_in(c, 3);
   if (!m)
     return true;
   int r = fe_rank(m);
@@ -152,7 +148,7 @@ static bool read_mask(struct onnx_call *c, struct attention *a, int64_t total) {
 static bool read_order(struct onnx_call *c, struct attention *a,
                        struct ir_value *valid) {
   int64_t s = fe_dims(a->q)[2], t = fe_dims(a->k)[2];
-  struct ir_value *past = given(c, 4);
+  struct ir_value *past = ox_in(c, 4);
   struct ir_value *offset =
       fe_scalar(c->b, IR_I32, past ? (double)fe_dims(past)[2] : 0);
   if (valid) { /* [B,1,1,1] */
@@ -187,7 +183,7 @@ bool onnx_attention(struct onnx_call *c) {
     a.k = split_heads(c, a.k, ox_int(c, "kv_num_heads", 0));
     a.v = split_heads(c, a.v, ox_int(c, "kv_num_heads", 0));
   }
-  if (given(c, 4) && given(c, 5)) {
+  if (ox_in(c, 4) && ox_in(c, 5)) {
     a.k = fe_concat(c->b, (struct ir_value *[]){c->in[4], a.k}, 2, 2);
     a.v = fe_concat(c->b, (struct ir_value *[]){c->in[5], a.v}, 2, 2);
   }
@@ -205,7 +201,7 @@ bool onnx_attention(struct onnx_call *c) {
     return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "softmax_precision %lld",
                    (long long)precision);
   if (!a.k || !a.v || !read_mask(c, &a, fe_dims(a.k)[2]) ||
-      !read_order(c, &a, given(c, 6)))
+      !read_order(c, &a, ox_in(c, 6)))
     return false;
   struct ir_value *y = attend(c, &a);
   struct ir_value *modes[] = {a.raw, a.capped, a.biased, a.weights};
@@ -247,7 +243,7 @@ static struct ir_value *rotate(struct onnx_call *c, struct ir_value *x,
 
 /* A cache picked by positions, [B,S,1,n]; without positions it is [B,S,n]. */
 static struct ir_value *positions(struct onnx_call *c, struct ir_value *cache) {
-  if (given(c, 3))
+  if (ox_in(c, 3))
     cache = fe_gather(c->b, cache, c->in[3], 0);
   if (!cache || fe_rank(cache) != 3) {
     fe_fail(c->b, DN_TYPE, "the caches do not fit the positions");
@@ -312,10 +308,10 @@ static struct ir_value *normalize(struct onnx_call *c, struct ir_value *x,
 bool onnx_skip_norm(struct onnx_call *c) {
   bool rms = c->arg == 1;
   struct ir_value *x = fe_add(c->b, c->in[0], c->in[1]);
-  struct ir_value *bias = given(c, rms ? 3 : 4);
+  struct ir_value *bias = ox_in(c, rms ? 3 : 4);
   if (bias)
     x = fe_add(c->b, x, bias);
-  c->out[0] = normalize(c, x, c->in[2], rms ? NULL : given(c, 3), !rms);
+  c->out[0] = normalize(c, x, c->in[2], rms ? NULL : ox_in(c, 3), !rms);
   if (c->nout > 3)
     c->out[3] = x;
   return c->out[0] != NULL;
@@ -323,16 +319,16 @@ bool onnx_skip_norm(struct onnx_call *c) {
 
 /* Embeddings of words, positions and segments, summed and normalized. */
 bool onnx_embed_norm(struct onnx_call *c) {
-  struct ir_value *ids = c->in[0], *position = given(c, 8);
-  if (!given(c, 2) || !given(c, 3) || !given(c, 5) || !given(c, 6))
+  struct ir_value *ids = c->in[0], *position = ox_in(c, 8);
+  if (!ox_in(c, 2) || !ox_in(c, 3) || !ox_in(c, 5) || !ox_in(c, 6))
     return fe_fail(c->b, DN_ARITY, "embeddings, gamma or beta are missing");
-  if (given(c, 7))
+  if (ox_in(c, 7))
     return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "a mask");
   struct ir_value *x = fe_gather(c->b, c->in[2], ids, 0);
   if (!position)
     position = fe_iota(c->b, 1, 0, fe_dims(ids)[fe_rank(ids) - 1], IR_I32);
   x = fe_add(c->b, x, fe_gather(c->b, c->in[3], position, 0));
-  if (given(c, 1) && given(c, 4))
+  if (ox_in(c, 1) && ox_in(c, 4))
     x = fe_add(c->b, x, fe_gather(c->b, c->in[4], c->in[1], 0));
   c->out[0] = normalize(c, x, c->in[5], c->in[6], true);
   if (c->nout > 1 && fe_rank(ids) > 0) { /* nothing is masked: full lengths */
@@ -387,21 +383,21 @@ static struct ir_value *fused_attend(struct onnx_call *c, struct attention *a,
 
 /* Attention with its input projection: [B,S,H] by [H,3H]. */
 bool onnx_fused_attention(struct onnx_call *c) {
-  struct ir_value *x = c->in[0], *w = c->in[1], *past = given(c, 4);
+  struct ir_value *x = c->in[0], *w = c->in[1], *past = ox_in(c, 4);
   int64_t heads = ox_int(c, "num_heads", 0), before = 0;
   if (fe_rank(x) != 3 || fe_rank(w) != 2 || fe_dims(w)[1] % 3)
     return fe_fail(c->b, DN_TYPE,
                    "the input must be [B,S,H], the weights [H,3H]");
-  if (ox_attr(c, "qkv_hidden_sizes") || given(c, 6))
+  if (ox_attr(c, "qkv_hidden_sizes") || ox_in(c, 6))
     return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
                    "qkv_hidden_sizes or past_sequence_length");
   struct ir_value *y = fe_matmul(c->b, x, w);
-  if (given(c, 2))
+  if (ox_in(c, 2))
     y = fe_add(c->b, y, c->in[2]);
   if (!y)
     return false;
   int64_t n = fe_dims(w)[1] / 3;
-  struct attention a = {.bias = given(c, 5)};
+  struct attention a = {.bias = ox_in(c, 5)};
   a.q = split_heads(c, fe_slice1(c->b, y, 2, 0, n, 1), heads);
   a.k = split_heads(c, fe_slice1(c->b, y, 2, n, n, 1), heads);
   a.v = split_heads(c, fe_slice1(c->b, y, 2, 2 * n, n, 1), heads);
@@ -417,7 +413,7 @@ bool onnx_fused_attention(struct onnx_call *c) {
     a.k = fe_concat(c->b, (struct ir_value *[]){pk, a.k}, 2, 2);
     a.v = fe_concat(c->b, (struct ir_value *[]){pv, a.v}, 2, 2);
   }
-  c->out[0] = fused_attend(c, &a, given(c, 3), before);
+  c->out[0] = fused_attend(c, &a, ox_in(c, 3), before);
   if (c->nout > 1 && c->out[0])
     c->out[1] = fe_concat(c->b,
                           (struct ir_value *[]){fe_unsqueeze(c->b, a.k, 1, 0),
@@ -440,7 +436,7 @@ static struct ir_value *biased_heads(struct onnx_call *c, struct ir_value *x,
                                      int64_t *at) {
   if (!x || fe_rank(x) == 4)
     return x;
-  struct ir_value *bias = given(c, 3);
+  struct ir_value *bias = ox_in(c, 3);
   if (fe_rank(x) != 3) {
     fe_fail(c->b, DN_TYPE, "query, key and value must have 3 dimensions");
     return NULL;
@@ -458,14 +454,14 @@ static struct ir_value *biased_heads(struct onnx_call *c, struct ir_value *x,
 
 /* Attention of projected q, k and v, or of them packed. */
 bool onnx_multi_head(struct onnx_call *c) {
-  struct ir_value *x[] = {c->in[0], given(c, 1), given(c, 2)};
-  struct attention a = {.bias = given(c, 5)};
+  struct ir_value *x[] = {c->in[0], ox_in(c, 1), ox_in(c, 2)};
+  struct attention a = {.bias = ox_in(c, 5)};
   int64_t at = 0, past = 0;
   bool qkv = fe_rank(x[0]) == 5, kv = x[1] && fe_rank(x[1]) == 5;
   if ((qkv && fe_dims(x[0])[3] != 3) || (kv && fe_dims(x[1])[3] != 2) ||
       (!qkv && (!x[1] || (!kv && !x[2]))))
     return fe_fail(c->b, DN_TYPE, "query, key and value do not fit");
-  if (given(c, 8) || given(c, 9))
+  if (ox_in(c, 8) || ox_in(c, 9))
     return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "shared caches");
   for (int i = 2; qkv && i >= 0; i--)
     x[i] = unpack(c, x[0], i);
@@ -474,12 +470,12 @@ bool onnx_multi_head(struct onnx_call *c) {
   a.q = biased_heads(c, x[0], &at);
   a.k = biased_heads(c, x[1], &at);
   a.v = biased_heads(c, x[2], &at);
-  if (given(c, 6) && given(c, 7)) {
+  if (ox_in(c, 6) && ox_in(c, 7)) {
     past = fe_rank(c->in[6]) == 4 ? fe_dims(c->in[6])[2] : 0;
     a.k = fe_concat(c->b, (struct ir_value *[]){c->in[6], a.k}, 2, 2);
     a.v = fe_concat(c->b, (struct ir_value *[]){c->in[7], a.v}, 2, 2);
   }
-  struct ir_value *y = fused_attend(c, &a, given(c, 4), past);
+  struct ir_value *y = fused_attend(c, &a, ox_in(c, 4), past);
   struct ir_value *outs[] = {y, a.k, a.v, a.raw};
   for (size_t i = 0; i < c->nout; i++)
     c->out[i] = outs[i];

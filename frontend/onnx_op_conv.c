@@ -149,7 +149,7 @@ static struct ir_value *emit_conv(struct onnx_call *c, struct ir_value *x,
 struct ir_value *ox_conv(struct onnx_call *c, struct ir_value *x,
                          struct ir_value *w) {
   int64_t groups;
-  struct ox_window win;
+  struct fe_window win;
   if (!x || !w || !conv_shapes(c, x, w, &groups, false) ||
       !ox_window_read(c, fe_rank(x) - 2, fe_dims(x) + 2, fe_dims(w) + 2, &win))
     return NULL;
@@ -220,7 +220,7 @@ struct phases {
 
 /* false: dilated, of unknown size, or of too many dimensions. */
 static bool find_phases(struct phases *f, const int64_t *size,
-                        const struct ox_window *win, int s, int64_t groups) {
+                        const struct fe_window *win, int s, int64_t groups) {
   bool strided = false;
   f->s = s;
   f->groups = groups;
@@ -331,7 +331,7 @@ static struct ir_value *conv_phases(struct onnx_call *c, struct ir_value *x,
  * convolution with stride 1. */
 static struct ir_value *conv_spread(struct onnx_call *c, struct ir_value *x,
                                     struct ir_value *w,
-                                    const struct ox_window *win,
+                                    const struct fe_window *win,
                                     int64_t groups) {
   int r = fe_rank(x), s = r - 2;
   int64_t pads[2 * IR_MAX_RANK] = {0}, steps[IR_MAX_RANK];
@@ -352,7 +352,7 @@ static struct ir_value *conv_spread(struct onnx_call *c, struct ir_value *x,
 bool onnx_conv_transpose(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *w = c->in[1];
   int64_t groups;
-  struct ox_window win;
+  struct fe_window win;
   struct phases f;
   if (!conv_shapes(c, x, w, &groups, true))
     return false;

@@ -39,15 +39,6 @@ bool onnx_map(struct onnx_call *c) {
       c, fe_emit(c->b, (enum ir_opcode)c->arg, c->in, c->nin, attrs, n));
 }
 
-/* Of integers too: computed in f64 and truncated. */
-bool onnx_erf(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  if (ir_is_float(fe_dtype(x)))
-    return ox_return(c, fe_op1(c->b, IR_ERF, x));
-  struct ir_value *y = fe_op1(c->b, IR_ERF, fe_cast(c->b, x, IR_F64));
-  return ox_return(c, fe_cast(c->b, y, fe_dtype(x)));
-}
-
 /* Before opset 7, the second operand was aligned by `axis`, not at the right.
  */
 static struct ir_value *aligned(struct onnx_call *c, struct ir_value *a,
@@ -107,22 +98,6 @@ bool onnx_pow(struct onnx_call *c) {
     x = fe_cast(c->b, x, fe_dtype(e));
   e = fe_cast(c->b, e, x ? fe_dtype(x) : type);
   return ox_return(c, fe_cast(c->b, fe_op2(c->b, IR_POW, x, e), type));
-}
-
-bool onnx_mod(struct onnx_call *c) {
-  bool c_rule;
-  if (!ox_flag(c, "fmod", false, &c_rule))
-    return false;
-  return ox_return(c,
-                   fe_op2(c->b, c_rule ? IR_FMOD : IR_MOD, c->in[0], c->in[1]));
-}
-
-bool onnx_bit_shift(struct onnx_call *c) {
-  const char *direction = ox_str(c, "direction", "");
-  bool left = !strcmp(direction, "LEFT");
-  if (!left && strcmp(direction, "RIGHT") != 0)
-    return fe_fail(c->b, DN_ATTR, "direction is neither LEFT nor RIGHT");
-  return ox_return(c, fe_op2(c->b, left ? IR_SHL : IR_SHR, c->in[0], c->in[1]));
 }
 
 bool onnx_variadic(struct onnx_call *c) {

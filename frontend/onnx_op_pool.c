@@ -6,106 +6,23 @@
 #include "frontend/onnx_ops.h"
 #include "frontend/onnx_window.h"
 
-/* The window of a pooling node, and its lists with entries for N and C. */
-struct pool {
-  int rank;
-  struct ox_window win;
-  int64_t kernel[IR_MAX_RANK], strides[IR_MAX_RANK], dilations[IR_MAX_RANK];
-  int64_t pads[2 * IR_MAX_RANK];
-};
-
-static bool read_pool(struct onnx_call *c, struct pool *p) {
+static bool read_pool(struct onnx_call *c, struct fe_window *w) {
   const struct ir_value *x = c->in[0];
   struct ox_ints kernel = ox_ints(c, "kernel_shape");
-  *p = (struct pool){.rank = fe_rank(x)};
-  int r = p->rank, s = r - 2;
+  int s = fe_rank(x) - 2;
   if (s < 1 || kernel.n != s)
     return fe_fail(c->b, DN_ATTR,
                    "kernel_shape has %lld elements for an input of rank %d",
-                   (long long)kernel.n, r);
-  if (!ox_window_read(c, s, fe_dims(x) + 2, kernel.v, &p->win))
-    return false;
-  for (int i = 0; i < r; i++) {
-    p->kernel[i] = i < 2 ? 1 : p->win.kernel[i - 2];
-    p->strides[i] = i < 2 ? 1 : p->win.strides[i - 2];
-    p->dilations[i] = i < 2 ? 1 : p->win.dilations[i - 2];
-    p->pads[i] = i < 2 ? 0 : p->win.pads[i - 2];
-    p->pads[r + i] = i < 2 ? 0 : p->win.pads[s + i - 2];
-  }
-  return true;
-}
-
-static struct ir_value *emit_window(struct onnx_call *c, enum ir_opcode code,
-                                    struct ir_value *x, const struct pool *p) {
-  int r = p->rank;
-  struct ir_attr attrs[4] = {ir_ints("kernel", p->kernel, r)};
-  size_t n = 1;
-  bool strided = false, padded = false, dilated = false;
-  for (int i = 0; i < r; i++) {
-    strided = strided || p->strides[i] != 1;
-    padded = padded || p->pads[i] || p->pads[r + i];
-    dilated = dilated || p->dilations[i] != 1;
-  }
-  if (strided)
-    attrs[n++] = ir_ints("strides", p->strides, r);
-  if (padded)
-    attrs[n++] = ir_ints("pads", p->pads, 2 * r);
-  if (dilated)
-    attrs[n++] = ir_ints("dilations", p->dilations, r);
-  return fe_emit(c->b, code, IR_ARGS(x), attrs, n);
-}
-
-/* Elements that window `o` along spatial dim `i` has inside [lo, hi). */
-static int64_t window_count(const struct ox_window *w, int i, int64_t o,
-                            int64_t lo, int64_t hi) {
-  int64_t first = o * w->strides[i] - w->pads[i], d = w->dilations[i];
-  int64_t last = first + (w->kernel[i] - 1) * d;
-  int64_t skip = first < lo ? dn_div_ceil(lo - first, d) : 0;
-  int64_t over = last >= hi ? dn_div_ceil(last - hi + 1, d) : 0;
-  return dn_max(0, w->kernel[i] - skip - over);
-}
-
-/* Sum over a window divided by its elements. The count is a product over the
- * dims, and differs at the edges only: a number where it does not, a vector
- * along its dim where it does. */
-static struct ir_value *divide(struct onnx_call *c, struct ir_value *sum,
-                               const struct pool *p, bool with_pads) {
-  int r = p->rank, s = r - 2;
-  double all = 1;
-  for (int i = 0; i < s && sum; i++) {
-    int64_t size = fe_dims(c->in[0])[2 + i], n = p->win.out[i];
-    int64_t lo = with_pads ? -p->win.asked[i] : 0;
-    int64_t hi = with_pads ? size + p->win.asked[s + i] : size;
-    int64_t first = window_count(&p->win, i, 0, lo, hi);
-    /* The first and the last window are full: so are all between them. */
-    if (first == window_count(&p->win, i, n - 1, lo, hi) &&
-        (n == 1 || first == p->win.kernel[i])) {
-      all *= (double)first;
-      continue;
-    }
-    if (n > 1 << 20) {
-      fe_fail(c->b, DN_LIMIT, "%lld windows along dimension %d", (long long)n,
-              i);
-      return NULL;
-    }
-    double *count = DN_ARRAY(c->im->ctx->arena, double, n);
-    for (int64_t o = 0; o < n; o++)
-      count[o] = (double)window_count(&p->win, i, o, lo, hi);
-    int64_t dims[IR_MAX_RANK];
-    for (int k = 0; k < r; k++)
-      dims[k] = k == 2 + i ? n : 1;
-    sum = fe_div(c->b, sum, fe_floats(c->b, fe_dtype(sum), r, dims, count));
-  }
-  return all == 1 ? sum : fe_div(c->b, sum, fe_number(c->b, sum, all));
+                   (long long)kernel.n, fe_rank(x));
+  return ox_window_read(c, s, fe_dims(x) + 2, kernel.v, w);
 }
 
 bool onnx_average_pool(struct onnx_call *c) {
-  struct pool p;
+  struct fe_window p;
   bool with_pads;
   if (!read_pool(c, &p) || !ox_flag(c, "count_include_pad", false, &with_pads))
     return false;
-  struct ir_value *sum = emit_window(c, IR_WINDOW_SUM, c->in[0], &p);
-  return ox_return(c, divide(c, sum, &p, with_pads));
+  return ox_return(c, fe_average_pool(c->b, c->in[0], &p, with_pads));
 }
 
 /* ---- Where the largest is ---- */
@@ -128,10 +45,9 @@ static struct ir_value *along_dim(struct onnx_call *c, enum ir_dtype t, int r,
 /* Windows along spatial dimension i: tap by tap, a later one counts when it is
  * larger, or the first that is inside. `far`: steps in memory of one index,
  * counted in type t. */
-static bool largest_along(struct onnx_call *c, const struct pool *p, int i,
+static bool largest_along(struct onnx_call *c, const struct fe_window *w, int i,
                           int64_t far, enum ir_dtype t, struct largest *m) {
-  int r = p->rank, s = r - 2, dim = i + 2;
-  const struct ox_window *w = &p->win;
+  int r = fe_rank(c->in[0]), s = r - 2, dim = i + 2;
   int64_t pads[2 * IR_MAX_RANK] = {0}, n = w->out[i];
   pads[dim] = w->pads[i];
   pads[r + dim] = w->pads[s + i];
@@ -170,11 +86,12 @@ static bool largest_along(struct onnx_call *c, const struct pool *p, int i,
 
 /* The second result: where in the input each largest element is, as a position
  * in row-major order, or with the spatial dimensions the other way round. */
-static struct ir_value *largest_at(struct onnx_call *c, const struct pool *p) {
+static struct ir_value *largest_at(struct onnx_call *c,
+                                   const struct fe_window *p) {
   struct ir_value *x = c->in[0], *y;
   struct largest m = {x, NULL};
   bool columns;
-  int r = p->rank, s = r - 2;
+  int r = fe_rank(c->in[0]), s = r - 2;
   int64_t far[IR_MAX_RANK], all = 1, dims[IR_MAX_RANK];
   if (!ox_flag(c, "storage_order", false, &columns))
     return NULL;
@@ -185,17 +102,16 @@ static struct ir_value *largest_at(struct onnx_call *c, const struct pool *p) {
   }
   enum ir_dtype t = IR_I32; /* twice the lanes of i64 */
   for (int i = 0; i < s; i++)
-    if (p->win.kernel[i] * p->win.dilations[i] >
-        INT32_MAX / s / dn_max(far[i], 1))
+    if (p->kernel[i] * p->dilations[i] > INT32_MAX / s / dn_max(far[i], 1))
       t = IR_I64;
   for (int i = s; i-- > 0;)
     if (!largest_along(c, p, i, far[i], t, &m))
       return NULL;
   y = fe_cast(c->b, m.at, IR_I64);
   for (int i = 0; i < s; i++) { /* where the window starts */
-    struct ir_value *o = fe_iota(c->b, r, i + 2, p->win.out[i], IR_I64);
-    o = fe_offset(c->b, fe_scale(c->b, o, (double)p->win.strides[i]),
-                  (double)-p->win.pads[i]);
+    struct ir_value *o = fe_iota(c->b, r, i + 2, p->out[i], IR_I64);
+    o = fe_offset(c->b, fe_scale(c->b, o, (double)p->strides[i]),
+                  (double)-p->pads[i]);
     y = fe_add(c->b, y, fe_scale(c->b, o, (double)far[i]));
   }
   for (int i = 0; i < 2; i++) { /* and the image */
@@ -204,18 +120,18 @@ static struct ir_value *largest_at(struct onnx_call *c, const struct pool *p) {
     y = fe_add(c->b, y, fe_scale(c->b, o, step));
   }
   for (int i = 0; i < r; i++)
-    dims[i] = i < 2 ? fe_dims(x)[i] : p->win.out[i - 2];
+    dims[i] = i < 2 ? fe_dims(x)[i] : p->out[i - 2];
   return y ? fe_expand(c->b, y, r, dims) : NULL;
 }
 
 /* arg 1: channels come last. */
 bool onnx_max_pool(struct onnx_call *c) {
-  struct pool p;
+  struct fe_window p;
   if (c->arg)
     c->in[0] = fe_channels_first(c->b, c->in[0]);
   if (!c->in[0] || !read_pool(c, &p))
     return false;
-  struct ir_value *y = emit_window(c, IR_WINDOW_MAX, c->in[0], &p);
+  struct ir_value *y = fe_pool(c->b, IR_WINDOW_MAX, c->in[0], &p);
   c->out[0] = c->arg ? fe_channels_last(c->b, y) : y;
   if (c->nout > 1)
     c->out[1] = largest_at(c, &p);
@@ -260,49 +176,14 @@ bool onnx_max_unpool(struct onnx_call *c) {
 }
 
 /* (sum |x|^k)^(1/k) */
-static struct ir_value *power(struct onnx_call *c, struct ir_value *x,
-                              double k) {
-  if (k == 1)
-    return fe_op1(c->b, IR_ABS, x);
-  if (k == 2)
-    return fe_mul(c->b, x, x);
-  return fe_op2(c->b, IR_POW, fe_op1(c->b, IR_ABS, x), fe_number(c->b, x, k));
-}
-
-static struct ir_value *root(struct onnx_call *c, struct ir_value *x,
-                             double k) {
-  if (k == 1)
-    return x;
-  return k == 2 ? fe_op1(c->b, IR_SQRT, x)
-                : fe_op2(c->b, IR_POW, x, fe_number(c->b, x, 1 / k));
-}
-
 bool onnx_lp_pool(struct onnx_call *c) {
-  struct pool p;
-  int64_t k = ox_int(c, "p", 2);
-  if (k < 1)
-    return fe_fail(c->b, DN_ATTR, "p is %lld", (long long)k);
-  if (!read_pool(c, &p))
+  struct fe_window w;
+  struct ir_attr k = ir_int("p", ox_int(c, "p", 2));
+  if (k.i < 1)
+    return fe_fail(c->b, DN_ATTR, "p is %lld", (long long)k.i);
+  if (!read_pool(c, &w))
     return false;
-  struct ir_value *x = power(c, c->in[0], (double)k);
-  x = emit_window(c, IR_WINDOW_SUM, x, &p);
-  return ox_return(c, root(c, x, (double)k));
-}
-
-bool onnx_global_pool(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  if (fe_rank(x) < 3)
-    return fe_fail(c->b, DN_TYPE, "the input has no spatial dimensions");
-  bool axes[IR_MAX_RANK] = {0};
-  for (int i = 2; i < fe_rank(x); i++)
-    axes[i] = true;
-  if (c->arg == 0)
-    return ox_return(c, fe_mean(c->b, x, axes));
-  if (c->arg == 1)
-    return ox_return(c, fe_reduce(c->b, IR_REDUCE_MAX, x, axes));
-  int64_t k = ox_int(c, "p", 2);
-  if (k < 1)
-    return fe_fail(c->b, DN_ATTR, "p is %lld", (long long)k);
-  x = fe_reduce(c->b, IR_REDUCE_SUM, power(c, x, (double)k), axes);
-  return ox_return(c, root(c, x, (double)k));
+  struct ir_value *x = fe_call(c->b, FE_POWER, IR_ARGS(c->in[0]), &k, 1);
+  x = fe_pool(c->b, IR_WINDOW_SUM, x, &w);
+  return ox_return(c, fe_call(c->b, FE_ROOT, IR_ARGS(x), &k, 1));
 }

@@ -6,10 +6,6 @@
 #include "frontend/onnx_ops.h"
 #include "frontend/onnx_window.h"
 
-static struct ir_value *given(const struct onnx_call *c, size_t k) {
-  return k < c->nin ? c->in[k] : NULL;
-}
-
 /* [n] as [1.., n, 1..] with n at `axis` of `rank`; one number as a scalar. */
 static struct ir_value *along(struct onnx_call *c, struct ir_value *v,
                               int64_t axis, int64_t rank) {
@@ -85,7 +81,7 @@ bool onnx_dequantize(struct onnx_call *c) {
   if (!quant_axis(c, &axis))
     return false;
   struct ir_value *y = dequantize(c, x, parameter(c, c->in[1], x, axis),
-                                  parameter(c, given(c, 2), x, axis));
+                                  parameter(c, ox_in(c, 2), x, axis));
   enum ir_dtype to;
   const struct onnx_attr *a = ox_attr(c, "output_dtype");
   if (a && a->i && onnx_dtype_find(a->i, &to))
@@ -94,7 +90,7 @@ bool onnx_dequantize(struct onnx_call *c) {
 }
 
 bool onnx_quantize(struct onnx_call *c) {
-  struct ir_value *x = c->in[0], *zero = given(c, 2);
+  struct ir_value *x = c->in[0], *zero = ox_in(c, 2);
   enum ir_dtype to = zero ? fe_dtype(zero) : IR_U8;
   int64_t axis, type = ox_int(c, "output_dtype", 0);
   if (!zero && type && !onnx_dtype_find(type, &to))
@@ -158,12 +154,12 @@ static struct ir_value *integer_matmul(struct onnx_call *c, struct ir_value *a,
 
 bool onnx_matmul_integer(struct onnx_call *c) {
   return ox_return(
-      c, integer_matmul(c, c->in[0], given(c, 2), c->in[1], given(c, 3)));
+      c, integer_matmul(c, c->in[0], ox_in(c, 2), c->in[1], ox_in(c, 3)));
 }
 
 bool onnx_conv_integer(struct onnx_call *c) {
-  struct ir_value *x = centred(c, c->in[0], given(c, 2), 0);
-  struct ir_value *w = centred(c, c->in[1], given(c, 3), 0);
+  struct ir_value *x = centred(c, c->in[0], ox_in(c, 2), 0);
+  struct ir_value *w = centred(c, c->in[1], ox_in(c, 3), 0);
   return ox_return(c, fe_channels_first(c->b, ox_conv(c, x, w)));
 }
 
@@ -182,7 +178,7 @@ bool onnx_qlinear_conv(struct onnx_call *c) {
   struct ir_value *x = centred(c, c->in[0], c->in[2], 0);
   struct ir_value *w = centred(c, c->in[3], c->in[5], 0);
   struct ir_value *acc = ox_conv(c, last ? fe_channels_first(c->b, x) : x, w);
-  if (acc && given(c, 8))
+  if (acc && ox_in(c, 8))
     acc = fe_add(c->b, acc, c->in[8]);
   struct product p = {c->in[1], c->in[4], c->in[6], c->in[7], 1, 0};
   p.axis = acc ? fe_rank(acc) - 1 : 0;
@@ -194,7 +190,7 @@ bool onnx_qlinear_conv(struct onnx_call *c) {
 
 /* Input k, a scale or zero point of a whole tensor; NULL: absent. */
 static struct ir_value *one(struct onnx_call *c, size_t k) {
-  struct ir_value *v = given(c, k);
+  struct ir_value *v = ox_in(c, k);
   if (!v)
     return NULL;
   if (v && ir_type_count(v->type) != 1) {
@@ -216,9 +212,9 @@ bool onnx_qgemm(struct onnx_call *c) {
       f[i] = fe_transpose(c->b, f[i], (const int64_t[]){1, 0});
   }
   struct ir_value *acc = integer_matmul(c, f[0], c->in[2], f[1], c->in[5]);
-  if (given(c, 6))
+  if (ox_in(c, 6))
     acc = fe_add(c->b, acc, c->in[6]);
-  struct product p = {c->in[1], c->in[4], given(c, 7), given(c, 8), 1, 1};
+  struct product p = {c->in[1], c->in[4], ox_in(c, 7), ox_in(c, 8), 1, 1};
   p.alpha = ox_float(c, "alpha", 1);
   return ox_return(c, rescale(c, acc, &p));
 }
@@ -236,20 +232,20 @@ static bool float_product(struct onnx_call *c, struct ir_value *a,
 }
 
 bool onnx_matmul_integer_to_float(struct onnx_call *c) {
-  return float_product(c, c->in[0], c->in[2], given(c, 4), c->in[3],
-                       given(c, 5), given(c, 6));
+  return float_product(c, c->in[0], c->in[2], ox_in(c, 4), c->in[3],
+                       ox_in(c, 5), ox_in(c, 6));
 }
 
 bool onnx_dynamic_quantize_matmul(struct onnx_call *c) {
   struct ir_value *a[3];
   if (!fe_decompose(c->b, FE_DYNAMIC_QUANTIZE, c->in, 1, NULL, 0, a, 3))
     return false;
-  return float_product(c, a[0], a[1], a[2], c->in[2], given(c, 3), given(c, 4));
+  return float_product(c, a[0], a[1], a[2], c->in[2], ox_in(c, 3), ox_in(c, 4));
 }
 
 /* Input k: an operand or a scale. */
 static bool needs(struct onnx_call *c, size_t k) {
-  return given(c, k) || fe_fail(c->b, DN_ARITY, "input %d is missing", (int)k);
+  return ox_in(c, k) || fe_fail(c->b, DN_ARITY, "input %d is missing", (int)k);
 }
 
 /* Sum and product fold the scales into a ratio each, and round after the zero
@@ -262,11 +258,11 @@ bool onnx_qlinear_binary(struct onnx_call *c) {
   enum ir_dtype t = fe_dtype(c->in[0]);
   struct ir_value *x[2], *zero[2], *to = one(c, 6), *y;
   struct ir_value *scale[2] = {one(c, 1), one(c, 4)};
-  struct ir_value *base = given(c, 7) ? fe_cast(c->b, one(c, 7), IR_F32)
+  struct ir_value *base = ox_in(c, 7) ? fe_cast(c->b, one(c, 7), IR_F32)
                                       : fe_scalar(c->b, IR_F32, 0);
   for (int i = 0; i < 2; i++) {
     size_t k = i ? 5 : 2;
-    zero[i] = given(c, k) ? fe_cast(c->b, one(c, k), IR_F32)
+    zero[i] = ox_in(c, k) ? fe_cast(c->b, one(c, k), IR_F32)
                           : fe_scalar(c->b, IR_F32, 0);
     x[i] = fe_cast(c->b, c->in[k - 2], IR_F32);
   }
@@ -369,7 +365,7 @@ bool onnx_qlinear_global_average_pool(struct onnx_call *c) {
       fe_div(c->b, one(c, 1), fe_scale(c->b, one(c, 3), n));
   sum = fe_mul(c->b, fe_cast(c->b, sum, IR_F32), scale);
   sum = fe_op1(c->b, IR_ROUND, sum);
-  if (given(c, 4))
+  if (ox_in(c, 4))
     sum = fe_add(c->b, sum, fe_cast(c->b, one(c, 4), IR_F32));
   return ox_return(c, fe_cast(c->b, sum, fe_dtype(x)));
 }
@@ -391,7 +387,7 @@ bool onnx_qfused(struct onnx_call *c) {
   size_t n = 0;
   for (size_t i = 0; i < 8; i++) {
     size_t scale = fused[c->arg].scale[i], from = fused[c->arg].from[i];
-    if ((i && !from) || !given(c, from))
+    if ((i && !from) || !ox_in(c, from))
       continue;
     n = i + 1;
     in[i] = c->in[from];
@@ -402,7 +398,7 @@ bool onnx_qfused(struct onnx_call *c) {
     int64_t axis = fe_rank(in[i]) - 1;
     in[i] =
         dequantize(c, in[i], along(c, c->in[scale], axis, axis + 1),
-                   along(c, given(c, fused[c->arg].zero[i]), axis, axis + 1));
+                   along(c, ox_in(c, fused[c->arg].zero[i]), axis, axis + 1));
     if (!in[i])
       return false;
   }

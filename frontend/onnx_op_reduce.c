@@ -30,32 +30,6 @@ bool onnx_reduce(struct onnx_call *c) {
   return ox_return(c, keep ? y : fe_squeeze(c->b, y, axes));
 }
 
-bool onnx_arg_reduce(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  int64_t axis;
-  bool axes[IR_MAX_RANK] = {0}, keep, last;
-  if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis) ||
-      !ox_flag(c, "keepdims", true, &keep) ||
-      !ox_flag(c, "select_last_index", false, &last))
-    return false;
-  axes[axis] = true;
-  if (fe_dims(x)[axis] > INT32_MAX)
-    return fe_fail(c->b, DN_LIMIT, "a dimension of %lld, over 2^31",
-                   (long long)fe_dims(x)[axis]);
-  if (fe_dims(x)[axis] == 0)
-    return fe_fail(c->b, DN_SHAPE, "no index along a dimension of %lld",
-                   (long long)fe_dims(x)[axis]);
-  struct ir_value *best = fe_reduce(c->b, (enum ir_opcode)c->arg, x, axes);
-  if (!best)
-    return false;
-  struct ir_value *i =
-      fe_cast(c->b,
-              fe_call(c->b, FE_INDEX_OF, IR_ARGS(x, best),
-                      IR_ATTRS(ir_int("axis", axis), ir_int("last", last))),
-              IR_I64);
-  return ox_return(c, keep ? i : fe_squeeze(c->b, i, axes));
-}
-
 bool onnx_cum_sum(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints axes;

@@ -100,14 +100,10 @@ static bool shaped(struct onnx_call *c, size_t k, int64_t d0, int64_t d1,
                        ir_type_text(c->im->ctx, NULL, v->type));
 }
 
-static struct ir_value *given(const struct onnx_call *c, size_t k) {
-  return k < c->nin ? c->in[k] : NULL;
-}
-
 /* The initial state of a direction, [B, H]; zeros when it is not given. */
 static struct ir_value *initial(const struct rnn *r, size_t k, int64_t d) {
   struct onnx_call *c = r->c;
-  struct ir_value *v = given(c, k);
+  struct ir_value *v = ox_in(c, k);
   if (!v) {
     const int64_t dims[] = {r->batch, r->hidden};
     const struct ir_type *t = ir_type(c->im->ctx, fe_dtype(c->in[0]), 2, dims);
@@ -132,7 +128,7 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
   const int64_t dims[] = {r->steps, r->batch, n};
   k->in = fe_op2(c->b, IR_MATMUL, fe_reshape(c->b, x, 2, rows), w);
   k->in = fe_reshape(c->b, k->in, 3, dims);
-  if (given(c, 3)) {
+  if (ox_in(c, 3)) {
     struct ir_value *b = entry(c, c->in[3], d);
     struct ir_value *wb = columns(r, b, 0, r->gates);
     struct ir_value *rb = columns(r, b, r->gates, r->gates);
@@ -151,7 +147,7 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
     k->rn = columns(r, k->r, 2, 1);
     k->r = columns(r, k->r, 0, 2);
   }
-  if (given(c, 7))
+  if (ox_in(c, 7))
     for (int64_t i = 0; i < 3; i++)
       k->p[i] = columns(r, entry(c, c->in[7], d), i, 1);
   k->h = initial(r, 5, d);
@@ -183,7 +179,7 @@ static bool step(const struct rnn *r, const struct cell *k, struct ir_value *x,
 static bool run_cell(const struct rnn *r, struct cell *k, bool backwards,
                      struct ir_value **outs) {
   struct onnx_call *c = r->c;
-  struct ir_value *lens = given(c, 4);
+  struct ir_value *lens = ox_in(c, 4);
   if (lens)
     lens = fe_cast(c->b, fe_unsqueeze(c->b, lens, 0, 1), IR_I32);
   for (int64_t s = 0; s < r->steps && k->h; s++) {
@@ -239,7 +235,7 @@ static bool read_rnn(struct rnn *r) {
                    MAX_STEPS);
   int64_t b0 = r->batch_first ? r->batch : d,
           b1 = r->batch_first ? d : r->batch;
-  struct ir_value *lens = given(c, 4);
+  struct ir_value *lens = ox_in(c, 4);
   if (lens && (fe_rank(lens) != 1 || fe_dims(lens)[0] != r->batch))
     return fe_fail(c->b, DN_TYPE, "one length for each batch entry is needed");
   return shaped(c, 1, d, g * h, fe_dims(x)[2]) && shaped(c, 2, d, g * h, h) &&

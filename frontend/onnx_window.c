@@ -37,9 +37,9 @@ static bool read_auto_pad(struct onnx_call *c, enum auto_pad *out) {
 }
 
 static bool read_common(struct onnx_call *c, int s, const int64_t *size,
-                        const int64_t *kernel, struct ox_window *w,
+                        const int64_t *kernel, struct fe_window *w,
                         enum auto_pad *how) {
-  *w = (struct ox_window){0};
+  *w = (struct fe_window){.n = s, .first = 2};
   for (int i = 0; i < s; i++) {
     if (size[i] >= BIG)
       return fe_fail(c->b, DN_LIMIT, "a spatial dimension of %lld, over 2^31",
@@ -60,43 +60,23 @@ static bool read_common(struct onnx_call *c, int s, const int64_t *size,
 }
 
 bool ox_window_read(struct onnx_call *c, int s, const int64_t *size,
-                    const int64_t *kernel, struct ox_window *w) {
+                    const int64_t *kernel, struct fe_window *w) {
   enum auto_pad how;
   bool ceil;
   if (!read_common(c, s, size, kernel, w, &how) ||
       !ox_flag(c, "ceil_mode", false, &ceil))
     return false;
-  for (int i = 0; i < s; i++) {
-    int64_t reach = (w->kernel[i] - 1) * w->dilations[i] + 1;
-    int64_t stride = w->strides[i], total;
-    if (how == PAD_SAME_UPPER || how == PAD_SAME_LOWER) {
-      int64_t n = dn_div_ceil(size[i], stride);
-      total = dn_max(0, (n - 1) * stride + reach - size[i]);
-      int64_t less = total / 2, more = total - less;
-      w->pads[i] = how == PAD_SAME_UPPER ? less : more;
-      w->pads[s + i] = how == PAD_SAME_UPPER ? more : less;
-    }
-    w->asked[i] = w->pads[i];
-    w->asked[s + i] = w->pads[s + i];
-    int64_t span = size[i] + w->pads[i] + w->pads[s + i] - reach;
-    if (span < 0)
-      return fe_fail(c->b, DN_TYPE,
-                     "the window, %lld, is larger than the padded input",
-                     (long long)reach);
-    w->out[i] = span / stride + 1;
-    if (!ceil || span % stride == 0)
-      continue;
-    /* A last, partial window, if it starts inside the input or before it. */
-    if (w->out[i] * stride < size[i] + w->pads[i]) {
-      w->out[i]++;
-      w->pads[s + i] = (w->out[i] - 1) * stride + reach - size[i] - w->pads[i];
-    }
-  }
-  return true;
+  for (int i = 0; i < s; i++)
+    if (how == PAD_SAME_UPPER || how == PAD_SAME_LOWER)
+      fe_window_pad_same(w, i, size[i], how == PAD_SAME_LOWER);
+  int bad = fe_window_fit(w, size, ceil);
+  return bad < 0 || fe_fail(c->b, DN_TYPE,
+                            "the window, %lld, is larger than the padded input",
+                            (long long)fe_window_reach(w, bad));
 }
 
 bool ox_window_read_transposed(struct onnx_call *c, int s, const int64_t *size,
-                               const int64_t *kernel, struct ox_window *w) {
+                               const int64_t *kernel, struct fe_window *w) {
   enum auto_pad how;
   int64_t shape[IR_MAX_RANK];
   if (!read_common(c, s, size, kernel, w, &how) ||
@@ -106,7 +86,7 @@ bool ox_window_read_transposed(struct onnx_call *c, int s, const int64_t *size,
   bool shaped = ox_attr(c, "output_shape") != NULL;
   bool same = how == PAD_SAME_UPPER || how == PAD_SAME_LOWER;
   for (int i = 0; i < s; i++) {
-    int64_t reach = (w->kernel[i] - 1) * w->dilations[i] + 1;
+    int64_t reach = fe_window_reach(w, i);
     int64_t full = (size[i] - 1) * w->strides[i] + reach + w->extra[i];
     if (shaped || same) {
       int64_t want = shaped ? shape[i] : size[i] * w->strides[i];

@@ -4,21 +4,13 @@
 #define FE_ONNX_WINDOW_H
 
 #include "frontend/onnx_import.h"
+#include "frontend/window.h"
 
-struct ox_window {
-  int64_t kernel[IR_MAX_RANK], strides[IR_MAX_RANK], dilations[IR_MAX_RANK];
-  int64_t pads[2 * IR_MAX_RANK]; /* begins, then ends */
-  int64_t out[IR_MAX_RANK];
-  int64_t extra[IR_MAX_RANK]; /* transposed: output_padding */
-  /* Pooling with ceil_mode: the model's pads; `pads` may reach further. */
-  int64_t asked[2 * IR_MAX_RANK];
-};
-
-/* Of a node with `s` spatial dims of the sizes given. */
+/* Of a node with `s` spatial dims, channels first, of the sizes given. */
 bool ox_window_read(struct onnx_call *c, int s, const int64_t *size,
-                    const int64_t *kernel, struct ox_window *out);
+                    const int64_t *kernel, struct fe_window *out);
 bool ox_window_read_transposed(struct onnx_call *c, int s, const int64_t *size,
-                               const int64_t *kernel, struct ox_window *out);
+                               const int64_t *kernel, struct fe_window *out);
 /* The convolution of x by w, channels last, without a bias; node attributes as
  * of Conv. */
 struct ir_value *ox_conv(struct onnx_call *c, struct ir_value *x,

@@ -74,5 +74,8 @@ const char *dn_explain(int number);
 /* The word of a list that is near enough to `word` to have been meant; NULL:
  * none. */
 const char *dn_nearest(const char *word, const char *const *list, size_t n);
+/* A note that names it; false: none. */
+bool dn_suggest(struct dn_ctx *ctx, const char *word, const char *const *list,
+                size_t n);
 
 #endif

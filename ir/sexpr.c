@@ -164,6 +164,8 @@ static void read_call(struct sexpr_reader *r, struct sexpr *e) {
     else
       add_arg(r, e, sexpr_read_value(r));
   }
+  if (e->nargs > SEXPR_ARGS || (e->kind == SEXPR_OP && e->nattrs > SEXPR_ARGS))
+    sexpr_bad(r, "too many operands or attributes before");
   if (e->kind == SEXPR_IF && (e->nargs != 3 || e->nattrs))
     sexpr_bad(r, "'if' has a condition and two values, before");
 }

@@ -15,7 +15,8 @@
 
 #include "ir/ir.h"
 
-enum { SEXPR_LIST = 2 * IR_MAX_RANK };
+/* Elements of a list; operands, and attributes, of an op that is built. */
+enum { SEXPR_LIST = 2 * IR_MAX_RANK, SEXPR_ARGS = 4 };
 
 /* Functions of expressions, with the number of their arguments. */
 #define SEXPR_FUNCTIONS(X)                                                     \
@@ -23,7 +24,7 @@ enum { SEXPR_LIST = 2 * IR_MAX_RANK };
   X(SUB, "-", 2)                                                               \
   X(MUL, "*", 2)                                                               \
   X(DIV, "/", 2)                                                               \
-  X(MOD, "mod", 2)                                                               \
+  X(MOD, "mod", 2)                                                             \
   X(MIN, "min", 2)                                                             \
   X(MAX, "max", 2)                                                             \
   X(EQ, "eq", 2) /* also of two texts */                                       \
@@ -136,5 +137,26 @@ bool sexpr_is_true(const struct sexpr_value *v);
 bool sexpr_to_attr(enum ir_opcode code, const char *name,
                    const struct sexpr_value *v, int64_t *list,
                    struct ir_attr *out, bool *given);
+
+/* Builds values. A NULL value is an absent operand: arithmetic leaves it out,
+ * and a number that changes nothing too; a select without condition is its last
+ * operand; other ops of an absent operand are absent. */
+struct sexpr_builder {
+  struct sexpr_env env; /* env.self is handed to these functions as well */
+  struct ir_value *(*emit)(void *self, enum ir_opcode code,
+                           struct ir_value *const *args, size_t nargs,
+                           const struct ir_attr *attrs, size_t nattrs);
+  /* A number beside `like`, an operand of the same op; NULL: beside none. */
+  struct ir_value *(*number)(void *self, const struct ir_value *like, double v);
+  /* Results of SEXPR_OTHER; sets `failed` when there are none. */
+  void (*call)(void *self, const struct sexpr *e, struct ir_value **out,
+               size_t nout);
+  /* Says that an expression has no value, or none that fits; or NULL. */
+  void (*misfit)(void *self, const char *what);
+  bool failed; /* NULL is no absent value */
+};
+struct ir_value *sexpr_build(struct sexpr_builder *b, const struct sexpr *e);
+void sexpr_build_args(struct sexpr_builder *b, const struct sexpr *e,
+                      struct ir_value *arg[SEXPR_ARGS]);
 
 #endif

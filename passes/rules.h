@@ -5,7 +5,7 @@
 #include "ir/sexpr.h"
 #include "passes/pass.h"
 
-enum { RULE_ARGS = 3, RULE_ATTRS = 4, RULE_BINDINGS = 8, RULE_CONDS = 4 };
+enum { RULE_BINDINGS = 8, RULE_CONDS = 4 };
 
 enum rule_mark { RULE_EXACT, RULE_ZERO, RULE_ROUND, RULE_FAST };
 enum { RULE_INT = 1, RULE_FLOAT = 2, RULE_BOOL = 4 };

@@ -217,39 +217,27 @@ bool rule_matches(const struct rule *r, struct ir_op *op,
 /* ---- Building ---- */
 
 struct build {
-  const struct rule_match *m;
-  struct sexpr_env env;
+  struct rule_match *m;
   struct ir_builder at;
   struct ir_op *made[RULE_BINDINGS];
   int nmade;
 };
 
-static struct ir_value *build_value(struct build *b, const struct sexpr *node,
-                                    const struct ir_type *type);
+static struct ir_value *build_named(void *self, const char *name) {
+  struct build *b = self;
+  return value_named(b->m, name);
+}
 
-static struct ir_value *build_op(struct build *b, const struct sexpr *node) {
-  struct ir_value *arg[RULE_ARGS];
-  struct ir_attr attr[RULE_ATTRS];
-  int64_t list[RULE_ATTRS][SEXPR_LIST];
-  size_t nattrs = 0;
-  assert(node->nargs <= RULE_ARGS && node->nattrs <= RULE_ATTRS &&
-         "rules.def: test/passes/rules.test");
-  for (int i = 0; i < node->nattrs; i++) {
-    bool given;
-    struct sexpr_value v;
-    if (!sexpr_eval(&b->env, node->attr[i].expr, &v) ||
-        !sexpr_to_attr((enum ir_opcode)node->code, node->attr[i].name, &v,
-                       list[i], &attr[nattrs], &given))
-      return NULL;
-    nattrs += given;
-  }
-  enum ir_dtype dtype = ir_arg(b->m->root, 0)->type->dtype;
-  const struct ir_type *scalar = ir_type(b->at.m->ctx, dtype, 0, NULL);
-  for (int i = 0; i < node->nargs; i++)
-    if (!(arg[i] = build_value(b, node->arg[i], scalar)))
-      return NULL;
-  struct ir_value *v = ir_emit(&b->at, (enum ir_opcode)node->code, arg,
-                               (size_t)node->nargs, attr, nattrs);
+static bool build_attr(void *self, const char *name, struct sexpr_value *out) {
+  struct build *b = self;
+  return attr_named(b->m, name, out);
+}
+
+static struct ir_value *emit(void *self, enum ir_opcode code,
+                             struct ir_value *const *args, size_t nargs,
+                             const struct ir_attr *attrs, size_t nattrs) {
+  struct build *b = self;
+  struct ir_value *v = ir_emit(&b->at, code, args, nargs, attrs, nattrs);
   if (v) {
     assert(b->nmade < RULE_BINDINGS && "rules.def: test/passes/rules.test");
     b->made[b->nmade++] = v->def;
@@ -257,24 +245,24 @@ static struct ir_value *build_op(struct build *b, const struct sexpr *node) {
   return v;
 }
 
-/* `type` is that of a number. */
-static struct ir_value *build_value(struct build *b, const struct sexpr *node,
-                                    const struct ir_type *type) {
-  if (node->kind == SEXPR_OP)
-    return build_op(b, node);
-  if (node->kind != SEXPR_NUMBER)
-    return value_named(b->env.self, node->name);
-  return ir_type_is_static(type)
-             ? ir_const_splat(b->at.m, NULL, type, node->number)
-             : NULL;
+/* A number that is the replacement has its type. */
+static struct ir_value *number(void *self, const struct ir_value *like,
+                               double v) {
+  struct build *b = self;
+  const struct ir_type *t = like
+                                ? ir_type(b->at.m->ctx, like->type->dtype, 0, 0)
+                                : ir_result(b->m->root)->type;
+  return ir_type_is_static(t) ? ir_const_splat(b->at.m, NULL, t, v) : NULL;
 }
 
 struct ir_value *rule_build(const struct rule *r, struct rule_match *m,
                             bool *fresh) {
-  struct build b = {.m = m, .env = env_of(m), .at = edit_before(m->root)};
+  struct build b = {.m = m, .at = edit_before(m->root)};
+  struct sexpr_builder builder = {
+      .env = {&b, build_named, build_attr}, .emit = emit, .number = number};
   const struct ir_type *type = ir_result(m->root)->type;
   *fresh = r->to->kind != SEXPR_NAME && r->to->kind != SEXPR_CONST;
-  struct ir_value *v = build_value(&b, r->to, type);
+  struct ir_value *v = sexpr_build(&builder, r->to);
   if (v && v->type == type)
     return v;
   while (b.nmade > 0)

@@ -117,10 +117,7 @@ static const struct device *find(struct dn_ctx *ctx, const char *file,
   dn_error(ctx, (struct dn_loc){.file = file, .where = "--device"}, DN_USAGE,
            name ? "unknown device '%.100s'" : "the file has several%s",
            name ? name : "; name one as FILE.json:NAME");
-  const char *near = name ? dn_nearest(name, names, d->n) : NULL;
-  if (near)
-    dn_note(ctx, "did you mean '%s'?", near);
-  else
+  if (!name || !dn_suggest(ctx, name, names, d->n))
     dn_note(ctx, "--list-devices shows the known ones; FILE.json[:NAME] reads "
                  "your own");
   return NULL;

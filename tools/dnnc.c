@@ -394,9 +394,7 @@ static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
   }
   dn_error(ctx, (struct dn_loc){.where = "--emit"}, DN_USAGE,
            "unknown kind of output '%.100s'", name);
-  const char *near = dn_nearest(name, names, NKINDS);
-  if (near)
-    dn_note(ctx, "did you mean '%s'?", near);
+  dn_suggest(ctx, name, names, NKINDS);
   return NULL;
 }
 

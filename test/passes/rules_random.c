@@ -171,7 +171,7 @@ static enum ir_dtype operand_type(enum ir_opcode code, int i,
 
 static struct ir_value *make_op(struct maker *k, const struct sexpr *node,
                                 enum ir_dtype type) {
-  struct ir_value *arg[RULE_ARGS];
+  struct ir_value *arg[SEXPR_ARGS];
   enum ir_opcode code = (enum ir_opcode)node->code;
   for (int i = 0; i < node->nargs; i++) {
     arg[i] = make(k, node->arg[i], operand_type(code, i, type));
@@ -180,8 +180,8 @@ static struct ir_value *make_op(struct maker *k, const struct sexpr *node,
   }
   struct ir_attr_spec specs[IR_MAX_ATTRS];
   int n = ir_op_attr_specs(code, specs);
-  struct ir_attr attr[RULE_ATTRS];
-  int64_t list[RULE_ATTRS][SEXPR_LIST];
+  struct ir_attr attr[SEXPR_ARGS];
+  int64_t list[SEXPR_ARGS][SEXPR_LIST];
   size_t nattrs = 0;
   for (int i = 0; i < node->nattrs; i++) {
     int s = 0;

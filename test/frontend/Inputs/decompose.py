@@ -171,6 +171,20 @@ for row, f in (("sum", sum), ("product", math.prod), ("mean", mean), ("largest",
 case("log_sum", [pos], "axes=l:2", reduce(pos, [2], lambda v: math.log(sum(v))))
 case("as_float", [ints], "", ints)
 case("total", [x], "", T([], [sum(x.v)]))
+case("erf_any", [x], "", each(math.erf, x))
+case("modulo", [ints, T([], [-4], "i32")], "", each(lambda v: v % -4, ints))
+case("modulo", [ints, T([], [-4], "i32")], "fmod=i:1", each(lambda v: int(math.fmod(v, -4)), ints))
+case("bit_shift", [T([3], [1, 5, 8], "u8"), T([], [2], "u8")], "direction=s:LEFT", T([3], [4, 20, 32]))
+case("bit_shift", [T([3], [1, 5, 8], "u8"), T([], [2], "u8")], "direction=s:RIGHT", T([3], [0, 1, 2]))
+case("arg_max", [x], "axis=i:1", reduce(x, [1], lambda v: v.index(max(v))))
+case("arg_min", [x], "axis=i:-1 keepdims=i:0", drop(reduce(x, [2], lambda v: v.index(min(v))), [2]))
+case("arg_max", [T([4], [1, 2, 2, 0])], "select_last_index=i:1", T([1], [2]))
+case("global_average", [x4], "", reduce(x4, [2, 3], mean))
+case("global_max", [x4], "", reduce(x4, [2, 3], max))
+for p in (1, 2, 3):
+    case("power", [x], "p=i:%d" % p, each(lambda v: abs(v) ** p, x))
+    case("root", [pos], "p=i:%d" % p, each(lambda v: v ** (1 / p), pos))
+    case("global_lp", [x4], "p=i:%d" % p, reduce(x4, [2, 3], lambda v: sum(abs(e) ** p for e in v) ** (1 / p)))
 for how in ("none", "sum", "mean"):
     case("nll_loss", [scores, target, v3], "reduction=s:%s ignore_index=i:1" % how, nll(scores, target, v3, 1, how))
     case("nll_loss", [scores, target], "reduction=s:" + how, nll(scores, target, None, None, how))
@@ -186,6 +200,9 @@ case("batch_norm_train", [x4, c4, d4, e4, f4], "momentum=f:0.75",
      T([4], [0.75 * a + 0.25 * b for a, b in zip(e4.v, stat(mean))]),
      T([4], [0.75 * a + 0.25 * b for a, b in zip(f4.v, stat(var))]))
 case("moving", [v3, T([1, 3, 1], w3.v)], "axes=l:0,2 momentum=f:0.5", each(lambda a, b: (a + b) / 2, v3, w3))
+case("norm_last", [x, c4, f4, d4, e4], "epsilon=f:0.5",
+     each(lambda v, m, a, s, b: (v - m) / math.sqrt(a + 0.5) * s + b, x, c4, f4, d4, e4))
+case("norm_last", [x, c4, f4], "epsilon=f:0.5", each(lambda v, m, a: (v - m) / math.sqrt(a + 0.5), x, c4, f4))
 case("standardize", [x], "axes=l:1,2 epsilon=f:0.5", *norm(x, [1, 2], 0.5))
 by_image = affine(x4, eps, lambda i: i[:2])
 case("instance_norm", [x4, c4, d4], "", make(x4.dims, lambda i: by_image(i) * channel(c4, i) + channel(d4, i)))
