@@ -64,22 +64,16 @@ static inline struct ir_value *fe_op2(struct fe_build *b, enum ir_opcode code,
                                       struct ir_value *x, struct ir_value *y) {
   return fe_emit(b, code, IR_ARGS(x, y), NULL, 0);
 }
-static inline struct ir_value *fe_add(struct fe_build *b, struct ir_value *x,
-                                      struct ir_value *y) {
-  return fe_op2(b, IR_ADD, x, y);
-}
-static inline struct ir_value *fe_sub(struct fe_build *b, struct ir_value *x,
-                                      struct ir_value *y) {
-  return fe_op2(b, IR_SUB, x, y);
-}
-static inline struct ir_value *fe_mul(struct fe_build *b, struct ir_value *x,
-                                      struct ir_value *y) {
-  return fe_op2(b, IR_MUL, x, y);
-}
-static inline struct ir_value *fe_div(struct fe_build *b, struct ir_value *x,
-                                      struct ir_value *y) {
-  return fe_op2(b, IR_DIV, x, y);
-}
+#define FE_BINARY(name, ID)                                                    \
+  static inline struct ir_value *fe_##name(                                    \
+      struct fe_build *b, struct ir_value *x, struct ir_value *y) {            \
+    return fe_op2(b, IR_##ID, x, y);                                           \
+  }
+FE_BINARY(add, ADD)
+FE_BINARY(sub, SUB)
+FE_BINARY(mul, MUL)
+FE_BINARY(div, DIV)
+#undef FE_BINARY
 
 /* ---- Constants ---- */
 struct ir_value *fe_scalar(struct fe_build *b, enum ir_dtype dtype,

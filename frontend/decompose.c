@@ -25,7 +25,7 @@ struct decomposition {
     const char *name;
     bool optional;
   } operand[FE_MAX_OPERANDS];
-  struct {
+  struct row_attr {
     const char *name, *axis_of; /* an axis, or axes, of this operand; or NULL */
     bool optional, has_default;
     struct sexpr_value otherwise;
@@ -72,7 +72,14 @@ static bool find_call(struct sexpr *call) {
   return true;
 }
 
-/* The next word of a list; `*mark` is its last character when that is '?'. */
+/* The place of one more in an array. */
+static int one_more(struct sexpr_reader *r, int *n, int most) {
+  if (*n == most)
+    sexpr_bad(r, "too many");
+  return (*n)++;
+}
+
+/* The next word of a list, a '?' at its end taken off. */
 static const char *next_word(struct sexpr_reader *r, bool *optional) {
   const char *w = sexpr_word(r);
   size_t n = strlen(w);
@@ -83,23 +90,18 @@ static const char *next_word(struct sexpr_reader *r, bool *optional) {
 /* `x scale bias?`, and `axis@x=-1 epsilon=1e-5f weight?`. */
 static void read_lists(struct sexpr_reader *r, const char *operands,
                        const char *attrs, struct decomposition *d) {
-  for (r->at = operands; !sexpr_at_end(r); d->noperands++) {
-    if (d->noperands == FE_MAX_OPERANDS)
-      sexpr_bad(r, "too many operands");
-    d->operand[d->noperands].name =
-        next_word(r, &d->operand[d->noperands].optional);
+  for (r->at = operands; !sexpr_at_end(r);) {
+    int k = one_more(r, &d->noperands, FE_MAX_OPERANDS);
+    d->operand[k].name = next_word(r, &d->operand[k].optional);
   }
-  for (r->at = attrs; !sexpr_at_end(r); d->nattrs++) {
-    if (d->nattrs == FE_MAX_ATTRS)
-      sexpr_bad(r, "too many attributes");
-    const char *w = next_word(r, &d->attr[d->nattrs].optional);
-    const char *at = strchr(w, '@');
-    d->attr[d->nattrs].name = at ? dn_intern_n(r->ctx, w, (size_t)(at - w)) : w;
-    d->attr[d->nattrs].axis_of = at ? dn_intern(r->ctx, at + 1) : NULL;
-    d->attr[d->nattrs].has_default = sexpr_eat(r, '=');
+  for (r->at = attrs; !sexpr_at_end(r);) {
+    struct row_attr *a = &d->attr[one_more(r, &d->nattrs, FE_MAX_ATTRS)];
     const struct sexpr_env none = {0};
-    if (d->attr[d->nattrs].has_default &&
-        !sexpr_eval(&none, sexpr_read_expr(r), &d->attr[d->nattrs].otherwise))
+    const char *w = next_word(r, &a->optional), *at = strchr(w, '@');
+    a->name = at ? dn_intern_n(r->ctx, w, (size_t)(at - w)) : w;
+    a->axis_of = at ? dn_intern(r->ctx, at + 1) : NULL;
+    a->has_default = sexpr_eat(r, '=');
+    if (a->has_default && !sexpr_eval(&none, sexpr_read_expr(r), &a->otherwise))
       sexpr_bad(r, "no default before");
   }
 }
@@ -112,40 +114,34 @@ static void read_require(struct sexpr_reader *r, struct decomposition *d) {
                {"attr", DN_ATTR},
                {"shape", DN_SHAPE},
                {"limit", DN_LIMIT},
+               {"dtype", DN_UNSUPPORTED_TYPE},
                {"unsupported", DN_UNSUPPORTED_ATTR}};
-  if (d->nrequires == MAX_REQUIRES)
-    sexpr_bad(r, "too many requirements");
   const char *w = sexpr_word(r);
   size_t k = 0, n = sizeof codes / sizeof *codes;
   while (k < n && strcmp(codes[k].word, w))
     k++;
   if (k == n)
     sexpr_bad(r, "unknown diagnostic before");
-  d->require[d->nrequires].code = codes[k].code;
-  d->require[d->nrequires].cond = sexpr_read_expr(r);
-  d->require[d->nrequires++].message = sexpr_quoted(r);
+  int at = one_more(r, &d->nrequires, MAX_REQUIRES);
+  d->require[at].code = codes[k].code;
+  d->require[at].cond = sexpr_read_expr(r);
+  d->require[at].message = sexpr_quoted(r);
 }
 
 static void read_definition(struct sexpr_reader *r, const char *name,
                             struct decomposition *d) {
-  if (d->ndefs == MAX_DEFS)
-    sexpr_bad(r, "too many definitions");
-  struct definition *def = &d->def[d->ndefs++];
+  struct definition *def = &d->def[one_more(r, &d->ndefs, MAX_DEFS)];
   def->is_number = name[0] == '$';
   def->name[def->n++] = def->is_number ? dn_intern(r->ctx, name + 1) : name;
-  while (!sexpr_eat(r, '=')) {
-    if (def->n == FE_MAX_RESULTS)
-      sexpr_bad(r, "too many names");
-    def->name[def->n++] = sexpr_word(r);
-  }
+  while (!sexpr_eat(r, '='))
+    def->name[one_more(r, &def->n, FE_MAX_RESULTS)] = sexpr_word(r);
   def->value = def->is_number ? sexpr_read_expr(r) : sexpr_read_value(r);
 }
 
 static void read_results(struct sexpr_reader *r, struct decomposition *d) {
-  for (; !sexpr_at_end(r); d->nresults++) {
-    if (d->nresults == FE_MAX_RESULTS)
-      sexpr_bad(r, "too many results");
-    d->result[d->nresults] = sexpr_read_value(r);
+  while (!sexpr_at_end(r)) {
+    int k = one_more(r, &d->nresults, FE_MAX_RESULTS);
+    d->result[k] = sexpr_read_value(r);
   }
   if (!d->nresults)
     sexpr_bad(r, "no result");
@@ -359,7 +355,7 @@ static const char *number_text(struct call *c, double v) {
   return dn_printf(c->b->ctx->arena, "%.0f", v);
 }
 
-/* `axis is $axis`: numbers are whole. */
+/* `axis is $axis`, `${h}x$w`: numbers are whole. */
 static const char *message(struct call *c, const char *text) {
   struct dn_buf buf;
   dn_buf_init(&buf, c->b->ctx->arena);
@@ -369,12 +365,14 @@ static const char *message(struct call *c, const char *text) {
     text += plain;
     if (!*text)
       break;
-    n = strspn(++text, "abcdefghijklmnopqrstuvwxyz_");
+    bool braces = *++text == '{';
+    text += braces;
+    n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
     struct sexpr_value v;
     if (attr_named(c, dn_intern_n(c->b->ctx, text, n), &v))
       dn_buf_printf(&buf, "%s",
                     v.s ? fe_text(c->b->ctx, v.s) : number_text(c, v.v[0]));
-    text += n;
+    text += n + braces;
   }
   return buf.text;
 }

@@ -85,38 +85,6 @@ bool onnx_constant_of_shape(struct onnx_call *c) {
   return ox_return(c, ir_const_new(c->im->m, c->b->name, type, &data));
 }
 
-static bool dtype_attr(struct onnx_call *c, const char *name,
-                       enum ir_dtype *out) {
-  const struct onnx_attr *a = ox_attr(c, name);
-  if (!a || onnx_dtype_find(a->i, out))
-    return true;
-  return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
-                 onnx_dtype_name(a->i), (long long)a->i);
-}
-
-/* rows[i] and columns[j] of an m by n matrix, as indices. */
-static struct ir_value *row_index(struct onnx_call *c, int64_t m) {
-  return fe_iota(c->b, 2, 0, m, IR_I32);
-}
-static struct ir_value *column_index(struct onnx_call *c, int64_t n) {
-  return fe_iota(c->b, 2, 1, n, IR_I32);
-}
-
-bool onnx_eye_like(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  enum ir_dtype dtype = fe_dtype(x);
-  int64_t k = dn_max(dn_min(ox_int(c, "k", 0), 1 << 30), -(1 << 30));
-  if (fe_rank(x) != 2)
-    return fe_fail(c->b, DN_TYPE, "the input must be a matrix");
-  if (!dtype_attr(c, "dtype", &dtype))
-    return false;
-  struct ir_value *row =
-      fe_offset(c->b, row_index(c, fe_dims(x)[0]), (double)k);
-  struct ir_value *is =
-      fe_op2(c->b, IR_EQ, row, column_index(c, fe_dims(x)[1]));
-  return ox_return(c, fe_cast(c->b, is, dtype));
-}
-
 bool onnx_trilu(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints k;
@@ -128,9 +96,9 @@ bool onnx_trilu(struct onnx_call *c) {
   if (r < 2 || k.n > 1)
     return fe_fail(c->b, DN_TYPE, "the input must be matrices, k one number");
   offset = dn_max(dn_min(offset, 1 << 30), -(1 << 30));
-  struct ir_value *row =
-      fe_offset(c->b, row_index(c, fe_dims(x)[r - 2]), (double)offset);
-  struct ir_value *column = column_index(c, fe_dims(x)[r - 1]);
+  struct ir_value *row = fe_offset(
+      c->b, fe_iota(c->b, 2, 0, fe_dims(x)[r - 2], IR_I32), (double)offset);
+  struct ir_value *column = fe_iota(c->b, 2, 1, fe_dims(x)[r - 1], IR_I32);
   struct ir_value *keep = upper ? fe_op2(c->b, IR_LE, row, column)
                                 : fe_op2(c->b, IR_LE, column, row);
   return ox_return(c, fe_select(c->b, keep, x, fe_number(c->b, x, 0)));

@@ -5,35 +5,19 @@
 
 #include "frontend/onnx_ops.h"
 
-/* Defaults are numbers of f32, and those of an f64 operand show it. */
-static double default_of(enum ir_opcode code, const char *name) {
-  struct ir_attr_spec specs[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(code, specs);
-  for (int i = 0; i < n; i++)
-    if (!strcmp(specs[i].name, name))
-      return (double)(float)specs[i].f;
-  return 0;
-}
-
-/* The row's one IR op; attributes of the node are handed on. */
+/* The row's one IR op; attributes of the node are handed on. Defaults are
+ * numbers of f32, and those of an f64 operand show it. */
 bool onnx_map(struct onnx_call *c) {
-  struct ir_attr attrs[4];
+  struct ir_attr_spec specs[IR_MAX_ATTRS];
+  struct ir_attr attrs[IR_MAX_ATTRS];
   size_t n = 0;
-  for (const char *p = c->row->attrs; *p && n < 4; p += strspn(p, " ")) {
-    size_t len = strcspn(p, " "), name = strcspn(p, ":");
-    const char *to = memchr(p, '=', len);
-    const char *spec = dn_strndup(c->im->ctx->arena, p, name);
-    const struct onnx_attr *a = ox_attr(c, spec);
-    if (to)
-      spec =
-          dn_strndup(c->im->ctx->arena, to + 1, (size_t)(p + len - (to + 1)));
-    if (a && a->type == ONNX_FLOAT)
-      attrs[n++] = ir_float(spec, (double)a->f);
-    else if (a && a->type == ONNX_INT)
-      attrs[n++] = ir_int(spec, a->i);
-    else if (!a && !strncmp(p + name, ":f", 2) && fe_dtype(c->in[0]) == IR_F64)
-      attrs[n++] = ir_float(spec, default_of((enum ir_opcode)c->arg, spec));
-    p += len;
+  int all = ir_op_attr_specs((enum ir_opcode)c->arg, specs);
+  for (int i = 0; i < all; i++) {
+    const struct onnx_attr *a = ox_attr(c, specs[i].name);
+    if (a && !ox_ir_attr(c, a, specs[i].name, &attrs[n++]))
+      return false;
+    if (!a && specs[i].kind == IR_A_FLOAT && fe_dtype(c->in[0]) == IR_F64)
+      attrs[n++] = ir_float(specs[i].name, (double)(float)specs[i].f);
   }
   return ox_return(
       c, fe_emit(c->b, (enum ir_opcode)c->arg, c->in, c->nin, attrs, n));
@@ -108,39 +92,6 @@ bool onnx_variadic(struct onnx_call *c) {
   if (mean && y)
     y = fe_div(c->b, y, fe_number(c->b, y, (double)c->nin));
   return ox_return(c, y);
-}
-
-/* Attribute `to`. */
-static bool target_type(struct onnx_call *c, enum ir_dtype *to) {
-  int64_t type = ox_int(c, "to", 0);
-  return onnx_dtype_find(type, to) ||
-         fe_fail(c->b, type > 0 ? DN_UNSUPPORTED_TYPE : DN_ATTR,
-                 "element type %s (%lld)", onnx_dtype_name(type),
-                 (long long)type);
-}
-
-bool onnx_bit_cast(struct onnx_call *c) {
-  enum ir_dtype to;
-  struct ir_value *x = c->in[0];
-  if (!target_type(c, &to))
-    return false;
-  if (to == fe_dtype(x))
-    return ox_return(c, x);
-  if (to == IR_BOOL)
-    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "bits that become a bool");
-  return ox_return(c, fe_emit(c->b, IR_BITS, IR_ARGS(x),
-                              IR_ATTRS(ir_str("to", ir_dtypes[to].text))));
-}
-
-bool onnx_cast(struct onnx_call *c) {
-  enum ir_dtype to;
-  if (!target_type(c, &to))
-    return false;
-  return ox_return(c, fe_cast(c->b, c->in[0], to));
-}
-
-bool onnx_cast_like(struct onnx_call *c) {
-  return ox_return(c, fe_cast(c->b, c->in[0], fe_dtype(c->in[1])));
 }
 
 /* A bound of Clip: absent, a known number, or a value. */

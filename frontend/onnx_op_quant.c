@@ -248,40 +248,14 @@ static bool needs(struct onnx_call *c, size_t k) {
   return ox_in(c, k) || fe_fail(c->b, DN_ARITY, "input %d is missing", (int)k);
 }
 
-/* Sum and product fold the scales into a ratio each, and round after the zero
- * point is added, as ONNX Runtime does:
- *   round((zy - (ra za + rb zb) + ra a) + rb b)  with ra = sa / sy
- *   round((a - za) (b - zb) (sa sb / sy) + zy) */
-bool onnx_qlinear_binary(struct onnx_call *c) {
-  if (!needs(c, 3) || !needs(c, 4) || !needs(c, 6))
-    return false;
-  enum ir_dtype t = fe_dtype(c->in[0]);
-  struct ir_value *x[2], *zero[2], *to = one(c, 6), *y;
-  struct ir_value *scale[2] = {one(c, 1), one(c, 4)};
-  struct ir_value *base = ox_in(c, 7) ? fe_cast(c->b, one(c, 7), IR_F32)
-                                      : fe_scalar(c->b, IR_F32, 0);
-  for (int i = 0; i < 2; i++) {
-    size_t k = i ? 5 : 2;
-    zero[i] = ox_in(c, k) ? fe_cast(c->b, one(c, k), IR_F32)
-                          : fe_scalar(c->b, IR_F32, 0);
-    x[i] = fe_cast(c->b, c->in[k - 2], IR_F32);
-  }
-  if (c->arg == IR_ADD) {
-    for (int i = 0; i < 2; i++) {
-      scale[i] = fe_div(c->b, scale[i], to);
-      x[i] = fe_mul(c->b, x[i], scale[i]);
-    }
-    y = fe_add(c->b, fe_mul(c->b, zero[0], scale[0]),
-               fe_mul(c->b, zero[1], scale[1]));
-    y = fe_add(c->b, fe_sub(c->b, base, y), x[0]);
-    y = fe_add(c->b, y, x[1]);
-  } else {
-    y = fe_div(c->b, fe_mul(c->b, scale[0], scale[1]), to);
-    struct ir_value *ab =
-        fe_mul(c->b, fe_sub(c->b, x[0], zero[0]), fe_sub(c->b, x[1], zero[1]));
-    y = fe_add(c->b, fe_mul(c->b, ab, y), base);
-  }
-  return ox_return(c, fe_cast(c->b, fe_op1(c->b, IR_ROUND, y), t));
+/* A row of decompose.def; inputs but the first, and the second operand's of a
+ * sum or product, are scales and zero points. */
+bool onnx_qlinear_row(struct onnx_call *c) {
+  bool pool = c->arg == FE_QLINEAR_GLOBAL_AVERAGE;
+  for (size_t k = 1; k < c->nin; k++)
+    if (c->in[k] && (pool || k != 3) && !(c->in[k] = one(c, k)))
+      return false;
+  return onnx_decompose(c);
 }
 
 /* Another operator of the table does the work, on inputs of its own. */
@@ -342,32 +316,6 @@ bool onnx_qlinear(struct onnx_call *c) {
   /* Rounded after the zero point is added. */
   y = fe_add(c->b, fe_div(c->b, y, scale), fe_cast(c->b, zero, IR_F32));
   return ox_return(c, fe_cast(c->b, fe_op1(c->b, IR_ROUND, y), t));
-}
-
-/* A sum of integers, scaled once. */
-bool onnx_qlinear_global_average_pool(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  bool axes[IR_MAX_RANK] = {0}, last;
-  int r = fe_rank(x), first;
-  double n = 1;
-  if (!needs(c, 3) || !ox_flag(c, "channels_last", false, &last))
-    return false;
-  if (r < 3)
-    return fe_fail(c->b, DN_TYPE, "the input has no spatial dimensions");
-  first = last ? 1 : 2;
-  for (int i = first; i < first + r - 2; i++) {
-    axes[i] = true;
-    n *= (double)fe_dims(x)[i];
-  }
-  struct ir_value *sum =
-      fe_reduce(c->b, IR_REDUCE_SUM, centred(c, x, one(c, 2), 0), axes);
-  struct ir_value *scale =
-      fe_div(c->b, one(c, 1), fe_scale(c->b, one(c, 3), n));
-  sum = fe_mul(c->b, fe_cast(c->b, sum, IR_F32), scale);
-  sum = fe_op1(c->b, IR_ROUND, sum);
-  if (ox_in(c, 4))
-    sum = fe_add(c->b, sum, fe_cast(c->b, one(c, 4), IR_F32));
-  return ox_return(c, fe_cast(c->b, sum, fe_dtype(x)));
 }
 
 /* Fused operators on dequantized inputs: where each input of the plain operator

@@ -43,8 +43,8 @@ bool onnx_old_form(struct onnx_call *c) {
 
 /* An attribute of the node for the row of decompose.def; kind d, an element
  * type by ONNX's number, is its name. */
-static bool attr_of(struct onnx_call *c, const struct onnx_attr *a,
-                    const char *name, struct ir_attr *out) {
+bool ox_ir_attr(struct onnx_call *c, const struct onnx_attr *a,
+                const char *name, struct ir_attr *out) {
   enum ir_dtype type;
   switch (a->type) {
   case ONNX_FLOAT:
@@ -62,8 +62,9 @@ static bool attr_of(struct onnx_call *c, const struct onnx_attr *a,
   if (*ox_attr_spec(c->row, name) != 'd')
     return true;
   if (!onnx_dtype_find(a->i, &type))
-    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
-                   onnx_dtype_name(a->i), (long long)a->i);
+    return fe_fail(c->b, a->i > 0 ? DN_UNSUPPORTED_TYPE : DN_ATTR,
+                   "element type %s (%lld)", onnx_dtype_name(a->i),
+                   (long long)a->i);
   *out = ir_str(name, ir_dtypes[type].text);
   return true;
 }
@@ -75,7 +76,7 @@ bool onnx_decompose(struct onnx_call *c) {
   size_t n = 0, all = fe_attr_names(c->b, row, names);
   for (size_t i = 0; i < all; i++) {
     const struct onnx_attr *a = ox_attr(c, names[i]);
-    if (a && !attr_of(c, a, names[i], &attrs[n++]))
+    if (a && !ox_ir_attr(c, a, names[i], &attrs[n++]))
       return false;
   }
   return fe_decompose(c->b, row, c->in, c->nin, attrs, n, c->out, c->nout);

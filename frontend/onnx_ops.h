@@ -15,6 +15,11 @@ enum onnx_qlinear {
 };
 enum onnx_qfused { QFUSED_EMBED, QFUSED_ATTENTION };
 
+/* An attribute of the node as one of ours; kind d, an element type by ONNX's
+ * number, becomes its name. */
+bool ox_ir_attr(struct onnx_call *c, const struct onnx_attr *a,
+                const char *name, struct ir_attr *out);
+
 /* An activation that an attribute names (onnx_activation.c): for recurrent
  * operators, or for what ONNX Runtime fuses. */
 enum { OX_RECURRENT = 1, OX_FUSED = 2 };

@@ -32,7 +32,7 @@ void sexpr_expect(struct sexpr_reader *r, char c) {
 /* Names of ops, functions and values, and numbers. */
 const char *sexpr_word(struct sexpr_reader *r) {
   r->at += strspn(r->at, " ,");
-  size_t n = strcspn(r->at, " ,(){}=");
+  size_t n = strcspn(r->at, " ,(){}[]=");
   if (!n)
     sexpr_bad(r, "expected a word");
   const char *w = dn_intern_n(r->ctx, r->at, n);
@@ -114,9 +114,30 @@ static struct sexpr *open_expr(struct sexpr_reader *r) {
   return DN_NEW(r->arena, struct sexpr);
 }
 
+static struct sexpr *call_of(struct sexpr_reader *r, enum sexpr_fn fn,
+                             const struct sexpr *a, const struct sexpr *b) {
+  struct sexpr *e = DN_NEW(r->arena, struct sexpr);
+  e->kind = SEXPR_FN;
+  e->fn = fn;
+  add_arg(r, e, a);
+  add_arg(r, e, b);
+  return e;
+}
+
+/* The rest of [a b ..]: all joined to an empty list. */
+static struct sexpr *read_list(struct sexpr_reader *r) {
+  const struct sexpr *zero = DN_NEW(r->arena, struct sexpr);
+  struct sexpr *e = call_of(r, SEXPR_FN_FROM, zero, zero);
+  while (!sexpr_eat(r, ']'))
+    e = call_of(r, SEXPR_FN_JOIN, e, sexpr_read_expr(r));
+  return e;
+}
+
 const struct sexpr *sexpr_read_expr(struct sexpr_reader *r) {
   struct sexpr *e = open_expr(r);
-  if (sexpr_eat(r, '(')) {
+  if (sexpr_eat(r, '[')) {
+    e = read_list(r);
+  } else if (sexpr_eat(r, '(')) {
     e->name = sexpr_word(r);
     read_function(r, e);
   } else if (*r->at == '\'') {

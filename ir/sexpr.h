@@ -8,8 +8,9 @@
  *          (op v .. {attr=expr, ..})   an op of ops.def, or what else the table
  *                                      knows by the name
  *          (if expr v v)
- *   expr   numbers, $a, 'text', names of values as arguments, and the functions
- *          below, which work on lists element by element */
+ *   expr   numbers, $a, 'text', lists [a b ..] of numbers and lists, names of
+ *          values as arguments, and the functions below, which work on lists
+ *          element by element */
 #ifndef IR_SEXPR_H
 #define IR_SEXPR_H
 
