@@ -29,6 +29,8 @@ struct fold {
   const struct scope *outer; /* around the reduction */
   bool product; /* the body is one multiplication of two accesses */
   bool numbered; /* the step uses the number of the point */
+  LLVMValueRef numbers; /* of a vector of them in the innermost loop, or NULL; */
+  int64_t ahead;        /* less this */
 };
 
 static enum ir_dtype folded_type(enum ir_dtype t) {
@@ -87,10 +89,17 @@ LLVMValueRef emit_combine(struct kernel_cg *k, const struct nest *n,
   return a;
 }
 
+static LLVMValueRef add_number(struct fold *f, LLVMValueRef v, int64_t n) {
+  LLVMValueRef c = LLVMConstInt(f->k->e->i32, (uint64_t)n, false);
+  return n ? LLVMBuildAdd(f->k->b, v, emit_like(f->k, v, c), "") : v;
+}
+
 /* The number of a point among those reduced, row-major. */
 static LLVMValueRef number_of(struct fold *f,
                               const struct affine *const *iter) {
   struct kernel_cg *k = f->k;
+  if (f->numbers)
+    return add_number(f, f->numbers, f->ahead);
   const struct affine *at = affine_const(&k->forms, 0);
   int64_t stride = 1;
   for (int i = f->nred; i-- > 0;) {
@@ -192,14 +201,21 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   }
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
   int64_t count = extent / f->step, i = count * f->step;
-  unsigned total = f->total;
+  bool numbers = count > 1 && f->numbered && f->vec > 1;
+  unsigned total = f->total + numbers;
   const struct affine *base = affine_const(&k->forms, 0);
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
+  if (numbers) {
+    k->forms.lanes = f->vec;
+    f->iter[f->red[f->nred - 1]] = affine_lanes(&k->forms, 1);
+    acc[f->total] = number_of(f, f->iter);
+  }
   if (count > 1) {
     scope_open(k, count, total, acc, phi);
     for (unsigned a = 0; a < total; a++)
       acc[a] = phi[a];
     base = affine_var(&k->forms, k->scope->var, f->step);
+    f->numbers = numbers ? phi[f->total] : NULL;
   }
   struct emit_stream stream = {0};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
@@ -211,12 +227,16 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     k->group.lane = k->group.lanes ? (unsigned)j % k->group.lanes : 0;
     if (f->vec > 1)
       at = affine_add(&k->forms, at, affine_lanes(&k->forms, 1), 1);
+    f->ahead = j;
     all_points(f, at, (unsigned)(j / f->vec) % f->chains, acc);
   }
   k->stream = NULL;
   k->group.lanes = 0;
   if (stream.bytes)
     prefetch(f, &stream);
+  if (numbers)
+    acc[f->total] = add_number(f, f->numbers, f->step);
+  f->numbers = NULL;
   if (count > 1)
     scope_close(k, total, phi, acc);
   unsigned chain = 0;
@@ -409,7 +429,7 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
     empty |= n->iter[i].reduced && n->iter[i].extent == 0;
   prepare(&f);
   check_registers(&f);
-  LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, f.total), *next = acc;
+  LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, f.total + 1), *next = acc;
   for (unsigned p = 0; p < npt; p++) {
     for (unsigned a = 0; a < f.nacc; a++) {
       unsigned wide = f.vec > 1 ? (a < f.chains ? f.vec : 1) : pt[p].lanes;

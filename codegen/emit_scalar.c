@@ -30,8 +30,10 @@ static LLVMValueRef pick(const struct scalar *s, LLVMValueRef c, LLVMValueRef a,
 static LLVMValueRef compare(const struct scalar *s, LLVMRealPredicate f,
                             LLVMIntPredicate i, LLVMIntPredicate u,
                             LLVMValueRef x, LLVMValueRef y) {
-  if (s->kind == IR_FLOAT)
-    return LLVMBuildFCmp(s->b, f, x, emit_hide_splat(s->k, y), "");
+  if (s->kind == IR_FLOAT) { /* x against itself becomes one against 0 */
+    y = x == y ? cg_math_hide(s->b, s->k->e->facts, y) : emit_hide_splat(s->k, y);
+    return LLVMBuildFCmp(s->b, f, x, y, "");
+  }
   return LLVMBuildICmp(s->b, s->kind == IR_SIGNED ? i : u, x, y, "");
 }
 

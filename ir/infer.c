@@ -334,6 +334,22 @@ static const struct ir_type *infer_reduce(struct infer *in) {
   return make(in, x->dtype, x->rank, dims);
 }
 
+static const struct ir_type *infer_argreduce(struct infer *in) {
+  const struct ir_type *x = arg_type(in, 0), *y = infer_reduce(in);
+  int64_t count = 1;
+  for (int d = 0; y && d < x->rank; d++) {
+    if (y->dim[d] == x->dim[d])
+      continue;
+    if (!fixed(in, x, d, d + 1))
+      return NULL;
+    if (!dn_mul(count, x->dim[d], &count))
+      count = INT64_MAX;
+  }
+  if (count > INT32_MAX)
+    return fail(in, DN_LIMIT, "over 2^31 elements are reduced to one");
+  return y ? make(in, IR_I32, y->rank, y->dim) : NULL;
+}
+
 static const struct ir_type *infer_window(struct infer *in) {
   const struct ir_type *x = arg_type(in, 0);
   int r = x->rank;

@@ -488,7 +488,7 @@ static void find_carried(struct nest *n) {
 
 static void build_indexed(struct build *b) {
   solve_ranks(b);
-  if (b->f->fold == NEST_NTH)
+  if (b->f->fold == NEST_NTH || *nest_folds[b->f->fold].finish)
     b->n->acc_type = operand_type(b, &b->f->access[0], NULL)->dtype;
   add_iters(b, &b->f->y);
   for (int k = 0; k < b->f->naccesses; k++)

@@ -93,6 +93,8 @@ static const char *parse_states(struct nest *n, struct nest_names *names,
     if (!end || end == s + 1)
       return "a state has no value";
     s = end + strspn(end, " ");
+    if (state->type == IR_BOOL) /* the least is 0, the greatest 1 */
+      state->identity = state->identity > 0;
   }
   return NULL;
 }

@@ -51,10 +51,11 @@ static int64_t lane_bytes(enum ir_dtype t) {
   return t == IR_F16 || t == IR_BF16 ? 4 : ir_dtypes[t].bytes;
 }
 
-/* Lanes of the widest element in the kernel. */
-static int64_t count_lanes(const struct kernel *k) {
+/* Lanes of the widest element in the kernel, up to the op `last` or of all. */
+static int64_t count_lanes(const struct kernel *k, const struct ir_op *last) {
   int64_t widest = 1;
-  for (const struct ir_op *op = k->op->region[0]->first; op->next;
+  const struct ir_op *end = last ? last->next : k->op->region[0]->last;
+  for (const struct ir_op *op = k->op->region[0]->first; op != end;
        op = op->next) {
     widest = dn_max(widest, lane_bytes(ir_result(op)->type->dtype));
     for (unsigned i = 0; i < op->noperands; i++)
@@ -160,7 +161,8 @@ static void set_vectors(struct kernel *k, int64_t vectors) {
 static void reduce_lanes(struct kernel *k, int inner) {
   int64_t extent = k->n->iter[inner].extent;
   k->vec = k->lanes;
-  k->unroll = dn_max(1, dn_min(4, extent / k->lanes));
+  int64_t chains = (k->env->target->vector_regs - 4) / k->n->nstates;
+  k->unroll = dn_max(1, dn_min(dn_min(4, chains), extent / k->lanes));
   if (k->n->naccesses < 2 || k->ndims < 2)
     return;
   int d = k->dim[k->ndims - 2];
@@ -355,13 +357,22 @@ static void tile_onto(struct kernel *k) {
   k->tile[last] = dn_min(4, vectors) * k->vec;
 }
 
+/* Vectors of a reduction from which on they pay: lanes of several states are
+ * merged at the cost of a few vectors. */
+static int64_t least_vectors(const struct nest *n) {
+  return n->nstates > 1 ? 2 : 1;
+}
+
 static void tile_anchor(struct kernel *k) {
   const struct nest *n = k->n;
   int iter = k->ndims ? dim_iter(n, k->dim[k->ndims - 1]) : -1;
   int inner = innermost_reduced(n);
   bool columns = iter >= 0 && all_fit(k, iter);
+  if (!columns) /* what follows the fold is computed once a result */
+    k->lanes = count_lanes(k, n->op);
   bool along = inner >= 0 && all_fit(k, inner) &&
-               n->iter[inner].extent >= k->lanes && k->lanes > 1;
+               n->iter[inner].extent >= k->lanes * least_vectors(n) &&
+               k->lanes > 1;
   if (!columns && along)
     reduce_lanes(k, inner);
   else if (columns && n->naccesses > 1 && count_moving(k, iter) == 1)
@@ -483,7 +494,7 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
     if (k.type->dim[d] > 1)
       k.dim[k.ndims++] = d;
   }
-  k.lanes = count_lanes(&k);
+  k.lanes = count_lanes(&k, NULL);
   const struct ir_op *anchor = find_anchor(op);
   if (anchor)
     k.n = nest_build(tmp, anchor);

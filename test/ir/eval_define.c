@@ -314,6 +314,46 @@ static struct num define_reduce(const struct naive *w, const int64_t *y) {
   return f.acc;
 }
 
+/* Goes through the points and keeps the best so far: NaN is better than all. */
+static struct num define_argreduce(const struct naive *w, const int64_t *y) {
+  const struct ir_type *x = type_of(w, 0);
+  const struct ir_attr *axes = ir_find_attr(w->op, "axes");
+  enum ir_opcode code = w->op->code;
+  bool most = code == IR_ARGMAX || code == IR_ARGMAX_LAST;
+  bool last = code == IR_ARGMAX_LAST || code == IR_ARGMIN_LAST;
+  int64_t size[IR_MAX_RANK], i[IR_MAX_RANK], sum[IR_MAX_RANK] = {0}, k = 0;
+  struct num best = {0}, here = {0};
+  for (int d = 0; d < x->rank; d++)
+    size[d] = 1;
+  for (int64_t a = 0; a < axes->n; a++)
+    size[axes->is[a]] = x->dim[axes->is[a]];
+  if (is_empty(size, x->rank))
+    return here;
+  do {
+    for (int d = 0; d < x->rank; d++)
+      i[d] = y[d] + sum[d];
+    struct num v = at(w, 0, i);
+    int order; /* of v to the best */
+    if (ir_is_float(x->dtype))
+      order = isnan(v.f) || isnan(best.f)
+                  ? isnan(v.f) - isnan(best.f)
+                  : ((v.f > best.f) - (v.f < best.f)) * (most ? 1 : -1);
+    else if (x->dtype == IR_U64)
+      order = ((uint64_t)v.i > (uint64_t)best.i) -
+              ((uint64_t)v.i < (uint64_t)best.i);
+    else
+      order = (v.i > best.i) - (v.i < best.i);
+    if (!ir_is_float(x->dtype) && !most)
+      order = -order;
+    if (k == 0 || order > 0 || (order == 0 && last)) {
+      best = v;
+      here.i = k;
+    }
+    k++;
+  } while (next(sum, size, x->rank));
+  return here;
+}
+
 static struct num define_window(const struct naive *w, const int64_t *y) {
   const struct ir_type *x = type_of(w, 0);
   const struct ir_attr *kernel = ir_find_attr(w->op, "kernel");
@@ -518,6 +558,10 @@ static define_fn *const define[IR_NUM_OPS] = {
     [IR_REDUCE_PROD] = define_reduce,
     [IR_REDUCE_MAX] = define_reduce,
     [IR_REDUCE_MIN] = define_reduce,
+    [IR_ARGMAX] = define_argreduce,
+    [IR_ARGMAX_LAST] = define_argreduce,
+    [IR_ARGMIN] = define_argreduce,
+    [IR_ARGMIN_LAST] = define_argreduce,
     [IR_WINDOW_SUM] = define_window,
     [IR_WINDOW_MAX] = define_window,
     [IR_CUMSUM] = define_cumulative,

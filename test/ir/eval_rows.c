@@ -292,6 +292,10 @@ static void draft_other(struct bench *t, enum ir_opcode code,
   case IR_REDUCE_PROD:
   case IR_REDUCE_MAX:
   case IR_REDUCE_MIN:
+  case IR_ARGMAX:
+  case IR_ARGMAX_LAST:
+  case IR_ARGMIN:
+  case IR_ARGMIN_LAST:
     list = add_list(d, "axes", 0);
     for (int i = 0; i < rank; i++)
       if (pick(t, 0, 1))

@@ -177,6 +177,29 @@ static void test_nans(void) {
   }
 }
 
+/* The first, or the last, of two NaN and of equal elements, wherever they are. */
+static void test_numbers(void) {
+  static const enum ir_opcode codes[] = {IR_ARGMAX, IR_ARGMIN, IR_ARGMAX_LAST,
+                                         IR_ARGMIN_LAST};
+  enum { N = 21 };
+  struct bench t;
+  bench_open(&t, 1);
+  int64_t n = N, axis = 0, one = 1;
+  for (int64_t a = 0; a < N; a++) {
+    for (int64_t b = a; b < N; b++) {
+      for (int c = 0; c < 8; c++) {
+        double x[N] = {0};
+        int64_t want = c % 4 < 2 ? a : b;
+        x[a] = x[b] = c < 4 ? (double)NAN : c % 2 ? -1 : 1;
+        struct ir_value *v = ir_const_floats(t.m, NULL, IR_F32, 1, &n, x);
+        check(codes[c % 4], &t, &v, 1, IR_ATTRS(ir_ints("axes", &axis, 1)),
+              ir_const_ints(t.m, NULL, IR_I32, 1, &one, &want), "a number");
+      }
+    }
+  }
+  bench_close(&t);
+}
+
 /* Splats are read as one element. */
 static void test_splats(void) {
   struct bench t;
@@ -213,5 +236,6 @@ void test_scalars(void) {
   test_casts();
   test_rounding();
   test_nans();
+  test_numbers();
   test_splats();
 }

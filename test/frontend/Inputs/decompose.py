@@ -159,8 +159,6 @@ for row, attrs, axes in (("softmax_axes", "axes=l:0,2", [0, 2]), ("softmax", "ax
 for row, attrs, axes in (("log_softmax_axes", "axes=l:0,2", [0, 2]), ("log_softmax", "axis=i:1", [1]),
                          ("log_softmax_1", "", [1, 2])):
     case(row, [x], attrs, softmax(x, axes, True))
-case("index_of", [x, reduce(x, [1], max)], "axis=i:1", reduce(x, [1], lambda v: v.index(max(v))))
-case("index_of", [T([4], [1, 2, 2, 0]), T([1], [2])], "axis=i:0 last=i:1", T([1], [2]))
 case("hardmax", [x], "axis=i:1", hardmax(x, [1]))
 case("hardmax_1", [x], "", hardmax(x, [1, 2]))
 for row, f in (("sum", sum), ("product", math.prod), ("mean", mean), ("largest", max), ("smallest", min),
