@@ -160,6 +160,12 @@ static bool run_job(void *user, int fd) {
 
 static void report_crash(struct dn_ctx *ctx, const struct ir_module *m,
                          const struct cg_opts *opts, const char *message) {
+  static const char io[] = "IO failure on output stream: "; /* as LLVM says it */
+  if (!strncmp(message, io, sizeof io - 1)) {
+    dn_error(ctx, (struct dn_loc){.file = m->file}, DN_FILE_WRITE,
+             "the temporary file of the code: %s", message + sizeof io - 1);
+    return;
+  }
   dn_error(ctx, (struct dn_loc){.file = m->file}, DN_LLVM,
            "LLVM failed while it compiled the module: %s", message);
   if (opts->reproducer)
@@ -235,13 +241,14 @@ bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
   cg_child_run(ctx, run_job, &job, opts->timeout, &child);
   struct fields in = {ctx, child.out, child.size};
   unsigned before = dn_errors(ctx);
-  if (child.crashed)
-    report_crash(ctx, m, opts, child.message);
-  else
+  /* In the child, a file that was cut short is a signal or a failed write. */
+  bool whole = child.ok || dn_files_whole(ctx);
+  if (whole && !child.crashed)
     get_diagnostics(&in);
   bool ok = child.ok && map_result(ctx, &job, out);
   if (!ok && dn_errors(ctx) == before)
-    report_crash(ctx, m, opts, "no reason given");
+    report_crash(ctx, m, opts,
+                 child.crashed ? child.message : "no reason given");
   if (ok)
     fill_sizes(&in, m, sizes);
   close(file);

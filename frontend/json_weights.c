@@ -67,13 +67,21 @@ static double uniform(uint64_t *state) {
   return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
-static struct ir_value *random_weight(struct ir_module *m, double seed,
-                                      const char *name,
+static struct ir_value *random_weight(struct json_weights *w,
+                                      struct ir_module *m, double seed,
+                                      const char *path, const char *name,
                                       const struct ir_type *type) {
   uint64_t state = (uint64_t)(int64_t)seed;
   for (const char *s = name; *s; s++) /* weights of one seed differ */
     state = state * 31 + (unsigned char)*s;
   int64_t n = ir_type_count(type), out = 1;
+  if (n > w->ctx->limits.random - w->random) {
+    dn_error(w->ctx, (struct dn_loc){.file = w->file, .where = path}, DN_LIMIT,
+             "more than %lld random weights in the model (--limit-random)",
+             (long long)w->ctx->limits.random);
+    return NULL;
+  }
+  w->random += n;
   for (int i = 0; i < type->rank; i++)
     out = dn_max(out, type->dim[i]);
   double scale = sqrt(2 / (double)dn_max(n / out, 1));
@@ -133,7 +141,7 @@ struct ir_value *json_weight(struct json_weights *w, struct ir_module *m,
     return ir_const_splat(m, name, type, fill->valuedouble);
   if (cJSON_IsNumber(seed) && fabs(seed->valuedouble) < 0x1p53 &&
       cJSON_GetArraySize(item) == 1)
-    return random_weight(m, seed->valuedouble, name, type);
+    return random_weight(w, m, seed->valuedouble, path, name, type);
   return fail(w, path, type,
               "a weight is a list of numbers, {\"npy\": file}, "
               "{\"safetensors\": file, \"tensor\": name}, the name of a tensor "

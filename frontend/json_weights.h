@@ -19,6 +19,7 @@ struct json_weights {
   struct dn_ctx *ctx;
   const char *file;     /* the model's path */
   const cJSON *tensors; /* the model's "weights": a safetensors file, or NULL */
+  int64_t random;       /* elements made from seeds so far */
 };
 
 /* A constant of `type`, or NULL after diagnostics at `path`. */

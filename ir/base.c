@@ -1,4 +1,4 @@
-/* base.c - arenas, interned strings, buffers and files: see base.h. */
+/* base.c - arenas, interned strings, buffers and input files: see base.h. */
 #include "ir/base.h"
 
 #include "ir/diag.h"
@@ -26,6 +26,9 @@ struct mapping {
   struct mapping *next;
   void *data;
   size_t size;
+  const char *path;
+  struct stat st; /* as it was mapped */
+  bool copied;    /* `data` are its bytes in memory of ours */
 };
 
 struct dn_arena {
@@ -256,6 +259,7 @@ struct dn_ctx *dn_ctx_new(FILE *err) {
 void dn_ctx_free(struct dn_ctx *ctx) {
   if (!ctx)
     return;
+  dn_outputs_discard(ctx);
   dn_arena_free(ctx->arena);
   free(ctx);
 }
@@ -335,14 +339,28 @@ size_t dn_utf8_length(const char *text, size_t n) {
   return bad ? 0 : len;
 }
 
-void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n) {
+/* Whether a terminal would obey the character, or not show it where it stands:
+ * controls (C1 are 0xc2 0x80..0x9f), line separators U+2028 and U+2029, marks of
+ * direction U+061C, U+200E, U+200F, U+202A..U+202E, U+2066..U+2069. */
+static bool is_control(const unsigned char *u, size_t len) {
+  if (len == 1)
+    return u[0] < 0x20 || u[0] == 0x7f;
+  if (len == 2)
+    return (u[0] == 0xc2 && u[1] < 0xa0) || (u[0] == 0xd8 && u[1] == 0x9c);
+  if (len != 3 || u[0] != 0xe2)
+    return len == 0;
+  return (u[1] == 0x80 && (u[2] == 0x8e || u[2] == 0x8f ||
+                           (u[2] >= 0xa8 && u[2] <= 0xae))) ||
+         (u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9);
+}
+
+/* Escapes controls, invalid UTF-8 and the characters of `more`. */
+static void escape(struct dn_buf *buf, const char *s, size_t n,
+                   const char *more) {
   const unsigned char *u = (const unsigned char *)s;
   for (size_t i = 0; i < n;) {
     size_t len = dn_utf8_length(s + i, n - i);
-    /* C1 controls are two bytes, 0xc2 0x80..0x9f. */
-    bool control = u[i] < 0x20 || u[i] == 0x7f ||
-                   (len == 2 && u[i] == 0xc2 && u[i + 1] < 0xa0);
-    if (!len || control || u[i] == '"' || u[i] == '\\') {
+    if (is_control(u + i, len) || strchr(more, s[i])) {
       for (size_t k = 0; k < (len ? len : 1); k++)
         dn_buf_printf(buf, "\\x%02X", u[i + k]);
     } else {
@@ -350,6 +368,35 @@ void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n) {
     }
     i += len ? len : 1;
   }
+}
+
+void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n) {
+  escape(buf, s, n, "\"\\");
+}
+
+/* Where a text of `n` bytes may be cut at `at`: not within a character. */
+static size_t cut(const char *s, size_t n, size_t at) {
+  while (at < n && at && ((unsigned char)s[at] & 0xc0) == 0x80)
+    at--;
+  return at;
+}
+
+void dn_buf_show(struct dn_buf *buf, const char *s, size_t most) {
+  size_t n = strlen(s), tail = cut(s, n, n > most / 4 ? n - most / 4 : 0);
+  if (n <= most) {
+    escape(buf, s, n, "");
+    return;
+  }
+  escape(buf, s, cut(s, n, most - most / 4), "");
+  dn_buf_printf(buf, "...");
+  escape(buf, s + tail, n - tail, "");
+}
+
+const char *dn_shown(struct dn_arena *arena, const char *s) {
+  struct dn_buf out;
+  dn_buf_init(&out, arena);
+  dn_buf_show(&out, s, DN_SHOWN);
+  return out.text;
 }
 
 /* ---- Files ---- */
@@ -360,35 +407,59 @@ static bool map_failed(struct dn_ctx *ctx, const char *path, const char *why,
   return false;
 }
 
+/* A file that another program cuts short takes the pages behind its end from
+ * all who mapped it, so that all but large files are read. */
+enum { MAP_FROM = 4 << 20 };
+
+static void *map_bytes(int fd, size_t size, bool copy) {
+  int flags = copy ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_PRIVATE;
+  char *data = mmap(NULL, size, copy ? PROT_READ | PROT_WRITE : PROT_READ,
+                    flags, copy ? -1 : fd, 0);
+  for (size_t at = 0; copy && data != MAP_FAILED && at < size;) {
+    ssize_t n = pread(fd, data + at, size - at, (off_t)at);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      int error = n ? errno : EIO;
+      munmap(data, size);
+      errno = error;
+      return MAP_FAILED;
+    }
+    at += (size_t)n;
+  }
+  return data;
+}
+
 bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
                struct dn_file *out) {
-  struct stat st;
+  struct mapping map = {.path = dn_intern(ctx, path)};
+  struct stat *st = &map.st;
   const char *why = NULL;
-  void *data = NULL;
-  if (fstat(fd, &st) != 0)
+  bool large = false;
+  if (fstat(fd, st) != 0)
     why = strerror(errno);
-  else if (S_ISDIR(st.st_mode))
+  else if (S_ISDIR(st->st_mode))
     why = "is a directory";
-  else if (!S_ISREG(st.st_mode))
+  else if (!S_ISREG(st->st_mode))
     why = "is not a regular file";
-  else if (st.st_size == 0)
+  else if (st->st_size == 0)
     why = "is empty";
-  else if (st.st_size > ctx->limits.file)
+  else if ((large = st->st_size > ctx->limits.file))
     why = "is larger than --limit-file";
-  else if ((data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
-                        0)) == MAP_FAILED)
-    why = strerror(errno);
   if (why)
-    return map_failed(ctx, path, why,
-                      S_ISREG(st.st_mode) && st.st_size > ctx->limits.file
-                          ? DN_LIMIT
-                          : DN_FILE_READ);
-  struct mapping *map = calloc(1, sizeof *map);
-  if (!map)
-    out_of_memory(ctx, (int64_t)sizeof *map);
-  *map = (struct mapping){ctx->arena->maps, data, (size_t)st.st_size};
-  ctx->arena->maps = map;
-  *out = (struct dn_file){dn_intern(ctx, path), data, (size_t)st.st_size};
+    return map_failed(ctx, path, why, large ? DN_LIMIT : DN_FILE_READ);
+  map.size = (size_t)st->st_size;
+  map.copied = map.size < MAP_FROM;
+  map.data = map_bytes(fd, map.size, map.copied);
+  if (map.data == MAP_FAILED)
+    return map_failed(ctx, path, strerror(errno), DN_FILE_READ);
+  map.next = ctx->arena->maps;
+  struct mapping *kept = calloc(1, sizeof *kept);
+  if (!kept)
+    out_of_memory(ctx, (int64_t)sizeof *kept);
+  *kept = map;
+  ctx->arena->maps = kept;
+  *out = (struct dn_file){map.path, map.data, map.size};
   return true;
 }
 
@@ -403,68 +474,26 @@ bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out) {
 
 void dn_files_idle(struct dn_ctx *ctx) {
   for (struct mapping *m = ctx->arena->maps; m; m = m->next)
-    madvise(m->data, m->size, MADV_DONTNEED);
+    if (!m->copied)
+      madvise(m->data, m->size, MADV_DONTNEED);
 }
 
-static bool write_all(int fd, const char *data, size_t size) {
-  while (size) {
-    ssize_t n = write(fd, data, size);
-    if (n < 0 && errno == EINTR)
+bool dn_files_whole(struct dn_ctx *ctx) {
+  bool ok = true;
+  for (struct mapping *m = ctx->arena->maps; m; m = m->next) {
+    struct stat now;
+    if (m->copied || stat(m->path, &now) || now.st_dev != m->st.st_dev ||
+        now.st_ino != m->st.st_ino || now.st_size >= m->st.st_size)
       continue;
-    if (n <= 0)
-      return false;
-    data += n;
-    size -= (size_t)n;
+    ok = map_failed(ctx, m->path, "was cut short while it was read",
+                    DN_FILE_READ);
   }
-  return true;
+  return ok;
 }
 
-/* As write_all() to a new file, but zeroes leave holes: of a large model they
- * need no disk. */
-static bool write_file(int fd, const char *data, size_t size) {
-  enum { BLOCK = 1 << 16 };
-  static const char zero[BLOCK];
-  for (size_t n; size; data += n, size -= n) {
-    n = size < BLOCK ? size : BLOCK;
-    bool hole = size > BLOCK && !memcmp(data, zero, n);
-    if (hole ? lseek(fd, BLOCK, SEEK_CUR) < 0 : !write_all(fd, data, n))
-      return false;
-  }
-  return true;
-}
-
-static bool write_failed(struct dn_ctx *ctx, const char *path) {
-  int number = errno;
-  const char *slash = strrchr(path, '/');
-  dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s",
-           strerror(number));
-  if (number == ENOENT && slash && slash != path)
-    dn_note(ctx, "there is no folder '%.*s'", (int)(slash - path), path);
+bool dn_is_input(const struct dn_ctx *ctx, const struct stat *st) {
+  for (const struct mapping *m = ctx->arena->maps; m; m = m->next)
+    if (m->st.st_dev == st->st_dev && m->st.st_ino == st->st_ino)
+      return true;
   return false;
-}
-
-bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,
-                   size_t size) {
-  if (!strcmp(path, "-"))
-    return write_all(STDOUT_FILENO, data, size) || write_failed(ctx, path);
-  struct stat st;
-  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* /dev/null, a pipe */
-    int fd = S_ISDIR(st.st_mode) ? (errno = EISDIR, -1)
-                                 : open(path, O_WRONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && write_all(fd, data, size);
-    ok = fd >= 0 && close(fd) == 0 && ok;
-    return ok || write_failed(ctx, path);
-  }
-  char *temp = dn_printf(ctx->arena, "%s.tmp%ld", path, (long)getpid());
-  int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0)
-    return write_failed(ctx, path);
-  bool ok = write_file(fd, data, size);
-  ok = close(fd) == 0 && ok;
-  if (ok && rename(temp, path) == 0)
-    return true;
-  int saved = errno;
-  unlink(temp);
-  errno = saved;
-  return write_failed(ctx, path);
 }

@@ -31,6 +31,7 @@
   X(attr, 65536)               /* elements of one list attribute */            \
   X(depth, 64)                 /* nested messages, JSON values, regions */     \
   X(calls, 100)                /* nested model-local function calls */         \
+  X(random, INT64_C(1) << 27)  /* elements of a JSON model's random weights */ \
   X(memory, INT64_C(1) << 36)  /* bytes the compiler may allocate */
 
 struct dn_limits {
@@ -43,6 +44,7 @@ struct dn_arena;
 struct dn_names;
 struct dn_diags;
 struct dn_phases;
+struct dn_outputs;
 
 /* One compile. No other state is shared between functions. */
 struct dn_ctx {
@@ -51,6 +53,7 @@ struct dn_ctx {
   struct dn_names *types;  /* interned types: see ir/type.c */
   struct dn_diags *diags;  /* diagnostics so far: see ir/diag.h */
   struct dn_phases *phases; /* where time went: see ir/phase.h */
+  struct dn_outputs *outputs; /* prepared files: see ir/output.c */
   struct dn_limits limits;
   int64_t allocated;       /* bytes in all arenas of this compile */
   jmp_buf *fatal;          /* where dn_raise() goes; NULL: abort() */
@@ -121,8 +124,14 @@ const char *dn_word(const char *list, const char *name, size_t n, int *k);
 /* Length of the well-formed UTF-8 sequence at s, or 0 (Unicode 15, table 3-7: no
  * overlong forms, no surrogates, nothing above U+10FFFF). */
 size_t dn_utf8_length(const char *s, size_t n);
-/* `s` with control characters, quotes and invalid UTF-8 escaped as \xHH. */
+/* `s` with control characters, quotes and invalid UTF-8 escaped as \xHH, as text
+ * IR has strings. Controls are also marks of direction: see is_control(). */
 void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n);
+/* Text from a file for people to read: escaped but for quotes, and of more than
+ * `most` bytes the first and the last. */
+void dn_buf_show(struct dn_buf *buf, const char *s, size_t most);
+enum { DN_SHOWN = 200 };
+const char *dn_shown(struct dn_arena *arena, const char *s);
 
 /* ---- Checked arithmetic: false on overflow ---- */
 static inline bool dn_add(int64_t a, int64_t b, int64_t *out) {
@@ -155,10 +164,10 @@ static inline int64_t dn_align(int64_t a, int64_t to) {
 /* ---- Files ---- */
 struct dn_file {
   const char *path;
-  const uint8_t *data; /* mapped read-only */
+  const uint8_t *data; /* read-only */
   size_t size;
 };
-/* Maps a regular file; a directory, a FIFO, a device or a file over the limit
+/* Maps a regular file, or reads a small one; a directory, a FIFO, a device or a file over the limit
  * is a diagnostic and false. The mapping lives as long as the context. */
 bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out);
 /* The same for an open descriptor, which stays open; `path` is its name. */
@@ -167,9 +176,26 @@ bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
 /* Lets the system drop the resident pages of mapped files; a later read faults
  * them in again. Called after import. */
 void dn_files_idle(struct dn_ctx *ctx);
-/* Writes `path` by way of a temporary name and a rename, so that a reader never
- * sees half a file; a failure is a diagnostic and false. "-" is stdout. */
+/* Whether all of the mapped files is still there; a diagnostic for each that was
+ * cut short, in which reading further is a SIGBUS. */
+bool dn_files_whole(struct dn_ctx *ctx);
+struct stat;
+/* Whether this is a file that was mapped. */
+bool dn_is_input(const struct dn_ctx *ctx, const struct stat *st);
+
+/* ---- Output files: see ir/output.c ---- */
+/* Prepares the file `path` ("-" is stdout), which dn_outputs_commit() puts in
+ * its place; a failure is a diagnostic and false. `data` of what is no regular
+ * file are written only then. */
 bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,
                    size_t size);
+/* The same for a file that another program writes under the name returned. */
+const char *dn_file_reserve(struct dn_ctx *ctx, const char *path);
+/* A device, a pipe: nothing lies beside it. */
+bool dn_file_is_special(const char *path);
+/* Puts all prepared files in their places, or none of them. */
+bool dn_outputs_commit(struct dn_ctx *ctx);
+/* Removes prepared files; dn_ctx_free() does it too. */
+void dn_outputs_discard(struct dn_ctx *ctx);
 
 #endif

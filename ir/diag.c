@@ -20,7 +20,9 @@ static const struct row rows[] = {
 struct dn_diags {
   FILE *err;
   bool capture;
-  unsigned errors;
+  unsigned errors, warnings;
+  unsigned limit; /* of each that are shown; 0: none */
+  bool muted;     /* the last one was over it, and its notes are not shown */
   enum dn_exit exit;
   DN_LIST(struct dn_diag) list;
 };
@@ -40,17 +42,18 @@ static const struct row *find_row(int number) {
   return NULL;
 }
 
-/* Names come from the model: at most 200 bytes of one are shown. */
+/* Bytes of a message that are shown; a part of it may be from a file. */
+enum { MESSAGE = 2000 };
+
 static void put_name(struct dn_buf *out, const char *s) {
-  size_t n = strlen(s);
-  dn_buf_escape(out, s, n < 200 ? n : 200);
-  if (n > 200)
-    dn_buf_printf(out, "...");
+  dn_buf_show(out, s, DN_SHOWN);
 }
 
 static void put_place(struct dn_buf *out, const struct dn_loc *loc) {
-  if (loc->file)
-    dn_buf_printf(out, "%s:", loc->file);
+  if (loc->file) {
+    dn_buf_show(out, loc->file, MESSAGE);
+    dn_buf_printf(out, ":");
+  }
   if (loc->line)
     dn_buf_printf(out, "%u:%u:", loc->line, loc->col ? loc->col : 1);
   if (loc->file)
@@ -85,19 +88,39 @@ static void print(struct dn_ctx *ctx, const struct dn_diag *diag) {
   struct dn_buf out;
   dn_buf_init(&out, ctx->arena);
   put_place(&out, &diag->loc);
-  dn_buf_printf(&out, "%s: %s", diag->severity, diag->message);
+  dn_buf_printf(&out, "%s: ", diag->severity);
+  dn_buf_show(&out, diag->message, MESSAGE);
   if (diag->number)
     dn_buf_printf(&out, " [E%04d]", diag->number);
   fprintf(ctx->diags->err, "%s\n", out.text);
 }
 
+/* Counts a diagnostic; whether it is to be shown. Those that are captured, to be
+ * judged or printed later, are kept. */
+static bool is_shown(struct dn_ctx *ctx, const char *severity, int number) {
+  struct dn_diags *d = ctx->diags;
+  bool note = severity[0] == 'n';
+  unsigned *count = number ? &d->errors : &d->warnings;
+  if (number && !d->errors)
+    d->exit = find_row(number)->exit;
+  if (!note) {
+    ++*count;
+    d->muted = !d->capture && d->limit && *count > d->limit;
+  }
+  if (!d->muted || note || *count != d->limit + 1)
+    return !d->muted;
+  d->muted = false;
+  dn_note(ctx, "further %ss are not shown; --error-limit=0 shows all",
+          severity);
+  d->muted = true;
+  return false;
+}
+
 static void report(struct dn_ctx *ctx, const char *severity, struct dn_loc loc,
                    int number, const char *fmt, va_list ap) {
   struct dn_diags *d = ctx->diags;
-  if (number) {
-    if (!d->errors++)
-      d->exit = find_row(number)->exit;
-  }
+  if (!is_shown(ctx, severity, number))
+    return;
   keep_place(ctx, &loc);
   struct dn_diag diag = {loc, severity, dn_vprintf(ctx->arena, fmt, ap),
                          number};
@@ -153,6 +176,10 @@ _Noreturn void dn_fatal(struct dn_ctx *ctx, struct dn_loc loc,
 unsigned dn_errors(const struct dn_ctx *ctx) { return ctx->diags->errors; }
 
 enum dn_exit dn_exit_code(const struct dn_ctx *ctx) { return ctx->diags->exit; }
+
+void dn_error_limit(struct dn_ctx *ctx, unsigned limit) {
+  ctx->diags->limit = limit;
+}
 
 bool dn_diags_capture(struct dn_ctx *ctx, bool on) {
   bool was = ctx->diags->capture;

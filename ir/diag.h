@@ -1,6 +1,6 @@
 /* diag.h - diagnostics: each has a row in diags.def (number, exit code, title,
  * explanation), a place, a message, and notes that name the remedy. They are
- * printed as they come, and all of them: an error does not stop a compile by
+ * printed as they come, up to --error-limit: an error does not stop a compile by
  * itself, its caller returns false and goes on where it can. */
 #ifndef DN_DIAG_H
 #define DN_DIAG_H
@@ -48,6 +48,9 @@ _Noreturn void dn_fatal(struct dn_ctx *ctx, struct dn_loc loc,
 unsigned dn_errors(const struct dn_ctx *ctx);
 /* Exit code of the first error, or DN_EXIT_OK. */
 enum dn_exit dn_exit_code(const struct dn_ctx *ctx);
+
+/* How many errors, and how many warnings, are shown; 0, as at first: all. */
+void dn_error_limit(struct dn_ctx *ctx, unsigned limit);
 
 /* One stored diagnostic, for --verify-diagnostics. */
 struct dn_diag {

@@ -56,7 +56,9 @@ struct dnn_tensor {
 /* Runs fn(user, i) for every i in [0, n), in any order and on any thread, and
  * returns when all have ended. Objects made with --threads=N, N > 1, call it;
  * the program defines it, or links libdnn_parallel.a (runtime/parallel.c),
- * which may be called from any thread at any time. */
+ * which may be called from any thread at any time. There, if fn forks and
+ * returns in the child, the child goes on alone with the indices that no thread
+ * had taken; the child of a thread of the pool ends where fn does. */
 void dnn_parallel_for(size_t n, void (*fn)(void *user, size_t i), void *user);
 
 /* Of libdnn_parallel.a: how many threads work from the next call on, the caller

@@ -40,6 +40,7 @@ static struct {
   } share[MAX_THREADS];                /* the caller's, then the workers' */
   _Alignas(LINE) atomic_flag used;     /* a caller owns the fields below */
   atomic_uint wanted;                  /* threads, 0: as many as processors */
+  pthread_t owner;                     /* the caller's thread, in a job */
   unsigned have;                       /* of `wanted`, 0: no pool yet */
   unsigned nworkers;
   pthread_t worker[MAX_THREADS];
@@ -117,16 +118,17 @@ static void wait_for_workers(void) {
 
 /* ---- Working ---- */
 
-/* The first index of a thread's share. */
-static size_t first_index(size_t thread) {
-  size_t threads = pool.nworkers + 1, more = pool.n % threads;
+/* The first index of a thread's share of the job. */
+static size_t first_index(size_t thread, size_t threads) {
+  size_t more = pool.n % threads;
   return pool.n / threads * thread + (thread < more ? thread : more);
 }
 
+/* A fn that forks returns here in the child too, which takes what is left. */
 static void take_indices(size_t self) {
   size_t threads = pool.nworkers + 1, i;
   for (size_t k = 0; k < threads; k++) {
-    size_t whose = (self + k) % threads, end = first_index(whose + 1);
+    size_t whose = (self + k) % threads, end = first_index(whose + 1, threads);
     atomic_size_t *next = &pool.share[whose].next;
     while (atomic_load(next) < end && (i = atomic_fetch_add(next, 1)) < end)
       pool.fn(pool.user, i);
@@ -165,14 +167,27 @@ static void *work(void *share) {
       continue;
     job = entered;
     take_indices(self);
+    if (!pool.nworkers) /* the child of a fork in a fn: no caller waits */
+      return NULL;
     leave();
   }
 }
 
 /* ---- The pool ---- */
 
-/* The child of a fork has its caller's thread and no other. */
+/* Whether this thread is in the job. */
+static bool is_inside(void) {
+  pthread_t self = pthread_self();
+  bool found = pthread_equal(self, pool.owner);
+  for (unsigned i = 0; i < pool.nworkers; i++)
+    found = found || pthread_equal(self, pool.worker[i]);
+  return found && (atomic_load(&pool.gate) & (OPEN | INSIDE));
+}
+
+/* The child of a fork has the thread that forked and no other. If that is in the
+ * middle of a job, it keeps the job, and so the pool. */
 static void after_fork(void) {
+  bool inside = is_inside();
   pool.nworkers = pool.have = 0;
   pthread_mutex_init(&pool.lock, NULL);
   pthread_cond_init(&pool.work, NULL);
@@ -180,7 +195,8 @@ static void after_fork(void) {
   atomic_store(&pool.gate, 0);
   atomic_store(&pool.sleeping, 0);
   atomic_store(&pool.waiting, false);
-  atomic_flag_clear(&pool.used);
+  if (!inside)
+    atomic_flag_clear(&pool.used);
 }
 
 static long count_processors(void) {
@@ -249,8 +265,9 @@ static void run_shared(size_t n, void (*fn)(void *user, size_t i), void *user) {
   pool.n = n;
   pool.fn = fn;
   pool.user = user;
+  pool.owner = pthread_self();
   for (size_t t = 0; t <= pool.nworkers; t++)
-    atomic_store(&pool.share[t].next, first_index(t));
+    atomic_store(&pool.share[t].next, first_index(t, pool.nworkers + 1));
   atomic_store(&pool.gate, (job ? job : JOB) | OPEN);
   wake_workers();
   take_indices(0);

@@ -238,3 +238,16 @@ bool compile_passes(struct compile *c, enum ir_form form) {
   dn_files_idle(c->ctx); /* what is left of the weights is read once more */
   return ok;
 }
+
+bool compile_is_planned(const struct compile *c) {
+  if (c->m->form == IR_PLANNED)
+    return true;
+  const char *form = ir_form_names[c->m->form];
+  dn_error(c->ctx, (struct dn_loc){.file = c->path}, DN_PIPELINE,
+           "the passes end with the module in form %s; code is made of form %s",
+           form, ir_form_names[IR_PLANNED]);
+  dn_note(c->ctx, "dnnc --emit=%s writes the module as it is; without "
+                  "--passes, --stop-after and --bisect-limit it is planned",
+          form);
+  return false;
+}

@@ -6,8 +6,8 @@
 #include "passes/pass.h"
 #include "tools/expect.h"
 #include "tools/options.h"
+#include "tools/process.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,16 +206,17 @@ static int run_tool(struct run *r, int argc, char **argv) {
   dn_diags_capture(r->ctx, false);
   if (opts.verify_diagnostics && dn_exit_code(r->ctx) == DN_EXIT_OK)
     return ok ? DN_EXIT_OK : DN_EXIT_MISMATCH;
-  if (dn_exit_code(r->ctx) == DN_EXIT_OK || opts.split_input)
-    dn_file_write(r->ctx, opts.output ? opts.output : "-", r->out.text,
-                  r->out.len);
+  if ((dn_exit_code(r->ctx) == DN_EXIT_OK || opts.split_input) &&
+      dn_file_write(r->ctx, opts.output ? opts.output : "-", r->out.text,
+                    r->out.len))
+    dn_outputs_commit(r->ctx);
   if (opts.time_passes)
     dn_phases_print(r->ctx, stderr);
   return (int)dn_exit_code(r->ctx);
 }
 
 int main(int argc, char **argv) {
-  signal(SIGPIPE, SIG_IGN);
+  process_start();
   struct dn_ctx *ctx = dn_ctx_new(stderr);
   struct run r = {.ctx = ctx};
   jmp_buf fatal;
@@ -226,6 +227,9 @@ int main(int argc, char **argv) {
     code = (int)dn_exit_code(ctx);
   else
     code = run_tool(&r, argc, argv);
+  process_finish(ctx, false);
+  if (!code)
+    code = (int)dn_exit_code(ctx);
   dn_ctx_free(ctx);
   return code;
 }

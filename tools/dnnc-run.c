@@ -1,4 +1,5 @@
 /* dnnc-run.c - runs a model and says what came out: see docs/cli.md. */
+#include "tools/process.h"
 #include "tools/run.h"
 
 #include "ir/phase.h"
@@ -117,7 +118,7 @@ int main(int argc, char **argv) {
   jmp_buf fatal;
   struct options o;
   bool done = false, ok = true;
-  signal(SIGPIPE, SIG_IGN);
+  process_start();
   signal(SIGILL, on_illegal);
   ctx->fatal = &fatal;
   dn_phase(ctx, "options");
@@ -131,9 +132,7 @@ int main(int argc, char **argv) {
     }
     ok = run_all(ctx, &o);
   }
-  if (fflush(stdout) || ferror(stdout))
-    dn_error(ctx, (struct dn_loc){.file = "the standard output"}, DN_FILE_WRITE,
-             "cannot be written");
+  process_finish(ctx, ok);
   int code = (int)dn_exit_code(ctx);
   if (!code && !ok)
     code = DN_EXIT_MISMATCH;

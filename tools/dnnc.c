@@ -10,9 +10,9 @@
 #include "tools/compile.h"
 #include "tools/device.h"
 #include "tools/dot.h"
+#include "tools/process.h"
 #include "tools/shared.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -207,7 +207,7 @@ static bool write_code(const struct dnnc *d, const char *path) {
 }
 
 static bool compile_to(struct dnnc *d, enum cg_emit kind) {
-  if (!run_passes(d, IR_PLANNED))
+  if (!run_passes(d, IR_PLANNED) || !compile_is_planned(&d->c))
     return false;
   if (d->o.debug)
     make_listing(d);
@@ -262,7 +262,7 @@ static bool emit_obj(struct dnnc *d) {
   struct cg_blob header;
   const char *path = output_path(d, ".o");
   const char *beside = with_extension(d->ctx, path, false, ".h");
-  bool piped = !strcmp(path, "-");
+  bool piped = dn_file_is_special(path);
   if (!compile_to(d, CG_OBJ) || !check_budgets(d) ||
       !make_header(d, piped ? NULL : beside, &header))
     return false;
@@ -305,7 +305,7 @@ static bool emit_report(struct dnnc *d) {
 static bool emit_shared(struct dnnc *d) {
   struct cg_blob header;
   const char *path = output_path(d, ".so");
-  if (cg_target_facts(d->c.target)->bare_metal || !strcmp(path, "-")) {
+  if (cg_target_facts(d->c.target)->bare_metal || dn_file_is_special(path)) {
     dn_error(d->ctx, (struct dn_loc){.where = "--emit=shared"}, DN_USAGE,
              "a shared library needs an operating system and a file");
     return false;
@@ -505,7 +505,7 @@ static bool check_report(const struct dnnc *d, const struct kind *kind) {
 
 /* -g needs a file for its listing. */
 static bool check_debug(const struct dnnc *d, const struct kind *kind) {
-  bool piped = d->o.output && !strcmp(d->o.output, "-");
+  bool piped = d->o.output && dn_file_is_special(d->o.output);
   if (!d->o.debug || (kind->code && !d->o.check && !piped))
     return true;
   dn_error(d->ctx, (struct dn_loc){.where = "-g"}, DN_USAGE,
@@ -603,7 +603,7 @@ int main(int argc, char **argv) {
   jmp_buf fatal;
   struct dn_ctx *ctx = dn_ctx_new(stderr);
   struct dnnc *d = DN_NEW(ctx->arena, struct dnnc);
-  signal(SIGPIPE, SIG_IGN);
+  process_start();
   clock_gettime(CLOCK_MONOTONIC, &d->start);
   d->ctx = ctx;
   ctx->fatal = &fatal;
@@ -613,9 +613,7 @@ int main(int argc, char **argv) {
              "the compile failed without a reason");
   if (d->o.time_passes)
     dn_phases_print(ctx, stderr);
-  if (fflush(stdout) || ferror(stdout))
-    dn_error(ctx, (struct dn_loc){.file = "the standard output"}, DN_FILE_WRITE,
-             "cannot be written");
+  process_finish(ctx, true);
   int code = (int)dn_exit_code(ctx);
   if (code == DN_EXIT_INTERNAL)
     say_reproducer(ctx, argc, argv);

@@ -346,6 +346,7 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
   }
   if (out->threads < 1 || out->threads > MAX_THREADS)
     fail(&r, "--threads is 1 to %d", MAX_THREADS);
+  dn_error_limit(ctx, (unsigned)dn_min(out->error_limit, UINT32_MAX));
   *done = r.ok && (out->help || out->help_all || out->version);
   if (*done && out->version)
     printf("%s %s\n", r.tool, DNNC_VERSION);

@@ -65,7 +65,8 @@ static void see(void *user, const struct ir_value *v, void *want) {
   j->worst.max_rel = fmax(j->worst.max_rel, d.max_rel);
   j->compared++;
   if (r->o->verbose)
-    printf("%%%s %s max_abs=%.3g max_rel=%.3g\n", v->name,
+    printf("%%%s %s max_abs=%.3g max_rel=%.3g\n",
+           dn_shown(r->ctx->arena, v->name),
            ir_type_text(r->ctx, NULL, v->type), d.max_abs, d.max_rel);
   if (d.at >= 0)
     report(j, v, &d);

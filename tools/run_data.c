@@ -169,6 +169,23 @@ struct ir_tensor *run_inputs(struct run *r) {
 
 /* ---- Outputs ---- */
 
+/* The file of output i: its name without what would be a folder, and a number
+ * where outputs before it have this name. */
+static const char *file_name(struct run *r, const char **names, size_t i) {
+  char *name = dn_printf(r->ctx->arena, "%s", r->out[i].name);
+  for (char *s = name; *s; s++)
+    if (*s == '/' || (unsigned char)*s < ' ')
+      *s = '_';
+  names[i] = name;
+  unsigned k = 2;
+  for (size_t j = 0; j < i; j++)
+    if (!strcmp(names[j], names[i])) {
+      names[i] = dn_printf(r->ctx->arena, "%s_%u", name, k++);
+      j = (size_t)-1; /* from the first again */
+    }
+  return dn_printf(r->ctx->arena, "%s/%s.npy", r->o->output_dir, names[i]);
+}
+
 bool run_write_outputs(struct run *r, const struct ir_tensor *out) {
   const char *dir = r->o->output_dir;
   if (mkdir(dir, 0777) && errno != EEXIST) {
@@ -177,14 +194,9 @@ bool run_write_outputs(struct run *r, const struct ir_tensor *out) {
     return false;
   }
   bool ok = true;
-  for (size_t i = 0; i < r->nout; i++) {
-    char *name = dn_printf(r->ctx->arena, "%s", r->out[i].name);
-    for (char *s = name; *s; s++)
-      if (*s == '/' || (unsigned char)*s < ' ')
-        *s = '_';
-    ok &= fe_write_npy(r->ctx, dn_printf(r->ctx->arena, "%s/%s.npy", dir, name),
-                       &out[i]);
-  }
+  const char **names = DN_ARRAY(r->ctx->arena, const char *, r->nout + 1);
+  for (size_t i = 0; i < r->nout; i++)
+    ok &= fe_write_npy(r->ctx, file_name(r, names, i), &out[i]);
   return ok;
 }
 
@@ -193,7 +205,8 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
   for (size_t i = 0; i < r->nout; i++) {
     const struct ir_type *t = r->out[i].type;
     int64_t n = ir_type_count(t);
-    printf("%s: %s =", r->out[i].name, ir_type_text(r->ctx, NULL, t));
+    printf("%s: %s =", dn_shown(r->ctx->arena, r->out[i].name),
+           ir_type_text(r->ctx, NULL, t));
     for (int64_t k = 0; k < n && k < MOST; k++) {
       const char *p = (const char *)out[i].data + k * ir_dtypes[t->dtype].bytes;
       if (ir_is_float(t->dtype))

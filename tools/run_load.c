@@ -180,7 +180,8 @@ static bool compile_code(struct run *r, struct cg_blob *object) {
   passes.target = cg_target_facts(c->target);
   passes.pipeline =
       r->o->compare ? keeping_pipeline(r) : compile_pipeline(c, IR_PLANNED);
-  if (!pass_pipeline(r->ctx, r->m, &passes) || !ports_of_module(r))
+  if (!pass_pipeline(r->ctx, r->m, &passes) || !compile_is_planned(c) ||
+      !ports_of_module(r))
     return false;
   c->cg.profile = r->o->profile || r->o->trace;
   return cg_compile(r->ctx, c->target, r->m, &c->cg, CG_OBJ, object, NULL);

@@ -113,8 +113,10 @@ bool run_in_child(struct dn_ctx *ctx, const char *path, int *code) {
   int status = 0;
   fflush(NULL); /* or the child would print it again */
   pid_t child = fork();
-  if (child == 0)
+  if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* its output has no reader */
+    signal(SIGBUS, SIG_DFL);
+  }
   if (child <= 0) /* without a child the work is done here */
     return false;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR)

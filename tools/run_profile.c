@@ -117,6 +117,15 @@ static bool measure(struct profile *p) {
 
 /* ---- Output ---- */
 
+/* Text in a JSON string. */
+static void put_json(struct dn_buf *out, const char *s) {
+  struct dn_buf shown;
+  dn_buf_init(&shown, out->arena);
+  dn_buf_show(&shown, s, DN_SHOWN);
+  for (const char *c = shown.text; *c; c++)
+    dn_buf_printf(out, strchr("\"\\", *c) ? "\\%c" : "%c", *c);
+}
+
 static bool write_trace(struct profile *p) {
   struct run *r = p->r;
   struct dn_buf out;
@@ -126,8 +135,7 @@ static bool write_trace(struct profile *p) {
   for (size_t i = 0; i < p->n; i++) {
     struct dn_buf name;
     dn_buf_init(&name, r->ctx->arena);
-    for (const char *s = p->lines[i].layer->name; *s; s++)
-      dn_buf_printf(&name, strchr("\"\\", *s) ? "\\%c" : "%c", *s);
+    put_json(&name, p->lines[i].layer->name);
     dn_buf_printf(&out,
                   "%s{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":1,"
                   "\"tid\":1,\"ts\":%.3f,\"dur\":%.3f}",
@@ -139,11 +147,13 @@ static bool write_trace(struct profile *p) {
   return dn_file_write(r->ctx, r->o->trace, out.text, out.len);
 }
 
-static void print_line(const struct line *l, double total, const char *by) {
+static void print_line(const struct profile *p, const struct line *l,
+                       double total, const char *by) {
   printf("%10.2f %6.2f %8.2f %6.1f %11.0f %10.2f %-6s  %s", l->us,
          total > 0 ? 100 * l->us / total : 0,
          l->us > 0 ? flops(l->layer) / l->us * 1e-3 : 0, 100 * l->fraction,
-         bytes(l->layer), l->bound, by, l->layer->name);
+         bytes(l->layer), l->bound, by,
+         dn_shown(p->r->ctx->arena, l->layer->name));
 }
 
 static void print(const struct profile *p) {
@@ -163,12 +173,12 @@ static void print(const struct profile *p) {
          "bytes", "bound", "by", "kernel");
   for (size_t i = 0; i <= p->n; i++) {
     const struct line *l = &p->lines[i];
-    print_line(l, sum.us, i == p->n ? "" : l->memory ? "memory" : "flops");
+    print_line(p, l, sum.us, i == p->n ? "" : l->memory ? "memory" : "flops");
     if (i < p->n)
       printf(" (%s)", l->layer->what);
     printf("\n");
   }
-  print_line(&sum, sum.us, "");
+  print_line(p, &sum, sum.us, "");
   printf(" of %zu kernels\n", p->n);
   printf("medians of %zu runs; one core: %.2f gflops, %.2f GB/s of constants\n",
          p->runs, p->peak * 1e-9, p->constants * 1e-9);

@@ -122,8 +122,8 @@ static int show_tensor(const char *path, const char *out) {
       printf(" %g", ir_load_float(t.type->dtype,
                                   (const char *)t.data + (size_t)i * width));
     printf("\n");
-    if (out)
-      fe_write_npy(ctx, out, &t);
+    if (out && fe_write_npy(ctx, out, &t))
+      dn_outputs_commit(ctx);
   }
   int code = (int)dn_exit_code(ctx);
   dn_ctx_free(ctx);

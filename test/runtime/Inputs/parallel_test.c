@@ -133,6 +133,46 @@ static void forks(void) {
   check(waitpid(pid, &status, 0) == pid && !status, "the child");
 }
 
+/* A fork in the middle of a job, by any of its threads: in the child no index is
+ * out of range or done twice, other calls work, and it ends. */
+struct fork_job {
+  struct job job;
+  size_t at;
+  int child;
+};
+
+static void fork_at(void *user, size_t i) {
+  struct fork_job *f = user;
+  check(i < MOST, "an index of the job");
+  f->job.times[i]++;
+  nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL);
+  if (i != f->at || f->child)
+    return;
+  pid_t pid = fork();
+  if (!pid) {
+    f->child = 1;
+    alarm(20);
+    once(50, "a call in the child of a fork in a job");
+    return;
+  }
+  int status = 1;
+  check(waitpid(pid, &status, 0) == pid && !status, "the child of a job");
+}
+
+static void forks_inside(void) {
+  dnn_set_threads(4);
+  for (size_t at = 0; at < MOST; at += 123) {
+    struct fork_job f = {.at = at};
+    dnn_parallel_for(MOST, fork_at, &f);
+    for (size_t i = 0; i < MOST; i++)
+      check(f.job.times[i] == 1 || (f.child && !f.job.times[i]), "in a fork");
+    if (f.child) {
+      once(MOST, "after the job");
+      exit(0);
+    }
+  }
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (!strcmp(what, "count"))
@@ -144,7 +184,7 @@ int main(int argc, char **argv) {
   takes(1);
   takes(3);
   if (strcmp(what, "no-fork")) /* of which sanitizers know little */
-    forks();
+    forks(), forks_inside();
   printf("PASS\n");
   return 0;
 }
