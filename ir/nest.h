@@ -185,6 +185,10 @@ bool nest_code_uses(const struct nest_code *c, int var);
 /* Points of the whole iteration space: the multiplications of a CONTRACT. What
  * is put in order is looked at once. */
 int64_t nest_points(const struct nest *n);
+/* The iterator that changes fastest along a result dimension, and the innermost
+ * reduced one, of more than one point; -1: none. */
+int nest_dim_iter(const struct nest *n, int d);
+int nest_inner_reduced(const struct nest *n);
 /* A pure index map: MOVE (or expand), one operand, all indices affine and in
  * bounds, no flat access. */
 bool nest_is_view(const struct nest *n);

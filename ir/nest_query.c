@@ -147,6 +147,22 @@ static bool pointwise_access(const struct nest *n, const struct nest_access *a,
   return true;
 }
 
+int nest_dim_iter(const struct nest *n, int d) {
+  int iter = -1;
+  for (int i = 0; i < n->y[d].n; i++)
+    if (n->iter[n->y[d].iter[i]].extent > 1)
+      iter = n->y[d].iter[i];
+  return iter;
+}
+
+int nest_inner_reduced(const struct nest *n) {
+  int iter = -1;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced && n->iter[i].extent > 1)
+      iter = i;
+  return iter;
+}
+
 bool nest_is_pointwise(const struct nest *n, unsigned operand) {
   if (n->carried >= 0 || n->to >= 0)
     return false;

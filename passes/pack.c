@@ -263,19 +263,11 @@ static int last_dim(const struct ir_type *type) {
 /* The iterator that the lanes of a kernel go along, or -1. */
 static int lane_iter(const struct ir_op *kernel, const struct nest *n) {
   int64_t vec = ir_get_int(kernel, "vec");
-  int iter = -1, last = last_dim(n->type);
+  int last = last_dim(n->type);
   if (vec <= 1)
     return -1;
-  if (last >= 0 && ir_get_at(kernel, "tile", last) >= vec) {
-    for (int i = 0; i < n->y[last].n; i++)
-      if (n->iter[n->y[last].iter[i]].extent > 1)
-        iter = n->y[last].iter[i];
-    return iter;
-  }
-  for (int i = 0; i < n->niters; i++)
-    if (n->iter[i].reduced && n->iter[i].extent > 1)
-      iter = i;
-  return iter;
+  bool columns = last >= 0 && ir_get_at(kernel, "tile", last) >= vec;
+  return columns ? nest_dim_iter(n, last) : nest_inner_reduced(n);
 }
 
 /* The one dim that the lanes move in, or -1. */
@@ -290,14 +282,6 @@ static int lane_dim(const struct nest_access *a, int iter) {
     dim = d;
   }
   return dim;
-}
-
-/* Elements behind dim d in memory. */
-static int64_t inner_count(const struct ir_type *type, int d) {
-  int64_t n = 1;
-  while (++d < type->rank)
-    n *= type->dim[d];
-  return n;
 }
 
 /* From outside the kernel, of a type that moves as it is. */
@@ -317,21 +301,22 @@ bool pack_cuts(int64_t columns, int64_t width, bool scalable) {
   return !scalable && width > 0 && columns > width && columns % width == 0;
 }
 
-/* Whether the lanes are not contiguous in memory. */
-static bool is_strided(const struct pack *p, const struct ir_value *w,
-                       int dim) {
+/* Elements from one index of dim d to the next. */
+static int64_t stride_of(const struct pack *p, const struct ir_value *w,
+                         int d) {
   const struct alias *at = alias_of(p->aliases, w);
-  return at ? at->stride[dim] != 1 : inner_count(w->type, dim) != 1;
+  int64_t dense[IR_MAX_RANK];
+  ir_type_strides(w->type, dense);
+  return at ? at->stride[d] : dense[d];
 }
 
 /* Elements from one row of a panel to the next. */
 static int64_t row_step(const struct pack *p, const struct ir_value *w,
                         int dim) {
-  const struct alias *at = alias_of(p->aliases, w);
   int64_t step = INT64_MAX;
   for (int d = 0; d < w->type->rank; d++)
     if (d != dim && w->type->dim[d] > 1)
-      step = dn_min(step, at ? at->stride[d] : inner_count(w->type, d));
+      step = dn_min(step, stride_of(p, w, d));
   return step == INT64_MAX ? 0 : step;
 }
 
@@ -357,7 +342,7 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   bool panels =
       pack_cuts(w->type->dim[dim], width, ir_get_int(kernel, "scalable")) &&
       (w->data || panels_pay(p, n, w, dim));
-  if (!panels && !is_strided(p, w, dim))
+  if (!panels && stride_of(p, w, dim) == 1)
     return false; /* it is as it should be */
   int64_t panel = panels ? width : 0;
   struct ir_value *packed = find_packed(p, w, dim, panel);

@@ -97,23 +97,6 @@ static bool lanes_fit(const struct kernel *k, int access, int iter) {
          nest_points(k->n) / ir_type_count(x->type) >= COPY_ROWS;
 }
 
-/* The iterator that goes fastest along a result dimension. */
-static int dim_iter(const struct nest *n, int d) {
-  int iter = -1;
-  for (int i = 0; i < n->y[d].n; i++)
-    if (n->iter[n->y[d].iter[i]].extent > 1)
-      iter = n->y[d].iter[i];
-  return iter;
-}
-
-static int innermost_reduced(const struct nest *n) {
-  int iter = -1;
-  for (int i = 0; i < n->niters; i++)
-    if (n->iter[i].reduced && n->iter[i].extent > 1)
-      iter = i;
-  return iter;
-}
-
 /* All accesses are contiguous or equal along it. */
 static bool all_fit(const struct kernel *k, int iter) {
   for (int a = 0; a < k->n->naccesses; a++)
@@ -191,7 +174,7 @@ static int64_t register_group(const struct kernel *k, int64_t most) {
  * taking the registers of the block. */
 static int64_t unroll_for(const struct kernel *k, int64_t block,
                           int64_t registers) {
-  int inner = innermost_reduced(k->n);
+  int inner = nest_inner_reduced(k->n);
   int64_t want = block <= 8 && 2 * block <= registers ? 4 : 2;
   if (inner < 0 || k->max_unroll < 2)
     return 1;
@@ -205,7 +188,7 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
 
 /* Every access sees the two dimensions as one, so code generation will, too. */
 static bool dims_merge(const struct kernel *k, int outer, int inner) {
-  int i = dim_iter(k->n, outer), j = dim_iter(k->n, inner);
+  int i = nest_dim_iter(k->n, outer), j = nest_dim_iter(k->n, inner);
   if (i < 0 || j < 0 || k->n->y[outer].n != 1 || k->n->y[inner].n != 1)
     return false;
   for (int a = 0; a < k->n->naccesses; a++) {
@@ -267,7 +250,7 @@ static void order_panels(struct kernel *k, int iter,
     if (moves)
       weights = x;
     for (int i = 0; moves && i + 1 < k->ndims; i++) {
-      int own = dim_iter(k->n, k->dim[i]);
+      int own = nest_dim_iter(k->n, k->dim[i]);
       if (own < 0 || access_step(k, a, own) != 0)
         return;
     }
@@ -339,7 +322,7 @@ static void tile_neighbours(struct kernel *k) {
  * along the last one. */
 static void tile_carried(struct kernel *k) {
   int last = k->ndims ? k->dim[k->ndims - 1] : -1;
-  int iter = last < 0 ? -1 : dim_iter(k->n, last);
+  int iter = last < 0 ? -1 : nest_dim_iter(k->n, last);
   if (iter < 0 || last == k->n->carried || k->lanes == 1 || !all_fit(k, iter))
     return;
   int64_t vectors = dn_max(1, dn_min(4, k->type->dim[last] / k->lanes));
@@ -365,8 +348,8 @@ static int64_t least_vectors(const struct nest *n) {
 
 static void tile_anchor(struct kernel *k) {
   const struct nest *n = k->n;
-  int iter = k->ndims ? dim_iter(n, k->dim[k->ndims - 1]) : -1;
-  int inner = innermost_reduced(n);
+  int iter = k->ndims ? nest_dim_iter(n, k->dim[k->ndims - 1]) : -1;
+  int inner = nest_inner_reduced(n);
   bool columns = iter >= 0 && all_fit(k, iter);
   if (!columns) /* what follows the fold is computed once a result */
     k->lanes = count_lanes(k, n->op);
