@@ -135,22 +135,11 @@ static void put_bytes(struct emit_places *p, const void *bytes, size_t n) {
 }
 
 static void put_attr(struct emit_places *p, const struct ir_attr *a) {
+  size_t n;
+  const void *bytes = ir_attr_bytes(a, &n);
   put_pointer(p, a->name);
   put(p, (uint64_t)a->kind);
-  switch (a->kind) {
-  case IR_A_INT:
-    put(p, (uint64_t)a->i);
-    break;
-  case IR_A_FLOAT:
-    put_bytes(p, &a->f, sizeof a->f);
-    break;
-  case IR_A_STR:
-    put_bytes(p, a->s, strlen(a->s));
-    break;
-  case IR_A_INTS:
-    put_bytes(p, a->is, (size_t)a->n * sizeof *a->is);
-    break;
-  }
+  put_bytes(p, bytes, n);
 }
 
 static void put_attrs(struct emit_places *p, const struct ir_op *op) {

@@ -47,6 +47,9 @@ extern const struct ir_op_row ir_ops[IR_NUM_OPS];
 bool ir_op_find(const char *text, enum ir_opcode *out);
 /* Operand counts an op accepts; *max is -1 for any number. */
 void ir_op_arity(enum ir_opcode code, int *min, int *max);
+/* The spec of the attribute named by the n bytes at `name`; false: none. */
+bool ir_op_attr_spec(enum ir_opcode code, const char *name, size_t n,
+                     struct ir_attr_spec *out);
 /* Attribute specs of a row, the plan attributes included; returns the count. */
 int ir_op_attr_specs(enum ir_opcode code,
                      struct ir_attr_spec out[IR_MAX_ATTRS]);
@@ -272,6 +275,11 @@ static inline struct ir_value *ir_result(const struct ir_op *op) {
 size_t ir_num_uses(const struct ir_value *v);
 /* Attributes fall back on the row's default. */
 const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name);
+/* The default of its row, stated. */
+bool ir_attr_is_default(const struct ir_attr *a,
+                        const struct ir_attr_spec *spec);
+/* The bytes of an attribute's value, and how many: equal values, equal bytes. */
+const void *ir_attr_bytes(const struct ir_attr *a, size_t *n);
 int64_t ir_get_int(const struct ir_op *op, const char *name);
 double ir_get_float(const struct ir_op *op, const char *name);
 const char *ir_get_str(const struct ir_op *op, const char *name);

@@ -47,12 +47,10 @@ static const struct ir_type *operand_type(const struct build *b,
 }
 
 static bool attr_is_list(const struct build *b, const char *name) {
-  struct ir_attr_spec specs[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(b->op->code, specs);
-  for (int i = 0; i < n; i++)
-    if (!strcmp(specs[i].name, name))
-      return specs[i].kind == IR_A_INTS;
-  row_error(b, "an index names no attribute");
+  struct ir_attr_spec spec;
+  if (!ir_op_attr_spec(b->op->code, name, strlen(name), &spec))
+    row_error(b, "an index names no attribute");
+  return spec.kind == IR_A_INTS;
 }
 
 /* Attribute value at position k of a group, or of a plain iterator. */

@@ -34,15 +34,12 @@ static int parse_name(struct nest_expr *p, const char *s, size_t len) {
       node.type = ir_arg(p->op, (unsigned)node.arg[0])->type->dtype;
     return nest_put_node(p, node);
   }
-  struct ir_attr_spec specs[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(p->code, specs);
-  for (int i = 0; i < n; i++) {
-    if (strlen(specs[i].name) != len || strncmp(specs[i].name, s, len))
-      continue;
+  struct ir_attr_spec spec;
+  if (ir_op_attr_spec(p->code, s, len, &spec)) {
     if (p->op)
-      node.number = specs[i].kind == IR_A_FLOAT
-                        ? ir_get_float(p->op, specs[i].name)
-                        : (double)ir_get_int(p->op, specs[i].name);
+      node.number = spec.kind == IR_A_FLOAT
+                        ? ir_get_float(p->op, spec.name)
+                        : (double)ir_get_int(p->op, spec.name);
     return nest_put_node(p, node);
   }
   p->error = "a name is neither operand nor attribute";

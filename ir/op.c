@@ -91,6 +91,19 @@ int ir_op_attr_specs(enum ir_opcode code,
   return parse_specs(IR_PLAN_ATTRS, out, n);
 }
 
+static const char *find_spec(enum ir_opcode code, const char *name, size_t n) {
+  const char *s = dn_word(ir_ops[code].attrs, name, n, NULL);
+  return s ? s : dn_word(IR_PLAN_ATTRS, name, n, NULL);
+}
+
+bool ir_op_attr_spec(enum ir_opcode code, const char *name, size_t n,
+                     struct ir_attr_spec *out) {
+  const char *s = find_spec(code, name, n);
+  if (s)
+    parse_spec(s, out);
+  return s != NULL;
+}
+
 bool ir_is_plan_attr(const char *name) {
   return dn_word(IR_PLAN_ATTRS, name, strlen(name), NULL) != NULL;
 }
@@ -105,13 +118,46 @@ const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name) {
 /* The default text of an attribute, after its '='; asking for an attribute that
  * the row does not have is a mistake of the caller. */
 static const char *default_text(const struct ir_op *op, const char *name) {
-  size_t len = strlen(name);
-  const char *s = dn_word(ir_ops[op->code].attrs, name, len, NULL);
-  if (!s)
-    s = dn_word(IR_PLAN_ATTRS, name, len, NULL);
+  const char *s = find_spec(op->code, name, strlen(name));
   assert(s && "the caller passes the name of an attribute of the row");
   const char *eq = strpbrk(s, "= ");
   return eq && *eq == '=' ? eq + 1 : "";
+}
+
+bool ir_attr_is_default(const struct ir_attr *a,
+                        const struct ir_attr_spec *spec) {
+  if (spec->required || a->kind != spec->kind)
+    return false;
+  switch (a->kind) {
+  case IR_A_INT:
+    return a->i == spec->i;
+  case IR_A_FLOAT:
+    return !memcmp(&a->f, &spec->f, sizeof a->f);
+  case IR_A_STR:
+    return false;
+  case IR_A_INTS:
+    for (int64_t i = 0; i < a->n; i++)
+      if (a->is[i] != spec->i)
+        return false;
+    return true;
+  }
+  return false;
+}
+
+const void *ir_attr_bytes(const struct ir_attr *a, size_t *n) {
+  switch (a->kind) {
+  case IR_A_INT:
+  case IR_A_FLOAT:
+    *n = sizeof a->i;
+    return &a->i;
+  case IR_A_STR:
+    *n = strlen(a->s);
+    return a->s;
+  case IR_A_INTS:
+    break;
+  }
+  *n = (size_t)a->n * sizeof *a->is;
+  return a->is;
 }
 
 int64_t ir_get_int(const struct ir_op *op, const char *name) {

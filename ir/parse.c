@@ -115,14 +115,6 @@ struct attr_list {
   size_t n, cap;
 };
 
-static const struct ir_attr_spec *find_spec(const struct ir_attr_spec *spec,
-                                            int n, const char *name) {
-  for (int i = 0; i < n; i++)
-    if (strcmp(spec[i].name, name) == 0)
-      return &spec[i];
-  return NULL;
-}
-
 static bool attr_list_value(struct parser *p, struct ir_attr *a) {
   DN_LIST(int64_t) ints = {0};
   while (!lex_is(&p->lx, ']')) {
@@ -179,8 +171,7 @@ static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
 
 static bool attr_items(struct parser *p, enum ir_opcode code,
                        struct attr_list *list) {
-  struct ir_attr_spec spec[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(code, spec);
+  struct ir_attr_spec spec;
   do {
     if (list->n == IR_MAX_ATTRS)
       return parse_fail(p, "more than %d attributes", IR_MAX_ATTRS);
@@ -192,8 +183,8 @@ static bool attr_items(struct parser *p, enum ir_opcode code,
       if (list->v[k].name == a.name)
         return parse_fail(p, "attribute '%s' is given twice", a.name);
     parse_next(p);
-    if (!parse_take(p, '=', "'='") ||
-        !attr_value(p, find_spec(spec, n, a.name), &a))
+    bool known = ir_op_attr_spec(code, a.name, strlen(a.name), &spec);
+    if (!parse_take(p, '=', "'='") || !attr_value(p, known ? &spec : NULL, &a))
       return false;
     DN_PUSH(p->scratch, *list, a);
   } while (parse_try(p, ','));

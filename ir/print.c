@@ -216,27 +216,6 @@ static void put_attr(struct printer *p, const struct ir_attr *a) {
   put(p, "]");
 }
 
-static bool is_default(const struct ir_attr_spec *spec,
-                       const struct ir_attr *a) {
-  /* The presence of a plan attribute has a meaning of its own: see ir.h. */
-  if (spec->required || a->kind != spec->kind || ir_is_plan_attr(a->name))
-    return false;
-  switch (a->kind) {
-  case IR_A_INT:
-    return a->i == spec->i;
-  case IR_A_FLOAT:
-    return same_double(a->f, &spec->f);
-  case IR_A_STR:
-    return false;
-  case IR_A_INTS:
-    for (int64_t i = 0; i < a->n; i++)
-      if (a->is[i] != spec->i)
-        return false;
-    return true;
-  }
-  return false;
-}
-
 static const struct ir_attr *own_attr(const struct ir_op *op,
                                       const char *name) {
   for (unsigned k = 0; k < op->nattrs; k++)
@@ -251,7 +230,8 @@ static void put_attrs(struct printer *p, const struct ir_op *op) {
   const char *sep = " {";
   for (int i = 0; i < n; i++) {
     const struct ir_attr *a = own_attr(op, spec[i].name);
-    if (!a || is_default(&spec[i], a))
+    /* The presence of a plan attribute has a meaning of its own: see ir.h. */
+    if (!a || (ir_attr_is_default(a, &spec[i]) && !ir_is_plan_attr(a->name)))
       continue;
     put(p, sep);
     put_attr(p, a);

@@ -38,34 +38,16 @@ static uint64_t hash_bytes(uint64_t h, const void *p, size_t n) {
 }
 
 static uint64_t hash_attr(const struct ir_attr *a) {
-  uint64_t h = hash_bytes((uint64_t)a->kind, a->name, strlen(a->name));
-  switch (a->kind) {
-  case IR_A_INT:
-    return mix(h, (uint64_t)a->i);
-  case IR_A_FLOAT:
-    return hash_bytes(h, &a->f, sizeof a->f);
-  case IR_A_STR:
-    return hash_bytes(h, a->s, strlen(a->s));
-  case IR_A_INTS:
-    return hash_bytes(h, a->is, (size_t)a->n * sizeof *a->is);
-  }
-  return h;
+  size_t n;
+  const void *bytes = ir_attr_bytes(a, &n);
+  return hash_bytes(hash_bytes((uint64_t)a->kind, a->name, strlen(a->name)),
+                    bytes, n);
 }
 
 static bool same_attr(const struct ir_attr *a, const struct ir_attr *b) {
-  if (a->kind != b->kind)
-    return false;
-  switch (a->kind) {
-  case IR_A_INT:
-    return a->i == b->i;
-  case IR_A_FLOAT:
-    return !memcmp(&a->f, &b->f, sizeof a->f);
-  case IR_A_STR:
-    return !strcmp(a->s, b->s);
-  case IR_A_INTS:
-    return a->n == b->n && !memcmp(a->is, b->is, (size_t)a->n * sizeof *a->is);
-  }
-  return false;
+  size_t m, n;
+  const void *x = ir_attr_bytes(a, &m), *y = ir_attr_bytes(b, &n);
+  return a->kind == b->kind && m == n && (!n || !memcmp(x, y, n));
 }
 
 /* Every attribute of `a` that is not its default is the same in `b`. */

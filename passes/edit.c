@@ -143,25 +143,7 @@ struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,
 }
 
 bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a) {
-  struct ir_attr_spec specs[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(op->code, specs);
-  int k = 0;
-  while (k < n && strcmp(specs[k].name, a->name))
-    k++;
-  if (k == n || specs[k].required)
-    return false;
-  switch (a->kind) {
-  case IR_A_INT:
-    return a->i == specs[k].i;
-  case IR_A_FLOAT:
-    return !memcmp(&a->f, &specs[k].f, sizeof a->f);
-  case IR_A_INTS:
-    for (int64_t i = 0; i < a->n; i++)
-      if (a->is[i] != specs[k].i)
-        return false;
-    return true;
-  case IR_A_STR:
-    return false;
-  }
-  return false;
+  struct ir_attr_spec spec;
+  return ir_op_attr_spec(op->code, a->name, strlen(a->name), &spec) &&
+         ir_attr_is_default(a, &spec);
 }

@@ -44,13 +44,11 @@ static bool bind_attr(struct rule_match *m, const char *name,
 static bool attr_value(const struct ir_op *op, const char *name,
                        struct sexpr_value *out) {
   const struct ir_attr *a = ir_find_attr(op, name);
-  struct ir_attr_spec specs[IR_MAX_ATTRS];
-  int n = ir_op_attr_specs(op->code, specs), k = 0;
-  while (k < n && strcmp(specs[k].name, name))
-    k++;
-  assert(k < n && "rules.def: test/passes/rules.test");
+  struct ir_attr_spec spec;
+  bool known = ir_op_attr_spec(op->code, name, strlen(name), &spec);
+  assert(known && "rules.def: test/passes/rules.test");
   *out = (struct sexpr_value){.n = -1};
-  switch (specs[k].kind) {
+  switch (spec.kind) {
   case IR_A_INT:
     out->v[0] = (double)ir_get_int(op, name);
     return true;
@@ -61,7 +59,7 @@ static bool attr_value(const struct ir_op *op, const char *name,
     out->s = ir_get_str(op, name);
     return true;
   case IR_A_INTS:
-    out->v[0] = (double)specs[k].i;
+    out->v[0] = (double)spec.i;
     if (a) {
       out->n = (int)a->n;
       if (a->n > SEXPR_LIST)
