@@ -14,7 +14,8 @@
 
 /* ---- Arenas: a list of chunks, the newest first ---- */
 
-enum { CHUNK = 64 * 1024, ALIGN = 16 };
+/* The first chunk is smaller: many arenas hold little, and chunks are zeroed. */
+enum { FIRST_CHUNK = 4 * 1024, CHUNK = 64 * 1024, ALIGN = 16 };
 
 struct chunk {
   struct chunk *next;
@@ -103,7 +104,8 @@ void *dn_alloc(struct dn_arena *arena, size_t size) {
   size = (size + ALIGN - 1) / ALIGN * ALIGN;
   struct chunk *c = arena->chunks;
   if (!c || c->size - c->used < size) {
-    struct chunk *fresh = chunk_new(arena, size > CHUNK / 4 ? size : CHUNK);
+    size_t usual = c || size > FIRST_CHUNK ? CHUNK : FIRST_CHUNK;
+    struct chunk *fresh = chunk_new(arena, size > CHUNK / 4 ? size : usual);
     if (c && size > CHUNK / 4) { /* keep filling the current chunk */
       fresh->next = c->next;
       c->next = fresh;
