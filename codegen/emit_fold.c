@@ -47,6 +47,7 @@ static void emit_code(struct kernel_cg *k, const struct nest_code *c,
     const struct nest_node *node = &c->node[i];
     if (node->kind == NEST_ACCESS) {
       value[i] = var[node->arg[0]];
+      assert(value[i] && "callers set what nest_code_uses()");
     } else if (node->kind == NEST_NUMBER) {
       LLVMValueRef v = emit_number(k, node->type, node->number);
       value[i] = emit_like(k, var[0], v);
@@ -357,6 +358,8 @@ static void prepare(struct fold *f) {
     emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
   }
   choose_lanes(f);
+  assert(n->nstates > 0 && "emit_op(), emit_tile(): a nest that folds; orders "
+                           "have their own engine");
   f->total = f->npt * f->nacc * (unsigned)n->nstates;
   f->numbered = nest_code_uses(&n->step, NEST_VAR_K);
   f->outer = k->scope;

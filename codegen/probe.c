@@ -8,6 +8,7 @@
 
 #include "ir/diag.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/IRReader.h>
@@ -144,6 +145,8 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
   }
   const char *text = dn_printf(ctx->arena, "\n%.*s", (int)child.size, child.out);
   read_facts(t, text);
+  assert(!(t->facts.align & (t->facts.align - 1)) &&
+         "facts.def: vectors have a power of two of bytes");
   /* RISC-V: LLVM has no vectors of less than 64 bits, and fails where it tries
    * to use them (a comparison of i64 on riscv32). */
   if (strstr(text, "_zve32x") && vector_bits(text) < 64)

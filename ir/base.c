@@ -324,6 +324,11 @@ const char *dn_word(const char *list, const char *name, size_t n, int *k) {
   return NULL;
 }
 
+const char *dn_word_default(const char *word) {
+  const char *eq = strpbrk(word, "= ");
+  return eq && *eq == '=' ? eq + 1 : "";
+}
+
 size_t dn_utf8_length(const char *text, size_t n) {
   const unsigned char *s = (const unsigned char *)text;
   if (n == 0)

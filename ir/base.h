@@ -121,6 +121,8 @@ void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) DN_PRINTF(2, 3);
 /* Lists of words in rows, as "x w b?" and "lo:f=0 hi:f=6": the word whose name
  * are the `n` bytes at `name`, NULL: none; *k, when not NULL, gets its number. */
 const char *dn_word(const char *list, const char *name, size_t n, int *k);
+/* The text after the "=" of a word, up to a space; "": it has none. */
+const char *dn_word_default(const char *word);
 /* Length of the well-formed UTF-8 sequence at s, or 0 (Unicode 15, table 3-7: no
  * overlong forms, no surrogates, nothing above U+10FFFF). */
 size_t dn_utf8_length(const char *s, size_t n);

@@ -389,6 +389,7 @@ static void run_code(struct eval_nest *e, const struct nest_code *c,
     switch (node->kind) {
     case NEST_ACCESS:
       value[i] = var[node->arg[0]];
+      assert(value[i] && "callers set what nest_code_uses()");
       continue;
     case NEST_NUMBER:
       eval_number(node->type, node->number, to, n);
@@ -546,6 +547,7 @@ static void run_on(struct eval_nest *e, int64_t pos, int n, bool first,
 static void run_carried(struct eval_nest *e, char *out) {
   const struct nest *n = e->nest;
   int64_t inner = eval_nest_inner(e), along = n->type->dim[n->carried];
+  assert(n->nstates == 1 && "find_carried() asks for one state");
   const union eval_lanes *root = e->root;
   for (int64_t done = 0; done < e->par.count;) {
     int chunk = (int)dn_min(EVAL_LANES, e->par.count - done);
@@ -594,6 +596,7 @@ static void run_onto(struct eval_nest *e, const struct eval_operand *x,
   const struct ir_type *y = e->nest->type;
   size_t size = ir_dtypes[y->dtype].bytes;
   int64_t count = ir_type_count(y);
+  assert(e->nest->nstates <= 1 && "nest_check_row(): one state goes onto");
   if (!x->splat)
     memcpy(out, x->data, (size_t)count * size);
   for (int64_t i = 0; x->splat && i < count; i++)

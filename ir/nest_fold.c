@@ -42,6 +42,7 @@ static bool add_name(struct nest_names *names, const char *text, int var,
   if (names->count == MAX_NAMES)
     return false;
   struct name *name = &names->name[names->count++];
+  assert(strlen(text) < sizeof name->text && "take_name() refuses longer ones");
   *name = (struct name){.var = var, .node = node};
   memcpy(name->text, text, strlen(text) + 1);
   return true;
@@ -49,6 +50,7 @@ static bool add_name(struct nest_names *names, const char *text, int var,
 
 static struct nest_node variable(const struct nest *n, int var) {
   struct nest_node node = {.kind = NEST_ACCESS, .type = n->acc_type};
+  assert(var >= 0 && var < NEST_NUM_VARS && "parse_name() found its name");
   node.arg[0] = var;
   if (var == NEST_VAR_K)
     node.type = IR_I32;

@@ -120,8 +120,7 @@ const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name) {
 static const char *default_text(const struct ir_op *op, const char *name) {
   const char *s = find_spec(op->code, name, strlen(name));
   assert(s && "the caller passes the name of an attribute of the row");
-  const char *eq = strpbrk(s, "= ");
-  return eq && *eq == '=' ? eq + 1 : "";
+  return dn_word_default(s);
 }
 
 bool ir_attr_is_default(const struct ir_attr *a,

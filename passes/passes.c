@@ -38,8 +38,7 @@ static const struct ir_attr *find_opt(const struct pass_env *env,
 static const char *default_of(const struct pass_env *env, const char *name) {
   const char *spec = dn_word(env->run->row->opts, name, strlen(name), NULL);
   assert(spec && "a pass reads options of its own row");
-  const char *eq = strpbrk(spec, "= ");
-  return eq && *eq == '=' ? eq + 1 : "";
+  return dn_word_default(spec);
 }
 
 int64_t pass_int(const struct pass_env *env, const char *name) {

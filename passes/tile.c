@@ -18,6 +18,7 @@
 #include "passes/tile_block.h"
 #include "passes/tile_move.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -144,6 +145,8 @@ static void set_vectors(struct kernel *k, int64_t vectors) {
 static void reduce_lanes(struct kernel *k, int inner) {
   int64_t extent = k->n->iter[inner].extent;
   k->vec = k->lanes;
+  assert(k->n->nstates > 0 &&
+         "tile_kernel() has orders and scatters elsewhere: nest_onto()");
   int64_t chains = (k->env->target->vector_regs - 4) / k->n->nstates;
   k->unroll = dn_max(1, dn_min(dn_min(4, chains), extent / k->lanes));
   if (k->n->naccesses < 2 || k->ndims < 2)
