@@ -164,6 +164,14 @@ static void read_attrs(struct sexpr_reader *r, struct sexpr *e) {
   }
 }
 
+/* The kinds of the attributes of an op. */
+static void find_specs(struct sexpr_reader *r, struct sexpr *e) {
+  for (int i = 0; i < e->nattrs; i++)
+    if (!ir_op_attr_spec((enum ir_opcode)e->code, e->attr[i].name,
+                         strlen(e->attr[i].name), &e->attr[i].spec))
+      sexpr_bad(r, "the op has no such attribute, before");
+}
+
 static void read_call(struct sexpr_reader *r, struct sexpr *e) {
   enum ir_opcode code;
   e->name = sexpr_word(r);
@@ -187,6 +195,8 @@ static void read_call(struct sexpr_reader *r, struct sexpr *e) {
   }
   if (e->nargs > SEXPR_ARGS || (e->kind == SEXPR_OP && e->nattrs > SEXPR_ARGS))
     sexpr_bad(r, "too many operands or attributes before");
+  if (e->kind == SEXPR_OP)
+    find_specs(r, e);
   if (e->kind == SEXPR_IF && (e->nargs != 3 || e->nattrs))
     sexpr_bad(r, "'if' has a condition and two values, before");
 }

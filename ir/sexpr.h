@@ -82,6 +82,7 @@ struct sexpr {
   struct sexpr_attr {
     const char *name;
     const struct sexpr *expr;
+    struct ir_attr_spec spec; /* SEXPR_OP: of the op's row */
   } * attr;
 };
 
@@ -132,12 +133,11 @@ bool sexpr_eval(const struct sexpr_env *env, const struct sexpr *e,
                 struct sexpr_value *out);
 bool sexpr_is_true(const struct sexpr_value *v);
 
-/* The attribute `name` of an op row from a value; false when the value does not
- * fit it. A list goes to list[SEXPR_LIST]; `*given` is false for one that is
- * its default throughout. */
-bool sexpr_to_attr(enum ir_opcode code, const char *name,
-                   const struct sexpr_value *v, int64_t *list,
-                   struct ir_attr *out, bool *given);
+/* An attribute of an op from a value; false when the value does not fit it. A
+ * list goes to list[SEXPR_LIST]; `*given` is false for one that is its default
+ * throughout. */
+bool sexpr_to_attr(const struct sexpr_attr *attr, const struct sexpr_value *v,
+                   int64_t *list, struct ir_attr *out, bool *given);
 
 /* Builds values. A NULL value is an absent operand: arithmetic leaves it out,
  * and a number that changes nothing too; a select without condition is its last

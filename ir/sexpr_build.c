@@ -84,8 +84,7 @@ static struct ir_value *build_op(struct sexpr_builder *b,
     struct sexpr_value v;
     bool given;
     if (!sexpr_eval(&b->env, e->attr[i].expr, &v) ||
-        !sexpr_to_attr(code, e->attr[i].name, &v, list[i], &attr[nattrs],
-                       &given))
+        !sexpr_to_attr(&e->attr[i], &v, list[i], &attr[nattrs], &given))
       return misfit(b, e->attr[i].name);
     nattrs += given;
   }

@@ -326,18 +326,15 @@ bool sexpr_eval(const struct sexpr_env *env, const struct sexpr *e,
 
 /* ---- Attributes ---- */
 
-bool sexpr_to_attr(enum ir_opcode code, const char *name,
-                   const struct sexpr_value *v, int64_t *list,
-                   struct ir_attr *out, bool *given) {
-  struct ir_attr_spec spec;
-  bool known = ir_op_attr_spec(code, name, strlen(name), &spec);
-  assert(known &&
-         "tables: test/passes/rules.test, test/frontend/decompose.test");
+bool sexpr_to_attr(const struct sexpr_attr *attr, const struct sexpr_value *v,
+                   int64_t *list, struct ir_attr *out, bool *given) {
+  const char *name = attr->name;
+  enum ir_attr_kind kind = attr->spec.kind;
   *given = true;
-  for (int i = 0; spec.kind != IR_A_FLOAT && !v->s && i < length(v); i++)
+  for (int i = 0; kind != IR_A_FLOAT && !v->s && i < length(v); i++)
     if (!(fabs(v->v[i]) < 0x1p53))
       return false;
-  switch (spec.kind) {
+  switch (kind) {
   case IR_A_INT:
     *out = ir_int(name, (int64_t)v->v[0]);
     return v->n < 0 && !v->s;
@@ -352,7 +349,7 @@ bool sexpr_to_attr(enum ir_opcode code, const char *name,
     for (int i = 0; i < v->n; i++)
       list[i] = (int64_t)v->v[i];
     *out = ir_ints(name, list, v->n);
-    return v->n >= 0 || v->v[0] == (double)spec.i;
+    return v->n >= 0 || v->v[0] == (double)attr->spec.i;
   }
   return false;
 }
