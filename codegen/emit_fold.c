@@ -159,6 +159,7 @@ static void all_points(struct fold *f, const struct affine *inner,
     unsigned lanes = f->pt[p].lanes;
     if (f->vec > 1)
       lanes = chain < f->chains ? f->vec : 1;
+    f->k->work += dn_div_ceil(lanes, f->k->native);
     step(f, a, lanes, iter);
   }
 }
@@ -223,7 +224,7 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   unsigned factors = (unsigned)k->e->facts->bcast_operand;
   if (count > 1 && factors > 1 && f->vec == 1 && f->step % factors == 0)
     k->group = (struct emit_group){factors, 0, k->scope->var, f->step};
-  for (int64_t j = 0; count && j < f->step; j += f->vec) {
+  for (int64_t j = 0; count && j < f->step && !k->failed; j += f->vec) {
     const struct affine *at = affine_plus(&k->forms, base, j);
     k->group.lane = k->group.lanes ? (unsigned)j % k->group.lanes : 0;
     if (f->vec > 1)
@@ -241,12 +242,12 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   if (count > 1)
     scope_close(k, total, phi, acc);
   unsigned chain = 0;
-  for (; f->vec > 1 && i + f->vec <= extent; i += f->vec) {
+  for (; f->vec > 1 && i + f->vec <= extent && !k->failed; i += f->vec) {
     const struct affine *at =
         affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
     all_points(f, at, chain++ % f->chains, acc);
   }
-  for (; i < extent; i++)
+  for (; i < extent && !k->failed; i++)
     all_points(f, affine_const(&k->forms, i), f->vec > 1 ? f->chains : 0, acc);
 }
 

@@ -113,7 +113,12 @@ struct emit_function { /* a kernel's, for all kernels of equal words */
   int64_t units;
 };
 
-enum { EMIT_BUCKETS = 4096, EMIT_MAX_NESTING = 500, EMIT_ANY_DEPTH = 1 << 30 };
+enum {
+  EMIT_BUCKETS = 4096,
+  EMIT_MAX_NESTING = 500,
+  EMIT_ANY_DEPTH = 1 << 30,
+  EMIT_MAX_WORK = 48000 /* registers' worth of values in a kernel */
+};
 
 /* Accumulators that go from one index of a result dimension to the next, of the
  * kernel's running fold: phis of the loop over it, which is innermost. */
@@ -160,8 +165,7 @@ struct kernel_cg {
   struct emit_stream *stream; /* not NULL: records loads of constants */
   LLVMValueRef count;         /* i32: lanes that a scalable row has */
   int nesting;        /* of emit_value */
-  /* Registers' worth of rows evaluated, and how many are allowed. */
-  int64_t work, budget;
+  int64_t work;       /* registers' worth of rows evaluated */
   unsigned native; /* lanes of a register, of 4 bytes each; 1 without vectors */
   bool told;       /* that the tile is too large for the registers */
   bool failed;
@@ -184,17 +188,9 @@ struct tile_vector {
 /* A variable whose value is `v`; the value of a variable. */
 unsigned index_new_var(struct kernel_cg *k, LLVMValueRef v, int64_t lo,
                        int64_t hi, int depth, bool vector);
-LLVMValueRef index_get(const struct kernel_cg *k, unsigned var);
+LLVMValueRef index_get(struct kernel_cg *k, unsigned var);
 /* The form's value: iptr, or a vector of it when the form is varying. */
 LLVMValueRef index_value(struct kernel_cg *k, const struct affine *a);
-const struct affine *index_div(struct kernel_cg *k, const struct affine *a,
-                               int64_t div);
-const struct affine *index_clamp(struct kernel_cg *k, const struct affine *a,
-                                 int64_t dim);
-const struct affine *index_reflect(struct kernel_cg *k, const struct affine *a,
-                                   int64_t dim);
-const struct affine *index_wrap(struct kernel_cg *k, const struct affine *a,
-                                int64_t dim);
 /* An integer value as an index, clamped into [0, dim). */
 const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
                                     enum ir_dtype type, int depth, int64_t dim);
@@ -266,6 +262,8 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
                        const struct affine *const *iter);
 /* The kernel fails: one diagnostic. */
 void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg);
+/* It fails since its loops ask for too much code. */
+void emit_too_large(struct kernel_cg *k);
 
 /* Index into a dimension of size dim that access `a` reads: made once per place
  * it is read at. */

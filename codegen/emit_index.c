@@ -5,11 +5,6 @@
 
 #include <assert.h>
 
-LLVMValueRef index_get(const struct kernel_cg *k, unsigned var) {
-  assert(var < k->value.n && "a variable is made with its value");
-  return k->value.v[var];
-}
-
 static void index_set(struct kernel_cg *k, unsigned var, LLVMValueRef v) {
   while (k->value.n <= var)
     DN_PUSH(k->arena, k->value, NULL);
@@ -127,46 +122,26 @@ static LLVMValueRef make_reflect(struct kernel_cg *k, LLVMValueRef v,
   return bounded(k, LLVMIntSLT, v, back);
 }
 
-/* Code for the variables that a form was just made of, the first of them
- * `from`. */
-static const struct affine *with_code(struct kernel_cg *k, unsigned from,
-                                      const struct affine *made) {
-  for (unsigned var = from; var < k->forms.vars.n; var++) {
-    const struct affine_var d = k->forms.vars.v[var];
-    struct hoist h;
-    int64_t lo, hi;
-    affine_range(&k->forms, d.of, &lo, &hi);
-    hoist_begin(k, d.depth, &h);
-    LLVMValueRef v = index_value(k, d.of);
-    switch (d.def) {
-    case AFFINE_DIV:
-      v = make_div(k, v, d.vector, d.number, lo);
-      break;
-    case AFFINE_CLAMP:
-      v = make_clamp(k, v, d.vector, d.number, lo);
-      break;
-    case AFFINE_REFLECT:
-      v = make_reflect(k, v, d.vector, d.number);
-      break;
-    case AFFINE_FREE:
-      break;
-    }
-    index_set(k, var, v);
-    hoist_end(k, &h);
-  }
-  return made;
+LLVMValueRef index_get(struct kernel_cg *k, unsigned var) {
+  const struct affine_var d = k->forms.vars.v[var];
+  if (var < k->value.n && k->value.v[var])
+    return k->value.v[var];
+  assert(d.def != AFFINE_FREE && "index_new_var() gives those their values");
+  struct hoist h;
+  int64_t lo, hi;
+  affine_range(&k->forms, d.of, &lo, &hi);
+  hoist_begin(k, d.depth, &h);
+  LLVMValueRef v = index_value(k, d.of);
+  if (d.def == AFFINE_DIV)
+    v = make_div(k, v, d.vector, d.number, lo);
+  else if (d.def == AFFINE_CLAMP)
+    v = make_clamp(k, v, d.vector, d.number, lo);
+  else
+    v = make_reflect(k, v, d.vector, d.number);
+  index_set(k, var, v);
+  hoist_end(k, &h);
+  return v;
 }
-
-#define INDEX(fn)                                                              \
-  const struct affine *index_##fn(struct kernel_cg *k, const struct affine *a, \
-                                  int64_t n) {                                 \
-    unsigned from = (unsigned)k->forms.vars.n;                                 \
-    return with_code(k, from, affine_##fn(&k->forms, a, n));                   \
-  }
-INDEX(div)
-INDEX(clamp)
-INDEX(reflect)
-INDEX(wrap)
 
 const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
                                     enum ir_dtype type, int depth,

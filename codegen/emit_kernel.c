@@ -1,19 +1,11 @@
-/* emit_kernel.c - one function per kernel: loops over the result in tiles of
- * the schedule, exact in every dimension, with what is left over peeled.
- *
- * What the kernel reads (ir/reads.h) says which dimensions can be one loop and
- * where a dimension is best cut (pieces of a concat, edges of a pad), so that
- * ranges prove the checks away.
- */
+/* emit_kernel.c - one function per kernel: its loops (ir/loops.h), one by one
+ * from the outermost, each over whole tiles and what they leave, part by part
+ * where it is cut. */
 #include "codegen/emit_tile.h"
 
-#include "ir/reads.h"
+#include <assert.h>
 
-#include <string.h>
-
-/* How far the schedule is obeyed: a second and a third attempt are for tiles
- * whose code would be too large. */
-enum { ATTEMPTS = 3, WORK_LIMIT = 24000, MAX_CUTS = 24, MAX_LANES = 64 };
+enum { MAX_LANES = 64 };
 
 static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
                            const struct ir_op *op, const struct ir_value *out) {
@@ -21,7 +13,6 @@ static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
   k->arena = dn_arena_new(e->ctx);
   k->unroll = 1;
   k->carry.dim = -1;
-  k->budget = WORK_LIMIT;
   k->native = (unsigned)dn_max(1, e->facts->vector_bytes / 4);
   affine_init(&k->forms, k->arena);
   k->memos = DN_ARRAY(k->arena, struct memo *, EMIT_BUCKETS);
@@ -37,136 +28,47 @@ static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
   k->nests = DN_ARRAY(k->arena, struct nest *, n);
 }
 
-/* ---- The shape of the loop nest ---- */
+/* ---- The loops ---- */
 
-static void add_cut(struct kernel_cg *k, struct kdim *d, int64_t at) {
-  size_t i = d->cuts.n;
-  if (at <= 0 || at >= d->extent)
-    return;
-  for (size_t j = 0; j < d->cuts.n; j++)
-    if (d->cuts.v[j] == at)
-      return;
-  DN_PUSH(k->arena, d->cuts, at);
-  for (; i && d->cuts.v[i - 1] > at; i--)
-    d->cuts.v[i] = d->cuts.v[i - 1];
-  d->cuts.v[i] = at;
-}
-
-/* Pieces of concats always cut, unless there are very many; edges of pads while
- * the copies of the loop body stay few. */
-static void find_cuts(struct kernel_cg *k, const struct reads *r,
-                      struct shape *s) {
-  for (size_t i = 0; i < 2 * r->edges.n; i++) {
-    const struct read_edge *b = &r->edges.v[i % r->edges.n];
-    bool piece = b->kind == READ_PIECE;
-    size_t copies = 1;
-    if (piece != (i < r->edges.n))
-      continue;
-    for (int g = 0; g < s->n; g++)
-      copies *= s->dim[g].cuts.n + 1;
-    for (int g = 0; g < s->n; g++)
-      if (s->dim[g].at == b->dim && s->dim[g].coef == 1 &&
-          b->dim != k->carry.dim &&
-          s->dim[g].extent == k->out->type->dim[b->dim] &&
-          (b->kind != READ_WINDOW || g == s->n - 1) &&
-          copies < (piece ? 256 : MAX_CUTS))
-        add_cut(k, &s->dim[g], b->at);
-  }
-  for (int g = 0; g < s->n; g++)
-    DN_PUSH(k->arena, s->dim[g].cuts, s->dim[g].extent);
-}
-
-/* A result dimension, as blocks of the size that its index is divided by:
- * within one, the quotient (a group of a convolution) is the same in all lanes.
- * Blocks too small for vectors are not worth it. */
-static void add_dim(struct shape *s, const struct reads *r, int d,
-                    int64_t extent, int64_t tile) {
-  int64_t period = extent;
-  for (size_t i = 0; i < r->periods.n; i++) {
-    const struct read_period *p = &r->periods.v[i];
-    if (p->dim == d && p->at >= 4 && p->at < period && extent % p->at == 0 &&
-        r->pinned >> d & 1)
-      period = p->at;
-  }
-  for (size_t i = 0; i < r->edges.n; i++)
-    if (r->edges.v[i].dim == d && r->edges.v[i].kind == READ_PIECE)
-      period = extent;
-  if (period < extent)
-    s->dim[s->n++] = (struct kdim){d, d, .coef = period,
-                                   .extent = extent / period, .tile = 1};
-  s->dim[s->n++] =
-      (struct kdim){d, d, .coef = 1, .extent = period, .tile = tile};
-}
-
-/* A dimension's level in the schedule's order of loops; without one, row-major.
- * That of a running fold is innermost, so that what it carries fits into
- * registers. */
-static int64_t rank_of(const struct kernel_cg *k, int dim) {
-  if (dim == k->carry.dim)
-    return IR_MAX_RANK;
-  int64_t n = k->op ? ir_get_len(k->op, "order") : 0;
-  for (int64_t i = 0; i < n; i++)
-    if (ir_get_at(k->op, "order", i) == dim)
-      return i;
-  return dim;
-}
-
-static void find_order(const struct kernel_cg *k, struct shape *s) {
-  for (int g = 0; g < s->n; g++) {
-    int64_t rank = rank_of(k, s->dim[g].at);
-    int i = g;
-    for (; i && rank_of(k, s->dim[s->level[i - 1]].at) > rank; i--)
-      s->level[i] = s->level[i - 1];
-    s->level[i] = g;
-  }
-}
-
-/* The loop that the schedule's lanes go along, when that is not the last. It
- * may be one of two that the last dimension is cut into; they share its tile.
- */
-static int find_turned(const struct kernel_cg *k, struct shape *s) {
-  int64_t lanes = k->op ? ir_get_int(k->op, "lanes") : -1;
-  for (int g = s->n - 2; lanes >= 0 && g >= 0; g--) {
-    if (s->dim[g].at != lanes)
-      continue;
-    if (s->dim[g].at == s->dim[s->n - 1].at)
-      s->dim[g].tile = dn_max(1, s->dim[s->n - 1].tile / s->dim[g].coef);
-    return g;
-  }
-  return -1;
-}
-
-static void find_shape(struct kernel_cg *k, const struct reads *r,
-                       struct shape *s) {
-  const struct ir_type *type = k->out->type;
-  s->n = 0;
-  k->carry.dim = r->carried;
-  k->carry.back = r->back;
-  k->ordered = r->ordered;
+/* Of a copy: one for each stretch that is dense on both sides. */
+static void copy_loops(const struct ir_type *type, const struct ir_place *from,
+                       const struct ir_place *to, int64_t tile,
+                       struct ir_loops *out) {
   for (int d = 0; d < type->rank; d++) {
-    int64_t tile = k->op ? dn_max(ir_get_at(k->op, "tile", d), 1) : 1;
-    if (type->dim[d] == 1 || (k->ordered && d == k->carry.dim))
+    struct ir_loop *last = out->n ? &out->loop[out->n - 1] : NULL;
+    int64_t dim = type->dim[d];
+    if (dim == 1)
       continue;
-    struct kdim *last = s->n ? &s->dim[s->n - 1] : NULL;
-    if (d == k->carry.dim) /* one index after another */
-      s->dim[s->n++] =
-          (struct kdim){d, d, .coef = 1, .extent = type->dim[d], .tile = 1};
-    else if (last && last->at != k->carry.dim &&
-             reads_are_one(r, last->at, d)) {
-      if (!dn_mul(last->tile, tile, &last->tile))
-        last->tile = last->extent;
-      last->extent *= type->dim[d];
-      last->at = d;
-    } else {
-      add_dim(s, r, d, type->dim[d], tile);
+    if (last && from->stride[last->last] == from->stride[d] * dim &&
+        to->stride[last->last] == to->stride[d] * dim) {
+      last->extent *= dim;
+      last->last = d;
+      continue;
     }
+    out->loop[out->n++] =
+        (struct ir_loop){d, d, .block = 1, .extent = dim, .tile = 1};
   }
-  find_cuts(k, r, s);
-  find_order(k, s);
-  s->turned = find_turned(k, s);
+  if (out->n)
+    out->loop[out->n - 1].tile = tile;
 }
 
-/* ---- Loops ---- */
+static bool comes_before(const struct ir_loop *a, const struct ir_loop *b) {
+  return a->last != b->last ? a->last < b->last : a->block > b->block;
+}
+
+static void set_loops(struct shape *s, const struct ir_loops *loops) {
+  s->n = loops->n;
+  s->across = -1;
+  for (int i = 0; i < s->n; i++) {
+    int g = 0;
+    for (int j = 0; j < s->n; j++)
+      g += comes_before(&loops->loop[j], &loops->loop[i]);
+    s->loop[g] = loops->loop[i];
+    s->level[i] = g;
+    if (s->loop[g].lanes)
+      s->across = g;
+  }
+}
 
 static void emit_dim(struct tiler *t, int level);
 
@@ -174,7 +76,7 @@ static void emit_dim(struct tiler *t, int level);
  * length, the last one shorter. */
 static void emit_scalable(struct tiler *t, int level, int64_t from, int64_t n) {
   struct kernel_cg *k = t->k;
-  if (k->work > k->budget || k->failed)
+  if (k->failed)
     return;
   int g = t->shape->level[level];
   scalable_open(k, n);
@@ -191,7 +93,7 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
   struct kernel_cg *k = t->k;
   int g = t->shape->level[level];
   bool shared = level == t->par, loop = shared || count > 1;
-  if (!count || k->work > k->budget || k->failed)
+  if (!count || k->failed)
     return;
   if (shared)
     scope_open_range(k, t->unit, count);
@@ -213,7 +115,7 @@ static void emit_carried(struct tiler *t, int level, int64_t count) {
   struct kernel_cg *k = t->k;
   int g = t->shape->level[level];
   struct emit_carry *c = &k->carry;
-  if (k->work > k->budget || k->failed)
+  if (k->failed)
     return;
   scope_open(k, count, 0, NULL, NULL);
   c->loop = k->scope;
@@ -229,7 +131,7 @@ static void emit_carried(struct tiler *t, int level, int64_t count) {
 /* Indices [from, from + n) of a loop: whole tiles, then the rest. */
 static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
   int g = t->shape->level[level];
-  int64_t tile = dn_min(t->shape->dim[g].tile, n);
+  int64_t tile = dn_min(t->shape->loop[g].tile, n);
   if (t->k->forms.scalable && g == t->shape->n - 1) {
     emit_scalable(t, level, from, n);
     return;
@@ -243,17 +145,18 @@ static void emit_dim(struct tiler *t, int level) {
     emit_tile(t);
     return;
   }
-  const struct kdim *d = &t->shape->dim[t->shape->level[level]];
+  const struct ir_loop *l = &t->shape->loop[t->shape->level[level]];
   int64_t from = 0;
-  if (d->at == t->k->carry.dim) {
-    emit_carried(t, level, d->extent);
+  if (l->last == t->k->carry.dim) {
+    emit_carried(t, level, l->extent);
     return;
   }
   if (level == t->par)
     t->unit = 0;
-  for (size_t i = 0; i < d->cuts.n; i++) {
-    emit_segment(t, level, from, d->cuts.v[i] - from);
-    from = d->cuts.v[i];
+  for (int64_t i = 0; i <= l->ncuts; i++) {
+    int64_t to = i < l->ncuts ? l->cuts[i] : l->extent;
+    emit_segment(t, level, from, to - from);
+    from = to;
   }
 }
 
@@ -308,95 +211,66 @@ static void make_function(struct kernel_cg *k, const char *name) {
   k->end = LLVMGetParam(k->fn, nparams + 1);
 }
 
-static bool place_strides(const void *places, const struct ir_value *v,
-                          int64_t *stride) {
-  struct ir_place p;
-  (void)places;
-  if (!ir_place_of(v, &p))
-    return false;
-  memcpy(stride, p.stride, sizeof p.stride);
-  return true;
-}
-
-/* The schedule, as far as attempt number `attempt` obeys it. */
-static void set_schedule(struct kernel_cg *k, struct shape *s, int attempt) {
-  struct emit *e = k->e;
-  int64_t vec = k->op ? ir_get_int(k->op, "vec") : 1;
-  k->vec = (unsigned)dn_max(1, dn_min(vec, MAX_LANES));
-  k->vec = k->ordered ? 1 : k->vec;
-  k->unroll = k->op ? dn_max(ir_get_at(k->op, "unroll", 0), 1) : 1;
-  k->prefetch = k->op ? ir_get_int(k->op, "prefetch") : 0;
+/* The schedule, with loops over `root`'s elements. */
+static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
+                         const struct ir_place *out, struct shape *s) {
+  const struct ir_facts *facts = k->e->facts;
+  struct ir_loops loops = {0};
+  k->unroll = k->vec = 1;
   if (!k->op) { /* a copy: whole registers */
-    unsigned bytes = ir_dtypes[k->out->type->dtype].bytes;
-    k->vec = (unsigned)dn_max(1, e->facts->vector_bytes / (int)bytes);
-    if (s->n)
-      s->dim[s->n - 1].tile = k->vec;
+    struct ir_place from = {0};
+    ir_place_of(root, &from);
+    int bytes = (int)ir_dtypes[root->type->dtype].bytes;
+    k->vec = (unsigned)dn_max(1, facts->vector_bytes / bytes);
+    copy_loops(root->type, &from, out, k->vec, &loops);
+    set_loops(s, &loops);
+    return;
   }
-  for (int g = 0; attempt && g < s->n; g++)
-    s->dim[g].tile = attempt == 1 && g == s->n - 1 ? k->vec : 1;
-  if (attempt)
-    k->unroll = 1;
-  if (attempt == 2 || (k->onto && (!s->n || s->dim[s->n - 1].at == 0)))
-    k->vec = 1;
-  for (int g = 0; k->onto && g < s->n; g++)
-    if (s->dim[g].at == 0) /* one slice after another */
-      s->dim[g].tile = 1;
-  k->forms.scalable = k->op && ir_get_int(k->op, "scalable") &&
-                      e->facts->scalable && s->n && s->turned < 0 && !k->onto &&
-                      k->vec > 1 && !(k->vec & (k->vec - 1)) &&
-                      s->dim[s->n - 1].at != k->carry.dim;
-  /* What cannot fit into any budget is not even tried. */
-  int64_t rows = dn_div_ceil(k->vec, k->native);
-  for (int g = s->n; g-- > 0;) {
-    int64_t most = dn_max(WORK_LIMIT / 16 / rows, 1);
-    int64_t lanes = g == s->n - 1 ? k->vec : 1;
-    if (s->dim[g].at == k->carry.dim || k->ordered)
-      s->dim[g].tile = 1;
-    s->dim[g].tile = dn_min(s->dim[g].tile, dn_min(most * lanes, 65536));
-    s->dim[g].tile = dn_min(s->dim[g].tile, s->dim[g].extent);
-    rows *= dn_div_ceil(s->dim[g].tile, lanes);
-  }
-  k->unroll = dn_min(k->unroll, dn_max(WORK_LIMIT / 4 / rows, 1));
+  const char *error = loops_read(k->op, &loops);
+  assert(!error && "the verifier has read them: rule loops");
+  (void)error;
+  set_loops(s, &loops);
+  k->vec = (unsigned)dn_min(ir_get_int(k->op, "vec"), MAX_LANES);
+  k->unroll = ir_get_at(k->op, "unroll", 0);
+  k->prefetch = ir_get_int(k->op, "prefetch");
+  const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
+  k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
+                      last && s->across < 0 && !k->onto && k->vec > 1 &&
+                      !(k->vec & (k->vec - 1)) && last->last != k->carry.dim;
 }
 
-/* Tiles that a loop goes through, the rest of each segment included. */
-static int64_t count_units(const struct kdim *d) {
-  int64_t units = 0, from = 0;
-  for (size_t i = 0; i < d->cuts.n; i++) {
-    int64_t n = d->cuts.v[i] - from;
-    units += dn_div_ceil(n, dn_min(d->tile, n));
-    from = d->cuts.v[i];
-  }
-  return units;
-}
-
-/* The level that threads share: of the loops over the schedule's dimension the
- * one that goes through most tiles. */
-static int shared_level(struct kernel_cg *k, const struct shape *s) {
-  int64_t par = k->op ? ir_get_int(k->op, "par") : -1, most = 1;
-  int level = -1;
-  if (k->e->opts->threads < 2 || k->onto)
-    return -1;
-  for (int l = 0; l < s->n; l++) {
-    const struct kdim *d = &s->dim[s->level[l]];
-    if (par < d->first || par > d->at || count_units(d) <= most ||
-        d->at == k->carry.dim || (k->forms.scalable && d == &s->dim[s->n - 1]))
+/* A running fold, or an order, in the kernel. */
+static void find_carry(struct kernel_cg *k) {
+  for (const struct ir_op *o = k->body->first; o->next; o = o->next) {
+    const struct nest *n =
+        ir_ops[o->code].cls == IR_REDUCE ? kernel_nest(k, o) : NULL;
+    if (!n || n->carried < 0)
       continue;
-    most = count_units(d);
-    level = l;
+    k->carry.dim = n->carried;
+    k->carry.back = n->back;
+    k->ordered = n->fold == NEST_NTH;
   }
-  k->units = level < 0 ? 0 : most;
-  return level;
 }
 
-/* Code for one attempt; false when it grew over the budget. */
-static bool try_kernel(struct kernel_cg *k, const struct reads *r,
-                       const struct ir_value *root, const struct ir_place *out,
-                       const char *name, int attempt) {
+/* The level that threads share. */
+static int shared_level(struct kernel_cg *k, const struct shape *s) {
+  k->units = 0;
+  for (int level = 0; level < s->n && k->e->opts->threads > 1; level++) {
+    const struct ir_loop *l = &s->loop[s->level[level]];
+    if (!l->par || loops_units(l) < 2)
+      continue;
+    k->units = loops_units(l);
+    return level;
+  }
+  return -1;
+}
+
+static void build_function(struct kernel_cg *k, const struct ir_value *root,
+                           const struct ir_place *out, const char *name) {
   struct shape shape;
-  find_shape(k, r, &shape);
-  set_schedule(k, &shape, attempt);
-  k->budget = attempt + 1 < ATTEMPTS ? WORK_LIMIT : 20 * WORK_LIMIT;
+  if (k->op)
+    find_carry(k);
+  set_schedule(k, root, out, &shape);
   int par = shared_level(k, &shape);
   make_function(k, name);
   k->b = LLVMCreateBuilderInContext(k->e->lc);
@@ -408,12 +282,6 @@ static bool try_kernel(struct kernel_cg *k, const struct reads *r,
   LLVMDisposeBuilder(k->b);
   if (k->forms.overflow)
     emit_fail(k, DN_SHAPE, "index arithmetic overflows");
-  if (k->work <= k->budget)
-    return true;
-  if (attempt + 1 == ATTEMPTS)
-    emit_fail(k, DN_LIMIT, "the kernel's code would be too large");
-  LLVMDeleteFunction(k->fn);
-  return false;
 }
 
 static void call_function(struct emit *e, const struct emit_places *p,
@@ -450,20 +318,13 @@ make_loops(struct emit *e, const struct ir_op *op, const struct ir_value *root,
            const struct emit_places *places, const char *name) {
   struct emit_function *f = NULL;
   size_t before = dn_diags_count(e->ctx);
-  struct dn_arena *tmp = dn_arena_new(e->ctx);
-  const struct reads *r =
-      reads_build(tmp, op, root, place->stride, place_strides, NULL);
-  for (int attempt = 0; attempt < ATTEMPTS && !f; attempt++) {
-    struct kernel_cg k;
-    kernel_cg_init(&k, e, op, out);
-    k.places = places;
-    if (try_kernel(&k, r, root, place, name, attempt))
-      f = keep_function(&k, dn_diags_count(e->ctx) > before);
-    dn_arena_free(k.arena);
-    if (k.failed)
-      break;
-  }
-  dn_arena_free(tmp);
+  struct kernel_cg k;
+  kernel_cg_init(&k, e, op, out);
+  k.places = places;
+  build_function(&k, root, place, name);
+  if (!k.failed)
+    f = keep_function(&k, dn_diags_count(e->ctx) > before);
+  dn_arena_free(k.arena);
   return f;
 }
 

@@ -139,7 +139,13 @@ static void put_attr(struct emit_places *p, const struct ir_attr *a) {
   const void *bytes = ir_attr_bytes(a, &n);
   put_pointer(p, a->name);
   put(p, (uint64_t)a->kind);
-  put_bytes(p, bytes, n);
+  if (a->kind != IR_A_RECORDS)
+    put_bytes(p, bytes, n);
+  for (int64_t i = 0; a->kind == IR_A_RECORDS && i < a->n; i++) {
+    put(p, a->rs[i].n);
+    for (unsigned k = 0; k < a->rs[i].n; k++)
+      put_attr(p, &a->rs[i].field[k]);
+  }
 }
 
 static void put_attrs(struct emit_places *p, const struct ir_op *op) {

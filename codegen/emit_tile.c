@@ -1,6 +1,6 @@
 /* emit_tile.c - the elements of one tile: its points are evaluated row by row,
  * folds for all of them together, then stored; or it is evaluated along another
- * dimension and turned, square by square (emit_transpose.c). */
+ * dimension and transposed, square by square (emit_transpose.c). */
 #include "codegen/emit_tile.h"
 
 #include <string.h>
@@ -25,7 +25,9 @@ static int64_t count_columns(const struct kernel_cg *k, int64_t size) {
 }
 
 /* Indices of the row that starts `column` elements into row at[] of the tile;
- * its lanes go along loop `along`. */
+ * its lanes go along loop `along`. Of dimensions that are one loop the indices
+ * are quotients and remainders of its counter, which cancel out where addresses
+ * see the dimensions as one. */
 static const struct affine *const *point_index(struct tiler *t,
                                                const int64_t *at,
                                                int64_t column, unsigned lanes,
@@ -36,16 +38,19 @@ static const struct affine *const *point_index(struct tiler *t,
       DN_ARRAY(k->arena, const struct affine *, IR_MAX_RANK);
   for (int d = 0; d < t->root->type->rank; d++)
     idx[d] = affine_const(&k->forms, 0);
+  k->forms.lanes = lanes;
   for (int g = 0; g < s->n; g++) {
+    const struct ir_loop *l = &s->loop[g];
     const struct affine *f =
         affine_plus(&k->forms, t->base[g], g + 1 < s->n ? at[g] : column);
-    idx[s->dim[g].at] =
-        affine_add(&k->forms, idx[s->dim[g].at], f, s->dim[g].coef);
-  }
-  if (lanes > 1) {
-    int d = s->dim[along].at;
-    idx[d] = affine_add(&k->forms, idx[d],
-                        affine_lanes(&k->forms, s->dim[along].coef), 1);
+    if (lanes > 1 && g == along)
+      f = affine_add(&k->forms, f, affine_lanes(&k->forms, 1), 1);
+    for (int d = l->last; d > l->first; d--) {
+      int64_t dim = t->root->type->dim[d];
+      idx[d] = affine_wrap(&k->forms, f, dim);
+      f = affine_div(&k->forms, f, dim);
+    }
+    idx[l->first] = affine_add(&k->forms, idx[l->first], f, l->block);
   }
   return idx;
 }
@@ -54,7 +59,7 @@ static const struct affine *const *point_index(struct tiler *t,
 static struct tile_vector *make_vectors(struct tiler *t, unsigned *count) {
   struct kernel_cg *k = t->k;
   int groups = t->shape->n;
-  int64_t rows = 1, at[MAX_LOOPS] = {0};
+  int64_t rows = 1, at[IR_MAX_LOOPS] = {0};
   for (int g = 0; g + 1 < groups; g++)
     rows *= t->size[g];
   int64_t columns = groups ? count_columns(k, t->size[groups - 1]) : 1;
@@ -154,8 +159,8 @@ static void emit_anchors(struct tiler *t, struct tile_vector *pt, unsigned n) {
       emit_anchor(k, o, pt, n);
 }
 
-/* Vectors along the turned loop, one for each of `wide` columns. */
-static LLVMValueRef *read_turned(struct tiler *t, const int64_t *at,
+/* Vectors along the loop that is read along, one for each of `wide` columns. */
+static LLVMValueRef *read_across(struct tiler *t, const int64_t *at,
                                  int64_t column, unsigned wide,
                                  unsigned lanes) {
   struct kernel_cg *k = t->k;
@@ -163,14 +168,14 @@ static LLVMValueRef *read_turned(struct tiler *t, const int64_t *at,
   k->forms.lanes = lanes;
   for (unsigned i = 0; i < wide; i++) {
     const struct affine *const *idx =
-        point_index(t, at, column + i, lanes, t->shape->turned);
+        point_index(t, at, column + i, lanes, t->shape->across);
     v[i] = emit_splat(k, emit_value(k, t->root, idx), lanes);
   }
   return v;
 }
 
-static void store_turned(struct tiler *t, const int64_t *at, int64_t column,
-                         unsigned lanes, LLVMValueRef v) {
+static void store_transposed(struct tiler *t, const int64_t *at, int64_t column,
+                             unsigned lanes, LLVMValueRef v) {
   struct kernel_cg *k = t->k;
   const struct affine *const *idx =
       point_index(t, at, column, lanes, t->shape->n - 1);
@@ -181,11 +186,11 @@ static void store_turned(struct tiler *t, const int64_t *at, int64_t column,
 /* A square whose corner is `column` elements into row at[] of the tile. */
 static void emit_square(struct tiler *t, int64_t *at, int64_t column,
                         unsigned side) {
-  LLVMValueRef *v = read_turned(t, at, column, side, side);
+  LLVMValueRef *v = read_across(t, at, column, side, side);
   emit_transpose(t->k, v, side);
   for (unsigned i = 0; i < side; i++) {
-    store_turned(t, at, column, side, v[i]);
-    at[t->shape->turned]++;
+    store_transposed(t, at, column, side, v[i]);
+    at[t->shape->across]++;
   }
 }
 
@@ -193,49 +198,49 @@ static void emit_square(struct tiler *t, int64_t *at, int64_t column,
  */
 static void emit_strip(struct tiler *t, int64_t *at, unsigned rows,
                        unsigned wide) {
-  LLVMValueRef *v = read_turned(t, at, 0, wide, rows);
+  LLVMValueRef *v = read_across(t, at, 0, wide, rows);
   emit_interleave(t->k, v, wide, rows);
   for (unsigned i = 0; i < wide; i++) {
-    store_turned(t, at, 0, rows, v[i]);
-    at[t->shape->turned] += rows / wide;
+    store_transposed(t, at, 0, rows, v[i]);
+    at[t->shape->across] += rows / wide;
   }
 }
 
 static bool is_strip(const struct tiler *t, unsigned rows, unsigned wide) {
-  const struct kdim *outer = &t->shape->dim[t->shape->turned];
-  const struct kdim *inner = &t->shape->dim[t->shape->n - 1];
-  return outer->at == inner->at && outer->coef == wide &&
+  const struct ir_loop *outer = &t->shape->loop[t->shape->across];
+  const struct ir_loop *inner = &t->shape->loop[t->shape->n - 1];
+  return outer->last == inner->last && outer->block == wide &&
          inner->extent == wide && t->size[t->shape->n - 1] == wide &&
          rows >= wide;
 }
 
-/* The tile in squares, turned in registers: as large as what is left over of
- * both dimensions allows. */
-static void emit_turned(struct tiler *t) {
+/* The tile in squares, transposed in registers: as large as what is left over
+ * of both dimensions allows. */
+static void emit_transposed(struct tiler *t) {
   struct kernel_cg *k = t->k;
-  int last = t->shape->n - 1, turned = t->shape->turned, g;
-  int64_t at[MAX_LOOPS] = {0};
+  int last = t->shape->n - 1, across = t->shape->across, g;
+  int64_t at[IR_MAX_LOOPS] = {0};
   do {
     for (int64_t c = 0; c < t->size[last];) {
       unsigned wide = next_lanes(k, t->size[last] - c), side;
-      for (int64_t r = 0; r < t->size[turned]; r += side) {
-        side = next_lanes(k, t->size[turned] - r);
+      for (int64_t r = 0; r < t->size[across]; r += side) {
+        side = next_lanes(k, t->size[across] - r);
         if (is_strip(t, side, wide)) {
-          at[turned] = r;
+          at[across] = r;
           emit_strip(t, at, side, wide);
           continue;
         }
         side = side < wide ? side : wide;
         for (unsigned i = 0; i < wide; i += side) {
-          at[turned] = r;
+          at[across] = r;
           emit_square(t, at, c + i, side);
         }
       }
       c += wide;
     }
-    at[turned] = 0;
+    at[across] = 0;
     for (g = last - 1; g >= 0; g--) {
-      if (g != turned && ++at[g] < t->size[g])
+      if (g != across && ++at[g] < t->size[g])
         break;
       at[g] = 0;
     }
@@ -256,15 +261,23 @@ static void store_vector(struct tiler *t, const struct tile_vector *p,
 
 void emit_tile(struct tiler *t) {
   struct kernel_cg *k = t->k;
-  int turned = t->shape->turned;
+  int across = t->shape->across;
   unsigned n;
+  int64_t elements = 1;
+  for (int g = 0; g < t->shape->n; g++)
+    if (!dn_mul(elements, t->size[g], &elements) || elements > EMIT_MAX_WORK)
+      elements = EMIT_MAX_WORK;
+  if (elements == EMIT_MAX_WORK)
+    emit_too_large(k);
+  if (k->failed)
+    return;
   if (k->ordered) {
-    const int64_t at[MAX_LOOPS] = {0};
+    const int64_t at[IR_MAX_LOOPS] = {0};
     emit_order(k, t->root, &t->out, point_index(t, at, 0, 1, 0));
     return;
   }
-  if (turned >= 0 && t->size[turned] > 1) {
-    emit_turned(t);
+  if (across >= 0 && t->size[across] > 1) {
+    emit_transposed(t);
     return;
   }
   struct tile_vector *pt = make_vectors(t, &n);

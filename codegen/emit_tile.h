@@ -3,22 +3,15 @@
 #define CG_EMIT_TILE_H
 
 #include "codegen/emit_impl.h"
+#include "ir/loops.h"
 
-/* A loop of the kernel: result dimensions merged into one, or a part of one. */
-struct kdim {
-  int first;    /* of the result dimensions that are one here */
-  int at;       /* the last of them, whose index carries the counter */
-  int64_t coef; /* times this */
-  int64_t extent, tile;
-  DN_LIST(int64_t) cuts; /* rising; with 0 and the extent */
-};
-
-enum { MAX_LOOPS = 2 * IR_MAX_RANK };
+/* The kernel's loops: in row-major order, so that the last one has the lanes,
+ * and from the outermost to the innermost. */
 struct shape {
   int n;
-  struct kdim dim[MAX_LOOPS]; /* in row-major order: the last has the lanes */
-  int level[MAX_LOOPS];       /* their numbers, outermost loop first */
-  int turned;                 /* the one that is read along; -1: the last */
+  struct ir_loop loop[IR_MAX_LOOPS];
+  int level[IR_MAX_LOOPS]; /* their numbers, the outermost first */
+  int across;              /* the one that is read along; -1: the last */
 };
 
 struct tiler {
@@ -26,8 +19,8 @@ struct tiler {
   const struct shape *shape;
   const struct ir_value *root; /* what is stored */
   struct ir_place out;
-  const struct affine *base[MAX_LOOPS];
-  int64_t size[MAX_LOOPS];
+  const struct affine *base[IR_MAX_LOOPS];
+  int64_t size[IR_MAX_LOOPS];
   int par;      /* level that threads share, -1: none */
   int64_t unit; /* next unit of it: a tile, of any segment */
 };

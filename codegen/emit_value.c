@@ -29,6 +29,14 @@ void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg) {
   k->failed = k->e->failed = true;
 }
 
+void emit_too_large(struct kernel_cg *k) {
+  if (k->failed)
+    return;
+  emit_fail(k, DN_LIMIT, "the kernel's code would be too large");
+  dn_note(k->e->ctx, "smaller tiles, fewer cuts or less unrolling make it "
+                     "smaller; without `loops`, the pass 'loops' sees to it");
+}
+
 const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op) {
   assert(op->block == k->body && "ops outside are leaves: kernel_is_leaf()");
   struct nest **n = &k->nests[k->e->slot[op->id]];
@@ -45,9 +53,9 @@ void emit_iters(struct kernel_cg *k, const struct nest *n,
     const struct nest_dim *y = &n->y[d];
     for (int i = 0; i < y->n; i++) {
       int64_t extent = n->iter[y->iter[i]].extent;
-      const struct affine *q = index_div(k, idx[d], y->stride[i]);
+      const struct affine *q = affine_div(&k->forms, idx[d], y->stride[i]);
       if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
-        q = index_wrap(k, q, extent);
+        q = affine_wrap(&k->forms, q, extent);
       iter[y->iter[i]] = q;
     }
   }
@@ -130,16 +138,16 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
     return;
   }
   const struct affine *f = affine(k, c->n, x, iter);
-  const struct affine *q = index_div(k, f, x->div);
+  const struct affine *q = affine_div(&k->forms, f, x->div);
   switch (x->fit) {
   case NEST_CLAMP:
-    q = index_clamp(k, q, dim);
+    q = affine_clamp(&k->forms, q, dim);
     break;
   case NEST_REFLECT:
-    q = index_reflect(k, q, dim);
+    q = affine_reflect(&k->forms, q, dim);
     break;
   case NEST_WRAP:
-    q = index_wrap(k, q, dim);
+    q = affine_wrap(&k->forms, q, dim);
     break;
   case NEST_AS_IS:
     break;
@@ -185,8 +193,9 @@ static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
   }
   const struct affine *idx[IR_MAX_RANK];
   for (int d = 0; d < c->a->rank; d++)
-    idx[d] = c->checked[d] ? index_clamp(k, c->raw[d], c->v->type->dim[d])
-                           : c->raw[d];
+    idx[d] = c->checked[d]
+                 ? affine_clamp(&k->forms, c->raw[d], c->v->type->dim[d])
+                 : c->raw[d];
   LLVMValueRef v = emit_value(k, c->v, idx);
   unsigned lanes =
       emit_is_vector(v) || emit_is_vector(c->cond) ? k->forms.lanes : 1;
@@ -227,8 +236,8 @@ static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
       ir_type_is_dense(v->type, p.stride))
     return load_flat(k, v, &p, at);
   for (int d = v->type->rank; d-- > 0;) {
-    const struct affine *q =
-        d ? index_div(k, at, v->type->dim[d]) : affine_const(&k->forms, 0);
+    const struct affine *q = d ? affine_div(&k->forms, at, v->type->dim[d])
+                               : affine_const(&k->forms, 0);
     idx[d] = affine_add(&k->forms, at, q, -v->type->dim[d]);
     at = q;
   }
@@ -251,7 +260,7 @@ static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
     if (!size || hi < from || lo >= from + size)
       continue;
     const struct affine *in = affine_plus(&k->forms, at, -from);
-    idx[a->axis] = index_clamp(k, in, size);
+    idx[a->axis] = affine_clamp(&k->forms, in, size);
     LLVMValueRef v = emit_value(k, ir_arg(n->op, (unsigned)(a->operand + i)), idx);
     LLVMValueRef here = r ? index_inside(k, in, size) : NULL;
     if (here) {
@@ -426,7 +435,9 @@ LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
   hoist_begin(k, r.depth, &h);
   LLVMMetadataRef line = emit_debug_at(k->e, k->b, v->def);
   k->work += dn_div_ceil(k->forms.lanes, k->native);
-  if (!k->failed && k->work <= k->budget && ir_type_count(v->type))
+  if (k->work > EMIT_MAX_WORK)
+    emit_too_large(k);
+  if (!k->failed && ir_type_count(v->type))
     value = compute(k, v, r.idx, r.varying);
   if (!value)
     value = emit_number(k, v->type->dtype, 0);

@@ -428,6 +428,8 @@ static bool to_value(const struct ir_attr *a, struct sexpr_value *out) {
     for (int64_t i = 0; i < a->n && i < SEXPR_LIST; i++)
       out->v[i] = (double)a->is[i];
     return a->n <= SEXPR_LIST;
+  case IR_A_RECORDS:
+    break;
   }
   return false;
 }

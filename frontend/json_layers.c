@@ -339,6 +339,8 @@ static bool op_attr(const struct json_layer *l, const cJSON *item,
       if (!json_whole(e, is++))
         return false;
     return true;
+  case IR_A_RECORDS:
+    break;
   }
   return false;
 }

@@ -29,8 +29,14 @@ enum ir_opcode {
 enum { IR_PURE = 1, IR_COMMUTES = 2, IR_ONTO = 4 };
 
 /* A row of ops.def with its operand and attribute specs taken apart. */
-#define IR_MAX_ATTRS 12
-enum ir_attr_kind { IR_A_INT, IR_A_FLOAT, IR_A_STR, IR_A_INTS };
+#define IR_MAX_ATTRS 16
+enum ir_attr_kind {
+  IR_A_INT,
+  IR_A_FLOAT,
+  IR_A_STR,
+  IR_A_INTS,
+  IR_A_RECORDS
+};
 struct ir_attr_spec {
   char name[16];
   enum ir_attr_kind kind;
@@ -74,7 +80,15 @@ struct ir_attr {
     double f;
     const char *s;
     const int64_t *is;
+    const struct ir_record *rs;
   };
+};
+
+/* An element of a list of records: `[{dims=[0]}, {dims=[1,2], tile=6}]`. Its
+ * fields are ints and lists of ints; a rule of the verifier names them. */
+struct ir_record {
+  unsigned n;
+  struct ir_attr *field;
 };
 
 struct ir_op;

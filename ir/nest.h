@@ -210,9 +210,6 @@ uint64_t nest_row_dims(const struct ir_op *kernel);
 /* Dimensions of a kernel's result that one thread goes through: those of rows,
  * and that of a running fold. */
 uint64_t nest_whole_dims(const struct ir_op *kernel);
-/* There are such, and all of a row is folded before any of it is stored: the
- * loops within a row come last, and threads do not share a row. */
-bool nest_rows_first(const struct ir_op *kernel);
 /* What the kernel yields goes onto an operand: that op; or NULL. */
 const struct ir_op *nest_onto(const struct ir_op *kernel);
 /* The same text for equal nests: CSE, tests. */

@@ -250,21 +250,6 @@ const struct ir_op *nest_onto(const struct ir_op *kernel) {
   return own && ir_ops[op->code].traits & IR_ONTO ? op : NULL;
 }
 
-bool nest_rows_first(const struct ir_op *kernel) {
-  uint64_t dims = nest_row_dims(kernel);
-  int64_t par = ir_get_int(kernel, "par");
-  bool within = false, ordered = ir_get_len(kernel, "order") > 0;
-  const struct ir_type *y = ir_result(kernel)->type;
-  for (int i = 0; i < y->rank; i++) {
-    int64_t d = ordered ? ir_get_at(kernel, "order", i) : i;
-    bool folded = dims >> d & 1;
-    if (y->dim[d] > 1 && within && !folded)
-      return false;
-    within |= folded;
-  }
-  return dims && (par < 0 || !(dims >> par & 1));
-}
-
 /* ---- Text ---- */
 
 static void print_index(struct dn_buf *out, const struct nest *n,

@@ -60,6 +60,9 @@ static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
     assert(!list && "rows have lists of integers only: test/meta/rows.test");
     out->kind = IR_A_FLOAT;
     break;
+  case 'r':
+    out->kind = IR_A_RECORDS;
+    break;
   default:
     out->kind = IR_A_STR;
     break;
@@ -68,7 +71,7 @@ static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
   if (*s == '=') {
     s++;
     out->required = false;
-    if (out->kind != IR_A_STR) {
+    if (out->kind != IR_A_STR && out->kind != IR_A_RECORDS) {
       out->f = strtod(s, NULL);
       out->i = isfinite(out->f) ? (int64_t)out->f : 0;
     }
@@ -133,6 +136,7 @@ bool ir_attr_is_default(const struct ir_attr *a,
   case IR_A_FLOAT:
     return !memcmp(&a->f, &spec->f, sizeof a->f);
   case IR_A_STR:
+  case IR_A_RECORDS:
     return false;
   case IR_A_INTS:
     for (int64_t i = 0; i < a->n; i++)
@@ -154,6 +158,9 @@ const void *ir_attr_bytes(const struct ir_attr *a, size_t *n) {
     return a->s;
   case IR_A_INTS:
     break;
+  case IR_A_RECORDS: /* of kernels, which no one compares as bytes */
+    *n = 0;
+    return NULL;
   }
   *n = (size_t)a->n * sizeof *a->is;
   return a->is;
@@ -192,6 +199,16 @@ int64_t ir_get_len(const struct ir_op *op, const char *name) {
   return a ? a->n : 0;
 }
 
+static const struct ir_record *
+copy_records(struct ir_module *m, const struct ir_record *from, int64_t n) {
+  struct ir_record *rs = DN_ARRAY(m->arena, struct ir_record, n);
+  for (int64_t i = 0; i < n; i++) {
+    rs[i].n = from[i].n;
+    rs[i].field = ir_copy_attrs(m, from[i].field, from[i].n);
+  }
+  return rs;
+}
+
 static struct ir_attr copy_attr(struct ir_module *m, struct ir_attr a) {
   a.name = dn_intern(m->ctx, a.name);
   switch (a.kind) {
@@ -200,6 +217,9 @@ static struct ir_attr copy_attr(struct ir_module *m, struct ir_attr a) {
     break;
   case IR_A_STR:
     a.s = dn_intern(m->ctx, a.s);
+    break;
+  case IR_A_RECORDS:
+    a.rs = copy_records(m, a.rs, a.n);
     break;
   case IR_A_INT:
   case IR_A_FLOAT:

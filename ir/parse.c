@@ -134,6 +134,32 @@ static bool attr_list_value(struct parser *p, struct ir_attr *a) {
   return true;
 }
 
+/* Of an op or, with IR_NUM_OPS, of a record. */
+static bool attr_items(struct parser *p, enum ir_opcode code,
+                       struct attr_list *list);
+
+/* Records up to the ']'; the first '{' is at the cursor. */
+static bool records(struct parser *p, struct ir_attr *a) {
+  DN_LIST(struct ir_record) rs = {0};
+  a->kind = IR_A_RECORDS;
+  do {
+    struct attr_list fields = {0};
+    if (a->n++ >= p->ctx->limits.attr)
+      return parse_fail(p, "a list longer than --limit-attr=%lld",
+                        (long long)p->ctx->limits.attr);
+    if (!parse_take(p, '{', "'{'") || !attr_items(p, IR_NUM_OPS, &fields))
+      return false;
+    struct ir_record r = {(unsigned)fields.n, fields.v};
+    for (unsigned i = 0; i < r.n; i++)
+      if (r.field[i].kind != IR_A_INT && r.field[i].kind != IR_A_INTS)
+        return parse_fail(p, "'%s' in a record is no integer and no list",
+                          r.field[i].name);
+    DN_PUSH(p->scratch, rs, r);
+  } while (parse_try(p, ','));
+  a->rs = rs.v;
+  return parse_take(p, ']', "',' or ']'");
+}
+
 /* The value of an attribute. Its kind is the row's; of an attribute that the
  * row does not have (the verifier's business), what it looks like. */
 static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
@@ -142,7 +168,11 @@ static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
   if (lex_is(&p->lx, '[')) {
     a->kind = IR_A_INTS;
     parse_next(p);
-    return attr_list_value(p, a);
+    bool empty = spec && spec->kind == IR_A_RECORDS && parse_try(p, ']');
+    if (empty)
+      a->kind = IR_A_RECORDS;
+    return empty ||
+           (lex_is(&p->lx, '{') ? records(p, a) : attr_list_value(p, a));
   }
   int64_t i;
   if (spec)
@@ -163,6 +193,7 @@ static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
     parse_next(p);
     return true;
   case IR_A_INTS:
+  case IR_A_RECORDS:
     break;
   }
   return parse_fail(p, "attribute '%s' is a list, here %s", a->name,
@@ -171,7 +202,6 @@ static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
 
 static bool attr_items(struct parser *p, enum ir_opcode code,
                        struct attr_list *list) {
-  struct ir_attr_spec spec;
   do {
     if (list->n == IR_MAX_ATTRS)
       return parse_fail(p, "more than %d attributes", IR_MAX_ATTRS);
@@ -183,7 +213,9 @@ static bool attr_items(struct parser *p, enum ir_opcode code,
       if (list->v[k].name == a.name)
         return parse_fail(p, "attribute '%s' is given twice", a.name);
     parse_next(p);
-    bool known = ir_op_attr_spec(code, a.name, strlen(a.name), &spec);
+    struct ir_attr_spec spec;
+    bool known = code < IR_NUM_OPS &&
+                 ir_op_attr_spec(code, a.name, strlen(a.name), &spec);
     if (!parse_take(p, '=', "'='") || !attr_value(p, known ? &spec : NULL, &a))
       return false;
     DN_PUSH(p->scratch, *list, a);

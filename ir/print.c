@@ -191,6 +191,8 @@ static void put_const(struct printer *p, const struct ir_value *c) {
 
 /* ---- Ops ---- */
 
+static void put_records(struct printer *p, const struct ir_attr *a);
+
 static void put_attr(struct printer *p, const struct ir_attr *a) {
   dn_buf_printf(p->out, "%s=", a->name);
   switch (a->kind) {
@@ -207,12 +209,28 @@ static void put_attr(struct printer *p, const struct ir_attr *a) {
     else
       put_quoted(p, a->s);
     return;
+  case IR_A_RECORDS:
+    put_records(p, a);
+    return;
   case IR_A_INTS:
     break;
   }
   put(p, "[");
   for (int64_t i = 0; i < a->n; i++)
     dn_buf_printf(p->out, "%s%" PRId64, i ? "," : "", a->is[i]);
+  put(p, "]");
+}
+
+static void put_records(struct printer *p, const struct ir_attr *a) {
+  put(p, "[");
+  for (int64_t i = 0; i < a->n; i++) {
+    put(p, i ? ", {" : "{");
+    for (unsigned k = 0; k < a->rs[i].n; k++) {
+      put(p, k ? ", " : "");
+      put_attr(p, &a->rs[i].field[k]);
+    }
+    put(p, "}");
+  }
   put(p, "]");
 }
 

@@ -24,7 +24,7 @@ struct walk {
   const struct ir_block *body;
   struct nest *nest[BUCKETS]; /* by op id, linked by `nests` */
   struct visit *visits[BUCKETS];
-  int visited, depth;
+  int depth;
   reads_strides *strides;
   const void *places;
 };
@@ -60,7 +60,8 @@ static struct visit *visit(struct walk *w, const void *what, int rank,
   memcpy(v->idx, idx, bytes);
   v->next = *bucket;
   *bucket = v;
-  w->visited++;
+  w->r->visits++;
+  w->r->visits_of_piece++;
   *seen = false;
   return v;
 }
@@ -223,6 +224,8 @@ static void read_pieces(struct walk *w, const struct nest *n,
   for (int d = 0; d < a->rank; d++)
     idx[d] = index_form(w, n, &a->idx[d], iter);
   const struct affine *at = idx[a->axis];
+  int64_t before = w->r->visits_of_piece, pieces = a->npieces;
+  size_t edges = w->r->edges.n;
   pin(w, at);
   for (int i = 0; i < a->npieces; i++) {
     int64_t from = a->start[i], size = a->start[i + 1] - from;
@@ -232,6 +235,9 @@ static void read_pieces(struct walk *w, const struct nest *n,
     idx[a->axis] = affine_clamp(w->f, affine_plus(w->f, at, -from), size);
     read_value(w, ir_arg(n->op, (unsigned)(a->operand + i)), idx);
   }
+  if (w->r->edges.n > edges) /* they can be cut apart */
+    w->r->visits_of_piece =
+        before + dn_div_ceil(w->r->visits_of_piece - before, pieces);
 }
 
 static void read_access(struct walk *w, const struct nest *n, int a,
@@ -309,7 +315,7 @@ static void read_value(struct walk *w, const struct ir_value *v,
   visit(w, v, v->type->rank, own, &seen);
   if (seen || !ir_type_count(v->type))
     return;
-  if (w->visited > MAX_VISITS || ++w->depth > MAX_DEPTH) {
+  if (w->r->visits > MAX_VISITS || ++w->depth > MAX_DEPTH) {
     w->r->pinned = UINT64_MAX;
     return;
   }

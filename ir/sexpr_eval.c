@@ -350,6 +350,8 @@ bool sexpr_to_attr(const struct sexpr_attr *attr, const struct sexpr_value *v,
       list[i] = (int64_t)v->v[i];
     *out = ir_ints(name, list, v->n);
     return v->n >= 0 || v->v[0] == (double)attr->spec.i;
+  case IR_A_RECORDS:
+    break;
   }
   return false;
 }

@@ -2,6 +2,7 @@
  * kernel is one loop nest (reductions of the same rows share its outer loops),
  * and what is left outside is a view, a concat or
  * control flow. */
+#include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/place.h"
 #include "ir/verify.h"
@@ -103,15 +104,27 @@ static bool lanes_turn(const struct ir_op *kernel, const struct ir_type *type,
   return lanes >= 0 && lanes < type->rank && vec >= 1 && !(vec & (vec - 1));
 }
 
+static void check_loops(struct verifier *v, const struct ir_op *kernel) {
+  static const char *const replaced[] = {"tile", "order", "lanes"};
+  struct ir_loops loops;
+  const char *error = loops_read(kernel, &loops);
+  for (int i = 0; i < 3 && ir_find_attr(kernel, "loops"); i++)
+    if (ir_find_attr(kernel, replaced[i]))
+      verify_fail(v, ir_loc(kernel), VERIFY_LOOPS, "loops beside %s",
+                  replaced[i]);
+  if (error)
+    verify_fail(v, ir_loc(kernel), VERIFY_LOOPS, "%s", error);
+}
+
 static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
   struct dn_loc loc = ir_loc(kernel);
   const struct ir_type *type = ir_result(kernel)->type;
-  int64_t vec = ir_get_int(kernel, "vec"), par = ir_get_int(kernel, "par");
+  int64_t vec = ir_get_int(kernel, "vec");
   const struct ir_attr *tile = ir_find_attr(kernel, "tile");
-  if (vec < 1 || par < -1 || par >= type->rank)
-    verify_fail(v, loc, VERIFY_SCHEDULE, "vec=%lld, par=%lld", (long long)vec,
-                (long long)par);
-  if (ir_get_int(kernel, "scalable") && (!tile || tile->n != type->rank))
+  if (vec < 1)
+    verify_fail(v, loc, VERIFY_SCHEDULE, "vec=%lld", (long long)vec);
+  if (ir_get_int(kernel, "scalable") && !ir_find_attr(kernel, "loops") &&
+      (!tile || tile->n != type->rank))
     verify_fail(v, loc, VERIFY_SCHEDULE, "scalable=1 without a tile");
   if (ir_get_at(kernel, "unroll", 0) < 1 || ir_get_len(kernel, "unroll") > 1)
     verify_fail(v, loc, VERIFY_SCHEDULE, "unroll is not one number above 0");
@@ -124,6 +137,8 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
     verify_fail(v, loc, VERIFY_SCHEDULE,
                 "order does not have each dimension of %s once",
                 verify_type_text(v, type));
+  else
+    check_loops(v, kernel);
   if (!tile)
     return;
   if (tile->n != type->rank) {

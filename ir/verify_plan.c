@@ -6,6 +6,7 @@
  * A value lives from the op that makes it to its last reader, through views and
  * through concats that it is a piece of, to the end of a loop that reads it
  * from outside, and to the end of the function when it is returned. */
+#include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/place.h"
 #include "ir/verify.h"
@@ -294,7 +295,7 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
     return false;
   const struct life *ly = &p->life[y->id];
   const struct ir_block *body = y->def->region[0];
-  p->rows = nest_rows_first(y->def);
+  p->rows = loops_rows_first(y->def);
   mark_elementwise(p, body);
   for (const struct ir_op *op = body->first; op; op = op->next) {
     for (unsigned i = 0; i < op->noperands; i++) {

@@ -1,6 +1,7 @@
 /* liveness.c - nodes, buffers and live bytes: see liveness.h. */
 #include "passes/liveness.h"
 
+#include "ir/loops.h"
 #include "ir/nest.h"
 
 #include <assert.h>
@@ -91,7 +92,7 @@ static bool reads_own(const struct build *b, const struct ir_use *u) {
 /* Where rows are folded before they are stored (nest.h), reductions and maps
  * read within the row that they are for, which is as good. */
 static void describe_kernel(struct build *b, const struct ir_op *k) {
-  bool rows = nest_rows_first(k);
+  bool rows = loops_rows_first(k);
   for (const struct ir_op *op = k->region[0]->last->prev; op; op = op->prev) {
     struct inner *in = &b->inner[op->id];
     struct dn_arena *tmp = dn_arena_new(b->aliases->func->module->ctx);

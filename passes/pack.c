@@ -21,6 +21,7 @@
  *            ... */
 #include "passes/pack.h"
 
+#include "ir/loops.h"
 #include "passes/edit.h"
 #include "passes/tile.h"
 
@@ -266,7 +267,7 @@ static int lane_iter(const struct ir_op *kernel, const struct nest *n) {
   int last = last_dim(n->type);
   if (vec <= 1)
     return -1;
-  bool columns = last >= 0 && ir_get_at(kernel, "tile", last) >= vec;
+  bool columns = last >= 0 && loops_tile(kernel, last) >= vec;
   return columns ? nest_dim_iter(n, last) : nest_inner_reduced(n);
 }
 
@@ -338,7 +339,7 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   if (dim < 0 || (w->data && ir_const_uniform(w, &same)))
     return false;
   int64_t width =
-      n->iter[iter].reduced ? 0 : ir_get_at(kernel, "tile", last_dim(n->type));
+      n->iter[iter].reduced ? 0 : loops_tile(kernel, last_dim(n->type));
   bool panels =
       pack_cuts(w->type->dim[dim], width, ir_get_int(kernel, "scalable")) &&
       (w->data || panels_pay(p, n, w, dim));

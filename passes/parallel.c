@@ -1,16 +1,15 @@
-/* parallel.c - with --threads=N, the dimension of each kernel that threads
- * share. A kernel so short that waking threads costs more than they save stays
- * on one. The dimension is that of the outermost loop which shares out evenly.
- * It is one of the result, so a fold is never cut, and tiles stay what they
- * are: results have the same bits for any number of threads. A `par` written by
- * hand is kept.
+/* parallel.c - with --threads=N, the loop of each kernel that threads share. A
+ * kernel so short that waking threads costs more than they save stays on one.
+ * The loop is the outermost whose tiles share out evenly. It goes over the
+ * result, so a fold is never cut, and tiles stay what they are: results have
+ * the same bits for any number of threads. A `par` written by hand is kept.
  *
- * before:  %y = kernel {tile=[1,1,6,64], vec=16} : f32[1,56,56,64] do { ... }
- * after:   %y = kernel {tile=[1,1,6,64], vec=16, par=1} : f32[1,56,56,64] ...
- */
-#include "passes/pass.h"
-
+ * before:  %y = kernel {vec=16, loops=[{dims=[1,2], tile=6}, {dims=[3],
+ * tile=64}]} after:   %y = kernel {vec=16, loops=[{dims=[1,2], tile=6, par=1},
+ * ... */
+#include "ir/loops.h"
 #include "ir/nest.h"
+#include "passes/pass.h"
 
 /* To wake threads and to wait for them takes some 1 to 10 us, which is to be a
  * small part of the kernel: 10 us at 3 GHz. */
@@ -68,23 +67,31 @@ static double evenness(int64_t n, int64_t threads) {
   return (double)n / (double)(dn_div_ceil(n, threads) * threads);
 }
 
-static int choose_dim(const struct pass_env *env, const struct ir_op *kernel) {
-  const struct ir_type *type = ir_result(kernel)->type;
-  int64_t norder = ir_get_len(kernel, "order");
+static int choose_loop(const struct pass_env *env, const struct ir_op *kernel,
+                       const struct ir_loops *loops) {
   uint64_t within = nest_whole_dims(kernel); /* in one piece */
+  bool scalable = ir_get_int(kernel, "scalable");
   double best = 0;
-  int dim = -1;
-  for (int i = 0; i < type->rank && best < EVEN; i++) {
-    int d = norder ? (int)ir_get_at(kernel, "order", i) : i;
-    int64_t tile = dn_max(ir_get_at(kernel, "tile", d), 1);
-    int64_t tiles = dn_div_ceil(type->dim[d], tile);
-    double even = evenness(tiles, env->threads);
-    if (tiles > 1 && even > best && !(within >> d & 1)) {
-      best = even;
-      dim = d;
-    }
+  int loop = -1;
+  for (int i = 0; i < loops->n && best < EVEN; i++) {
+    const struct ir_loop *l = &loops->loop[i];
+    int64_t units = loops_units(l);
+    double even = evenness(units, env->threads);
+    uint64_t dims = (UINT64_C(2) << l->last) - (UINT64_C(1) << l->first);
+    if (units < 2 || even <= best || within & dims ||
+        (scalable && i == loops_last(loops)))
+      continue;
+    best = even;
+    loop = i;
   }
-  return dim;
+  return loop;
+}
+
+static bool is_shared(const struct ir_loops *loops) {
+  for (int i = 0; i < loops->n; i++)
+    if (loops->loop[i].par)
+      return true;
+  return false;
 }
 
 int64_t pass_parallel(struct pass_env *env, struct ir_module *m) {
@@ -93,13 +100,15 @@ int64_t pass_parallel(struct pass_env *env, struct ir_module *m) {
     return 0;
   for (struct ir_func *f = m->funcs; f; f = f->next)
     for (struct ir_op *op = f->body->first; op; op = op->next) {
-      if (op->code != IR_KERNEL || ir_find_attr(op, "par") ||
-          kernel_cycles(env, op) < LEAST_CYCLES)
+      struct ir_loops loops;
+      if (op->code != IR_KERNEL || loops_read(op, &loops) ||
+          is_shared(&loops) || kernel_cycles(env, op) < LEAST_CYCLES)
         continue;
-      int dim = choose_dim(env, op);
-      if (dim < 0)
+      int loop = choose_loop(env, op, &loops);
+      if (loop < 0)
         continue;
-      ir_set_attr(op, ir_int("par", dim));
+      loops.loop[loop].par = true;
+      loops_write(op, &loops);
       shared++;
     }
   return shared;

@@ -68,6 +68,8 @@ static bool attr_value(const struct ir_op *op, const char *name,
         out->v[i] = (double)a->is[i];
     }
     return true;
+  case IR_A_RECORDS:
+    break;
   }
   return false;
 }

@@ -463,8 +463,8 @@ static void set_schedule(struct kernel *k) {
 }
 
 static bool has_schedule(const struct ir_op *op) {
-  return ir_find_attr(op, "tile") || ir_find_attr(op, "vec") ||
-         ir_find_attr(op, "unroll");
+  return ir_find_attr(op, "loops") || ir_find_attr(op, "tile") ||
+         ir_find_attr(op, "vec") || ir_find_attr(op, "unroll");
 }
 
 void tile_kernel(struct pass_env *env, const struct aliases *aliases,

@@ -153,6 +153,7 @@ static struct ir_attr random_attr(struct maker *k,
   case IR_A_STR:
     return ir_str(spec->name, types[random_below(k->r, 7)]);
   case IR_A_INTS:
+  case IR_A_RECORDS:
     break;
   }
   return random_list(k, spec->name, row, x, list);

@@ -1,0 +1,46 @@
+/* loops.h - the loops of a kernel over the elements that it stores: what its
+ * attribute `loops` says or, without it, one loop a dimension by `tile`,
+ * `order` and `lanes`. Code generation obeys them, one by one. */
+#ifndef IR_LOOPS_H
+#define IR_LOOPS_H
+
+#include "ir/ir.h"
+
+enum { IR_MAX_LOOPS = 2 * IR_MAX_RANK };
+
+struct ir_loop {
+  int first, last; /* dimensions that are one loop; those between have size 1
+                      or belong to it */
+  int64_t block;   /* indices that one step goes on */
+  int64_t extent;  /* steps */
+  int64_t tile;    /* steps that are computed at once, in registers */
+  int64_t ncuts;   /* steps at which the loop is cut into several: */
+  const int64_t *cuts; /* rising, each within (0, extent) */
+  bool par;            /* threads share its tiles */
+  bool lanes;          /* the kernel is read along it, in squares that are
+                          transposed in registers */
+};
+struct ir_loops {
+  int n;
+  struct ir_loop loop[IR_MAX_LOOPS]; /* the outermost first */
+};
+
+/* What is stored: the kernel's result, or the slices that go onto an operand.
+ */
+const struct ir_type *loops_type(const struct ir_op *kernel);
+/* The loops, in memory of the module; NULL, or what is wrong with them, of a
+ * module that has not been verified. */
+const char *loops_read(const struct ir_op *kernel, struct ir_loops *out);
+/* Writes them, in place of `tile`, `order` and `lanes`. */
+void loops_write(struct ir_op *kernel, const struct ir_loops *loops);
+/* Elements of dimension `d` that are computed at once. */
+int64_t loops_tile(const struct ir_op *kernel, int d);
+/* The loop that has the lanes: over the last dimension, without blocks. */
+int loops_last(const struct ir_loops *loops);
+/* Tiles that a loop goes through, the rest of each part included. */
+int64_t loops_units(const struct ir_loop *l);
+/* The kernel folds rows, and all of a row is folded before any of it is stored:
+ * the loops within a row come last, and threads do not share a row. */
+bool loops_rows_first(const struct ir_op *kernel);
+
+#endif

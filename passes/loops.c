@@ -1,0 +1,332 @@
+/* loops.c - writes down the loops of each kernel, from the addresses that it
+ * reads (ir/reads.h) and the register tile that it was given:
+ *
+ * - dimensions that every address sees as one are one loop;
+ * - a dimension is cut where a piece of a concat starts or an index passes the
+ *   edge of its tensor, so that no element checks for itself;
+ * - a dimension whose index is divided (groups of a convolution) goes in blocks
+ *   of the divisor, within which the quotient is one number.
+ *
+ * Copies of the kernel's body, times the registers of a tile, are the code:
+ * tile, unrolling and cuts become smaller until that is within a budget. Loops
+ * written by hand are kept.
+ *
+ * before:  %y = kernel {tile=[1,1,6,64], vec=16} : f32[1,56,56,64] do { ... }
+ * after:   %y = kernel {vec=16, loops=[{dims=[1,2], tile=6}, {dims=[3],
+ * tile=64}]} : f32[1,56,56,64] do { ... } */
+#include "ir/loops.h"
+
+#include "ir/nest.h"
+#include "ir/reads.h"
+#include "passes/aliases.h"
+#include "passes/pass.h"
+
+#include <string.h>
+
+enum {
+  MAX_WORK = 24000, /* registers' worth of values in the code of a kernel */
+  MAX_CUTS = 24,    /* copies of the body that edges may make */
+  MAX_PIECES = 256, /* and pieces of concats */
+  MIN_BLOCK = 4     /* smaller ones leave no room for vectors */
+};
+
+struct planner {
+  const struct pass_env *env;
+  struct ir_op *kernel;
+  const struct reads *r;
+  const struct ir_type *type;
+  struct ir_loops plain; /* one a dimension */
+  int n;
+  struct ir_loop loop[IR_MAX_LOOPS]; /* row-major; the last has the lanes */
+  DN_LIST(int64_t) cuts[IR_MAX_LOOPS];
+  bool pieces; /* some are not cut apart */
+  int64_t vec, unroll;
+};
+
+/* ---- Dimensions to loops ---- */
+
+static const struct ir_loop *plain_loop(const struct planner *p, int d) {
+  for (int i = 0; i < p->plain.n; i++)
+    if (p->plain.loop[i].first == d)
+      return &p->plain.loop[i];
+  return NULL;
+}
+
+/* The size that an index along `d` is divided by, where it divides the
+ * dimension; pieces of a concat cut better. */
+static int64_t find_block(const struct planner *p, int d) {
+  const struct reads *r = p->r;
+  int64_t block = p->type->dim[d];
+  for (size_t i = 0; i < r->edges.n; i++)
+    if (r->edges.v[i].dim == d && r->edges.v[i].kind == READ_PIECE)
+      return block;
+  for (size_t i = 0; i < r->periods.n && r->pinned >> d & 1; i++) {
+    int64_t at = r->periods.v[i].at;
+    if (r->periods.v[i].dim == d && at >= MIN_BLOCK && at < block &&
+        p->type->dim[d] % at == 0)
+      block = at;
+  }
+  return block;
+}
+
+static void add_loop(struct planner *p, const struct ir_loop *own) {
+  struct ir_loop *last = p->n ? &p->loop[p->n - 1] : NULL, l = *own;
+  int d = l.first;
+  l.lanes = false;
+  if (d == p->r->carried) {
+    p->loop[p->n++] = l;
+    return;
+  }
+  if (last && last->last != p->r->carried &&
+      reads_are_one(p->r, last->last, d)) {
+    if (!dn_mul(last->tile, l.tile, &last->tile))
+      last->tile = last->extent;
+    last->extent *= l.extent;
+    last->last = d;
+    return;
+  }
+  int64_t block = find_block(p, d);
+  if (block < l.extent)
+    p->loop[p->n++] = (struct ir_loop){d, d, .block = block,
+                                       .extent = l.extent / block, .tile = 1};
+  l.extent = block;
+  p->loop[p->n++] = l;
+}
+
+/* The lanes may go from block to block of the last dimension, whose tile is
+ * then shared by both loops. */
+static void set_lanes(struct planner *p) {
+  int64_t lanes = ir_get_int(p->kernel, "lanes");
+  int last = p->n - 1;
+  for (int g = last - 1; g >= 0 && lanes >= 0; g--) {
+    struct ir_loop *l = &p->loop[g];
+    if (l->last != lanes)
+      continue;
+    l->lanes = true;
+    if (l->last == p->loop[last].last)
+      l->tile = dn_max(1, p->loop[last].tile / l->block);
+    return;
+  }
+}
+
+/* ---- Cuts ---- */
+
+static void add_cut(struct planner *p, int g, int64_t at) {
+  size_t i = p->cuts[g].n;
+  if (at <= 0 || at >= p->loop[g].extent)
+    return;
+  for (size_t j = 0; j < i; j++)
+    if (p->cuts[g].v[j] == at)
+      return;
+  DN_PUSH(p->env->scratch, p->cuts[g], at);
+  for (; i && p->cuts[g].v[i - 1] > at; i--)
+    p->cuts[g].v[i] = p->cuts[g].v[i - 1];
+  p->cuts[g].v[i] = at;
+}
+
+/* Whether loop `g` can be cut at an edge; those of windows pay along the lanes
+ * alone. */
+static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
+  const struct ir_loop *l = &p->loop[g];
+  return l->first == e->dim && l->last == e->dim && l->block == 1 &&
+         l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&
+         (e->kind != READ_WINDOW || g == p->n - 1);
+}
+
+static void add_edge(struct planner *p, const struct read_edge *e) {
+  bool piece = e->kind == READ_PIECE, cut = false;
+  size_t copies = 1;
+  for (int g = 0; g < p->n; g++)
+    copies *= p->cuts[g].n + 1;
+  for (int g = 0; g < p->n && copies < (piece ? MAX_PIECES : MAX_CUTS); g++) {
+    if (!cuts_at(p, g, e))
+      continue;
+    add_cut(p, g, e->at);
+    cut = true;
+  }
+  p->pieces |= piece && !cut;
+}
+
+/* Pieces of concats first; edges while the copies of the body stay few. */
+static void find_cuts(struct planner *p) {
+  for (size_t i = 0; i < 2 * p->r->edges.n; i++) {
+    const struct read_edge *e = &p->r->edges.v[i % p->r->edges.n];
+    if ((e->kind == READ_PIECE) == (i < p->r->edges.n))
+      add_edge(p, e);
+  }
+  for (int g = 0; g < p->n; g++) {
+    p->loop[g].cuts = p->cuts[g].v;
+    p->loop[g].ncuts = (int64_t)p->cuts[g].n;
+  }
+}
+
+/* ---- How much code it is ---- */
+
+static int64_t times(int64_t a, int64_t b) {
+  int64_t product;
+  return dn_mul(a, b, &product) ? product : INT64_MAX;
+}
+
+/* Registers of `n` elements along the lanes. */
+static int64_t count_registers(const struct planner *p, int64_t n) {
+  int64_t native = dn_max(1, p->env->target->vector_bytes / 4), sum = 0;
+  if (ir_get_int(p->kernel, "scalable"))
+    return dn_div_ceil(p->vec, native);
+  sum = times(n / p->vec, dn_div_ceil(p->vec, native));
+  for (int64_t left = n % p->vec, lanes = p->vec; left; left %= lanes) {
+    while (lanes > left)
+      lanes = lanes / 2 + lanes % 2;
+    sum += dn_div_ceil(lanes, native);
+  }
+  return sum;
+}
+
+/* Rows, or registers of the last loop, that all copies of the tile have. */
+static int64_t count_tile(const struct planner *p, int g) {
+  const struct ir_loop *l = &p->loop[g];
+  int64_t sum = 0, from = 0;
+  for (int64_t i = 0; i <= l->ncuts; i++) {
+    int64_t n = (i < l->ncuts ? l->cuts[i] : l->extent) - from;
+    int64_t tile = dn_min(l->tile, n);
+    from += n;
+    sum += g + 1 < p->n ? tile + n % tile
+                        : count_registers(p, tile) +
+                              (n % tile ? count_registers(p, n % tile) : 0);
+  }
+  return sum;
+}
+
+/* Copies of a fold's body: steps of the innermost loop, and what they leave. */
+static int64_t count_steps(const struct planner *p) {
+  int64_t most = 1;
+  struct dn_arena *tmp = dn_arena_new(p->env->ctx);
+  bool across = !p->n || p->loop[p->n - 1].tile == 1;
+  for (const struct ir_op *op = p->kernel->region[0]->first; op->next;
+       op = op->next) {
+    enum ir_class cls = ir_ops[op->code].cls;
+    const struct nest *n =
+        cls == IR_REDUCE || cls == IR_CONTRACT ? nest_build(tmp, op) : NULL;
+    int64_t extent = 1;
+    for (int i = 0; n && i < n->niters; i++)
+      if (n->iter[i].reduced && n->iter[i].extent > 1)
+        extent = n->iter[i].extent;
+    int64_t lanes = across && extent >= p->vec ? p->vec : 1;
+    int64_t step = dn_min(times(p->unroll, lanes), extent / lanes * lanes);
+    int64_t rest = extent % step;
+    most = dn_max(most, step / lanes + rest / lanes + rest % lanes);
+  }
+  dn_arena_free(tmp);
+  return most;
+}
+
+static int64_t count_work(const struct planner *p) {
+  int64_t work = p->pieces ? p->r->visits : p->r->visits_of_piece;
+  for (int g = 0; g < p->n; g++)
+    work = times(work, count_tile(p, g));
+  return times(work, count_steps(p));
+}
+
+/* The next smaller schedule; false: there is none. */
+static bool shrink(struct planner *p) {
+  int last = p->n - 1, most = -1, cut = -1;
+  if (p->unroll > 1) {
+    p->unroll /= 2;
+    return true;
+  }
+  for (int g = 0; g <= last; g++) {
+    const struct ir_loop *l = &p->loop[g];
+    int64_t least = g == last ? p->vec : 1;
+    if (l->tile > least && (most < 0 || l->tile > p->loop[most].tile))
+      most = g;
+    if (l->ncuts && (cut < 0 || l->ncuts > p->loop[cut].ncuts))
+      cut = g;
+  }
+  if (most >= 0) {
+    struct ir_loop *l = &p->loop[most];
+    int64_t by = most == last ? p->vec : 1;
+    l->tile = dn_min(l->tile, dn_max(l->extent, by));
+    l->tile = dn_max(l->tile / 2 / by, 1) * by;
+  } else if (cut >= 0) {
+    p->loop[cut].ncuts = 0;
+  } else if (p->vec > 1) {
+    p->vec /= 2;
+    if (last >= 0)
+      p->loop[last].tile = dn_min(p->loop[last].tile, p->vec);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/* ---- Writing ---- */
+
+/* Where the order of the plain loops has the last dimension of a loop. */
+static int rank_of(const struct planner *p, const struct ir_loop *l) {
+  int rank = 0;
+  while (rank < p->plain.n && p->plain.loop[rank].last != l->last)
+    rank++;
+  return rank;
+}
+
+static void write_loops(struct planner *p) {
+  struct ir_loops out = {.n = p->n};
+  for (int g = 0; g < p->n; g++) {
+    int i = g;
+    for (; i && rank_of(p, &out.loop[i - 1]) > rank_of(p, &p->loop[g]); i--)
+      out.loop[i] = out.loop[i - 1];
+    out.loop[i] = p->loop[g];
+  }
+  if (p->vec != ir_get_int(p->kernel, "vec"))
+    ir_set_attr(p->kernel, ir_int("vec", p->vec));
+  if (p->unroll != ir_get_at(p->kernel, "unroll", 0))
+    ir_set_attr(p->kernel, ir_ints("unroll", &p->unroll, 1));
+  loops_write(p->kernel, &out);
+}
+
+static bool alias_strides(const void *aliases, const struct ir_value *v,
+                         int64_t *stride) {
+  const struct alias *at = alias_of(aliases, v);
+  if (at)
+    memcpy(stride, at->stride, sizeof at->stride);
+  return at != NULL;
+}
+
+static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
+                        struct ir_op *kernel) {
+  struct dn_arena *tmp = dn_arena_new(env->ctx);
+  struct planner p = {.env = env, .kernel = kernel};
+  const struct ir_op *onto = nest_onto(kernel);
+  const struct alias *to = alias_of(aliases, ir_result(kernel));
+  p.type = loops_type(kernel);
+  p.r = reads_build(tmp, kernel,
+                    ir_arg(onto ? onto : kernel->region[0]->last, onto ? 2 : 0),
+                    to->stride, alias_strides, aliases);
+  loops_read(kernel, &p.plain);
+  for (int d = 0; d < p.type->rank; d++) {
+    const struct ir_loop *l = plain_loop(&p, d);
+    if (l)
+      add_loop(&p, l);
+  }
+  find_cuts(&p);
+  set_lanes(&p);
+  p.vec = ir_get_int(kernel, "vec");
+  p.unroll = ir_get_at(kernel, "unroll", 0);
+  while (count_work(&p) > MAX_WORK && shrink(&p))
+    ;
+  write_loops(&p);
+  dn_arena_free(tmp);
+}
+
+int64_t pass_loops(struct pass_env *env, struct ir_module *m) {
+  int64_t planned = 0;
+  for (struct ir_func *f = m->funcs; f; f = f->next) {
+    const struct aliases *aliases = aliases_build(env->scratch, f);
+    for (struct ir_op *op = f->body->first; op; op = op->next) {
+      if (op->code != IR_KERNEL || ir_find_attr(op, "loops"))
+        continue;
+      plan_kernel(env, aliases, op);
+      planned++;
+    }
+  }
+  return planned;
+}
