@@ -46,6 +46,10 @@ static const struct affine *intern(struct affines *s, const struct builder *b) {
   l->varying = b->lane != 0;
   for (int i = 0; i < b->n; i++) {
     const struct affine_var *v = &s->vars.v[b->term[i].var];
+    assert(b->term[i].coef && b->term[i].var < s->vars.n &&
+           "affine_add() drops zeros; variables are made first");
+    assert((!i || b->term[i - 1].var < b->term[i].var) &&
+           "by rising variable: affine_add() merges");
     l->term[i] = b->term[i];
     l->varying |= v->vector;
     if (v->depth > l->depth)
@@ -61,6 +65,7 @@ const struct affine *affine_const(struct affines *s, int64_t c) {
 }
 
 const struct affine *affine_var(struct affines *s, unsigned var, int64_t coef) {
+  assert(var < s->vars.n && "affine_new_var() gave the number");
   struct affine_term t = {var, coef};
   return intern(s, &(struct builder){.n = coef != 0, .term = &t});
 }
@@ -120,6 +125,7 @@ const struct affine *affine_part(struct affines *s, const struct affine *a,
 
 const struct affine *affine_split(struct affines *s, const struct affine *a,
                                   int64_t div, const struct affine **rest) {
+  assert(div > 0 && "divisors are steps and extents: nest.h");
   struct builder q = {.term = DN_ARRAY(s->arena, struct affine_term, a->n)};
   struct builder r = {.term = DN_ARRAY(s->arena, struct affine_term, a->n)};
   q.c = dn_div_floor(a->c, div);
@@ -137,6 +143,8 @@ const struct affine *affine_split(struct affines *s, const struct affine *a,
       q.term[q.n++] = t;
     }
   }
+  assert(r.c >= 0 && r.c < div && q.n + r.n == a->n &&
+         "each term goes to one side");
   *rest = intern(s, &r);
   return intern(s, &q);
 }
@@ -145,6 +153,7 @@ void affine_range(struct affines *s, const struct affine *a, int64_t *lo,
                   int64_t *hi) {
   *lo = *hi = a->c;
   int64_t last = (s->scalable ? s->longest : (int64_t)s->lanes) - 1;
+  assert(last >= 0 && "a vector has a lane: affine_init()");
   int64_t span = muladd(s, 0, a->lane, last);
   *(span < 0 ? lo : hi) += span;
   for (int i = 0; i < a->n; i++) {
@@ -192,6 +201,8 @@ uint64_t affine_dims(const struct affines *s, const struct affine *a) {
 static const struct affine *derive(struct affines *s, enum affine_def def,
                                    const struct affine *a, int64_t number,
                                    int64_t lo, int64_t hi) {
+  assert(number > 1 && lo <= hi &&
+         "simpler cases end before: affine_div() and the like");
   unsigned lanes = a->varying ? s->lanes : 0;
   struct affine_derived **bucket =
       &s->derived[(a->hash + (uint64_t)def * 7 + (uint64_t)number) % BUCKETS];
@@ -239,6 +250,7 @@ static const struct affine *reduced(struct affines *s, const struct affine *a,
 
 const struct affine *affine_div(struct affines *s, const struct affine *a,
                                 int64_t div) {
+  assert(div > 0 && "divisors are steps and extents: nest.h");
   if (div == 1)
     return a;
   const struct affine *rest;

@@ -3,6 +3,7 @@
 
 #include "ir/diag.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -69,6 +70,8 @@ void dn_arena_free(struct dn_arena *arena) {
 }
 
 void dn_arena_adopt(struct dn_arena *arena, struct dn_arena *from) {
+  assert(arena != from && arena->ctx == from->ctx &&
+         "the caller has two arenas of one compile");
   struct chunk **end = &arena->chunks; /* behind the one being filled */
   if (*end)
     end = &(*end)->next;
@@ -115,6 +118,8 @@ void *dn_alloc(struct dn_arena *arena, size_t size) {
     }
     c = fresh;
   }
+  assert(c->size - c->used >= size &&
+         "a chunk has room for what it was made for");
   void *p = (char *)(c + 1) + c->used;
   c->used += size;
   return p;
@@ -174,6 +179,7 @@ char *dn_printf(struct dn_arena *arena, const char *fmt, ...) {
 
 void *dn_grow(struct dn_arena *arena, void *v, size_t n, size_t *cap,
               size_t size) {
+  assert(n <= *cap && "DN_PUSH() alone adds to a list");
   if (n < *cap)
     return v;
   *cap = n ? 2 * n : 8;
@@ -198,6 +204,7 @@ struct dn_names {
 
 static void names_grow(struct dn_names *names, struct dn_arena *arena) {
   size_t cap = names->cap ? names->cap * 2 : 256;
+  assert(!(cap & (cap - 1)) && "a power of two: hashes are masked");
   struct name *slot = DN_ARRAY(arena, struct name, cap);
   for (size_t i = 0; i < names->cap; i++) {
     if (!names->slot[i].text)
@@ -215,6 +222,8 @@ static const void *intern(struct dn_ctx *ctx, struct dn_names *names,
                           const void *bytes, size_t size) {
   if (names->n * 2 >= names->cap)
     names_grow(names, ctx->arena);
+  assert(names->n * 2 < names->cap &&
+         "names_grow() leaves half free: the search ends");
   uint64_t hash = XXH3_64bits(bytes, size);
   size_t at = hash & (names->cap - 1);
   for (; names->slot[at].text; at = (at + 1) & (names->cap - 1)) {
@@ -269,6 +278,7 @@ void dn_ctx_free(struct dn_ctx *ctx) {
 _Noreturn void dn_raise(struct dn_ctx *ctx) {
   if (!ctx->fatal)
     abort();
+  assert(ctx->fatal && "seen above");
   longjmp(*ctx->fatal, 1);
 }
 
@@ -280,6 +290,8 @@ void dn_buf_init(struct dn_buf *buf, struct dn_arena *arena) {
 }
 
 static void buf_reserve(struct dn_buf *buf, size_t more) {
+  assert(buf->text && buf->len < buf->cap &&
+         "dn_buf_init() makes it, each put keeps it");
   if (buf->len + more + 1 <= buf->cap)
     return;
   size_t cap = buf->cap * 2;

@@ -22,6 +22,7 @@ struct ir_scopes {
 
 static struct taken *find_name(struct ir_scopes *t, const void *scope,
                                const char *name) {
+  assert(t->n < t->cap && "take_name() leaves half free: the search ends");
   uint64_t h = (uint64_t)(uintptr_t)scope * 31 + (uint64_t)(uintptr_t)name;
   h = (h >> 4) * UINT64_C(0x9e3779b97f4a7c15);
   size_t at = (size_t)(h >> 20) & (t->cap - 1);
@@ -89,6 +90,8 @@ static void name_value(struct ir_module *m, const void *scope,
 
 void ir_value_rename(struct ir_module *m, struct ir_value *v,
                      const char *name) {
+  assert(scope_of(m, v) &&
+         "a value that is renamed stands in a function or module");
   const void *scope = scope_of(m, v);
   drop_name(m, v);
   name_value(m, scope, v, name);
@@ -174,6 +177,7 @@ struct ir_value *ir_param_new(struct ir_block *b, const char *name,
 struct ir_value *ir_const_new(struct ir_module *m, const char *name,
                               const struct ir_type *type,
                               const struct ir_data *data) {
+  assert(data && type && "a constant has data: the caller");
   struct ir_value *v = value_new(m, type);
   v->data = dn_copy(m->arena, data, sizeof *data);
   v->index = (unsigned)m->consts.n;
@@ -185,6 +189,9 @@ struct ir_value *ir_const_new(struct ir_module *m, const char *name,
 /* ---- Uses ---- */
 
 static void link_use(struct ir_use *u, struct ir_value *v) {
+  assert(v && "operands are values: ir_emit() stops at NULL");
+  assert((!v->uses || v->uses->prev == &v->uses) &&
+         "the first use knows the head of its list");
   u->value = v;
   u->next = v->uses;
   u->prev = &v->uses;
@@ -194,12 +201,15 @@ static void link_use(struct ir_use *u, struct ir_value *v) {
 }
 
 static void unlink_use(struct ir_use *u) {
+  assert(*u->prev == u && "a use is in the list of its value: link_use()");
   *u->prev = u->next;
   if (u->next)
     u->next->prev = u->prev;
 }
 
 void ir_set_operand(struct ir_op *op, unsigned i, struct ir_value *v) {
+  assert(i < op->noperands && op->operand[i]->op == op &&
+         "the caller counts the op's operands");
   unlink_use(op->operand[i]);
   link_use(op->operand[i], v);
 }
@@ -224,6 +234,10 @@ size_t ir_num_uses(const struct ir_value *v) {
 
 static void insert_op(struct ir_op *op, struct ir_block *b,
                       struct ir_op *before) {
+  assert((!before || before->block == b) &&
+         "a builder's `before` stands in its block");
+  assert((!b->last || !b->last->next) &&
+         "the last op of a block has none behind it");
   op->block = b;
   op->next = before;
   op->prev = before ? before->prev : b->last;
@@ -233,6 +247,10 @@ static void insert_op(struct ir_op *op, struct ir_block *b,
 
 static void detach_op(struct ir_op *op) {
   struct ir_block *b = op->block;
+  assert((op->prev ? op->prev->next : b->first) == op &&
+         "ops are linked both ways: insert_op()");
+  assert((op->next ? op->next->prev : b->last) == op &&
+         "ops are linked both ways: insert_op()");
   *(op->prev ? &op->prev->next : &b->first) = op->next;
   *(op->next ? &op->next->prev : &b->last) = op->prev;
   op->prev = op->next = NULL;
@@ -244,11 +262,14 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
                         const struct ir_type *const *types, size_t ntypes,
                         size_t nregions) {
   struct ir_module *m = b->m;
+  assert(b->block && b->block->func->module == m &&
+         "a builder stands in a block of its module");
   struct ir_op *op = DN_NEW(m->arena, struct ir_op);
   if (++m->nops > (unsigned)dn_min(m->ctx->limits.nodes * 16, UINT32_MAX))
     dn_fatal(m->ctx, (struct dn_loc){.file = m->file}, DN_LIMIT,
              "more ops than --limit-nodes=%lld allows",
              (long long)m->ctx->limits.nodes);
+  assert(code < IR_NUM_OPS && "opcodes are rows of ops.def");
   op->id = m->nops - 1;
   op->code = code;
   op->loc = b->loc;
@@ -281,6 +302,7 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
 }
 
 struct ir_block *ir_region_new(struct ir_op *op) {
+  assert(op->block && "regions belong to an op that stands in a block");
   struct ir_func *f = op->block->func;
   struct ir_block **list =
       DN_ARRAY(f->module->arena, struct ir_block *, op->nregions + 1);
@@ -295,6 +317,8 @@ void ir_op_move(struct ir_op *op, struct ir_block *block,
                 struct ir_op *before) {
   if (op == before)
     return;
+  assert(op->block && block->func->module == op->block->func->module &&
+         "an op moves within its module");
   detach_op(op);
   insert_op(op, block, before);
 }
@@ -313,6 +337,7 @@ static void forget_op(struct ir_module *m, struct ir_op *op) {
 }
 
 void ir_op_remove(struct ir_op *op) {
+  assert(op->block && "an op is removed once: removal clears it");
   for (unsigned i = 0; i < op->nresults; i++)
     assert(!op->result[i]->uses && "removing an op that is read");
   forget_op(op->block->func->module, op);
@@ -349,6 +374,7 @@ void ir_sweep_consts(struct ir_module *m) {
     c->index = (unsigned)n;
     m->consts.v[n++] = c;
   }
+  assert(n + dead.n == m->consts.n && "each constant is kept or dead");
   m->consts.n = n;
   for (size_t i = 0; i < dead.n; i++)
     release_bytes(m, dead.v[i]);
@@ -436,6 +462,7 @@ struct clone {
 };
 
 static struct ir_value *clone_value(struct clone *c, const struct ir_value *v) {
+  assert(!c->value[v->id] && "ids are dense, each value's own: value_new()");
   struct ir_value *copy = DN_NEW(c->to->arena, struct ir_value);
   copy->type = v->type;
   copy->index = v->index;
@@ -512,6 +539,7 @@ struct ir_module *ir_module_clone(const struct ir_module *m) {
                          : NULL;
     clone_block(&c, f->body, g->body);
   }
+  assert(!to->nvalues && !to->nops && "clones take over ids and give out none");
   to->nvalues = m->nvalues;
   to->nops = m->nops;
   dn_arena_free(scratch);

@@ -76,6 +76,7 @@ union bits {
 };
 
 static union bits read_bits(enum ir_dtype t, const void *p) {
+  assert(t < IR_NUM_DTYPES && "element types are rows of dtypes.def");
   union bits u = {.u64 = 0};
   memcpy(&u, p, ir_dtypes[t].bytes);
   return u;
@@ -208,6 +209,7 @@ void ir_store_int(enum ir_dtype t, void *p, int64_t v) {
 
 static const void *element(const struct ir_value *c, int64_t i) {
   const struct ir_data *d = c->data;
+  assert(d && i >= 0 && "the caller asks a constant for one of its elements");
   if (!d->bytes)
     return &d->splat;
   return (const char *)d->bytes + i * ir_dtypes[c->type->dtype].bytes;
@@ -234,6 +236,8 @@ bool ir_const_uniform(const struct ir_value *c, double *out) {
 }
 
 const void *ir_const_bytes(struct dn_arena *arena, const struct ir_value *c) {
+  assert(c->data && ir_type_is_static(c->type) &&
+         "constants have data and a size: parse_data.c, onnx_tensor.c");
   if (c->data->bytes)
     return c->data->bytes;
   size_t size = ir_dtypes[c->type->dtype].bytes;
@@ -255,6 +259,7 @@ static struct ir_value *owned(struct ir_module *m, const char *name,
 static struct ir_value *from_list(struct ir_module *m, const char *name,
                                   const struct ir_type *type,
                                   const int64_t *ints, const double *floats) {
+  assert((!ints || !floats) && "ir_const_ints() or ir_const_floats()");
   size_t size = ir_dtypes[type->dtype].bytes;
   char *p = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
   for (int64_t i = 0; i < ir_type_count(type); i++) {

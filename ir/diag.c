@@ -1,6 +1,7 @@
 /* diag.c - diagnostics: printed as they come, or stored for a later look. */
 #include "ir/diag.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,8 @@ static bool is_shown(struct dn_ctx *ctx, const char *severity, int number) {
 static void report(struct dn_ctx *ctx, const char *severity, struct dn_loc loc,
                    int number, const char *fmt, va_list ap) {
   struct dn_diags *d = ctx->diags;
+  assert((!number || find_row(number)) &&
+         "numbers of errors are rows of diags.def");
   if (!is_shown(ctx, severity, number))
     return;
   keep_place(ctx, &loc);
@@ -190,6 +193,7 @@ bool dn_diags_capture(struct dn_ctx *ctx, bool on) {
 size_t dn_diags_count(const struct dn_ctx *ctx) { return ctx->diags->list.n; }
 
 const struct dn_diag *dn_diags_get(const struct dn_ctx *ctx, size_t i) {
+  assert(i < ctx->diags->list.n && "the caller counts by dn_diags_count()");
   return &ctx->diags->list.v[i];
 }
 
@@ -200,11 +204,14 @@ static void recount(struct dn_diags *d) {
     if (!d->list.v[k].number)
       continue;
     d->errors++;
+    assert(find_row(d->list.v[k].number) &&
+           "numbers of errors are rows of diags.def");
     d->exit = find_row(d->list.v[k].number)->exit;
   }
 }
 
 void dn_diags_rewind(struct dn_ctx *ctx, size_t i) {
+  assert(i <= ctx->diags->list.n && "the caller counted before the trial");
   ctx->diags->list.n = i;
   recount(ctx->diags);
 }

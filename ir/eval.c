@@ -48,6 +48,7 @@ static bool run_block(struct eval *ev, const struct ir_block *block,
 
 /* The smallest free buffer that fits without waste, or a new one. */
 static struct buffer *buffer_new(struct eval *ev, int64_t size) {
+  assert(size >= 0 && "run_op() refuses symbolic dims");
   struct buffer **best = NULL;
   for (struct buffer **b = &ev->free; *b; b = &(*b)->next)
     if ((*b)->size >= size && (*b)->size / 2 <= size + 4096 &&
@@ -73,6 +74,7 @@ static void slot_retain(struct slot *s) {
 
 static void slot_release(struct eval *ev, struct slot *s) {
   struct buffer *b = s->buffer;
+  assert((!b || b->refs > 0) && "each owner lets go once");
   if (b && --b->refs == 0) {
     b->next = ev->free;
     ev->free = b;
@@ -131,6 +133,8 @@ static void define(struct eval *ev, const struct ir_value *v, struct slot s) {
     }
     ev->opts->watch(ev->opts->user, v, (void *)(uintptr_t)s.data);
   }
+  assert(!ev->slot[v->id].buffer &&
+         "its last memory went with its last use: drop_uses()");
   s.uses = ir_num_uses(v);
   ev->slot[v->id] = s;
   if (!s.uses)
@@ -195,6 +199,8 @@ static bool run_nest(struct eval *ev, const struct ir_op *op) {
     operands[i] = (struct eval_operand){s.data, s.splat};
     splat &= s.splat;
   }
+  assert(ir_ops[op->code].cls != IR_REGION && op->nresults == 1 &&
+         "run_op() sends regions elsewhere");
   struct slot out;
   if (eval_nest_is_alias(e)) {
     out = value_slot(ev, ir_arg(op, 0));
@@ -276,6 +282,7 @@ static bool iterate(struct eval *ev, struct iteration *it) {
     if (it->done >= type->dim[0])
       return fail(ev, it->op, DN_SHAPE,
                   "more iterations than a stacked output holds");
+    assert(type->dim[0] > 0 && "done is below it: seen above");
     int64_t bytes = ir_type_bytes(type) / type->dim[0];
     const struct ir_op *yield = it->body->last;
     slot_copy(it->stacks[i].buffer->data + bytes * it->done,
@@ -300,6 +307,7 @@ static bool finish_iteration(struct eval *ev, struct iteration *it) {
 
 static struct iteration iteration_new(struct eval *ev, const struct ir_op *op,
                                       unsigned ncarried) {
+  assert(ncarried <= op->nresults && "rule yield of verify.def");
   struct iteration it = {.op = op, .body = op->region[0]};
   it.ncarried = ncarried;
   it.nscanned = op->nresults - ncarried;
@@ -320,6 +328,7 @@ static struct slot take_operand(struct eval *ev, const struct ir_op *op,
 /* Operands: trip count, condition, carried. Body: iteration number, condition,
  * carried -> condition, carried, stacked. */
 static bool run_loop(struct eval *ev, const struct ir_op *op) {
+  assert(op->noperands >= 2 && "ir_op_check() counts operands");
   struct iteration it = iteration_new(ev, op, op->noperands - 2);
   it.first_arg = 2;
   it.first_result = 1;
@@ -344,6 +353,7 @@ static bool run_loop(struct eval *ev, const struct ir_op *op) {
 /* Operands: states, then what is scanned along axis 0. */
 static bool run_scan(struct eval *ev, const struct ir_op *op) {
   unsigned nstates = (unsigned)ir_get_int(op, "states");
+  assert(nstates < op->noperands && "rule params of verify.def");
   struct iteration it = iteration_new(ev, op, nstates);
   int64_t trips = 0;
   for (unsigned i = nstates; i < op->noperands; i++)
@@ -399,6 +409,8 @@ static bool run_op(struct eval *ev, const struct ir_op *op) {
  * the caller. */
 static bool run_block(struct eval *ev, const struct ir_block *block,
                       const struct slot *args, struct slot *results) {
+  assert((!block->nparams || args) &&
+         "the caller has a value for each parameter");
   for (unsigned i = 0; i < block->nparams; i++)
     define(ev, block->param[i], args[i]);
   for (const struct ir_op *op = block->first; op; op = op->next) {
@@ -423,6 +435,8 @@ bool ir_eval(struct dn_arena *arena, const struct ir_func *func,
              const struct ir_eval_opts *opts) {
   static const struct ir_eval_opts none = {0};
   const struct ir_module *m = func->module;
+  assert((inputs || !func->body->nparams) &&
+         "the caller has an input for each parameter");
   struct dn_arena *own = dn_arena_new(m->ctx);
   struct eval ev = {
       .ctx = m->ctx, .arena = own, .opts = opts ? opts : &none, .module = m};

@@ -7,6 +7,7 @@
  * do it. */
 #include "ir/eval_nest.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { ROWS = 64, COLUMNS = 128, DEPTH = EVAL_LANES, TILE = 4 };
@@ -38,6 +39,7 @@ void eval_gemm_plan(struct dn_arena *arena, struct eval_nest *e) {
   for (int k = 0; k < e->par.n; k++) {
     int i = e->par.iter[k];
     bool in_a = eval_source_uses(e, a, i), in_b = eval_source_uses(e, b, i);
+    assert(!n->iter[i].reduced && "parallel iterators: compile_spaces()");
     add_iter(n, in_a && in_b ? &e->batch : in_b ? &e->n : &e->m, i);
   }
   if (e->m.count < 2 || e->n.count < 2 || e->red.count < 2 ||
@@ -59,6 +61,7 @@ void eval_gemm_plan(struct dn_arena *arena, struct eval_nest *e) {
 static void fill_panels(struct eval_nest *e, struct eval_source *s,
                         const struct eval_space *rows, int64_t pos, int count,
                         int64_t k, int depth, char *panel) {
+  assert(depth <= DEPTH && count <= COLUMNS && "run_block() cuts blocks");
   for (int row = 0; row < count; row++) {
     union eval_lanes lanes, raw;
     eval_space_seek(e, rows, pos + row);
@@ -97,6 +100,8 @@ MICRO(micro_int, uint64_t)
 
 static void multiply(const struct panels *p, bool is_float, int rows,
                      int columns, int depth, int64_t ldc) {
+  assert(depth > 0 && ldc % TILE == 0 &&
+         "panels are whole tiles: eval_gemm_plan()");
   for (int j = 0; j < columns; j += TILE) {
     for (int i = 0; i < rows; i += TILE) {
       const char *a = p->a + (int64_t)i * depth * 8;
@@ -122,6 +127,8 @@ static int64_t position(const struct eval_nest *e, const struct eval_space *s) {
 static void store_row(struct eval_nest *e, const double *row, int columns,
                       int64_t at, char *out) {
   union eval_lanes lanes, raw;
+  assert(columns <= COLUMNS && COLUMNS <= EVAL_LANES &&
+         "a row of a block fits the lanes");
   enum ir_dtype t = e->nest->acc_type;
   size_t size = ir_dtypes[e->type].bytes;
   memcpy(&lanes, row, (size_t)columns * sizeof *row);
@@ -149,6 +156,7 @@ static void store_row(struct eval_nest *e, const double *row, int columns,
 /* Results at rows [m, m + rows) and columns [n, n + columns) of a batch. */
 static void run_block(struct eval_nest *e, int64_t m, int rows, int64_t n,
                       int columns, char *out) {
+  assert(rows <= ROWS && columns <= COLUMNS && "eval_gemm_run() cuts blocks");
   struct panels *p = e->panels;
   const struct nest *nest = e->nest;
   struct eval_source *a = &e->source[nest->node[0].arg[0]];
@@ -173,6 +181,7 @@ static void run_block(struct eval_nest *e, int64_t m, int rows, int64_t n,
 }
 
 void eval_gemm_run(struct eval_nest *e, void *out) {
+  assert(e->gemm && e->panels && "eval_gemm_plan() found a matrix product");
   if (e->red.count == 0 || e->m.count * e->n.count == 0)
     return;
   for (int64_t batch = 0; batch < e->batch.count; batch++) {

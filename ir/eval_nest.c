@@ -12,6 +12,7 @@
 /* ---- Compiling ---- */
 
 static void space_add(const struct nest *n, struct eval_space *s, int iter) {
+  assert(s->n < NEST_MAX_ITERS && "an iterator is in a space once");
   s->iter[s->n++] = iter;
   s->count *= n->iter[iter].extent;
 }
@@ -219,6 +220,7 @@ static void compile_call(struct eval_nest *e, const struct nest_node *node,
                          union eval_lanes *out) {
   const struct nest *n = e->nest;
   int arity = ir_scalars[node->fn].arity;
+  assert(e->nsteps < n->nnodes && "one step a call");
   enum ir_dtype from = n->node[node->arg[arity - 1]].type;
   struct eval_step *step = &e->step[e->nsteps++];
   *step = (struct eval_step){
@@ -241,6 +243,7 @@ static void compile_call(struct eval_nest *e, const struct nest_node *node,
 static void compile_body(struct dn_arena *arena, struct eval_nest *e,
                          int chunk) {
   const struct nest *n = e->nest;
+  assert(chunk >= 1 && chunk <= EVAL_LANES && "eval_nest_new() bounds it");
   size_t size = (size_t)chunk * sizeof(int64_t);
   union eval_lanes *value[NEST_MAX_NODES];
   e->step = DN_ARRAY(arena, struct eval_step, n->nnodes);
@@ -283,6 +286,8 @@ static bool types_ok(const struct nest *n) {
 
 int64_t eval_nest_inner(const struct eval_nest *e) {
   const struct ir_type *y = e->nest->type;
+  assert(e->nest->carried >= 0 && e->nest->carried < y->rank &&
+         "asked of orders and running folds alone");
   int64_t count = 1;
   for (int d = e->nest->carried + 1; d < y->rank; d++)
     count *= y->dim[d];
@@ -291,6 +296,8 @@ int64_t eval_nest_inner(const struct eval_nest *e) {
 
 struct eval_nest *eval_nest_new(struct dn_arena *arena, const struct ir_op *op,
                                 bool f32_sums) {
+  assert(ir_type_is_static(ir_result(op)->type) &&
+         "run_op() and ir_eval_op() refuse others");
   struct eval_nest *e = DN_NEW(arena, struct eval_nest);
   e->nest = nest_build(arena, op);
   if (!types_ok(e->nest))
@@ -337,6 +344,7 @@ bool eval_nest_keeps_splat(const struct eval_nest *e) {
 
 void eval_space_seek(struct eval_nest *e, const struct eval_space *s,
                      int64_t pos) {
+  assert(pos >= 0 && "points are counted from 0");
   for (int k = s->n; k-- > 0;) {
     int64_t extent = dn_max(e->nest->iter[s->iter[k]].extent, 1);
     e->it[s->iter[k]] = pos % extent;
@@ -355,6 +363,7 @@ static bool space_next(struct eval_nest *e, const struct eval_space *s) {
 }
 
 void eval_nest_body(struct eval_nest *e, int64_t pos, int n) {
+  assert(n >= 1 && n <= EVAL_LANES && "runs are cut into chunks");
   for (int k = 0; k < e->nsources; k++) {
     struct eval_source *s = &e->source[k];
     if (!s->leaf)
@@ -381,6 +390,8 @@ void eval_nest_body(struct eval_nest *e, int64_t pos, int n) {
 static void run_code(struct eval_nest *e, const struct nest_code *c,
                      const union eval_lanes *const *var, int count,
                      union eval_lanes *acc, int n) {
+  assert(c->nnodes <= NEST_MAX_NODES && count <= NEST_MAX_STATES &&
+         "nest_fold.c refuses more");
   const union eval_lanes *value[NEST_MAX_NODES];
   for (int i = 0; i < c->nnodes; i++) {
     const struct nest_node *node = &c->node[i];
@@ -532,6 +543,7 @@ static void run_reduced_lanes(struct eval_nest *e, char *out) {
  * running fold's dimension: folded with what the one before left in `state`. */
 static void run_on(struct eval_nest *e, int64_t pos, int n, bool first,
                    union eval_lanes *state, char *out) {
+  assert(e->nest->nstates == 1 && "find_carried() takes folds of one state");
   union eval_lanes acc;
   size_t size = (size_t)n * sizeof acc.i[0];
   if (first)
@@ -594,6 +606,7 @@ static void run_pieces(const struct eval_nest *e, const struct nest_access *a,
 static void run_onto(struct eval_nest *e, const struct eval_operand *x,
                      char *out) {
   const struct ir_type *y = e->nest->type;
+  assert(y->rank > 0 && "infer_scatter() refuses scalars");
   size_t size = ir_dtypes[y->dtype].bytes;
   int64_t count = ir_type_count(y);
   assert(e->nest->nstates <= 1 && "nest_check_row(): one state goes onto");
@@ -627,6 +640,8 @@ void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
                    void *out, int64_t count) {
   if (count < 0)
     count = e->par.count;
+  assert((e->nest->to >= 0 || count <= e->par.count) &&
+         "the result has no more elements");
   if (count == 0)
     return;
   if (e->nest->naccesses && e->nest->access[0].npieces > 1) {

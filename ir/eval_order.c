@@ -2,6 +2,7 @@
  * become integers that compare as they do, which the C library sorts. */
 #include "ir/eval_nest.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,8 @@ void eval_order_plan(struct dn_arena *arena, struct eval_nest *e) {
 void eval_order_run(struct eval_nest *e, void *out) {
   int64_t inner = eval_nest_inner(e);
   int64_t places = e->nest->type->dim[e->nest->carried];
+  assert(places > 0 && places <= e->red.count &&
+         "infer_argsort() bounds k; eval_nest_run() leaves empty results");
   int64_t rows = e->par.count / places;
   for (int64_t row = 0; row < rows; row++) {
     int64_t at = row / inner * places * inner + row % inner;

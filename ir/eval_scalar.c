@@ -133,6 +133,8 @@ int64_t eval_saturate(enum ir_dtype type, double v) {
     return 0;
   if (type == IR_BOOL)
     return v != 0;
+  assert(!ir_is_float(type) &&
+         "floats are rounded: eval_number(), cast_float()");
   unsigned bits = ir_dtypes[type].bits;
   if (ir_dtypes[type].kind == IR_UNSIGNED) {
     if (v >= ldexp(1, (int)bits))
@@ -220,6 +222,8 @@ static eval_fn *const functions[IR_NUM_SCALARS][4] = {
 };
 
 eval_fn *eval_scalar(enum ir_scalar fn, enum ir_dtype type) {
+  assert(fn < IR_NUM_SCALARS && type < IR_NUM_DTYPES &&
+         "rows of scalars.def and dtypes.def");
   switch (ir_dtypes[type].kind) {
   case IR_FLOAT:
     return functions[fn][0];
@@ -239,6 +243,7 @@ bool eval_needs_round(enum ir_dtype type) {
 }
 
 static double round_small(enum ir_dtype type, double v) {
+  assert(ir_dtypes[type].bytes == 2 && "f16 and bf16: eval_round()");
   uint16_t bits;
   ir_store_float(type, &bits, v);
   return ir_load_float(type, &bits);

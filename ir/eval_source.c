@@ -4,6 +4,8 @@
  * along a run are computed element by element. */
 #include "ir/eval_nest.h"
 
+#include <assert.h>
+
 /* The index that a special dimension has at the current point; false: none. */
 static bool index_at(struct eval_nest *e, const struct eval_special *sp,
                      int64_t *out) {
@@ -14,6 +16,8 @@ static bool index_at(struct eval_nest *e, const struct eval_special *sp,
     *out = dn_max(0, dn_min(eval_source_index(e, x->indirect), sp->dim - 1));
     return true;
   }
+  assert(x->div >= 1 && sp->dim > 0 &&
+         "nest.c, and empty operands were seen above");
   int64_t v = x->base, period;
   for (int i = 0; i < e->nest->niters; i++)
     v += x->coef[i] * e->it[i];
@@ -41,6 +45,8 @@ static bool index_at(struct eval_nest *e, const struct eval_special *sp,
 
 int64_t eval_source_index(struct eval_nest *e, int access) {
   const struct eval_source *s = &e->source[access];
+  assert(s->operand >= 0 && !ir_is_float(s->from) &&
+         "indices come from integer operands: infer.c");
   int64_t at = s->base;
   for (int i = 0; i < e->nest->niters; i++)
     at += s->stride[i] * e->it[i];
@@ -57,6 +63,8 @@ int64_t eval_source_index(struct eval_nest *e, int access) {
 
 static void load_run(const struct eval_source *s, int64_t at, int64_t stride,
                      union eval_lanes *out, int first, int n) {
+  assert(first >= 0 && first + n <= EVAL_LANES &&
+         "lanes come in chunks: eval_nest_body()");
   if (s->operand < 0) {
     for (int k = 0; k < n; k++)
       out->i[first + k] = at + k * stride;
@@ -107,6 +115,7 @@ static void special_run(struct eval_nest *e, const struct eval_source *s,
   }
   if (lo >= hi)
     lo = hi = n;
+  assert(lo >= 0 && hi <= n && "clip() narrows a range of lanes");
   for (int64_t k = 0; k < lo; k++)
     out->i[first + k] = s->outside;
   if (lo < hi)
@@ -118,6 +127,8 @@ static void special_run(struct eval_nest *e, const struct eval_source *s,
 void eval_source_fill(struct eval_nest *e, struct eval_source *s, int64_t pos,
                       int n, union eval_lanes *out) {
   const struct eval_space *outer = e->lanes_red ? &e->par : &e->red;
+  assert(s->nwalk > 0 && n <= EVAL_LANES &&
+         "compile_walk() makes a loop; lanes come in chunks");
   int64_t at = s->base, cur[NEST_MAX_ITERS + 1];
   for (int k = 0; k < outer->n; k++)
     at += s->stride[outer->iter[k]] * e->it[outer->iter[k]];

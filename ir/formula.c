@@ -1,6 +1,7 @@
 /* formula.c - parser of indexed bodies: see formula.h. */
 #include "ir/formula.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,6 +162,7 @@ static enum nest_fold parse_fold(struct cursor *c) {
     const char *text = nest_folds[f].text;
     if (!accept(c, text))
       continue;
+    assert(*text && "each row of folds.def has a text");
     if (text[strlen(text) - 1] == ':') {
       word(c, c->f->largest);
       expect(c, "=");
@@ -175,6 +177,7 @@ const char *formula_parse(struct dn_arena *arena, const char *text,
                           struct formula *out) {
   memset(out, 0, sizeof *out);
   struct cursor c = {text, text, NULL, out};
+  assert(text && "ops.def has a body for each row that is no region");
   parse_indices(&c, &out->y);
   out->fold = parse_fold(&c);
   if (accept(&c, "@")) {

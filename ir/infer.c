@@ -38,6 +38,7 @@ static const struct ir_type *make(const struct infer *in, enum ir_dtype dtype,
     return fail(in, DN_LIMIT, "the result has more than 12 dimensions");
   if (!ir_type_fits(in->ctx, dtype, rank, dims))
     return fail(in, DN_LIMIT, "the result is larger than --limit-tensor");
+  assert(rank >= 0 && "a rank, or the length of a list");
   return ir_type(in->ctx, dtype, (int)rank, dims);
 }
 
@@ -135,6 +136,7 @@ static bool merge_dims(int64_t *dim, int64_t other) {
 static int broadcast_dims(const int64_t *a, int ra, const int64_t *b, int rb,
                           int64_t *out) {
   int r = ra > rb ? ra : rb;
+  assert(r <= IR_MAX_RANK && "both are ranks of types");
   for (int i = 0; i < r; i++) {
     int ia = i - (r - ra), ib = i - (r - rb);
     out[i] = ia >= 0 ? a[ia] : 1;
@@ -206,6 +208,7 @@ static const struct ir_type *infer_bits(struct infer *in) {
 
 static const struct ir_type *shape_attr(struct infer *in, enum ir_dtype dtype) {
   const struct ir_attr *a = ir_find_attr(in->op, "shape");
+  assert(a && "ir_op_check() has seen required attributes");
   if (!list_ok(in, "shape", a->n, 0, BIG))
     return NULL;
   return make(in, dtype, a->n, a->is);
@@ -228,6 +231,8 @@ static const struct ir_type *infer_expand(struct infer *in) {
 /* Positions of a window along one dim; -1 when it fits nowhere. */
 static int64_t window_count(int64_t size, int64_t window, int64_t stride,
                             int64_t dilation, int64_t pads) {
+  assert(window >= 1 && stride >= 1 && dilation >= 1 &&
+         "list_ok() and the callers refuse others");
   int64_t span = size + pads - ((window - 1) * dilation + 1);
   return span < 0 ? -1 : span / stride + 1;
 }
@@ -320,6 +325,7 @@ static const struct ir_type *infer_einsum(struct infer *in) {
 static const struct ir_type *infer_reduce(struct infer *in) {
   const struct ir_type *x = arg_type(in, 0);
   const struct ir_attr *axes = ir_find_attr(in->op, "axes");
+  assert(axes && "ir_op_check() has seen required attributes");
   int64_t dims[IR_MAX_RANK];
   bool seen[IR_MAX_RANK] = {0};
   memcpy(dims, x->dim, sizeof dims);
@@ -419,6 +425,7 @@ static const struct ir_type *infer_slice(struct infer *in) {
       return fail(in, DN_ATTR, "the slice leaves its operand");
   }
   const struct ir_attr *sizes = ir_find_attr(in->op, "sizes");
+  assert(sizes && "ir_op_check() has seen required attributes");
   return make(in, x->dtype, r, sizes->is);
 }
 
@@ -509,6 +516,7 @@ static const struct ir_type *infer_gather(struct infer *in) {
     dims[n++] = idx->dim[i];
   for (int i = (int)axis + 1; i < x->rank; i++)
     dims[n++] = x->dim[i];
+  assert(n == x->rank - 1 + idx->rank && "the axis gives way to the indices");
   if (x->dim[axis] == 0 && !has_zero(dims, n))
     return fail(in, DN_TYPE, "nothing to pick from along the axis");
   return make(in, x->dtype, n, dims);
@@ -570,6 +578,7 @@ static infer_fn *const rules[IR_NUM_OPS] = {
 };
 
 const struct ir_type *ir_infer(struct dn_ctx *ctx, const struct ir_op *op) {
+  assert(op->code < IR_NUM_OPS && "opcodes are rows of ops.def");
   struct infer in = {ctx, op};
   return rules[op->code](&in);
 }

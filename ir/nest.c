@@ -31,6 +31,8 @@ static _Noreturn void row_error(const struct build *b, const char *what) {
 }
 
 static struct letter *letter_of(struct build *b, const struct formula_term *t) {
+  assert((unsigned char)t->letter < 128 &&
+         "formula.c takes letters and digits of ASCII");
   return &b->letter[(unsigned char)t->letter];
 }
 
@@ -166,6 +168,8 @@ static bool is_plain(const struct formula_index *x) {
 }
 
 static void set_extent(struct build *b, int iter, int64_t extent) {
+  assert(iter >= 0 && iter < b->n->niters &&
+         "add_iters() has numbered each letter's iterators");
   if (b->n->iter[iter].extent < 0)
     b->n->iter[iter].extent = extent;
 }
@@ -189,6 +193,7 @@ static int dim_of(struct build *b, const struct formula_access *a, int rank,
     d -= index_rank(b, &a->index[k]);
   if (d < 0 && !a->index[i].broadcast)
     row_error(b, "an operand has fewer dimensions than its indices");
+  assert(d < rank && "the groups' ranks sum to the operand's: solve_rank()");
   return d < 0 ? -1 : d;
 }
 
@@ -250,6 +255,8 @@ static void solve_extents(struct build *b) {
 
 static void add_result_dim(struct build *b, const struct formula_index *x,
                            int k, struct nest_dim *dim) {
+  assert((x->indirect >= 0 || x->nterms > 0) &&
+         "an index of y is read or a sum: formula.c");
   int first = letter_of(b, &x->term[0])->first;
   if (x->indirect >= 0) { /* where it goes is read */
     b->n->to = x->indirect;
@@ -282,6 +289,8 @@ static void build_result(struct build *b) {
   const struct formula_access *y = &b->f->y;
   if (y->flat) { /* one iterator a dimension, whatever they are */
     for (int d = 0; d < b->n->type->rank; d++) {
+      assert(b->n->niters < NEST_MAX_ITERS &&
+             "one a dimension: IR_MAX_RANK is less");
       struct nest_iter *it = &b->n->iter[b->n->niters];
       it->extent = b->n->type->dim[d];
       it->name[0] = 'i';
@@ -302,6 +311,7 @@ static void build_result(struct build *b) {
 /* Least and greatest value over the iteration space, `fit` left aside. */
 static void index_range(const struct nest *n, struct nest_index *x,
                         int64_t dim) {
+  assert(x->div >= 1 && "steps are 1 or more: infer_pad()");
   x->lo = x->hi = x->base;
   for (int i = 0; i < n->niters; i++) {
     int64_t span = x->coef[i] * (dn_max(n->iter[i].extent, 1) - 1);
@@ -315,6 +325,7 @@ static void index_range(const struct nest *n, struct nest_index *x,
 
 static void add_term(struct build *b, const struct formula_term *t, int k,
                      struct nest_index *out) {
+  assert(k >= 0 && "the position in a group");
   int64_t v = t->attr[0] ? attr_at(b, t->attr, k) : 1;
   if (t->minus)
     v = -v;
@@ -348,14 +359,20 @@ static void build_pieces(struct build *b, struct nest_access *a) {
   int64_t *start = DN_ARRAY(b->arena, int64_t, b->op->noperands + 1);
   a->axis = (int)ir_get_int(b->op, "axis");
   a->npieces = (int)b->op->noperands;
+  assert(a->axis >= 0 && a->axis < b->n->type->rank &&
+         "infer_concat() checks the axis");
   for (unsigned i = 0; i < b->op->noperands; i++)
     start[i + 1] = start[i] + ir_arg(b->op, i)->type->dim[a->axis];
+  assert(start[a->npieces] == b->n->type->dim[a->axis] &&
+         "infer_concat() sums the pieces");
   a->start = start;
 }
 
 static void build_access(struct build *b, const struct formula_access *a,
                          struct nest_access *out) {
   const struct ir_type *type = operand_type(b, a, &out->operand);
+  assert(out->operand >= 0 && (unsigned)out->operand < b->op->noperands &&
+         "accesses are to operands: nest_check_row()");
   out->npieces = 1;
   if (a->variadic)
     build_pieces(b, out);
@@ -392,6 +409,9 @@ static void build_body(struct build *b) {
   struct nest *n = b->n;
   if (b->f->iter_of[0]) {
     struct nest_node node = {.kind = NEST_ITER, .type = n->acc_type};
+    assert(ir_get_int(b->op, b->f->iter_of) >= 0 &&
+           ir_get_int(b->op, b->f->iter_of) < n->type->rank &&
+           "infer_iota() checks the axis");
     node.arg[0] = n->y[ir_get_int(b->op, b->f->iter_of)].iter[0];
     add_node(n, node);
     return;
@@ -429,6 +449,8 @@ static int sole_reduced(const struct nest *n) {
  */
 static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
                        int64_t dim) {
+  assert(k >= 0 && k < n->niters && n->iter[k].reduced &&
+         "sole_reduced() found it");
   int j = -1, d = 0;
   for (int i = 0; i < n->niters; i++)
     if (i != k && x->coef[i] && n->iter[i].extent > 1)
@@ -477,6 +499,7 @@ static void find_carried(struct nest *n) {
   int carried = x ? carried_dim(n, x, k, dim) : -1;
   if (carried < 0)
     return;
+  assert(x && n->fold != NEST_NTH && "orders have find_places()");
   n->carried = carried;
   n->behind = k;
   n->back = x->coef[k] > 0;
@@ -510,6 +533,8 @@ static void build_indexed(struct build *b) {
 }
 
 struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op) {
+  assert(op->nresults == 1 && ir_ops[op->code].cls != IR_REGION &&
+         "ops with regions have no row to compile: the caller");
   struct dn_ctx *ctx = op->block->func->module->ctx;
   const struct ir_op_row *row = &ir_ops[op->code];
   struct nest *n = DN_NEW(arena, struct nest);

@@ -49,6 +49,8 @@ static bool add_name(struct nest_names *names, const char *text, int var,
 }
 
 static struct nest_node variable(const struct nest *n, int var) {
+  assert(var >= 0 && var < NEST_NUM_VARS &&
+         "names stand for variables: nest_build_fold()");
   struct nest_node node = {.kind = NEST_ACCESS, .type = n->acc_type};
   assert(var >= 0 && var < NEST_NUM_VARS && "parse_name() found its name");
   node.arg[0] = var;
@@ -61,6 +63,7 @@ static struct nest_node variable(const struct nest *n, int var) {
 
 /* A name with a prime is of the second state. */
 static int parse_name(struct nest_expr *p, const char *s, size_t len) {
+  assert(len > 0 && "nest_parse_expr() refuses an empty name");
   const struct nest_names *names = p->names;
   bool other = s[len - 1] == '\'';
   for (int i = names->count; i-- > 0;) {
@@ -136,6 +139,7 @@ static const char *parse_code(struct dn_arena *arena, const struct nest *n,
 }
 
 const char *nest_build_fold(struct dn_arena *arena, struct nest *n) {
+  assert(n->fold < NEST_NUM_FOLDS && !n->nstates && "a fold is built once");
   const struct nest_fold_row *row = &nest_folds[n->fold];
   struct nest_names names = {.n = n};
   const char *error = parse_states(n, &names, row->state);
@@ -161,6 +165,8 @@ const char *nest_build_fold(struct dn_arena *arena, struct nest *n) {
 }
 
 bool nest_code_uses(const struct nest_code *c, int var) {
+  assert(var >= 0 && var < NEST_NUM_VARS &&
+         "the caller names a variable of nest.h");
   bool uses = false;
   for (int i = 0; i < c->nnodes; i++)
     uses |= c->node[i].kind == NEST_ACCESS && c->node[i].arg[0] == var;

@@ -17,6 +17,8 @@ const struct ir_scalar_row ir_scalars[IR_NUM_SCALARS] = {
 };
 
 int nest_put_node(struct nest_expr *p, struct nest_node node) {
+  assert(p->nnodes <= NEST_MAX_NODES &&
+         "the check below holds from the first node on");
   if (p->nnodes == NEST_MAX_NODES) {
     p->error = "the body is too long";
     return 0;
@@ -57,6 +59,8 @@ static int parse_call(struct nest_expr *p) {
     p->error = "an unknown function";
     return 0;
   }
+  assert(ir_scalars[fn].arity <= 3 &&
+         "functions of scalars.def take three arguments at most");
   node.fn = (enum ir_scalar)fn;
   p->s += len;
   for (int i = 0; i < ir_scalars[fn].arity && !p->error; i++)
@@ -108,6 +112,8 @@ static void types_up(struct nest_expr *n, enum ir_dtype result) {
     if (node->kind != NEST_CALL)
       continue;
     const struct ir_scalar_row *row = &ir_scalars[node->fn];
+    assert(node->arg[row->arity - 1] < i &&
+           "nodes are in postfix order: nest_parse_expr()");
     if (row->result == IR_R_BOOL)
       node->type = IR_BOOL;
     else if (row->result == IR_R_TO)
@@ -137,6 +143,8 @@ static void types_down(struct nest_expr *n, enum ir_dtype peer) {
 
 void nest_expr_types(struct nest_expr *p, enum ir_dtype result,
                      enum ir_dtype peer) {
+  assert(p->nnodes > 0 && !p->error &&
+         "an expression without a mistake has a root");
   types_up(p, result);
   struct nest_node *root = &p->node[p->nnodes - 1];
   if (root->type == IR_NUM_DTYPES)
@@ -147,6 +155,7 @@ void nest_expr_types(struct nest_expr *p, enum ir_dtype result,
 static void broadcast_access(struct dn_arena *arena, const struct ir_op *op,
                              int k, struct nest *n) {
   const struct ir_type *type = ir_arg(op, (unsigned)k)->type;
+  assert(k < NEST_MAX_ACCESSES && "maps have no more operands: ops.def");
   struct nest_access *a = &n->access[k];
   a->npieces = 1;
   a->operand = k;
@@ -159,6 +168,7 @@ static void broadcast_access(struct dn_arena *arena, const struct ir_op *op,
     x->indirect = -1;
     if (type->dim[d] == 1)
       continue;
+    assert(iter >= 0 && "operands broadcast to the result: infer.c");
     x->coef[iter] = 1;
     x->hi = dn_max(type->dim[d], 1) - 1;
   }

@@ -9,6 +9,8 @@
 #include <string.h>
 
 int64_t nest_points(const struct nest *n) {
+  assert((n->fold != NEST_NTH || n->carried >= 0) &&
+         "an order has a dimension of places: find_places()");
   int64_t points = 1;
   int places = n->fold == NEST_NTH ? n->y[n->carried].iter[0] : -1;
   for (int i = 0; i < n->niters; i++)
@@ -73,9 +75,13 @@ static bool reshape_strides(const struct ir_type *from, const int64_t *stride,
       if (have < want) {
         while (from->dim[old] == 1)
           old++;
+        assert(old < from->rank &&
+               "both shapes have as many elements: infer_reshape()");
         have *= from->dim[old];
         last = old++;
       } else {
+        assert(dst < to->rank &&
+               "both shapes have as many elements: infer_reshape()");
         want *= to->dim[dst++];
       }
     }
@@ -126,6 +132,8 @@ bool nest_view(const struct nest *n, const int64_t *stride, int64_t *out_stride,
 static bool own_index(const struct nest *n, const struct nest_index *x, int d) {
   if (x->base || !nest_index_is_plain(x) || n->y[d].n != 1)
     return false;
+  assert(d < n->type->rank && n->y[d].stride[0] == 1 &&
+         "pointwise_access() compares ranks; one iterator is the index");
   int own = n->y[d].iter[0];
   for (int i = 0; i < n->niters; i++)
     if (x->coef[i] != (i == own) && n->iter[i].extent > 1)
@@ -164,6 +172,7 @@ int nest_inner_reduced(const struct nest *n) {
 }
 
 bool nest_is_pointwise(const struct nest *n, unsigned operand) {
+  assert(operand < n->op->noperands && "the caller counts the op's operands");
   if (n->carried >= 0 || n->to >= 0)
     return false;
   for (int i = 0; i < n->niters; i++)
@@ -211,6 +220,7 @@ bool nest_same_rows(const struct nest *a, const struct nest *b) {
 }
 
 uint64_t nest_row_dims(const struct ir_op *kernel) {
+  assert(kernel->code == IR_KERNEL && "the caller has a kernel");
   const struct ir_type *y = ir_result(kernel)->type;
   struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
   uint64_t dims = 0;
@@ -229,6 +239,7 @@ uint64_t nest_row_dims(const struct ir_op *kernel) {
 }
 
 uint64_t nest_whole_dims(const struct ir_op *kernel) {
+  assert(kernel->code == IR_KERNEL && "the caller has a kernel");
   struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
   uint64_t dims = nest_row_dims(kernel);
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
@@ -245,6 +256,7 @@ uint64_t nest_whole_dims(const struct ir_op *kernel) {
 }
 
 const struct ir_op *nest_onto(const struct ir_op *kernel) {
+  assert(kernel->code == IR_KERNEL && "the caller has a kernel");
   const struct ir_op *op = ir_arg(kernel->region[0]->last, 0)->def;
   bool own = op && op->block == kernel->region[0];
   return own && ir_ops[op->code].traits & IR_ONTO ? op : NULL;
@@ -254,6 +266,8 @@ const struct ir_op *nest_onto(const struct ir_op *kernel) {
 
 static void print_index(struct dn_buf *out, const struct nest *n,
                         const struct nest_index *x) {
+  assert(x->indirect < n->naccesses &&
+         "accesses that give indices are listed: formula.c");
   static const char *const fits[] = {"", "clamp", "reflect", "wrap"};
   if (x->indirect >= 0) {
     dn_buf_printf(out, "$%d", x->indirect);
@@ -283,6 +297,7 @@ static void print_index(struct dn_buf *out, const struct nest *n,
 }
 
 static void print_node(struct dn_buf *out, const struct nest *n, int k) {
+  assert(k >= 0 && k < n->nnodes && "arguments come before their call");
   const struct nest_node *node = &n->node[k];
   switch (node->kind) {
   case NEST_NUMBER:

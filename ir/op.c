@@ -30,6 +30,7 @@ bool ir_op_find(const char *text, enum ir_opcode *out) {
 }
 
 void ir_op_arity(enum ir_opcode code, int *min, int *max) {
+  assert(code < IR_NUM_OPS && "opcodes are rows of ops.def");
   *min = *max = 0;
   for (const char *s = ir_ops[code].operands; *s;) {
     size_t n = strcspn(s, " ");
@@ -49,6 +50,7 @@ static const char *parse_spec(const char *s, struct ir_attr_spec *out) {
   *out = (struct ir_attr_spec){.required = true};
   size_t n = strcspn(s, ":");
   assert(n < sizeof out->name && "rows only: test/meta/rows.test");
+  assert(s[n] == ':' && "rows only: test/meta/rows.test");
   memcpy(out->name, s, n);
   s += n + 1;
   bool list = s[1] == '*';
@@ -183,11 +185,13 @@ const char *ir_get_str(const struct ir_op *op, const char *name) {
   if (a && a->kind == IR_A_STR)
     return a->s;
   const char *text = default_text(op, name);
+  assert(op->block && "the op stands in a block: its context is the module's");
   struct dn_ctx *ctx = op->block->func->module->ctx;
   return dn_intern_n(ctx, text, strcspn(text, " "));
 }
 
 int64_t ir_get_at(const struct ir_op *op, const char *name, int64_t k) {
+  assert(k >= 0 && "the caller counts from 0");
   const struct ir_attr *a = ir_find_attr(op, name);
   if (a && a->kind == IR_A_INTS && a->n > 0)
     return a->is[k < a->n ? k : a->n - 1];
@@ -210,6 +214,7 @@ copy_records(struct ir_module *m, const struct ir_record *from, int64_t n) {
 }
 
 static struct ir_attr copy_attr(struct ir_module *m, struct ir_attr a) {
+  assert(a.n >= 0 && "a length: ir_ints(), the parser's lists");
   a.name = dn_intern(m->ctx, a.name);
   switch (a.kind) {
   case IR_A_INTS:
@@ -237,6 +242,7 @@ struct ir_attr *ir_copy_attrs(struct ir_module *m, const struct ir_attr *attrs,
 }
 
 void ir_set_attr(struct ir_op *op, struct ir_attr attr) {
+  assert(op->block && "attributes of an op that stands in a block change");
   struct ir_module *m = op->block->func->module;
   attr = copy_attr(m, attr);
   for (unsigned i = 0; i < op->nattrs; i++) {

@@ -7,6 +7,7 @@
 
 #include "ir/nest.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,8 @@ static bool has_own_place(const struct ir_op *op) {
 
 /* The place of a parameter, of a constant, or that op attributes state. */
 static bool base_place(const struct ir_value *v, struct ir_place *out) {
+  assert((v->data || v->def || v->block) &&
+         "a value is a constant, a result or a parameter");
   *out = (struct ir_place){.space = IR_IN_ARENA};
   ir_type_strides(v->type, out->stride);
   if (v->data) {

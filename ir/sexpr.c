@@ -1,6 +1,7 @@
 /* sexpr.c - reads s-expressions of tables: see sexpr.h. */
 #include "ir/sexpr.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,7 @@ static void read_function(struct sexpr_reader *r, struct sexpr *e) {
     fn++;
   if (fn == SEXPR_NUM_FNS)
     sexpr_bad(r, "unknown name before");
+  assert(!e->nargs && "the name alone has been read");
   e->kind = SEXPR_FN;
   e->fn = (enum sexpr_fn)fn;
   for (int i = 0; i < fns[fn].arity; i++)

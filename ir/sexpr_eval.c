@@ -92,6 +92,7 @@ static bool elementwise(enum sexpr_fn fn, const struct sexpr_value *arg, int n,
 /* ---- Lists ---- */
 
 static bool push(struct sexpr_value *list, double v) {
+  assert(list->n >= 0 && "lists alone grow");
   if (list->n == SEXPR_LIST)
     return false;
   list->v[list->n++] = v;
@@ -282,6 +283,8 @@ static bool is_given(const struct sexpr_env *env, const struct sexpr *e) {
 
 static bool eval_fn(const struct sexpr_env *env, const struct sexpr *e,
                     struct sexpr_value *out) {
+  assert(e->nargs >= 1 && e->nargs <= 3 &&
+         "functions take one to three arguments: sexpr.h");
   struct sexpr_value arg[3];
   bool tensor = e->arg[0]->kind == SEXPR_NAME;
   if (e->fn == SEXPR_FN_GIVEN) {

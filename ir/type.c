@@ -41,6 +41,7 @@ static const struct ir_type *intern_type(struct dn_ctx *ctx,
          "readers and infer.c refuse more");
   struct ir_type t;
   memset(&t, 0, sizeof t); /* padding too: records compare bytewise */
+  assert(dtype < IR_NUM_DTYPES && "element types are rows of dtypes.def");
   t.dtype = dtype;
   t.rank = rank;
   for (int i = 0; i < rank; i++)
@@ -59,6 +60,8 @@ const struct ir_type *ir_type_quant(struct dn_ctx *ctx,
                                     const struct ir_quant *quant) {
   if (!quant)
     return intern_type(ctx, type->dtype, type->rank, type->dim, NULL);
+  assert(!quant->scales == !quant->zeros &&
+         "scales and zero points come together: the readers");
   struct ir_quant q;
   memset(&q, 0, sizeof q);
   q.scale = quant->scale;
@@ -189,6 +192,8 @@ void ir_type_strides(const struct ir_type *type, int64_t *strides) {
 bool ir_perm_is_view(const struct ir_type *type, const int64_t *perm) {
   int64_t last = -1;
   for (int d = 0; d < type->rank; d++) {
+    assert(perm[d] >= 0 && perm[d] < type->rank &&
+           "the caller has a permutation of the dims");
     if (type->dim[perm[d]] == 1)
       continue;
     if (perm[d] < last)

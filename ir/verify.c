@@ -41,6 +41,7 @@ static struct dn_loc value_loc(const struct verifier *v,
 
 static bool zero_fits(enum ir_dtype dtype, int64_t zero) {
   unsigned bits = ir_dtypes[dtype].bits;
+  assert(bits >= 1 && bits <= 32 && "check_type() refuses others: rule qtype");
   int64_t half = INT64_C(1) << (bits - 1);
   return ir_dtypes[dtype].kind == IR_SIGNED ? zero >= -half && zero < half
                                             : zero >= 0 && zero < 2 * half;
@@ -195,6 +196,8 @@ static void check_yield(struct verifier *v, const struct ir_op *op,
 }
 
 static void check_if(struct verifier *v, const struct ir_op *op) {
+  assert(op->noperands == 1 && op->nregions == 2 &&
+         "ir_op_check() and check_regions() count");
   if (!is_scalar(ir_arg(op, 0)->type, IR_BOOL))
     verify_fail(v, ir_loc(op), VERIFY_CONDITION, "the condition is %s",
                 verify_type_text(v, ir_arg(op, 0)->type));
@@ -207,6 +210,8 @@ static void check_if(struct verifier *v, const struct ir_op *op) {
 /* loop n, c, x...: the body gets (iteration, condition, carried...) and yields
  * condition, carried..., scanned...; results are carried..., scanned... */
 static void check_loop(struct verifier *v, const struct ir_op *op) {
+  assert(op->noperands >= 2 && op->nregions == 1 &&
+         "ir_op_check() and check_regions() count");
   const struct ir_block *b = op->region[0];
   unsigned carried = op->noperands - 2;
   const struct ir_type **want =
@@ -284,6 +289,7 @@ static bool is_terminator(const struct ir_op *op) {
 static void check_operands(struct verifier *v, const struct ir_op *op) {
   for (unsigned i = 0; i < op->noperands; i++) {
     const struct ir_value *x = ir_arg(op, i);
+    assert(x->id < v->m->nvalues && "ids are dense: value_new()");
     if (!x->data && !v->defined[x->id])
       verify_fail(v, ir_loc(op), VERIFY_DOMINANCE, "%%%s is not visible here",
                   x->name);
@@ -349,6 +355,7 @@ static void check_op(struct verifier *v, const struct ir_op *op) {
 }
 
 static void define(struct verifier *v, const struct ir_value *x) {
+  assert(x->id < v->m->nvalues && "ids are dense: value_new()");
   check_type(v, x);
   v->defined[x->id] = true;
 }
@@ -387,6 +394,7 @@ static void check_block(struct verifier *v, const struct ir_block *b,
 }
 
 static void check_func(struct verifier *v, const struct ir_func *f) {
+  assert(f->module == v->m && "functions of the module that is verified");
   check_block(v, f->body, IR_RETURN);
   const struct ir_op *last = f->body->last;
   if (last && last->code == IR_RETURN && last->noperands != f->nresults)

@@ -7,6 +7,7 @@
 #include "ir/place.h"
 #include "ir/verify.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool is_anchor(const struct ir_op *op) {
@@ -41,6 +42,8 @@ static void check_onto(struct verifier *v, const struct ir_op *kernel,
 
 static void check_body(struct verifier *v, const struct ir_op *kernel,
                        bool *after, struct dn_arena *arena) {
+  assert(kernel->region[0]->last->code == IR_YIELD &&
+         "rule terminator holds: ir_verify()");
   const struct nest *anchor = NULL;
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next) {
@@ -79,6 +82,7 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
 
 /* Each dimension once, or absent. */
 static bool is_order(const struct ir_op *kernel, int rank) {
+  assert(rank <= IR_MAX_RANK && "a type has no more: intern_type()");
   int64_t n = ir_get_len(kernel, "order");
   uint64_t seen = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -155,6 +159,8 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
 
 static void check_kernel(struct verifier *v, const struct ir_op *kernel,
                          bool *after) {
+  assert(kernel->nregions == 1 && kernel->region[0]->last &&
+         "rules regions and terminator hold: ir_verify()");
   const struct ir_op *yield = kernel->region[0]->last;
   if (v->m->form == IR_GRAPH)
     verify_fail(v, ir_loc(kernel), VERIFY_FORM, "a kernel in the graph form");
@@ -179,6 +185,7 @@ static void check_outside(struct verifier *v, const struct ir_op *op,
   bool ok = ir_is_concat(op);
   if (ir_is_view(op)) {
     const struct ir_value *x = ir_arg(op, 0);
+    assert(ir_type_is_static(x->type) && "rule static holds: ir_verify()");
     int64_t dense[IR_MAX_RANK], out[IR_MAX_RANK] = {0}, bytes;
     ir_type_strides(x->type, dense);
     ok = ir_view_of(op, stride[x->id] ? stride[x->id] : dense, out, &bytes);
@@ -203,6 +210,7 @@ static void check_block(struct verifier *v, const struct ir_block *b,
 }
 
 void verify_kernels(struct verifier *v, const struct ir_func *f) {
+  assert(!v->errors && "ir_verify() stops at errors");
   bool *after = DN_ARRAY(v->scratch, bool, v->m->nvalues);
   int64_t **stride = DN_ARRAY(v->scratch, int64_t *, v->m->nvalues);
   check_block(v, f->body, after, stride);

@@ -11,6 +11,7 @@
 #include "ir/place.h"
 #include "ir/verify.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ static bool carries_on(const struct ir_op *op) {
 }
 
 static void find_life(struct plan *p, const struct ir_value *x, unsigned def) {
+  assert(x->id < p->v->m->nvalues && "ids are dense: value_new()");
   struct life *l = &p->life[x->id];
   l->def = l->end = def;
   l->root = x;
@@ -198,6 +200,8 @@ static void check_pieces(struct plan *p, const struct ir_op *op) {
     return;
   struct dn_arena *arena = dn_arena_new(p->v->ctx);
   const struct nest_access *a = &nest_build(arena, op)->access[0];
+  assert(a->npieces == (int)op->noperands &&
+         "the operands of a concat are pieces of one access: nest.h");
   const struct life *all = &p->life[ir_result(op)->id];
   int64_t bytes = ir_dtypes[ir_result(op)->type->dtype].bytes;
   for (unsigned k = 0; k < op->noperands; k++) {
@@ -265,6 +269,7 @@ static void mark_elementwise(struct plan *p, const struct ir_block *body) {
     if (op->code == IR_YIELD)
       continue;
     const struct ir_value *r = ir_result(op);
+    assert(op->nresults == 1 && "rule body: no region ops in a kernel");
     bool ok = true;
     for (const struct ir_use *u = r->uses; u && ok; u = u->next)
       ok = is_elementwise(p, u->op, r) &&
@@ -285,6 +290,8 @@ static bool same_place(const struct ir_value *x, const struct ir_place *a,
 }
 
 static bool share_bytes(const struct life *a, const struct life *b) {
+  assert(a->lo <= a->hi && b->lo <= b->hi &&
+         "find_extent() counts up from lo to hi");
   return a->place.space == b->place.space &&
          a->place.number == b->place.number && a->lo < b->hi && b->lo < a->hi;
 }
@@ -316,6 +323,7 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
 static void check_pair(struct plan *p, const struct ir_value *x,
                        const struct ir_value *y) {
   const struct life *a = &p->life[x->id], *b = &p->life[y->id];
+  assert(a->def <= b->def && "collect() lists values in order of definition");
   if (a->root == b->root || !share_bytes(a, b))
     return;
   if (a->end == b->def && is_in_place(p, y))
@@ -360,6 +368,8 @@ static void collect(struct plan *p, const struct ir_block *b,
 }
 
 void verify_plan(struct verifier *v, const struct ir_func *f) {
+  assert(!v->errors && v->m->form == IR_PLANNED &&
+         "ir_verify() asks behind the other rules");
   struct plan p = {.v = v, .f = f};
   p.life = DN_ARRAY(v->scratch, struct life, v->m->nvalues);
   p.start = DN_ARRAY(v->scratch, unsigned, v->m->nops);
