@@ -88,6 +88,7 @@ static bool invert_indices(const struct nest *n, const int64_t *stride,
 
 static bool invert_view(const struct ir_op *op, const int64_t *stride,
                         int64_t *out) {
+  assert(alias_is_view(op) && "lies_at() goes through views");
   const struct ir_type *from = ir_arg(op, 0)->type;
   struct dn_arena *tmp = dn_arena_new(op->block->func->module->ctx);
   const struct nest *n = nest_build(tmp, op);
@@ -163,6 +164,8 @@ static void place_concat(struct aliases *a, struct ir_op *op) {
   const struct ir_value *y = ir_result(op);
   struct dn_arena *tmp = dn_arena_new(a->func->module->ctx);
   const struct nest_access *x = &nest_build(tmp, op)->access[0];
+  assert(x->start && x->npieces == (int)op->noperands &&
+         "the operands of a concat are pieces of one access: nest.h");
   if (!alias_of(a, y)) {
     struct alias own = own_buffer(a, y, -1);
     set_alias(a, y, &own);
@@ -181,6 +184,7 @@ static void place_concat(struct aliases *a, struct ir_op *op) {
 
 static void follow_view(struct aliases *a, struct ir_op *op) {
   const struct alias *from = alias_of(a, ir_arg(op, 0));
+  assert(from && "operands come before their views: rule dominance");
   struct alias to = {.buffer = from->buffer};
   int64_t bytes = 0;
   bool ok = ir_view_of(op, from->stride, to.stride, &bytes);
@@ -203,6 +207,8 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
   struct aliases *a = DN_NEW(arena, struct aliases);
   a->arena = arena;
   a->func = f;
+  assert(f->module->form != IR_GRAPH && f->body->last->code == IR_RETURN &&
+         "behind fuse; rule terminator");
   struct ir_block *body = f->body;
   for (size_t i = 0; i < f->module->consts.n; i++)
     place_foreign(a, f->module->consts.v[i]);

@@ -87,6 +87,7 @@ static bool find_root(struct ir_op *op, struct chain *c) {
 static bool fits(const struct chain *c, const struct ir_value *v) {
   const struct ir_type *t = v->type;
   int last = -1, lead = ir_result(c->root)->type->rank - t->rank;
+  assert(lead >= 0 && "the sum has the root's type: extend()");
   for (int d = 0; d < t->rank; d++) {
     if (t->dim[d] == 1)
       continue;
@@ -131,6 +132,7 @@ static struct ir_value *sum(struct ir_builder *b, struct ir_value *a,
 static void hoist(const struct chain *c, struct ir_value *k) {
   struct ir_op *before = c->root->block->first;
   for (; k->def && k->def->block == before->block; k = ir_arg(k->def, 0)) {
+    assert(k->def->noperands == 1 && "made from one constant: edit_folds()");
     ir_op_move(k->def, before->block, before);
     before = k->def;
   }
@@ -140,8 +142,9 @@ static void hoist(const struct chain *c, struct ir_value *k) {
 static bool extend(struct chain *c, struct ir_op *op) {
   enum ir_scalar fn;
   unsigned at;
-  if (!find_affine(op, &fn, &at) || !fits(c, ir_arg(op, at)) ||
-      ir_result(op)->type != ir_result(c->root)->type)
+  if (!find_affine(op, &fn, &at) ||
+      ir_result(op)->type != ir_result(c->root)->type ||
+      !fits(c, ir_arg(op, at)))
     return false;
   struct ir_value *k = ir_arg(op, at);
   hoist(c, k);
@@ -187,8 +190,10 @@ static struct ir_value *scale_for_weights(const struct chain *c,
     dims[k] = 1;
   int lead = ir_result(c->root)->type->rank - t->rank;
   for (int d = 0; d < t->rank; d++)
-    if (t->dim[d] != 1)
+    if (t->dim[d] != 1) {
+      assert(c->dim[lead + d] >= 0 && "each factor varies along them: fits()");
       dims[c->dim[lead + d]] = t->dim[d];
+    }
   return ir_type_count(t) == 1 ? edit_reshape(b, c->scale, 0, NULL)
                                : edit_reshape(b, c->scale, w->rank, dims);
 }
@@ -196,6 +201,7 @@ static struct ir_value *scale_for_weights(const struct chain *c,
 /* The maps before the last, which now have no users. */
 static void drop_maps(const struct chain *c, struct ir_op *op) {
   while (op != c->root) {
+    assert(op->noperands == 2 && "maps of two operands: find_affine()");
     struct ir_op *before = ir_arg(op, edit_folds(ir_arg(op, 0)))->def;
     ir_op_remove(op);
     op = before;
@@ -203,6 +209,8 @@ static void drop_maps(const struct chain *c, struct ir_op *op) {
 }
 
 static int64_t rewrite(struct chain *c) {
+  assert(c->last != c->root && c->nmaps > 0 &&
+         "fold_after() leaves other chains alone");
   struct ir_builder b = edit_before(c->root);
   struct ir_value *y = ir_result(c->root), *w = ir_arg(c->root, c->weights);
   if (c->scale) {

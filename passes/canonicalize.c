@@ -10,6 +10,7 @@
 #include "passes/edit.h"
 #include "passes/rules.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Elements of a constant that are looked through for one number. */
@@ -29,6 +30,7 @@ struct canon {
 static void push(struct canon *c, struct ir_op *op) {
   while (c->queued.n <= op->id)
     DN_PUSH(c->env->scratch, c->queued, false);
+  assert(c->queued.n > op->id && "grown above");
   if (c->queued.v[op->id])
     return;
   c->queued.v[op->id] = true;
@@ -119,6 +121,7 @@ static bool broadcasts_with(const struct ir_op *op, unsigned k,
 /* A constant that holds one number, as a scalar; NULL: it does not. */
 static struct ir_value *scalar_of(struct canon *c, const struct ir_value *v,
                                   const struct ir_type *scalar) {
+  assert(v->data && !scalar->rank && "narrow() has seen a constant");
   double number;
   if ((v->data->bytes && ir_type_count(v->type) > MAX_LOOK) ||
       !ir_const_uniform(v, &number))

@@ -4,6 +4,7 @@
 
 #include "ir/eval.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ static uint64_t next_random(uint64_t *state) {
  * indices too. */
 static void *random_data(struct dn_arena *arena, const struct ir_type *type,
                          uint64_t seed) {
+  assert(ir_type_is_static(type) && "all_static()");
   char *data = dn_alloc(arena, (size_t)ir_type_bytes(type));
   int64_t n = ir_type_count(type);
   for (int64_t i = 0; i < n; i++) {
@@ -73,6 +75,7 @@ struct pass_results *pass_results_of(struct dn_arena *arena,
     if (!ir_eval(arena, f, in, r->func[k].tensor, &(struct ir_eval_opts){0}))
       return NULL;
   }
+  assert(k == r->n && "each function has run");
   return r;
 }
 
@@ -98,6 +101,7 @@ static bool same_number(double a, double b, double tol) {
 /* Index of the first element that differs, or -1. */
 static int64_t first_difference(const struct ir_tensor *a,
                                 const struct ir_tensor *b) {
+  assert(a->type == b->type && "same_result() has compared them");
   enum ir_dtype t = a->type->dtype;
   int64_t size = ir_dtypes[t].bytes, n = ir_type_count(a->type);
   if (!memcmp(a->data, b->data, (size_t)(n * size)))

@@ -11,6 +11,7 @@
  *          %3 = add %1, %1 : f32[1,8,8,3] */
 #include "passes/edit.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -98,6 +99,8 @@ static bool same_op(const struct ir_op *a, const struct ir_op *b) {
 }
 
 static struct ir_op *find_or_add(struct table *t, struct ir_op *op) {
+  assert(op->nresults == 1 && !(t->mask & (t->mask + 1)) &&
+         "merge_block(); slots are a power of two");
   uint64_t hash = hash_op(op);
   struct entry **slot = &t->slot[hash & t->mask];
   for (struct entry *e = *slot; e; e = e->chain)
@@ -110,8 +113,11 @@ static struct ir_op *find_or_add(struct table *t, struct ir_op *op) {
 }
 
 static void forget_after(struct table *t, const struct entry *mark) {
-  for (; t->newest != mark; t->newest = t->newest->older)
+  for (; t->newest != mark; t->newest = t->newest->older) {
+    assert(t->slot[t->newest->hash & t->mask] == t->newest &&
+           "the newest is the first of its chain");
     t->slot[t->newest->hash & t->mask] = t->newest->chain;
+  }
 }
 
 /* Regions nest no deeper than --limit-depth. */

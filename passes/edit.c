@@ -20,6 +20,7 @@ struct ir_op *edit_next_over(const struct ir_op *op) {
     unsigned r = 0;
     while (owner->region[r] != op->block)
       r++;
+    assert(r < owner->nregions && "a block is one of its owner's regions");
     struct ir_op *inside = first_inside(owner, r + 1);
     if (inside)
       return inside;
@@ -58,6 +59,8 @@ struct ir_builder edit_after(struct ir_value *v) {
 
 void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh) {
   struct ir_module *m = op->block->func->module;
+  assert(op->nresults == 1 && with &&
+         "the caller replaces one value by another");
   const char *name = ir_result(op)->name;
   ir_replace_uses(ir_result(op), with);
   ir_op_remove(op);
@@ -67,6 +70,7 @@ void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh) {
 
 struct ir_op *edit_kernel(struct ir_op *root, const struct ir_op *named) {
   struct ir_value *y = ir_result(root);
+  assert(root->nresults == 1 && "a kernel yields one value: rule one");
   struct ir_module *m = root->block->func->module;
   struct ir_builder b = edit_before(root);
   b.loc = named->loc;
@@ -87,6 +91,7 @@ struct ir_op *edit_kernel(struct ir_op *root, const struct ir_op *named) {
 struct ir_value *edit_copy(struct ir_value *v, struct ir_op *before) {
   struct ir_builder b = edit_before(before);
   b.loc = v->def ? v->def->loc : NULL;
+  assert(ir_type_is_static(v->type) && "from the kernels form on: rule static");
   b.model_op = NULL;
   b.line = v->def ? v->def->line : 0;
   struct ir_op *k = ir_op_new(&b, IR_KERNEL, NULL, 0, NULL, 0, &v->type, 1, 1);
@@ -120,6 +125,7 @@ bool edit_perm_is_identity(int rank, const int64_t *perm) {
 
 struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
                               int rank, const int64_t *dims) {
+  assert(rank >= 0 && rank <= IR_MAX_RANK && "the caller's dims fit a type");
   if (v && v->type->rank == rank &&
       (rank == 0 || !memcmp(v->type->dim, dims, (size_t)rank * sizeof *dims)))
     return v;

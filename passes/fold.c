@@ -15,6 +15,7 @@
 #include "ir/eval.h"
 #include "ir/nest.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* What one run may cost: points of nests, and bytes by which constants grow. */
@@ -66,6 +67,7 @@ static bool only_picks(const struct nest *n) {
 static bool same_splat(const struct ir_op *op, const struct nest *n,
                        uint64_t *out) {
   const struct nest_access *a = &n->access[n->node[0].arg[0]];
+  assert(n->node[0].kind == NEST_ACCESS && "only_picks() found an access");
   for (int k = 0; k < a->npieces; k++) {
     const struct ir_data *d = ir_arg(op, (unsigned)(a->operand + k))->data;
     if (!d || d->bytes || (k && d->splat != *out))
@@ -83,6 +85,8 @@ splat_const(struct ir_module *m, const struct ir_type *type, uint64_t splat) {
 
 /* A MAP of splats is a splat: of the same op on scalars. */
 static struct ir_value *map_of_splats(struct fold *f, struct ir_op *op) {
+  assert(ir_ops[op->code].cls == IR_MAP && op->noperands > 0 &&
+         "fold_op(), all_splat()");
   struct ir_builder b = edit_before(op);
   struct ir_value **args =
       DN_ARRAY(f->env->scratch, struct ir_value *, op->noperands);
@@ -118,6 +122,7 @@ static bool affordable(struct fold *f, const struct ir_op *op, int64_t points) {
     return false;
   f->growth += growth;
   f->points += points;
+  assert(f->growth <= MAX_GROWTH && f->points <= MAX_POINTS && "seen above");
   return true;
 }
 
@@ -181,6 +186,8 @@ static void free_operands(struct fold *f, struct ir_value *const *args,
 /* The region that a constant condition takes replaces the `if`. */
 static void inline_if(struct ir_op *op) {
   struct ir_block *taken = op->region[ir_const_int(ir_arg(op, 0), 0) ? 0 : 1];
+  assert(taken->last && taken->last->noperands == op->nresults &&
+         "rules terminator and yield");
   while (taken->first != taken->last)
     ir_op_move(taken->first, op->block, op);
   for (unsigned i = 0; i < op->nresults; i++)

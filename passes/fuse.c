@@ -40,6 +40,7 @@
 #include "ir/nest.h"
 #include "ir/place.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -180,6 +181,7 @@ static void describe(struct fuse *f, struct ir_op *op) {
   if (ir_ops[op->code].cls == IR_REGION || ir_is_concat(op))
     return;
   struct dn_arena *tmp = dn_arena_new(f->m->ctx);
+  assert(op->nresults == 1 && "rule results: only regions have more");
   const struct nest *n = nest_build(tmp, op);
   in->role = role_of(f, op, n);
   in->rows = nest_folds_rows(n) ? op
@@ -198,6 +200,7 @@ static unsigned operand_number(const struct ir_use *u) {
   unsigned i = 0;
   while (u->op->operand[i] != u)
     i++;
+  assert(i < u->op->noperands && "a use is one of its op's operands");
   return i;
 }
 
@@ -247,6 +250,7 @@ static struct group *group_of_users(const struct fuse *f,
       return NULL;
     group = user->group;
   }
+  assert(group < (ptrdiff_t)f->groups.n && "assign_group() numbers groups");
   return group < 0 ? NULL : &f->groups.v[group];
 }
 
@@ -294,6 +298,7 @@ static bool is_of_rows(const struct ir_type *type, const struct ir_op *rows) {
 /* Whether `op` is of the rows of the group, or of its own when that has none,
  * and its users read it within their own row. */
 static bool rows_fit(const struct candidate *c) {
+  assert(c->g->nstages <= MAX_STAGES && "refused below");
   const struct group *g = c->g;
   const struct ir_op *rows = c->in->rows ? c->in->rows : g->rows;
   if (!rows || !is_of_rows(ir_result(c->op)->type, rows) ||
@@ -473,6 +478,7 @@ static void assign_group(struct fuse *f, struct ir_op *op) {
     return;
   g->anchor = op;
   if (in->role & ROWS && in->reading.in_row) {
+    assert(g->nstages < MAX_STAGES && "rows_fit() refuses more");
     g->rows = op;
     in->reading.stages = 1u << ++g->nstages;
   }
@@ -495,11 +501,14 @@ static void set_order(struct ir_op *kernel, const struct ir_op *rows) {
         sorted &= all->dim[d] == 1 || !n || order[n - 1] < d;
         order[n++] = d;
       }
+  assert(n == all->rank && "each dimension is within a row or not");
   if (!sorted)
     ir_set_attr(kernel, ir_ints("order", order, n));
 }
 
 static void make_kernel(const struct group *g) {
+  assert(g->ops.n == (size_t)g->nops && g->ops.v[g->ops.n - 1] == g->root &&
+         "members come before the root that reads them");
   struct ir_op *k = edit_kernel(g->root, g->anchor ? g->anchor : g->root);
   if (g->rows)
     set_order(k, g->rows);

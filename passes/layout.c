@@ -43,6 +43,7 @@ static bool is_old(const struct rewrite *r, const struct ir_value *v) {
 }
 
 static void widen(struct layout_perm p, int rank, int64_t *out) {
+  assert(rank <= IR_MAX_RANK && "the rank of a type");
   for (int d = 0; d < rank; d++)
     out[d] = p.at[d];
 }
@@ -57,6 +58,7 @@ static bool is_plain(const struct rewrite *r, const struct ir_value *base) {
 /* The value with dimension d in memory being its dimension want[d]. */
 static struct ir_value *get(struct rewrite *r, struct ir_value *v,
                             struct layout_perm want) {
+  assert(is_old(r, v) && "values that the pass made are asked for as they are");
   const struct layout_value *at = &r->l->value[v->id];
   struct layout_perm have = layout_order_of(r->l, v);
   struct layout_perm identity = layout_identity(), move = identity;
@@ -92,6 +94,7 @@ static struct ir_value *map_operand(struct rewrite *r, struct ir_op *op,
   const struct ir_type *y = ir_result(op)->type;
   bool constant = edit_folds(v);
   int lead = y->rank - v->type->rank;
+  assert(lead >= 0 && "operands broadcast to the result: infer.c");
   int64_t dims[IR_MAX_RANK], perm[IR_MAX_RANK];
   if (lead == 0 && !constant)
     return get(r, v, order);

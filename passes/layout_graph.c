@@ -16,8 +16,11 @@ enum { MAX_CANDIDATES = 8, MAX_ROUNDS = 4 };
 
 static struct layout_perm inverse(struct layout_perm p) {
   struct layout_perm out;
-  for (int d = 0; d < IR_MAX_RANK; d++)
+  for (int d = 0; d < IR_MAX_RANK; d++) {
+    assert(p.at[d] >= 0 && p.at[d] < IR_MAX_RANK &&
+           "a permutation of all dimensions: layout_identity()");
     out.at[p.at[d]] = (int8_t)d;
+  }
   return out;
 }
 
@@ -49,11 +52,13 @@ const struct layout_perm *layout_group_order(const struct layout *l,
                                              int group) {
   static const struct layout_perm identity = {
       {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}};
+  assert(group < (int)l->group.n && "number_groups() has numbered them");
   return group < 0 ? &identity : &l->group.v[group].order;
 }
 
 struct layout_perm layout_order_of(const struct layout *l,
                                    const struct ir_value *v) {
+  assert(v->id < l->nvalues && "values that the pass made have no group");
   const struct layout_value *at = &l->value[v->id];
   int group = l->value[at->base->id].group;
   return compose(inverse(at->perm), *layout_group_order(l, group));
@@ -95,8 +100,11 @@ static int find_root(struct layout *l, int *parent, int id) {
 static void resolve_transpose(struct layout *l, const struct ir_op *op) {
   const struct layout_value *x = &l->value[ir_arg(op, 0)->id];
   struct layout_perm p = layout_identity();
-  for (int d = 0; d < ir_result(op)->type->rank; d++)
+  for (int d = 0; d < ir_result(op)->type->rank; d++) {
     p.at[d] = (int8_t)ir_get_at(op, "perm", d);
+    assert(p.at[d] >= 0 && p.at[d] < ir_result(op)->type->rank &&
+           "perm is a permutation: infer_transpose()");
+  }
   l->value[ir_result(op)->id] =
       (struct layout_value){x->base, compose(x->perm, p), -1};
 }
@@ -216,6 +224,7 @@ static bool low_is_free(const struct layout_edge *e, struct layout_perm have,
                         struct layout_perm want) {
   struct ir_type wide = *e->result;
   int lead = wide.rank - e->value->type->rank;
+  assert(lead >= 0 && "operands broadcast to the result: infer.c");
   for (int d = 0; d < wide.rank; d++)
     wide.dim[d] = d < lead ? 1 : e->value->type->dim[d - lead];
   return same_order(e->value->type, have, layout_identity()) &&
@@ -303,6 +312,7 @@ static int candidates(const struct layout *l, int group,
       out[n++] = p;
   }
   out[n++] = layout_identity();
+  assert(n <= MAX_CANDIDATES && "one is left for the identity");
   return n;
 }
 

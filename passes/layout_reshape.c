@@ -7,6 +7,7 @@
 
 #include "ir/nest.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct layout_perm layout_identity(void) {
@@ -41,6 +42,7 @@ static bool find_groups(const struct ir_type *a, const struct ir_type *b,
       pa = pb = 1;
     }
   }
+  assert(pa == 1 && pb == 1 && "a reshape keeps the elements: infer_reshape()");
   return true;
 }
 
@@ -97,6 +99,7 @@ bool layout_reshape_order(const struct ir_type *from, struct layout_perm a,
   for (d = lead; d < to->rank; d++)
     if (gb[d] < 0)
       b->at[at++] = (int8_t)d;
+  assert(at == to->rank && "each dimension is in a group of both sides, or 1");
   return true;
 }
 
@@ -159,6 +162,8 @@ static int sole_iter(const struct nest *n, const struct nest_access *a, int d) {
 /* Dimension of the constant operand that is summed together with dimension `d`
  * of operand `k`; -1: none, or more is read by it. */
 static int weight_dim(const struct nest *n, int k, int d) {
+  assert(n->naccesses == 2 && (k == 0 || k == 1) &&
+         "is_weighted(): a product of two operands");
   const struct nest_access *a = &n->access[k], *w = &n->access[1 - k];
   int it = sole_iter(n, a, d);
   return it >= 0 && n->iter[it].reduced ? sole_dim(n, w, it) : -1;
@@ -228,6 +233,7 @@ bool layout_absorb(struct ir_value *v, const struct ir_type *from,
     int k = operand_of(u->op, v);
     int at = weight_dim(nest_build(arena, u->op), k, last);
     dn_arena_free(arena);
+    assert(k >= 0 && at >= 0 && "layout_can_absorb() has seen each reader");
     struct ir_builder b = edit_before(u->op);
     struct ir_value *w =
         permute_inside(&b, ir_arg(u->op, (unsigned)(1 - k)), at, n, dims, perm);

@@ -90,6 +90,8 @@ static void permute_list(struct ir_op *op, const struct ir_attr *a, int rank,
   int64_t list[2 * IR_MAX_RANK];
   if (a->n != rank && a->n != 2 * (int64_t)rank)
     return; /* absent */
+  assert(rank > 0 && a->n <= 2 * IR_MAX_RANK &&
+         "lists go with the rank: infer.c");
   for (int64_t i = 0; i < a->n; i++)
     list[i] = a->is[i - i % rank + perm[i % rank]];
   ir_set_attr(op, ir_ints(a->name, list, a->n));
@@ -106,6 +108,8 @@ static void renumber(struct ir_op *op, const struct ir_attr *a, int rank,
     if (named)
       list[n++] = d;
   }
+  assert((a->kind != IR_A_INT || n == 1) &&
+         "the axis is a dimension: axis_ok() of infer.c");
   ir_set_attr(op, a->kind == IR_A_INT ? ir_int(a->name, list[0])
                                       : ir_ints(a->name, list, n));
 }

@@ -27,6 +27,7 @@ struct build {
 /* Small buffers are aligned to what divides their size, so that none is lost
  * between them: two of 400 bytes need 800. */
 static int64_t buffer_align(int64_t size, int64_t align) {
+  assert(size >= 0 && "bytes of a static type: rule static");
   if (size >= LARGE || size == 0)
     return align;
   return dn_min(align, size & -size);
@@ -35,6 +36,8 @@ static int64_t buffer_align(int64_t size, int64_t align) {
 static void begin(struct build *b) { b->list.n = 0; }
 
 static struct live_list finish(struct build *b) {
+  assert(b->list.n <= (size_t)(b->l->nnodes + b->l->nbuffers) &&
+         "nodes or buffers, each once: collect()");
   struct live_list out = {.n = (int)b->list.n};
   out.v = dn_copy(b->arena, b->list.v, b->list.n * sizeof *out.v);
   return out;
@@ -68,6 +71,8 @@ static void each_read(struct build *b, const struct ir_op *op, int node,
 }
 
 static void see_buffer(struct build *b, const struct ir_value *v, int node) {
+  assert(alias_of(b->aliases, v) &&
+         "each_read() shows values at function level");
   collect(b, alias_of(b->aliases, v)->buffer, node);
 }
 
@@ -83,6 +88,7 @@ static bool reads_own(const struct build *b, const struct ir_use *u) {
   unsigned i = 0;
   while (u->op->operand[i] != u)
     i++;
+  assert(i < u->op->noperands && "a use is one of its op's operands");
   if (u->op->code == IR_YIELD)
     return true;
   const struct inner *in = &b->inner[u->op->id];
@@ -92,6 +98,8 @@ static bool reads_own(const struct build *b, const struct ir_use *u) {
 /* Where rows are folded before they are stored (nest.h), reductions and maps
  * read within the row that they are for, which is as good. */
 static void describe_kernel(struct build *b, const struct ir_op *k) {
+  assert(k->code == IR_KERNEL && k->region[0]->last->code == IR_YIELD &&
+         "find_takes(); rule terminator");
   bool rows = loops_rows_first(k);
   for (const struct ir_op *op = k->region[0]->last->prev; op; op = op->prev) {
     struct inner *in = &b->inner[op->id];
@@ -155,6 +163,7 @@ static int made_by(const struct aliases *s, const struct ir_op *op) {
   if (op->nresults != 1 || ir_is_concat(op))
     return -1;
   int buffer = alias_of(s, ir_result(op))->buffer;
+  assert(buffer >= 0 && "results have buffers: aliases_build()");
   const struct alias_buffer *b = &s->buffers.v[buffer];
   return b->owner == ir_result(op) && b->out < 0 ? buffer : -1;
 }
@@ -268,6 +277,7 @@ int64_t live_do(struct live_run *r, int node, int *taken) {
       r->live += r->l->buffer[b].size;
       r->born[b] = node + 1;
     }
+    assert(r->left[b] > 0 && "an order has each node once");
     if (--r->left[b] == 0)
       freed += r->l->buffer[b].size;
   }
@@ -281,6 +291,7 @@ int64_t live_do(struct live_run *r, int node, int *taken) {
     *taken = take;
   int64_t peak = r->live - reused;
   r->live -= freed;
+  assert(r->live >= 0 && "what is freed has been born");
   return peak;
 }
 
@@ -288,6 +299,7 @@ void live_undo(struct live_run *r, int node) {
   const struct live_node *n = &r->l->node[node];
   for (int k = 0; k < n->touches.n; k++) {
     int b = n->touches.v[k];
+    assert(r->left[b] < r->l->buffer[b].nodes.n && "steps are undone once");
     if (r->left[b]++ == 0)
       r->live += r->l->buffer[b].size;
     if (r->born[b] == node + 1) {
@@ -303,5 +315,6 @@ int64_t live_peak(const struct live *l, struct dn_arena *scratch,
   int64_t peak = 0;
   for (int i = 0; i < l->nnodes; i++)
     peak = dn_max(peak, live_do(&r, order[i], taken ? &taken[order[i]] : NULL));
+  assert(r.live == 0 && "each buffer ends with the last node that touches it");
   return peak;
 }

@@ -10,6 +10,8 @@
 
 #include "passes/schedule.h"
 
+#include <assert.h>
+
 /* Puts the ops of `f` into the order of nodes, views after their operands. */
 static int64_t apply_order(struct dn_arena *scratch, struct ir_func *f,
                            const struct live *l, const int *order) {
@@ -20,6 +22,8 @@ static int64_t apply_order(struct dn_arena *scratch, struct ir_func *f,
     if (ir_is_view(op))
       DN_PUSH(scratch, views, op);
   for (int i = 0; i < l->nnodes; i++) {
+    assert(order[i] >= 0 && order[i] < l->nnodes &&
+           "sched_search() permutes the nodes");
     ir_op_move(l->node[order[i]].op, body, body->last);
     moved += order[i] != i;
   }

@@ -43,11 +43,13 @@ static const char *default_of(const struct pass_env *env, const char *name) {
 
 int64_t pass_int(const struct pass_env *env, const char *name) {
   const struct ir_attr *opt = find_opt(env, name);
+  assert((!opt || opt->kind == IR_A_INT) && "read_value() goes by the row");
   return opt ? opt->i : strtoll(default_of(env, name), NULL, 10);
 }
 
 const char *pass_str(const struct pass_env *env, const char *name) {
   const struct ir_attr *opt = find_opt(env, name);
+  assert((!opt || opt->kind == IR_A_STR) && "read_value() goes by the row");
   if (opt)
     return opt->s;
   const char *text = default_of(env, name);
@@ -59,6 +61,7 @@ bool pass_opt_kind(const struct pass_row *row, const char *name,
   const char *spec = dn_word(row->opts, name, strlen(name), NULL);
   if (!spec)
     return false;
+  assert(spec[strlen(name)] == ':' && "find_spec()");
   *kind = strchr(spec, ':')[1] == 's' ? IR_A_STR : IR_A_INT;
   return true;
 }

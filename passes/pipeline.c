@@ -3,6 +3,7 @@
 
 #include "passes/edit.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -163,6 +164,7 @@ static bool read_items(struct reader *r);
 
 /* A pipeline by name stands for its passes. */
 static bool read_named(struct reader *r, const char *text) {
+  assert(!r->depth && "pipelines name passes alone: read_item()");
   struct reader inner = *r;
   inner.at = text;
   inner.depth++;

@@ -18,6 +18,8 @@
 #include "passes/plan_pack.h"
 #include "passes/schedule.h"
 
+#include <assert.h>
+
 struct plan {
   struct dn_arena *scratch;
   const struct live *l;
@@ -36,13 +38,17 @@ static void make_items(struct plan *p, const int *taken, bool reuse) {
     p->item_of[b] = -1;
   for (int i = 0; i < l->nnodes; i++) {
     const struct live_node *n = &l->node[i];
-    if (n->made >= 0 && taken[i] >= 0)
+    if (n->made >= 0 && taken[i] >= 0) {
+      assert(p->item_of[taken[i]] >= 0 && "an earlier node made it: can_take()");
       p->item_of[n->made] = p->item_of[taken[i]];
+    }
     for (int k = 0; k < n->touches.n; k++) {
       int b = n->touches.v[k];
       if (!l->buffer[b].in_arena)
         continue;
       if (p->item_of[b] < 0) {
+        assert(p->nitems < l->nbuffers &&
+               "an item has a buffer of its own at least");
         p->item_of[b] = p->nitems;
         p->item[p->nitems++] = (struct pack_item){.size = l->buffer[b].size,
                                                   .align = l->buffer[b].align,
@@ -57,6 +63,8 @@ static void set_place(const struct plan *p, struct ir_op *op) {
   struct ir_value *v = ir_result(op);
   const struct aliases *aliases = p->l->aliases;
   const struct alias *at = alias_of(aliases, v);
+  assert(at && at->buffer >= 0 &&
+         "results of kernels and concats have a buffer: aliases.c");
   const struct alias_buffer *buffer = &aliases->buffers.v[at->buffer];
   int64_t offset = at->offset;
   ir_drop_attr(op, "at");
@@ -107,12 +115,15 @@ static bool plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
   int *taken = DN_ARRAY(env->scratch, int, p.l->nnodes);
   for (int i = 0; i < p.l->nnodes; i++)
     order[i] = i;
+  assert(!aliases->misfits.n && "is_materialized()");
   live_peak(p.l, env->scratch, order, taken);
   make_items(&p, taken, reuse);
   m->arena_size = dn_max(m->arena_size, pack_items(m->ctx, p.item, p.nitems));
   if (reuse) /* else other plans need less */
     sched_search(p.l, env->scratch, order, &bound);
   m->arena_bound = dn_max(m->arena_bound, bound);
+  assert(m->arena_bound <= m->arena_size &&
+         "no plan needs less: sched_search()");
   for (int i = 0; i < p.l->nnodes; i++)
     set_place(&p, p.l->node[i].op);
   return true;

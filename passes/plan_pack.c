@@ -8,6 +8,7 @@
  * search ends when the bound is met. */
 #include "passes/plan_pack.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,10 @@ static int64_t pack_bound(struct dn_arena *scratch,
     steps = items[i].last >= steps ? items[i].last + 1 : steps;
   int64_t *change = DN_ARRAY(scratch, int64_t, steps + 1);
   for (int i = 0; i < n; i++) {
+    assert(items[i].first >= 0 && items[i].first <= items[i].last &&
+           "make_items() counts steps upwards");
+    assert(items[i].size >= 0 && items[i].align > 0 &&
+           "sizes and alignments of buffers: count_sizes()");
     change[items[i].first] += items[i].size;
     change[items[i].last + 1] -= items[i].size;
   }
@@ -103,6 +108,7 @@ static bool find_pairs(struct packer *p) {
   sweep(p, sorted, true);
   for (int i = p->n; i > 0; i--) /* filling moved them to the ends */
     p->start[i] = p->start[i - 1];
+  assert(p->start[p->n] == sum && "both sweeps see the same pairs");
   p->start[0] = 0;
   return true;
 }
@@ -151,6 +157,7 @@ static int64_t try_order(struct packer *p) {
     p->placed[p->order[k]] = true;
     top = dn_max(top, it->at + it->size);
   }
+  assert(top >= p->bound && "no placement is below the bound: pack_bound()");
   keep(p, top);
   return top;
 }
@@ -172,6 +179,7 @@ static int by_key(const void *a, const void *b) {
 }
 
 static void sort_order(struct packer *p, int rule) {
+  assert(rule >= 0 && rule < 5 && "search() counts the rules");
   struct key *keys = DN_ARRAY(p->arena, struct key, p->n);
   for (int i = 0; i < p->n; i++) {
     const struct pack_item *it = &p->item[i];
@@ -197,6 +205,7 @@ static void bump(struct packer *p) {
       at--;
     if (at == 0)
       return;
+    assert(to < at && "at is above 0: seen above");
     int item = p->order[at], to = at / 2;
     memmove(&p->order[to + 1], &p->order[to],
             (size_t)(at - to) * sizeof *p->order);
@@ -207,6 +216,8 @@ static void bump(struct packer *p) {
 /* All orders, but those that a placed item shows to be no better. Recursion is
  * as deep as MAX_EXACT. */
 static void branch(struct packer *p, int depth, int64_t top) {
+  assert(p->n <= MAX_EXACT && top <= p->top &&
+         "search() asks for few items; worse ones end before");
   if (depth == p->n) {
     keep(p, top);
     return;
@@ -266,10 +277,12 @@ int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n) {
     search(&p);
     for (int i = 0; i < n; i++)
       items[i].at = p.best[i];
+    assert((!n || p.top < INT64_MAX) && "search() tries an order at least");
     top = n ? p.top : 0;
   } else {
     top = stack_up(items, n);
   }
+  assert(top >= p.bound && "no placement is below the bound: pack_bound()");
   dn_arena_free(arena);
   return top;
 }

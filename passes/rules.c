@@ -1,6 +1,7 @@
 /* rules.c - reads rules.def: see the head of that file. */
 #include "passes/rules.h"
 
+#include <assert.h>
 #include <string.h>
 
 static void read_conditions(struct sexpr_reader *r, struct rule *rule) {
@@ -60,6 +61,8 @@ const struct rules *rules_parse(struct dn_ctx *ctx, struct dn_arena *arena) {
     struct rule *rule = &rules->rule[i];
     memcpy(rule->text, texts[i], sizeof rule->text);
     parse_rule(&r, rule);
+    assert(rule->from->kind == SEXPR_OP && rule->from->code < IR_NUM_OPS &&
+           "parse_rule() takes one op");
     rule->next = rules->first[rule->from->code];
     rules->first[rule->from->code] = rule;
   }

@@ -129,6 +129,7 @@ static bool match_value(struct rule_match *m, const struct sexpr *node,
 /* Matches operands in order; of a commutative op also swapped. */
 static bool match_operands(struct rule_match *m, const struct sexpr *node,
                            const struct ir_op *op, bool swap) {
+  assert((!swap || node->nargs == 2) && "match_op() swaps two");
   for (int i = 0; i < node->nargs; i++)
     if (!match_value(m, node->arg[i], ir_arg(op, (unsigned)(swap ? 1 - i : i))))
       return false;
@@ -202,9 +203,11 @@ bool rule_matches(const struct rule *r, struct ir_op *op,
     return false;
   if (!match_op(m, r->from, op))
     return false;
-  for (int i = 0; r->once && i < m->ninner; i++)
+  for (int i = 0; r->once && i < m->ninner; i++) {
+    assert(ir_result(m->inner[i])->uses && "the pattern reads its inner ops");
     if (ir_result(m->inner[i])->uses->next)
       return false;
+  }
   for (int i = 0; i < r->nconds; i++) {
     struct sexpr_value v;
     struct sexpr_env env = env_of(m);
@@ -257,6 +260,7 @@ static struct ir_value *number(void *self, const struct ir_value *like,
 
 struct ir_value *rule_build(const struct rule *r, struct rule_match *m,
                             bool *fresh) {
+  assert(m->root && m->root->block && "rule_matches() has set it");
   struct build b = {.m = m, .at = edit_before(m->root)};
   struct sexpr_builder builder = {
       .env = {&b, build_named, build_attr}, .emit = emit, .number = number};

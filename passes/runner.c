@@ -42,6 +42,8 @@ static void print_after(struct runner *r, const char *pass) {
   dn_phase(r->ctx, "print");
   struct dn_arena *arena = dn_arena_new(r->ctx);
   const char *text = module_text(arena, r->m);
+  assert((!r->opts->print_changed || r->text) &&
+         "run_all() made the first text");
   bool same = r->opts->print_changed && !strcmp(text, r->text);
   if (same)
     fprintf(r->opts->log, "// *** after %s *** (unchanged)\n", pass);

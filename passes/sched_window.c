@@ -9,6 +9,7 @@
  * any order makes no step of that order dearer). */
 #include "passes/schedule.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct wbuffer { /* a buffer that a node of the window touches */
@@ -98,6 +99,8 @@ static bool is_dead(const struct wbuffer *b, uint64_t done) {
 /* The state after `node` runs in state `from`. */
 static struct state step(const struct window *w, const struct state *from,
                          int node) {
+  assert(!(from->done >> node & 1) &&
+         "expand() takes nodes that have yet to run");
   const struct wnode *n = &w->node[node];
   struct state to = {.done = from->done | UINT64_C(1) << node, .node = node};
   int64_t live = from->live, freed = 0, reused = 0;
@@ -139,6 +142,8 @@ static void grow_table(struct window *w, size_t first) {
 static void add_state(struct window *w, size_t first, const struct state *s) {
   if ((w->states.n - first) * 2 >= w->cap)
     grow_table(w, first);
+  assert((w->states.n - first) * 2 < w->cap &&
+         "grow_table() leaves half free: the search ends");
   size_t at = hash(s->done, w->cap);
   while (w->table[at]) {
     struct state *old = &w->states.v[w->table[at] - 1];
@@ -176,6 +181,8 @@ static void expand(struct window *w, int from, size_t first, int64_t limit) {
 
 int64_t sched_window(struct live_run *s, int *order, int n, int64_t peak,
                      int64_t floor, int64_t *budget, bool *proven) {
+  assert(n > 0 && n <= SCHED_WINDOW &&
+         "callers bound the window: sets are words");
   struct dn_arena *arena = dn_arena_new(s->l->aliases->func->module->ctx);
   struct window *w = DN_NEW(arena, struct window);
   w->arena = arena;
@@ -198,6 +205,7 @@ int64_t sched_window(struct live_run *s, int *order, int n, int64_t peak,
       begin = end;
   }
   if (begin < end) { /* the last layer has one state, that of all nodes */
+    assert(end == begin + 1 && "all orders end in the set of all nodes");
     int was[SCHED_WINDOW];
     memcpy(was, order, (size_t)n * sizeof *was);
     peak = w->states.v[begin].peak;

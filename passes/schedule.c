@@ -8,6 +8,7 @@
  * around the peak are searched. */
 #include "passes/schedule.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,7 @@ static int start_ready(struct segment *g, bool back) {
 
 /* Takes ready[at] and adds what became ready. */
 static int take_ready(struct segment *g, int n, int at, bool back) {
+  assert(at >= 0 && at < n && "nodes do not wait for each other in a circle");
   int node = g->ready[at];
   memmove(&g->ready[at], &g->ready[at + 1],
           (size_t)(n - at - 1) * sizeof *g->ready);
@@ -179,6 +181,8 @@ static int64_t segment_bound(struct segment *g) {
 /* Searches windows around the step with the highest peak until none improves.
  */
 static void polish(struct segment *g, int64_t floor, int64_t *budget) {
+  assert(g->n > SCHED_WINDOW && WINDOW <= SCHED_WINDOW &&
+         "search_segment() searches small ones whole");
   for (int turn = 0; turn<MAX_WINDOWS && * budget> 0; turn++) {
     int at = 0;
     int64_t peak = -1;
@@ -209,6 +213,7 @@ static int64_t search_segment(struct segment *g, struct live_run *back,
   memcpy(g->best, g->was, (size_t)g->n * sizeof *g->best);
   g->peak = peak_of(g->s, g->best, g->n);
   int64_t bound = segment_bound(g);
+  assert(bound <= g->peak && "no order is below the bound: segment_bound()");
   if (g->peak <= bound || g->peak <= enough)
     return bound;
   for (int i = 0; i < g->n; i++)
@@ -283,5 +288,7 @@ int64_t sched_search(const struct live *l, struct dn_arena *scratch, int *order,
     peak = dn_max(peak, run(&s, g.best, g.n));
     memcpy(&order[i], g.best, (size_t)g.n * sizeof *order);
   }
+  assert(s.live == 0 && *bound <= peak &&
+         "all nodes ran; no order is below the bound");
   return peak;
 }
