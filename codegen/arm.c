@@ -13,6 +13,7 @@
 
 #include "ir/diag.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "arm_cpus.inc" /* in the build folder, see cmake/cpus.cmake */
@@ -111,6 +112,7 @@ static const struct arm_arch *arch_of_triple(const char *triple, bool hard) {
 }
 
 const char *cg_arm_arch(struct dn_ctx *ctx, const char *cpu) {
+  assert(cpu && "the caller has the name of a CPU");
   const struct arm_arch *a = arch_of_cpu(cpu);
   return a ? dn_printf(ctx->arena, "%s%s", a->profile == 'M' ? "thumb" : "arm",
                        a->version)
@@ -154,6 +156,8 @@ static bool read_march(struct arm *a) {
   a->arch = find_arch(text, n);
   if (!a->arch)
     return refuse(a, "-march", text, "is no architecture of ARM");
+  assert(a->arch->fp && a->arch->dp && a->arch->usual &&
+         "rows of arm.def name units");
   bool ok = true;
   for (text += n; *text; text += n) {
     n = strcspn(++text, "+");
@@ -174,6 +178,7 @@ static bool read_fpu(struct arm *a) {
  * has NEON (a Debian LLVM leaves that to clang). */
 static void add_fpu(struct arm *a, bool soft, bool own) {
   const struct arm_fpu *f = find_fpu(a->fpu ? a->fpu : a->arch->usual);
+  assert(f && "arm.def has the units of its rows; read_fpu() refuses others");
   if (soft)
     add(&a->features, "-fpregs,-fp16");
   else if (own && !a->fpu)
@@ -230,6 +235,7 @@ bool cg_arm_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
   const char *name =
       dn_printf(ctx->arena, "%s%s", thumb ? "thumb" : "arm", a.arch->version);
   c->row = cg_find_row(name);
+  assert(c->row && "targets.def has arm and thumb");
   system = system ? system : strchr(c->row->triple, '-');
   if (!read_fpu(&a) || !read_float_abi(&a, system, c))
     return false;

@@ -2,6 +2,7 @@
  * fields only, so each field is read at an offset that a small table gives. */
 #include "codegen/elf.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct reader {
@@ -12,6 +13,7 @@ struct reader {
 
 /* Field of `bytes` at `at`; 0 outside the file. */
 static uint64_t field(const struct reader *r, uint64_t at, unsigned bytes) {
+  assert(bytes <= sizeof(uint64_t) && "fields have 8 bytes at most");
   uint64_t v = 0;
   if (at > r->size || r->size - at < bytes)
     return 0;
@@ -30,6 +32,8 @@ static const char *text(const struct reader *r, const struct cg_section *table,
                         uint64_t at) {
   if (!table->stored || at >= table->size)
     return "";
+  assert(table->offset <= r->size && table->size <= r->size - table->offset &&
+         "what is stored lies in the file: read_section()");
   const char *s = (const char *)r->data + table->offset + at;
   return memchr(s, 0, table->size - at) ? s : "";
 }
@@ -57,6 +61,7 @@ static bool read_section(const struct reader *r, uint64_t base,
 static void read_symbols(const struct reader *r, struct dn_arena *arena,
                          struct cg_elf *out, const struct cg_section *table,
                          const struct cg_section *names) {
+  assert(table->stored && "a table of symbols is no SHT_NOBITS: cg_elf_read()");
   size_t entry = r->wide ? 24 : 16;
   for (size_t i = 1; i < table->size / entry; i++) {
     uint64_t base = table->offset + i * entry;

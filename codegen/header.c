@@ -3,6 +3,7 @@
 #include "codegen/cg.h"
 #include "runtime/dnn.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -107,6 +108,7 @@ static bool is_taken(const struct header *h, size_t n, const char *name) {
 static void name_param(const struct header *h, struct dn_arena *arena,
                        size_t n) {
   struct dn_buf out;
+  assert(n < h->n && "list_params() counts them");
   const char *s = h->param[n].model;
   dn_buf_init(&out, arena);
   dn_buf_put(&out, "x",
@@ -122,6 +124,7 @@ static void list_params(struct header *h, struct dn_arena *arena) {
   const struct ir_func *f = ir_main(h->m);
   h->nin = f->body->nparams;
   h->n = h->nin + f->nresults;
+  assert(f->body->last->noperands == f->nresults && "rule return");
   h->param = DN_ARRAY(arena, struct param, h->n + 1);
   for (size_t i = 0; i < h->n; i++) {
     bool in = i < h->nin;
@@ -137,6 +140,7 @@ static void list_params(struct header *h, struct dn_arena *arena) {
 /* "float input[1][784]". A scalar has one element; what has none is a pointer,
  * as C has no empty arrays. */
 static void put_declaration(struct dn_buf *out, const struct param *p) {
+  assert(ir_type_is_static(p->type) && "from the kernels form on: rule static");
   const char *type = ir_dtypes[p->type->dtype].ctype;
   if (ir_type_count(p->type) == 0) {
     dn_buf_printf(out, "%s *%s", type, p->name);
@@ -313,6 +317,7 @@ static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
 bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
                const struct ir_module *m, const struct cg_opts *opts,
                const struct cg_sizes *sizes, struct cg_blob *out) {
+  assert(sizes && "the caller has compiled the module");
   struct dn_buf text;
   dn_buf_init(&text, ctx->arena);
   char *upper = dn_printf(ctx->arena, "%s", opts->prefix);

@@ -11,6 +11,7 @@
 #include "ir/diag.h"
 #include "ir/phase.h"
 
+#include <assert.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/BitWriter.h>
 #include <llvm-c/Error.h>
@@ -111,6 +112,7 @@ static bool run_passes(struct machine *s) {
 
 static bool write_at(struct machine *s, const struct cg_section *section,
                      const struct cg_blob *bytes) {
+  assert(s->job->file >= 0 && "cg_compile() opened it");
   const char *p = bytes->data;
   if (!section || !section->stored || section->size < bytes->size)
     return failed(s, "object", "a constant is not where it should be");
@@ -177,6 +179,7 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
             find_section(sorted, elf->sections.n, s->fills.list.v[i].section),
             &s->fills.list.v[i].bytes))
       return false;
+  assert(s->job->kind == CG_OBJ && "other artefacts have no sections to fill");
   job->stack = cg_frames_worst(&s->frames, job->target);
   cg_model_finish(job, &s->model);
   if (!drop_stack_note(s, elf))

@@ -8,6 +8,7 @@
 
 #include "ir/diag.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct march {
@@ -65,6 +66,8 @@ static const char *without_version(struct march *m, const char *p, size_t n) {
 }
 
 static bool read_riscv(struct march *m) {
+  assert(!strncmp(m->text, "rv", 2) && strlen(m->text) >= 4 &&
+         "choose_riscv() has seen rv32 or rv64");
   const char *p = m->text + 4;
   bool ok = true;
   if (*p != 'i' && *p != 'e' && *p != 'g')
@@ -100,6 +103,7 @@ static bool choose_riscv(struct march *m, struct cg_choice *c) {
     c->triple = system ? dn_printf(m->ctx->arena, "%s%s", arch, system)
                        : c->row->triple;
   }
+  assert(c->row && m->row == c->row && "targets.def has riscv32 and riscv64");
   c->cpu = c->row->cpu;
   return read_riscv(m);
 }
@@ -163,6 +167,8 @@ static bool wants_floats(const struct cg_target_opts *o) {
 
 bool cg_march_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
                      struct cg_choice *c) {
+  assert(c->row && !cg_is_arm(c->triple) &&
+         "the caller has found the row: choose()");
   struct march m = {.ctx = ctx, .text = o->march, .row = c->row};
   const struct {
     const char *option, *value;

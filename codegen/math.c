@@ -2,6 +2,8 @@
  * and what is made of them), math_trig.c, math_pow.c and math_round.c. */
 #include "math_build.h"
 
+#include <assert.h>
+
 static const struct cg_math_info math_infos[] = {
 #define MATH(ID, name, ulp32, ulp64, note) {#name, note, ulp32, ulp64},
 #include "math.def"
@@ -9,6 +11,7 @@ static const struct cg_math_info math_infos[] = {
 };
 
 const struct cg_math_info *cg_math_info(enum cg_math fn) {
+  assert(fn < CG_MATH_COUNT && "functions are rows of math.def");
   return &math_infos[fn];
 }
 
@@ -44,5 +47,6 @@ LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct ir_facts *o,
   case CG_MATH_COUNT:
     break;
   }
+  assert(!"every row of math.def has a case above");
   return NULL;
 }

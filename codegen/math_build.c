@@ -1,6 +1,7 @@
 /* math_build.c - see math_build.h. */
 #include "math_build.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,6 +24,9 @@ struct math_ctx math_ctx_of(LLVMBuilderRef b, const struct ir_facts *o,
 
   if (k == LLVMVectorTypeKind || k == LLVMScalableVectorTypeKind)
     e = LLVMGetElementType(t);
+  assert((LLVMGetTypeKind(e) == LLVMDoubleTypeKind ||
+          LLVMGetTypeKind(e) == LLVMFloatTypeKind) &&
+         "callers widen f16 and bf16: math.h");
   m.f64 = LLVMGetTypeKind(e) == LLVMDoubleTypeKind;
   m.bits = m.f64 ? 64 : 32;
   m.mant = m.f64 ? 52 : 23;
@@ -115,6 +119,8 @@ LLVMValueRef math_intrinsic(const struct math_ctx *m, const char *name,
   LLVMModuleRef mod = LLVMGetGlobalParent(LLVMGetBasicBlockParent(bb));
   LLVMTypeRef t = LLVMTypeOf(args[0]);
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+  assert(n > 0 && id &&
+         "LLVM has the intrinsic, on the type of its first argument");
   LLVMValueRef f = LLVMGetIntrinsicDeclaration(mod, id, &t, 1);
   return LLVMBuildCall2(m->b, LLVMGlobalGetValueType(f), f, args, n, "");
 }
@@ -122,6 +128,8 @@ LLVMValueRef math_intrinsic(const struct math_ctx *m, const char *name,
 LLVMValueRef math_fma(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c,
                       LLVMValueRef d) {
   LLVMValueRef args[] = {a, c, d};
+  assert(LLVMTypeOf(a) == LLVMTypeOf(c) && LLVMTypeOf(a) == LLVMTypeOf(d) &&
+         "the caller has values of one type");
   if (!m->fma)
     return math_add(m, math_mul(m, a, c), d);
   return math_intrinsic(m, "llvm.fma", args, 3);
@@ -138,10 +146,12 @@ LLVMValueRef math_copysign(const struct math_ctx *m, LLVMValueRef mag,
 }
 
 LLVMValueRef math_bits(const struct math_ctx *m, LLVMValueRef a) {
+  assert(LLVMTypeOf(a) == m->ft && "a value of the context's type");
   return LLVMBuildBitCast(m->b, a, m->it, "");
 }
 
 LLVMValueRef math_float(const struct math_ctx *m, LLVMValueRef i) {
+  assert(LLVMTypeOf(i) == m->it && "the bits of a value of the context's type");
   return LLVMBuildBitCast(m->b, i, m->ft, "");
 }
 
@@ -157,6 +167,7 @@ LLVMValueRef math_eq(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c) {
 
 LLVMValueRef math_select(const struct math_ctx *m, LLVMValueRef c,
                          LLVMValueRef t, LLVMValueRef e) {
+  assert(LLVMTypeOf(t) == LLVMTypeOf(e) && "the caller has values of one type");
   return LLVMBuildSelect(m->b, c, t, e, "");
 }
 
@@ -191,14 +202,17 @@ LLVMValueRef math_ixor(const struct math_ctx *m, LLVMValueRef a,
 }
 
 LLVMValueRef math_shl(const struct math_ctx *m, LLVMValueRef a, unsigned n) {
+  assert(n < m->bits && "shifts stay within a lane");
   return LLVMBuildShl(m->b, a, math_int(m, n), "");
 }
 
 LLVMValueRef math_lshr(const struct math_ctx *m, LLVMValueRef a, unsigned n) {
+  assert(n < m->bits && "shifts stay within a lane");
   return LLVMBuildLShr(m->b, a, math_int(m, n), "");
 }
 
 LLVMValueRef math_ashr(const struct math_ctx *m, LLVMValueRef a, unsigned n) {
+  assert(n < m->bits && "shifts stay within a lane");
   return LLVMBuildAShr(m->b, a, math_int(m, n), "");
 }
 
@@ -220,6 +234,8 @@ LLVMValueRef math_poly_eval(const struct math_ctx *m, const struct math_poly *p,
                             LLVMValueRef x) {
   const double *c = m->f64 ? p->c64 : p->c32;
   int i = (m->f64 ? p->n64 : p->n32) - 1;
+  assert(i >= 0 && i < (m->f64 ? 17 : 9) &&
+         "math_poly.h has coefficients for the types that use them");
   LLVMValueRef y = math_const(m, c[i]);
   while (i-- > 0)
     y = math_fma(m, y, x, math_const(m, c[i]));
@@ -278,6 +294,8 @@ static LLVMBasicBlockRef math_block_new(const struct math_ctx *m,
 
 struct math_loop math_loop_begin(const struct math_ctx *m, LLVMValueRef *state,
                                  int n) {
+  assert(n > 0 && n <= 4 &&
+         "a loop carries as many values as struct math_loop holds");
   LLVMBasicBlockRef from = LLVMGetInsertBlock(m->b);
   struct math_loop l = {.body = math_block_new(m, "math.loop"), .n = n};
 

@@ -6,6 +6,8 @@
  * together as fdlibm's e_log.c explains. */
 #include "math_poly.h"
 
+#include <assert.h>
+
 struct math_expred math_exp_reduce(const struct math_ctx *m, LLVMValueRef x,
                                    LLVMValueRef tail) {
   LLVMValueRef magic = math_magic(m), inv = math_const(m, 0x1.71547652b82fep0);
@@ -71,6 +73,7 @@ static LLVMValueRef math_scalef(const struct math_ctx *m, LLVMValueRef p,
   size = lanes * m->bits;
   if (size != 128 && size != 256 && size != 512)
     return NULL;
+  assert(size / 256 < 3 && "128, 256 or 512: seen above");
   name = names[m->f64][size / 256];
   for (id = 0; name[id]; id++)
     ;
@@ -91,6 +94,7 @@ LLVMValueRef math_exp_scale(const struct math_ctx *m, LLVMValueRef p,
   LLVMValueRef n = add ? math_add(m, e.n, math_const(m, add)) : e.n;
   LLVMValueRef y = math_scalef(m, p, n), i = math_bits(m, e.t), h, l;
   int64_t one = m->bias << m->mant;
+  assert((add == 0 || add == -1) && "callers scale by a half at most");
 
   if (y)
     return y;
@@ -199,6 +203,7 @@ static LLVMValueRef math_log_sum(const struct math_ctx *m, LLVMValueRef k,
 
 LLVMValueRef math_emit_log(const struct math_ctx *m, LLVMValueRef x) {
   struct math_logred l = math_log_reduce(m, x, math_log_cut(m), true);
+  assert(l.adj && "reduced with denormals");
   LLVMValueRef k = math_add(m, math_tofloat(m, l.k), l.adj);
   LLVMValueRef zero = math_const(m, 0), inf = math_inf(m), y, at0;
 

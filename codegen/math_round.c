@@ -1,6 +1,8 @@
 /* math_round.c - to integers, square roots and remainders, exactly. */
 #include "math_build.h"
 
+#include <assert.h>
+
 enum math_way { MATH_FLOOR, MATH_CEIL, MATH_TRUNC, MATH_RINT };
 
 /* On the bits: of a significand with e integer bits the lower mant - e ones are
@@ -10,6 +12,7 @@ static LLVMValueRef math_round_bits(const struct math_ctx *m, LLVMValueRef x,
                                     enum math_way way) {
   LLVMValueRef i = math_bits(m, x), zero = math_int(m, 0), e, mask, add, y;
   LLVMValueRef one = math_const(m, 1), a = math_abs(m, x), small, is, unit;
+  assert(m->bias % 2 == 1 && "the exponent's last bit is the unit of [1, 2)");
 
   e = math_iand(m, math_lshr(m, i, m->mant), math_int(m, m->f64 ? 2047 : 255));
   e = math_isub(m, e, math_int(m, m->bias));

@@ -6,6 +6,8 @@
  * then cheaper than exact products. */
 #include "math_poly.h"
 
+#include <assert.h>
+
 struct math_angle {
   LLVMValueRef r, q; /* x = q pi/2 + r; q modulo 4 counts */
 };
@@ -37,6 +39,7 @@ static void math_window(const struct math_ctx *m, LLVMValueRef s,
 /* f32: x 2/pi modulo 4 in 64 bits, two of them before the point. */
 static struct math_angle math_reduce_bits(const struct math_ctx *m,
                                           LLVMValueRef x) {
+  assert(!m->f64 && "math_reduce() takes f64 apart by products");
   LLVMTypeRef t64 = math_type_int(m, 64);
   LLVMValueRef c32 = math_splat(
       m,
@@ -195,6 +198,7 @@ static struct math_dw math_asin_half(const struct math_ctx *m, LLVMValueRef x,
 }
 
 static LLVMValueRef math_pi_hi(const struct math_ctx *m, int shift) {
+  assert(shift >= 0 && shift <= 2 && "pi, pi/2 or pi/4");
   double k = 1.0 / (1 << shift);
   return math_const2(m, 0x1.921fb6p1 * k, 0x1.921fb54442d18p1 * k);
 }

@@ -6,6 +6,7 @@
 #include "ir/place.h"
 #include "runtime/dnn.h"
 
+#include <assert.h>
 #include <string.h>
 
 _Static_assert(sizeof(struct dnn_model) == 72, "the layout is an ABI");
@@ -32,6 +33,8 @@ static void describe(struct dn_buf *out, const struct ir_type *type,
                      const char *name, struct dnn_tensor *t) {
   t->name_at = put_text(out, name);
   t->type = (uint8_t)ir_dtypes[type->dtype].onnx;
+  assert(ir_type_is_static(type) && type->rank <= DNN_MAX_RANK &&
+         "rule static; ranks fit, see above");
   t->rank = (uint8_t)type->rank;
   for (int d = 0; d < type->rank; d++)
     t->dim[d] = type->dim[d];
@@ -45,6 +48,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
   const struct ir_module *m = job->module;
   const struct ir_func *f = ir_main(m);
   const struct ir_op *ret = f->body->last;
+  assert(ret->noperands == f->nresults && "rule return");
   uint32_t nin = f->body->nparams, nout = f->nresults;
   size_t head = sizeof(struct dnn_model);
   size_t tensors = (nin + nout) * sizeof(struct dnn_tensor);
@@ -75,6 +79,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
   model.target_at = put_text(&out, cg_target_names(job->target)->triple);
   while (out.len % 8)
     dn_buf_put(&out, "", 1);
+  assert(out.len % 8 == 0 && "filled up above");
   model.size = (uint32_t)out.len;
   memcpy(out.text, &model, head);
   memcpy(out.text + head, t, tensors);
@@ -82,6 +87,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
 }
 
 void cg_model_finish(const struct cg_job *job, struct cg_blob *blob) {
+  assert(blob->size >= sizeof(struct dnn_model) && "cg_model() made it");
   struct dnn_model model;
   memcpy(&model, blob->data, sizeof model);
   model.stack_size = (uint64_t)job->stack;

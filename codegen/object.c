@@ -9,6 +9,7 @@
 #include "ir/diag.h"
 #include "ir/phase.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -53,6 +54,7 @@ static const char *get_field(struct fields *in) {
 static void put_diagnostics(struct dn_buf *out, const struct dn_ctx *ctx,
                             size_t from) {
   size_t n = dn_diags_count(ctx);
+  assert(from <= n && "diagnostics only come: run_job() counted before");
   put_number(out, (int64_t)(n - from));
   for (size_t i = from; i < n; i++) {
     const struct dn_diag *d = dn_diags_get(ctx, i);
@@ -94,6 +96,7 @@ static void get_diagnostics(struct fields *in) {
 static void put_phases(struct dn_buf *out, struct dn_ctx *ctx) {
   dn_phase(ctx, "generating code");
   const struct dn_phases *p = ctx->phases;
+  assert(p->running < p->rows.n && "one phase runs at a time: dn_phase()");
   put_number(out, p->since);
   put_number(out, (int64_t)p->running);
   put_number(out, (int64_t)p->rows.n);
@@ -105,6 +108,7 @@ static void put_phases(struct dn_buf *out, struct dn_ctx *ctx) {
 }
 
 static void get_phases(struct fields *in) {
+  assert(in->ctx->phases && "cg_compile() began one");
   struct dn_phases p = *in->ctx->phases;
   p.rows.v = NULL;
   p.rows.n = p.rows.cap = 0;

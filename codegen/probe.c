@@ -94,6 +94,7 @@ static int vector_bits(const char *text) {
 
 /* Whether one of the functions, whose names stand between spaces, is called. */
 static bool calls_any(const char *text, const char *names) {
+  assert(*text == '\n' && "cg_target_probe() puts a line end in front");
   while (*names) {
     size_t n = strcspn(names, " ");
     for (const char *p = text; (p = strchr(p, *names)); p++) {

@@ -2,6 +2,7 @@
  * arena bytes that are live while it runs. */
 #include "codegen/report.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,7 @@ static void put_cell(struct dn_buf *out, struct dn_arena *arena, const char *s,
       ;
     n++;
   }
+  assert(n <= width && "cut above");
   dn_buf_put(out, text.text, i);
   dn_buf_printf(out, "%*s ", width - n, "");
 }
@@ -96,6 +98,7 @@ static void put_bar(struct dn_buf *out, int64_t part, int64_t whole) {
             : 0;
   for (; eighths >= 8; eighths -= 8)
     dn_buf_put(out, "\xe2\x96\x88", 3);
+  assert(eighths >= 0 && eighths < 8 && "whole blocks are drawn above");
   if (eighths) {
     char block[3] = {(char)0xe2, (char)0x96, (char)(0x90 - eighths)};
     dn_buf_put(out, block, 3);
@@ -130,6 +133,7 @@ static int64_t threshold(const struct cg_facts_sheet *r) {
   for (size_t i = 0; i < n; i++)
     all[i] = &r->stats.layers.v[i];
   qsort(all, n, sizeof *all, compare_macs);
+  assert(n > MAX_ROWS && "seen above");
   return all[MAX_ROWS - 1]->macs;
 }
 
@@ -171,6 +175,7 @@ bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
                              .m = m,
                              .opts = opts,
                              .sizes = *sizes};
+  assert(sizes && "the caller has compiled the module");
   struct dn_buf text;
   dn_buf_init(&text, ctx->arena);
   cg_stats(ctx->arena, m, &r.stats);

@@ -1,6 +1,7 @@
 /* soft.c - see soft.h. */
 #include "codegen/soft.h"
 
+#include <assert.h>
 #include <llvm-c/BitReader.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/Linker.h>
@@ -21,6 +22,8 @@ static const unsigned char thumb1[] = {
 
 static LLVMMemoryBufferRef bitcode(LLVMModuleRef module, int pointer_bytes) {
   const char *triple = LLVMGetTarget(module);
+  assert((pointer_bytes == 4 || pointer_bytes == 8) &&
+         "rows of targets.def have no other pointers");
   const unsigned char *bytes = soft32;
   size_t size = sizeof soft32;
   if (pointer_bytes > 4) {

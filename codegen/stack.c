@@ -3,6 +3,7 @@
 
 #include "codegen/soft.h"
 
+#include <assert.h>
 #include <llvm-c/Core.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,8 @@ void cg_frames_calls(struct cg_frames *f, LLVMModuleRef module,
 /* The call graph has no cycles but for a function that calls itself; that one
  * step is counted once. */
 static int64_t depth_of(struct cg_frames *f, size_t i, int64_t call) {
+  assert(i < f->functions.n &&
+         "calls are to functions of the module: add_calls()");
   struct cg_function *fn = &f->functions.v[i];
   if (fn->depth != -1)
     return dn_max(fn->depth, 0);
@@ -132,6 +135,7 @@ static int64_t frame_of(const struct cg_frame *sorted, size_t n,
 
 int64_t cg_frames_worst(struct cg_frames *f, const struct cg_target *t) {
   int64_t call = t->row->backend == CG_X86 ? t->facts.pointer_bytes : 0;
+  assert(f->entry && "cg_frames_calls() comes before");
   int64_t soft = 0, soft_frame = 0, worst = 0;
   if (f->frames.n)
     qsort(f->frames.v, f->frames.n, sizeof *f->frames.v, compare_names);

@@ -4,6 +4,7 @@
 #include "ir/nest.h"
 #include "ir/place.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,7 @@ static int64_t union_bytes(struct span *s, size_t n) {
     qsort(s, n, sizeof *s, compare_spans);
   for (size_t i = 0; i < n; i++) {
     if (s[i].hi > end) {
+      assert(s[i].lo < s[i].hi && "in_arena() leaves empty values out");
       total += s[i].hi - dn_max(s[i].lo, end);
       end = s[i].hi;
     }
@@ -105,6 +107,8 @@ static int64_t *live_bytes(struct timeline *t) {
       in_use[n++] = t->spans.v[next++];
     live[now] = union_bytes(in_use, n);
   }
+  assert(next == t->spans.n &&
+         "spans come in the order of their first op: visit()");
   return live;
 }
 
@@ -137,6 +141,7 @@ static int64_t index_count(const struct nest *n, const struct nest_index *x,
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].extent > 1)
       step = dn_gcd(step, x->coef[i]);
+  assert(x->div >= 1 && "steps are 1 or more: nest.h");
   step = dn_max(step / x->div, 1);
   int64_t reach = dn_min(x->hi, extent - 1) - dn_max(x->lo, 0);
   return reach < 0 ? 0 : dn_min(reach / step + 1, extent);
@@ -182,6 +187,7 @@ static void add_reading(struct readings *r, const struct ir_value *v,
     i++;
   if (i == r->list.n)
     DN_PUSH(r->arena, r->list, ((struct reading){v, 0}));
+  assert(bytes >= 0 && "elements of a static type: count_nest()");
   r->list.v[i].bytes =
       dn_min(r->list.v[i].bytes + bytes, ir_type_bytes(v->type));
 }

@@ -8,6 +8,7 @@
 
 #include "ir/diag.h"
 
+#include <assert.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/Target.h>
 #include <stdlib.h>
@@ -78,6 +79,7 @@ static bool check_name(struct dn_ctx *ctx, const char *kind, const char *triple,
 
 /* A CPU of the target, or of which targets it is one. */
 static bool check_cpu(struct dn_ctx *ctx, const struct cg_choice *c) {
+  assert(c->row && "choose() found it");
   if (cg_name_known(c->row->cpus, c->cpu) ||
       check_name(ctx, "CPU", c->triple, c->row->cpus, c->cpu))
     return true;
@@ -234,6 +236,8 @@ static bool resolve_cpu(struct dn_ctx *ctx, const struct cg_target_opts *o,
                         struct cg_choice *c, struct cg_target *t) {
   bool named = o->cpu || o->march;
   bool native = named ? !strcmp(c->cpu, "native") : !o->triple;
+  assert(c->row && c->cpu && c->features &&
+         "cg_arm_choose() or cg_march_choose() set them");
   const char *attrs = o->attrs ? o->attrs : "";
   if (!check_native(ctx, o, c))
     return false;
@@ -254,6 +258,7 @@ static bool resolve_cpu(struct dn_ctx *ctx, const struct cg_target_opts *o,
 static bool check_floats(struct dn_ctx *ctx, const struct cg_target *t,
                          const struct cg_choice *c) {
   const char *abi = t->abi, last = *abi ? abi[strlen(abi) - 1] : '0';
+  assert(t->facts.pointer_bytes > 0 && "the facts are read: cg_target_probe()");
   bool riscv = t->row->backend == CG_RISCV;
   bool ok = !(c->hard && t->facts.soft_f32) &&
             !(riscv && last == 'f' && t->facts.soft_f32) &&
@@ -276,6 +281,7 @@ struct cg_target *cg_target_new(struct dn_ctx *ctx,
   if (o->march && o->cpu)
     dn_warning(ctx, (struct dn_loc){.where = "-mcpu"},
                "-march=%s decides; the CPU is not looked at", o->march);
+  assert(c.row && c.triple && "choose() found them");
   t->row = c.row;
   t->abi = o->abi ? o->abi : "";
   t->opt_level = o->opt_level;
@@ -324,6 +330,8 @@ LLVMTargetMachineRef cg_target_machine(const struct cg_target *t, bool large,
   static const LLVMCodeGenOptLevel levels[] = {
       LLVMCodeGenLevelNone, LLVMCodeGenLevelLess, LLVMCodeGenLevelDefault,
       LLVMCodeGenLevelAggressive};
+  assert(t->opt_level >= 0 && t->opt_level <= 3 &&
+         "levels that options take: options.c");
   LLVMTargetRef target = NULL;
   initialise(t->row->backend);
   if (LLVMGetTargetFromTriple(t->triple, &target, message))

@@ -88,7 +88,7 @@ static bool invert_indices(const struct nest *n, const int64_t *stride,
 
 static bool invert_view(const struct ir_op *op, const int64_t *stride,
                         int64_t *out) {
-  assert(alias_is_view(op) && "lies_at() goes through views");
+  assert(ir_is_view(op) && "lies_at() goes through views");
   const struct ir_type *from = ir_arg(op, 0)->type;
   struct dn_arena *tmp = dn_arena_new(op->block->func->module->ctx);
   const struct nest *n = nest_build(tmp, op);

@@ -39,7 +39,8 @@ static void make_items(struct plan *p, const int *taken, bool reuse) {
   for (int i = 0; i < l->nnodes; i++) {
     const struct live_node *n = &l->node[i];
     if (n->made >= 0 && taken[i] >= 0) {
-      assert(p->item_of[taken[i]] >= 0 && "an earlier node made it: can_take()");
+      assert(p->item_of[taken[i]] >= 0 &&
+             "an earlier node made it: can_take()");
       p->item_of[n->made] = p->item_of[taken[i]];
     }
     for (int k = 0; k < n->touches.n; k++) {

@@ -205,8 +205,8 @@ static void bump(struct packer *p) {
       at--;
     if (at == 0)
       return;
-    assert(to < at && "at is above 0: seen above");
     int item = p->order[at], to = at / 2;
+    assert(to < at && "at is above 0: seen above");
     memmove(&p->order[to + 1], &p->order[to],
             (size_t)(at - to) * sizeof *p->order);
     p->order[to] = item;

@@ -181,8 +181,7 @@ static int64_t segment_bound(struct segment *g) {
 /* Searches windows around the step with the highest peak until none improves.
  */
 static void polish(struct segment *g, int64_t floor, int64_t *budget) {
-  assert(g->n > SCHED_WINDOW && WINDOW <= SCHED_WINDOW &&
-         "search_segment() searches small ones whole");
+  assert(g->n > WINDOW && "search_segment() searches small ones whole");
   for (int turn = 0; turn<MAX_WINDOWS && * budget> 0; turn++) {
     int at = 0;
     int64_t peak = -1;
