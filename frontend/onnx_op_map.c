@@ -77,9 +77,9 @@ bool onnx_pow(struct onnx_call *c) {
     if (k == 0.5 && ir_is_float(type))
       return ox_return(c, fe_op1(c->b, IR_SQRT, x));
   }
-  /* An integer to a float power is computed in floats. */
+  /* An integer to a float power is computed in f64, which holds the integer. */
   if (!ir_is_float(type) && ir_is_float(fe_dtype(e)))
-    x = fe_cast(c->b, x, fe_dtype(e));
+    x = fe_cast(c->b, x, IR_F64);
   e = fe_cast(c->b, e, x ? fe_dtype(x) : type);
   return ox_return(c, fe_cast(c->b, fe_op2(c->b, IR_POW, x, e), type));
 }

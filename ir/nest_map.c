@@ -87,7 +87,8 @@ int nest_parse_expr(struct nest_expr *p) {
     p->error = "a function has too few arguments";
   } else {
     p->s += len;
-    if (isdigit((unsigned char)*s) || (len == 3 && !strncmp(s, "inf", 3)))
+    if (isdigit((unsigned char)s[*s == '-']) ||
+        (len == 3 && !strncmp(s, "inf", 3)))
       k = nest_put_node(p, (struct nest_node){.kind = NEST_NUMBER,
                                               .type = IR_NUM_DTYPES,
                                               .number = strtod(s, NULL)});
