@@ -488,7 +488,7 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
   if (nest_onto(op))
     tile_onto(&k);
   else if (k.n && k.n->fold == NEST_NTH)
-    k.unroll = 1; /* codegen/emit_order.c has one way */
+    k.unroll = 1; /* codegen/emit/order.c has one way */
   else if (k.n && k.n->carried >= 0)
     tile_carried(&k);
   else if (within)

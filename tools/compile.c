@@ -1,7 +1,7 @@
 /* compile.c - see compile.h. */
 #include "tools/compile.h"
 
-#include "codegen/stats.h"
+#include "codegen/report/stats.h"
 #include "ir/phase.h"
 
 #include <string.h>

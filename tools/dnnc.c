@@ -5,7 +5,7 @@
  * What is written is a row of `kinds`; everything before it is the same for all
  * of them. */
 #define _POSIX_C_SOURCE 200809L
-#include "codegen/stats.h"
+#include "codegen/report/stats.h"
 #include "ir/phase.h"
 #include "tools/compile.h"
 #include "tools/device.h"

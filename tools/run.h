@@ -5,8 +5,8 @@
 #ifndef TOOLS_RUN_H
 #define TOOLS_RUN_H
 
-#include "codegen/elf.h"
-#include "codegen/jit.h"
+#include "codegen/object/elf.h"
+#include "codegen/object/jit.h"
 #include "ir/eval.h"
 #include "tools/compile.h"
 

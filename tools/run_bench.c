@@ -4,7 +4,7 @@
  * machines and days. */
 #include "tools/run.h"
 
-#include "codegen/stats.h"
+#include "codegen/report/stats.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  * own, whose end by a signal is a diagnostic. */
 #include "tools/run.h"
 
-#include "codegen/model.h"
+#include "codegen/report/model.h"
 #include "runtime/dnn.h"
 
 #include <errno.h>

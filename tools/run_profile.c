@@ -8,7 +8,7 @@
  * model, other values from the one that holds those of the kernel. */
 #include "tools/run.h"
 
-#include "codegen/stats.h"
+#include "codegen/report/stats.h"
 
 #include <string.h>
 

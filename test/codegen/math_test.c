@@ -1,10 +1,10 @@
-/* math_test.c - every function of codegen/math.def, compiled for the host as a
+/* math_test.c - every function of codegen/math/elementary.def, compiled for the host as a
  * scalar, <4 x> and <16 x>, swept and compared with long double libm; and
  * compiled for machines without the hardware, to see that no libm name is left
  * undefined. Prints a table; fails when a bound is exceeded.
  *
  *   math_test [NAME|all [N]]   one function only; N inputs an exponent */
-#include "../../codegen/math.h"
+#include "../../codegen/math/elementary.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/IRReader.h>
@@ -62,7 +62,7 @@ static struct row row_get(int i) {
 #define REF_asin asinl
 #define REF_acos acosl
 #define REF_atan atanl
-#include "../../codegen/math.def"
+#include "../../codegen/math/elementary.def"
 #undef MATH
       {"pow", 1.5, 1.5, NULL, powl},   {"fmod", 0, 0, NULL, fmodl},
       {"sqrt", 0.5, 0.5, sqrtl, NULL}, {"rsqrt", 1.5, 1.5, ref_rsqrt, NULL},

@@ -1,0 +1,454 @@
+/* fold.c - CONTRACT and REDUCE: the reduction loops around a set of
+ * points. All points of a tile have their accumulators in registers through all
+ * loops; operands that points share are loaded once, since they are the same
+ * request.
+ *
+ * Where every point is one element (the result's tile is one element wide) and
+ * the schedule has lanes, the lanes go along the innermost reduced iterator, in
+ * `unroll` independent chains, and are folded together at the end. */
+#include "codegen/emit/impl.h"
+
+#include "ir/diag.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct fold {
+  struct kernel_cg *k;
+  const struct nest *n;
+  const struct tile_vector *pt;
+  unsigned npt;
+  const struct affine **iter; /* [npt][NEST_MAX_ITERS] */
+  int red[NEST_MAX_ITERS]; /* reduced iterators with more than one value */
+  int nred;
+  unsigned vec;              /* lanes along the innermost one; 1: none */
+  unsigned chains;           /* vector accumulators a point */
+  unsigned nacc;             /* with the scalar one, which comes last */
+  unsigned total;            /* states of all accumulators of all points */
+  int64_t step;              /* of the innermost loop */
+  const struct scope *outer; /* around the reduction */
+  bool product; /* the body is one multiplication of two accesses */
+  bool numbered; /* the step uses the number of the point */
+  LLVMValueRef numbers; /* of a vector of them in the innermost loop, or NULL; */
+  int64_t ahead;        /* less this */
+};
+
+static enum ir_dtype folded_type(enum ir_dtype t) {
+  return t == IR_F16 || t == IR_BF16 ? IR_F32 : t;
+}
+
+/* Code of a fold at its variables: `count` results to out. All are vectors of one
+ * length, or scalars. Floats of 16 bits are folded in f32 and rounded at the
+ * end. */
+static void emit_code(struct kernel_cg *k, const struct nest_code *c,
+                      const LLVMValueRef *var, int count, LLVMValueRef *out) {
+  LLVMValueRef value[NEST_MAX_NODES];
+  for (int i = 0; i < c->nnodes; i++) {
+    const struct nest_node *node = &c->node[i];
+    if (node->kind == NEST_ACCESS) {
+      value[i] = var[node->arg[0]];
+      assert(value[i] && "callers set what nest_code_uses()");
+    } else if (node->kind == NEST_NUMBER) {
+      LLVMValueRef v = emit_number(k, node->type, node->number);
+      value[i] = emit_like(k, var[0], v);
+    } else {
+      int arity = ir_scalars[node->fn].arity;
+      LLVMValueRef arg[3] = {NULL};
+      for (int j = 0; j < arity; j++)
+        arg[j] = value[node->arg[j]];
+      value[i] = emit_scalar(k, node->fn,
+                             folded_type(c->node[node->arg[arity - 1]].type),
+                             folded_type(node->type), arg);
+    }
+  }
+  for (int i = 0; i < count; i++)
+    out[i] = value[c->root[i]];
+}
+
+/* acc = fold(acc, x), of which k is the number among the reduced points, or
+ * NULL where the code does not use it. */
+static void emit_step(struct kernel_cg *kernel, const struct nest *n,
+                      LLVMValueRef *acc, LLVMValueRef x, LLVMValueRef k) {
+  LLVMValueRef var[NEST_NUM_VARS] = {[NEST_VAR_X] = x, [NEST_VAR_K] = k};
+  memcpy(var, acc, (size_t)n->nstates * sizeof *acc);
+  emit_code(kernel, &n->step, var, n->nstates, acc);
+}
+
+/* acc = the fold of what acc and other have folded. */
+static void emit_merge(struct kernel_cg *k, const struct nest *n,
+                       LLVMValueRef *acc, const LLVMValueRef *other) {
+  LLVMValueRef var[NEST_NUM_VARS] = {NULL};
+  memcpy(var, acc, (size_t)n->nstates * sizeof *acc);
+  memcpy(var + NEST_VAR_OTHER, other, (size_t)n->nstates * sizeof *other);
+  emit_code(k, &n->merge, var, n->nstates, acc);
+}
+
+LLVMValueRef emit_combine(struct kernel_cg *k, const struct nest *n,
+                          LLVMValueRef a, LLVMValueRef x) {
+  assert(n->nstates == 1 && "nest_check_row(): rows that go onto an operand");
+  emit_step(k, n, &a, x, NULL);
+  return a;
+}
+
+static LLVMValueRef add_number(struct fold *f, LLVMValueRef v, int64_t n) {
+  LLVMValueRef c = LLVMConstInt(f->k->e->i32, (uint64_t)n, false);
+  return n ? LLVMBuildAdd(f->k->b, v, emit_like(f->k, v, c), "") : v;
+}
+
+/* The number of a point among those reduced, row-major. */
+static LLVMValueRef number_of(struct fold *f,
+                              const struct affine *const *iter) {
+  struct kernel_cg *k = f->k;
+  if (f->numbers)
+    return add_number(f, f->numbers, f->ahead);
+  const struct affine *at = affine_const(&k->forms, 0);
+  int64_t stride = 1;
+  for (int i = f->nred; i-- > 0;) {
+    at = affine_add(&k->forms, at, iter[f->red[i]], stride);
+    stride *= f->n->iter[f->red[i]].extent;
+  }
+  enum ir_dtype own = k->e->facts->pointer_bytes == 4 ? IR_I32 : IR_I64;
+  return emit_cast(k, index_value(k, at), own, IR_I32);
+}
+
+/* acc = fold(acc, body) at the iterators of a point. */
+static void step(struct fold *f, LLVMValueRef *acc, unsigned lanes,
+                 const struct affine *const *iter) {
+  struct kernel_cg *k = f->k;
+  const struct nest *n = f->n;
+  k->forms.lanes = lanes;
+  if (!f->product) {
+    LLVMValueRef x = emit_node(k, n, n->nnodes - 1, iter), number = NULL;
+    if (k->failed)
+      return;
+    x = emit_splat(k, x, lanes);
+    if (f->numbered)
+      number = emit_splat(k, number_of(f, iter), lanes);
+    emit_step(k, n, acc, x, number);
+    return;
+  }
+  LLVMValueRef a = emit_node(k, n, n->node[n->nnodes - 1].arg[0], iter);
+  LLVMValueRef b = emit_node(k, n, n->node[n->nnodes - 1].arg[1], iter);
+  if (k->failed)
+    return;
+  a = emit_splat(k, a, lanes);
+  b = emit_splat(k, b, lanes);
+  const struct ir_facts *o = k->e->facts;
+  if (!ir_is_float(n->acc_type)) {
+    *acc = LLVMBuildAdd(k->b, *acc, LLVMBuildMul(k->b, a, b, ""), "");
+  } else if (!o->has_fma || (n->acc_type == IR_F64 && !o->has_f64)) {
+    *acc = LLVMBuildFAdd(k->b, *acc, LLVMBuildFMul(k->b, a, b, ""), "");
+  } else if (k->forms.scalable && lanes > 1) {
+    *acc = scalable_fma(k, a, b, *acc);
+  } else {
+    LLVMTypeRef t = LLVMTypeOf(*acc);
+    LLVMValueRef arg[] = {a, b, *acc};
+    *acc = emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
+  }
+}
+
+/* All points at one value of the innermost iterator; `chain` < chains takes
+ * vectors, chain == chains one element. */
+static void all_points(struct fold *f, const struct affine *inner,
+                       unsigned chain, LLVMValueRef *acc) {
+  for (unsigned p = 0; p < f->npt; p++) {
+    const struct affine **iter = f->iter + (size_t)p * NEST_MAX_ITERS;
+    if (inner)
+      iter[f->red[f->nred - 1]] = inner;
+    LLVMValueRef *a = &acc[(p * f->nacc + chain) * (unsigned)f->n->nstates];
+    unsigned lanes = f->pt[p].lanes;
+    if (f->vec > 1)
+      lanes = chain < f->chains ? f->vec : 1;
+    f->k->work += dn_div_ceil(lanes, f->k->native);
+    step(f, a, lanes, iter);
+  }
+}
+
+/* While a block of rows is computed with one panel of constants, a part of the
+ * next panel is prefetched: `prefetch` blocks divide a panel's bytes among them,
+ * a few cache lines each step. What follows the last panel in memory are the
+ * constants of the next kernel. */
+static void prefetch(struct fold *f, const struct emit_stream *s) {
+  struct kernel_cg *k = f->k;
+  const struct scope *panels = f->outer, *rows = f->outer;
+  while (panels->depth && !affine_coef(s->bytes, panels->var))
+    panels = panels->parent;
+  int64_t panel = panels->depth ? affine_coef(s->bytes, panels->var) : 0;
+  int64_t part = panel / k->prefetch, blocks = 1;
+  if (part <= 0)
+    return;
+  const struct affine *at =
+      affine_const(&k->forms, panel + s->bytes->c / k->prefetch);
+  for (int i = 0; i < s->bytes->n; i++) {
+    struct affine_term t = s->bytes->term[i];
+    bool inside = k->forms.vars.v[t.var].depth > f->outer->depth;
+    at = affine_add(&k->forms, at, affine_var(&k->forms, t.var, 1),
+                    inside ? t.coef / k->prefetch : t.coef);
+  }
+  for (; rows != panels; rows = rows->parent) {
+    at = affine_add(&k->forms, at, affine_var(&k->forms, rows->var, 1),
+                    blocks * part);
+    blocks *= rows->count;
+  }
+  int64_t step = affine_coef(s->bytes, k->scope->var) / k->prefetch;
+  emit_prefetch(k, &s->place, at, dn_max(1, dn_min(step / 64, 8)));
+}
+
+/* The innermost loop: whole steps, then what is left, straight. */
+static void innermost(struct fold *f, LLVMValueRef *acc) {
+  struct kernel_cg *k = f->k;
+  if (!f->nred) {
+    all_points(f, NULL, 0, acc);
+    return;
+  }
+  int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t count = extent / f->step, i = count * f->step;
+  bool numbers = count > 1 && f->numbered && f->vec > 1;
+  unsigned total = f->total + numbers;
+  const struct affine *base = affine_const(&k->forms, 0);
+  LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
+  if (numbers) {
+    k->forms.lanes = f->vec;
+    f->iter[f->red[f->nred - 1]] = affine_lanes(&k->forms, 1);
+    acc[f->total] = number_of(f, f->iter);
+  }
+  if (count > 1) {
+    scope_open(k, count, total, acc, phi);
+    for (unsigned a = 0; a < total; a++)
+      acc[a] = phi[a];
+    base = affine_var(&k->forms, k->scope->var, f->step);
+    f->numbers = numbers ? phi[f->total] : NULL;
+  }
+  struct emit_stream stream = {0};
+  k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
+  unsigned factors = (unsigned)k->e->facts->bcast_operand;
+  if (count > 1 && factors > 1 && f->vec == 1 && f->step % factors == 0)
+    k->group = (struct emit_group){factors, 0, k->scope->var, f->step};
+  for (int64_t j = 0; count && j < f->step && !k->failed; j += f->vec) {
+    const struct affine *at = affine_plus(&k->forms, base, j);
+    k->group.lane = k->group.lanes ? (unsigned)j % k->group.lanes : 0;
+    if (f->vec > 1)
+      at = affine_add(&k->forms, at, affine_lanes(&k->forms, 1), 1);
+    f->ahead = j;
+    all_points(f, at, (unsigned)(j / f->vec) % f->chains, acc);
+  }
+  k->stream = NULL;
+  k->group.lanes = 0;
+  if (stream.bytes)
+    prefetch(f, &stream);
+  if (numbers)
+    acc[f->total] = add_number(f, f->numbers, f->step);
+  f->numbers = NULL;
+  if (count > 1)
+    scope_close(k, total, phi, acc);
+  unsigned chain = 0;
+  for (; f->vec > 1 && i + f->vec <= extent && !k->failed; i += f->vec) {
+    const struct affine *at =
+        affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
+    all_points(f, at, chain++ % f->chains, acc);
+  }
+  for (; i < extent && !k->failed; i++)
+    all_points(f, affine_const(&k->forms, i), f->vec > 1 ? f->chains : 0, acc);
+}
+
+static void level(struct fold *f, int depth, LLVMValueRef *acc) {
+  struct kernel_cg *k = f->k;
+  if (depth + 1 >= f->nred) {
+    innermost(f, acc);
+    return;
+  }
+  unsigned total = f->total;
+  LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
+  scope_open(k, f->n->iter[f->red[depth]].extent, total, acc, phi);
+  for (unsigned a = 0; a < total; a++)
+    acc[a] = phi[a];
+  const struct affine *at = affine_var(&k->forms, k->scope->var, 1);
+  for (unsigned p = 0; p < f->npt; p++)
+    f->iter[(size_t)p * NEST_MAX_ITERS + (size_t)f->red[depth]] = at;
+  level(f, depth + 1, acc);
+  scope_close(k, total, phi, acc);
+}
+
+/* Lane i of each state, or `half` its lanes from there on. */
+static void part(struct kernel_cg *k, const struct nest *n,
+                 const LLVMValueRef *v, unsigned i, unsigned half,
+                 LLVMValueRef *out) {
+  LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, half + 1);
+  for (unsigned l = 0; l < half; l++)
+    order[l] = LLVMConstInt(k->e->i32, i + l, false);
+  for (int s = 0; s < n->nstates; s++)
+    out[s] = half ? LLVMBuildShuffleVector(k->b, v[s],
+                                           LLVMGetPoison(LLVMTypeOf(v[s])),
+                                           LLVMConstVector(order, half), "")
+                  : LLVMBuildExtractElement(
+                        k->b, v[s], LLVMConstInt(k->e->i32, i, false), "");
+}
+
+/* Folds the lanes of vectors into acc: halves while they are even. */
+static void across(struct kernel_cg *k, const struct nest *n, unsigned lanes,
+                   LLVMValueRef *acc) {
+  LLVMValueRef all[NEST_MAX_STATES], other[NEST_MAX_STATES];
+  while (lanes > 1 && lanes % 2 == 0) {
+    lanes /= 2;
+    memcpy(all, acc, sizeof all);
+    part(k, n, all, 0, lanes, acc);
+    part(k, n, all, lanes, lanes, other);
+    emit_merge(k, n, acc, other);
+  }
+  memcpy(all, acc, sizeof all);
+  part(k, n, all, 0, 0, acc);
+  for (unsigned i = 1; i < lanes; i++) {
+    part(k, n, all, i, 0, other);
+    emit_merge(k, n, acc, other);
+  }
+}
+
+/* One value a point from its accumulators. */
+static LLVMValueRef finish(struct fold *f, const LLVMValueRef *acc) {
+  struct kernel_cg *k = f->k;
+  const struct nest *n = f->n;
+  LLVMValueRef state[NEST_MAX_STATES] = {NULL}, var[NEST_NUM_VARS] = {NULL};
+  size_t size = (size_t)n->nstates * sizeof *acc;
+  memcpy(state, acc, size);
+  if (f->vec > 1) {
+    for (unsigned c = 1; c < f->chains; c++)
+      emit_merge(k, n, state, acc + c * (unsigned)n->nstates);
+    across(k, n, f->vec, state);
+    emit_merge(k, n, state, acc + f->chains * (unsigned)n->nstates);
+  }
+  memcpy(var, state, size);
+  emit_code(k, &n->finish, var, 1, state);
+  enum ir_dtype t = n->finish.node[n->finish.root[0]].type;
+  return emit_cast(k, emit_round(k, t, state[0]), t, n->type->dtype);
+}
+
+/* Lanes along the reduction: when no point has any and enough is reduced. */
+static void choose_lanes(struct fold *f) {
+  struct kernel_cg *k = f->k;
+  f->vec = f->chains = f->nacc = 1;
+  f->step = 1;
+  if (!f->nred)
+    return;
+  int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  f->step = dn_max(1, dn_min(k->unroll, extent));
+  for (unsigned p = 0; p < f->npt; p++)
+    if (f->pt[p].lanes > 1)
+      return;
+  if (k->vec <= 1 || extent < k->vec || k->forms.scalable || f->n->carried >= 0)
+    return;
+  f->vec = k->vec;
+  f->chains =
+      (unsigned)dn_max(1, dn_min(dn_min(k->unroll, 8), extent / k->vec));
+  f->step = (int64_t)f->vec * f->chains;
+  f->nacc = f->chains + 1;
+}
+
+static void prepare(struct fold *f) {
+  struct kernel_cg *k = f->k;
+  const struct nest *n = f->n;
+  const struct nest_node *root = &n->node[n->nnodes - 1];
+  f->product = n->fold == NEST_SUM && root->kind == NEST_CALL &&
+               root->fn == IR_S_MUL && n->acc_type != IR_BOOL;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced && n->iter[i].extent > 1)
+      f->red[f->nred++] = i;
+  f->iter = DN_ARRAY(k->arena, const struct affine *,
+                     (int64_t)f->npt *NEST_MAX_ITERS);
+  for (unsigned p = 0; p < f->npt; p++) {
+    k->forms.lanes = f->pt[p].lanes;
+    emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
+  }
+  choose_lanes(f);
+  assert(n->nstates > 0 && "emit_op(), emit_tile(): a nest that folds; orders "
+                           "have their own engine");
+  f->total = f->npt * f->nacc * (unsigned)n->nstates;
+  f->numbered = nest_code_uses(&n->step, NEST_VAR_K);
+  f->outer = k->scope;
+}
+
+/* Registers of one accumulator. */
+static int64_t count_registers(const struct kernel_cg *k, const struct nest *n,
+                               unsigned lanes) {
+  const struct ir_facts *facts = k->e->facts;
+  int64_t unit = k->forms.scalable ? facts->scalable : facts->vector_bytes, count = 0;
+  for (int s = 0; s < n->nstates; s++) {
+    int64_t bytes = (int64_t)lanes * ir_dtypes[n->state[s].type].bytes;
+    count += unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;
+  }
+  return count;
+}
+
+/* Warns when a schedule's accumulators alone are more than there are
+ * registers. Those of integers are not known where there are no vectors. */
+static void check_registers(struct fold *f) {
+  struct kernel_cg *k = f->k;
+  int64_t have = k->e->facts->vector_regs, want = 0;
+  bool known = k->e->facts->vector_bytes || ir_is_float(f->n->acc_type);
+  for (unsigned p = 0; p < f->npt; p++) {
+    unsigned lanes = f->vec > 1 ? f->vec : f->pt[p].lanes;
+    want += f->chains * count_registers(k, f->n, lanes);
+  }
+  if (want <= have || !have || !known || !k->op || k->told)
+    return;
+  k->told = true;
+  dn_warning(k->e->ctx, ir_loc(k->op),
+             "the tile keeps %lld sums in registers, of which there are %lld: "
+             "the others go through memory in the innermost loop",
+             (long long)want, (long long)have);
+  dn_note(k->e->ctx, "a smaller tile is faster; without a schedule, the pass "
+                     "'tile' takes one that fits");
+}
+
+/* A running fold goes on from the index before: what that left is a phi of the
+ * loop over them, made here. */
+static void carry_in(struct fold *f, LLVMValueRef *acc) {
+  struct kernel_cg *k = f->k;
+  struct scope *loop = k->carry.loop;
+  if (f->n->carried < 0 || !loop)
+    return;
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
+  for (unsigned p = 0; p < f->total; p++) {
+    LLVMPositionBuilderBefore(k->b, LLVMGetFirstInstruction(loop->head));
+    LLVMValueRef phi = LLVMBuildPhi(k->b, LLVMTypeOf(acc[p]), "on");
+    LLVMAddIncoming(phi, &acc[p], &loop->gate, 1);
+    DN_PUSH(k->arena, k->carry.phi, phi);
+    acc[p] = phi;
+  }
+  LLVMPositionBuilderAtEnd(k->b, at);
+}
+
+static void carry_out(struct fold *f, const LLVMValueRef *acc) {
+  if (f->n->carried < 0 || !f->k->carry.loop)
+    return;
+  for (unsigned p = 0; p < f->total; p++)
+    DN_PUSH(f->k->arena, f->k->carry.next, acc[p]);
+}
+
+void emit_fold(struct kernel_cg *k, const struct nest *n,
+               const struct tile_vector *pt, unsigned npt, LLVMValueRef *out) {
+  struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};
+  unsigned lanes = k->forms.lanes;
+  bool empty = false;
+  for (int i = 0; i < n->niters; i++)
+    empty |= n->iter[i].reduced && n->iter[i].extent == 0;
+  prepare(&f);
+  check_registers(&f);
+  LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, f.total + 1), *next = acc;
+  for (unsigned p = 0; p < npt; p++) {
+    for (unsigned a = 0; a < f.nacc; a++) {
+      unsigned wide = f.vec > 1 ? (a < f.chains ? f.vec : 1) : pt[p].lanes;
+      for (int s = 0; s < n->nstates; s++)
+        *next++ = emit_splat(
+            k, emit_number(k, n->state[s].type, n->state[s].identity), wide);
+    }
+  }
+  carry_in(&f, acc);
+  if (!empty)
+    level(&f, 0, acc);
+  carry_out(&f, acc);
+  for (unsigned p = 0; p < npt; p++) {
+    k->forms.lanes = pt[p].lanes;
+    out[p] = finish(&f, acc + (size_t)p * (f.total / npt));
+  }
+  k->forms.lanes = lanes;
+}

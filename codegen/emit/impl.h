@@ -1,0 +1,441 @@
+/* impl.h - what the files of emit/ share.
+ *
+ * A kernel is emitted on demand: emit_value() emits one row (a vector of
+ * k->forms.lanes elements along some direction, or one scalar when all lanes
+ * agree) of any value at given indices, and calls itself for the operands.
+ * Indices are affine forms over loop counters, known at compile time, so that
+ * strides and offsets become immediates, ranges prove checks away, and equal requests
+ * are found again (the memo). A request is emitted in the outermost scope where
+ * all its counters exist: whatever does not depend on a loop is outside of it,
+ * bounds checks and whole reductions included. */
+#ifndef CG_EMIT_IMPL_H
+#define CG_EMIT_IMPL_H
+
+#include "codegen/emit/emit.h"
+#include "codegen/math/elementary.h"
+#include "ir/affine.h"
+#include "ir/nest.h"
+#include "ir/place.h"
+
+/* ---- Module ---- */
+struct emit_bytes { /* of a constant that has been emitted */
+  struct emit_bytes *next;
+  uint64_t hash;
+  const struct ir_value *of;
+};
+struct emit_pad { /* a block of equal elements, read instead of padding */
+  uint64_t bits;
+  unsigned bytes; /* of one element */
+  int64_t size;   /* of the largest read */
+  LLVMValueRef global;
+};
+
+struct emit {
+  struct dn_ctx *ctx;
+  const struct ir_facts *facts;
+  const struct cg_opts *opts;
+  const struct ir_module *m;
+  LLVMContextRef lc;
+  LLVMModuleRef mod;
+  struct dn_arena *scratch;
+  LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
+  bool large;           /* constants that are passed lie in .lrodata */
+  LLVMValueRef *global; /* of constants, by value id */
+  struct emit_bytes **bytes; /* of those, in EMIT_BUCKETS by hash */
+  struct cg_fills *later;
+  DN_LIST(struct emit_pad *) pads;
+  unsigned *slot;   /* number of an op in its kernel, by op id */
+  unsigned *leaf;   /* of a value that it reads, from 1, by value id */
+  struct emit_function **shared; /* functions made so far, by their hash */
+  uint64_t shared_mask;
+  LLVMValueRef entry; /* PREFIX_run, */
+  LLVMValueRef run;   /* or the part of it that is being built at b */
+  LLVMBuilderRef b;
+  struct emit_debug *debug; /* -g; or NULL */
+  LLVMValueRef profile; /* counters, or NULL */
+  LLVMValueRef passed;  /* pointers for the chunks of a kernel, or NULL */
+  unsigned ninputs, noutputs, nkernels;
+  bool failed;
+};
+
+/* ---- Kernel ---- */
+struct memo {
+  struct memo *chain, *made; /* in its bucket; in its scope */
+  uint64_t hash;
+  unsigned nkey;
+  LLVMValueRef value;
+  int64_t extra;
+  uint64_t key[];
+};
+
+struct scope { /* the function body (depth 0) or a loop */
+  struct scope *parent;
+  int depth;
+  LLVMBasicBlockRef pre;  /* of a loop: where code of the parent is added, */
+  LLVMBasicBlockRef gate; /* and the block that follows */
+  LLVMBasicBlockRef head;
+  LLVMValueRef counter;
+  LLVMValueRef step; /* of the counter */
+  unsigned var;
+  int64_t count;
+  LLVMValueRef any, to; /* of the loop that threads share: whether it runs, and
+                           until where */
+  struct memo *made;
+};
+
+struct emit_buffer { /* bytes [from, to) of a space that a kernel touches */
+  enum ir_space space;
+  unsigned number;
+  const struct ir_value *base;
+  int64_t from, to;
+  int align;      /* of the first byte */
+  unsigned index; /* in the order of first use, from 1 */
+  bool written;
+  LLVMValueRef ptr;
+};
+struct emit_leaf { /* a value that a kernel reads */
+  const struct ir_value *value;
+  struct ir_place place;
+};
+struct emit_places { /* the memory of a kernel, and all else in words */
+  struct dn_arena *arena;
+  DN_LIST(struct emit_buffer) buffers; /* by rising address; disjoint */
+  DN_LIST(struct emit_buffer *) order; /* by index */
+  DN_LIST(struct emit_leaf) leaves;
+  DN_LIST(uint64_t) words;
+  uint64_t hash;
+};
+struct emit_function { /* a kernel's, for all kernels of equal words */
+  struct emit_function *chain;
+  uint64_t hash, *word;
+  size_t nwords;
+  LLVMValueRef fn, chunk; /* chunk: NULL unless threads share it */
+  int64_t units;
+};
+
+enum {
+  EMIT_BUCKETS = 4096,
+  EMIT_MAX_NESTING = 500,
+  EMIT_ANY_DEPTH = 1 << 30,
+  EMIT_MAX_WORK = 48000 /* registers' worth of values in a kernel */
+};
+
+/* Accumulators that go from one index of a result dimension to the next, of the
+ * kernel's running fold: phis of the loop over it, which is innermost. */
+struct emit_carry {
+  int dim;            /* -1: none */
+  bool back;          /* from its end */
+  struct scope *loop; /* NULL: there is one index only */
+  DN_LIST(LLVMValueRef) phi, next;
+};
+
+struct emit_stream { /* constants that a contraction reads in vectors */
+  struct ir_place place;
+  const struct affine *bytes; /* NULL: none so far */
+};
+
+/* Processors that multiply by one lane of a register (NEON) load factors that
+ * all lanes share several at a time: those of consecutive steps of the
+ * innermost loop. */
+struct emit_group {
+  unsigned lanes; /* 0: no group */
+  unsigned lane;  /* of the step being emitted */
+  unsigned var;   /* the loop's counter, */
+  int64_t step;   /* which stands for that many steps */
+};
+
+struct kernel_cg {
+  struct emit *e;
+  const struct ir_op *op;     /* the kernel; NULL: a copy */
+  const struct ir_value *out; /* its result */
+  const struct ir_op *onto;   /* its op that goes onto an operand, or NULL */
+  const struct ir_block *body;
+  struct dn_arena *arena;
+  LLVMValueRef fn;
+  int64_t units;           /* of the loop that threads share; 0: one thread */
+  LLVMValueRef begin, end; /* those of this call */
+  LLVMBuilderRef b;
+  struct scope *scope;
+  LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
+  unsigned vec;             /* schedule: lanes, unrolling */
+  int64_t unroll, prefetch;
+  struct emit_group group;
+  struct emit_carry carry;
+  bool ordered; /* the kernel is one order, along carry.dim: emit/order.c */
+  struct emit_stream *stream; /* not NULL: records loads of constants */
+  LLVMValueRef count;         /* i32: lanes that a scalable row has */
+  int nesting;        /* of emit_value */
+  int64_t work;       /* registers' worth of rows evaluated */
+  unsigned native; /* lanes of a register, of 4 bytes each; 1 without vectors */
+  bool told;       /* that the tile is too large for the registers */
+  bool failed;
+  struct affines forms;        /* over loop counters */
+  DN_LIST(LLVMValueRef) value; /* of their variables */
+  struct memo **memos;
+  struct nest **nests; /* by e->slot */
+  unsigned nops;
+  const struct emit_places *places;
+  bool own; /* no function for other kernels: what they read is in its code */
+};
+
+/* A point of a tile: a row of `lanes` elements at indices idx. */
+struct tile_vector {
+  unsigned lanes;
+  const struct affine *const *idx;
+};
+
+/* ---- emit/index.c: index arithmetic as code ---- */
+/* A variable whose value is `v`; the value of a variable. */
+unsigned index_new_var(struct kernel_cg *k, LLVMValueRef v, int64_t lo,
+                       int64_t hi, int depth, bool vector);
+LLVMValueRef index_get(struct kernel_cg *k, unsigned var);
+/* The form's value: iptr, or a vector of it when the form is varying. */
+LLVMValueRef index_value(struct kernel_cg *k, const struct affine *a);
+/* An integer value as an index, clamped into [0, dim). */
+const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
+                                    enum ir_dtype type, int depth, int64_t dim);
+/* i1 (or a vector): 0 <= a < dim; a == 0. */
+LLVMValueRef index_inside(struct kernel_cg *k, const struct affine *a,
+                          int64_t dim);
+LLVMValueRef index_is_zero(struct kernel_cg *k, const struct affine *a);
+/* NULL stands for true. */
+LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
+                       int depth);
+
+/* ---- emit/scope.c: loops, hoisting, the memo ---- */
+void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
+                const LLVMValueRef *init, LLVMValueRef *phi);
+/* Of units [first, first + count) those in [k->begin, k->end). */
+void scope_open_range(struct kernel_cg *k, int64_t first, int64_t count);
+void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
+                 const LLVMValueRef *next);
+struct hoist {
+  struct scope *scope, *child;
+  LLVMBasicBlockRef block, before;
+};
+/* Code between begin and end goes into the scope of that depth. */
+void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h);
+void hoist_end(struct kernel_cg *k, struct hoist *h);
+LLVMBasicBlockRef scope_block(struct kernel_cg *k, const char *name);
+
+enum memo_kind {
+  MEMO_VALUE = 1,
+  MEMO_INDEX,
+  MEMO_POINTER,
+  MEMO_SELECT,
+  MEMO_INSIDE,
+  MEMO_ZERO,
+  MEMO_AND,
+  MEMO_GATHER,
+  MEMO_CHECKED,
+  MEMO_GROUP,
+  MEMO_FLAT
+};
+#define MEMO_MAX_KEY (IR_MAX_RANK + 4)
+struct memo_key {
+  unsigned n;
+  uint64_t word[MEMO_MAX_KEY];
+};
+void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
+                bool varying, const void *what);
+void memo_push(struct memo_key *key, uint64_t word);
+struct memo *memo_find(struct kernel_cg *k, const struct memo_key *key);
+/* In the current scope. */
+struct memo *memo_add(struct kernel_cg *k, const struct memo_key *key,
+                      LLVMValueRef value, int64_t extra);
+
+/* ---- emit/value.c ---- */
+LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
+                        const struct affine *const *idx);
+/* Converts `v` to lanes elements when it is a scalar. */
+LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes);
+bool emit_is_vector(LLVMValueRef v);
+/* From outside the kernel: memory. */
+bool kernel_is_leaf(const struct kernel_cg *k, const struct ir_value *v);
+const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op);
+/* Forms of the parallel iterators at the result indices idx; the others NULL.
+ */
+void emit_iters(struct kernel_cg *k, const struct nest *n,
+                const struct affine *const *idx, const struct affine **iter);
+/* The nest's scalar body, or its i-th node, at iterator forms. */
+LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
+                       const struct affine *const *iter);
+/* The kernel fails: one diagnostic. */
+void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg);
+/* It fails since its loops ask for too much code. */
+void emit_too_large(struct kernel_cg *k);
+
+/* Index into a dimension of size dim that access `a` reads: made once per place
+ * it is read at. */
+const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
+                                   int a, int64_t dim,
+                                   const struct affine *const *iter);
+
+/* ---- emit/load.c ---- */
+LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
+                       const struct ir_place *p, const struct affine *addr);
+/* As emit_load, of memory that is only there where `cond` holds, else
+ * `outside`: near are the parts of the address that may go wrong. NULL: cannot.
+ */
+LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
+                               const struct ir_place *p,
+                               const struct affine *near,
+                               const struct affine *far, LLVMValueRef cond,
+                               int cond_depth, double outside);
+/* Where element number `addr` lies. */
+LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
+                          const struct ir_place *p, const struct affine *addr);
+/* Prefetches `lines` cache lines from there on into the second-level cache; they
+ * need not exist. */
+void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
+                   const struct affine *bytes, int64_t lines);
+void emit_store(struct kernel_cg *k, const struct ir_type *type,
+                const struct ir_place *p, const struct affine *addr,
+                LLVMValueRef v);
+/* Sum of index times stride, in elements. */
+const struct affine *emit_address(struct kernel_cg *k, const struct ir_place *p,
+                                  int rank, const struct affine *const *idx);
+
+/* ---- emit/scalable.c: vectors of the machine's own length ---- */
+/* Opens a loop over n elements; each turn has k->count of them. */
+void scalable_open(struct kernel_cg *k, int64_t n);
+/* A row whose lanes lie `step` bytes apart or, when there are any, `offsets`
+ * from `base`. */
+LLVMValueRef scalable_load(struct kernel_cg *k, LLVMTypeRef elem,
+                           LLVMValueRef base, int64_t step,
+                           LLVMValueRef offsets);
+void scalable_store(struct kernel_cg *k, LLVMValueRef v, LLVMValueRef base,
+                    int64_t step);
+LLVMValueRef scalable_fma(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
+                          LLVMValueRef c);
+/* Lane numbers times `step`. */
+LLVMValueRef scalable_numbers(struct kernel_cg *k, int64_t step);
+
+/* ---- emit/order.c: NEST_NTH ---- */
+/* The places of one row: those of `v`, whose first one has the index idx. */
+void emit_order(struct kernel_cg *k, const struct ir_value *v,
+                const struct ir_place *out, const struct affine *const *idx);
+
+/* ---- emit/fold.c: CONTRACT and REDUCE ---- */
+/* The op's value at each of n points, all at once. */
+void emit_fold(struct kernel_cg *k, const struct nest *n,
+               const struct tile_vector *pt, unsigned npt, LLVMValueRef *out);
+
+/* fold(a, x). Floats of 16 bits are folded in f32 and rounded at the end. */
+LLVMValueRef emit_combine(struct kernel_cg *k, const struct nest *n,
+                          LLVMValueRef a, LLVMValueRef x);
+
+/* A value that is known at these indices, for emit_value() to find. */
+void emit_cache_value(struct kernel_cg *k, const struct ir_value *v,
+                      const struct affine *const *idx, LLVMValueRef is);
+bool emit_is_cached(struct kernel_cg *k, const struct ir_value *v,
+                    const struct affine *const *idx);
+
+/* ---- emit/transpose.c ---- */
+/* Transposes n rows of n lanes; n is a power of two. */
+void emit_transpose(struct kernel_cg *k, LLVMValueRef *row, unsigned n);
+/* `count` vectors of n lanes become one sequence: lane 0 of each, lane 1 of
+ * each ...; both are powers of two. */
+void emit_interleave(struct kernel_cg *k, LLVMValueRef *v, unsigned count,
+                     unsigned n);
+
+/* ---- emit/share.c: kernels that are the same up to places ---- */
+/* What a kernel (or, without `op`, a copy of `root`) touches, into `p`, which
+ * has an arena alone; false: a value has no place. */
+bool emit_find_places(struct emit *e, const struct ir_op *op,
+                      const struct ir_value *root, const struct ir_value *out,
+                      const struct ir_place *place, struct emit_places *p);
+/* The buffer in which a place that was found lies. */
+struct emit_buffer *emit_buffer_of(const struct emit_places *places,
+                                   const struct ir_place *p);
+/* The caller passes its address. Large constants too, so that kernels that
+ * differ in their weights alone are one function. */
+bool emit_is_passed(const struct emit_buffer *b);
+/* The function of a kernel of the same words, or NULL. */
+struct emit_function *emit_share_find(const struct emit *e,
+                                      const struct emit_places *p);
+void emit_share_add(struct emit *e, const struct emit_places *p,
+                    struct emit_function *f);
+
+/* ---- emit/kernel.c: each makes a function and calls it from `run` ---- */
+bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
+/* The part of it for one value: loops over `out`'s indices, `root` evaluated and
+ * stored at each. */
+bool emit_loops(struct emit *e, const struct ir_op *op,
+                const struct ir_value *root, const struct ir_value *out,
+                const struct ir_place *place, const char *name);
+/* Memory to memory, to a dense place. */
+bool emit_copy(struct emit *e, const struct ir_value *from,
+               const struct ir_place *to, const char *name);
+
+/* ---- emit/onto.c ---- */
+/* A kernel whose op `onto` goes onto its operand. */
+bool emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
+               const struct ir_place *out, const char *name);
+/* Row idx of the slices, v, goes to where it belongs in the result at p. */
+void onto_store(struct kernel_cg *k, const struct ir_place *p,
+                const struct affine *const *idx, LLVMValueRef v);
+
+/* ---- emit/parallel.c ---- */
+/* Makes f->chunk for a kernel's function, which takes `n` pointers and a range
+ * of units. */
+void emit_chunk(struct emit *e, struct emit_function *f, unsigned n);
+/* Calls it in chunks through dnn_parallel_for(). */
+void emit_parallel(struct emit *e, const struct emit_function *f,
+                   LLVMValueRef *args, unsigned n);
+
+/* ---- emit/debug.c: nothing without -g ---- */
+void emit_debug_begin(struct emit *e);
+void emit_debug_end(struct emit *e);
+void emit_debug_function(struct emit *e, LLVMValueRef fn, const char *name);
+/* What is built from here on is the op's; the location that was, for back(). */
+LLVMMetadataRef emit_debug_at(struct emit *e, LLVMBuilderRef b,
+                              const struct ir_op *op);
+void emit_debug_back(struct emit *e, LLVMBuilderRef b, LLVMMetadataRef was);
+
+/* ---- emit/module.c ---- */
+LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);
+int emit_const_align(const struct emit *e);
+/* Pointer to a buffer's first byte, or to the arena, in PREFIX_run. */
+LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);
+LLVMValueRef emit_arena(struct emit *e);
+void emit_function_attributes(struct emit *e, LLVMValueRef fn,
+                              const char *name);
+void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
+                    uint64_t value);
+
+/* ---- emit/scalar.c, emit/max.c, emit/type.c ---- */
+/* One function of scalars.def on values of type `type`, made for `result`. */
+LLVMValueRef emit_scalar(struct kernel_cg *k, enum ir_scalar fn,
+                         enum ir_dtype type, enum ir_dtype result,
+                         LLVMValueRef *arg);
+/* cg_math_hide() of what all lanes share. */
+LLVMValueRef emit_hide_splat(struct kernel_cg *k, LLVMValueRef v);
+/* The number that all lanes are; false when they are not one constant. */
+bool emit_constant(struct kernel_cg *k, LLVMValueRef v, double *out);
+/* The greater (`most`) or smaller of two floats; NaN when either is. */
+LLVMValueRef emit_extreme(struct kernel_cg *k, enum ir_dtype type, bool most,
+                          LLVMValueRef x, LLVMValueRef y);
+LLVMValueRef emit_number(struct kernel_cg *k, enum ir_dtype type, double v);
+LLVMValueRef emit_cast(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
+                       enum ir_dtype to);
+/* Type of a value in registers: f16 and bf16 are f32, bool is i1. */
+LLVMTypeRef emit_reg_type(struct emit *e, enum ir_dtype t);
+LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t);
+LLVMTypeRef emit_vector_type(const struct kernel_cg *k, LLVMTypeRef elem,
+                             unsigned lanes);
+LLVMValueRef emit_bits(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
+                       enum ir_dtype to);
+LLVMValueRef emit_from_mem(struct kernel_cg *k, enum ir_dtype t,
+                           LLVMValueRef v);
+LLVMValueRef emit_to_mem(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v);
+/* Rounds an f32 to the precision of a 16-bit type; others stay. */
+LLVMValueRef emit_round(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v);
+/* A vector of equal constants when `pattern` is one. */
+LLVMValueRef emit_like(struct kernel_cg *k, LLVMValueRef pattern,
+                       LLVMValueRef scalar);
+LLVMValueRef emit_intrinsic(struct kernel_cg *k, const char *name,
+                            LLVMTypeRef *types, unsigned ntypes,
+                            LLVMValueRef *args, unsigned n);
+
+#endif

@@ -1,0 +1,355 @@
+/* load.c - memory: addresses by levels of the loop nest, so that what an
+ * inner loop adds is one counter and one immediate; loads of rows; loads that
+ * may fall outside of their tensor, and read a block of equal elements instead;
+ * stores. */
+#include "codegen/emit/impl.h"
+
+#include <string.h>
+
+const struct affine *emit_address(struct kernel_cg *k, const struct ir_place *p,
+                                  int rank, const struct affine *const *idx) {
+  const struct affine *a = affine_const(&k->forms, 0);
+  for (int d = 0; d < rank; d++)
+    a = affine_add(&k->forms, a, idx[d], p->stride[d]);
+  return a;
+}
+
+/* ---- Pointers; forms count bytes from here on ---- */
+
+static LLVMValueRef gep(struct kernel_cg *k, LLVMValueRef p,
+                        LLVMValueRef bytes) {
+  return LLVMBuildGEP2(k->b, k->e->i8, p, &bytes, 1, "");
+}
+
+static LLVMValueRef gep_const(struct kernel_cg *k, LLVMValueRef p,
+                              int64_t bytes) {
+  return bytes ? gep(k, p, LLVMConstInt(k->e->iptr, (uint64_t)bytes, true)) : p;
+}
+
+/* base plus the terms of `a`, level by level; `what` names the base. */
+static LLVMValueRef pointer(struct kernel_cg *k, const void *what,
+                            LLVMValueRef base, const struct affine *a) {
+  if (!a->n)
+    return base;
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_POINTER, false, a);
+  memo_push(&key, (uint64_t)(uintptr_t)what);
+  struct memo *found = memo_find(k, &key);
+  if (found)
+    return found->value;
+  LLVMValueRef p =
+      pointer(k, what, base, affine_part(&k->forms, a, 0, a->depth - 1));
+  struct hoist h;
+  hoist_begin(k, a->depth, &h);
+  for (int i = 0; i < a->n; i++) {
+    const struct affine_var *v = &k->forms.vars.v[a->term[i].var];
+    if (v->depth != a->depth)
+      continue;
+    LLVMValueRef step = index_get(k, a->term[i].var);
+    if (a->term[i].coef != 1)
+      step = LLVMBuildNSWMul(
+          k->b, step, LLVMConstInt(k->e->iptr, (uint64_t)a->term[i].coef, true),
+          "");
+    p = gep(k, p, step);
+  }
+  memo_add(k, &key, p, 0);
+  hoist_end(k, &h);
+  return p;
+}
+
+/* Start of a place: its buffer and offset, found once per function. */
+static LLVMValueRef place_start(struct kernel_cg *k, const struct ir_place *p,
+                                const void **what) {
+  struct emit_buffer *buffer = emit_buffer_of(k->places, p);
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_POINTER, false, buffer);
+  memo_push(&key, (uint64_t)p->offset);
+  memo_push(&key, 1);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    struct hoist h;
+    hoist_begin(k, 0, &h);
+    found = memo_add(k, &key, gep_const(k, buffer->ptr, p->offset - buffer->from), 0);
+    hoist_end(k, &h);
+  }
+  *what = found;
+  return found->value;
+}
+
+static const struct affine *terms_of(struct kernel_cg *k,
+                                     const struct affine *a) {
+  return affine_part(&k->forms, a, 0, EMIT_ANY_DEPTH);
+}
+
+static LLVMValueRef address(struct kernel_cg *k, const struct ir_place *p,
+                            const struct affine *bytes) {
+  const void *what;
+  LLVMValueRef base = place_start(k, p, &what);
+  base = pointer(k, what, base, terms_of(k, bytes));
+  return gep_const(k, base, bytes->c);
+}
+
+static int alignment(struct kernel_cg *k, const struct ir_place *p,
+                     const struct affine *bytes, int elem) {
+  const struct emit_buffer *b = emit_buffer_of(k->places, p);
+  int64_t a = b->align;
+  uint64_t bits =
+      (uint64_t)a | (uint64_t)(p->offset - b->from) | (uint64_t)bytes->c;
+  for (int i = 0; i < bytes->n; i++)
+    bits |= (uint64_t)bytes->term[i].coef;
+  a = (int64_t)(bits & (~bits + 1));
+  return (int)dn_max(a, elem);
+}
+
+/* ---- Loads ---- */
+
+static LLVMValueRef load_at(struct kernel_cg *k, LLVMTypeRef type,
+                            LLVMValueRef ptr, int align) {
+  LLVMValueRef v = LLVMBuildLoad2(k->b, type, ptr, "");
+  LLVMSetAlignment(v, (unsigned)align);
+  return v;
+}
+
+static LLVMValueRef reversed(struct kernel_cg *k, LLVMValueRef v, unsigned n) {
+  LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned i = 0; i < n; i++)
+    order[i] = LLVMConstInt(k->e->i32, n - 1 - i, false);
+  return LLVMBuildShuffleVector(k->b, v, LLVMGetPoison(LLVMTypeOf(v)),
+                                LLVMConstVector(order, n), "");
+}
+
+/* Byte offset of each lane from the uniform part, as scalars. */
+static LLVMValueRef lane_offset(struct kernel_cg *k, const struct affine *bytes,
+                                LLVMValueRef all, unsigned lane) {
+  if (!all)
+    return LLVMConstInt(k->e->iptr, (uint64_t)(bytes->lane * (int64_t)lane),
+                        true);
+  return LLVMBuildExtractElement(k->b, all,
+                                 LLVMConstInt(k->e->i32, lane, false), "");
+}
+
+/* The part of a form that differs between lanes, as a vector; NULL when it is
+ * the lane's coefficient alone. */
+static LLVMValueRef lane_vector(struct kernel_cg *k,
+                                const struct affine *bytes) {
+  const struct affine *v = affine_plus(
+      &k->forms, affine_add(&k->forms, bytes, terms_of(k, bytes), -1),
+      -bytes->c);
+  return v->n ? index_value(k, v) : NULL;
+}
+
+static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
+                           LLVMValueRef base, const struct affine *bytes,
+                           int align) {
+  LLVMValueRef all = lane_vector(k, bytes);
+  LLVMValueRef r = LLVMGetPoison(LLVMVectorType(elem, k->forms.lanes));
+  for (unsigned i = 0; i < k->forms.lanes; i++) {
+    LLVMValueRef p = gep(k, base, lane_offset(k, bytes, all, i));
+    r = LLVMBuildInsertElement(k->b, r, load_at(k, elem, p, align),
+                               LLVMConstInt(k->e->i32, i, false), "");
+  }
+  return r;
+}
+
+/* A row whose uniform part starts at `base`. */
+static LLVMValueRef load_row(struct kernel_cg *k, enum ir_dtype t,
+                             LLVMValueRef base, const struct affine *bytes,
+                             int align) {
+  LLVMTypeRef elem = emit_mem_type(k->e, t);
+  int size = (int)ir_dtypes[t].bytes;
+  bool plain = !lane_vector(k, bytes);
+  LLVMValueRef v;
+  if (!bytes->varying) {
+    v = load_at(k, elem, base, align);
+  } else if (k->forms.scalable) {
+    v = scalable_load(k, elem, base, bytes->lane, lane_vector(k, bytes));
+  } else if (plain && bytes->lane == size) {
+    v = load_at(k, LLVMVectorType(elem, k->forms.lanes), base, align);
+  } else if (plain && bytes->lane == -size) {
+    base = gep_const(k, base, -(int64_t)(k->forms.lanes - 1) * size);
+    v = load_at(k, LLVMVectorType(elem, k->forms.lanes), base, size);
+    v = reversed(k, v, k->forms.lanes);
+  } else {
+    v = gather(k, elem, base, bytes, size);
+  }
+  return emit_from_mem(k, t, v);
+}
+
+/* One element at `base`, with its neighbours when it is one of a group;
+ * `origin` names what the form counts from. */
+static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
+                             const void *origin, LLVMValueRef base,
+                             const struct affine *bytes, int align) {
+  const struct emit_group *g = &k->group;
+  int64_t size = (int64_t)ir_dtypes[t].bytes;
+  bool grouped = false;
+  for (int i = 0; i < bytes->n && !bytes->varying; i++)
+    grouped |=
+        bytes->term[i].var == g->var && bytes->term[i].coef == g->step * size;
+  if (!grouped || !g->lanes || size * g->lanes != k->e->facts->vector_bytes)
+    return load_row(k, t, base, bytes, align);
+  struct memo_key key;
+  int64_t before = (int64_t)g->lane * size;
+  memo_begin(k, &key, MEMO_GROUP, false,
+             affine_plus(&k->forms, bytes, -before));
+  memo_push(&key, (uint64_t)(uintptr_t)origin);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    LLVMTypeRef all = LLVMVectorType(emit_mem_type(k->e, t), g->lanes);
+    base = gep_const(k, base, -before);
+    found = memo_add(k, &key, load_at(k, all, base, (int)size), 0);
+  }
+  LLVMValueRef lane = LLVMConstInt(k->e->i32, g->lane, false);
+  return emit_from_mem(k, t,
+                       LLVMBuildExtractElement(k->b, found->value, lane, ""));
+}
+
+static LLVMValueRef const_element(struct kernel_cg *k, const struct ir_value *c,
+                                  enum ir_dtype t, int64_t i) {
+  if (ir_is_float(t))
+    return emit_number(k, t, ir_const_float(c, i));
+  return LLVMConstInt(emit_reg_type(k->e, t), (uint64_t)ir_const_int(c, i),
+                      true);
+}
+
+LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
+                       const struct ir_place *p, const struct affine *addr) {
+  enum ir_dtype t = v->type->dtype;
+  int64_t size = (int64_t)ir_dtypes[t].bytes;
+  if (p->space == IR_IN_CONST &&
+      (!p->base->data->bytes || affine_is_const(addr))) {
+    k->own |= emit_is_passed(emit_buffer_of(k->places, p));
+    return const_element(k, p->base, t,
+                         p->base->data->bytes ? p->offset / size + addr->c : 0);
+  }
+  const struct affine *bytes =
+      affine_add(&k->forms, affine_const(&k->forms, 0), addr, size);
+  if (k->stream && !k->stream->bytes && p->space == IR_IN_CONST &&
+      bytes->varying)
+    *k->stream = (struct emit_stream){*p, bytes};
+  const void *origin;
+  place_start(k, p, &origin);
+  return load_one(k, t, origin, address(k, p, bytes), bytes,
+                  alignment(k, p, bytes, (int)size));
+}
+
+LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
+                          const struct ir_place *p, const struct affine *addr) {
+  const struct affine *zero = affine_const(&k->forms, 0);
+  return address(
+      k, p, affine_add(&k->forms, zero, addr, ir_dtypes[type->dtype].bytes));
+}
+
+void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
+                   const struct affine *bytes, int64_t lines) {
+  enum { READ = 0, TO_L2 = 2, DATA = 1, LINE = 64 };
+  LLVMTypeRef type = k->e->ptr;
+  for (int64_t i = 0; i < lines; i++) {
+    LLVMValueRef arg[] = {
+        address(k, p, affine_plus(&k->forms, bytes, i * LINE)),
+        LLVMConstInt(k->e->i32, READ, false),
+        LLVMConstInt(k->e->i32, TO_L2, false),
+        LLVMConstInt(k->e->i32, DATA, false),
+    };
+    emit_intrinsic(k, "llvm.prefetch", &type, 1, arg, 4);
+  }
+}
+
+/* ---- Loads that may be outside ---- */
+
+/* A block of elements equal to `outside`, at least `size` bytes of it. */
+static LLVMValueRef pad_block(struct kernel_cg *k, enum ir_dtype t,
+                              double outside, int64_t size) {
+  struct emit *e = k->e;
+  uint64_t bits = 0;
+  if (ir_is_float(t))
+    ir_store_float(t, &bits, outside);
+  else
+    ir_store_int(t, &bits,
+                 LLVMConstIntGetSExtValue(emit_number(k, t, outside)));
+  unsigned bytes = bits ? ir_dtypes[t].bytes : 1;
+  struct emit_pad *pad = NULL;
+  for (size_t i = 0; i < e->pads.n && !pad; i++)
+    if (e->pads.v[i]->bits == bits && e->pads.v[i]->bytes == bytes)
+      pad = e->pads.v[i];
+  if (!pad) {
+    pad = DN_NEW(e->scratch, struct emit_pad);
+    pad->bits = bits;
+    pad->bytes = bytes;
+    pad->global = LLVMAddGlobal(e->mod, e->i8, "");
+    DN_PUSH(e->scratch, e->pads, pad);
+  }
+  pad->size = dn_max(pad->size, size);
+  return pad->global;
+}
+
+LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
+                               const struct ir_place *p,
+                               const struct affine *near,
+                               const struct affine *far, LLVMValueRef cond,
+                               int cond_depth, double outside) {
+  enum ir_dtype t = v->type->dtype;
+  int64_t size = (int64_t)ir_dtypes[t].bytes, lo, hi;
+  near = affine_add(&k->forms, affine_const(&k->forms, 0), near, size);
+  far = affine_add(&k->forms, affine_const(&k->forms, 0), far, size);
+  affine_range(&k->forms, far, &lo, &hi);
+  int64_t most = k->e->facts->pointer_bytes > 4 ? 65536 : 2048;
+  if (lo < 0 || hi + size > most || near->varying || lane_vector(k, far) ||
+      (p->space == IR_IN_CONST && !p->base->data->bytes))
+    return NULL;
+  LLVMValueRef block = pad_block(k, t, outside, hi + size);
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_SELECT, false, near);
+  memo_push(&key, (uint64_t)(uintptr_t)cond);
+  memo_push(&key, (uint64_t)(uintptr_t)block);
+  memo_push(&key, (uint64_t)(uintptr_t)emit_buffer_of(k->places, p));
+  memo_push(&key, (uint64_t)p->offset);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    struct hoist h;
+    hoist_begin(k, cond_depth > near->depth ? cond_depth : near->depth, &h);
+    LLVMValueRef q =
+        LLVMBuildSelect(k->b, cond, address(k, p, near), block, "");
+    found = memo_add(k, &key, q, 0);
+    hoist_end(k, &h);
+  }
+  LLVMValueRef q = pointer(k, found, found->value, terms_of(k, far));
+  int align = (int)dn_min(alignment(k, p, near, (int)size),
+                          alignment(k, p, far, (int)size));
+  return load_one(k, t, found, gep_const(k, q, far->c), far, align);
+}
+
+/* ---- Stores ---- */
+
+static void store_at(struct kernel_cg *k, LLVMValueRef v, LLVMValueRef ptr,
+                     int align) {
+  LLVMSetAlignment(LLVMBuildStore(k->b, v, ptr), (unsigned)align);
+}
+
+void emit_store(struct kernel_cg *k, const struct ir_type *type,
+                const struct ir_place *p, const struct affine *addr,
+                LLVMValueRef v) {
+  enum ir_dtype t = type->dtype;
+  int size = (int)ir_dtypes[t].bytes;
+  const struct affine *bytes =
+      affine_add(&k->forms, affine_const(&k->forms, 0), addr, size);
+  LLVMValueRef base = address(k, p, bytes);
+  int align = alignment(k, p, bytes, size);
+  v = emit_to_mem(k, t, v);
+  if (bytes->varying && k->forms.scalable) {
+    scalable_store(k, emit_splat(k, v, k->forms.lanes), base, bytes->lane);
+    return;
+  }
+  if (!bytes->varying || bytes->lane == size) {
+    if (bytes->varying)
+      v = emit_splat(k, v, k->forms.lanes);
+    store_at(k, v, base, align);
+    return;
+  }
+  v = emit_splat(k, v, k->forms.lanes);
+  for (unsigned i = 0; i < k->forms.lanes; i++) {
+    LLVMValueRef one =
+        LLVMBuildExtractElement(k->b, v, LLVMConstInt(k->e->i32, i, false), "");
+    store_at(k, one, gep(k, base, lane_offset(k, bytes, NULL, i)), size);
+  }
+}

@@ -1,0 +1,515 @@
+/* module.c - the module around the kernels: constants, blocks of padding,
+ * the entry function, counters for profiling. Names and order follow the module
+ * alone, so that the same input gives the same bytes. */
+#include "codegen/emit/impl.h"
+#include "codegen/target/target.h"
+#include "runtime/dnn.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+/* Letters, digits and underscores of a hostile name, cut to a sane length. */
+static const char *mangle(struct emit *e, const char *name) {
+  size_t n = strlen(name);
+  char *s = dn_strndup(e->scratch, name, n > 40 ? 40 : n);
+  for (char *p = s; *p; p++)
+    if (!((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
+          (*p >= 'a' && *p <= 'z')))
+      *p = '_';
+  return s;
+}
+
+/* ---- Attributes ---- */
+
+void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
+                    uint64_t value) {
+  unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+  LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)at,
+                          LLVMCreateEnumAttribute(e->lc, kind, value));
+}
+
+static void string_attribute(struct emit *e, LLVMValueRef fn, const char *name,
+                             const char *value) {
+  LLVMAddAttributeAtIndex(
+      fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+      LLVMCreateStringAttribute(e->lc, name, (unsigned)strlen(name), value,
+                                (unsigned)strlen(value)));
+}
+
+/* Wide vectors stay wide: a CPU that prefers 256 bits halves them otherwise
+ * (LLVM issues 102047 and 65070). */
+void emit_function_attributes(struct emit *e, LLVMValueRef fn,
+                              const char *name) {
+  LLVMSetSection(fn, dn_printf(e->scratch, ".text.%s", name));
+  if (fn != e->entry)
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+  emit_debug_function(e, fn, name);
+  emit_attribute(e, fn, LLVMAttributeFunctionIndex, "nounwind", 0);
+  if (e->opts->freestanding)
+    string_attribute(e, fn, "no-builtins", "");
+  if (e->facts->vector_bytes < 64)
+    return;
+  string_attribute(e, fn, "prefer-vector-width", "512");
+  string_attribute(e, fn, "min-legal-vector-width", "512");
+}
+
+/* ---- Constants ---- */
+
+int emit_const_align(const struct emit *e) {
+  return e->facts->pointer_bytes > 4 ? 64 : 16;
+}
+
+static int64_t constant_bytes(const struct ir_module *m) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < m->consts.n; i++)
+    if (m->consts.v[i]->data->bytes &&
+        !dn_add(bytes, ir_type_bytes(m->consts.v[i]->type), &bytes))
+      return INT64_MAX;
+  return bytes;
+}
+
+bool cg_is_large(const struct ir_module *m) {
+  return constant_bytes(m) > INT64_C(1800000000);
+}
+
+static void set_constant(struct emit *e, LLVMValueRef g, LLVMValueRef init,
+                         const char *section) {
+  LLVMSetInitializer(g, init);
+  LLVMSetGlobalConstant(g, true);
+  LLVMSetLinkage(g, LLVMInternalLinkage);
+  LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr);
+  LLVMSetAlignment(g, (unsigned)emit_const_align(e));
+  LLVMSetSection(g, section);
+}
+
+static bool is_far(const struct emit *e, const struct ir_value *c) {
+  return e->large &&
+         emit_is_passed(&(struct emit_buffer){.space = IR_IN_CONST, .base = c});
+}
+
+/* A constant that was emitted before and has the same bytes, whatever its type;
+ * or NULL, and `c` is the first. */
+static const struct ir_value *same_bytes(struct emit *e,
+                                         const struct ir_value *c) {
+  size_t size = (size_t)ir_type_bytes(c->type);
+  uint64_t hash = XXH3_64bits(c->data->bytes, size);
+  struct emit_bytes **p = &e->bytes[hash % EMIT_BUCKETS];
+  for (const struct emit_bytes *b = *p; b; b = b->next)
+    if (b->hash == hash && (size_t)ir_type_bytes(b->of->type) == size &&
+        !memcmp(b->of->data->bytes, c->data->bytes, size))
+      return b->of;
+  struct emit_bytes one = {*p, hash, c};
+  *p = dn_copy(e->scratch, &one, sizeof one);
+  return NULL;
+}
+
+LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
+  LLVMValueRef *g = &e->global[c->id];
+  if (*g)
+    return *g;
+  if (!c->data->bytes) /* every element is an immediate */
+    return *g = LLVMConstNull(e->ptr);
+  const struct ir_value *same = same_bytes(e, c);
+  if (same)
+    return *g = e->global[same->id];
+  const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix, c->id,
+                               mangle(e, c->name));
+  const char *section = dn_printf(
+      e->ctx->arena, is_far(e, c) ? ".lrodata.%s" : ".rodata.%s", name);
+  size_t size = (size_t)ir_type_bytes(c->type);
+  bool later = e->later && size >= CG_FILL_MIN;
+  LLVMValueRef bytes =
+      later ? LLVMConstNull(LLVMArrayType2(e->i8, size))
+            : LLVMConstStringInContext2(e->lc, c->data->bytes, size, true);
+  *g = LLVMAddGlobal(e->mod, LLVMTypeOf(bytes), name);
+  set_constant(e, *g, bytes, section);
+  if (later) {
+    struct cg_fill f = {section, {c->data->bytes, size}};
+    LLVMSetExternallyInitialized(*g, true); /* or loads fold to zero */
+    DN_PUSH(e->ctx->arena, e->later->list, f);
+  }
+  return *g;
+}
+
+/* Far constants come first, by sections that are opened before any function's:
+ * a loader keeps their order, and later sections are near the code. */
+static void add_far(struct emit *e) {
+  for (size_t i = 0; e->large && i < e->m->consts.n; i++) {
+    const struct ir_value *c = e->m->consts.v[i];
+    if (!c->uses || !is_far(e, c))
+      continue;
+    LLVMValueRef g = emit_const_global(e, c);
+    const char *text = dn_printf(e->scratch, ".section %s,\"al\",@progbits",
+                                 LLVMGetSection(g));
+    LLVMAppendModuleInlineAsm(e->mod, text, strlen(text));
+  }
+}
+
+/* Its address: a near word holds how far it is from there. Unlike the medium
+ * model's, this needs no table of the linker, which a loader may not have. */
+static LLVMValueRef far_address(struct emit *e, const struct ir_value *c) {
+  LLVMValueRef to = emit_const_global(e, c);
+  const char *name = dn_printf(e->scratch, "%s.far%u", e->opts->prefix, c->id);
+  LLVMValueRef word = LLVMGetNamedGlobal(e->mod, name);
+  if (!word) {
+    word = LLVMAddGlobal(e->mod, e->i64, name);
+    set_constant(e, word,
+                 LLVMConstSub(LLVMConstPtrToInt(to, e->i64),
+                              LLVMConstPtrToInt(word, e->i64)),
+                 dn_printf(e->scratch, ".rodata.%s", name));
+    LLVMSetExternallyInitialized(word, true); /* or it folds to the address */
+    LLVMSetAlignment(word, 8);
+  }
+  LLVMValueRef far = LLVMBuildLoad2(e->b, e->i64, word, "");
+  LLVMValueRef at = LLVMBuildPtrToInt(e->b, word, e->i64, "");
+  return LLVMBuildIntToPtr(e->b, LLVMBuildAdd(e->b, at, far, ""), e->ptr, "");
+}
+
+/* Blocks of padding get their size when all kernels are known. */
+static void finish_pads(struct emit *e) {
+  for (size_t i = 0; i < e->pads.n; i++) {
+    const struct emit_pad *pad = e->pads.v[i];
+    const char *name = dn_printf(e->scratch, "%s.pad%zu", e->opts->prefix, i);
+    size_t n = (size_t)pad->size / pad->bytes + 1;
+    LLVMTypeRef elem = LLVMIntTypeInContext(e->lc, pad->bytes * 8);
+    LLVMTypeRef type = LLVMArrayType2(elem, n);
+    LLVMValueRef init = LLVMConstNull(type);
+    if (pad->bits) {
+      LLVMValueRef *v = DN_ARRAY(e->scratch, LLVMValueRef, n);
+      for (size_t j = 0; j < n; j++)
+        v[j] = LLVMConstInt(elem, pad->bits, false);
+      init = LLVMConstArray2(elem, v, n);
+    }
+    LLVMValueRef g = LLVMAddGlobal(e->mod, type, name);
+    set_constant(e, g, init, dn_printf(e->scratch, ".rodata.%s", name));
+    LLVMReplaceAllUsesWith(pad->global, g);
+    LLVMDeleteGlobal(pad->global);
+  }
+}
+
+/* ---- The entry function ---- */
+
+LLVMValueRef emit_arena(struct emit *e) {
+  return LLVMGetParam(e->run, e->ninputs + e->noutputs);
+}
+
+LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
+  LLVMValueRef p = NULL, from = LLVMConstInt(e->iptr, (uint64_t)b->from, true);
+  switch (b->space) {
+  case IR_IN_ARENA:
+    p = emit_arena(e);
+    break;
+  case IR_IN_INPUT:
+    p = LLVMGetParam(e->run, b->number);
+    break;
+  case IR_IN_OUTPUT:
+    p = LLVMGetParam(e->run, e->ninputs + b->number);
+    break;
+  case IR_IN_CONST:
+    p = is_far(e, b->base) ? far_address(e, b->base)
+                           : emit_const_global(e, b->base);
+    break;
+  }
+  return b->from ? LLVMBuildGEP2(e->b, e->i8, p, &from, 1, "") : p;
+}
+
+/* A function of the buffers, which is built from here on. */
+static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
+                                   const char *name) {
+  unsigned n = e->ninputs + e->noutputs + 1;
+  LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
+  for (unsigned i = 0; i < n; i++)
+    params[i] = e->ptr;
+  e->run =
+      LLVMAddFunction(e->mod, name, LLVMFunctionType(result, params, n, false));
+  e->passed = NULL;
+  LLVMPositionBuilderAtEnd(
+      e->b, LLVMAppendBasicBlockInContext(e->lc, e->run, "entry"));
+  return e->run;
+}
+
+static void begin_run(struct emit *e) {
+  const char *name = dn_printf(e->scratch, "%s_run", e->opts->prefix);
+  e->b = LLVMCreateBuilderInContext(e->lc);
+  e->entry = begin_function(e, e->i32, name);
+  emit_function_attributes(e, e->entry, name);
+}
+
+/* Part `i` of PREFIX_run: what LLVM does with a function of thousands of calls
+ * takes more than thousands of times as long. */
+static void begin_part(struct emit *e, unsigned i) {
+  const char *name = dn_printf(e->scratch, "%s.part%u", e->opts->prefix, i);
+  unsigned n = LLVMCountParams(e->entry);
+  LLVMValueRef *args = DN_ARRAY(e->scratch, LLVMValueRef, n);
+  LLVMBuilderRef b = LLVMCreateBuilderInContext(e->lc);
+  LLVMPositionBuilderAtEnd(b, LLVMGetLastBasicBlock(e->entry));
+  LLVMGetParams(e->entry, args);
+  LLVMValueRef fn = begin_function(e, e->void_, name);
+  emit_function_attributes(e, fn, name);
+  emit_attribute(e, fn, LLVMAttributeFunctionIndex, "noinline", 0);
+  LLVMBuildCall2(b, LLVMGlobalGetValueType(fn), fn, args, n, "");
+  LLVMDisposeBuilder(b);
+}
+
+static void end_part(struct emit *e) {
+  LLVMBuildRetVoid(e->b);
+  e->run = e->entry;
+  LLVMPositionBuilderAtEnd(e->b, LLVMGetLastBasicBlock(e->entry));
+}
+
+/* Goes on only where `bad` does not hold; else returns `code`. */
+static void refuse(struct emit *e, LLVMValueRef bad, unsigned code) {
+  LLVMBasicBlockRef out = LLVMAppendBasicBlockInContext(e->lc, e->run, "bad");
+  LLVMBasicBlockRef on = LLVMAppendBasicBlockInContext(e->lc, e->run, "good");
+  LLVMBuildCondBr(e->b, bad, out, on);
+  LLVMPositionBuilderAtEnd(e->b, out);
+  LLVMBuildRet(e->b, LLVMConstInt(e->i32, code, false));
+  LLVMPositionBuilderAtEnd(e->b, on);
+}
+
+/* A missing buffer or a misaligned arena is an error code. */
+static void check_arguments(struct emit *e, const struct ir_block *body) {
+  LLVMValueRef missing = NULL;
+  for (unsigned i = 0; i < e->ninputs + e->noutputs; i++) {
+    const struct ir_value *v =
+        i < e->ninputs ? body->param[i] : ir_arg(body->last, i - e->ninputs);
+    if (!ir_type_count(v->type))
+      continue;
+    LLVMValueRef is = LLVMBuildIsNull(e->b, LLVMGetParam(e->run, i), "");
+    missing = missing ? LLVMBuildOr(e->b, missing, is, "") : is;
+  }
+  if (missing)
+    refuse(e, missing, DNN_E_NULL);
+  if (!e->m->arena_size)
+    return;
+  LLVMValueRef arena = emit_arena(e);
+  LLVMValueRef rest = LLVMBuildAnd(
+      e->b, LLVMBuildPtrToInt(e->b, arena, e->iptr, ""),
+      LLVMConstInt(e->iptr, (uint64_t)e->facts->align - 1, false), "");
+  refuse(e,
+         LLVMBuildOr(e->b, LLVMBuildIsNull(e->b, arena, ""),
+                     LLVMBuildIsNotNull(e->b, rest, ""), ""),
+         DNN_E_ARENA);
+}
+
+static LLVMValueRef cycles(struct emit *e) {
+  const char *name = "llvm.readcyclecounter";
+  unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+  LLVMValueRef fn = LLVMGetIntrinsicDeclaration(e->mod, id, NULL, 0);
+  return LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->lc, id, NULL, 0), fn,
+                        NULL, 0, "");
+}
+
+/* PREFIX_profile[i] += cycles since `from`. */
+static void count_cycles(struct emit *e, unsigned i, LLVMValueRef from) {
+  LLVMValueRef spent = LLVMBuildSub(e->b, cycles(e), from, "");
+  LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
+  LLVMValueRef p = LLVMBuildGEP2(e->b, e->i64, e->profile, &at, 1, "");
+  LLVMValueRef sum =
+      LLVMBuildAdd(e->b, LLVMBuildLoad2(e->b, e->i64, p, ""), spent, "");
+  LLVMBuildStore(e->b, sum, p);
+}
+
+static unsigned count_kernels(const struct ir_block *body) {
+  unsigned n = 0;
+  for (const struct ir_op *o = body->first; o; o = o->next)
+    n += o->code == IR_KERNEL;
+  return n;
+}
+
+/* One counter a kernel, and behind them one for the whole run. */
+static void add_profile(struct emit *e, const struct ir_block *body) {
+  unsigned n = count_kernels(body) + 1;
+  LLVMTypeRef type = LLVMArrayType2(e->i64, n);
+  e->profile = LLVMAddGlobal(
+      e->mod, type, dn_printf(e->scratch, "%s_profile", e->opts->prefix));
+  LLVMSetInitializer(e->profile, LLVMConstNull(type));
+}
+
+static const char *kernel_name(struct emit *e, const struct ir_op *op) {
+  const char *name = op->loc ? op->loc : ir_result(op)->name;
+  for (const struct ir_op *o = op->region[0]->first; o && !op->loc; o = o->next)
+    if (o->loc) {
+      name = o->loc;
+      break;
+    }
+  return dn_printf(e->scratch, "%s.k%u.%s", e->opts->prefix, e->nkernels,
+                   mangle(e, name));
+}
+
+static void emit_op_outside(struct emit *e, const struct ir_op *op) {
+  if (op->code == IR_KERNEL) {
+    LLVMValueRef from = e->profile ? cycles(e) : NULL;
+    if (!emit_kernel(e, op, kernel_name(e, op)))
+      e->failed = true;
+    if (from)
+      count_cycles(e, e->nkernels, from);
+    e->nkernels++;
+    return;
+  }
+  if (ir_ops[op->code].cls == IR_REGION) {
+    dn_error(e->ctx, ir_loc(op), DN_UNSUPPORTED_OP,
+             "no code generation for '%s' yet", ir_ops[op->code].text);
+    e->failed = true;
+  }
+}
+
+static void emit_body(struct emit *e, const struct ir_block *body) {
+  enum { PART = 250 }; /* kernels */
+  unsigned total = count_kernels(body), parts = 0;
+  bool open = false;
+  for (const struct ir_op *o = body->first; o != body->last; o = o->next) {
+    if (total > PART && o->code == IR_KERNEL && e->nkernels == parts * PART) {
+      if (open)
+        end_part(e);
+      begin_part(e, parts++);
+      open = true;
+    }
+    emit_debug_at(e, e->b, o);
+    emit_op_outside(e, o);
+  }
+  if (open)
+    end_part(e);
+}
+
+/* Results that were not made in the caller's buffer are copied there. */
+static void copy_results(struct emit *e, const struct ir_op *ret) {
+  for (unsigned i = 0; i < ret->noperands; i++) {
+    const struct ir_value *v = ir_arg(ret, i);
+    struct ir_place p, to = {.space = IR_IN_OUTPUT, .number = i};
+    ir_type_strides(v->type, to.stride);
+    if (!ir_place_of(v, &p)) {
+      dn_error(e->ctx, ir_loc(ret), DN_INTERNAL, "result %u has no place", i);
+      e->failed = true;
+      continue;
+    }
+    if (p.space == IR_IN_OUTPUT && p.number == i && !p.offset &&
+        ir_type_is_dense(v->type, p.stride))
+      continue;
+    const char *name = dn_printf(e->scratch, "%s.copy%u", e->opts->prefix, i);
+    if (!emit_copy(e, v, &to, name))
+      e->failed = true;
+  }
+}
+
+/* How far from code a constant may be: an instruction's address, less what
+ * else is between. */
+static bool fits_code(struct emit *e, enum cg_backend backend) {
+  int64_t bytes = constant_bytes(e->m), reach = INT64_MAX;
+  switch (backend) {
+  case CG_X86:
+    e->large = cg_is_large(e->m);
+    break;
+  case CG_AArch64: /* adrp */
+    reach = INT64_C(4000000000);
+    break;
+  case CG_RISCV: /* auipc, which of 32 bits reaches all */
+    reach = e->facts->pointer_bytes > 4 ? INT64_C(2000000000) : INT64_MAX;
+    break;
+  case CG_ARM:
+  case CG_Xtensa:
+    break;
+  }
+  if (bytes <= reach)
+    return true;
+  dn_error(e->ctx, (struct dn_loc){.file = e->m->file}, DN_TARGET,
+           "%lld bytes of constants: code for this processor reaches %lld",
+           (long long)bytes, (long long)reach);
+  return false;
+}
+
+/* Offsets are signed, and a pointer has 32 bits. */
+static bool fits(struct emit *e, const char *what, int64_t bytes,
+                 int64_t *all) {
+  if (!dn_add(*all, bytes, all))
+    *all = INT64_MAX;
+  if (bytes <= INT32_MAX)
+    return true;
+  dn_error(e->ctx, (struct dn_loc){.file = e->m->file, .where = what},
+           DN_TARGET, "%lld bytes do not fit a 32-bit address space",
+           (long long)bytes);
+  return false;
+}
+
+static bool fits_pointer(struct emit *e) {
+  const struct ir_module *m = e->m;
+  const struct ir_block *body = m->funcs->body;
+  if (e->facts->pointer_bytes > 4)
+    return true;
+  int64_t all = 0;
+  bool ok = fits(e, "the arena", m->arena_size, &all);
+  for (size_t i = 0; i < m->consts.n; i++)
+    if (m->consts.v[i]->data->bytes)
+      ok &= fits(e, m->consts.v[i]->name, ir_type_bytes(m->consts.v[i]->type),
+                 &all);
+  for (unsigned i = 0; i < body->nparams; i++)
+    ok &= fits(e, body->param[i]->name, ir_type_bytes(body->param[i]->type),
+               &all);
+  for (unsigned i = 0; i < body->last->noperands; i++) {
+    const struct ir_value *y = ir_arg(body->last, i);
+    ok &= fits(e, ir_result_name(m->funcs, i), ir_type_bytes(y->type), &all);
+  }
+  if (!ok || all <= UINT32_MAX)
+    return ok;
+  dn_error(e->ctx, (struct dn_loc){.file = m->file}, DN_TARGET,
+           "constants, arena, inputs and outputs are %lld bytes, which do not "
+           "fit a 32-bit address space",
+           (long long)all);
+  return false;
+}
+
+static void set_types(struct emit *e) {
+  LLVMContextRef lc = e->lc;
+  e->i1 = LLVMInt1TypeInContext(lc);
+  e->i8 = LLVMInt8TypeInContext(lc);
+  e->i32 = LLVMInt32TypeInContext(lc);
+  e->i64 = LLVMInt64TypeInContext(lc);
+  e->f32 = LLVMFloatTypeInContext(lc);
+  e->f64 = LLVMDoubleTypeInContext(lc);
+  e->iptr = e->facts->pointer_bytes > 4 ? e->i64 : e->i32;
+  e->ptr = LLVMPointerTypeInContext(lc, 0);
+  e->void_ = LLVMVoidTypeInContext(lc);
+}
+
+bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
+                    const struct ir_module *m, const struct cg_opts *opts,
+                    LLVMContextRef lc, LLVMModuleRef out,
+                    struct cg_fills *later) {
+  struct emit e = {.ctx = ctx, .opts = opts, .m = m, .lc = lc, .mod = out};
+  e.later = later;
+  const struct ir_block *body = ir_main(m)->body;
+  e.facts = cg_target_facts(t);
+  e.scratch = dn_arena_new(ctx);
+  e.global = DN_ARRAY(e.scratch, LLVMValueRef, m->nvalues + 1);
+  e.bytes = DN_ARRAY(e.scratch, struct emit_bytes *, EMIT_BUCKETS);
+  e.slot = DN_ARRAY(e.scratch, unsigned, m->nops + 1);
+  e.leaf = DN_ARRAY(e.scratch, unsigned, m->nvalues + 1);
+  for (e.shared_mask = 63; e.shared_mask < m->nops;)
+    e.shared_mask = 2 * e.shared_mask + 1;
+  e.shared = DN_ARRAY(e.scratch, struct emit_function *, e.shared_mask + 1);
+  e.ninputs = body->nparams;
+  e.noutputs = body->last->noperands;
+  set_types(&e);
+  if (!fits_pointer(&e) || !fits_code(&e, t->row->backend)) {
+    dn_arena_free(e.scratch);
+    return false;
+  }
+  emit_debug_begin(&e);
+  add_far(&e);
+  begin_run(&e);
+  check_arguments(&e, body);
+  if (opts->profile)
+    add_profile(&e, body);
+  LLVMValueRef from = e.profile ? cycles(&e) : NULL;
+  emit_body(&e, body);
+  emit_debug_at(&e, e.b, body->last);
+  copy_results(&e, body->last);
+  if (from)
+    count_cycles(&e, e.nkernels, from);
+  LLVMBuildRet(e.b, LLVMConstInt(e.i32, 0, false));
+  LLVMDisposeBuilder(e.b);
+  finish_pads(&e);
+  emit_debug_end(&e);
+  dn_arena_free(e.scratch);
+  return !e.failed;
+}

@@ -1,0 +1,47 @@
+/* onto.c - kernels that put slices onto a copy of an operand, where an
+ * integer operand says (nest.h). The loops are those over the slices, in their
+ * order: the first dimension one slice at a time, lanes within a slice alone,
+ * by one thread. A row is loaded from where it goes, folded and stored, so that
+ * slices that meet are folded one after another. */
+#include "codegen/emit/impl.h"
+
+/* The address of the result's row for row idx of the slices. */
+static const struct affine *row_address(struct kernel_cg *k,
+                                        const struct ir_place *p,
+                                        const struct affine *const *idx) {
+  const struct nest *n = kernel_nest(k, k->onto);
+  const struct affine *iter[NEST_MAX_ITERS], *at[IR_MAX_RANK];
+  emit_iters(k, n, idx, iter);
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced)
+      iter[i] = idx[0];
+  for (int d = 1; d < n->type->rank; d++)
+    at[d] = idx[d];
+  at[0] = emit_indirect(k, n, n->to, n->type->dim[0], iter);
+  return emit_address(k, p, n->type->rank, at);
+}
+
+void onto_store(struct kernel_cg *k, const struct ir_place *p,
+                const struct affine *const *idx, LLVMValueRef v) {
+  const struct nest *n = kernel_nest(k, k->onto);
+  const struct ir_value *y = ir_result(k->onto);
+  const struct affine *address = row_address(k, p, idx);
+  if (n->fold != NEST_NONE && !k->failed) {
+    LLVMValueRef old = emit_load(k, y, p, address);
+    unsigned lanes = address->varying ? k->forms.lanes : 1;
+    v = emit_combine(k, n, emit_splat(k, old, lanes), emit_splat(k, v, lanes));
+  }
+  if (!k->failed)
+    emit_store(k, y->type, p, address, v);
+}
+
+bool emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
+               const struct ir_place *out, const char *name) {
+  struct ir_place from;
+  const struct ir_value *x = ir_arg(onto, 0);
+  bool there = !x->data && ir_place_of(x, &from) && from.space == out->space &&
+               from.number == out->number && from.offset == out->offset;
+  const char *start = dn_printf(e->scratch, "%s.start", name);
+  return (there || emit_copy(e, x, out, start)) &&
+         emit_loops(e, op, ir_arg(onto, 2), ir_arg(onto, 2), out, name);
+}

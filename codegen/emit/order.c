@@ -1,0 +1,448 @@
+/* order.c - orders (NEST_NTH): the indices of the first k elements of a
+ * row, in the row's own place of the result and no other memory.
+ *
+ * Elements become integers, codes, that compare as they stand in the order, the
+ * index included: no two are equal, so what is not stable by itself is stable
+ * here. The k places are a heap whose root is the last of those kept. Every
+ * further element is held against the root and replaces it when it stands
+ * before it; then the root is taken out k times, to the last place first:
+ * n + k log k + (replaced) log k comparisons, no recursion, and a frame that is
+ * known. Many places are parted first, as quicksort does, so that each heap
+ * stays in the cache. Why so: docs/decisions/0007-one-heap.md. */
+#include "codegen/emit/impl.h"
+
+/* Places that a heap orders at once: with their elements they stay in a
+ * second-level cache. */
+enum { CHUNK = 4096 };
+
+struct order { /* a function being built */
+  struct kernel_cg *k;
+  const struct nest *n;
+  const struct ir_type *type; /* of the elements */
+  uint64_t splat;             /* their bits where they have no memory */
+  bool is_splat;
+  int64_t count, places;      /* elements; those wanted */
+  int64_t xstep, ystep;       /* bytes from one to the next */
+  LLVMTypeRef code, cell;     /* an element's code; i32 */
+  LLVMValueRef fn, sift, chunk, x, y;
+};
+
+static LLVMValueRef index_const(struct order *o, int64_t v) {
+  return LLVMConstInt(o->k->e->iptr, (uint64_t)v, true);
+}
+
+static LLVMBasicBlockRef block(struct order *o, const char *name) {
+  return LLVMAppendBasicBlockInContext(o->k->e->lc, o->fn, name);
+}
+
+static LLVMValueRef element(struct order *o, LLVMValueRef base, LLVMValueRef i,
+                            int64_t step) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef at = LLVMBuildNSWMul(b, i, index_const(o, step), "");
+  return LLVMBuildGEP2(b, o->k->e->i8, base, &at, 1, "");
+}
+
+static LLVMValueRef get(struct order *o, LLVMValueRef place) {
+  LLVMValueRef v = LLVMBuildLoad2(o->k->b, o->cell,
+                                  element(o, o->y, place, o->ystep), "");
+  LLVMSetAlignment(v, 4);
+  return LLVMBuildZExtOrBitCast(o->k->b, v, o->k->e->iptr, "");
+}
+
+static void set(struct order *o, LLVMValueRef place, LLVMValueRef i) {
+  i = LLVMBuildTruncOrBitCast(o->k->b, i, o->cell, "");
+  LLVMValueRef s =
+      LLVMBuildStore(o->k->b, i, element(o, o->y, place, o->ystep));
+  LLVMSetAlignment(s, 4);
+}
+
+/* Bits of a float as an integer that compares like it: below 0 the magnitude
+ * counts down, so that both zeros are 0; NaN is the greatest. */
+static LLVMValueRef float_key(struct order *o, LLVMValueRef bits) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMTypeRef t = LLVMTypeOf(bits);
+  unsigned width = ir_dtypes[o->type->dtype].bits;
+  uint64_t sign = UINT64_C(1) << (width - 1), inf = 0;
+  ir_store_float(o->type->dtype, &inf, __builtin_inf());
+  LLVMValueRef zero = LLVMConstNull(t), least = LLVMConstInt(t, sign, false);
+  LLVMValueRef down = LLVMBuildSub(b, least, bits, "");
+  LLVMValueRef below = LLVMBuildICmp(b, LLVMIntSLT, bits, zero, "");
+  LLVMValueRef size =
+      LLVMBuildAnd(b, bits, LLVMConstInt(t, sign - 1, false), "");
+  LLVMValueRef nan = LLVMBuildICmp(b, LLVMIntUGT, size,
+                                   LLVMConstInt(t, inf, false), "");
+  return LLVMBuildSelect(b, nan, LLVMConstInt(t, sign - 1, false),
+                         LLVMBuildSelect(b, below, down, bits, ""), "");
+}
+
+/* An integer that is the greater the earlier element i stands. */
+static LLVMValueRef code_of(struct order *o, LLVMValueRef i) {
+  LLVMBuilderRef b = o->k->b;
+  enum ir_dtype d = o->type->dtype;
+  LLVMTypeRef t = LLVMIntTypeInContext(o->k->e->lc, ir_dtypes[d].bits);
+  LLVMValueRef key = LLVMConstInt(t, o->splat, false);
+  if (!o->is_splat) {
+    key = LLVMBuildLoad2(b, t, element(o, o->x, i, o->xstep), "");
+    LLVMSetAlignment(key, ir_dtypes[d].bytes);
+  }
+  if (ir_is_float(d))
+    key = float_key(o, key);
+  else if (ir_dtypes[d].kind != IR_SIGNED)
+    key = LLVMBuildXor(
+        b, key,
+        LLVMConstInt(t, UINT64_C(1) << (ir_dtypes[d].bits - 1), false), "");
+  if (o->n->back)
+    key = LLVMBuildNot(b, key, "");
+  key = LLVMBuildSExtOrBitCast(b, key, o->code, "");
+  key = LLVMBuildShl(b, key, LLVMConstInt(o->code, 32, false), "");
+  i = LLVMBuildTruncOrBitCast(b, i, o->cell, "");
+  i = LLVMBuildZExt(b, LLVMBuildNot(b, i, ""), o->code, "");
+  return LLVMBuildOr(b, key, i, "");
+}
+
+static LLVMValueRef less(struct order *o, LLVMValueRef a, LLVMValueRef b) {
+  return LLVMBuildICmp(o->k->b, LLVMIntSLT, a, b, "");
+}
+
+static LLVMValueRef phi(struct order *o, LLVMValueRef first,
+                        LLVMBasicBlockRef from) {
+  LLVMValueRef p = LLVMBuildPhi(o->k->b, LLVMTypeOf(first), "");
+  LLVMAddIncoming(p, &first, &from, 1);
+  return p;
+}
+
+/* A function of the pointers and `n` numbers, being built until end(). */
+static LLVMBuilderRef begin(struct order *o, const char *name, unsigned n) {
+  struct emit *e = o->k->e;
+  LLVMTypeRef params[] = {e->ptr, e->ptr, e->iptr, e->iptr, e->iptr};
+  LLVMTypeRef type = LLVMFunctionType(e->void_, params, 2 + n, false);
+  LLVMBuilderRef outer = o->k->b;
+  o->fn = LLVMAddFunction(e->mod, name, type);
+  emit_function_attributes(e, o->fn, name);
+  emit_attribute(e, o->fn, LLVMAttributeFunctionIndex, "noinline", 0);
+  o->x = LLVMGetParam(o->fn, 0);
+  o->y = LLVMGetParam(o->fn, 1);
+  o->k->b = LLVMCreateBuilderInContext(e->lc);
+  LLVMPositionBuilderAtEnd(o->k->b, block(o, "entry"));
+  return outer;
+}
+
+static void end(struct order *o, LLVMBuilderRef outer) {
+  LLVMBuildRetVoid(o->k->b);
+  LLVMDisposeBuilder(o->k->b);
+  o->k->b = outer;
+}
+
+/* sift(x, y, place, size, item): `item` goes into the heap y[0, size) from
+ * `place` down, where there is a hole; what stands later comes up. */
+static void make_sift(struct order *o, const char *name) {
+  LLVMBuilderRef outer = begin(o, name, 3), b = o->k->b;
+  LLVMValueRef size = LLVMGetParam(o->fn, 3), item = LLVMGetParam(o->fn, 4);
+  LLVMValueRef one = index_const(o, 1), own = code_of(o, item);
+  LLVMBasicBlockRef entry = LLVMGetInsertBlock(b), head = block(o, "hole"),
+                    two = block(o, "children"), up = block(o, "up"),
+                    done = block(o, "done");
+  LLVMBuildBr(b, head);
+  LLVMPositionBuilderAtEnd(b, head);
+  LLVMValueRef place = phi(o, LLVMGetParam(o->fn, 2), entry);
+  LLVMValueRef left = LLVMBuildAdd(b, LLVMBuildShl(b, place, one, ""), one, "");
+  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntULT, left, size, ""), two, done);
+  LLVMPositionBuilderAtEnd(b, two);
+  LLVMValueRef right = LLVMBuildAdd(b, left, one, "");
+  LLVMValueRef none = LLVMBuildICmp(b, LLVMIntUGE, right, size, "");
+  right = LLVMBuildSelect(b, none, left, right, "");
+  LLVMValueRef l = get(o, left), r = get(o, right);
+  LLVMValueRef lc = code_of(o, l), rc = code_of(o, r), later = less(o, rc, lc);
+  LLVMValueRef child = LLVMBuildSelect(b, later, right, left, "");
+  LLVMValueRef last = LLVMBuildSelect(b, later, r, l, "");
+  LLVMValueRef code = LLVMBuildSelect(b, later, rc, lc, "");
+  LLVMBuildCondBr(b, less(o, code, own), up, done);
+  LLVMPositionBuilderAtEnd(b, up);
+  set(o, place, last);
+  LLVMBuildBr(b, head);
+  LLVMAddIncoming(place, &child, &up, 1);
+  LLVMPositionBuilderAtEnd(b, done);
+  set(o, place, item);
+  end(o, outer);
+  o->sift = o->fn;
+}
+
+static void sift(struct order *o, LLVMValueRef place, LLVMValueRef size,
+                 LLVMValueRef item) {
+  LLVMValueRef args[] = {o->x, o->y, place, size, item};
+  LLVMBuildCall2(o->k->b, LLVMGlobalGetValueType(o->sift), o->sift, args, 5,
+                 "");
+}
+
+/* A loop of i from `from` to before `to`, by 1 or -1; not empty. */
+struct counted {
+  LLVMBasicBlockRef head;
+  LLVMValueRef i;
+};
+
+static struct counted loop(struct order *o, LLVMValueRef from) {
+  LLVMBuilderRef b = o->k->b;
+  struct counted c = {.head = block(o, "loop")};
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
+  LLVMBuildBr(b, c.head);
+  LLVMPositionBuilderAtEnd(b, c.head);
+  c.i = phi(o, from, before);
+  return c;
+}
+
+static void loop_end(struct order *o, struct counted c, int64_t by,
+                     LLVMValueRef to) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMBasicBlockRef latch = LLVMGetInsertBlock(b), after = block(o, "after");
+  LLVMValueRef next = LLVMBuildAdd(b, c.i, index_const(o, by), "");
+  LLVMValueRef more = LLVMBuildICmp(b, LLVMIntNE, next, to, "");
+  LLVMBuildCondBr(b, more, c.head, after);
+  LLVMAddIncoming(c.i, &next, &latch, 1);
+  LLVMPositionBuilderAtEnd(b, after);
+}
+
+/* Elements behind the first `places`, each against the root. */
+static void take_others(struct order *o) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef zero = index_const(o, 0);
+  LLVMValueRef root = code_of(o, get(o, zero));
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
+  struct counted c = loop(o, index_const(o, o->places));
+  LLVMValueRef last = phi(o, root, before);
+  LLVMBasicBlockRef take = block(o, "take"), on = block(o, "on");
+  LLVMBuildCondBr(b, less(o, last, code_of(o, c.i)), take, on);
+  LLVMPositionBuilderAtEnd(b, take);
+  sift(o, zero, index_const(o, o->places), c.i);
+  root = code_of(o, get(o, zero));
+  LLVMBuildBr(b, on);
+  LLVMPositionBuilderAtEnd(b, on);
+  LLVMValueRef now = phi(o, last, c.head);
+  LLVMAddIncoming(now, &root, &take, 1);
+  LLVMAddIncoming(last, &now, &on, 1);
+  loop_end(o, c, 1, index_const(o, o->count));
+}
+
+/* Makes y[0, size) a heap; and takes its root out, size - 1 times: what stands
+ * first comes to y[0]. There are two elements or more. */
+static void build_heap(struct order *o, LLVMValueRef size) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef one = index_const(o, 1);
+  LLVMValueRef half = LLVMBuildLShr(b, size, one, "");
+  struct counted c = loop(o, LLVMBuildSub(b, half, one, ""));
+  sift(o, c.i, size, get(o, c.i));
+  loop_end(o, c, -1, index_const(o, -1));
+}
+
+static void take_out(struct order *o, LLVMValueRef size) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef zero = index_const(o, 0);
+  struct counted c = loop(o, LLVMBuildSub(b, size, index_const(o, 1), ""));
+  LLVMValueRef item = get(o, c.i);
+  set(o, c.i, get(o, zero));
+  sift(o, zero, c.i, item);
+  loop_end(o, c, -1, zero);
+}
+
+/* ---- Long orders ---- */
+
+/* Moves i from `from` by 1 or -1 past places on their own side of `code`: those
+ * that stand before it when going up, after it when going down. Returns the
+ * first i that is not. */
+static LLVMValueRef skip(struct order *o, LLVMValueRef from, LLVMValueRef code,
+                         int64_t by) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "skip"),
+                    after = block(o, "stop");
+  LLVMBuildBr(b, head);
+  LLVMPositionBuilderAtEnd(b, head);
+  LLVMValueRef i = phi(o, from, before), own = code_of(o, get(o, i));
+  LLVMValueRef on = by > 0 ? less(o, code, own) : less(o, own, code);
+  LLVMValueRef next = LLVMBuildAdd(b, i, index_const(o, by), "");
+  LLVMAddIncoming(i, &next, &head, 1);
+  LLVMBuildCondBr(b, on, head, after);
+  LLVMPositionBuilderAtEnd(b, after);
+  return i;
+}
+
+/* The greater of two codes; with `least` the smaller. */
+static LLVMValueRef greater_of(struct order *o, LLVMValueRef a, LLVMValueRef b,
+                               bool least) {
+  LLVMValueRef c = less(o, a, b);
+  return LLVMBuildSelect(o->k->b, c, least ? a : b, least ? b : a, "");
+}
+
+/* The median of three codes of y[lo, hi). */
+static LLVMValueRef median(struct order *o, LLVMValueRef lo, LLVMValueRef hi) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef one = index_const(o, 1);
+  LLVMValueRef mid = LLVMBuildLShr(b, LLVMBuildAdd(b, lo, hi, ""), one, "");
+  LLVMValueRef p = code_of(o, get(o, lo)), q = code_of(o, get(o, mid));
+  LLVMValueRef r = code_of(o, get(o, LLVMBuildSub(b, hi, one, "")));
+  LLVMValueRef top = greater_of(o, p, q, false);
+  LLVMValueRef low = greater_of(o, p, q, true);
+  return greater_of(o, greater_of(o, top, r, true), low, false);
+}
+
+/* Parts y[lo, hi) into what stands before its median of three and what stands
+ * after; both have an element. Returns where the second part starts. */
+static LLVMValueRef part(struct order *o, LLVMValueRef lo, LLVMValueRef hi) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef one = index_const(o, 1), code = median(o, lo, hi);
+  LLVMValueRef last = LLVMBuildSub(b, hi, one, "");
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "part"),
+                    swap = block(o, "swap"), done = block(o, "parted");
+  LLVMBuildBr(b, head);
+  LLVMPositionBuilderAtEnd(b, head);
+  LLVMValueRef from = phi(o, lo, before), to = phi(o, last, before);
+  LLVMValueRef i = skip(o, from, code, 1), j = skip(o, to, code, -1);
+  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, i, j, ""), swap, done);
+  LLVMPositionBuilderAtEnd(b, swap);
+  LLVMValueRef vi = get(o, i), vj = get(o, j);
+  set(o, i, vj);
+  set(o, j, vi);
+  LLVMValueRef up = LLVMBuildAdd(b, i, one, "");
+  LLVMValueRef down = LLVMBuildSub(b, j, one, "");
+  LLVMBuildBr(b, head);
+  LLVMAddIncoming(from, &up, &swap, 1);
+  LLVMAddIncoming(to, &down, &swap, 1);
+  LLVMPositionBuilderAtEnd(b, done);
+  return i;
+}
+
+/* chunk(x, y, size): orders y[0, size). */
+static void make_chunk(struct order *o, const char *name) {
+  LLVMBuilderRef outer = begin(o, name, 1), b = o->k->b;
+  LLVMValueRef size = LLVMGetParam(o->fn, 2);
+  LLVMBasicBlockRef some = block(o, "some"), done = block(o, "done");
+  LLVMValueRef few = LLVMBuildICmp(b, LLVMIntULT, size, index_const(o, 2), "");
+  LLVMBuildCondBr(b, few, done, some);
+  LLVMPositionBuilderAtEnd(b, some);
+  build_heap(o, size);
+  take_out(o, size);
+  LLVMBuildBr(b, done);
+  LLVMPositionBuilderAtEnd(b, done);
+  end(o, outer);
+  o->chunk = o->fn;
+}
+
+static LLVMValueRef cell_of(struct order *o, LLVMValueRef stack,
+                            LLVMValueRef at, int64_t k) {
+  LLVMBuilderRef b = o->k->b;
+  at = LLVMBuildMul(b, at, index_const(o, 3), "");
+  at = LLVMBuildAdd(b, at, index_const(o, k), "");
+  return LLVMBuildGEP2(b, o->k->e->iptr, stack, &at, 1, "");
+}
+
+/* Parts the places until a heap of each stays in the cache, or `depth` times:
+ * then the heap is as good. The parts to come are on a stack, `depth` at most,
+ * since each has been parted less often than the one above it. */
+static void order_parts(struct order *o, LLVMValueRef stack, int64_t depth) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMTypeRef t = o->k->e->iptr;
+  LLVMValueRef zero = index_const(o, 0), one = index_const(o, 1), v[4], w[4];
+  LLVMValueRef first[] = {zero, index_const(o, o->places),
+                          index_const(o, depth), zero};
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "range"),
+                    cut = block(o, "cut"), whole = block(o, "whole"),
+                    next = block(o, "next"), done = block(o, "ordered");
+  LLVMBuildBr(b, head);
+  LLVMPositionBuilderAtEnd(b, head);
+  for (int k = 0; k < 4; k++) /* from, to, depth, number on the stack */
+    v[k] = phi(o, first[k], before);
+  LLVMValueRef size = LLVMBuildSub(b, v[1], v[0], "");
+  LLVMValueRef large =
+      LLVMBuildICmp(b, LLVMIntUGT, size, index_const(o, CHUNK), "");
+  LLVMValueRef may = LLVMBuildICmp(b, LLVMIntNE, v[2], zero, "");
+  LLVMBuildCondBr(b, LLVMBuildAnd(b, large, may, ""), cut, whole);
+  LLVMPositionBuilderAtEnd(b, cut);
+  w[0] = part(o, v[0], v[1]);
+  w[1] = v[1];
+  w[2] = LLVMBuildSub(b, v[2], one, "");
+  w[3] = LLVMBuildAdd(b, v[3], one, "");
+  for (int k = 0; k < 3; k++)
+    LLVMBuildStore(b, w[k], cell_of(o, stack, v[3], k));
+  LLVMBasicBlockRef from = LLVMGetInsertBlock(b);
+  LLVMValueRef left[] = {v[0], w[0], w[2], w[3]};
+  LLVMBuildBr(b, head);
+  for (int k = 0; k < 4; k++)
+    LLVMAddIncoming(v[k], &left[k], &from, 1);
+  LLVMPositionBuilderAtEnd(b, whole);
+  LLVMValueRef args[] = {o->x, element(o, o->y, v[0], o->ystep), size};
+  LLVMBuildCall2(b, LLVMGlobalGetValueType(o->chunk), o->chunk, args, 3, "");
+  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntEQ, v[3], zero, ""), done, next);
+  LLVMPositionBuilderAtEnd(b, next);
+  w[3] = LLVMBuildSub(b, v[3], one, "");
+  for (int k = 0; k < 3; k++)
+    w[k] = LLVMBuildLoad2(b, t, cell_of(o, stack, w[3], k), "");
+  LLVMBuildBr(b, head);
+  for (int k = 0; k < 4; k++)
+    LLVMAddIncoming(v[k], &w[k], &next, 1);
+  LLVMPositionBuilderAtEnd(b, done);
+}
+
+/* order(x, y): one row. */
+static void make_order(struct order *o, const char *name) {
+  LLVMBuilderRef outer = begin(o, name, 0);
+  LLVMValueRef all = index_const(o, o->places), stack = NULL;
+  int64_t depth = 2;
+  for (int64_t n = o->places; n > CHUNK; n /= 2)
+    depth += 2;
+  if (o->chunk)
+    stack = LLVMBuildArrayAlloca(o->k->b, o->k->e->iptr,
+                                 LLVMConstInt(o->k->e->i32,
+                                              (uint64_t)(3 * depth), false),
+                                 "parts");
+  struct counted c = loop(o, index_const(o, 0));
+  set(o, c.i, c.i);
+  loop_end(o, c, 1, all);
+  if (o->places > 1 && (o->places < o->count || !o->chunk))
+    build_heap(o, all);
+  if (o->places < o->count)
+    take_others(o);
+  if (o->chunk)
+    order_parts(o, stack, depth);
+  else if (o->places > 1)
+    take_out(o, all);
+  end(o, outer);
+}
+
+static LLVMValueRef function_of(struct order *o) {
+  struct kernel_cg *k = o->k;
+  size_t n;
+  const char *kernel = LLVMGetValueName2(k->fn, &n);
+  make_sift(o, dn_printf(k->e->scratch, "%.*s.sift", (int)n, kernel));
+  if (o->places > CHUNK)
+    make_chunk(o, dn_printf(k->e->scratch, "%.*s.chunk", (int)n, kernel));
+  make_order(o, dn_printf(k->e->scratch, "%.*s.order", (int)n, kernel));
+  return o->fn;
+}
+
+void emit_order(struct kernel_cg *k, const struct ir_value *v,
+                const struct ir_place *out, const struct affine *const *idx) {
+  const struct nest *n = kernel_nest(k, v->def);
+  const struct ir_value *x = ir_arg(v->def, 0);
+  int d = n->carried;
+  unsigned bits = ir_dtypes[x->type->dtype].bits;
+  struct ir_place from;
+  if (!ir_place_of(x, &from)) {
+    emit_fail(k, DN_INTERNAL, "a value that a kernel reads has no place");
+    return;
+  }
+  struct order o = {.k = k, .n = n, .type = x->type};
+  o.is_splat = x->data && !x->data->bytes;
+  o.splat = o.is_splat ? x->data->splat : 0;
+  o.count = x->type->dim[d];
+  o.places = v->type->dim[d];
+  o.xstep = from.stride[d] * ir_dtypes[x->type->dtype].bytes;
+  o.ystep = out->stride[d] * ir_dtypes[v->type->dtype].bytes;
+  o.code = LLVMIntTypeInContext(k->e->lc, bits > 32 ? 128 : 64);
+  o.cell = k->e->i32;
+  int rank = x->type->rank;
+  LLVMValueRef args[2] = {LLVMConstNull(k->e->ptr)};
+  if (!o.is_splat)
+    args[0] =
+        emit_pointer(k, x->type, &from, emit_address(k, &from, rank, idx));
+  args[1] = emit_pointer(k, v->type, out, emit_address(k, out, rank, idx));
+  LLVMValueRef fn = function_of(&o);
+  LLVMBuildCall2(k->b, LLVMGlobalGetValueType(fn), fn, args, 2, "");
+}

@@ -1,0 +1,287 @@
+/* scalar.c - every row of scalars.def as LLVM IR, for scalars and vectors
+ * of each type that it allows. A row that lacks a definition for one of them
+ * does not compile. Integer division never traps: a zero divisor is replaced,
+ * and so is -1, whose quotient would overflow. */
+#include "codegen/emit/impl.h"
+
+#include "codegen/math/elementary.h"
+#include "codegen/target/target.h"
+
+struct scalar { /* a call being emitted */
+  struct kernel_cg *k;
+  LLVMBuilderRef b;
+  enum ir_dtype type; /* of the operands */
+  enum ir_kind kind;
+  enum ir_dtype result;
+  LLVMValueRef x, y, z;
+};
+typedef LLVMValueRef scalar_fn(const struct scalar *s);
+
+static LLVMValueRef number(const struct scalar *s, int64_t v) {
+  LLVMTypeRef t = emit_reg_type(s->k->e, s->type);
+  return emit_like(s->k, s->x, LLVMConstInt(t, (uint64_t)v, true));
+}
+
+static LLVMValueRef pick(const struct scalar *s, LLVMValueRef c, LLVMValueRef a,
+                         LLVMValueRef b) {
+  return LLVMBuildSelect(s->b, c, a, b, "");
+}
+
+static LLVMValueRef compare(const struct scalar *s, LLVMRealPredicate f,
+                            LLVMIntPredicate i, LLVMIntPredicate u,
+                            LLVMValueRef x, LLVMValueRef y) {
+  if (s->kind == IR_FLOAT) { /* x against itself becomes one against 0 */
+    y = x == y ? cg_math_hide(s->b, s->k->e->facts, y) : emit_hide_splat(s->k, y);
+    return LLVMBuildFCmp(s->b, f, x, y, "");
+  }
+  return LLVMBuildICmp(s->b, s->kind == IR_SIGNED ? i : u, x, y, "");
+}
+
+static LLVMValueRef less(const struct scalar *s, LLVMValueRef x,
+                         LLVMValueRef y) {
+  return compare(s, LLVMRealOLT, LLVMIntSLT, LLVMIntULT, x, y);
+}
+
+static LLVMValueRef is(const struct scalar *s, LLVMValueRef x, int64_t v) {
+  return LLVMBuildICmp(s->b, LLVMIntEQ, x, number(s, v), "");
+}
+
+/* ---- Integers ---- */
+
+/* The divisor with 1 in place of 0 and -1. *zero: where it was 0; *minus: where
+ * it was -1 (NULL for unsigned). */
+static LLVMValueRef safe_divisor(const struct scalar *s, LLVMValueRef *zero,
+                                 LLVMValueRef *minus) {
+  *zero = is(s, s->y, 0);
+  *minus = NULL;
+  LLVMValueRef bad = *zero;
+  if (s->kind == IR_SIGNED) {
+    *minus = is(s, s->y, -1);
+    bad = LLVMBuildOr(s->b, bad, *minus, "");
+  }
+  return pick(s, bad, number(s, 1), s->y);
+}
+
+static LLVMValueRef int_div(const struct scalar *s) {
+  LLVMValueRef zero, minus, y = safe_divisor(s, &zero, &minus), q;
+  if (s->kind == IR_SIGNED) {
+    q = LLVMBuildSDiv(s->b, s->x, y, "");
+    q = pick(s, minus, LLVMBuildNeg(s->b, s->x, ""), q);
+  } else {
+    q = LLVMBuildUDiv(s->b, s->x, y, "");
+  }
+  return pick(s, zero, number(s, 0), q);
+}
+
+/* The sign of x; x rem 0 = 0, and x rem -1 is 0 as x rem 1 is. */
+static LLVMValueRef int_rem(const struct scalar *s) {
+  LLVMValueRef zero, minus, y = safe_divisor(s, &zero, &minus);
+  return s->kind == IR_SIGNED ? LLVMBuildSRem(s->b, s->x, y, "")
+                              : LLVMBuildURem(s->b, s->x, y, "");
+}
+
+static LLVMValueRef int_mod(const struct scalar *s) {
+  LLVMValueRef r = int_rem(s);
+  if (s->kind != IR_SIGNED)
+    return r;
+  LLVMValueRef nil = number(s, 0);
+  LLVMValueRef differ =
+      LLVMBuildXor(s->b, less(s, r, nil), less(s, s->y, nil), "");
+  LLVMValueRef fix = LLVMBuildAnd(
+      s->b, LLVMBuildICmp(s->b, LLVMIntNE, r, nil, ""), differ, "");
+  return LLVMBuildAdd(s->b, r, pick(s, fix, s->y, nil), "");
+}
+
+/* By squaring, all bits of the exponent: no loop, wraps. */
+static LLVMValueRef int_pow(const struct scalar *s) {
+  unsigned bits = ir_dtypes[s->type].bits;
+  LLVMValueRef r = number(s, 1), base = s->x;
+  for (unsigned i = 0; i < bits; i++) {
+    LLVMValueRef bit =
+        LLVMBuildAnd(s->b, s->y, number(s, (int64_t)(UINT64_C(1) << i)), "");
+    LLVMValueRef more = LLVMBuildMul(s->b, r, base, "");
+    r = pick(s, is(s, bit, 0), r, more);
+    if (i + 1 < bits)
+      base = LLVMBuildMul(s->b, base, base, "");
+  }
+  if (s->kind != IR_SIGNED)
+    return r;
+  LLVMValueRef whole = pick(s, is(s, s->x, 1), number(s, 1), number(s, 0));
+  return pick(s, less(s, s->y, number(s, 0)), whole, r);
+}
+
+static LLVMValueRef shift(const struct scalar *s, bool left) {
+  unsigned bits = ir_dtypes[s->type].bits;
+  LLVMValueRef ok = LLVMBuildICmp(s->b, LLVMIntULT, s->y, number(s, bits), "");
+  LLVMValueRef by = pick(s, ok, s->y, number(s, bits - 1));
+  if (!left && s->kind == IR_SIGNED)
+    return LLVMBuildAShr(s->b, s->x, by, "");
+  LLVMValueRef r = left ? LLVMBuildShl(s->b, s->x, by, "")
+                        : LLVMBuildLShr(s->b, s->x, by, "");
+  return pick(s, ok, r, number(s, 0));
+}
+
+static LLVMValueRef int_abs(const struct scalar *s) {
+  if (s->kind != IR_SIGNED)
+    return s->x;
+  return pick(s, less(s, s->x, number(s, 0)), LLVMBuildNeg(s->b, s->x, ""),
+              s->x);
+}
+
+/* ---- Floats ---- */
+
+static LLVMValueRef float_abs(const struct scalar *s) {
+  LLVMTypeRef t = LLVMTypeOf(s->x);
+  LLVMValueRef x = s->x;
+  return emit_intrinsic(s->k, "llvm.fabs", &t, 1, &x, 1);
+}
+
+static LLVMValueRef float_mod(const struct scalar *s) {
+  LLVMValueRef nil = LLVMConstNull(LLVMTypeOf(s->x));
+  LLVMValueRef r = cg_math_fmod(s->b, s->k->e->facts, s->x, s->y);
+  LLVMValueRef differ =
+      LLVMBuildXor(s->b, less(s, r, nil), less(s, s->y, nil), "");
+  LLVMValueRef fix = LLVMBuildAnd(
+      s->b, LLVMBuildFCmp(s->b, LLVMRealUNE, r, nil, ""), differ, "");
+  return pick(s, fix, LLVMBuildFAdd(s->b, r, s->y, ""), r);
+}
+
+LLVMValueRef emit_hide_splat(struct kernel_cg *k, LLVMValueRef v) {
+  bool splat = LLVMIsConstant(v) || LLVMIsAShuffleVectorInst(v);
+  return splat ? cg_math_hide(k->b, k->e->facts, v) : v;
+}
+
+bool emit_constant(struct kernel_cg *k, LLVMValueRef v, double *out) {
+  LLVMBool loses;
+  if (emit_is_vector(v)) {
+    if (!LLVMIsConstant(v))
+      return false;
+    LLVMTypeRef type = LLVMTypeOf(v);
+    LLVMValueRef zero = LLVMConstNull(k->e->i32); /* the element is folded */
+    LLVMValueRef first = LLVMBuildExtractElement(k->b, v, zero, "");
+    bool fixed = LLVMGetTypeKind(type) == LLVMVectorTypeKind; /* else a splat */
+    for (unsigned i = 1; fixed && i < LLVMGetVectorSize(type); i++)
+      if (LLVMGetAggregateElement(v, i) != first)
+        return false;
+    v = first;
+  }
+  if (!v || !LLVMIsAConstantFP(v))
+    return false;
+  *out = LLVMConstRealGetDouble(v, &loses);
+  return true;
+}
+
+/* Quarters of powers by square roots, as in local response normalisation; an
+ * infinity with a sign has none. */
+static LLVMValueRef float_pow(const struct scalar *s) {
+  const struct ir_facts *o = s->k->e->facts;
+  double y;
+  if (!o->has_fsqrt || (s->type == IR_F64 && !o->has_f64) ||
+      !emit_constant(s->k, s->y, &y) || (y != 0.25 && y != 0.5 && y != 0.75))
+    return cg_math_pow(s->b, o, s->x, s->y);
+  LLVMValueRef inf = emit_like(
+      s->k, s->x, emit_number(s->k, s->type, (double)__builtin_inff()));
+  LLVMValueRef none =
+      LLVMBuildFCmp(s->b, LLVMRealOEQ, s->x, LLVMBuildFNeg(s->b, inf, ""), "");
+  LLVMValueRef x = pick(s, none, inf, s->x);
+  x = LLVMBuildFAdd(s->b, x, LLVMConstNull(LLVMTypeOf(x)), ""); /* no -0 */
+  LLVMValueRef half = cg_math_sqrt(s->b, o, x);
+  if (y == 0.5)
+    return half;
+  LLVMValueRef quarter = cg_math_sqrt(s->b, o, half);
+  return y == 0.25 ? quarter : LLVMBuildFMul(s->b, half, quarter, "");
+}
+
+/* ---- The rows: f_ for floats, i_ for integers and bool ---- */
+
+#define FLOAT(ID, expr)                                                        \
+  static LLVMValueRef f_##ID(const struct scalar *s) { return expr; }
+#define INT(ID, expr)                                                          \
+  static LLVMValueRef i_##ID(const struct scalar *s) { return expr; }
+#define BOTH(ID, expr) FLOAT(ID, expr) INT(ID, expr)
+#define BUILD(OP) LLVMBuild##OP(s->b, s->x, s->y, "")
+#define MATH(ID) cg_math_##ID(s->b, s->k->e->facts, s->x)
+#define ELEMENTARY(ID)                                                         \
+  FLOAT(ID, cg_math_emit(s->b, s->k->e->facts, CG_##ID, s->x))
+
+FLOAT(ADD, BUILD(FAdd))
+INT(ADD, BUILD(Add))
+FLOAT(SUB, BUILD(FSub))
+INT(SUB, BUILD(Sub))
+FLOAT(MUL, BUILD(FMul))
+INT(MUL, BUILD(Mul))
+FLOAT(DIV, BUILD(FDiv))
+INT(DIV, int_div(s))
+FLOAT(MOD, float_mod(s))
+INT(MOD, int_mod(s))
+FLOAT(FMOD, cg_math_fmod(s->b, s->k->e->facts, s->x, s->y))
+INT(FMOD, int_rem(s))
+FLOAT(POW, float_pow(s))
+INT(POW, int_pow(s))
+FLOAT(MIN, emit_extreme(s->k, s->type, false, s->x, s->y))
+INT(MIN, pick(s, less(s, s->x, s->y), s->x, s->y))
+FLOAT(MAX, emit_extreme(s->k, s->type, true, s->x, s->y))
+INT(MAX, pick(s, less(s, s->y, s->x), s->x, s->y))
+FLOAT(ABS, float_abs(s))
+INT(ABS, int_abs(s))
+FLOAT(SQRT, MATH(sqrt))
+FLOAT(FLOOR, MATH(floor))
+FLOAT(CEIL, MATH(ceil))
+FLOAT(TRUNC, MATH(trunc))
+FLOAT(RINT, MATH(rint))
+ELEMENTARY(EXP)
+ELEMENTARY(LOG)
+ELEMENTARY(TANH)
+ELEMENTARY(ERF)
+ELEMENTARY(SIN)
+ELEMENTARY(COS)
+ELEMENTARY(TAN)
+ELEMENTARY(ASIN)
+ELEMENTARY(ACOS)
+ELEMENTARY(ATAN)
+ELEMENTARY(SINH)
+ELEMENTARY(COSH)
+ELEMENTARY(ASINH)
+ELEMENTARY(ACOSH)
+ELEMENTARY(ATANH)
+BOTH(EQ, compare(s, LLVMRealOEQ, LLVMIntEQ, LLVMIntEQ, s->x, s->y))
+BOTH(LT, less(s, s->x, s->y))
+BOTH(LE, compare(s, LLVMRealOLE, LLVMIntSLE, LLVMIntULE, s->x, s->y))
+INT(AND, BUILD(And))
+INT(OR, BUILD(Or))
+INT(XOR, BUILD(Xor))
+INT(NOT, LLVMBuildNot(s->b, s->x, ""))
+INT(SHL, shift(s, true))
+INT(SHR, shift(s, false))
+BOTH(SELECT, pick(s, s->x, s->y, s->z))
+FLOAT(ISNAN, cg_math_isnan(s->b, s->k->e->facts, s->x))
+BOTH(CAST, emit_cast(s->k, s->x, s->type, s->result))
+BOTH(BITS, emit_bits(s->k, s->x, s->type, s->result))
+
+#define ROW_F(ID)                                                              \
+  { f_##ID, NULL }
+#define ROW_I(ID)                                                              \
+  { NULL, i_##ID }
+#define ROW_IB(ID)                                                             \
+  { NULL, i_##ID }
+#define ROW_FI(ID)                                                             \
+  { f_##ID, i_##ID }
+#define ROW_FIB(ID)                                                            \
+  { f_##ID, i_##ID }
+static scalar_fn *const rows[IR_NUM_SCALARS][2] = {
+#define SCALAR(ID, text, arity, result, types, meaning)                        \
+  [IR_S_##ID] = ROW_##types(ID),
+#include "ir/scalars.def"
+#undef SCALAR
+};
+
+LLVMValueRef emit_scalar(struct kernel_cg *k, enum ir_scalar fn,
+                         enum ir_dtype type, enum ir_dtype result,
+                         LLVMValueRef *arg) {
+  struct scalar s = {.k = k, .b = k->b, .type = type, .result = result};
+  s.kind = ir_dtypes[type].kind;
+  s.x = arg[0];
+  s.y = arg[1];
+  s.z = arg[2];
+  return emit_round(k, result, rows[fn][s.kind != IR_FLOAT](&s));
+}

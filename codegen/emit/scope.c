@@ -1,0 +1,201 @@
+/* scope.c - loops, where hoisted code goes, and the memo.
+ *
+ * A loop is built in this shape:
+ *
+ *   pre:   code of the parent scope, then br gate
+ *   gate:  br head
+ *   head:  counter and accumulators as phis ... body ... conditional br head
+ *   exit:  the parent scope goes on
+ *
+ * Every loop runs at least once, so what the body needs and the parent can
+ * compute is added at the end of `pre` while the body is being built, loops
+ * included: `gate` stays the block that the phis know. The loop that threads
+ * share runs from `begin` to `end` of its units, perhaps never: its gate goes
+ * to the head or past the exit; what is hoisted out of it is safe all the same,
+ * since some thread would run the loop. */
+#include "codegen/emit/impl.h"
+
+#include <string.h>
+
+LLVMBasicBlockRef scope_block(struct kernel_cg *k, const char *name) {
+  if (k->before)
+    return LLVMInsertBasicBlockInContext(k->e->lc, k->before, name);
+  return LLVMAppendBasicBlockInContext(k->e->lc, k->fn, name);
+}
+
+static void add_incoming(LLVMValueRef phi, LLVMValueRef v,
+                         LLVMBasicBlockRef from) {
+  LLVMAddIncoming(phi, &v, &from, 1);
+}
+
+/* Stands in the gate. */
+static struct scope *new_scope(struct kernel_cg *k, int64_t count) {
+  struct scope *s = DN_NEW(k->arena, struct scope);
+  s->parent = k->scope;
+  s->depth = k->scope->depth + 1;
+  s->count = count;
+  s->step = LLVMConstInt(k->e->iptr, 1, false);
+  s->pre = LLVMGetInsertBlock(k->b);
+  s->gate = scope_block(k, "gate");
+  s->head = scope_block(k, "loop");
+  LLVMBuildBr(k->b, s->gate);
+  LLVMPositionBuilderAtEnd(k->b, s->gate);
+  return s;
+}
+
+void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
+                const LLVMValueRef *init, LLVMValueRef *phi) {
+  struct emit *e = k->e;
+  struct scope *s = new_scope(k, count);
+  LLVMBuildBr(k->b, s->head);
+  LLVMPositionBuilderAtEnd(k->b, s->head);
+  s->counter = LLVMBuildPhi(k->b, e->iptr, "i");
+  add_incoming(s->counter, LLVMConstNull(e->iptr), s->gate);
+  for (unsigned i = 0; i < nphi; i++) {
+    phi[i] = LLVMBuildPhi(k->b, LLVMTypeOf(init[i]), "acc");
+    add_incoming(phi[i], init[i], s->gate);
+  }
+  s->var = index_new_var(k, s->counter, 0, count - 1, s->depth, false);
+  k->scope = s;
+}
+
+/* The unsigned a, or b when that is greater (LLVMIntUGT) or less. */
+static LLVMValueRef pick(struct kernel_cg *k, LLVMIntPredicate which,
+                         LLVMValueRef a, LLVMValueRef b) {
+  return LLVMBuildSelect(k->b, LLVMBuildICmp(k->b, which, b, a, ""), b, a, "");
+}
+
+void scope_open_range(struct kernel_cg *k, int64_t first, int64_t count) {
+  LLVMTypeRef type = k->e->iptr;
+  struct scope *s = new_scope(k, count);
+  LLVMValueRef base = LLVMConstInt(type, (uint64_t)first, false);
+  LLVMValueRef last = LLVMConstInt(type, (uint64_t)(first + count), false);
+  LLVMValueRef from = pick(k, LLVMIntUGT, base, k->begin);
+  LLVMValueRef to = pick(k, LLVMIntULT, last, k->end);
+  s->any = LLVMBuildICmp(k->b, LLVMIntULT, from, to, "");
+  from = LLVMBuildSub(k->b, from, base, "");
+  s->to = LLVMBuildSub(k->b, to, base, "");
+  LLVMPositionBuilderAtEnd(k->b, s->head);
+  s->counter = LLVMConstNull(type);
+  if (count > 1) {
+    s->counter = LLVMBuildPhi(k->b, type, "i");
+    add_incoming(s->counter, from, s->gate);
+  }
+  s->var = index_new_var(k, s->counter, 0, count - 1, s->depth, false);
+  k->scope = s;
+}
+
+static void forget(struct kernel_cg *k, struct scope *s) {
+  for (struct memo *m = s->made; m; m = m->made) {
+    struct memo **p = &k->memos[m->hash % EMIT_BUCKETS];
+    while (*p != m)
+      p = &(*p)->chain;
+    *p = m->chain;
+  }
+  s->made = NULL;
+}
+
+/* The back edge of a loop; of one unit that may be left out, none. */
+static void build_latch(struct kernel_cg *k, struct scope *s,
+                        LLVMBasicBlockRef after) {
+  struct emit *e = k->e;
+  if (s->any && s->count == 1) {
+    LLVMBuildBr(k->b, after);
+    return;
+  }
+  LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
+  LLVMValueRef up = LLVMBuildNSWAdd(k->b, s->counter, s->step, "");
+  LLVMSetNUW(up, true);
+  LLVMValueRef end = LLVMConstInt(e->iptr, (uint64_t)s->count, false);
+  LLVMValueRef more =
+      LLVMBuildICmp(k->b, LLVMIntNE, up, s->any ? s->to : end, "");
+  LLVMBuildCondBr(k->b, more, s->head, after);
+  add_incoming(s->counter, up, latch);
+}
+
+void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
+                 const LLVMValueRef *next) {
+  struct scope *s = k->scope;
+  LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
+  LLVMBasicBlockRef after = scope_block(k, "done");
+  build_latch(k, s, after);
+  for (unsigned i = 0; i < nphi; i++)
+    add_incoming(phi[i], next[i], latch);
+  if (s->any) {
+    LLVMPositionBuilderAtEnd(k->b, s->gate);
+    LLVMBuildCondBr(k->b, s->any, s->head, after);
+  }
+  forget(k, s);
+  k->scope = s->parent;
+  LLVMPositionBuilderAtEnd(k->b, after);
+}
+
+void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h) {
+  h->scope = k->scope;
+  h->child = NULL;
+  if (depth >= k->scope->depth)
+    return;
+  struct scope *child = k->scope;
+  while (child->parent->depth > depth)
+    child = child->parent;
+  h->child = child;
+  h->block = LLVMGetInsertBlock(k->b);
+  h->before = k->before;
+  LLVMInstructionEraseFromParent(LLVMGetBasicBlockTerminator(child->pre));
+  LLVMPositionBuilderAtEnd(k->b, child->pre);
+  k->before = child->gate;
+  k->scope = child->parent;
+}
+
+void hoist_end(struct kernel_cg *k, struct hoist *h) {
+  if (!h->child)
+    return;
+  h->child->pre = LLVMGetInsertBlock(k->b);
+  LLVMBuildBr(k->b, h->child->gate);
+  k->scope = h->scope;
+  k->before = h->before;
+  LLVMPositionBuilderAtEnd(k->b, h->block);
+}
+
+/* ---- The memo: what was already computed, by scope ---- */
+void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
+                bool varying, const void *what) {
+  key->n = 0;
+  memo_push(key, (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0));
+  memo_push(key, (uint64_t)(uintptr_t)what);
+}
+
+void memo_push(struct memo_key *key, uint64_t word) {
+  key->word[key->n++] = word;
+}
+
+static uint64_t hash(const struct memo_key *key) {
+  uint64_t h = key->n;
+  for (unsigned i = 0; i < key->n; i++)
+    h = (h ^ key->word[i]) * 0xff51afd7ed558ccdu, h ^= h >> 32;
+  return h;
+}
+
+struct memo *memo_find(struct kernel_cg *k, const struct memo_key *key) {
+  uint64_t h = hash(key);
+  for (struct memo *m = k->memos[h % EMIT_BUCKETS]; m; m = m->chain)
+    if (m->hash == h && m->nkey == key->n &&
+        !memcmp(m->key, key->word, key->n * sizeof *m->key))
+      return m;
+  return NULL;
+}
+
+struct memo *memo_add(struct kernel_cg *k, const struct memo_key *key,
+                      LLVMValueRef value, int64_t extra) {
+  struct memo *m = dn_alloc(k->arena, sizeof *m + key->n * sizeof *key->word);
+  m->hash = hash(key);
+  m->nkey = key->n;
+  m->value = value;
+  m->extra = extra;
+  memcpy(m->key, key->word, key->n * sizeof *key->word);
+  m->chain = k->memos[m->hash % EMIT_BUCKETS];
+  k->memos[m->hash % EMIT_BUCKETS] = m;
+  m->made = k->scope->made;
+  k->scope->made = m;
+  return m;
+}

@@ -1,0 +1,273 @@
+/* share.c - kernels that are the same up to places are one function.
+ *
+ * A kernel's function sees memory as buffers: ranges of bytes of the arena, of an
+ * argument or of a constant, each passed as a pointer. So a function is settled
+ * by a list of words that says everything of the kernel but where its buffers
+ * start: schedule, ops, types, strides, offsets within a buffer, what is known of
+ * its alignment, which buffers are one. The list is made in one walk over the
+ * kernel, before any code; an equal list made earlier is an equal function.
+ *
+ * Places that overlap share a buffer, so that buffers never alias. */
+#include "codegen/emit/impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* A kernel that touches more places of the arena sees it whole: pointers are
+ * registers. */
+enum { MOST_RANGES = 6 };
+
+/* ---- The buffers ---- */
+
+static struct emit_buffer at_offset(const struct ir_place *p) {
+  return (struct emit_buffer){.space = p->space,
+                              .number = p->number,
+                              .base = p->base,
+                              .from = p->offset,
+                              .to = p->offset,
+                              .align = 1};
+}
+
+static struct emit_buffer range_of(struct emit *e, const struct ir_value *v,
+                                   const struct ir_place *p) {
+  int64_t size = ir_dtypes[v->type->dtype].bytes;
+  struct emit_buffer b = at_offset(p);
+  for (int d = 0; d < v->type->rank; d++) {
+    int64_t last = dn_max(v->type->dim[d] - 1, 0) * p->stride[d] * size;
+    b.from += dn_min(last, 0);
+    b.to += dn_max(last, 0);
+  }
+  b.to += size;
+  if (p->space == IR_IN_ARENA)
+    b.align = e->facts->align;
+  if (p->space == IR_IN_CONST)
+    b.align = emit_const_align(e);
+  return b;
+}
+
+static int compare_ranges(const void *a, const void *b) {
+  const struct emit_buffer *x = a, *y = b;
+  unsigned m = x->base ? x->base->id : 0, n = y->base ? y->base->id : 0;
+  if (x->space != y->space)
+    return x->space < y->space ? -1 : 1;
+  if (x->number != y->number)
+    return x->number < y->number ? -1 : 1;
+  if (m != n)
+    return m < n ? -1 : 1;
+  return (x->from > y->from) - (x->from < y->from);
+}
+
+static bool same_memory(const struct emit_buffer *a,
+                        const struct emit_buffer *b) {
+  return a->space == b->space && a->number == b->number && a->base == b->base;
+}
+
+/* Joins those of the same memory that overlap or, with `all`, any. */
+static void join_ranges(struct emit_places *p, bool all) {
+  size_t n = 0;
+  qsort(p->buffers.v, p->buffers.n, sizeof *p->buffers.v, compare_ranges);
+  for (size_t i = 0; i < p->buffers.n; i++) {
+    struct emit_buffer *b = &p->buffers.v[i];
+    struct emit_buffer *last = n ? &p->buffers.v[n - 1] : NULL;
+    if (last && same_memory(last, b) && (all || b->from < last->to)) {
+      last->to = dn_max(last->to, b->to);
+      last->written |= b->written;
+    } else {
+      p->buffers.v[n++] = *b;
+    }
+  }
+  p->buffers.n = n;
+}
+
+static size_t count_arena(const struct emit_places *p) {
+  size_t n = 0;
+  for (size_t i = 0; i < p->buffers.n; i++)
+    n += p->buffers.v[i].space == IR_IN_ARENA;
+  return n;
+}
+
+bool emit_is_passed(const struct emit_buffer *b) {
+  return b->space != IR_IN_CONST ||
+         (b->base->data->bytes && ir_type_bytes(b->base->type) >= 64);
+}
+
+struct emit_buffer *emit_buffer_of(const struct emit_places *places,
+                                   const struct ir_place *p) {
+  size_t lo = 0, hi = places->buffers.n;
+  struct emit_buffer key = at_offset(p);
+  while (hi - lo > 1) {
+    size_t mid = lo + (hi - lo) / 2;
+    if (compare_ranges(&places->buffers.v[mid], &key) <= 0)
+      lo = mid;
+    else
+      hi = mid;
+  }
+  return &places->buffers.v[lo];
+}
+
+static void add_place(struct emit *e, struct emit_places *p,
+                      const struct ir_value *v, const struct ir_place *at,
+                      bool written) {
+  struct emit_buffer b = range_of(e, v, at);
+  b.written = written;
+  DN_PUSH(p->arena, p->buffers, b);
+}
+
+/* ---- The words ---- */
+
+static void put(struct emit_places *p, uint64_t word) {
+  DN_PUSH(p->arena, p->words, word);
+}
+
+static void put_pointer(struct emit_places *p, const void *interned) {
+  put(p, (uint64_t)(uintptr_t)interned);
+}
+
+static void put_bytes(struct emit_places *p, const void *bytes, size_t n) {
+  const char *from = bytes;
+  put(p, n);
+  for (size_t i = 0; i < n; i += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    memcpy(&word, from + i, n - i < sizeof word ? n - i : sizeof word);
+    put(p, word);
+  }
+}
+
+static void put_attr(struct emit_places *p, const struct ir_attr *a) {
+  size_t n;
+  const void *bytes = ir_attr_bytes(a, &n);
+  put_pointer(p, a->name);
+  put(p, (uint64_t)a->kind);
+  if (a->kind != IR_A_RECORDS)
+    put_bytes(p, bytes, n);
+  for (int64_t i = 0; a->kind == IR_A_RECORDS && i < a->n; i++) {
+    put(p, a->rs[i].n);
+    for (unsigned k = 0; k < a->rs[i].n; k++)
+      put_attr(p, &a->rs[i].field[k]);
+  }
+}
+
+static void put_attrs(struct emit_places *p, const struct ir_op *op) {
+  put(p, op->code);
+  for (unsigned i = 0; i < op->nattrs; i++)
+    if (!ir_is_plan_attr(op->attr[i].name))
+      put_attr(p, &op->attr[i]);
+}
+
+/* A buffer that is met for the first time gets the next number. */
+static void put_buffer(struct emit_places *p, struct emit_buffer *b) {
+  uint64_t bits = (uint64_t)b->align | (uint64_t)b->from;
+  if (b->index) {
+    put(p, b->index);
+    return;
+  }
+  DN_PUSH(p->arena, p->order, b);
+  b->index = (unsigned)p->order.n;
+  b->align = (int)(bits & (~bits + 1));
+  put(p, b->index);
+  put(p, (uint64_t)b->align << 2 | (unsigned)b->written << 1 |
+             (b->space == IR_IN_CONST));
+  if (b->space != IR_IN_CONST || emit_is_passed(b))
+    return;
+  put_pointer(p, b->base->data->bytes ? b->base : NULL);
+  put(p, b->base->data->splat);
+}
+
+static void put_place(struct emit_places *p, const struct ir_value *v,
+                      const struct ir_place *at) {
+  struct emit_buffer *b = emit_buffer_of(p, at);
+  put_pointer(p, v->type);
+  put_buffer(p, b);
+  put(p, (uint64_t)(at->offset - b->from));
+  put_bytes(p, at->stride, (size_t)v->type->rank * sizeof *at->stride);
+}
+
+/* ---- One walk ---- */
+
+/* A value from outside, once; false: it has no place. */
+static bool add_leaf(struct emit *e, struct emit_places *p,
+                     const struct ir_value *v) {
+  struct emit_leaf leaf = {.value = v};
+  if (e->leaf[v->id])
+    return true;
+  if (!ir_place_of(v, &leaf.place))
+    return false;
+  DN_PUSH(p->arena, p->leaves, leaf);
+  e->leaf[v->id] = (unsigned)p->leaves.n;
+  add_place(e, p, v, &leaf.place, false);
+  return true;
+}
+
+static bool add_leaves(struct emit *e, struct emit_places *p,
+                       const struct ir_op *op, const struct ir_value *root) {
+  bool ok = true;
+  if (!op)
+    return add_leaf(e, p, root);
+  for (const struct ir_op *o = op->region[0]->first; o; o = o->next)
+    for (unsigned i = 0; i < o->noperands; i++)
+      if (!ir_arg(o, i)->def || ir_arg(o, i)->def->block != op->region[0])
+        ok &= add_leaf(e, p, ir_arg(o, i));
+  return ok;
+}
+
+/* Ops of the body: operands are results of ops before, or leaves. */
+static void put_body(struct emit *e, struct emit_places *p,
+                     const struct ir_op *op) {
+  unsigned n = 0;
+  put_attrs(p, op);
+  for (const struct ir_op *o = op->region[0]->first; o; o = o->next) {
+    e->slot[o->id] = n++;
+    put_attrs(p, o);
+    for (unsigned i = 0; i < o->noperands; i++) {
+      const struct ir_value *v = ir_arg(o, i);
+      put(p, e->leaf[v->id] ? (uint64_t)e->leaf[v->id] << 32
+                            : (uint64_t)e->slot[v->def->id] << 8 | v->index);
+    }
+    for (unsigned i = 0; i < o->nresults; i++)
+      put_pointer(p, o->result[i]->type);
+  }
+}
+
+bool emit_find_places(struct emit *e, const struct ir_op *op,
+                      const struct ir_value *root, const struct ir_value *out,
+                      const struct ir_place *place, struct emit_places *p) {
+  bool ok = add_leaves(e, p, op, root);
+  if (ok) {
+    const struct ir_value *made = op ? ir_result(op) : out;
+    add_place(e, p, made, place, true);
+    join_ranges(p, false);
+    if (count_arena(p) > MOST_RANGES)
+      join_ranges(p, true);
+    if (op)
+      put_body(e, p, op);
+    put_pointer(p, out->type);
+    put_place(p, made, place);
+    for (size_t i = 0; i < p->leaves.n; i++)
+      put_place(p, p->leaves.v[i].value, &p->leaves.v[i].place);
+    p->hash = XXH3_64bits(p->words.v, p->words.n * sizeof *p->words.v);
+  }
+  for (size_t i = 0; i < p->leaves.n; i++)
+    e->leaf[p->leaves.v[i].value->id] = 0;
+  return ok;
+}
+
+/* ---- The functions made so far ---- */
+
+struct emit_function *emit_share_find(const struct emit *e,
+                                      const struct emit_places *p) {
+  struct emit_function *f = e->shared[p->hash & e->shared_mask];
+  while (f && (f->hash != p->hash || f->nwords != p->words.n ||
+               memcmp(f->word, p->words.v, f->nwords * sizeof *f->word) != 0))
+    f = f->chain;
+  return f;
+}
+
+void emit_share_add(struct emit *e, const struct emit_places *p,
+                    struct emit_function *f) {
+  f->hash = p->hash;
+  f->nwords = p->words.n;
+  f->word = dn_copy(e->scratch, p->words.v, f->nwords * sizeof *f->word);
+  f->chain = e->shared[p->hash & e->shared_mask];
+  e->shared[p->hash & e->shared_mask] = f;
+}

@@ -1,0 +1,293 @@
+/* tile.c - the elements of one tile: its points are evaluated row by row,
+ * folds for all of them together, then stored; or it is evaluated along another
+ * dimension and transposed, square by square (emit/transpose.c). */
+#include "codegen/emit/tile.h"
+
+#include <string.h>
+
+/* Lanes of the columns that `size` elements of the last dimension make. */
+static unsigned next_lanes(const struct kernel_cg *k, int64_t left) {
+  unsigned lanes = k->vec;
+  if (left >= lanes || k->forms.scalable)
+    return lanes;
+  for (lanes = 1; lanes * 2 <= left; lanes *= 2)
+    ;
+  return lanes;
+}
+
+static int64_t count_columns(const struct kernel_cg *k, int64_t size) {
+  int64_t n = size / k->vec;
+  if (k->forms.scalable)
+    return 1;
+  for (int64_t left = size % k->vec; left > 0; n++)
+    left -= next_lanes(k, left);
+  return n;
+}
+
+/* Indices of the row that starts `column` elements into row at[] of the tile;
+ * its lanes go along loop `along`. Of dimensions that are one loop the indices
+ * are quotients and remainders of its counter, which cancel out where addresses
+ * see the dimensions as one. */
+static const struct affine *const *point_index(struct tiler *t,
+                                               const int64_t *at,
+                                               int64_t column, unsigned lanes,
+                                               int along) {
+  struct kernel_cg *k = t->k;
+  const struct shape *s = t->shape;
+  const struct affine **idx =
+      DN_ARRAY(k->arena, const struct affine *, IR_MAX_RANK);
+  for (int d = 0; d < t->root->type->rank; d++)
+    idx[d] = affine_const(&k->forms, 0);
+  k->forms.lanes = lanes;
+  for (int g = 0; g < s->n; g++) {
+    const struct ir_loop *l = &s->loop[g];
+    const struct affine *f =
+        affine_plus(&k->forms, t->base[g], g + 1 < s->n ? at[g] : column);
+    if (lanes > 1 && g == along)
+      f = affine_add(&k->forms, f, affine_lanes(&k->forms, 1), 1);
+    for (int d = l->last; d > l->first; d--) {
+      int64_t dim = t->root->type->dim[d];
+      idx[d] = affine_wrap(&k->forms, f, dim);
+      f = affine_div(&k->forms, f, dim);
+    }
+    idx[l->first] = affine_add(&k->forms, idx[l->first], f, l->block);
+  }
+  return idx;
+}
+
+/* The tile's points, rows first. */
+static struct tile_vector *make_vectors(struct tiler *t, unsigned *count) {
+  struct kernel_cg *k = t->k;
+  int groups = t->shape->n;
+  int64_t rows = 1, at[IR_MAX_LOOPS] = {0};
+  for (int g = 0; g + 1 < groups; g++)
+    rows *= t->size[g];
+  int64_t columns = groups ? count_columns(k, t->size[groups - 1]) : 1;
+  struct tile_vector *pt =
+      DN_ARRAY(k->arena, struct tile_vector, rows * columns);
+  *count = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t done = 0;
+    for (int64_t c = 0; c < columns; c++) {
+      struct tile_vector *p = &pt[(*count)++];
+      p->lanes = groups ? next_lanes(k, t->size[groups - 1] - done) : 1;
+      p->idx = point_index(t, at, done, p->lanes, groups - 1);
+      done += p->lanes;
+    }
+    for (int g = groups - 2; g >= 0 && ++at[g] == t->size[g]; g--)
+      at[g] = 0;
+  }
+  return pt;
+}
+
+/* Whether the root reads `v` at its own indices, or at those of its rows: in each
+ * dimension the sizes are the same, or v's is 1. */
+static bool is_of_rows(const struct ir_type *root, const struct ir_value *v) {
+  if (v->type->rank != root->rank)
+    return false;
+  for (int d = 0; d < root->rank; d++)
+    if (v->type->dim[d] != root->dim[d] && v->type->dim[d] != 1)
+      return false;
+  return true;
+}
+
+/* The points of a fold of rows: those of the tile, each row once. */
+static unsigned fold_points(struct kernel_cg *k, const struct ir_type *type,
+                            const struct tile_vector *pt, unsigned n,
+                            struct tile_vector *rows, int *depth) {
+  unsigned count = 0;
+  *depth = 0;
+  for (unsigned i = 0; i < n; i++) {
+    const struct affine **idx =
+        DN_ARRAY(k->arena, const struct affine *, IR_MAX_RANK);
+    struct tile_vector p = {1, idx};
+    unsigned same = 0;
+    for (int d = 0; d < type->rank; d++) {
+      idx[d] = type->dim[d] == 1 ? affine_const(&k->forms, 0) : pt[i].idx[d];
+      p.lanes = idx[d]->varying ? pt[i].lanes : p.lanes;
+      *depth = idx[d]->depth > *depth ? idx[d]->depth : *depth;
+    }
+    for (; same < count; same++)
+      if (rows[same].lanes == p.lanes &&
+          !memcmp(rows[same].idx, idx, (size_t)type->rank * sizeof *idx))
+        break;
+    if (same == count)
+      rows[count++] = p;
+  }
+  return count;
+}
+
+static void emit_anchor(struct kernel_cg *k, const struct ir_op *op,
+                        const struct tile_vector *pt, unsigned n) {
+  struct tile_vector *rows = DN_ARRAY(k->arena, struct tile_vector, n);
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  int depth;
+  n = fold_points(k, ir_result(op)->type, pt, n, rows, &depth);
+  k->forms.lanes = rows[0].lanes;
+  if (emit_is_cached(k, ir_result(op), rows[0].idx))
+    return;
+  struct hoist h;
+  hoist_begin(k, depth, &h);
+  LLVMMetadataRef line = emit_debug_at(k->e, k->b, op);
+  emit_fold(k, kernel_nest(k, op), rows, n, v);
+  emit_debug_back(k->e, k->b, line);
+  for (unsigned i = 0; i < n; i++) {
+    k->forms.lanes = rows[i].lanes;
+    emit_cache_value(k, ir_result(op), rows[i].idx, v[i]);
+  }
+  hoist_end(k, &h);
+}
+
+/* Folds that the root reads at its own points or rows, all at once. */
+static void emit_anchors(struct tiler *t, struct tile_vector *pt, unsigned n) {
+  struct kernel_cg *k = t->k;
+  const struct ir_type *type = t->root->type;
+  if (!k->body || kernel_is_leaf(k, t->root))
+    return;
+  bool *reached = DN_ARRAY(k->arena, bool, k->nops);
+  reached[k->e->slot[t->root->def->id]] = true;
+  for (const struct ir_op *o = k->body->last->prev; o; o = o->prev) {
+    bool fold = ir_ops[o->code].cls == IR_REDUCE;
+    if (!reached[k->e->slot[o->id]] || (!fold && ir_ops[o->code].cls != IR_MAP))
+      continue;
+    for (unsigned i = 0; i < o->noperands; i++)
+      if (!kernel_is_leaf(k, ir_arg(o, i)) && is_of_rows(type, ir_arg(o, i)))
+        reached[k->e->slot[ir_arg(o, i)->def->id]] = true;
+  }
+  for (const struct ir_op *o = k->body->first; o; o = o->next)
+    if (reached[k->e->slot[o->id]] && kernel_nest(k, o)->fold != NEST_NONE)
+      emit_anchor(k, o, pt, n);
+}
+
+/* Vectors along the loop that is read along, one for each of `wide` columns. */
+static LLVMValueRef *read_across(struct tiler *t, const int64_t *at,
+                                 int64_t column, unsigned wide,
+                                 unsigned lanes) {
+  struct kernel_cg *k = t->k;
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, wide);
+  k->forms.lanes = lanes;
+  for (unsigned i = 0; i < wide; i++) {
+    const struct affine *const *idx =
+        point_index(t, at, column + i, lanes, t->shape->across);
+    v[i] = emit_splat(k, emit_value(k, t->root, idx), lanes);
+  }
+  return v;
+}
+
+static void store_transposed(struct tiler *t, const int64_t *at, int64_t column,
+                             unsigned lanes, LLVMValueRef v) {
+  struct kernel_cg *k = t->k;
+  const struct affine *const *idx =
+      point_index(t, at, column, lanes, t->shape->n - 1);
+  emit_store(k, k->out->type, &t->out,
+             emit_address(k, &t->out, k->out->type->rank, idx), v);
+}
+
+/* A square whose corner is `column` elements into row at[] of the tile. */
+static void emit_square(struct tiler *t, int64_t *at, int64_t column,
+                        unsigned side) {
+  LLVMValueRef *v = read_across(t, at, column, side, side);
+  emit_transpose(t->k, v, side);
+  for (unsigned i = 0; i < side; i++) {
+    store_transposed(t, at, column, side, v[i]);
+    at[t->shape->across]++;
+  }
+}
+
+/* Both loops are of one dimension: `rows` rows of all columns are a sequence.
+ */
+static void emit_strip(struct tiler *t, int64_t *at, unsigned rows,
+                       unsigned wide) {
+  LLVMValueRef *v = read_across(t, at, 0, wide, rows);
+  emit_interleave(t->k, v, wide, rows);
+  for (unsigned i = 0; i < wide; i++) {
+    store_transposed(t, at, 0, rows, v[i]);
+    at[t->shape->across] += rows / wide;
+  }
+}
+
+static bool is_strip(const struct tiler *t, unsigned rows, unsigned wide) {
+  const struct ir_loop *outer = &t->shape->loop[t->shape->across];
+  const struct ir_loop *inner = &t->shape->loop[t->shape->n - 1];
+  return outer->last == inner->last && outer->block == wide &&
+         inner->extent == wide && t->size[t->shape->n - 1] == wide &&
+         rows >= wide;
+}
+
+/* The tile in squares, transposed in registers: as large as what is left over
+ * of both dimensions allows. */
+static void emit_transposed(struct tiler *t) {
+  struct kernel_cg *k = t->k;
+  int last = t->shape->n - 1, across = t->shape->across, g;
+  int64_t at[IR_MAX_LOOPS] = {0};
+  do {
+    for (int64_t c = 0; c < t->size[last];) {
+      unsigned wide = next_lanes(k, t->size[last] - c), side;
+      for (int64_t r = 0; r < t->size[across]; r += side) {
+        side = next_lanes(k, t->size[across] - r);
+        if (is_strip(t, side, wide)) {
+          at[across] = r;
+          emit_strip(t, at, side, wide);
+          continue;
+        }
+        side = side < wide ? side : wide;
+        for (unsigned i = 0; i < wide; i += side) {
+          at[across] = r;
+          emit_square(t, at, c + i, side);
+        }
+      }
+      c += wide;
+    }
+    at[across] = 0;
+    for (g = last - 1; g >= 0; g--) {
+      if (g != across && ++at[g] < t->size[g])
+        break;
+      at[g] = 0;
+    }
+  } while (g >= 0);
+  k->forms.lanes = 1;
+}
+
+static void store_vector(struct tiler *t, const struct tile_vector *p,
+                         LLVMValueRef v) {
+  struct kernel_cg *k = t->k;
+  k->forms.lanes = p->lanes;
+  if (k->onto)
+    onto_store(k, &t->out, p->idx, v);
+  else
+    emit_store(k, k->out->type, &t->out,
+               emit_address(k, &t->out, k->out->type->rank, p->idx), v);
+}
+
+void emit_tile(struct tiler *t) {
+  struct kernel_cg *k = t->k;
+  int across = t->shape->across;
+  unsigned n;
+  int64_t elements = 1;
+  for (int g = 0; g < t->shape->n; g++)
+    if (!dn_mul(elements, t->size[g], &elements) || elements > EMIT_MAX_WORK)
+      elements = EMIT_MAX_WORK;
+  if (elements == EMIT_MAX_WORK)
+    emit_too_large(k);
+  if (k->failed)
+    return;
+  if (k->ordered) {
+    const int64_t at[IR_MAX_LOOPS] = {0};
+    emit_order(k, t->root, &t->out, point_index(t, at, 0, 1, 0));
+    return;
+  }
+  if (across >= 0 && t->size[across] > 1) {
+    emit_transposed(t);
+    return;
+  }
+  struct tile_vector *pt = make_vectors(t, &n);
+  emit_anchors(t, pt, n);
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned i = 0; i < n; i++) {
+    k->forms.lanes = pt[i].lanes;
+    v[i] = emit_value(k, t->root, pt[i].idx);
+  }
+  for (unsigned i = 0; i < n; i++)
+    store_vector(t, &pt[i], v[i]);
+  k->forms.lanes = 1;
+}

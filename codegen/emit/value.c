@@ -1,0 +1,449 @@
+/* value.c - pull-based evaluation of a row of any value: values from
+ * outside the kernel are loaded, values of ops inside are computed from their
+ * nests. MAP and MOVE differ in nothing but their index maps and bodies. */
+#include "codegen/emit/impl.h"
+
+#include <assert.h>
+
+LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes) {
+  if (lanes <= 1 || emit_is_vector(v))
+    return v;
+  LLVMTypeRef type = emit_vector_type(k, LLVMTypeOf(v), lanes);
+  if (LLVMIsConstant(v) && !k->forms.scalable) {
+    LLVMValueRef *all = DN_ARRAY(k->arena, LLVMValueRef, lanes);
+    for (unsigned i = 0; i < lanes; i++)
+      all[i] = v;
+    return LLVMConstVector(all, lanes);
+  }
+  LLVMValueRef one = LLVMBuildInsertElement(
+      k->b, LLVMGetPoison(type), v, LLVMConstInt(k->e->i32, 0, false), "");
+  return LLVMBuildShuffleVector(
+      k->b, one, LLVMGetPoison(type),
+      LLVMConstNull(emit_vector_type(k, k->e->i32, lanes)), "");
+}
+
+void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg) {
+  if (!k->failed)
+    dn_error(k->e->ctx, k->op ? ir_loc(k->op) : (struct dn_loc){0}, code, "%s",
+             msg);
+  k->failed = k->e->failed = true;
+}
+
+void emit_too_large(struct kernel_cg *k) {
+  if (k->failed)
+    return;
+  emit_fail(k, DN_LIMIT, "the kernel's code would be too large");
+  dn_note(k->e->ctx, "smaller tiles, fewer cuts or less unrolling make it "
+                     "smaller; without `loops`, the pass 'loops' sees to it");
+}
+
+const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op) {
+  assert(op->block == k->body && "ops outside are leaves: kernel_is_leaf()");
+  struct nest **n = &k->nests[k->e->slot[op->id]];
+  if (!*n)
+    *n = nest_build(k->arena, op);
+  return *n;
+}
+
+void emit_iters(struct kernel_cg *k, const struct nest *n,
+                const struct affine *const *idx, const struct affine **iter) {
+  for (int i = 0; i < n->niters; i++)
+    iter[i] = affine_const(&k->forms, 0);
+  for (int d = 0; d < n->type->rank; d++) {
+    const struct nest_dim *y = &n->y[d];
+    for (int i = 0; i < y->n; i++) {
+      int64_t extent = n->iter[y->iter[i]].extent;
+      const struct affine *q = affine_div(&k->forms, idx[d], y->stride[i]);
+      if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
+        q = affine_wrap(&k->forms, q, extent);
+      iter[y->iter[i]] = q;
+    }
+  }
+}
+
+/* ---- Accesses ---- */
+
+/* An access being emitted: indices, and whether they are inside. */
+struct access {
+  const struct nest *n;
+  const struct nest_access *a;
+  const struct ir_value *v;
+  const struct affine *raw[IR_MAX_RANK]; /* may be outside where checked */
+  LLVMValueRef cond;                  /* NULL: inside */
+  bool checked[IR_MAX_RANK];
+  int depth, cond_depth;
+  bool varying, never;
+};
+
+static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
+                                int a, const struct affine *const *iter);
+
+static const struct affine *affine(struct kernel_cg *k, const struct nest *n,
+                                   const struct nest_index *x,
+                                   const struct affine *const *iter) {
+  const struct affine *f = affine_const(&k->forms, x->base);
+  for (int i = 0; i < n->niters; i++)
+    if (x->coef[i])
+      f = affine_add(&k->forms, f, iter[i], x->coef[i]);
+  return f;
+}
+
+const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
+                                   int a, int64_t dim,
+                                   const struct affine *const *iter) {
+  const struct nest_access *from = &n->access[a];
+  const struct ir_value *v = ir_arg(n->op, (unsigned)from->operand);
+  const struct affine *idx[IR_MAX_RANK];
+  struct memo_key key;
+  int depth = 0;
+  bool varying = false;
+  for (int d = 0; d < from->rank; d++) {
+    idx[d] = affine(k, n, &from->idx[d], iter);
+    depth = idx[d]->depth > depth ? idx[d]->depth : depth;
+    varying |= idx[d]->varying;
+  }
+  memo_begin(k, &key, MEMO_GATHER, varying, from);
+  memo_push(&key, (uint64_t)dim);
+  for (int d = 0; d < from->rank; d++)
+    memo_push(&key, (uint64_t)(uintptr_t)idx[d]);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    struct hoist h;
+    hoist_begin(k, depth, &h);
+    LLVMValueRef value = emit_access(k, n, a, iter);
+    unsigned var =
+        index_of_value(k, value, v->type->dtype, depth, dim)->term[0].var;
+    found = memo_add(k, &key, value, var);
+    hoist_end(k, &h);
+  }
+  return affine_var(&k->forms, (unsigned)found->extra, 1);
+}
+
+static void add_check(struct kernel_cg *k, struct access *c, int d,
+                      LLVMValueRef ok, int depth) {
+  if (!ok)
+    return;
+  c->checked[d] = true;
+  c->cond_depth = depth > c->cond_depth ? depth : c->cond_depth;
+  c->never |= LLVMIsNull(ok);
+  c->cond = index_and(k, c->cond, ok, c->cond_depth);
+}
+
+static void find_index(struct kernel_cg *k, struct access *c, int d,
+                       const struct affine *const *iter) {
+  const struct nest_index *x = &c->a->idx[d];
+  int64_t dim = c->v->type->dim[d];
+  if (x->indirect >= 0) {
+    c->raw[d] = emit_indirect(k, c->n, x->indirect, dim, iter);
+    return;
+  }
+  const struct affine *f = affine(k, c->n, x, iter);
+  const struct affine *q = affine_div(&k->forms, f, x->div);
+  switch (x->fit) {
+  case NEST_CLAMP:
+    q = affine_clamp(&k->forms, q, dim);
+    break;
+  case NEST_REFLECT:
+    q = affine_reflect(&k->forms, q, dim);
+    break;
+  case NEST_WRAP:
+    q = affine_wrap(&k->forms, q, dim);
+    break;
+  case NEST_AS_IS:
+    break;
+  }
+  c->raw[d] = q;
+  if (!x->checked)
+    return;
+  if (x->exact && x->div > 1) {
+    const struct affine *rem = affine_add(&k->forms, f, q, -x->div);
+    add_check(k, c, d, index_is_zero(k, rem), rem->depth);
+  }
+  add_check(k, c, d, index_inside(k, q, dim), q->depth);
+}
+
+/* A load from one of two places: what a check concerns goes into the pointer
+ * that is selected, the rest stays an offset. */
+static LLVMValueRef checked_load(struct kernel_cg *k, const struct access *c,
+                                 const struct ir_place *p) {
+  const struct affine *near = affine_const(&k->forms, 0), *far = near;
+  for (int d = 0; d < c->a->rank; d++) {
+    const struct affine *f = c->raw[d];
+    const struct affine *stay = f;
+    if (!c->checked[d] && (f->depth > c->cond_depth || f->varying))
+      stay = affine_part(&k->forms, f, 0, c->cond_depth);
+    near = affine_add(&k->forms, near, stay, p->stride[d]);
+    far = affine_add(&k->forms, far, affine_add(&k->forms, f, stay, -1),
+                     p->stride[d]);
+  }
+  return emit_load_checked(k, c->v, p, near, far, c->cond, c->cond_depth,
+                           c->n->outside);
+}
+
+static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
+  enum ir_dtype t = c->v->type->dtype;
+  struct ir_place p;
+  if (c->never)
+    return emit_number(k, t, c->n->outside);
+  if (kernel_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
+      ir_place_of(c->v, &p)) {
+    LLVMValueRef v = checked_load(k, c, &p);
+    if (v)
+      return v;
+  }
+  const struct affine *idx[IR_MAX_RANK];
+  for (int d = 0; d < c->a->rank; d++)
+    idx[d] = c->checked[d]
+                 ? affine_clamp(&k->forms, c->raw[d], c->v->type->dim[d])
+                 : c->raw[d];
+  LLVMValueRef v = emit_value(k, c->v, idx);
+  unsigned lanes =
+      emit_is_vector(v) || emit_is_vector(c->cond) ? k->forms.lanes : 1;
+  v = emit_splat(k, v, lanes);
+  return LLVMBuildSelect(k->b, c->cond, v,
+                         emit_like(k, v, emit_number(k, t, c->n->outside)), "");
+}
+
+/* A dense value at a row-major position. */
+static LLVMValueRef load_flat(struct kernel_cg *k, const struct ir_value *v,
+                              const struct ir_place *p,
+                              const struct affine *at) {
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_FLAT, at->varying, v);
+  memo_push(&key, (uint64_t)(uintptr_t)at);
+  struct memo *found = memo_find(k, &key);
+  if (found)
+    return found->value;
+  struct hoist h;
+  hoist_begin(k, at->depth, &h);
+  LLVMValueRef r = emit_load(k, v, p, at);
+  memo_add(k, &key, r, 0);
+  hoist_end(k, &h);
+  return r;
+}
+
+/* Reshape: by the row-major position. */
+static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
+                                const struct ir_value *v,
+                                const struct affine *const *iter) {
+  int64_t stride[IR_MAX_RANK];
+  const struct affine *at = affine_const(&k->forms, 0), *idx[IR_MAX_RANK];
+  ir_type_strides(n->type, stride);
+  for (int d = 0; d < n->type->rank; d++)
+    at = affine_add(&k->forms, at, iter[n->y[d].iter[0]], stride[d]);
+  struct ir_place p;
+  if (kernel_is_leaf(k, v) && ir_place_of(v, &p) &&
+      ir_type_is_dense(v->type, p.stride))
+    return load_flat(k, v, &p, at);
+  for (int d = v->type->rank; d-- > 0;) {
+    const struct affine *q = d ? affine_div(&k->forms, at, v->type->dim[d])
+                               : affine_const(&k->forms, 0);
+    idx[d] = affine_add(&k->forms, at, q, -v->type->dim[d]);
+    at = q;
+  }
+  return emit_value(k, v, idx);
+}
+
+/* The pieces of a concat that the index can be in. */
+static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
+                                  const struct nest_access *a,
+                                  const struct affine *const *iter) {
+  const struct affine *idx[IR_MAX_RANK], *at = NULL;
+  int64_t lo = 0, hi = 0;
+  for (int d = 0; d < a->rank; d++)
+    idx[d] = affine(k, n, &a->idx[d], iter);
+  at = idx[a->axis];
+  affine_range(&k->forms, at, &lo, &hi);
+  LLVMValueRef r = NULL;
+  for (int i = 0; i < a->npieces; i++) {
+    int64_t from = a->start[i], size = a->start[i + 1] - from;
+    if (!size || hi < from || lo >= from + size)
+      continue;
+    const struct affine *in = affine_plus(&k->forms, at, -from);
+    idx[a->axis] = affine_clamp(&k->forms, in, size);
+    LLVMValueRef v = emit_value(k, ir_arg(n->op, (unsigned)(a->operand + i)), idx);
+    LLVMValueRef here = r ? index_inside(k, in, size) : NULL;
+    if (here) {
+      unsigned lanes =
+          emit_is_vector(here) || emit_is_vector(v) || emit_is_vector(r)
+              ? k->forms.lanes
+              : 1;
+      v = LLVMBuildSelect(k->b, here, emit_splat(k, v, lanes),
+                          emit_splat(k, r, lanes), "");
+    }
+    r = v;
+  }
+  return r;
+}
+
+static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
+                                int a, const struct affine *const *iter) {
+  struct access c = {.n = n, .a = &n->access[a]};
+  if (c.a->npieces > 1)
+    return pieces_access(k, n, c.a, iter);
+  c.v = ir_arg(n->op, (unsigned)c.a->operand);
+  if (c.a->flat)
+    return flat_access(k, n, c.v, iter);
+  for (int d = 0; d < c.a->rank; d++) {
+    find_index(k, &c, d, iter);
+    if (c.raw[d]->depth > c.depth)
+      c.depth = c.raw[d]->depth;
+    c.varying |= c.raw[d]->varying;
+  }
+  if (!c.cond)
+    return emit_value(k, c.v, c.raw);
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_CHECKED, c.varying, c.a);
+  memo_push(&key, (uint64_t)(uintptr_t)c.cond);
+  for (int d = 0; d < c.a->rank; d++)
+    memo_push(&key, (uint64_t)(uintptr_t)c.raw[d]);
+  struct memo *found = memo_find(k, &key);
+  if (found)
+    return found->value;
+  int depth = c.cond_depth > c.depth ? c.cond_depth : c.depth;
+  struct hoist h;
+  hoist_begin(k, depth, &h);
+  LLVMValueRef v = checked_value(k, &c);
+  memo_add(k, &key, v, 0);
+  hoist_end(k, &h);
+  return v;
+}
+
+/* ---- Bodies ---- */
+
+/* Brings what must have one shape to one: all vectors when one is. A scalar
+ * condition of a select may stay. */
+static void same_shape(struct kernel_cg *k, LLVMValueRef *arg, int from,
+                       int n) {
+  bool vector = false;
+  for (int i = from; i < n; i++)
+    vector |= emit_is_vector(arg[i]);
+  vector |= emit_is_vector(arg[0]);
+  for (int i = from; vector && i < n; i++)
+    arg[i] = emit_splat(k, arg[i], k->forms.lanes);
+}
+
+LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
+                       const struct affine *const *iter) {
+  const struct nest_node *x = &n->node[node];
+  LLVMValueRef arg[3] = {0};
+  switch (x->kind) {
+  case NEST_NUMBER:
+    return emit_number(k, x->type, x->number);
+  case NEST_ITER: {
+    enum ir_dtype own = k->e->facts->pointer_bytes == 4 ? IR_I32 : IR_I64;
+    return emit_cast(k, index_value(k, iter[x->arg[0]]), own, x->type);
+  }
+  case NEST_ACCESS: {
+    LLVMValueRef v = emit_access(k, n, x->arg[0], iter);
+    const struct nest_access *a = &n->access[x->arg[0]];
+    const struct ir_value *from = ir_arg(n->op, (unsigned)a->operand);
+    return emit_cast(k, v, from->type->dtype, x->type);
+  }
+  case NEST_CALL:
+    break;
+  }
+  int arity = ir_scalars[x->fn].arity;
+  for (int i = 0; i < arity; i++)
+    arg[i] = emit_node(k, n, x->arg[i], iter);
+  if (k->failed)
+    return NULL;
+  int typed = x->fn == IR_S_SELECT;
+  same_shape(k, arg, typed, arity);
+  return emit_scalar(k, x->fn, n->node[x->arg[typed]].type, x->type, arg);
+}
+
+static LLVMValueRef emit_op(struct kernel_cg *k, const struct ir_op *op,
+                            const struct affine *const *idx, bool varying) {
+  const struct nest *n = kernel_nest(k, op);
+  LLVMValueRef v = NULL;
+  if (n->fold != NEST_NONE) {
+    struct tile_vector pt = {varying ? k->forms.lanes : 1, idx};
+    emit_fold(k, n, &pt, 1, &v);
+    return v;
+  }
+  const struct affine *iter[NEST_MAX_ITERS];
+  emit_iters(k, n, idx, iter);
+  v = emit_node(k, n, n->nnodes - 1, iter);
+  return emit_cast(k, v, n->node[n->nnodes - 1].type, n->type->dtype);
+}
+
+static LLVMValueRef compute(struct kernel_cg *k, const struct ir_value *v,
+                            const struct affine *const *idx, bool varying) {
+  if (!kernel_is_leaf(k, v))
+    return emit_op(k, v->def, idx, varying);
+  struct ir_place p;
+  if (!ir_place_of(v, &p)) {
+    emit_fail(k, DN_INTERNAL, "a value that a kernel reads has no place");
+    return NULL;
+  }
+  return emit_load(k, v, &p, emit_address(k, &p, v->type->rank, idx));
+}
+
+bool kernel_is_leaf(const struct kernel_cg *k, const struct ir_value *v) {
+  return !v->def || v->def->block != k->body;
+}
+
+/* What the memo knows a value by; indices into dimensions of size 1 are 0. */
+struct request {
+  struct memo_key key;
+  const struct affine *idx[IR_MAX_RANK];
+  int depth;
+  bool varying;
+};
+
+static void make_request(struct kernel_cg *k, const struct ir_value *v,
+                         const struct affine *const *idx, struct request *r) {
+  r->depth = 0;
+  r->varying = false;
+  for (int d = 0; d < v->type->rank; d++) {
+    r->idx[d] = v->type->dim[d] == 1 ? affine_const(&k->forms, 0) : idx[d];
+    if (r->idx[d]->depth > r->depth)
+      r->depth = r->idx[d]->depth;
+    r->varying |= r->idx[d]->varying;
+  }
+  memo_begin(k, &r->key, MEMO_VALUE, r->varying, v);
+  for (int d = 0; d < v->type->rank; d++)
+    memo_push(&r->key, (uint64_t)(uintptr_t)r->idx[d]);
+}
+
+void emit_cache_value(struct kernel_cg *k, const struct ir_value *v,
+                      const struct affine *const *idx, LLVMValueRef is) {
+  struct request r;
+  make_request(k, v, idx, &r);
+  memo_add(k, &r.key, is, 0);
+}
+
+bool emit_is_cached(struct kernel_cg *k, const struct ir_value *v,
+                    const struct affine *const *idx) {
+  struct request r;
+  make_request(k, v, idx, &r);
+  return memo_find(k, &r.key) != NULL;
+}
+
+LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
+                        const struct affine *const *idx) {
+  struct request r;
+  make_request(k, v, idx, &r);
+  struct memo *found = memo_find(k, &r.key);
+  if (found)
+    return found->value;
+  if (++k->nesting > EMIT_MAX_NESTING)
+    emit_fail(k, DN_LIMIT, "ops of the kernel nest too deep");
+  LLVMValueRef value = NULL;
+  struct hoist h;
+  hoist_begin(k, r.depth, &h);
+  LLVMMetadataRef line = emit_debug_at(k->e, k->b, v->def);
+  k->work += dn_div_ceil(k->forms.lanes, k->native);
+  if (k->work > EMIT_MAX_WORK)
+    emit_too_large(k);
+  if (!k->failed && ir_type_count(v->type))
+    value = compute(k, v, r.idx, r.varying);
+  if (!value)
+    value = emit_number(k, v->type->dtype, 0);
+  memo_add(k, &r.key, value, 0);
+  emit_debug_back(k->e, k->b, line);
+  hoist_end(k, &h);
+  k->nesting--;
+  return value;
+}

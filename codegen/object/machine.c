@@ -1,0 +1,317 @@
+/* machine.c - LLVM IR to an artefact, in the child process: light passes, the
+ * object, and what is measured on it. */
+#include "codegen/object/machine.h"
+
+#include "codegen/object/elf.h"
+#include "codegen/emit/emit.h"
+#include "codegen/report/model.h"
+#include "codegen/object/soft.h"
+#include "codegen/object/stack.h"
+#include "codegen/target/target.h"
+#include "ir/diag.h"
+#include "ir/phase.h"
+
+#include <assert.h>
+#include <llvm-c/Analysis.h>
+#include <llvm-c/BitWriter.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Support.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct machine {
+  struct cg_job *job;
+  struct dn_arena *arena;
+  LLVMContextRef lc;
+  LLVMModuleRef module;
+  LLVMTargetMachineRef machine;
+  struct cg_frames frames;
+  struct cg_blob model;
+  struct cg_fills fills; /* what goes into the object past LLVM */
+};
+
+static bool failed(struct machine *s, const char *what, const char *why) {
+  dn_error(s->job->ctx, (struct dn_loc){.file = s->job->module->file}, DN_LLVM,
+           "%s: %.*s", what, (int)strcspn(why, "\n"), why);
+  return false;
+}
+
+/* Handles LLVM's diagnostics: frame sizes and errors; other remarks are
+ * dropped. */
+static void on_diagnostic(LLVMDiagnosticInfoRef info, void *user) {
+  struct machine *s = user;
+  char *text = LLVMGetDiagInfoDescription(info);
+  if (!cg_frames_add(&s->frames, text) &&
+      LLVMGetDiagInfoSeverity(info) == LLVMDSError)
+    failed(s, "LLVM", text);
+  LLVMDisposeMessage(text);
+}
+
+static void add_model(struct machine *s) {
+  struct cg_job *job = s->job;
+  s->model = cg_model(job);
+  LLVMValueRef bytes =
+      LLVMConstStringInContext2(s->lc, s->model.data, s->model.size, true);
+  LLVMValueRef g =
+      LLVMAddGlobal(s->module, LLVMTypeOf(bytes), cg_model_symbol(job));
+  LLVMSetInitializer(g, bytes);
+  LLVMSetGlobalConstant(g, true);
+  LLVMSetAlignment(g, 8);
+  LLVMSetSection(g, cg_model_section(job));
+}
+
+static void add_attribute(struct machine *s, LLVMValueRef fn, const char *name,
+                          const char *value) {
+  LLVMAddAttributeAtIndex(
+      fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+      LLVMCreateStringAttribute(s->lc, name, (unsigned)strlen(name), value,
+                                (unsigned)strlen(value)));
+}
+
+static void add_flag(struct machine *s, LLVMValueRef fn, const char *name) {
+  unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+  LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                          LLVMCreateEnumAttribute(s->lc, kind, 0));
+}
+
+static void set_attributes(struct machine *s) {
+  const bool size = s->job->target->opt_size;
+  for (LLVMValueRef f = LLVMGetFirstFunction(s->module); f;
+       f = LLVMGetNextFunction(f)) {
+    if (LLVMIsDeclaration(f))
+      continue;
+    add_attribute(s, f, "warn-stack-size", "0");
+    /* Below the stack pointer is memory that no frame size includes. */
+    add_flag(s, f, "noredzone");
+    if (size)
+      add_flag(s, f, "optsize");
+  }
+}
+
+/* Loops come from the schedule, already in their final shape: passes that
+ * change loops make them worse (the vectoriser, 30 times in one case). */
+static bool run_passes(struct machine *s) {
+  if (!s->job->target->opt_level)
+    return true;
+  LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
+  LLVMErrorRef error = LLVMRunPasses(
+      s->module,
+      "function(mem2reg,instcombine<no-verify-fixpoint>,early-cse,"
+      "loop-mssa(licm),simplifycfg,instcombine<no-verify-fixpoint>)",
+      s->machine, o);
+  LLVMDisposePassBuilderOptions(o);
+  if (!error)
+    return true;
+  char *text = LLVMGetErrorMessage(error);
+  failed(s, "LLVM passes", text);
+  LLVMDisposeErrorMessage(text);
+  return false;
+}
+
+static bool write_at(struct machine *s, const struct cg_section *section,
+                     const struct cg_blob *bytes) {
+  assert(s->job->file >= 0 && "cg_compile() opened it");
+  const char *p = bytes->data;
+  if (!section || !section->stored || section->size < bytes->size)
+    return failed(s, "object", "a constant is not where it should be");
+  for (size_t done = 0; done < bytes->size;) {
+    ssize_t n = pwrite(s->job->file, p + done, bytes->size - done,
+                       (off_t)(section->offset + done));
+    if (n <= 0)
+      return failed(s, "object", "cannot write it");
+    done += (size_t)n;
+  }
+  return true;
+}
+
+static int compare_sections(const void *a, const void *b) {
+  return strcmp((*(const struct cg_section *const *)a)->name,
+                (*(const struct cg_section *const *)b)->name);
+}
+
+/* The section of a fill, among `n` sorted by name. */
+static const struct cg_section *
+find_section(const struct cg_section *const *sorted, size_t n,
+             const char *name) {
+  struct cg_section key = {.name = name};
+  const struct cg_section *k = &key;
+  const struct cg_section *const *hit =
+      bsearch(&k, sorted, n, sizeof *sorted, compare_sections);
+  return hit ? *hit : NULL;
+}
+
+/* LLVM says of every object that it needs no executable stack. GNU's compilers
+ * for bare metal do not, and beside one that does their linker warns of the
+ * others: there the section becomes none. */
+static bool drop_stack_note(struct machine *s, const struct cg_elf *elf) {
+  static const uint32_t none = 0;
+  const struct cg_section *note = cg_elf_section(elf, ".note.GNU-stack");
+  if (!note || !s->job->target->facts.bare_metal)
+    return true;
+  return pwrite(s->job->file, &none, sizeof none, (off_t)note->type) ==
+             (ssize_t)sizeof none ||
+         failed(s, "object", "cannot write it");
+}
+
+/* Sizes from the object, and the bytes that were held back into it. */
+static bool finish_object(struct machine *s, const struct cg_elf *elf) {
+  struct cg_job *job = s->job;
+  const char *model = cg_model_section(job);
+  const struct cg_section **sorted =
+      DN_ARRAY(s->arena, const struct cg_section *, elf->sections.n + 1);
+  for (size_t i = 0; i < elf->sections.n; i++) {
+    const struct cg_section *sec = &elf->sections.v[i];
+    sorted[i] = sec;
+    if (sec->code)
+      job->text += (int64_t)sec->size;
+    else if (sec->data && strcmp(sec->name, model) != 0 &&
+             (!strncmp(sec->name, ".rodata", 7) ||
+              !strncmp(sec->name, ".lrodata", 8)))
+      job->weights += (int64_t)sec->size;
+  }
+  if (elf->sections.n)
+    qsort(sorted, elf->sections.n, sizeof *sorted, compare_sections);
+  for (size_t i = 0; i < s->fills.list.n; i++)
+    if (!write_at(
+            s,
+            find_section(sorted, elf->sections.n, s->fills.list.v[i].section),
+            &s->fills.list.v[i].bytes))
+      return false;
+  assert(s->job->kind == CG_OBJ && "other artefacts have no sections to fill");
+  job->stack = cg_frames_worst(&s->frames, job->target);
+  cg_model_finish(job, &s->model);
+  if (!drop_stack_note(s, elf))
+    return false;
+  return write_at(s, find_section(sorted, elf->sections.n, model), &s->model);
+}
+
+static bool emit_file(struct machine *s, LLVMModuleRef module,
+                      LLVMCodeGenFileType type) {
+  char *message = NULL;
+  dn_phase(s->job->ctx, "LLVM code generation");
+  if (!LLVMTargetMachineEmitToFile(s->machine, module, s->job->path, type,
+                                   &message))
+    return true;
+  failed(s, "LLVM", message ? message : "cannot emit");
+  LLVMDisposeMessage(message);
+  return false;
+}
+
+static bool emit_ir(struct machine *s) {
+  char *message = NULL;
+  dn_phase(s->job->ctx, "LLVM printer");
+  if (!LLVMPrintModuleToFile(s->module, s->job->path, &message))
+    return true;
+  failed(s, "LLVM", message ? message : "cannot print");
+  LLVMDisposeMessage(message);
+  return false;
+}
+
+static bool emit_bitcode(struct machine *s) {
+  dn_phase(s->job->ctx, "LLVM bitcode writer");
+  return !LLVMWriteBitcodeToFile(s->module, s->job->path) ||
+         failed(s, "LLVM", "cannot write bitcode");
+}
+
+static bool read_object(struct machine *s, struct cg_elf *elf) {
+  struct dn_file file;
+  if (dn_file_map(s->job->ctx, s->job->path, &file) &&
+      cg_elf_read(s->arena, file.data, file.size, elf))
+    return true;
+  return failed(s, "object", "it is not ELF");
+}
+
+/* Emits a copy, since emission changes a module; then again with the functions
+ * that the object calls, until there are none. */
+static bool emit_object(struct machine *s) {
+  const char *entry = dn_printf(s->arena, "%s_run", s->job->opts->prefix);
+  struct cg_elf elf;
+  for (;;) {
+    set_attributes(s);
+    LLVMModuleRef copy = LLVMCloneModule(s->module);
+    cg_frames_calls(&s->frames, copy, entry);
+    bool ok = emit_file(s, copy, LLVMObjectFile);
+    LLVMDisposeModule(copy);
+    dn_phase(s->job->ctx, "object");
+    if (!ok || !read_object(s, &elf))
+      return false;
+    int added =
+        cg_soft_add(s->lc, s->module, s->job->target->facts.pointer_bytes, &elf,
+                    s->job->opts->freestanding);
+    if (added < 0)
+      return failed(s, "LLVM", "cannot add the arithmetic functions");
+    if (!added)
+      return finish_object(s, &elf);
+  }
+}
+
+/* No float passes between the object and its caller: Tag_ABI_VFP_args says that
+ * it goes with programs of either float ABI. */
+static void add_build_attributes(struct machine *s) {
+  static const char args[] = ".eabi_attribute 28, 3";
+  if (s->job->target->row->backend == CG_ARM)
+    LLVMAppendModuleInlineAsm(s->module, args, strlen(args));
+}
+
+/* Builds and checks the module. */
+static bool build_module(struct machine *s) {
+  struct cg_job *job = s->job;
+  char *message = NULL;
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(s->machine);
+  LLVMSetModuleDataLayout(s->module, layout);
+  LLVMDisposeTargetData(layout);
+  LLVMSetTarget(s->module, job->target->triple);
+  LLVMSetSourceFileName(s->module, job->opts->prefix,
+                        strlen(job->opts->prefix));
+  if (!cg_emit_module(job->ctx, job->target, job->module, job->opts, s->lc,
+                      s->module, job->kind == CG_OBJ ? &s->fills : NULL))
+    return false;
+  add_model(s);
+  add_build_attributes(s);
+  set_attributes(s);
+  dn_phase(job->ctx, "LLVM verifier");
+  if (LLVMVerifyModule(s->module, LLVMReturnStatusAction, &message))
+    return failed(s, "the generated code is ill-formed", message);
+  dn_phase(job->ctx, "LLVM passes");
+  return run_passes(s);
+}
+
+bool cg_machine_run(struct cg_job *job) {
+  char *message = NULL;
+  struct machine s = {.job = job, .arena = job->ctx->arena};
+  unsigned before = dn_errors(job->ctx);
+  dn_phase(job->ctx, "emit");
+  cg_frames_init(&s.frames, s.arena);
+  s.lc = LLVMContextCreate();
+  if (job->target->facts.scalable) /* frames that grow with the vectors */
+    LLVMParseCommandLineOptions(
+        2,
+        (const char *const[]){"", "-pass-remarks-analysis=stack-frame-layout"},
+        NULL);
+  LLVMContextSetDiagnosticHandler(s.lc, on_diagnostic, &s);
+  s.module = LLVMModuleCreateWithNameInContext(job->opts->prefix, s.lc);
+  s.machine =
+      cg_target_machine(job->target, cg_is_large(job->module), &message);
+  if (!s.machine)
+    return failed(&s, "LLVM", message);
+  if (!build_module(&s))
+    return false;
+  bool ok = false;
+  switch (job->kind) {
+  case CG_OBJ:
+    ok = emit_object(&s);
+    break;
+  case CG_ASM:
+    ok = emit_file(&s, s.module, LLVMAssemblyFile);
+    break;
+  case CG_LLVM:
+    ok = emit_ir(&s);
+    break;
+  case CG_BITCODE:
+    ok = emit_bitcode(&s);
+    break;
+  }
+  return ok && dn_errors(job->ctx) == before;
+}

@@ -1,0 +1,130 @@
+/* model.c - see model.h. The compiler runs on little-endian machines for
+ * little-endian machines, and the structs have no padding, so that the bytes
+ * here are the bytes there. */
+#include "codegen/report/model.h"
+
+#include "ir/place.h"
+#include "runtime/dnn.h"
+
+#include <assert.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct dnn_model) == 72, "the layout is an ABI");
+_Static_assert(sizeof(struct dnn_tensor) == 120, "the layout is an ABI");
+_Static_assert((int)DNN_MAX_RANK == (int)IR_MAX_RANK, "ranks fit");
+
+const char *cg_model_symbol(const struct cg_job *job) {
+  return dn_printf(job->ctx->arena, "%s_model", job->opts->prefix);
+}
+
+const char *cg_model_section(const struct cg_job *job) {
+  return dn_printf(job->ctx->arena, ".rodata.%s_model", job->opts->prefix);
+}
+
+/* Appends a string and returns its offset. */
+static uint32_t put_text(struct dn_buf *out, const char *s) {
+  uint32_t at = (uint32_t)out->len;
+  dn_buf_put(out, s, strlen(s) + 1);
+  return at;
+}
+
+/* Appends the name, and fills the tensor's entry. */
+static void describe(struct dn_buf *out, const struct ir_type *type,
+                     const char *name, struct dnn_tensor *t) {
+  t->name_at = put_text(out, name);
+  t->type = (uint8_t)ir_dtypes[type->dtype].onnx;
+  assert(ir_type_is_static(type) && type->rank <= DNN_MAX_RANK &&
+         "rule static; ranks fit, see above");
+  t->rank = (uint8_t)type->rank;
+  for (int d = 0; d < type->rank; d++)
+    t->dim[d] = type->dim[d];
+  if (type->quant && !type->quant->scales) {
+    t->scale = type->quant->scale;
+    t->zero = type->quant->zero;
+  }
+}
+
+struct cg_blob cg_model(const struct cg_job *job) {
+  const struct ir_module *m = job->module;
+  const struct ir_func *f = ir_main(m);
+  const struct ir_op *ret = f->body->last;
+  assert(ret->noperands == f->nresults && "rule return");
+  uint32_t nin = f->body->nparams, nout = f->nresults;
+  size_t head = sizeof(struct dnn_model);
+  size_t tensors = (nin + nout) * sizeof(struct dnn_tensor);
+  struct dnn_model model = {
+      .magic = DNN_MODEL_MAGIC,
+      .version = DNN_ABI_VERSION,
+      .ninputs = nin,
+      .noutputs = nout,
+      .tensors_at = (uint32_t)head,
+      .arena_align =
+          m->arena_size ? (uint32_t)cg_target_facts(job->target)->align : 0,
+      .arena_size = (uint64_t)m->arena_size,
+      .macs = (uint64_t)job->macs};
+  struct dnn_tensor *t =
+      DN_ARRAY(job->ctx->arena, struct dnn_tensor, nin + nout + 1);
+  struct dn_buf out;
+  dn_buf_init(&out, job->ctx->arena);
+  dn_buf_put(&out, (const char *)&model, head);
+  dn_buf_put(&out, (const char *)t, tensors);
+  for (uint32_t i = 0; i < nin; i++)
+    describe(&out, f->body->param[i]->type, f->body->param[i]->name, &t[i]);
+  for (uint32_t i = 0; i < nout; i++) {
+    const struct ir_value *v = ir_arg(ret, i);
+    describe(&out, v->type, ir_result_name(f, i), &t[nin + i]);
+  }
+  model.name_at = put_text(&out, m->name ? m->name : job->opts->prefix);
+  model.prefix_at = put_text(&out, job->opts->prefix);
+  model.target_at = put_text(&out, cg_target_names(job->target)->triple);
+  while (out.len % 8)
+    dn_buf_put(&out, "", 1);
+  assert(out.len % 8 == 0 && "filled up above");
+  model.size = (uint32_t)out.len;
+  memcpy(out.text, &model, head);
+  memcpy(out.text + head, t, tensors);
+  return (struct cg_blob){out.text, out.len};
+}
+
+void cg_model_finish(const struct cg_job *job, struct cg_blob *blob) {
+  assert(blob->size >= sizeof(struct dnn_model) && "cg_model() made it");
+  struct dnn_model model;
+  memcpy(&model, blob->data, sizeof model);
+  model.stack_size = (uint64_t)job->stack;
+  model.weights_size = (uint64_t)job->weights;
+  char *copy = dn_copy(job->ctx->arena, blob->data, blob->size);
+  memcpy(copy, &model, sizeof model);
+  blob->data = copy;
+}
+
+static bool has_name(const char *base, size_t size, uint32_t at) {
+  return at < size && memchr(base + at, 0, size - at) != NULL;
+}
+
+static bool is_power_of_two(uint64_t n) { return n && !(n & (n - 1)); }
+
+const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
+                                      size_t size) {
+  enum { MAX_ALIGN = 4096 };
+  struct dnn_model m;
+  if (size < sizeof m)
+    return NULL;
+  memcpy(&m, data, sizeof m);
+  uint64_t tensors = (uint64_t)m.ninputs + m.noutputs;
+  if (m.magic != DNN_MODEL_MAGIC || m.size < sizeof m || m.size > size ||
+      m.tensors_at % 8 || m.tensors_at > m.size ||
+      tensors > (m.size - m.tensors_at) / sizeof(struct dnn_tensor) ||
+      m.arena_size > SIZE_MAX / 2 || m.arena_align > MAX_ALIGN ||
+      (m.arena_align && !is_power_of_two(m.arena_align)))
+    return NULL;
+  const char *base = dn_copy(arena, data, m.size);
+  const struct dnn_tensor *t =
+      (const struct dnn_tensor *)(const void *)(base + m.tensors_at);
+  bool ok = has_name(base, m.size, m.name_at) &&
+            has_name(base, m.size, m.prefix_at) &&
+            has_name(base, m.size, m.target_at);
+  for (uint64_t i = 0; i < tensors; i++)
+    ok = ok && has_name(base, m.size, t[i].name_at) &&
+         t[i].rank <= DNN_MAX_RANK;
+  return ok ? (const struct dnn_model *)(const void *)base : NULL;
+}

@@ -1,0 +1,196 @@
+/* report.c - the report as text: totals, then a line a layer with a bar of the
+ * arena bytes that are live while it runs. */
+#include "codegen/report/report.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROWS = 100, NAME_WIDTH = 24, BAR_WIDTH = 20 };
+
+const char *cg_count_text(struct dn_arena *arena, int64_t n) {
+  char *digits = dn_printf(arena, "%lld", (long long)n);
+  struct dn_buf out;
+  dn_buf_init(&out, arena);
+  size_t len = strlen(digits);
+  for (size_t i = 0; i < len; i++) {
+    if (i && (len - i) % 3 == 0 && digits[i - 1] != '-')
+      dn_buf_put(&out, ",", 1);
+    dn_buf_put(&out, digits + i, 1);
+  }
+  return out.text;
+}
+
+static const char *count(const struct cg_facts_sheet *r, int64_t n) {
+  return cg_count_text(r->ctx->arena, n);
+}
+
+/* ---- Totals ---- */
+
+static void put_signature(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  const struct ir_func *f = ir_main(r->m);
+  const char *name = r->m->name ? r->m->name : r->opts->prefix;
+  dn_buf_escape(out, name, strlen(name));
+  dn_buf_printf(out, "  (");
+  for (unsigned i = 0; i < f->body->nparams; i++)
+    dn_buf_printf(out, "%s%s", i ? ", " : "",
+                  ir_type_text(r->ctx, NULL, f->body->param[i]->type));
+  dn_buf_printf(out, ") -> (");
+  for (unsigned i = 0; i < f->nresults; i++)
+    dn_buf_printf(out, "%s%s", i ? ", " : "",
+                  ir_type_text(r->ctx, NULL, ir_arg(f->body->last, i)->type));
+  dn_buf_printf(out, ")\n");
+}
+
+static void put_target(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  dn_buf_printf(out, "  target      %s, %s", r->target->triple, r->target->cpu);
+  if (r->facts->vector_bytes)
+    dn_buf_printf(out, ", %d-byte vectors", r->facts->vector_bytes);
+  dn_buf_printf(out, "\n");
+}
+
+static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  const struct cg_sizes *s = &r->sizes;
+  dn_buf_printf(out, "  parameters  %s (%s weights + %s biases), %s bytes\n",
+                count(r, r->opts->weights + r->opts->biases),
+                count(r, r->opts->weights), count(r, r->opts->biases),
+                count(r, r->opts->parameter_bytes));
+  dn_buf_printf(out, "  MACs        %s\n", count(r, r->stats.macs));
+  dn_buf_printf(out, "  flash       %s B: %s B weights, %s B code\n",
+                count(r, s->weights + s->text), count(r, s->weights),
+                count(r, s->text));
+  dn_buf_printf(out, "  arena       %s B", count(r, s->arena));
+  if (s->arena_bound || !s->arena)
+    dn_buf_printf(out, ", lower bound %s B%s", count(r, s->arena_bound),
+                  s->arena <= s->arena_bound ? " (optimal)" : "");
+  dn_buf_printf(out, "\n");
+  dn_buf_printf(out, "  stack       %s B\n", count(r, s->stack));
+  dn_buf_printf(out,
+                "  RAM         %s B: arena, %s B inputs, %s B outputs, stack\n",
+                count(r, cg_ram(s)), count(r, s->inputs), count(r, s->outputs));
+}
+
+/* ---- Layers ---- */
+
+/* Cut or filled up to a width in characters, not bytes. */
+static void put_cell(struct dn_buf *out, struct dn_arena *arena, const char *s,
+                     int width) {
+  struct dn_buf text;
+  dn_buf_init(&text, arena);
+  dn_buf_put(&text, "", 0);
+  dn_buf_escape(&text, s, strlen(s) < 200 ? strlen(s) : 200);
+  int n = 0;
+  size_t i = 0;
+  while (i < text.len && n < width) {
+    for (i++; i < text.len && ((unsigned char)text.text[i] & 0xc0) == 0x80; i++)
+      ;
+    n++;
+  }
+  assert(n <= width && "cut above");
+  dn_buf_put(out, text.text, i);
+  dn_buf_printf(out, "%*s ", width - n, "");
+}
+
+/* Eighths of a block: U+2588 is full, U+258F an eighth. */
+static void put_bar(struct dn_buf *out, int64_t part, int64_t whole) {
+  int64_t eighths =
+      whole ? (int64_t)((double)part / (double)whole * (8 * BAR_WIDTH) + 0.5)
+            : 0;
+  for (; eighths >= 8; eighths -= 8)
+    dn_buf_put(out, "\xe2\x96\x88", 3);
+  assert(eighths >= 0 && eighths < 8 && "whole blocks are drawn above");
+  if (eighths) {
+    char block[3] = {(char)0xe2, (char)0x96, (char)(0x90 - eighths)};
+    dn_buf_put(out, block, 3);
+  }
+}
+
+static void put_layer(const struct cg_facts_sheet *r, struct dn_buf *out,
+                      const struct cg_layer *l) {
+  struct dn_arena *arena = r->ctx->arena;
+  put_cell(out, arena, l->name, NAME_WIDTH);
+  put_cell(out, arena, l->what, NAME_WIDTH);
+  put_cell(out, arena, ir_type_text(r->ctx, NULL, ir_result(l->op)->type), 20);
+  dn_buf_printf(out, "%11s %11s %13s %11s ", count(r, l->weights),
+                count(r, l->activations), count(r, l->macs), count(r, l->live));
+  put_bar(out, l->live, r->stats.live);
+  dn_buf_printf(out, "\n");
+}
+
+static int compare_macs(const void *a, const void *b) {
+  int64_t x = (*(const struct cg_layer *const *)a)->macs;
+  int64_t y = (*(const struct cg_layer *const *)b)->macs;
+  return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The least MACs of a layer that is shown: all, when there are few. */
+static int64_t threshold(const struct cg_facts_sheet *r) {
+  size_t n = r->stats.layers.n;
+  if (n <= MAX_ROWS)
+    return 0;
+  const struct cg_layer **all =
+      DN_ARRAY(r->ctx->arena, const struct cg_layer *, n);
+  for (size_t i = 0; i < n; i++)
+    all[i] = &r->stats.layers.v[i];
+  qsort(all, n, sizeof *all, compare_macs);
+  assert(n > MAX_ROWS && "seen above");
+  return all[MAX_ROWS - 1]->macs;
+}
+
+static void put_layers(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  int64_t least = threshold(r);
+  size_t shown = 0;
+  dn_buf_printf(out, "\n%-*s %-*s %-20s %11s %11s %13s %11s\n", NAME_WIDTH,
+                "LAYER", NAME_WIDTH, "OPS", "RESULT", "WEIGHTS", "ACTIVATIONS",
+                "MACS", "LIVE BYTES");
+  for (size_t i = 0; i < r->stats.layers.n && shown < MAX_ROWS; i++) {
+    const struct cg_layer *l = &r->stats.layers.v[i];
+    if (l->macs < least)
+      continue;
+    put_layer(r, out, l);
+    shown++;
+  }
+  if (shown < r->stats.layers.n)
+    dn_buf_printf(out,
+                  "... and %s smaller layers; --report=FILE.json has all\n",
+                  count(r, (int64_t)(r->stats.layers.n - shown)));
+}
+
+void cg_report_text(const struct cg_facts_sheet *r, bool layers,
+                    struct dn_buf *out) {
+  put_signature(r, out);
+  put_target(r, out);
+  put_totals(r, out);
+  if (layers)
+    put_layers(r, out);
+}
+
+bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
+               const struct ir_module *m, const struct cg_opts *opts,
+               const struct cg_sizes *sizes, enum cg_report_kind kind,
+               struct cg_blob *out) {
+  struct cg_facts_sheet r = {.ctx = ctx,
+                             .target = cg_target_names(t),
+                             .facts = cg_target_facts(t),
+                             .m = m,
+                             .opts = opts,
+                             .sizes = *sizes};
+  assert(sizes && "the caller has compiled the module");
+  struct dn_buf text;
+  dn_buf_init(&text, ctx->arena);
+  cg_stats(ctx->arena, m, &r.stats);
+  switch (kind) {
+  case CG_REPORT_BRIEF:
+  case CG_REPORT_TEXT:
+    cg_report_text(&r, kind == CG_REPORT_TEXT, &text);
+    break;
+  case CG_REPORT_JSON:
+    cg_report_json(&r, &text);
+    break;
+  case CG_REPORT_HTML:
+    cg_report_html(&r, &text);
+    break;
+  }
+  *out = (struct cg_blob){text.text, text.len};
+  return true;
+}

@@ -1,0 +1,107 @@
+/* report_html.c - the report as one page without scripts: the totals, the arena
+ * over time as a picture, and the layers as a table. */
+#include "codegen/report/report.h"
+
+#include <string.h>
+
+enum { CHART_WIDTH = 960, CHART_HEIGHT = 160 };
+
+static void put_html(struct dn_buf *out, struct dn_arena *arena,
+                     const char *s) {
+  struct dn_buf text;
+  dn_buf_init(&text, arena);
+  dn_buf_put(&text, "", 0);
+  dn_buf_escape(&text, s, strlen(s));
+  for (const char *p = text.text; *p; p++) {
+    if (*p == '<')
+      dn_buf_printf(out, "&lt;");
+    else if (*p == '>')
+      dn_buf_printf(out, "&gt;");
+    else if (*p == '&')
+      dn_buf_printf(out, "&amp;");
+    else
+      dn_buf_put(out, p, 1);
+  }
+}
+
+static const char *count(const struct cg_facts_sheet *r, int64_t n) {
+  return cg_count_text(r->ctx->arena, n);
+}
+
+static void put_total(const struct cg_facts_sheet *r, struct dn_buf *out,
+                      const char *what, int64_t n, const char *unit) {
+  dn_buf_printf(out, "<tr><th>%s</th><td>%s%s</td></tr>\n", what, count(r, n),
+                unit);
+}
+
+/* A column a layer; its height is the arena bytes live there. */
+static void put_chart(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  size_t n = r->stats.layers.n;
+  double step = n ? (double)CHART_WIDTH / (double)n : 0;
+  double top = r->sizes.arena ? (double)r->sizes.arena : 1;
+  dn_buf_printf(out,
+                "<h2>Arena over time</h2>\n<svg viewBox=\"0 0 %d %d\" "
+                "width=\"%d\" height=\"%d\">\n",
+                CHART_WIDTH, CHART_HEIGHT, CHART_WIDTH, CHART_HEIGHT);
+  for (size_t i = 0; i < n; i++) {
+    const struct cg_layer *l = &r->stats.layers.v[i];
+    double h = CHART_HEIGHT * (double)l->live / top;
+    dn_buf_printf(out,
+                  "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" "
+                  "height=\"%.2f\"%s><title>",
+                  (double)i * step, CHART_HEIGHT - h, step * 0.9, h,
+                  i == r->stats.peak ? " class=\"peak\"" : "");
+    put_html(out, r->ctx->arena, l->name);
+    dn_buf_printf(out, ": %s bytes</title></rect>\n", count(r, l->live));
+  }
+  dn_buf_printf(out, "</svg>\n");
+}
+
+static void put_table(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  dn_buf_printf(out, "<h2>Layers</h2>\n<table>\n<tr><th>layer</th><th>ops</th>"
+                     "<th>result</th><th>weights</th><th>activations</th>"
+                     "<th>MACs</th><th>live bytes</th></tr>\n");
+  for (size_t i = 0; i < r->stats.layers.n; i++) {
+    const struct cg_layer *l = &r->stats.layers.v[i];
+    dn_buf_printf(out, "<tr><td>");
+    put_html(out, r->ctx->arena, l->name);
+    dn_buf_printf(out, "</td><td>%s</td><td>%s</td><td>%s</td>", l->what,
+                  ir_type_text(r->ctx, NULL, ir_result(l->op)->type),
+                  count(r, l->weights));
+    dn_buf_printf(out, "<td>%s</td><td>%s</td><td>%s</td></tr>\n",
+                  count(r, l->activations), count(r, l->macs),
+                  count(r, l->live));
+  }
+  dn_buf_printf(out, "</table>\n");
+}
+
+void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  const char *name = r->m->name ? r->m->name : r->opts->prefix;
+  dn_buf_printf(out, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>");
+  put_html(out, r->ctx->arena, name);
+  dn_buf_printf(out, "</title>\n<style>body{font:14px sans-serif;margin:2em}"
+                     "td,th{text-align:left;padding:.1em .8em .1em 0}"
+                     "rect{fill:#4477aa}rect.peak{fill:#ee6677}"
+                     "svg{border-bottom:1px solid #888}</style>\n<h1>");
+  put_html(out, r->ctx->arena, name);
+  dn_buf_printf(out,
+                "</h1>\n<table>\n<tr><th>target</th><td>%s, %s</td></tr>\n",
+                r->target->triple, r->target->cpu);
+  put_total(r, out, "parameters", r->opts->weights + r->opts->biases, "");
+  put_total(r, out, "parameters", r->opts->parameter_bytes, " bytes");
+  put_total(r, out, "weights", r->opts->weights, "");
+  put_total(r, out, "biases", r->opts->biases, "");
+  put_total(r, out, "MACs", r->stats.macs, "");
+  put_total(r, out, "weights", r->sizes.weights, " bytes");
+  put_total(r, out, "code", r->sizes.text, " bytes");
+  put_total(r, out, "arena", r->sizes.arena, " bytes");
+  put_total(r, out, "arena, lower bound", r->sizes.arena_bound, " bytes");
+  put_total(r, out, "stack", r->sizes.stack, " bytes");
+  put_total(r, out, "inputs", r->sizes.inputs, " bytes");
+  put_total(r, out, "outputs", r->sizes.outputs, " bytes");
+  put_total(r, out, "RAM: arena, stack, inputs, outputs", cg_ram(&r->sizes),
+            " bytes");
+  dn_buf_printf(out, "</table>\n");
+  put_chart(r, out);
+  put_table(r, out);
+}

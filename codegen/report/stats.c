@@ -1,0 +1,351 @@
+/* stats.c - see stats.h. */
+#include "codegen/report/stats.h"
+
+#include "ir/nest.h"
+#include "ir/place.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum ir_class class_of(const struct ir_op *op) {
+  return ir_ops[op->code].cls;
+}
+
+/* ---- Arena bytes over time ---- */
+
+/* Bytes [lo, hi) of the arena, in use while ops [first, last] run. */
+struct span {
+  const struct ir_value *value;
+  int64_t lo, hi;
+  size_t first, last;
+};
+struct timeline {
+  struct dn_arena *arena;
+  DN_LIST(struct span) spans;
+  size_t *last; /* by value id: the last op that reads it */
+  size_t nops;
+};
+
+static bool in_arena(const struct ir_value *v, struct span *out) {
+  struct ir_place p;
+  int64_t lo = 0, hi = 0;
+  if (!ir_place_of(v, &p) || p.space != IR_IN_ARENA || !ir_type_count(v->type))
+    return false;
+  for (int d = 0; d < v->type->rank; d++) {
+    int64_t reach = (v->type->dim[d] - 1) * p.stride[d];
+    lo += dn_min(reach, 0);
+    hi += dn_max(reach, 0);
+  }
+  int64_t size = ir_dtypes[v->type->dtype].bytes;
+  *out =
+      (struct span){v, p.offset + lo * size, p.offset + (hi + 1) * size, 0, 0};
+  return true;
+}
+
+/* Values made at `now`, by `op` or inside it, and values read there. */
+static void visit(struct timeline *t, const struct ir_op *op, size_t now) {
+  struct span s;
+  for (unsigned i = 0; i < op->noperands; i++)
+    t->last[ir_arg(op, i)->id] = now;
+  for (unsigned i = 0; i < op->nresults; i++)
+    if (in_arena(op->result[i], &s)) {
+      s.first = s.last = now;
+      DN_PUSH(t->arena, t->spans, s);
+    }
+  for (unsigned r = 0; r < op->nregions; r++)
+    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
+      visit(t, o, now);
+}
+
+static void timeline_build(struct timeline *t, struct dn_arena *arena,
+                           const struct ir_module *m) {
+  *t = (struct timeline){.arena = arena};
+  t->last = DN_ARRAY(arena, size_t, m->nvalues ? m->nvalues : 1);
+  for (const struct ir_op *op = ir_main(m)->body->first; op; op = op->next)
+    visit(t, op, t->nops++);
+  for (size_t i = 0; i < t->spans.n; i++) {
+    struct span *s = &t->spans.v[i];
+    if (t->last[s->value->id] > s->last)
+      s->last = t->last[s->value->id];
+  }
+}
+
+static int compare_spans(const void *a, const void *b) {
+  const struct span *x = a, *y = b;
+  return x->lo != y->lo ? (x->lo < y->lo ? -1 : 1) : 0;
+}
+
+/* Bytes of the union of spans. */
+static int64_t union_bytes(struct span *s, size_t n) {
+  int64_t total = 0, end = INT64_MIN;
+  if (n)
+    qsort(s, n, sizeof *s, compare_spans);
+  for (size_t i = 0; i < n; i++) {
+    if (s[i].hi > end) {
+      assert(s[i].lo < s[i].hi && "in_arena() leaves empty values out");
+      total += s[i].hi - dn_max(s[i].lo, end);
+      end = s[i].hi;
+    }
+  }
+  return total;
+}
+
+/* live[i]: arena bytes in use while op i runs. Spans come in the order of
+ * `first`, so one sweep with a list of those in use suffices. */
+static int64_t *live_bytes(struct timeline *t) {
+  int64_t *live = DN_ARRAY(t->arena, int64_t, t->nops ? t->nops : 1);
+  struct span *in_use = DN_ARRAY(t->arena, struct span, t->spans.n + 1);
+  size_t n = 0, next = 0;
+  for (size_t now = 0; now < t->nops; now++) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+      if (in_use[i].last >= now)
+        in_use[kept++] = in_use[i];
+    n = kept;
+    while (next < t->spans.n && t->spans.v[next].first == now)
+      in_use[n++] = t->spans.v[next++];
+    live[now] = union_bytes(in_use, n);
+  }
+  assert(next == t->spans.n &&
+         "spans come in the order of their first op: visit()");
+  return live;
+}
+
+static int compare_live(const void *a, const void *b) {
+  const struct cg_live *x = a, *y = b;
+  if (x->bytes != y->bytes)
+    return x->bytes > y->bytes ? -1 : 1;
+  return x->value->id < y->value->id ? -1 : x->value->id > y->value->id;
+}
+
+/* ---- Layers ---- */
+
+static void add_constants(struct cg_layer *l, const struct ir_op *op) {
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_value *v = ir_arg(op, i);
+    if (!v->data || ir_type_count(v->type) < 2)
+      continue;
+    l->weights += ir_type_count(v->type);
+    l->weight_bytes += ir_type_bytes(v->type);
+  }
+}
+
+/* Elements of a dimension of `extent` that an index takes: of a stride, every
+ * so many. */
+static int64_t index_count(const struct nest *n, const struct nest_index *x,
+                           int64_t extent) {
+  int64_t step = 0;
+  if (x->indirect >= 0 || x->fit != NEST_AS_IS)
+    return extent;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].extent > 1)
+      step = dn_gcd(step, x->coef[i]);
+  assert(x->div >= 1 && "steps are 1 or more: nest.h");
+  step = dn_max(step / x->div, 1);
+  int64_t reach = dn_min(x->hi, extent - 1) - dn_max(x->lo, 0);
+  return reach < 0 ? 0 : dn_min(reach / step + 1, extent);
+}
+
+/* Elements of operand `i` that the nest of its op reads, at most. */
+static int64_t elements_read(const struct nest *n, const struct ir_op *op,
+                             unsigned i) {
+  const struct ir_type *t = ir_arg(op, i)->type;
+  int64_t all = ir_type_count(t), sum = 0;
+  if (!n || n->access[0].npieces > 1)
+    return all;
+  for (int k = 0; k < n->naccesses; k++) {
+    const struct nest_access *a = &n->access[k];
+    if (a->operand != (int)i)
+      continue;
+    int64_t count = 1;
+    for (int d = 0; d < a->rank && !a->flat; d++)
+      count *= index_count(n, &a->idx[d], t->dim[d]);
+    sum += a->flat ? all : count;
+  }
+  return dn_min(sum, all);
+}
+
+/* A value from outside a layer, and how much of it the layer reads. */
+struct reading {
+  const struct ir_value *value;
+  int64_t bytes;
+};
+struct readings {
+  struct dn_arena *arena;
+  const struct ir_block *outside;
+  DN_LIST(struct reading) list;
+};
+
+static void add_reading(struct readings *r, const struct ir_value *v,
+                        int64_t bytes) {
+  const struct ir_block *home = v->def ? v->def->block : v->block;
+  size_t i = 0;
+  if (v->data || home != r->outside)
+    return;
+  while (i < r->list.n && r->list.v[i].value != v)
+    i++;
+  if (i == r->list.n)
+    DN_PUSH(r->arena, r->list, ((struct reading){v, 0}));
+  assert(bytes >= 0 && "elements of a static type: count_nest()");
+  r->list.v[i].bytes =
+      dn_min(r->list.v[i].bytes + bytes, ir_type_bytes(v->type));
+}
+
+/* Counts points of a CONTRACT and bytes read. A nest is large, and there may be
+ * many thousands: one at a time. */
+static int64_t count_nest(struct readings *r, const struct ir_op *op) {
+  bool known = op->nresults == 1 && ir_type_is_static(ir_result(op)->type);
+  for (unsigned i = 0; i < op->noperands; i++)
+    known &= ir_type_is_static(ir_arg(op, i)->type);
+  if (!known)
+    return 0;
+  struct dn_arena *scratch = dn_arena_new(op->block->func->module->ctx);
+  const struct nest *n = nest_build(scratch, op);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_type *t = ir_arg(op, i)->type;
+    add_reading(r, ir_arg(op, i),
+                elements_read(n, op, i) * ir_dtypes[t->dtype].bytes);
+  }
+  int64_t points = n && class_of(op) == IR_CONTRACT ? nest_points(n) : 0;
+  dn_arena_free(scratch);
+  return points;
+}
+
+/* Texts of the ops: those that compute, or of a mere copy those that move. */
+struct what {
+  struct dn_buf computes, moves;
+};
+
+static void add_text(struct what *what, enum ir_class cls, const char *text) {
+  struct dn_buf *out = cls == IR_MOVE ? &what->moves : &what->computes;
+  dn_buf_printf(out, "%s%s", out->len ? "+" : "", text);
+}
+
+/* Counts what `op` and the ops in it do; the op that gives the layer its name
+ * is the contraction, else the reduction, else the last one with a name. */
+static void add_op(struct cg_layer *l, int *rank, struct what *what,
+                   struct readings *reads, const struct ir_op *op) {
+  enum ir_class cls = class_of(op);
+  int this_rank = cls == IR_CONTRACT ? 3 : cls == IR_REDUCE ? 2 : 1;
+  if (cls != IR_REGION) {
+    add_constants(l, op);
+    add_text(what, cls, ir_ops[op->code].text);
+    l->macs += count_nest(reads, op);
+    if (op->loc && this_rank >= *rank) {
+      l->name = op->loc;
+      *rank = this_rank;
+    }
+  }
+  for (unsigned r = 0; r < op->nregions; r++)
+    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
+      add_op(l, rank, what, reads, o);
+}
+
+static bool is_layer(const struct ir_op *op) {
+  return op->nresults && (op->nregions || class_of(op) == IR_CONTRACT ||
+                          class_of(op) == IR_REDUCE || class_of(op) == IR_MAP);
+}
+
+static struct cg_layer layer_of(struct dn_arena *arena,
+                                const struct ir_op *op) {
+  struct cg_layer l = {.op = op};
+  struct what what;
+  struct readings reads = {.arena = arena, .outside = op->block};
+  int rank = 0;
+  dn_buf_init(&what.computes, arena);
+  dn_buf_init(&what.moves, arena);
+  add_op(&l, &rank, &what, &reads, op);
+  for (size_t i = 0; i < reads.list.n; i++)
+    l.read_bytes += reads.list.v[i].bytes;
+  l.what = what.computes.len ? what.computes.text
+           : what.moves.len  ? what.moves.text
+                             : ir_ops[op->code].text;
+  if (!l.name)
+    l.name = ir_result(op)->name;
+  for (unsigned i = 0; i < op->nresults; i++) {
+    if (!ir_type_is_static(op->result[i]->type))
+      continue;
+    l.activations += ir_type_count(op->result[i]->type);
+    l.bytes += ir_type_bytes(op->result[i]->type);
+  }
+  return l;
+}
+
+void cg_stats(struct dn_arena *arena, const struct ir_module *m,
+              struct cg_stats *out) {
+  struct timeline t;
+  int64_t *live = NULL;
+  size_t now = 0;
+  *out = (struct cg_stats){0};
+  if (m->form == IR_PLANNED) {
+    timeline_build(&t, arena, m);
+    live = live_bytes(&t);
+  }
+  for (const struct ir_op *op = ir_main(m)->body->first; op;
+       op = op->next, now++) {
+    if (!is_layer(op))
+      continue;
+    struct cg_layer l = layer_of(arena, op);
+    l.live = live ? live[now] : 0;
+    out->macs += l.macs;
+    if (l.live > out->live) {
+      out->live = l.live;
+      out->peak = out->layers.n;
+    }
+    DN_PUSH(arena, out->layers, l);
+  }
+}
+
+size_t cg_live_at(struct dn_arena *arena, const struct ir_module *m,
+                  size_t index, struct cg_live *out, size_t max) {
+  struct timeline t;
+  size_t now = 0, n = 0;
+  timeline_build(&t, arena, m);
+  for (const struct ir_op *op = ir_main(m)->body->first; op;
+       op = op->next, now++)
+    if (is_layer(op) && index-- == 0)
+      break;
+  struct cg_live *all = DN_ARRAY(arena, struct cg_live, t.spans.n + 1);
+  for (size_t i = 0; i < t.spans.n; i++) {
+    const struct span *s = &t.spans.v[i];
+    if (s->first <= now && now <= s->last)
+      all[n++] = (struct cg_live){s->value, s->hi - s->lo};
+  }
+  if (n)
+    qsort(all, n, sizeof *all, compare_live);
+  if (n > max)
+    n = max;
+  memcpy(out, all, n * sizeof *all);
+  return n;
+}
+
+/* ---- Parameters ---- */
+
+/* Whether `v`, or what moves of it make, is multiplied by a contraction. */
+static bool is_weight(const struct ir_value *v, int depth) {
+  for (const struct ir_use *u = v->uses; u; u = u->next) {
+    if (class_of(u->op) == IR_CONTRACT)
+      return true;
+    if (class_of(u->op) == IR_MOVE && u->op->nresults && depth < 8 &&
+        is_weight(ir_result(u->op), depth + 1))
+      return true;
+  }
+  return false;
+}
+
+struct cg_params cg_count_params(const struct ir_module *m) {
+  struct cg_params p = {0};
+  for (size_t i = 0; i < m->consts.n; i++) {
+    const struct ir_value *c = m->consts.v[i];
+    if (!c->uses || !ir_type_is_static(c->type))
+      continue;
+    int64_t n = ir_type_count(c->type);
+    bool weight = is_weight(c, 0);
+    if (!weight && (n < 2 || !(ir_is_float(c->type->dtype) || c->type->quant)))
+      continue;
+    *(weight ? &p.weights : &p.biases) += n;
+    p.bytes += ir_type_bytes(c->type);
+  }
+  return p;
+}

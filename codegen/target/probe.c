@@ -1,0 +1,157 @@
+/* probe.c - the facts of a target. The C API cannot list the features that a
+ * CPU's name implies, so the functions of probe.ll are compiled, and the probes
+ * of ir/facts.def search the assembly: for the instruction that adds vectors
+ * (VECTOR rows of targets.def), for calls to a library, for masks. In a child
+ * process: impossible combinations make LLVM abort. */
+#include "codegen/object/child.h"
+#include "codegen/target/target.h"
+
+#include "ir/diag.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <llvm-c/Core.h>
+#include <llvm-c/IRReader.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct vector_row {
+  enum cg_backend backend;
+  const char *text;
+  int bytes, registers, scalable, bcast_operand, nan_max;
+} vectors[] = {
+#define VECTOR(LLVM, text, bytes, registers, scalable, bcast_operand, nan_max) \
+  {CG_##LLVM, text, bytes, registers, scalable, bcast_operand, nan_max},
+#include "codegen/target/targets.def"
+};
+
+/* LLVM IR: probe.ll, as bytes. */
+static const unsigned char code[] = {
+#include "probe.inc"
+};
+
+/* The functions of probe.ll that the target's back end can compile. */
+static LLVMModuleRef probe_module(LLVMContextRef lc, const struct cg_target *t,
+                                  char **message) {
+  static const char except[] = "except";
+  LLVMModuleRef mod = NULL;
+  LLVMMemoryBufferRef text = LLVMCreateMemoryBufferWithMemoryRangeCopy(
+      (const char *)code, sizeof code, "probe.ll");
+  if (LLVMParseIRInContext(lc, text, &mod, message))
+    return NULL;
+  for (LLVMValueRef fn = LLVMGetFirstFunction(mod), next; fn; fn = next) {
+    unsigned n = 0;
+    next = LLVMGetNextFunction(fn);
+    LLVMAttributeRef a = LLVMGetStringAttributeAtIndex(
+        fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, except,
+        (unsigned)strlen(except));
+    if (a && !strcmp(LLVMGetStringAttributeValue(a, &n), t->row->arch))
+      LLVMDeleteFunction(fn);
+  }
+  return mod;
+}
+
+/* In the child: writes the assembly of the functions. */
+static bool probe_compile(void *user, int fd) {
+  const struct cg_target *t = user;
+  char *message = NULL;
+  LLVMMemoryBufferRef text = NULL;
+  LLVMTargetMachineRef machine = cg_target_machine(t, false, &message);
+  LLVMModuleRef mod =
+      machine ? probe_module(LLVMContextCreate(), t, &message) : NULL;
+  if (!mod) {
+    fputs(message, stderr);
+    return false;
+  }
+  LLVMSetTarget(mod, t->triple);
+  LLVMSetModuleDataLayout(mod, LLVMCreateTargetDataLayout(machine));
+  if (LLVMTargetMachineEmitToMemoryBuffer(machine, mod, LLVMAssemblyFile,
+                                          &message, &text)) {
+    fputs(message, stderr);
+    return false;
+  }
+  const char *p = LLVMGetBufferStart(text);
+  for (size_t left = LLVMGetBufferSize(text); left;) {
+    ssize_t n = write(fd, p, left);
+    if (n <= 0)
+      return false;
+    p += n;
+    left -= (size_t)n;
+  }
+  return true;
+}
+
+/* RISC-V: the largest N of "zvlNb" in the architecture's name. */
+static int vector_bits(const char *text) {
+  int bits = 0;
+  while ((text = strstr(text, "zvl"))) {
+    text += 3;
+    bits = (int)dn_max(bits, strtol(text, NULL, 10));
+  }
+  return bits;
+}
+
+/* Whether one of the functions, whose names stand between spaces, is called. */
+static bool calls_any(const char *text, const char *names) {
+  assert(*text == '\n' && "cg_target_probe() puts a line end in front");
+  while (*names) {
+    size_t n = strcspn(names, " ");
+    for (const char *p = text; (p = strchr(p, *names)); p++) {
+      if (strncmp(p, names, n) != 0 || (p[-1] != ' ' && p[-1] != '\t'))
+        continue;
+      if (p[n] != '_' && !isalnum((unsigned char)p[n]))
+        return true;
+    }
+    names += n + (names[n] == ' ');
+  }
+  return false;
+}
+
+/* The row of the target's vectors; without any all of it is zero. */
+static struct vector_row read_vectors(const struct cg_target_row *row,
+                                      const char *text) {
+  for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+    if (vectors[i].backend == row->backend && strstr(text, vectors[i].text))
+      return vectors[i];
+  return (struct vector_row){0};
+}
+
+/* Everything from the assembly alone: a feature may have come with the CPU's
+ * name, or have been taken away again. */
+static void read_facts(struct cg_target *t, const char *text) {
+  const struct cg_target_row *row = t->row;
+  const struct vector_row vectors_of = read_vectors(row, text);
+  const struct vector_row *vec = &vectors_of;
+  struct ir_facts *f = &t->facts;
+#define calls(names) calls_any(text, names)
+#define has(part) (strstr(text, part) != NULL)
+#define FACT(type, name, preset, probe, summary) f->name = (type)(probe);
+#include "ir/facts.def"
+#undef FACT
+#undef has
+#undef calls
+}
+
+bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
+  struct cg_child child;
+  struct cg_names *n = &t->names;
+  cg_child_run(ctx, probe_compile, t, 60, &child);
+  if (!child.ok) {
+    dn_error(ctx, (struct dn_loc){0}, DN_CPU,
+             "target '%s' with CPU '%s' and features '%s' does not work: %s",
+             n->triple, n->cpu, n->features,
+             child.message ? child.message : "no back end");
+    return false;
+  }
+  const char *text = dn_printf(ctx->arena, "\n%.*s", (int)child.size, child.out);
+  read_facts(t, text);
+  assert(!(t->facts.align & (t->facts.align - 1)) &&
+         "facts.def: vectors have a power of two of bytes");
+  /* RISC-V: LLVM has no vectors of less than 64 bits, and fails where it tries
+   * to use them (a comparison of i64 on riscv32). */
+  if (strstr(text, "_zve32x") && vector_bits(text) < 64)
+    n->features = dn_printf(ctx->arena, "%s%s-zve32x,-zvl32b", n->features,
+                            *n->features ? "," : "");
+  return true;
+}
