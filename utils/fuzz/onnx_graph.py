@@ -74,6 +74,14 @@ def power(ins, attrs):
     return None
 
 
+def thresholded_relu(ins, attrs):
+    """The standard's function casts alpha to the element type first."""
+    x = ins[0]
+    with np.errstate(all="ignore"):
+        alpha = np.float32(attrs.get("alpha", 1.0)).astype(x.dtype)
+        return [np.where(x > alpha, x, np.zeros_like(x))]
+
+
 def erf(ins, attrs):
     x = ins[0]
     if is_float(x) and x.dtype != np.float64:
@@ -84,6 +92,7 @@ def erf(ins, attrs):
 
 # What neither of the two has, or has with 8 digits: None leaves it to them.
 OWN = {"QLinearReduceMean": qlinear_reduce_mean, "Erf": erf, "Pow": power,
+       "ThresholdedRelu": thresholded_relu,
        "ReduceProd": functools.partial(reduce_integers, np.prod),
        "ReduceSumSquare": functools.partial(
            reduce_integers, lambda x, **how: np.sum(x * x, **how))}
