@@ -236,3 +236,24 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
   }
   return a;
 }
+
+/* ---- Reads ---- */
+
+static bool alias_strides(const void *aliases, const struct ir_value *v,
+                         int64_t *stride) {
+  const struct alias *at = alias_of(aliases, v);
+  if (at)
+    memcpy(stride, at->stride, sizeof at->stride);
+  return at != NULL;
+}
+
+struct reads *aliases_reads(struct dn_arena *arena, const struct aliases *s,
+                            const struct ir_op *kernel) {
+  const struct ir_op *onto = nest_onto(kernel);
+  const struct ir_value *root =
+      ir_arg(onto ? onto : kernel->region[0]->last, onto ? 2 : 0);
+  int64_t stride[IR_MAX_RANK];
+  if (!alias_strides(s, ir_result(kernel), stride))
+    ir_type_strides(ir_result(kernel)->type, stride);
+  return reads_build(arena, kernel, root, stride, alias_strides, s);
+}

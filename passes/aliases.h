@@ -7,6 +7,7 @@
 #define PASS_ALIASES_H
 
 #include "ir/place.h"
+#include "ir/reads.h"
 
 struct alias {                 /* where a value lies in its buffer */
   int buffer;                  /* -1: a parameter or a constant */
@@ -40,5 +41,10 @@ struct aliases {
  * as a value with a buffer of its own. */
 struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f);
 const struct alias *alias_of(const struct aliases *a, const struct ir_value *v);
+
+/* What a kernel reads, by the strides of aliases; a kernel made since then has a
+ * row-major result. */
+struct reads *aliases_reads(struct dn_arena *arena, const struct aliases *s,
+                            const struct ir_op *kernel);
 
 #endif

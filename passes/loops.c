@@ -283,24 +283,12 @@ static void write_loops(struct planner *p) {
   loops_write(p->kernel, &out);
 }
 
-static bool alias_strides(const void *aliases, const struct ir_value *v,
-                         int64_t *stride) {
-  const struct alias *at = alias_of(aliases, v);
-  if (at)
-    memcpy(stride, at->stride, sizeof at->stride);
-  return at != NULL;
-}
-
 static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
                         struct ir_op *kernel) {
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   struct planner p = {.env = env, .kernel = kernel};
-  const struct ir_op *onto = nest_onto(kernel);
-  const struct alias *to = alias_of(aliases, ir_result(kernel));
   p.type = loops_type(kernel);
-  p.r = reads_build(tmp, kernel,
-                    ir_arg(onto ? onto : kernel->region[0]->last, onto ? 2 : 0),
-                    to->stride, alias_strides, aliases);
+  p.r = aliases_reads(tmp, aliases, kernel);
   loops_read(kernel, &p.plain);
   for (int d = 0; d < p.type->rank; d++) {
     const struct ir_loop *l = plain_loop(&p, d);
