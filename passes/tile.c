@@ -189,21 +189,12 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
   return all && extent <= k->max_unroll ? extent : want;
 }
 
-/* Every access sees the two dimensions as one, so code generation will, too. */
-static bool dims_merge(const struct kernel *k, int outer, int inner) {
-  int i = nest_dim_iter(k->n, outer), j = nest_dim_iter(k->n, inner);
-  if (i < 0 || j < 0 || k->n->y[outer].n != 1 || k->n->y[inner].n != 1)
-    return false;
-  for (int a = 0; a < k->n->naccesses; a++) {
-    int64_t far = access_step(k, a, i), near = access_step(k, a, j);
-    if (far == IRREGULAR || near == IRREGULAR ||
-        far != near * k->n->iter[j].extent)
-      return false;
-    for (int d = 0; d < k->n->access[a].rank; d++)
-      if (k->n->access[a].idx[d].checked)
-        return false;
-  }
-  return true;
+/* Whether the pass `loops` will make one loop of the two dimensions. */
+static bool are_one(const struct kernel *k, int outer, int inner) {
+  struct dn_arena *tmp = dn_arena_new(k->env->ctx);
+  bool one = reads_are_one(aliases_reads(tmp, k->aliases, k->op), outer, inner);
+  dn_arena_free(tmp);
+  return one;
 }
 
 /* Bytes of the widest operand that go into one result. */
@@ -278,7 +269,7 @@ static void tile_product(struct kernel *k, int iter) {
     s.rows = k->type->dim[rows];
   if (more >= 0)
     s.more_rows = k->type->dim[more];
-  s.merged = more >= 0 && dims_merge(k, more, rows);
+  s.merged = more >= 0 && are_one(k, more, rows);
   s.columns = k->n->iter[iter].extent;
   s.registers = registers(k);
   int64_t group = register_group(k, MAX_GROUP);
