@@ -204,7 +204,8 @@ static const char *check_cuts(const struct ir_loop *l) {
 static const char *check_loop(const struct ir_op *kernel, const struct body *b,
                               const struct ir_loops *out, int i) {
   const struct ir_loop *l = &out->loop[i];
-  bool carried = l->first <= b->carried && l->last >= b->carried;
+  bool carried = b->carried >= l->first && b->carried <= l->last &&
+                 b->type->dim[b->carried] > 1;
   if (carried && b->ordered)
     return "an order has no loop over its places";
   if (carried && (i + 1 < out->n || l->first != l->last || l->block > 1 ||
