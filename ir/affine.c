@@ -4,7 +4,6 @@
 #include "ir/affine.h"
 
 #include <assert.h>
-
 #include <string.h>
 
 struct builder { /* a form being made */
@@ -13,7 +12,10 @@ struct builder { /* a form being made */
   struct affine_term *term;
 };
 
-enum { BUCKETS = 4096 };
+enum {
+  FORMS = 64,  /* buckets at first: most kernels have few forms */
+  DERIVED = 64 /* buckets of variables that are made of a form */
+};
 
 struct affine_derived { /* a variable by what it is made of */
   struct affine_derived *next;
@@ -22,8 +24,23 @@ struct affine_derived { /* a variable by what it is made of */
 
 void affine_init(struct affines *s, struct dn_arena *arena) {
   *s = (struct affines){.arena = arena, .lanes = 1};
-  s->form = DN_ARRAY(arena, struct affine *, BUCKETS);
-  s->derived = DN_ARRAY(arena, struct affine_derived *, BUCKETS);
+  s->nbuckets = FORMS;
+  s->form = DN_ARRAY(arena, struct affine *, FORMS);
+  s->derived = DN_ARRAY(arena, struct affine_derived *, DERIVED);
+}
+
+/* Four times as many buckets. */
+static void grow(struct affines *s) {
+  size_t n = s->nbuckets * 4;
+  struct affine **form = DN_ARRAY(s->arena, struct affine *, n), *next;
+  for (size_t i = 0; i < s->nbuckets; i++)
+    for (struct affine *l = s->form[i]; l; l = next) {
+      next = l->next;
+      l->next = form[l->hash % n];
+      form[l->hash % n] = l;
+    }
+  s->form = form;
+  s->nbuckets = n;
 }
 
 static const struct affine *intern(struct affines *s, const struct builder *b) {
@@ -32,7 +49,7 @@ static const struct affine *intern(struct affines *s, const struct builder *b) {
     h = (h ^ b->term[i].var ^ (uint64_t)b->term[i].coef * 31u) *
         0xff51afd7ed558ccdu;
   h ^= h >> 29;
-  struct affine **bucket = &s->form[h % BUCKETS];
+  struct affine **bucket = &s->form[h % s->nbuckets];
   size_t bytes = (size_t)b->n * sizeof *b->term;
   for (struct affine *l = *bucket; l; l = l->next)
     if (l->hash == h && l->c == b->c && l->lane == b->lane && l->n == b->n &&
@@ -57,6 +74,8 @@ static const struct affine *intern(struct affines *s, const struct builder *b) {
   }
   l->next = *bucket;
   *bucket = l;
+  if (++s->nforms > s->nbuckets)
+    grow(s);
   return l;
 }
 
@@ -205,7 +224,7 @@ static const struct affine *derive(struct affines *s, enum affine_def def,
          "simpler cases end before: affine_div() and the like");
   unsigned lanes = a->varying ? s->lanes : 0;
   struct affine_derived **bucket =
-      &s->derived[(a->hash + (uint64_t)def * 7 + (uint64_t)number) % BUCKETS];
+      &s->derived[(a->hash + (uint64_t)def * 7 + (uint64_t)number) % DERIVED];
   for (struct affine_derived *d = *bucket; d; d = d->next) {
     const struct affine_var *v = &s->vars.v[d->var];
     if (v->of == a && v->def == def && v->number == number && d->lanes == lanes)

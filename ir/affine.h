@@ -38,7 +38,8 @@ struct affine_var {
 struct affine_derived;
 struct affines {
   struct dn_arena *arena;
-  struct affine **form;            /* buckets */
+  struct affine **form;            /* nbuckets of them */
+  size_t nbuckets, nforms;
   struct affine_derived **derived; /* variables that are not free, as well */
   DN_LIST(struct affine_var) vars;
   unsigned lanes;  /* of the vectors that forms index from now on */

@@ -22,7 +22,7 @@ struct walk {
   struct affines *f;
   struct dn_arena *arena;
   const struct ir_block *body;
-  struct nest *nest[BUCKETS]; /* by op id, linked by `nests` */
+  struct nest *nest[BUCKETS]; /* the last one built, by op id */
   struct visit *visits[BUCKETS];
   int depth;
   reads_strides *strides;
