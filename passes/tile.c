@@ -6,7 +6,7 @@
  * packing so, which `pack` then does, else along the innermost reduced
  * iterator. Where both operands change along the lanes (depthwise), and in
  * pooling, several neighbours of a row share what they load. What is read along
- * another dimension than it is written along is turned, square by square.
+ * another dimension than it is written along is transposed, square by square.
  * Kernels that have a schedule keep it. max_unroll=0 is 4, and at -O1 and
  * -Os 1.
  *
@@ -40,7 +40,7 @@ struct kernel {
   int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
   int64_t tile[IR_MAX_RANK];
   int64_t vec, unroll, max_unroll;
-  int turned;    /* the dimension that is read along, or -1: the last */
+  int read_along; /* a dimension, or -1: the last, as it is written */
   bool scalable; /* as many lanes as the machine's registers have, times vec */
   bool panels_first; /* the loop over the last dimension is the outermost */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
@@ -382,10 +382,10 @@ static void tile_rows(struct kernel *k, uint64_t within) {
     k->unroll = dn_min(k->unroll, 2);
 }
 
-/* Squares that are read along one dimension, turned in half of the registers,
+/* Squares that are read along one dimension, transposed in half the registers,
  * in steps of powers of two, and written along the last, lines of the cache
  * whole on both sides. */
-static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
+static bool tile_transposed(struct kernel *k, struct dn_arena *tmp) {
   enum { LINE = 64 };
   int last = k->dim[k->ndims - 1];
   int64_t most = dn_min(k->lanes, k->env->target->vector_regs / 2), side = 1;
@@ -395,18 +395,18 @@ static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
     return false;
   int64_t runs = tile_runs(tmp, k->aliases, k->op);
   if (runs && runs <= side) {
-    k->turned = last;
+    k->read_along = last;
     k->lanes = side;
     set_vectors(k, runs);
     return true;
   }
-  k->turned = tile_read_dim(tmp, k->aliases, k->op, last, side);
-  if (k->turned < 0)
+  k->read_along = tile_read_dim(tmp, k->aliases, k->op, last, side);
+  if (k->read_along < 0)
     return false;
   int64_t line = LINE / ir_dtypes[k->type->dtype].bytes;
   k->lanes = side;
   set_vectors(k, dn_max(1, dn_min(line, k->type->dim[last]) / side));
-  k->tile[k->turned] = side;
+  k->tile[k->read_along] = side;
   return true;
 }
 
@@ -414,7 +414,7 @@ static bool tile_turned(struct kernel *k, struct dn_arena *tmp) {
 static void tile_map(struct kernel *k, struct dn_arena *tmp) {
   bool few =
       count_ops(k) <= FEW_OPS && !k->env->target->scalable && !k->env->opt_size;
-  if (k->ndims && k->lanes > 1 && !tile_turned(k, tmp))
+  if (k->ndims && k->lanes > 1 && !tile_transposed(k, tmp))
     set_vectors(k, few ? 4 : 2);
 }
 
@@ -437,8 +437,8 @@ static void set_schedule(struct kernel *k) {
     ir_set_attr(k->op, ir_ints("unroll", &k->unroll, 1));
   if (k->vec > 1)
     ir_set_attr(k->op, ir_int("vec", k->vec));
-  if (k->turned >= 0)
-    ir_set_attr(k->op, ir_int("lanes", k->turned));
+  if (k->read_along >= 0)
+    ir_set_attr(k->op, ir_int("lanes", k->read_along));
   if (k->scalable)
     ir_set_attr(k->op, ir_int("scalable", 1));
   if (!k->panels_first)
@@ -461,7 +461,7 @@ static bool has_schedule(const struct ir_op *op) {
 void tile_kernel(struct pass_env *env, const struct aliases *aliases,
                  struct ir_op *op, int64_t max_unroll) {
   struct kernel k = {
-      .env = env, .aliases = aliases, .op = op, .vec = 1, .turned = -1};
+      .env = env, .aliases = aliases, .op = op, .vec = 1, .read_along = -1};
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   k.unroll = 1;
   k.max_unroll = max_unroll;
