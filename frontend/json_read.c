@@ -8,6 +8,7 @@
 struct scan {
   const unsigned char *s, *end;
   unsigned line;
+  bool high; /* the first half of a surrogate pair was read */
   const char *error;
 };
 
@@ -32,15 +33,19 @@ static bool escape(struct scan *c) {
   }
   if (e != 'u' || c->end - c->s < 5)
     return fail(c, "a bad escape in a string");
-  bool zero = true;
-  for (int i = 1; i <= 4; i++) {
-    int h = c->s[i];
-    if (!((h >= '0' && h <= '9') || ((h | 32) >= 'a' && (h | 32) <= 'f')))
-      return fail(c, "a bad escape in a string");
-    zero = zero && h == '0';
-  }
+  char hex[5] = {0};
+  memcpy(hex, c->s + 1, 4);
+  if (strspn(hex, "0123456789abcdefABCDEF") != 4)
+    return fail(c, "a bad escape in a string");
+  unsigned long code = strtoul(hex, NULL, 16);
   c->s += 5;
-  return !zero || fail(c, "a NUL character in a string");
+  /* The two halves of a pair; the second is none by itself. */
+  bool low = code >> 10 == 0xdc00 >> 10, wants_low = c->high;
+  c->high = code >> 10 == 0xd800 >> 10;
+  if (low != wants_low ||
+      (c->high && (c->end - c->s < 6 || c->s[0] != '\\' || c->s[1] != 'u')))
+    return fail(c, "half a surrogate pair in a string");
+  return code || fail(c, "a NUL character in a string");
 }
 
 static bool string(struct scan *c) {
@@ -188,17 +193,16 @@ static bool keys_unique(struct dn_ctx *ctx, const char *file,
 cJSON *fe_json_read(struct dn_ctx *ctx, const char *file, const char *text,
                     size_t size) {
   const unsigned char *s = (const unsigned char *)text;
-  struct scan c = {s, s + size, 1, NULL};
+  struct scan c = {.s = s, .end = s + size, .line = 1};
   if (!document(ctx, &c)) {
     dn_error(ctx, (struct dn_loc){.file = file, .line = c.line}, DN_JSON, "%s",
              c.error);
     return NULL;
   }
   cJSON *root = cJSON_ParseWithLength(text, size);
-  if (!root) {
-    dn_error(ctx, (struct dn_loc){.file = file}, DN_JSON, "not JSON");
-    return NULL;
-  }
+  if (!root) /* the text is JSON */
+    dn_fatal(ctx, (struct dn_loc){.file = file}, DN_MEMORY,
+             "no memory for a JSON text of %zu bytes", size);
   if (!keys_unique(ctx, file, root)) {
     cJSON_Delete(root);
     return NULL;

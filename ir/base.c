@@ -470,6 +470,8 @@ bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
   map.size = (size_t)st->st_size;
   map.copied = map.size < MAP_FROM;
   map.data = map_bytes(fd, map.size, map.copied);
+  if (map.data == MAP_FAILED && errno == ENOMEM)
+    out_of_memory(ctx, st->st_size);
   if (map.data == MAP_FAILED)
     return map_failed(ctx, path, strerror(errno), DN_FILE_READ);
   map.next = ctx->arena->maps;

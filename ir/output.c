@@ -118,9 +118,8 @@ static bool find_place(struct dn_ctx *ctx, const char *path,
   *out = (struct output){.path = dn_intern(ctx, path)};
   if (!strcmp(path, "-"))
     return true;
-  char *real = realpath(path, NULL);
-  out->real = dn_intern(ctx, real ? real : path);
-  free(real);
+  char real[PATH_MAX];
+  out->real = dn_intern(ctx, realpath(path, real) ? real : path);
   if (!stat(path, &st)) {
     if (S_ISDIR(st.st_mode)) {
       errno = EISDIR;

@@ -96,7 +96,6 @@ static bool run_all(struct dn_ctx *ctx, const struct options *o) {
     ok = run_profile(&r);
   else
     ok = run_once(&r);
-  run_unload(&r);
   if (o->time_passes)
     dn_phases_print(ctx, stderr);
   return ok;

@@ -13,6 +13,7 @@
 #include "tools/process.h"
 #include "tools/shared.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -183,16 +184,15 @@ static void make_listing(struct dnnc *d) {
   const struct ir_module *m = d->c.m;
   const char *output = d->o.output ? d->o.output : d->c.path;
   unsigned *line = DN_ARRAY(ctx->arena, unsigned, m->nops + 1);
-  char *folder = getcwd(NULL, 0);
+  char folder[PATH_MAX];
   dn_buf_init(&d->listing, ctx->arena);
   ir_print(
       &d->listing, m,
       &(struct ir_print_opts){.locs = true, .const_limit = 64, .line = line});
   d->debug = (struct cg_debug){
       .file = with_extension(ctx, output, !d->o.output, ".planned.dnn"),
-      .folder = dn_printf(ctx->arena, "%s", folder ? folder : "."),
+      .folder = dn_printf(ctx->arena, "%s", getcwd(folder, sizeof folder) ? folder : "."),
       .line = line};
-  free(folder);
   d->c.cg.debug = &d->debug;
 }
 

@@ -18,6 +18,18 @@ static void on_bus(int number) {
                                                         : DN_EXIT_MODEL);
 }
 
+/* Libraries in C++ end a process that lacks memory so. LLVM's need some before
+ * main. */
+static void on_abort(int number) {
+  static const char text[] = "error: no memory, or a fault of dnnc [E0901]\n";
+  (void)number;
+  _exit(write(STDERR_FILENO, text, sizeof text - 1) < 0 ? DN_EXIT_INTERNAL
+                                                        : DN_EXIT_INTERNAL);
+}
+static void before_libraries(void) { signal(SIGABRT, on_abort); }
+__attribute__((section(".preinit_array"),
+               used)) static void (*const first)(void) = before_libraries;
+
 /* A standard stream that is closed would be the number of the next file opened.
  * Each is opened so that its use fails. */
 static void open_streams(void) {

@@ -116,6 +116,7 @@ bool run_in_child(struct dn_ctx *ctx, const char *path, int *code) {
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* its output has no reader */
     signal(SIGBUS, SIG_DFL);
+    signal(SIGABRT, SIG_DFL);
   }
   if (child <= 0) /* without a child the work is done here */
     return false;

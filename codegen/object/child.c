@@ -117,6 +117,9 @@ void cg_child_run(struct dn_ctx *ctx, cg_child_fn *fn, void *user,
       result->crashed
           ? crash_message(ctx, buf[1].text ? buf[1].text : "", status, seconds)
           : NULL;
+  if (result->crashed && (strstr(result->message, "bad_alloc") ||
+                          strstr(result->message, "out of memory")))
+    dn_fatal(ctx, (struct dn_loc){0}, DN_MEMORY, "LLVM has no memory left");
   result->out = buf[0].text ? buf[0].text : "";
   result->size = buf[0].len;
 }

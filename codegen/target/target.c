@@ -156,20 +156,27 @@ static int compare_names(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* A text that LLVM made for its caller. */
+static const char *from_llvm(struct dn_ctx *ctx, char *text) {
+  if (!text)
+    dn_fatal(ctx, (struct dn_loc){0}, DN_MEMORY, "LLVM has no memory left");
+  const char *copy = dn_intern(ctx, text);
+  LLVMDisposeMessage(text);
+  return copy;
+}
+
 /* The host's features that are there, sorted: LLVM lists them in no order. */
 static const char *host_features(struct dn_ctx *ctx) {
-  char *all = LLVMGetHostCPUFeatures();
   DN_LIST(const char *) list = {0};
   struct dn_buf text;
   dn_buf_init(&text, ctx->arena);
   dn_buf_put(&text, "", 0);
-  for (const char *p = all; *p;) {
+  for (const char *p = from_llvm(ctx, LLVMGetHostCPUFeatures()); *p;) {
     size_t n = strcspn(p, ",");
     if (*p == '+')
       DN_PUSH(ctx->arena, list, dn_strndup(ctx->arena, p, n));
     p += n + (p[n] == ',');
   }
-  LLVMDisposeMessage(all);
   if (list.n)
     qsort(list.v, list.n, sizeof *list.v, compare_names);
   for (size_t i = 0; i < list.n; i++)
@@ -205,9 +212,8 @@ static const char *rename_arch(struct dn_ctx *ctx, const char *triple) {
 /* Everything that the command line says of the processor. */
 static bool choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
                    struct cg_choice *c) {
-  char *host = LLVMGetDefaultTargetTriple();
+  const char *host = from_llvm(ctx, LLVMGetDefaultTargetTriple());
   c->triple = rename_arch(ctx, dn_intern(ctx, o->triple ? o->triple : host));
-  LLVMDisposeMessage(host);
   c->row = cg_find_row(c->triple);
   if (!c->row || !is_elf(c->triple))
     return unknown_target(ctx, c->triple, c->row ? ": only ELF systems" : "");
@@ -222,9 +228,8 @@ static bool check_native(struct dn_ctx *ctx, const struct cg_target_opts *o,
                          const struct cg_choice *c) {
   if (!o->triple || strcmp(c->cpu, "native") != 0)
     return true;
-  char *host = LLVMGetDefaultTargetTriple();
+  const char *host = from_llvm(ctx, LLVMGetDefaultTargetTriple());
   bool same = cg_find_row(host) == c->row;
-  LLVMDisposeMessage(host);
   if (!same)
     dn_error(ctx, (struct dn_loc){0}, DN_CPU,
              "-mcpu=native is this machine's; it is no '%s'", o->triple);
@@ -287,9 +292,7 @@ struct cg_target *cg_target_new(struct dn_ctx *ctx,
   t->opt_level = o->opt_level;
   t->opt_size = o->opt_size;
   t->names.triple = dn_intern(ctx, c.triple);
-  char *normal = LLVMNormalizeTargetTriple(t->names.triple);
-  t->triple = dn_intern(ctx, normal);
-  LLVMDisposeMessage(normal);
+  t->triple = from_llvm(ctx, LLVMNormalizeTargetTriple(t->names.triple));
   if (!resolve_cpu(ctx, o, &c, t) || !cg_target_probe(ctx, t) ||
       !check_floats(ctx, t, &c))
     return NULL;
