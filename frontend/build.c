@@ -154,7 +154,7 @@ struct ir_value *fe_emit(struct fe_build *b, enum ir_opcode code,
 
 struct ir_value *fe_scalar(struct fe_build *b, enum ir_dtype dtype,
                            double number) {
-  size_t cap = sizeof b->scalar / sizeof *b->scalar;
+  size_t cap = DN_COUNT(b->scalar);
   for (size_t i = 0; i < cap && i < b->nscalars; i++)
     if (b->scalar[i].dtype == dtype &&
         !memcmp(&b->scalar[i].number, &number, sizeof number))

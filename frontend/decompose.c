@@ -51,25 +51,15 @@ static const struct {
 /* ---- Reading ---- */
 
 bool fe_decomposition_find(const char *name, enum fe_decomposition *out) {
-  for (size_t i = 0; i < FE_NUM_DECOMPOSITIONS; i++) {
-    if (!strcmp(texts[i].name, name)) {
-      *out = (enum fe_decomposition)i;
-      return true;
-    }
-  }
-  return false;
+  int row = DN_FIND(texts, name);
+  *out = (enum fe_decomposition)row;
+  return row >= 0;
 }
 
 /* A call is of a row, or of the function that an attribute names. */
 static bool find_call(struct sexpr *call) {
-  enum fe_decomposition row;
-  call->code = -1;
-  if (call->name[0] == '$')
-    return true;
-  if (!fe_decomposition_find(call->name, &row))
-    return false;
-  call->code = (int)row;
-  return true;
+  call->code = DN_FIND(texts, call->name);
+  return call->name[0] == '$' || call->code >= 0;
 }
 
 /* The place of one more in an array. */
@@ -117,10 +107,8 @@ static void read_require(struct sexpr_reader *r, struct decomposition *d) {
                {"dtype", DN_UNSUPPORTED_TYPE},
                {"unsupported", DN_UNSUPPORTED_ATTR}};
   const char *w = sexpr_word(r);
-  size_t k = 0, n = sizeof codes / sizeof *codes;
-  while (k < n && strcmp(codes[k].word, w))
-    k++;
-  if (k == n)
+  int k = DN_FIND(codes, w);
+  if (k < 0)
     sexpr_bad(r, "unknown diagnostic before");
   int at = one_more(r, &d->nrequires, MAX_REQUIRES);
   d->require[at].code = codes[k].code;
@@ -270,7 +258,7 @@ static void misfit(void *self, const char *what) {
 /* A function, given as text, as a row with the one operand x. */
 static const struct decomposition *function_of(struct fe_build *b,
                                                const char *text) {
-  size_t n = sizeof b->functions / sizeof *b->functions;
+  size_t n = DN_COUNT(b->functions);
   for (size_t i = 0; i < n && i < b->nfunctions; i++)
     if (b->functions[i].text == text)
       return b->functions[i].row;
@@ -335,12 +323,10 @@ static bool normalize_axes(struct call *c, const char *of,
 static bool bind_attrs(struct call *c, const char *const *names,
                        const struct sexpr_value *values, size_t n) {
   for (int i = 0; i < c->d->nattrs; i++) {
-    size_t k = 0;
-    while (k < n && strcmp(names[k], c->d->attr[i].name))
-      k++;
-    c->has_attr[i] = k < n || c->d->attr[i].has_default;
+    int k = dn_find_row(names, n, sizeof *names, c->d->attr[i].name);
+    c->has_attr[i] = k >= 0 || c->d->attr[i].has_default;
     if (c->has_attr[i])
-      c->attr[i] = k < n ? values[k] : c->d->attr[i].otherwise;
+      c->attr[i] = k >= 0 ? values[k] : c->d->attr[i].otherwise;
     else if (!c->d->attr[i].optional)
       return fe_fail(c->b, DN_ATTR, "attribute '%s' is missing",
                      c->d->attr[i].name);

@@ -10,7 +10,7 @@ bool fe_dnn_sniff(const struct dn_file *f) {
   size_t i = 0;
   while (i < f->size && strchr(" \t\r\n", f->data[i]) && f->data[i])
     i++;
-  for (size_t k = 0; k < sizeof starts / sizeof *starts; k++) {
+  for (size_t k = 0; k < DN_COUNT(starts); k++) {
     size_t n = strlen(starts[k]);
     if (f->size - i >= n && !memcmp(f->data + i, starts[k], n))
       return true;

@@ -39,7 +39,7 @@ static const struct {
               {8, "{\"", 2, "a safetensors file"}};
 
 static const char *looks_like(const struct dn_file *f) {
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+  for (size_t i = 0; i < DN_COUNT(others); i++)
     if (f->size >= others[i].at + others[i].size &&
         !memcmp(f->data + others[i].at, others[i].bytes, others[i].size))
       return others[i].name;
@@ -69,7 +69,7 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
     dn_note(ctx, "dnnc reads ONNX: export the model from where it was made");
     return NULL;
   }
-  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+  for (size_t i = 0; i < DN_COUNT(formats); i++) {
     if (!formats[i].sniff(&file))
       continue;
     struct ir_module *m = formats[i].import(ctx, &file, opts ? opts : &none);
@@ -81,7 +81,7 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
   dn_error(ctx, loc, DN_FORMAT, "its first bytes are those of no known format");
   struct dn_buf all;
   dn_buf_init(&all, ctx->arena);
-  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+  for (size_t i = 0; i < DN_COUNT(formats); i++)
     dn_buf_printf(&all, "%s%s", i ? ", " : "", formats[i].text);
   dn_note(ctx, "a model is one of: %s", all.text);
   return NULL;

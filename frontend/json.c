@@ -170,12 +170,10 @@ static bool check_words(struct json_model *m, struct dn_loc loc,
                         const char *const *list, size_t n) {
   bool all = true;
   for (const cJSON *k = json->child; k; k = k->next) {
-    size_t i = 0;
-    while (i < n && strcmp(list[i], k->string))
-      i++;
-    if (i == n)
+    bool known = dn_find_row(list, n, sizeof *list, k->string) >= 0;
+    if (!known)
       unknown_key(m, loc, what, k->string, list, n);
-    all = all && i < n;
+    all = all && known;
   }
   return all;
 }
@@ -262,8 +260,7 @@ static bool check_top(struct json_model *m, const cJSON *root) {
                                      "layers", "outputs", "weights"};
   struct dn_loc loc = {.file = m->b.at.m->file};
   if (cJSON_IsObject(root))
-    check_words(m, loc, "key of a model", root, keys,
-                sizeof keys / sizeof *keys);
+    check_words(m, loc, "key of a model", root, keys, DN_COUNT(keys));
   const cJSON *version = cJSON_GetObjectItemCaseSensitive(root, "dnnc");
   const cJSON *in = cJSON_GetObjectItemCaseSensitive(root, "inputs");
   const cJSON *lay = cJSON_GetObjectItemCaseSensitive(root, "layers");
@@ -272,9 +269,9 @@ static bool check_top(struct json_model *m, const cJSON *root) {
       version->valuedouble == 1 && cJSON_IsArray(in) && in->child &&
       cJSON_IsArray(lay) && (!out || cJSON_IsArray(out)))
     return true;
-  dn_error(m->ctx, loc, DN_JSON,
-           "a model is {\"dnnc\": 1, \"inputs\": [...], \"layers\": [...]}");
-  return false;
+  return dn_error(
+      m->ctx, loc, DN_JSON,
+      "a model is {\"dnnc\": 1, \"inputs\": [...], \"layers\": [...]}");
 }
 
 static void build_model(struct json_model *m, const cJSON *root,

@@ -8,13 +8,12 @@ bool json_fail(const struct json_layer *l, const char *key, const char *what) {
   const char *where =
       dn_printf(l->m->ctx->arena, "%s%s%s", l->path, key ? "." : "",
                 key ? fe_text(l->m->ctx, key) : "");
-  dn_error(l->m->ctx,
-           (struct dn_loc){.file = l->m->b.at.m->file,
-                           .node = l->name,
-                           .op = l->type,
-                           .where = where},
-           DN_JSON, "%s", what);
-  return false;
+  return dn_error(l->m->ctx,
+                  (struct dn_loc){.file = l->m->b.at.m->file,
+                                  .node = l->name,
+                                  .op = l->type,
+                                  .where = where},
+                  DN_JSON, "%s", what);
 }
 
 bool json_unknown(const struct json_layer *l, const char *key, const char *what,
@@ -45,8 +44,8 @@ bool json_get_int(const struct json_layer *l, const char *key, int64_t def,
     return true;
   if (item && json_whole(item, out) && *out >= lo && *out < INT64_C(1) << 31)
     return true;
-  json_fail(l, key, item ? "must be a whole number in range" : "is missing");
-  return false;
+  return json_fail(l, key,
+                   item ? "must be a whole number in range" : "is missing");
 }
 
 /* A list of `n` whole numbers, or one number for all of them. */

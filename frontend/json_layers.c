@@ -79,11 +79,9 @@ static bool padding(const struct json_layer *l, struct fe_window *w) {
  * one. H stands for all spatial letters, in order. */
 static bool weight_perm(const char *layout, int s, int64_t *perm) {
   static const char *const known[] = {"OHWI", "OIHW", "HWIO"};
-  int k = 0;
-  while (k < 3 && strcmp(layout, known[k]))
-    k++;
+  int k = DN_FIND(known, layout);
   int at[3][3] = {{0, 1, s + 1}, {0, 2, 1}, {s + 1, 0, s}}; /* O, H, I */
-  if (k == 3)
+  if (k < 0)
     return false;
   perm[0] = at[k][0];
   for (int i = 0; i < s; i++)
@@ -224,20 +222,18 @@ static const struct row {
     {"softmax", softmax, "axis:i"},
     {"batch_norm", batch_norm, "mean:w! variance:w! scale:w shift:w epsilon:n"},
 };
-enum { NLAYERS = sizeof layers / sizeof *layers };
+enum { NLAYERS = DN_COUNT(layers) };
 
 static const struct row *find_row(const char *type) {
-  for (int i = 0; i < NLAYERS; i++)
-    if (!strcmp(layers[i].name, type))
-      return &layers[i];
-  return NULL;
+  int row = DN_FIND(layers, type);
+  return row < 0 ? NULL : &layers[row];
 }
 
 /* ---- Keys ---- */
 
 static const char *const common_keys[] = {"type", "name", "inputs",
                                           "activation"};
-enum { NCOMMON = sizeof common_keys / sizeof *common_keys };
+enum { NCOMMON = DN_COUNT(common_keys) };
 
 /* Reads all keys of a layer against `names`, the common ones first; `item[i]`
  * becomes the value of names[i]. */
@@ -245,10 +241,8 @@ static bool read_keys(const struct json_layer *l, const char *const *names,
                       size_t n, const cJSON **item) {
   bool ok = true;
   for (const cJSON *k = l->json->child; k; k = k->next) {
-    size_t i = 0;
-    while (i < n && strcmp(names[i], k->string))
-      i++;
-    if (i < n)
+    int i = dn_find_row(names, n, sizeof *names, k->string);
+    if (i >= 0)
       item[i] = k;
     else
       ok = json_unknown(l, k->string, "is no key of this layer", k->string,

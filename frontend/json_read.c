@@ -183,9 +183,8 @@ static bool keys_unique(struct dn_ctx *ctx, const char *file,
   for (size_t i = 1; i < n; i++) {
     if (strcmp(names[i - 1], names[i]))
       continue;
-    dn_error(ctx, (struct dn_loc){.file = file, .where = names[i]}, DN_JSON,
-             "the key stands twice in one object");
-    return false;
+    return dn_error(ctx, (struct dn_loc){.file = file, .where = names[i]},
+                    DN_JSON, "the key stands twice in one object");
   }
   return true;
 }

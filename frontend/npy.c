@@ -14,8 +14,7 @@ struct header {
 };
 
 static bool fail(const struct header *h, const char *what) {
-  dn_error(h->ctx, (struct dn_loc){.file = h->file}, DN_NPY, "%s", what);
-  return false;
+  return dn_error(h->ctx, (struct dn_loc){.file = h->file}, DN_NPY, "%s", what);
 }
 
 bool fe_is_npy(const struct dn_file *f) {

@@ -28,7 +28,7 @@ static const struct ox_activation activations[] = {
 
 const struct ox_activation *ox_activation_find(const char *name,
                                                unsigned used) {
-  for (size_t i = 0; i < sizeof activations / sizeof *activations; i++)
+  for (size_t i = 0; i < DN_COUNT(activations); i++)
     if ((activations[i].used & used) && !strcasecmp(name, activations[i].name))
       return &activations[i];
   return NULL;

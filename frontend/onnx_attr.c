@@ -192,11 +192,10 @@ static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
       *c->im->opts->values_used = true;
     return known;
   }
-  const char *key = (const char *)v;
-  struct ir_value *found = ox_map_get(&c->im->evaluated, key);
+  struct ir_value *found = dn_map_get(&c->im->evaluated, v);
   if (!found) {
     found = evaluate_op(c, op, depth);
-    ox_map_put(c->im->ctx->arena, &c->im->evaluated, key,
+    dn_map_put(c->im->ctx->arena, &c->im->evaluated, v,
                found ? found : &c->im->failed);
   }
   return found == &c->im->failed ? NULL : found;

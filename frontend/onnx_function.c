@@ -17,7 +17,7 @@ void ox_index_functions(struct onnx_import *im) {
   for (size_t i = 0; i < im->model->functions.n; i++) {
     struct onnx_function *f = &im->model->functions.v[i];
     const char *key = function_key(ctx, f->domain, f->name, f->overload);
-    if (!ox_map_put(ctx->arena, &im->functions, key, f))
+    if (!dn_map_put(ctx->arena, &im->functions, key, f))
       dn_error(ctx, (struct dn_loc){.file = im->file->path}, DN_GRAPH,
                "function '%s' of domain '%s' is defined twice%s%s",
                fe_text(ctx, f->name), fe_text(ctx, f->domain),
@@ -30,7 +30,7 @@ const struct onnx_function *ox_find_function(struct onnx_import *im,
                                              const struct onnx_node *n) {
   if (!im->model->functions.n)
     return NULL;
-  return ox_map_get(&im->functions,
+  return dn_map_get(&im->functions,
                     function_key(im->ctx, n->domain, n->op, n->overload));
 }
 
@@ -41,7 +41,7 @@ enum { COUNT_NEW = 0, COUNT_OPEN = -1 };
 /* One walk over the calls: nodes that each function comes to, once known. */
 struct counts {
   struct onnx_import *im;
-  struct ox_map nodes; /* onnx_function to int64_t */
+  struct dn_map nodes; /* onnx_function to int64_t */
   bool ok;
 };
 
@@ -58,10 +58,10 @@ static void stop(struct counts *k, enum dn_code code, const char *what) {
 static int64_t count_call(struct counts *k, const struct onnx_function *f,
                           int64_t depth) {
   struct dn_ctx *ctx = k->im->ctx;
-  int64_t *n = ox_map_get(&k->nodes, (const char *)f);
+  int64_t *n = dn_map_get(&k->nodes, f);
   if (!n) {
     n = DN_NEW(ctx->arena, int64_t);
-    ox_map_put(ctx->arena, &k->nodes, (const char *)f, n);
+    dn_map_put(ctx->arena, &k->nodes, f, n);
   }
   if (*n == COUNT_OPEN)
     stop(k, DN_RECURSION,
@@ -99,12 +99,10 @@ static int64_t count_nodes(struct counts *k, const struct onnx_node *nodes,
 bool ox_count_calls(struct onnx_import *im) {
   const struct onnx_graph *g = im->model->graph;
   struct counts k = {.im = im, .ok = true};
-  if (count_nodes(&k, g->nodes.v, g->nodes.n, 0) > im->ctx->limits.nodes) {
-    dn_error(im->ctx, (struct dn_loc){.file = im->file->path}, DN_LIMIT,
-             "more than %lld nodes, functions expanded (--limit-nodes)",
-             (long long)im->ctx->limits.nodes);
-    return false;
-  }
+  if (count_nodes(&k, g->nodes.v, g->nodes.n, 0) > im->ctx->limits.nodes)
+    return dn_error(im->ctx, (struct dn_loc){.file = im->file->path}, DN_LIMIT,
+                    "more than %lld nodes, functions expanded (--limit-nodes)",
+                    (long long)im->ctx->limits.nodes);
   return k.ok;
 }
 
@@ -150,11 +148,11 @@ bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
     struct ir_value *v = i < c->nin ? c->in[i] : NULL;
     ox_bind(im, c->b->loc, f->inputs.v[i], v ? v : &im->absent);
   }
-  ox_map_put(im->ctx->arena, &im->visited, (const char *)f, im);
+  dn_map_put(im->ctx->arena, &im->visited, f, im);
   ox_import_nodes(im, f->nodes.v, f->nodes.n);
   bool ok = true;
   for (size_t i = 0; i < c->nout; i++) {
-    c->out[i] = ox_map_get(&scope.values, f->outputs.v[i]);
+    c->out[i] = dn_map_get(&scope.values, f->outputs.v[i]);
     if (!c->out[i] && c->node->outputs.v[i][0])
       ok = fe_fail(c->b, DN_GRAPH, "nothing makes the function's output '%s'",
                    fe_text(im->ctx, f->outputs.v[i]));

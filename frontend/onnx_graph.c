@@ -8,43 +8,11 @@
 
 #include <string.h>
 
-/* ---- Tables by interned name ---- */
-
-static struct ox_slot *map_slot(const struct ox_map *map, const char *key) {
-  uint64_t h = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
-  size_t at = (size_t)(h >> 32) & (map->cap - 1);
-  while (map->slot[at].key && map->slot[at].key != key)
-    at = (at + 1) & (map->cap - 1);
-  return &map->slot[at];
-}
-
-void *ox_map_get(const struct ox_map *map, const char *key) {
-  return map->cap ? map_slot(map, key)->value : NULL;
-}
-
-bool ox_map_put(struct dn_arena *arena, struct ox_map *map, const char *key,
-                void *value) {
-  if (2 * map->n >= map->cap) {
-    struct ox_map old = *map;
-    map->cap = old.cap ? 2 * old.cap : 32;
-    map->slot = DN_ARRAY(arena, struct ox_slot, map->cap);
-    for (size_t i = 0; i < old.cap; i++)
-      if (old.slot[i].key)
-        *map_slot(map, old.slot[i].key) = old.slot[i];
-  }
-  struct ox_slot *slot = map_slot(map, key);
-  if (slot->key)
-    return false;
-  *slot = (struct ox_slot){key, value};
-  map->n++;
-  return true;
-}
-
 /* ---- Names and errors ---- */
 
 struct ir_value *ox_lookup(const struct onnx_import *im, const char *name) {
   for (const struct ox_scope *s = im->scope; s; s = s->outer) {
-    struct ir_value *v = ox_map_get(&s->values, name);
+    struct ir_value *v = dn_map_get(&s->values, name);
     if (v)
       return v;
   }
@@ -53,11 +21,10 @@ struct ir_value *ox_lookup(const struct onnx_import *im, const char *name) {
 
 bool ox_bind(struct onnx_import *im, struct dn_loc loc, const char *name,
              struct ir_value *v) {
-  if (ox_map_put(im->ctx->arena, &im->scope->values, name, v))
+  if (dn_map_put(im->ctx->arena, &im->scope->values, name, v))
     return true;
-  dn_error(im->ctx, loc, DN_GRAPH, "value '%s' is made twice",
-           fe_text(im->ctx, name));
-  return false;
+  return dn_error(im->ctx, loc, DN_GRAPH, "value '%s' is made twice",
+                  fe_text(im->ctx, name));
 }
 
 /* A node without a name goes by its first output. */
@@ -185,10 +152,10 @@ static void check_inside(struct onnx_import *im, const struct onnx_node *node) {
   const struct onnx_function *f = ox_find_function(im, node);
   for (size_t a = 0; a < node->attrs.n; a++) {
     const struct onnx_graph *g = node->attrs.v[a].g;
-    if (g && ox_map_put(im->ctx->arena, &im->visited, (const char *)g, im))
+    if (g && dn_map_put(im->ctx->arena, &im->visited, g, im))
       check_nodes(im, g->nodes.v, g->nodes.n);
   }
-  if (!f || !ox_map_put(im->ctx->arena, &im->visited, (const char *)f, im))
+  if (!f || !dn_map_put(im->ctx->arena, &im->visited, f, im))
     return;
   struct ox_frame frame = {
       .function = f,
@@ -310,7 +277,7 @@ void ox_import_body(struct onnx_import *im, const struct onnx_graph *g) {
 /* ---- Subgraphs ---- */
 
 void ox_skip_graph(struct onnx_import *im, const struct onnx_graph *g) {
-  ox_map_put(im->ctx->arena, &im->visited, (const char *)g, im);
+  dn_map_put(im->ctx->arena, &im->visited, g, im);
 }
 
 bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,

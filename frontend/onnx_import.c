@@ -21,7 +21,7 @@ static int64_t bound_dim(struct onnx_import *im, const char *name) {
   int64_t given = fe_dim_value(im->ctx, im->opts, name);
   if (given >= 0)
     return given;
-  const struct fe_dim *d = ox_map_get(&im->symbols, dn_intern(im->ctx, name));
+  const struct fe_dim *d = dn_map_get(&im->symbols, dn_intern(im->ctx, name));
   return d ? d->value : -1;
 }
 
@@ -50,13 +50,13 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
     return -1;
   }
   if (binding->value >= 0) {
-    ox_map_put(im->ctx->arena, &im->symbols, name, binding);
+    dn_map_put(im->ctx->arena, &im->symbols, name, binding);
     return binding->value;
   }
   const char *text = fe_text(im->ctx, name);
   int64_t taken = i ? im->opts->free_size : im->opts->free_first;
   binding->value = taken > 0 ? taken : -2; /* -2: reported */
-  bool first = ox_map_put(im->ctx->arena, &im->symbols, name, binding);
+  bool first = dn_map_put(im->ctx->arena, &im->symbols, name, binding);
   if (taken > 0 && first)
     dn_note(im->ctx, "%s: dimension %zu, '%s', has no value; %lld is taken",
             loc.where, i, text, (long long)taken);
@@ -155,15 +155,15 @@ static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
   size_t position = 0;
   im->known = DN_ARRAY(im->ctx->arena, struct ir_value *, g->inputs.n);
   struct ir_block *body = ir_main(im->m)->body;
-  struct ox_map initialized = {0};
+  struct dn_map initialized = {0};
   for (size_t i = 0; i < g->initializers.n; i++)
-    ox_map_put(im->ctx->arena, &initialized, g->initializers.v[i].name, im);
+    dn_map_put(im->ctx->arena, &initialized, g->initializers.v[i].name, im);
   for (size_t i = 0; i < g->sparse.n; i++)
-    ox_map_put(im->ctx->arena, &initialized, g->sparse.v[i].values.name, im);
+    dn_map_put(im->ctx->arena, &initialized, g->sparse.v[i].values.name, im);
   for (size_t i = 0; i < g->inputs.n; i++) {
     const struct onnx_value *v = &g->inputs.v[i];
     /* Before IR version 4, initializers were listed as inputs too. */
-    if (ox_map_get(&initialized, v->name))
+    if (dn_map_get(&initialized, v->name))
       continue;
     const struct ir_type *given =
         position < im->opts->ninputs ? im->opts->input_types[position] : NULL;

@@ -11,22 +11,9 @@
 #include "frontend/build.h"
 #include "frontend/onnx_model.h"
 
-/* A table by interned name. */
-struct ox_map {
-  struct ox_slot {
-    const char *key;
-    void *value;
-  } * slot;
-  size_t n, cap;
-};
-void *ox_map_get(const struct ox_map *map, const char *key);
-/* false: the key is there already (and keeps its value). */
-bool ox_map_put(struct dn_arena *arena, struct ox_map *map, const char *key,
-                void *value);
-
 /* Names that nodes may read. A subgraph's scope has an outer one. */
 struct ox_scope {
-  struct ox_map values;
+  struct dn_map values;
   struct ox_scope *outer;
 };
 
@@ -60,12 +47,12 @@ struct onnx_import {
   struct fe_build b;
   struct ox_scope *scope;
   const struct ox_frame *frame;
-  struct ox_map functions; /* by function_key() of onnx_function.c */
-  struct ox_map
+  struct dn_map functions; /* by function_key() of onnx_function.c */
+  struct dn_map
       visited; /* graphs and functions that errors were looked for in */
-  struct ox_map symbols;   /* dims bound so far: to struct fe_dim */
-  struct ox_map sequences; /* ir_value to its ox_sequence */
-  struct ox_map evaluated; /* ir_value to its constant, or to &failed */
+  struct dn_map symbols;   /* dims bound so far: to struct fe_dim */
+  struct dn_map sequences; /* ir_value to its ox_sequence */
+  struct dn_map evaluated; /* ir_value to its constant, or to &failed */
   struct ir_value **known; /* constants for parameters with a given value */
   int64_t unrolled;        /* nodes that loops were unrolled to */
   bool guessed_opset;      /* after a warning */

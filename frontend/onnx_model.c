@@ -1,6 +1,6 @@
-/* onnx_model.c - the messages of an ONNX file, one reader each. Field numbers
- * are those of onnx.proto; fields that do not matter to a compiler (doc
- * strings, metadata, value_info, training) are stepped over unread.
+/* onnx_model.c - the messages of an ONNX file: a row a field. Field numbers are
+ * those of onnx.proto; fields that do not matter to a compiler (doc strings,
+ * metadata, value_info, training) are stepped over unread.
  *
  * The recursion graph -> node -> attribute -> graph is bounded by the nesting
  * limit that wire_message() keeps. */
@@ -8,401 +8,288 @@
 
 #include <string.h>
 
-static struct dn_arena *arena_of(const struct wire *w) {
-  return w->file->ctx->arena;
-}
+enum kind {
+  INT,
+  FLOAT,
+  NAME,   /* "" when absent */
+  DOMAIN, /* the same, and "" for "ai.onnx" */
+  WORD,   /* a name; NULL when absent or empty */
+  BYTES,
+  INTS, /* lists, as DN_LIST() has them */
+  FLOATS,
+  NAMES,
+  SPANS,
+  MESSAGES,
+  NODES, /* messages that --limit-nodes counts */
+  PART,  /* a message whose struct is a part of this one, or is this one */
+  OWN    /* a message that a pointer names */
+};
 
-/* Lists grow with the file, but a message costs two bytes there and more here:
- * --limit-nodes and --limit-attr cap them. */
-static bool room(struct wire *w, const struct wire_field *f, size_t n,
-                 int64_t limit, const char *what) {
-  if (n < (size_t)limit)
-    return true;
-  wire_limit(w->file, f->at, "more than %lld %s", (long long)limit, what);
-  return false;
-}
-#define ROOM_NODE(w, f, list)                                                  \
-  room(w, f, (list).n, (w)->file->ctx->limits.nodes,                           \
-       "messages in a list (--limit-nodes)")
-#define ROOM_ATTR(w, f, list)                                                  \
-  room(w, f, (list).n, (w)->file->ctx->limits.attr,                            \
-       "elements in a list (--limit-attr)")
+struct message;
+struct field {
+  uint32_t number;
+  enum kind kind;
+  size_t at; /* in the struct */
+  const struct message *message;
+};
 
-static struct onnx_entry read_entry(struct wire w) {
-  struct onnx_entry e = {.key = ""};
-  for (struct wire_field f; wire_next(&w, &f);) {
-    if (f.number == 1)
-      e.key = wire_name(&w, &f);
-    else if (f.number == 2)
-      e.value = wire_bytes(&w, &f);
-  }
-  return e;
-}
+struct message {
+  size_t size;
+  const struct field *field;
+  size_t nfields;
+  /* What more the struct has; bit n of `seen`: field n occurred. */
+  void (*finish)(void *out, uint32_t seen, struct wire_span all);
+};
 
-bool onnx_tensor_read(struct wire w, struct onnx_tensor *out) {
-  *out = (struct onnx_tensor){.name = "", .message = {w.next, 0}};
-  out->message.size = (size_t)(w.end - w.next);
-  for (struct wire_field f; wire_next(&w, &f);) {
-    switch (f.number) {
-    case 1: {
-      struct wire_packed cursor = {0};
-      uint64_t v;
-      while (wire_repeated(&w, &f, WIRE_VARINT, &cursor, &v) &&
-             ROOM_ATTR(&w, &f, out->dims))
-        DN_PUSH(arena_of(&w), out->dims, (int64_t)v);
-      break;
+#define MESSAGE(name, finish, ...)                                             \
+  static const struct field name##_fields[] = {__VA_ARGS__};                   \
+  static const struct message name = {                                         \
+      sizeof(struct onnx_##name), name##_fields,                               \
+      sizeof name##_fields / sizeof *name##_fields, finish}
+#define FIELD(number, kind, name, member)                                      \
+  { number, kind, offsetof(struct onnx_##name, member), NULL }
+#define NESTED(number, kind, name, member, message)                            \
+  { number, kind, offsetof(struct onnx_##name, member), &message }
+
+MESSAGE(entry, NULL, FIELD(1, NAME, entry, key), FIELD(2, BYTES, entry, value));
+
+static void finish_tensor(void *out, uint32_t seen, struct wire_span all) {
+  struct onnx_tensor *t = out;
+  t->segment = seen >> 3 & 1;
+  t->has_raw = seen >> 9 & 1;
+  t->typed = seen & 0xcf0;
+  t->external = t->location == 1;
+  t->message = all;
+}
+MESSAGE(tensor, finish_tensor, FIELD(1, INTS, tensor, dims),
+        FIELD(2, INT, tensor, dtype), FIELD(8, NAME, tensor, name),
+        FIELD(9, BYTES, tensor, raw),
+        NESTED(13, MESSAGES, tensor, entries, entry),
+        FIELD(14, INT, tensor, location));
+
+MESSAGE(sparse, NULL, NESTED(1, PART, sparse, values, tensor),
+        NESTED(2, PART, sparse, indices, tensor), FIELD(3, INTS, sparse, dims));
+
+static void finish_attr(void *out, uint32_t seen, struct wire_span all) {
+  (void)all;
+  static const uint8_t types[] = {
+      [2] = ONNX_FLOAT,   [3] = ONNX_INT,     [4] = ONNX_STRING,
+      [5] = ONNX_TENSOR,  [6] = ONNX_GRAPH,   [7] = ONNX_FLOATS,
+      [8] = ONNX_INTS,    [9] = ONNX_STRINGS, [10] = ONNX_TENSORS,
+      [11] = ONNX_GRAPHS, [14] = ONNX_TYPE,   [15] = ONNX_TYPES,
+      [22] = ONNX_SPARSE, [23] = ONNX_SPARSES};
+  struct onnx_attr *a = out;
+  int last = -1;
+  for (unsigned n = 0; n < sizeof types; n++) {
+    if (types[n] && seen >> n & 1) {
+      a->present |= 1u << types[n];
+      last = types[n];
     }
-    case 2:
-      out->dtype = wire_int(&w, &f);
-      break;
-    case 3:
-      out->segment = true;
-      break;
-    case 4:
-    case 5:
-    case 6:
-    case 7:
-    case 10:
-    case 11:
-      out->typed |= 1u << f.number;
-      break;
-    case 8:
-      out->name = wire_name(&w, &f);
-      break;
-    case 9:
-      out->raw = wire_bytes(&w, &f);
-      out->has_raw = true;
-      break;
-    case 13:
-      if (ROOM_ATTR(&w, &f, out->entries))
-        DN_PUSH(arena_of(&w), out->entries, read_entry(wire_message(&w, &f)));
-      break;
-    case 14:
-      out->external = wire_int(&w, &f) == 1;
-      break;
-    }
   }
-  return w.file->ok;
+  if (!(seen >> 20 & 1)) /* old files leave the type out */
+    a->type = a->present & (a->present - 1) ? -1 : last;
+}
+static const struct message graph;
+MESSAGE(attr, finish_attr, FIELD(1, NAME, attr, name),
+        FIELD(21, WORD, attr, ref), FIELD(20, INT, attr, type),
+        FIELD(2, FLOAT, attr, f), FIELD(3, INT, attr, i),
+        FIELD(4, BYTES, attr, s), NESTED(5, OWN, attr, t, tensor),
+        NESTED(6, OWN, attr, g, graph), FIELD(7, FLOATS, attr, floats),
+        FIELD(8, INTS, attr, ints), FIELD(9, SPANS, attr, strings),
+        NESTED(22, OWN, attr, sparse, sparse));
+
+MESSAGE(node, NULL, FIELD(1, NAMES, node, inputs),
+        FIELD(2, NAMES, node, outputs), FIELD(3, NAME, node, name),
+        FIELD(4, NAME, node, op), NESTED(5, MESSAGES, node, attrs, attr),
+        FIELD(7, DOMAIN, node, domain), FIELD(8, NAME, node, overload));
+
+static void finish_dim(void *out, uint32_t seen, struct wire_span all) {
+  (void)all;
+  ((struct onnx_dim *)out)->has_value = seen >> 1 & 1;
+}
+MESSAGE(dim, finish_dim, FIELD(1, INT, dim, value), FIELD(2, WORD, dim, param));
+
+/* ValueInfoProto, TypeProto, TypeProto.Tensor, TensorShapeProto: one struct,
+ * whose first member is the name. */
+#define onnx_shape onnx_value
+#define onnx_tensor_type onnx_value
+#define onnx_type onnx_value
+MESSAGE(shape, NULL, NESTED(1, MESSAGES, value, dims, dim));
+static void finish_tensor_type(void *out, uint32_t seen, struct wire_span all) {
+  (void)all;
+  ((struct onnx_value *)out)->has_shape |= seen >> 2 & 1;
+}
+MESSAGE(tensor_type, finish_tensor_type, FIELD(1, INT, value, dtype),
+        NESTED(2, PART, value, name, shape));
+static void finish_type(void *out, uint32_t seen, struct wire_span all) {
+  (void)all;
+  static const char *const kinds[] = {
+      [1] = "tensor", [4] = "sequence",      [5] = "map",
+      [7] = "opaque", [8] = "sparse tensor", [9] = "optional"};
+  for (unsigned n = 1; n < DN_COUNT(kinds); n++)
+    if (seen >> n & 1)
+      ((struct onnx_value *)out)->kind = kinds[n];
+}
+MESSAGE(type, finish_type, NESTED(1, PART, value, name, tensor_type));
+MESSAGE(value, NULL, FIELD(1, NAME, value, name),
+        NESTED(2, PART, value, name, type));
+
+MESSAGE(graph, NULL, NESTED(1, NODES, graph, nodes, node),
+        FIELD(2, NAME, graph, name),
+        NESTED(5, NODES, graph, initializers, tensor),
+        NESTED(11, NODES, graph, inputs, value),
+        NESTED(12, NODES, graph, outputs, value),
+        NESTED(15, NODES, graph, sparse, sparse));
+
+MESSAGE(opset, NULL, FIELD(1, DOMAIN, opset, domain),
+        FIELD(2, INT, opset, version));
+
+MESSAGE(function, NULL, FIELD(1, NAME, function, name),
+        FIELD(4, NAMES, function, inputs), FIELD(5, NAMES, function, outputs),
+        FIELD(6, NAMES, function, attrs),
+        NESTED(7, NODES, function, nodes, node),
+        NESTED(9, MESSAGES, function, opsets, opset),
+        FIELD(10, DOMAIN, function, domain),
+        NESTED(11, MESSAGES, function, defaults, attr),
+        FIELD(13, NAME, function, overload));
+
+MESSAGE(model, NULL, FIELD(1, INT, model, ir_version),
+        FIELD(2, NAME, model, producer), NESTED(7, OWN, model, graph, graph),
+        NESTED(8, MESSAGES, model, opsets, opset),
+        NESTED(25, MESSAGES, model, functions, function));
+
+/* ---- Reading ---- */
+
+/* A new element of the list at `at`; NULL: there may be no more. Lists grow
+ * with the file, but a message costs two bytes there and more here. */
+static void *push(struct wire *w, const struct wire_field *f, void *at,
+                  size_t size, bool nodes) {
+  const struct dn_limits *limits = &w->file->ctx->limits;
+  int64_t limit = nodes ? limits->nodes : limits->attr;
+  DN_LIST(void) list;
+  memcpy(&list, at, sizeof list);
+  if (list.n >= (size_t)limit) {
+    wire_limit(w->file, f->at, "more than %lld %s", (long long)limit,
+               nodes ? "messages in a list (--limit-nodes)"
+                     : "elements in a list (--limit-attr)");
+    return NULL;
+  }
+  list.v = dn_grow(w->file->ctx->arena, list.v, list.n, &list.cap, size);
+  void *item = (char *)list.v + list.n++ * size;
+  memcpy(at, &list, sizeof list);
+  return item;
 }
 
-static struct onnx_sparse read_sparse(struct wire w) {
-  struct onnx_sparse s = {.values.name = "", .indices.name = ""};
-  for (struct wire_field f; wire_next(&w, &f);) {
-    struct wire_packed cursor = {0};
-    if (f.number == 1)
-      onnx_tensor_read(wire_message(&w, &f), &s.values);
-    else if (f.number == 2)
-      onnx_tensor_read(wire_message(&w, &f), &s.indices);
-    for (uint64_t v; f.number == 3 &&
-                     wire_repeated(&w, &f, WIRE_VARINT, &cursor, &v) &&
-                     ROOM_ATTR(&w, &f, s.dims);)
-      DN_PUSH(arena_of(&w), s.dims, (int64_t)v);
-  }
-  return s;
-}
-
-static struct onnx_graph *read_graph(struct wire w);
-
-static void read_doubles(struct wire *w, const struct wire_field *f,
-                         struct onnx_attr *a) {
+/* Numbers, packed or not. */
+static void read_numbers(struct wire *w, const struct wire_field *f,
+                         bool is_float, void *at) {
   struct wire_packed cursor = {0};
   uint64_t v;
-  while (wire_repeated(w, f, WIRE_I32, &cursor, &v) &&
-         ROOM_ATTR(w, f, a->floats)) {
+  while (wire_repeated(w, f, is_float ? WIRE_I32 : WIRE_VARINT, &cursor, &v)) {
+    void *item = push(w, f, at, sizeof v, false);
+    if (!item)
+      return;
     uint32_t bits = (uint32_t)v;
     float x;
     memcpy(&x, &bits, sizeof x);
-    DN_PUSH(arena_of(w), a->floats, (double)x);
+    if (is_float)
+      *(double *)item = (double)x;
+    else
+      *(int64_t *)item = (int64_t)v;
   }
 }
 
-static void read_ints(struct wire *w, const struct wire_field *f,
-                      struct onnx_attr *a) {
-  struct wire_packed cursor = {0};
-  uint64_t v;
-  while (wire_repeated(w, f, WIRE_VARINT, &cursor, &v) &&
-         ROOM_ATTR(w, f, a->ints))
-    DN_PUSH(arena_of(w), a->ints, (int64_t)v);
-}
+static void read_message(struct wire w, const struct message *m, void *out);
 
-/* Reads one field of an AttributeProto; returns the type of value it holds. */
-static enum onnx_attr_type read_attr_field(struct wire *w,
-                                           const struct wire_field *f,
-                                           struct onnx_attr *a) {
-  switch (f->number) {
-  case 1:
-    a->name = wire_name(w, f);
-    return ONNX_UNDEFINED;
-  case 21:
-    a->ref = wire_name(w, f);
-    return ONNX_UNDEFINED;
-  case 20:
-    a->type = wire_int(w, f);
-    return ONNX_UNDEFINED;
-  case 2:
-    a->f = wire_float(w, f);
-    return ONNX_FLOAT;
-  case 3:
-    a->i = wire_int(w, f);
-    return ONNX_INT;
-  case 4:
-    a->s = wire_bytes(w, f);
-    return ONNX_STRING;
-  case 5:
-    a->t = DN_NEW(arena_of(w), struct onnx_tensor);
-    onnx_tensor_read(wire_message(w, f), a->t);
-    return ONNX_TENSOR;
-  case 6:
-    a->g = read_graph(wire_message(w, f));
-    return ONNX_GRAPH;
-  case 7:
-    read_doubles(w, f, a);
-    return ONNX_FLOATS;
-  case 8:
-    read_ints(w, f, a);
-    return ONNX_INTS;
-  case 9:
-    if (ROOM_ATTR(w, f, a->strings))
-      DN_PUSH(arena_of(w), a->strings, wire_bytes(w, f));
-    return ONNX_STRINGS;
-  case 10:
-    return ONNX_TENSORS;
-  case 11:
-    return ONNX_GRAPHS;
-  case 22:
-    a->sparse = DN_NEW(arena_of(w), struct onnx_sparse);
-    *a->sparse = read_sparse(wire_message(w, f));
-    return ONNX_SPARSE;
-  case 23:
-    return ONNX_SPARSES;
-  case 14:
-    return ONNX_TYPE;
-  case 15:
-    return ONNX_TYPES;
+static void read_field(struct wire *w, const struct wire_field *f,
+                       const struct field *row, void *at) {
+  const struct message *m = row->message;
+  struct dn_arena *arena = w->file->ctx->arena;
+  void *item;
+  switch (row->kind) {
+  case INT:
+    *(int64_t *)at = wire_int(w, f);
+    return;
+  case FLOAT:
+    *(float *)at = wire_float(w, f);
+    return;
+  case NAME:
+  case DOMAIN:
+  case WORD: {
+    const char **name = at;
+    *name = wire_name(w, f);
+    if (row->kind == DOMAIN && !strcmp(*name, "ai.onnx"))
+      *name = dn_intern(w->file->ctx, "");
+    if (row->kind == WORD && !**name)
+      *name = NULL;
+    return;
   }
-  return ONNX_UNDEFINED;
+  case BYTES:
+    *(struct wire_span *)at = wire_bytes(w, f);
+    return;
+  case INTS:
+  case FLOATS:
+    read_numbers(w, f, row->kind == FLOATS, at);
+    return;
+  case NAMES:
+    if ((item = push(w, f, at, sizeof(const char *), false)))
+      *(const char **)item = wire_name(w, f);
+    return;
+  case SPANS:
+    if ((item = push(w, f, at, sizeof(struct wire_span), false)))
+      *(struct wire_span *)item = wire_bytes(w, f);
+    return;
+  case MESSAGES:
+  case NODES:
+    if ((item = push(w, f, at, m->size, row->kind == NODES)))
+      read_message(wire_message(w, f), m, memset(item, 0, m->size));
+    return;
+  case PART:
+    read_message(wire_message(w, f), m, at);
+    return;
+  case OWN:
+    read_message(wire_message(w, f), m, item = dn_alloc(arena, m->size));
+    memcpy(at, &item, sizeof item);
+    return;
+  }
 }
 
-static struct onnx_attr read_attr(struct wire w) {
-  struct onnx_attr a = {.name = "", .type = -1};
-  for (struct wire_field f; wire_next(&w, &f);)
-    a.present |= 1u << read_attr_field(&w, &f, &a);
-  a.present &= ~(1u << ONNX_UNDEFINED);
-  if (a.type < 0 && !(a.present & (a.present - 1)))
-    for (int t = 1; t <= ONNX_TYPES; t++) /* old files leave the type out */
-      if (a.present == 1u << t)
-        a.type = t;
-  return a;
+/* Names that the file leaves out. */
+static void name_all(struct dn_ctx *ctx, const struct message *m, char *out) {
+  for (size_t i = 0; i < m->nfields; i++) {
+    const struct field *f = &m->field[i];
+    const char **name = (void *)(out + f->at);
+    if (f->kind == PART)
+      name_all(ctx, f->message, out + f->at);
+    else if ((f->kind == NAME || f->kind == DOMAIN) && !*name)
+      *name = dn_intern(ctx, "");
+  }
 }
 
-static struct onnx_node read_node(struct wire w) {
-  struct onnx_node n = {.name = "",
-                        .op = "",
-                        .domain = dn_intern(w.file->ctx, ""),
-                        .overload = ""};
+/* Into `out`, which is zeroed, or has parts read before. */
+static void read_message(struct wire w, const struct message *m, void *out) {
+  uint32_t seen = 0;
+  const struct wire_span all = {w.next, (size_t)(w.end - w.next)};
   for (struct wire_field f; wire_next(&w, &f);) {
-    switch (f.number) {
-    case 1:
-      if (ROOM_ATTR(&w, &f, n.inputs))
-        DN_PUSH(arena_of(&w), n.inputs, wire_name(&w, &f));
-      break;
-    case 2:
-      if (ROOM_ATTR(&w, &f, n.outputs))
-        DN_PUSH(arena_of(&w), n.outputs, wire_name(&w, &f));
-      break;
-    case 3:
-      n.name = wire_name(&w, &f);
-      break;
-    case 4:
-      n.op = wire_name(&w, &f);
-      break;
-    case 5:
-      if (ROOM_ATTR(&w, &f, n.attrs))
-        DN_PUSH(arena_of(&w), n.attrs, read_attr(wire_message(&w, &f)));
-      break;
-    case 7:
-      n.domain = wire_name(&w, &f);
-      break;
-    case 8:
-      n.overload = wire_name(&w, &f);
-      break;
-    }
+    seen |= f.number < 32 ? 1u << f.number : 0;
+    for (size_t i = 0; i < m->nfields; i++)
+      if (m->field[i].number == f.number)
+        read_field(&w, &f, &m->field[i], (char *)out + m->field[i].at);
   }
-  if (!strcmp(n.domain, "ai.onnx"))
-    n.domain = dn_intern(w.file->ctx, "");
-  return n;
+  name_all(w.file->ctx, m, out);
+  if (m->finish)
+    m->finish(out, seen, all);
 }
 
-static struct onnx_dim read_dim(struct wire w) {
-  struct onnx_dim d = {0};
-  for (struct wire_field f; wire_next(&w, &f);) {
-    if (f.number == 1) {
-      d.has_value = true;
-      d.value = wire_int(&w, &f);
-    } else if (f.number == 2) {
-      d.param = wire_name(&w, &f);
-      if (!d.param[0])
-        d.param = NULL;
-    }
-  }
-  return d;
-}
-
-static void read_tensor_type(struct wire w, struct onnx_value *v) {
-  for (struct wire_field f; wire_next(&w, &f);) {
-    if (f.number == 1) {
-      v->dtype = wire_int(&w, &f);
-    } else if (f.number == 2) {
-      v->has_shape = true;
-      struct wire shape = wire_message(&w, &f);
-      for (struct wire_field g; wire_next(&shape, &g);)
-        if (g.number == 1 && ROOM_ATTR(&w, &f, v->dims))
-          DN_PUSH(arena_of(&w), v->dims, read_dim(wire_message(&shape, &g)));
-    }
-  }
-}
-
-static struct onnx_value read_value(struct wire w) {
-  struct onnx_value v = {.name = ""};
-  for (struct wire_field f; wire_next(&w, &f);) {
-    if (f.number == 1)
-      v.name = wire_name(&w, &f);
-    if (f.number != 2)
-      continue;
-    struct wire type = wire_message(&w, &f);
-    for (struct wire_field g; wire_next(&type, &g);) {
-      static const char *const kinds[] = {
-          [1] = "tensor", [4] = "sequence",      [5] = "map",
-          [7] = "opaque", [8] = "sparse tensor", [9] = "optional"};
-      if (g.number < sizeof kinds / sizeof *kinds && kinds[g.number])
-        v.kind = kinds[g.number];
-      if (g.number == 1)
-        read_tensor_type(wire_message(&type, &g), &v);
-    }
-  }
-  return v;
-}
-
-static struct onnx_graph *read_graph(struct wire w) {
-  struct onnx_graph *g = DN_NEW(arena_of(&w), struct onnx_graph);
-  g->name = "";
-  for (struct wire_field f; wire_next(&w, &f);) {
-    switch (f.number) {
-    case 1:
-      if (ROOM_NODE(&w, &f, g->nodes))
-        DN_PUSH(arena_of(&w), g->nodes, read_node(wire_message(&w, &f)));
-      break;
-    case 2:
-      g->name = wire_name(&w, &f);
-      break;
-    case 5: {
-      struct onnx_tensor t;
-      onnx_tensor_read(wire_message(&w, &f), &t);
-      if (ROOM_NODE(&w, &f, g->initializers))
-        DN_PUSH(arena_of(&w), g->initializers, t);
-      break;
-    }
-    case 11:
-      if (ROOM_NODE(&w, &f, g->inputs))
-        DN_PUSH(arena_of(&w), g->inputs, read_value(wire_message(&w, &f)));
-      break;
-    case 12:
-      if (ROOM_NODE(&w, &f, g->outputs))
-        DN_PUSH(arena_of(&w), g->outputs, read_value(wire_message(&w, &f)));
-      break;
-    case 15:
-      if (ROOM_NODE(&w, &f, g->sparse))
-        DN_PUSH(arena_of(&w), g->sparse, read_sparse(wire_message(&w, &f)));
-      break;
-    }
-  }
-  return g;
-}
-
-static struct onnx_opset read_opset(struct wire w) {
-  struct onnx_opset o = {.domain = dn_intern(w.file->ctx, "")};
-  for (struct wire_field f; wire_next(&w, &f);) {
-    if (f.number == 1)
-      o.domain = wire_name(&w, &f);
-    else if (f.number == 2)
-      o.version = wire_int(&w, &f);
-  }
-  if (!strcmp(o.domain, "ai.onnx"))
-    o.domain = dn_intern(w.file->ctx, "");
-  return o;
-}
-
-static void read_function_field(struct wire *w, const struct wire_field *f,
-                                struct onnx_function *fn) {
-  switch (f->number) {
-  case 1:
-    fn->name = wire_name(w, f);
-    break;
-  case 4:
-    if (ROOM_ATTR(w, f, fn->inputs))
-      DN_PUSH(arena_of(w), fn->inputs, wire_name(w, f));
-    break;
-  case 5:
-    if (ROOM_ATTR(w, f, fn->outputs))
-      DN_PUSH(arena_of(w), fn->outputs, wire_name(w, f));
-    break;
-  case 6:
-    if (ROOM_ATTR(w, f, fn->attrs))
-      DN_PUSH(arena_of(w), fn->attrs, wire_name(w, f));
-    break;
-  case 7:
-    if (ROOM_NODE(w, f, fn->nodes))
-      DN_PUSH(arena_of(w), fn->nodes, read_node(wire_message(w, f)));
-    break;
-  case 9:
-    if (ROOM_ATTR(w, f, fn->opsets))
-      DN_PUSH(arena_of(w), fn->opsets, read_opset(wire_message(w, f)));
-    break;
-  case 10:
-    fn->domain = wire_name(w, f);
-    break;
-  case 11:
-    if (ROOM_ATTR(w, f, fn->defaults))
-      DN_PUSH(arena_of(w), fn->defaults, read_attr(wire_message(w, f)));
-    break;
-  case 13:
-    fn->overload = wire_name(w, f);
-    break;
-  }
+bool onnx_tensor_read(struct wire w, struct onnx_tensor *out) {
+  *out = (struct onnx_tensor){0};
+  read_message(w, &tensor, out);
+  return w.file->ok;
 }
 
 struct onnx_model *onnx_model_read(struct wire_file *file) {
-  struct wire w =
-      wire_open(file, (struct wire_span){file->base, file->size}, 0);
   struct onnx_model *m = DN_NEW(file->ctx->arena, struct onnx_model);
-  m->producer = "";
-  for (struct wire_field f; wire_next(&w, &f);) {
-    switch (f.number) {
-    case 1:
-      m->ir_version = wire_int(&w, &f);
-      break;
-    case 2:
-      m->producer = wire_name(&w, &f);
-      break;
-    case 7:
-      m->graph = read_graph(wire_message(&w, &f));
-      break;
-    case 8:
-      if (ROOM_ATTR(&w, &f, m->opsets))
-        DN_PUSH(file->ctx->arena, m->opsets, read_opset(wire_message(&w, &f)));
-      break;
-    case 25: {
-      struct onnx_function fn = {.name = "", .domain = "", .overload = ""};
-      struct wire body = wire_message(&w, &f);
-      for (struct wire_field g; wire_next(&body, &g);)
-        read_function_field(&body, &g, &fn);
-      if (!strcmp(fn.domain, "ai.onnx"))
-        fn.domain = dn_intern(file->ctx, "");
-      if (ROOM_ATTR(&w, &f, m->functions))
-        DN_PUSH(file->ctx->arena, m->functions, fn);
-      break;
-    }
-    }
-  }
+  read_message(wire_open(file, (struct wire_span){file->base, file->size}, 0),
+               &model, m);
   return file->ok ? m : NULL;
 }

@@ -15,7 +15,7 @@ struct onnx_entry { /* StringStringEntryProto */
 struct onnx_tensor {
   const char *name;
   DN_LIST(int64_t) dims;
-  int64_t dtype;            /* TensorProto.DataType */
+  int64_t dtype, location;  /* TensorProto.DataType, .DataLocation */
   struct wire_span message; /* the whole TensorProto */
   struct wire_span raw;     /* raw_data */
   bool has_raw;

@@ -41,7 +41,7 @@ static bool branch(struct onnx_call *c, const struct onnx_graph *g,
   bool was = dn_diags_capture(ctx, true);
   bool ok = ox_inline_graph(c, g, NULL, 0, out, c->nout);
   dn_diags_capture(ctx, was);
-  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+  for (size_t i = 0; i < DN_COUNT(codes); i++)
     dn_diags_recode(ctx, before, codes[i], DN_DYNAMIC);
   dn_diags_print(ctx, before);
   if (dn_errors(ctx) > errors)

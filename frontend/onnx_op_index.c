@@ -188,12 +188,10 @@ static struct ir_value *scatter(struct onnx_call *c, struct ir_value *x,
               {"max", IR_SCATTER_MAX},
               {"min", IR_SCATTER_MIN}};
   const char *how = ox_str(c, "reduction", "none");
-  size_t way = 0;
+  int way = DN_FIND(ways, how);
   if (!at)
     return NULL;
-  while (way < 5 && strcmp(how, ways[way].name) != 0)
-    way++;
-  if (way == 5) {
+  if (way < 0) {
     fe_fail(c->b, DN_ATTR, "unknown reduction '%s'", fe_text(c->im->ctx, how));
     return NULL;
   }

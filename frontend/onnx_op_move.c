@@ -333,15 +333,12 @@ bool onnx_pad(struct onnx_call *c) {
   } modes[] = {{"edge", IR_PAD_EDGE},
                {"reflect", IR_PAD_REFLECT},
                {"wrap", IR_PAD_WRAP}};
-  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-    if (strcmp(mode, modes[i].name) != 0)
-      continue;
+  int row = DN_FIND(modes, mode);
+  if (row >= 0) {
     x = crop(c, x, pads);
-    if (!x)
+    if (!x || (modes[row].code == IR_PAD_REFLECT && !reflect_fits(c, x, pads)))
       return false;
-    if (modes[i].code == IR_PAD_REFLECT && !reflect_fits(c, x, pads))
-      return false;
-    return ox_return(c, fe_emit(c->b, modes[i].code, IR_ARGS(x),
+    return ox_return(c, fe_emit(c->b, modes[row].code, IR_ARGS(x),
                                 IR_ATTRS(ir_ints("pads", pads, 2 * r))));
   }
   if (strcmp(mode, "constant") != 0)

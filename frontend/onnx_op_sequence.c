@@ -11,13 +11,13 @@ static struct ox_sequence *sequence_new(struct onnx_call *c, size_t n,
   s->v = DN_ARRAY(im->ctx->arena, struct ir_value *, n + 1);
   s->n = n;
   s->optional = optional;
-  ox_map_put(im->ctx->arena, &im->sequences, (const char *)&s->as, s);
+  dn_map_put(im->ctx->arena, &im->sequences, &s->as, s);
   return s;
 }
 
 struct ox_sequence *ox_sequence_of(const struct onnx_import *im,
                                    const struct ir_value *v) {
-  return ox_map_get(&im->sequences, (const char *)v);
+  return dn_map_get(&im->sequences, v);
 }
 
 bool ox_takes_sequences(const struct onnx_row *row) {
@@ -26,7 +26,7 @@ bool ox_takes_sequences(const struct onnx_row *row) {
       onnx_sequence_insert, onnx_sequence_erase, onnx_sequence_length,
       onnx_concat_sequence, onnx_sequence_map,   onnx_optional,
       onnx_optional_get,    onnx_optional_has};
-  for (size_t i = 0; i < sizeof able / sizeof *able; i++)
+  for (size_t i = 0; i < DN_COUNT(able); i++)
     if (row->convert == able[i])
       return true;
   return false;

@@ -24,7 +24,7 @@ static bool is_named(const struct onnx_row *row, const char *domain,
 const struct onnx_row *onnx_row_find(const char *domain, const char *op,
                                      int version, bool *known) {
   *known = false;
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < DN_COUNT(rows); i++) {
     if (!is_named(&rows[i], domain, op))
       continue;
     *known = true;

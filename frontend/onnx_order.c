@@ -6,7 +6,7 @@
 
 /* Names that the graphs around a node make. */
 struct inner {
-  struct ox_map names;
+  struct dn_map names;
   const struct inner *outer;
 };
 
@@ -14,7 +14,7 @@ struct order {
   struct onnx_import *im;
   struct dn_arena *arena;
   const struct onnx_node *nodes;
-  struct ox_map makers; /* name to the node of nodes[] that makes it */
+  struct dn_map makers; /* name to the node of nodes[] that makes it */
   struct {              /* what is read, of one node after the other */
     struct read {
       size_t maker;
@@ -27,9 +27,9 @@ struct order {
 
 static void add_read(struct order *o, const struct inner *inner,
                      const char *name) {
-  const struct onnx_node *m = ox_map_get(&o->makers, name);
+  const struct onnx_node *m = dn_map_get(&o->makers, name);
   for (; inner; inner = inner->outer)
-    if (ox_map_get(&inner->names, name))
+    if (dn_map_get(&inner->names, name))
       return;
   if (m)
     DN_PUSH(o->arena, o->reads, ((struct read){(size_t)(m - o->nodes), name}));
@@ -46,14 +46,14 @@ static void add_reads(struct order *o, const struct inner *inner,
     if (!g)
       continue;
     for (size_t i = 0; i < g->inputs.n; i++)
-      ox_map_put(o->arena, &made.names, g->inputs.v[i].name, g);
+      dn_map_put(o->arena, &made.names, g->inputs.v[i].name, g);
     for (size_t i = 0; i < g->initializers.n; i++)
-      ox_map_put(o->arena, &made.names, g->initializers.v[i].name, g);
+      dn_map_put(o->arena, &made.names, g->initializers.v[i].name, g);
     for (size_t i = 0; i < g->sparse.n; i++)
-      ox_map_put(o->arena, &made.names, g->sparse.v[i].values.name, g);
+      dn_map_put(o->arena, &made.names, g->sparse.v[i].values.name, g);
     for (size_t i = 0; i < g->nodes.n; i++)
       for (size_t k = 0; k < g->nodes.v[i].outputs.n; k++)
-        ox_map_put(o->arena, &made.names, g->nodes.v[i].outputs.v[k], g);
+        dn_map_put(o->arena, &made.names, g->nodes.v[i].outputs.v[k], g);
     for (size_t i = 0; i < g->nodes.n; i++)
       add_reads(o, &made, &g->nodes.v[i]);
     for (size_t i = 0; i < g->outputs.n; i++)
@@ -67,7 +67,7 @@ static bool find_reads(struct order *o, size_t n) {
   for (size_t i = 0; i < n; i++)
     for (size_t k = 0; k < o->nodes[i].outputs.n; k++)
       if (o->nodes[i].outputs.v[k][0])
-        ox_map_put(o->arena, &o->makers, o->nodes[i].outputs.v[k],
+        dn_map_put(o->arena, &o->makers, o->nodes[i].outputs.v[k],
                    (void *)(uintptr_t)&o->nodes[i]);
   o->first = DN_ARRAY(o->arena, size_t, n + 1);
   for (size_t i = 0; i < n; i++) {

@@ -18,7 +18,7 @@ static const char *const dtype_names[] = {
     "uint2",          "int2"};
 
 const char *onnx_dtype_name(int64_t dtype) {
-  int64_t n = (int64_t)(sizeof dtype_names / sizeof *dtype_names);
+  int64_t n = (int64_t)(DN_COUNT(dtype_names));
   return dtype >= 0 && dtype < n ? dtype_names[dtype] : "unknown";
 }
 
@@ -39,54 +39,28 @@ struct store {
   int64_t lo, hi; /* range of an integer */
 };
 
-static struct store store_of(enum ir_dtype t) {
-  switch (t) {
-  case IR_F32:
-    return (struct store){4, WIRE_I32, 0, 0};
-  case IR_F64:
-    return (struct store){10, WIRE_I64, 0, 0};
-  case IR_F16:
-  case IR_BF16:
-  case IR_U16:
-    return (struct store){5, WIRE_VARINT, 0, UINT16_MAX};
-  case IR_I8:
-    return (struct store){5, WIRE_VARINT, INT8_MIN, INT8_MAX};
-  case IR_I16:
-    return (struct store){5, WIRE_VARINT, INT16_MIN, INT16_MAX};
-  case IR_I32:
-    return (struct store){5, WIRE_VARINT, INT32_MIN, INT32_MAX};
-  case IR_U8:
-    return (struct store){5, WIRE_VARINT, 0, UINT8_MAX};
-  case IR_BOOL:
-    return (struct store){5, WIRE_VARINT, 0, 1};
-  case IR_U32:
-    return (struct store){11, WIRE_VARINT, 0, UINT32_MAX};
-  case IR_I64:
-    return (struct store){7, WIRE_VARINT, INT64_MIN, INT64_MAX};
-  case IR_U64:
-    return (struct store){11, WIRE_VARINT, INT64_MIN, INT64_MAX};
-  case IR_NUM_DTYPES:
-    break;
-  }
-  assert(!"every element type has a case above");
-  return (struct store){0};
-}
+static const struct store stores[IR_NUM_DTYPES] = {
+    [IR_F32] = {4, WIRE_I32, 0, 0},
+    [IR_F64] = {10, WIRE_I64, 0, 0},
+    [IR_F16] = {5, WIRE_VARINT, 0, UINT16_MAX},
+    [IR_BF16] = {5, WIRE_VARINT, 0, UINT16_MAX},
+    [IR_U16] = {5, WIRE_VARINT, 0, UINT16_MAX},
+    [IR_I8] = {5, WIRE_VARINT, INT8_MIN, INT8_MAX},
+    [IR_I16] = {5, WIRE_VARINT, INT16_MIN, INT16_MAX},
+    [IR_I32] = {5, WIRE_VARINT, INT32_MIN, INT32_MAX},
+    [IR_U8] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_BOOL] = {5, WIRE_VARINT, 0, 1},
+    [IR_U32] = {11, WIRE_VARINT, 0, UINT32_MAX},
+    [IR_I64] = {7, WIRE_VARINT, INT64_MIN, INT64_MAX},
+    [IR_U64] = {11, WIRE_VARINT, INT64_MIN, INT64_MAX}};
 
 static bool misfit(struct wire_file *file, struct dn_loc loc, int64_t have,
                    const char *unit, const struct ir_type *type) {
-  dn_error(
+  return dn_error(
       file->ctx, loc, DN_TENSOR_DATA,
       "%lld %s of data do not fill %s, which needs %lld", (long long)have, unit,
       ir_type_text(file->ctx, file->ctx->arena, type),
       (long long)(*unit == 'b' ? ir_type_bytes(type) : ir_type_count(type)));
-  return false;
-}
-
-static bool little_endian(void) {
-  const uint16_t one = 1;
-  uint8_t first;
-  memcpy(&first, &one, 1);
-  return first == 1;
 }
 
 /* Little-endian bytes as constant data: borrowed when they can be. */
@@ -94,7 +68,7 @@ static bool from_bytes(struct wire_file *file, const struct ir_type *type,
                        struct wire_span bytes, struct ir_data *data) {
   size_t width = ir_dtypes[type->dtype].bytes;
   *data = (struct ir_data){.bytes = bytes.data, .size = (int64_t)bytes.size};
-  bool plain = (uintptr_t)bytes.data % width == 0 && little_endian();
+  bool plain = (uintptr_t)bytes.data % width == 0;
   if (type->dtype == IR_BOOL)
     for (size_t i = 0; i < bytes.size && plain; i++)
       plain = bytes.data[i] <= 1;
@@ -107,10 +81,6 @@ static bool from_bytes(struct wire_file *file, const struct ir_type *type,
   if (type->dtype == IR_BOOL)
     for (size_t i = 0; i < bytes.size; i++)
       copy[i] = copy[i] != 0;
-  if (!little_endian())
-    for (size_t i = 0; i + width <= bytes.size; i += width)
-      for (size_t k = 0; k < width; k++)
-        copy[i + k] = bytes.data[i + width - 1 - k];
   return true;
 }
 
@@ -132,7 +102,7 @@ static bool single_run(struct wire_file *file, const struct onnx_tensor *t,
 static bool from_typed(struct wire_file *file, const struct onnx_tensor *t,
                        struct dn_loc loc, const struct ir_type *type,
                        struct ir_data *data) {
-  struct store s = store_of(type->dtype);
+  struct store s = stores[type->dtype];
   int64_t count = ir_type_count(type), n = 0;
   size_t width = ir_dtypes[type->dtype].bytes;
   struct wire_span run;
@@ -153,24 +123,11 @@ static bool from_typed(struct wire_file *file, const struct onnx_tensor *t,
       if (n >= count)
         continue;
       int64_t i = (int64_t)v;
-      if (s.wire == WIRE_VARINT && (i < s.lo || i > s.hi)) {
-        dn_error(file->ctx, loc, DN_TENSOR_DATA,
-                 "element %lld is %lld, which is no %s", (long long)n,
-                 (long long)i, ir_dtypes[type->dtype].text);
-        return false;
-      }
-      /* Values are in the host's order here, whatever that is. */
-      if (width == 8) {
-        memcpy(out + n * 8, &v, 8);
-      } else if (width == 4) {
-        uint32_t x = (uint32_t)v;
-        memcpy(out + n * 4, &x, 4);
-      } else if (width == 2) {
-        uint16_t x = (uint16_t)v;
-        memcpy(out + n * 2, &x, 2);
-      } else {
-        out[n] = (uint8_t)v;
-      }
+      if (s.wire == WIRE_VARINT && (i < s.lo || i > s.hi))
+        return dn_error(file->ctx, loc, DN_TENSOR_DATA,
+                        "element %lld is %lld, which is no %s", (long long)n,
+                        (long long)i, ir_dtypes[type->dtype].text);
+      memcpy(out + (size_t)n * width, &v, width); /* hosts are little-endian */
     }
   }
   if (!file->ok)
@@ -185,8 +142,7 @@ static bool from_typed(struct wire_file *file, const struct onnx_tensor *t,
 
 static bool external_error(struct dn_ctx *ctx, struct dn_loc loc,
                            const char *what) {
-  dn_error(ctx, loc, DN_EXTERNAL, "external data: %s", what);
-  return false;
+  return dn_error(ctx, loc, DN_EXTERNAL, "external data: %s", what);
 }
 
 /* Digits only, as the ONNX schema writes offsets and lengths. */
@@ -254,23 +210,18 @@ static bool from_external(struct wire_file *file, const struct onnx_tensor *t,
 
 static bool check_fields(struct wire_file *file, const struct onnx_tensor *t,
                          struct dn_loc loc, enum ir_dtype dtype) {
-  unsigned field = store_of(dtype).field;
+  unsigned field = stores[dtype].field;
   int kinds = (t->has_raw && t->raw.size > 0) + (t->typed != 0) + t->external;
-  if (t->segment) {
-    dn_error(file->ctx, loc, DN_UNSUPPORTED_TYPE, "a segment of a tensor");
-    return false;
-  }
-  if (kinds > 1) {
-    dn_error(file->ctx, loc, DN_TENSOR_DATA,
-             "data are stored in more than one place");
-    return false;
-  }
-  if (t->typed && t->typed != 1u << field) {
-    dn_error(file->ctx, loc, DN_TENSOR_DATA,
-             "data of type %s are stored in a field of another type",
-             onnx_dtype_name(t->dtype));
-    return false;
-  }
+  if (t->segment)
+    return dn_error(file->ctx, loc, DN_UNSUPPORTED_TYPE,
+                    "a segment of a tensor");
+  if (kinds > 1)
+    return dn_error(file->ctx, loc, DN_TENSOR_DATA,
+                    "data are stored in more than one place");
+  if (t->typed && t->typed != 1u << field)
+    return dn_error(file->ctx, loc, DN_TENSOR_DATA,
+                    "data of type %s are stored in a field of another type",
+                    onnx_dtype_name(t->dtype));
   return true;
 }
 
@@ -281,18 +232,15 @@ bool onnx_tensor_data(struct wire_file *file, const struct onnx_tensor *t,
   enum ir_dtype dtype;
   if (!loc.where)
     loc.where = dn_printf(ctx->arena, "tensor '%s'", t->name);
-  if (!onnx_dtype_find(t->dtype, &dtype)) {
-    dn_error(ctx, loc, t->dtype > 0 ? DN_UNSUPPORTED_TYPE : DN_TENSOR_DATA,
-             "element type %s (%lld)", onnx_dtype_name(t->dtype),
-             (long long)t->dtype);
-    return false;
-  }
+  if (!onnx_dtype_find(t->dtype, &dtype))
+    return dn_error(ctx, loc,
+                    t->dtype > 0 ? DN_UNSUPPORTED_TYPE : DN_TENSOR_DATA,
+                    "element type %s (%lld)", onnx_dtype_name(t->dtype),
+                    (long long)t->dtype);
   for (size_t i = 0; i < t->dims.n; i++) {
-    if (t->dims.v[i] < 0) {
-      dn_error(ctx, loc, DN_SHAPE, "dimension %zu is %lld", i,
-               (long long)t->dims.v[i]);
-      return false;
-    }
+    if (t->dims.v[i] < 0)
+      return dn_error(ctx, loc, DN_SHAPE, "dimension %zu is %lld", i,
+                      (long long)t->dims.v[i]);
   }
   *type = ir_type_checked(ctx, loc.where, dtype, (int64_t)t->dims.n, t->dims.v);
   if (!*type || !check_fields(file, t, loc, dtype))
@@ -334,8 +282,7 @@ static int64_t sparse_place(const struct ir_type *type, const int64_t *idx,
 
 static bool sparse_error(struct wire_file *file, struct dn_loc loc,
                          const char *what) {
-  dn_error(file->ctx, loc, DN_TENSOR_DATA, "sparse tensor: %s", what);
-  return false;
+  return dn_error(file->ctx, loc, DN_TENSOR_DATA, "sparse tensor: %s", what);
 }
 
 /* Indices are [n], into the flat tensor, or [n, rank]. */
@@ -361,7 +308,7 @@ bool onnx_sparse_data(struct wire_file *file, const struct onnx_sparse *s,
   struct dn_ctx *ctx = file->ctx;
   const struct ir_type *list;
   struct ir_data values;
-  const int64_t *idx;
+  const int64_t *idx = NULL;
   bool linear;
   if (!onnx_tensor_data(file, &s->values, loc, &list, &values))
     return false;
@@ -380,11 +327,10 @@ bool onnx_sparse_data(struct wire_file *file, const struct onnx_sparse *s,
   if (!n) /* all zeros: nothing is stored */
     return true;
   data->size = ir_type_bytes(*type);
-  if (data->size > ctx->limits.file) {
-    dn_error(ctx, loc, DN_LIMIT, "%s is over %lld bytes (--limit-file)",
-             ir_type_text(ctx, NULL, *type), (long long)ctx->limits.file);
-    return false;
-  }
+  if (data->size > ctx->limits.file)
+    return dn_error(ctx, loc, DN_LIMIT, "%s is over %lld bytes (--limit-file)",
+                    ir_type_text(ctx, NULL, *type),
+                    (long long)ctx->limits.file);
   if (!sparse_indices(file, s, loc, n, &linear, &idx))
     return false;
   uint8_t *dense = dn_alloc(ctx->arena, (size_t)data->size + 1);

@@ -26,14 +26,10 @@ static bool read_auto_pad(struct onnx_call *c, enum auto_pad *out) {
   static const char *const names[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER",
                                       "VALID"};
   const char *text = ox_str(c, "auto_pad", "NOTSET");
-  for (int i = 0; i < 4; i++) {
-    if (!strcmp(text, names[i])) {
-      *out = (enum auto_pad)i;
-      return true;
-    }
-  }
-  return fe_fail(c->b, DN_ATTR, "unknown auto_pad '%s'",
-                 fe_text(c->im->ctx, text));
+  int row = DN_FIND(names, text);
+  *out = (enum auto_pad)row;
+  return row >= 0 || fe_fail(c->b, DN_ATTR, "unknown auto_pad '%s'",
+                             fe_text(c->im->ctx, text));
 }
 
 static bool read_common(struct onnx_call *c, int s, const int64_t *size,

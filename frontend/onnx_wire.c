@@ -4,32 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void report(struct wire_file *file, const uint8_t *at, enum dn_code code,
-                   const char *fmt, va_list ap) {
+bool wire_fail(struct wire_file *file, const uint8_t *at, enum dn_code code,
+               const char *fmt, ...) {
+  char where[40];
+  va_list ap;
   if (!file->ok)
-    return;
+    return false;
   file->ok = false;
-  char where[40], message[200];
   snprintf(where, sizeof where, "byte %zu", (size_t)(at - file->base));
-  vsnprintf(message, sizeof message, fmt, ap);
-  dn_error(file->ctx, (struct dn_loc){.file = file->path, .where = where}, code,
-           "%s", message);
-}
-
-void wire_error(struct wire_file *file, const uint8_t *at, const char *fmt,
-                ...) {
-  va_list ap;
   va_start(ap, fmt);
-  report(file, at, DN_WIRE, fmt, ap);
+  const char *message = dn_vprintf(file->ctx->arena, fmt, ap);
   va_end(ap);
-}
-
-void wire_limit(struct wire_file *file, const uint8_t *at, const char *fmt,
-                ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  report(file, at, DN_LIMIT, fmt, ap);
-  va_end(ap);
+  return dn_error(file->ctx,
+                  (struct dn_loc){.file = file->path, .where = where}, code,
+                  "%s", message);
 }
 
 struct wire wire_open(struct wire_file *file, struct wire_span bytes,
@@ -46,10 +34,9 @@ static bool read_varint(struct wire_file *file, const uint8_t **p,
   const uint8_t *start = *p;
   uint64_t v = 0;
   for (int shift = 0; shift < 70; shift += 7) {
-    if (*p == end) {
-      wire_error(file, start, "a varint runs past the end of its message");
-      return false;
-    }
+    if (*p == end)
+      return wire_error(file, start,
+                        "a varint runs past the end of its message");
     uint8_t byte = *(*p)++;
     if (shift == 63 && byte > 1)
       break;
@@ -59,17 +46,14 @@ static bool read_varint(struct wire_file *file, const uint8_t **p,
       return true;
     }
   }
-  wire_error(file, start, "a varint is longer than 64 bits");
-  return false;
+  return wire_error(file, start, "a varint is longer than 64 bits");
 }
 
 static bool read_fixed(struct wire_file *file, const uint8_t **p,
                        const uint8_t *end, int bytes, uint64_t *out) {
-  if (end - *p < bytes) {
-    wire_error(file, *p, "a %d-byte value runs past the end of its message",
-               bytes);
-    return false;
-  }
+  if (end - *p < bytes)
+    return wire_error(
+        file, *p, "a %d-byte value runs past the end of its message", bytes);
   *out = wire_le(*p, bytes);
   *p += bytes;
   return true;
@@ -82,11 +66,9 @@ bool wire_next(struct wire *w, struct wire_field *f) {
   uint64_t tag;
   if (!read_varint(w->file, &w->next, w->end, &tag))
     return false;
-  if (tag >> 3 == 0 || tag >> 3 > 0x1fffffff) {
-    wire_error(w->file, f->at, "field number %llu is out of range",
-               (unsigned long long)(tag >> 3));
-    return false;
-  }
+  if (tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
+    return wire_error(w->file, f->at, "field number %llu is out of range",
+                      (unsigned long long)(tag >> 3));
   f->number = (uint32_t)(tag >> 3);
   f->type = (enum wire_type)(tag & 7);
   switch (f->type) {
@@ -100,29 +82,26 @@ bool wire_next(struct wire *w, struct wire_field *f) {
     uint64_t size;
     if (!read_varint(w->file, &w->next, w->end, &size))
       return false;
-    if (size > (uint64_t)(w->end - w->next)) {
-      wire_error(w->file, f->at,
-                 "a field of %llu bytes runs past the end of its message",
-                 (unsigned long long)size);
-      return false;
-    }
+    if (size > (uint64_t)(w->end - w->next))
+      return wire_error(
+          w->file, f->at,
+          "a field of %llu bytes runs past the end of its message",
+          (unsigned long long)size);
     f->span = (struct wire_span){w->next, (size_t)size};
     w->next += size;
     return true;
   }
   }
-  wire_error(w->file, f->at, "wire type %d is not used by ONNX",
-             (int)(tag & 7));
-  return false;
+  return wire_error(w->file, f->at, "wire type %d is not used by ONNX",
+                    (int)(tag & 7));
 }
 
 static bool want(struct wire *w, const struct wire_field *f,
                  enum wire_type type) {
   if (f->type == type)
     return true;
-  wire_error(w->file, f->at, "field %u has wire type %d, not %d", f->number,
-             (int)f->type, (int)type);
-  return false;
+  return wire_error(w->file, f->at, "field %u has wire type %d, not %d",
+                    f->number, (int)f->type, (int)type);
 }
 
 struct wire_span wire_bytes(struct wire *w, const struct wire_field *f) {

@@ -44,12 +44,12 @@ struct wire wire_open(struct wire_file *file, struct wire_span bytes,
                       int depth);
 /* The next field; false at the end or at an error. */
 bool wire_next(struct wire *w, struct wire_field *f);
-/* An error at `at`, once a file. */
-void wire_error(struct wire_file *file, const uint8_t *at, const char *fmt, ...)
-    DN_PRINTF(3, 4);
-/* The same for what is well formed, but over a limit of ours. */
-void wire_limit(struct wire_file *file, const uint8_t *at, const char *fmt, ...)
-    DN_PRINTF(3, 4);
+/* An error at `at`, once a file; false. wire_limit(): of what is well formed,
+ * but over a limit of ours. */
+#define wire_error(file, at, ...) wire_fail(file, at, DN_WIRE, __VA_ARGS__)
+#define wire_limit(file, at, ...) wire_fail(file, at, DN_LIMIT, __VA_ARGS__)
+bool wire_fail(struct wire_file *file, const uint8_t *at, enum dn_code code,
+               const char *fmt, ...) DN_PRINTF(4, 5);
 
 /* The field's value as the type that the schema gives it; a field of another
  * wire type is an error and gives zero. */

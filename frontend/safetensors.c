@@ -9,9 +9,8 @@
 
 static bool fail(struct dn_ctx *ctx, const struct dn_file *f, const char *name,
                  const char *what) {
-  dn_error(ctx, (struct dn_loc){.file = f->path, .where = name}, DN_NPY, "%s",
-           what);
-  return false;
+  return dn_error(ctx, (struct dn_loc){.file = f->path, .where = name}, DN_NPY,
+                  "%s", what);
 }
 
 static bool find_dtype(const char *text, enum ir_dtype *out) {
@@ -23,13 +22,10 @@ static bool find_dtype(const char *text, enum ir_dtype *out) {
                {"I32", IR_I32},   {"I64", IR_I64}, {"U8", IR_U8},
                {"U16", IR_U16},   {"U32", IR_U32}, {"U64", IR_U64},
                {"BOOL", IR_BOOL}};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    if (!strcmp(names[i].text, text)) {
-      *out = names[i].dtype;
-      return true;
-    }
-  }
-  return false;
+  int row = DN_FIND(names, text);
+  if (row >= 0)
+    *out = names[row].dtype;
+  return row >= 0;
 }
 
 /* A whole number below 2^53, exact in a double. */

@@ -66,10 +66,8 @@ bool fe_sandbox_map(struct dn_ctx *ctx, struct dn_loc loc, const char *beside,
             : ".";
   const char *why = "the path must be relative and stay below the model";
   int fd = path_is_plain(path) ? sandbox_open(dir, path, &why) : -1;
-  if (fd < 0) {
-    dn_error(ctx, loc, DN_EXTERNAL, "external data '%s': %s", path, why);
-    return false;
-  }
+  if (fd < 0)
+    return dn_error(ctx, loc, DN_EXTERNAL, "external data '%s': %s", path, why);
   bool ok = dn_fd_map(ctx, fd, dn_printf(ctx->arena, "%s/%s", dir, path), out);
   close(fd);
   return ok;

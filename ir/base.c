@@ -152,6 +152,16 @@ void *dn_copy(struct dn_arena *arena, const void *data, size_t size) {
   return p;
 }
 
+void *dn_more(struct dn_arena *arena, const void *v, size_t n, size_t size) {
+  char *p = dn_alloc_array(arena, n + 1, size);
+  return n ? memcpy(p, v, n * size) : p;
+}
+
+void dn_fill(void *to, int64_t n, const void *item, size_t size) {
+  for (int64_t i = 0; i < n; i++)
+    memcpy((char *)to + (size_t)i * size, item, size);
+}
+
 char *dn_strndup(struct dn_arena *arena, const char *s, size_t n) {
   char *p = dn_alloc(arena, n + 1);
   if (n)
@@ -249,9 +259,58 @@ const void *dn_intern_record(struct dn_ctx *ctx, const void *rec, size_t size) {
   return intern(ctx, ctx->types, rec, size);
 }
 
-/* ---- The context ---- */
+/* ---- Tables ---- */
 
-struct dn_diags *dn_diags_new(struct dn_ctx *ctx, FILE *err);
+int dn_find_row(const void *rows, size_t n, size_t size, const char *text) {
+  for (size_t i = 0; i < n; i++)
+    if (!strcmp(*(const char *const *)((uintptr_t)rows + i * size), text))
+      return (int)i;
+  return -1;
+}
+
+static struct dn_entry *map_slot(const struct dn_map *map, const void *key) {
+  uint64_t h = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
+  size_t at = (size_t)(h >> 32) & (map->cap - 1);
+  while (map->slot[at].key && map->slot[at].key != key)
+    at = (at + 1) & (map->cap - 1);
+  return &map->slot[at];
+}
+
+struct dn_entry *dn_map_find(const struct dn_map *map, const void *key) {
+  struct dn_entry *e = map->cap ? map_slot(map, key) : NULL;
+  return e && e->key ? e : NULL;
+}
+
+struct dn_entry *dn_map_at(struct dn_arena *arena, struct dn_map *map,
+                           const void *key) {
+  if (2 * map->n >= map->cap) {
+    struct dn_map old = *map;
+    map->cap = old.cap ? 2 * old.cap : 32;
+    map->slot = DN_ARRAY(arena, struct dn_entry, map->cap);
+    for (size_t i = 0; i < old.cap; i++)
+      if (old.slot[i].key)
+        *map_slot(map, old.slot[i].key) = old.slot[i];
+  }
+  struct dn_entry *e = map_slot(map, key);
+  map->n += !e->key;
+  e->key = key;
+  return e;
+}
+
+void *dn_map_get(const struct dn_map *map, const void *key) {
+  return map->cap ? map_slot(map, key)->value : NULL;
+}
+
+bool dn_map_put(struct dn_arena *arena, struct dn_map *map, const void *key,
+                void *value) {
+  struct dn_entry *e = dn_map_at(arena, map, key);
+  if (e->value)
+    return false;
+  e->value = value;
+  return true;
+}
+
+/* ---- The context ---- */
 
 struct dn_ctx *dn_ctx_new(FILE *err) {
   struct dn_ctx *ctx = calloc(1, sizeof *ctx);
@@ -422,8 +481,7 @@ const char *dn_shown(struct dn_arena *arena, const char *s) {
 
 static bool map_failed(struct dn_ctx *ctx, const char *path, const char *why,
                        enum dn_code code) {
-  dn_error(ctx, (struct dn_loc){.file = path}, code, "%s", why);
-  return false;
+  return dn_error(ctx, (struct dn_loc){.file = path}, code, "%s", why);
 }
 
 /* A file that another program cuts short takes the pages behind its end from

@@ -84,6 +84,10 @@ void *dn_alloc_array(struct dn_arena *arena, size_t count, size_t size);
 #define DN_LARGE 65536
 void dn_release(struct dn_arena *arena, const void *block);
 void *dn_copy(struct dn_arena *arena, const void *data, size_t size);
+/* A copy of `n` elements, and a zeroed one behind them. */
+void *dn_more(struct dn_arena *arena, const void *v, size_t n, size_t size);
+/* `n` times the `size` bytes at `item`. */
+void dn_fill(void *to, int64_t n, const void *item, size_t size);
 char *dn_strndup(struct dn_arena *arena, const char *s, size_t n);
 char *dn_printf(struct dn_arena *arena, const char *fmt, ...) DN_PRINTF(2, 3);
 char *dn_vprintf(struct dn_arena *arena, const char *fmt, va_list ap);
@@ -108,6 +112,31 @@ const char *dn_intern_n(struct dn_ctx *ctx, const char *s, size_t n);
 /* Interned record: `bytes` of `size`, compared bytewise (no padding allowed to
  * differ). Used for types. */
 const void *dn_intern_record(struct dn_ctx *ctx, const void *rec, size_t size);
+
+/* ---- Tables ---- */
+#define DN_COUNT(array) (sizeof(array) / sizeof *(array))
+/* The number of the row whose first member, a text, is `text`; -1: none. */
+#define DN_FIND(rows, text)                                                    \
+  dn_find_row(rows, DN_COUNT(rows), sizeof *(rows), text)
+int dn_find_row(const void *rows, size_t n, size_t size, const char *text);
+
+/* By address: of an interned name, or of anything. Start with a zeroed one. */
+struct dn_map {
+  struct dn_entry {
+    const void *key;
+    void *value;
+  } * slot;
+  size_t n, cap;
+};
+/* The entry of the key; NULL: there is none. */
+struct dn_entry *dn_map_find(const struct dn_map *map, const void *key);
+/* The same, made with the value NULL when there is none. */
+struct dn_entry *dn_map_at(struct dn_arena *arena, struct dn_map *map,
+                           const void *key);
+void *dn_map_get(const struct dn_map *map, const void *key);
+/* false: the key has a value already, and keeps it. */
+bool dn_map_put(struct dn_arena *arena, struct dn_map *map, const void *key,
+                void *value);
 
 /* ---- String builder; text is always NUL-terminated ---- */
 struct dn_buf {

@@ -1,7 +1,7 @@
 /* build.c - modules, values and ops: making them, changing them, copying them.
  *
- * Names are unique per function (values) and per module (constants). A table of
- * the names in use, keyed by scope and interned name, gives fresh ones. */
+ * Names are unique per function (values) and per module (constants): tables of
+ * the names in use give fresh ones. */
 #include "ir/ir.h"
 
 #include <assert.h>
@@ -9,75 +9,37 @@
 
 /* ---- Names ---- */
 
-struct taken {
-  const void *scope; /* the function, or the module for constants */
-  const char *name;
-  const struct ir_value *value; /* NULL: given up */
-};
-
-struct ir_scopes {
-  struct taken *slot;
-  size_t n, cap;
-};
-
-static struct taken *find_name(struct ir_scopes *t, const void *scope,
-                               const char *name) {
-  assert(t->n < t->cap && "take_name() leaves half free: the search ends");
-  uint64_t h = (uint64_t)(uintptr_t)scope * 31 + (uint64_t)(uintptr_t)name;
-  h = (h >> 4) * UINT64_C(0x9e3779b97f4a7c15);
-  size_t at = (size_t)(h >> 20) & (t->cap - 1);
-  while (t->slot[at].name &&
-         (t->slot[at].scope != scope || t->slot[at].name != name))
-    at = (at + 1) & (t->cap - 1);
-  return &t->slot[at];
-}
-
-static void grow_names(struct ir_module *m) {
-  struct ir_scopes old = *m->taken;
-  m->taken->cap = old.cap ? old.cap * 2 : 64;
-  m->taken->slot = DN_ARRAY(m->arena, struct taken, m->taken->cap);
-  for (size_t i = 0; i < old.cap; i++)
-    if (old.slot[i].name)
-      *find_name(m->taken, old.slot[i].scope, old.slot[i].name) = old.slot[i];
-}
-
-static const void *scope_of(const struct ir_module *m,
-                            const struct ir_value *v) {
+/* The names of a function's values, or of the module's constants. */
+static struct dn_map *names_of(struct ir_module *m, const struct ir_value *v) {
   if (v->data)
-    return m;
-  return v->def ? (v->def->block ? v->def->block->func : NULL) : v->block->func;
+    return &m->names;
+  const struct ir_block *b = v->def ? v->def->block : v->block;
+  return b ? &b->func->names : NULL;
 }
 
-static bool take_name(struct ir_module *m, const void *scope,
+static bool take_name(struct ir_module *m, struct dn_map *names,
                       struct ir_value *v, const char *name) {
-  if (m->taken->n * 2 >= m->taken->cap)
-    grow_names(m);
-  struct taken *t = find_name(m->taken, scope, name);
-  if (t->value)
+  if (!dn_map_put(m->arena, names, name, v))
     return false;
-  m->taken->n += !t->name;
-  *t = (struct taken){scope, name, v};
   v->name = name;
   return true;
 }
 
 static void drop_name(struct ir_module *m, const struct ir_value *v) {
-  if (!v->name)
-    return;
-  struct taken *t = find_name(m->taken, scope_of(m, v), v->name);
-  if (t->value == v)
-    t->value = NULL;
+  struct dn_map *names = names_of(m, v);
+  if (v->name && names && dn_map_get(names, v->name) == v)
+    dn_map_find(names, v->name)->value = NULL;
 }
 
 /* Gives `v` the name, or `name_2`, `name_3` ..., or a fresh number. */
-static void name_value(struct ir_module *m, const void *scope,
+static void name_value(struct ir_module *m, struct dn_map *names,
                        struct ir_value *v, const char *name) {
-  if (name && *name && take_name(m, scope, v, dn_intern(m->ctx, name)))
+  if (name && *name && take_name(m, names, v, dn_intern(m->ctx, name)))
     return;
   if (name && *name) {
     for (unsigned k = 2; k < 100; k++) {
       const char *next = dn_printf(m->arena, "%s_%u", name, k);
-      if (take_name(m, scope, v, dn_intern(m->ctx, next)))
+      if (take_name(m, names, v, dn_intern(m->ctx, next)))
         return;
     }
   }
@@ -85,16 +47,15 @@ static void name_value(struct ir_module *m, const void *scope,
   const char *dash = *stem ? "_" : "";
   do
     name = dn_printf(m->arena, "%s%s%u", stem, dash, ++m->fresh);
-  while (!take_name(m, scope, v, dn_intern(m->ctx, name)));
+  while (!take_name(m, names, v, dn_intern(m->ctx, name)));
 }
 
 void ir_value_rename(struct ir_module *m, struct ir_value *v,
                      const char *name) {
-  assert(scope_of(m, v) &&
+  assert(names_of(m, v) &&
          "a value that is renamed stands in a function or module");
-  const void *scope = scope_of(m, v);
   drop_name(m, v);
-  name_value(m, scope, v, name);
+  name_value(m, names_of(m, v), v, name);
 }
 
 /* ---- Modules, functions, values ---- */
@@ -105,8 +66,6 @@ struct ir_module *ir_module_new(struct dn_ctx *ctx, const char *file) {
   m->ctx = ctx;
   m->arena = arena;
   m->file = file;
-  m->taken = DN_NEW(arena, struct ir_scopes);
-  grow_names(m);
   return m;
 }
 
@@ -170,7 +129,7 @@ struct ir_value *ir_param_new(struct ir_block *b, const char *name,
     b->param = list;
   }
   b->param[b->nparams++] = v;
-  name_value(m, b->func, v, name);
+  name_value(m, &b->func->names, v, name);
   return v;
 }
 
@@ -182,7 +141,7 @@ struct ir_value *ir_const_new(struct ir_module *m, const char *name,
   v->data = dn_copy(m->arena, data, sizeof *data);
   v->index = (unsigned)m->consts.n;
   DN_PUSH(m->arena, m->consts, v);
-  name_value(m, m, v, name && *name ? name : "c");
+  name_value(m, &m->names, v, name && *name ? name : "c");
   return v;
 }
 
@@ -292,7 +251,7 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
     struct ir_value *v = op->result[i] = value_new(m, types[i]);
     v->def = op;
     v->index = (unsigned)i;
-    name_value(m, b->block->func, v, b->names ? b->names[i] : NULL);
+    name_value(m, &b->block->func->names, v, b->names ? b->names[i] : NULL);
   }
   op->nregions = (unsigned)nregions;
   op->region = DN_ARRAY(m->arena, struct ir_block *, nregions);
@@ -304,13 +263,9 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
 struct ir_block *ir_region_new(struct ir_op *op) {
   assert(op->block && "regions belong to an op that stands in a block");
   struct ir_func *f = op->block->func;
-  struct ir_block **list =
-      DN_ARRAY(f->module->arena, struct ir_block *, op->nregions + 1);
-  if (op->nregions)
-    memcpy(list, op->region, op->nregions * sizeof *list);
-  list[op->nregions] = block_new(f, op);
-  op->region = list;
-  return list[op->nregions++];
+  op->region =
+      dn_more(f->module->arena, op->region, op->nregions, sizeof *op->region);
+  return op->region[op->nregions++] = block_new(f, op);
 }
 
 void ir_op_move(struct ir_op *op, struct ir_block *block,
@@ -400,9 +355,9 @@ static bool check_arity(struct dn_ctx *ctx, const struct ir_op *op) {
   char most[24] = "";
   if (max > min)
     snprintf(most, sizeof most, " to %d", max);
-  dn_error(ctx, ir_loc(op), DN_ARITY, "'%s' takes %s%d%s operands, here %d",
-           ir_ops[op->code].text, max < 0 ? "at least " : "", min, most, n);
-  return false;
+  return dn_error(ctx, ir_loc(op), DN_ARITY,
+                  "'%s' takes %s%d%s operands, here %d", ir_ops[op->code].text,
+                  max < 0 ? "at least " : "", min, most, n);
 }
 
 static bool check_attrs(struct dn_ctx *ctx, const struct ir_op *op) {
@@ -414,17 +369,15 @@ static bool check_attrs(struct dn_ctx *ctx, const struct ir_op *op) {
       k++;
     if (k < n && specs[k].kind == op->attr[i].kind)
       continue;
-    dn_error(ctx, ir_loc(op), DN_ATTR, "'%s' has no attribute '%s'%s",
-             ir_ops[op->code].text, op->attr[i].name,
-             k < n ? " of this kind" : "");
-    return false;
+    return dn_error(ctx, ir_loc(op), DN_ATTR, "'%s' has no attribute '%s'%s",
+                    ir_ops[op->code].text, op->attr[i].name,
+                    k < n ? " of this kind" : "");
   }
   for (int k = 0; k < n; k++) {
     if (!specs[k].required || ir_find_attr(op, specs[k].name))
       continue;
-    dn_error(ctx, ir_loc(op), DN_ATTR, "'%s' needs attribute '%s'",
-             ir_ops[op->code].text, specs[k].name);
-    return false;
+    return dn_error(ctx, ir_loc(op), DN_ATTR, "'%s' needs attribute '%s'",
+                    ir_ops[op->code].text, specs[k].name);
   }
   return true;
 }
@@ -491,7 +444,7 @@ static void clone_op(struct clone *c, const struct ir_op *op,
   for (unsigned i = 0; i < op->nresults; i++) {
     copy->result[i] = clone_value(c, op->result[i]);
     copy->result[i]->def = copy;
-    take_name(c->to, to->func, copy->result[i], op->result[i]->name);
+    take_name(c->to, &to->func->names, copy->result[i], op->result[i]->name);
   }
   copy->region = DN_ARRAY(arena, struct ir_block *, op->nregions);
   for (unsigned i = 0; i < op->nregions; i++) {
@@ -507,7 +460,7 @@ static void clone_block(struct clone *c, const struct ir_block *from,
   for (unsigned i = 0; i < from->nparams; i++) {
     to->param[i] = clone_value(c, from->param[i]);
     to->param[i]->block = to;
-    take_name(c->to, to->func, to->param[i], from->param[i]->name);
+    take_name(c->to, &to->func->names, to->param[i], from->param[i]->name);
   }
   for (const struct ir_op *op = from->first; op; op = op->next)
     clone_op(c, op, to);
@@ -527,7 +480,7 @@ struct ir_module *ir_module_clone(const struct ir_module *m) {
     struct ir_value *copy = clone_value(&c, v);
     v->data->shared = true;
     copy->data = dn_copy(to->arena, v->data, sizeof *v->data);
-    take_name(to, to, copy, v->name);
+    take_name(to, &to->names, copy, v->name);
     DN_PUSH(to->arena, to->consts, copy);
   }
   for (const struct ir_func *f = m->funcs; f; f = f->next) {

@@ -61,54 +61,33 @@ static float bfloat_to_float(uint16_t h) {
   return f;
 }
 
-/* The bytes of one element. */
-union bits {
-  float f32;
-  double f64;
-  int8_t i8;
-  int16_t i16;
-  int32_t i32;
-  int64_t i64;
-  uint8_t u8;
-  uint16_t u16;
-  uint32_t u32;
-  uint64_t u64;
-};
-
-static union bits read_bits(enum ir_dtype t, const void *p) {
+/* The bits of an element; hosts are little-endian. */
+static uint64_t read_bits(enum ir_dtype t, const void *p) {
   assert(t < IR_NUM_DTYPES && "element types are rows of dtypes.def");
-  union bits u = {.u64 = 0};
-  memcpy(&u, p, ir_dtypes[t].bytes);
-  return u;
+  uint64_t bits = 0;
+  memcpy(&bits, p, ir_dtypes[t].bytes);
+  return bits;
 }
 
 double ir_load_float(enum ir_dtype t, const void *p) {
-  union bits u = read_bits(t, p);
-  switch (t) {
+  uint64_t bits = read_bits(t, p);
+  float f;
+  double d;
+  switch ((int)t) {
   case IR_F32:
-    return (double)u.f32;
+    memcpy(&f, p, sizeof f);
+    return (double)f;
   case IR_F64:
-    return u.f64;
+    memcpy(&d, p, sizeof d);
+    return d;
   case IR_F16:
-    return (double)half_to_float(u.u16);
+    return (double)half_to_float((uint16_t)bits);
   case IR_BF16:
-    return (double)bfloat_to_float(u.u16);
+    return (double)bfloat_to_float((uint16_t)bits);
   case IR_U64:
-    return (double)u.u64;
-  case IR_I8:
-  case IR_I16:
-  case IR_I32:
-  case IR_I64:
-  case IR_U8:
-  case IR_U16:
-  case IR_U32:
-  case IR_BOOL:
-    return (double)ir_load_int(t, p);
-  case IR_NUM_DTYPES:
-    break;
+    return (double)bits;
   }
-  assert(!"every element type has a case above");
-  return 0;
+  return (double)ir_load_int(t, p);
 }
 
 /* A float as an int64: towards zero, saturating, NaN to 0. */
@@ -121,42 +100,20 @@ static int64_t float_to_int(double v) {
 }
 
 int64_t ir_load_int(enum ir_dtype t, const void *p) {
-  union bits u = read_bits(t, p);
-  switch (t) {
-  case IR_I8:
-    return u.i8;
-  case IR_I16:
-    return u.i16;
-  case IR_I32:
-    return u.i32;
-  case IR_I64:
-    return u.i64;
-  case IR_U8:
-    return u.u8;
-  case IR_U16:
-    return u.u16;
-  case IR_U32:
-    return u.u32;
-  case IR_U64:
-    return (int64_t)u.u64;
-  case IR_BOOL:
-    return u.u8 != 0;
-  case IR_F32:
-  case IR_F64:
-  case IR_F16:
-  case IR_BF16:
+  if (ir_is_float(t))
     return float_to_int(ir_load_float(t, p));
-  case IR_NUM_DTYPES:
-    break;
-  }
-  assert(!"every element type has a case above");
-  return 0;
+  uint64_t bits = read_bits(t, p), sign = UINT64_C(1)
+                                          << (ir_dtypes[t].bits - 1);
+  if (t == IR_BOOL)
+    return bits != 0;
+  return (int64_t)(ir_dtypes[t].kind == IR_SIGNED ? (bits ^ sign) - sign
+                                                  : bits);
 }
 
 void ir_store_float(enum ir_dtype t, void *p, double v) {
   float f = (float)v;
-  uint16_t h;
-  switch (t) {
+  uint64_t bits;
+  switch ((int)t) {
   case IR_F32:
     memcpy(p, &f, sizeof f);
     return;
@@ -164,37 +121,20 @@ void ir_store_float(enum ir_dtype t, void *p, double v) {
     memcpy(p, &v, sizeof v);
     return;
   case IR_F16:
-    h = float_to_half(v);
-    memcpy(p, &h, sizeof h);
-    return;
-  case IR_BF16:
-    h = float_to_bfloat(v);
-    memcpy(p, &h, sizeof h);
-    return;
-  case IR_BOOL:
-    *(uint8_t *)p = v != 0;
-    return;
-  case IR_U64:
-    if (v >= 0x1p63) {
-      uint64_t u = v >= 0x1p64 ? UINT64_MAX : (uint64_t)v;
-      memcpy(p, &u, sizeof u);
-      return;
-    }
-    ir_store_int(t, p, float_to_int(v));
-    return;
-  case IR_I8:
-  case IR_I16:
-  case IR_I32:
-  case IR_I64:
-  case IR_U8:
-  case IR_U16:
-  case IR_U32:
-    ir_store_int(t, p, float_to_int(v));
-    return;
-  case IR_NUM_DTYPES:
+    bits = float_to_half(v);
     break;
+  case IR_BF16:
+    bits = float_to_bfloat(v);
+    break;
+  case IR_BOOL:
+    bits = v != 0;
+    break;
+  default:
+    bits = t != IR_U64 || v < 0x1p63 || isnan(v) ? (uint64_t)float_to_int(v)
+           : v >= 0x1p64                         ? UINT64_MAX
+                                                 : (uint64_t)v;
   }
-  assert(!"every element type has a case above");
+  memcpy(p, &bits, ir_dtypes[t].bytes);
 }
 
 void ir_store_int(enum ir_dtype t, void *p, int64_t v) {
@@ -204,7 +144,7 @@ void ir_store_int(enum ir_dtype t, void *p, int64_t v) {
   }
   if (t == IR_BOOL)
     v = v != 0;
-  memcpy(p, &v, ir_dtypes[t].bytes); /* little-endian hosts only */
+  memcpy(p, &v, ir_dtypes[t].bytes);
 }
 
 static const void *element(const struct ir_value *c, int64_t i) {
@@ -240,12 +180,10 @@ const void *ir_const_bytes(struct dn_arena *arena, const struct ir_value *c) {
          "constants have data and a size: parse_data.c, onnx_tensor.c");
   if (c->data->bytes)
     return c->data->bytes;
-  size_t size = ir_dtypes[c->type->dtype].bytes;
-  size_t bytes = (size_t)ir_type_bytes(c->type);
-  char *p = dn_alloc(arena, bytes);
+  char *p = dn_alloc(arena, (size_t)ir_type_bytes(c->type));
   if (c->data->splat)
-    for (size_t i = 0; i < bytes; i += size)
-      memcpy(p + i, &c->data->splat, size);
+    dn_fill(p, ir_type_count(c->type), &c->data->splat,
+            ir_dtypes[c->type->dtype].bytes);
   return p;
 }
 

@@ -28,8 +28,6 @@ struct dn_diags {
   DN_LIST(struct dn_diag) list;
 };
 
-struct dn_diags *dn_diags_new(struct dn_ctx *ctx, FILE *err);
-
 struct dn_diags *dn_diags_new(struct dn_ctx *ctx, FILE *err) {
   struct dn_diags *d = DN_NEW(ctx->arena, struct dn_diags);
   d->err = err;
@@ -37,7 +35,7 @@ struct dn_diags *dn_diags_new(struct dn_ctx *ctx, FILE *err) {
 }
 
 static const struct row *find_row(int number) {
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+  for (size_t i = 0; i < DN_COUNT(rows); i++)
     if (rows[i].number == number)
       return &rows[i];
   return NULL;
@@ -133,12 +131,13 @@ static void report(struct dn_ctx *ctx, const char *severity, struct dn_loc loc,
   print(ctx, &diag);
 }
 
-void dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
+bool dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
               const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   report(ctx, "error", loc, (int)code, fmt, ap);
   va_end(ap);
+  return false;
 }
 
 void dn_warning(struct dn_ctx *ctx, struct dn_loc loc, const char *fmt, ...) {

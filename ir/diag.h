@@ -34,7 +34,8 @@ struct dn_loc {
   const char *where; /* anything else: a tensor, "byte 1234", a JSON path */
 };
 
-void dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
+/* An error; false, for `return`. */
+bool dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
               const char *fmt, ...) DN_PRINTF(4, 5);
 void dn_warning(struct dn_ctx *ctx, struct dn_loc loc, const char *fmt, ...)
     DN_PRINTF(3, 4);
@@ -49,6 +50,8 @@ unsigned dn_errors(const struct dn_ctx *ctx);
 /* Exit code of the first error, or DN_EXIT_OK. */
 enum dn_exit dn_exit_code(const struct dn_ctx *ctx);
 
+/* For dn_ctx_new(). */
+struct dn_diags *dn_diags_new(struct dn_ctx *ctx, FILE *err);
 /* How many errors, and how many warnings, are shown; 0, as at first: all. */
 void dn_error_limit(struct dn_ctx *ctx, unsigned limit);
 

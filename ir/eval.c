@@ -87,18 +87,11 @@ static struct slot slot_new(struct eval *ev, const struct ir_type *type) {
   return (struct slot){.data = b->data, .buffer = b};
 }
 
-static void fill_splat(void *to, const struct ir_type *type, const void *from) {
-  size_t size = ir_dtypes[type->dtype].bytes;
-  int64_t n = ir_type_count(type);
-  for (int64_t i = 0; i < n; i++)
-    memcpy((char *)to + (size_t)i * size, from, size);
-}
-
 /* Writes all elements of a value. */
 static void slot_copy(void *to, const struct ir_type *type,
                       const struct slot *s) {
   if (s->splat)
-    fill_splat(to, type, s->data);
+    dn_fill(to, ir_type_count(type), s->data, ir_dtypes[type->dtype].bytes);
   else if (ir_type_bytes(type))
     memcpy(to, s->data, (size_t)ir_type_bytes(type));
 }
@@ -161,8 +154,7 @@ static void drop_uses(struct eval *ev, const struct ir_op *op,
 
 static bool fail(const struct eval *ev, const struct ir_op *op,
                  enum dn_code code, const char *message) {
-  dn_error(ev->ctx, ir_loc(op), code, "%s", message);
-  return false;
+  return dn_error(ev->ctx, ir_loc(op), code, "%s", message);
 }
 
 /* ---- Ops with nests ---- */

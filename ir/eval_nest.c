@@ -72,20 +72,17 @@ static bool special_uses(const struct eval_nest *e,
   return sp->idx->coef[iter] != 0;
 }
 
-bool eval_source_uses(const struct eval_nest *e, const struct eval_source *s,
-                      int iter) {
-  for (int k = 0; k < s->nspecial; k++)
-    if (special_uses(e, &s->special[k], iter))
-      return true;
-  return s->stride[iter] != 0;
-}
-
 static bool in_specials(const struct eval_nest *e, const struct eval_source *s,
                         int iter) {
   for (int k = 0; k < s->nspecial; k++)
     if (special_uses(e, &s->special[k], iter))
       return true;
   return false;
+}
+
+bool eval_source_uses(const struct eval_nest *e, const struct eval_source *s,
+                      int iter) {
+  return s->stride[iter] != 0 || in_specials(e, s, iter);
 }
 
 /* The lane space as this source sees it: iterators of one point left out,
@@ -593,10 +590,10 @@ static void run_pieces(const struct eval_nest *e, const struct nest_access *a,
     for (int k = 0; k < a->npieces; k++) {
       int64_t count = (a->start[k + 1] - a->start[k]) * inner;
       const char *from = operands[k].data;
-      if (count > 0 && !operands[k].splat)
+      if (operands[k].splat)
+        dn_fill(out, count, from, size);
+      else if (count > 0)
         memcpy(out, from + (size_t)(row * count) * size, (size_t)count * size);
-      for (int64_t i = 0; operands[k].splat && i < count; i++)
-        memcpy(out + (size_t)i * size, from, size);
       out += (size_t)count * size;
     }
   }
@@ -610,10 +607,10 @@ static void run_onto(struct eval_nest *e, const struct eval_operand *x,
   size_t size = ir_dtypes[y->dtype].bytes;
   int64_t count = ir_type_count(y);
   assert(e->nest->nstates <= 1 && "nest_check_row(): one state goes onto");
-  if (!x->splat)
+  if (x->splat)
+    dn_fill(out, count, x->data, size);
+  else
     memcpy(out, x->data, (size_t)count * size);
-  for (int64_t i = 0; x->splat && i < count; i++)
-    memcpy(out + (size_t)i * size, x->data, size);
   eval_space_seek(e, &e->red, 0);
   if (e->red.count == 0)
     return;

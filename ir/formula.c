@@ -97,7 +97,7 @@ static void parse_index(struct cursor *c, struct formula_index *x) {
   }
   x->broadcast = accept(c, "~");
   x->piece = accept(c, "+");
-  for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {
+  for (size_t i = 0; i < DN_COUNT(fits); i++) {
     if (accept(c, fits[i].text)) {
       x->fit = fits[i].fit;
       parse_sum(c, x);

@@ -49,19 +49,16 @@ static bool list_ok(const struct infer *in, const char *name, int64_t len,
   const struct ir_attr *a = ir_find_attr(in->op, name);
   if (!a)
     return true;
-  if (a->n != len) {
-    dn_error(in->ctx, ir_loc(in->op), DN_ATTR,
-             "'%s' has %lld elements, not %lld", name, (long long)a->n,
-             (long long)len);
-    return false;
-  }
+  if (a->n != len)
+    return dn_error(in->ctx, ir_loc(in->op), DN_ATTR,
+                    "'%s' has %lld elements, not %lld", name, (long long)a->n,
+                    (long long)len);
   for (int64_t i = 0; i < len; i++) {
     if (a->is[i] >= lo && a->is[i] <= hi)
       continue;
-    dn_error(in->ctx, ir_loc(in->op), DN_ATTR,
-             "'%s' holds %lld, outside [%lld, %lld]", name, (long long)a->is[i],
-             (long long)lo, (long long)hi);
-    return false;
+    return dn_error(in->ctx, ir_loc(in->op), DN_ATTR,
+                    "'%s' holds %lld, outside [%lld, %lld]", name,
+                    (long long)a->is[i], (long long)lo, (long long)hi);
   }
   return true;
 }
@@ -69,9 +66,9 @@ static bool list_ok(const struct infer *in, const char *name, int64_t len,
 static bool axis_ok(const struct infer *in, int64_t axis, int64_t rank) {
   if (axis >= 0 && axis < rank)
     return true;
-  dn_error(in->ctx, ir_loc(in->op), DN_ATTR, "axis %lld is outside [0, %lld]",
-           (long long)axis, (long long)rank - 1);
-  return false;
+  return dn_error(in->ctx, ir_loc(in->op), DN_ATTR,
+                  "axis %lld is outside [0, %lld]", (long long)axis,
+                  (long long)rank - 1);
 }
 
 static bool fixed(const struct infer *in, const struct ir_type *t, int from,
@@ -187,8 +184,8 @@ static bool attr_dtype(const struct infer *in, enum ir_dtype *out) {
   const char *text = ir_get_str(in->op, "to");
   if (ir_dtype_find(text, out))
     return true;
-  dn_error(in->ctx, ir_loc(in->op), DN_ATTR, "'%s' is no element type", text);
-  return false;
+  return dn_error(in->ctx, ir_loc(in->op), DN_ATTR, "'%s' is no element type",
+                  text);
 }
 
 static const struct ir_type *infer_cast(struct infer *in) {

@@ -156,6 +156,7 @@ struct ir_func {
   struct ir_block *body;
   unsigned nresults;        /* of the return */
   const char **result_name; /* the model's output names; NULL entries: none */
+  struct dn_map names;      /* of values, in use */
   struct ir_func *next;
 };
 
@@ -171,7 +172,7 @@ struct ir_module {
   struct ir_func *funcs; /* the first, `main`, is the entry */
   DN_LIST(struct ir_value *) consts;
   unsigned nvalues, nops;  /* ids given out so far */
-  struct ir_scopes *taken; /* names in use: see build.c */
+  struct dn_map names;     /* of constants, in use */
   unsigned fresh;          /* last number given as a name */
   int64_t arena_size;  /* PLANNED: bytes of the arena, printed in the header */
   int64_t arena_bound; /* PLANNED: no plan of these kernels in any order or

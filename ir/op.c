@@ -20,13 +20,10 @@ const struct ir_op_row ir_ops[IR_NUM_OPS] = {
 const char *const ir_form_names[3] = {"graph", "kernels", "planned"};
 
 bool ir_op_find(const char *text, enum ir_opcode *out) {
-  for (int i = 0; i < IR_NUM_OPS; i++) {
-    if (!strcmp(ir_ops[i].text, text)) {
-      *out = (enum ir_opcode)i;
-      return true;
-    }
-  }
-  return false;
+  int row = DN_FIND(ir_ops, text);
+  if (row >= 0)
+    *out = (enum ir_opcode)row;
+  return row >= 0;
 }
 
 void ir_op_arity(enum ir_opcode code, int *min, int *max) {
@@ -251,11 +248,8 @@ void ir_set_attr(struct ir_op *op, struct ir_attr attr) {
       return;
     }
   }
-  struct ir_attr *list = DN_ARRAY(m->arena, struct ir_attr, op->nattrs + 1);
-  if (op->nattrs)
-    memcpy(list, op->attr, op->nattrs * sizeof *list);
-  list[op->nattrs++] = attr;
-  op->attr = list;
+  op->attr = dn_more(m->arena, op->attr, op->nattrs, sizeof *op->attr);
+  op->attr[op->nattrs++] = attr;
 }
 
 void ir_drop_attr(struct ir_op *op, const char *name) {

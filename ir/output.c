@@ -89,7 +89,7 @@ static void hold_signals(struct dn_ctx *ctx) {
     return;
   ctx->outputs = DN_NEW(ctx->arena, struct dn_outputs);
   sigemptyset(&set);
-  for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+  for (size_t i = 0; i < DN_COUNT(held); i++)
     sigaddset(&set, held[i]);
   sigprocmask(SIG_BLOCK, &set, &ctx->outputs->mask);
 }
@@ -107,8 +107,7 @@ static const char *name_of(const char *path) {
 }
 
 static bool refuse(struct dn_ctx *ctx, const char *path, const char *why) {
-  dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s", why);
-  return false;
+  return dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s", why);
 }
 
 /* Fills all but `temp`; false after a diagnostic. */

@@ -17,37 +17,6 @@
 
 enum { MAX_ERRORS = 100, MAX_REGIONS = 8 };
 
-/* ---- Names ---- */
-
-static struct parse_name *find_slot(struct parse_names *t, const char *name) {
-  size_t at = (size_t)(((uint64_t)(uintptr_t)name >> 3) *
-                           UINT64_C(0x9e3779b97f4a7c15) >>
-                       24);
-  for (at &= t->cap - 1; t->slot[at].name && t->slot[at].name != name;)
-    at = (at + 1) & (t->cap - 1);
-  return &t->slot[at];
-}
-
-struct parse_name *parse_find(struct parse_names *t, const char *name) {
-  struct parse_name *slot = t->cap ? find_slot(t, name) : NULL;
-  return slot && slot->name ? slot : NULL;
-}
-
-void parse_put(struct parser *p, struct parse_names *t, const char *name,
-               void *what) {
-  if (t->n * 2 >= t->cap) {
-    struct parse_names old = *t;
-    t->cap = old.cap ? old.cap * 2 : 64;
-    t->slot = DN_ARRAY(p->scratch, struct parse_name, t->cap);
-    for (size_t i = 0; i < old.cap; i++)
-      if (old.slot[i].name)
-        *find_slot(t, old.slot[i].name) = old.slot[i];
-  }
-  struct parse_name *slot = find_slot(t, name);
-  t->n += !slot->name;
-  *slot = (struct parse_name){name, what};
-}
-
 /* ---- Tokens ---- */
 
 void parse_next(struct parser *p) {
@@ -61,9 +30,8 @@ bool parse_fail_at(struct parser *p, struct dn_loc loc, const char *fmt, ...) {
   const char *text = dn_vprintf(p->ctx->arena, fmt, ap);
   va_end(ap);
   /* A malformed token was reported by the lexer. */
-  if (p->lx.tok.kind != LEX_ERROR)
-    dn_error(p->ctx, loc, DN_PARSE, "%s", text);
-  return false;
+  return p->lx.tok.kind != LEX_ERROR &&
+         dn_error(p->ctx, loc, DN_PARSE, "%s", text);
 }
 
 bool parse_try(struct parser *p, char punct) {
@@ -88,11 +56,9 @@ static bool take_word(struct parser *p, const char *word) {
 /* Moves to where a statement may start with `braces` open. False at the end of
  * the text, or when there have been errors enough. */
 static bool recover(struct parser *p, int braces) {
-  if (++p->errors >= MAX_ERRORS) {
-    if (p->errors == MAX_ERRORS)
-      parse_fail(p, "too many errors, the rest is not read");
-    return false;
-  }
+  if (++p->errors >= MAX_ERRORS)
+    return p->errors == MAX_ERRORS &&
+           parse_fail(p, "too many errors, the rest is not read");
   p->lx.quiet = true;
   while (p->lx.tok.kind != LEX_EOF) {
     enum lex_kind kind = p->lx.tok.kind;
@@ -261,10 +227,10 @@ static bool result_names(struct parser *p, struct statement *s) {
       return parse_fail(p, "expected the name of a result, here %s",
                         lex_describe(&p->lx));
     const char *name = p->lx.tok.text;
-    if (parse_find(&p->values, name))
+    if (dn_map_find(&p->values, name))
       return parse_fail(p, "value %s is defined twice", lex_describe(&p->lx));
     DN_PUSH(p->scratch, s->results, name);
-    parse_put(p, &p->values, name, &p->pending);
+    dn_map_at(p->scratch, &p->values, name)->value = &p->pending;
     parse_next(p);
   } while (parse_try(p, ','));
   return parse_take(p, '=', "'=' after the results");
@@ -278,13 +244,13 @@ static bool operands(struct parser *p, struct statement *s) {
     if (!symbol && p->lx.tok.kind != LEX_VALUE)
       return parse_fail(p, "expected an operand, here %s",
                         lex_describe(&p->lx));
-    struct parse_name *known =
-        parse_find(symbol ? &p->consts : &p->values, p->lx.tok.text);
-    if (!known || known->what == &p->pending)
+    struct dn_entry *known =
+        dn_map_find(symbol ? &p->consts : &p->values, p->lx.tok.text);
+    if (!known || known->value == &p->pending)
       return parse_fail(p, "%s is not defined before this line",
                         lex_describe(&p->lx));
-    s->broken |= !known->what;
-    DN_PUSH(p->scratch, s->args, (struct ir_value *)known->what);
+    s->broken |= !known->value;
+    DN_PUSH(p->scratch, s->args, (struct ir_value *)known->value);
     parse_next(p);
   } while (parse_try(p, ','));
   return true;
@@ -390,15 +356,16 @@ static bool params(struct parser *p, struct ir_block *b) {
       return parse_fail(p, "expected a parameter such as %%x, here %s",
                         lex_describe(&p->lx));
     const char *name = p->lx.tok.text;
-    if (parse_find(&p->values, name))
+    if (dn_map_find(&p->values, name))
       return parse_fail(p, "value %s is defined twice", lex_describe(&p->lx));
     parse_next(p);
-    parse_put(p, &p->values, name, NULL);
+    dn_map_at(p->scratch, &p->values, name)->value = NULL;
     const struct ir_type *type =
         parse_take(p, ':', "':' and a type") ? parse_type(p) : NULL;
     if (!type)
       return false;
-    parse_put(p, &p->values, name, ir_param_new(b, name, type));
+    dn_map_at(p->scratch, &p->values, name)->value =
+        ir_param_new(b, name, type);
   }
   parse_next(p);
   return true;
@@ -431,7 +398,8 @@ static bool statement(struct parser *p, struct ir_block *b, int depth) {
     ok = false; /* step over its regions */
   }
   for (size_t i = 0; i < s.results.n; i++)
-    parse_put(p, &p->values, s.results.v[i], ok && op ? op->result[i] : NULL);
+    dn_map_at(p->scratch, &p->values, s.results.v[i])->value =
+        ok && op ? op->result[i] : NULL;
   return ok;
 }
 
@@ -506,11 +474,10 @@ static bool finish_func(struct parser *p, struct ir_func *f,
   for (unsigned i = 0; i < f->nresults; i++) {
     if (ir_arg(last, i)->type == h->types.v[i])
       continue;
-    dn_error(p->ctx, ir_loc(last), DN_TYPE,
-             "result %u is %s, the function's header says %s", i,
-             ir_type_text(p->ctx, p->scratch, ir_arg(last, i)->type),
-             ir_type_text(p->ctx, p->scratch, h->types.v[i]));
-    return false;
+    return dn_error(p->ctx, ir_loc(last), DN_TYPE,
+                    "result %u is %s, the function's header says %s", i,
+                    ir_type_text(p->ctx, p->scratch, ir_arg(last, i)->type),
+                    ir_type_text(p->ctx, p->scratch, h->types.v[i]));
   }
   return true;
 }
@@ -520,12 +487,12 @@ static bool func(struct parser *p) {
     return parse_fail(p, "expected a name such as @main, here %s",
                       lex_describe(&p->lx));
   const char *name = p->lx.tok.text;
-  if (parse_find(&p->funcs, name))
+  if (dn_map_find(&p->funcs, name))
     return parse_fail(p, "function %s is defined twice", lex_describe(&p->lx));
   parse_next(p);
   struct ir_func *f = ir_func_new(p->m, name);
-  parse_put(p, &p->funcs, name, f);
-  p->values = (struct parse_names){0};
+  dn_map_at(p->scratch, &p->funcs, name)->value = f;
+  p->values = (struct dn_map){0};
   if (!lex_is(&p->lx, '('))
     return parse_fail(p, "expected '(' and parameters, here %s",
                       lex_describe(&p->lx));

@@ -6,15 +6,6 @@
 #include "ir/ir.h"
 #include "ir/lex.h"
 
-/* A table from interned names to whatever they stand for. */
-struct parse_names {
-  struct parse_name {
-    const char *name;
-    void *what; /* NULL: the statement that makes it is in error */
-  } * slot;
-  size_t n, cap;
-};
-
 struct parser {
   struct lex lx;
   struct dn_ctx *ctx;
@@ -23,13 +14,10 @@ struct parser {
   const char *dir;
   int braces; /* open '{' before the cursor */
   int errors;
-  struct parse_names consts, funcs, values, files;
+  /* By name; NULL: the statement that makes it is in error. */
+  struct dn_map consts, funcs, values, files;
   struct ir_value pending; /* stands for results of the op being read */
 };
-
-struct parse_name *parse_find(struct parse_names *t, const char *name);
-void parse_put(struct parser *p, struct parse_names *t, const char *name,
-               void *what);
 
 void parse_next(struct parser *p);
 /* A DN_PARSE error at the cursor; always false. */

@@ -246,9 +246,9 @@ static const char *resolve(struct parser *p, const char *name) {
 }
 
 static const struct dn_file *map(struct parser *p, const char *name) {
-  struct parse_name *known = parse_find(&p->files, name);
+  struct dn_entry *known = dn_map_find(&p->files, name);
   if (known)
-    return known->what;
+    return known->value;
   struct dn_file *f = NULL;
   const char *path = is_below(name) ? resolve(p, name) : NULL;
   if (!path) {
@@ -260,7 +260,7 @@ static const struct dn_file *map(struct parser *p, const char *name) {
     if (!dn_file_map(p->ctx, path, f))
       f = NULL;
   }
-  parse_put(p, &p->files, name, f);
+  dn_map_at(p->scratch, &p->files, name)->value = f;
   return f;
 }
 
@@ -279,13 +279,11 @@ static bool file(struct parser *p, const struct ir_type *type,
   if (!f)
     return false;
   if (out->offset < 0 || !dn_add(out->offset, size, &end) ||
-      (uint64_t)end > f->size) {
-    dn_error(p->ctx, loc, DN_EXTERNAL,
-             "bytes %lld to %lld + %lld are not in '%s' of %zu bytes",
-             (long long)out->offset, (long long)out->offset, (long long)size,
-             name, f->size);
-    return false;
-  }
+      (uint64_t)end > f->size)
+    return dn_error(p->ctx, loc, DN_EXTERNAL,
+                    "bytes %lld to %lld + %lld are not in '%s' of %zu bytes",
+                    (long long)out->offset, (long long)out->offset,
+                    (long long)size, name, f->size);
   out->bytes = f->data + out->offset;
   out->size = size;
   out->file = name;
@@ -312,7 +310,7 @@ static const struct {
 
 static bool source(struct parser *p, const struct ir_type *type,
                    struct ir_data *out) {
-  for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+  for (size_t i = 0; i < DN_COUNT(sources); i++) {
     if (lex_is_word(&p->lx, sources[i].word)) {
       parse_next(p);
       return sources[i].parse(p, type, out);
@@ -338,13 +336,13 @@ bool parse_const(struct parser *p) {
     return parse_fail(p, "expected a name such as @w, here %s",
                       lex_describe(&p->lx));
   const char *name = p->lx.tok.text;
-  if (parse_find(&p->consts, name))
+  if (dn_map_find(&p->consts, name))
     return parse_fail(p, "constant %s is defined twice", lex_describe(&p->lx));
   parse_next(p);
   struct ir_data data = {0};
   const struct ir_type *type = const_type(p);
   bool ok = type && source(p, type, &data);
-  parse_put(p, &p->consts, name,
-            ok ? ir_const_new(p->m, name, type, &data) : NULL);
+  dn_map_at(p->scratch, &p->consts, name)->value =
+      ok ? ir_const_new(p->m, name, type, &data) : NULL;
   return ok;
 }

@@ -234,20 +234,12 @@ static void put_records(struct printer *p, const struct ir_attr *a) {
   put(p, "]");
 }
 
-static const struct ir_attr *own_attr(const struct ir_op *op,
-                                      const char *name) {
-  for (unsigned k = 0; k < op->nattrs; k++)
-    if (strcmp(op->attr[k].name, name) == 0)
-      return &op->attr[k];
-  return NULL;
-}
-
 static void put_attrs(struct printer *p, const struct ir_op *op) {
   struct ir_attr_spec spec[IR_MAX_ATTRS];
   int n = ir_op_attr_specs(op->code, spec);
   const char *sep = " {";
   for (int i = 0; i < n; i++) {
-    const struct ir_attr *a = own_attr(op, spec[i].name);
+    const struct ir_attr *a = ir_find_attr(op, spec[i].name);
     /* The presence of a plan attribute has a meaning of its own: see ir.h. */
     if (!a || (ir_attr_is_default(a, &spec[i]) && !ir_is_plan_attr(a->name)))
       continue;
@@ -256,10 +248,8 @@ static void put_attrs(struct printer *p, const struct ir_op *op) {
     sep = ", ";
   }
   for (unsigned k = 0; k < op->nattrs; k++) { /* not in the op's row */
-    bool known = false;
-    for (int i = 0; i < n; i++)
-      known |= strcmp(spec[i].name, op->attr[k].name) == 0;
-    if (known)
+    if (ir_op_attr_spec(op->code, op->attr[k].name, strlen(op->attr[k].name),
+                        &spec[0]))
       continue;
     put(p, sep);
     put_attr(p, &op->attr[k]);

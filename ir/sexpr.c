@@ -79,12 +79,8 @@ static void read_word(struct sexpr_reader *r, struct sexpr *e) {
 
 static void add_arg(struct sexpr_reader *r, struct sexpr *e,
                     const struct sexpr *arg) {
-  const struct sexpr **list =
-      DN_ARRAY(r->arena, const struct sexpr *, e->nargs + 1);
-  if (e->nargs)
-    memcpy(list, e->arg, (size_t)e->nargs * sizeof *list);
-  list[e->nargs++] = arg;
-  e->arg = list;
+  e->arg = dn_more(r->arena, e->arg, (size_t)e->nargs, sizeof *e->arg);
+  e->arg[e->nargs++] = arg;
 }
 
 /* The rest of a call of a function. */
@@ -97,10 +93,8 @@ static void read_function(struct sexpr_reader *r, struct sexpr *e) {
       SEXPR_FUNCTIONS(X)
 #undef X
   };
-  int fn = 0;
-  while (fn < SEXPR_NUM_FNS && strcmp(fns[fn].text, e->name))
-    fn++;
-  if (fn == SEXPR_NUM_FNS)
+  int fn = DN_FIND(fns, e->name);
+  if (fn < 0)
     sexpr_bad(r, "unknown name before");
   assert(!e->nargs && "the name alone has been read");
   e->kind = SEXPR_FN;
@@ -154,11 +148,7 @@ const struct sexpr *sexpr_read_expr(struct sexpr_reader *r) {
 
 static void read_attrs(struct sexpr_reader *r, struct sexpr *e) {
   while (!sexpr_eat(r, '}')) {
-    struct sexpr_attr *list =
-        DN_ARRAY(r->arena, struct sexpr_attr, e->nattrs + 1);
-    if (e->nattrs)
-      memcpy(list, e->attr, (size_t)e->nattrs * sizeof *list);
-    e->attr = list;
+    e->attr = dn_more(r->arena, e->attr, (size_t)e->nattrs, sizeof *e->attr);
     struct sexpr_attr *attr = &e->attr[e->nattrs++];
     attr->name = sexpr_word(r);
     sexpr_expect(r, '=');

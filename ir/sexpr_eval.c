@@ -36,42 +36,17 @@ static bool common_length(const struct sexpr_value *v, int n, int *out) {
 /* Element by element; false: the function is none of these. */
 static bool scalar_fn(enum sexpr_fn fn, double a, double b, double c,
                       double *out) {
-  switch ((int)fn) {
-  case SEXPR_FN_ADD:
-    *out = a + b;
-    return true;
-  case SEXPR_FN_SUB:
-    *out = a - b;
-    return true;
-  case SEXPR_FN_MUL:
-    *out = a * b;
-    return true;
-  case SEXPR_FN_DIV:
-    *out = a / b;
-    return true;
-  case SEXPR_FN_MOD:
-    *out = fmod(a, b);
-    return true;
-  case SEXPR_FN_MIN:
-    *out = a < b ? a : b;
-    return true;
-  case SEXPR_FN_MAX:
-    *out = a > b ? a : b;
-    return true;
-  case SEXPR_FN_EQ:
-    *out = a == b;
-    return true;
-  case SEXPR_FN_LT:
-    *out = a < b;
-    return true;
-  case SEXPR_FN_LE:
-    *out = a <= b;
-    return true;
-  case SEXPR_FN_IF:
-    *out = a != 0 ? b : c;
-    return true;
-  }
-  return false;
+  const double v[] = {
+      [SEXPR_FN_ADD] = a + b,         [SEXPR_FN_SUB] = a - b,
+      [SEXPR_FN_MUL] = a * b,         [SEXPR_FN_DIV] = a / b,
+      [SEXPR_FN_MOD] = fmod(a, b),    [SEXPR_FN_MIN] = a < b ? a : b,
+      [SEXPR_FN_MAX] = a > b ? a : b, [SEXPR_FN_EQ] = a == b,
+      [SEXPR_FN_LT] = a < b,          [SEXPR_FN_LE] = a <= b,
+      [SEXPR_FN_IF] = a != 0 ? b : c};
+  if (fn >= DN_COUNT(v))
+    return false;
+  *out = v[fn];
+  return true;
 }
 
 static bool elementwise(enum sexpr_fn fn, const struct sexpr_value *arg, int n,
@@ -185,27 +160,8 @@ static double is_pow2(const struct ir_value *c) {
 
 /* Bits of an integer's magnitude. */
 static unsigned digits(enum ir_dtype t) {
-  switch (t) {
-  case IR_BOOL:
-    return 1;
-  case IR_I8:
-  case IR_I16:
-  case IR_I32:
-  case IR_I64:
-    return ir_dtypes[t].bits - 1;
-  case IR_U8:
-  case IR_U16:
-  case IR_U32:
-  case IR_U64:
-    return ir_dtypes[t].bits;
-  case IR_F64:
-  case IR_F32:
-  case IR_F16:
-  case IR_BF16:
-  case IR_NUM_DTYPES:
-    break;
-  }
-  return 0;
+  return t == IR_BOOL ? 1
+                      : ir_dtypes[t].bits - (ir_dtypes[t].kind == IR_SIGNED);
 }
 
 static bool is_lossless(enum ir_dtype from, enum ir_dtype to) {

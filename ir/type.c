@@ -24,13 +24,10 @@ const struct ir_dtype_row ir_dtypes[IR_NUM_DTYPES] = {
 };
 
 bool ir_dtype_find(const char *text, enum ir_dtype *out) {
-  for (int i = 0; i < IR_NUM_DTYPES; i++) {
-    if (!strcmp(ir_dtypes[i].text, text)) {
-      *out = (enum ir_dtype)i;
-      return true;
-    }
-  }
-  return false;
+  int row = DN_FIND(ir_dtypes, text);
+  if (row >= 0)
+    *out = (enum ir_dtype)row;
+  return row >= 0;
 }
 
 static const struct ir_type *intern_type(struct dn_ctx *ctx,

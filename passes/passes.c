@@ -12,7 +12,7 @@ const struct pass_row pass_rows[] = {
 #include "passes/passes.def"
 #undef PASS
 };
-const size_t pass_nrows = sizeof pass_rows / sizeof *pass_rows;
+const size_t pass_nrows = DN_COUNT(pass_rows);
 
 const char *pass_pipeline_text(const char *name) {
   static const char *const rows[][2] = {
@@ -20,7 +20,7 @@ const char *pass_pipeline_text(const char *name) {
 #include "passes/pipelines.def"
 #undef PIPELINE
   };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+  for (size_t i = 0; i < DN_COUNT(rows); i++)
     if (dn_word(rows[i][0], name, strlen(name), NULL))
       return rows[i][1];
   return NULL;

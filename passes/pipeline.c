@@ -76,9 +76,8 @@ static bool fail(struct reader *r, const char *fmt, ...) {
   va_start(ap, fmt);
   const char *what = dn_vprintf(r->ctx->arena, fmt, ap);
   va_end(ap);
-  dn_error(r->ctx, (struct dn_loc){.where = "--passes"}, DN_PIPELINE, "%s",
-           what);
-  return false;
+  return dn_error(r->ctx, (struct dn_loc){.where = "--passes"}, DN_PIPELINE,
+                  "%s", what);
 }
 
 static void skip_space(struct reader *r) {

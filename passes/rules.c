@@ -22,10 +22,8 @@ static void read_conditions(struct sexpr_reader *r, struct rule *rule) {
       continue;
     }
     const char *w = sexpr_word(r);
-    size_t k = 0, n = sizeof words / sizeof *words;
-    while (k < n && strcmp(words[k].word, w))
-      k++;
-    if (k == n)
+    int k = DN_FIND(words, w);
+    if (k < 0)
       sexpr_bad(r, "unknown condition before");
     rule->types |= words[k].types;
     if (words[k].mark != RULE_EXACT)
@@ -55,7 +53,7 @@ const struct rules *rules_parse(struct dn_ctx *ctx, struct dn_arena *arena) {
   };
   struct sexpr_reader r = {.ctx = ctx, .arena = arena, .table = "rules.def"};
   struct rules *rules = DN_NEW(arena, struct rules);
-  rules->n = sizeof texts / sizeof *texts;
+  rules->n = DN_COUNT(texts);
   rules->rule = DN_ARRAY(arena, struct rule, rules->n);
   for (size_t i = rules->n; i-- > 0;) { /* lists in the order of the file */
     struct rule *rule = &rules->rule[i];

@@ -108,12 +108,10 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
   int64_t changes = row->fn(&env, r->m);
   dn_arena_free(env.scratch);
   dn_phase_changed(r->ctx, changes);
-  if (changes < 0) {
-    if (dn_errors(r->ctx) == errors)
-      dn_error(r->ctx, (struct dn_loc){.file = r->m->file}, DN_INTERNAL,
-               "pass '%s' failed and gave no reason", row->name);
-    return false;
-  }
+  if (changes < 0)
+    return dn_errors(r->ctx) == errors &&
+           dn_error(r->ctx, (struct dn_loc){.file = r->m->file}, DN_INTERNAL,
+                    "pass '%s' failed and gave no reason", row->name);
   r->m->form = row->makes;
   print_after(r, row->name);
   return check_after(r, row->name);
@@ -129,9 +127,8 @@ static bool stop_is_known(struct dn_ctx *ctx, const struct pass_opts *opts,
       found = !strcmp(runs->v[i].row->name, names[k]);
     if (found)
       continue;
-    dn_error(ctx, (struct dn_loc){.where = flags[k]}, DN_PIPELINE,
-             "pass '%s' is not in the pipeline", names[k]);
-    return false;
+    return dn_error(ctx, (struct dn_loc){.where = flags[k]}, DN_PIPELINE,
+                    "pass '%s' is not in the pipeline", names[k]);
   }
   return true;
 }

@@ -34,11 +34,9 @@ struct cg_target *compile_target(struct dn_ctx *ctx, const struct options *o) {
 bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                    const char *path, struct compile *c) {
   *c = (struct compile){.ctx = ctx, .options = o, .path = path};
-  if (o->name && !is_identifier(o->name)) {
-    dn_error(ctx, (struct dn_loc){.where = "--name"}, DN_USAGE,
-             "'%.200s' is no C identifier", o->name);
-    return false;
-  }
+  if (o->name && !is_identifier(o->name))
+    return dn_error(ctx, (struct dn_loc){.where = "--name"}, DN_USAGE,
+                    "'%.200s' is no C identifier", o->name);
   c->cg.prefix = o->name ? o->name : cg_prefix(ctx, path);
   c->cg.threads = opt_threads(o);
   c->cg.freestanding = o->freestanding;
@@ -116,7 +114,7 @@ static bool depends_on_sizes(struct dn_ctx *ctx, size_t from) {
 static struct ir_module *import_free(struct compile *c, struct fe_opts *fe) {
   static const int64_t sizes[] = {1,  2,   3,   4,   8,   16,  32,
                                   64, 128, 224, 256, 512, 1024};
-  enum { N = sizeof sizes / sizeof *sizes };
+  enum { N = DN_COUNT(sizes) };
   struct dn_ctx *ctx = c->ctx;
   size_t from = dn_diags_count(ctx);
   int best = 0;

@@ -16,9 +16,8 @@ struct device {
 
 static bool bad(struct dn_ctx *ctx, const char *file, const char *where,
                 const char *what) {
-  dn_error(ctx, (struct dn_loc){.file = file, .where = where}, DN_JSON, "%s",
-           what);
-  return false;
+  return dn_error(ctx, (struct dn_loc){.file = file, .where = where}, DN_JSON,
+                  "%s", what);
 }
 
 /* One key of a device; text or a whole number. */
@@ -31,7 +30,7 @@ static bool read_key(struct dn_ctx *ctx, const char *file, const cJSON *item,
               {"target", &d->target, NULL},     {"cpu", &d->cpu, NULL},
               {"features", &d->features, NULL}, {"ram", NULL, &d->ram},
               {"flash", NULL, &d->flash}};
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+  for (size_t i = 0; i < DN_COUNT(keys); i++) {
     if (strcmp(item->string, keys[i].key) != 0)
       continue;
     if (keys[i].text && cJSON_IsString(item)) {

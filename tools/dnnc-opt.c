@@ -30,11 +30,9 @@ static bool read_stdin(struct dn_ctx *ctx, struct dn_buf *buf) {
   char block[65536];
   for (size_t n; (n = fread(block, 1, sizeof block, stdin)) > 0;) {
     dn_buf_put(buf, block, n);
-    if ((int64_t)buf->len > ctx->limits.file) {
-      dn_error(ctx, (struct dn_loc){.file = "<stdin>"}, DN_LIMIT,
-               "longer than --limit-file");
-      return false;
-    }
+    if ((int64_t)buf->len > ctx->limits.file)
+      return dn_error(ctx, (struct dn_loc){.file = "<stdin>"}, DN_LIMIT,
+                      "longer than --limit-file");
   }
   return true;
 }

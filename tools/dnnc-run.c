@@ -52,7 +52,7 @@ static const char *find_conflict(struct dn_ctx *ctx, const struct options *o) {
                {"--bench", o->bench.seen, 0},
                {o->profile ? "--profile" : "--trace", times, 0},
                {"--output-dir", o->output_dir != NULL, 0}};
-  enum { NMODES = sizeof modes / sizeof *modes };
+  enum { NMODES = DN_COUNT(modes) };
   for (int i = 0; i < NMODES; i++)
     for (int j = i + 1; j < NMODES; j++)
       if (modes[i].given && modes[j].given && !(modes[i].with >> j & 1))

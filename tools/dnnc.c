@@ -305,11 +305,9 @@ static bool emit_report(struct dnnc *d) {
 static bool emit_shared(struct dnnc *d) {
   struct cg_blob header;
   const char *path = output_path(d, ".so");
-  if (cg_target_facts(d->c.target)->bare_metal || dn_file_is_special(path)) {
-    dn_error(d->ctx, (struct dn_loc){.where = "--emit=shared"}, DN_USAGE,
-             "a shared library needs an operating system and a file");
-    return false;
-  }
+  if (cg_target_facts(d->c.target)->bare_metal || dn_file_is_special(path))
+    return dn_error(d->ctx, (struct dn_loc){.where = "--emit=shared"}, DN_USAGE,
+                    "a shared library needs an operating system and a file");
   const char *beside = with_extension(d->ctx, path, false, ".h");
   return compile_to(d, CG_OBJ) && check_budgets(d) &&
          make_header(d, beside, &header) &&
@@ -383,7 +381,7 @@ static const struct kind {
              {"kernels", emit_kernels, false, false, false},
              {"planned", emit_planned, false, false, false},
              {"dot", emit_dot, false, false, false}};
-enum { NKINDS = sizeof kinds / sizeof *kinds };
+enum { NKINDS = DN_COUNT(kinds) };
 
 static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
   const char *names[NKINDS];
@@ -508,10 +506,10 @@ static bool check_debug(const struct dnnc *d, const struct kind *kind) {
   bool piped = d->o.output && dn_file_is_special(d->o.output);
   if (!d->o.debug || (kind->code && !d->o.check && !piped))
     return true;
-  dn_error(d->ctx, (struct dn_loc){.where = "-g"}, DN_USAGE,
-           piped ? "writes NAME.planned.dnn beside the output: give -o NAME.o"
-                 : "is for code: objects, assembly, LLVM IR, shared libraries");
-  return false;
+  return dn_error(
+      d->ctx, (struct dn_loc){.where = "-g"}, DN_USAGE,
+      piped ? "writes NAME.planned.dnn beside the output: give -o NAME.o"
+            : "is for code: objects, assembly, LLVM IR, shared libraries");
 }
 
 static bool same_file(const char *a, const char *b) {
@@ -548,9 +546,8 @@ static bool check_sized(const struct dnnc *d, const struct kind *kind) {
   const char *given = o->max_ram >= 0     ? "--max-ram"
                       : o->max_flash >= 0 ? "--max-flash"
                                           : "--max-stack";
-  dn_error(d->ctx, (struct dn_loc){.where = given}, DN_USAGE,
-           "budgets are of an object; --emit=%s makes none", kind->name);
-  return false;
+  return dn_error(d->ctx, (struct dn_loc){.where = given}, DN_USAGE,
+                  "budgets are of an object; --emit=%s makes none", kind->name);
 }
 
 static bool check_usage(struct dnnc *d, const struct kind *kind) {
@@ -561,12 +558,11 @@ static bool check_usage(struct dnnc *d, const struct kind *kind) {
                     "lists them");
     return false;
   }
-  if (d->o.quantize) {
-    dn_error(d->ctx, (struct dn_loc){.where = "--quantize"}, DN_USAGE,
-             "dnnc does not quantize yet; quantize the model first, with "
-             "ONNX Runtime's quantizer for instance: integer models compile");
-    return false;
-  }
+  if (d->o.quantize)
+    return dn_error(
+        d->ctx, (struct dn_loc){.where = "--quantize"}, DN_USAGE,
+        "dnnc does not quantize yet; quantize the model first, with "
+        "ONNX Runtime's quantizer for instance: integer models compile");
   if (!check_output(d) || !check_sized(d, kind) || !check_report(d, kind) ||
       !check_debug(d, kind))
     return false;

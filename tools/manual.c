@@ -27,7 +27,7 @@ static const struct row {
 #undef ALIAS
 #undef GROUP
 };
-enum { NROWS = sizeof rows / sizeof *rows };
+enum { NROWS = DN_COUNT(rows) };
 
 static const struct tool {
   const char *name, *line, *model, *about, *see;
@@ -47,7 +47,7 @@ static const struct tool {
      "interpreter, or from an object or shared library that dnnc (1) wrote.",
      "dnnc (1), dnnc-opt (1)", R},
 };
-enum { NTOOLS = sizeof tools / sizeof *tools };
+enum { NTOOLS = DN_COUNT(tools) };
 
 /* Rows that a tool lists, the options of --help-hidden too. */
 static bool is_shown(const struct row *r, const struct tool *t) {
@@ -139,7 +139,7 @@ static void put_man(const struct tool *t) {
   printf("\n");
   put_options(t);
   printf(".SH EXIT STATUS\n");
-  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+  for (size_t i = 0; i < DN_COUNT(codes); i++)
     printf(".TP\n.B %d\n%s\n", codes[i].code, codes[i].text);
   printf(".SH SEE ALSO\n.BR %s\n", t->see);
 }
@@ -302,7 +302,7 @@ int main(int argc, char **argv) {
                {"bash", put_bash},
                {"zsh", put_zsh},
                {"fish", put_fish}};
-  for (size_t k = 0; argc == 3 && k < sizeof kinds / sizeof *kinds; k++)
+  for (size_t k = 0; argc == 3 && k < DN_COUNT(kinds); k++)
     for (size_t i = 0; i < NTOOLS; i++)
       if (!strcmp(argv[1], kinds[k].name) && !strcmp(argv[2], tools[i].name)) {
         kinds[k].put(&tools[i]);

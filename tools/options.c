@@ -49,7 +49,7 @@ static const struct row rows[] = {
 #undef ALIAS
 #undef GROUP
 };
-enum { NROWS = sizeof rows / sizeof *rows };
+enum { NROWS = DN_COUNT(rows) };
 
 struct reader {
   struct dn_ctx *ctx;
@@ -215,7 +215,7 @@ static bool limit(struct reader *r, const char *name, size_t n,
       DN_LIMITS(X)
 #undef X
   };
-  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+  for (size_t i = 0; i < DN_COUNT(limits); i++) {
     if (strlen(limits[i].name) != n || memcmp(limits[i].name, name, n))
       continue;
     int64_t v;

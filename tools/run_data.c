@@ -117,12 +117,10 @@ static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
       return true; /* nothing to map */
     if (!dn_file_map(ctx, path, &f))
       return false;
-    if (f.size != size) {
-      dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
-               "%zu bytes, but the input %s has %zu", f.size,
-               ir_type_text(ctx, NULL, t->type), size);
-      return false;
-    }
+    if (f.size != size)
+      return dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
+                      "%zu bytes, but the input %s has %zu", f.size,
+                      ir_type_text(ctx, NULL, t->type), size);
     file = (struct ir_tensor){t->type, NULL};
     if (size)
       memcpy(t->data, f.data, size);
@@ -130,13 +128,11 @@ static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
   }
   if (!fe_read_tensor(ctx, path, &file))
     return false;
-  if (!same_shape(file.type, t->type)) {
-    dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
-             "the tensor is %s, the input %s",
-             ir_type_text(ctx, NULL, file.type),
-             ir_type_text(ctx, NULL, t->type));
-    return false;
-  }
+  if (!same_shape(file.type, t->type))
+    return dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
+                    "the tensor is %s, the input %s",
+                    ir_type_text(ctx, NULL, file.type),
+                    ir_type_text(ctx, NULL, t->type));
   if (size)
     memcpy(t->data, file.data, size);
   return true;
@@ -188,11 +184,9 @@ static const char *file_name(struct run *r, const char **names, size_t i) {
 
 bool run_write_outputs(struct run *r, const struct ir_tensor *out) {
   const char *dir = r->o->output_dir;
-  if (mkdir(dir, 0777) && errno != EEXIST) {
-    dn_error(r->ctx, (struct dn_loc){.file = dir}, DN_FILE_WRITE,
-             "cannot make the folder: %s", strerror(errno));
-    return false;
-  }
+  if (mkdir(dir, 0777) && errno != EEXIST)
+    return dn_error(r->ctx, (struct dn_loc){.file = dir}, DN_FILE_WRITE,
+                    "cannot make the folder: %s", strerror(errno));
   bool ok = true;
   const char **names = DN_ARRAY(r->ctx->arena, const char *, r->nout + 1);
   for (size_t i = 0; i < r->nout; i++)

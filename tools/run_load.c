@@ -43,10 +43,9 @@ static bool port_of_tensor(struct run *r, const struct dnn_tensor *t,
   int dtype = 0;
   while (dtype < IR_NUM_DTYPES && ir_dtypes[dtype].onnx != t->type)
     dtype++;
-  if (dtype == IR_NUM_DTYPES) {
-    dn_error(r->ctx, here(r), DN_OBJECT, "the model's description is broken");
-    return false;
-  }
+  if (dtype == IR_NUM_DTYPES)
+    return dn_error(r->ctx, here(r), DN_OBJECT,
+                    "the model's description is broken");
   out->name = (const char *)r->model + t->name_at;
   out->type =
       ir_type_checked(r->ctx, r->path, (enum ir_dtype)dtype, t->rank, t->dim);
@@ -106,10 +105,9 @@ static bool bind_function(struct run *r) {
   void *fn = find_symbol(r, "run");
   if (dn_errors(r->ctx) != before)
     return false;
-  if (!fn) {
-    dn_error(r->ctx, here(r), DN_OBJECT, "%s_run cannot be called", r->prefix);
-    return false;
-  }
+  if (!fn)
+    return dn_error(r->ctx, here(r), DN_OBJECT, "%s_run cannot be called",
+                    r->prefix);
   memcpy(&r->fn, &fn, sizeof fn);
   r->profile = find_symbol(r, "profile");
   if (!ports_of_object(r))
@@ -119,10 +117,9 @@ static bool bind_function(struct run *r) {
   for (size_t i = 0; i < n; i++)
     types[i] = &ffi_type_pointer;
   if (ffi_prep_cif(&r->cif, FFI_DEFAULT_ABI, (unsigned)n, &ffi_type_sint,
-                   types) != FFI_OK) {
-    dn_error(r->ctx, here(r), DN_INTERNAL, "libffi refuses the signature");
-    return false;
-  }
+                   types) != FFI_OK)
+    return dn_error(r->ctx, here(r), DN_INTERNAL,
+                    "libffi refuses the signature");
   r->arena_size = (size_t)r->model->arena_size;
   if (r->arena_size)
     r->arena = aligned(r->ctx, r->arena_size,
@@ -145,8 +142,7 @@ static bool load_code(struct run *r, const struct cg_blob *object,
   free(whole);
   if (r->library)
     return bind_function(r);
-  dn_error(r->ctx, here(r), DN_OBJECT, "cannot load it: %s", dlerror());
-  return false;
+  return dn_error(r->ctx, here(r), DN_OBJECT, "cannot load it: %s", dlerror());
 }
 
 /* ---- Compiling ---- */
@@ -207,7 +203,7 @@ static const char *compile_option(const struct options *o) {
              {o->target != NULL, "--target"}, {o->cpu != NULL, "-mcpu"},
              {o->attrs != NULL, "-mattr"},    {o->abi != NULL, "-mabi"},
              {o->passes != NULL, "--passes"}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+  for (size_t i = 0; i < DN_COUNT(all); i++)
     if (all[i].given)
       return all[i].name;
   return NULL;
@@ -221,17 +217,13 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
   if (!dn_file_map(ctx, r->path, &f))
     return false;
   bool code = run_is_object(ctx, r->path);
-  if (code && (o->interp || o->compare)) {
-    dn_error(ctx, here(r), DN_USAGE,
-             "the interpreter needs the model, not an object");
-    return false;
-  }
+  if (code && (o->interp || o->compare))
+    return dn_error(ctx, here(r), DN_USAGE,
+                    "the interpreter needs the model, not an object");
   const char *unheard = code ? compile_option(o) : NULL;
-  if (unheard) {
-    dn_error(ctx, here(r), DN_USAGE, "%s is for a model; this is compiled",
-             unheard);
-    return false;
-  }
+  if (unheard)
+    return dn_error(ctx, here(r), DN_USAGE,
+                    "%s is for a model; this is compiled", unheard);
   struct cg_blob object = {f.data, f.size};
   bool ok = code ? load_code(r, &object, r->path) : load_model(r, known);
   dn_phase(ctx, "running");
@@ -297,7 +289,6 @@ bool run_call(struct run *r, const struct ir_tensor *in,
   ffi_call(&r->cif, r->fn, &status, a);
   if ((int)status == DNN_OK)
     return true;
-  dn_error(r->ctx, here(r), DN_INTERNAL, "the run returned %d: %s", (int)status,
-           status_text((int)status));
-  return false;
+  return dn_error(r->ctx, here(r), DN_INTERNAL, "the run returned %d: %s",
+                  (int)status, status_text((int)status));
 }

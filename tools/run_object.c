@@ -28,8 +28,7 @@ bool run_is_object(struct dn_ctx *ctx, const char *path) {
 /* ---- Checks ---- */
 
 static bool broken(struct run *r, enum dn_code code, const char *what) {
-  dn_error(r->ctx, (struct dn_loc){.file = r->path}, code, "%s", what);
-  return false;
+  return dn_error(r->ctx, (struct dn_loc){.file = r->path}, code, "%s", what);
 }
 
 /* Whether this program was made for the same machine. */

@@ -185,11 +185,9 @@ static void print(const struct profile *p) {
 }
 
 bool run_profile(struct run *r) {
-  if (!r->m || !r->profile) {
-    dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
-             "--profile and --trace need a model that is compiled here");
-    return false;
-  }
+  if (!r->m || !r->profile)
+    return dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
+                    "--profile and --trace need a model that is compiled here");
   struct cg_stats stats;
   cg_stats(r->ctx->arena, r->m, &stats);
   struct profile p = {.r = r, .threads = opt_threads(r->o)};

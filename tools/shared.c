@@ -44,11 +44,11 @@ static bool spawn(struct dn_ctx *ctx, const char *const *args,
     if (!status)
       return true;
   }
-  dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE,
-           "the linker, '%s -shared', %s", copy[0],
-           error ? dn_printf(ctx->arena, "cannot be run: %s", strerror(error))
-                 : "failed; its messages are above");
-  return false;
+  return dn_error(
+      ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE,
+      "the linker, '%s -shared', %s", copy[0],
+      error ? dn_printf(ctx->arena, "cannot be run: %s", strerror(error))
+            : "failed; its messages are above");
 }
 
 /* The name of a file in memory, which the linker opens too; NULL: none. */

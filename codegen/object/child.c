@@ -31,7 +31,7 @@ static _Noreturn void child_main(struct dn_ctx *ctx, cg_child_fn *fn,
   dup2(err, STDERR_FILENO);
   /* A crash shall end the process, not print a stack trace. */
   static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+  for (size_t i = 0; i < DN_COUNT(signals); i++)
     signal(signals[i], SIG_DFL);
   LLVMInstallFatalErrorHandler(child_fatal);
   if (seconds)

@@ -33,9 +33,8 @@ struct machine {
 };
 
 static bool failed(struct machine *s, const char *what, const char *why) {
-  dn_error(s->job->ctx, (struct dn_loc){.file = s->job->module->file}, DN_LLVM,
-           "%s: %.*s", what, (int)strcspn(why, "\n"), why);
-  return false;
+  return dn_error(s->job->ctx, (struct dn_loc){.file = s->job->module->file},
+                  DN_LLVM, "%s: %.*s", what, (int)strcspn(why, "\n"), why);
 }
 
 /* Handles LLVM's diagnostics: frame sizes and errors; other remarks are

@@ -228,11 +228,9 @@ bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
   if (kind == CG_OBJ && !can_assemble(ctx, t, m))
     return false;
   int file = memfd_create("dnnc", MFD_CLOEXEC);
-  if (file < 0) {
-    dn_error(ctx, (struct dn_loc){0}, DN_FILE_WRITE,
-             "cannot make a temporary file: %s", strerror(errno));
-    return false;
-  }
+  if (file < 0)
+    return dn_error(ctx, (struct dn_loc){0}, DN_FILE_WRITE,
+                    "cannot make a temporary file: %s", strerror(errno));
   cg_stats(ctx->arena, m, &stats);
   struct cg_job job = {.ctx = ctx,
                        .target = t,

@@ -47,7 +47,7 @@ bool cg_soft_is(const char *name) {
   if (!strncmp(name, "__", 2) || !strcmp(name, "memcpy") ||
       !strcmp(name, "memmove") || !strcmp(name, "memset"))
     return true;
-  for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+  for (size_t i = 0; i < DN_COUNT(plain); i++) {
     size_t n = strlen(plain[i]);
     if (!strncmp(name, plain[i], n) &&
         (!name[n] || (name[n] == 'f' && !name[n + 1])))
@@ -79,7 +79,7 @@ static void make_generic(LLVMValueRef f) {
   static const char *const names[] = {
       "target-cpu",    "target-features",  "tune-cpu",   "use-soft-float",
       "frame-pointer", "no-trapping-math", "stack-protector-buffer-size"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+  for (size_t i = 0; i < DN_COUNT(names); i++)
     LLVMRemoveStringAttributeAtIndex(
         f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, names[i],
         (unsigned)strlen(names[i]));

@@ -86,14 +86,11 @@ static bool is_reserved(const struct header *h, const char *s) {
   for (const char *hit = strstr(words, s); hit; hit = strstr(hit + 1, s))
     if (hit[-1] == ' ' && hit[n] == ' ')
       return true;
-  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+  for (size_t i = 0; i < DN_COUNT(ends); i++)
     if (ends_in(s, ends[i]))
       return true;
   bool ours = !strncmp(s, h->upper, p) || !strncmp(s, h->prefix, p);
-  for (size_t i = 0; ours && i < sizeof own / sizeof *own; i++)
-    if (!strcmp(s + p, own[i]))
-      return true;
-  return false;
+  return ours && DN_FIND(own, s + p) >= 0;
 }
 
 static bool is_taken(const struct header *h, size_t n, const char *name) {

@@ -28,7 +28,7 @@ static const struct arm_arch {
   {version, tag, profile, usual, fp, dp},
 #include "codegen/target/arm.def"
 };
-enum { NARCHES = sizeof arches / sizeof *arches };
+enum { NARCHES = DN_COUNT(arches) };
 
 static const struct arm_fpu {
   const char *name, *features;
@@ -36,7 +36,7 @@ static const struct arm_fpu {
 #define ARM_FPU(name, features) {name, features},
 #include "codegen/target/arm.def"
 };
-enum { NFPUS = sizeof fpus / sizeof *fpus };
+enum { NFPUS = DN_COUNT(fpus) };
 
 struct arm {
   struct dn_ctx *ctx;
@@ -56,9 +56,8 @@ static bool refuse(struct arm *a, const char *option, const char *value,
   struct dn_buf text;
   dn_buf_init(&text, a->ctx->arena);
   dn_buf_escape(&text, value, strlen(value));
-  dn_error(a->ctx, (struct dn_loc){.where = option}, DN_CPU, "'%s' %s",
-           text.text ? text.text : "", why);
-  return false;
+  return dn_error(a->ctx, (struct dn_loc){.where = option}, DN_CPU, "'%s' %s",
+                  text.text ? text.text : "", why);
 }
 
 /* ---- The architecture ---- */
@@ -82,18 +81,13 @@ static const struct arm_arch *find_arch(const char *name, size_t n) {
       text[len++] = name[i];
     }
   text[len] = 0;
-  const char *version = text;
-  for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-    if (!strcmp(text, same[i].other))
-      version = same[i].version;
-  for (size_t i = 0; i < NARCHES; i++)
-    if (!strcmp(arches[i].version, version))
-      return &arches[i];
-  return NULL;
+  int k = DN_FIND(same, text);
+  int row = DN_FIND(arches, k < 0 ? text : same[k].version);
+  return row < 0 ? NULL : &arches[row];
 }
 
 static const struct arm_arch *arch_of_cpu(const char *cpu) {
-  for (size_t i = 0; i < sizeof arm_cpus / sizeof *arm_cpus; i++)
+  for (size_t i = 0; i < DN_COUNT(arm_cpus); i++)
     if (!strcmp(arm_cpus[i].name, cpu))
       for (size_t j = 0; j < NARCHES; j++)
         if (arches[j].tag == arm_cpus[i].tag &&

@@ -22,9 +22,8 @@ static bool refuse(struct march *m, const char *what) {
   struct dn_buf text;
   dn_buf_init(&text, m->ctx->arena);
   dn_buf_escape(&text, m->text, strlen(m->text));
-  dn_error(m->ctx, (struct dn_loc){.where = "-march"}, DN_CPU, "'%s' %s",
-           text.text ? text.text : "", what);
-  return false;
+  return dn_error(m->ctx, (struct dn_loc){.where = "-march"}, DN_CPU, "'%s' %s",
+                  text.text ? text.text : "", what);
 }
 
 static void add(struct march *m, char sign, const char *name) {
@@ -76,7 +75,7 @@ static bool read_riscv(struct march *m) {
        p += 1 + skip_version(p + 1)) {
     static const char *const g[] = {"m", "a", "f", "d", "zicsr", "zifencei"};
     const char one[] = {*p, 0};
-    for (size_t i = 0; *p == 'g' && i < sizeof g / sizeof *g; i++)
+    for (size_t i = 0; *p == 'g' && i < DN_COUNT(g); i++)
       add(m, '+', g[i]);
     if (*p != 'g' && *p != 'i')
       ok &= add_known(m, '+', dn_strndup(m->ctx->arena, one, 1));
@@ -117,9 +116,8 @@ static bool read_extension(struct march *m, const char *name) {
                {"memtag", "mte"},  {"rng", "rand"},  {"profile", "spe"}};
   bool no = !strncmp(name, "no", 2);
   name += no ? 2 : 0;
-  for (size_t i = 0; i < sizeof other / sizeof *other; i++)
-    if (!strcmp(name, other[i].name))
-      name = other[i].feature;
+  int row = DN_FIND(other, name);
+  name = row < 0 ? name : other[row].feature;
   return add_known(m, no ? '-' : '+', name);
 }
 
@@ -173,12 +171,10 @@ bool cg_march_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
   const struct {
     const char *option, *value;
   } arm[] = {{"-mfpu", o->fpu}, {"-mfloat-abi", o->float_abi}};
-  for (size_t i = 0; i < sizeof arm / sizeof *arm; i++)
-    if (arm[i].value) {
-      dn_error(ctx, (struct dn_loc){.where = arm[i].option}, DN_CPU,
-               "is for 32-bit ARM, not '%s'", c->triple);
-      return false;
-    }
+  for (size_t i = 0; i < DN_COUNT(arm); i++)
+    if (arm[i].value)
+      return dn_error(ctx, (struct dn_loc){.where = arm[i].option}, DN_CPU,
+                      "is for 32-bit ARM, not '%s'", c->triple);
   dn_buf_init(&m.features, ctx->arena);
   dn_buf_put(&m.features, "", 0);
   bool bare = !cg_has_system(c->triple) && !wants_floats(o);

@@ -111,7 +111,7 @@ static bool calls_any(const char *text, const char *names) {
 /* The row of the target's vectors; without any all of it is zero. */
 static struct vector_row read_vectors(const struct cg_target_row *row,
                                       const char *text) {
-  for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+  for (size_t i = 0; i < DN_COUNT(vectors); i++)
     if (vectors[i].backend == row->backend && strstr(text, vectors[i].text))
       return vectors[i];
   return (struct vector_row){0};
@@ -137,13 +137,12 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
   struct cg_child child;
   struct cg_names *n = &t->names;
   cg_child_run(ctx, probe_compile, t, 60, &child);
-  if (!child.ok) {
-    dn_error(ctx, (struct dn_loc){0}, DN_CPU,
-             "target '%s' with CPU '%s' and features '%s' does not work: %s",
-             n->triple, n->cpu, n->features,
-             child.message ? child.message : "no back end");
-    return false;
-  }
+  if (!child.ok)
+    return dn_error(
+        ctx, (struct dn_loc){0}, DN_CPU,
+        "target '%s' with CPU '%s' and features '%s' does not work: %s",
+        n->triple, n->cpu, n->features,
+        child.message ? child.message : "no back end");
   const char *text = dn_printf(ctx->arena, "\n%.*s", (int)child.size, child.out);
   read_facts(t, text);
   assert(!(t->facts.align & (t->facts.align - 1)) &&

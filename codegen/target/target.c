@@ -37,7 +37,7 @@ static const struct cg_target_row rows[] = {
 #include "codegen/target/targets.def"
 #undef TARGET
 };
-enum { NROWS = sizeof rows / sizeof *rows };
+enum { NROWS = DN_COUNT(rows) };
 
 /* ARM's architectures begin with a row's name; others are one, whole, which
  * leaves out those of other byte orders and pointers. */
@@ -136,7 +136,7 @@ static bool check_features(struct dn_ctx *ctx, const struct cg_target_row *row,
 bool cg_has_system(const char *triple) {
   static const char *const systems[] = {"linux",  "android", "freebsd",
                                         "netbsd", "openbsd", "fuchsia"};
-  for (size_t i = 0; i < sizeof systems / sizeof *systems; i++)
+  for (size_t i = 0; i < DN_COUNT(systems); i++)
     if (strstr(triple, systems[i]))
       return true;
   return false;
@@ -146,7 +146,7 @@ static bool is_elf(const char *triple) {
   static const char *const others[] = {"darwin", "apple",  "macos", "ios",
                                        "win",    "mingw",  "macho", "coff",
                                        "wasm",   "cygwin", "uefi"};
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+  for (size_t i = 0; i < DN_COUNT(others); i++)
     if (strstr(triple, others[i]))
       return false;
   return true;
@@ -201,7 +201,7 @@ static const char *rename_arch(struct dn_ctx *ctx, const char *triple) {
   static const struct {
     const char *other, *arch;
   } names[] = {{"arm64", "aarch64"}, {"amd64", "x86_64"}, {"x86-64", "x86_64"}};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+  for (size_t i = 0; i < DN_COUNT(names); i++) {
     size_t n = strlen(names[i].other);
     if (!strncmp(triple, names[i].other, n) && (!triple[n] || triple[n] == '-'))
       return dn_printf(ctx->arena, "%s%s", names[i].arch, triple + n);
