@@ -185,6 +185,17 @@ static void cast_int(PARAMS) {
 #define i_CAST cast_int
 #define u_CAST cast_int
 
+static void narrow(PARAMS) {
+  (void)c, (void)from;
+  double hi = (double)eval_saturate(to, HUGE_VAL);
+  double lo = (double)eval_saturate(to, -HUGE_VAL);
+  for (int k = 0; k < n; k++) {
+    double z = rint(b->f[k]), x = rint(a->f[k]);
+    r->i[k] = (int64_t)(x > lo - z ? fmin(x + z, hi) : lo);
+  }
+}
+#define f_NARROW narrow
+
 static void same_bits(PARAMS) {
   (void)b, (void)c;
   for (int k = 0; k < n; k++) {

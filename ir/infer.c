@@ -193,6 +193,15 @@ static const struct ir_type *infer_cast(struct infer *in) {
   return attr_dtype(in, &to) ? ir_type_as(in->ctx, arg_type(in, 0), to) : NULL;
 }
 
+static const struct ir_type *infer_narrow(struct infer *in) {
+  enum ir_dtype to;
+  if (!attr_dtype(in, &to) || !infer_float(in))
+    return NULL;
+  if (ir_is_float(to) || to == IR_BOOL || ir_dtypes[to].bits > 16)
+    return fail(in, DN_TYPE, "'to' must be an integer type of 8 or 16 bits");
+  return broadcast_from(in, 0, to);
+}
+
 static const struct ir_type *infer_bits(struct infer *in) {
   enum ir_dtype to;
   if (!attr_dtype(in, &to))
@@ -234,13 +243,36 @@ static int64_t window_count(int64_t size, int64_t window, int64_t stride,
   return span < 0 ? -1 : span / stride + 1;
 }
 
+/* The type of a sum of products: that of the operands, or what `to` says, which
+ * is as wide at least. */
+static bool sum_type(const struct infer *in, enum ir_dtype *out) {
+  enum ir_dtype a = arg_type(in, 0)->dtype, b = arg_type(in, 1)->dtype;
+  *out = a;
+  if (*ir_get_str(in->op, "to") && !attr_dtype(in, out))
+    return false;
+  const struct ir_dtype_row *sum = &ir_dtypes[*out];
+  if (a != b || a != *out)
+    for (unsigned i = 0; i < 2; i++) {
+      const struct ir_dtype_row *row = &ir_dtypes[arg_type(in, i)->dtype];
+      if (row->kind == IR_LOGIC || sum->kind == IR_LOGIC ||
+          (row->kind == IR_FLOAT) != (sum->kind == IR_FLOAT) ||
+          row->bits > sum->bits || !*ir_get_str(in->op, "to")) {
+        fail(in, DN_TYPE, "operands differ in element type, or from their sum");
+        return false;
+      }
+    }
+  return true;
+}
+
 static const struct ir_type *infer_conv(struct infer *in) {
   const struct ir_type *x = arg_type(in, 0), *w = arg_type(in, 1);
   int s = x->rank - 2;
-  if (s < 0 || w->rank != x->rank || w->dtype != x->dtype)
-    return fail(
-        in, DN_TYPE,
-        "x must be [N,spatial..,C], w [O,window..,C/groups] of its type");
+  enum ir_dtype to;
+  if (s < 0 || w->rank != x->rank)
+    return fail(in, DN_TYPE,
+                "x must be [N,spatial..,C], w [O,window..,C/groups]");
+  if (!sum_type(in, &to))
+    return NULL;
   if (!list_ok(in, "strides", s, 1, BIG) ||
       !list_ok(in, "dilations", s, 1, BIG) ||
       !list_ok(in, "pads", 2 * s, -BIG, BIG) || !fixed(in, x, 1, x->rank) ||
@@ -263,20 +295,23 @@ static const struct ir_type *infer_conv(struct infer *in) {
       return fail(in, DN_TYPE, "the window is larger than the padded input");
   }
   dims[s + 1] = w->dim[0];
-  return make(in, x->dtype, x->rank, dims);
+  return make(in, to, x->rank, dims);
 }
 
 static const struct ir_type *infer_matmul(struct infer *in) {
   const struct ir_type *a = arg_type(in, 0), *b = arg_type(in, 1);
-  if (a->rank < 2 || b->rank < 2 || a->dtype != b->dtype)
-    return fail(in, DN_TYPE, "operands must be matrices of one element type");
+  enum ir_dtype to;
+  if (a->rank < 2 || b->rank < 2)
+    return fail(in, DN_TYPE, "operands must be matrices");
+  if (!sum_type(in, &to))
+    return NULL;
   int64_t dims[IR_MAX_RANK];
   int batch = broadcast_dims(a->dim, a->rank - 2, b->dim, b->rank - 2, dims);
   if (batch < 0 || a->dim[a->rank - 1] != b->dim[b->rank - 2])
     return fail(in, DN_TYPE, "inner or batch dimensions do not fit");
   dims[batch] = a->dim[a->rank - 2];
   dims[batch + 1] = b->dim[b->rank - 1];
-  return make(in, a->dtype, batch + 2, dims);
+  return make(in, to, batch + 2, dims);
 }
 
 /* `equation` is "ab,bc->ac": letters only, two operands, every result letter in
@@ -285,8 +320,9 @@ static const struct ir_type *infer_einsum(struct infer *in) {
   const char *s = ir_get_str(in->op, "equation");
   int64_t size[128] = {0}, dims[IR_MAX_RANK];
   bool made[128] = {false};
-  if (arg_type(in, 0)->dtype != arg_type(in, 1)->dtype)
-    return fail(in, DN_TYPE, "operands differ in element type");
+  enum ir_dtype to;
+  if (!sum_type(in, &to))
+    return NULL;
   for (int part = 0, n = 0;; s++) {
     bool last = part == 2;
     if (*s == ',' || *s == '-' || !*s) {
@@ -296,7 +332,7 @@ static const struct ir_type *infer_einsum(struct infer *in) {
       if (bad || (!last && n != arg_type(in, (unsigned)part)->rank))
         return fail(in, DN_ATTR, "the equation does not fit the operands");
       if (last)
-        return make(in, arg_type(in, 0)->dtype, n, dims);
+        return make(in, to, n, dims);
       s += *s == '-';
       part++;
       n = 0;

@@ -7,6 +7,8 @@
 #include "codegen/math/elementary.h"
 #include "codegen/target/target.h"
 
+#include <math.h>
+
 struct scalar { /* a call being emitted */
   struct kernel_cg *k;
   LLVMBuilderRef b;
@@ -192,6 +194,37 @@ static LLVMValueRef float_pow(const struct scalar *s) {
   return y == 0.25 ? quarter : LLVMBuildFMul(s->b, half, quarter, "");
 }
 
+/* The nearest integer to a small number, ties to even, is in the last bits of
+ * its sum with a number whose unit in the last place is 1. */
+static LLVMValueRef nearest(const struct scalar *s, LLVMValueRef x) {
+  bool wide = s->type == IR_F64;
+  enum ir_dtype as = wide ? IR_I64 : IR_I32, own = wide ? IR_F64 : IR_F32;
+  LLVMValueRef unit = emit_like(
+      s->k, x, emit_number(s->k, own, wide ? 0x1.8p52 : 0x1.8p23));
+  LLVMValueRef sum = LLVMBuildFAdd(s->b, x, unit, "");
+  return LLVMBuildSub(s->b, emit_bits(s->k, sum, own, as),
+                      emit_bits(s->k, unit, own, as), "");
+}
+
+/* Saturated first, to what leaves the sum in its range: one instruction each
+ * where a comparison with NaN selects the bound. */
+static LLVMValueRef narrow(const struct scalar *s) {
+  const struct ir_dtype_row *row = &ir_dtypes[s->result];
+  double least = row->kind == IR_SIGNED ? -ldexp(1, (int)row->bits - 1) : 0;
+  double most = least + ldexp(1, (int)row->bits) - 1;
+  LLVMValueRef bound[2], x = s->x;
+  for (int i = 0; i < 2; i++) {
+    bound[i] = emit_number(s->k, s->type == IR_F64 ? IR_F64 : IR_F32,
+                           i ? most : least);
+    bound[i] = LLVMBuildFSub(s->b, emit_like(s->k, x, bound[i]), s->y, "");
+    bound[i] = emit_hide_splat(s->k, bound[i]);
+    LLVMRealPredicate beyond = i ? LLVMRealOLT : LLVMRealOGT;
+    x = pick(s, LLVMBuildFCmp(s->b, beyond, x, bound[i], ""), x, bound[i]);
+  }
+  x = LLVMBuildAdd(s->b, nearest(s, x), nearest(s, s->y), "");
+  return emit_cast(s->k, x, s->type == IR_F64 ? IR_I64 : IR_I32, s->result);
+}
+
 /* ---- The rows: f_ for floats, i_ for integers and bool ---- */
 
 #define FLOAT(ID, expr)                                                        \
@@ -256,6 +289,7 @@ INT(SHR, shift(s, false))
 BOTH(SELECT, pick(s, s->x, s->y, s->z))
 FLOAT(ISNAN, cg_math_isnan(s->b, s->k->e->facts, s->x))
 BOTH(CAST, emit_cast(s->k, s->x, s->type, s->result))
+FLOAT(NARROW, narrow(s))
 BOTH(BITS, emit_bits(s->k, s->x, s->type, s->result))
 
 #define ROW_F(ID)                                                              \

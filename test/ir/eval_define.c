@@ -221,6 +221,8 @@ static struct num define_conv(const struct naive *w, const int64_t *y) {
   int64_t tap[IR_MAX_RANK] = {0};
   int64_t block = weight->dim[0] / ir_get_int(w->op, "groups");
   struct fold f = fold_start(w, IR_S_ADD);
+  struct num outside =
+      naive_number(x->dtype, ir_get_float(w->op, "outside"));
   i[0] = y[0];
   j[0] = y[s + 1];
   do {
@@ -232,10 +234,10 @@ static struct num define_conv(const struct naive *w, const int64_t *y) {
                  ir_get_at(w->op, "pads", d);
       inside &= i[1 + d] >= 0 && i[1 + d] < x->dim[1 + d];
     }
-    for (int64_t c = 0; c < inputs && inside; c++) {
+    for (int64_t c = 0; c < inputs; c++) {
       i[s + 1] = y[s + 1] / block * inputs + c;
       j[s + 1] = c;
-      fold_product(&f, at(w, 0, i), at(w, 1, j));
+      fold_product(&f, inside ? at(w, 0, i) : outside, at(w, 1, j));
     }
   } while (next(tap, weight->dim + 1, s));
   return f.acc;

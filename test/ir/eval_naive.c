@@ -208,6 +208,11 @@ struct num naive_call(enum ir_scalar fn, enum ir_dtype t, enum ir_dtype to,
   }
   if (fn == IR_S_CAST)
     return naive_cast(t, to, arg[0]);
+  if (fn == IR_S_NARROW) {
+    double v = nearbyint(arg[0].f) + nearbyint(arg[1].f);
+    return isnan(v) ? naive_cast(t, to, (struct num){-HUGE_VAL, 0})
+                    : naive_cast(t, to, (struct num){v, 0});
+  }
   if (!ir_is_float(t))
     r.i = int_call(fn, t, arg[0].i, arg[1].i);
   else if (fn == IR_S_ISNAN)

@@ -71,10 +71,24 @@ static void draft_map(struct bench *t, enum ir_opcode code, enum ir_dtype dtype,
     if (to->bytes == ir_dtypes[dtype].bytes && to != &ir_dtypes[IR_BOOL])
       d->attr[d->nattrs++] = ir_str("to", to->text);
   }
+  if (code == IR_NARROW)
+    d->attr[d->nattrs++] =
+        ir_str("to", ir_dtypes[pick(t, IR_I8, IR_U16)].text);
   if (code == IR_CLAMP) {
     d->attr[d->nattrs++] = ir_float("lo", (double)pick(t, -3, 1));
     d->attr[d->nattrs++] = ir_float("hi", (double)pick(t, 1, 3));
   }
+}
+
+/* The type of a contraction's second operand: at times another, with a sum of a
+ * third. */
+static enum ir_dtype other_type(struct bench *t, enum ir_dtype dtype,
+                                struct draft *d) {
+  if (pick(t, 0, 2))
+    return dtype;
+  enum ir_dtype to = (enum ir_dtype)pick(t, 0, IR_NUM_DTYPES - 1);
+  d->attr[d->nattrs++] = ir_str("to", ir_dtypes[to].text);
+  return (enum ir_dtype)pick(t, 0, IR_NUM_DTYPES - 1);
 }
 
 static void draft_conv(struct bench *t, enum ir_dtype dtype, struct draft *d) {
@@ -100,8 +114,9 @@ static void draft_conv(struct bench *t, enum ir_dtype dtype, struct draft *d) {
     dilations[i] = pick(t, 1, 2);
   }
   d->attr[d->nattrs++] = ir_int("groups", groups);
+  d->attr[d->nattrs++] = ir_float("outside", (double)pick(t, -2, 2));
   d->arg[d->nargs++] = random_const(t, dtype, s + 2, x);
-  d->arg[d->nargs++] = random_const(t, dtype, s + 2, w);
+  d->arg[d->nargs++] = random_const(t, other_type(t, dtype, d), s + 2, w);
 }
 
 static void draft_matmul(struct bench *t, enum ir_dtype dtype,
@@ -121,7 +136,7 @@ static void draft_matmul(struct bench *t, enum ir_dtype dtype,
   a[ra + 1] = b[rb] = pick(t, 0, large ? 300 : 7);
   b[rb + 1] = pick(t, 0, large ? 10 : 7);
   d->arg[d->nargs++] = random_const(t, dtype, ra + 2, a);
-  d->arg[d->nargs++] = random_const(t, dtype, rb + 2, b);
+  d->arg[d->nargs++] = random_const(t, other_type(t, dtype, d), rb + 2, b);
 }
 
 /* Any letters of seven for each operand, one of them twice at times (a
@@ -441,6 +456,8 @@ static void test_open_extent(void) {
   bench_open(&t, 1);
   dn_diags_capture(t.ctx, true);
   draft_conv(&t, IR_F32, &d);
+  d.arg[1] = random_const(&t, IR_F32, 4, d.arg[1]->type->dim);
+  d.nattrs = 4; /* without a type of its own */
   struct ir_value *y = ir_emit(&t.b, IR_CONV, d.arg, d.nargs, d.attr, d.nattrs);
   jmp_buf home;
   t.ctx->fatal = &home;

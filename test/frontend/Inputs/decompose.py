@@ -262,6 +262,7 @@ for couples in (0, 1):
 q, s1, z1 = rand(2, 3, lo=0, hi=255, dtype="u8"), T([], [0.25]), T([], [7], "u8")
 case("dequantize", [q, s1, z1], "", each(lambda v: (v - 7) * 0.25, q))
 case("dequantize", [q, s1], "", each(lambda v: v * 0.25, q))
+case("narrowed", [x, z1], "to=s:u8", each(lambda v: clip(round(v) + 7, 0, 255), x))
 case("quantize", [x, s1, z1], "to=s:u8", each(lambda v: clip(round(v / 0.25) + 7, 0, 255), x))
 case("quantize", [x, s1], "to=s:i8", each(lambda v: clip(round(v / 0.25), -128, 127), x))
 case("dynamic_quantize", [x], "", *dynamic_quantize(x))
