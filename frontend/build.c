@@ -18,6 +18,15 @@ bool fe_fail(const struct fe_build *b, enum dn_code code, const char *fmt,
   return false;
 }
 
+void *fe_null(const struct fe_build *b, enum dn_code code, const char *fmt,
+              ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  dn_error(b->ctx, b->loc, code, "%s", dn_vprintf(b->ctx->arena, fmt, ap));
+  va_end(ap);
+  return NULL;
+}
+
 const char *fe_text(struct dn_ctx *ctx, const char *text) {
   struct dn_buf buf;
   dn_buf_init(&buf, ctx->arena);
@@ -270,11 +279,25 @@ struct ir_value *fe_pad(struct fe_build *b, struct ir_value *x,
   return fe_emit(b, IR_PAD, IR_ARGS(x), attrs, steps ? 3 : 2);
 }
 
+const int64_t *fe_along(struct fe_build *b, int64_t rank, int64_t axis,
+                        int64_t n) {
+  int64_t *dims = DN_ARRAY(b->ctx->arena, int64_t, rank);
+  for (int64_t i = 0; i < rank; i++)
+    dims[i] = i == axis ? n : 1;
+  return dims;
+}
+
+struct ir_value *fe_insert(struct fe_build *b, struct ir_value *x,
+                           int64_t axis) {
+  int64_t dims[IR_MAX_RANK + 1], n = 0;
+  for (int i = 0; x && i <= fe_rank(x); i++)
+    dims[i] = i == axis ? 1 : fe_dims(x)[n++];
+  return fe_reshape(b, x, n + 1, dims);
+}
+
 struct ir_value *fe_iota(struct fe_build *b, int64_t rank, int64_t axis,
                          int64_t size, enum ir_dtype dtype) {
-  int64_t dims[IR_MAX_RANK];
-  for (int64_t i = 0; i < rank; i++)
-    dims[i] = i == axis ? size : 1;
+  const int64_t *dims = fe_along(b, rank, axis, size);
   return fe_emit(b, IR_IOTA, NULL, 0,
                  IR_ATTRS(ir_ints("shape", dims, rank), ir_int("axis", axis),
                           ir_str("to", ir_dtypes[dtype].text)));

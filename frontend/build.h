@@ -39,7 +39,9 @@ struct fe_build {
   unsigned nfunctions;
 };
 
-/* An error at the place; false, for `return`. */
+/* An error at the place; false, or NULL, for `return`. */
+void *fe_null(const struct fe_build *b, enum dn_code code, const char *fmt, ...)
+    DN_PRINTF(3, 4);
 bool fe_fail(const struct fe_build *b, enum dn_code code, const char *fmt, ...)
     DN_PRINTF(3, 4);
 /* A text from the model, made printable. */
@@ -116,6 +118,12 @@ struct ir_value *fe_pad(struct fe_build *b, struct ir_value *x,
                         double value);
 struct ir_value *fe_iota(struct fe_build *b, int64_t rank, int64_t axis,
                          int64_t size, enum ir_dtype dtype);
+/* `rank` dims of 1, but `n` at `axis`. */
+const int64_t *fe_along(struct fe_build *b, int64_t rank, int64_t axis,
+                        int64_t n);
+/* x with a dim of size 1 put in at `axis`. */
+struct ir_value *fe_insert(struct fe_build *b, struct ir_value *x,
+                           int64_t axis);
 /* Reduction over the marked axes, which stay with size 1. */
 struct ir_value *fe_reduce(struct fe_build *b, enum ir_opcode code,
                            struct ir_value *x, const bool *axes);

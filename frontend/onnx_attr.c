@@ -209,9 +209,8 @@ const struct ir_value *ox_const(struct onnx_call *c, size_t k) {
   struct ir_value *v = ox_evaluate(c, c->in[k]);
   if (v)
     return v;
-  fe_fail(c->b, DN_DYNAMIC, "input %zu ('%s') must be a constant", k,
-          fe_text(c->im->ctx, c->node->inputs.v[k]));
-  return NULL;
+  return fe_null(c->b, DN_DYNAMIC, "input %zu ('%s') must be a constant", k,
+                 fe_text(c->im->ctx, c->node->inputs.v[k]));
 }
 
 static bool long_list(const struct onnx_call *c, size_t k, int64_t n) {
@@ -277,5 +276,16 @@ bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
                      (long long)axis);
     mark[axis] = true;
   }
+  return true;
+}
+
+bool ox_axis_list(struct onnx_call *c, struct ox_ints axes, int64_t rank,
+                  int64_t of[IR_MAX_RANK], int64_t *n) {
+  bool seen[IR_MAX_RANK];
+  *n = axes.given ? axes.n : rank;
+  if (!ox_axes(c, axes, rank, seen))
+    return false;
+  for (int64_t i = 0; i < *n; i++)
+    of[i] = axes.given ? axes.v[i] + (axes.v[i] < 0 ? rank : 0) : i;
   return true;
 }

@@ -268,9 +268,9 @@ void ox_import_nodes(struct onnx_import *im, const struct onnx_node *nodes,
 
 void ox_import_body(struct onnx_import *im, const struct onnx_graph *g) {
   for (size_t i = 0; i < g->initializers.n; i++)
-    ox_import_initializer(im, &g->initializers.v[i]);
+    ox_import_initializer(im, &g->initializers.v[i], NULL);
   for (size_t i = 0; i < g->sparse.n; i++)
-    ox_import_sparse(im, &g->sparse.v[i]);
+    ox_import_initializer(im, NULL, &g->sparse.v[i]);
   ox_import_nodes(im, g->nodes.v, g->nodes.n);
 }
 

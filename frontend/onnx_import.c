@@ -17,6 +17,13 @@ bool fe_onnx_sniff(const struct dn_file *f) {
 
 /* ---- Types of inputs ---- */
 
+static struct dn_loc file_loc(struct onnx_import *im, const char *what,
+                              const char *name) {
+  return (struct dn_loc){.file = im->file->path,
+                         .where =
+                             dn_printf(im->ctx->arena, "%s '%s'", what, name)};
+}
+
 static int64_t bound_dim(struct onnx_import *im, const char *name) {
   int64_t given = fe_dim_value(im->ctx, im->opts, name);
   if (given >= 0)
@@ -70,12 +77,11 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
   return -1;
 }
 
-const struct ir_type *ox_input_type(struct onnx_import *im,
-                                    const struct onnx_value *v,
-                                    const struct ir_type *given) {
+static const struct ir_type *input_type(struct onnx_import *im,
+                                        const struct onnx_value *v,
+                                        const struct ir_type *given) {
   struct dn_ctx *ctx = im->ctx;
-  struct dn_loc loc = {.file = im->file->path,
-                       .where = dn_printf(ctx->arena, "input '%s'", v->name)};
+  struct dn_loc loc = file_loc(im, "input", v->name);
   enum ir_dtype dtype;
   if (!v->kind || strcmp(v->kind, "tensor") != 0) {
     dn_error(ctx, loc, v->kind ? DN_UNSUPPORTED_TYPE : DN_TYPE,
@@ -111,30 +117,24 @@ const struct ir_type *ox_input_type(struct onnx_import *im,
 
 /* ---- Initializers, inputs, outputs ---- */
 
-bool ox_import_initializer(struct onnx_import *im,
-                           const struct onnx_tensor *t) {
-  struct dn_loc loc = {
-      .file = im->file->path,
-      .where = dn_printf(im->ctx->arena, "initializer '%s'", t->name)};
+struct ir_value *ox_const_new(struct onnx_import *im,
+                              const struct onnx_tensor *t,
+                              const struct onnx_sparse *s, struct dn_loc loc,
+                              const char *name) {
   const struct ir_type *type;
   struct ir_data data;
-  struct ir_value *v = &im->failed;
-  if (onnx_tensor_data(im->file, t, loc, &type, &data))
-    v = ir_const_new(im->m, t->name, type, &data);
-  return ox_bind(im, loc, t->name, v);
+  bool ok = t ? onnx_tensor_data(im->file, t, loc, &type, &data)
+              : onnx_sparse_data(im->file, s, loc, &type, &data);
+  return ok ? ir_const_new(im->m, name, type, &data) : NULL;
 }
 
-bool ox_import_sparse(struct onnx_import *im, const struct onnx_sparse *s) {
-  struct dn_loc loc = {.file = im->file->path,
-                       .where =
-                           dn_printf(im->ctx->arena, "sparse initializer '%s'",
-                                     fe_text(im->ctx, s->values.name))};
-  const struct ir_type *type;
-  struct ir_data data;
-  struct ir_value *v = &im->failed;
-  if (onnx_sparse_data(im->file, s, loc, &type, &data))
-    v = ir_const_new(im->m, s->values.name, type, &data);
-  return ox_bind(im, loc, s->values.name, v);
+bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t,
+                           const struct onnx_sparse *s) {
+  const char *name = t ? t->name : s->values.name;
+  struct dn_loc loc =
+      file_loc(im, t ? "initializer" : "sparse initializer", name);
+  struct ir_value *v = ox_const_new(im, t, s, loc, name);
+  return ox_bind(im, loc, name, v ? v : &im->failed);
 }
 
 /* What the caller knows of the parameter at `position` of the model. */
@@ -168,10 +168,8 @@ static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
     const struct ir_type *given =
         position < im->opts->ninputs ? im->opts->input_types[position] : NULL;
     position++;
-    const struct ir_type *type = ox_input_type(im, v, given);
-    struct dn_loc loc = {.file = im->file->path,
-                         .where =
-                             dn_printf(im->ctx->arena, "input '%s'", v->name)};
+    const struct ir_type *type = input_type(im, v, given);
+    struct dn_loc loc = file_loc(im, "input", v->name);
     struct ir_value *p = &im->failed;
     if (type) {
       p = ir_param_new(body, v->name, type);
@@ -213,9 +211,7 @@ static void import_outputs(struct onnx_import *im, const struct onnx_graph *g) {
   bool ok = true;
   for (size_t i = 0; i < n; i++) {
     const struct onnx_value *o = &g->outputs.v[i];
-    struct dn_loc loc = {.file = im->file->path,
-                         .where =
-                             dn_printf(im->ctx->arena, "output '%s'", o->name)};
+    struct dn_loc loc = file_loc(im, "output", o->name);
     f->result_name[i] = o->name;
     values[i] = ox_lookup(im, o->name);
     if (!values[i])

@@ -122,12 +122,14 @@ const struct onnx_function *ox_find_function(struct onnx_import *im,
 /* false after a diagnostic: recursion, or too many nodes when inlined. */
 bool ox_count_calls(struct onnx_import *im);
 bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f);
-/* The type of a declared value, symbols bound; NULL after a diagnostic. */
-const struct ir_type *ox_input_type(struct onnx_import *im,
-                                    const struct onnx_value *v,
-                                    const struct ir_type *given);
-bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t);
-bool ox_import_sparse(struct onnx_import *im, const struct onnx_sparse *s);
+/* The constant that a dense tensor or, without one, a sparse one holds; NULL
+ * after a diagnostic. */
+struct ir_value *ox_const_new(struct onnx_import *im,
+                              const struct onnx_tensor *t,
+                              const struct onnx_sparse *s, struct dn_loc loc,
+                              const char *name);
+bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t,
+                           const struct onnx_sparse *s);
 
 /* Sequences (onnx_op_sequence.c): NULL for a tensor. */
 struct ox_sequence *ox_sequence_of(const struct onnx_import *im,
@@ -169,6 +171,10 @@ bool ox_ints_or_input(struct onnx_call *c, const char *name, size_t k,
 /* fe_axis() for a list, without doubles; `mark[i]`: axis i is in it. */
 bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
              bool *mark);
+
+/* The same as a list, of all axes when none are given: *n of them in of[]. */
+bool ox_axis_list(struct onnx_call *c, struct ox_ints axes, int64_t rank,
+                  int64_t of[IR_MAX_RANK], int64_t *n);
 
 /* `v` as a constant if it can be evaluated, or NULL. */
 struct ir_value *ox_evaluate(struct onnx_call *c, struct ir_value *v);

@@ -12,11 +12,9 @@ static struct ir_value *split_heads(struct onnx_call *c, struct ir_value *x,
   static const int64_t perm[] = {0, 2, 1, 3};
   if (!x)
     return NULL;
-  if (heads < 1 || fe_dims(x)[2] % heads) {
-    fe_fail(c->b, DN_ATTR, "%lld heads for a size of %lld", (long long)heads,
-            (long long)fe_dims(x)[2]);
-    return NULL;
-  }
+  if (heads < 1 || fe_dims(x)[2] % heads)
+    return fe_null(c->b, DN_ATTR, "%lld heads for a size of %lld",
+                   (long long)heads, (long long)fe_dims(x)[2]);
   const int64_t dims[] = {fe_dims(x)[0], fe_dims(x)[1], heads,
                           fe_dims(x)[2] / heads};
   return fe_transpose(c->b, fe_reshape(c->b, x, 4, dims), perm);
@@ -38,11 +36,9 @@ static struct ir_value *repeat_heads(struct onnx_call *c, struct ir_value *x,
   if (!x || fe_dims(x)[1] == heads)
     return x;
   const int64_t *d = fe_dims(x);
-  if (!d[1] || heads % d[1]) {
-    fe_fail(c->b, DN_TYPE, "%lld heads of the query, %lld of the key",
-            (long long)heads, (long long)d[1]);
-    return NULL;
-  }
+  if (!d[1] || heads % d[1])
+    return fe_null(c->b, DN_TYPE, "%lld heads of the query, %lld of the key",
+                   (long long)heads, (long long)d[1]);
   const int64_t one[] = {d[0], d[1], 1, d[2], d[3]};
   const int64_t many[] = {d[0], d[1], heads / d[1], d[2], d[3]};
   const int64_t flat[] = {d[0], heads, d[2], d[3]};
@@ -184,8 +180,8 @@ bool onnx_attention(struct onnx_call *c) {
     a.v = split_heads(c, a.v, ox_int(c, "kv_num_heads", 0));
   }
   if (ox_in(c, 4) && ox_in(c, 5)) {
-    a.k = fe_concat(c->b, (struct ir_value *[]){c->in[4], a.k}, 2, 2);
-    a.v = fe_concat(c->b, (struct ir_value *[]){c->in[5], a.v}, 2, 2);
+    a.k = fe_concat(c->b, IR_ARGS(c->in[4], a.k), 2);
+    a.v = fe_concat(c->b, IR_ARGS(c->in[5], a.v), 2);
   }
   if (!a.q || !a.k || !a.v)
     return false;
@@ -234,10 +230,10 @@ static struct ir_value *rotate(struct onnx_call *c, struct ir_value *x,
   if (!re || !im)
     return NULL;
   if (!neighbours)
-    return fe_concat(c->b, (struct ir_value *[]){re, im}, 2, 3);
+    return fe_concat(c->b, IR_ARGS(re, im), 3);
   re = fe_unsqueeze(c->b, re, 0, 1);
   im = fe_unsqueeze(c->b, im, 0, 1);
-  struct ir_value *y = fe_concat(c->b, (struct ir_value *[]){re, im}, 2, 4);
+  struct ir_value *y = fe_concat(c->b, IR_ARGS(re, im), 4);
   return fe_reshape(c->b, y, 4, fe_dims(x));
 }
 
@@ -245,10 +241,8 @@ static struct ir_value *rotate(struct onnx_call *c, struct ir_value *x,
 static struct ir_value *positions(struct onnx_call *c, struct ir_value *cache) {
   if (ox_in(c, 3))
     cache = fe_gather(c->b, cache, c->in[3], 0);
-  if (!cache || fe_rank(cache) != 3) {
-    fe_fail(c->b, DN_TYPE, "the caches do not fit the positions");
-    return NULL;
-  }
+  if (!cache || fe_rank(cache) != 3)
+    return fe_null(c->b, DN_TYPE, "the caches do not fit the positions");
   const int64_t *d = fe_dims(cache);
   return fe_reshape(c->b, cache, 4, (const int64_t[]){d[0], d[1], 1, d[2]});
 }
@@ -282,9 +276,7 @@ bool onnx_rotary(struct onnx_call *c) {
   struct ir_value *y =
       rotate(c, fe_slice1(c->b, x, 3, 0, n, 1), cos, sin, neighbours);
   if (n < size)
-    y = fe_concat(
-        c->b, (struct ir_value *[]){y, fe_slice1(c->b, x, 3, n, size - n, 1)},
-        2, 3);
+    y = fe_concat(c->b, IR_ARGS(y, fe_slice1(c->b, x, 3, n, size - n, 1)), 3);
   if (fe_rank(c->in[0]) == 4)
     y = fe_transpose(c->b, y, swap);
   return ox_return(c,
@@ -410,15 +402,15 @@ bool onnx_fused_attention(struct onnx_call *c) {
     if (!pk || !pv || fe_rank(pk) != 4)
       return fe_fail(c->b, DN_TYPE, "past must be [2,B,N,P,H]");
     before = fe_dims(pk)[2];
-    a.k = fe_concat(c->b, (struct ir_value *[]){pk, a.k}, 2, 2);
-    a.v = fe_concat(c->b, (struct ir_value *[]){pv, a.v}, 2, 2);
+    a.k = fe_concat(c->b, IR_ARGS(pk, a.k), 2);
+    a.v = fe_concat(c->b, IR_ARGS(pv, a.v), 2);
   }
   c->out[0] = fused_attend(c, &a, ox_in(c, 3), before);
   if (c->nout > 1 && c->out[0])
-    c->out[1] = fe_concat(c->b,
-                          (struct ir_value *[]){fe_unsqueeze(c->b, a.k, 1, 0),
-                                                fe_unsqueeze(c->b, a.v, 1, 0)},
-                          2, 0);
+    c->out[1] = fe_concat(
+        c->b,
+        IR_ARGS(fe_unsqueeze(c->b, a.k, 1, 0), fe_unsqueeze(c->b, a.v, 1, 0)),
+        0);
   return c->out[0] != NULL;
 }
 
@@ -437,15 +429,12 @@ static struct ir_value *biased_heads(struct onnx_call *c, struct ir_value *x,
   if (!x || fe_rank(x) == 4)
     return x;
   struct ir_value *bias = ox_in(c, 3);
-  if (fe_rank(x) != 3) {
-    fe_fail(c->b, DN_TYPE, "query, key and value must have 3 dimensions");
-    return NULL;
-  }
+  if (fe_rank(x) != 3)
+    return fe_null(c->b, DN_TYPE,
+                   "query, key and value must have 3 dimensions");
   int64_t n = fe_dims(x)[2];
-  if (bias && (fe_rank(bias) != 1 || *at + n > fe_dims(bias)[0])) {
-    fe_fail(c->b, DN_TYPE, "the bias is too short");
-    return NULL;
-  }
+  if (bias && (fe_rank(bias) != 1 || *at + n > fe_dims(bias)[0]))
+    return fe_null(c->b, DN_TYPE, "the bias is too short");
   if (bias)
     x = fe_add(c->b, x, fe_slice1(c->b, bias, 0, *at, n, 1));
   *at += n;
@@ -472,8 +461,8 @@ bool onnx_multi_head(struct onnx_call *c) {
   a.v = biased_heads(c, x[2], &at);
   if (ox_in(c, 6) && ox_in(c, 7)) {
     past = fe_rank(c->in[6]) == 4 ? fe_dims(c->in[6])[2] : 0;
-    a.k = fe_concat(c->b, (struct ir_value *[]){c->in[6], a.k}, 2, 2);
-    a.v = fe_concat(c->b, (struct ir_value *[]){c->in[7], a.v}, 2, 2);
+    a.k = fe_concat(c->b, IR_ARGS(c->in[6], a.k), 2);
+    a.v = fe_concat(c->b, IR_ARGS(c->in[7], a.v), 2);
   }
   struct ir_value *y = fused_attend(c, &a, ox_in(c, 4), past);
   struct ir_value *outs[] = {y, a.k, a.v, a.raw};

@@ -4,27 +4,13 @@
 
 #include "frontend/onnx_ops.h"
 
-/* A tensor in an attribute. */
+/* A tensor in an attribute, dense or sparse. */
 static struct ir_value *tensor_const(struct onnx_call *c,
-                                     const struct onnx_tensor *t) {
-  const struct ir_type *type;
-  struct ir_data data;
-  struct dn_loc loc = c->b->loc;
-  loc.where = "value";
-  if (!onnx_tensor_data(c->im->file, t, loc, &type, &data))
-    return NULL;
-  return ir_const_new(c->im->m, c->b->name, type, &data);
-}
-
-static struct ir_value *sparse_const(struct onnx_call *c,
+                                     const struct onnx_tensor *t,
                                      const struct onnx_sparse *s) {
-  const struct ir_type *type;
-  struct ir_data data;
   struct dn_loc loc = c->b->loc;
-  loc.where = "sparse_value";
-  if (!onnx_sparse_data(c->im->file, s, loc, &type, &data))
-    return NULL;
-  return ir_const_new(c->im->m, c->b->name, type, &data);
+  loc.where = s ? "sparse_value" : "value";
+  return ox_const_new(c->im, t, s, loc, c->b->name);
 }
 
 bool onnx_constant(struct onnx_call *c) {
@@ -36,9 +22,9 @@ bool onnx_constant(struct onnx_call *c) {
     return fe_fail(c->b, DN_ATTR, "it has no value");
   switch (a->type) {
   case ONNX_TENSOR:
-    return ox_return(c, tensor_const(c, a->t));
+    return ox_return(c, tensor_const(c, a->t, NULL));
   case ONNX_SPARSE:
-    return ox_return(c, sparse_const(c, a->sparse));
+    return ox_return(c, tensor_const(c, NULL, a->sparse));
   case ONNX_FLOAT: {
     double f = (double)a->f;
     return ox_return(c, fe_floats(c->b, IR_F32, 0, NULL, &f));
@@ -65,7 +51,7 @@ bool onnx_constant_of_shape(struct onnx_call *c) {
   struct ir_data data = {0};
   const struct onnx_attr *a = ox_attr(c, "value");
   if (a) {
-    struct ir_value *v = tensor_const(c, a->t);
+    struct ir_value *v = tensor_const(c, a->t, NULL);
     if (!v)
       return false;
     if (ir_type_count(v->type) != 1)
@@ -182,10 +168,7 @@ bool onnx_one_hot(struct onnx_call *c) {
     return false;
   struct ir_value *negative = fe_op2(c->b, IR_LT, idx, fe_number(c->b, idx, 0));
   idx = fe_select(c->b, negative, fe_offset(c->b, idx, (double)depth), idx);
-  int64_t dims[IR_MAX_RANK];
-  for (int64_t i = 0, k = 0; i < r; i++)
-    dims[i] = i == axis ? 1 : fe_dims(c->in[0])[k++];
-  idx = fe_reshape(c->b, idx, r, dims);
+  idx = fe_insert(c->b, idx, axis);
   if (!idx)
     return false;
   struct ir_value *on =

@@ -52,11 +52,9 @@ static struct ir_value *activated(struct onnx_call *c, struct ir_value *y) {
   double v[2];
   if (!*name || !y)
     return y;
-  if (!a) {
-    fe_fail(c->b, DN_UNSUPPORTED_ATTR, "activation '%s'",
-            fe_text(c->im->ctx, name));
-    return NULL;
-  }
+  if (!a)
+    return fe_null(c->b, DN_UNSUPPORTED_ATTR, "activation '%s'",
+                   fe_text(c->im->ctx, name));
   for (size_t i = 0; i < 2; i++)
     v[i] = list && list->floats.n > i ? list->floats.v[i]
                                       : ox_float(c, named[i], a->otherwise[i]);
@@ -85,10 +83,8 @@ static struct ir_value *add_bias(struct onnx_call *c, struct ir_value *y) {
   struct ir_value *b = c->nin < 3 ? NULL : c->in[2];
   if (!b || !y)
     return y;
-  if (fe_rank(b) != 1 || fe_dims(b)[0] != fe_dims(y)[fe_rank(y) - 1]) {
-    fe_fail(c->b, DN_TYPE, "the bias must have one number a channel");
-    return NULL;
-  }
+  if (fe_rank(b) != 1 || fe_dims(b)[0] != fe_dims(y)[fe_rank(y) - 1])
+    return fe_null(c->b, DN_TYPE, "the bias must have one number a channel");
   return fe_add(c->b, y, b);
 }
 
@@ -177,11 +173,10 @@ bool onnx_fused_conv(struct onnx_call *c) {
 static struct ir_value *turned_weights(struct onnx_call *c, struct ir_value *w,
                                        int64_t g) {
   int r = fe_rank(w), s = r - 2;
-  if (r + 1 > IR_MAX_RANK) {
-    fe_fail(c->b, DN_LIMIT, "rank %d, with one more for groups, is over %d", r,
-            IR_MAX_RANK);
-    return NULL;
-  }
+  if (r + 1 > IR_MAX_RANK)
+    return fe_null(c->b, DN_LIMIT,
+                   "rank %d, with one more for groups, is over %d", r,
+                   IR_MAX_RANK);
   int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
   for (int i = 0; i < r; i++) {
     sizes[i] = fe_dims(w)[i];
@@ -380,7 +375,7 @@ bool onnx_causal_conv(struct onnx_call *c) {
   int64_t k = fe_dims(w)[2], n = fe_dims(x)[2];
   int64_t groups = fe_dims(x)[1], pads[6] = {0, 0, k - 1};
   if (c->nin > 3 && c->in[3])
-    x = fe_concat(c->b, (struct ir_value *[]){c->in[3], x}, 2, 2);
+    x = fe_concat(c->b, IR_ARGS(c->in[3], x), 2);
   else
     x = fe_pad(c->b, x, pads, NULL, 0);
   if (!x || fe_dims(x)[2] != n + k - 1)

@@ -92,36 +92,20 @@ struct stack {
   size_t n;
 };
 
-/* v with a dim of size 1 put in at `axis`. */
-static struct ir_value *grow(struct onnx_call *c, struct ir_value *v,
-                             int64_t axis) {
-  if (!v)
-    return NULL;
-  int64_t dims[IR_MAX_RANK + 1];
-  int r = fe_rank(v);
-  for (int i = 0, k = 0; i <= r; i++)
-    dims[i] = i == axis ? 1 : fe_dims(v)[k++];
-  return fe_reshape(c->b, v, r + 1, dims);
-}
-
 static struct ir_value *join(struct onnx_call *c, const struct stack *s,
                              int64_t axis, bool backwards) {
   struct ir_value **parts =
       DN_ARRAY(c->im->ctx->arena, struct ir_value *, s->n);
-  if (!s->n) {
-    fe_fail(c->b, DN_UNSUPPORTED_ATTR, "a loop without iterations");
-    return NULL;
-  }
+  if (!s->n)
+    return fe_null(c->b, DN_UNSUPPORTED_ATTR, "a loop without iterations");
   for (size_t i = 0; i < s->n; i++) {
     struct ir_value *v = s->v[i];
     int64_t at = axis;
-    if (v && ox_sequence_of(c->im, v)) {
-      fe_fail(c->b, DN_TYPE, "a sequence is made in each iteration");
-      return NULL;
-    }
+    if (v && ox_sequence_of(c->im, v))
+      return fe_null(c->b, DN_TYPE, "a sequence is made in each iteration");
     if (v && !fe_axis(c->b, axis, fe_rank(v) + 1, &at))
       return NULL;
-    parts[backwards ? s->n - 1 - i : i] = grow(c, v, at);
+    parts[backwards ? s->n - 1 - i : i] = fe_insert(c->b, v, at);
     axis = at;
   }
   return fe_concat(c->b, parts, s->n, axis);
@@ -228,10 +212,8 @@ static struct ir_value *scan_slice(struct onnx_call *c, size_t k,
   bool drop[IR_MAX_RANK] = {0};
   if (!fe_axis(c->b, item(c, "scan_input_axes", k), fe_rank(x), &axis))
     return NULL;
-  if (fe_dims(x)[axis] != steps) {
-    fe_fail(c->b, DN_TYPE, "scan inputs differ in length");
-    return NULL;
-  }
+  if (fe_dims(x)[axis] != steps)
+    return fe_null(c->b, DN_TYPE, "scan inputs differ in length");
   if (item(c, "scan_input_directions", k))
     t = steps - 1 - t;
   drop[axis] = true;

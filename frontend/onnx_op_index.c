@@ -10,10 +10,8 @@ static struct ir_value *wrap_index(struct onnx_call *c, struct ir_value *idx,
                                    int64_t size) {
   if (!idx)
     return NULL;
-  if (!ir_is_int(fe_dtype(idx))) {
-    fe_fail(c->b, DN_TYPE, "indices must be integers");
-    return NULL;
-  }
+  if (!ir_is_int(fe_dtype(idx)))
+    return fe_null(c->b, DN_TYPE, "indices must be integers");
   bool negative = !idx->data;
   int64_t n = idx->data ? ir_type_count(idx->type) : 0;
   if (idx->data && !idx->data->bytes)
@@ -21,11 +19,9 @@ static struct ir_value *wrap_index(struct onnx_call *c, struct ir_value *idx,
   for (int64_t i = 0; i < n; i++) {
     int64_t k = ir_const_int(idx, i);
     negative = negative || k < 0;
-    if (k < -size || k >= size) {
-      fe_fail(c->b, DN_ATTR, "index %lld is outside [%lld, %lld]", (long long)k,
-              (long long)-size, (long long)size - 1);
-      return NULL;
-    }
+    if (k < -size || k >= size)
+      return fe_null(c->b, DN_ATTR, "index %lld is outside [%lld, %lld]",
+                     (long long)k, (long long)-size, (long long)size - 1);
   }
   if (!negative || ir_dtypes[fe_dtype(idx)].kind == IR_UNSIGNED)
     return idx;
@@ -191,10 +187,9 @@ static struct ir_value *scatter(struct onnx_call *c, struct ir_value *x,
   int way = DN_FIND(ways, how);
   if (!at)
     return NULL;
-  if (way < 0) {
-    fe_fail(c->b, DN_ATTR, "unknown reduction '%s'", fe_text(c->im->ctx, how));
-    return NULL;
-  }
+  if (way < 0)
+    return fe_null(c->b, DN_ATTR, "unknown reduction '%s'",
+                   fe_text(c->im->ctx, how));
   int64_t n = ir_type_count(at->type);
   if (!n || !ir_type_count(x->type))
     return x;
@@ -236,10 +231,8 @@ static struct ir_value *along_axis(struct onnx_call *c, const struct ir_type *x,
     int64_t size = fe_dims(idx)[i];
     if (i == axis || size == 1)
       continue;
-    if (size > x->dim[i]) {
-      fe_fail(c->b, DN_TYPE, "indices are larger than the data");
-      return NULL;
-    }
+    if (size > x->dim[i])
+      return fe_null(c->b, DN_TYPE, "indices are larger than the data");
     struct ir_value *k = fe_iota(c->b, x->rank, i, size, IR_I64);
     at = fe_add(c->b, at, fe_scale(c->b, k, (double)strides[i]));
   }
@@ -308,10 +301,8 @@ bool onnx_reverse_sequence(struct onnx_call *c) {
   if (batch == time || fe_rank(len) != 1 ||
       fe_dims(len)[0] != fe_dims(x)[batch])
     return fe_fail(c->b, DN_TYPE, "one length for each batch entry is needed");
-  int64_t dims[IR_MAX_RANK];
-  for (int i = 0; i < r; i++)
-    dims[i] = i == batch ? fe_dims(x)[i] : 1;
-  len = fe_cast(c->b, fe_reshape(c->b, len, r, dims), IR_I64);
+  len = fe_reshape(c->b, len, r, fe_along(c->b, r, batch, fe_dims(len)[0]));
+  len = fe_cast(c->b, len, IR_I64);
   struct ir_value *t = fe_iota(c->b, r, time, fe_dims(x)[time], IR_I64);
   struct ir_value *back = fe_offset(c->b, fe_sub(c->b, len, t), -1);
   struct ir_value *idx = fe_select(c->b, fe_op2(c->b, IR_LT, t, len), back, t);

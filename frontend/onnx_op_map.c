@@ -33,11 +33,10 @@ static struct ir_value *aligned(struct onnx_call *c, struct ir_value *a,
   if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(a), &axis))
     return NULL;
   int64_t behind = fe_rank(a) - axis - fe_rank(b);
-  if (behind < 0) {
-    fe_fail(c->b, DN_ATTR, "axis %lld leaves no room for the second operand",
-            (long long)axis);
-    return NULL;
-  }
+  if (behind < 0)
+    return fe_null(c->b, DN_ATTR,
+                   "axis %lld leaves no room for the second operand",
+                   (long long)axis);
   return fe_unsqueeze(c->b, b, 0, behind);
 }
 

@@ -217,8 +217,8 @@ bool onnx_slice(struct onnx_call *c) {
       (steps.given && steps.n != starts.n) || starts.n > r)
     return fe_fail(c->b, DN_ATTR,
                    "starts, ends, axes and steps differ in length");
-  bool seen[IR_MAX_RANK];
-  if (!ox_axes(c, axes, r, seen))
+  int64_t of[IR_MAX_RANK], n;
+  if (!ox_axis_list(c, axes, r, of, &n))
     return false;
   int64_t first[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], by[IR_MAX_RANK];
   for (int i = 0; i < r; i++) {
@@ -226,9 +226,7 @@ bool onnx_slice(struct onnx_call *c) {
     by[i] = 1;
   }
   for (int64_t i = 0; i < starts.n; i++) {
-    int64_t a = i;
-    if (axes.given && !fe_axis(c->b, axes.v[i], r, &a))
-      return false;
+    int64_t a = of[i];
     by[a] = steps.given ? steps.v[i] : 1;
     if (!slice_axis(c, fe_dims(x)[a], starts.v[i], ends.v[i], by[a], &first[a],
                     &sizes[a]))
@@ -277,19 +275,15 @@ static bool full_pads(struct onnx_call *c, int r, int64_t *full) {
   const char *name = c->version < 2 ? "paddings" : "pads";
   if (!ox_ints_or_input(c, name, 1, &pads) || !ox_const_ints(c, 3, &axes))
     return false;
-  int64_t n = axes.given ? axes.n : r;
-  bool seen[IR_MAX_RANK];
+  int64_t of[IR_MAX_RANK], n;
+  if (!ox_axis_list(c, axes, r, of, &n))
+    return false;
   if (pads.n != 2 * n)
     return fe_fail(c->b, DN_ATTR, "%lld pads for %lld axes", (long long)pads.n,
                    (long long)n);
-  if (!ox_axes(c, axes, r, seen))
-    return false;
   for (int64_t i = 0; i < n; i++) {
-    int64_t a = i;
-    if (axes.given && !fe_axis(c->b, axes.v[i], r, &a))
-      return false;
-    full[a] = pads.v[i];
-    full[r + a] = pads.v[n + i];
+    full[of[i]] = pads.v[i];
+    full[r + of[i]] = pads.v[n + i];
   }
   return true;
 }
@@ -362,16 +356,13 @@ bool onnx_center_crop_pad(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   int r = fe_rank(x);
   struct ox_ints shape, axes = ox_ints(c, "axes");
-  bool seen[IR_MAX_RANK];
-  int64_t pads[2 * IR_MAX_RANK] = {0};
-  if (!ox_const_ints(c, 1, &shape) || !ox_axes(c, axes, r, seen))
+  int64_t pads[2 * IR_MAX_RANK] = {0}, of[IR_MAX_RANK], n;
+  if (!ox_const_ints(c, 1, &shape) || !ox_axis_list(c, axes, r, of, &n))
     return false;
-  if (shape.n != (axes.given ? axes.n : r))
+  if (shape.n != n)
     return fe_fail(c->b, DN_ATTR, "%lld sizes", (long long)shape.n);
   for (int64_t i = 0; i < shape.n; i++) {
-    int64_t a = i;
-    if (axes.given && !fe_axis(c->b, axes.v[i], r, &a))
-      return false;
+    int64_t a = of[i];
     if (shape.v[i] < 0 || shape.v[i] > INT64_C(1) << 40)
       return fe_fail(c->b, DN_SHAPE, "a size of %lld", (long long)shape.v[i]);
     int64_t more = shape.v[i] - fe_dims(x)[a];

@@ -33,15 +33,6 @@ struct largest {
   struct ir_value *v, *at;
 };
 
-/* A constant along one dimension of the result. */
-static struct ir_value *along_dim(struct onnx_call *c, enum ir_dtype t, int r,
-                                  int dim, int64_t n, const int64_t *v) {
-  int64_t dims[IR_MAX_RANK];
-  for (int i = 0; i < r; i++)
-    dims[i] = i == dim ? n : 1;
-  return fe_ints(c->b, t, r, dims, v);
-}
-
 /* Windows along spatial dimension i: tap by tap, a later one counts when it is
  * larger, or the first that is inside. `far`: steps in memory of one index,
  * counted in type t. */
@@ -77,7 +68,9 @@ static bool largest_along(struct onnx_call *c, const struct fe_window *w, int i,
     }
     struct ir_value *take = fe_op2(c->b, IR_LT, m->v, v);
     if (starts)
-      take = fe_op2(c->b, IR_OR, take, along_dim(c, IR_BOOL, r, dim, n, first));
+      take =
+          fe_op2(c->b, IR_OR, take,
+                 fe_ints(c->b, IR_BOOL, r, fe_along(c->b, r, dim, n), first));
     m->v = fe_select(c->b, take, v, m->v);
     m->at = fe_select(c->b, take, at, m->at);
   }

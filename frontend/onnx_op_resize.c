@@ -37,11 +37,9 @@ struct axis {
 static bool word(struct onnx_call *c, const char *attr, const char *otherwise,
                  const char *const *words, int n, int *out) {
   const char *text = ox_str(c, attr, otherwise);
-  for (*out = 0; *out < n; ++*out)
-    if (!strcmp(text, words[*out]))
-      return true;
-  return fe_fail(c->b, DN_ATTR, "unknown %s '%s'", attr,
-                 fe_text(c->im->ctx, text));
+  *out = dn_find_row(words, (size_t)n, sizeof *words, text);
+  return *out >= 0 || fe_fail(c->b, DN_ATTR, "unknown %s '%s'", attr,
+                              fe_text(c->im->ctx, text));
 }
 
 static double source(const struct resize *r, const struct axis *a, int64_t o) {
@@ -154,9 +152,8 @@ static struct ir_value *pick(struct onnx_call *c, struct ir_value *x, int axis,
   int64_t by = n / size;
   for (int i = 0; i < r; i++)
     dims[i + (i > axis)] = fe_dims(x)[i];
-  dims[axis + 1] = 1;
-  struct ir_value *y = fe_reshape(c->b, x, r + 1, dims);
   dims[axis + 1] = by;
+  struct ir_value *y = fe_insert(c->b, x, axis + 1);
   y = fe_expand(c->b, y, r + 1, dims);
   for (int i = 0; i < r; i++)
     dims[i] = i == axis ? n : fe_dims(x)[i];
@@ -188,9 +185,7 @@ static struct ir_value *weighted(struct onnx_call *c, struct ir_value *x,
                                  int axis, const struct axis *a, int64_t n,
                                  const int64_t *idx, const double *w) {
   int r = fe_rank(x);
-  int64_t dims[IR_MAX_RANK];
-  for (int i = 0; i < r; i++)
-    dims[i] = i == axis ? a->out : 1;
+  const int64_t *dims = fe_along(c->b, r, axis, a->out);
   int64_t *at = DN_ARRAY(c->im->ctx->arena, int64_t, a->out);
   double *v = DN_ARRAY(c->im->ctx->arena, double, a->out);
   struct ir_value *sum = NULL;
@@ -213,11 +208,9 @@ static struct ir_value *resize_axis(struct onnx_call *c, const struct resize *r,
   if (!x)
     return NULL;
   if (n < 0 || !dn_mul(n, a->out, &size) || size > 1 << 24 ||
-      (n > 4 && !(dn_mul(a->in, a->out, &size) && size <= 1 << 24))) {
-    fe_fail(c->b, DN_LIMIT, "axis %d: %lld to %lld elements is too much", axis,
-            (long long)a->in, (long long)a->out);
-    return NULL;
-  }
+      (n > 4 && !(dn_mul(a->in, a->out, &size) && size <= 1 << 24)))
+    return fe_null(c->b, DN_LIMIT, "axis %d: %lld to %lld elements is too much",
+                   axis, (long long)a->in, (long long)a->out);
   int64_t *idx = DN_ARRAY(c->im->ctx->arena, int64_t, a->out * n);
   double *w = DN_ARRAY(c->im->ctx->arena, double, a->out *n);
   taps(r, a, n, idx, w);
@@ -237,7 +230,6 @@ static struct ir_value *extrapolate(struct onnx_call *c, const struct resize *r,
   if (!x)
     return NULL;
   int64_t *inside = DN_ARRAY(c->im->ctx->arena, int64_t, a->out);
-  int64_t dims[IR_MAX_RANK];
   bool all = true;
   for (int64_t o = 0; o < a->out; o++) {
     double at = source(r, a, o);
@@ -246,8 +238,7 @@ static struct ir_value *extrapolate(struct onnx_call *c, const struct resize *r,
   }
   if (all)
     return x;
-  for (int i = 0; i < fe_rank(x); i++)
-    dims[i] = i == axis ? a->out : 1;
+  const int64_t *dims = fe_along(c->b, fe_rank(x), axis, a->out);
   struct ir_value *mask = fe_ints(c->b, IR_BOOL, fe_rank(x), dims, inside);
   return fe_select(c->b, mask, x, fe_number(c->b, x, r->extrapolation));
 }
@@ -337,24 +328,17 @@ static bool read_resize(struct onnx_call *c, struct resize *r) {
 bool onnx_resize(struct onnx_call *c) {
   struct resize r;
   struct ox_ints list = ox_ints(c, "axes"), sizes;
-  int64_t nscales, nroi, of[IR_MAX_RANK];
+  int64_t nscales, nroi, of[IR_MAX_RANK], n;
   const double *scales, *roi;
-  bool seen[IR_MAX_RANK];
   int rank = fe_rank(c->in[0]);
   struct axis axes[IR_MAX_RANK];
-  if (!read_resize(c, &r) || !ox_axes(c, list, rank, seen) ||
+  if (!read_resize(c, &r) || !ox_axis_list(c, list, rank, of, &n) ||
       !ox_const_floats(c, 1, &nroi, &roi) ||
       !ox_const_floats(c, 2, &nscales, &scales) || !ox_const_ints(c, 3, &sizes))
     return false;
-  int64_t n = list.given ? list.n : rank;
-  for (int64_t i = 0; i < rank; i++) {
+  for (int64_t i = 0; i < rank; i++)
     axes[i] =
         (struct axis){fe_dims(c->in[0])[i], fe_dims(c->in[0])[i], 1, {0, 1}};
-    if (!list.given)
-      of[i] = i;
-    else if (i < n && !fe_axis(c->b, list.v[i], rank, &of[i]))
-      return false;
-  }
   if ((nscales && sizes.n) || (!nscales && !sizes.n) ||
       (nscales && nscales != n) || (sizes.n && sizes.n != n))
     return fe_fail(c->b, DN_ATTR, "either scales or sizes, %lld of them",

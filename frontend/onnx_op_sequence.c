@@ -42,10 +42,8 @@ static bool finish(struct onnx_call *c, struct ox_sequence *s) {
 /* Input k as a sequence; NULL after a diagnostic. */
 static struct ox_sequence *sequence(struct onnx_call *c, size_t k) {
   struct ox_sequence *s = ox_sequence_of(c->im, c->in[k]);
-  if (!s || s->optional) {
-    fe_fail(c->b, DN_TYPE, "input %d must be a sequence", (int)k);
-    return NULL;
-  }
+  if (!s || s->optional)
+    return fe_null(c->b, DN_TYPE, "input %d must be a sequence", (int)k);
   return s;
 }
 
@@ -158,7 +156,7 @@ bool onnx_split_to_sequence(struct onnx_call *c) {
 bool onnx_concat_sequence(struct onnx_call *c) {
   const struct ox_sequence *s = sequence(c, 0);
   bool fresh;
-  int64_t axis, dims[IR_MAX_RANK + 1];
+  int64_t axis;
   if (!s || !ox_flag(c, "new_axis", false, &fresh))
     return false;
   if (!s->n)
@@ -172,10 +170,8 @@ bool onnx_concat_sequence(struct onnx_call *c) {
     parts[i] = s->v[i];
     if (fe_rank(parts[i]) + fresh != r)
       return fe_fail(c->b, DN_TYPE, "its tensors differ in rank");
-    for (int d = 0, from = 0; d < r && fresh; d++)
-      dims[d] = d == axis ? 1 : fe_dims(parts[i])[from++];
     if (fresh)
-      parts[i] = fe_reshape(c->b, parts[i], r, dims);
+      parts[i] = fe_insert(c->b, parts[i], axis);
     if (!parts[i])
       return false;
   }

@@ -67,7 +67,7 @@ static struct ir_value *mirror(struct onnx_call *c, struct ir_value *x,
     const int64_t two = 2;
     rest = fe_mul(c->b, rest, fe_floats(c->b, fe_dtype(x), 1, &two, signs));
   }
-  return fe_concat(c->b, (struct ir_value *[]){x, rest}, 2, axis);
+  return fe_concat(c->b, IR_ARGS(x, rest), axis);
 }
 
 /* As many entries as the transform reads: cut off, or filled up with 0. */

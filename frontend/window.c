@@ -84,16 +84,13 @@ struct ir_value *fe_average_pool(struct fe_build *b, struct ir_value *x,
       all *= (double)first;
       continue;
     }
-    if (n > 1 << 20) {
-      fe_fail(b, DN_LIMIT, "%lld windows along dimension %d", (long long)n, i);
-      return NULL;
-    }
+    if (n > 1 << 20)
+      return fe_null(b, DN_LIMIT, "%lld windows along dimension %d",
+                     (long long)n, i);
     double *count = DN_ARRAY(b->ctx->arena, double, n);
     for (int64_t o = 0; o < n; o++)
       count[o] = (double)window_count(w, i, o, lo, hi);
-    int64_t dims[IR_MAX_RANK];
-    for (int k = 0; k < fe_rank(x); k++)
-      dims[k] = k == w->first + i ? n : 1;
+    const int64_t *dims = fe_along(b, fe_rank(x), w->first + i, n);
     sum = fe_div(b, sum, fe_floats(b, fe_dtype(sum), fe_rank(x), dims, count));
   }
   return all == 1 || !sum ? sum : fe_div(b, sum, fe_number(b, sum, all));

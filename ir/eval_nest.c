@@ -141,16 +141,9 @@ static bool prefers_reduced_lanes(const struct eval_nest *e) {
 }
 
 static enum ir_dtype bits_type(enum ir_dtype t) {
-  switch (ir_dtypes[t].bytes) {
-  case 1:
-    return IR_U8;
-  case 2:
-    return IR_U16;
-  case 4:
-    return IR_U32;
-  default:
-    return IR_U64;
-  }
+  static const enum ir_dtype of[] = {
+      [1] = IR_U8, [2] = IR_U16, [4] = IR_U32, [8] = IR_U64};
+  return of[ir_dtypes[t].bytes];
 }
 
 static void set_outside(const struct eval_nest *e, struct eval_source *s,
@@ -275,10 +268,9 @@ static void compile_body(struct dn_arena *arena, struct eval_nest *e,
 static bool types_ok(const struct nest *n) {
   if (nest_types_ok(n))
     return true;
-  dn_error(n->op->block->func->module->ctx, ir_loc(n->op), DN_UNSUPPORTED_TYPE,
-           "'%s' is not defined for %s", ir_ops[n->op->code].text,
-           ir_dtypes[n->acc_type].text);
-  return false;
+  return dn_error(n->op->block->func->module->ctx, ir_loc(n->op),
+                  DN_UNSUPPORTED_TYPE, "'%s' is not defined for %s",
+                  ir_ops[n->op->code].text, ir_dtypes[n->acc_type].text);
 }
 
 int64_t eval_nest_inner(const struct eval_nest *e) {

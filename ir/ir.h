@@ -108,7 +108,7 @@ struct ir_data {
   const void *bytes;
   int64_t size;     /* bytes in `bytes` */
   uint64_t splat;   /* bit pattern of one element, when bytes == NULL */
-  bool shared;      /* the bytes are also a clone's or the caller's */
+  bool shared;      /* the bytes are the caller's */
   const char *file; /* where the bytes come from, for printing; or NULL */
   int64_t offset;
 };
@@ -182,10 +182,6 @@ struct ir_module {
 /* ---- Building (ir/build.c) ---- */
 struct ir_module *ir_module_new(struct dn_ctx *ctx, const char *file);
 void ir_module_free(struct ir_module *m);
-/* A deep copy; value and op ids are kept, so that results of the same program
- * before and after a pass can be matched by name. Bytes of constants stay
- * borrowed from `m`, which must outlive the copy. */
-struct ir_module *ir_module_clone(const struct ir_module *m);
 struct ir_func *ir_func_new(struct ir_module *m, const char *name);
 struct ir_func *ir_main(const struct ir_module *m);
 
@@ -323,7 +319,6 @@ const char *ir_result_name(const struct ir_func *f, unsigned i);
 
 void ir_print(struct dn_buf *out, const struct ir_module *m,
               const struct ir_print_opts *opts);
-void ir_print_op(struct dn_buf *out, const struct ir_op *op); /* one line */
 /* NULL after diagnostics, which name file, line and column. `dir` is where
  * `file "..."` constants are looked up. */
 struct ir_module *ir_parse(struct dn_ctx *ctx, const char *file,

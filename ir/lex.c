@@ -21,14 +21,12 @@ static bool is_name(char c) {
   return is_letter(c) || is_digit(c) || c == '.' || c == '$';
 }
 
-static int hex_digit(char c) {
-  if (is_digit(c))
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
-  return -1;
+int lex_hex_digit(char c) {
+  static const char digits[] = "0123456789abcdefABCDEF";
+  const char *at = c ? strchr(digits, c) : NULL;
+  return !at                ? -1
+         : at - digits < 16 ? (int)(at - digits)
+                            : (int)(at - digits) - 6;
 }
 
 bool lex_is_plain(const char *name) {
@@ -38,6 +36,13 @@ bool lex_is_plain(const char *name) {
     if (!is_name(*name))
       return false;
   return true;
+}
+
+void lex_put_name(struct dn_buf *out, const char *sigil, const char *name) {
+  bool plain = lex_is_plain(name) && (*sigil || is_letter(*name));
+  dn_buf_printf(out, "%s%s", sigil, plain ? "" : "\"");
+  dn_buf_escape(out, name, strlen(name));
+  dn_buf_printf(out, "%s", plain ? "" : "\"");
 }
 
 void lex_init(struct lex *lx, struct dn_ctx *ctx, struct dn_arena *arena,
@@ -107,21 +112,15 @@ static bool escape(struct lex *lx, char *out) {
   switch (*p) {
   case '"':
   case '\\':
-    *out = *p;
-    lx->at++;
-    return true;
   case 'n':
-    *out = '\n';
-    lx->at++;
-    return true;
   case 't':
-    *out = '\t';
+    *out = *p == 'n' ? '\n' : *p == 't' ? '\t' : *p;
     lx->at++;
     return true;
   case 'x':
-    if (lx->end - p < 3 || hex_digit(p[1]) < 0 || hex_digit(p[2]) < 0)
+    if (lx->end - p < 3 || lex_hex_digit(p[1]) < 0 || lex_hex_digit(p[2]) < 0)
       return false;
-    *out = (char)(hex_digit(p[1]) * 16 + hex_digit(p[2]));
+    *out = (char)(lex_hex_digit(p[1]) * 16 + lex_hex_digit(p[2]));
     lx->at += 3;
     return true;
   }
@@ -170,6 +169,16 @@ static void string(struct lex *lx, enum lex_kind kind) {
   set_text(lx, kind, buf.text, buf.len);
 }
 
+/* Characters of a name; false: there are none. */
+static bool word(struct lex *lx, enum lex_kind kind) {
+  const char *start = lx->at;
+  while (lx->at < lx->end && is_name(*lx->at))
+    lx->at++;
+  if (lx->at > start)
+    set_text(lx, kind, start, (size_t)(lx->at - start));
+  return lx->at > start;
+}
+
 static void name(struct lex *lx, enum lex_kind kind) {
   lx->at++;
   if (lx->at < lx->end && *lx->at == '"') {
@@ -179,14 +188,9 @@ static void name(struct lex *lx, enum lex_kind kind) {
       fail(lx, "empty name");
     return;
   }
-  const char *start = lx->at;
-  while (lx->at < lx->end && is_name(*lx->at))
-    lx->at++;
-  if (lx->at == start)
+  if (!word(lx, kind))
     fail(lx, kind == LEX_VALUE ? "name expected after '%'"
                                : "name expected after '@'");
-  else
-    set_text(lx, kind, start, (size_t)(lx->at - start));
 }
 
 static void number(struct lex *lx) {
@@ -229,10 +233,7 @@ void lex_next(struct lex *lx) {
     return;
   char c = *lx->at;
   if (is_letter(c)) {
-    const char *start = lx->at;
-    while (lx->at < lx->end && is_name(*lx->at))
-      lx->at++;
-    set_text(lx, LEX_WORD, start, (size_t)(lx->at - start));
+    word(lx, LEX_WORD);
   } else if (c == '%') {
     name(lx, LEX_VALUE);
   } else if (c == '@') {
@@ -307,7 +308,7 @@ static bool magnitude(const char *text, bool *negative, uint64_t *out) {
     return false;
   uint64_t v = 0;
   for (; *text; text++) {
-    int d = hex_digit(*text);
+    int d = lex_hex_digit(*text);
     if (d < 0 || (unsigned)d >= base ||
         __builtin_mul_overflow(v, (uint64_t)base, &v) ||
         __builtin_add_overflow(v, (uint64_t)d, &v))

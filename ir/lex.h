@@ -54,7 +54,10 @@ const char *lex_describe(const struct lex *lx);
 
 /* A name that needs no quotes. */
 bool lex_is_plain(const char *name);
+/* A name as the text form writes it: in quotes unless it is plain. */
+void lex_put_name(struct dn_buf *out, const char *sigil, const char *name);
 
+int lex_hex_digit(char c); /* -1: none */
 /* Numbers as the text form writes them: false when out of range or of the
  * wrong kind. */
 bool lex_int(const char *text, int64_t *out);

@@ -219,7 +219,9 @@ bool nest_same_rows(const struct nest *a, const struct nest *b) {
          same_dims(ir_arg(a->op, 0)->type, ir_arg(b->op, 0)->type);
 }
 
-uint64_t nest_row_dims(const struct ir_op *kernel) {
+/* Dimensions that the kernel's folds of whole rows go along; with `whole`,
+ * those that an order or a running fold goes along too. */
+static uint64_t kernel_dims(const struct ir_op *kernel, bool whole) {
   assert(kernel->code == IR_KERNEL && "the caller has a kernel");
   const struct ir_type *y = ir_result(kernel)->type;
   struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
@@ -228,31 +230,25 @@ uint64_t nest_row_dims(const struct ir_op *kernel) {
        op = op->next) {
     const struct nest *n =
         ir_ops[op->code].cls == IR_REDUCE ? nest_build(tmp, op) : NULL;
-    if (!n || !nest_folds_rows(n) || !same_dims(ir_arg(op, 0)->type, y))
-      continue;
-    for (int d = 0; d < y->rank; d++)
+    bool rows = n && nest_folds_rows(n) && same_dims(ir_arg(op, 0)->type, y);
+    for (int d = 0; rows && d < y->rank; d++)
       if (n->type->dim[d] != y->dim[d])
         dims |= UINT64_C(1) << d;
+    if (whole && n && n->carried >= 0)
+      dims |= UINT64_C(1) << n->carried;
+    if (whole && n && n->to >= 0)
+      dims = UINT64_MAX;
   }
   dn_arena_free(tmp);
   return dims;
 }
 
+uint64_t nest_row_dims(const struct ir_op *kernel) {
+  return kernel_dims(kernel, false);
+}
+
 uint64_t nest_whole_dims(const struct ir_op *kernel) {
-  assert(kernel->code == IR_KERNEL && "the caller has a kernel");
-  struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
-  uint64_t dims = nest_row_dims(kernel);
-  for (const struct ir_op *op = kernel->region[0]->first; op->next;
-       op = op->next) {
-    const struct nest *n =
-        ir_ops[op->code].cls == IR_REDUCE ? nest_build(tmp, op) : NULL;
-    if (n && n->carried >= 0)
-      dims |= UINT64_C(1) << n->carried;
-    if (n && n->to >= 0)
-      dims = UINT64_MAX;
-  }
-  dn_arena_free(tmp);
-  return dims;
+  return kernel_dims(kernel, true);
 }
 
 const struct ir_op *nest_onto(const struct ir_op *kernel) {

@@ -34,6 +34,21 @@ bool parse_fail_at(struct parser *p, struct dn_loc loc, const char *fmt, ...) {
          dn_error(p->ctx, loc, DN_PARSE, "%s", text);
 }
 
+bool parse_expected(struct parser *p, const char *what) {
+  return parse_fail(p, "expected %s, here %s", what, lex_describe(&p->lx));
+}
+
+bool parse_new(struct parser *p, enum lex_kind kind, const char *expected,
+               const struct dn_map *map, const char *what, const char **name) {
+  if (p->lx.tok.kind != kind)
+    return parse_expected(p, expected);
+  *name = p->lx.tok.text;
+  if (dn_map_find(map, *name))
+    return parse_fail(p, "%s %s is defined twice", what, lex_describe(&p->lx));
+  parse_next(p);
+  return true;
+}
+
 bool parse_try(struct parser *p, char punct) {
   if (!lex_is(&p->lx, punct))
     return false;
@@ -42,8 +57,7 @@ bool parse_try(struct parser *p, char punct) {
 }
 
 bool parse_take(struct parser *p, char punct, const char *what) {
-  return parse_try(p, punct) ||
-         parse_fail(p, "expected %s, here %s", what, lex_describe(&p->lx));
+  return parse_try(p, punct) || parse_expected(p, what);
 }
 
 static bool take_word(struct parser *p, const char *word) {
@@ -154,7 +168,7 @@ static bool attr_value(struct parser *p, const struct ir_attr_spec *spec,
     return parse_float(p, &a->f);
   case IR_A_STR:
     if (kind != LEX_WORD && kind != LEX_STRING)
-      return parse_fail(p, "expected a value, here %s", lex_describe(&p->lx));
+      return parse_expected(p, "a value");
     a->s = p->lx.tok.text;
     parse_next(p);
     return true;
@@ -172,8 +186,7 @@ static bool attr_items(struct parser *p, enum ir_opcode code,
     if (list->n == IR_MAX_ATTRS)
       return parse_fail(p, "more than %d attributes", IR_MAX_ATTRS);
     if (p->lx.tok.kind != LEX_WORD)
-      return parse_fail(p, "expected the name of an attribute, here %s",
-                        lex_describe(&p->lx));
+      return parse_expected(p, "the name of an attribute");
     struct ir_attr a = {.name = p->lx.tok.text};
     for (size_t k = 0; k < list->n; k++)
       if (list->v[k].name == a.name)
@@ -223,15 +236,12 @@ static bool result_names(struct parser *p, struct statement *s) {
   if (p->lx.tok.kind != LEX_VALUE)
     return true;
   do {
-    if (p->lx.tok.kind != LEX_VALUE)
-      return parse_fail(p, "expected the name of a result, here %s",
-                        lex_describe(&p->lx));
-    const char *name = p->lx.tok.text;
-    if (dn_map_find(&p->values, name))
-      return parse_fail(p, "value %s is defined twice", lex_describe(&p->lx));
+    const char *name;
+    if (!parse_new(p, LEX_VALUE, "the name of a result", &p->values, "value",
+                   &name))
+      return false;
     DN_PUSH(p->scratch, s->results, name);
     dn_map_at(p->scratch, &p->values, name)->value = &p->pending;
-    parse_next(p);
   } while (parse_try(p, ','));
   return parse_take(p, '=', "'=' after the results");
 }
@@ -242,8 +252,7 @@ static bool operands(struct parser *p, struct statement *s) {
   do {
     bool symbol = p->lx.tok.kind == LEX_SYMBOL;
     if (!symbol && p->lx.tok.kind != LEX_VALUE)
-      return parse_fail(p, "expected an operand, here %s",
-                        lex_describe(&p->lx));
+      return parse_expected(p, "an operand");
     struct dn_entry *known =
         dn_map_find(symbol ? &p->consts : &p->values, p->lx.tok.text);
     if (!known || known->value == &p->pending)
@@ -279,8 +288,7 @@ static bool loc(struct parser *p, struct statement *s) {
     return false;
   for (int i = 0; i < 2; i++) {
     if (p->lx.tok.kind != LEX_STRING)
-      return parse_fail(p, "expected a name in quotes, here %s",
-                        lex_describe(&p->lx));
+      return parse_expected(p, "a name in quotes");
     text[i] = p->lx.tok.len ? dn_intern(p->ctx, p->lx.tok.text) : NULL;
     parse_next(p);
     if (!parse_try(p, ','))
@@ -296,7 +304,7 @@ static bool head(struct parser *p, struct statement *s) {
     return false;
   s->loc = lex_loc(&p->lx);
   if (p->lx.tok.kind != LEX_WORD || !ir_op_find(p->lx.tok.text, &s->code))
-    return parse_fail(p, "expected an op, here %s", lex_describe(&p->lx));
+    return parse_expected(p, "an op");
   parse_next(p);
   return operands(p, s) && attrs(p, s->code, &s->attrs) && type_list(p, s) &&
          loc(p, s);
@@ -352,13 +360,10 @@ static bool params(struct parser *p, struct ir_block *b) {
   while (!lex_is(&p->lx, ')')) {
     if (b->nparams && !parse_take(p, ',', "',' or ')'"))
       return false;
-    if (p->lx.tok.kind != LEX_VALUE)
-      return parse_fail(p, "expected a parameter such as %%x, here %s",
-                        lex_describe(&p->lx));
-    const char *name = p->lx.tok.text;
-    if (dn_map_find(&p->values, name))
-      return parse_fail(p, "value %s is defined twice", lex_describe(&p->lx));
-    parse_next(p);
+    const char *name;
+    if (!parse_new(p, LEX_VALUE, "a parameter such as %x", &p->values, "value",
+                   &name))
+      return false;
     dn_map_at(p->scratch, &p->values, name)->value = NULL;
     const struct ir_type *type =
         parse_take(p, ':', "':' and a type") ? parse_type(p) : NULL;
@@ -483,19 +488,15 @@ static bool finish_func(struct parser *p, struct ir_func *f,
 }
 
 static bool func(struct parser *p) {
-  if (p->lx.tok.kind != LEX_SYMBOL)
-    return parse_fail(p, "expected a name such as @main, here %s",
-                      lex_describe(&p->lx));
-  const char *name = p->lx.tok.text;
-  if (dn_map_find(&p->funcs, name))
-    return parse_fail(p, "function %s is defined twice", lex_describe(&p->lx));
-  parse_next(p);
+  const char *name;
+  if (!parse_new(p, LEX_SYMBOL, "a name such as @main", &p->funcs, "function",
+                 &name))
+    return false;
   struct ir_func *f = ir_func_new(p->m, name);
   dn_map_at(p->scratch, &p->funcs, name)->value = f;
   p->values = (struct dn_map){0};
   if (!lex_is(&p->lx, '('))
-    return parse_fail(p, "expected '(' and parameters, here %s",
-                      lex_describe(&p->lx));
+    return parse_expected(p, "'(' and parameters");
   struct header h = {0};
   unsigned errors = dn_errors(p->ctx);
   if (!params(p, f->body) || !func_results(p, &h) || !block(p, f->body, 0))
@@ -509,8 +510,7 @@ static bool plan_number(struct parser *p) {
                  : lex_is_word(&p->lx, "bound") ? &p->m->arena_bound
                                                 : NULL;
   if (!out)
-    return parse_fail(p, "expected arena or bound, here %s",
-                      lex_describe(&p->lx));
+    return parse_expected(p, "arena or bound");
   parse_next(p);
   if (!parse_take(p, '=', "'='") || !parse_int(p, out))
     return false;
@@ -524,8 +524,7 @@ static bool module_form(struct parser *p) {
       return true;
     }
   }
-  return parse_fail(p, "expected graph, kernels or planned, here %s",
-                    lex_describe(&p->lx));
+  return parse_expected(p, "graph, kernels or planned");
 }
 
 static bool module_header(struct parser *p) {
@@ -555,8 +554,7 @@ static void module(struct parser *p) {
     } else if (take_word(p, "func")) {
       ok = func(p);
     } else {
-      ok = parse_fail(p, "expected const or func, here %s",
-                      lex_describe(&p->lx));
+      ok = parse_expected(p, "const or func");
       parse_next(p);
     }
   }

@@ -24,6 +24,10 @@ void parse_next(struct parser *p);
 #define parse_fail(p, ...) parse_fail_at((p), lex_loc(&(p)->lx), __VA_ARGS__)
 bool parse_fail_at(struct parser *p, struct dn_loc loc, const char *fmt, ...)
     DN_PRINTF(3, 4);
+bool parse_expected(struct parser *p, const char *what);
+/* Takes the name of something new: `what` of the map, such as "value". */
+bool parse_new(struct parser *p, enum lex_kind kind, const char *expected,
+               const struct dn_map *map, const char *what, const char **name);
 /* Takes a token, or fails: `expected ',' or ']', here ...`. */
 bool parse_take(struct parser *p, char punct, const char *what);
 /* Takes the token when it is there. */

@@ -10,7 +10,7 @@
 
 bool parse_int(struct parser *p, int64_t *out) {
   if (p->lx.tok.kind != LEX_NUMBER)
-    return parse_fail(p, "expected an integer, here %s", lex_describe(&p->lx));
+    return parse_expected(p, "an integer");
   if (!lex_int(p->lx.tok.text, out))
     return parse_fail(p, "%s is not an integer of 64 bits",
                       lex_describe(&p->lx));
@@ -22,7 +22,7 @@ bool parse_float(struct parser *p, double *out) {
   enum lex_kind kind = p->lx.tok.kind;
   if ((kind != LEX_NUMBER && kind != LEX_WORD) ||
       !lex_float(p->lx.tok.text, out))
-    return parse_fail(p, "expected a number, here %s", lex_describe(&p->lx));
+    return parse_expected(p, "a number");
   parse_next(p);
   return true;
 }
@@ -57,14 +57,13 @@ static bool quant(struct parser *p, struct ir_quant *q) {
   if (!parse_take(p, ':', "':' and the zero points"))
     return false;
   if (p->lx.tok.kind != LEX_SYMBOL)
-    return parse_fail(p, "expected the constant of the zero points, here %s",
-                      lex_describe(&p->lx));
+    return parse_expected(p, "the constant of the zero points");
   q->zeros = p->lx.tok.text;
   parse_next(p);
   if (!parse_take(p, ';', "';axis N'"))
     return false;
   if (!lex_is_word(&p->lx, "axis"))
-    return parse_fail(p, "expected 'axis', here %s", lex_describe(&p->lx));
+    return parse_expected(p, "'axis'");
   parse_next(p);
   return parse_int(p, &q->axis) && parse_take(p, ')', "')'");
 }
@@ -72,8 +71,7 @@ static bool quant(struct parser *p, struct ir_quant *q) {
 const struct ir_type *parse_type(struct parser *p) {
   enum ir_dtype dtype;
   if (p->lx.tok.kind != LEX_WORD || !ir_dtype_find(p->lx.tok.text, &dtype)) {
-    parse_fail(p, "expected an element type such as f32, here %s",
-               lex_describe(&p->lx));
+    parse_expected(p, "an element type such as f32");
     return NULL;
   }
   parse_next(p);
@@ -171,18 +169,10 @@ static bool dense(struct parser *p, const struct ir_type *type,
   return true;
 }
 
-static int digit(char c) {
-  return c >= '0' && c <= '9'   ? c - '0'
-         : c >= 'a' && c <= 'f' ? c - 'a' + 10
-         : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                : -1;
-}
-
 static bool hex(struct parser *p, const struct ir_type *type,
                 struct ir_data *out) {
   if (p->lx.tok.kind != LEX_STRING)
-    return parse_fail(p, "expected a string of hex digits, here %s",
-                      lex_describe(&p->lx));
+    return parse_expected(p, "a string of hex digits");
   const char *s = p->lx.tok.text;
   size_t n = p->lx.tok.len;
   int64_t want = ir_type_bytes(type);
@@ -191,7 +181,7 @@ static bool hex(struct parser *p, const struct ir_type *type,
                       (long long)want, ir_type_text(p->ctx, p->scratch, type));
   uint8_t *bytes = dn_alloc(p->m->arena, n / 2 + 1);
   for (size_t i = 0; i < n; i += 2) {
-    int hi = digit(s[i]), lo = digit(s[i + 1]);
+    int hi = lex_hex_digit(s[i]), lo = lex_hex_digit(s[i + 1]);
     if (hi < 0 || lo < 0)
       return parse_fail(p, "digit %zu of the string is not hexadecimal", i);
     bytes[i / 2] = (uint8_t)(hi * 16 + lo);
@@ -267,8 +257,7 @@ static const struct dn_file *map(struct parser *p, const char *name) {
 static bool file(struct parser *p, const struct ir_type *type,
                  struct ir_data *out) {
   if (p->lx.tok.kind != LEX_STRING)
-    return parse_fail(p, "expected a file name in quotes, here %s",
-                      lex_describe(&p->lx));
+    return parse_expected(p, "a file name in quotes");
   const char *name = dn_intern(p->ctx, p->lx.tok.text);
   struct dn_loc loc = lex_loc(&p->lx);
   const struct dn_file *f = map(p, name);
@@ -316,8 +305,7 @@ static bool source(struct parser *p, const struct ir_type *type,
       return sources[i].parse(p, type, out);
     }
   }
-  return parse_fail(p, "expected splat, dense, hex or file, here %s",
-                    lex_describe(&p->lx));
+  return parse_expected(p, "splat, dense, hex or file");
 }
 
 static const struct ir_type *const_type(struct parser *p) {
@@ -332,13 +320,10 @@ static const struct ir_type *const_type(struct parser *p) {
 }
 
 bool parse_const(struct parser *p) {
-  if (p->lx.tok.kind != LEX_SYMBOL)
-    return parse_fail(p, "expected a name such as @w, here %s",
-                      lex_describe(&p->lx));
-  const char *name = p->lx.tok.text;
-  if (dn_map_find(&p->consts, name))
-    return parse_fail(p, "constant %s is defined twice", lex_describe(&p->lx));
-  parse_next(p);
+  const char *name;
+  if (!parse_new(p, LEX_SYMBOL, "a name such as @w", &p->consts, "constant",
+                 &name))
+    return false;
   struct ir_data data = {0};
   const struct ir_type *type = const_type(p);
   bool ok = type && source(p, type, &data);

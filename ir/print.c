@@ -33,19 +33,11 @@ static void put_quoted(struct printer *p, const char *s) {
   put(p, "\"");
 }
 
-static void put_name(struct printer *p, const char *sigil, const char *name) {
-  put(p, sigil);
-  if (lex_is_plain(name))
-    put(p, name);
-  else
-    put_quoted(p, name);
-}
-
 static void put_value(struct printer *p, const struct ir_value *v) {
   if (!v)
     put(p, "%\"<none>\"");
   else
-    put_name(p, v->data ? "@" : "%", v->name);
+    lex_put_name(p->out, v->data ? "@" : "%", v->name);
 }
 
 static void put_type(struct printer *p, const struct ir_type *type) {
@@ -330,7 +322,7 @@ static void put_block(struct printer *p, const struct ir_block *b, int depth) {
 }
 
 static void put_func(struct printer *p, const struct ir_func *f) {
-  put_name(p, "func @", f->name);
+  lex_put_name(p->out, "func @", f->name);
   put_params(p, f->body);
   put(p, " -> (");
   const struct ir_op *last = f->body->last;
@@ -352,7 +344,7 @@ static void put_header(struct printer *p, const struct ir_module *m) {
     return;
   put(p, "module");
   if (m->name)
-    put_name(p, " @", m->name);
+    lex_put_name(p->out, " @", m->name);
   if (m->form != IR_GRAPH)
     dn_buf_printf(p->out, " form %s", ir_form_names[m->form]);
   if (m->form == IR_PLANNED) {
@@ -373,13 +365,4 @@ void ir_print(struct dn_buf *out, const struct ir_module *m,
     put_const(&p, m->consts.v[i]);
   for (const struct ir_func *f = m->funcs; f; f = f->next)
     put_func(&p, f);
-}
-
-void ir_print_op(struct dn_buf *out, const struct ir_op *op) {
-  struct dn_ctx *ctx = op->block ? op->block->func->module->ctx : NULL;
-  assert(ctx && "the op is in a block: ir.h");
-  struct printer p = {.out = out, .ctx = ctx, .opts = all};
-  put_head(&p, op);
-  if (op->nregions)
-    put(&p, " do {...}");
 }

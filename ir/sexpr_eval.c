@@ -7,9 +7,15 @@
 #include <math.h>
 #include <string.h>
 
+static int length(const struct sexpr_value *v) { return v->n < 0 ? 1 : v->n; }
+
+static bool number(struct sexpr_value *out, double v) {
+  *out = sexpr_number(v);
+  return true;
+}
+
 bool sexpr_is_true(const struct sexpr_value *v) {
-  int n = v->n < 0 ? 1 : v->n;
-  for (int i = 0; i < n; i++)
+  for (int i = 0; i < length(v); i++)
     if (v->v[i] == 0)
       return false;
   return true;
@@ -18,8 +24,6 @@ bool sexpr_is_true(const struct sexpr_value *v) {
 static double element(const struct sexpr_value *v, int i) {
   return v->v[v->n < 0 ? 0 : i];
 }
-
-static int length(const struct sexpr_value *v) { return v->n < 0 ? 1 : v->n; }
 
 /* The common length of numbers and lists, or false. */
 static bool common_length(const struct sexpr_value *v, int n, int *out) {
@@ -51,10 +55,8 @@ static bool scalar_fn(enum sexpr_fn fn, double a, double b, double c,
 
 static bool elementwise(enum sexpr_fn fn, const struct sexpr_value *arg, int n,
                         struct sexpr_value *out) {
-  if (fn == SEXPR_FN_EQ && arg[0].s && arg[1].s) {
-    *out = sexpr_number(!strcmp(arg[0].s, arg[1].s));
-    return true;
-  }
+  if (fn == SEXPR_FN_EQ && arg[0].s && arg[1].s)
+    return number(out, !strcmp(arg[0].s, arg[1].s));
   if (!common_length(arg, n, &out->n))
     return false;
   for (int i = 0; i < length(out); i++)
@@ -199,34 +201,29 @@ static bool tensor_fn(enum sexpr_fn fn, const struct ir_value *x,
   case SEXPR_FN_DIMS:
     return dims_of(t, out);
   case SEXPR_FN_RANK:
-    out->v[0] = t->rank;
-    return true;
+    return number(out, t->rank);
   case SEXPR_FN_TYPE:
     out->s = ir_dtypes[t->dtype].text;
     return true;
   case SEXPR_FN_IS_FLOAT:
-    out->v[0] = ir_is_float(t->dtype);
-    return true;
+    return number(out, ir_is_float(t->dtype));
   case SEXPR_FN_INDEX:
     out->n = t->rank;
     for (int d = 0; d < out->n; d++)
       out->v[d] = d;
     return true;
   case SEXPR_FN_COUNT:
-    out->v[0] = ir_type_is_static(t) ? (double)ir_type_count(t) : -1;
-    return true;
+    return number(out, ir_type_is_static(t) ? (double)ir_type_count(t) : -1);
   case SEXPR_FN_VALUE:
     return x->data && ir_const_uniform(x, &out->v[0]);
   case SEXPR_FN_POW2:
-    out->v[0] = is_pow2(x);
-    return true;
+    return number(out, is_pow2(x));
   case SEXPR_FN_MOVES_UNITS:
     return moves_units(t, arg, &out->v[0]);
   case SEXPR_FN_LOSSLESS:
     if (!arg->s || !ir_dtype_find(arg->s, &to))
       return false;
-    out->v[0] = is_lossless(t->dtype, to);
-    return true;
+    return number(out, is_lossless(t->dtype, to));
   }
   return false;
 }
@@ -243,10 +240,8 @@ static bool eval_fn(const struct sexpr_env *env, const struct sexpr *e,
          "functions take one to three arguments: sexpr.h");
   struct sexpr_value arg[3];
   bool tensor = e->arg[0]->kind == SEXPR_NAME;
-  if (e->fn == SEXPR_FN_GIVEN) {
-    *out = sexpr_number(is_given(env, e->arg[0]));
-    return true;
-  }
+  if (e->fn == SEXPR_FN_GIVEN)
+    return number(out, is_given(env, e->arg[0]));
   for (int i = tensor; i < e->nargs; i++) {
     if (!sexpr_eval(env, e->arg[i], &arg[i]))
       return false;
@@ -264,8 +259,7 @@ bool sexpr_eval(const struct sexpr_env *env, const struct sexpr *e,
   out->s = NULL;
   switch (e->kind) {
   case SEXPR_NUMBER:
-    *out = sexpr_number(e->number);
-    return true;
+    return number(out, e->number);
   case SEXPR_TEXT:
     *out = (struct sexpr_value){.n = -1, .s = e->name};
     return true;

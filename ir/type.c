@@ -5,7 +5,6 @@
 #include "ir/lex.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,19 +134,10 @@ const struct ir_type *ir_type_checked(struct dn_ctx *ctx, const char *where,
   return ir_type(ctx, dtype, (int)rank, dims);
 }
 
-/* A name as the text form writes it: in quotes unless it is plain. */
-static void put_name(struct dn_buf *out, const char *sigil, const char *name) {
-  bool plain = lex_is_plain(name) &&
-               (*sigil || isalpha((unsigned char)*name) || *name == '_');
-  dn_buf_printf(out, "%s%s", sigil, plain ? "" : "\"");
-  dn_buf_escape(out, name, strlen(name));
-  dn_buf_printf(out, "%s", plain ? "" : "\"");
-}
-
 static void put_quant(struct dn_buf *out, const struct ir_quant *q) {
   if (q->scales) {
-    put_name(out, " q(@", q->scales);
-    put_name(out, ":@", q->zeros);
+    lex_put_name(out, " q(@", q->scales);
+    lex_put_name(out, ":@", q->zeros);
     dn_buf_printf(out, ";axis %lld)", (long long)q->axis);
     return;
   }
@@ -168,7 +158,7 @@ const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
     if (i)
       dn_buf_printf(&out, ",");
     if (type->dim[i] < 0)
-      put_name(&out, "", ir_symbol_name(ctx, type->dim[i]));
+      lex_put_name(&out, "", ir_symbol_name(ctx, type->dim[i]));
     else
       dn_buf_printf(&out, "%lld", (long long)type->dim[i]);
   }

@@ -92,18 +92,14 @@ static void check_axis_quant(struct verifier *v, struct dn_loc loc,
                 verify_type_text(v, type));
     return;
   }
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0, errors = v->errors; i < n && v->errors == errors; i++) {
     double scale = ir_const_float(s, i);
-    if (!isfinite(scale) || scale <= 0) {
+    if (!isfinite(scale) || scale <= 0)
       verify_fail(v, loc, VERIFY_SCALE, "scale %lld of @%s is %g", (long long)i,
                   q->scales, scale);
-      return;
-    }
-    if (!zero_fits(type->dtype, ir_const_int(z, i))) {
+    else if (!zero_fits(type->dtype, ir_const_int(z, i)))
       verify_fail(v, loc, VERIFY_ZERO, "zero point %lld of @%s is %lld",
                   (long long)i, q->zeros, (long long)ir_const_int(z, i));
-      return;
-    }
   }
 }
 
@@ -195,13 +191,13 @@ static void check_yield(struct verifier *v, const struct ir_op *op,
   }
 }
 
-static void check_if(struct verifier *v, const struct ir_op *op) {
-  assert(op->noperands == 1 && op->nregions == 2 &&
-         "ir_op_check() and check_regions() count");
-  if (!is_scalar(ir_arg(op, 0)->type, IR_BOOL))
+/* if and kernel: regions without parameters, which yield the results. */
+static void check_plain(struct verifier *v, const struct ir_op *op) {
+  assert((op->code != IR_IF || op->noperands == 1) && "ir_op_check() counts");
+  if (op->code == IR_IF && !is_scalar(ir_arg(op, 0)->type, IR_BOOL))
     verify_fail(v, ir_loc(op), VERIFY_CONDITION, "the condition is %s",
                 verify_type_text(v, ir_arg(op, 0)->type));
-  for (unsigned i = 0; i < 2; i++) {
+  for (unsigned i = 0; i < op->nregions; i++) {
     check_params(v, op, op->region[i], NULL, 0);
     check_yield(v, op, op->region[i], 0, op->nresults);
   }
@@ -268,16 +264,12 @@ static void check_regions(struct verifier *v, const struct ir_op *op) {
                 ir_ops[op->code].text, want, op->nregions);
     return;
   }
-  if (op->code == IR_IF)
-    check_if(v, op);
-  else if (op->code == IR_LOOP)
+  if (op->code == IR_LOOP)
     check_loop(v, op);
   else if (op->code == IR_SCAN)
     check_scan(v, op);
-  else if (op->code == IR_KERNEL) {
-    check_params(v, op, op->region[0], NULL, 0);
-    check_yield(v, op, op->region[0], 0, op->nresults);
-  }
+  else
+    check_plain(v, op);
 }
 
 /* ---- Ops and blocks ---- */
