@@ -28,11 +28,7 @@ void *fe_null(const struct fe_build *b, enum dn_code code, const char *fmt,
 }
 
 const char *fe_text(struct dn_ctx *ctx, const char *text) {
-  struct dn_buf buf;
-  dn_buf_init(&buf, ctx->arena);
-  size_t n = strlen(text);
-  dn_buf_escape(&buf, text, n < 200 ? n : 200);
-  return buf.text ? buf.text : "";
+  return dn_escaped(ctx->arena, text);
 }
 
 bool fe_axis(const struct fe_build *b, int64_t axis, int64_t rank,

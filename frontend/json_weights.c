@@ -59,12 +59,9 @@ static struct ir_value *inline_weight(struct json_weights *w,
   return ir_const_new(m, name, type, &data);
 }
 
-/* SplitMix64 (Steele, Lea, Flood 2014), then Box and Muller's normal pair. */
+/* Of Box and Muller's normal pair. */
 static double uniform(uint64_t *state) {
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+  return (double)(dn_random(state) >> 11) * 0x1p-53;
 }
 
 static struct ir_value *random_weight(struct json_weights *w,

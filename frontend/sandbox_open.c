@@ -60,10 +60,7 @@ static int sandbox_open(const char *dir, const char *path, const char **why) {
 
 bool fe_sandbox_map(struct dn_ctx *ctx, struct dn_loc loc, const char *beside,
                     const char *path, struct dn_file *out) {
-  const char *slash = strrchr(beside, '/');
-  const char *dir =
-      slash ? dn_strndup(ctx->arena, beside, (size_t)(slash - beside) + 1)
-            : ".";
+  const char *dir = dn_folder(ctx, beside);
   const char *why = "the path must be relative and stay below the model";
   int fd = path_is_plain(path) ? sandbox_open(dir, path, &why) : -1;
   if (fd < 0)

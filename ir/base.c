@@ -477,6 +477,30 @@ const char *dn_shown(struct dn_arena *arena, const char *s) {
   return out.text;
 }
 
+const char *dn_escaped(struct dn_arena *arena, const char *s) {
+  struct dn_buf out;
+  dn_buf_init(&out, arena);
+  dn_buf_escape(&out, s, (size_t)dn_min((int64_t)strlen(s), DN_SHOWN));
+  return out.text;
+}
+
+const char *dn_base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+const char *dn_folder(struct dn_ctx *ctx, const char *path) {
+  const char *slash = strrchr(path, '/');
+  return !slash          ? "."
+         : slash == path ? "/"
+                         : dn_strndup(ctx->arena, path, (size_t)(slash - path));
+}
+
+bool dn_ends_in(const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n >= m && !strcmp(s + n - m, end);
+}
+
 /* ---- Files ---- */
 
 static bool map_failed(struct dn_ctx *ctx, const char *path, const char *why,

@@ -163,6 +163,13 @@ void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n);
 void dn_buf_show(struct dn_buf *buf, const char *s, size_t most);
 enum { DN_SHOWN = 200 };
 const char *dn_shown(struct dn_arena *arena, const char *s);
+/* As dn_buf_escape(), the first 200 bytes. */
+const char *dn_escaped(struct dn_arena *arena, const char *s);
+/* The name in a path, without its folders. */
+const char *dn_base_name(const char *path);
+/* Its folders; "." of a plain name. */
+const char *dn_folder(struct dn_ctx *ctx, const char *path);
+bool dn_ends_in(const char *s, const char *end);
 
 /* ---- Checked arithmetic: false on overflow ---- */
 static inline bool dn_add(int64_t a, int64_t b, int64_t *out) {
@@ -192,6 +199,14 @@ static inline int64_t dn_align(int64_t a, int64_t to) {
   return dn_div_ceil(a, to) * to;
 }
 
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+static inline uint64_t dn_random(uint64_t *state) {
+  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return z ^ (z >> 31);
+}
+
 /* ---- Files ---- */
 struct dn_file {
   const char *path;
@@ -215,6 +230,8 @@ struct stat;
 bool dn_is_input(const struct dn_ctx *ctx, const struct stat *st);
 
 /* ---- Output files: see ir/output.c ---- */
+/* All bytes to an open file; false: errno says why. */
+bool dn_write_all(int fd, const char *data, size_t size);
 /* Prepares the file `path` ("-" is stdout), which dn_outputs_commit() puts in
  * its place; a failure is a diagnostic and false. `data` of what is no regular
  * file are written only then. */

@@ -280,11 +280,7 @@ const char *dn_nearest(const char *word, const char *const *list, size_t n) {
 bool dn_suggest(struct dn_ctx *ctx, const char *word, const char *const *list,
                 size_t n) {
   const char *near = dn_nearest(word, list, n);
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
-  if (!near)
-    return false;
-  dn_buf_escape(&text, near, strlen(near));
-  dn_note(ctx, "did you mean '%s'?", text.text ? text.text : "");
-  return true;
+  if (near)
+    dn_note(ctx, "did you mean '%s'?", dn_escaped(ctx->arena, near));
+  return near;
 }

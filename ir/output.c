@@ -43,7 +43,7 @@ static bool write_failed(struct dn_ctx *ctx, const char *path) {
 
 /* ---- Bytes ---- */
 
-static bool write_all(int fd, const char *data, size_t size) {
+bool dn_write_all(int fd, const char *data, size_t size) {
   while (size) {
     ssize_t n = write(fd, data, size);
     if (n < 0 && errno == EINTR)
@@ -56,15 +56,15 @@ static bool write_all(int fd, const char *data, size_t size) {
   return true;
 }
 
-/* As write_all() to a new file, but zeroes leave holes: of a large model they
- * need no disk. */
+/* As dn_write_all() to a new file, but zeroes leave holes: of a large model
+ * they need no disk. */
 static bool write_file(int fd, const char *data, size_t size) {
   enum { BLOCK = 1 << 16 };
   static const char zero[BLOCK];
   for (size_t n; size; data += n, size -= n) {
     n = size < BLOCK ? size : BLOCK;
     bool hole = size > BLOCK && !memcmp(data, zero, n);
-    if (hole ? lseek(fd, BLOCK, SEEK_CUR) < 0 : !write_all(fd, data, n))
+    if (hole ? lseek(fd, BLOCK, SEEK_CUR) < 0 : !dn_write_all(fd, data, n))
       return false;
   }
   return true;
@@ -94,18 +94,6 @@ static void hold_signals(struct dn_ctx *ctx) {
   sigprocmask(SIG_BLOCK, &set, &ctx->outputs->mask);
 }
 
-/* The folder and the name in it; "." of a plain name. */
-static const char *folder_of(struct dn_ctx *ctx, const char *path) {
-  const char *slash = strrchr(path, '/');
-  return !slash          ? "."
-         : slash == path ? "/"
-                         : dn_strndup(ctx->arena, path, (size_t)(slash - path));
-}
-static const char *name_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 static bool refuse(struct dn_ctx *ctx, const char *path, const char *why) {
   return dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s", why);
 }
@@ -127,14 +115,14 @@ static bool find_place(struct dn_ctx *ctx, const char *path,
     if (dn_is_input(ctx, &st))
       return refuse(ctx, path, "the output would take the place of an input");
   }
-  if (stat(folder_of(ctx, out->real), &st))
+  if (stat(dn_folder(ctx, out->real), &st))
     return write_failed(ctx, path);
   out->device = st.st_dev;
   out->folder = st.st_ino;
   for (size_t i = 0; ctx->outputs && i < ctx->outputs->list.n; i++) {
     const struct output *o = &ctx->outputs->list.v[i];
     if (o->real && o->device == out->device && o->folder == out->folder &&
-        !strcmp(name_of(o->real), name_of(out->real)) &&
+        !strcmp(dn_base_name(o->real), dn_base_name(out->real)) &&
         !dn_file_is_special(path))
       return refuse(ctx, path, "two outputs have this name");
   }
@@ -143,7 +131,7 @@ static bool find_place(struct dn_ctx *ctx, const char *path,
 
 /* A new file beside the output, opened; -1: there can be none. */
 static int open_temp(struct dn_ctx *ctx, struct output *out) {
-  const char *folder = folder_of(ctx, out->real);
+  const char *folder = dn_folder(ctx, out->real);
   for (unsigned n = 0; n < 1000; n++) {
     out->temp = dn_printf(ctx->arena, "%s/.dnnc-%ld-%u", folder, (long)getpid(),
                           n);
@@ -202,7 +190,7 @@ const char *dn_file_reserve(struct dn_ctx *ctx, const char *path) {
 
 static bool write_special(const struct output *o) {
   int fd = o->real ? open(o->real, O_WRONLY | O_CLOEXEC) : STDOUT_FILENO;
-  bool ok = fd >= 0 && write_all(fd, o->data, o->size);
+  bool ok = fd >= 0 && dn_write_all(fd, o->data, o->size);
   if (!o->real)
     return ok;
   return fd >= 0 && close(fd) == 0 && ok;

@@ -148,7 +148,6 @@ static bool dense(struct parser *p, const struct ir_type *type,
   int64_t count = 0;
   struct dn_buf buf;
   dn_buf_init(&buf, p->m->arena);
-  dn_buf_put(&buf, "", 0);
   if (!parse_take(p, '[', "'[' and numbers"))
     return false;
   while (!lex_is(&p->lx, ']')) {

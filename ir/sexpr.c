@@ -52,7 +52,7 @@ const char *sexpr_quoted(struct sexpr_reader *r) {
     if (*r->at++ != '\'')
       sexpr_bad(r, "a text that does not end");
   } while (*r->at == '\'' && r->at++);
-  return dn_intern(r->ctx, buf.text ? buf.text : "");
+  return dn_intern(r->ctx, buf.text);
 }
 
 static bool is_number(const char *w, double *out) {

@@ -18,14 +18,6 @@ struct pass_results {
   } * func;
 };
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state) {
-  uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
 /* Floats in [-2, 2) with some zeros; integers small, so that they make sense as
  * indices too. */
 static void *random_data(struct dn_arena *arena, const struct ir_type *type,
@@ -35,7 +27,7 @@ static void *random_data(struct dn_arena *arena, const struct ir_type *type,
   int64_t n = ir_type_count(type);
   for (int64_t i = 0; i < n; i++) {
     void *p = data + i * ir_dtypes[type->dtype].bytes;
-    uint64_t r = next_random(&seed);
+    uint64_t r = dn_random(&seed);
     double unit = (double)(r >> 11) * 0x1p-53;
     if (ir_is_float(type->dtype))
       ir_store_float(type->dtype, p, r % 16 ? unit * 4 - 2 : 0);

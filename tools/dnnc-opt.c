@@ -40,7 +40,6 @@ static bool read_stdin(struct dn_ctx *ctx, struct dn_buf *buf) {
 static bool read_text(struct run *r, const char *path, struct text *out) {
   struct dn_buf buf;
   dn_buf_init(&buf, r->ctx->arena);
-  dn_buf_put(&buf, "", 0);
   if (strcmp(path, "-") == 0) {
     r->file = "<stdin>";
     r->dir = ".";
@@ -51,12 +50,8 @@ static bool read_text(struct run *r, const char *path, struct text *out) {
     if (!dn_file_map(r->ctx, path, &file))
       return false;
     dn_buf_put(&buf, (const char *)file.data, file.size);
-    const char *slash = strrchr(path, '/');
     r->file = path;
-    r->dir = !slash ? "."
-             : slash == path
-                 ? "/"
-                 : dn_strndup(r->ctx->arena, path, (size_t)(slash - path));
+    r->dir = dn_folder(r->ctx, path);
   }
   *out = (struct text){buf.text, buf.len};
   if (!memchr(buf.text, 0, buf.len))

@@ -20,8 +20,19 @@
 #include <time.h>
 #include <unistd.h>
 
+struct dnnc;
+struct kind {
+  const char *name;
+  bool (*run)(struct dnnc *d);
+  bool reports; /* obeys --report */
+  bool code;    /* may have line tables */
+  bool sized;   /* obeys budgets */
+  int arg;      /* of `run` */
+};
+
 struct dnnc {
   struct dn_ctx *ctx;
+  const struct kind *kind; /* of output */
   struct options o;
   struct compile c;
   struct timespec start;
@@ -68,17 +79,11 @@ static void say_target(const struct dnnc *d) {
 /* `path` with another extension; of a model, in the current folder. */
 static const char *with_extension(struct dn_ctx *ctx, const char *path,
                                   bool here, const char *extension) {
-  const char *slash = strrchr(path, '/');
-  const char *base = slash ? slash + 1 : path;
+  const char *base = dn_base_name(path);
   const char *dot = strrchr(base, '.');
   size_t n = dot && dot != base ? (size_t)(dot - base) : strlen(base);
   return dn_printf(ctx->arena, "%.*s%.*s%s", here ? 0 : (int)(base - path),
                    path, (int)n, base, extension);
-}
-
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
 }
 
 /* -o, or a name after the model, or the standard output for text. */
@@ -225,7 +230,7 @@ static bool make_report(struct dnnc *d, enum cg_report_kind kind,
 
 /* By the file's extension; without one it is text. -1: none of ours. */
 static int find_report_kind(const char *path) {
-  const char *dot = strrchr(base_name(path), '.');
+  const char *dot = strrchr(dn_base_name(path), '.');
   if (!dot || !strcmp(dot, ".txt") || !strcmp(dot, ".text"))
     return CG_REPORT_TEXT;
   return !strcmp(dot, ".json")   ? CG_REPORT_JSON
@@ -254,7 +259,7 @@ static bool write_reports(struct dnnc *d) {
 }
 
 static bool make_header(struct dnnc *d, const char *path, struct cg_blob *out) {
-  d->c.cg.header = path && strcmp(path, "-") != 0 ? base_name(path) : NULL;
+  d->c.cg.header = path && strcmp(path, "-") != 0 ? dn_base_name(path) : NULL;
   return cg_header(d->ctx, d->c.target, d->c.m, &d->c.cg, &d->sizes, out);
 }
 
@@ -275,16 +280,11 @@ static bool emit_obj(struct dnnc *d) {
   return write_reports(d);
 }
 
-static bool emit_asm(struct dnnc *d) {
-  return compile_to(d, CG_ASM) && write_code(d, output_path(d, NULL));
-}
-
-static bool emit_llvm(struct dnnc *d) {
-  return compile_to(d, CG_LLVM) && write_code(d, output_path(d, NULL));
-}
-
-static bool emit_bitcode(struct dnnc *d) {
-  return compile_to(d, CG_BITCODE) && write_code(d, output_path(d, ".bc"));
+/* Assembly, LLVM IR, bitcode: `arg`. */
+static bool emit_code(struct dnnc *d) {
+  enum cg_emit kind = (enum cg_emit)d->kind->arg;
+  return compile_to(d, kind) &&
+         write_code(d, output_path(d, kind == CG_BITCODE ? ".bc" : NULL));
 }
 
 static bool emit_header(struct dnnc *d) {
@@ -332,16 +332,9 @@ static bool print_module(struct dnnc *d, bool whole) {
 
 static bool emit_dnn(struct dnnc *d) { return print_module(d, true); }
 
-static bool emit_graph(struct dnnc *d) {
-  return run_passes(d, IR_GRAPH) && print_module(d, false);
-}
-
-static bool emit_kernels(struct dnnc *d) {
-  return run_passes(d, IR_KERNELS) && print_module(d, false);
-}
-
-static bool emit_planned(struct dnnc *d) {
-  return run_passes(d, IR_PLANNED) && print_module(d, false);
+/* The module in form `arg`. */
+static bool emit_form(struct dnnc *d) {
+  return run_passes(d, (enum ir_form)d->kind->arg) && print_module(d, false);
 }
 
 static bool emit_dot(struct dnnc *d) {
@@ -363,33 +356,28 @@ static bool check_only(struct dnnc *d) {
   return true;
 }
 
-static const struct kind {
-  const char *name;
-  bool (*run)(struct dnnc *d);
-  bool reports; /* obeys --report */
-  bool code;    /* may have line tables */
-  bool sized;   /* obeys budgets */
-} kinds[] = {{"obj", emit_obj, true, true, true},
-             {"asm", emit_asm, false, true, false},
-             {"llvm", emit_llvm, false, true, false},
-             {"bitcode", emit_bitcode, false, true, false},
-             {"shared", emit_shared, true, true, true},
-             {"header", emit_header, false, false, true},
-             {"report", emit_report, false, false, true},
-             {"dnn", emit_dnn, false, false, false},
-             {"graph", emit_graph, false, false, false},
-             {"kernels", emit_kernels, false, false, false},
-             {"planned", emit_planned, false, false, false},
-             {"dot", emit_dot, false, false, false}};
+static const struct kind kinds[] = {
+    {"obj", emit_obj, true, true, true, 0},
+    {"asm", emit_code, false, true, false, CG_ASM},
+    {"llvm", emit_code, false, true, false, CG_LLVM},
+    {"bitcode", emit_code, false, true, false, CG_BITCODE},
+    {"shared", emit_shared, true, true, true, 0},
+    {"header", emit_header, false, false, true, 0},
+    {"report", emit_report, false, false, true, 0},
+    {"dnn", emit_dnn, false, false, false, 0},
+    {"graph", emit_form, false, false, false, IR_GRAPH},
+    {"kernels", emit_form, false, false, false, IR_KERNELS},
+    {"planned", emit_form, false, false, false, IR_PLANNED},
+    {"dot", emit_dot, false, false, false, 0}};
 enum { NKINDS = DN_COUNT(kinds) };
 
 static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
   const char *names[NKINDS];
-  for (size_t i = 0; i < NKINDS; i++) {
+  int row = DN_FIND(kinds, name);
+  if (row >= 0)
+    return &kinds[row];
+  for (size_t i = 0; i < NKINDS; i++)
     names[i] = kinds[i].name;
-    if (!strcmp(name, names[i]))
-      return &kinds[i];
-  }
   dn_error(ctx, (struct dn_loc){.where = "--emit"}, DN_USAGE,
            "unknown kind of output '%.100s'", name);
   dn_suggest(ctx, name, names, NKINDS);
@@ -441,12 +429,11 @@ static bool explain(struct dn_ctx *ctx, const char *code) {
   for (; *p >= '0' && *p <= '9' && number < 10000; p++)
     number = number * 10 + (*p - '0');
   const char *text = *p ? NULL : dn_explain(number);
-  if (text)
-    printf("E%04d: %s\n", number, text);
-  else
-    dn_error(ctx, (struct dn_loc){.where = "--explain"}, DN_USAGE,
-             "no diagnostic '%.40s'", code);
-  return text != NULL;
+  if (!text)
+    return dn_error(ctx, (struct dn_loc){.where = "--explain"}, DN_USAGE,
+                    "no diagnostic '%.40s'", code);
+  printf("E%04d: %s\n", number, text);
+  return true;
 }
 
 /* Options such as --list-ops that print something and need no model; false when
@@ -495,10 +482,8 @@ static bool check_report(const struct dnnc *d, const struct kind *kind) {
     wrong =
         dn_printf(d->ctx->arena,
                   "'%.200s' is no kind of report: .json, .html or .txt", file);
-  if (wrong)
-    dn_error(d->ctx, (struct dn_loc){.where = "--report"}, DN_USAGE, "%s",
-             wrong);
-  return !wrong;
+  return !wrong || dn_error(d->ctx, (struct dn_loc){.where = "--report"},
+                            DN_USAGE, "%s", wrong);
 }
 
 /* -g needs a file for its listing. */
@@ -523,7 +508,7 @@ static bool check_output(const struct dnnc *d) {
   struct dn_ctx *ctx = d->ctx;
   const char *model = d->o.files.v[0], *wrong = NULL;
   const char *out = d->o.output;
-  const char *dot = out ? strrchr(base_name(out), '.') : NULL;
+  const char *dot = out ? strrchr(dn_base_name(out), '.') : NULL;
   bool object = !d->o.emit && !d->o.assembly && !d->o.emit_llvm;
   if (!strcmp(model, "-"))
     wrong = "a model is a file; it is not read from the standard input";
@@ -531,10 +516,8 @@ static bool check_output(const struct dnnc *d) {
     wrong = "the output would take the place of the model";
   else if (object && dot && !strcmp(dot, ".h"))
     wrong = "-o names the object; its header is written beside it as NAME.h";
-  if (wrong)
-    dn_error(ctx, (struct dn_loc){.where = out ? "-o" : model}, DN_USAGE, "%s",
-             wrong);
-  return !wrong;
+  return !wrong || dn_error(ctx, (struct dn_loc){.where = out ? "-o" : model},
+                            DN_USAGE, "%s", wrong);
 }
 
 /* Sizes are known of objects alone. (--device takes any output.) */
@@ -575,7 +558,7 @@ static bool run(struct dnnc *d, int argc, char **argv) {
     return done;
   if (answer(d, &ok))
     return ok;
-  const struct kind *kind = wanted_kind(d);
+  const struct kind *kind = d->kind = wanted_kind(d);
   if (!kind || !check_usage(d, kind) ||
       !compile_begin(d->ctx, &d->o, d->o.files.v[0], &d->c))
     return false;

@@ -7,7 +7,6 @@
 static void put_text(struct dn_buf *out, const char *s) {
   struct dn_buf text;
   dn_buf_init(&text, out->arena);
-  dn_buf_put(&text, "", 0);
   dn_buf_escape(&text, s, strlen(s) < 80 ? strlen(s) : 80);
   for (const char *p = text.text; *p; p++)
     dn_buf_printf(out, *p == '\\' ? "\\%c" : "%c", *p);

@@ -35,8 +35,7 @@ static void report(struct judge *j, const struct ir_value *v,
   }
   dn_error(ctx, loc, DN_MISMATCH,
            "%%%s %s differs at [%s]: %.9g, the interpreter has %.9g", v->name,
-           ir_type_text(ctx, NULL, v->type), at.text ? at.text : "", d->got,
-           d->want);
+           ir_type_text(ctx, NULL, v->type), at.text, d->got, d->want);
   j->failed = true;
 }
 

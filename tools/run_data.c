@@ -12,31 +12,18 @@
 
 /* ---- Inputs ---- */
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state) {
-  uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
 /* Floats in [-1, 1), small integers, so that they serve as indices too. */
 void run_random(struct ir_tensor *t, uint64_t seed) {
   enum ir_dtype type = t->type->dtype;
   int64_t n = ir_type_count(t->type);
   for (int64_t i = 0; i < n; i++) {
     void *p = (char *)t->data + i * ir_dtypes[type].bytes;
-    uint64_t r = next_random(&seed);
+    uint64_t r = dn_random(&seed);
     if (ir_is_float(type))
       ir_store_float(type, p, (double)(r >> 11) * 0x1p-52 - 1);
     else
       ir_store_int(type, p, (int64_t)(r >> 33) % 8);
   }
-}
-
-static bool ends_with(const char *s, const char *suffix) {
-  size_t n = strlen(s), m = strlen(suffix);
-  return n >= m && !strcmp(s + n - m, suffix);
 }
 
 static const char *file_of(const char *spec) { return strchr(spec, '=') + 1; }
@@ -82,7 +69,7 @@ static const char *spec_of(const struct run *r, size_t i) {
 static bool file_type(struct run *r, const char *spec,
                       const struct ir_type **out) {
   struct ir_tensor t = {0};
-  bool ok = !spec || !strchr(spec, '=') || ends_with(spec, ".bin") ||
+  bool ok = !spec || !strchr(spec, '=') || dn_ends_in(spec, ".bin") ||
             fe_read_tensor(r->ctx, file_of(spec), &t);
   *out = t.type;
   return ok;
@@ -110,7 +97,7 @@ static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
   struct dn_ctx *ctx = r->ctx;
   struct ir_tensor file;
   size_t size = (size_t)ir_type_bytes(t->type);
-  if (ends_with(path, ".bin")) {
+  if (dn_ends_in(path, ".bin")) {
     struct dn_file f;
     struct stat st;
     if (!size && !stat(path, &st) && S_ISREG(st.st_mode) && !st.st_size)

@@ -186,6 +186,12 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
   return write_at(s, find_section(sorted, elf->sections.n, model), &s->model);
 }
 
+static bool refused(struct machine *s, char *message) {
+  failed(s, "LLVM", message ? message : "cannot write");
+  LLVMDisposeMessage(message);
+  return false;
+}
+
 static bool emit_file(struct machine *s, LLVMModuleRef module,
                       LLVMCodeGenFileType type) {
   char *message = NULL;
@@ -193,9 +199,7 @@ static bool emit_file(struct machine *s, LLVMModuleRef module,
   if (!LLVMTargetMachineEmitToFile(s->machine, module, s->job->path, type,
                                    &message))
     return true;
-  failed(s, "LLVM", message ? message : "cannot emit");
-  LLVMDisposeMessage(message);
-  return false;
+  return refused(s, message);
 }
 
 static bool emit_ir(struct machine *s) {
@@ -203,9 +207,7 @@ static bool emit_ir(struct machine *s) {
   dn_phase(s->job->ctx, "LLVM printer");
   if (!LLVMPrintModuleToFile(s->module, s->job->path, &message))
     return true;
-  failed(s, "LLVM", message ? message : "cannot print");
-  LLVMDisposeMessage(message);
-  return false;
+  return refused(s, message);
 }
 
 static bool emit_bitcode(struct machine *s) {

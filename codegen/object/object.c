@@ -61,12 +61,10 @@ static void put_diagnostics(struct dn_buf *out, const struct dn_ctx *ctx,
     put_number(out, d->number);
     put_number(out, d->loc.line);
     put_number(out, d->loc.col);
-    put_field(out, d->severity);
-    put_field(out, d->message);
-    put_field(out, d->loc.file);
-    put_field(out, d->loc.node);
-    put_field(out, d->loc.op);
-    put_field(out, d->loc.where);
+    const char *const text[] = {d->severity, d->message, d->loc.file,
+                                d->loc.node, d->loc.op,  d->loc.where};
+    for (size_t k = 0; k < DN_COUNT(text); k++)
+      put_field(out, text[k]);
   }
 }
 
@@ -126,19 +124,6 @@ static void get_phases(struct fields *in) {
 
 /* ---- The child ---- */
 
-static bool write_all(int fd, const char *p, size_t n) {
-  while (n) {
-    ssize_t done = write(fd, p, n);
-    if (done <= 0 && errno != EINTR)
-      return false;
-    if (done > 0) {
-      p += done;
-      n -= (size_t)done;
-    }
-  }
-  return true;
-}
-
 static bool run_job(void *user, int fd) {
   struct cg_job *job = user;
   struct dn_ctx *ctx = job->ctx;
@@ -157,7 +142,7 @@ static bool run_job(void *user, int fd) {
   put_number(&out, job->text);
   put_number(&out, job->weights);
   put_phases(&out, ctx);
-  return write_all(fd, out.text, out.len) && ok;
+  return dn_write_all(fd, out.text, out.len) && ok;
 }
 
 /* ---- The parent ---- */

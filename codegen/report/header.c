@@ -25,11 +25,9 @@ static void put_identifier(struct dn_buf *out, const char *s, size_t n) {
 
 const char *cg_prefix(struct dn_ctx *ctx, const char *name) {
   struct dn_buf out;
-  const char *slash = strrchr(name, '/');
-  const char *base = slash ? slash + 1 : name;
+  const char *base = dn_base_name(name);
   const char *dot = strrchr(base, '.');
   dn_buf_init(&out, ctx->arena);
-  dn_buf_put(&out, "", 0);
   size_t n = dot && dot != base ? (size_t)(dot - base) : strlen(base);
   if (n && base[0] >= '0' && base[0] <= '9')
     dn_buf_printf(&out, "m");
@@ -69,11 +67,6 @@ static const char words[] =
     "unreachable unsigned using virtual void volatile while xor xor_eq "
     "NULL arena i386 linux unix DNN_OK DNN_E_ARENA DNN_E_NULL DNN_E_LOOP ";
 
-static bool ends_in(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && !strcmp(s + n - m, end);
-}
-
 /* Whole families that <stdint.h> and <stddef.h> take: size_t and int_fast8_t,
  * INT8_MAX and UINT16_C; and what the header defines: NET_ARENA_SIZE, net_run.
  */
@@ -87,7 +80,7 @@ static bool is_reserved(const struct header *h, const char *s) {
     if (hit[-1] == ' ' && hit[n] == ' ')
       return true;
   for (size_t i = 0; i < DN_COUNT(ends); i++)
-    if (ends_in(s, ends[i]))
+    if (dn_ends_in(s, ends[i]))
       return true;
   bool ours = !strncmp(s, h->upper, p) || !strncmp(s, h->prefix, p);
   return ours && DN_FIND(own, s + p) >= 0;

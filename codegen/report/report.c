@@ -77,7 +77,6 @@ static void put_cell(struct dn_buf *out, struct dn_arena *arena, const char *s,
                      int width) {
   struct dn_buf text;
   dn_buf_init(&text, arena);
-  dn_buf_put(&text, "", 0);
   dn_buf_escape(&text, s, strlen(s) < 200 ? strlen(s) : 200);
   int n = 0;
   size_t i = 0;

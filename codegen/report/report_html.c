@@ -10,7 +10,6 @@ static void put_html(struct dn_buf *out, struct dn_arena *arena,
                      const char *s) {
   struct dn_buf text;
   dn_buf_init(&text, arena);
-  dn_buf_put(&text, "", 0);
   dn_buf_escape(&text, s, strlen(s));
   for (const char *p = text.text; *p; p++) {
     if (*p == '<')

@@ -16,7 +16,6 @@ static void add_text(struct cJSON *to, struct dn_ctx *ctx, const char *key,
                      const char *s) {
   struct dn_buf text;
   dn_buf_init(&text, ctx->arena);
-  dn_buf_put(&text, "", 0);
   dn_buf_escape(&text, s, strlen(s));
   made(ctx, cJSON_AddStringToObject(to, key, text.text));
 }

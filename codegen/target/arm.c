@@ -36,7 +36,6 @@ static const struct arm_fpu {
 #define ARM_FPU(name, features) {name, features},
 #include "codegen/target/arm.def"
 };
-enum { NFPUS = DN_COUNT(fpus) };
 
 struct arm {
   struct dn_ctx *ctx;
@@ -53,11 +52,8 @@ bool cg_is_arm(const char *triple) {
 
 static bool refuse(struct arm *a, const char *option, const char *value,
                    const char *why) {
-  struct dn_buf text;
-  dn_buf_init(&text, a->ctx->arena);
-  dn_buf_escape(&text, value, strlen(value));
   return dn_error(a->ctx, (struct dn_loc){.where = option}, DN_CPU, "'%s' %s",
-                  text.text ? text.text : "", why);
+                  dn_escaped(a->ctx->arena, value), why);
 }
 
 /* ---- The architecture ---- */
@@ -120,10 +116,8 @@ static void add(struct dn_buf *list, const char *feature) {
 }
 
 static const struct arm_fpu *find_fpu(const char *name) {
-  for (size_t i = 0; i < NFPUS; i++)
-    if (!strcmp(fpus[i].name, name))
-      return &fpus[i];
-  return NULL;
+  int row = DN_FIND(fpus, name);
+  return row < 0 ? NULL : &fpus[row];
 }
 
 /* One "+extension" of -march: the unit, or a feature by LLVM's name. */
@@ -185,15 +179,10 @@ static void add_fpu(struct arm *a, bool soft, bool own) {
 
 /* ---- The triple ---- */
 
-static bool ends_in(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && !strcmp(s + n - m, end);
-}
-
 /* The environment with or without "hf". */
 static const char *with_abi(struct dn_ctx *ctx, const char *triple, bool hard) {
-  bool is = ends_in(triple, "eabihf");
-  if (is == hard || !(is || ends_in(triple, "eabi")))
+  bool is = dn_ends_in(triple, "eabihf");
+  if (is == hard || !(is || dn_ends_in(triple, "eabi")))
     return triple;
   return is ? dn_strndup(ctx->arena, triple, strlen(triple) - 2)
             : dn_printf(ctx->arena, "%shf", triple);
@@ -202,7 +191,7 @@ static const char *with_abi(struct dn_ctx *ctx, const char *triple, bool hard) {
 static bool read_float_abi(struct arm *a, const char *system,
                            struct cg_choice *c) {
   const char *abi = a->o->float_abi;
-  c->hard = abi ? !strcmp(abi, "hard") : ends_in(system, "eabihf");
+  c->hard = abi ? !strcmp(abi, "hard") : dn_ends_in(system, "eabihf");
   c->soft = abi ? !strcmp(abi, "soft") : !c->hard;
   return !abi || c->hard || c->soft || !strcmp(abi, "softfp") ||
          refuse(a, "-mfloat-abi", abi, "is not soft, softfp or hard");
@@ -212,11 +201,9 @@ bool cg_arm_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
                    struct cg_choice *c) {
   struct arm a = {.ctx = ctx, .o = o};
   const char *system = strchr(c->triple, '-'), *abi = o->float_abi;
-  bool hard = abi ? !strcmp(abi, "hard") : ends_in(c->triple, "eabihf");
+  bool hard = abi ? !strcmp(abi, "hard") : dn_ends_in(c->triple, "eabihf");
   dn_buf_init(&a.features, ctx->arena);
-  dn_buf_put(&a.features, "", 0);
   dn_buf_init(&a.extensions, ctx->arena);
-  dn_buf_put(&a.extensions, "", 0);
   if (o->march && !read_march(&a))
     return false;
   if (!a.arch && o->cpu)

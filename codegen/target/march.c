@@ -19,11 +19,8 @@ struct march {
 };
 
 static bool refuse(struct march *m, const char *what) {
-  struct dn_buf text;
-  dn_buf_init(&text, m->ctx->arena);
-  dn_buf_escape(&text, m->text, strlen(m->text));
   return dn_error(m->ctx, (struct dn_loc){.where = "-march"}, DN_CPU, "'%s' %s",
-                  text.text ? text.text : "", what);
+                  dn_escaped(m->ctx->arena, m->text), what);
 }
 
 static void add(struct march *m, char sign, const char *name) {
@@ -176,7 +173,6 @@ bool cg_march_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
       return dn_error(ctx, (struct dn_loc){.where = arm[i].option}, DN_CPU,
                       "is for 32-bit ARM, not '%s'", c->triple);
   dn_buf_init(&m.features, ctx->arena);
-  dn_buf_put(&m.features, "", 0);
   bool bare = !cg_has_system(c->triple) && !wants_floats(o);
   c->features = o->cpu ? ""
                 : bare ? c->row->bare_features

@@ -65,11 +65,8 @@ static bool check_name(struct dn_ctx *ctx, const char *kind, const char *triple,
                        const char *const *names, const char *name) {
   if (cg_name_known(names, name))
     return true;
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
-  dn_buf_escape(&text, name, strlen(name));
   dn_error(ctx, (struct dn_loc){0}, DN_CPU, "unknown %s '%s' for target '%s'",
-           kind, text.text ? text.text : "", triple);
+           kind, dn_escaped(ctx->arena, name), triple);
   size_t n = 0;
   while (names[n])
     n++;
@@ -102,11 +99,8 @@ static bool check_abi(struct dn_ctx *ctx, const struct cg_choice *c,
       return true;
     p += m;
   }
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
-  dn_buf_escape(&text, abi, n);
   dn_error(ctx, (struct dn_loc){.where = "-mabi"}, DN_CPU,
-           "'%s' is no ABI of '%s'", text.text ? text.text : "", c->triple);
+           "'%s' is no ABI of '%s'", dn_escaped(ctx->arena, abi), c->triple);
   dn_note(ctx, *c->row->abis ? "it has %s" : "it has only its own",
           c->row->abis);
   return false;
@@ -170,7 +164,6 @@ static const char *host_features(struct dn_ctx *ctx) {
   DN_LIST(const char *) list = {0};
   struct dn_buf text;
   dn_buf_init(&text, ctx->arena);
-  dn_buf_put(&text, "", 0);
   for (const char *p = from_llvm(ctx, LLVMGetHostCPUFeatures()); *p;) {
     size_t n = strcspn(p, ",");
     if (*p == '+')
@@ -186,11 +179,8 @@ static const char *host_features(struct dn_ctx *ctx) {
 
 static bool unknown_target(struct dn_ctx *ctx, const char *triple,
                            const char *why) {
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
-  dn_buf_escape(&text, triple, strlen(triple));
   dn_error(ctx, (struct dn_loc){0}, DN_CPU, "unknown target '%s'%s",
-           text.text ? text.text : "", why);
+           dn_escaped(ctx->arena, triple), why);
   dn_note(ctx, "--list-targets shows the families; their triples are "
                "ARCHITECTURE-VENDOR-SYSTEM, as in clang");
   return false;
