@@ -316,9 +316,9 @@ struct dn_ctx *dn_ctx_new(FILE *err) {
   struct dn_ctx *ctx = calloc(1, sizeof *ctx);
   if (!ctx)
     abort();
-#define X(name, def) ctx->limits.name = def;
-  DN_LIMITS(X)
-#undef X
+#define LIMIT(name, def, meaning) ctx->limits.name = def;
+#include "ir/limits.def"
+#undef LIMIT
   ctx->arena = dn_arena_new(ctx);
   ctx->names = DN_NEW(ctx->arena, struct dn_names);
   ctx->types = DN_NEW(ctx->arena, struct dn_names);

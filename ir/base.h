@@ -22,22 +22,10 @@
 #define DN_PRINTF(f, a)
 #endif
 
-/* Limits on the size of a model and of its parts; `--limit-NAME=N` sets one. */
-#define DN_LIMITS(X)                                                           \
-  X(file, INT64_C(1) << 33)    /* bytes of one input file */                   \
-  X(nodes, 1000000)            /* ops in a module */                           \
-  X(tensor, INT64_C(1) << 40)  /* bytes of one tensor */                       \
-  X(name, 4096)                /* bytes of one name */                         \
-  X(attr, 65536)               /* elements of one list attribute */            \
-  X(depth, 64)                 /* nested messages, JSON values, regions */     \
-  X(calls, 100)                /* nested model-local function calls */         \
-  X(random, INT64_C(1) << 27)  /* elements of a JSON model's random weights */ \
-  X(memory, INT64_C(1) << 36)  /* bytes the compiler may allocate */
-
 struct dn_limits {
-#define X(name, def) int64_t name;
-  DN_LIMITS(X)
-#undef X
+#define LIMIT(name, def, meaning) int64_t name;
+#include "ir/limits.def"
+#undef LIMIT
 };
 
 struct dn_arena;

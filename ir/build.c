@@ -224,7 +224,7 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
   assert(b->block && b->block->func->module == m &&
          "a builder stands in a block of its module");
   struct ir_op *op = DN_NEW(m->arena, struct ir_op);
-  if (++m->nops > (unsigned)dn_min(m->ctx->limits.nodes * 16, UINT32_MAX))
+  if (++m->nops > (unsigned)dn_min(m->ctx->limits.nodes * 4, UINT32_MAX))
     dn_fatal(m->ctx, (struct dn_loc){.file = m->file}, DN_LIMIT,
              "more ops than --limit-nodes=%lld allows",
              (long long)m->ctx->limits.nodes);

@@ -18,8 +18,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* What one run may cost: points of nests, and bytes by which constants grow. */
-#define MAX_POINTS (INT64_C(1) << 32)
+/* Bytes by which a run may make constants grow. */
 #define MAX_GROWTH (INT64_C(1) << 26)
 
 /* A constant made here; its data have an arena of their own while it may still
@@ -33,7 +32,7 @@ struct fold {
   struct pass_env *env;
   struct ir_module *m;
   DN_LIST(struct made) made;
-  int64_t points, growth; /* so far */
+  int64_t cost, growth; /* so far */
 };
 
 static bool all_const(const struct ir_op *op) {
@@ -109,20 +108,44 @@ static struct ir_value *map_of_splats(struct fold *f, struct ir_op *op) {
   return result;
 }
 
+static bool is_half(enum ir_dtype type) {
+  return ir_is_float(type) && ir_dtypes[type].bits == 16;
+}
+
+/* What the interpreter takes for a point, in additions of f32: as measured. */
+static int64_t point_cost(const struct nest *n) {
+  int64_t sum = n->fold == NEST_NTH ? 64 : 0;
+  for (int i = 0; i < n->nnodes; i++) {
+    const struct nest_node *node = &n->node[i];
+    if (node->kind != NEST_CALL)
+      continue;
+    bool pow = node->fn == IR_S_POW;
+    bool slow = !strcmp(ir_scalars[node->fn].types, "F") || pow ||
+                node->fn == IR_S_MOD || node->fn == IR_S_FMOD ||
+                node->fn == IR_S_DIV || node->fn == IR_S_CAST;
+    bool slower = is_half(node->type) || (pow && !ir_is_float(node->type));
+    sum += slower ? 32 : slow ? 8 : node->type == IR_F32 ? 1 : 4;
+  }
+  return dn_max(sum, 1) + (n->fold && is_half(n->acc_type) ? 32 : 0);
+}
+
 /* Whether the result is small enough to keep and cheap enough to compute,
  * counted towards the limits of the run. */
-static bool affordable(struct fold *f, const struct ir_op *op, int64_t points) {
+static bool affordable(struct fold *f, const struct ir_op *op,
+                       const struct nest *n) {
   int64_t bytes = ir_type_bytes(ir_result(op)->type), in = 0;
   for (unsigned i = 0; i < op->noperands; i++)
     in += ir_type_bytes(ir_arg(op, i)->type);
-  int64_t growth = dn_max(bytes - in, 0);
+  int64_t growth = dn_max(bytes - in, 0), cost;
+  int64_t limit = f->m->ctx->limits.fold;
   if (bytes > pass_int(f->env, "max_bytes") ||
       growth > pass_int(f->env, "max_growth") ||
-      growth > MAX_GROWTH - f->growth || points > MAX_POINTS - f->points)
+      growth > MAX_GROWTH - f->growth ||
+      !dn_mul(nest_points(n), point_cost(n), &cost) || cost > limit - f->cost)
     return false;
   f->growth += growth;
-  f->points += points;
-  assert(f->growth <= MAX_GROWTH && f->points <= MAX_POINTS && "seen above");
+  f->cost += cost;
+  assert(f->growth <= MAX_GROWTH && f->cost <= limit && "seen above");
   return true;
 }
 
@@ -149,7 +172,6 @@ static struct ir_value *fold_op(struct fold *f, struct ir_op *op) {
       return NULL;
   struct dn_arena *scratch = dn_arena_new(f->m->ctx);
   const struct nest *n = nest_build(scratch, op);
-  int64_t points = nest_points(n);
   bool picks = only_picks(n);
   uint64_t splat = 0;
   struct ir_value *result = NULL;
@@ -157,7 +179,7 @@ static struct ir_value *fold_op(struct fold *f, struct ir_op *op) {
     result = splat_const(f->m, type, splat);
   else if (!picks && ir_ops[op->code].cls == IR_MAP && all_splat(op))
     result = map_of_splats(f, op);
-  else if (affordable(f, op, points))
+  else if (affordable(f, op, n))
     result = evaluate(f, op);
   dn_arena_free(scratch);
   return result;

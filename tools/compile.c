@@ -159,6 +159,13 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
     return false;
   if (!c->m)
     return false;
+  size_t ports = ir_main(c->m)->body->nparams + ir_main(c->m)->nresults;
+  if (ports > (size_t)c->ctx->limits.ports) {
+    dn_error(c->ctx, (struct dn_loc){.file = c->path}, DN_LIMIT,
+             "%zu inputs and outputs (--limit-ports=%lld)", ports,
+             (long long)c->ctx->limits.ports);
+    return false;
+  }
   dn_files_idle(c->ctx);
   struct cg_params params = cg_count_params(c->m);
   c->cg.weights = params.weights;

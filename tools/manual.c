@@ -108,8 +108,8 @@ static void put_options(const struct tool *t) {
   }
   printf(".SS Limits on models\n.TP\n.BI \\-\\-limit\\-NAME= N\nwhere NAME is "
          "one of");
-#define LIMIT(name, def) printf(" " #name);
-  DN_LIMITS(LIMIT)
+#define LIMIT(name, def, meaning) printf(" " #name);
+#include "ir/limits.def"
 #undef LIMIT
   printf("\n");
 }

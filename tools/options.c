@@ -211,9 +211,9 @@ static bool limit(struct reader *r, const char *name, size_t n,
     const char *name;
     size_t offset;
   } limits[] = {
-#define X(name, def) {#name, offsetof(struct dn_limits, name)},
-      DN_LIMITS(X)
-#undef X
+#define LIMIT(name, def, meaning) {#name, offsetof(struct dn_limits, name)},
+#include "ir/limits.def"
+#undef LIMIT
   };
   for (size_t i = 0; i < DN_COUNT(limits); i++) {
     if (strlen(limits[i].name) != n || memcmp(limits[i].name, name, n))
@@ -316,9 +316,9 @@ static void help(FILE *out, enum opt_tool tool, bool everything) {
   }
   if (everything) {
     fprintf(out, "Limits on models, --limit-NAME=N:\n ");
-#define X(name, def) fprintf(out, " %s", #name);
-    DN_LIMITS(X)
-#undef X
+#define LIMIT(name, def, meaning) fprintf(out, " %s", #name);
+#include "ir/limits.def"
+#undef LIMIT
     fprintf(out, "\n");
   }
 }
