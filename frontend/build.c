@@ -152,7 +152,7 @@ struct ir_value *fe_emit(struct fe_build *b, enum ir_opcode code,
       return v;
   }
   struct ir_value *v = ir_emit(&b->at, code, args, nargs, attrs, nattrs);
-  return v ? fe_fold(b, v, FOLD_BYTES) : NULL;
+  return v && !b->keeps ? fe_fold(b, v, FOLD_BYTES) : v;
 }
 
 /* ---- Constants ---- */

@@ -24,6 +24,7 @@ struct fe_build {
   struct ir_builder at;
   struct dn_loc loc; /* of diagnostics */
   const char *name;  /* of constants; NULL: a fresh one */
+  bool keeps;        /* ops on constants stay ops */
   struct {           /* scalar constants made lately */
     enum ir_dtype dtype;
     double number;

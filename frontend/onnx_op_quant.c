@@ -60,11 +60,19 @@ static bool quant_axis(struct onnx_call *c, int64_t *axis) {
   return fe_axis(c->b, given_axis, r, axis);
 }
 
+/* Of constants it stays written so, for the pass `quantize`: zero points are
+ * folded before. */
 static struct ir_value *dequantize(struct onnx_call *c, struct ir_value *x,
                                    struct ir_value *scale,
                                    struct ir_value *zero) {
-  return scale ? fe_call(c->b, FE_DEQUANTIZE, IR_ARGS(x, scale, zero), NULL, 0)
-               : NULL;
+  if (!scale)
+    return NULL;
+  zero = zero ? fe_cast(c->b, zero, fe_dtype(scale)) : NULL;
+  c->b->keeps = x->data && fe_rank(x) > 0;
+  struct ir_value *y =
+      fe_call(c->b, FE_DEQUANTIZE, IR_ARGS(x, scale, zero), NULL, 0);
+  c->b->keeps = false;
+  return y;
 }
 
 static struct ir_value *quantize(struct onnx_call *c, struct ir_value *x,

@@ -20,8 +20,9 @@
  * the same dims and by maps of whole rows, in whose kernel (softmax, layer
  * normalization) the loops over rows are shared and each reduction is a stage,
  * a loop of its own within a row. Cheap: at most two additions, products,
- * maxima. Elsewhere recomputing costs more than storing, and a map that could
- * follow an anchor in registers stays with the anchor.
+ * maxima, casts. Elsewhere recomputing costs more than storing, and a map that
+ * could follow an anchor in registers stays with the anchor, unless it reads
+ * what has fewer bytes to store.
  *
  * Views (ops that only say where elements are) stay outside: the planner gives
  * them no memory. So does concat, whose operands are computed inside it.
@@ -138,7 +139,7 @@ static bool is_cheap(const struct nest *n) {
       continue;
     enum ir_scalar fn = n->node[i].fn;
     if (fn != IR_S_ADD && fn != IR_S_SUB && fn != IR_S_MUL && fn != IR_S_MIN &&
-        fn != IR_S_MAX)
+        fn != IR_S_MAX && fn != IR_S_CAST)
       return false;
     calls++;
   }
@@ -218,13 +219,20 @@ static bool maps_follow(const struct fuse *f, const struct ir_op *op) {
   return true;
 }
 
+/* A map to elements of fewer bytes than it reads. */
+static bool makes_narrower(const struct ir_op *op) {
+  return ir_ops[op->code].cls == IR_MAP && op->noperands &&
+         ir_dtypes[ir_result(op)->type->dtype].bits <
+             ir_dtypes[ir_arg(op, 0)->type->dtype].bits;
+}
+
 /* Maps after an anchor belong into its kernel rather than into a later one that
  * would compute them for each access. Of several, all but the last must be
  * followed by maps again (as in x * sigmoid(x)), or no kernel can hold them. */
 static void mark_followers(struct fuse *f, const struct ir_op *op) {
   const struct info *in = info_of(f, op);
   if (!(in->role & (ANCHOR | FOLLOWS)) || in->role & ORDER ||
-      !maps_follow(f, op))
+      makes_narrower(op) || !maps_follow(f, op))
     return;
   const struct ir_op *last = op;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)

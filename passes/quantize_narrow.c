@@ -1,0 +1,278 @@
+/* quantize_narrow.c - where a value that is known in integers is quantized. The
+ * arithmetic is that of ONNX Runtime's integer kernels. */
+#include "passes/quantize.h"
+
+#include "ir/nest.h"
+
+#include <math.h>
+
+struct narrowing {
+  struct quantize *p;
+  struct ir_op *op; /* narrow(value / scale, zero) */
+  struct ir_value *value, *scale, *zero;
+  double least, most; /* of the result's type */
+  double z, s;        /* zero and scale, where they are one number; else NaN */
+};
+
+static struct ir_value *narrow_to(const struct narrowing *n, struct ir_value *v,
+                                  struct ir_value *zero) {
+  return quant_emit(n->p, IR_NARROW, IR_ARGS(v, zero), n->op->attr,
+                    n->op->nattrs);
+}
+
+/* A bound of the value, as the integer that it is quantized to. */
+static double step_of(const struct narrowing *n, double bound) {
+  double v = rint(bound / n->s) + n->z;
+  return fmin(n->most, fmax(n->least, v));
+}
+
+/* Bounds that saturation does not keep already. */
+static struct ir_value *bounded(const struct narrowing *n, struct ir_value *y,
+                                const struct coded *c) {
+  double lo = c->lo == -HUGE_VAL ? n->least : step_of(n, c->lo);
+  double hi = c->hi == HUGE_VAL ? n->most : step_of(n, c->hi);
+  if (lo <= n->least && hi >= n->most)
+    return y;
+  return quant_emit(n->p, IR_CLAMP, IR_ARGS(y),
+                    IR_ATTRS(ir_float("lo", lo), ir_float("hi", hi)));
+}
+
+/* The integers that it had before. */
+static struct ir_value *same_integers(const struct narrowing *n,
+                                      const struct coded *c) {
+  double zero, scale;
+  if (c->bias || c->count ||
+      c->q->type->dtype != ir_result(n->op)->type->dtype ||
+      !quant_uniform(c->zero, 0, &zero) || !quant_uniform(c->scale, 1, &scale))
+    return NULL;
+  return zero == n->z && scale == n->s ? bounded(n, c->q, c) : NULL;
+}
+
+/* A sum in i32: one product by the ratio of the scales. */
+static struct ir_value *of_sum(const struct narrowing *n,
+                               const struct coded *c) {
+  struct ir_value *to = n->scale;
+  if (c->q->type->dtype != IR_I32 || c->zero || !c->scale)
+    return NULL;
+  if (c->count)
+    to = quant_op2(n->p, IR_MUL, to, c->count);
+  struct ir_value *ratio = quant_op2(n->p, IR_DIV, c->scale, to);
+  struct ir_value *y = quant_cast(n->p, quant_sum(n->p, c), IR_F32);
+  y = narrow_to(n, quant_op2(n->p, IR_MUL, y, ratio), n->zero);
+  return y ? bounded(n, y, c) : NULL;
+}
+
+/* The value without a relu that saturation does. */
+static const struct ir_op *before_relu(const struct narrowing *n) {
+  const struct ir_op *op = n->value->def;
+  bool relu = op && (op->code == IR_RELU ||
+                     (op->code == IR_CLAMP && ir_get_float(op, "lo") == 0 &&
+                      ir_get_float(op, "hi") == HUGE_VAL));
+  return relu && n->z == n->least ? ir_arg(op, 0)->def : op;
+}
+
+static struct ir_value *float_of(const struct narrowing *n,
+                                 const struct coded *c) {
+  return quant_cast(n->p, c->q, IR_F32);
+}
+
+/* a sa + b sb - za sa - zb sb, all in steps of the result; rounded after the
+ * zero point is added. */
+static struct ir_value *of_addition(const struct narrowing *n,
+                                    const struct coded c[2]) {
+  struct quantize *p = n->p;
+  struct ir_value *y[2], *shift = n->zero, *less = NULL;
+  for (int i = 0; i < 2; i++) {
+    struct ir_value *ratio = quant_op2(p, IR_DIV, c[i].scale, n->scale);
+    struct ir_value *zero = quant_or(p, c[i].zero, 0);
+    y[i] = quant_op2(p, IR_MUL, float_of(n, &c[i]), ratio);
+    zero = quant_op2(p, IR_MUL, zero, ratio);
+    less = less ? quant_op2(p, IR_ADD, less, zero) : zero;
+  }
+  shift = quant_op2(p, IR_SUB, shift, less);
+  y[0] = quant_op2(p, IR_ADD, y[0], shift);
+  return narrow_to(n, quant_op2(p, IR_ADD, y[0], y[1]),
+                   quant_number(p, IR_F32, 0));
+}
+
+static struct ir_value *of_product(const struct narrowing *n,
+                                   const struct coded c[2]) {
+  struct quantize *p = n->p;
+  struct ir_value *f[2], *y;
+  for (int i = 0; i < 2; i++) {
+    f[i] = float_of(n, &c[i]);
+    if (c[i].zero)
+      f[i] = quant_op2(p, IR_SUB, f[i], c[i].zero);
+  }
+  y = quant_op2(p, IR_MUL, c[0].scale, c[1].scale);
+  y = quant_op2(p, IR_DIV, y, n->scale);
+  y = quant_op2(p, IR_MUL, quant_op2(p, IR_MUL, f[0], f[1]), y);
+  return narrow_to(n, quant_op2(p, IR_ADD, y, n->zero),
+                   quant_number(p, IR_F32, 0));
+}
+
+static struct ir_value *of_pair(const struct narrowing *n) {
+  const struct ir_op *op = before_relu(n);
+  struct coded c[2];
+  if (!op || (op->code != IR_ADD && op->code != IR_MUL))
+    return NULL;
+  for (unsigned i = 0; i < 2; i++) {
+    double s, z;
+    c[i] = coded_of(n->p, ir_arg(op, i));
+    if (!coded_is_tensor(&c[i]) || !c[i].scale ||
+        !quant_uniform(c[i].scale, 1, &s) || !quant_uniform(c[i].zero, 0, &z))
+      return NULL;
+  }
+  return op->code == IR_ADD ? of_addition(n, c) : of_product(n, c);
+}
+
+/* Parts of a concat are quantized each. */
+static struct ir_value *of_concat(const struct narrowing *n) {
+  const struct ir_op *op = n->value->def;
+  if (!op || op->code != IR_CONCAT)
+    return NULL;
+  struct ir_value **args =
+      DN_ARRAY(n->p->env->scratch, struct ir_value *, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    struct coded c = coded_of(n->p, ir_arg(op, i));
+    if (!coded_is_tensor(&c))
+      return NULL;
+    args[i] = same_integers(n, &c);
+    if (!args[i])
+      args[i] = narrow_to(n, quant_op2(n->p, IR_DIV, ir_arg(op, i), n->scale),
+                          n->zero);
+  }
+  return quant_emit(n->p, IR_CONCAT, args, op->noperands, op->attr, op->nattrs);
+}
+
+/* The mean over windows: rounded after the zero point is added. */
+static struct ir_value *of_pool(const struct narrowing *n) {
+  const struct ir_op *op = n->value->def;
+  if (!op || op->code != IR_DIV || !ir_arg(op, 0)->def ||
+      ir_arg(op, 0)->def->code != IR_WINDOW_SUM)
+    return NULL;
+  struct coded c = coded_of(n->p, ir_arg(ir_arg(op, 0)->def, 0));
+  if (!coded_is_tensor(&c) || !c.scale)
+    return NULL;
+  struct ir_value *y = quant_op2(n->p, IR_DIV, n->value, n->scale);
+  return narrow_to(n, quant_op2(n->p, IR_ADD, y, n->zero),
+                   quant_number(n->p, IR_F32, 0));
+}
+
+/* ---- Functions of one 8-bit tensor, as tables ---- */
+
+enum { MAX_OPS = 24, VALUES = 256 };
+
+struct table {
+  const struct narrowing *n;
+  struct ir_value *x; /* the tensor */
+  bool costly;        /* calls a function that is no instruction */
+  int nops;
+  struct {
+    struct ir_value *value, *entries; /* a value, and that of each integer */
+  } op[MAX_OPS];
+};
+
+static bool is_costly(const struct table *t, const struct ir_op *op) {
+  struct dn_arena *arena = dn_arena_new(t->n->p->m->ctx);
+  const struct nest *n = nest_build(arena, op);
+  bool costly = false;
+  for (int i = 0; i < n->nnodes; i++)
+    costly |= n->node[i].kind == NEST_CALL &&
+              ((n->node[i].fn >= IR_S_EXP && n->node[i].fn <= IR_S_ATANH) ||
+               n->node[i].fn == IR_S_POW);
+  dn_arena_free(arena);
+  return costly;
+}
+
+static struct ir_value *entries_of(struct table *t, struct ir_value *v);
+
+static struct ir_value *entries_made(struct table *t, struct ir_value *v) {
+  struct coded c = coded_of(t->n->p, v);
+  struct ir_op *op = v->def;
+  struct ir_value *args[4];
+  if (!op || ir_ops[op->code].cls != IR_MAP || op->noperands > 4)
+    return NULL;
+  if (op->code == IR_CAST && c.q && ir_dtypes[c.q->type->dtype].bits == 8) {
+    int64_t value[VALUES], size = VALUES;
+    for (int i = 0; i < VALUES; i++)
+      value[i] = i - (c.q->type->dtype == IR_I8 ? VALUES / 2 : 0);
+    if (t->x && t->x != c.q)
+      return NULL;
+    t->x = c.q;
+    args[0] =
+        ir_const_ints(t->n->p->m, NULL, c.q->type->dtype, 1, &size, value);
+  } else {
+    for (unsigned i = 0; i < op->noperands; i++)
+      if (!(args[i] = entries_of(t, ir_arg(op, i))))
+        return NULL;
+  }
+  t->costly |= is_costly(t, op);
+  return quant_emit(t->n->p, op->code, args, op->noperands, op->attr,
+                    op->nattrs);
+}
+
+static struct ir_value *entries_of(struct table *t, struct ir_value *v) {
+  double number;
+  for (int i = 0; i < t->nops; i++)
+    if (t->op[i].value == v)
+      return t->op[i].entries;
+  if (v->data)
+    return !quant_uniform(v, 0, &number) ? NULL
+           : v->type->rank == 0          ? v
+                                : quant_number(t->n->p, v->type->dtype, number);
+  if (t->nops == MAX_OPS)
+    return NULL;
+  int at = t->nops++;
+  t->op[at].value = v;
+  return t->op[at].entries = entries_made(t, v);
+}
+
+/* Where a vector of floats is cheaper, or floats are few, it is no table. */
+static struct ir_value *of_table(const struct narrowing *n) {
+  struct quantize *p = n->p;
+  struct table t = {.n = n};
+  struct ir_value *table = entries_of(&t, ir_result(n->op));
+  if (!table || !table->data || !t.x || t.x->type == ir_result(n->op)->type ||
+      ir_type_count(t.x->type) < VALUES ||
+      t.x->type->rank != ir_result(n->op)->type->rank ||
+      (!t.costly && p->env->target->vector_bytes))
+    return NULL;
+  struct ir_value *at = t.x;
+  if (at->type->dtype == IR_I8) {
+    at = quant_op2(p, IR_XOR, at, quant_number(p, IR_I8, -VALUES / 2));
+    at = quant_emit(p, IR_BITS, IR_ARGS(at), IR_ATTRS(ir_str("to", "u8")));
+  }
+  return quant_op2(p, IR_GATHER, table, at);
+}
+
+struct ir_value *quant_narrow(struct quantize *p, struct ir_op *op) {
+  struct narrowing n = {.p = p, .op = op, .zero = ir_arg(op, 1)};
+  const struct ir_op *div = ir_arg(op, 0)->def;
+  const struct ir_dtype_row *row = &ir_dtypes[ir_result(op)->type->dtype];
+  if (!div || div->code != IR_DIV || !n.zero->data)
+    return NULL;
+  n.value = ir_arg(div, 0);
+  n.scale = ir_arg(div, 1);
+  if (!n.scale->data || n.value->type->dtype != IR_F32 ||
+      !quant_uniform(n.zero, 0, &n.z) || !quant_uniform(n.scale, 1, &n.s) ||
+      !(n.s > 0))
+    return NULL;
+  n.least = row->kind == IR_SIGNED ? -ldexp(1, (int)row->bits - 1) : 0;
+  n.most = n.least + ldexp(1, (int)row->bits) - 1;
+  struct coded c = coded_of(p, n.value);
+  struct ir_value *y = NULL;
+  if (c.q)
+    y = same_integers(&n, &c);
+  if (!y && c.q)
+    y = of_sum(&n, &c);
+  if (!y)
+    y = of_pair(&n);
+  if (!y)
+    y = of_concat(&n);
+  if (!y)
+    y = of_pool(&n);
+  if (!y)
+    y = of_table(&n);
+  return y && y->type == ir_result(op)->type ? y : NULL;
+}
