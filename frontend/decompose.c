@@ -337,10 +337,6 @@ static bool bind_attrs(struct call *c, const char *const *names,
   return true;
 }
 
-static const char *number_text(struct call *c, double v) {
-  return dn_printf(c->b->ctx->arena, "%.0f", v);
-}
-
 /* `axis is $axis`, `${h}x$w`: numbers are whole. */
 static const char *message(struct call *c, const char *text) {
   struct dn_buf buf;
@@ -355,9 +351,11 @@ static const char *message(struct call *c, const char *text) {
     text += braces;
     n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
     struct sexpr_value v;
-    if (attr_named(c, dn_intern_n(c->b->ctx, text, n), &v))
-      dn_buf_printf(&buf, "%s",
-                    v.s ? fe_text(c->b->ctx, v.s) : number_text(c, v.v[0]));
+    bool given = attr_named(c, dn_intern_n(c->b->ctx, text, n), &v);
+    if (given && v.s)
+      dn_buf_printf(&buf, "%s", fe_text(c->b->ctx, v.s));
+    else if (given)
+      dn_buf_printf(&buf, "%.0f", v.v[0]);
     text += n + braces;
   }
   return buf.text;

@@ -38,9 +38,13 @@ struct fe_opts {
 struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
                             const struct fe_opts *opts);
 
-/* For importers: what --dim says of a model's free dim, or -1. */
-int64_t fe_dim_value(struct dn_ctx *ctx, const struct fe_opts *opts,
-                     const char *name);
+/* For importers: the size of the free dim `name`, of --dim, of the input's file
+ * (`given`, or -1), what it was before, or what is taken for one that nothing
+ * binds (0: nothing is); -1 after a diagnostic, which calls it `what`. `bound`
+ * is the model's table of such dims. */
+int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
+                    struct dn_map *bound, struct dn_loc loc, const char *name,
+                    const char *what, int64_t given, int64_t taken);
 
 /* Tensors in files: ONNX TensorProto (.pb), .npy, by their first bytes. Data are
  * borrowed from the mapped file when they can be. false after a diagnostic. */

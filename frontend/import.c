@@ -46,14 +46,43 @@ static const char *looks_like(const struct dn_file *f) {
   return NULL;
 }
 
-int64_t fe_dim_value(struct dn_ctx *ctx, const struct fe_opts *opts,
-                     const char *name) {
+static int64_t option_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
+                          const char *name) {
   if (opts->free)
-    DN_PUSH(ctx->arena, opts->free->list, dn_intern(ctx, name));
+    DN_PUSH(ctx->arena, opts->free->list, name);
   for (size_t i = 0; i < opts->ndims; i++)
     if (!strcmp(opts->dims[i].name, name))
       return opts->dims[i].value;
   return -1;
+}
+
+int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
+                    struct dn_map *bound, struct dn_loc loc, const char *name,
+                    const char *what, int64_t given, int64_t taken) {
+  name = dn_intern(ctx, name);
+  const char *text = dn_escaped(ctx->arena, name);
+  struct dn_entry *e = dn_map_at(ctx->arena, bound, name);
+  int64_t *size = e->value;
+  bool first = !size;
+  if (first) {
+    e->value = size = DN_NEW(ctx->arena, int64_t);
+    *size = option_dim(ctx, opts, name);
+  }
+  if (*size >= 0 && given >= 0 && *size != given) {
+    dn_error(ctx, loc, DN_TYPE, "dimension '%s' is %lld and also %lld", text,
+             (long long)*size, (long long)given);
+    return -1;
+  }
+  if (*size < 0 && given < 0 && taken > 0)
+    dn_note(ctx, "%s: %s has no value; %lld is taken", loc.where, what,
+            (long long)taken);
+  if (*size < 0)
+    *size = given >= 0 ? given : taken > 0 ? taken : -1;
+  if (*size < 0 && first) {
+    dn_error(ctx, loc, DN_DIM, "%s has no value", what);
+    dn_note(ctx, "bind it with --dim %s=VALUE", text);
+  }
+  return *size;
 }
 
 struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,

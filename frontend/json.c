@@ -91,42 +91,6 @@ static void add_layer(struct json_model *m, const cJSON *json, size_t number) {
   m->values[m->n++] = y;
 }
 
-/* The size of a symbolic dim: of --dim, of an input's file, what an input
- * before this one had, or what is taken for a free one; -1 after a diagnostic.
- */
-static int64_t symbol(struct json_model *m, struct dn_loc loc, const char *name,
-                      const struct fe_opts *opts, int64_t given,
-                      int64_t taken) {
-  const char *text = fe_text(m->ctx, name);
-  int64_t size = fe_dim_value(m->ctx, opts, name);
-  for (size_t i = 0; i < m->dims.n && size < 0; i++)
-    if (!strcmp(m->dims.v[i].name, name)) {
-      size = m->dims.v[i].value;
-      if (size < 0) /* reported */
-        return -1;
-    }
-  if (size >= 0 && given >= 0 && size != given) {
-    dn_error(m->ctx, loc, DN_TYPE, "dimension '%s' is %lld and also %lld", text,
-             (long long)size, (long long)given);
-    return -1;
-  }
-  if (size >= 0)
-    return size;
-  if (given < 0 && taken > 0) {
-    dn_note(m->ctx, "%s: dimension '%s' has no value; %lld is taken", loc.where,
-            text, (long long)taken);
-    given = taken;
-  }
-  if (given >= 0) {
-    DN_PUSH(m->ctx->arena, m->dims, ((struct fe_dim){name, given}));
-    return given;
-  }
-  dn_error(m->ctx, loc, DN_DIM, "dimension '%s' has no value", text);
-  dn_note(m->ctx, "bind it with --dim %s=VALUE", text);
-  DN_PUSH(m->ctx->arena, m->dims, ((struct fe_dim){name, -1}));
-  return -1;
-}
-
 /* The type of an input, whose file, if there is one, is `given`: it binds the
  * symbolic dims and nothing else. NULL after diagnostics. */
 static const struct ir_type *input_type(struct json_model *m, struct dn_loc loc,
@@ -145,8 +109,11 @@ static const struct ir_type *input_type(struct json_model *m, struct dn_loc loc,
     given = NULL;
   for (const cJSON *d = shape->child; d; d = d->next, i++) {
     if (cJSON_IsString(d)) {
-      dims[i] = symbol(m, loc, d->valuestring, opts, given ? given->dim[i] : -1,
-                       i ? opts->free_size : opts->free_first);
+      const char *what = dn_printf(m->ctx->arena, "dimension '%s'",
+                                   fe_text(m->ctx, d->valuestring));
+      dims[i] = fe_bind_dim(m->ctx, opts, &m->dims, loc, d->valuestring, what,
+                            given ? given->dim[i] : -1,
+                            i ? opts->free_size : opts->free_first);
       ok = ok && dims[i] >= 0;
     } else if (!json_whole(d, &dims[i]) || dims[i] < 0) {
       dn_error(m->ctx, loc, DN_JSON,

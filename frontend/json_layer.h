@@ -14,10 +14,7 @@ struct json_model {
   struct ir_value **values; /* results by layer, NULL after an error */
   const char **names;
   size_t n;
-  struct { /* symbolic dims that have a value: from --dim, or an input's file */
-    struct fe_dim *v;
-    size_t n, cap;
-  } dims;
+  struct dn_map dims; /* symbolic ones: see fe_bind_dim() */
 };
 
 /* One layer while it is built. */

@@ -56,13 +56,8 @@ struct ox_ints ox_ints(const struct onnx_call *c, const char *name) {
 
 const char *ox_attr_spec(const struct onnx_row *row, const char *name) {
   size_t n = strlen(name);
-  for (const char *p = row->attrs; *p; p += strspn(p, " ")) {
-    size_t len = strcspn(p, " ");
-    if (len > n + 1 && !memcmp(p, name, n) && p[n] == ':')
-      return p + n + 1;
-    p += len;
-  }
-  return NULL;
+  const char *word = dn_word(row->attrs, name, n, NULL);
+  return word ? word + n + 1 : NULL;
 }
 
 static enum onnx_attr_type spec_type(const char *spec) {

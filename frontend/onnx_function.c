@@ -129,17 +129,24 @@ static void bind_attrs(struct onnx_call *c, const struct onnx_function *f,
   frame->nattrs = list.n;
 }
 
+struct ox_frame ox_frame_of(struct onnx_import *im,
+                            const struct onnx_function *f,
+                            const struct onnx_node *node) {
+  bool own = f->opsets.n > 0;
+  return (struct ox_frame){
+      .function = f,
+      .opsets = own ? f->opsets.v : im->frame->opsets,
+      .nopsets = own ? f->opsets.n : im->frame->nopsets,
+      .prefix = dn_printf(im->ctx->arena, "%s/", ox_label(im, node))};
+}
+
 bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
   struct onnx_import *im = c->im;
   if (c->nin > f->inputs.n || c->nout > f->outputs.n)
     return fe_fail(c->b, DN_ARITY,
                    "the function has %zu inputs and %zu outputs", f->inputs.n,
                    f->outputs.n);
-  struct ox_frame frame = {
-      .function = f,
-      .opsets = f->opsets.n ? f->opsets.v : c->frame->opsets,
-      .nopsets = f->opsets.n ? f->opsets.n : c->frame->nopsets,
-      .prefix = dn_printf(im->ctx->arena, "%s/", ox_label(im, c->node))};
+  struct ox_frame frame = ox_frame_of(im, f, c->node);
   bind_attrs(c, f, &frame);
   struct ox_scope scope = {0}, *outer = im->scope;
   im->frame = &frame;

@@ -157,11 +157,7 @@ static void check_inside(struct onnx_import *im, const struct onnx_node *node) {
   }
   if (!f || !dn_map_put(im->ctx->arena, &im->visited, f, im))
     return;
-  struct ox_frame frame = {
-      .function = f,
-      .opsets = f->opsets.n ? f->opsets.v : im->frame->opsets,
-      .nopsets = f->opsets.n ? f->opsets.n : im->frame->nopsets,
-      .prefix = dn_printf(im->ctx->arena, "%s/", ox_label(im, node))};
+  struct ox_frame frame = ox_frame_of(im, f, node);
   const struct ox_frame *outer = im->frame;
   im->frame = &frame;
   check_nodes(im, f->nodes.v, f->nodes.n);

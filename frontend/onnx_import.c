@@ -24,14 +24,6 @@ static struct dn_loc file_loc(struct onnx_import *im, const char *what,
                              dn_printf(im->ctx->arena, "%s '%s'", what, name)};
 }
 
-static int64_t bound_dim(struct onnx_import *im, const char *name) {
-  int64_t given = fe_dim_value(im->ctx, im->opts, name);
-  if (given >= 0)
-    return given;
-  const struct fe_dim *d = dn_map_get(&im->symbols, dn_intern(im->ctx, name));
-  return d ? d->value : -1;
-}
-
 /* The size of dim `i` of an input, or -1 after a diagnostic. */
 static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
                          size_t i, int64_t given, struct dn_loc loc) {
@@ -47,34 +39,10 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
   /* A dim without a name goes by its place: "input.0". */
   const char *name =
       d->param ? d->param : dn_printf(im->ctx->arena, "%s.%zu", v->name, i);
-  int64_t size = bound_dim(im, name);
-  struct fe_dim *binding = DN_NEW(im->ctx->arena, struct fe_dim);
-  *binding = (struct fe_dim){name, size >= 0 ? size : given};
-  name = dn_intern(im->ctx, name);
-  if (size >= 0 && given >= 0 && size != given) {
-    dn_error(im->ctx, loc, DN_TYPE, "dimension '%s' is %lld and also %lld",
-             fe_text(im->ctx, name), (long long)size, (long long)given);
-    return -1;
-  }
-  if (binding->value >= 0) {
-    dn_map_put(im->ctx->arena, &im->symbols, name, binding);
-    return binding->value;
-  }
-  const char *text = fe_text(im->ctx, name);
-  int64_t taken = i ? im->opts->free_size : im->opts->free_first;
-  binding->value = taken > 0 ? taken : -2; /* -2: reported */
-  bool first = dn_map_put(im->ctx->arena, &im->symbols, name, binding);
-  if (taken > 0 && first)
-    dn_note(im->ctx, "%s: dimension %zu, '%s', has no value; %lld is taken",
-            loc.where, i, text, (long long)taken);
-  if (taken > 0)
-    return taken;
-  if (first) {
-    dn_error(im->ctx, loc, DN_DIM, "dimension %zu, '%s', has no value", i,
-             text);
-    dn_note(im->ctx, "bind it with --dim %s=VALUE", text);
-  }
-  return -1;
+  const char *what = dn_printf(im->ctx->arena, "dimension %zu, '%s',", i,
+                               fe_text(im->ctx, name));
+  return fe_bind_dim(im->ctx, im->opts, &im->symbols, loc, name, what, given,
+                     i ? im->opts->free_size : im->opts->free_first);
 }
 
 static const struct ir_type *input_type(struct onnx_import *im,

@@ -50,7 +50,7 @@ struct onnx_import {
   struct dn_map functions; /* by function_key() of onnx_function.c */
   struct dn_map
       visited; /* graphs and functions that errors were looked for in */
-  struct dn_map symbols;   /* dims bound so far: to struct fe_dim */
+  struct dn_map symbols;   /* dims bound so far: see fe_bind_dim() */
   struct dn_map sequences; /* ir_value to its ox_sequence */
   struct dn_map evaluated; /* ir_value to its constant, or to &failed */
   struct ir_value **known; /* constants for parameters with a given value */
@@ -121,6 +121,10 @@ const struct onnx_function *ox_find_function(struct onnx_import *im,
                                              const struct onnx_node *n);
 /* false after a diagnostic: recursion, or too many nodes when inlined. */
 bool ox_count_calls(struct onnx_import *im);
+/* Of a call at `node`, its attributes aside. */
+struct ox_frame ox_frame_of(struct onnx_import *im,
+                            const struct onnx_function *f,
+                            const struct onnx_node *node);
 bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f);
 /* The constant that a dense tensor or, without one, a sparse one holds; NULL
  * after a diagnostic. */

@@ -75,14 +75,6 @@ static struct ir_value *frontier(struct onnx_call *c, int64_t s, int64_t t,
   return fe_op2(c->b, IR_LE, fe_offset(c->b, i, -(double)by), j);
 }
 
-static struct ir_value *row_max(struct onnx_call *c, struct ir_value *x) {
-  bool last[IR_MAX_RANK] = {0};
-  if (!x)
-    return NULL;
-  last[fe_rank(x) - 1] = true;
-  return fe_reduce(c->b, IR_REDUCE_MAX, x, last);
-}
-
 /* Rows whose mask and bias leave nothing. */
 static struct ir_value *empty_rows(struct onnx_call *c,
                                    const struct attention *a) {
@@ -91,7 +83,11 @@ static struct ir_value *empty_rows(struct onnx_call *c,
     bias = fe_number(c->b, a->q, 0);
   if (a->allowed)
     bias = fe_select(c->b, a->allowed, bias, fe_number(c->b, bias, -HUGE_VAL));
-  struct ir_value *most = row_max(c, bias);
+  if (!bias)
+    return NULL;
+  struct ir_value *most =
+      fe_emit(c->b, IR_REDUCE_MAX, IR_ARGS(bias),
+              IR_ATTRS(ir_ints("axes", &(int64_t){fe_rank(bias) - 1}, 1)));
   return fe_op2(c->b, IR_EQ, most, fe_number(c->b, most, -HUGE_VAL));
 }
 
@@ -206,8 +202,7 @@ bool onnx_attention(struct onnx_call *c) {
     return fe_fail(c->b, DN_ATTR, "qk_matmul_output_mode is %lld",
                    (long long)mode);
   struct ir_value *outs[] = {flat ? join_heads(c, y) : y, k, v, modes[mode]};
-  for (size_t i = 0; i < c->nout; i++)
-    c->out[i] = outs[i];
+  memcpy(c->out, outs, c->nout * sizeof *outs);
   return y != NULL;
 }
 
@@ -466,7 +461,6 @@ bool onnx_multi_head(struct onnx_call *c) {
   }
   struct ir_value *y = fused_attend(c, &a, ox_in(c, 4), past);
   struct ir_value *outs[] = {y, a.k, a.v, a.raw};
-  for (size_t i = 0; i < c->nout; i++)
-    c->out[i] = outs[i];
+  memcpy(c->out, outs, c->nout * sizeof *outs);
   return y != NULL;
 }

@@ -116,17 +116,13 @@ static void implicit_output(struct einsum *e) {
   }
 }
 
-static void remove_letter(char *letters, size_t i) {
-  memmove(letters + i, letters + i + 1, strlen(letters + i));
-}
-
 /* Sums dim i away. */
 static void sum_dim(struct einsum *e, struct term *t, size_t i) {
   bool axes[IR_MAX_RANK] = {0};
   axes[i] = true;
   t->v = fe_reduce(e->c->b, IR_REDUCE_SUM, t->v, axes);
   t->v = fe_squeeze(e->c->b, t->v, axes);
-  remove_letter(t->letters, i);
+  memmove(t->letters + i, t->letters + i + 1, strlen(t->letters + i));
 }
 
 /* ii..: zero off the diagonal, then the second i is summed away. */

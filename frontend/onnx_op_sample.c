@@ -23,12 +23,6 @@ struct taps {
   struct ir_value *idx[4], *weight[4];
 };
 
-static struct ir_value *bounded(struct onnx_call *c, struct ir_value *x,
-                                double lo, double hi) {
-  return fe_emit(c->b, IR_CLAMP, IR_ARGS(x),
-                 IR_ATTRS(ir_float("lo", lo), ir_float("hi", hi)));
-}
-
 /* x mirrored at lo and hi until it lies between them. */
 static struct ir_value *mirrored(struct onnx_call *c, struct ir_value *x,
                                  double lo, double hi) {
@@ -44,11 +38,6 @@ static struct ir_value *mirrored(struct onnx_call *c, struct ir_value *x,
                    fe_sub(c->b, fe_number(c->b, r, hi), r));
 }
 
-static double low(const struct grid *g) { return g->align ? 0 : -0.5; }
-static double high(const struct grid *g, int64_t size) {
-  return (double)size - (g->align ? 1 : 0.5);
-}
-
 /* Adds the tap at place `at` (whole numbers, as floats). What lies outside is
  * decided for each tap: the place that is sampled is not moved, or a cubic's
  * weights would be those of another place. */
@@ -61,9 +50,11 @@ static void add_tap(const struct grid *g, struct taps *t, struct ir_value *at,
                fe_op2(c->b, IR_LE, at, fe_number(c->b, at, (double)size - 1)));
     weight = fe_select(c->b, in, weight, fe_number(c->b, weight, 0));
   } else if (g->outside == REFLECTION) {
-    at = mirrored(c, at, low(g), high(g, size));
+    double edge = g->align ? 0 : -0.5; /* of the first element's cell */
+    at = mirrored(c, at, edge, (double)size - 1 - edge);
   }
-  at = at ? bounded(c, at, 0, (double)size - 1) : NULL;
+  at = fe_emit(c->b, IR_CLAMP, IR_ARGS(at),
+               IR_ATTRS(ir_float("lo", 0), ir_float("hi", (double)size - 1)));
   t->idx[t->n] = fe_cast(c->b, at, IR_I32);
   t->weight[t->n++] = weight;
 }

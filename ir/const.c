@@ -187,12 +187,6 @@ const void *ir_const_bytes(struct dn_arena *arena, const struct ir_value *c) {
   return p;
 }
 
-static struct ir_value *owned(struct ir_module *m, const char *name,
-                              const struct ir_type *type, const void *bytes) {
-  struct ir_data data = {.bytes = bytes, .size = ir_type_bytes(type)};
-  return ir_const_new(m, name, type, &data);
-}
-
 /* A constant whose elements come from one of two lists; the other is NULL. */
 static struct ir_value *from_list(struct ir_module *m, const char *name,
                                   const struct ir_type *type,
@@ -206,7 +200,8 @@ static struct ir_value *from_list(struct ir_module *m, const char *name,
     else
       ir_store_float(type->dtype, p + (size_t)i * size, floats[i]);
   }
-  return owned(m, name, type, p);
+  struct ir_data data = {.bytes = p, .size = ir_type_bytes(type)};
+  return ir_const_new(m, name, type, &data);
 }
 
 struct ir_value *ir_const_ints(struct ir_module *m, const char *name,

@@ -213,12 +213,6 @@ static bool run_nest(struct eval *ev, const struct ir_op *op) {
 
 /* ---- Regions ---- */
 
-static void define_results(struct eval *ev, const struct ir_op *op,
-                           const struct slot *results) {
-  for (unsigned i = 0; i < op->nresults; i++)
-    define(ev, op->result[i], results[i]);
-}
-
 static bool run_simple(struct eval *ev, const struct ir_op *op,
                        const struct ir_block *region) {
   struct slot few[4], *results = few;
@@ -226,7 +220,8 @@ static bool run_simple(struct eval *ev, const struct ir_op *op,
     results = DN_ARRAY(ev->arena, struct slot, op->nresults);
   if (!run_block(ev, region, NULL, results))
     return false;
-  define_results(ev, op, results);
+  for (unsigned i = 0; i < op->nresults; i++)
+    define(ev, op->result[i], results[i]);
   return true;
 }
 
@@ -252,13 +247,6 @@ struct iteration {
   struct slot *stacks;
   int64_t done;
 };
-
-/* Makes the stacked outputs, whose length the result types give. */
-static void stacks_new(struct eval *ev, struct iteration *it) {
-  it->stacks = DN_ARRAY(ev->arena, struct slot, it->nscanned + 1);
-  for (unsigned i = 0; i < it->nscanned; i++)
-    it->stacks[i] = slot_new(ev, it->op->result[it->ncarried + i]->type);
-}
 
 /* One run of the body: carries on and stacks. The body's first result before
  * the carried ones (a loop's condition) is left in results[0]. */
@@ -305,7 +293,9 @@ static struct iteration iteration_new(struct eval *ev, const struct ir_op *op,
   it.nscanned = op->nresults - ncarried;
   it.args = DN_ARRAY(ev->arena, struct slot, it.body->nparams + 1);
   it.results = DN_ARRAY(ev->arena, struct slot, it.body->last->noperands + 1);
-  stacks_new(ev, &it);
+  it.stacks = DN_ARRAY(ev->arena, struct slot, it.nscanned + 1);
+  for (unsigned i = 0; i < it.nscanned; i++)
+    it.stacks[i] = slot_new(ev, op->result[ncarried + i]->type);
   return it;
 }
 
@@ -367,25 +357,16 @@ static bool run_scan(struct eval *ev, const struct ir_op *op) {
 }
 
 static bool run_region_op(struct eval *ev, const struct ir_op *op) {
-  bool ok;
-  switch (op->code) {
-  case IR_KERNEL:
+  if (op->code == IR_KERNEL)
     return run_simple(ev, op, op->region[0]);
-  case IR_IF:
+  if (op->code == IR_IF)
     return run_simple(ev, op, op->region[scalar(ev, ir_arg(op, 0)) ? 0 : 1]);
-  case IR_LOOP:
-    ev->loops++;
-    ok = run_loop(ev, op);
-    ev->loops--;
-    return ok;
-  case IR_SCAN:
-    ev->loops++;
-    ok = run_scan(ev, op);
-    ev->loops--;
-    return ok;
-  default: /* terminators are met by run_block() */
-    return fail(ev, op, DN_INTERNAL, "no evaluation for this op");
-  }
+  assert((op->code == IR_LOOP || op->code == IR_SCAN) &&
+         "terminators are met by run_block()");
+  ev->loops++;
+  bool ok = op->code == IR_LOOP ? run_loop(ev, op) : run_scan(ev, op);
+  ev->loops--;
+  return ok;
 }
 
 static bool run_op(struct eval *ev, const struct ir_op *op) {

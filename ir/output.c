@@ -94,10 +94,6 @@ static void hold_signals(struct dn_ctx *ctx) {
   sigprocmask(SIG_BLOCK, &set, &ctx->outputs->mask);
 }
 
-static bool refuse(struct dn_ctx *ctx, const char *path, const char *why) {
-  return dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s", why);
-}
-
 /* Fills all but `temp`; false after a diagnostic. */
 static bool find_place(struct dn_ctx *ctx, const char *path,
                        struct output *out) {
@@ -113,7 +109,8 @@ static bool find_place(struct dn_ctx *ctx, const char *path,
       return write_failed(ctx, path);
     }
     if (dn_is_input(ctx, &st))
-      return refuse(ctx, path, "the output would take the place of an input");
+      return dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE,
+                      "the output would take the place of an input");
   }
   if (stat(dn_folder(ctx, out->real), &st))
     return write_failed(ctx, path);
@@ -124,7 +121,8 @@ static bool find_place(struct dn_ctx *ctx, const char *path,
     if (o->real && o->device == out->device && o->folder == out->folder &&
         !strcmp(dn_base_name(o->real), dn_base_name(out->real)) &&
         !dn_file_is_special(path))
-      return refuse(ctx, path, "two outputs have this name");
+      return dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE,
+                      "two outputs have this name");
   }
   return true;
 }
@@ -215,19 +213,13 @@ static void move_back(struct output *o) {
     renameat2(AT_FDCWD, o->temp, AT_FDCWD, o->real, RENAME_EXCHANGE);
 }
 
-static bool put_in_place(struct output *o) {
-  if (!o->temp)
-    return write_special(o);
-  return move(o);
-}
-
 bool dn_outputs_commit(struct dn_ctx *ctx) {
   struct dn_outputs *all = ctx->outputs;
   bool ok = true;
   for (int temp = 0; all && temp < 2; temp++) /* what cannot be undone first */
     for (size_t i = 0; ok && i < all->list.n; i++) {
       struct output *o = &all->list.v[i];
-      if ((o->temp != NULL) == temp && !put_in_place(o))
+      if ((o->temp != NULL) == temp && !(o->temp ? move(o) : write_special(o)))
         ok = write_failed(ctx, o->path);
     }
   for (size_t i = 0; all && !ok && i < all->list.n; i++)

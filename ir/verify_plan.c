@@ -26,7 +26,8 @@ struct life { /* of a value outside kernels */
 };
 
 struct plan {
-  bool rows; /* of the kernel that is looked at */
+  bool rows;  /* of the kernel that is looked at */
+  bool views; /* the ops whose places are: views, or others */
   struct verifier *v;
   const struct ir_func *f;
   struct life *life;      /* by value id */
@@ -171,6 +172,8 @@ static bool steps_over(const struct ir_type *type, const struct ir_place *at) {
 }
 
 static void check_place(struct plan *p, const struct ir_op *op) {
+  if (op->nresults != 1 || ir_is_view(op) != p->views)
+    return;
   const struct ir_value *r = ir_result(op);
   struct life *l = &p->life[r->id];
   if (!ir_place_of(r, &l->place)) {
@@ -231,22 +234,14 @@ static void each_op(struct plan *p, const struct ir_block *b,
   }
 }
 
-/* Places that ops state, before those that follow from them. */
-static void check_own(struct plan *p, const struct ir_op *op) {
-  if (op->nresults == 1 && !ir_is_view(op))
-    check_place(p, op);
-}
-
-static void check_views(struct plan *p, const struct ir_op *op) {
-  if (op->nresults == 1 && ir_is_view(op))
-    check_place(p, op);
-}
-
+/* Places that ops state are looked at before those that follow from them. */
 static void check_places(struct plan *p) {
   void (*const steps[])(struct plan *, const struct ir_op *) = {
-      check_attrs, check_own, check_views, check_pieces};
-  for (size_t i = 0; i < 4 && !p->v->errors; i++)
+      check_attrs, check_place, check_place, check_pieces};
+  for (int i = 0; i < 4 && !p->v->errors; i++) {
+    p->views = i == 2;
     each_op(p, p->f->body, steps[i]);
+  }
 }
 
 /* ---- Overlaps ---- */

@@ -266,13 +266,11 @@ static int64_t fold_after(struct ir_op *op) {
 int64_t pass_bnfold(struct pass_env *env, struct ir_module *m) {
   (void)env;
   int64_t folded = 0;
-  for (struct ir_func *f = m->funcs; f; f = f->next) {
-    for (struct ir_op *op = edit_first(f); op; op = edit_next(op)) {
-      int64_t n = fold_after(op);
-      if (n < 0)
-        return -1;
-      folded += n;
-    }
+  for (struct ir_op *op = edit_first(m); op; op = edit_next(op)) {
+    int64_t n = fold_after(op);
+    if (n < 0)
+      return -1;
+    folded += n;
   }
   return folded;
 }

@@ -168,9 +168,8 @@ int64_t pass_canonicalize(struct pass_env *env, struct ir_module *m) {
                     .rules = rules_parse(m->ctx, env->scratch),
                     .fast = pass_int(env, "fast") != 0};
   unsigned errors = dn_errors(m->ctx);
-  for (struct ir_func *f = m->funcs; f; f = f->next)
-    for (struct ir_op *op = edit_first(f); op; op = edit_next(op))
-      push(&c, op);
+  for (struct ir_op *op = edit_first(m); op; op = edit_next(op))
+    push(&c, op);
   /* Rules do not undo each other, so this ends by itself; the bound is for
    * two rules that do, by mistake. */
   int64_t changes = 0;

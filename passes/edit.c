@@ -12,11 +12,13 @@ static struct ir_op *first_inside(const struct ir_op *op, unsigned from) {
   return NULL;
 }
 
-struct ir_op *edit_next_over(const struct ir_op *op) {
+/* As edit_next(), but goes past the regions of `op`. */
+static struct ir_op *next_over(const struct ir_op *op) {
   while (!op->next) {
     const struct ir_op *owner = op->block->owner;
+    const struct ir_func *next = op->block->func->next;
     if (!owner)
-      return NULL;
+      return next ? next->body->first : NULL;
     unsigned r = 0;
     while (owner->region[r] != op->block)
       r++;
@@ -31,7 +33,7 @@ struct ir_op *edit_next_over(const struct ir_op *op) {
 
 struct ir_op *edit_next(const struct ir_op *op) {
   struct ir_op *inside = first_inside(op, 0);
-  return inside ? inside : edit_next_over(op);
+  return inside ? inside : next_over(op);
 }
 
 struct ir_builder edit_before(struct ir_op *op) {

@@ -5,14 +5,12 @@
 
 #include "passes/pass.h"
 
-/* The op after `op` in program order, regions included: an op comes before the
- * ops of its regions. NULL at the end of the function. */
+/* The op after `op` in program order, of all functions and regions: an op comes
+ * before the ops of its regions. NULL at the end of the module. */
 struct ir_op *edit_next(const struct ir_op *op);
-/* As edit_next(), but goes past the regions of `op`. */
-struct ir_op *edit_next_over(const struct ir_op *op);
-/* First op of a function, in the order of edit_next(). */
-static inline struct ir_op *edit_first(const struct ir_func *f) {
-  return f->body->first;
+/* First op of a module, in the order of edit_next(). */
+static inline struct ir_op *edit_first(const struct ir_module *m) {
+  return m->funcs ? m->funcs->body->first : NULL;
 }
 
 /* A builder that puts ops before `op` and gives them its location. */

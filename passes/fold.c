@@ -217,9 +217,9 @@ static void inline_if(struct ir_op *op) {
   ir_op_remove(op);
 }
 
-static int64_t fold_func(struct fold *f, struct ir_func *func) {
+static int64_t fold_all(struct fold *f) {
   int64_t folded = 0;
-  for (struct ir_op *op = edit_first(func), *next; op; op = next) {
+  for (struct ir_op *op = edit_first(f->m), *next; op; op = next) {
     if (op->code == IR_IF && edit_is_const(ir_arg(op, 0))) {
       struct ir_op *prev = op->prev;
       struct ir_block *b = op->block;
@@ -249,9 +249,7 @@ static int64_t fold_func(struct fold *f, struct ir_func *func) {
 int64_t pass_fold(struct pass_env *env, struct ir_module *m) {
   struct fold f = {.env = env, .m = m};
   unsigned errors = dn_errors(m->ctx);
-  int64_t folded = 0;
-  for (struct ir_func *func = m->funcs; func; func = func->next)
-    folded += fold_func(&f, func);
+  int64_t folded = fold_all(&f);
   for (size_t i = 0; i < f.made.n; i++)
     if (f.made.v[i].arena)
       dn_arena_adopt(m->arena, f.made.v[i].arena);

@@ -211,16 +211,14 @@ static bool rewrite_op(struct rewrite *r, struct ir_op *op) {
 
 static bool rewrite_all(struct rewrite *r) {
   DN_LIST(struct ir_op *) transposes = {0};
-  for (struct ir_func *f = r->l->m->funcs; f; f = f->next) {
-    for (struct ir_op *op = edit_first(f), *next; op; op = next) {
-      next = edit_next(op);
-      if (op->id >= r->l->nops)
-        continue; /* made by this pass */
-      if (layout_kind_of(r->l, op) == LAYOUT_TRANSPOSE)
-        DN_PUSH(r->l->arena, transposes, op);
-      if (!rewrite_op(r, op))
-        return false;
-    }
+  for (struct ir_op *op = edit_first(r->l->m), *next; op; op = next) {
+    next = edit_next(op);
+    if (op->id >= r->l->nops)
+      continue; /* made by this pass */
+    if (layout_kind_of(r->l, op) == LAYOUT_TRANSPOSE)
+      DN_PUSH(r->l->arena, transposes, op);
+    if (!rewrite_op(r, op))
+      return false;
   }
   for (size_t i = transposes.n; i-- > 0;) {
     if (ir_result(transposes.v[i])->uses)
@@ -246,14 +244,13 @@ static void add_values(struct rewrite *r) {
   struct ir_module *m = r->l->m;
   for (size_t i = 0; i < m->consts.n; i++)
     add_value(r, m->consts.v[i]);
-  for (struct ir_func *f = m->funcs; f; f = f->next) {
+  for (struct ir_func *f = m->funcs; f; f = f->next)
     add_params(r, f->body);
-    for (struct ir_op *op = edit_first(f); op; op = edit_next(op)) {
-      for (unsigned i = 0; i < op->nresults; i++)
-        add_value(r, op->result[i]);
-      for (unsigned k = 0; k < op->nregions; k++)
-        add_params(r, op->region[k]);
-    }
+  for (struct ir_op *op = edit_first(m); op; op = edit_next(op)) {
+    for (unsigned i = 0; i < op->nresults; i++)
+      add_value(r, op->result[i]);
+    for (unsigned k = 0; k < op->nregions; k++)
+      add_params(r, op->region[k]);
   }
 }
 

@@ -122,45 +122,41 @@ static bool shares_order(const struct layout *l, const struct ir_value *v,
 /* Fills l->value; a grouped base has as its group, for now, its own id, with
  * `parent` telling which are one. */
 static void find_groups(struct layout *l, int *parent) {
-  for (struct ir_func *f = l->m->funcs; f; f = f->next) {
-    for (struct ir_op *op = edit_first(f); op; op = edit_next(op)) {
-      enum layout_kind kind = layout_kind_of(l, op);
-      if (kind == LAYOUT_TRANSPOSE)
-        resolve_transpose(l, op);
-      if (kind == LAYOUT_TRANSPOSE || kind == LAYOUT_FIXED)
+  for (struct ir_op *op = edit_first(l->m); op; op = edit_next(op)) {
+    enum layout_kind kind = layout_kind_of(l, op);
+    if (kind == LAYOUT_TRANSPOSE)
+      resolve_transpose(l, op);
+    if (kind == LAYOUT_TRANSPOSE || kind == LAYOUT_FIXED)
+      continue;
+    struct ir_value *y = ir_result(op);
+    l->value[y->id].group = (int)y->id;
+    if (kind == LAYOUT_RESHAPE)
+      continue;
+    for (unsigned i = 0; i < op->noperands; i++) {
+      struct ir_value *v = ir_arg(op, i);
+      if (!shares_order(l, v, y))
         continue;
-      struct ir_value *y = ir_result(op);
-      l->value[y->id].group = (int)y->id;
-      if (kind == LAYOUT_RESHAPE)
-        continue;
-      for (unsigned i = 0; i < op->noperands; i++) {
-        struct ir_value *v = ir_arg(op, i);
-        if (!shares_order(l, v, y))
-          continue;
-        int a = find_root(l, parent, (int)l->value[v->id].base->id);
-        parent[find_root(l, parent, (int)y->id)] = a;
-      }
+      int a = find_root(l, parent, (int)l->value[v->id].base->id);
+      parent[find_root(l, parent, (int)y->id)] = a;
     }
   }
 }
 
 static void number_groups(struct layout *l, int *parent) {
   int *number = DN_ARRAY(l->arena, int, l->nvalues);
-  for (struct ir_func *f = l->m->funcs; f; f = f->next) {
-    for (struct ir_op *op = edit_first(f); op; op = edit_next(op)) {
-      for (unsigned i = 0; i < op->nresults; i++) {
-        const struct ir_value *v = op->result[i];
-        if (l->value[v->id].group < 0)
-          continue;
-        int root = find_root(l, parent, (int)v->id);
-        if (!number[root]) {
-          struct layout_group g = {.rank = v->type->rank,
-                                   .order = layout_identity()};
-          DN_PUSH(l->arena, l->group, g);
-          number[root] = (int)l->group.n;
-        }
-        l->value[v->id].group = number[root] - 1;
+  for (struct ir_op *op = edit_first(l->m); op; op = edit_next(op)) {
+    for (unsigned i = 0; i < op->nresults; i++) {
+      const struct ir_value *v = op->result[i];
+      if (l->value[v->id].group < 0)
+        continue;
+      int root = find_root(l, parent, (int)v->id);
+      if (!number[root]) {
+        struct layout_group g = {.rank = v->type->rank,
+                                 .order = layout_identity()};
+        DN_PUSH(l->arena, l->group, g);
+        number[root] = (int)l->group.n;
       }
+      l->value[v->id].group = number[root] - 1;
     }
   }
 }
@@ -187,31 +183,28 @@ static void add_edge(struct layout *l, struct layout_edge e) {
  * that many readers of a kind count once: they share the transpose. */
 static void find_edges(struct layout *l) {
   int *last = DN_ARRAY(l->arena, int, l->nvalues);
-  for (struct ir_func *f = l->m->funcs; f; f = f->next) {
-    for (struct ir_op *op = edit_first(f); op; op = edit_next(op)) {
-      enum layout_kind kind = layout_kind_of(l, op);
-      if (kind == LAYOUT_TRANSPOSE)
+  for (struct ir_op *op = edit_first(l->m); op; op = edit_next(op)) {
+    enum layout_kind kind = layout_kind_of(l, op);
+    if (kind == LAYOUT_TRANSPOSE)
+      continue;
+    const struct ir_value *y = op->nresults ? op->result[0] : NULL;
+    int to = kind == LAYOUT_FIXED ? -1 : group_of(l, y);
+    for (unsigned i = 0; i < op->noperands; i++) {
+      const struct ir_value *v = ir_arg(op, i);
+      struct layout_edge e = {.kind = LAYOUT_USE, .value = v, .to = to};
+      if (kind == LAYOUT_RESHAPE) {
+        e.kind = LAYOUT_RESHAPES;
+        e.result = y->type;
+        e.absorbs = layout_can_absorb(y);
+      } else if (to >= 0 && v->type->rank != y->type->rank) {
+        e.kind = LAYOUT_LOW;
+        e.result = y->type;
+      } else if (last[v->id] == to + 2 || (to >= 0 && shares_order(l, v, y))) {
         continue;
-      const struct ir_value *y = op->nresults ? op->result[0] : NULL;
-      int to = kind == LAYOUT_FIXED ? -1 : group_of(l, y);
-      for (unsigned i = 0; i < op->noperands; i++) {
-        const struct ir_value *v = ir_arg(op, i);
-        struct layout_edge e = {.kind = LAYOUT_USE, .value = v, .to = to};
-        if (kind == LAYOUT_RESHAPE) {
-          e.kind = LAYOUT_RESHAPES;
-          e.result = y->type;
-          e.absorbs = layout_can_absorb(y);
-        } else if (to >= 0 && v->type->rank != y->type->rank) {
-          e.kind = LAYOUT_LOW;
-          e.result = y->type;
-        } else if (last[v->id] == to + 2 ||
-                   (to >= 0 && shares_order(l, v, y))) {
-          continue;
-        } else {
-          last[v->id] = to + 2;
-        }
-        add_edge(l, e);
+      } else {
+        last[v->id] = to + 2;
       }
+      add_edge(l, e);
     }
   }
 }

@@ -38,14 +38,18 @@ static LLVMMemoryBufferRef bitcode(LLVMModuleRef module, int pointer_bytes) {
                                                "soft", false);
 }
 
+static bool is_memory(const char *name) {
+  return !strcmp(name, "memcpy") || !strcmp(name, "memmove") ||
+         !strcmp(name, "memset");
+}
+
 /* Names of the run-time library. Generated functions have the model's prefix, so
  * they do not match. */
 bool cg_soft_is(const char *name) {
   static const char *const plain[] = {"floor",     "ceil",      "trunc", "rint",
                                       "nearbyint", "roundeven", "round", "sqrt",
                                       "fmod",      "fmin",      "fmax"};
-  if (!strncmp(name, "__", 2) || !strcmp(name, "memcpy") ||
-      !strcmp(name, "memmove") || !strcmp(name, "memset"))
+  if (!strncmp(name, "__", 2) || is_memory(name))
     return true;
   for (size_t i = 0; i < DN_COUNT(plain); i++) {
     size_t n = strlen(plain[i]);
@@ -54,11 +58,6 @@ bool cg_soft_is(const char *name) {
       return true;
   }
   return false;
-}
-
-static bool is_memory(const char *name) {
-  return !strcmp(name, "memcpy") || !strcmp(name, "memmove") ||
-         !strcmp(name, "memset");
 }
 
 /* Bodies that are wanted but declared only, or undefined in the object. */
