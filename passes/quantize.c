@@ -378,10 +378,9 @@ int64_t pass_quantize(struct pass_env *env, struct ir_module *m) {
   struct quantize p = {.env = env, .m = m};
   unsigned errors = dn_errors(m->ctx);
   int64_t changes = 0;
-  for (struct ir_func *f = m->funcs; f; f = f->next)
-    for (struct ir_op *op = edit_first(f), *next; op; op = next) {
-      next = edit_next(op);
-      changes += visit(&p, op);
-    }
+  for (struct ir_op *op = edit_first(m), *next; op; op = next) {
+    next = edit_next(op);
+    changes += visit(&p, op);
+  }
   return dn_errors(m->ctx) > errors ? -1 : changes;
 }
