@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum ir_dot_factor { IR_DOT_U8, IR_DOT_I8 };
+enum ir_dot_shape { IR_DOT_SPREAD, IR_DOT_LANE, IR_DOT_ALONG };
+
 struct ir_facts {
 #define FACT(type, name, preset, probe, summary) type name;
 #include "ir/facts.def"

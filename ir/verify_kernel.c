@@ -135,6 +135,8 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
   if (!lanes_turn(kernel, type, vec))
     verify_fail(v, loc, VERIFY_SCHEDULE, "lanes=%lld",
                 (long long)ir_get_int(kernel, "lanes"));
+  if (ir_get_int(kernel, "dot") < 1)
+    verify_fail(v, loc, VERIFY_SCHEDULE, "dot is below 1");
   if (ir_get_int(kernel, "prefetch") < 0)
     verify_fail(v, loc, VERIFY_SCHEDULE, "prefetch is below 0");
   if (!is_order(kernel, type->rank))

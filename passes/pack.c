@@ -33,10 +33,17 @@
  * nearly so. */
 enum { COPY_PANEL_ROWS = 192, FAR = 2048 };
 
+/* How an operand is laid out: dimension `dim` last, or in panels; and after it
+ * the elements of `run` neighbours along dimension `inner`, which is filled up
+ * with zeros to a multiple of that. */
+struct layout {
+  int dim, inner;     /* inner: -1 where run is 1 */
+  int64_t panel, run; /* panel: 0: none */
+};
+
 struct packed { /* what has been made, for the next kernel that reads it */
   const struct ir_value *from;
-  int dim;
-  int64_t panel;
+  struct layout how;
   struct ir_value *to;
 };
 
@@ -49,11 +56,10 @@ struct pack {
 };
 
 static struct ir_value *find_packed(const struct pack *p,
-                                    const struct ir_value *w, int dim,
-                                    int64_t panel) {
+                                    const struct ir_value *w,
+                                    const struct layout *how) {
   for (size_t i = 0; i < p->made.n; i++)
-    if (p->made.v[i].from == w && p->made.v[i].dim == dim &&
-        p->made.v[i].panel == panel)
+    if (p->made.v[i].from == w && !memcmp(&p->made.v[i].how, how, sizeof *how))
       return p->made.v[i].to;
   return NULL;
 }
@@ -130,57 +136,73 @@ static void copy_strided(const struct copy *c, const char *from, char *to) {
 
 /* ---- Constants ---- */
 
-/* The packed form of `w`: dim `dim` last, in panels when panel > 0. */
-static const struct ir_type *
-packed_type(struct pack *p, const struct ir_value *w, int dim, int64_t panel) {
-  int64_t dims[IR_MAX_RANK];
+/* The packed form of `w`. */
+static const struct ir_type *packed_type(struct pack *p,
+                                         const struct ir_value *w,
+                                         const struct layout *how) {
+  int64_t dims[IR_MAX_RANK], size = w->type->dim[how->dim];
   int n = 0;
-  if (panel)
-    dims[n++] = w->type->dim[dim] / panel;
+  if (how->panel)
+    dims[n++] = size / how->panel;
   for (int d = 0; d < w->type->rank; d++)
-    if (d != dim)
+    if (d != how->dim && d != how->inner)
       dims[n++] = w->type->dim[d];
-  dims[n++] = panel ? panel : w->type->dim[dim];
+  if (how->run > 1)
+    dims[n++] = dn_div_ceil(w->type->dim[how->inner], how->run);
+  dims[n++] = how->panel ? how->panel : size;
+  if (how->run > 1)
+    dims[n++] = how->run;
   return ir_type(p->m->ctx, w->type->dtype, n, dims);
 }
 
+static void copy_dim(struct copy *c, int64_t dim, int64_t from, int64_t to) {
+  c->dim[c->rank] = dim;
+  c->from[c->rank] = from;
+  c->to[c->rank++] = to;
+}
+
 /* Bytes of the packed form. The copy goes over the dims of the old one, with
- * the packed one split in two, and the two that are contiguous on either side
- * innermost. */
+ * the packed ones split in two, and those that are contiguous on either side
+ * innermost; runs that are not whole are copied by themselves. */
 static const void *packed_bytes(struct pack *p, const struct ir_value *w,
-                                int dim, int64_t panel,
+                                const struct layout *how,
                                 const struct ir_type *type) {
-  int64_t old[IR_MAX_RANK], new[IR_MAX_RANK];
+  int64_t old[IR_MAX_RANK], new[IR_MAX_RANK], run = how->run;
   ir_type_strides(w->type, old);
   ir_type_strides(type, new);
   struct copy c = {.bytes = ir_dtypes[type->dtype].bytes};
-  int last = w->type->rank - 1, at = 0, k = 0;
-  if (panel) { /* over panels, outermost */
-    c.dim[0] = type->dim[0];
-    c.from[0] = old[dim] * panel;
-    c.to[0] = new[0];
-    at = k = 1;
-  }
-  for (int d = 0; d <= last; d++) { /* the others, in order */
-    if (d == dim)
-      continue;
-    c.dim[at] = w->type->dim[d];
-    c.from[at] = old[d];
-    c.to[at++] = new[k++];
-  }
-  c.dim[at] = panel ? panel : w->type->dim[dim];
-  c.from[at] = old[dim];
-  c.to[at++] = 1;
-  c.rank = at;
-  char *bytes = dn_alloc(p->m->arena, (size_t)ir_type_bytes(type));
-  copy_strided(&c, ir_const_bytes(p->scratch, w), bytes);
+  const char *from = ir_const_bytes(p->scratch, w);
+  char *bytes = dn_alloc(p->m->arena, (size_t)ir_type_bytes(type)), *to = bytes;
+  int k = 0;
+  if (how->panel) /* over panels, outermost */
+    copy_dim(&c, type->dim[0], old[how->dim] * how->panel, new[k++]);
+  for (int d = 0; d < w->type->rank; d++) /* the others, in order */
+    if (d != how->dim && d != how->inner)
+      copy_dim(&c, w->type->dim[d], old[d], new[k++]);
+  int64_t step = run > 1 ? old[how->inner] : 0;
+  if (run > 1)
+    copy_dim(&c, w->type->dim[how->inner] / run, step * run, new[k++]);
+  copy_dim(&c, how->panel ? how->panel : w->type->dim[how->dim], old[how->dim],
+           run);
+  if (run > 1)
+    copy_dim(&c, run, step, 1);
+  int64_t whole = run > 1 ? c.dim[c.rank - 3] : 1;
+  if (whole)
+    copy_strided(&c, from, to);
+  c.dim[c.rank - 1] -= run > 1 ? run - w->type->dim[how->inner] % run : 0;
+  if (run == 1 || !c.dim[c.rank - 1])
+    return bytes;
+  c.dim[c.rank - 3] = 1;
+  from += whole * c.from[c.rank - 3] * (int64_t)c.bytes;
+  to += whole * c.to[c.rank - 3] * (int64_t)c.bytes;
+  copy_strided(&c, from, to);
   return bytes;
 }
 
 static struct ir_value *packed_const(struct pack *p, const struct ir_value *w,
-                                     int dim, int64_t panel) {
-  const struct ir_type *type = packed_type(p, w, dim, panel);
-  struct ir_data data = {.bytes = packed_bytes(p, w, dim, panel, type),
+                                     const struct layout *how) {
+  const struct ir_type *type = packed_type(p, w, how);
+  struct ir_data data = {.bytes = packed_bytes(p, w, how, type),
                          .size = ir_type_bytes(type)};
   char *name = dn_printf(p->scratch, "%s.packed", w->name);
   return ir_const_new(p->m, name, type, &data);
@@ -227,29 +249,39 @@ static struct ir_value *packed_copy(struct pack *p, struct ir_value *w, int dim,
 /* ---- Kernels ---- */
 
 /* The way back, in the kernel: the packed dims in the old order, then the
- * panels joined. */
+ * panels and the runs joined, and what fills the last run left out. */
 static struct ir_value *unpack(struct ir_op *anchor, const struct ir_value *w,
-                               int dim, int64_t panel,
+                               const struct layout *how,
                                struct ir_value *packed) {
   struct ir_builder b = edit_before(anchor);
-  int64_t perm[IR_MAX_RANK];
-  int n = 0, k = panel ? 1 : 0, last = packed->type->rank - 1;
+  int64_t perm[IR_MAX_RANK], shape[IR_MAX_RANK], zero[IR_MAX_RANK] = {0};
+  bool runs = how->run > 1;
+  int n = 0, k = how->panel ? 1 : 0, last = packed->type->rank - 1 - runs;
   for (int d = 0; d < w->type->rank; d++) {
-    if (d != dim) {
+    shape[d] = w->type->dim[d];
+    if (d == how->inner) {
+      perm[n++] = last - 1;
+      perm[n++] = last + 1;
+      shape[d] = dn_align(shape[d], how->run);
+    } else if (d != how->dim) {
       perm[n++] = k++;
-      continue;
+    } else {
+      if (how->panel)
+        perm[n++] = 0;
+      perm[n++] = last;
     }
-    if (panel)
-      perm[n++] = 0;
-    perm[n++] = last;
   }
-  if (edit_perm_is_identity(n, perm))
+  if (edit_perm_is_identity(n, perm) && !runs)
     return packed;
   struct ir_value *y = ir_emit(&b, IR_TRANSPOSE, IR_ARGS(packed),
                                IR_ATTRS(ir_ints("perm", perm, n)));
-  if (panel)
+  if (how->panel || runs)
     y = ir_emit(&b, IR_RESHAPE, IR_ARGS(y),
-                IR_ATTRS(ir_ints("shape", w->type->dim, w->type->rank)));
+                IR_ATTRS(ir_ints("shape", shape, w->type->rank)));
+  if (runs && shape[how->inner] != w->type->dim[how->inner])
+    y = ir_emit(&b, IR_SLICE, IR_ARGS(y),
+                IR_ATTRS(ir_ints("starts", zero, w->type->rank),
+                         ir_ints("sizes", w->type->dim, w->type->rank)));
   return y;
 }
 
@@ -265,8 +297,8 @@ static int last_dim(const struct ir_type *type) {
 static int lane_iter(const struct ir_op *kernel, const struct nest *n) {
   int64_t vec = ir_get_int(kernel, "vec");
   int last = last_dim(n->type);
-  if (vec <= 1)
-    return -1;
+  if (vec <= 1) /* along the sum, if it is dots */
+    return ir_get_int(kernel, "dot") > 1 ? nest_inner_reduced(n) : -1;
   bool columns = last >= 0 && loops_tile(kernel, last) >= vec;
   return columns ? nest_dim_iter(n, last) : nest_inner_reduced(n);
 }
@@ -296,6 +328,13 @@ int pack_dim(const struct nest *n, int access, int iter) {
   const struct nest_access *a = &n->access[access];
   const struct ir_value *w = ir_arg(n->op, (unsigned)a->operand);
   return is_movable(w, n->op) ? lane_dim(a, iter) : -1;
+}
+
+bool pack_has_runs(const struct nest *n, int access, int iter, int inner) {
+  const struct ir_value *w = ir_arg(n->op, (unsigned)n->access[access].operand);
+  int dim = pack_dim(n, access, iter), along = pack_dim(n, access, inner);
+  return w->data && dim >= 0 && along >= 0 && dim != along &&
+         w->type->rank + 2 <= IR_MAX_RANK;
 }
 
 bool pack_cuts(int64_t columns, int64_t width, bool scalable) {
@@ -329,31 +368,48 @@ static bool panels_pay(const struct pack *p, const struct nest *n,
          row_step(p, w, dim) >= FAR / (int64_t)ir_dtypes[w->type->dtype].bytes;
 }
 
+/* Runs of a dot product in each lane, if the kernel has lanes along columns. */
+static void find_runs(const struct ir_op *kernel, const struct nest *n,
+                      int access, int iter, struct layout *how) {
+  int64_t dot = ir_get_int(kernel, "dot");
+  int inner = nest_inner_reduced(n);
+  if (dot < 2 || iter == inner || access != 1 ||
+      !pack_has_runs(n, access, iter, inner))
+    return;
+  how->inner = pack_dim(n, access, inner);
+  how->run = dot;
+}
+
 static bool pack_operand(struct pack *p, struct ir_op *anchor,
                          struct ir_op *kernel, const struct nest *n, int access,
                          int iter) {
   unsigned operand = (unsigned)n->access[access].operand;
   struct ir_value *w = ir_arg(anchor, operand);
-  int dim = pack_dim(n, access, iter);
+  struct layout how;
+  memset(&how, 0, sizeof how); /* compared as bytes */
+  how.dim = pack_dim(n, access, iter);
+  how.inner = -1;
+  how.run = 1;
   double same;
-  if (dim < 0 || (w->data && ir_const_uniform(w, &same)))
+  if (how.dim < 0 || (w->data && ir_const_uniform(w, &same)))
     return false;
+  find_runs(kernel, n, access, iter, &how);
   int64_t width =
       n->iter[iter].reduced ? 0 : loops_tile(kernel, last_dim(n->type));
   bool panels =
-      pack_cuts(w->type->dim[dim], width, ir_get_int(kernel, "scalable")) &&
-      (w->data || panels_pay(p, n, w, dim));
-  if (!panels && stride_of(p, w, dim) == 1)
+      pack_cuts(w->type->dim[how.dim], width, ir_get_int(kernel, "scalable")) &&
+      (w->data || panels_pay(p, n, w, how.dim));
+  if (!panels && how.run == 1 && stride_of(p, w, how.dim) == 1)
     return false; /* it is as it should be */
-  int64_t panel = panels ? width : 0;
-  struct ir_value *packed = find_packed(p, w, dim, panel);
+  how.panel = panels ? width : 0;
+  struct ir_value *packed = find_packed(p, w, &how);
   if (!packed) {
-    packed = w->data ? packed_const(p, w, dim, panel)
-                     : packed_copy(p, w, dim, panel, kernel);
-    struct packed one = {w, dim, panel, packed};
+    packed = w->data ? packed_const(p, w, &how)
+                     : packed_copy(p, w, how.dim, how.panel, kernel);
+    struct packed one = {w, how, packed};
     DN_PUSH(p->scratch, p->made, one);
   }
-  struct ir_value *y = packed ? unpack(anchor, w, dim, panel, packed) : NULL;
+  struct ir_value *y = packed ? unpack(anchor, w, &how, packed) : NULL;
   if (!y)
     return false;
   ir_set_operand(anchor, operand, y);

@@ -79,6 +79,8 @@ static int64_t count_registers(const struct tile_space *s,
   int64_t rest = count_vectors(s->columns % wide, s->lanes); /* may be more */
   int64_t vectors = dn_max(s->columns < wide ? 0 : b->vectors, rest);
   int64_t n = rows * vectors + vectors + (s->has_fma ? 0 : 2);
+  if (s->along)
+    return rows * vectors;
   if (s->lanes == 1)
     return n + 1;
   return n + (s->bcast_operand > 1 ? rows : s->bcast_operand);

@@ -19,27 +19,29 @@ struct fold {
   const struct tile_vector *pt;
   unsigned npt;
   const struct affine **iter; /* [npt][NEST_MAX_ITERS] */
-  int red[NEST_MAX_ITERS]; /* reduced iterators with more than one value */
+  int red[NEST_MAX_ITERS];    /* reduced iterators with more than one value */
   int nred;
-  unsigned vec;              /* lanes along the innermost one; 1: none */
-  unsigned chains;           /* vector accumulators a point */
-  unsigned nacc;             /* with the scalar one, which comes last */
-  unsigned total;            /* states of all accumulators of all points */
-  int64_t step;              /* of the innermost loop */
+  unsigned vec;    /* lanes along the innermost one; 1: none */
+  unsigned chains; /* vector accumulators a point */
+  unsigned nacc;   /* with the scalar one, which comes last */
+  unsigned total;  /* states of all accumulators of all points */
+  int64_t step;    /* of the innermost loop */
+  int64_t run; /* elements that one step of emit/dot.c sums up; 0: another */
   const struct scope *outer; /* around the reduction */
-  bool product; /* the body is one multiplication of two accesses */
+  bool product;  /* the body is one multiplication of two accesses */
   bool numbered; /* the step uses the number of the point */
-  LLVMValueRef numbers; /* of a vector of them in the innermost loop, or NULL; */
-  int64_t ahead;        /* less this */
+  LLVMValueRef
+      numbers;   /* of a vector of them in the innermost loop, or NULL; */
+  int64_t ahead; /* less this */
 };
 
 static enum ir_dtype folded_type(enum ir_dtype t) {
   return t == IR_F16 || t == IR_BF16 ? IR_F32 : t;
 }
 
-/* Code of a fold at its variables: `count` results to out. All are vectors of one
- * length, or scalars. Floats of 16 bits are folded in f32 and rounded at the
- * end. */
+/* Code of a fold at its variables: `count` results to out. All are vectors of
+ * one length, or scalars. Floats of 16 bits are folded in f32 and rounded at
+ * the end. */
 static void emit_code(struct kernel_cg *k, const struct nest_code *c,
                       const LLVMValueRef *var, int count, LLVMValueRef *out) {
   LLVMValueRef value[NEST_MAX_NODES];
@@ -117,6 +119,10 @@ static void step(struct fold *f, LLVMValueRef *acc, unsigned lanes,
   struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
   k->forms.lanes = lanes;
+  if (f->run) {
+    *acc = emit_dot(k, n, *acc, lanes, iter, f->run);
+    return;
+  }
   if (!f->product) {
     LLVMValueRef x = emit_node(k, n, n->nnodes - 1, iter), number = NULL;
     if (k->failed)
@@ -165,9 +171,9 @@ static void all_points(struct fold *f, const struct affine *inner,
 }
 
 /* While a block of rows is computed with one panel of constants, a part of the
- * next panel is prefetched: `prefetch` blocks divide a panel's bytes among them,
- * a few cache lines each step. What follows the last panel in memory are the
- * constants of the next kernel. */
+ * next panel is prefetched: `prefetch` blocks divide a panel's bytes among
+ * them, a few cache lines each step. What follows the last panel in memory are
+ * the constants of the next kernel. */
 static void prefetch(struct fold *f, const struct emit_stream *s) {
   struct kernel_cg *k = f->k;
   const struct scope *panels = f->outer, *rows = f->outer;
@@ -194,6 +200,30 @@ static void prefetch(struct fold *f, const struct emit_stream *s) {
   emit_prefetch(k, &s->place, at, dn_max(1, dn_min(step / 64, 8)));
 }
 
+/* Runs of `count` elements from `at` on can be loaded for all points. */
+static bool runs_fit(struct fold *f, int64_t at, int64_t count) {
+  for (unsigned p = 0; p < f->npt; p++)
+    if ((!p || f->pt[p].lanes != f->pt[p - 1].lanes) &&
+        !emit_dot_fits(f->k, f->n, f->pt[p].lanes,
+                       f->iter + (size_t)p * NEST_MAX_ITERS,
+                       f->red[f->nred - 1], at, count))
+      return false;
+  return true;
+}
+
+/* Elements of a run of the innermost iterator, all of which goes in runs; or 0.
+ */
+static int64_t choose_run(struct fold *f) {
+  int64_t dot = f->k->dot, extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t rest = extent % dot;
+  bool fits = dot > 1 && f->product && f->n->acc_type == IR_I32 && f->vec == 1;
+  if (fits && extent >= dot)
+    fits = runs_fit(f, 0, dot) && runs_fit(f, extent - rest - dot, dot);
+  if (fits && rest)
+    fits = runs_fit(f, extent - rest, rest);
+  return fits ? dot : 0;
+}
+
 /* The innermost loop: whole steps, then what is left, straight. */
 static void innermost(struct fold *f, LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
@@ -202,6 +232,10 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     return;
   }
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t run = choose_run(f);
+  f->run = run;
+  run = dn_max(run, 1);
+  f->step = dn_max(1, dn_min(f->step, extent / run)) * run;
   int64_t count = extent / f->step, i = count * f->step;
   bool numbers = count > 1 && f->numbered && f->vec > 1;
   unsigned total = f->total + numbers;
@@ -222,11 +256,13 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   struct emit_stream stream = {0};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
   unsigned factors = (unsigned)k->e->facts->bcast_operand;
-  if (count > 1 && factors > 1 && f->vec == 1 && f->step % factors == 0)
-    k->group = (struct emit_group){factors, 0, k->scope->var, f->step};
-  for (int64_t j = 0; count && j < f->step && !k->failed; j += f->vec) {
+  if ((count > 1 || f->run) && factors > 1 && f->vec == 1 &&
+      f->step / run % factors == 0)
+    k->group =
+        (struct emit_group){factors, 0, count > 1 ? k->scope->var : 0, f->step};
+  for (int64_t j = 0; count && j < f->step && !k->failed; j += f->vec * run) {
     const struct affine *at = affine_plus(&k->forms, base, j);
-    k->group.lane = k->group.lanes ? (unsigned)j % k->group.lanes : 0;
+    k->group.lane = k->group.lanes ? (unsigned)(j / run) % k->group.lanes : 0;
     if (f->vec > 1)
       at = affine_add(&k->forms, at, affine_lanes(&k->forms, 1), 1);
     f->ahead = j;
@@ -247,8 +283,10 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
         affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
     all_points(f, at, chain++ % f->chains, acc);
   }
-  for (; i < extent && !k->failed; i++)
+  for (; i < extent && !k->failed; i += run) {
+    f->run = f->run ? dn_min(run, extent - i) : 0;
     all_points(f, affine_const(&k->forms, i), f->vec > 1 ? f->chains : 0, acc);
+  }
 }
 
 static void level(struct fold *f, int depth, LLVMValueRef *acc) {
@@ -284,10 +322,17 @@ static void part(struct kernel_cg *k, const struct nest *n,
                         k->b, v[s], LLVMConstInt(k->e->i32, i, false), "");
 }
 
-/* Folds the lanes of vectors into acc: halves while they are even. */
+/* Folds the lanes of vectors into acc: halves while they are even. Sums of
+ * integers have an intrinsic; of their halves LLVM makes x86's vpdpbusd, whose
+ * four sums it then takes for one. */
 static void across(struct kernel_cg *k, const struct nest *n, unsigned lanes,
                    LLVMValueRef *acc) {
   LLVMValueRef all[NEST_MAX_STATES], other[NEST_MAX_STATES];
+  LLVMTypeRef t = LLVMTypeOf(*acc);
+  if (n->fold == NEST_SUM && !ir_is_float(n->acc_type) && lanes > 1) {
+    *acc = emit_intrinsic(k, "llvm.vector.reduce.add", &t, 1, acc, 1);
+    return;
+  }
   while (lanes > 1 && lanes % 2 == 0) {
     lanes /= 2;
     memcpy(all, acc, sizeof all);
@@ -370,7 +415,8 @@ static void prepare(struct fold *f) {
 static int64_t count_registers(const struct kernel_cg *k, const struct nest *n,
                                unsigned lanes) {
   const struct ir_facts *facts = k->e->facts;
-  int64_t unit = k->forms.scalable ? facts->scalable : facts->vector_bytes, count = 0;
+  int64_t unit = k->forms.scalable ? facts->scalable : facts->vector_bytes,
+          count = 0;
   for (int s = 0; s < n->nstates; s++) {
     int64_t bytes = (int64_t)lanes * ir_dtypes[n->state[s].type].bytes;
     count += unit && lanes > 1 ? dn_div_ceil(bytes, unit) : lanes;
@@ -433,7 +479,8 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
     empty |= n->iter[i].reduced && n->iter[i].extent == 0;
   prepare(&f);
   check_registers(&f);
-  LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, f.total + 1), *next = acc;
+  LLVMValueRef *acc = DN_ARRAY(k->arena, LLVMValueRef, f.total + 1),
+               *next = acc;
   for (unsigned p = 0; p < npt; p++) {
     for (unsigned a = 0; a < f.nacc; a++) {
       unsigned wide = f.vec > 1 ? (a < f.chains ? f.vec : 1) : pt[p].lanes;

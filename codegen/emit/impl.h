@@ -144,6 +144,12 @@ struct emit_group {
   int64_t step;   /* which stands for that many steps */
 };
 
+struct emit_probe { /* records the loads of an access, instead of making them */
+  const struct ir_value *leaf;
+  const struct affine *addr;
+  int loads; /* and what is no load: 1 is one load alone */
+};
+
 struct kernel_cg {
   struct emit *e;
   const struct ir_op *op;     /* the kernel; NULL: a copy */
@@ -159,6 +165,9 @@ struct kernel_cg {
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
+  int64_t dot; /* schedule: products that an instruction sums up: emit/dot.c */
+  int64_t run; /* neighbours that a lane of a load has; 0: no runs */
+  struct emit_probe *probe; /* not NULL: where loads would be */
   struct emit_group group;
   struct emit_carry carry;
   bool ordered; /* the kernel is one order, along carry.dim: emit/order.c */
@@ -265,6 +274,10 @@ void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg);
 /* It fails since its loops ask for too much code. */
 void emit_too_large(struct kernel_cg *k);
 
+/* The element, or run, that an access reads, in the type of its operand. */
+LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n, int a,
+                         const struct affine *const *iter);
+
 /* Index into a dimension of size dim that access `a` reads: made once per place
  * it is read at. */
 const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
@@ -310,6 +323,20 @@ LLVMValueRef scalable_fma(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
                           LLVMValueRef c);
 /* Lane numbers times `step`. */
 LLVMValueRef scalable_numbers(struct kernel_cg *k, int64_t step);
+
+/* A lane of the type of runs that holds a number of 8 bits in each place. */
+LLVMValueRef emit_run_number(struct kernel_cg *k, LLVMValueRef number);
+
+/* ---- emit/dot.c ---- */
+/* The two factors of a product can be loaded in runs of `count` elements from
+ * `at` on, along the reduced iterator `inner`; the others are in iter. */
+bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
+                   const struct affine **iter, int inner, int64_t at,
+                   int64_t count);
+/* acc plus the products of a run. */
+LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
+                      LLVMValueRef acc, unsigned lanes,
+                      const struct affine *const *iter, int64_t count);
 
 /* ---- emit/order.c: NEST_NTH ---- */
 /* The places of one row: those of `v`, whose first one has the index idx. */

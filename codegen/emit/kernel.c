@@ -11,7 +11,7 @@ static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
                            const struct ir_op *op, const struct ir_value *out) {
   *k = (struct kernel_cg){.e = e, .op = op, .out = out, .vec = 1};
   k->arena = dn_arena_new(e->ctx);
-  k->unroll = 1;
+  k->unroll = k->dot = 1;
   k->carry.dim = -1;
   k->native = (unsigned)dn_max(1, e->facts->vector_bytes / 4);
   affine_init(&k->forms, k->arena);
@@ -233,6 +233,8 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->vec = (unsigned)dn_min(ir_get_int(k->op, "vec"), MAX_LANES);
   k->unroll = ir_get_at(k->op, "unroll", 0);
   k->prefetch = ir_get_int(k->op, "prefetch");
+  if (ir_get_int(k->op, "dot") == facts->dot_k)
+    k->dot = facts->dot_k;
   const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
   k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
                       last && s->across < 0 && !k->onto && k->vec > 1 &&

@@ -69,7 +69,8 @@ static LLVMValueRef place_start(struct kernel_cg *k, const struct ir_place *p,
   if (!found) {
     struct hoist h;
     hoist_begin(k, 0, &h);
-    found = memo_add(k, &key, gep_const(k, buffer->ptr, p->offset - buffer->from), 0);
+    found = memo_add(k, &key,
+                     gep_const(k, buffer->ptr, p->offset - buffer->from), 0);
     hoist_end(k, &h);
   }
   *what = found;
@@ -151,12 +152,46 @@ static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
   return r;
 }
 
+/* A lane of a load of runs. */
+static LLVMTypeRef run_type(const struct kernel_cg *k) {
+  return k->dot > 8 ? LLVMVectorType(k->e->i8, (unsigned)k->dot)
+                    : LLVMIntTypeInContext(k->e->lc, 8 * (unsigned)k->dot);
+}
+
+LLVMValueRef emit_run_number(struct kernel_cg *k, LLVMValueRef number) {
+  LLVMValueRef byte[16];
+  for (int64_t i = 0; i < k->dot; i++)
+    byte[i] = i < k->run ? number : LLVMConstNull(k->e->i8);
+  return LLVMBuildBitCast(k->b, LLVMConstVector(byte, (unsigned)k->dot),
+                          run_type(k), "");
+}
+
+/* Runs of neighbours: a whole one in each lane, or the k->run bytes that are
+ * left and zeros. */
+static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
+                             const struct affine *bytes, int align) {
+  struct emit *e = k->e;
+  LLVMTypeRef type = run_type(k);
+  if (bytes->varying)
+    type = LLVMVectorType(type, k->forms.lanes);
+  if (bytes->varying || k->run == k->dot)
+    return load_at(k, type, base, align);
+  LLVMValueRef r = LLVMConstNull(LLVMVectorType(e->i8, (unsigned)k->dot));
+  for (int64_t i = 0; i < k->run; i++)
+    r = LLVMBuildInsertElement(k->b, r,
+                               load_at(k, e->i8, gep_const(k, base, i), 1),
+                               LLVMConstInt(e->i32, (uint64_t)i, false), "");
+  return LLVMBuildBitCast(k->b, r, type, "");
+}
+
 /* A row whose uniform part starts at `base`. */
 static LLVMValueRef load_row(struct kernel_cg *k, enum ir_dtype t,
                              LLVMValueRef base, const struct affine *bytes,
                              int align) {
   LLVMTypeRef elem = emit_mem_type(k->e, t);
   int size = (int)ir_dtypes[t].bytes;
+  if (k->run)
+    return load_run(k, base, bytes, align);
   bool plain = !lane_vector(k, bytes);
   LLVMValueRef v;
   if (!bytes->varying) {
@@ -182,10 +217,12 @@ static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
                              const struct affine *bytes, int align) {
   const struct emit_group *g = &k->group;
   int64_t size = (int64_t)ir_dtypes[t].bytes;
-  bool grouped = false;
+  bool run = k->run > 0, grouped = run && !bytes->varying; /* the factor */
   for (int i = 0; i < bytes->n && !bytes->varying; i++)
     grouped |=
         bytes->term[i].var == g->var && bytes->term[i].coef == g->step * size;
+  grouped &= !run || k->run == k->dot;
+  size *= dn_max(k->run, 1);
   if (!grouped || !g->lanes || size * g->lanes != k->e->facts->vector_bytes)
     return load_row(k, t, base, bytes, align);
   struct memo_key key;
@@ -195,13 +232,16 @@ static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
   memo_push(&key, (uint64_t)(uintptr_t)origin);
   struct memo *found = memo_find(k, &key);
   if (!found) {
-    LLVMTypeRef all = LLVMVectorType(emit_mem_type(k->e, t), g->lanes);
+    LLVMTypeRef one = run ? run_type(k) : emit_mem_type(k->e, t);
     base = gep_const(k, base, -before);
-    found = memo_add(k, &key, load_at(k, all, base, (int)size), 0);
+    found = memo_add(k, &key,
+                     load_at(k, LLVMVectorType(one, g->lanes), base,
+                             (int)ir_dtypes[t].bytes),
+                     0);
   }
   LLVMValueRef lane = LLVMConstInt(k->e->i32, g->lane, false);
-  return emit_from_mem(k, t,
-                       LLVMBuildExtractElement(k->b, found->value, lane, ""));
+  LLVMValueRef v = LLVMBuildExtractElement(k->b, found->value, lane, "");
+  return run ? v : emit_from_mem(k, t, v);
 }
 
 static LLVMValueRef const_element(struct kernel_cg *k, const struct ir_value *c,
@@ -212,11 +252,23 @@ static LLVMValueRef const_element(struct kernel_cg *k, const struct ir_value *c,
                       true);
 }
 
+static LLVMValueRef probe(struct kernel_cg *k, const struct ir_value *v,
+                          const struct affine *addr) {
+  k->probe->leaf = v;
+  k->probe->addr = addr;
+  k->probe->loads++;
+  return LLVMGetPoison(emit_reg_type(k->e, v->type->dtype));
+}
+
 LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
                        const struct ir_place *p, const struct affine *addr) {
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes;
-  if (p->space == IR_IN_CONST &&
+  if (k->probe)
+    return probe(k, v, addr);
+  if (p->space == IR_IN_CONST && k->run && !p->base->data->bytes)
+    return emit_run_number(k, const_element(k, p->base, t, 0));
+  if (p->space == IR_IN_CONST && !k->run &&
       (!p->base->data->bytes || affine_is_const(addr))) {
     k->own |= emit_is_passed(emit_buffer_of(k->places, p));
     return const_element(k, p->base, t,
@@ -297,7 +349,9 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
   if (lo < 0 || hi + size > most || near->varying || lane_vector(k, far) ||
       (p->space == IR_IN_CONST && !p->base->data->bytes))
     return NULL;
-  LLVMValueRef block = pad_block(k, t, outside, hi + size);
+  if (k->probe)
+    return probe(k, v, affine_add(&k->forms, near, far, 1));
+  LLVMValueRef block = pad_block(k, t, outside, hi + size * dn_max(k->run, 1));
   struct memo_key key;
   memo_begin(k, &key, MEMO_SELECT, false, near);
   memo_push(&key, (uint64_t)(uintptr_t)cond);

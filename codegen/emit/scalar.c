@@ -33,7 +33,8 @@ static LLVMValueRef compare(const struct scalar *s, LLVMRealPredicate f,
                             LLVMIntPredicate i, LLVMIntPredicate u,
                             LLVMValueRef x, LLVMValueRef y) {
   if (s->kind == IR_FLOAT) { /* x against itself becomes one against 0 */
-    y = x == y ? cg_math_hide(s->b, s->k->e->facts, y) : emit_hide_splat(s->k, y);
+    y = x == y ? cg_math_hide(s->b, s->k->e->facts, y)
+               : emit_hide_splat(s->k, y);
     return LLVMBuildFCmp(s->b, f, x, y, "");
   }
   return LLVMBuildICmp(s->b, s->kind == IR_SIGNED ? i : u, x, y, "");
@@ -199,8 +200,8 @@ static LLVMValueRef float_pow(const struct scalar *s) {
 static LLVMValueRef nearest(const struct scalar *s, LLVMValueRef x) {
   bool wide = s->type == IR_F64;
   enum ir_dtype as = wide ? IR_I64 : IR_I32, own = wide ? IR_F64 : IR_F32;
-  LLVMValueRef unit = emit_like(
-      s->k, x, emit_number(s->k, own, wide ? 0x1.8p52 : 0x1.8p23));
+  LLVMValueRef unit =
+      emit_like(s->k, x, emit_number(s->k, own, wide ? 0x1.8p52 : 0x1.8p23));
   LLVMValueRef sum = LLVMBuildFAdd(s->b, x, unit, "");
   return LLVMBuildSub(s->b, emit_bits(s->k, sum, own, as),
                       emit_bits(s->k, unit, own, as), "");

@@ -161,7 +161,8 @@ void hoist_end(struct kernel_cg *k, struct hoist *h) {
 void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
                 bool varying, const void *what) {
   key->n = 0;
-  memo_push(key, (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0));
+  memo_push(key, (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0) |
+                     (uint64_t)k->run << 48 | (uint64_t)!!k->probe << 63);
   memo_push(key, (uint64_t)(uintptr_t)what);
 }
 
@@ -177,6 +178,8 @@ static uint64_t hash(const struct memo_key *key) {
 }
 
 struct memo *memo_find(struct kernel_cg *k, const struct memo_key *key) {
+  if (k->probe) /* each load is to be seen */
+    return NULL;
   uint64_t h = hash(key);
   for (struct memo *m = k->memos[h % EMIT_BUCKETS]; m; m = m->chain)
     if (m->hash == h && m->nkey == key->n &&

@@ -69,14 +69,11 @@ struct access {
   const struct nest_access *a;
   const struct ir_value *v;
   const struct affine *raw[IR_MAX_RANK]; /* may be outside where checked */
-  LLVMValueRef cond;                  /* NULL: inside */
+  LLVMValueRef cond;                     /* NULL: inside */
   bool checked[IR_MAX_RANK];
   int depth, cond_depth;
   bool varying, never;
 };
-
-static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
-                                int a, const struct affine *const *iter);
 
 static const struct affine *affine(struct kernel_cg *k, const struct nest *n,
                                    const struct nest_index *x,
@@ -162,6 +159,13 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
   add_check(k, c, d, index_inside(k, q, dim), q->depth);
 }
 
+/* What is computed here has no runs. */
+static void no_run(struct kernel_cg *k) {
+  assert(!k->run && "emit_dot_fits() has looked");
+  if (k->probe)
+    k->probe->loads += 2;
+}
+
 /* A load from one of two places: what a check concerns goes into the pointer
  * that is selected, the rest stays an offset. */
 static LLVMValueRef checked_load(struct kernel_cg *k, const struct access *c,
@@ -183,14 +187,17 @@ static LLVMValueRef checked_load(struct kernel_cg *k, const struct access *c,
 static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
   enum ir_dtype t = c->v->type->dtype;
   struct ir_place p;
-  if (c->never)
-    return emit_number(k, t, c->n->outside);
+  if (c->never) {
+    LLVMValueRef v = emit_number(k, t, c->n->outside);
+    return k->run ? emit_run_number(k, v) : v;
+  }
   if (kernel_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
       ir_place_of(c->v, &p)) {
     LLVMValueRef v = checked_load(k, c, &p);
     if (v)
       return v;
   }
+  no_run(k);
   const struct affine *idx[IR_MAX_RANK];
   for (int d = 0; d < c->a->rank; d++)
     idx[d] = c->checked[d]
@@ -261,7 +268,8 @@ static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
       continue;
     const struct affine *in = affine_plus(&k->forms, at, -from);
     idx[a->axis] = affine_clamp(&k->forms, in, size);
-    LLVMValueRef v = emit_value(k, ir_arg(n->op, (unsigned)(a->operand + i)), idx);
+    LLVMValueRef v =
+        emit_value(k, ir_arg(n->op, (unsigned)(a->operand + i)), idx);
     LLVMValueRef here = r ? index_inside(k, in, size) : NULL;
     if (here) {
       unsigned lanes =
@@ -276,11 +284,13 @@ static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
   return r;
 }
 
-static LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n,
-                                int a, const struct affine *const *iter) {
+LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n, int a,
+                         const struct affine *const *iter) {
   struct access c = {.n = n, .a = &n->access[a]};
-  if (c.a->npieces > 1)
+  if (c.a->npieces > 1) {
+    no_run(k);
     return pieces_access(k, n, c.a, iter);
+  }
   c.v = ir_arg(n->op, (unsigned)c.a->operand);
   if (c.a->flat)
     return flat_access(k, n, c.v, iter);
@@ -338,9 +348,12 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
     LLVMValueRef v = emit_access(k, n, x->arg[0], iter);
     const struct nest_access *a = &n->access[x->arg[0]];
     const struct ir_value *from = ir_arg(n->op, (unsigned)a->operand);
+    if (from->type->dtype != x->type)
+      no_run(k);
     return emit_cast(k, v, from->type->dtype, x->type);
   }
   case NEST_CALL:
+    no_run(k);
     break;
   }
   int arity = ir_scalars[x->fn].arity;
@@ -358,6 +371,7 @@ static LLVMValueRef emit_op(struct kernel_cg *k, const struct ir_op *op,
   const struct nest *n = kernel_nest(k, op);
   LLVMValueRef v = NULL;
   if (n->fold != NEST_NONE) {
+    no_run(k);
     struct tile_vector pt = {varying ? k->forms.lanes : 1, idx};
     emit_fold(k, n, &pt, 1, &v);
     return v;

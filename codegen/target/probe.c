@@ -26,6 +26,16 @@ static const struct vector_row {
 #include "codegen/target/targets.def"
 };
 
+static const struct dot_row {
+  enum cg_backend backend;
+  const char *text;
+  int id, k, factor, shape, registers;
+} dots[] = {
+#define DOT(ID, LLVM, text, k, factor, shape, registers)                       \
+  {CG_##LLVM, text, CG_DOT_##ID, k, IR_DOT_##factor, IR_DOT_##shape, registers},
+#include "codegen/target/targets.def"
+};
+
 /* LLVM IR: probe.ll, as bytes. */
 static const unsigned char code[] = {
 #include "probe.inc"
@@ -117,12 +127,21 @@ static struct vector_row read_vectors(const struct cg_target_row *row,
   return (struct vector_row){0};
 }
 
+static struct dot_row read_dot(const struct cg_target_row *row,
+                               const char *text) {
+  for (size_t i = 0; i < sizeof dots / sizeof *dots; i++)
+    if (dots[i].backend == row->backend && strstr(text, dots[i].text))
+      return dots[i];
+  return (struct dot_row){.k = 1};
+}
+
 /* Everything from the assembly alone: a feature may have come with the CPU's
  * name, or have been taken away again. */
 static void read_facts(struct cg_target *t, const char *text) {
   const struct cg_target_row *row = t->row;
   const struct vector_row vectors_of = read_vectors(row, text);
   const struct vector_row *vec = &vectors_of;
+  const struct dot_row dot_of = read_dot(row, text), *dot = &dot_of;
   struct ir_facts *f = &t->facts;
 #define calls(names) calls_any(text, names)
 #define has(part) (strstr(text, part) != NULL)
@@ -143,7 +162,8 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
         "target '%s' with CPU '%s' and features '%s' does not work: %s",
         n->triple, n->cpu, n->features,
         child.message ? child.message : "no back end");
-  const char *text = dn_printf(ctx->arena, "\n%.*s", (int)child.size, child.out);
+  const char *text =
+      dn_printf(ctx->arena, "\n%.*s", (int)child.size, child.out);
   read_facts(t, text);
   assert(!(t->facts.align & (t->facts.align - 1)) &&
          "facts.def: vectors have a power of two of bytes");

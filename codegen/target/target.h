@@ -8,6 +8,12 @@
 
 enum cg_backend { CG_X86, CG_AArch64, CG_ARM, CG_RISCV, CG_Xtensa };
 
+enum cg_dot {
+  CG_DOT_NONE,
+#define DOT(ID, LLVM, text, k, factor, shape, registers) CG_DOT_##ID,
+#include "codegen/target/targets.def"
+};
+
 struct cg_target_row {
   enum cg_backend backend;
   const char *arch, *triple;

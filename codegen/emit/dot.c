@@ -1,0 +1,189 @@
+/* dot.c - sums of products of 8-bit numbers, `dot` consecutive ones at a time,
+ * by the instruction that the target has for them (DOT rows of targets.def).
+ * A lane of an operand is then a run: that many neighbours along the innermost
+ * reduced iterator, in one load. The pass `tile` chooses it where the operands
+ * lie so and `pack` has laid the weights out; where they do not, elements are
+ * multiplied one by one. A run at the end of the sum that is shorter has zeros
+ * in the broadcast operand, whatever the other one has there. */
+#include "codegen/emit/impl.h"
+#include "codegen/target/target.h"
+
+#include <string.h>
+
+static LLVMValueRef number(struct kernel_cg *k, LLVMValueRef like, int64_t n) {
+  LLVMTypeRef t = LLVMTypeOf(like);
+  if (emit_is_vector(like))
+    t = LLVMGetElementType(t);
+  return emit_like(k, like, LLVMConstInt(t, (uint64_t)n, true));
+}
+
+/* Number `i` of each run of four, widened. */
+static LLVMValueRef element(struct kernel_cg *k, LLVMValueRef run, int64_t i,
+                            bool is_signed) {
+  LLVMValueRef v = LLVMBuildShl(k->b, run, number(k, run, 24 - 8 * i), "");
+  LLVMValueRef by = number(k, run, 24);
+  return is_signed ? LLVMBuildAShr(k->b, v, by, "")
+                   : LLVMBuildLShr(k->b, v, by, "");
+}
+
+/* Vectors of what is left of a row, shorter than any that the target has. */
+static LLVMValueRef one_by_one(struct kernel_cg *k, LLVMValueRef acc,
+                               LLVMValueRef w, LLVMValueRef a) {
+  bool is_signed = k->e->facts->dot_factor == IR_DOT_I8;
+  for (int64_t i = 0; i < k->dot; i++) {
+    LLVMValueRef x = element(k, a, i, is_signed), y = element(k, w, i, true);
+    acc = LLVMBuildAdd(k->b, acc, LLVMBuildMul(k->b, x, y, ""), "");
+  }
+  return acc;
+}
+
+/* An intrinsic, whose operands have the type that this LLVM gives them. */
+static LLVMValueRef call(struct kernel_cg *k, const char *name,
+                         LLVMTypeRef *types, unsigned ntypes,
+                         LLVMValueRef *arg) {
+  LLVMTypeRef param[3];
+  unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+  LLVMGetParamTypes(LLVMIntrinsicGetType(k->e->lc, id, types, ntypes), param);
+  for (int i = 1; i < 3; i++)
+    arg[i] = LLVMBuildBitCast(k->b, arg[i], param[i], "");
+  return emit_intrinsic(k, name, types, ntypes, arg, 3);
+}
+
+static LLVMValueRef dot_VPDPBUSD(struct kernel_cg *k, LLVMValueRef acc,
+                                 LLVMValueRef w, LLVMValueRef a) {
+  LLVMValueRef arg[] = {acc, a, w};
+  switch (k->forms.lanes) {
+  case 16:
+    return call(k, "llvm.x86.avx512.vpdpbusd.512", NULL, 0, arg);
+  case 8:
+    return call(k, "llvm.x86.avx512.vpdpbusd.256", NULL, 0, arg);
+  case 4:
+    return call(k, "llvm.x86.avx512.vpdpbusd.128", NULL, 0, arg);
+  }
+  return one_by_one(k, acc, w, a);
+}
+
+static LLVMValueRef dot_SDOT(struct kernel_cg *k, LLVMValueRef acc,
+                             LLVMValueRef w, LLVMValueRef a) {
+  LLVMTypeRef types[] = {LLVMTypeOf(acc),
+                         LLVMVectorType(k->e->i8, 4 * k->forms.lanes)};
+  LLVMValueRef arg[] = {acc, w, a};
+  if (k->forms.lanes != 4 && k->forms.lanes != 2)
+    return one_by_one(k, acc, w, a);
+  return call(k, "llvm.aarch64.neon.sdot", types, 2, arg);
+}
+
+/* vmladava: lanes are added up in a register of the core. */
+static LLVMValueRef dot_VMLAV(struct kernel_cg *k, LLVMValueRef acc,
+                              LLVMValueRef w, LLVMValueRef a) {
+  LLVMTypeRef wide = LLVMVectorType(k->e->i32, 16);
+  LLVMValueRef p = LLVMBuildMul(k->b, LLVMBuildSExt(k->b, w, wide, ""),
+                                LLVMBuildSExt(k->b, a, wide, ""), "");
+  p = emit_intrinsic(k, "llvm.vector.reduce.add", &wide, 1, &p, 1);
+  return LLVMBuildAdd(k->b, acc, p, "");
+}
+
+/* Bytes 0 and 2 of a register, or 1 and 3, widened to 16 bits. */
+static LLVMValueRef two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd) {
+  LLVMTypeRef t = k->e->i32;
+  LLVMValueRef arg[] = {v, v, LLVMConstInt(t, 8, false)};
+  if (odd)
+    v = emit_intrinsic(k, "llvm.fshr", &t, 1, arg, 3);
+  return emit_intrinsic(k, "llvm.arm.sxtb16", NULL, 0, &v, 1);
+}
+
+static LLVMValueRef dot_SMLAD(struct kernel_cg *k, LLVMValueRef acc,
+                              LLVMValueRef w, LLVMValueRef a) {
+  for (int odd = 0; odd < 2; odd++) {
+    LLVMValueRef arg[] = {two_bytes(k, a, odd), two_bytes(k, w, odd), acc};
+    acc = emit_intrinsic(k, "llvm.arm.smlad", NULL, 0, arg, 3);
+  }
+  return acc;
+}
+
+static LLVMValueRef dot_WIDEN(struct kernel_cg *k, LLVMValueRef acc,
+                              LLVMValueRef w, LLVMValueRef a) {
+  return one_by_one(k, acc, w, a);
+}
+
+typedef LLVMValueRef dot_fn(struct kernel_cg *k, LLVMValueRef acc,
+                            LLVMValueRef w, LLVMValueRef a);
+static dot_fn *const instructions[] = {
+#define DOT(ID, LLVM, text, k, factor, shape, registers)                       \
+  [CG_DOT_##ID] = dot_##ID,
+#include "codegen/target/targets.def"
+};
+
+/* The address that an access reads at, the innermost reduced iterator being
+ * `at`; NULL: not of one load from memory. */
+static const struct affine *find_address(struct kernel_cg *k,
+                                         const struct nest *n, int access,
+                                         const struct affine **iter, int inner,
+                                         int64_t at,
+                                         const struct ir_value **leaf) {
+  struct emit_probe found = {0};
+  iter[inner] = affine_const(&k->forms, at);
+  k->probe = &found;
+  emit_access(k, n, access, iter);
+  k->probe = NULL;
+  *leaf = found.leaf;
+  return found.loads == 1 ? found.addr : NULL;
+}
+
+static bool has_vectors(const struct kernel_cg *k, const struct affine *a) {
+  for (int i = 0; i < a->n; i++)
+    if (k->forms.vars.v[a->term[i].var].vector)
+      return true;
+  return false;
+}
+
+/* `count` neighbours from `at` on lie side by side, and where lanes differ each
+ * has `dot` elements for its own, inside the tensor. */
+static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
+                                     int access, const struct affine **iter,
+                                     int inner, int64_t at, int64_t count) {
+  const struct ir_value *leaf;
+  const struct affine *first =
+      find_address(k, n, access, iter, inner, at, &leaf);
+  for (int64_t i = 1; first && i < count; i++)
+    if (find_address(k, n, access, iter, inner, at + i, &leaf) !=
+        affine_plus(&k->forms, first, i))
+      return NULL;
+  int64_t lo, hi;
+  if (!first || !first->varying)
+    return first;
+  affine_range(&k->forms, first, &lo, &hi);
+  bool inside = hi + k->dot <= ir_type_count(leaf->type);
+  return inside && first->lane == k->dot && !has_vectors(k, first) ? first
+                                                                   : NULL;
+}
+
+/* The second access is the one whose elements differ between lanes. */
+bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
+                   const struct affine **iter, int inner, int64_t at,
+                   int64_t count) {
+  enum ir_dtype factor = k->e->facts->dot_factor == IR_DOT_U8 ? IR_U8 : IR_I8;
+  bool fits = k->dot > 1;
+  k->forms.lanes = lanes;
+  for (int a = 0; a < 2 && fits; a++) {
+    const struct affine *run = find_run(k, n, a, iter, inner, at, count);
+    enum ir_dtype t =
+        ir_arg(n->op, (unsigned)n->access[a].operand)->type->dtype;
+    bool weights = lanes > 1 ? run && run->varying : a == 1;
+    fits = run && weights == (a == 1) && t == (weights ? IR_I8 : factor);
+  }
+  return fits;
+}
+
+LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
+                      LLVMValueRef acc, unsigned lanes,
+                      const struct affine *const *iter, int64_t count) {
+  k->forms.lanes = lanes;
+  k->run = count;
+  LLVMValueRef a = emit_access(k, n, 0, iter), w = emit_access(k, n, 1, iter);
+  k->run = 0;
+  if (k->failed)
+    return acc;
+  return instructions[k->e->facts->dot](k, acc, emit_splat(k, w, lanes),
+                                        emit_splat(k, a, lanes));
+}

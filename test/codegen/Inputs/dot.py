@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""dot.py TYPE SEED - a convolution or product of 8-bit numbers of TYPE (u8, i8)
+with i8 constants, quantized again, as text."""
+import random
+import sys
+
+TYPE, SEED = sys.argv[1], int(sys.argv[2])
+rng = random.Random(SEED)
+
+
+def dims(shape):
+    return "[" + ",".join(map(str, shape)) + "]"
+
+
+def constant(name, dtype, shape, values):
+    print(f"const @{name} : {dtype}{dims(shape)} = dense [{', '.join(map(str, values))}]")
+
+
+c = rng.choice([1, 2, 3, 4, 5, 7, 8, 16, 17, 24, 32, 64])
+o = rng.choice([1, 2, 3, 4, 8, 10, 16, 17, 24, 33, 48, 64])
+if rng.random() < 0.3:
+    m = rng.choice([1, 2, 3, 7, 12, 49])
+    x, w, y, op = [m, c], [c, o], [m, o], "matmul %x, @w {to=i32}"
+else:
+    k, l, stride, pad = rng.choice([1, 2, 3]), rng.choice([1, 3]), rng.choice([1, 1, 2]), rng.choice([0, 1])
+    h, v = rng.randint(k, 9), rng.randint(l, 9)
+    x, w = [1, h, v, c], [o, k, l, c]
+    y = [1, (h + 2 * pad - k) // stride + 1, (v + 2 * pad - l) // stride + 1, o]
+    outside = rng.randint(0, 100)
+    op = (f"conv %x, @w {{strides={dims([stride] * 2)}, pads={dims([pad] * 4)}, "
+          f"outside={outside}, to=i32}}")
+size = 1
+for d in w:
+    size *= d
+constant("w", "i8", w, [rng.randint(-128, 127) for _ in range(size)])
+constant("b", "i32", [o], [rng.randint(-1000, 1000) for _ in range(o)])
+constant("s", "f32", [o], [rng.uniform(1e-4, 1e-2) for _ in range(o)])
+print(f"""const @z : f32[1] = splat 5
+func @main(%x: {TYPE}{dims(x)}) -> ({TYPE}{dims(y)}) {{
+  %1 = {op}
+  %2 = add %1, @b
+  %3 = cast %2 {{to=f32}}
+  %4 = mul %3, @s
+  %5 = narrow %4, @z {{to={TYPE}}}
+  return %5
+}}""")
