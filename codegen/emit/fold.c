@@ -382,8 +382,9 @@ static void choose_lanes(struct fold *f) {
   if (k->vec <= 1 || extent < k->vec || k->forms.scalable || f->n->carried >= 0)
     return;
   f->vec = k->vec;
-  f->chains =
-      (unsigned)dn_max(1, dn_min(dn_min(k->unroll, 8), extent / k->vec));
+  int64_t room = k->e->facts->vector_regs / ((int64_t)f->npt * f->n->nstates);
+  f->chains = (unsigned)dn_max(
+      1, dn_min(dn_min(dn_min(k->unroll, 8), room), extent / k->vec));
   f->step = (int64_t)f->vec * f->chains;
   f->nacc = f->chains + 1;
 }
