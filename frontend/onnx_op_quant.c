@@ -60,15 +60,19 @@ static bool quant_axis(struct onnx_call *c, int64_t *axis) {
   return fe_axis(c->b, given_axis, r, axis);
 }
 
-/* Of constants it stays written so, for the pass `quantize`: zero points are
- * folded before. */
+/* What is made of a tensor that is constant stays written so, for the pass
+ * `quantize`: up to `keeps = false`. Zero points are folded before. */
+static void keep(struct onnx_call *c, const struct ir_value *x) {
+  c->b->keeps = x->data && fe_rank(x) > 0;
+}
+
 static struct ir_value *dequantize(struct onnx_call *c, struct ir_value *x,
                                    struct ir_value *scale,
                                    struct ir_value *zero) {
   if (!scale)
     return NULL;
   zero = zero ? fe_cast(c->b, zero, fe_dtype(scale)) : NULL;
-  c->b->keeps = x->data && fe_rank(x) > 0;
+  keep(c, x);
   struct ir_value *y =
       fe_call(c->b, FE_DEQUANTIZE, IR_ARGS(x, scale, zero), NULL, 0);
   c->b->keeps = false;
@@ -116,11 +120,12 @@ bool onnx_quantize(struct onnx_call *c) {
 /* x - zero as i32; a zero point per row or column is put at `axis`. */
 static struct ir_value *centred(struct onnx_call *c, struct ir_value *x,
                                 struct ir_value *zero, int64_t axis) {
-  struct ir_value *y = fe_cast(c->b, x, IR_I32);
-  if (!zero)
-    return y;
   zero = fe_cast(c->b, along(c, zero, axis, fe_rank(x)), IR_I32);
-  return fe_sub(c->b, y, zero);
+  keep(c, x);
+  struct ir_value *y = fe_cast(c->b, x, IR_I32);
+  y = zero ? fe_sub(c->b, y, zero) : y;
+  c->b->keeps = false;
+  return y;
 }
 
 /* An i32 product times the scales of its factors: floats, or with a scale `to`

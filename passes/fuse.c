@@ -387,9 +387,12 @@ static bool first_anchor(const struct candidate *c) {
   return !c->g->anchor && c->r.own;
 }
 
+/* What ends an epilogue in few bytes is not computed again, nor in the kernel of
+ * another anchor from what is wider. */
 static bool at_most(const struct candidate *c, int times) {
+  bool ends = c->r.again || (c->g->anchor && makes_narrower(c->op));
   return c->r.evals <= times * c->in->count &&
-         !(c->r.again && c->in->role & FOLLOWS);
+         !(ends && c->in->role & FOLLOWS);
 }
 static bool computed_once(const struct candidate *c) { return at_most(c, 1); }
 static bool in_windows(const struct candidate *c) {

@@ -190,19 +190,30 @@ static bool same_scale(struct quantize *p, struct ir_value *a,
   return true;
 }
 
-/* A bias in the steps of the sum, which it is added to as an integer. */
+/* The integers of a bias: as they are beside an i32 sum, else in its steps;
+ * NULL: it is none. */
+static struct ir_value *bias_of(struct quantize *p, struct ir_value *v,
+                                const struct coded *sum) {
+  struct coded k = coded_of(p, v);
+  double zero;
+  if (v->type->dtype == IR_I32)
+    return !sum->scale && edit_folds(v) ? v : NULL;
+  bool fits = k.q && k.q->type->dtype == IR_I32 && !k.bias && edit_folds(k.q) &&
+              quant_uniform(k.zero, 0, &zero) && zero == 0 && k.scale &&
+              sum->scale && same_scale(p, k.scale, sum->scale);
+  return fits ? k.q : NULL;
+}
+
 static struct coded of_add(struct quantize *p, const struct ir_op *op) {
   for (unsigned i = 0; i < 2; i++) {
     struct coded c = coded_of(p, ir_arg(op, i));
-    struct coded k = coded_of(p, ir_arg(op, 1 - i));
-    double zero;
     if (!c.q || c.q->type->dtype != IR_I32 || c.count || c.lo != -HUGE_VAL ||
-        c.hi != HUGE_VAL || ir_result(op)->type != ir_arg(op, i)->type ||
-        !k.q || k.q->type->dtype != IR_I32 || k.bias || !edit_folds(k.q) ||
-        !quant_uniform(k.zero, 0, &zero) || zero != 0 || !k.scale || !c.scale ||
-        !same_scale(p, k.scale, c.scale))
+        c.hi != HUGE_VAL || ir_result(op)->type != ir_arg(op, i)->type)
       continue;
-    c.bias = c.bias ? quant_op2(p, IR_ADD, c.bias, k.q) : k.q;
+    struct ir_value *bias = bias_of(p, ir_arg(op, 1 - i), &c);
+    if (!bias)
+      continue;
+    c.bias = c.bias ? quant_op2(p, IR_ADD, c.bias, bias) : bias;
     return c.bias ? c : (struct coded){0};
   }
   return (struct coded){0};
@@ -367,6 +378,8 @@ static int64_t visit(struct quantize *p, struct ir_op *op) {
     with = quant_narrow(p, op);
   else
     c = follow(p, op);
+  if (op->code == IR_ADD && c.q && ir_result(op)->type->dtype == IR_I32)
+    with = quant_sum(p, &c);
   if (c.q)
     coded_set(p, with ? with : ir_result(op), c);
   if (with)
