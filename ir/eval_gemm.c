@@ -20,11 +20,6 @@ struct panels {
   int64_t column[COLUMNS]; /* offsets in y of the columns of a block */
 };
 
-static void add_iter(const struct nest *n, struct eval_space *s, int iter) {
-  s->iter[s->n++] = iter;
-  s->count *= n->iter[iter].extent;
-}
-
 void eval_gemm_plan(struct dn_arena *arena, struct eval_nest *e) {
   const struct nest *n = e->nest;
   if (n->fold != NEST_SUM || e->f32_sums || n->nnodes != 3 ||
@@ -40,7 +35,7 @@ void eval_gemm_plan(struct dn_arena *arena, struct eval_nest *e) {
     int i = e->par.iter[k];
     bool in_a = eval_source_uses(e, a, i), in_b = eval_source_uses(e, b, i);
     assert(!n->iter[i].reduced && "parallel iterators: compile_spaces()");
-    add_iter(n, in_a && in_b ? &e->batch : in_b ? &e->n : &e->m, i);
+    eval_space_add(n, in_a && in_b ? &e->batch : in_b ? &e->n : &e->m, i);
   }
   if (e->m.count < 2 || e->n.count < 2 || e->red.count < 2 ||
       e->m.count * e->n.count < 16)
@@ -63,15 +58,10 @@ static void fill_panels(struct eval_nest *e, struct eval_source *s,
                         int64_t k, int depth, char *panel) {
   assert(depth <= DEPTH && count <= COLUMNS && "run_block() cuts blocks");
   for (int row = 0; row < count; row++) {
-    union eval_lanes lanes, raw;
+    union eval_lanes lanes;
     eval_space_seek(e, rows, pos + row);
     eval_source_fill(e, s, k, depth, &lanes);
-    if (s->from != s->to) {
-      memcpy(&raw, &lanes, (size_t)depth * sizeof raw.i[0]);
-      eval_scalar(IR_S_CAST, s->from)(s->from, s->to, &lanes, &raw, NULL, NULL,
-                                      depth);
-      eval_round(s->to, &lanes, depth);
-    }
+    eval_cast(s->from, s->to, &lanes, depth);
     char *to = panel + (row / TILE * TILE * depth + row % TILE) * 8;
     for (int i = 0; i < depth; i++)
       memcpy(to + i * TILE * 8, &lanes.i[i], 8);
@@ -126,18 +116,14 @@ static int64_t position(const struct eval_nest *e, const struct eval_space *s) {
 /* Rounds and writes one row of results; `at` is its position in y. */
 static void store_row(struct eval_nest *e, const double *row, int columns,
                       int64_t at, char *out) {
-  union eval_lanes lanes, raw;
+  union eval_lanes lanes;
   assert(columns <= COLUMNS && COLUMNS <= EVAL_LANES &&
          "a row of a block fits the lanes");
   enum ir_dtype t = e->nest->acc_type;
   size_t size = ir_dtypes[e->type].bytes;
   memcpy(&lanes, row, (size_t)columns * sizeof *row);
   eval_round(t, &lanes, columns);
-  if (t != e->type) {
-    memcpy(&raw, &lanes, (size_t)columns * sizeof *row);
-    eval_scalar(IR_S_CAST, t)(t, e->type, &lanes, &raw, NULL, NULL, columns);
-    eval_round(e->type, &lanes, columns);
-  }
+  eval_cast(t, e->type, &lanes, columns);
   const int64_t *column = e->panels->column;
   out += (size_t)at * size;
   bool dense = true;

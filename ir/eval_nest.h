@@ -1,7 +1,7 @@
 /* eval_nest.h - inside of the interpreter: scalar functions on lanes
- * (eval_scalar.c), nests compiled to loops (eval_nest.c), what their leaves
- * read (eval_source.c), and contractions as matrix products (eval_gemm.c).
- * Private to ir/eval*.c. */
+ * (eval_scalar.c), nests compiled to loops (eval_nest.c, eval_fold.c), what
+ * their leaves read (eval_source.c), and contractions as matrix products
+ * (eval_gemm.c). Private to ir/eval*.c. */
 #ifndef IR_EVAL_NEST_H
 #define IR_EVAL_NEST_H
 
@@ -29,6 +29,9 @@ typedef void eval_fn(enum ir_dtype from, enum ir_dtype to,
 eval_fn *eval_scalar(enum ir_scalar fn, enum ir_dtype type);
 /* Rounds floats to the type, wraps integers. */
 void eval_round(enum ir_dtype type, union eval_lanes *r, int n);
+/* Lanes of one type as those of another. */
+void eval_cast(enum ir_dtype from, enum ir_dtype to, union eval_lanes *r,
+               int n);
 bool eval_needs_round(enum ir_dtype type);
 /* A number as a lane of the type: rounded, or saturated (NaN to 0). */
 void eval_number(enum ir_dtype type, double v, union eval_lanes *r, int n);
@@ -129,6 +132,7 @@ void eval_nest_run(struct eval_nest *e, const struct eval_operand *operands,
                    void *out, int64_t count);
 
 /* ---- Between eval_nest.c, eval_source.c and eval_gemm.c ---- */
+void eval_space_add(const struct nest *n, struct eval_space *s, int iter);
 /* Sets the iterators of a space to its point number `pos`. */
 void eval_space_seek(struct eval_nest *e, const struct eval_space *s,
                      int64_t pos);
@@ -147,6 +151,10 @@ void eval_gemm_run(struct eval_nest *e, void *out);
 void eval_nest_body(struct eval_nest *e, int64_t pos, int n);
 /* Elements of the result behind one index of its dimension `carried`. */
 int64_t eval_nest_inner(const struct eval_nest *e);
+/* Folds, and what is put or folded onto a copy of operand 0. */
+void eval_fold_run(struct eval_nest *e, char *out);
+void eval_fold_onto(struct eval_nest *e, const struct eval_operand *x,
+                    char *out);
 /* Orders: the keys of a run, and the run. */
 void eval_order_plan(struct dn_arena *arena, struct eval_nest *e);
 void eval_order_run(struct eval_nest *e, void *out);

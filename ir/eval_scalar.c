@@ -233,19 +233,10 @@ static eval_fn *const functions[IR_NUM_SCALARS][4] = {
 };
 
 eval_fn *eval_scalar(enum ir_scalar fn, enum ir_dtype type) {
+  static const char kinds[] = {IR_FLOAT, IR_SIGNED, IR_UNSIGNED, IR_LOGIC, 0};
   assert(fn < IR_NUM_SCALARS && type < IR_NUM_DTYPES &&
          "rows of scalars.def and dtypes.def");
-  switch (ir_dtypes[type].kind) {
-  case IR_FLOAT:
-    return functions[fn][0];
-  case IR_SIGNED:
-    return functions[fn][1];
-  case IR_UNSIGNED:
-    return functions[fn][2];
-  case IR_LOGIC:
-    return functions[fn][3];
-  }
-  return NULL;
+  return functions[fn][strchr(kinds, (int)ir_dtypes[type].kind) - kinds];
 }
 
 /* ---- Rounding ---- */
@@ -290,6 +281,16 @@ void eval_round(enum ir_dtype type, union eval_lanes *r, int n) {
     return;
   }
 #undef WRAP
+}
+
+void eval_cast(enum ir_dtype from, enum ir_dtype to, union eval_lanes *r,
+               int n) {
+  union eval_lanes raw;
+  if (from == to)
+    return;
+  memcpy(&raw, r, (size_t)n * sizeof raw.i[0]);
+  eval_scalar(IR_S_CAST, from)(from, to, r, &raw, NULL, NULL, n);
+  eval_round(to, r, n);
 }
 
 void eval_number(enum ir_dtype type, double v, union eval_lanes *r, int n) {

@@ -52,7 +52,6 @@ static struct nest_node variable(const struct nest *n, int var) {
   assert(var >= 0 && var < NEST_NUM_VARS &&
          "names stand for variables: nest_build_fold()");
   struct nest_node node = {.kind = NEST_ACCESS, .type = n->acc_type};
-  assert(var >= 0 && var < NEST_NUM_VARS && "parse_name() found its name");
   node.arg[0] = var;
   if (var == NEST_VAR_K)
     node.type = IR_I32;

@@ -79,10 +79,7 @@ static bool check_dims(struct compile *c, const struct fe_opts *fe) {
   size_t n = fe->free->list.n;
   bool ok = true;
   for (size_t i = 0; i < fe->ndims; i++) {
-    bool found = false;
-    for (size_t j = 0; j < n; j++)
-      found |= !strcmp(names[j], fe->dims[i].name);
-    if (found)
+    if (dn_find_row(names, n, sizeof *names, fe->dims[i].name) >= 0)
       continue;
     ok = false;
     dn_error(ctx, (struct dn_loc){.file = c->path, .where = "--dim"}, DN_USAGE,
@@ -160,12 +157,10 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   if (!c->m)
     return false;
   size_t ports = ir_main(c->m)->body->nparams + ir_main(c->m)->nresults;
-  if (ports > (size_t)c->ctx->limits.ports) {
-    dn_error(c->ctx, (struct dn_loc){.file = c->path}, DN_LIMIT,
-             "%zu inputs and outputs (--limit-ports=%lld)", ports,
-             (long long)c->ctx->limits.ports);
-    return false;
-  }
+  if (ports > (size_t)c->ctx->limits.ports)
+    return dn_error(c->ctx, (struct dn_loc){.file = c->path}, DN_LIMIT,
+                    "%zu inputs and outputs (--limit-ports=%lld)", ports,
+                    (long long)c->ctx->limits.ports);
   dn_files_idle(c->ctx);
   struct cg_params params = cg_count_params(c->m);
   c->cg.weights = params.weights;
@@ -176,49 +171,39 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
 
 /* ---- Passes ---- */
 
-/* The form that the pass named first in `item` makes; the runner reports an
- * unknown pass. */
-static enum ir_form form_of(const char *item, size_t n,
-                            enum ir_form otherwise) {
-  size_t name = 0;
-  while (name < n && item[name] != '{')
-    name++;
-  for (size_t i = 0; i < pass_nrows; i++)
-    if (strlen(pass_rows[i].name) == name &&
-        !memcmp(pass_rows[i].name, item, name))
-      return pass_rows[i].makes;
-  return otherwise;
+/* The first pass of a pipeline, and its length; the runner reports unknown
+ * ones.
+ */
+static const struct pass_row *first_pass(const struct compile *c,
+                                         const char *text, size_t *n) {
+  *n = 0;
+  for (int depth = 0; text[*n] && (text[*n] != ',' || depth); ++*n)
+    depth += text[*n] == '{' ? 1 : text[*n] == '}' ? -1 : 0;
+  const char *name = dn_strndup(c->ctx->arena, text, strcspn(text, "{,"));
+  int row = dn_find_row(pass_rows, pass_nrows, sizeof *pass_rows, name);
+  return row < 0 ? NULL : &pass_rows[row];
 }
 
 /* Passes up to the last that makes no later form than `form`. */
-static const char *cut_pipeline(struct dn_arena *arena, const char *text,
+static const char *cut_pipeline(const struct compile *c, const char *text,
                                 enum ir_form form) {
-  const char *end = text;
-  for (const char *p = text; *p;) {
-    size_t n = 0;
-    for (int depth = 0; p[n] && (p[n] != ',' || depth); n++)
-      depth += p[n] == '{' ? 1 : p[n] == '}' ? -1 : 0;
-    if (form_of(p, n, form) > form)
+  size_t end = 0, n;
+  for (size_t at = 0; text[at]; at = end + (text[end] == ',')) {
+    const struct pass_row *row = first_pass(c, text + at, &n);
+    if (row && row->makes > form)
       break;
-    end = p + n;
-    p += n + (p[n] == ',');
+    end = at + n;
   }
-  return dn_strndup(arena, text, (size_t)(end - text));
+  return dn_strndup(c->ctx->arena, text, end);
 }
 
 /* The rest of a pipeline, for a module that has come to `form` already. */
-static const char *skip_done(const char *text, enum ir_form form) {
-  while (*text) {
-    size_t n = 0, name = 0;
-    for (int depth = 0; text[n] && (text[n] != ',' || depth); n++)
-      depth += text[n] == '{' ? 1 : text[n] == '}' ? -1 : 0;
-    while (name < n && text[name] != '{')
-      name++;
-    for (size_t i = 0; i < pass_nrows; i++)
-      if (strlen(pass_rows[i].name) == name &&
-          !memcmp(pass_rows[i].name, text, name) && pass_rows[i].needs >= form)
-        return text;
-    text += n + (text[n] == ',');
+static const char *skip_done(const struct compile *c, const char *text,
+                             enum ir_form form) {
+  for (size_t n; *text; text += n + (text[n] == ',')) {
+    const struct pass_row *row = first_pass(c, text, &n);
+    if (row && row->needs >= form)
+      break;
   }
   return text;
 }
@@ -229,9 +214,9 @@ const char *compile_pipeline(const struct compile *c, enum ir_form form) {
   const char *text = o->passes;
   if (!text)
     text = skip_done(
-        pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]),
+        c, pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]),
         c->m ? c->m->form : IR_GRAPH);
-  return form == IR_PLANNED ? text : cut_pipeline(c->ctx->arena, text, form);
+  return form == IR_PLANNED ? text : cut_pipeline(c, text, form);
 }
 
 bool compile_passes(struct compile *c, enum ir_form form) {
