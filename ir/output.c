@@ -82,16 +82,19 @@ bool dn_file_is_special(const char *path) {
          (!stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
 }
 
-static void hold_signals(struct dn_ctx *ctx) {
+/* Signals wait only for temporary files: a pipe may have no reader, and then its
+ * user ends the run. */
+static void hold_signals(struct dn_ctx *ctx, bool temp) {
   static const int held[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM};
   sigset_t set;
-  if (ctx->outputs)
-    return;
-  ctx->outputs = DN_NEW(ctx->arena, struct dn_outputs);
+  if (!ctx->outputs) {
+    ctx->outputs = DN_NEW(ctx->arena, struct dn_outputs);
+    sigprocmask(SIG_BLOCK, NULL, &ctx->outputs->mask);
+  }
   sigemptyset(&set);
-  for (size_t i = 0; i < DN_COUNT(held); i++)
+  for (size_t i = 0; temp && i < DN_COUNT(held); i++)
     sigaddset(&set, held[i]);
-  sigprocmask(SIG_BLOCK, &set, &ctx->outputs->mask);
+  sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 /* Fills all but `temp`; false after a diagnostic. */
@@ -144,7 +147,7 @@ static bool prepare(struct dn_ctx *ctx, const char *path, struct output *out,
                     int *fd) {
   if (!find_place(ctx, path, out))
     return false;
-  hold_signals(ctx);
+  hold_signals(ctx, true);
   *fd = open_temp(ctx, out);
   if (*fd < 0)
     return write_failed(ctx, path);
@@ -161,7 +164,7 @@ bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,
       return false;
     out.data = data;
     out.size = size;
-    hold_signals(ctx);
+    hold_signals(ctx, false);
     DN_PUSH(ctx->arena, ctx->outputs->list, out);
     return true;
   }

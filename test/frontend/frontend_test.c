@@ -2,6 +2,8 @@
  *
  *   frontend_test print FILE [NAME=VALUE]..  the module, or diagnostics
  *   frontend_test check FILE..               `FILE: exit N` and what was said
+ *   frontend_test compile FILE..             the same, after the passes of -O2
+ *   frontend_test tensors FILE..             the same for tensors
  *   frontend_test sweep FILE..               imports every prefix of each file,
  *                                            and each with one byte changed
  *   frontend_test tensor FILE [OUT.npy]      type and first elements */
@@ -12,10 +14,23 @@
 
 #include "frontend/fe.h"
 #include "ir/eval.h"
+#include "passes/pass.h"
+
+/* A module that is no graph has come further already. */
+static bool run_passes(struct dn_ctx *ctx, struct ir_module *m) {
+  struct pass_opts opts = {.pipeline = "O2",
+                           .bisect_limit = -1,
+                           .opt_level = 2,
+                           .threads = 1,
+                           .target = &ir_facts_preset,
+                           .log = stderr};
+  ctx->limits.fold = 1 << 24;
+  return m->form != IR_GRAPH || pass_pipeline(ctx, m, &opts);
+}
 
 /* Imports one file; the exit code that dnnc would give. */
 static int import_file(const char *path, const struct fe_opts *opts, FILE *err,
-                       bool print) {
+                       bool print, bool compile) {
   struct dn_ctx *ctx = dn_ctx_new(err);
   jmp_buf fatal;
   ctx->fatal = &fatal;
@@ -28,9 +43,9 @@ static int import_file(const char *path, const struct fe_opts *opts, FILE *err,
       ir_print(&out, m, &how);
       fwrite(out.text, 1, out.len, stdout);
     }
-    if (!m && !dn_errors(ctx))
+    if ((!m || (compile && !run_passes(ctx, m))) && !dn_errors(ctx))
       fprintf(stderr, "%s: refused without a diagnostic\n", path);
-    if ((m != NULL) != !dn_errors(ctx))
+    if (!compile && (m != NULL) != !dn_errors(ctx))
       exit(70);
   }
   int code = (int)dn_exit_code(ctx);
@@ -49,7 +64,7 @@ static int print_model(int argc, char **argv) {
     dims[opts.ndims++] =
         (struct fe_dim){argv[i], strtoll(equals + 1, NULL, 10)};
   }
-  return import_file(argv[0], &opts, stderr, true);
+  return import_file(argv[0], &opts, stderr, true, false);
 }
 
 /* As fe_import() for a model in memory: the formats' own functions. */
@@ -115,7 +130,9 @@ static int sweep_file(const char *path) {
 static int show_tensor(const char *path, const char *out) {
   struct dn_ctx *ctx = dn_ctx_new(stderr);
   struct ir_tensor t;
-  if (fe_read_tensor(ctx, path, &t)) {
+  jmp_buf fatal;
+  ctx->fatal = &fatal;
+  if (setjmp(fatal) == 0 && fe_read_tensor(ctx, path, &t)) {
     printf("%s:", ir_type_text(ctx, NULL, t.type));
     size_t width = ir_dtypes[t.type->dtype].bytes;
     for (int64_t i = 0; i < ir_type_count(t.type) && i < 8; i++)
@@ -142,7 +159,10 @@ int main(int argc, char **argv) {
     if (!strcmp(argv[1], "sweep")) {
       code |= sweep_file(argv[i]);
     } else {
-      int n = import_file(argv[i], NULL, stdout, false);
+      bool tensor = !strcmp(argv[1], "tensors");
+      int n = tensor ? show_tensor(argv[i], NULL)
+                     : import_file(argv[i], NULL, stdout, false,
+                                   !strcmp(argv[1], "compile"));
       printf("%s: exit %d\n", argv[i], n);
     }
     fflush(stdout);
