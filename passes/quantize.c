@@ -104,16 +104,38 @@ struct ir_value *quant_sum(struct quantize *p, const struct coded *c) {
   return c->bias ? quant_op2(p, IR_ADD, c->q, c->bias) : c->q;
 }
 
+enum ir_dtype quant_sign(const struct quantize *p, enum ir_dtype t) {
+  const struct ir_facts *f = p->env->target;
+  if ((t != IR_I8 && t != IR_U8) || f->dot_k < 2 || !p->env->opt_level)
+    return t;
+  return f->dot_factor == IR_DOT_U8 ? IR_U8 : IR_I8;
+}
+
+double quant_shift(enum ir_dtype from, enum ir_dtype to) {
+  return from == to ? 0 : to == IR_I8 ? -128 : 128;
+}
+
+struct ir_value *quant_flip(struct quantize *p, struct ir_value *q) {
+  bool is_signed = q->type->dtype == IR_I8;
+  struct ir_value *top =
+      quant_number(p, q->type->dtype, is_signed ? -128 : 128);
+  return quant_emit(p, IR_BITS, IR_ARGS(quant_op2(p, IR_XOR, q, top)),
+                    IR_ATTRS(ir_str("to", is_signed ? "u8" : "i8")));
+}
+
 /* ---- Arithmetic that makes coded values, or keeps them ---- */
 
-static struct coded of_cast(const struct ir_op *op) {
+static struct coded of_cast(struct quantize *p, const struct ir_op *op) {
   struct ir_value *x = ir_arg(op, 0), *y = ir_result(op);
+  struct coded c = coded_of(p, x);
   const struct ir_dtype_row *row = &ir_dtypes[x->type->dtype];
   bool to = y->type->dtype == IR_F32 || y->type->dtype == IR_I32;
   bool from =
       row->kind == IR_SIGNED || (row->kind == IR_UNSIGNED && row->bits < 32);
   if (!to || !from || row->bits > 32 || x->type->quant)
     return (struct coded){0};
+  if (coded_is_tensor(&c) && ir_dtypes[x->type->dtype].bits == 8)
+    return c;
   return (struct coded){.q = x, .lo = -HUGE_VAL, .hi = HUGE_VAL};
 }
 
@@ -130,18 +152,18 @@ static bool is_zero_point(const struct ir_value *v, enum ir_dtype t) {
 }
 
 static struct coded of_sub(struct quantize *p, const struct ir_op *op) {
-  struct coded c = coded_of(p, ir_arg(op, 0));
+  struct coded c = coded_of(p, ir_arg(op, 0)), none = {0};
   struct ir_value *zero = ir_arg(op, 1);
-  double none;
-  if (c.q && !c.scale && c.q->type->dtype == IR_I32 &&
-      quant_uniform(zero, 0, &none) && none == 0)
-    return c;
-  if (!coded_is_tensor(&c) || c.zero || c.scale ||
-      ir_result(op)->type != ir_arg(op, 0)->type ||
-      !is_zero_point(zero, c.q->type->dtype))
-    return (struct coded){0};
-  c.zero = quant_cast(p, zero, IR_F32);
-  return c;
+  double number;
+  if (!c.q || c.scale || ir_result(op)->type != ir_arg(op, 0)->type)
+    return none;
+  if (c.q->type->dtype == IR_I32)
+    return quant_uniform(zero, 0, &number) && number == 0 ? c : none;
+  if (!coded_is_tensor(&c))
+    return none;
+  zero = quant_cast(p, zero, IR_F32);
+  c.zero = c.zero ? quant_op2(p, IR_ADD, c.zero, zero) : zero;
+  return c.zero && is_zero_point(c.zero, c.q->type->dtype) ? c : none;
 }
 
 /* Scales that make sense are positive. */
@@ -283,10 +305,12 @@ static bool pad_value(const struct ir_op *op, const struct coded *c,
   double zero, scale;
   if (op->code != IR_PAD)
     return true;
+  double value = ir_get_float(op, "value");
   if (!quant_uniform(c->zero, 0, &zero) ||
       !quant_uniform(c->scale, 1, &scale) || c->bias ||
-      ir_get_float(op, "value") != 0)
+      (value != 0 && scale != 1))
     return false;
+  zero += value;
   for (unsigned i = 0; i < op->nattrs; i++)
     if (!strcmp(attrs[i].name, "value"))
       attrs[i].f = zero;
@@ -344,7 +368,7 @@ static struct coded of_sum(struct quantize *p, const struct ir_op *op) {
 static struct coded follow(struct quantize *p, const struct ir_op *op) {
   switch ((int)op->code) {
   case IR_CAST:
-    return of_cast(op);
+    return of_cast(p, op);
   case IR_SUB:
     return of_sub(p, op);
   case IR_MUL:
@@ -365,6 +389,23 @@ static struct coded follow(struct quantize *p, const struct ir_op *op) {
   return ir_ops[op->code].cls == IR_MOVE ? of_move(p, op) : (struct coded){0};
 }
 
+/* A value that was quantized in the sign that sums of products take, in that of
+ * the model; what reads it as coded reads the former. */
+static struct ir_value *in_sign(struct quantize *p, const struct ir_op *op,
+                                struct ir_value *y, struct coded *out) {
+  enum ir_dtype t = ir_result(op)->type->dtype;
+  if (!y || y->type->dtype == t)
+    return y;
+  if (y->def)
+    ir_value_rename(p->m, y, ir_result(op)->name);
+  *out = (struct coded){
+      .q = y,
+      .zero = quant_number(p, IR_F32, quant_shift(t, y->type->dtype)),
+      .lo = -HUGE_VAL,
+      .hi = HUGE_VAL};
+  return quant_flip(p, y);
+}
+
 static int64_t visit(struct quantize *p, struct ir_op *op) {
   if (op->nresults != 1 || op->nregions || ir_result(op)->type->quant ||
       !ir_type_is_static(ir_result(op)->type))
@@ -380,6 +421,8 @@ static int64_t visit(struct quantize *p, struct ir_op *op) {
     c = follow(p, op);
   if (op->code == IR_ADD && c.q && ir_result(op)->type->dtype == IR_I32)
     with = quant_sum(p, &c);
+  if (op->code == IR_NARROW)
+    with = in_sign(p, op, with, &c);
   if (c.q)
     coded_set(p, with ? with : ir_result(op), c);
   if (with)

@@ -46,6 +46,13 @@ struct ir_value *quant_number(struct quantize *p, enum ir_dtype t, double v);
 struct ir_value *quant_or(struct quantize *p, struct ir_value *x, double v);
 /* The number that a constant, or NULL for `none`, holds throughout. */
 bool quant_uniform(const struct ir_value *v, double none, double *out);
+/* The 8-bit type that the target's sums of products take for activations in
+ * place of `t`; `t` itself for other types, and where it does not matter. */
+enum ir_dtype quant_sign(const struct quantize *p, enum ir_dtype t);
+/* u8 as i8, less 128, or i8 as u8, with 128 more; the change of the zero point.
+ */
+struct ir_value *quant_flip(struct quantize *p, struct ir_value *q);
+double quant_shift(enum ir_dtype from, enum ir_dtype to);
 /* q + bias */
 struct ir_value *quant_sum(struct quantize *p, const struct coded *c);
 

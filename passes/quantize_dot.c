@@ -41,7 +41,13 @@ static bool find_dot(struct dot *d) {
       ir_type_count(ir_result(op)->type) == 0 ||
       (y == IR_I32 && (d->a.scale || d->b.scale)))
     return false;
+  enum ir_dtype t = d->a.q->type->dtype, sign = quant_sign(d->p, t);
   d->zx = d->a.zero;
+  if (sign != t && edit_folds(d->b.q)) {
+    struct ir_value *by = quant_number(d->p, IR_F32, quant_shift(t, sign));
+    d->zx = d->zx ? quant_op2(d->p, IR_ADD, d->zx, by) : by;
+    d->a.q = quant_flip(d->p, d->a.q);
+  }
   d->k = d->window ? ir_type_count(w) / w->dim[0] : w->dim[w->rank - 2];
   bool pads = false;
   for (int64_t i = 0; d->window && i < 2 * (w->rank - 2); i++)

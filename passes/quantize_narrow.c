@@ -10,14 +10,24 @@ struct narrowing {
   struct quantize *p;
   struct ir_op *op; /* narrow(value / scale, zero) */
   struct ir_value *value, *scale, *zero;
-  double least, most; /* of the result's type */
-  double z, s;        /* zero and scale, where they are one number; else NaN */
+  struct ir_value *given; /* zero point, before that of `type` */
+  enum ir_dtype type;     /* of what is made, and of `zero` */
+  double least, most;     /* of that type */
+  double z, s; /* zero and scale, where they are one number; else NaN */
 };
 
 static struct ir_value *narrow_to(const struct narrowing *n, struct ir_value *v,
                                   struct ir_value *zero) {
-  return quant_emit(n->p, IR_NARROW, IR_ARGS(v, zero), n->op->attr,
-                    n->op->nattrs);
+  return quant_emit(n->p, IR_NARROW, IR_ARGS(v, zero),
+                    IR_ATTRS(ir_str("to", ir_dtypes[n->type].text)));
+}
+
+/* Rounded after the zero point is added: that of the model, in any type. */
+static struct ir_value *narrow_sum(const struct narrowing *n,
+                                   struct ir_value *x, struct ir_value *y) {
+  double shift = quant_shift(ir_result(n->op)->type->dtype, n->type);
+  return narrow_to(n, quant_op2(n->p, IR_ADD, x, y),
+                   quant_number(n->p, IR_F32, shift));
 }
 
 /* A bound of the value, as the integer that it is quantized to. */
@@ -41,11 +51,14 @@ static struct ir_value *bounded(const struct narrowing *n, struct ir_value *y,
 static struct ir_value *same_integers(const struct narrowing *n,
                                       const struct coded *c) {
   double zero, scale;
-  if (c->bias || c->count ||
-      c->q->type->dtype != ir_result(n->op)->type->dtype ||
+  enum ir_dtype t = c->q->type->dtype;
+  if (c->bias || c->count || ir_dtypes[t].bits != ir_dtypes[n->type].bits ||
+      (t != n->type && ir_dtypes[t].bits != 8) ||
       !quant_uniform(c->zero, 0, &zero) || !quant_uniform(c->scale, 1, &scale))
     return NULL;
-  return zero == n->z && scale == n->s ? bounded(n, c->q, c) : NULL;
+  if (zero + quant_shift(t, n->type) != n->z || scale != n->s)
+    return NULL;
+  return bounded(n, t == n->type ? c->q : quant_flip(n->p, c->q), c);
 }
 
 /* A sum in i32: one product by the ratio of the scales. */
@@ -76,12 +89,11 @@ static struct ir_value *float_of(const struct narrowing *n,
   return quant_cast(n->p, c->q, IR_F32);
 }
 
-/* a sa + b sb - za sa - zb sb, all in steps of the result; rounded after the
- * zero point is added. */
+/* a sa + b sb - za sa - zb sb, all in steps of the result. */
 static struct ir_value *of_addition(const struct narrowing *n,
                                     const struct coded c[2]) {
   struct quantize *p = n->p;
-  struct ir_value *y[2], *shift = n->zero, *less = NULL;
+  struct ir_value *y[2], *less = NULL;
   for (int i = 0; i < 2; i++) {
     struct ir_value *ratio = quant_op2(p, IR_DIV, c[i].scale, n->scale);
     struct ir_value *zero = quant_or(p, c[i].zero, 0);
@@ -89,10 +101,9 @@ static struct ir_value *of_addition(const struct narrowing *n,
     zero = quant_op2(p, IR_MUL, zero, ratio);
     less = less ? quant_op2(p, IR_ADD, less, zero) : zero;
   }
-  shift = quant_op2(p, IR_SUB, shift, less);
-  y[0] = quant_op2(p, IR_ADD, y[0], shift);
-  return narrow_to(n, quant_op2(p, IR_ADD, y[0], y[1]),
-                   quant_number(p, IR_F32, 0));
+  less = quant_op2(p, IR_SUB, n->given, less);
+  y[0] = quant_op2(p, IR_ADD, y[0], less);
+  return narrow_sum(n, y[0], y[1]);
 }
 
 static struct ir_value *of_product(const struct narrowing *n,
@@ -107,8 +118,7 @@ static struct ir_value *of_product(const struct narrowing *n,
   y = quant_op2(p, IR_MUL, c[0].scale, c[1].scale);
   y = quant_op2(p, IR_DIV, y, n->scale);
   y = quant_op2(p, IR_MUL, quant_op2(p, IR_MUL, f[0], f[1]), y);
-  return narrow_to(n, quant_op2(p, IR_ADD, y, n->zero),
-                   quant_number(p, IR_F32, 0));
+  return narrow_sum(n, y, n->given);
 }
 
 static struct ir_value *of_pair(const struct narrowing *n) {
@@ -145,7 +155,7 @@ static struct ir_value *of_concat(const struct narrowing *n) {
   return quant_emit(n->p, IR_CONCAT, args, op->noperands, op->attr, op->nattrs);
 }
 
-/* The mean over windows: rounded after the zero point is added. */
+/* The mean over windows. */
 static struct ir_value *of_pool(const struct narrowing *n) {
   const struct ir_op *op = n->value->def;
   if (!op || op->code != IR_DIV || !ir_arg(op, 0)->def ||
@@ -155,8 +165,7 @@ static struct ir_value *of_pool(const struct narrowing *n) {
   if (!coded_is_tensor(&c) || !c.scale)
     return NULL;
   struct ir_value *y = quant_op2(n->p, IR_DIV, n->value, n->scale);
-  return narrow_to(n, quant_op2(n->p, IR_ADD, y, n->zero),
-                   quant_number(n->p, IR_F32, 0));
+  return narrow_sum(n, y, n->given);
 }
 
 /* ---- Functions of one 8-bit tensor, as tables ---- */
@@ -195,13 +204,14 @@ static struct ir_value *entries_made(struct table *t, struct ir_value *v) {
     return NULL;
   if (op->code == IR_CAST && c.q && ir_dtypes[c.q->type->dtype].bits == 8) {
     int64_t value[VALUES], size = VALUES;
+    struct ir_value *x = ir_arg(op, 0);
+    enum ir_dtype type = x->type->dtype;
     for (int i = 0; i < VALUES; i++)
-      value[i] = i - (c.q->type->dtype == IR_I8 ? VALUES / 2 : 0);
-    if (t->x && t->x != c.q)
+      value[i] = i - (type == IR_I8 ? VALUES / 2 : 0);
+    if (t->x && t->x != x)
       return NULL;
-    t->x = c.q;
-    args[0] =
-        ir_const_ints(t->n->p->m, NULL, c.q->type->dtype, 1, &size, value);
+    t->x = x;
+    args[0] = ir_const_ints(t->n->p->m, NULL, type, 1, &size, value);
   } else {
     for (unsigned i = 0; i < op->noperands; i++)
       if (!(args[i] = entries_of(t, ir_arg(op, i))))
@@ -232,47 +242,67 @@ static struct ir_value *entries_of(struct table *t, struct ir_value *v) {
 static struct ir_value *of_table(const struct narrowing *n) {
   struct quantize *p = n->p;
   struct table t = {.n = n};
-  struct ir_value *table = entries_of(&t, ir_result(n->op));
-  if (!table || !table->data || !t.x || t.x->type == ir_result(n->op)->type ||
-      ir_type_count(t.x->type) < VALUES ||
-      t.x->type->rank != ir_result(n->op)->type->rank ||
+  struct ir_value *at, *table = entries_of(&t, ir_arg(n->op, 0));
+  if (!table || !table->data || !t.x || ir_type_count(t.x->type) < VALUES ||
       (!t.costly && p->env->target->vector_bytes))
     return NULL;
-  struct ir_value *at = t.x;
+  at = t.x;
   if (at->type->dtype == IR_I8) {
-    at = quant_op2(p, IR_XOR, at, quant_number(p, IR_I8, -VALUES / 2));
-    at = quant_emit(p, IR_BITS, IR_ARGS(at), IR_ATTRS(ir_str("to", "u8")));
+    at = coded_of(p, at).q;
+    at = at ? at : quant_flip(p, t.x);
   }
-  return quant_op2(p, IR_GATHER, table, at);
+  return quant_op2(p, IR_GATHER, narrow_to(n, table, n->zero), at);
+}
+
+/* What floats become; NULL: they stay. */
+static struct ir_value *of_floats(struct narrowing *n) {
+  const struct ir_op *div = ir_arg(n->op, 0)->def;
+  if (!div || div->code != IR_DIV || !n->zero->data)
+    return NULL;
+  n->value = ir_arg(div, 0);
+  n->scale = ir_arg(div, 1);
+  if (!n->scale->data || n->value->type->dtype != IR_F32 ||
+      !quant_uniform(n->zero, 0, &n->z) || !quant_uniform(n->scale, 1, &n->s) ||
+      !(n->s > 0))
+    return NULL;
+  struct coded c = coded_of(n->p, n->value);
+  struct ir_value *y = c.q ? same_integers(n, &c) : NULL;
+  if (!y && c.q)
+    y = of_sum(n, &c);
+  if (!y)
+    y = of_pair(n);
+  if (!y)
+    y = of_concat(n);
+  if (!y)
+    y = of_pool(n);
+  return y ? y : of_table(n);
+}
+
+/* Some op reads it. */
+static bool is_read(const struct ir_value *v) {
+  for (const struct ir_use *u = v->uses; u; u = u->next)
+    if (ir_ops[u->op->code].cls != IR_REGION)
+      return true;
+  return false;
 }
 
 struct ir_value *quant_narrow(struct quantize *p, struct ir_op *op) {
-  struct narrowing n = {.p = p, .op = op, .zero = ir_arg(op, 1)};
-  const struct ir_op *div = ir_arg(op, 0)->def;
-  const struct ir_dtype_row *row = &ir_dtypes[ir_result(op)->type->dtype];
-  if (!div || div->code != IR_DIV || !n.zero->data)
-    return NULL;
-  n.value = ir_arg(div, 0);
-  n.scale = ir_arg(div, 1);
-  if (!n.scale->data || n.value->type->dtype != IR_F32 ||
-      !quant_uniform(n.zero, 0, &n.z) || !quant_uniform(n.scale, 1, &n.s) ||
-      !(n.s > 0))
-    return NULL;
+  const struct ir_type *type = ir_result(op)->type;
+  struct narrowing n = {
+      .p = p, .op = op, .zero = ir_arg(op, 1), .type = type->dtype};
+  n.given = n.zero;
+  if (is_read(ir_result(op)) && n.zero->type->dtype == IR_F32)
+    n.type = quant_sign(p, n.type);
+  if (n.type != type->dtype) {
+    double shift = quant_shift(type->dtype, n.type);
+    n.zero = quant_op2(p, IR_ADD, n.zero, quant_number(p, IR_F32, shift));
+  }
+  const struct ir_dtype_row *row = &ir_dtypes[n.type];
   n.least = row->kind == IR_SIGNED ? -ldexp(1, (int)row->bits - 1) : 0;
   n.most = n.least + ldexp(1, (int)row->bits) - 1;
-  struct coded c = coded_of(p, n.value);
-  struct ir_value *y = NULL;
-  if (c.q)
-    y = same_integers(&n, &c);
-  if (!y && c.q)
-    y = of_sum(&n, &c);
-  if (!y)
-    y = of_pair(&n);
-  if (!y)
-    y = of_concat(&n);
-  if (!y)
-    y = of_pool(&n);
-  if (!y)
-    y = of_table(&n);
-  return y && y->type == ir_result(op)->type ? y : NULL;
+  struct ir_value *y = of_floats(&n);
+  const struct ir_type *made = ir_type_as(p->m->ctx, type, n.type);
+  if (y && y->type == made)
+    return y;
+  return n.type == type->dtype ? NULL : narrow_to(&n, ir_arg(op, 0), n.zero);
 }
