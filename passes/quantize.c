@@ -386,7 +386,8 @@ static struct coded follow(struct quantize *p, const struct ir_op *op) {
   case IR_WINDOW_MAX:
     return of_max(p, op);
   }
-  return ir_ops[op->code].cls == IR_MOVE ? of_move(p, op) : (struct coded){0};
+  bool moves = ir_ops[op->code].cls == IR_MOVE || op->code == IR_EXPAND;
+  return moves ? of_move(p, op) : (struct coded){0};
 }
 
 /* A value that was quantized in the sign that sums of products take, in that of

@@ -13,7 +13,8 @@ struct narrowing {
   struct ir_value *given; /* zero point, before that of `type` */
   enum ir_dtype type;     /* of what is made, and of `zero` */
   double least, most;     /* of that type */
-  double z, s; /* zero and scale, where they are one number; else NaN */
+  double z, s;      /* zero and scale, where they are one number; else NaN */
+  bool is_function; /* of one 8-bit tensor, element by element */
 };
 
 static struct ir_value *narrow_to(const struct narrowing *n, struct ir_value *v,
@@ -239,11 +240,12 @@ static struct ir_value *entries_of(struct table *t, struct ir_value *v) {
 }
 
 /* Where a vector of floats is cheaper, or floats are few, it is no table. */
-static struct ir_value *of_table(const struct narrowing *n) {
+static struct ir_value *of_table(struct narrowing *n) {
   struct quantize *p = n->p;
   struct table t = {.n = n};
   struct ir_value *at, *table = entries_of(&t, ir_arg(n->op, 0));
-  if (!table || !table->data || !t.x || ir_type_count(t.x->type) < VALUES ||
+  n->is_function = table && table->data && t.x;
+  if (!n->is_function || ir_type_count(t.x->type) < VALUES ||
       (!t.costly && p->env->target->vector_bytes))
     return NULL;
   at = t.x;
@@ -252,6 +254,26 @@ static struct ir_value *of_table(const struct narrowing *n) {
     at = at ? at : quant_flip(p, t.x);
   }
   return quant_op2(p, IR_GATHER, narrow_to(n, table, n->zero), at);
+}
+
+/* Whether a value is made from quantized tensors, as far as is looked. */
+static bool is_from_coded(const struct quantize *p, const struct ir_value *v,
+                          int depth) {
+  if (coded_of(p, v).q)
+    return true;
+  bool found = false;
+  for (unsigned i = 0; v->def && depth < 6 && i < v->def->noperands; i++)
+    found = found || is_from_coded(p, ir_arg(v->def, i), depth + 1);
+  return found;
+}
+
+/* Says what stays in floats between quantized tensors. */
+static void say_floats(const struct narrowing *n) {
+  struct ir_value *v = n->value;
+  if (v && v->def && !n->is_function && !coded_of(n->p, v).q &&
+      is_from_coded(n->p, v, 0))
+    dn_warning(n->p->m->ctx, ir_loc(v->def),
+               "computed in floats, between quantized tensors");
 }
 
 /* What floats become; NULL: they stay. */
@@ -304,5 +326,6 @@ struct ir_value *quant_narrow(struct quantize *p, struct ir_op *op) {
   const struct ir_type *made = ir_type_as(p->m->ctx, type, n.type);
   if (y && y->type == made)
     return y;
+  say_floats(&n);
   return n.type == type->dtype ? NULL : narrow_to(&n, ir_arg(op, 0), n.zero);
 }
