@@ -43,8 +43,7 @@ bool ox_flag(struct onnx_call *c, const char *name, bool otherwise, bool *out) {
   int64_t v = ox_int(c, name, otherwise);
   *out = v == 1;
   if (v != 0 && v != 1)
-    return fe_fail(c->b, DN_ATTR, "'%s' is %lld, not 0 or 1", name,
-                   (long long)v);
+    return ox_fail(c, ATTR, "'%s' is %lld, not 0 or 1", name, (long long)v);
   return true;
 }
 
@@ -92,29 +91,27 @@ static const char *type_name(int64_t type) {
 }
 
 static bool check_attr(struct onnx_call *c, const struct onnx_attr *a) {
-  const char *name = fe_text(c->im->ctx, a->name);
+  const char *name = ox_text(c, a->name);
   const char *spec = ox_attr_spec(c->row, a->name);
   if (!spec)
     return fe_fail(c->b, c->node->domain[0] ? DN_UNSUPPORTED_ATTR : DN_ATTR,
                    "unknown attribute '%s'", name);
   if (a->ref && !c->frame->function)
-    return fe_fail(c->b, DN_ATTR,
-                   "attribute '%s' refers to a function's, outside of one",
-                   name);
+    return ox_fail(
+        c, ATTR, "attribute '%s' refers to a function's, outside of one", name);
   const struct onnx_attr *value = resolve(c->frame, a);
   if (!value)
     return true;
   enum onnx_attr_type want = spec_type(spec);
   if (value->type != (int64_t)want)
-    return fe_fail(c->b, DN_ATTR, "attribute '%s' is of type %s, not %s", name,
+    return ox_fail(c, ATTR, "attribute '%s' is of type %s, not %s", name,
                    type_name(value->type), type_name(want));
   if (value->present & ~(1u << want))
-    return fe_fail(c->b, DN_ATTR, "attribute '%s' has values of several types",
-                   name);
+    return ox_fail(c, ATTR, "attribute '%s' has values of several types", name);
   bool holds = value->present != 0;
   if (!holds &&
       (want == ONNX_TENSOR || want == ONNX_GRAPH || want == ONNX_SPARSE))
-    return fe_fail(c->b, DN_ATTR, "attribute '%s' has no value", name);
+    return ox_fail(c, ATTR, "attribute '%s' has no value", name);
   return true;
 }
 
@@ -125,8 +122,8 @@ bool ox_check_attrs(struct onnx_call *c) {
     ok = check_attr(c, &n->attrs.v[i]) && ok;
     for (size_t k = 0; k < i; k++)
       if (n->attrs.v[k].name == n->attrs.v[i].name)
-        ok = fe_fail(c->b, DN_ATTR, "attribute '%s' is given twice",
-                     fe_text(c->im->ctx, n->attrs.v[i].name));
+        ok = ox_fail(c, ATTR, "attribute '%s' is given twice",
+                     ox_text(c, n->attrs.v[i].name));
     if (i > 64) /* no operator has as many; the error is already there */
       break;
   }
@@ -136,7 +133,7 @@ bool ox_check_attrs(struct onnx_call *c) {
     if (p[len - 1] == '!') {
       const char *name = dn_strndup(c->im->ctx->arena, p, strcspn(p, ":"));
       if (!ox_attr(c, name))
-        ok = fe_fail(c->b, DN_ATTR, "attribute '%s' is missing", name);
+        ok = ox_fail(c, ATTR, "attribute '%s' is missing", name);
     }
     p += len;
   }
@@ -204,13 +201,13 @@ const struct ir_value *ox_const(struct onnx_call *c, size_t k) {
   struct ir_value *v = ox_evaluate(c, c->in[k]);
   if (v)
     return v;
-  return fe_null(c->b, DN_DYNAMIC, "input %zu ('%s') must be a constant", k,
-                 fe_text(c->im->ctx, c->node->inputs.v[k]));
+  return ox_null(c, DYNAMIC, "input %zu ('%s') must be a constant", k,
+                 ox_text(c, c->node->inputs.v[k]));
 }
 
 static bool long_list(const struct onnx_call *c, size_t k, int64_t n) {
-  return fe_fail(c->b, DN_LIMIT, "input %zu is a list of %lld (--limit-attr)",
-                 k, (long long)n);
+  return ox_fail(c, LIMIT, "input %zu is a list of %lld (--limit-attr)", k,
+                 (long long)n);
 }
 
 bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out) {
@@ -222,9 +219,9 @@ bool ox_const_ints(struct onnx_call *c, size_t k, struct ox_ints *out) {
     return false;
   int64_t n = ir_type_count(v->type);
   if (!ir_is_int(v->type->dtype) && v->type->dtype != IR_BOOL)
-    return fe_fail(c->b, DN_TYPE, "input %zu must be of an integer type", k);
+    return ox_fail(c, TYPE, "input %zu must be of an integer type", k);
   if (v->type->rank > 1)
-    return fe_fail(c->b, DN_TYPE, "input %zu must be a list", k);
+    return ox_fail(c, TYPE, "input %zu must be a list", k);
   if (n > c->im->ctx->limits.attr)
     return long_list(c, k, n);
   int64_t *list = DN_ARRAY(c->im->ctx->arena, int64_t, n);
@@ -267,8 +264,7 @@ bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
     if (!fe_axis(c->b, axes.v[i], rank, &axis))
       return false;
     if (mark[axis])
-      return fe_fail(c->b, DN_ATTR, "axis %lld is given twice",
-                     (long long)axis);
+      return ox_fail(c, ATTR, "axis %lld is given twice", (long long)axis);
     mark[axis] = true;
   }
   return true;

@@ -143,9 +143,8 @@ struct ox_frame ox_frame_of(struct onnx_import *im,
 bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
   struct onnx_import *im = c->im;
   if (c->nin > f->inputs.n || c->nout > f->outputs.n)
-    return fe_fail(c->b, DN_ARITY,
-                   "the function has %zu inputs and %zu outputs", f->inputs.n,
-                   f->outputs.n);
+    return ox_fail(c, ARITY, "the function has %zu inputs and %zu outputs",
+                   f->inputs.n, f->outputs.n);
   struct ox_frame frame = ox_frame_of(im, f, c->node);
   bind_attrs(c, f, &frame);
   struct ox_scope scope = {0}, *outer = im->scope;
@@ -161,7 +160,7 @@ bool ox_inline_function(struct onnx_call *c, const struct onnx_function *f) {
   for (size_t i = 0; i < c->nout; i++) {
     c->out[i] = dn_map_get(&scope.values, f->outputs.v[i]);
     if (!c->out[i] && c->node->outputs.v[i][0])
-      ok = fe_fail(c->b, DN_GRAPH, "nothing makes the function's output '%s'",
+      ok = ox_fail(c, GRAPH, "nothing makes the function's output '%s'",
                    fe_text(im->ctx, f->outputs.v[i]));
     ok = ok && c->out[i] != &im->failed;
   }

@@ -100,13 +100,13 @@ static bool check_arity(struct onnx_call *c) {
   size_t given = c->nin;
   if (given < (size_t)row->min_in ||
       (row->max_in >= 0 && given > (size_t)row->max_in))
-    return fe_fail(c->b, DN_ARITY, "%zu inputs, not %d..%d", given, row->min_in,
+    return ox_fail(c, ARITY, "%zu inputs, not %d..%d", given, row->min_in,
                    row->max_in < 0 ? 65535 : row->max_in);
   for (size_t i = 0; i < (size_t)row->min_in; i++)
     if (!c->in[i])
-      return fe_fail(c->b, DN_ARITY, "input %zu is missing", i);
+      return ox_fail(c, ARITY, "input %zu is missing", i);
   if (!c->nout || (row->max_out >= 0 && c->nout > (size_t)row->max_out))
-    return fe_fail(c->b, DN_ARITY, "%zu outputs, not 1..%d", c->nout,
+    return ox_fail(c, ARITY, "%zu outputs, not 1..%d", c->nout,
                    row->max_out < 0 ? 65535 : row->max_out);
   return true;
 }
@@ -120,8 +120,8 @@ static void bind_outputs(struct onnx_call *c, bool ok) {
       continue;
     struct ir_value *v = ok ? c->out[i] : &im->failed;
     if (!v) {
-      fe_fail(c->b, DN_UNSUPPORTED_ATTR, "output %zu ('%s') is not supported",
-              i, fe_text(im->ctx, name));
+      ox_fail(c, UNSUPPORTED_ATTR, "output %zu ('%s') is not supported", i,
+              fe_text(im->ctx, name));
       v = &im->failed;
     }
     if (ox_bind(im, c->b->loc, name, v) && v != &im->failed &&
@@ -135,8 +135,7 @@ static bool check_sequences(struct onnx_call *c) {
   for (size_t i = 0; i < c->nin; i++)
     if (c->in[i] && ox_sequence_of(c->im, c->in[i]) &&
         !ox_takes_sequences(c->row))
-      return fe_fail(c->b, DN_TYPE,
-                     "input %zu must be a tensor, not a sequence", i);
+      return ox_fail(c, TYPE, "input %zu must be a tensor, not a sequence", i);
   return true;
 }
 
@@ -281,7 +280,7 @@ bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
                      struct ir_value **out, size_t nout) {
   struct onnx_import *im = c->im;
   if (g->inputs.n != n || g->outputs.n != nout)
-    return fe_fail(c->b, DN_ARITY,
+    return ox_fail(c, ARITY,
                    "its subgraph has %zu inputs and %zu outputs, not %zu and "
                    "%zu",
                    g->inputs.n, g->outputs.n, n, nout);
@@ -296,7 +295,7 @@ bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
     const char *name = g->outputs.v[i].name;
     out[i] = ox_lookup(im, name);
     if (!out[i])
-      ok = fe_fail(c->b, DN_GRAPH, "nothing makes the subgraph's output '%s'",
+      ok = ox_fail(c, GRAPH, "nothing makes the subgraph's output '%s'",
                    fe_text(im->ctx, name));
     ok = ok && out[i] != &im->failed;
   }

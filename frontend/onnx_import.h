@@ -87,6 +87,11 @@ struct onnx_call {
   unsigned first_id;     /* values from here on were made by this call */
 };
 
+/* An error at the node, of code DN_<code>; false, or NULL, for `return`. */
+#define ox_fail(c, code, ...) fe_fail((c)->b, DN_##code, __VA_ARGS__)
+#define ox_null(c, code, ...) fe_null((c)->b, DN_##code, __VA_ARGS__)
+#define ox_text(c, text) fe_text((c)->im->ctx, text)
+
 /* ---- The import (onnx_import.c, onnx_graph.c) ---- */
 /* What a node is called in messages and locations. */
 const char *ox_label(struct onnx_import *im, const struct onnx_node *n);

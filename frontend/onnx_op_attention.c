@@ -13,8 +13,8 @@ static struct ir_value *split_heads(struct onnx_call *c, struct ir_value *x,
   if (!x)
     return NULL;
   if (heads < 1 || fe_dims(x)[2] % heads)
-    return fe_null(c->b, DN_ATTR, "%lld heads for a size of %lld",
-                   (long long)heads, (long long)fe_dims(x)[2]);
+    return ox_null(c, ATTR, "%lld heads for a size of %lld", (long long)heads,
+                   (long long)fe_dims(x)[2]);
   const int64_t dims[] = {fe_dims(x)[0], fe_dims(x)[1], heads,
                           fe_dims(x)[2] / heads};
   return fe_transpose(c->b, fe_reshape(c->b, x, 4, dims), perm);
@@ -37,7 +37,7 @@ static struct ir_value *repeat_heads(struct onnx_call *c, struct ir_value *x,
     return x;
   const int64_t *d = fe_dims(x);
   if (!d[1] || heads % d[1])
-    return fe_null(c->b, DN_TYPE, "%lld heads of the query, %lld of the key",
+    return ox_null(c, TYPE, "%lld heads of the query, %lld of the key",
                    (long long)heads, (long long)d[1]);
   const int64_t one[] = {d[0], d[1], 1, d[2], d[3]};
   const int64_t many[] = {d[0], d[1], heads / d[1], d[2], d[3]};
@@ -123,7 +123,7 @@ static bool read_mask(struct onnx_call *c, struct attention *a, int64_t total) {
     return true;
   int r = fe_rank(m);
   if (r < 1)
-    return fe_fail(c->b, DN_TYPE, "the mask must not be a scalar");
+    return ox_fail(c, TYPE, "the mask must not be a scalar");
   int64_t rest = total - fe_dims(m)[r - 1], pads[2 * IR_MAX_RANK] = {0};
   pads[2 * r - 1] = fe_dims(m)[r - 1] == 1 ? 0 : rest;
   bool is_bool = fe_dtype(m) == IR_BOOL;
@@ -169,7 +169,7 @@ bool onnx_attention(struct onnx_call *c) {
   bool flat = fe_rank(a.q) == 3;
   if ((!flat && fe_rank(a.q) != 4) || fe_rank(a.k) != fe_rank(a.q) ||
       fe_rank(a.v) != fe_rank(a.q))
-    return fe_fail(c->b, DN_TYPE, "Q, K and V must have 3 or 4 dimensions");
+    return ox_fail(c, TYPE, "Q, K and V must have 3 or 4 dimensions");
   if (flat) {
     a.q = split_heads(c, a.q, ox_int(c, "q_num_heads", 0));
     a.k = split_heads(c, a.k, ox_int(c, "kv_num_heads", 0));
@@ -190,7 +190,7 @@ bool onnx_attention(struct onnx_call *c) {
   a.precision = fe_dtype(a.q);
   int64_t precision = ox_int(c, "softmax_precision", 0);
   if (precision && !onnx_dtype_find(precision, &a.precision))
-    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "softmax_precision %lld",
+    return ox_fail(c, UNSUPPORTED_TYPE, "softmax_precision %lld",
                    (long long)precision);
   if (!a.k || !a.v || !read_mask(c, &a, fe_dims(a.k)[2]) ||
       !read_order(c, &a, ox_in(c, 6)))
@@ -199,8 +199,7 @@ bool onnx_attention(struct onnx_call *c) {
   struct ir_value *modes[] = {a.raw, a.capped, a.biased, a.weights};
   int64_t mode = ox_int(c, "qk_matmul_output_mode", 0);
   if (mode < 0 || mode > 3)
-    return fe_fail(c->b, DN_ATTR, "qk_matmul_output_mode is %lld",
-                   (long long)mode);
+    return ox_fail(c, ATTR, "qk_matmul_output_mode is %lld", (long long)mode);
   struct ir_value *outs[] = {flat ? join_heads(c, y) : y, k, v, modes[mode]};
   memcpy(c->out, outs, c->nout * sizeof *outs);
   return y != NULL;
@@ -237,7 +236,7 @@ static struct ir_value *positions(struct onnx_call *c, struct ir_value *cache) {
   if (ox_in(c, 3))
     cache = fe_gather(c->b, cache, c->in[3], 0);
   if (!cache || fe_rank(cache) != 3)
-    return fe_null(c->b, DN_TYPE, "the caches do not fit the positions");
+    return ox_null(c, TYPE, "the caches do not fit the positions");
   const int64_t *d = fe_dims(cache);
   return fe_reshape(c->b, cache, 4, (const int64_t[]){d[0], d[1], 1, d[2]});
 }
@@ -252,13 +251,13 @@ bool onnx_rotary(struct onnx_call *c) {
     int64_t heads = ox_int(c, "num_heads", 0);
     const int64_t *d = fe_dims(x);
     if (heads < 1 || d[2] % heads)
-      return fe_fail(c->b, DN_ATTR, "num_heads is %lld", (long long)heads);
+      return ox_fail(c, ATTR, "num_heads is %lld", (long long)heads);
     x = fe_reshape(c->b, x, 4,
                    (const int64_t[]){d[0], d[1], heads, d[2] / heads});
   } else if (fe_rank(x) == 4) {
     x = fe_transpose(c->b, x, swap);
   } else {
-    return fe_fail(c->b, DN_TYPE, "the input must have 3 or 4 dimensions");
+    return ox_fail(c, TYPE, "the input must have 3 or 4 dimensions");
   }
   struct ir_value *cos = positions(c, c->in[1]);
   struct ir_value *sin = positions(c, c->in[2]);
@@ -267,7 +266,7 @@ bool onnx_rotary(struct onnx_call *c) {
   int64_t size = fe_dims(x)[3], n = ox_int(c, "rotary_embedding_dim", 0);
   n = n ? n : size;
   if (n < 2 || n > size || n % 2)
-    return fe_fail(c->b, DN_ATTR, "rotary_embedding_dim is %lld", (long long)n);
+    return ox_fail(c, ATTR, "rotary_embedding_dim is %lld", (long long)n);
   struct ir_value *y =
       rotate(c, fe_slice1(c->b, x, 3, 0, n, 1), cos, sin, neighbours);
   if (n < size)
@@ -308,9 +307,9 @@ bool onnx_skip_norm(struct onnx_call *c) {
 bool onnx_embed_norm(struct onnx_call *c) {
   struct ir_value *ids = c->in[0], *position = ox_in(c, 8);
   if (!ox_in(c, 2) || !ox_in(c, 3) || !ox_in(c, 5) || !ox_in(c, 6))
-    return fe_fail(c->b, DN_ARITY, "embeddings, gamma or beta are missing");
+    return ox_fail(c, ARITY, "embeddings, gamma or beta are missing");
   if (ox_in(c, 7))
-    return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "a mask");
+    return ox_fail(c, UNSUPPORTED_ATTR, "a mask");
   struct ir_value *x = fe_gather(c->b, c->in[2], ids, 0);
   if (!position)
     position = fe_iota(c->b, 1, 0, fe_dims(ids)[fe_rank(ids) - 1], IR_I32);
@@ -339,7 +338,7 @@ static bool fused_mask(struct onnx_call *c, struct attention *a,
   int r = fe_rank(mask);
   if (r < 1 || r > 3 || d[0] != batch || (r > 1 && d[r - 1] != t) ||
       (r == 3 && d[1] != s))
-    return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
+    return ox_fail(c, UNSUPPORTED_ATTR,
                    "a mask that is not [B], [B,T] or [B,S,T]");
   const int64_t dims[] = {batch, 1, r == 3 ? s : 1, r == 1 ? 1 : t};
   if (r == 1)
@@ -373,10 +372,9 @@ bool onnx_fused_attention(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *w = c->in[1], *past = ox_in(c, 4);
   int64_t heads = ox_int(c, "num_heads", 0), before = 0;
   if (fe_rank(x) != 3 || fe_rank(w) != 2 || fe_dims(w)[1] % 3)
-    return fe_fail(c->b, DN_TYPE,
-                   "the input must be [B,S,H], the weights [H,3H]");
+    return ox_fail(c, TYPE, "the input must be [B,S,H], the weights [H,3H]");
   if (ox_attr(c, "qkv_hidden_sizes") || ox_in(c, 6))
-    return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
+    return ox_fail(c, UNSUPPORTED_ATTR,
                    "qkv_hidden_sizes or past_sequence_length");
   struct ir_value *y = fe_matmul(c->b, x, w);
   if (ox_in(c, 2))
@@ -395,7 +393,7 @@ bool onnx_fused_attention(struct onnx_call *c) {
     struct ir_value *pv =
         fe_squeeze(c->b, fe_slice1(c->b, past, 0, 1, 1, 1), drop);
     if (!pk || !pv || fe_rank(pk) != 4)
-      return fe_fail(c->b, DN_TYPE, "past must be [2,B,N,P,H]");
+      return ox_fail(c, TYPE, "past must be [2,B,N,P,H]");
     before = fe_dims(pk)[2];
     a.k = fe_concat(c->b, IR_ARGS(pk, a.k), 2);
     a.v = fe_concat(c->b, IR_ARGS(pv, a.v), 2);
@@ -425,11 +423,10 @@ static struct ir_value *biased_heads(struct onnx_call *c, struct ir_value *x,
     return x;
   struct ir_value *bias = ox_in(c, 3);
   if (fe_rank(x) != 3)
-    return fe_null(c->b, DN_TYPE,
-                   "query, key and value must have 3 dimensions");
+    return ox_null(c, TYPE, "query, key and value must have 3 dimensions");
   int64_t n = fe_dims(x)[2];
   if (bias && (fe_rank(bias) != 1 || *at + n > fe_dims(bias)[0]))
-    return fe_null(c->b, DN_TYPE, "the bias is too short");
+    return ox_null(c, TYPE, "the bias is too short");
   if (bias)
     x = fe_add(c->b, x, fe_slice1(c->b, bias, 0, *at, n, 1));
   *at += n;
@@ -444,9 +441,9 @@ bool onnx_multi_head(struct onnx_call *c) {
   bool qkv = fe_rank(x[0]) == 5, kv = x[1] && fe_rank(x[1]) == 5;
   if ((qkv && fe_dims(x[0])[3] != 3) || (kv && fe_dims(x[1])[3] != 2) ||
       (!qkv && (!x[1] || (!kv && !x[2]))))
-    return fe_fail(c->b, DN_TYPE, "query, key and value do not fit");
+    return ox_fail(c, TYPE, "query, key and value do not fit");
   if (ox_in(c, 8) || ox_in(c, 9))
-    return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "shared caches");
+    return ox_fail(c, UNSUPPORTED_ATTR, "shared caches");
   for (int i = 2; qkv && i >= 0; i--)
     x[i] = unpack(c, x[0], i);
   for (int i = 1; kv && i >= 0; i--)

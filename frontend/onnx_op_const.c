@@ -15,11 +15,11 @@ static struct ir_value *tensor_const(struct onnx_call *c,
 
 bool onnx_constant(struct onnx_call *c) {
   if (c->node->attrs.n != 1)
-    return fe_fail(c->b, DN_ATTR, "it needs exactly one value");
+    return ox_fail(c, ATTR, "it needs exactly one value");
   const char *name = c->node->attrs.v[0].name;
   const struct onnx_attr *a = ox_attr(c, name);
   if (!a)
-    return fe_fail(c->b, DN_ATTR, "it has no value");
+    return ox_fail(c, ATTR, "it has no value");
   switch (a->type) {
   case ONNX_TENSOR:
     return ox_return(c, tensor_const(c, a->t, NULL));
@@ -39,7 +39,7 @@ bool onnx_constant(struct onnx_call *c) {
     return ox_return(
         c, fe_ints(c->b, IR_I64, 1, &(int64_t){(int64_t)a->ints.n}, a->ints.v));
   }
-  return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "strings");
+  return ox_fail(c, UNSUPPORTED_TYPE, "strings");
 }
 
 /* A constant of one number, however large: nothing is stored. */
@@ -55,14 +55,14 @@ bool onnx_constant_of_shape(struct onnx_call *c) {
     if (!v)
       return false;
     if (ir_type_count(v->type) != 1)
-      return fe_fail(c->b, DN_ATTR, "value must have one element");
+      return ox_fail(c, ATTR, "value must have one element");
     dtype = fe_dtype(v);
     memcpy(&data.splat, ir_const_bytes(c->im->ctx->arena, v),
            ir_dtypes[dtype].bytes);
   }
   for (int64_t i = 0; i < shape.n; i++)
     if (shape.v[i] < 0)
-      return fe_fail(c->b, DN_SHAPE, "dimension %lld is %lld", (long long)i,
+      return ox_fail(c, SHAPE, "dimension %lld is %lld", (long long)i,
                      (long long)shape.v[i]);
   const struct ir_type *type =
       ir_type_checked(c->im->ctx, c->b->at.loc, dtype, shape.n, shape.v);
@@ -80,7 +80,7 @@ bool onnx_trilu(struct onnx_call *c) {
   int r = fe_rank(x);
   int64_t offset = k.n ? k.v[0] : 0;
   if (r < 2 || k.n > 1)
-    return fe_fail(c->b, DN_TYPE, "the input must be matrices, k one number");
+    return ox_fail(c, TYPE, "the input must be matrices, k one number");
   offset = dn_max(dn_min(offset, 1 << 30), -(1 << 30));
   struct ir_value *row = fe_offset(
       c->b, fe_iota(c->b, 2, 0, fe_dims(x)[r - 2], IR_I32), (double)offset);
@@ -98,7 +98,7 @@ bool onnx_range(struct onnx_call *c) {
     if (!args[i])
       return false;
     if (ir_type_count(args[i]->type) != 1)
-      return fe_fail(c->b, DN_TYPE, "input %zu must be one number", i);
+      return ox_fail(c, TYPE, "input %zu must be one number", i);
   }
   enum ir_dtype dtype = fe_dtype(args[0]);
   double n;
@@ -109,15 +109,15 @@ bool onnx_range(struct onnx_call *c) {
     int64_t from = ir_const_int(args[0], 0), to = ir_const_int(args[1], 0);
     int64_t by = ir_const_int(args[2], 0), span;
     if (by == 0)
-      return fe_fail(c->b, DN_ATTR, "a range of steps of 0");
+      return ox_fail(c, ATTR, "a range of steps of 0");
     if (__builtin_sub_overflow(to, from, &span) || span == INT64_MIN)
-      return fe_fail(c->b, DN_LIMIT, "a range over more than 2^63");
+      return ox_fail(c, LIMIT, "a range over more than 2^63");
     bool away = (by > 0) != (span > 0);
     n = away ? 0 : (double)(span / by + (span % by != 0));
   }
   if (!(n < 0x1p40))
-    return n != n ? fe_fail(c->b, DN_ATTR, "the range has no end")
-                  : fe_fail(c->b, DN_LIMIT, "a range of over 2^40 elements");
+    return n != n ? ox_fail(c, ATTR, "the range has no end")
+                  : ox_fail(c, LIMIT, "a range of over 2^40 elements");
   int64_t count = n > 0 ? (int64_t)n : 0;
   struct ir_value *i = fe_iota(c->b, 1, 0, count, dtype);
   bool wraps[IR_MAX_RANK] = {0};
@@ -151,18 +151,18 @@ bool onnx_one_hot(struct onnx_call *c) {
   if (!size)
     return false;
   if (ir_type_count(size->type) != 1 || ir_type_count(values->type) != 2)
-    return fe_fail(c->b, DN_TYPE, "depth must be one number, values two");
+    return ox_fail(c, TYPE, "depth must be one number, values two");
   double d = ir_const_float(size, 0);
   if (!(d >= 0))
-    return fe_fail(c->b, DN_ATTR, "depth is %g", d);
+    return ox_fail(c, ATTR, "depth is %g", d);
   if (d >= 0x1p31)
-    return fe_fail(c->b, DN_LIMIT, "depth is %g, over 2^31", d);
+    return ox_fail(c, LIMIT, "depth is %g, over 2^31", d);
   int64_t depth = (int64_t)d, axis, r = fe_rank(idx) + 1;
   if (!fe_axis(c->b, ox_int(c, "axis", -1), r, &axis))
     return false;
   if (r > IR_MAX_RANK)
-    return fe_fail(c->b, DN_LIMIT, "rank %lld is over the limit of %d",
-                   (long long)r, IR_MAX_RANK);
+    return ox_fail(c, LIMIT, "rank %lld is over the limit of %d", (long long)r,
+                   IR_MAX_RANK);
   idx = fe_cast(c->b, idx, IR_I64);
   if (!idx)
     return false;
@@ -188,8 +188,7 @@ bool onnx_non_zero(struct onnx_call *c) {
     return false;
   int64_t count = ir_type_count(x->type), n = 0;
   if (count > c->im->ctx->limits.attr)
-    return fe_fail(c->b, DN_LIMIT,
-                   "a constant of over %lld elements (--limit-attr)",
+    return ox_fail(c, LIMIT, "a constant of over %lld elements (--limit-attr)",
                    (long long)c->im->ctx->limits.attr);
   int r = fe_rank(x);
   int64_t strides[IR_MAX_RANK];

@@ -9,7 +9,7 @@
 
 bool onnx_matmul(struct onnx_call *c) {
   if (!fe_rank(c->in[0]) || !fe_rank(c->in[1]))
-    return fe_fail(c->b, DN_TYPE, "operands must not be scalars");
+    return ox_fail(c, TYPE, "operands must not be scalars");
   return ox_return(c, fe_matmul(c->b, c->in[0], c->in[1]));
 }
 
@@ -36,9 +36,9 @@ static struct ir_value *product(struct onnx_call *c) {
 
 bool onnx_fused_matmul(struct onnx_call *c) {
   if (!fe_rank(c->in[0]) || !fe_rank(c->in[1]))
-    return fe_fail(c->b, DN_TYPE, "operands must not be scalars");
+    return ox_fail(c, TYPE, "operands must not be scalars");
   if (ox_int(c, "transBatchA", 0) || ox_int(c, "transBatchB", 0))
-    return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "transBatchA or transBatchB");
+    return ox_fail(c, UNSUPPORTED_ATTR, "transBatchA or transBatchB");
   return ox_return(c, product(c));
 }
 
@@ -53,8 +53,7 @@ static struct ir_value *activated(struct onnx_call *c, struct ir_value *y) {
   if (!*name || !y)
     return y;
   if (!a)
-    return fe_null(c->b, DN_UNSUPPORTED_ATTR, "activation '%s'",
-                   fe_text(c->im->ctx, name));
+    return ox_null(c, UNSUPPORTED_ATTR, "activation '%s'", ox_text(c, name));
   for (size_t i = 0; i < 2; i++)
     v[i] = list && list->floats.n > i ? list->floats.v[i]
                                       : ox_float(c, named[i], a->otherwise[i]);
@@ -66,14 +65,14 @@ static struct ir_value *activated(struct onnx_call *c, struct ir_value *y) {
 /* arg 1: with an activation. */
 bool onnx_gemm(struct onnx_call *c) {
   if (fe_rank(c->in[0]) != 2 || fe_rank(c->in[1]) != 2)
-    return fe_fail(c->b, DN_TYPE, "operands must be matrices");
+    return ox_fail(c, TYPE, "operands must be matrices");
   struct ir_value *y = product(c);
   double beta = ox_float(c, "beta", 1);
   if (c->nin > 2 && beta != 0) {
     struct ir_value *bias = fe_scale(c->b, c->in[2], beta), *all = y;
     y = fe_add(c->b, y, bias);
     if (y && y->type != all->type)
-      return fe_fail(c->b, DN_TYPE, "C does not broadcast to the product");
+      return ox_fail(c, TYPE, "C does not broadcast to the product");
   }
   return ox_return(c, c->arg ? activated(c, y) : y);
 }
@@ -84,7 +83,7 @@ static struct ir_value *add_bias(struct onnx_call *c, struct ir_value *y) {
   if (!b || !y)
     return y;
   if (fe_rank(b) != 1 || fe_dims(b)[0] != fe_dims(y)[fe_rank(y) - 1])
-    return fe_null(c->b, DN_TYPE, "the bias must have one number a channel");
+    return ox_null(c, TYPE, "the bias must have one number a channel");
   return fe_add(c->b, y, b);
 }
 
@@ -94,7 +93,7 @@ static bool conv_shapes(struct onnx_call *c, const struct ir_value *x,
   int r = fe_rank(x);
   *groups = ox_int(c, "group", 1);
   if (r < 3 || fe_rank(w) != r)
-    return fe_fail(c->b, DN_TYPE,
+    return ox_fail(c, TYPE,
                    "x of rank %d and w of rank %d are no images "
                    "and windows",
                    r, fe_rank(w));
@@ -105,13 +104,13 @@ static bool conv_shapes(struct onnx_call *c, const struct ir_value *x,
   if (shape.given &&
       (shape.n != r - 2 ||
        memcmp(shape.v, kernel, (size_t)(r - 2) * sizeof *kernel) != 0))
-    return fe_fail(c->b, DN_ATTR, "kernel_shape is not the shape of w");
+    return ox_fail(c, ATTR, "kernel_shape is not the shape of w");
   bool fits =
       g >= 1 && channels % g == 0 &&
       (transposed ? fe_dims(w)[0] == channels
                   : fe_dims(w)[0] % g == 0 && fe_dims(w)[1] == channels / g);
   return fits ||
-         fe_fail(c->b, DN_TYPE, "%lld channels in %lld groups do not fit w, %s",
+         ox_fail(c, TYPE, "%lld channels in %lld groups do not fit w, %s",
                  (long long)channels, (long long)g,
                  ir_type_text(c->im->ctx, NULL, w->type));
 }
@@ -174,8 +173,7 @@ static struct ir_value *turned_weights(struct onnx_call *c, struct ir_value *w,
                                        int64_t g) {
   int r = fe_rank(w), s = r - 2;
   if (r + 1 > IR_MAX_RANK)
-    return fe_null(c->b, DN_LIMIT,
-                   "rank %d, with one more for groups, is over %d", r,
+    return ox_null(c, LIMIT, "rank %d, with one more for groups, is over %d", r,
                    IR_MAX_RANK);
   int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
   for (int i = 0; i < r; i++) {
@@ -368,10 +366,9 @@ bool onnx_causal_conv(struct onnx_call *c) {
   bool swish = !strcmp(how, "silu") || !strcmp(how, "swish");
   if (fe_rank(x) != 3 || fe_rank(w) != 3 || fe_dims(w)[1] != 1 ||
       fe_dims(w)[0] != fe_dims(x)[1] || fe_dims(w)[2] < 1)
-    return fe_fail(c->b, DN_TYPE, "one row of weights a channel is needed");
+    return ox_fail(c, TYPE, "one row of weights a channel is needed");
   if (!swish && *how && strcmp(how, "none") != 0)
-    return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "activation '%s'",
-                   fe_text(c->im->ctx, how));
+    return ox_fail(c, UNSUPPORTED_ATTR, "activation '%s'", ox_text(c, how));
   int64_t k = fe_dims(w)[2], n = fe_dims(x)[2];
   int64_t groups = fe_dims(x)[1], pads[6] = {0, 0, k - 1};
   if (c->nin > 3 && c->in[3])
@@ -379,8 +376,7 @@ bool onnx_causal_conv(struct onnx_call *c) {
   else
     x = fe_pad(c->b, x, pads, NULL, 0);
   if (!x || fe_dims(x)[2] != n + k - 1)
-    return fe_fail(c->b, DN_TYPE, "the past must be of %lld steps",
-                   (long long)k - 1);
+    return ox_fail(c, TYPE, "the past must be of %lld steps", (long long)k - 1);
   y = fe_emit(c->b, IR_CONV,
               IR_ARGS(fe_channels_last(c->b, x), fe_channels_last(c->b, w)),
               IR_ATTRS(ir_int("groups", groups)));
@@ -407,8 +403,7 @@ bool onnx_col2im(struct onnx_call *c) {
   if (fe_rank(x) != 3 || s < 1 || r > IR_MAX_RANK || block.n != s ||
       (strides.given && strides.n != s) ||
       (dilations.given && dilations.n != s) || (pads.given && pads.n != 2 * s))
-    return fe_fail(c->b, DN_ATTR, "lists of %lld dimensions",
-                   (long long)image.n);
+    return ox_fail(c, ATTR, "lists of %lld dimensions", (long long)image.n);
   steps[0] = steps[1] = 1;
   for (int i = 0; i < s; i++) {
     int64_t d = dilations.given ? dilations.v[i] : 1;
@@ -416,18 +411,17 @@ bool onnx_col2im(struct onnx_call *c) {
     steps[2 + i] = strides.given ? strides.v[i] : 1;
     if (steps[2 + i] < 1 || d < 1 || block.v[i] < 1 || block.v[i] > 4096 ||
         image.v[i] < 1 || image.v[i] > 1 << 24)
-      return fe_fail(c->b, DN_ATTR, "dimension %d", i);
+      return ox_fail(c, ATTR, "dimension %d", i);
     n[i] = dn_div_floor(image.v[i] + around - d * (block.v[i] - 1) - 1,
                         steps[2 + i]) +
            1;
     taps *= block.v[i];
     blocks *= dn_max(n[i], 0);
     if (taps > 4096)
-      return fe_fail(c->b, DN_LIMIT, "blocks of %lld elements",
-                     (long long)taps);
+      return ox_fail(c, LIMIT, "blocks of %lld elements", (long long)taps);
   }
   if (fe_dims(x)[2] != blocks || fe_dims(x)[1] % taps)
-    return fe_fail(c->b, DN_TYPE, "%lld blocks of %lld elements do not fit",
+    return ox_fail(c, TYPE, "%lld blocks of %lld elements do not fit",
                    (long long)blocks, (long long)taps);
   dims[0] = fe_dims(x)[0];
   dims[1] = fe_dims(x)[1] / taps;

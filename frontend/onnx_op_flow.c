@@ -12,8 +12,7 @@
 static bool spend(struct onnx_call *c, const struct onnx_graph *g) {
   c->im->unrolled += (int64_t)g->nodes.n + 1;
   return c->im->unrolled <= MAX_UNROLLED ||
-         fe_fail(c->b, DN_LIMIT, "loops unroll to more than %d nodes",
-                 MAX_UNROLLED);
+         ox_fail(c, LIMIT, "loops unroll to more than %d nodes", MAX_UNROLLED);
 }
 
 static const struct onnx_graph *subgraph(const struct onnx_call *c,
@@ -56,9 +55,9 @@ bool onnx_if(struct onnx_call *c) {
   struct ir_value *cond = c->in[0];
   struct dn_arena *arena = c->im->ctx->arena;
   if (!yes || !no)
-    return fe_fail(c->b, DN_ATTR, "a branch is missing");
+    return ox_fail(c, ATTR, "a branch is missing");
   if (fe_dtype(cond) != IR_BOOL || ir_type_count(cond->type) != 1)
-    return fe_fail(c->b, DN_TYPE, "the condition must be one bool");
+    return ox_fail(c, TYPE, "the condition must be one bool");
   int known = truth(c, cond);
   if (known >= 0) {
     ox_skip_graph(c->im, known ? no : yes);
@@ -72,11 +71,11 @@ bool onnx_if(struct onnx_call *c) {
   for (size_t i = 0; i < c->nout && ok; i++) {
     if (a[i] != b[i] &&
         (ox_sequence_of(c->im, a[i]) || ox_sequence_of(c->im, b[i])))
-      return fe_fail(c->b, DN_DYNAMIC,
+      return ox_fail(c, DYNAMIC,
                      "the condition that decides which sequence "
                      "is taken must be a constant");
     if (a[i]->type != b[i]->type)
-      return fe_fail(c->b, DN_DYNAMIC,
+      return ox_fail(c, DYNAMIC,
                      "the branches differ in type, %s and %s: the condition "
                      "must be a constant",
                      ir_type_text(c->im->ctx, NULL, a[i]->type),
@@ -97,12 +96,12 @@ static struct ir_value *join(struct onnx_call *c, const struct stack *s,
   struct ir_value **parts =
       DN_ARRAY(c->im->ctx->arena, struct ir_value *, s->n);
   if (!s->n)
-    return fe_null(c->b, DN_UNSUPPORTED_ATTR, "a loop without iterations");
+    return ox_null(c, UNSUPPORTED_ATTR, "a loop without iterations");
   for (size_t i = 0; i < s->n; i++) {
     struct ir_value *v = s->v[i];
     int64_t at = axis;
     if (v && ox_sequence_of(c->im, v))
-      return fe_null(c->b, DN_TYPE, "a sequence is made in each iteration");
+      return ox_null(c, TYPE, "a sequence is made in each iteration");
     if (v && !fe_axis(c->b, axis, fe_rank(v) + 1, &at))
       return NULL;
     parts[backwards ? s->n - 1 - i : i] = fe_insert(c->b, v, at);
@@ -115,12 +114,12 @@ static struct ir_value *join(struct onnx_call *c, const struct stack *s,
 static bool loop_trips(struct onnx_call *c, int64_t *n) {
   struct ox_ints trips;
   if (c->nin && c->in[0] && ox_sequence_of(c->im, c->in[0]))
-    return fe_fail(c->b, DN_TYPE, "the trip count must be one number");
+    return ox_fail(c, TYPE, "the trip count must be one number");
   if (!ox_const_ints(c, 0, &trips))
     return false;
   *n = -1;
   if (trips.given && trips.n != 1)
-    return fe_fail(c->b, DN_TYPE, "the trip count must be one number");
+    return ox_fail(c, TYPE, "the trip count must be one number");
   if (trips.given)
     *n = dn_max(trips.v[0], 0);
   return true;
@@ -138,7 +137,7 @@ static bool join_none(struct onnx_call *c, const struct onnx_graph *body,
     return false;
   for (size_t i = carried; i < c->nout; i++) {
     if (ox_sequence_of(c->im, out[1 + i]))
-      return fe_fail(c->b, DN_TYPE, "a sequence cannot be stacked");
+      return ox_fail(c, TYPE, "a sequence cannot be stacked");
     const struct ir_type *t = out[1 + i]->type;
     int64_t dims[IR_MAX_RANK + 1] = {0};
     memcpy(dims + 1, t->dim, sizeof t->dim);
@@ -158,7 +157,7 @@ bool onnx_loop(struct onnx_call *c) {
   if (!loop_trips(c, &trips))
     return false;
   if (c->nout < carried || body->outputs.n != 1 + c->nout)
-    return fe_fail(c->b, DN_ARITY,
+    return ox_fail(c, ARITY,
                    "%zu carried values, %zu outputs, %zu of the "
                    "body",
                    carried, c->nout, body->outputs.n);
@@ -173,13 +172,13 @@ bool onnx_loop(struct onnx_call *c) {
   for (int64_t t = 0; t != trips; t++) {
     int go = truth(c, in[1]);
     if (go < 0)
-      return fe_fail(c->b, DN_DYNAMIC, "its condition is not known here");
+      return ox_fail(c, DYNAMIC, "its condition is not known here");
     if (!go)
       break;
     if (t == MAX_TRIPS || !spend(c, body))
-      return t < MAX_TRIPS ? false
-                           : fe_fail(c->b, DN_LIMIT, "more than %d iterations",
-                                     MAX_TRIPS);
+      return t < MAX_TRIPS
+                 ? false
+                 : ox_fail(c, LIMIT, "more than %d iterations", MAX_TRIPS);
     in[0] = fe_scalar(c->b, IR_I64, (double)t);
     if (!ox_inline_graph(c, body, in, 2 + carried, out, 1 + c->nout))
       return false;
@@ -213,7 +212,7 @@ static struct ir_value *scan_slice(struct onnx_call *c, size_t k,
   if (!fe_axis(c->b, item(c, "scan_input_axes", k), fe_rank(x), &axis))
     return NULL;
   if (fe_dims(x)[axis] != steps)
-    return fe_null(c->b, DN_TYPE, "scan inputs differ in length");
+    return ox_null(c, TYPE, "scan inputs differ in length");
   if (item(c, "scan_input_directions", k))
     t = steps - 1 - t;
   drop[axis] = true;
@@ -225,18 +224,17 @@ bool onnx_scan(struct onnx_call *c) {
   struct dn_arena *arena = c->im->ctx->arena;
   int64_t scans = ox_int(c, "num_scan_inputs", 0), axis;
   if (scans < 1 || scans > (int64_t)c->nin)
-    return fe_fail(c->b, DN_ATTR, "%lld scan inputs of %zu", (long long)scans,
+    return ox_fail(c, ATTR, "%lld scan inputs of %zu", (long long)scans,
                    c->nin);
   size_t states = c->nin - (size_t)scans;
   if (c->nout < states)
-    return fe_fail(c->b, DN_ARITY, "%zu states, but %zu outputs", states,
-                   c->nout);
+    return ox_fail(c, ARITY, "%zu states, but %zu outputs", states, c->nout);
   if (!fe_axis(c->b, item(c, "scan_input_axes", 0), fe_rank(c->in[states]),
                &axis))
     return false;
   int64_t steps = fe_dims(c->in[states])[axis];
   if (steps > MAX_TRIPS)
-    return fe_fail(c->b, DN_LIMIT, "%lld steps, over %d", (long long)steps,
+    return ox_fail(c, LIMIT, "%lld steps, over %d", (long long)steps,
                    MAX_TRIPS);
   struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
   struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);

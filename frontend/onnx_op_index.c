@@ -11,7 +11,7 @@ static struct ir_value *wrap_index(struct onnx_call *c, struct ir_value *idx,
   if (!idx)
     return NULL;
   if (!ir_is_int(fe_dtype(idx)))
-    return fe_null(c->b, DN_TYPE, "indices must be integers");
+    return ox_null(c, TYPE, "indices must be integers");
   bool negative = !idx->data;
   int64_t n = idx->data ? ir_type_count(idx->type) : 0;
   if (idx->data && !idx->data->bytes)
@@ -20,7 +20,7 @@ static struct ir_value *wrap_index(struct onnx_call *c, struct ir_value *idx,
     int64_t k = ir_const_int(idx, i);
     negative = negative || k < 0;
     if (k < -size || k >= size)
-      return fe_null(c->b, DN_ATTR, "index %lld is outside [%lld, %lld]",
+      return ox_null(c, ATTR, "index %lld is outside [%lld, %lld]",
                      (long long)k, (long long)-size, (long long)size - 1);
   }
   if (!negative || ir_dtypes[fe_dtype(idx)].kind == IR_UNSIGNED)
@@ -62,7 +62,7 @@ bool onnx_array_feature_extractor(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *idx = c->in[1];
   int64_t n = ir_type_count(idx->type), last = fe_rank(x) - 1;
   if (last < 0)
-    return fe_fail(c->b, DN_TYPE, "the input must not be a scalar");
+    return ox_fail(c, TYPE, "the input must not be a scalar");
   if (!last)
     x = fe_unsqueeze(c->b, x, 1, 0);
   last = dn_max(last, 1);
@@ -105,14 +105,14 @@ static bool nd_args(struct onnx_call *c, int64_t batch) {
   const struct ir_value *x = c->in[0], *idx = c->in[1];
   int r = fe_rank(idx);
   if (batch < 0 || r < 1 || batch >= r || batch >= fe_rank(x))
-    return fe_fail(c->b, DN_ATTR, "batch_dims is %lld", (long long)batch);
+    return ox_fail(c, ATTR, "batch_dims is %lld", (long long)batch);
   int64_t depth = fe_dims(idx)[r - 1];
   if (depth < 1 || depth > fe_rank(x) - batch)
-    return fe_fail(c->b, DN_TYPE, "indices of %lld numbers for rank %d",
+    return ox_fail(c, TYPE, "indices of %lld numbers for rank %d",
                    (long long)depth, fe_rank(x));
   for (int64_t i = 0; i < batch; i++)
     if (fe_dims(x)[i] != fe_dims(idx)[i])
-      return fe_fail(c->b, DN_TYPE, "batch dimensions differ");
+      return ox_fail(c, TYPE, "batch dimensions differ");
   return true;
 }
 
@@ -159,7 +159,7 @@ bool onnx_compress(struct onnx_call *c) {
   else if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis))
     return false;
   if (!x || keep.n > fe_dims(x)[axis])
-    return fe_fail(c->b, DN_TYPE, "the condition is longer than the input");
+    return ox_fail(c, TYPE, "the condition is longer than the input");
   int64_t *at = DN_ARRAY(c->im->ctx->arena, int64_t, keep.n);
   for (int64_t i = 0; i < keep.n; i++)
     if (keep.v[i])
@@ -188,8 +188,7 @@ static struct ir_value *scatter(struct onnx_call *c, struct ir_value *x,
   if (!at)
     return NULL;
   if (way < 0)
-    return fe_null(c->b, DN_ATTR, "unknown reduction '%s'",
-                   fe_text(c->im->ctx, how));
+    return ox_null(c, ATTR, "unknown reduction '%s'", ox_text(c, how));
   int64_t n = ir_type_count(at->type);
   if (!n || !ir_type_count(x->type))
     return x;
@@ -208,12 +207,12 @@ bool onnx_scatter_nd(struct onnx_call *c) {
   if (!nd_args(c, 0))
     return false;
   if (fe_dtype(x) != fe_dtype(u))
-    return fe_fail(c->b, DN_TYPE, "updates are of another type");
+    return ox_fail(c, TYPE, "updates are of another type");
   int64_t depth = fe_dims(idx)[fe_rank(idx) - 1], row = 1;
   for (int64_t i = depth; i < fe_rank(x); i++)
     row *= fe_dims(x)[i];
   if (ir_type_count(idx->type) / depth * row != ir_type_count(u->type))
-    return fe_fail(c->b, DN_TYPE, "updates do not fit the indices");
+    return ox_fail(c, TYPE, "updates do not fit the indices");
   return ox_return(c, scatter(c, x, u, flat_index(c, x, idx, 0), row));
 }
 
@@ -232,7 +231,7 @@ static struct ir_value *along_axis(struct onnx_call *c, const struct ir_type *x,
     if (i == axis || size == 1)
       continue;
     if (size > x->dim[i])
-      return fe_null(c->b, DN_TYPE, "indices are larger than the data");
+      return ox_null(c, TYPE, "indices are larger than the data");
     struct ir_value *k = fe_iota(c->b, x->rank, i, size, IR_I64);
     at = fe_add(c->b, at, fe_scale(c->b, k, (double)strides[i]));
   }
@@ -246,10 +245,10 @@ bool onnx_scatter_elements(struct onnx_call *c) {
   if (!fe_axis(c->b, ox_int(c, "axis", 0), r, &axis))
     return false;
   if (fe_dtype(x) != fe_dtype(c->in[2]))
-    return fe_fail(c->b, DN_TYPE, "updates are of another type");
+    return ox_fail(c, TYPE, "updates are of another type");
   if (fe_rank(idx) != r || idx->type->rank != fe_rank(c->in[2]) ||
       memcmp(fe_dims(idx), fe_dims(c->in[2]), sizeof idx->type->dim) != 0)
-    return fe_fail(c->b, DN_TYPE, "indices and updates differ in shape");
+    return ox_fail(c, TYPE, "indices and updates differ in shape");
   struct ir_value *at =
       along_axis(c, x->type, wrap_index(c, idx, fe_dims(x)[axis]), axis);
   return ox_return(c, scatter(c, x, c->in[2], at, 1));
@@ -264,10 +263,10 @@ bool onnx_tensor_scatter(struct onnx_call *c) {
   if (!fe_axis(c->b, ox_int(c, "axis", -2), r, &axis))
     return false;
   if (!axis || fe_dtype(x) != fe_dtype(u) || fe_rank(u) != r)
-    return fe_fail(c->b, DN_TYPE, "the update does not fit the cache");
+    return ox_fail(c, TYPE, "the update does not fit the cache");
   for (int i = 0; i < r; i++)
     if (i != axis && fe_dims(u)[i] != fe_dims(x)[i])
-      return fe_fail(c->b, DN_TYPE, "the update does not fit the cache");
+      return ox_fail(c, TYPE, "the update does not fit the cache");
   for (int64_t i = axis + 1; i < r; i++)
     row *= fe_dims(x)[i];
   struct ir_value *idx =
@@ -276,7 +275,7 @@ bool onnx_tensor_scatter(struct onnx_call *c) {
     for (int64_t i = 0; i <= axis; i++)
       dims[i] = i ? 1 : fe_dims(x)[0];
     if (ir_type_count(c->in[2]->type) != dims[0])
-      return fe_fail(c->b, DN_TYPE, "one index for each batch entry is needed");
+      return ox_fail(c, TYPE, "one index for each batch entry is needed");
     from = fe_reshape(c->b, c->in[2], axis + 1, dims);
     idx = fe_add(c->b, idx, fe_cast(c->b, from, IR_I64));
   }
@@ -300,7 +299,7 @@ bool onnx_reverse_sequence(struct onnx_call *c) {
     return false;
   if (batch == time || fe_rank(len) != 1 ||
       fe_dims(len)[0] != fe_dims(x)[batch])
-    return fe_fail(c->b, DN_TYPE, "one length for each batch entry is needed");
+    return ox_fail(c, TYPE, "one length for each batch entry is needed");
   len = fe_reshape(c->b, len, r, fe_along(c->b, r, batch, fe_dims(len)[0]));
   len = fe_cast(c->b, len, IR_I64);
   struct ir_value *t = fe_iota(c->b, r, time, fe_dims(x)[time], IR_I64);
@@ -325,10 +324,9 @@ bool onnx_top_k(struct onnx_call *c) {
   k = c->nin > 1 && count.n == 1 ? count.v[0] : k;
   int64_t n = fe_dims(x)[axis];
   if (k < 0 || k > n)
-    return fe_fail(c->b, DN_ATTR, "k is %lld of %lld", (long long)k,
-                   (long long)n);
+    return ox_fail(c, ATTR, "k is %lld of %lld", (long long)k, (long long)n);
   if (n > INT32_MAX)
-    return fe_fail(c->b, DN_LIMIT, "an axis of %lld elements", (long long)n);
+    return ox_fail(c, LIMIT, "an axis of %lld elements", (long long)n);
   struct ir_value *at = fe_emit(c->b, IR_ARGSORT, IR_ARGS(x),
                                 IR_ATTRS(ir_int("axis", axis), ir_int("k", k),
                                          ir_int("largest", largest)));

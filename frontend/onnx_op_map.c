@@ -34,8 +34,7 @@ static struct ir_value *aligned(struct onnx_call *c, struct ir_value *a,
     return NULL;
   int64_t behind = fe_rank(a) - axis - fe_rank(b);
   if (behind < 0)
-    return fe_null(c->b, DN_ATTR,
-                   "axis %lld leaves no room for the second operand",
+    return ox_null(c, ATTR, "axis %lld leaves no room for the second operand",
                    (long long)axis);
   return fe_unsqueeze(c->b, b, 0, behind);
 }
@@ -149,7 +148,7 @@ bool onnx_dropout(struct onnx_call *c) {
     if (!ox_const_floats(c, 1, &n, &ratio))
       return false;
     if (n != 1 || ratio[0] != 0)
-      return fe_fail(c->b, DN_UNSUPPORTED_ATTR, "training_mode");
+      return ox_fail(c, UNSUPPORTED_ATTR, "training_mode");
   }
   c->out[0] = x;
   if (c->nout > 1) {

@@ -17,11 +17,11 @@ bool onnx_transpose(struct onnx_call *c) {
   bool seen[IR_MAX_RANK];
   if (perm.given) {
     if (perm.n != r)
-      return fe_fail(c->b, DN_ATTR, "perm has %lld elements for rank %d",
+      return ox_fail(c, ATTR, "perm has %lld elements for rank %d",
                      (long long)perm.n, r);
     for (int i = 0; i < r; i++)
       if (perm.v[i] < 0)
-        return fe_fail(c->b, DN_ATTR, "perm holds %lld", (long long)perm.v[i]);
+        return ox_fail(c, ATTR, "perm holds %lld", (long long)perm.v[i]);
     if (!ox_axes(c, perm, r, seen))
       return false;
     return ox_return(c, fe_transpose(c->b, c->in[0], perm.v));
@@ -41,14 +41,14 @@ bool onnx_reshape(struct onnx_call *c) {
       !ox_flag(c, "allowzero", false, &zero_stays))
     return false;
   if (shape.n > IR_MAX_RANK)
-    return fe_fail(c->b, DN_LIMIT, "rank %lld is over the limit of %d",
+    return ox_fail(c, LIMIT, "rank %lld is over the limit of %d",
                    (long long)shape.n, IR_MAX_RANK);
   int64_t dims[IR_MAX_RANK], known = 1, open = -1;
   for (int64_t i = 0; i < shape.n; i++) {
     dims[i] = shape.v[i];
     if (dims[i] == 0 && !zero_stays) {
       if (i >= fe_rank(x))
-        return fe_fail(c->b, DN_ATTR,
+        return ox_fail(c, ATTR,
                        "shape copies dimension %lld, which the "
                        "input does not have",
                        (long long)i);
@@ -57,13 +57,13 @@ bool onnx_reshape(struct onnx_call *c) {
     if (dims[i] == -1 && open < 0)
       open = i;
     else if (dims[i] < 0 || !dn_mul(known, dims[i], &known))
-      return fe_fail(c->b, DN_SHAPE, "shape holds %lld%s", (long long)dims[i],
+      return ox_fail(c, SHAPE, "shape holds %lld%s", (long long)dims[i],
                      dims[i] == -1 ? " twice" : "");
   }
   int64_t count = ir_type_count(x->type);
   if (open >= 0) {
     if (known == 0 || count % known != 0)
-      return fe_fail(c->b, DN_SHAPE, "%lld elements do not fill the shape",
+      return ox_fail(c, SHAPE, "%lld elements do not fill the shape",
                      (long long)count);
     dims[open] = count / known;
   }
@@ -74,7 +74,7 @@ bool onnx_flatten(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   int64_t axis = ox_int(c, "axis", 1), r = fe_rank(x);
   if (axis < -r || axis > r)
-    return fe_fail(c->b, DN_ATTR, "axis %lld is outside [%lld, %lld]",
+    return ox_fail(c, ATTR, "axis %lld is outside [%lld, %lld]",
                    (long long)axis, (long long)-r, (long long)r);
   axis += axis < 0 ? r : 0;
   int64_t dims[2] = {1, 1};
@@ -94,7 +94,7 @@ bool onnx_squeeze(struct onnx_call *c) {
     if (!axes.given)
       drop[i] = fe_dims(x)[i] == 1;
     else if (drop[i] && fe_dims(x)[i] != 1)
-      return fe_fail(c->b, DN_ATTR, "dimension %d is %lld, not 1", i,
+      return ox_fail(c, ATTR, "dimension %d is %lld, not 1", i,
                      (long long)fe_dims(x)[i]);
   }
   return ox_return(c, fe_squeeze(c->b, x, drop));
@@ -108,7 +108,7 @@ bool onnx_unsqueeze(struct onnx_call *c) {
     return false;
   int64_t rank = fe_rank(x) + axes.n, dims[IR_MAX_RANK];
   if (rank > IR_MAX_RANK)
-    return fe_fail(c->b, DN_LIMIT, "rank %lld is over the limit of %d",
+    return ox_fail(c, LIMIT, "rank %lld is over the limit of %d",
                    (long long)rank, IR_MAX_RANK);
   if (!ox_axes(c, axes, rank, fresh))
     return false;
@@ -124,7 +124,7 @@ bool onnx_expand(struct onnx_call *c) {
   if (!ox_const_ints(c, 1, &shape))
     return false;
   if (shape.n > IR_MAX_RANK)
-    return fe_fail(c->b, DN_LIMIT, "rank %lld is over the limit of %d",
+    return ox_fail(c, LIMIT, "rank %lld is over the limit of %d",
                    (long long)shape.n, IR_MAX_RANK);
   int64_t r = dn_max(shape.n, fe_rank(x)), dims[IR_MAX_RANK];
   for (int64_t i = 0; i < r; i++) {
@@ -170,12 +170,11 @@ bool onnx_tile(struct onnx_call *c) {
   if (!ox_const_ints(c, 1, &reps))
     return false;
   if (reps.n != r)
-    return fe_fail(c->b, DN_ATTR, "%lld repeats for rank %d", (long long)reps.n,
-                   r);
+    return ox_fail(c, ATTR, "%lld repeats for rank %d", (long long)reps.n, r);
   for (int i = 0; i < r; i++) {
     int64_t size;
     if (reps.v[i] < 0 || !dn_mul(fe_dims(x)[i], reps.v[i], &size))
-      return fe_fail(c->b, DN_SHAPE, "dimension %d is repeated %lld times", i,
+      return ox_fail(c, SHAPE, "dimension %d is repeated %lld times", i,
                      (long long)reps.v[i]);
   }
   int most = r <= AXES + 1 ? r : AXES;
@@ -192,7 +191,7 @@ static bool slice_axis(struct onnx_call *c, int64_t dim, int64_t start,
                        int64_t end, int64_t step, int64_t *first,
                        int64_t *count) {
   if (step == 0 || step == INT64_MIN)
-    return fe_fail(c->b, DN_ATTR, "step is %lld", (long long)step);
+    return ox_fail(c, ATTR, "step is %lld", (long long)step);
   int64_t hi = step > 0 ? dim : dim - 1;
   start += start < 0 ? dim : 0;
   end += end < 0 ? dim : 0;
@@ -215,8 +214,7 @@ bool onnx_slice(struct onnx_call *c) {
   int r = fe_rank(x);
   if (starts.n != ends.n || (axes.given && axes.n != starts.n) ||
       (steps.given && steps.n != starts.n) || starts.n > r)
-    return fe_fail(c->b, DN_ATTR,
-                   "starts, ends, axes and steps differ in length");
+    return ox_fail(c, ATTR, "starts, ends, axes and steps differ in length");
   int64_t of[IR_MAX_RANK], n;
   if (!ox_axis_list(c, axes, r, of, &n))
     return false;
@@ -246,24 +244,22 @@ bool onnx_split(struct onnx_call *c) {
     return false;
   int64_t dim = fe_dims(x)[axis], each = dn_div_ceil(dim, n);
   if (ox_int(c, "num_outputs", n) != n)
-    return fe_fail(c->b, DN_ARITY, "num_outputs is not the number of outputs");
+    return ox_fail(c, ARITY, "num_outputs is not the number of outputs");
   if (parts.given && parts.n != n)
-    return fe_fail(c->b, DN_ATTR, "%lld sizes for %lld outputs",
-                   (long long)parts.n, (long long)n);
+    return ox_fail(c, ATTR, "%lld sizes for %lld outputs", (long long)parts.n,
+                   (long long)n);
   if (!parts.given && c->version < 18 && dim % n)
-    return fe_fail(c->b, DN_ATTR, "%lld parts do not divide %lld", (long long)n,
+    return ox_fail(c, ATTR, "%lld parts do not divide %lld", (long long)n,
                    (long long)dim);
   for (int64_t i = 0; i < n; i++) {
     int64_t size = parts.given ? parts.v[i] : dn_min(each, dim - at);
     if (size < 0 || size > dim - at)
-      return fe_fail(c->b, DN_ATTR, "the sizes do not sum to %lld",
-                     (long long)dim);
+      return ox_fail(c, ATTR, "the sizes do not sum to %lld", (long long)dim);
     c->out[i] = fe_slice1(c->b, x, axis, at, size, 1);
     at += size;
   }
   if (at != dim)
-    return fe_fail(c->b, DN_ATTR, "the sizes do not sum to %lld",
-                   (long long)dim);
+    return ox_fail(c, ATTR, "the sizes do not sum to %lld", (long long)dim);
   return true;
 }
 
@@ -279,7 +275,7 @@ static bool full_pads(struct onnx_call *c, int r, int64_t *full) {
   if (!ox_axis_list(c, axes, r, of, &n))
     return false;
   if (pads.n != 2 * n)
-    return fe_fail(c->b, DN_ATTR, "%lld pads for %lld axes", (long long)pads.n,
+    return ox_fail(c, ATTR, "%lld pads for %lld axes", (long long)pads.n,
                    (long long)n);
   for (int64_t i = 0; i < n; i++) {
     full[of[i]] = pads.v[i];
@@ -294,7 +290,7 @@ static bool reflect_fits(struct onnx_call *c, const struct ir_value *x,
   for (int i = 0; i < r; i++)
     if (pads[i] >= fe_dims(x)[i] || pads[r + i] >= fe_dims(x)[i])
       if (pads[i] > 0 || pads[r + i] > 0)
-        return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
+        return ox_fail(c, UNSUPPORTED_ATTR,
                        "reflect pads of dimension %d are not smaller than it",
                        i);
   return true;
@@ -336,16 +332,15 @@ bool onnx_pad(struct onnx_call *c) {
                                 IR_ATTRS(ir_ints("pads", pads, 2 * r))));
   }
   if (strcmp(mode, "constant") != 0)
-    return fe_fail(c->b, DN_ATTR, "unknown mode '%s'",
-                   fe_text(c->im->ctx, mode));
+    return ox_fail(c, ATTR, "unknown mode '%s'", ox_text(c, mode));
   if (!ox_const_floats(c, 2, &n, &number))
     return false;
   if (n > 1)
-    return fe_fail(c->b, DN_TYPE, "constant_value must be one number");
+    return ox_fail(c, TYPE, "constant_value must be one number");
   double value = n ? number[0] : ox_float(c, "value", 0);
   if (n && ir_is_int(fe_dtype(x)) &&
       (int64_t)value != ir_const_int(ox_const(c, 2), 0))
-    return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
+    return ox_fail(c, UNSUPPORTED_ATTR,
                    "a constant_value of more than 53 bits");
   return ox_return(c, fe_pad(c->b, x, pads, NULL, value));
 }
@@ -360,11 +355,11 @@ bool onnx_center_crop_pad(struct onnx_call *c) {
   if (!ox_const_ints(c, 1, &shape) || !ox_axis_list(c, axes, r, of, &n))
     return false;
   if (shape.n != n)
-    return fe_fail(c->b, DN_ATTR, "%lld sizes", (long long)shape.n);
+    return ox_fail(c, ATTR, "%lld sizes", (long long)shape.n);
   for (int64_t i = 0; i < shape.n; i++) {
     int64_t a = of[i];
     if (shape.v[i] < 0 || shape.v[i] > INT64_C(1) << 40)
-      return fe_fail(c->b, DN_SHAPE, "a size of %lld", (long long)shape.v[i]);
+      return ox_fail(c, SHAPE, "a size of %lld", (long long)shape.v[i]);
     int64_t more = shape.v[i] - fe_dims(x)[a];
     pads[a] = more / 2;
     pads[r + a] = more - more / 2;

@@ -11,7 +11,7 @@ static bool read_pool(struct onnx_call *c, struct fe_window *w) {
   struct ox_ints kernel = ox_ints(c, "kernel_shape");
   int s = fe_rank(x) - 2;
   if (s < 1 || kernel.n != s)
-    return fe_fail(c->b, DN_ATTR,
+    return ox_fail(c, ATTR,
                    "kernel_shape has %lld elements for an input of rank %d",
                    (long long)kernel.n, fe_rank(x));
   return ox_window_read(c, s, fe_dims(x) + 2, kernel.v, w);
@@ -46,7 +46,7 @@ static bool largest_along(struct onnx_call *c, const struct fe_window *w, int i,
                        m->at ? fe_pad(c->b, m->at, pads, NULL, 0) : NULL};
   int64_t *first = DN_ARRAY(c->im->ctx->arena, int64_t, n);
   if (w->kernel[i] > 4096)
-    return fe_fail(c->b, DN_LIMIT, "indices of a window of %lld",
+    return ox_fail(c, LIMIT, "indices of a window of %lld",
                    (long long)w->kernel[i]);
   for (int64_t k = 0; k < w->kernel[i]; k++) {
     int64_t from = k * w->dilations[i], starts = 0;
@@ -144,8 +144,7 @@ bool onnx_max_unpool(struct onnx_call *c) {
   if (s < 1 || kernel.n != s || (pads.given && pads.n != 2 * s) ||
       (strides.given && strides.n != s) || (shape.given && shape.n != r) ||
       ir_type_count(at->type) != ir_type_count(x->type))
-    return fe_fail(c->b, DN_ATTR, "attributes do not fit an input of rank %d",
-                   r);
+    return ox_fail(c, ATTR, "attributes do not fit an input of rank %d", r);
   for (int i = 0; i < r; i++) {
     dims[i] = fe_dims(x)[i];
     if (i >= 2 && dims[i])
@@ -154,7 +153,7 @@ bool onnx_max_unpool(struct onnx_call *c) {
                 (pads.given ? pads.v[i - 2] + pads.v[s + i - 2] : 0);
     if (dims[i] < 0 || !dn_mul(total, dims[i], &total) || total > 1 << 30 ||
         (shape.given && shape.v[i] < dims[i]))
-      return fe_fail(c->b, DN_SHAPE, "dimension %d of the result", i);
+      return ox_fail(c, SHAPE, "dimension %d of the result", i);
     more[r + i] = shape.given ? shape.v[i] - dims[i] : 0;
   }
   int64_t n = ir_type_count(x->type);
@@ -173,7 +172,7 @@ bool onnx_lp_pool(struct onnx_call *c) {
   struct fe_window w;
   struct ir_attr k = ir_int("p", ox_int(c, "p", 2));
   if (k.i < 1)
-    return fe_fail(c->b, DN_ATTR, "p is %lld", (long long)k.i);
+    return ox_fail(c, ATTR, "p is %lld", (long long)k.i);
   if (!read_pool(c, &w))
     return false;
   struct ir_value *x = fe_call(c->b, FE_POWER, IR_ARGS(c->in[0]), &k, 1);

@@ -41,7 +41,7 @@ bool onnx_cum_sum(struct onnx_call *c) {
       !ox_flag(c, "reverse", false, &reverse))
     return false;
   if (axes.n != 1)
-    return fe_fail(c->b, DN_TYPE, "axis must be one number");
+    return ox_fail(c, TYPE, "axis must be one number");
   if (!fe_axis(c->b, axes.v[0], r, &axis))
     return false;
   int64_t step = reverse ? -1 : 1;

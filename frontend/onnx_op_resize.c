@@ -38,8 +38,8 @@ static bool word(struct onnx_call *c, const char *attr, const char *otherwise,
                  const char *const *words, int n, int *out) {
   const char *text = ox_str(c, attr, otherwise);
   *out = dn_find_row(words, (size_t)n, sizeof *words, text);
-  return *out >= 0 || fe_fail(c->b, DN_ATTR, "unknown %s '%s'", attr,
-                              fe_text(c->im->ctx, text));
+  return *out >= 0 ||
+         ox_fail(c, ATTR, "unknown %s '%s'", attr, ox_text(c, text));
 }
 
 static double source(const struct resize *r, const struct axis *a, int64_t o) {
@@ -209,8 +209,8 @@ static struct ir_value *resize_axis(struct onnx_call *c, const struct resize *r,
     return NULL;
   if (n < 0 || !dn_mul(n, a->out, &size) || size > 1 << 24 ||
       (n > 4 && !(dn_mul(a->in, a->out, &size) && size <= 1 << 24)))
-    return fe_null(c->b, DN_LIMIT, "axis %d: %lld to %lld elements is too much",
-                   axis, (long long)a->in, (long long)a->out);
+    return ox_null(c, LIMIT, "axis %d: %lld to %lld elements is too much", axis,
+                   (long long)a->in, (long long)a->out);
   int64_t *idx = DN_ARRAY(c->im->ctx->arena, int64_t, a->out * n);
   double *w = DN_ARRAY(c->im->ctx->arena, double, a->out *n);
   taps(r, a, n, idx, w);
@@ -252,7 +252,7 @@ static bool resize_all(struct onnx_call *c, const struct resize *r,
     x = fe_cast(c->b, x, IR_F32);
   for (int i = 0; i < rank; i++) {
     if (axes[i].in == 0 && axes[i].out > 0)
-      return fe_fail(c->b, DN_SHAPE, "axis %d has no elements", i);
+      return ox_fail(c, SHAPE, "axis %d has no elements", i);
     if (axes[i].in != axes[i].out || axes[i].scale != 1 ||
         r->coordinates == TF_CROP)
       x = resize_axis(c, r, x, i, &axes[i]);
@@ -268,7 +268,7 @@ static bool axis_scale(struct onnx_call *c, int i, double scale,
                        struct axis *a) {
   double out = floor((double)a->in * scale);
   if (!(scale > 0) || !(out < 0x1p31))
-    return fe_fail(c->b, DN_ATTR, "scale %g of axis %d", scale, i);
+    return ox_fail(c, ATTR, "scale %g of axis %d", scale, i);
   a->scale = scale;
   a->out = (int64_t)out;
   return true;
@@ -286,8 +286,8 @@ static bool axis_sizes(struct onnx_call *c, struct ox_ints sizes,
   for (int64_t k = 0; k < sizes.n; k++) {
     struct axis *a = &axes[of[k]];
     if (sizes.v[k] < 1 || sizes.v[k] >= INT64_C(1) << 31 || a->in < 1)
-      return fe_fail(c->b, DN_ATTR, "axis %lld: size %lld of %lld",
-                     (long long)of[k], (long long)sizes.v[k], (long long)a->in);
+      return ox_fail(c, ATTR, "axis %lld: size %lld of %lld", (long long)of[k],
+                     (long long)sizes.v[k], (long long)a->in);
     a->out = sizes.v[k];
     a->scale = (double)a->out / (double)a->in;
     if (!k || (policy == 1 ? a->scale < common : a->scale > common))
@@ -341,10 +341,10 @@ bool onnx_resize(struct onnx_call *c) {
         (struct axis){fe_dims(c->in[0])[i], fe_dims(c->in[0])[i], 1, {0, 1}};
   if ((nscales && sizes.n) || (!nscales && !sizes.n) ||
       (nscales && nscales != n) || (sizes.n && sizes.n != n))
-    return fe_fail(c->b, DN_ATTR, "either scales or sizes, %lld of them",
+    return ox_fail(c, ATTR, "either scales or sizes, %lld of them",
                    (long long)n);
   if (r.coordinates == TF_CROP && nroi != 2 * n)
-    return fe_fail(c->b, DN_ATTR, "roi has %lld numbers", (long long)nroi);
+    return ox_fail(c, ATTR, "roi has %lld numbers", (long long)nroi);
   for (int64_t k = 0; k < n; k++) {
     if (nscales && !axis_scale(c, (int)of[k], scales[k], &axes[of[k]]))
       return false;
@@ -379,8 +379,7 @@ bool onnx_upsample(struct onnx_call *c) {
     scales = attr->floats.v;
   }
   if (n != rank)
-    return fe_fail(c->b, DN_ATTR, "%lld scales for rank %d", (long long)n,
-                   rank);
+    return ox_fail(c, ATTR, "%lld scales for rank %d", (long long)n, rank);
   for (int i = 0; i < rank; i++) {
     axes[i] = (struct axis){.in = fe_dims(c->in[0])[i]};
     if (!axis_scale(c, i, scales[i], &axes[i]))

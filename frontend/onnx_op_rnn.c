@@ -49,8 +49,7 @@ static bool read_functions(struct rnn *r) {
                                      ox_attr(c, "activation_beta")};
   double clip = ox_float(c, "clip", 0), v[2] = {0};
   if (names && names->strings.n && names->strings.n != n)
-    return fe_fail(c->b, DN_ATTR, "%zu activations, not %zu", names->strings.n,
-                   n);
+    return ox_fail(c, ATTR, "%zu activations, not %zu", names->strings.n, n);
   for (size_t i = 0; i < n; i++) {
     const char *name = i % each || each == 1 ? "Tanh" : "Sigmoid";
     if (names && names->strings.n)
@@ -59,8 +58,7 @@ static bool read_functions(struct rnn *r) {
                      names->strings.v[i].size);
     const struct ox_activation *a = ox_activation_find(name, OX_RECURRENT);
     if (!a)
-      return fe_fail(c->b, DN_ATTR, "unknown activation '%s'",
-                     fe_text(c->im->ctx, name));
+      return ox_fail(c, ATTR, "unknown activation '%s'", ox_text(c, name));
     for (int k = 0; k < 2 && a->param[k]; k++)
       v[k] = take(lists[k], &next[k], a->otherwise[k]);
     r->functions[i / each][i % each] =
@@ -96,7 +94,7 @@ static bool shaped(struct onnx_call *c, size_t k, int64_t d0, int64_t d1,
   bool ok = fe_rank(v) == rank;
   for (int i = 0; i < rank && ok; i++)
     ok = fe_dims(v)[i] == want[i];
-  return ok || fe_fail(c->b, DN_TYPE, "input %zu is %s", k,
+  return ok || ox_fail(c, TYPE, "input %zu is %s", k,
                        ir_type_text(c->im->ctx, NULL, v->type));
 }
 
@@ -215,12 +213,11 @@ static bool read_rnn(struct rnn *r) {
   r->before_reset =
       r->gates == GRU_GATES && ox_int(c, "linear_before_reset", 0) != 0;
   if (fe_rank(x) != 3 || fe_rank(c->in[1]) != 3)
-    return fe_fail(c->b, DN_TYPE, "the input must have 3 dimensions");
+    return ox_fail(c, TYPE, "the input must have 3 dimensions");
   r->directions = !strcmp(direction, "bidirectional") ? 2 : 1;
   if (r->directions == 1 && strcmp(direction, "forward") != 0 &&
       strcmp(direction, "reverse") != 0)
-    return fe_fail(c->b, DN_ATTR, "unknown direction '%s'",
-                   fe_text(c->im->ctx, direction));
+    return ox_fail(c, ATTR, "unknown direction '%s'", ox_text(c, direction));
   if (!read_functions(r))
     return false;
   r->steps = fe_dims(x)[r->batch_first];
@@ -228,16 +225,15 @@ static bool read_rnn(struct rnn *r) {
   r->hidden = fe_dims(c->in[1])[1] / r->gates;
   int64_t d = r->directions, h = r->hidden, g = r->gates;
   if (ox_int(c, "hidden_size", h) != h)
-    return fe_fail(c->b, DN_ATTR, "hidden_size is not that of the weights");
+    return ox_fail(c, ATTR, "hidden_size is not that of the weights");
   if (r->steps < 1 || r->steps > MAX_STEPS)
-    return fe_fail(c->b, DN_UNSUPPORTED_ATTR,
-                   "%lld steps: 1 to %d are unrolled", (long long)r->steps,
-                   MAX_STEPS);
+    return ox_fail(c, UNSUPPORTED_ATTR, "%lld steps: 1 to %d are unrolled",
+                   (long long)r->steps, MAX_STEPS);
   int64_t b0 = r->batch_first ? r->batch : d,
           b1 = r->batch_first ? d : r->batch;
   struct ir_value *lens = ox_in(c, 4);
   if (lens && (fe_rank(lens) != 1 || fe_dims(lens)[0] != r->batch))
-    return fe_fail(c->b, DN_TYPE, "one length for each batch entry is needed");
+    return ox_fail(c, TYPE, "one length for each batch entry is needed");
   return shaped(c, 1, d, g * h, fe_dims(x)[2]) && shaped(c, 2, d, g * h, h) &&
          shaped(c, 3, d, 2 * g * h, -1) && shaped(c, 5, b0, b1, h) &&
          shaped(c, 6, b0, b1, h) && shaped(c, 7, d, 3 * h, -1);

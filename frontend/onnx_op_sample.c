@@ -160,15 +160,13 @@ static bool read_grid(struct onnx_call *c, struct grid *g) {
   else if (!strcmp(mode, "cubic") || !strcmp(mode, "bicubic"))
     g->mode = CUBIC;
   else if (strcmp(mode, "nearest") != 0)
-    return fe_fail(c->b, DN_ATTR, "unknown mode '%s'",
-                   fe_text(c->im->ctx, mode));
+    return ox_fail(c, ATTR, "unknown mode '%s'", ox_text(c, mode));
   if (!strcmp(outside, "border"))
     g->outside = BORDER;
   else if (!strcmp(outside, "reflection"))
     g->outside = REFLECTION;
   else if (strcmp(outside, "zeros") != 0)
-    return fe_fail(c->b, DN_ATTR, "unknown padding_mode '%s'",
-                   fe_text(c->im->ctx, outside));
+    return ox_fail(c, ATTR, "unknown padding_mode '%s'", ox_text(c, outside));
   return ox_flag(c, "align_corners", false, &g->align);
 }
 
@@ -183,7 +181,7 @@ bool onnx_grid_sample(struct onnx_call *c) {
   if (s < 1 || s > 3 || fe_rank(grid) != s + 2 || fe_dims(grid)[s + 1] != s ||
       fe_dims(grid)[0] != fe_dims(x)[0] || ir_type_count(x->type) > INT32_MAX ||
       !ir_is_float(fe_dtype(x)))
-    return fe_fail(c->b, DN_TYPE, "the grid does not fit the input");
+    return ox_fail(c, TYPE, "the grid does not fit the input");
   int64_t points = 1, area = 1,
           out[IR_MAX_RANK] = {fe_dims(x)[0], fe_dims(x)[1]};
   for (int d = 0; d < s; d++) {
@@ -220,7 +218,7 @@ bool onnx_affine_grid(struct onnx_call *c) {
   int s = (int)size.n - 2;
   if ((s != 2 && s != 3) || fe_rank(theta) != 3 || fe_dims(theta)[1] != s ||
       fe_dims(theta)[2] != s + 1 || fe_dims(theta)[0] != size.v[0])
-    return fe_fail(c->b, DN_TYPE, "theta does not fit the size");
+    return ox_fail(c, TYPE, "theta does not fit the size");
   int64_t points = 1, out[5] = {size.v[0]};
   for (int d = 0; d < s; d++) {
     out[1 + d] = size.v[2 + d];

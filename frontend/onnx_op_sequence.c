@@ -43,13 +43,13 @@ static bool finish(struct onnx_call *c, struct ox_sequence *s) {
 static struct ox_sequence *sequence(struct onnx_call *c, size_t k) {
   struct ox_sequence *s = ox_sequence_of(c->im, c->in[k]);
   if (!s || s->optional)
-    return fe_null(c->b, DN_TYPE, "input %d must be a sequence", (int)k);
+    return ox_null(c, TYPE, "input %d must be a sequence", (int)k);
   return s;
 }
 
 static bool is_tensor(struct onnx_call *c, size_t k) {
   return !ox_sequence_of(c->im, c->in[k]) ||
-         fe_fail(c->b, DN_TYPE, "input %d must be a tensor", (int)k);
+         ox_fail(c, TYPE, "input %d must be a tensor", (int)k);
 }
 
 /* Position input k in a sequence of n; absent: `otherwise`. */
@@ -59,10 +59,10 @@ static bool position(struct onnx_call *c, size_t k, int64_t n,
   if ((k < c->nin && !is_tensor(c, k)) || !ox_const_ints(c, k, &p))
     return false;
   if (p.given && p.n != 1)
-    return fe_fail(c->b, DN_TYPE, "the position must be one number");
+    return ox_fail(c, TYPE, "the position must be one number");
   *out = p.given ? p.v[0] + (p.v[0] < 0 ? n : 0) : otherwise;
   return (*out >= 0 && *out < dn_max(n, otherwise + 1)) ||
-         fe_fail(c->b, DN_ATTR, "position %lld in a sequence of %lld",
+         ox_fail(c, ATTR, "position %lld in a sequence of %lld",
                  (long long)*out, (long long)n);
 }
 
@@ -74,7 +74,7 @@ bool onnx_sequence_construct(struct onnx_call *c) {
   struct ox_sequence *s = sequence_new(c, c->nin, false);
   for (size_t i = 0; i < c->nin; i++) {
     if (!c->in[i])
-      return fe_fail(c->b, DN_ARITY, "input %d is missing", (int)i);
+      return ox_fail(c, ARITY, "input %d is missing", (int)i);
     s->v[i] = c->in[i];
   }
   return finish(c, s);
@@ -104,7 +104,7 @@ bool onnx_sequence_erase(struct onnx_call *c) {
   if (!s)
     return false;
   if (!s->n)
-    return fe_fail(c->b, DN_ATTR, "the sequence is empty");
+    return ox_fail(c, ATTR, "the sequence is empty");
   if (!position(c, 1, (int64_t)s->n, (int64_t)s->n - 1, &at))
     return false;
   struct ox_sequence *y = sequence_new(c, s->n - 1, false);
@@ -133,22 +133,22 @@ bool onnx_split_to_sequence(struct onnx_call *c) {
   if (!listed) {
     each = split.given ? split.v[0] : 1;
     if (each < 1)
-      return fe_fail(c->b, DN_ATTR, "pieces of %lld", (long long)each);
+      return ox_fail(c, ATTR, "pieces of %lld", (long long)each);
     n = dn_div_ceil(size, each);
   }
   if (n > 65536)
-    return fe_fail(c->b, DN_LIMIT, "a sequence of %lld", (long long)n);
+    return ox_fail(c, LIMIT, "a sequence of %lld", (long long)n);
   struct ox_sequence *s = sequence_new(c, (size_t)n, false);
   for (int64_t i = 0; i < n; i++) {
     int64_t piece = listed ? split.v[i] : dn_min(each, size - at);
     if (piece < 0 || piece > size - at)
-      return fe_fail(c->b, DN_ATTR, "the pieces do not add up to %lld",
+      return ox_fail(c, ATTR, "the pieces do not add up to %lld",
                      (long long)size);
     s->v[i] = fe_squeeze(c->b, fe_slice1(c->b, x, axis, at, piece, 1), drop);
     at += piece;
   }
   if (at != size)
-    return fe_fail(c->b, DN_ATTR, "the pieces do not add up to %lld",
+    return ox_fail(c, ATTR, "the pieces do not add up to %lld",
                    (long long)size);
   return finish(c, s);
 }
@@ -160,7 +160,7 @@ bool onnx_concat_sequence(struct onnx_call *c) {
   if (!s || !ox_flag(c, "new_axis", false, &fresh))
     return false;
   if (!s->n)
-    return fe_fail(c->b, DN_ATTR, "the sequence is empty");
+    return ox_fail(c, ATTR, "the sequence is empty");
   int r = fe_rank(s->v[0]) + fresh;
   if (!fe_axis(c->b, ox_int(c, "axis", 0), r, &axis))
     return false;
@@ -169,7 +169,7 @@ bool onnx_concat_sequence(struct onnx_call *c) {
   for (size_t i = 0; i < s->n; i++) {
     parts[i] = s->v[i];
     if (fe_rank(parts[i]) + fresh != r)
-      return fe_fail(c->b, DN_TYPE, "its tensors differ in rank");
+      return ox_fail(c, TYPE, "its tensors differ in rank");
     if (fresh)
       parts[i] = fe_insert(c->b, parts[i], axis);
     if (!parts[i])
@@ -186,7 +186,7 @@ bool onnx_sequence_map(struct onnx_call *c) {
   if (!first)
     return false;
   if (first->n > 4096)
-    return fe_fail(c->b, DN_LIMIT, "%zu entries", first->n);
+    return ox_fail(c, LIMIT, "%zu entries", first->n);
   struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
   struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
   struct ox_sequence **y = DN_ARRAY(arena, struct ox_sequence *, c->nout);
@@ -196,7 +196,7 @@ bool onnx_sequence_map(struct onnx_call *c) {
     for (size_t k = 0; k < c->nin; k++) {
       const struct ox_sequence *s = ox_sequence_of(c->im, c->in[k]);
       if (!c->in[k] || (s && s->n != first->n))
-        return fe_fail(c->b, DN_TYPE, "its sequences differ in length");
+        return ox_fail(c, TYPE, "its sequences differ in length");
       in[k] = s ? s->v[i] : c->in[k];
     }
     if (!ox_inline_graph(c, body, in, c->nin, out, c->nout))
@@ -228,5 +228,5 @@ bool onnx_optional_get(struct onnx_call *c) {
   if (!s || !s->optional)
     return ox_return(c, c->in[0]);
   return s->n ? ox_return(c, s->v[0])
-              : fe_fail(c->b, DN_TYPE, "the optional is empty");
+              : ox_fail(c, TYPE, "the optional is empty");
 }

@@ -18,13 +18,13 @@ bool onnx_window(struct onnx_call *c) {
   if (!ox_const_ints(c, 0, &size) || !ox_flag(c, "periodic", true, &periodic))
     return false;
   if (!onnx_dtype_find(type, &to) || !ir_is_float(to))
-    return fe_fail(c->b, DN_UNSUPPORTED_TYPE, "element type %s",
+    return ox_fail(c, UNSUPPORTED_TYPE, "element type %s",
                    onnx_dtype_name(type));
   int64_t n = size.n == 1 ? size.v[0] : -1;
   if (n < 0)
-    return fe_fail(c->b, DN_SHAPE, "the size must be one number, 0 or more");
+    return ox_fail(c, SHAPE, "the size must be one number, 0 or more");
   if (n > 1 << 24)
-    return fe_fail(c->b, DN_LIMIT, "a window of %lld, over 2^24", (long long)n);
+    return ox_fail(c, LIMIT, "a window of %lld, over 2^24", (long long)n);
   double *v = DN_ARRAY(c->im->ctx->arena, double, n);
   double step = 2 * PI / (double)(periodic ? n : n - 1);
   for (int64_t i = 0; i < n; i++)
@@ -44,13 +44,13 @@ static bool size_dft(struct onnx_call *c, const struct ir_value *x,
   int64_t r = fe_rank(x);
   int64_t size = fe_dims(x)[d->axis], parts = fe_dims(x)[r - 1];
   if (d->axis == r - 1 || (parts != 1 && parts != 2))
-    return fe_fail(c->b, DN_TYPE, "the last dimension must be 1 or 2 parts");
+    return ox_fail(c, TYPE, "the last dimension must be 1 or 2 parts");
   bool half = d->inverse && d->onesided;
   d->length = length ? length : half ? 2 * (size - 1) : size;
   if (d->length < 1)
-    return fe_fail(c->b, DN_ATTR, "a length of %lld", (long long)d->length);
+    return ox_fail(c, ATTR, "a length of %lld", (long long)d->length);
   if (d->length > 1 << 20)
-    return fe_fail(c->b, DN_LIMIT, "a transform of length %lld, over 2^20",
+    return ox_fail(c, LIMIT, "a transform of length %lld, over 2^20",
                    (long long)d->length);
   return true;
 }
@@ -125,7 +125,7 @@ bool onnx_dft(struct onnx_call *c) {
     at = axis.n ? axis.v[0] : -2;
   }
   if (r < 2)
-    return fe_fail(c->b, DN_TYPE, "the input is no signal");
+    return ox_fail(c, TYPE, "the input is no signal");
   return fe_axis(c->b, at, r, &d.axis) &&
          size_dft(c, x, length.n ? length.v[0] : 0, &d) &&
          ox_return(c, transform(c, x, d));
@@ -140,12 +140,12 @@ bool onnx_stft(struct onnx_call *c) {
       !ox_flag(c, "onesided", true, &d.onesided))
     return false;
   if (fe_rank(x) != 3 || step.n != 1 || (window && fe_rank(window) != 1))
-    return fe_fail(c->b, DN_TYPE, "the signal must be [B,L,1] or [B,L,2]");
+    return ox_fail(c, TYPE, "the signal must be [B,L,1] or [B,L,2]");
   int64_t size = fe_dims(x)[1], by = step.v[0];
   int64_t n = length.n ? length.v[0] : window ? fe_dims(window)[0] : size;
   if (by < 1 || n < 1 || n > size || (window && fe_dims(window)[0] != n))
-    return fe_fail(c->b, DN_ATTR, "frames of %lld every %lld of %lld",
-                   (long long)n, (long long)by, (long long)size);
+    return ox_fail(c, ATTR, "frames of %lld every %lld of %lld", (long long)n,
+                   (long long)by, (long long)size);
   x = fe_emit(
       c->b, IR_FRAME, IR_ARGS(x),
       IR_ATTRS(ir_int("axis", 1), ir_int("size", n), ir_int("step", by)));

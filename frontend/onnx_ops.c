@@ -37,8 +37,8 @@ const struct onnx_row *onnx_row_find(const char *domain, const char *op,
 
 /* A form of before the oldest opset that is read. */
 bool onnx_old_form(struct onnx_call *c) {
-  return fe_fail(c->b, DN_UNSUPPORTED_OP, "%s as it was in opset %d",
-                 c->node->op, c->version);
+  return ox_fail(c, UNSUPPORTED_OP, "%s as it was in opset %d", c->node->op,
+                 c->version);
 }
 
 /* An attribute of the node for the row of decompose.def; kind d, an element

@@ -10,12 +10,12 @@ static bool window_list(struct onnx_call *c, const char *name, int n,
                         int64_t lo, int64_t otherwise, int64_t *out) {
   struct ox_ints list = ox_ints(c, name);
   if (list.given && list.n != n)
-    return fe_fail(c->b, DN_ATTR, "%s has %lld elements, not %d", name,
+    return ox_fail(c, ATTR, "%s has %lld elements, not %d", name,
                    (long long)list.n, n);
   for (int i = 0; i < n; i++) {
     out[i] = list.given ? list.v[i] : otherwise;
     if (out[i] < lo || out[i] >= BIG)
-      return fe_fail(c->b, DN_ATTR, "%s holds %lld", name, (long long)out[i]);
+      return ox_fail(c, ATTR, "%s holds %lld", name, (long long)out[i]);
   }
   return true;
 }
@@ -28,8 +28,8 @@ static bool read_auto_pad(struct onnx_call *c, enum auto_pad *out) {
   const char *text = ox_str(c, "auto_pad", "NOTSET");
   int row = DN_FIND(names, text);
   *out = (enum auto_pad)row;
-  return row >= 0 || fe_fail(c->b, DN_ATTR, "unknown auto_pad '%s'",
-                             fe_text(c->im->ctx, text));
+  return row >= 0 ||
+         ox_fail(c, ATTR, "unknown auto_pad '%s'", ox_text(c, text));
 }
 
 static bool read_common(struct onnx_call *c, int s, const int64_t *size,
@@ -38,12 +38,11 @@ static bool read_common(struct onnx_call *c, int s, const int64_t *size,
   *w = (struct fe_window){.n = s, .first = 2};
   for (int i = 0; i < s; i++) {
     if (size[i] >= BIG)
-      return fe_fail(c->b, DN_LIMIT, "a spatial dimension of %lld, over 2^31",
+      return ox_fail(c, LIMIT, "a spatial dimension of %lld, over 2^31",
                      (long long)size[i]);
     w->kernel[i] = kernel[i];
     if (kernel[i] < 1 || kernel[i] >= BIG)
-      return fe_fail(c->b, DN_ATTR, "a window of size %lld",
-                     (long long)kernel[i]);
+      return ox_fail(c, ATTR, "a window of size %lld", (long long)kernel[i]);
   }
   if (!read_auto_pad(c, how) ||
       !window_list(c, "strides", s, 1, 1, w->strides) ||
@@ -66,9 +65,9 @@ bool ox_window_read(struct onnx_call *c, int s, const int64_t *size,
     if (how == PAD_SAME_UPPER || how == PAD_SAME_LOWER)
       fe_window_pad_same(w, i, size[i], how == PAD_SAME_LOWER);
   int bad = fe_window_fit(w, size, ceil);
-  return bad < 0 || fe_fail(c->b, DN_TYPE,
-                            "the window, %lld, is larger than the padded input",
-                            (long long)fe_window_reach(w, bad));
+  return bad < 0 ||
+         ox_fail(c, TYPE, "the window, %lld, is larger than the padded input",
+                 (long long)fe_window_reach(w, bad));
 }
 
 bool ox_window_read_transposed(struct onnx_call *c, int s, const int64_t *size,
@@ -97,7 +96,7 @@ bool ox_window_read_transposed(struct onnx_call *c, int s, const int64_t *size,
       w->pads[s + i] = upper ? total - less : less;
     }
     if (full - w->pads[i] - w->pads[s + i] < 1 && !shaped)
-      return fe_fail(c->b, DN_TYPE, "nothing is left of dimension %d", i);
+      return ox_fail(c, TYPE, "nothing is left of dimension %d", i);
   }
   return true;
 }

@@ -149,16 +149,14 @@ static void check_params(struct verifier *v, const struct ir_op *op,
                          const struct ir_block *b,
                          const struct ir_type *const *want, unsigned n) {
   if (b->nparams != n) {
-    verify_fail(v, ir_loc(op), VERIFY_PARAMS, "%u parameters, the op passes %u",
-                b->nparams, n);
+    verify_op(v, op, PARAMS, "%u parameters, the op passes %u", b->nparams, n);
     return;
   }
   for (unsigned i = 0; i < n; i++)
     if (want[i] && !alike(b->param[i]->type, want[i]))
-      verify_fail(v, ir_loc(op), VERIFY_PARAMS,
-                  "parameter %%%s is %s, the op passes %s", b->param[i]->name,
-                  verify_type_text(v, b->param[i]->type),
-                  verify_type_text(v, want[i]));
+      verify_op(v, op, PARAMS, "parameter %%%s is %s, the op passes %s",
+                b->param[i]->name, verify_type_text(v, b->param[i]->type),
+                verify_type_text(v, want[i]));
 }
 
 /* What region `b` yields against the op's results, from yielded value `skip`
@@ -171,13 +169,13 @@ static void check_yield(struct verifier *v, const struct ir_op *op,
   if (!y || y->code != IR_YIELD)
     return; /* reported as a missing terminator */
   if (op->nresults < whole) {
-    verify_fail(v, ir_loc(op), VERIFY_YIELD, "%u results of %u carried values",
-                op->nresults, whole);
+    verify_op(v, op, YIELD, "%u results of %u carried values", op->nresults,
+              whole);
     return;
   }
   if (y->noperands != op->nresults + skip) {
-    verify_fail(v, ir_loc(y), VERIFY_YIELD, "%u values yielded, expected %u",
-                y->noperands, op->nresults + skip);
+    verify_op(v, y, YIELD, "%u values yielded, expected %u", y->noperands,
+              op->nresults + skip);
     return;
   }
   for (unsigned i = 0; i < op->nresults; i++) {
@@ -186,8 +184,8 @@ static void check_yield(struct verifier *v, const struct ir_op *op,
     bool ok =
         i < whole ? alike(made, r) : r->rank > 0 && alike(made, slice_of(v, r));
     if (!ok)
-      verify_fail(v, ir_loc(y), VERIFY_YIELD, "%s yielded for result %s",
-                  verify_type_text(v, made), verify_type_text(v, r));
+      verify_op(v, y, YIELD, "%s yielded for result %s",
+                verify_type_text(v, made), verify_type_text(v, r));
   }
 }
 
@@ -195,8 +193,8 @@ static void check_yield(struct verifier *v, const struct ir_op *op,
 static void check_plain(struct verifier *v, const struct ir_op *op) {
   assert((op->code != IR_IF || op->noperands == 1) && "ir_op_check() counts");
   if (op->code == IR_IF && !is_scalar(ir_arg(op, 0)->type, IR_BOOL))
-    verify_fail(v, ir_loc(op), VERIFY_CONDITION, "the condition is %s",
-                verify_type_text(v, ir_arg(op, 0)->type));
+    verify_op(v, op, CONDITION, "the condition is %s",
+              verify_type_text(v, ir_arg(op, 0)->type));
   for (unsigned i = 0; i < op->nregions; i++) {
     check_params(v, op, op->region[i], NULL, 0);
     check_yield(v, op, op->region[i], 0, op->nresults);
@@ -218,16 +216,15 @@ static void check_loop(struct verifier *v, const struct ir_op *op) {
     want[i + 2] = ir_arg(op, i + 2)->type;
   if (!is_scalar(ir_arg(op, 0)->type, IR_I64) ||
       !is_scalar(ir_arg(op, 1)->type, IR_BOOL))
-    verify_fail(v, ir_loc(op), VERIFY_CONDITION,
-                "trip count %s and condition %s",
-                verify_type_text(v, ir_arg(op, 0)->type),
-                verify_type_text(v, ir_arg(op, 1)->type));
+    verify_op(v, op, CONDITION, "trip count %s and condition %s",
+              verify_type_text(v, ir_arg(op, 0)->type),
+              verify_type_text(v, ir_arg(op, 1)->type));
   check_params(v, op, b, want, op->noperands);
   check_yield(v, op, b, 1, carried);
   if (b->last && b->last->code == IR_YIELD && b->last->noperands &&
       !is_scalar(ir_arg(b->last, 0)->type, IR_BOOL))
-    verify_fail(v, ir_loc(b->last), VERIFY_CONDITION, "the condition is %s",
-                verify_type_text(v, ir_arg(b->last, 0)->type));
+    verify_op(v, b->last, CONDITION, "the condition is %s",
+              verify_type_text(v, ir_arg(b->last, 0)->type));
 }
 
 /* scan states..., scanned...: the body gets the states and a slice of each of
@@ -235,8 +232,8 @@ static void check_loop(struct verifier *v, const struct ir_op *op) {
 static void check_scan(struct verifier *v, const struct ir_op *op) {
   int64_t states = ir_get_int(op, "states");
   if (states < 0 || states >= op->noperands) {
-    verify_fail(v, ir_loc(op), VERIFY_PARAMS, "%lld states of %u operands",
-                (long long)states, op->noperands);
+    verify_op(v, op, PARAMS, "%lld states of %u operands", (long long)states,
+              op->noperands);
     return;
   }
   const struct ir_type **want =
@@ -246,9 +243,8 @@ static void check_scan(struct verifier *v, const struct ir_op *op) {
     const struct ir_type *first = ir_arg(op, (unsigned)states)->type;
     want[i] = i < states ? t : slice_of(v, t);
     if (i >= states && (t->rank == 0 || t->dim[0] != first->dim[0]))
-      verify_fail(v, ir_loc(op), VERIFY_PARAMS,
-                  "scanned operands %s and %s differ in length",
-                  verify_type_text(v, first), verify_type_text(v, t));
+      verify_op(v, op, PARAMS, "scanned operands %s and %s differ in length",
+                verify_type_text(v, first), verify_type_text(v, t));
   }
   check_params(v, op, op->region[0], want, op->noperands);
   check_yield(v, op, op->region[0], 0, (unsigned)states);
@@ -260,8 +256,8 @@ static void check_regions(struct verifier *v, const struct ir_op *op) {
       : op->code == IR_IF                                                 ? 2
                                                                           : 0;
   if (op->nregions != want) {
-    verify_fail(v, ir_loc(op), VERIFY_REGIONS, "'%s' has %u regions, here %u",
-                ir_ops[op->code].text, want, op->nregions);
+    verify_op(v, op, REGIONS, "'%s' has %u regions, here %u",
+              ir_ops[op->code].text, want, op->nregions);
     return;
   }
   if (op->code == IR_LOOP)
@@ -283,8 +279,7 @@ static void check_operands(struct verifier *v, const struct ir_op *op) {
     const struct ir_value *x = ir_arg(op, i);
     assert(x->id < v->m->nvalues && "ids are dense: value_new()");
     if (!x->data && !v->defined[x->id])
-      verify_fail(v, ir_loc(op), VERIFY_DOMINANCE, "%%%s is not visible here",
-                  x->name);
+      verify_op(v, op, DOMINANCE, "%%%s is not visible here", x->name);
   }
 }
 
@@ -321,16 +316,15 @@ static void check_op(struct verifier *v, const struct ir_op *op) {
   }
   bool one = ir_ops[op->code].cls != IR_REGION;
   if (one ? op->nresults != 1 : is_terminator(op) && op->nresults) {
-    verify_fail(v, ir_loc(op), VERIFY_RESULTS, "'%s' with %u results",
-                ir_ops[op->code].text, op->nresults);
+    verify_op(v, op, RESULTS, "'%s' with %u results", ir_ops[op->code].text,
+              op->nresults);
     return;
   }
   if (v->m->form != IR_PLANNED)
     for (unsigned i = 0; i < op->nattrs; i++)
       if (ir_is_plan_attr(op->attr[i].name))
-        verify_fail(v, ir_loc(op), VERIFY_FORM,
-                    "plan attribute '%s' in the %s form", op->attr[i].name,
-                    ir_form_names[v->m->form]);
+        verify_op(v, op, FORM, "plan attribute '%s' in the %s form",
+                  op->attr[i].name, ir_form_names[v->m->form]);
   if (!one || op->nregions) {
     check_regions(v, op);
     return;
@@ -339,9 +333,9 @@ static void check_op(struct verifier *v, const struct ir_op *op) {
   if (!type)
     v->errors++;
   else if (!alike(type, ir_result(op)->type))
-    verify_fail(v, ir_loc(op), VERIFY_TYPE, "the result is %s, inferred is %s",
-                verify_type_text(v, ir_result(op)->type),
-                verify_type_text(v, type));
+    verify_op(v, op, TYPE, "the result is %s, inferred is %s",
+              verify_type_text(v, ir_result(op)->type),
+              verify_type_text(v, type));
   else
     check_scalars(v, op);
 }
@@ -360,9 +354,8 @@ static void check_block(struct verifier *v, const struct ir_block *b,
     define(v, b->param[i]);
   for (const struct ir_op *op = b->first; op; op = op->next) {
     if (is_terminator(op) && (op->next || op->code != end))
-      verify_fail(v, ir_loc(op), VERIFY_TERMINATOR, "'%s' %s",
-                  ir_ops[op->code].text,
-                  op->next ? "is not the last op" : "does not belong here");
+      verify_op(v, op, TERMINATOR, "'%s' %s", ir_ops[op->code].text,
+                op->next ? "is not the last op" : "does not belong here");
     check_operands(v, op);
     for (unsigned i = 0; i < op->nregions; i++)
       check_block(v, op->region[i], IR_YIELD);
@@ -390,9 +383,9 @@ static void check_func(struct verifier *v, const struct ir_func *f) {
   check_block(v, f->body, IR_RETURN);
   const struct ir_op *last = f->body->last;
   if (last && last->code == IR_RETURN && last->noperands != f->nresults)
-    verify_fail(v, ir_loc(last), VERIFY_RETURN,
-                "%u values returned, the function has %u results",
-                last->noperands, f->nresults);
+    verify_op(v, last, RETURN,
+              "%u values returned, the function has %u results",
+              last->noperands, f->nresults);
 }
 
 bool ir_verify(struct ir_module *m) {

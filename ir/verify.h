@@ -24,6 +24,8 @@ struct verifier {
 
 void verify_fail(struct verifier *v, struct dn_loc loc, enum verify_rule rule,
                  const char *fmt, ...) DN_PRINTF(4, 5);
+#define verify_op(v, op, rule, ...)                                            \
+  verify_fail(v, ir_loc(op), VERIFY_##rule, __VA_ARGS__)
 const char *verify_type_text(struct verifier *v, const struct ir_type *type);
 static inline bool verify_same_shape(const struct ir_type *a,
                                      const struct ir_type *b) {

@@ -35,9 +35,8 @@ static void check_onto(struct verifier *v, const struct ir_op *kernel,
                        const struct ir_op *op) {
   const struct ir_op *start = ir_arg(op, 0)->def;
   if (nest_onto(kernel) != op || (start && start->block == kernel->region[0]))
-    verify_fail(v, ir_loc(op), VERIFY_ONTO,
-                "'%s' is not all that its kernel stores",
-                ir_ops[op->code].text);
+    verify_op(v, op, ONTO, "'%s' is not all that its kernel stores",
+              ir_ops[op->code].text);
 }
 
 static void check_body(struct verifier *v, const struct ir_op *kernel,
@@ -48,8 +47,7 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next) {
     if (ir_ops[op->code].cls == IR_REGION) {
-      verify_fail(v, ir_loc(op), VERIFY_BODY, "'%s' in a kernel",
-                  ir_ops[op->code].text);
+      verify_op(v, op, BODY, "'%s' in a kernel", ir_ops[op->code].text);
       return;
     }
     const struct ir_value *r = ir_result(op);
@@ -59,23 +57,22 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
     if (is_anchor(op)) {
       const struct nest *n = nest_build(arena, op);
       if (n->fold == NEST_NTH && (op->prev || op->next->next))
-        verify_fail(v, ir_loc(op), VERIFY_BODY, "'%s' is not alone in a kernel",
-                    ir_ops[op->code].text);
+        verify_op(v, op, BODY, "'%s' is not alone in a kernel",
+                  ir_ops[op->code].text);
       else if (anchor && !nest_same_rows(anchor, n))
-        verify_fail(v, ir_loc(op), VERIFY_ANCHOR,
-                    "'%s' after '%s' in one kernel", ir_ops[op->code].text,
-                    ir_ops[anchor->op->code].text);
+        verify_op(v, op, ANCHOR, "'%s' after '%s' in one kernel",
+                  ir_ops[op->code].text, ir_ops[anchor->op->code].text);
       anchor = n;
       after[r->id] = true;
     } else if (tail) {
       after[r->id] = true;
       if (ir_ops[op->code].cls != IR_MAP)
-        verify_fail(v, ir_loc(op), VERIFY_EPILOGUE,
-                    "'%s' moves elements of the anchor", ir_ops[op->code].text);
+        verify_op(v, op, EPILOGUE, "'%s' moves elements of the anchor",
+                  ir_ops[op->code].text);
       else if (!follows(r->type, anchor))
-        verify_fail(v, ir_loc(op), VERIFY_EPILOGUE,
-                    "result %s, the anchor is %s", verify_type_text(v, r->type),
-                    verify_type_text(v, anchor->type));
+        verify_op(v, op, EPILOGUE, "result %s, the anchor is %s",
+                  verify_type_text(v, r->type),
+                  verify_type_text(v, anchor->type));
     }
   }
 }
@@ -114,10 +111,9 @@ static void check_loops(struct verifier *v, const struct ir_op *kernel) {
   const char *error = loops_read(kernel, &loops);
   for (int i = 0; i < 3 && ir_find_attr(kernel, "loops"); i++)
     if (ir_find_attr(kernel, replaced[i]))
-      verify_fail(v, ir_loc(kernel), VERIFY_LOOPS, "loops beside %s",
-                  replaced[i]);
+      verify_op(v, kernel, LOOPS, "loops beside %s", replaced[i]);
   if (error)
-    verify_fail(v, ir_loc(kernel), VERIFY_LOOPS, "%s", error);
+    verify_op(v, kernel, LOOPS, "%s", error);
 }
 
 static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
@@ -165,13 +161,13 @@ static void check_kernel(struct verifier *v, const struct ir_op *kernel,
          "rules regions and terminator hold: ir_verify()");
   const struct ir_op *yield = kernel->region[0]->last;
   if (v->m->form == IR_GRAPH)
-    verify_fail(v, ir_loc(kernel), VERIFY_FORM, "a kernel in the graph form");
+    verify_op(v, kernel, FORM, "a kernel in the graph form");
   if (kernel->nresults != 1 || yield->noperands != 1 ||
       !ir_arg(yield, 0)->def ||
       ir_arg(yield, 0)->def->block != kernel->region[0]) {
-    verify_fail(v, ir_loc(kernel), VERIFY_ONE,
-                "the kernel has %u results, or yields what it has not made",
-                kernel->nresults);
+    verify_op(v, kernel, ONE,
+              "the kernel has %u results, or yields what it has not made",
+              kernel->nresults);
     return;
   }
   struct dn_arena *arena = dn_arena_new(v->ctx);
@@ -195,8 +191,7 @@ static void check_outside(struct verifier *v, const struct ir_op *op,
       stride[ir_result(op)->id] = dn_copy(v->scratch, out, sizeof out);
   }
   if (!ok)
-    verify_fail(v, ir_loc(op), VERIFY_OUTSIDE, "'%s' is not in a kernel",
-                ir_ops[op->code].text);
+    verify_op(v, op, OUTSIDE, "'%s' is not in a kernel", ir_ops[op->code].text);
 }
 
 static void check_block(struct verifier *v, const struct ir_block *b,

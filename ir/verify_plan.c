@@ -130,20 +130,17 @@ static void check_attrs(struct plan *p, const struct ir_op *op) {
   if (strcmp(space, "arena") != 0 &&
       (strncmp(space, "out", 3) != 0 || !space[3] ||
        strtoul(space + 3, &end, 10) >= p->f->nresults || *end))
-    verify_fail(p->v, ir_loc(op), VERIFY_SPACE, "there is no space '%s'",
-                space);
+    verify_op(p->v, op, SPACE, "there is no space '%s'", space);
   const struct ir_attr *stride = ir_find_attr(op, "stride");
   if (stride && op->nresults && stride->n != ir_result(op)->type->rank)
-    verify_fail(p->v, ir_loc(op), VERIFY_STRIDE, "stride has %lld entries",
-                (long long)stride->n);
+    verify_op(p->v, op, STRIDE, "stride has %lld entries",
+              (long long)stride->n);
   int64_t big = INT64_C(1) << 40;
   if (ir_get_int(op, "at") < 0 || ir_get_int(op, "at") > big)
-    verify_fail(p->v, ir_loc(op), VERIFY_RANGE, "at=%lld",
-                (long long)ir_get_int(op, "at"));
+    verify_op(p->v, op, RANGE, "at=%lld", (long long)ir_get_int(op, "at"));
   for (int64_t i = 0; stride && i < stride->n; i++)
     if (stride->is[i] > big || stride->is[i] < -big)
-      verify_fail(p->v, ir_loc(op), VERIFY_RANGE, "stride %lld",
-                  (long long)stride->is[i]);
+      verify_op(p->v, op, RANGE, "stride %lld", (long long)stride->is[i]);
 }
 
 /* No two elements of what is written share an address: from the smallest stride
@@ -177,7 +174,7 @@ static void check_place(struct plan *p, const struct ir_op *op) {
   const struct ir_value *r = ir_result(op);
   struct life *l = &p->life[r->id];
   if (!ir_place_of(r, &l->place)) {
-    verify_fail(p->v, ir_loc(op), VERIFY_PLACED, "%%%s has no place", r->name);
+    verify_op(p->v, op, PLACED, "%%%s has no place", r->name);
     return;
   }
   l->owns = !ir_is_view(op) || has_place(op);
@@ -189,12 +186,10 @@ static void check_place(struct plan *p, const struct ir_op *op) {
     room = ir_type_bytes(ir_arg(p->f->body->last, l->place.number)->type);
   if (!fits || l->lo < 0 || l->hi > room ||
       l->place.offset % ir_dtypes[r->type->dtype].bytes)
-    verify_fail(p->v, ir_loc(op), VERIFY_RANGE,
-                "%%%s lies at bytes %lld to %lld of %lld", r->name,
-                (long long)l->lo, (long long)l->hi, (long long)room);
+    verify_op(p->v, op, RANGE, "%%%s lies at bytes %lld to %lld of %lld",
+              r->name, (long long)l->lo, (long long)l->hi, (long long)room);
   else if (l->owns && ir_type_count(r->type) && !steps_over(r->type, &l->place))
-    verify_fail(p->v, ir_loc(op), VERIFY_STRIDE,
-                "elements of %%%s lie at one place", r->name);
+    verify_op(p->v, op, STRIDE, "elements of %%%s lie at one place", r->name);
 }
 
 /* The place of operand k of a concat inside its result. */
@@ -217,9 +212,8 @@ static void check_pieces(struct plan *p, const struct ir_op *op) {
     for (int d = 0; ok && d < x->type->rank; d++)
       ok = x->type->dim[d] == 1 || at.stride[d] == all->place.stride[d];
     if (!ok && ir_type_count(x->type))
-      verify_fail(p->v, ir_loc(op), VERIFY_PIECE,
-                  "operand %u (%s) does not lie at byte %lld", k, x->name,
-                  (long long)want);
+      verify_op(p->v, op, PIECE, "operand %u (%s) does not lie at byte %lld", k,
+                x->name, (long long)want);
   }
   dn_arena_free(arena);
 }
@@ -323,10 +317,10 @@ static void check_pair(struct plan *p, const struct ir_value *x,
     return;
   if (a->end == b->def && is_in_place(p, y))
     return;
-  verify_fail(p->v, ir_loc(y->def), VERIFY_OVERLAP,
-              "%%%s at bytes %lld to %lld overlaps %%%s at %lld to %lld",
-              y->name, (long long)b->lo, (long long)b->hi, x->name,
-              (long long)a->lo, (long long)a->hi);
+  verify_op(p->v, y->def, OVERLAP,
+            "%%%s at bytes %lld to %lld overlaps %%%s at %lld to %lld", y->name,
+            (long long)b->lo, (long long)b->hi, x->name, (long long)a->lo,
+            (long long)a->hi);
 }
 
 /* In order of definition, against those that still live. */
