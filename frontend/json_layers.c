@@ -47,8 +47,6 @@ static struct ir_value *dense(const struct json_layer *l) {
   const char *form = json_get_str(l, "form", "xW");
   if (!form || (strcmp(form, "xW") && strcmp(form, "Wx")))
     ok = json_fail(l, "form", "must be \"xW\" or \"Wx\"");
-  if (l->x->type->rank < 2)
-    ok = json_fail(l, "inputs", "needs an input of rank 2 or more");
   if (!ok)
     return NULL;
   int64_t in = l->x->type->dim[l->x->type->rank - 1];
@@ -96,8 +94,6 @@ static struct ir_value *conv(const struct json_layer *l) {
   struct fe_window win = {.first = 1, .n = s};
   int64_t filters, groups, perm[IR_MAX_RANK], ohwi[IR_MAX_RANK],
       dims[IR_MAX_RANK];
-  if (s < 1)
-    return fail(l, "inputs", "needs an input [N,spatial..,C]");
   bool ok = json_get_int(l, "filters", 0, 1, &filters);
   ok = json_get_ints(l, "kernel", s, 0, 1, win.kernel) && ok;
   ok = json_get_ints(l, "strides", s, 1, 1, win.strides) && ok;
@@ -130,8 +126,6 @@ static struct ir_value *conv(const struct json_layer *l) {
 static struct ir_value *pool(const struct json_layer *l, bool average) {
   int s = l->x->type->rank - 2;
   struct fe_window w = {.first = 1, .n = s};
-  if (s < 1)
-    return fail(l, "inputs", "needs an input [N,spatial..,C]");
   bool ok = json_get_ints(l, "kernel", s, 0, 1, w.kernel);
   memcpy(w.strides, w.kernel, sizeof w.strides);
   if (json_get(l, "strides"))
@@ -165,8 +159,6 @@ static struct ir_value *global_avg_pool(const struct json_layer *l) {
 
 static struct ir_value *flatten(const struct json_layer *l) {
   const struct ir_type *x = l->x->type;
-  if (x->rank < 1)
-    return fail(l, "inputs", "needs an input of rank 1 or more");
   int64_t rest = 1;
   for (int i = 1; i < x->rank; i++)
     rest *= x->dim[i];
@@ -175,8 +167,6 @@ static struct ir_value *flatten(const struct json_layer *l) {
 
 static struct ir_value *softmax(const struct json_layer *l) {
   int64_t axis, rank = l->x->type->rank;
-  if (rank < 1)
-    return fail(l, "inputs", "needs an input of rank 1 or more");
   if (!json_get_int(l, "axis", rank - 1, 0, &axis))
     return NULL;
   return fe_call(&l->m->b, FE_SOFTMAX, IR_ARGS(l->x),
@@ -184,8 +174,6 @@ static struct ir_value *softmax(const struct json_layer *l) {
 }
 
 static struct ir_value *batch_norm(const struct json_layer *l) {
-  if (l->x->type->rank < 1)
-    return fail(l, "inputs", "needs an input of rank 1 or more");
   int64_t n = l->x->type->dim[l->x->type->rank - 1];
   struct ir_value *mean = weight(l, "mean", 1, &n);
   struct ir_value *var = weight(l, "variance", 1, &n);
@@ -209,18 +197,20 @@ static struct ir_value *batch_norm(const struct json_layer *l) {
 static const struct row {
   const char *name;
   struct ir_value *(*build)(const struct json_layer *l);
+  int rank; /* of the input, at least */
   const char *keys;
 } layers[] = {
-    {"dense", dense, "units:i! form:s weight:w! bias:w"},
-    {"conv", conv,
+    {"dense", dense, 2, "units:i! form:s weight:w! bias:w"},
+    {"conv", conv, 3,
      "filters:i! kernel:i*! strides:i* dilations:i* groups:i padding:p "
      "weight_layout:s weight:w! bias:w"},
-    {"max_pool", max_pool, "kernel:i*! strides:i* padding:p"},
-    {"avg_pool", avg_pool, "kernel:i*! strides:i* padding:p"},
-    {"global_avg_pool", global_avg_pool, ""},
-    {"flatten", flatten, ""},
-    {"softmax", softmax, "axis:i"},
-    {"batch_norm", batch_norm, "mean:w! variance:w! scale:w shift:w epsilon:n"},
+    {"max_pool", max_pool, 3, "kernel:i*! strides:i* padding:p"},
+    {"avg_pool", avg_pool, 3, "kernel:i*! strides:i* padding:p"},
+    {"global_avg_pool", global_avg_pool, 0, ""},
+    {"flatten", flatten, 1, ""},
+    {"softmax", softmax, 1, "axis:i"},
+    {"batch_norm", batch_norm, 1,
+     "mean:w! variance:w! scale:w shift:w epsilon:n"},
 };
 enum { NLAYERS = DN_COUNT(layers) };
 
@@ -409,6 +399,10 @@ struct ir_value *json_build(const struct json_layer *l) {
   const struct row *row = find_row(l->type);
   enum ir_opcode code;
   size_t n;
+  if (row && l->x->type->rank < row->rank)
+    return fail(l, "inputs",
+                dn_printf(l->m->ctx->arena, "needs an input of rank %d or more",
+                          row->rank));
   if (row)
     return row->build(l);
   if (!ir_op_find(l->type, &code) || !check_op(l, code, attrs, &n))

@@ -8,12 +8,24 @@
 #include <math.h>
 #include <string.h>
 
-static struct ir_value *fail(const struct json_weights *w, const char *path,
-                             const struct ir_type *type, const char *what) {
-  dn_error(w->ctx, (struct dn_loc){.file = w->file, .where = path},
-           DN_TENSOR_DATA, "%s; %s is needed", what,
-           ir_type_text(w->ctx, NULL, type));
+/* The weight that is made. */
+struct wanted {
+  struct json_weights *w;
+  struct ir_module *m;
+  const char *name;
+  const struct ir_type *type;
+  struct dn_loc loc;
+};
+
+static struct ir_value *fail(const struct wanted *a, const char *what) {
+  dn_error(a->w->ctx, a->loc, DN_TENSOR_DATA, "%s; %s is needed", what,
+           ir_type_text(a->w->ctx, NULL, a->type));
   return NULL;
+}
+
+static struct ir_value *finish(const struct wanted *a, const void *bytes) {
+  struct ir_data data = {.bytes = bytes, .size = ir_type_bytes(a->type)};
+  return ir_const_new(a->m, a->name, a->type, &data);
 }
 
 /* Inline numbers: nested lists of the shape, or one flat list. */
@@ -39,24 +51,22 @@ static bool read_numbers(const cJSON *list, const struct ir_type *type, int dim,
   return true;
 }
 
-static struct ir_value *inline_weight(struct json_weights *w,
-                                      struct ir_module *m, const cJSON *item,
-                                      const char *path, const char *name,
-                                      const struct ir_type *type) {
+static struct ir_value *inline_weight(const struct wanted *a,
+                                      const cJSON *item) {
+  const struct ir_type *type = a->type;
   int64_t n = 0, count = ir_type_count(type);
   /* No more memory than the text can fill: two characters a number. */
   if (count > ((int64_t)1 << 40) || cJSON_GetArraySize(item) > count)
-    return fail(w, path, type, "the numbers do not fit the shape");
+    return fail(a, "the numbers do not fit the shape");
   int64_t present = 0;
   for (const cJSON *e = item->child; e; e = e->next)
     present += cJSON_IsArray(e) ? cJSON_GetArraySize(e) : 1;
   if (count > 0 && present == 0)
-    return fail(w, path, type, "the numbers do not fit the shape");
-  char *bytes = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
+    return fail(a, "the numbers do not fit the shape");
+  char *bytes = dn_alloc(a->m->arena, (size_t)ir_type_bytes(type));
   if (!read_numbers(item, type, 0, count, bytes, &n) || n != count)
-    return fail(w, path, type, "the numbers do not fit the shape");
-  struct ir_data data = {.bytes = bytes, .size = ir_type_bytes(type)};
-  return ir_const_new(m, name, type, &data);
+    return fail(a, "the numbers do not fit the shape");
+  return finish(a, bytes);
 }
 
 /* Of Box and Muller's normal pair. */
@@ -64,16 +74,15 @@ static double uniform(uint64_t *state) {
   return (double)(dn_random(state) >> 11) * 0x1p-53;
 }
 
-static struct ir_value *random_weight(struct json_weights *w,
-                                      struct ir_module *m, double seed,
-                                      const char *path, const char *name,
-                                      const struct ir_type *type) {
+static struct ir_value *random_weight(const struct wanted *a, double seed) {
+  struct json_weights *w = a->w;
+  const struct ir_type *type = a->type;
   uint64_t state = (uint64_t)(int64_t)seed;
-  for (const char *s = name; *s; s++) /* weights of one seed differ */
+  for (const char *s = a->name; *s; s++) /* weights of one seed differ */
     state = state * 31 + (unsigned char)*s;
   int64_t n = ir_type_count(type), out = 1;
   if (n > w->ctx->limits.random - w->random) {
-    dn_error(w->ctx, (struct dn_loc){.file = w->file, .where = path}, DN_LIMIT,
+    dn_error(w->ctx, a->loc, DN_LIMIT,
              "more than %lld random weights in the model (--limit-random)",
              (long long)w->ctx->limits.random);
     return NULL;
@@ -82,34 +91,29 @@ static struct ir_value *random_weight(struct json_weights *w,
   for (int i = 0; i < type->rank; i++)
     out = dn_max(out, type->dim[i]);
   double scale = sqrt(2 / (double)dn_max(n / out, 1));
-  char *bytes = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
+  char *bytes = dn_alloc(a->m->arena, (size_t)ir_type_bytes(type));
   for (int64_t i = 0; i < n; i++) {
     double r = sqrt(-2 * log(1 - uniform(&state)));
     double v = r * cos(6.283185307179586 * uniform(&state)) * scale;
     ir_store_float(type->dtype, bytes + i * ir_dtypes[type->dtype].bytes, v);
   }
-  struct ir_data data = {.bytes = bytes, .size = ir_type_bytes(type)};
-  return ir_const_new(m, name, type, &data);
+  return finish(a, bytes);
 }
 
-static struct ir_value *file_weight(struct json_weights *w, struct ir_module *m,
-                                    const char *file, const char *tensor,
-                                    const char *path, const char *name,
-                                    const struct ir_type *type) {
-  struct dn_loc loc = {.file = w->file, .where = path};
+static struct ir_value *file_weight(const struct wanted *a, const char *file,
+                                    const char *tensor) {
+  struct json_weights *w = a->w;
   struct dn_file f;
   struct ir_tensor t;
-  if (!fe_sandbox_map(w->ctx, loc, w->file, file, &f))
+  if (!fe_sandbox_map(w->ctx, a->loc, w->file, file, &f))
     return NULL;
   if (!(tensor ? fe_safetensors_read(w->ctx, &f, tensor, &t)
                : fe_npy_read(w->ctx, &f, &t)))
     return NULL;
-  if (t.type != type)
-    return fail(w, path, type,
-                dn_printf(w->ctx->arena, "the file holds %s",
-                          ir_type_text(w->ctx, NULL, t.type)));
-  struct ir_data data = {.bytes = t.data, .size = ir_type_bytes(type)};
-  return ir_const_new(m, name, type, &data);
+  if (t.type != a->type)
+    return fail(a, dn_printf(w->ctx->arena, "the file holds %s",
+                             ir_type_text(w->ctx, NULL, t.type)));
+  return finish(a, t.data);
 }
 
 static const char *text_of(const cJSON *item, const char *key) {
@@ -125,21 +129,21 @@ struct ir_value *json_weight(struct json_weights *w, struct ir_module *m,
   const char *npy = text_of(item, "npy");
   const char *st = text_of(item, "safetensors"),
              *tensor = text_of(item, "tensor");
+  const struct wanted a = {w, m, name, type, {.file = w->file, .where = path}};
   if (cJSON_IsArray(item))
-    return inline_weight(w, m, item, path, name, type);
+    return inline_weight(&a, item);
   if (cJSON_IsString(item) && cJSON_IsString(w->tensors))
-    return file_weight(w, m, w->tensors->valuestring, item->valuestring, path,
-                       name, type);
+    return file_weight(&a, w->tensors->valuestring, item->valuestring);
   if (npy && cJSON_GetArraySize(item) == 1)
-    return file_weight(w, m, npy, NULL, path, name, type);
+    return file_weight(&a, npy, NULL);
   if (st && tensor && cJSON_GetArraySize(item) == 2)
-    return file_weight(w, m, st, tensor, path, name, type);
+    return file_weight(&a, st, tensor);
   if (cJSON_IsNumber(fill) && cJSON_GetArraySize(item) == 1)
     return ir_const_splat(m, name, type, fill->valuedouble);
   if (cJSON_IsNumber(seed) && fabs(seed->valuedouble) < 0x1p53 &&
       cJSON_GetArraySize(item) == 1)
-    return random_weight(w, m, seed->valuedouble, path, name, type);
-  return fail(w, path, type,
+    return random_weight(&a, seed->valuedouble);
+  return fail(&a,
               "a weight is a list of numbers, {\"npy\": file}, "
               "{\"safetensors\": file, \"tensor\": name}, the name of a tensor "
               "of the model's \"weights\" file, {\"fill\": x} or "

@@ -10,24 +10,7 @@
 
 #include <string.h>
 
-enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, X = 8, N = 16, C = 32 };
-enum row_kind { OPTION, HEADING, OTHER };
-
-static const struct row {
-  enum row_kind row;
-  const char *name, *arg, *help; /* an alias: its name, NULL, its option */
-  unsigned tools;
-} rows[] = {
-#define GROUP(text) {.row = HEADING, .name = text},
-#define ALIAS(other, of, value) {.row = OTHER, .name = other, .help = of},
-#define OPTION(field, text, value, kind, preset, who, about)                   \
-  {.row = OPTION, .name = text, .arg = value, .help = about, .tools = who},
-#include "tools/options.def"
-#undef OPTION
-#undef ALIAS
-#undef GROUP
-};
-enum { NROWS = DN_COUNT(rows) };
+enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, N = 16, C = 32 };
 
 static const struct tool {
   const char *name, *line, *model, *about, *see;
@@ -50,22 +33,8 @@ static const struct tool {
 enum { NTOOLS = DN_COUNT(tools) };
 
 /* Rows that a tool lists, the options of --help-hidden too. */
-static bool is_shown(const struct row *r, const struct tool *t) {
-  return r->row == OPTION && (r->tools & t->bit) && !(r->tools & N);
-}
-
-static const char *dashes(const struct row *r) {
-  return !r->name[1] || r->tools & C ? "-" : "--";
-}
-
-/* "-oFILE" and "-O2" are one word; a name that holds '=' is a word of its own;
- * "--name=VALUE". */
-static const char *separator(const struct row *r) {
-  if (!*r->arg || !strcmp(r->name, "O"))
-    return "";
-  if (*r->arg == '[')
-    return "[=";
-  return !r->name[1] || strchr(r->arg, '=') ? " " : "=";
+static bool is_shown(const struct opt_row *r, const struct tool *t) {
+  return !r->heading && !r->of && (r->tools & t->bit) && !(r->tools & N);
 }
 
 /* ---- man ---- */
@@ -88,18 +57,18 @@ static void put_options(const struct tool *t) {
   const char *heading = NULL;
   printf(".SH OPTIONS\nLong options may have one dash or two; a value may also "
          "follow as the next\nargument.\n");
-  for (const struct row *r = rows; r < rows + NROWS; r++) {
-    if (r->row == HEADING)
-      heading = r->name;
+  for (const struct opt_row *r = opt_rows; r < opt_rows + opt_nrows; r++) {
+    if (r->heading)
+      heading = r->heading;
     if (!is_shown(r, t))
       continue;
     if (heading)
       printf(".SS %s\n", heading);
     heading = NULL;
     printf(".TP\n.B ");
-    put_roff(dashes(r));
+    put_roff(opt_dashes(r));
     put_roff(r->name);
-    printf("%s", separator(r));
+    printf("%s", opt_separator(r));
     if (*r->arg)
       printf("\\fI%s\\fR", r->arg + (*r->arg == '['));
     printf("\n");
@@ -151,7 +120,7 @@ static bool is_path(const char *arg) {
 }
 
 /* Words for the value, or NULL. */
-static const char *words(const struct row *r) {
+static const char *words(const struct opt_row *r) {
   if (!strcmp(r->name, "emit"))
     return r->help;
   if (!strcmp(r->name, "compare"))
@@ -162,7 +131,7 @@ static const char *words(const struct row *r) {
 }
 
 /* A command that prints the words, or NULL. */
-static const char *asks(const struct row *r) {
+static const char *asks(const struct opt_row *r) {
   if (!strcmp(r->name, "device"))
     return "dnnc --list-devices | sed '1d; s/ .*//'";
   if (!strcmp(r->arg, "PASS"))
@@ -183,7 +152,7 @@ static void put_bash(const struct tool *t) {
          "    prev=${COMP_WORDS[COMP_CWORD - 2]}\n  fi\n"
          "  case ${prev/#--/-} in\n",
          t->name, t->name);
-  for (const struct row *r = rows; r < rows + NROWS; r++) {
+  for (const struct opt_row *r = opt_rows; r < opt_rows + opt_nrows; r++) {
     if (!is_shown(r, t) || !*r->arg || *r->arg == '[' || !strcmp(r->name, "O"))
       continue;
     printf("  -%s) ", r->name);
@@ -197,12 +166,12 @@ static void put_bash(const struct tool *t) {
     printf("; return ;;\n");
   }
   printf("  esac\n  if [[ $cur == -* ]]; then\n    COMPREPLY=($(compgen -W '");
-  for (const struct row *r = rows; r < rows + NROWS; r++)
+  for (const struct opt_row *r = opt_rows; r < opt_rows + opt_nrows; r++)
     if (is_shown(r, t) && !strcmp(r->name, "O"))
       printf("-O0 -O1 -O2 -O3 -Os -Oz ");
     else if (is_shown(r, t))
-      printf("%s%s%s ", dashes(r), r->name,
-             strcmp(separator(r), "=") != 0 ? "" : "=");
+      printf("%s%s%s ", opt_dashes(r), r->name,
+             strcmp(opt_separator(r), "=") != 0 ? "" : "=");
   printf("' -- \"$cur\"))\n"
          "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null\n"
          "  else\n    COMPREPLY=($(compgen -f -- \"$cur\"))\n  fi\n"
@@ -228,12 +197,12 @@ static void put_zsh(const struct tool *t) {
   printf("#compdef %s\n# Completion of %s for zsh; made from dnnc's table of "
          "options.\n_arguments \\\n",
          t->name, t->name);
-  for (const struct row *r = rows; r < rows + NROWS; r++) {
+  for (const struct opt_row *r = opt_rows; r < opt_rows + opt_nrows; r++) {
     if (!is_shown(r, t))
       continue;
     bool level = !strcmp(r->name, "O");
-    const char *sep = separator(r);
-    printf("  '*%s%s%s[", dashes(r), r->name,
+    const char *sep = opt_separator(r);
+    printf("  '*%s%s%s[", opt_dashes(r), r->name,
            level               ? "-"
            : !*sep             ? ""
            : !strcmp(sep, " ") ? "+"
@@ -269,7 +238,7 @@ static void put_fish_text(const char *s) {
 static void put_fish(const struct tool *t) {
   printf("# Completion of %s for fish; made from dnnc's table of options.\n",
          t->name);
-  for (const struct row *r = rows; r < rows + NROWS; r++) {
+  for (const struct opt_row *r = opt_rows; r < opt_rows + opt_nrows; r++) {
     if (!is_shown(r, t))
       continue;
     bool level = !strcmp(r->name, "O");

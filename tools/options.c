@@ -8,32 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum opt_kind {
-  OPT_BOOL,
-  OPT_INT,
-  OPT_REAL,
-  OPT_STRING,
-  OPT_STRINGS,
-  OPT_LEVEL
-};
-
-struct row {
-  const char *heading; /* of a group; the rest is unused */
-  const char *name, *arg;
-  const char *of; /* an alias: of that option, with `help` as value */
-  enum opt_kind kind;
-  double def;
-  unsigned tools;
-  const char *help;
-  size_t offset;
-};
-
 /* Readers recurse this deep at most, which fits any stack. */
 enum { MAX_DEPTH = 1000, MAX_THREADS = 1024 };
 
 enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, X = 8, N = 16, C = 32 };
 
-static const struct row rows[] = {
+const struct opt_row opt_rows[] = {
 #define GROUP(text) {.heading = text},
 #define ALIAS(other, opt, value) {.name = other, .of = opt, .help = value},
 #define OPTION(field, text, value, type, preset, who, about)                   \
@@ -49,7 +29,8 @@ static const struct row rows[] = {
 #undef ALIAS
 #undef GROUP
 };
-enum { NROWS = DN_COUNT(rows) };
+enum { NROWS = DN_COUNT(opt_rows) };
+const size_t opt_nrows = NROWS;
 
 struct reader {
   struct dn_ctx *ctx;
@@ -59,6 +40,18 @@ struct reader {
   char **argv;
   bool seen[NROWS], ok;
 };
+
+const char *opt_dashes(const struct opt_row *row) {
+  return !row->name[1] || row->tools & C ? "-" : "--";
+}
+
+const char *opt_separator(const struct opt_row *row) {
+  if (!*row->arg || row->kind == OPT_LEVEL)
+    return "";
+  if (*row->arg == '[')
+    return "[=";
+  return !row->name[1] || strchr(row->arg, '=') ? " " : "=";
+}
 
 static const char *tool_name(enum opt_tool tool) {
   return tool == OPT_DNNC ? "dnnc" : tool == OPT_OPT ? "dnnc-opt" : "dnnc-run";
@@ -95,10 +88,11 @@ static bool read_real(const char *text, double *out) {
   return end != text && !*end && isfinite(*out);
 }
 
-static void set(struct reader *r, const struct row *row, const char *value) {
+static void set(struct reader *r, const struct opt_row *row,
+                const char *value) {
   void *field = (char *)r->out + row->offset;
-  bool again = r->seen[row - rows], same = true;
-  r->seen[row - rows] = true;
+  bool again = r->seen[row - opt_rows], same = true;
+  r->seen[row - opt_rows] = true;
   switch (row->kind) {
   case OPT_BOOL:
     *(bool *)field = true;
@@ -144,7 +138,7 @@ static void set(struct reader *r, const struct row *row, const char *value) {
 }
 
 static void set_defaults(struct options *out) {
-  for (const struct row *row = rows; row < rows + NROWS; row++) {
+  for (const struct opt_row *row = opt_rows; row < opt_rows + NROWS; row++) {
     void *field = (char *)out + row->offset;
     if (row->heading || row->of)
       continue;
@@ -159,9 +153,9 @@ static void set_defaults(struct options *out) {
 
 /* ---- Names ---- */
 
-static const struct row *find(const struct reader *r, const char *name,
-                              size_t n) {
-  for (const struct row *row = rows; row < rows + NROWS; row++)
+static const struct opt_row *find(const struct reader *r, const char *name,
+                                  size_t n) {
+  for (const struct opt_row *row = opt_rows; row < opt_rows + NROWS; row++)
     if (!row->heading && (row->of || (row->tools & r->out->tool)) &&
         strlen(row->name) == n && !memcmp(row->name, name, n))
       return row;
@@ -169,15 +163,15 @@ static const struct row *find(const struct reader *r, const char *name,
 }
 
 /* The option that an alias stands for; NULL: this tool does not have it. */
-static const struct row *resolve(const struct reader *r,
-                                 const struct row *row) {
+static const struct opt_row *resolve(const struct reader *r,
+                                     const struct opt_row *row) {
   return row && row->of ? find(r, row->of, strlen(row->of)) : row;
 }
 
 /* Another tool that has the option, or NULL. */
 static const char *other_tool(const struct reader *r, const char *name) {
   static const enum opt_tool tools[] = {OPT_DNNC, OPT_RUN, OPT_OPT};
-  for (const struct row *row = rows; row < rows + NROWS; row++)
+  for (const struct opt_row *row = opt_rows; row < opt_rows + NROWS; row++)
     for (int i = 0; i < 3 && !row->heading && !strcmp(row->name, name); i++)
       if (row->tools & tools[i] & ~(unsigned)r->out->tool)
         return tool_name(tools[i]);
@@ -187,7 +181,7 @@ static const char *other_tool(const struct reader *r, const char *name) {
 static void unknown(struct reader *r, const char *arg) {
   const char *names[NROWS];
   size_t n = 0;
-  for (const struct row *row = rows; row < rows + NROWS; row++)
+  for (const struct opt_row *row = opt_rows; row < opt_rows + NROWS; row++)
     if (!row->heading && (row->tools & r->out->tool) && !(row->tools & N))
       names[n++] = row->name;
   const char *word = arg + strspn(arg, "-");
@@ -215,19 +209,18 @@ static bool limit(struct reader *r, const char *name, size_t n,
 #include "ir/limits.def"
 #undef LIMIT
   };
-  for (size_t i = 0; i < DN_COUNT(limits); i++) {
-    if (strlen(limits[i].name) != n || memcmp(limits[i].name, name, n))
-      continue;
-    int64_t v;
-    if (!value || !read_int(value, &v) || v < 0)
-      fail(r, "--limit-%s takes a number", limits[i].name);
-    else if (v > MAX_DEPTH && !strcmp(limits[i].name, "depth"))
-      fail(r, "--limit-depth is at most %d", MAX_DEPTH);
-    else
-      *(int64_t *)((char *)&r->ctx->limits + limits[i].offset) = v;
-    return true;
-  }
-  return false;
+  int64_t v;
+  name = dn_strndup(r->ctx->arena, name, n);
+  int row = DN_FIND(limits, name);
+  if (row < 0)
+    return false;
+  if (!value || !read_int(value, &v) || v < 0)
+    fail(r, "--limit-%s takes a number", name);
+  else if (v > MAX_DEPTH && !strcmp(name, "depth"))
+    fail(r, "--limit-depth is at most %d", MAX_DEPTH);
+  else
+    *(int64_t *)((char *)&r->ctx->limits + limits[row].offset) = v;
+  return true;
 }
 
 /* ---- The command line ---- */
@@ -239,7 +232,7 @@ static void option(struct reader *r, const char *arg) {
   const char *value = eq ? eq + 1 : NULL;
   if (n > 6 && !memcmp(name, "limit-", 6) && limit(r, name + 6, n - 6, value))
     return;
-  const struct row *row = find(r, name, n);
+  const struct opt_row *row = find(r, name, n);
   if (row && !row->name[1] && (two || eq))
     row = NULL;
   if (!row && !two) { /* -O2, -oFILE */
@@ -295,7 +288,7 @@ static void help(FILE *out, enum opt_tool tool, bool everything) {
   fprintf(out, "usage: %s %s [options]\n", tool_name(tool),
           tool == OPT_OPT ? "FILE.dnn" : "MODEL");
   const char *heading = NULL;
-  for (const struct row *row = rows; row < rows + NROWS; row++) {
+  for (const struct opt_row *row = opt_rows; row < opt_rows + NROWS; row++) {
     if (row->heading)
       heading = row->heading;
     if (row->heading || !(row->tools & tool) || (row->tools & N) ||
@@ -304,14 +297,9 @@ static void help(FILE *out, enum opt_tool tool, bool everything) {
     if (heading)
       fprintf(out, "%s:\n", heading);
     heading = NULL;
-    bool letter = !row->name[1];
-    const char *sep = letter || strchr(row->arg, '=') ? " " : "=";
-    if (!*row->arg || row->arg[0] == '[' || row->kind == OPT_LEVEL)
-      sep = row->arg[0] == '[' ? "[=" : "";
     char left[64];
-    snprintf(left, sizeof left, "%s%s%s%s",
-             letter || row->tools & C ? "-" : "--", row->name, sep,
-             row->arg + (row->arg[0] == '['));
+    snprintf(left, sizeof left, "%s%s%s%s", opt_dashes(row), row->name,
+             opt_separator(row), row->arg + (row->arg[0] == '['));
     help_line(out, left, row->help);
   }
   if (everything) {

@@ -41,6 +41,33 @@ struct options {
   enum opt_tool tool;
 };
 
+enum opt_kind {
+  OPT_BOOL,
+  OPT_INT,
+  OPT_REAL,
+  OPT_STRING,
+  OPT_STRINGS,
+  OPT_LEVEL
+};
+
+/* A row of options.def. */
+struct opt_row {
+  const char *heading; /* of a group; the rest is unused */
+  const char *name, *arg;
+  const char *of; /* an alias: of that option, with `help` as value */
+  enum opt_kind kind;
+  double def;
+  unsigned tools;
+  const char *help;
+  size_t offset;
+};
+extern const struct opt_row opt_rows[];
+extern const size_t opt_nrows;
+/* What stands before a name, and between it and its value: "-oFILE" and "-O2"
+ * are one word; a name that holds '=' is a word of its own; "--name=VALUE". */
+const char *opt_dashes(const struct opt_row *row);
+const char *opt_separator(const struct opt_row *row);
+
 /* Reads a command line; `--limit-NAME=N` goes to ctx->limits. All mistakes are
  * DN_USAGE diagnostics; false when there was one. After --help, --help-hidden
  * or
