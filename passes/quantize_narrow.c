@@ -256,22 +256,23 @@ static struct ir_value *of_table(struct narrowing *n) {
   return quant_op2(p, IR_GATHER, narrow_to(n, table, n->zero), at);
 }
 
-/* Whether a value is made from quantized tensors, as far as is looked. */
+/* Whether a value is made from quantized tensors, as far as `looks` goes. */
 static bool is_from_coded(const struct quantize *p, const struct ir_value *v,
-                          int depth) {
+                          int *looks) {
   if (coded_of(p, v).q)
     return true;
-  bool found = false;
-  for (unsigned i = 0; v->def && depth < 6 && i < v->def->noperands; i++)
-    found = found || is_from_coded(p, ir_arg(v->def, i), depth + 1);
-  return found;
+  for (unsigned i = 0; v->def && i < v->def->noperands && --*looks > 0; i++)
+    if (is_from_coded(p, ir_arg(v->def, i), looks))
+      return true;
+  return false;
 }
 
 /* Says what stays in floats between quantized tensors. */
 static void say_floats(const struct narrowing *n) {
   struct ir_value *v = n->value;
+  int looks = 64;
   if (v && v->def && !n->is_function && !coded_of(n->p, v).q &&
-      is_from_coded(n->p, v, 0))
+      is_from_coded(n->p, v, &looks))
     dn_warning(n->p->m->ctx, ir_loc(v->def),
                "computed in floats, between quantized tensors");
 }

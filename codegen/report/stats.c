@@ -322,16 +322,45 @@ size_t cg_live_at(struct dn_arena *arena, const struct ir_module *m,
 
 /* ---- Parameters ---- */
 
-/* Whether `v`, or what moves of it make, is multiplied by a contraction. */
+static bool folds(const struct ir_value *v, int depth) {
+  bool all =
+      v->data || (v->def && v->def->noperands && depth < 8 &&
+                  (class_of(v->def) == IR_MAP || class_of(v->def) == IR_MOVE));
+  for (unsigned i = 0; !v->data && all && i < v->def->noperands; i++)
+    all = folds(ir_arg(v->def, i), depth + 1);
+  return all;
+}
+
+/* Whether `v`, or what moves and dequantization of it make, is multiplied by a
+ * contraction. */
 static bool is_weight(const struct ir_value *v, int depth) {
   for (const struct ir_use *u = v->uses; u; u = u->next) {
     if (class_of(u->op) == IR_CONTRACT)
       return true;
-    if (class_of(u->op) == IR_MOVE && u->op->nresults && depth < 8 &&
+    bool goes_on = class_of(u->op) == IR_MOVE ||
+                   (class_of(u->op) == IR_MAP && ir_arg(u->op, 0) == v &&
+                    folds(ir_result(u->op), 0));
+    if (goes_on && u->op->nresults && depth < 8 &&
         is_weight(ir_result(u->op), depth + 1))
       return true;
   }
   return false;
+}
+
+/* Floats, or integers that are added to sums; no scales of other constants or
+ * of sums in integers. */
+static bool is_bias(const struct ir_value *v) {
+  bool counts = ir_is_float(v->type->dtype) || v->type->quant;
+  for (const struct ir_use *u = v->uses; u; u = u->next) {
+    bool map = class_of(u->op) == IR_MAP, first = ir_arg(u->op, 0) == v;
+    counts |= map && v->type->dtype == IR_I32;
+    const struct ir_op *other = ir_arg(u->op, 0)->def;
+    if (map && !first &&
+        (folds(ir_result(u->op), 0) ||
+         (other && other->code == IR_CAST && u->op->code == IR_MUL)))
+      return false;
+  }
+  return counts && ir_type_count(v->type) >= 2;
 }
 
 struct cg_params cg_count_params(const struct ir_module *m) {
@@ -342,7 +371,7 @@ struct cg_params cg_count_params(const struct ir_module *m) {
       continue;
     int64_t n = ir_type_count(c->type);
     bool weight = is_weight(c, 0);
-    if (!weight && (n < 2 || !(ir_is_float(c->type->dtype) || c->type->quant)))
+    if (!weight && !is_bias(c))
       continue;
     *(weight ? &p.weights : &p.biases) += n;
     p.bytes += ir_type_bytes(c->type);
