@@ -269,8 +269,7 @@ static void order_panels(struct kernel *k, int iter,
     k->prefetch = p;
 }
 
-/* The type of the factor that a dot product takes. */
-static bool takes_factor(const struct ir_facts *t, enum ir_dtype type) {
+bool tile_takes_factor(const struct ir_facts *t, enum ir_dtype type) {
   return type == (t->dot_factor == IR_DOT_U8 ? IR_U8 : IR_I8);
 }
 
@@ -289,7 +288,7 @@ static int64_t find_dot(const struct kernel *k, int iter) {
   bool leaf = !x->def || x->def->block != n->op->block;
   for (int d = 0; d < n->access[0].rank; d++) /* edges are not within a run */
     leaf &= !n->access[0].idx[d].checked || !n->access[0].idx[d].coef[inner];
-  return leaf && takes_factor(t, x->type->dtype) && w->type->dtype == IR_I8 &&
+  return leaf && tile_takes_factor(t, x->type->dtype) && w->type->dtype == IR_I8 &&
                  access_step(k, 0, inner) == 1 &&
                  access_step(k, 0, iter) == 0 &&
                  pack_has_runs(n, 1, iter, inner)

@@ -1,0 +1,104 @@
+/* window.c - makes one dimension of a window's row and its channels, where they
+ * lie side by side and the channels alone do not fill the target's sums of 8-bit
+ * products (ir/facts.def: dot_k): first layers, of one or three channels. A
+ * padded operand is copied, when that saves a third of the sums.
+ *
+ * before:  %1 = conv %x, @w {pads=[1,1,1,1], outside=7, to=i32} : i32[1,8,8,16]
+ *          (%x : u8[1,8,8,3], @w : i8[16,3,3,3])
+ * after:   %2 = pad %x {pads=[0,1,1,0,0,1,1,0], value=7} : u8[1,10,10,3]
+ *          %3 = reshape %2 {shape=[1,10,30,1]} : u8[1,10,30,1]
+ *          %1 = conv %3, @w_2 {strides=[1,3], to=i32} : i32[1,8,8,16]
+ *          (@w_2 : i8[16,3,9,1]) */
+#include "passes/edit.h"
+#include "passes/tile.h"
+
+#include <string.h>
+
+/* What the sum of n products costs: one a run, and two for a rest, whose bytes
+ * are loaded one by one. */
+static int64_t count_sums(int64_t n, int64_t run) {
+  return n / run + 2 * (n % run != 0);
+}
+
+static bool has_pads(const struct ir_op *op, int spatial) {
+  for (int i = 0; i < 2 * spatial; i++)
+    if (ir_get_at(op, "pads", i))
+      return true;
+  return false;
+}
+
+static bool pays(const struct pass_env *env, const struct ir_op *op) {
+  const struct ir_type *x = ir_arg(op, 0)->type, *w = ir_arg(op, 1)->type;
+  int last = w->rank - 1;
+  int64_t run = env->target->dot_k, row = w->dim[last - 1], c = w->dim[last];
+  if (run < 2 || last < 2 || row < 2 || c < 1 || w->dtype != IR_I8 ||
+      !tile_takes_factor(env->target, x->dtype) || !ir_arg(op, 1)->data ||
+      ir_result(op)->type->dtype != IR_I32 || ir_get_int(op, "groups") != 1 ||
+      ir_get_at(op, "dilations", last - 2) != 1)
+    return false;
+  int64_t merged = count_sums(row * c, run), apart = row * count_sums(c, run);
+  return has_pads(op, last - 1) ? 3 * merged <= 2 * apart : merged < apart;
+}
+
+/* The operand with its padding, which no row of a window is then beside. */
+static struct ir_value *padded(struct ir_builder *b, const struct ir_op *op) {
+  struct ir_value *x = ir_arg(op, 0);
+  int64_t pads[2 * IR_MAX_RANK] = {0};
+  int spatial = x->type->rank - 2;
+  if (!has_pads(op, spatial))
+    return x;
+  for (int i = 0; i < spatial; i++) {
+    pads[1 + i] = ir_get_at(op, "pads", i);
+    pads[x->type->rank + 1 + i] = ir_get_at(op, "pads", spatial + i);
+  }
+  return ir_emit(b, IR_PAD, IR_ARGS(x),
+                 IR_ATTRS(ir_ints("pads", pads, 2 * x->type->rank),
+                          ir_float("value", ir_get_float(op, "outside"))));
+}
+
+/* The last two dimensions as one, before one of size 1. */
+static void join(const struct ir_type *type, int64_t *dims) {
+  int last = type->rank - 1;
+  memcpy(dims, type->dim, sizeof type->dim);
+  dims[last - 1] *= dims[last];
+  dims[last] = 1;
+}
+
+static bool merge(struct ir_module *m, struct ir_op *op) {
+  struct ir_builder b = edit_before(op);
+  struct ir_value *w = ir_arg(op, 1), *x = padded(&b, op);
+  int64_t dims[IR_MAX_RANK], strides[IR_MAX_RANK], dilations[IR_MAX_RANK];
+  int spatial = w->type->rank - 2;
+  if (!x)
+    return false;
+  for (int i = 0; i < spatial; i++) {
+    strides[i] = ir_get_at(op, "strides", i);
+    dilations[i] = ir_get_at(op, "dilations", i);
+  }
+  strides[spatial - 1] *= w->type->dim[spatial + 1];
+  join(x->type, dims);
+  x = edit_reshape(&b, x, x->type->rank, dims);
+  join(w->type, dims);
+  w = ir_const_new(m, w->name,
+                   ir_type(m->ctx, w->type->dtype, w->type->rank, dims),
+                   w->data);
+  struct ir_value *y =
+      ir_emit(&b, IR_CONV, IR_ARGS(x, w),
+              IR_ATTRS(ir_ints("strides", strides, spatial),
+                       ir_ints("dilations", dilations, spatial),
+                       ir_str("to", "i32")));
+  if (!y)
+    return false;
+  edit_replace(op, y, true);
+  return true;
+}
+
+int64_t pass_window(struct pass_env *env, struct ir_module *m) {
+  int64_t merged = 0;
+  for (struct ir_op *op = edit_first(m), *next; op; op = next) {
+    next = edit_next(op);
+    if (op->code == IR_CONV && pays(env, op))
+      merged += merge(m, op);
+  }
+  return merged;
+}
