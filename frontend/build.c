@@ -9,15 +9,6 @@
  * parameters of a normalization. Weights are left to the pass `fold`. */
 #define FOLD_BYTES (64 << 10)
 
-bool fe_fail(const struct fe_build *b, enum dn_code code, const char *fmt,
-             ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  dn_error(b->ctx, b->loc, code, "%s", dn_vprintf(b->ctx->arena, fmt, ap));
-  va_end(ap);
-  return false;
-}
-
 void *fe_null(const struct fe_build *b, enum dn_code code, const char *fmt,
               ...) {
   va_list ap;

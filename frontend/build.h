@@ -43,8 +43,8 @@ struct fe_build {
 /* An error at the place; false, or NULL, for `return`. */
 void *fe_null(const struct fe_build *b, enum dn_code code, const char *fmt, ...)
     DN_PRINTF(3, 4);
-bool fe_fail(const struct fe_build *b, enum dn_code code, const char *fmt, ...)
-    DN_PRINTF(3, 4);
+static inline bool fe_false(const void *null) { return null; }
+#define fe_fail(...) fe_false(fe_null(__VA_ARGS__))
 /* A text from the model, made printable. */
 const char *fe_text(struct dn_ctx *ctx, const char *text);
 

@@ -50,6 +50,14 @@ int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
  * borrowed from the mapped file when they can be. false after a diagnostic. */
 bool fe_read_tensor(struct dn_ctx *ctx, const char *path,
                     struct ir_tensor *out);
+/* A mapped .npy (numpy.lib.format, versions 1 to 3), or the tensor `name` of a
+ * .safetensors file; data are borrowed. Malformed ones, big-endian or Fortran
+ * order and element types that dnnc does not have are DN_NPY diagnostics. */
+bool fe_is_npy(const struct dn_file *f);
+bool fe_npy_read(struct dn_ctx *ctx, const struct dn_file *f,
+                 struct ir_tensor *out);
+bool fe_safetensors_read(struct dn_ctx *ctx, const struct dn_file *f,
+                         const char *name, struct ir_tensor *out);
 /* Writes .npy (version 1.0). */
 bool fe_write_npy(struct dn_ctx *ctx, const char *path,
                   const struct ir_tensor *t);

@@ -115,7 +115,7 @@ static const struct ir_type *input_type(struct json_model *m, struct dn_loc loc,
                             given ? given->dim[i] : -1,
                             i ? opts->free_size : opts->free_first);
       ok = ok && dims[i] >= 0;
-    } else if (!json_whole(d, &dims[i]) || dims[i] < 0) {
+    } else if (!fe_json_whole(d, &dims[i]) || dims[i] < 0) {
       dn_error(m->ctx, loc, DN_JSON,
                "'shape' must hold sizes of 0 or more, or names");
       ok = false;

@@ -1,7 +1,6 @@
 /* json_keys.c - see json_layer.h. */
 #include "frontend/json_layer.h"
 
-#include <math.h>
 #include <string.h>
 
 bool json_fail(const struct json_layer *l, const char *key, const char *what) {
@@ -27,14 +26,6 @@ const cJSON *json_get(const struct json_layer *l, const char *key) {
   return cJSON_GetObjectItemCaseSensitive(l->json, key);
 }
 
-bool json_whole(const cJSON *item, int64_t *out) {
-  if (!cJSON_IsNumber(item) || fabs(item->valuedouble) > 0x1p53 ||
-      floor(item->valuedouble) != item->valuedouble)
-    return false;
-  *out = (int64_t)item->valuedouble;
-  return true;
-}
-
 /* A whole number in [lo, 2^31), or the default when the key is absent. */
 bool json_get_int(const struct json_layer *l, const char *key, int64_t def,
                   int64_t lo, int64_t *out) {
@@ -42,7 +33,7 @@ bool json_get_int(const struct json_layer *l, const char *key, int64_t def,
   *out = def;
   if (!item && def >= lo)
     return true;
-  if (item && json_whole(item, out) && *out >= lo && *out < INT64_C(1) << 31)
+  if (item && fe_json_whole(item, out) && *out >= lo && *out < INT64_C(1) << 31)
     return true;
   return json_fail(l, key,
                    item ? "must be a whole number in range" : "is missing");
@@ -62,7 +53,7 @@ bool json_get_ints(const struct json_layer *l, const char *key, int64_t n,
   }
   int64_t k = 0;
   for (const cJSON *e = item->child; e; e = e->next, k++)
-    if (k == n || !json_whole(e, &out[k]) || out[k] < lo ||
+    if (k == n || !fe_json_whole(e, &out[k]) || out[k] < lo ||
         out[k] >= INT64_C(1) << 31)
       k = n + 1;
   if (k != n)

@@ -36,7 +36,6 @@ bool json_fail(const struct json_layer *l, const char *key, const char *what);
 bool json_unknown(const struct json_layer *l, const char *key, const char *what,
                   const char *word, const char *const *list, size_t n);
 const cJSON *json_get(const struct json_layer *l, const char *key);
-bool json_whole(const cJSON *item, int64_t *out);
 /* A whole number in [lo, 2^31), or the default when the key is absent. */
 bool json_get_int(const struct json_layer *l, const char *key, int64_t def,
                   int64_t lo, int64_t *out);

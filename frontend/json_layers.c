@@ -243,7 +243,7 @@ static bool read_keys(const struct json_layer *l, const char *const *names,
 
 static bool is_whole(const cJSON *item) {
   int64_t v;
-  return json_whole(item, &v);
+  return fe_json_whole(item, &v);
 }
 
 static bool is_of_kind(const cJSON *item, const char *kind) {
@@ -312,7 +312,7 @@ static bool op_attr(const struct json_layer *l, const cJSON *item,
     out->s = cJSON_IsString(item) ? item->valuestring : NULL;
     return out->s != NULL;
   case IR_A_INT:
-    return json_whole(item, &out->i);
+    return fe_json_whole(item, &out->i);
   case IR_A_FLOAT:
     out->f = item->valuedouble;
     return cJSON_IsNumber(item);
@@ -320,7 +320,7 @@ static bool op_attr(const struct json_layer *l, const cJSON *item,
     out->n = cJSON_GetArraySize(item);
     out->is = is = DN_ARRAY(arena, int64_t, out->n);
     for (const cJSON *e = item->child; e; e = e->next)
-      if (!json_whole(e, is++))
+      if (!fe_json_whole(e, is++))
         return false;
     return true;
   case IR_A_RECORDS:

@@ -2,6 +2,7 @@
  * duplicate keys. */
 #include "frontend/json_read.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,14 @@ static bool keys_unique(struct dn_ctx *ctx, const char *file,
     return dn_error(ctx, (struct dn_loc){.file = file, .where = names[i]},
                     DN_JSON, "the key stands twice in one object");
   }
+  return true;
+}
+
+bool fe_json_whole(const cJSON *item, int64_t *out) {
+  if (!cJSON_IsNumber(item) || fabs(item->valuedouble) > 0x1p53 ||
+      floor(item->valuedouble) != item->valuedouble)
+    return false;
+  *out = (int64_t)item->valuedouble;
   return true;
 }
 

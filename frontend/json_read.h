@@ -12,4 +12,10 @@
 cJSON *fe_json_read(struct dn_ctx *ctx, const char *file, const char *text,
                     size_t size);
 
+/* A whole number, exact in a double. */
+bool fe_json_whole(const cJSON *item, int64_t *out);
+static inline bool fe_json_size(const cJSON *item, int64_t *out) {
+  return fe_json_whole(item, out) && *out >= 0;
+}
+
 #endif

@@ -2,8 +2,7 @@
 #include "frontend/json_weights.h"
 
 #include "frontend/fe.h"
-#include "frontend/npy.h"
-#include "frontend/safetensors.h"
+#include "ir/eval.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,8 @@
-/* npy.c - reads and writes .npy: see npy.h. The header is a Python dictionary
+/* npy.c - reads and writes .npy: see fe.h. The header is a Python dictionary
  * of three keys in any order; numpy writes it in one way, other writers in
  * others. */
-#include "frontend/npy.h"
-
 #include "frontend/fe.h"
+#include "ir/eval.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
-/* safetensors.c - see safetensors.h. The header is at most 100 MB, as the
- * format's own reader has it. */
-#include "frontend/safetensors.h"
-
+/* safetensors.c - a length, a JSON header, data (huggingface/safetensors,
+ * README "Format"). The header is at most 100 MB, as the format's own reader
+ * has it. */
+#include "frontend/fe.h"
 #include "frontend/json_read.h"
+#include "ir/eval.h"
 
-#include <math.h>
 #include <string.h>
 
 static bool fail(struct dn_ctx *ctx, const struct dn_file *f, const char *name,
@@ -28,16 +28,6 @@ static bool find_dtype(const char *text, enum ir_dtype *out) {
   return row >= 0;
 }
 
-/* A whole number below 2^53, exact in a double. */
-static bool whole(const cJSON *item, int64_t *out) {
-  if (!cJSON_IsNumber(item) || item->valuedouble < 0 ||
-      item->valuedouble > 0x1p53 ||
-      floor(item->valuedouble) != item->valuedouble)
-    return false;
-  *out = (int64_t)item->valuedouble;
-  return true;
-}
-
 static bool read_entry(struct dn_ctx *ctx, const struct dn_file *f,
                        const char *name, const cJSON *entry, size_t data,
                        struct ir_tensor *out) {
@@ -51,11 +41,12 @@ static bool read_entry(struct dn_ctx *ctx, const struct dn_file *f,
   if (!cJSON_IsArray(shape))
     return fail(ctx, f, name, "no 'shape'");
   for (const cJSON *d = shape->child; d; d = d->next)
-    if (rank == IR_MAX_RANK || !whole(d, &dims[rank++]))
+    if (rank == IR_MAX_RANK || !fe_json_size(d, &dims[rank++]))
       return fail(ctx, f, name, "a malformed 'shape'");
   if (!cJSON_IsArray(span) || cJSON_GetArraySize(span) != 2 ||
-      !whole(span->child, &from) || !whole(span->child->next, &to) ||
-      to < from || to > (int64_t)(f->size - data))
+      !fe_json_size(span->child, &from) ||
+      !fe_json_size(span->child->next, &to) || to < from ||
+      to > (int64_t)(f->size - data))
     return fail(ctx, f, name, "'data_offsets' leave the file");
   out->type = ir_type_checked(ctx, name, t, rank, dims);
   if (!out->type)

@@ -1,8 +1,8 @@
 /* tensor_file.c - tensors in files of their own, as test data and as inputs of
  * dnnc-run: ONNX TensorProto (.pb) and NumPy's .npy. */
 #include "frontend/fe.h"
-#include "frontend/npy.h"
 #include "frontend/onnx_model.h"
+#include "ir/eval.h"
 
 static bool read_pb(struct dn_ctx *ctx, const struct dn_file *f,
                     struct ir_tensor *out) {

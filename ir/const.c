@@ -5,21 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* binary16 to binary32 (IEEE 754-2019, 3.6). */
-static float half_to_float(uint16_t h) {
-  uint32_t sign = (uint32_t)(h & 0x8000) << 16;
-  uint32_t exp = (h >> 10) & 31, frac = h & 0x3ff;
-  if (exp == 0) {
-    float v = ldexpf((float)frac, -24);
-    return sign ? -v : v;
-  }
-  uint32_t bits =
-      sign | (exp == 31 ? 0x7f800000u : (exp + 112) << 23) | frac << 13;
-  float f;
-  memcpy(&f, &bits, sizeof f);
-  return f;
-}
-
 /* Rounds a double once to a format of `frac` fraction bits and least normal
  * exponent `emin`, ties to even; the result is exact in a double. */
 static double round_to(double v, int frac, int emin) {
@@ -54,13 +39,6 @@ static uint16_t float_to_bfloat(double v) {
   return (uint16_t)(bits >> 16);
 }
 
-static float bfloat_to_float(uint16_t h) {
-  uint32_t bits = (uint32_t)h << 16;
-  float f;
-  memcpy(&f, &bits, sizeof f);
-  return f;
-}
-
 /* The bits of an element; hosts are little-endian. */
 static uint64_t read_bits(enum ir_dtype t, const void *p) {
   assert(t < IR_NUM_DTYPES && "element types are rows of dtypes.def");
@@ -81,9 +59,9 @@ double ir_load_float(enum ir_dtype t, const void *p) {
     memcpy(&d, p, sizeof d);
     return d;
   case IR_F16:
-    return (double)half_to_float((uint16_t)bits);
+    return ir_half((uint16_t)bits);
   case IR_BF16:
-    return (double)bfloat_to_float((uint16_t)bits);
+    return ir_bfloat((uint16_t)bits);
   case IR_U64:
     return (double)bits;
   }

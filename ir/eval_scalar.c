@@ -307,23 +307,6 @@ void eval_number(enum ir_dtype type, double v, union eval_lanes *r, int n) {
 /* ---- Memory ---- */
 
 /* The element type of a row, as something that a loop can read. */
-static inline double half_value(uint16_t h) { /* scaled through the exponent */
-  uint32_t bits = (uint32_t)(h & 0x7fff) << 13;
-  float f;
-  memcpy(&f, &bits, sizeof f);
-  double v = (double)f * 0x1p112;
-  if ((h & 0x7c00) == 0x7c00)
-    v = h & 0x3ff ? (double)NAN : (double)INFINITY;
-  return h & 0x8000 ? -v : v;
-}
-
-static inline double bfloat_value(uint16_t h) {
-  uint32_t bits = (uint32_t)h << 16;
-  float f;
-  memcpy(&f, &bits, sizeof f);
-  return (double)f;
-}
-
 #define LOAD(ID, T, M, expr)                                                   \
   static void load_##ID(const char *p, int64_t stride,                         \
                         union eval_lanes *restrict r, int at, int n) {         \
@@ -344,8 +327,8 @@ static inline double bfloat_value(uint16_t h) {
   }
 LOAD(F32, float, f, (double)v)
 LOAD(F64, double, f, v)
-LOAD(F16, uint16_t, f, half_value(v))
-LOAD(BF16, uint16_t, f, bfloat_value(v))
+LOAD(F16, uint16_t, f, ir_half(v))
+LOAD(BF16, uint16_t, f, ir_bfloat(v))
 LOAD(I8, int8_t, i, v)
 LOAD(I16, int16_t, i, v)
 LOAD(I32, int32_t, i, v)

@@ -5,6 +5,9 @@
 
 #include "ir/base.h"
 
+#include <math.h>
+#include <string.h>
+
 #define IR_MAX_RANK 12
 
 enum ir_dtype {
@@ -95,5 +98,23 @@ void ir_type_strides(const struct ir_type *type, int64_t *strides);
 bool ir_perm_is_view(const struct ir_type *type, const int64_t *perm);
 /* Whether `stride` is row-major without gaps, dims of size 1 aside. */
 bool ir_type_is_dense(const struct ir_type *type, const int64_t *stride);
+
+/* binary16 (IEEE 754-2019, 3.6) and bfloat16 as doubles. */
+static inline double ir_half(uint16_t h) { /* scaled through the exponent */
+  uint32_t bits = (uint32_t)(h & 0x7fff) << 13;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  double v = (double)f * 0x1p112;
+  if ((h & 0x7c00) == 0x7c00)
+    v = h & 0x3ff ? (double)NAN : (double)INFINITY;
+  return h & 0x8000 ? -v : v;
+}
+
+static inline double ir_bfloat(uint16_t h) {
+  uint32_t bits = (uint32_t)h << 16;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  return (double)f;
+}
 
 #endif

@@ -50,9 +50,8 @@ static void widen(struct layout_perm p, int rank, int64_t *out) {
 
 /* A base whose layout is unchanged. */
 static bool is_plain(const struct rewrite *r, const struct ir_value *base) {
-  struct layout_perm identity = layout_identity();
-  return !memcmp(layout_group_order(r->l, r->l->value[base->id].group),
-                 &identity, sizeof identity);
+  return layout_is_identity(
+      *layout_group_order(r->l, r->l->value[base->id].group));
 }
 
 /* The value with dimension d in memory being its dimension want[d]. */
@@ -61,7 +60,7 @@ static struct ir_value *get(struct rewrite *r, struct ir_value *v,
   assert(is_old(r, v) && "values that the pass made are asked for as they are");
   const struct layout_value *at = &r->l->value[v->id];
   struct layout_perm have = layout_order_of(r->l, v);
-  struct layout_perm identity = layout_identity(), move = identity;
+  struct layout_perm move = layout_identity();
   int rank = v->type->rank;
   for (int d = 0; d < rank; d++)
     for (int k = 0; k < rank; k++)
@@ -74,7 +73,7 @@ static struct ir_value *get(struct rewrite *r, struct ir_value *v,
   widen(move, rank, perm);
   if (edit_perm_is_identity(rank, perm))
     return base;
-  if (is_plain(r, at->base) && !memcmp(&want, &identity, sizeof want))
+  if (is_plain(r, at->base) && layout_is_identity(want))
     return v; /* nothing has changed: the old transpose does */
   struct copy **list = &r->copies[at->base->id];
   for (struct copy *c = *list; c; c = c->next)
@@ -156,22 +155,20 @@ static bool rewrite_reshape(struct rewrite *r, struct ir_op *op) {
   const struct ir_type *from = r->type[x->id], *to = y->type;
   struct layout_perm have = layout_order_of(l, x), want = have;
   struct layout_perm order = *layout_group_order(l, l->value[y->id].group);
-  struct layout_perm identity = layout_identity();
   int group[IR_MAX_RANK];
   bool as_is = layout_reshape_is_free(from, have, to, order);
-  if (!as_is && !memcmp(&order, &identity, sizeof order) &&
+  if (!as_is && layout_is_identity(order) &&
       layout_reshape_merges(from, have, to, group) && layout_can_absorb(y)) {
     if (!layout_absorb(y, from, have, group))
       return false;
   } else if (!as_is && !layout_reshape_order(to, order, from, &want)) {
-    want = identity;
+    want = layout_identity();
   }
   if (!set_operand(op, 0, get(r, x, want)))
     return false;
   int64_t dims[IR_MAX_RANK], perm[IR_MAX_RANK];
   widen(order, to->rank, perm);
-  if (memcmp(&want, &identity, sizeof want) || as_is ||
-      !memcmp(&order, &identity, sizeof order)) {
+  if (!layout_is_identity(want) || as_is || layout_is_identity(order)) {
     for (int d = 0; d < to->rank; d++)
       dims[d] = to->dim[perm[d]];
     ir_set_attr(op, ir_ints("shape", dims, to->rank));

@@ -97,5 +97,6 @@ bool layout_absorb(struct ir_value *v, const struct ir_type *from,
                    struct layout_perm order, const int *group);
 
 struct layout_perm layout_identity(void);
+bool layout_is_identity(struct layout_perm p);
 
 #endif

@@ -113,10 +113,8 @@ static void resolve_transpose(struct layout *l, const struct ir_op *op) {
 static bool shares_order(const struct layout *l, const struct ir_value *v,
                          const struct ir_value *y) {
   const struct layout_value *at = &l->value[v->id];
-  struct layout_perm identity = layout_identity();
   return v->type->rank == y->type->rank && !edit_folds(v) &&
-         l->value[at->base->id].group >= 0 &&
-         !memcmp(&at->perm, &identity, sizeof identity);
+         l->value[at->base->id].group >= 0 && layout_is_identity(at->perm);
 }
 
 /* Fills l->value; a grouped base has as its group, for now, its own id, with

@@ -17,6 +17,11 @@ struct layout_perm layout_identity(void) {
   return p;
 }
 
+bool layout_is_identity(struct layout_perm p) {
+  struct layout_perm identity = layout_identity();
+  return !memcmp(&p, &identity, sizeof p);
+}
+
 /* Group of each dimension, -1 for those of 1. false for empty tensors. */
 static bool find_groups(const struct ir_type *a, const struct ir_type *b,
                         int *ga, int *gb) {
