@@ -153,6 +153,13 @@ bool ir_const_uniform(const struct ir_value *c, double *out) {
   return true;
 }
 
+int64_t ir_const_least(const struct ir_value *c) {
+  int64_t n = c->data->bytes ? ir_type_count(c->type) : 1, least = INT64_MAX;
+  for (int64_t i = 0; i < n; i++)
+    least = dn_min(least, ir_const_int(c, i));
+  return least;
+}
+
 const void *ir_const_bytes(struct dn_arena *arena, const struct ir_value *c) {
   assert(c->data && ir_type_is_static(c->type) &&
          "constants have data and a size: parse_data.c, onnx_tensor.c");

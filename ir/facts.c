@@ -16,7 +16,7 @@ static bool set_one(struct ir_facts *f, const char *name, int64_t value) {
 #define FACT(type, fact, preset, probe, summary)                               \
   if (!strcmp(name, #fact)) {                                                  \
     f->fact = (type)value;                                                     \
-    return value >= 0 && (int64_t)f->fact == value;                            \
+    return (preset < 0 || value >= 0) && (int64_t)f->fact == value;            \
   }
 #include "ir/facts.def"
 #undef FACT

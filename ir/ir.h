@@ -203,6 +203,8 @@ struct ir_value *ir_const_splat(struct ir_module *m, const char *name,
 /* Element i of a constant as a double or an int64. */
 double ir_const_float(const struct ir_value *c, int64_t i);
 int64_t ir_const_int(const struct ir_value *c, int64_t i);
+/* The least element of a constant of integers. */
+int64_t ir_const_least(const struct ir_value *c);
 /* true and *out when every element is the same number. */
 bool ir_const_uniform(const struct ir_value *c, double *out);
 /* Contiguous bytes of a constant; a splat is materialised into `arena`. */

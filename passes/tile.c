@@ -190,8 +190,12 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
     return 1;
   int64_t extent = dn_div_ceil(k->n->iter[inner].extent, k->dot);
   want = dn_min(dn_max(want, k->env->target->bcast_operand), k->max_unroll);
-  bool by_lane = k->dot > 1 && k->env->target->dot_shape == IR_DOT_LANE;
-  while (!by_lane && want > 1 && extent < 2 * want && 2 * block > registers)
+  /* One lane of a register a step, or registers of the core. */
+  bool full = k->dot > 1 && (k->env->target->dot_shape == IR_DOT_LANE ||
+                             !k->env->target->vector_bytes);
+  if (full)
+    want = dn_min(4, k->max_unroll);
+  while (!full && want > 1 && extent < 2 * want && 2 * block > registers)
     want /= 2; /* a loop, or all of it is one long block */
   bool all = extent <= 4 && (extent % 2 || 2 * block <= registers);
   return all && extent <= k->max_unroll ? extent : want;
@@ -285,21 +289,22 @@ static int64_t find_dot(const struct kernel *k, int iter) {
     return 1;
   const struct ir_value *x = ir_arg(n->op, (unsigned)n->access[0].operand);
   const struct ir_value *w = ir_arg(n->op, (unsigned)n->access[1].operand);
-  bool leaf = !x->def || x->def->block != n->op->block;
+  bool leaf = w->data && (!x->def || x->def->block != n->op->block);
   for (int d = 0; d < n->access[0].rank; d++) /* edges are not within a run */
     leaf &= !n->access[0].idx[d].checked || !n->access[0].idx[d].coef[inner];
-  return leaf && tile_takes_factor(t, x->type->dtype) && w->type->dtype == IR_I8 &&
-                 access_step(k, 0, inner) == 1 &&
+  return leaf && tile_takes_factor(t, x->type->dtype) &&
+                 w->type->dtype == IR_I8 && access_step(k, 0, inner) == 1 &&
                  access_step(k, 0, iter) == 0 &&
-                 pack_has_runs(n, 1, iter, inner)
+                 pack_has_runs(n, 1, iter, inner) &&
+                 (t->dot_least == INT8_MIN || ir_const_least(w) >= t->dot_least)
              ? t->dot_k
              : 1;
 }
 
 static void tile_product(struct kernel *k, int iter) {
   k->dot = find_dot(k, iter);
-  if (sums_along(k))
-    k->lanes = 1;
+  if (k->dot > 1)
+    k->lanes = dn_min(k->lanes, k->env->target->dot_lanes);
   struct tile_space s = {.rows = 1, .more_rows = 1, .lanes = k->lanes};
   int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
   int more = k->ndims > 2 ? k->dim[k->ndims - 3] : -1;
@@ -314,6 +319,8 @@ static void tile_product(struct kernel *k, int iter) {
   s.lanes *= group;
   s.registers /= group;
   s.registers -= group > 1; /* for what follows the sums */
+  if (k->dot > 1 && !sums_along(k))
+    s.registers -= k->env->target->dot_registers;
   s.bcast_operand = k->env->target->bcast_operand;
   s.has_fma = k->env->target->has_fma;
   s.exact = k->env->opt_size;

@@ -1,7 +1,7 @@
 /* window.c - makes one dimension of a window's row and its channels, where they
- * lie side by side and the channels alone do not fill the target's sums of 8-bit
- * products (ir/facts.def: dot_k): first layers, of one or three channels. A
- * padded operand is copied, when that saves a third of the sums.
+ * lie side by side and the channels alone do not fill the target's sums of
+ * 8-bit products (ir/facts.def: dot_k): first layers, of one or three channels.
+ * A padded operand is copied, when that saves a third of the sums.
  *
  * before:  %1 = conv %x, @w {pads=[1,1,1,1], outside=7, to=i32} : i32[1,8,8,16]
  *          (%x : u8[1,8,8,3], @w : i8[16,3,3,3])
@@ -82,11 +82,10 @@ static bool merge(struct ir_module *m, struct ir_op *op) {
   w = ir_const_new(m, w->name,
                    ir_type(m->ctx, w->type->dtype, w->type->rank, dims),
                    w->data);
-  struct ir_value *y =
-      ir_emit(&b, IR_CONV, IR_ARGS(x, w),
-              IR_ATTRS(ir_ints("strides", strides, spatial),
-                       ir_ints("dilations", dilations, spatial),
-                       ir_str("to", "i32")));
+  struct ir_value *y = ir_emit(
+      &b, IR_CONV, IR_ARGS(x, w),
+      IR_ATTRS(ir_ints("strides", strides, spatial),
+               ir_ints("dilations", dilations, spatial), ir_str("to", "i32")));
   if (!y)
     return false;
   edit_replace(op, y, true);

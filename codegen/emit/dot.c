@@ -73,6 +73,33 @@ static LLVMValueRef dot_SDOT(struct kernel_cg *k, LLVMValueRef acc,
   return call(k, "llvm.aarch64.neon.sdot", types, 2, arg);
 }
 
+/* Eight or four lanes: pairs of products are summed up in 16 bits, where 2 *
+ * 128 * 127 fits, and pairs of those in 32; pmaddubsw has one unsigned operand,
+ * so the signs of the factors go to the weights. */
+static LLVMValueRef dot_PMADD(struct kernel_cg *k, LLVMValueRef acc,
+                              LLVMValueRef w, LLVMValueRef a) {
+  static const char *const names[2][3] = {
+      {"llvm.x86.ssse3.psign.b.128", "llvm.x86.ssse3.pmadd.ub.sw.128",
+       "llvm.x86.sse2.pmadd.wd"},
+      {"llvm.x86.avx2.psign.b", "llvm.x86.avx2.pmadd.ub.sw",
+       "llvm.x86.avx2.pmadd.wd"}};
+  unsigned lanes = k->forms.lanes;
+  const char *const *name = names[lanes == 8];
+  if (lanes != 8 && lanes != 4)
+    return one_by_one(k, acc, w, a);
+  LLVMTypeRef bytes = LLVMVectorType(k->e->i8, 4 * lanes);
+  LLVMValueRef one = LLVMConstInt(LLVMInt16TypeInContext(k->e->lc), 1, false);
+  a = LLVMBuildBitCast(k->b, a, bytes, "");
+  w = LLVMBuildBitCast(k->b, w, bytes, "");
+  LLVMValueRef abs[] = {a, LLVMConstNull(k->e->i1)}, sign[] = {w, a}, pair[2];
+  pair[0] = emit_intrinsic(k, "llvm.abs", &bytes, 1, abs, 2);
+  pair[1] = emit_intrinsic(k, name[0], NULL, 0, sign, 2);
+  pair[0] = emit_intrinsic(k, name[1], NULL, 0, pair, 2);
+  pair[1] = emit_splat(k, one, 2 * lanes);
+  return LLVMBuildAdd(k->b, acc, emit_intrinsic(k, name[2], NULL, 0, pair, 2),
+                      "");
+}
+
 /* vmladava: lanes are added up in a register of the core. */
 static LLVMValueRef dot_VMLAV(struct kernel_cg *k, LLVMValueRef acc,
                               LLVMValueRef w, LLVMValueRef a) {
@@ -109,7 +136,7 @@ static LLVMValueRef dot_WIDEN(struct kernel_cg *k, LLVMValueRef acc,
 typedef LLVMValueRef dot_fn(struct kernel_cg *k, LLVMValueRef acc,
                             LLVMValueRef w, LLVMValueRef a);
 static dot_fn *const instructions[] = {
-#define DOT(ID, LLVM, text, k, factor, shape, registers)                       \
+#define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers)         \
   [CG_DOT_##ID] = dot_##ID,
 #include "codegen/target/targets.def"
 };
@@ -149,7 +176,10 @@ static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
     if (find_address(k, n, access, iter, inner, at + i, &leaf) !=
         affine_plus(&k->forms, first, i))
       return NULL;
-  int64_t lo, hi;
+  int64_t lo, hi, least = k->e->facts->dot_least;
+  if (first && access == 1 && least > INT8_MIN &&
+      (!leaf->data || ir_const_least(leaf) < least))
+    return NULL;
   if (!first || !first->varying)
     return first;
   affine_range(&k->forms, first, &lo, &hi);

@@ -29,10 +29,11 @@ static const struct vector_row {
 static const struct dot_row {
   enum cg_backend backend;
   const char *text;
-  int id, k, factor, shape, registers;
+  int id, k, factor, least, shape, lanes, registers;
 } dots[] = {
-#define DOT(ID, LLVM, text, k, factor, shape, registers)                       \
-  {CG_##LLVM, text, CG_DOT_##ID, k, IR_DOT_##factor, IR_DOT_##shape, registers},
+#define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers)         \
+  {CG_##LLVM,       text,  CG_DOT_##ID, k, IR_DOT_##factor, least,             \
+   IR_DOT_##shape, lanes, registers},
 #include "codegen/target/targets.def"
 };
 

@@ -112,3 +112,9 @@ define i32 @probe_dot_signed(ptr %p, ptr %q) {
   %r = call i32 @llvm.vector.reduce.add.v64i32(<64 x i32> %m)
   ret i32 %r
 }
+define void @probe_abs8(ptr %p) {
+  %x = load <16 x i8>, ptr %p
+  %y = call <16 x i8> @llvm.abs.v16i8(<16 x i8> %x, i1 false)
+  store <16 x i8> %y, ptr %p
+  ret void
+}

@@ -5,6 +5,7 @@ import random
 import sys
 
 TYPE, SEED = sys.argv[1], int(sys.argv[2])
+LEAST = -128 if TYPE == "u8" else -127
 rng = random.Random(SEED)
 
 
@@ -32,7 +33,7 @@ else:
 size = 1
 for d in w:
     size *= d
-constant("w", "i8", w, [rng.randint(-128, 127) for _ in range(size)])
+constant("w", "i8", w, [rng.randint(LEAST, 127) for _ in range(size)])
 constant("b", "i32", [o], [rng.randint(-1000, 1000) for _ in range(o)])
 constant("s", "f32", [o], [rng.uniform(1e-4, 1e-2) for _ in range(o)])
 print(f"""const @z : f32[1] = splat 5
