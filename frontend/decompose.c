@@ -309,7 +309,7 @@ static bool normalize_axes(struct call *c, const char *of,
   bool mark[IR_MAX_RANK] = {0};
   for (int i = 0; x && i < (v->n < 0 ? 1 : v->n); i++) {
     int64_t axis = 0;
-    if (!fe_axis(c->b, (int64_t)v->v[i], fe_rank(x), &axis))
+    if (!fe_axis(c->b, dn_int(v->v[i]), fe_rank(x), &axis))
       return false;
     if (mark[axis])
       return fe_fail(c->b, DN_ATTR, "axis %lld is given twice",

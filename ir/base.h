@@ -166,6 +166,10 @@ static inline bool dn_add(int64_t a, int64_t b, int64_t *out) {
 static inline bool dn_mul(int64_t a, int64_t b, int64_t *out) {
   return !__builtin_mul_overflow(a, b, out);
 }
+/* Towards zero, and the nearest where there is none; of NaN the least. */
+static inline int64_t dn_int(double x) {
+  return x >= 0x1p63 ? INT64_MAX : x > -0x1p63 ? (int64_t)x : INT64_MIN;
+}
 static inline int64_t dn_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t dn_max(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Greatest common divisor, at least 0. */

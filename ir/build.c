@@ -302,9 +302,10 @@ void ir_op_remove(struct ir_op *op) {
 
 /* Frees the bytes of a deleted constant that no other constant shares. */
 static void release_bytes(struct ir_module *m, const struct ir_data *dead) {
-  const char *lo = dead->bytes, *hi = lo + dead->size;
+  const char *lo = dead->bytes;
   if (!lo || dead->size < DN_LARGE || dead->shared)
     return;
+  const char *hi = lo + dead->size;
   for (size_t i = 0; i < m->consts.n; i++) {
     const struct ir_data *d = m->consts.v[i]->data;
     const char *p = d->bytes;

@@ -186,7 +186,7 @@ static bool moves_units(const struct ir_type *type,
   if (!ir_type_is_static(type) || perm->n != type->rank)
     return false;
   for (int d = 0; d < perm->n; d++)
-    p[d] = (int64_t)perm->v[d];
+    p[d] = dn_int(perm->v[d]);
   *out = ir_perm_is_view(type, p);
   return true;
 }
@@ -289,7 +289,7 @@ bool sexpr_to_attr(const struct sexpr_attr *attr, const struct sexpr_value *v,
       return false;
   switch (kind) {
   case IR_A_INT:
-    *out = ir_int(name, (int64_t)v->v[0]);
+    *out = ir_int(name, dn_int(v->v[0]));
     return v->n < 0 && !v->s;
   case IR_A_FLOAT:
     *out = ir_float(name, v->v[0]);
@@ -300,7 +300,7 @@ bool sexpr_to_attr(const struct sexpr_attr *attr, const struct sexpr_value *v,
   case IR_A_INTS:
     *given = v->n >= 0;
     for (int i = 0; i < v->n; i++)
-      list[i] = (int64_t)v->v[i];
+      list[i] = dn_int(v->v[i]);
     *out = ir_ints(name, list, v->n);
     return v->n >= 0 || v->v[0] == (double)attr->spec.i;
   case IR_A_RECORDS:

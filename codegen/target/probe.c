@@ -169,9 +169,13 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
   assert(!(t->facts.align & (t->facts.align - 1)) &&
          "facts.def: vectors have a power of two of bytes");
   /* RISC-V: LLVM has no vectors of less than 64 bits, and fails where it tries
-   * to use them (a comparison of i64 on riscv32). */
-  if (strstr(text, "_zve32x") && vector_bits(text) < 64)
-    n->features = dn_printf(ctx->arena, "%s%s-zve32x,-zvl32b", n->features,
-                            *n->features ? "," : "");
-  return true;
+   * to use them (a comparison of i64 on riscv32), and likewise where V comes
+   * without its vectors of f64 ("+v,-d"). */
+  bool partial = strstr(text, "_zve64x") && !strstr(text, "_zve64d");
+  if (!strstr(text, "_zve32x") || strstr(n->features, "-zve32x") ||
+      (!partial && vector_bits(text) >= 64))
+    return true;
+  n->features = dn_printf(ctx->arena, "%s%s-zve32x,-zvl32b", n->features,
+                          *n->features ? "," : "");
+  return cg_target_probe(ctx, t);
 }

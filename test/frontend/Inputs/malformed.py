@@ -273,6 +273,7 @@ CASES = [
     ("M28-axis", 1, "axis 1 is outside", one("Concat", axis=1)),
     ("M28-axis-low", 1, "axis -2 is outside", one("Concat", axis=-2)),
     ("M28-axis-huge", 1, "outside", one("Softmax", axis=-(1 << 63))),
+    ("M28-axis-most", 1, "outside", one("Softmax", axis=(1 << 63) - 1)),
     ("M28-twice", 1, "given twice",
      then("ReduceSum", [[0, -2]])),
     ("M28-scalar", 1, "axis 0 is outside",
