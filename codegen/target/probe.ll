@@ -95,21 +95,21 @@ define <8 x float> @probe_mask(<8 x float> %x, <8 x float> %y) {
 
 ; Sums of 8-bit products.
 define i32 @probe_dot(ptr %p, ptr %q) "prefer-vector-width"="512" "min-legal-vector-width"="512" {
-  %x = load <64 x i8>, ptr %p
-  %y = load <64 x i8>, ptr %q
-  %u = zext <64 x i8> %x to <64 x i32>
-  %s = sext <64 x i8> %y to <64 x i32>
-  %m = mul <64 x i32> %u, %s
-  %r = call i32 @llvm.vector.reduce.add.v64i32(<64 x i32> %m)
+  %x = load <16 x i8>, ptr %p
+  %y = load <16 x i8>, ptr %q
+  %u = zext <16 x i8> %x to <16 x i32>
+  %s = sext <16 x i8> %y to <16 x i32>
+  %m = mul <16 x i32> %u, %s
+  %r = call i32 @llvm.vector.reduce.add.v16i32(<16 x i32> %m)
   ret i32 %r
 }
 define i32 @probe_dot_signed(ptr %p, ptr %q) {
-  %x = load <64 x i8>, ptr %p
-  %y = load <64 x i8>, ptr %q
-  %u = sext <64 x i8> %x to <64 x i32>
-  %s = sext <64 x i8> %y to <64 x i32>
-  %m = mul <64 x i32> %u, %s
-  %r = call i32 @llvm.vector.reduce.add.v64i32(<64 x i32> %m)
+  %x = load <16 x i8>, ptr %p
+  %y = load <16 x i8>, ptr %q
+  %u = sext <16 x i8> %x to <16 x i32>
+  %s = sext <16 x i8> %y to <16 x i32>
+  %m = mul <16 x i32> %u, %s
+  %r = call i32 @llvm.vector.reduce.add.v16i32(<16 x i32> %m)
   ret i32 %r
 }
 define void @probe_abs8(ptr %p) {
