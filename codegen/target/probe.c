@@ -168,12 +168,10 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
   read_facts(t, text);
   assert(!(t->facts.align & (t->facts.align - 1)) &&
          "facts.def: vectors have a power of two of bytes");
-  /* RISC-V: LLVM has no vectors of less than 64 bits, and fails where it tries
-   * to use them (a comparison of i64 on riscv32), and likewise where V comes
-   * without its vectors of f64 ("+v,-d"). */
-  bool partial = strstr(text, "_zve64x") && !strstr(text, "_zve64d");
-  if (!strstr(text, "_zve32x") || strstr(n->features, "-zve32x") ||
-      (!partial && vector_bits(text) >= 64))
+  /* RISC-V: LLVM fails where it tries to use vectors of a type that it has none
+   * of (a comparison of i64, a sine), and it has all types with Zve64d only. */
+  if (!strstr(text, "_zve32x") || strstr(text, "_zve64d") ||
+      strstr(n->features, "-zve32x"))
     return true;
   n->features = dn_printf(ctx->arena, "%s%s-zve32x,-zvl32b", n->features,
                           *n->features ? "," : "");
