@@ -258,9 +258,8 @@ bool onnx_split(struct onnx_call *c) {
     c->out[i] = fe_slice1(c->b, x, axis, at, size, 1);
     at += size;
   }
-  if (at != dim)
-    return ox_fail(c, ATTR, "the sizes do not sum to %lld", (long long)dim);
-  return true;
+  return at == dim ||
+         ox_fail(c, ATTR, "the sizes do not sum to %lld", (long long)dim);
 }
 
 /* ---- Pad ---- */

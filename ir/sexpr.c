@@ -25,7 +25,7 @@ bool sexpr_eat(struct sexpr_reader *r, char c) {
   return true;
 }
 
-void sexpr_expect(struct sexpr_reader *r, char c) {
+static void expect(struct sexpr_reader *r, char c) {
   if (!sexpr_eat(r, c))
     sexpr_bad(r, "unexpected character");
 }
@@ -44,7 +44,7 @@ const char *sexpr_word(struct sexpr_reader *r) {
 const char *sexpr_quoted(struct sexpr_reader *r) {
   struct dn_buf buf;
   dn_buf_init(&buf, r->arena);
-  sexpr_expect(r, '\'');
+  expect(r, '\'');
   do { /* '' within is one quote */
     size_t n = strcspn(r->at, "'");
     dn_buf_put(&buf, r->at, n + (r->at[n] && r->at[n + 1] == '\''));
@@ -101,7 +101,7 @@ static void read_function(struct sexpr_reader *r, struct sexpr *e) {
   e->fn = (enum sexpr_fn)fn;
   for (int i = 0; i < fns[fn].arity; i++)
     add_arg(r, e, sexpr_read_expr(r));
-  sexpr_expect(r, ')');
+  expect(r, ')');
 }
 
 static struct sexpr *open_expr(struct sexpr_reader *r) {
@@ -151,7 +151,7 @@ static void read_attrs(struct sexpr_reader *r, struct sexpr *e) {
     e->attr = dn_more(r->arena, e->attr, (size_t)e->nattrs, sizeof *e->attr);
     struct sexpr_attr *attr = &e->attr[e->nattrs++];
     attr->name = sexpr_word(r);
-    sexpr_expect(r, '=');
+    expect(r, '=');
     attr->expr = sexpr_read_expr(r);
   }
 }

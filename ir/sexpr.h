@@ -101,7 +101,6 @@ struct sexpr_reader {
 _Noreturn void sexpr_bad(struct sexpr_reader *r, const char *what);
 /* The next character if it is `c`, white space and commas skipped. */
 bool sexpr_eat(struct sexpr_reader *r, char c);
-void sexpr_expect(struct sexpr_reader *r, char c);
 bool sexpr_at_end(struct sexpr_reader *r);
 const char *sexpr_word(struct sexpr_reader *r);   /* interned */
 const char *sexpr_quoted(struct sexpr_reader *r); /* 'text' */

@@ -40,15 +40,8 @@ bool edit_perm_is_identity(int rank, const int64_t *perm);
 /* A constant, or made from one constant by single-operand ops: the fold pass
  * will make it one. */
 bool edit_folds(const struct ir_value *v);
-static inline bool edit_is_const(const struct ir_value *v) {
-  return v->data != NULL;
-}
 
 /* An attribute that might as well be left out. */
 bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a);
-
-/* passes.c: kind of an option of a row; false when it has none so named. */
-bool pass_opt_kind(const struct pass_row *row, const char *name,
-                   enum ir_attr_kind *kind);
 
 #endif

@@ -37,7 +37,7 @@ struct fold {
 
 static bool all_const(const struct ir_op *op) {
   for (unsigned i = 0; i < op->noperands; i++)
-    if (!edit_is_const(ir_arg(op, i)))
+    if (!ir_arg(op, i)->data)
       return false;
   return true;
 }
@@ -220,7 +220,7 @@ static void inline_if(struct ir_op *op) {
 static int64_t fold_all(struct fold *f) {
   int64_t folded = 0;
   for (struct ir_op *op = edit_first(f->m), *next; op; op = next) {
-    if (op->code == IR_IF && edit_is_const(ir_arg(op, 0))) {
+    if (op->code == IR_IF && ir_arg(op, 0)->data) {
       struct ir_op *prev = op->prev;
       struct ir_block *b = op->block;
       inline_if(op);

@@ -10,7 +10,7 @@
 
 struct pass_opt { /* of a pass row: "max_ops:i=16" */
   const char *name;
-  struct ir_attr value;
+  int64_t value;
 };
 
 struct pass_run { /* one pass in a pipeline */
@@ -31,7 +31,6 @@ struct pass_env {
 };
 /* Value of an option, or the row's default. */
 int64_t pass_int(const struct pass_env *env, const char *name);
-const char *pass_str(const struct pass_env *env, const char *name);
 
 /* Returns how many changes it made, or -1 after diagnostics. */
 typedef int64_t pass_fn(struct pass_env *env, struct ir_module *m);
@@ -39,7 +38,7 @@ typedef int64_t pass_fn(struct pass_env *env, struct ir_module *m);
 struct pass_row {
   const char *name;
   enum ir_form needs, makes;
-  const char *opts; /* as the attrs of an op row */
+  const char *opts; /* as the attrs of an op row, all ints */
   const char *summary;
   pass_fn *fn;
 };

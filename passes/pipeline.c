@@ -105,21 +105,16 @@ static const char *read_word(struct reader *r) {
 }
 
 static bool read_value(struct reader *r, const struct pass_row *row,
-                       const char *name, enum ir_attr_kind kind,
-                       struct ir_attr *out) {
+                       const char *name, int64_t *out) {
   const char *word = read_word(r);
   if (!word)
     return fail(r, "option '%s' of '%s' has no value", name, row->name);
-  *out = ir_str(name, word);
-  if (kind == IR_A_STR)
-    return true;
   char *end;
   errno = 0;
-  long long v = strtoll(word, &end, 10);
+  *out = strtoll(word, &end, 10);
   if (*end || errno)
     return fail(r, "option '%s' of '%s' is a number, not '%s'", name, row->name,
                 word);
-  *out = ir_int(name, v);
   return true;
 }
 
@@ -127,18 +122,17 @@ static bool read_opts(struct reader *r, struct pass_run *run) {
   DN_LIST(struct pass_opt) opts = {0};
   do {
     const char *name = read_word(r);
-    enum ir_attr_kind kind;
     if (!name)
       return fail(r, "expected an option of '%s' at '%.20s'", run->row->name,
                   r->at);
-    if (!pass_opt_kind(run->row, name, &kind))
+    if (!dn_word(run->row->opts, name, strlen(name), NULL))
       return fail(r, "pass '%s' has no option '%s'; it has: %s", run->row->name,
                   name, *run->row->opts ? run->row->opts : "none");
     if (!eat(r, '='))
       return fail(r, "expected '=' after option '%s' of '%s'", name,
                   run->row->name);
     struct pass_opt opt = {.name = name};
-    if (!read_value(r, run->row, name, kind, &opt.value))
+    if (!read_value(r, run->row, name, &opt.value))
       return false;
     DN_PUSH(r->ctx->arena, opts, opt);
   } while (eat(r, ','));

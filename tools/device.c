@@ -30,21 +30,19 @@ static bool read_key(struct dn_ctx *ctx, const char *file, const cJSON *item,
               {"target", &d->target, NULL},     {"cpu", &d->cpu, NULL},
               {"features", &d->features, NULL}, {"ram", NULL, &d->ram},
               {"flash", NULL, &d->flash}};
-  for (size_t i = 0; i < DN_COUNT(keys); i++) {
-    if (strcmp(item->string, keys[i].key) != 0)
-      continue;
-    if (keys[i].text && cJSON_IsString(item)) {
-      *keys[i].text = dn_intern(ctx, item->valuestring);
-      return true;
-    }
-    if (keys[i].number && cJSON_IsNumber(item) && item->valuedouble >= 0 &&
-        item->valuedouble < 9e15) {
-      *keys[i].number = (int64_t)item->valuedouble;
-      return true;
-    }
+  int i = DN_FIND(keys, item->string);
+  if (i >= 0 && keys[i].text && cJSON_IsString(item)) {
+    *keys[i].text = dn_intern(ctx, item->valuestring);
+    return true;
+  }
+  if (i >= 0 && keys[i].number && cJSON_IsNumber(item) &&
+      item->valuedouble >= 0 && item->valuedouble < 9e15) {
+    *keys[i].number = (int64_t)item->valuedouble;
+    return true;
+  }
+  if (i >= 0)
     return bad(ctx, file, item->string,
                keys[i].text ? "must be text" : "must be a number of bytes");
-  }
   return bad(ctx, file, item->string,
              "unknown key; a device has name, about, target, cpu, features, "
              "ram and flash");

@@ -199,21 +199,17 @@ static void put_top(const struct header *h) {
 
 static void put_sizes(const struct header *h, int align,
                       const struct cg_sizes *s) {
-  struct dn_buf *out = h->out;
-  dn_buf_printf(out,
-                "#define %s_ARENA_SIZE %lldu /* bytes of scratch that the "
-                "caller provides%s */\n",
-                h->upper, (long long)s->arena,
-                s->arena ? "" : ": none, pass NULL");
-  dn_buf_printf(out, "#define %s_ARENA_ALIGN %du\n", h->upper, align);
-  dn_buf_printf(out,
-                "#define %s_WEIGHTS_SIZE %lldu /* bytes of constants in the "
-                "object */\n",
-                h->upper, (long long)s->weights);
-  dn_buf_printf(out,
-                "#define %s_STACK_SIZE %lldu /* worst-case stack of %s_run, "
-                "bytes */\n\n",
-                h->upper, (long long)s->stack, h->prefix);
+  const char *p = h->upper;
+  dn_buf_printf(
+      h->out,
+      "#define %s_ARENA_SIZE %lldu /* bytes of scratch that the caller "
+      "provides%s */\n"
+      "#define %s_ARENA_ALIGN %du\n"
+      "#define %s_WEIGHTS_SIZE %lldu /* bytes of constants in the object */\n"
+      "#define %s_STACK_SIZE %lldu /* worst-case stack of %s_run, bytes "
+      "*/\n\n",
+      p, (long long)s->arena, s->arena ? "" : ": none, pass NULL", p, align, p,
+      (long long)s->weights, p, (long long)s->stack, h->prefix);
 }
 
 static void put_codes(struct dn_buf *out) {
