@@ -207,6 +207,50 @@ static LLVMValueRef nearest(const struct scalar *s, LLVMValueRef x) {
                       emit_bits(s->k, unit, own, as), "");
 }
 
+static LLVMValueRef word(const struct scalar *s, int64_t n) {
+  return emit_like(s->k, s->x, LLVMConstInt(s->k->e->i32, (uint64_t)n, true));
+}
+
+/* The nearest integer to an f32, ties to even, from its bits: 2^22 for what is
+ * as large, and -2^22 for NaN. Without floating point this takes a tenth of
+ * what comparisons and sums of floats take. */
+static LLVMValueRef nearest_of_bits(const struct scalar *s, LLVMValueRef x) {
+  LLVMBuilderRef b = s->b;
+  LLVMValueRef bits = emit_bits(s->k, x, IR_F32, IR_I32);
+  LLVMValueRef mag = LLVMBuildAnd(b, bits, word(s, INT32_MAX), "");
+  LLVMValueRef exp = LLVMBuildLShr(b, mag, word(s, 23), "");
+  LLVMValueRef m = LLVMBuildAnd(b, bits, word(s, (1 << 23) - 1), "");
+  m = LLVMBuildOr(b, m, word(s, 1 << 23), "");
+  LLVMValueRef by = LLVMBuildSub(b, word(s, 150), exp, ""), zero = word(s, 0);
+  LLVMValueRef large = LLVMBuildICmp(b, LLVMIntSLT, by, word(s, 2), "");
+  LLVMValueRef tiny = LLVMBuildICmp(b, LLVMIntSGT, by, word(s, 31), "");
+  by = pick(s, large, word(s, 2), pick(s, tiny, word(s, 31), by));
+  LLVMValueRef r = LLVMBuildLShr(b, m, by, "");
+  LLVMValueRef rest =
+      LLVMBuildShl(b, m, LLVMBuildSub(b, word(s, 32), by, ""), "");
+  LLVMValueRef odd = LLVMBuildAnd(b, r, word(s, 1), "");
+  rest = LLVMBuildAdd(b, rest, odd, "");
+  LLVMValueRef up = LLVMBuildICmp(b, LLVMIntUGT, rest, word(s, INT32_MIN), "");
+  r = LLVMBuildAdd(b, r, pick(s, up, word(s, 1), zero), "");
+  r = pick(s, large, word(s, 1 << 22), r);
+  LLVMValueRef minus = LLVMBuildICmp(b, LLVMIntSLT, bits, zero, "");
+  LLVMValueRef nan = LLVMBuildICmp(b, LLVMIntSGT, mag, word(s, 0x7f800000), "");
+  minus = LLVMBuildOr(b, minus, nan, "");
+  return pick(s, minus, LLVMBuildNeg(b, r, ""), r);
+}
+
+static LLVMValueRef narrow_bits(const struct scalar *s, double least,
+                                double most) {
+  LLVMValueRef x = nearest_of_bits(s, s->x), z = nearest_of_bits(s, s->y), c;
+  LLVMValueRef lo = LLVMBuildSub(s->b, word(s, (int64_t)least), z, "");
+  LLVMValueRef hi = LLVMBuildSub(s->b, word(s, (int64_t)most), z, "");
+  c = LLVMBuildICmp(s->b, LLVMIntSGT, x, lo, "");
+  x = pick(s, c, x, lo);
+  c = LLVMBuildICmp(s->b, LLVMIntSLT, x, hi, "");
+  x = LLVMBuildAdd(s->b, pick(s, c, x, hi), z, "");
+  return emit_cast(s->k, x, IR_I32, s->result);
+}
+
 /* Saturated first, to what leaves the sum in its range: one instruction each
  * where a comparison with NaN selects the bound. */
 static LLVMValueRef narrow(const struct scalar *s) {
@@ -214,6 +258,8 @@ static LLVMValueRef narrow(const struct scalar *s) {
   double least = row->kind == IR_SIGNED ? -ldexp(1, (int)row->bits - 1) : 0;
   double most = least + ldexp(1, (int)row->bits) - 1;
   LLVMValueRef bound[2], x = s->x;
+  if (s->k->e->facts->soft_f32 && s->type != IR_F64)
+    return narrow_bits(s, least, most);
   for (int i = 0; i < 2; i++) {
     bound[i] = emit_number(s->k, s->type == IR_F64 ? IR_F64 : IR_F32,
                            i ? most : least);
