@@ -322,7 +322,7 @@ static void tile_product(struct kernel *k, int iter) {
   if (k->dot > 1 && !sums_along(k))
     s.registers -= k->env->target->dot_registers;
   s.bcast_operand = k->env->target->bcast_operand;
-  s.has_fma = k->env->target->has_fma;
+  s.has_fma = k->env->target->has_fma || !ir_is_float(k->n->acc_type);
   s.exact = k->env->opt_size;
   s.along = sums_along(k);
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;

@@ -239,15 +239,26 @@ static LLVMValueRef nearest_of_bits(const struct scalar *s, LLVMValueRef x) {
   return pick(s, minus, LLVMBuildNeg(b, r, ""), r);
 }
 
-static LLVMValueRef narrow_bits(const struct scalar *s, double least,
-                                double most) {
-  LLVMValueRef x = nearest_of_bits(s, s->x), z = nearest_of_bits(s, s->y), c;
-  LLVMValueRef lo = LLVMBuildSub(s->b, word(s, (int64_t)least), z, "");
-  LLVMValueRef hi = LLVMBuildSub(s->b, word(s, (int64_t)most), z, "");
-  c = LLVMBuildICmp(s->b, LLVMIntSGT, x, lo, "");
-  x = pick(s, c, x, lo);
-  c = LLVMBuildICmp(s->b, LLVMIntSLT, x, hi, "");
-  x = LLVMBuildAdd(s->b, pick(s, c, x, hi), z, "");
+static LLVMValueRef within(const struct scalar *s, LLVMValueRef x,
+                           LLVMValueRef lo, LLVMValueRef hi) {
+  x = pick(s, LLVMBuildICmp(s->b, LLVMIntSGT, x, lo, ""), x, lo);
+  return pick(s, LLVMBuildICmp(s->b, LLVMIntSLT, x, hi, ""), x, hi);
+}
+
+/* From integers: ARM's conversion by the rounding mode saturates to 32 bits. */
+static LLVMValueRef narrow_int(const struct scalar *s, double least,
+                               double most) {
+  LLVMValueRef z = nearest_of_bits(s, s->y), x = s->x;
+  LLVMTypeRef t = LLVMTypeOf(x);
+  if (s->k->e->facts->soft_f32) {
+    x = nearest_of_bits(s, x);
+  } else {
+    x = emit_intrinsic(s->k, "llvm.arm.vcvtr", &t, 1, &x, 1);
+    x = within(s, LLVMBuildBitCast(s->b, x, s->k->e->i32, ""),
+               word(s, -(1 << 23)), word(s, (1 << 23) - 1));
+  }
+  x = within(s, LLVMBuildAdd(s->b, x, z, ""), word(s, (int64_t)least),
+             word(s, (int64_t)most));
   return emit_cast(s->k, x, IR_I32, s->result);
 }
 
@@ -258,8 +269,9 @@ static LLVMValueRef narrow(const struct scalar *s) {
   double least = row->kind == IR_SIGNED ? -ldexp(1, (int)row->bits - 1) : 0;
   double most = least + ldexp(1, (int)row->bits) - 1;
   LLVMValueRef bound[2], x = s->x;
-  if (s->k->e->facts->soft_f32 && s->type != IR_F64)
-    return narrow_bits(s, least, most);
+  bool core = s->k->e->facts->has_vcvtr && !emit_is_vector(x);
+  if ((s->k->e->facts->soft_f32 || core) && s->type != IR_F64)
+    return narrow_int(s, least, most);
   for (int i = 0; i < 2; i++) {
     bound[i] = emit_number(s->k, s->type == IR_F64 ? IR_F64 : IR_F32,
                            i ? most : least);
