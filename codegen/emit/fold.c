@@ -224,6 +224,23 @@ static int64_t choose_run(struct fold *f) {
   return fits ? dot : 0;
 }
 
+/* What whole steps leave from i on: vectors, then elements or runs. */
+static void leftover(struct fold *f, int64_t i, LLVMValueRef *acc) {
+  struct kernel_cg *k = f->k;
+  int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t run = dn_max(f->run, 1);
+  unsigned chain = 0;
+  for (; f->vec > 1 && i + f->vec <= extent && !k->failed; i += f->vec) {
+    const struct affine *at =
+        affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
+    all_points(f, at, chain++ % f->chains, acc);
+  }
+  for (; i < extent && !k->failed; i += run) {
+    f->run = f->run ? dn_min(run, extent - i) : 0;
+    all_points(f, affine_const(&k->forms, i), f->vec > 1 ? f->chains : 0, acc);
+  }
+}
+
 /* The innermost loop: whole steps, then what is left, straight. */
 static void innermost(struct fold *f, LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
@@ -277,16 +294,7 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   f->numbers = NULL;
   if (count > 1)
     scope_close(k, total, phi, acc);
-  unsigned chain = 0;
-  for (; f->vec > 1 && i + f->vec <= extent && !k->failed; i += f->vec) {
-    const struct affine *at =
-        affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
-    all_points(f, at, chain++ % f->chains, acc);
-  }
-  for (; i < extent && !k->failed; i += run) {
-    f->run = f->run ? dn_min(run, extent - i) : 0;
-    all_points(f, affine_const(&k->forms, i), f->vec > 1 ? f->chains : 0, acc);
-  }
+  leftover(f, i, acc);
 }
 
 static void level(struct fold *f, int depth, LLVMValueRef *acc) {

@@ -295,6 +295,8 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
                                const struct affine *near,
                                const struct affine *far, LLVMValueRef cond,
                                int cond_depth, double outside);
+/* A run, as emit_load gives it, that has a number of 8 bits in each place. */
+LLVMValueRef emit_run_number(struct kernel_cg *k, LLVMValueRef number);
 /* Where element number `addr` lies. */
 LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
                           const struct ir_place *p, const struct affine *addr);
@@ -323,9 +325,6 @@ LLVMValueRef scalable_fma(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
                           LLVMValueRef c);
 /* Lane numbers times `step`. */
 LLVMValueRef scalable_numbers(struct kernel_cg *k, int64_t step);
-
-/* A lane of the type of runs that holds a number of 8 bits in each place. */
-LLVMValueRef emit_run_number(struct kernel_cg *k, LLVMValueRef number);
 
 /* ---- emit/dot.c ---- */
 /* The two factors of a product can be loaded in runs of `count` elements from
