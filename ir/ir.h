@@ -4,9 +4,9 @@
  *
  *   GRAPH    ops on tensors, as imported and simplified
  *   KERNELS  compute ops sit in `kernel` regions, one loop nest each; what is
- *            left outside is a view (reshape, slice, concat ...) or control
- * flow PLANNED  as KERNELS, in execution order, every value has its place: see
- * the plan attributes below
+ *            left outside is a view (reshape, slice, concat ...) or control flow
+ *   PLANNED  as KERNELS, in execution order, every value has its place: see the
+ *            plan attributes below
  *
  * What a pass records of a value or op is kept in a table of its own,
  * indexed by `id`; IR structures have no per-pass fields. */

@@ -8,12 +8,12 @@
  * whose results are added, the later is visited first and gets the addition.
  *
  * op                   read at       condition
- * reduction of rows    in its row    reads a row that the kernel reads; 8 at
- * most one value a row      in its row    the reductions it is made of can
- * join, too map of whole rows    in its row    one stage reads it, or it is
- * cheap anchor               own index     by maps up to the root; the kernel
- * has none map, move            any           each element is computed once at
- * most cheap map            a window      each is computed 9 times at most
+ * reduction of rows    in its row    reads a row that the kernel reads; 8 at most
+ * one value a row      in its row    the reductions it is made of can join, too
+ * map of whole rows    in its row    one stage reads it, or it is cheap
+ * anchor               own index     by maps up to the root; the kernel has none
+ * map, move            any           each element is computed once at most
+ * cheap map            a window      each is computed 9 times at most
  * without operands     any           costs no memory to compute again
  *
  * Own index: the indices of the root's element. In its row: by reductions over

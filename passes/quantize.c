@@ -14,9 +14,10 @@
  *          %7 = div %6, @to : f32[1,4]
  *          %8 = narrow %7, @z {to=u8} : u8[1,4]
  * after:   %9 = matmul %x, @w {to=i32} : i32[1,4]
- *          %10 = add %9, @b : i32[1,4]          (@b : -zero * sums of w's
- * columns) %11 = cast %10 {to=f32} : f32[1,4] %12 = mul %11, @ratio : f32[1,4]
- * (@ratio : scale * steps / to) %8 = narrow %12, @z {to=u8} : u8[1,4] */
+ *          %10 = add %9, @b : i32[1,4]        (@b: -zero * sums of w's columns)
+ *          %11 = cast %10 {to=f32} : f32[1,4]
+ *          %12 = mul %11, @ratio : f32[1,4]   (@ratio: scale * steps / to)
+ *          %8 = narrow %12, @z {to=u8} : u8[1,4] */
 #include "passes/quantize.h"
 
 #include "ir/eval.h"
