@@ -1,7 +1,8 @@
 /* window.c - makes one dimension of a window's row and its channels, where they
- * lie side by side and the channels alone do not fill the target's sums of
- * 8-bit products (ir/facts.def: dot_k): first layers, of one or three channels.
- * A padded operand is copied, when that saves a third of the sums.
+ * lie side by side and the channels alone do not fill the target's sums of 8-bit
+ * products (ir/facts.def: dot_k): first layers, of one or three channels. A
+ * padded operand is copied, when that saves a third of the sums and, on bare
+ * metal, takes no more memory than the result.
  *
  * before:  %1 = conv %x, @w {pads=[1,1,1,1], outside=7, to=i32} : i32[1,8,8,16]
  *          (%x : u8[1,8,8,3], @w : i8[16,3,3,3])
@@ -27,6 +28,17 @@ static bool has_pads(const struct ir_op *op, int spatial) {
   return false;
 }
 
+/* The copy, which the operand is beside, has more elements than the result. */
+static bool copy_is_larger(const struct ir_op *op) {
+  const struct ir_type *x = ir_arg(op, 0)->type;
+  int64_t n = x->dim[0] * x->dim[x->rank - 1];
+  int spatial = x->rank - 2;
+  for (int i = 0; i < spatial; i++)
+    n *= x->dim[1 + i] + ir_get_at(op, "pads", i) +
+         ir_get_at(op, "pads", spatial + i);
+  return n > ir_type_count(ir_result(op)->type);
+}
+
 static bool pays(const struct pass_env *env, const struct ir_op *op) {
   const struct ir_type *x = ir_arg(op, 0)->type, *w = ir_arg(op, 1)->type;
   int last = w->rank - 1;
@@ -37,7 +49,10 @@ static bool pays(const struct pass_env *env, const struct ir_op *op) {
       ir_get_at(op, "dilations", last - 2) != 1)
     return false;
   int64_t merged = count_sums(row * c, run), apart = row * count_sums(c, run);
-  return has_pads(op, last - 1) ? 3 * merged <= 2 * apart : merged < apart;
+  if (!has_pads(op, last - 1))
+    return merged < apart;
+  return 3 * merged <= 2 * apart &&
+         !(env->target->bare_metal && copy_is_larger(op));
 }
 
 /* The operand with its padding, which no row of a window is then beside. */
