@@ -140,7 +140,7 @@ static struct ir_value *ones(struct dot *d, enum ir_dtype t, int rank,
 /* [n] of what has n elements. */
 static struct ir_value *as_row(struct dot *d, struct ir_value *v) {
   int64_t n = v ? ir_type_count(v->type) : 0;
-  if (!v || n != v->type->dim[v->type->rank - 1])
+  if (!v || !v->type->rank || n != v->type->dim[v->type->rank - 1])
     return v;
   return quant_emit(d->p, IR_RESHAPE, IR_ARGS(v),
                     IR_ATTRS(ir_ints("shape", &n, 1)));

@@ -93,8 +93,8 @@ define <8 x float> @probe_mask(<8 x float> %x, <8 x float> %y) {
   ret <8 x float> %r
 }
 
-; Sums of 8-bit products.
-define i32 @probe_dot(ptr %p, ptr %q) "prefer-vector-width"="512" "min-legal-vector-width"="512" {
+; Sums of 8-bit products. LLVM 19 fails at them for Xtensa.
+define i32 @probe_dot(ptr %p, ptr %q) "except"="xtensa" "prefer-vector-width"="512" "min-legal-vector-width"="512" {
   %x = load <16 x i8>, ptr %p
   %y = load <16 x i8>, ptr %q
   %u = zext <16 x i8> %x to <16 x i32>
@@ -103,7 +103,7 @@ define i32 @probe_dot(ptr %p, ptr %q) "prefer-vector-width"="512" "min-legal-vec
   %r = call i32 @llvm.vector.reduce.add.v16i32(<16 x i32> %m)
   ret i32 %r
 }
-define i32 @probe_dot_signed(ptr %p, ptr %q) {
+define i32 @probe_dot_signed(ptr %p, ptr %q) "except"="xtensa" {
   %x = load <16 x i8>, ptr %p
   %y = load <16 x i8>, ptr %q
   %u = sext <16 x i8> %x to <16 x i32>
@@ -112,7 +112,7 @@ define i32 @probe_dot_signed(ptr %p, ptr %q) {
   %r = call i32 @llvm.vector.reduce.add.v16i32(<16 x i32> %m)
   ret i32 %r
 }
-define void @probe_abs8(ptr %p) {
+define void @probe_abs8(ptr %p) "except"="xtensa" {
   %x = load <16 x i8>, ptr %p
   %y = call <16 x i8> @llvm.abs.v16i8(<16 x i8> %x, i1 false)
   store <16 x i8> %y, ptr %p
