@@ -29,12 +29,18 @@ bool ir_dtype_find(const char *text, enum ir_dtype *out) {
   return row >= 0;
 }
 
+void ir_dtype_range(enum ir_dtype t, double *least, double *most) {
+  double values = (double)(INT64_C(1) << ir_dtypes[t].bits);
+  assert(ir_is_int(t) && ir_dtypes[t].bits <= 32 && "callers have looked");
+  *least = ir_dtypes[t].kind == IR_SIGNED ? -values / 2 : 0;
+  *most = *least + values - 1;
+}
+
 static const struct ir_type *intern_type(struct dn_ctx *ctx,
                                          enum ir_dtype dtype, int rank,
                                          const int64_t *dims,
                                          const struct ir_quant *quant) {
-  assert(rank >= 0 && rank <= IR_MAX_RANK &&
-         "readers and infer.c refuse more");
+  assert(rank >= 0 && rank <= IR_MAX_RANK && "readers and infer.c refuse more");
   struct ir_type t;
   memset(&t, 0, sizeof t); /* padding too: records compare bytewise */
   assert(dtype < IR_NUM_DTYPES && "element types are rows of dtypes.def");

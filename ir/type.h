@@ -43,6 +43,9 @@ static inline bool ir_is_int(enum ir_dtype t) {
   return ir_dtypes[t].kind == IR_SIGNED || ir_dtypes[t].kind == IR_UNSIGNED;
 }
 
+/* The least and the greatest number of an integer type of up to 32 bits. */
+void ir_dtype_range(enum ir_dtype t, double *least, double *most);
+
 /* Affine quantization: real = scale * (stored - zero). Either one scale and one
  * zero point, or one of each along `axis`, held by module constants. */
 struct ir_quant {

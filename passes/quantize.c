@@ -143,10 +143,11 @@ static struct coded of_cast(struct quantize *p, const struct ir_op *op) {
 /* Zero points are of the tensor's type; one number may be known at run time
  * only. */
 static bool is_zero_point(const struct ir_value *v, enum ir_dtype t) {
-  double least = t == IR_I8 ? -128 : 0;
+  double least, most;
+  ir_dtype_range(t, &least, &most);
   for (int64_t i = 0; v->data && i < ir_type_count(v->type); i++) {
     double z = ir_const_float(v, i);
-    if (!(z >= least && z <= least + 255 && z == rint(z)))
+    if (!(z >= least && z <= most && z == rint(z)))
       return false;
   }
   return v->data || ir_type_count(v->type) == 1;
@@ -309,9 +310,13 @@ static bool pad_value(const struct ir_op *op, const struct coded *c,
   double value = ir_get_float(op, "value");
   if (!quant_uniform(c->zero, 0, &zero) ||
       !quant_uniform(c->scale, 1, &scale) || c->bias ||
-      (value != 0 && scale != 1))
+      (value != 0 && scale != 1) || !(value >= c->lo && value <= c->hi))
     return false;
   zero += value;
+  double least, most;
+  ir_dtype_range(c->q->type->dtype, &least, &most);
+  if (zero != rint(zero) || zero < least || zero > most)
+    return false;
   for (unsigned i = 0; i < op->nattrs; i++)
     if (!strcmp(attrs[i].name, "value"))
       attrs[i].f = zero;

@@ -320,9 +320,7 @@ struct ir_value *quant_narrow(struct quantize *p, struct ir_op *op) {
     double shift = quant_shift(type->dtype, n.type);
     n.zero = quant_op2(p, IR_ADD, n.zero, quant_number(p, IR_F32, shift));
   }
-  const struct ir_dtype_row *row = &ir_dtypes[n.type];
-  n.least = row->kind == IR_SIGNED ? -ldexp(1, (int)row->bits - 1) : 0;
-  n.most = n.least + ldexp(1, (int)row->bits) - 1;
+  ir_dtype_range(n.type, &n.least, &n.most);
   struct ir_value *y = of_floats(&n);
   const struct ir_type *made = ir_type_as(p->m->ctx, type, n.type);
   if (y && y->type == made)

@@ -212,8 +212,8 @@ static LLVMValueRef word(const struct scalar *s, int64_t n) {
 }
 
 /* The nearest integer to an f32, ties to even, from its bits: 2^22 for what is
- * as large, and -2^22 for NaN. Without floating point this takes a tenth of
- * what comparisons and sums of floats take. */
+ * as large, and -2^22 for NaN. For processors where comparisons and sums of
+ * floats are calls. */
 static LLVMValueRef nearest_of_bits(const struct scalar *s, LLVMValueRef x) {
   LLVMBuilderRef b = s->b;
   LLVMValueRef bits = emit_bits(s->k, x, IR_F32, IR_I32);
@@ -265,9 +265,8 @@ static LLVMValueRef narrow_int(const struct scalar *s, double least,
 /* Saturated first, to what leaves the sum in its range: one instruction each
  * where a comparison with NaN selects the bound. */
 static LLVMValueRef narrow(const struct scalar *s) {
-  const struct ir_dtype_row *row = &ir_dtypes[s->result];
-  double least = row->kind == IR_SIGNED ? -ldexp(1, (int)row->bits - 1) : 0;
-  double most = least + ldexp(1, (int)row->bits) - 1;
+  double least, most;
+  ir_dtype_range(s->result, &least, &most);
   LLVMValueRef bound[2], x = s->x;
   bool core = s->k->e->facts->has_vcvtr && !emit_is_vector(x);
   if ((s->k->e->facts->soft_f32 || core) && s->type != IR_F64)
