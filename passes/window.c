@@ -1,8 +1,8 @@
 /* window.c - makes one dimension of a window's row and its channels, where they
  * lie side by side and the channels alone do not fill the target's sums of 8-bit
  * products (ir/facts.def: dot_k): first layers, of one or three channels. A
- * padded operand is copied, when that saves a third of the sums and, on bare
- * metal, takes no more memory than the result.
+ * padded operand is copied, when that saves a third of the sums and padding is
+ * not most of the copy; on bare metal it is not larger than the result.
  *
  * before:  %1 = conv %x, @w {pads=[1,1,1,1], outside=7, to=i32} : i32[1,8,8,16]
  *          (%x : u8[1,8,8,3], @w : i8[16,3,3,3])
@@ -28,15 +28,27 @@ static bool has_pads(const struct ir_op *op, int spatial) {
   return false;
 }
 
-/* The copy, which the operand is beside, has more elements than the result. */
-static bool copy_is_larger(const struct ir_op *op) {
+/* Elements of the operand with its padding; INT64_MAX: too many. */
+static int64_t count_padded(const struct ir_op *op) {
   const struct ir_type *x = ir_arg(op, 0)->type;
   int64_t n = x->dim[0] * x->dim[x->rank - 1];
   int spatial = x->rank - 2;
-  for (int i = 0; i < spatial; i++)
-    n *= x->dim[1 + i] + ir_get_at(op, "pads", i) +
-         ir_get_at(op, "pads", spatial + i);
-  return n > ir_type_count(ir_result(op)->type);
+  for (int i = 0; i < spatial; i++) {
+    int64_t dim = x->dim[1 + i] + ir_get_at(op, "pads", i) +
+                  ir_get_at(op, "pads", spatial + i);
+    if (!dn_mul(n, dim, &n))
+      return INT64_MAX;
+  }
+  return n;
+}
+
+/* The copy is small beside the operand, which it lies next to, and on bare metal
+ * not larger than the result. */
+static bool copy_pays(const struct pass_env *env, const struct ir_op *op) {
+  int64_t copy = count_padded(op);
+  return copy / 4 <= ir_type_count(ir_arg(op, 0)->type) &&
+         !(env->target->bare_metal &&
+           copy > ir_type_count(ir_result(op)->type));
 }
 
 static bool pays(const struct pass_env *env, const struct ir_op *op) {
@@ -46,13 +58,13 @@ static bool pays(const struct pass_env *env, const struct ir_op *op) {
   if (run < 2 || last < 2 || row < 2 || c < 1 || w->dtype != IR_I8 ||
       !tile_takes_factor(env->target, x->dtype) || !ir_arg(op, 1)->data ||
       ir_result(op)->type->dtype != IR_I32 || ir_get_int(op, "groups") != 1 ||
-      ir_get_at(op, "dilations", last - 2) != 1)
+      ir_get_at(op, "dilations", last - 2) != 1 ||
+      ir_get_at(op, "strides", last - 2) > INT32_MAX / c)
     return false;
   int64_t merged = count_sums(row * c, run), apart = row * count_sums(c, run);
   if (!has_pads(op, last - 1))
     return merged < apart;
-  return 3 * merged <= 2 * apart &&
-         !(env->target->bare_metal && copy_is_larger(op));
+  return 3 * merged <= 2 * apart && copy_pays(env, op);
 }
 
 /* The operand with its padding, which no row of a window is then beside. */
