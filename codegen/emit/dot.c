@@ -141,20 +141,17 @@ static dot_fn *const instructions[] = {
 #include "codegen/target/targets.def"
 };
 
-/* The address that an access reads at, the innermost reduced iterator being
- * `at`; NULL: not of one load from memory. */
-static const struct affine *find_address(struct kernel_cg *k,
-                                         const struct nest *n, int access,
-                                         const struct affine **iter, int inner,
-                                         int64_t at,
-                                         const struct ir_value **leaf) {
-  struct emit_probe found = {0};
+/* Where an access reads, the innermost reduced iterator being `at`; false: not by
+ * one load from memory. */
+static bool find_address(struct kernel_cg *k, const struct nest *n, int access,
+                         const struct affine **iter, int inner, int64_t at,
+                         struct emit_probe *out) {
+  *out = (struct emit_probe){.room = INT64_MAX};
   iter[inner] = affine_const(&k->forms, at);
-  k->probe = &found;
+  k->probe = out;
   emit_access(k, n, access, iter);
   k->probe = NULL;
-  *leaf = found.leaf;
-  return found.loads == 1 ? found.addr : NULL;
+  return out->loads == 1 && out->room >= n->iter[inner].extent;
 }
 
 static bool has_vectors(const struct kernel_cg *k, const struct affine *a) {
@@ -164,28 +161,31 @@ static bool has_vectors(const struct kernel_cg *k, const struct affine *a) {
   return false;
 }
 
-/* `count` neighbours from `at` on lie side by side, and where lanes differ each
- * has `dot` elements for its own, inside the tensor. */
+/* `count` neighbours from `at` on lie side by side, all inside their tensor or
+ * none, and where lanes differ each has `dot` elements for its own. */
 static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
                                      int access, const struct affine **iter,
                                      int inner, int64_t at, int64_t count) {
-  const struct ir_value *leaf;
-  const struct affine *first =
-      find_address(k, n, access, iter, inner, at, &leaf);
-  for (int64_t i = 1; first && i < count; i++)
-    if (find_address(k, n, access, iter, inner, at + i, &leaf) !=
-        affine_plus(&k->forms, first, i))
+  struct emit_probe first, next;
+  if (!find_address(k, n, access, iter, inner, at, &first))
+    return NULL;
+  for (int64_t i = 1; i < count; i++)
+    if (!find_address(k, n, access, iter, inner, at + i, &next) ||
+        next.addr != affine_plus(&k->forms, first.addr, i) ||
+        next.nchecked != first.nchecked ||
+        memcmp(next.checked, first.checked, sizeof first.checked))
       return NULL;
   int64_t lo, hi, least = k->e->facts->dot_least;
-  if (first && access == 1 && least > INT8_MIN &&
-      (!leaf->data || ir_const_least(leaf) < least))
+  if (access == 1 && least > INT8_MIN &&
+      (!first.leaf->data || ir_const_least(first.leaf) < least))
     return NULL;
-  if (!first || !first->varying)
-    return first;
-  affine_range(&k->forms, first, &lo, &hi);
-  bool inside = hi + k->dot <= ir_type_count(leaf->type);
-  return inside && first->lane == k->dot && !has_vectors(k, first) ? first
-                                                                   : NULL;
+  if (!first.addr->varying)
+    return first.addr;
+  affine_range(&k->forms, first.addr, &lo, &hi);
+  bool inside = hi + k->dot <= ir_type_count(first.leaf->type);
+  return inside && first.addr->lane == k->dot && !has_vectors(k, first.addr)
+             ? first.addr
+             : NULL;
 }
 
 /* The second access is the one whose elements differ between lanes. */
@@ -210,7 +210,11 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
                       const struct affine *const *iter, int64_t count) {
   k->forms.lanes = lanes;
   k->run = count;
-  LLVMValueRef a = emit_access(k, n, 0, iter), w = emit_access(k, n, 1, iter);
+  LLVMValueRef a = emit_access(k, n, 0, iter);
+  unsigned lanes_of_group = k->group.lanes;
+  k->group.lanes = 0; /* weights of one column are no neighbours */
+  LLVMValueRef w = emit_access(k, n, 1, iter);
+  k->group.lanes = lanes_of_group;
   k->run = 0;
   if (k->failed)
     return acc;

@@ -147,7 +147,10 @@ struct emit_group {
 struct emit_probe { /* records the loads of an access, instead of making them */
   const struct ir_value *leaf;
   const struct affine *addr;
-  int loads; /* and what is no load: 1 is one load alone */
+  int loads;    /* and what is no load: 1 is one load alone */
+  int64_t room; /* bytes by which an offset from a checked address may grow */
+  int nchecked;
+  const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
 };
 
 struct kernel_cg {

@@ -349,8 +349,10 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
   if (lo < 0 || hi + size > most || near->varying || lane_vector(k, far) ||
       (p->space == IR_IN_CONST && !p->base->data->bytes))
     return NULL;
-  if (k->probe)
+  if (k->probe) {
+    k->probe->room = most - hi - size;
     return probe(k, v, affine_add(&k->forms, near, far, 1));
+  }
   LLVMValueRef block = pad_block(k, t, outside, hi + size * dn_max(k->run, 1));
   struct memo_key key;
   memo_begin(k, &key, MEMO_SELECT, false, near);

@@ -126,6 +126,13 @@ static void add_check(struct kernel_cg *k, struct access *c, int d,
   c->cond = index_and(k, c->cond, ok, c->cond_depth);
 }
 
+/* What is computed here has no runs. */
+static void no_run(struct kernel_cg *k) {
+  assert(!k->run && "emit_dot_fits() has looked");
+  if (k->probe)
+    k->probe->loads += 2;
+}
+
 static void find_index(struct kernel_cg *k, struct access *c, int d,
                        const struct affine *const *iter) {
   const struct nest_index *x = &c->a->idx[d];
@@ -152,18 +159,15 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
   c->raw[d] = q;
   if (!x->checked)
     return;
+  if (k->probe && k->probe->nchecked < IR_MAX_RANK)
+    k->probe->checked[k->probe->nchecked++] = q;
+  else if (k->probe)
+    no_run(k);
   if (x->exact && x->div > 1) {
     const struct affine *rem = affine_add(&k->forms, f, q, -x->div);
     add_check(k, c, d, index_is_zero(k, rem), rem->depth);
   }
   add_check(k, c, d, index_inside(k, q, dim), q->depth);
-}
-
-/* What is computed here has no runs. */
-static void no_run(struct kernel_cg *k) {
-  assert(!k->run && "emit_dot_fits() has looked");
-  if (k->probe)
-    k->probe->loads += 2;
 }
 
 /* A load from one of two places: what a check concerns goes into the pointer

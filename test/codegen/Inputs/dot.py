@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""dot.py TYPE SEED - a convolution or product of 8-bit numbers of TYPE (u8, i8)
+"""dot.py TYPE SEED [CHANNELS] - a convolution or product of 8-bit numbers of TYPE (u8, i8)
 with i8 constants, quantized again, as text."""
 import random
 import sys
@@ -18,6 +18,7 @@ def constant(name, dtype, shape, values):
 
 
 c = rng.choice([1, 2, 3, 4, 5, 7, 8, 16, 17, 24, 32, 64])
+c = int(sys.argv[3]) if len(sys.argv) > 3 else c
 o = rng.choice([1, 2, 3, 4, 8, 10, 16, 17, 24, 33, 48, 64])
 if rng.random() < 0.3:
     m = rng.choice([1, 2, 3, 7, 12, 49])
