@@ -40,6 +40,7 @@ struct planner {
   struct ir_loop loop[IR_MAX_LOOPS]; /* row-major; the last has the lanes */
   DN_LIST(int64_t) cuts[IR_MAX_LOOPS];
   bool pieces; /* some are not cut apart */
+  bool contracts;
   int64_t vec, unroll;
 };
 
@@ -196,6 +197,39 @@ static int64_t count_tile(const struct planner *p, int g) {
   return sum;
 }
 
+/* Registers of the sums of one tile, where loops are cut and in whole loops. */
+static int64_t count_sums(const struct planner *p, bool cut) {
+  int64_t most = 0, from = 0, rows = 1;
+  const struct ir_loop *last = p->n ? &p->loop[p->n - 1] : NULL;
+  for (int g = 0; g + 1 < p->n; g++)
+    rows = times(rows, dn_min(p->loop[g].tile, p->loop[g].extent));
+  for (int64_t i = 0; last && i <= (cut ? last->ncuts : 0); i++) {
+    bool inner = cut && i < last->ncuts;
+    int64_t n = (inner ? last->cuts[i] : last->extent) - from;
+    from += n;
+    most = dn_max(most, count_registers(p, dn_min(n, last->tile)));
+    most = dn_max(most, count_registers(p, n % last->tile));
+  }
+  return times(rows, most);
+}
+
+/* The tile that fits the registers may have more of them in a piece: 4 lanes
+ * are one, 3 are two. */
+static void fit_registers(struct planner *p) {
+  int64_t have = p->env->target->vector_regs;
+  if (!have || !p->contracts || count_sums(p, false) > have)
+    return;
+  while (count_sums(p, true) > have) {
+    struct ir_loop *most = NULL;
+    for (int g = 0; g + 1 < p->n; g++)
+      if (p->loop[g].tile > 1 && (!most || p->loop[g].tile > most->tile))
+        most = &p->loop[g];
+    if (!most)
+      return;
+    most->tile = dn_min(most->tile, most->extent) - 1;
+  }
+}
+
 /* Copies of a fold's body: steps of the innermost loop, and what they leave. */
 static int64_t count_steps(const struct planner *p) {
   int64_t most = 1;
@@ -299,6 +333,9 @@ static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
   set_lanes(&p);
   p.vec = ir_get_int(kernel, "vec");
   p.unroll = ir_get_at(kernel, "unroll", 0);
+  for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
+    p.contracts |= ir_ops[op->code].cls == IR_CONTRACT;
+  fit_registers(&p);
   while (count_work(&p) > MAX_WORK && shrink(&p))
     ;
   write_loops(&p);
