@@ -4,6 +4,7 @@
  * own, whose end by a signal is a diagnostic. */
 #include "tools/run.h"
 
+#include "codegen/object/seal.h"
 #include "codegen/report/model.h"
 #include "runtime/dnn.h"
 
@@ -87,6 +88,10 @@ bool run_check_object(struct run *r, const struct cg_blob *object) {
     return broken(r, DN_OBJECT,
                   "it begins as an ELF file of little-endian code, but its "
                   "headers are broken or run past its end");
+  if (!cg_seal_holds(object->data, object->size))
+    return broken(r, DN_OBJECT,
+                  "it is damaged: its bytes do not have the checksum that dnnc "
+                  "wrote behind them");
   if (!is_own_machine(&r->elf)) {
     dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
              "the code is for another machine, which this one cannot run");

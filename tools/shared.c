@@ -2,7 +2,10 @@
 #define _GNU_SOURCE /* memfd_create */
 #include "tools/shared.h"
 
+#include "codegen/object/seal.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -65,6 +68,16 @@ static const char *memory_file(struct dn_ctx *ctx, const void *data,
   return ok ? name : NULL;
 }
 
+static bool seal(struct dn_ctx *ctx, const char *temp, const char *path) {
+  int fd = open(temp, O_RDWR | O_CLOEXEC);
+  bool ok = fd >= 0 && cg_seal(fd);
+  ok = ok || dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s",
+                      strerror(errno));
+  if (fd >= 0)
+    close(fd);
+  return ok;
+}
+
 bool shared_link(struct dn_ctx *ctx, const struct cg_blob *object,
                  const char *path, bool host, bool threads) {
   const char *temp = dn_file_reserve(ctx, path);
@@ -77,5 +90,6 @@ bool shared_link(struct dn_ctx *ctx, const struct cg_blob *object,
   } else if (threads) {
     args[5] = pool;
   }
-  return temp && code && pool && spawn(ctx, args, path);
+  return temp && code && pool && spawn(ctx, args, path) &&
+         seal(ctx, temp, path);
 }

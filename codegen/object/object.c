@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* memfd_create */
 #include "codegen/object/child.h"
 #include "codegen/object/machine.h"
+#include "codegen/object/seal.h"
 #include "codegen/report/stats.h"
 #include "codegen/target/target.h"
 #include "ir/diag.h"
@@ -149,7 +150,8 @@ static bool run_job(void *user, int fd) {
 
 static void report_crash(struct dn_ctx *ctx, const struct ir_module *m,
                          const struct cg_opts *opts, const char *message) {
-  static const char io[] = "IO failure on output stream: "; /* as LLVM says it */
+  static const char io[] =
+      "IO failure on output stream: "; /* as LLVM says it */
   if (!strncmp(message, io, sizeof io - 1)) {
     dn_error(ctx, (struct dn_loc){.file = m->file}, DN_FILE_WRITE,
              "the temporary file of the code: %s", message + sizeof io - 1);
@@ -164,6 +166,9 @@ static void report_crash(struct dn_ctx *ctx, const struct ir_module *m,
 static bool map_result(struct dn_ctx *ctx, struct cg_job *job,
                        struct cg_blob *out) {
   struct dn_file file;
+  if (job->kind == CG_OBJ && !cg_seal(job->file))
+    return dn_error(ctx, (struct dn_loc){0}, DN_FILE_WRITE,
+                    "the temporary file of the code: %s", strerror(errno));
   if (!dn_file_map(ctx, job->path, &file))
     return false;
   *out = (struct cg_blob){file.data, file.size};

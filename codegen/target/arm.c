@@ -217,8 +217,14 @@ bool cg_arm_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
       dn_printf(ctx->arena, "%s%s", thumb ? "thumb" : "arm", a.arch->version);
   c->row = cg_find_row(name);
   assert(c->row && "targets.def has arm and thumb");
-  system = system ? system : strchr(c->row->triple, '-');
-  if (!read_fpu(&a) || !read_float_abi(&a, system, c))
+  if (!read_fpu(&a))
+    return false;
+  if (!system) { /* the row's; hard floats want a unit */
+    bool unit = a.fpu || strcmp(a.arch->usual, "none") != 0;
+    system = strchr(c->row->triple, '-');
+    system = unit ? system : with_abi(ctx, system, false);
+  }
+  if (!read_float_abi(&a, system, c))
     return false;
   c->triple =
       with_abi(ctx, dn_printf(ctx->arena, "%s%s", name, system), c->hard);

@@ -177,10 +177,17 @@ static const char *host_features(struct dn_ctx *ctx) {
   return text.text;
 }
 
-static bool unknown_target(struct dn_ctx *ctx, const char *triple,
-                           const char *why) {
-  dn_error(ctx, (struct dn_loc){0}, DN_CPU, "unknown target '%s'%s",
-           dn_escaped(ctx->arena, triple), why);
+/* A mistyped name, or one of an architecture that dnnc has no row for. */
+static bool refuse_target(struct dn_ctx *ctx, const char *triple, bool row) {
+  LLVMTargetRef known;
+  char *message = NULL;
+  LLVMInitializeAllTargetInfos();
+  bool real = !LLVMGetTargetFromTriple(triple, &known, &message);
+  LLVMDisposeMessage(message);
+  dn_error(ctx, (struct dn_loc){0}, real ? DN_TARGET : DN_CPU,
+           "%s target '%s'%s",
+           real ? "unsupported" : "unknown", dn_escaped(ctx->arena, triple),
+           row ? ": only ELF systems" : "");
   dn_note(ctx, "--list-targets shows the families; their triples are "
                "ARCHITECTURE-VENDOR-SYSTEM, as in clang");
   return false;
@@ -206,7 +213,7 @@ static bool choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
   c->triple = rename_arch(ctx, dn_intern(ctx, o->triple ? o->triple : host));
   c->row = cg_find_row(c->triple);
   if (!c->row || !is_elf(c->triple))
-    return unknown_target(ctx, c->triple, c->row ? ": only ELF systems" : "");
+    return refuse_target(ctx, c->triple, c->row != NULL);
   if (cg_is_arm(c->triple))
     return cg_arm_choose(ctx, o, c);
   if (!strchr(c->triple, '-'))

@@ -21,7 +21,7 @@ with tempfile.TemporaryDirectory() as folder:
             for _ in range(rng.randrange(1, 4)):
                 # Headers are at both ends of a file.
                 at = rng.choice([rng.randrange(4, 64),
-                                 rng.randrange(len(data) // 2, len(data))])
+                                 rng.randrange(len(data) // 2, len(data) - 16)])
                 data[at] ^= 1 << rng.randrange(8)
         with open(name, "wb") as f:
             f.write(data)
