@@ -294,6 +294,36 @@ case("rescale", [acc, s1, T([], [0.5])], "alpha=f:2", each(lambda v: v * 0.25, a
 case("rescale", [acc, s1, T([], [0.5]), T([], [2]), z1], "", each(lambda v: clip(round(v / 16) + 7, 0, 255), acc))
 case("rescale", [acc, s1, T([], [0.5]), T([], [2])], "", each(lambda v: clip(round(v / 16), 0, 255), acc))
 
+xt, col = T([2, 3], [1, -2, 5, 0.5, 3, -1]), T([2], [0, 2], "u8")
+hi, kids = T([2], [0.75, 2]), T([2], [1 | 2 << 16, 3 | 4 << 16], "u32")
+case("tree_step", [xt, col, hi, kids, T([2, 3], [0, 1, 3, 0, 1, 2], "u16")], "splits=i:2 bits=i:16",
+     T([2, 3], [2, 4, 3, 1, 3, 2]))
+zx = T([2, 3], [1, 0, -2, 0, 0.5, 3])
+case("softmax_zero", [zx], "", make([2, 3], lambda i: (math.exp(zx.at(i)) if zx.at(i) else 0) / sum(
+    math.exp(zx.at((i[0], k))) for k in range(3) if zx.at((i[0], k)))))
+half = lambda v: 2 / (math.pi * 0.147) + math.log(1 - v * v) / 2
+erf_inv = lambda v: math.copysign(math.sqrt(math.sqrt(half(v) ** 2 - math.log(1 - v * v) / 0.147) - half(v)), v)
+case("probit", [T([3], [0.25, 0.5, 0.9])], "", T([3], [math.sqrt(2) * erf_inv(2 * p - 1) for p in (0.25, 0.5, 0.9)]))
+case("ml_post", [zx], "post=s:LOGISTIC", each(sigmoid, zx))
+case("ml_post", [zx], "post=s:NONE", zx)
+case("ml_post", [zx], "post=s:SOFTMAX", softmax(zx, [1]))
+sx, sv = rand(2, 3), rand(4, 3)
+svm = lambda f: make([2, 4], lambda i: f([(sx.at((i[0], k)), sv.at((i[1], k))) for k in range(3)]))
+svm_dot = lambda p: sum(a * b for a, b in p)
+case("svm_kernel", [sx, sv], "kernel=s:LINEAR gamma=f:0.5 coef0=f:1 degree=f:2", svm(svm_dot))
+case("svm_kernel", [sx, sv], "kernel=s:POLY gamma=f:0.5 coef0=f:1 degree=f:2", svm(lambda p: (svm_dot(p) / 2 + 1) ** 2))
+case("svm_kernel", [sx, sv], "kernel=s:SIGMOID gamma=f:0.5 coef0=f:1 degree=f:2",
+     svm(lambda p: math.tanh(svm_dot(p) / 2 + 1)))
+case("svm_kernel", [sx, sv], "kernel=s:RBF gamma=f:0.5 coef0=f:1 degree=f:2",
+     svm(lambda p: math.exp(-sum((a - b) ** 2 for a, b in p) / 2)))
+rows = lambda f: make([2, 3], lambda i: zx.at(i) / f([zx.at((i[0], k)) for k in range(3)]))
+case("normalize_rows", [zx], "", rows(max))
+case("normalize_rows", [zx], "norm=s:L1", rows(lambda v: sum(map(abs, v))))
+case("normalize_rows", [zx], "norm=s:L2", rows(lambda v: math.sqrt(sum(e * e for e in v))))
+case("normalize_rows", [T([2], [0, 0])], "", T([2], [0, 0]))
+case("look_up", [T([2, 2], [3, 4, 5, 3], "i64"), T([2], [3, 5], "i64"), T([2], [0.5, 1.5]), T([], [-1])], "",
+     T([2, 2], [0.5, -1, 1.5, 0.5]))
+
 lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
                 for row, operands, attrs, _ in cases)
 out = subprocess.run([tool], input=lines, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")

@@ -1,0 +1,376 @@
+/* onnx_op_tree.c - ensembles of decision trees (ai.onnx.ml), as levels: every
+ * tree keeps the number of the node it is at, [rows, trees], and a step looks up
+ * that node's column of x, its threshold and its two children in tables. A number
+ * past the splits is a leaf's row of weights, where a tree stays. */
+#include "frontend/onnx_tree.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Levels that are built, each as a step of its own. */
+#define MAX_LEVELS 256
+/* Columns of what a model holds, and numbers in all. */
+#define MAX_TARGETS (1 << 20)
+#define MAX_WEIGHTS (1 << 27)
+/* ---- Levels ---- */
+
+/* A child as a split, by its number there, or as a leaf, below 0. */
+static int64_t resolve(const struct onnx_trees *e, int64_t to) {
+  if (to >= 0 && to < SPLIT)
+    to = e->entry[to];
+  return to < 0 ? to : to - SPLIT;
+}
+
+/* A split met at a level, by a tree; it gets its id when it is met first, so
+ * that what is read together lies together. */
+static void reach(struct onnx_trees *e, struct numbers *list, int64_t s,
+                  int64_t level) {
+  struct split *split = &e->splits.v[s];
+  if (split->level >= level)
+    return;
+  if (split->level < 0) {
+    split->id = (int64_t)e->order.n;
+    DN_PUSH(e->arena, e->order, split);
+  }
+  split->level = level;
+  DN_PUSH(e->arena, *list, s);
+}
+
+/* A cycle has no end of levels. */
+static bool number_splits(struct onnx_trees *e) {
+  struct numbers now = {0}, next = {0};
+  for (size_t i = 0; i < e->roots.n; i++)
+    if (resolve(e, e->roots.v[i]) >= 0)
+      reach(e, &now, resolve(e, e->roots.v[i]), 0);
+  for (; now.n; e->levels++) {
+    if (e->levels == MAX_LEVELS)
+      return ox_fail(e->c, LIMIT, "a tree of over %d levels", MAX_LEVELS);
+    next.n = 0;
+    for (size_t i = 0; i < now.n; i++)
+      for (int k = 0; k < 2; k++) {
+        int64_t to = resolve(e, e->splits.v[now.v[i]].to[k]);
+        if (to >= 0)
+          reach(e, &next, to, e->levels + 1);
+      }
+    struct numbers was = now;
+    now = next;
+    next = was;
+  }
+  return true;
+}
+
+/* ---- Leaves ---- */
+
+/* The one target that all leaves of each tree have weights of, as boosted
+ * trees have. Splits of several trees count as the first one's. */
+static bool find_targets(struct onnx_trees *e) {
+  size_t n = e->order.n;
+  int64_t *owner = DN_ARRAY(e->arena, int64_t, n + 1);
+  int64_t *target = DN_ARRAY(e->arena, int64_t, e->roots.n);
+  memset(owner, -1, n * sizeof *owner);
+  for (size_t t = 0; t < e->roots.n; t++) {
+    int64_t s = resolve(e, e->roots.v[t]);
+    target[t] = -1;
+    if (s < 0 && e->leaves.v[~s].weights.n)
+      target[t] = e->leaves.v[~s].weights.v[0].target;
+    else if (s >= 0 && owner[e->splits.v[s].id] >= 0)
+      return false;
+    if (s >= 0)
+      owner[e->splits.v[s].id] = (int64_t)t;
+  }
+  for (size_t i = 0; i < n; i++) {
+    int64_t t = owner[i];
+    for (int k = 0; k < 2; k++) {
+      int64_t to = resolve(e, e->order.v[i]->to[k]);
+      if (to >= 0) {
+        int64_t *o = &owner[e->splits.v[to].id];
+        if (*o >= 0 && *o != t)
+          return false;
+        *o = t;
+        continue;
+      }
+      const struct leaf *l = &e->leaves.v[~to];
+      for (size_t w = 0; w < l->weights.n; w++) {
+        if (target[t] >= 0 && target[t] != l->weights.v[w].target)
+          return false;
+        target[t] = l->weights.v[w].target;
+      }
+    }
+  }
+  e->target_of = target;
+  return true;
+}
+
+static bool fill_row(struct onnx_trees *e, struct numbers *list, int64_t leaf) {
+  struct leaf *l = &e->leaves.v[leaf];
+  if (l->row >= 0)
+    return true;
+  if ((int64_t)list->n * e->width > MAX_WEIGHTS)
+    return ox_fail(e->c, LIMIT, "over %d weights", MAX_WEIGHTS);
+  double *v = DN_ARRAY(e->arena, double, e->width);
+  for (int64_t i = 0; i < e->width; i++)
+    v[i] = e->otherwise;
+  for (size_t i = 0; i < l->weights.n; i++) {
+    double *to = &v[e->target_of ? 0 : l->weights.v[i].target];
+    *to = *to == e->otherwise ? l->weights.v[i].v : *to + l->weights.v[i].v;
+  }
+  l->v = v;
+  l->row = 0;
+  DN_PUSH(e->arena, *list, leaf);
+  return true;
+}
+
+/* Leaves of equal weights are one row. */
+struct row_key {
+  const double *v;
+  size_t bytes;
+  struct leaf *leaf;
+};
+
+static int compare_rows(const void *a, const void *b) {
+  const struct row_key *x = a, *y = b;
+  return memcmp(x->v, y->v, x->bytes);
+}
+
+static bool number_rows(struct onnx_trees *e) {
+  struct numbers list = {0};
+  for (size_t i = 0; i < e->order.n; i++)
+    for (int k = 0; k < 2; k++) {
+      int64_t to = resolve(e, e->order.v[i]->to[k]);
+      if (to < 0 && !fill_row(e, &list, ~to))
+        return false;
+    }
+  for (size_t i = 0; i < e->roots.n; i++) {
+    int64_t to = resolve(e, e->roots.v[i]);
+    if (to < 0 && !fill_row(e, &list, ~to))
+      return false;
+  }
+  struct row_key *keys = DN_ARRAY(e->arena, struct row_key, list.n);
+  for (size_t i = 0; i < list.n; i++) {
+    struct leaf *l = &e->leaves.v[list.v[i]];
+    keys[i] = (struct row_key){l->v, (size_t)e->width * sizeof *l->v, l};
+  }
+  qsort(keys, list.n, sizeof *keys, compare_rows);
+  for (size_t i = 0; i < list.n; i++) {
+    if (!i || compare_rows(&keys[i - 1], &keys[i]))
+      DN_PUSH(e->arena, e->rows, keys[i].v);
+    keys[i].leaf->row = (int64_t)e->rows.n - 1;
+  }
+  return true;
+}
+
+/* ---- Ops ---- */
+
+static enum ir_dtype unsigned_type(int64_t most) {
+  return most <= UINT8_MAX ? IR_U8 : most <= UINT16_MAX ? IR_U16 : IR_U32;
+}
+
+/* Splits and, behind them, rows of weights. */
+static int64_t place(const struct onnx_trees *e, int64_t to) {
+  to = resolve(e, to);
+  return to < 0 ? (int64_t)e->order.n + e->leaves.v[~to].row
+                : e->splits.v[to].id;
+}
+
+/* Rows of weights that the trees, in the order of `tree`, end at: [n, trees].
+ */
+static struct ir_value *walk(struct onnx_trees *e, struct ir_value *x,
+                             const int64_t *tree) {
+  struct fe_build *b = e->c->b;
+  int64_t n = (int64_t)e->order.n, trees = (int64_t)e->roots.n;
+  int64_t all = n + (int64_t)e->rows.n;
+  enum ir_dtype node = all <= UINT16_MAX + 1 ? IR_U16 : IR_U32;
+  int bits = node == IR_U16 ? 16 : 32;
+  int64_t *column = DN_ARRAY(e->arena, int64_t, n);
+  int64_t *children = DN_ARRAY(e->arena, int64_t, n);
+  int64_t *root = DN_ARRAY(e->arena, int64_t, trees);
+  double *hi = DN_ARRAY(e->arena, double, n);
+  for (int64_t i = 0; i < n; i++) {
+    const struct split *s = e->order.v[i];
+    column[i] = s->column;
+    hi[i] = s->hi;
+    children[i] = place(e, s->to[0]) | place(e, s->to[1]) << bits;
+  }
+  for (int64_t i = 0; i < trees; i++)
+    root[i] = place(e, e->roots.v[tree[i]]);
+  const int64_t start[] = {1, trees}, dims[] = {fe_dims(x)[0], trees};
+  struct ir_value *at = fe_ints(b, node, 2, start, root);
+  if (n) {
+    at = fe_expand(b, at, 2, dims);
+    struct ir_value *args[] = {
+        x, fe_ints(b, unsigned_type(2 * e->columns - 1), 1, &n, column),
+        fe_floats(b, e->type, 1, &n, hi),
+        fe_ints(b, bits == 16 ? IR_U32 : IR_U64, 1, &n, children), at};
+    for (int64_t i = 0; i < e->levels; i++)
+      args[4] = fe_call(b, FE_TREE_STEP, args, 5,
+                        IR_ATTRS(ir_int("splits", n), ir_int("bits", bits)));
+    at = args[4];
+  }
+  at = fe_sub(b, at, at ? fe_number(b, at, (double)n) : NULL);
+  return fe_expand(b, at, 2, dims);
+}
+
+static struct ir_value *fold_axis(struct onnx_trees *e, struct ir_value *v,
+                                  int64_t axis) {
+  bool axes[IR_MAX_RANK] = {0};
+  enum ir_opcode code = !e->extreme        ? IR_REDUCE_SUM
+                        : e->otherwise < 0 ? IR_REDUCE_MAX
+                                           : IR_REDUCE_MIN;
+  axes[axis] = true;
+  return fe_squeeze(e->c->b, fe_reduce(e->c->b, code, v, axes), axes);
+}
+
+/* Weights [n, trees] of trees sorted by target, count[k] of each. */
+static struct ir_value *fold_targets(struct onnx_trees *e, struct ir_value *v,
+                                     const int64_t *count) {
+  struct fe_build *b = e->c->b;
+  int64_t n = fe_dims(v)[0], from = 0;
+  bool even = true;
+  for (int64_t k = 1; k < e->targets; k++)
+    even = even && count[k] == count[0];
+  if (even)
+    return fold_axis(
+        e, fe_reshape(b, v, 3, (int64_t[]){n, e->targets, count[0]}), 2);
+  struct ir_value **part = DN_ARRAY(e->arena, struct ir_value *, e->targets);
+  for (int64_t k = 0; k < e->targets; from += count[k++]) {
+    part[k] = count[k] ? fold_axis(e, fe_slice1(b, v, 1, from, count[k], 1), 1)
+                       : fe_expand(b, fe_scalar(b, e->type, e->otherwise), 1,
+                                   (int64_t[]){n});
+    part[k] = fe_unsqueeze(b, part[k], 0, 1);
+  }
+  return fe_concat(b, part, (size_t)e->targets, 1);
+}
+
+/* Trees by target, in the model's order. */
+static void sort_trees(const struct onnx_trees *e, int64_t *tree,
+                       int64_t *count) {
+  int64_t n = (int64_t)e->roots.n, at = 0;
+  for (int64_t i = 0; i < n; i++)
+    count[e->target_of ? dn_max(e->target_of[i], 0) : 0]++;
+  int64_t *from = DN_ARRAY(e->arena, int64_t, e->targets);
+  for (int64_t k = 0; k < e->targets; at += count[k++])
+    from[k] = at;
+  for (int64_t i = 0; i < n; i++)
+    tree[from[e->target_of ? dn_max(e->target_of[i], 0) : 0]++] = i;
+}
+
+/* x as [n, columns], of the type of thresholds; behind them the same columns
+ * with -inf for NaN, when there are splits that NaN passes. */
+static struct ir_value *prepare(struct onnx_trees *e, struct ir_value *x) {
+  struct fe_build *b = e->c->b;
+  x = fe_cast(b, x, e->type);
+  if (!x || !e->has_missing)
+    return x;
+  struct ir_value *low =
+      fe_select(b, fe_op1(b, IR_ISNAN, x), fe_number(b, x, -HUGE_VAL), x);
+  return fe_concat(b, IR_ARGS(x, low), 1);
+}
+
+/* Sums of all trees, [n, targets]. */
+static struct ir_value *sums(struct onnx_trees *e, struct ir_value *x) {
+  struct fe_build *b = e->c->b;
+  if (!number_splits(e))
+    return NULL;
+  bool one = find_targets(e);
+  e->width = one ? 1 : e->targets;
+  if (!number_rows(e))
+    return NULL;
+  int64_t *tree = DN_ARRAY(e->arena, int64_t, e->roots.n);
+  int64_t *count = DN_ARRAY(e->arena, int64_t, e->targets);
+  int64_t n = (int64_t)e->rows.n;
+  double *v = DN_ARRAY(e->arena, double, n * e->width);
+  for (int64_t i = 0; i < n; i++)
+    memcpy(v + i * e->width, e->rows.v[i], (size_t)e->width * sizeof *v);
+  sort_trees(e, tree, count);
+  struct ir_value *at = walk(e, prepare(e, x), tree);
+  struct ir_value *w =
+      fe_floats(b, e->type, one ? 1 : 2, (int64_t[]){n, e->width}, v);
+  w = fe_gather(b, w, at, 0);
+  if (!w)
+    return NULL;
+  struct ir_value *y = one ? fold_targets(e, w, count) : fold_axis(e, w, 1);
+  if (e->extreme && y) /* a target that no leaf has a weight for */
+    y = fe_select(b, fe_op2(b, IR_EQ, y, fe_number(b, y, e->otherwise)),
+                  fe_number(b, y, 0), y);
+  return y;
+}
+
+static bool begin(struct onnx_call *c, struct onnx_trees *e, int64_t targets,
+                  const char *aggregate) {
+  static const struct {
+    const char *name;
+    double otherwise;
+  } ways[] = {
+      {"SUM", 0}, {"AVERAGE", 0}, {"MIN", HUGE_VAL}, {"MAX", -HUGE_VAL}};
+  struct ir_value *x = ml_rows(c);
+  int way = DN_FIND(ways, aggregate);
+  if (!x)
+    return false;
+  if (way < 0)
+    return ox_fail(c, ATTR, "unknown aggregate function '%s'",
+                   ox_text(c, aggregate));
+  if (targets < 1 || fe_dims(x)[1] < 1)
+    return ox_fail(c, TYPE, "%lld targets of %lld features", (long long)targets,
+                   (long long)fe_dims(x)[1]);
+  if (targets > MAX_TARGETS || fe_dims(x)[1] > MAX_TARGETS)
+    return ox_fail(c, LIMIT, "over %d targets or features", MAX_TARGETS);
+  *e = (struct onnx_trees){.c = c,
+                           .arena = c->im->ctx->arena,
+                           .type = fe_dtype(x) == IR_F64 ? IR_F64 : IR_F32,
+                           .columns = fe_dims(x)[1],
+                           .targets = targets,
+                           .extreme = way >= 2,
+                           .otherwise = ways[way].otherwise};
+  return true;
+}
+
+/* Of TreeEnsembleRegressor, arg 0, and TreeEnsemble, arg 1. */
+bool onnx_tree_regressor(struct onnx_call *c) {
+  static const char *const posts[] = {"NONE", "SOFTMAX", "LOGISTIC",
+                                      "SOFTMAX_ZERO", "PROBIT"};
+  static const char *const ways[] = {"AVERAGE", "SUM", "MIN", "MAX"};
+  bool numbered = c->arg == 1;
+  int64_t way = ox_int(c, "aggregate_function", 1);
+  int64_t after = ox_int(c, "post_transform", 0);
+  struct onnx_trees e;
+  if (numbered && (way < 0 || way > 3 || after < 0 || after > 4))
+    return ox_fail(c, ATTR, "unknown aggregate_function or post_transform");
+  const char *how =
+      numbered ? ways[way] : ox_str(c, "aggregate_function", "SUM");
+  const char *post =
+      numbered ? posts[after] : ox_str(c, "post_transform", "NONE");
+  if (!begin(c, &e, ox_int(c, "n_targets", 1), how) ||
+      !onnx_tree_read(&e, numbered ? NULL : "target"))
+    return false;
+  struct ir_value *y = sums(&e, ml_rows(c));
+  if (y && !strcmp(how, "AVERAGE"))
+    y = fe_div(c->b, y, fe_number(c->b, y, (double)e.roots.n));
+  y = ml_post(c, ml_add_floats(c, y, "base_values"), post);
+  return ox_return(c, fe_cast(c->b, y, numbered ? fe_dtype(c->in[0]) : IR_F32));
+}
+
+/* Weights of one class of two are its score. */
+bool onnx_tree_classifier(struct onnx_call *c) {
+  int64_t classes = ml_classes(c), nbase;
+  struct ox_ints ids = ox_ints(c, "class_ids");
+  const double *base, *w;
+  int64_t n;
+  struct onnx_trees e;
+  bool one = classes <= 2, positive = true;
+  for (int64_t i = 1; i < ids.n; i++)
+    one = one && ids.v[i] == ids.v[0];
+  if (classes < 0 || !ml_floats(c, "base_values", &nbase, &base) ||
+      !ml_floats(c, "class_weights", &n, &w) || !begin(c, &e, classes, "SUM") ||
+      !onnx_tree_read(&e, "class"))
+    return false;
+  for (int64_t i = 0; i < n; i++)
+    positive = positive && w[i] >= 0;
+  struct ir_value *y = sums(&e, ml_rows(c));
+  if (!one || !ids.n)
+    return ml_classify(c, ml_add_floats(c, y, "base_values"), false, false);
+  y = fe_slice1(c->b, y, 1, ids.v[0], 1, 1);
+  if (nbase)
+    y = fe_offset(c->b, y, base[nbase > 1]);
+  return ml_classify(c, y, positive && nbase < 2, false);
+}
