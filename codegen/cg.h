@@ -52,6 +52,9 @@ struct cg_opts {
   /* Elements and bytes of the parameters in the model as it came, for the
    * report: see cg_count_params(). */
   int64_t weights, biases, parameter_bytes;
+  /* --precision, and how far it moved results (pass.h); NULL and negative. */
+  const char *precision;
+  double rounding;
 };
 
 /* Bytes of an artefact, in the context's arena. */

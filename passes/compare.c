@@ -71,11 +71,7 @@ struct pass_results *pass_results_of(struct dn_arena *arena,
   return r;
 }
 
-/* Relative to the largest element: passes may reorder sums. */
-static double tolerance(const struct ir_tensor *t) {
-  if (!ir_is_float(t->type->dtype))
-    return 0;
-  double largest = 1;
+static double largest_of(const struct ir_tensor *t, double largest) {
   int64_t size = ir_dtypes[t->type->dtype].bytes, n = ir_type_count(t->type);
   for (int64_t i = 0; i < n; i++) {
     double v =
@@ -83,7 +79,15 @@ static double tolerance(const struct ir_tensor *t) {
     if (isfinite(v) && v > largest)
       largest = v;
   }
-  return largest * (size == 2 ? 2e-2 : 1e-4);
+  return largest;
+}
+
+/* Relative to the largest element: passes may reorder sums. */
+static double tolerance(const struct ir_tensor *t) {
+  if (!ir_is_float(t->type->dtype))
+    return 0;
+  return largest_of(t, 1) *
+         (ir_dtypes[t->type->dtype].bytes == 2 ? 2e-2 : 1e-4);
 }
 
 static bool same_number(double a, double b, double tol) {
@@ -152,4 +156,28 @@ bool pass_results_same(struct dn_ctx *ctx, const char *pass,
           same_result(ctx, pass, before->func[f].func, k,
                       &before->func[f].tensor[k], &after->func[f].tensor[k]);
   return same;
+}
+
+static double tensor_distance(const struct ir_tensor *a,
+                              const struct ir_tensor *b) {
+  enum ir_dtype t = a->type->dtype;
+  int64_t size = ir_dtypes[t].bytes, n = ir_type_count(a->type);
+  double largest = largest_of(a, 0), most = 0;
+  for (int64_t i = 0; i < n; i++) {
+    double v = fabs(ir_load_float(t, (const char *)a->data + i * size) -
+                    ir_load_float(t, (const char *)b->data + i * size));
+    most = v > most ? v : most;
+  }
+  return largest > 0 ? most / largest : most;
+}
+
+double pass_results_distance(const struct pass_results *a,
+                             const struct pass_results *b) {
+  double most = 0;
+  assert(a->n == b->n && "a pass that rounds keeps the functions");
+  for (size_t f = 0; f < a->n; f++)
+    for (unsigned k = 0; k < a->func[f].n; k++)
+      most = fmax(
+          most, tensor_distance(&a->func[f].tensor[k], &b->func[f].tensor[k]));
+  return most;
 }

@@ -28,6 +28,8 @@ struct pass_env {
   int opt_level;            /* 0..3 */
   bool opt_size;            /* -Os */
   int threads;
+  enum ir_dtype weights; /* what the pass precision makes of f32 */
+  bool rounds;           /* set by a pass whose results are meant to differ */
 };
 /* Value of an option, or the row's default. */
 int64_t pass_int(const struct pass_env *env, const char *name);
@@ -59,6 +61,11 @@ struct pass_opts {         /* flags of the runner, design section 7 */
   int opt_level;
   bool opt_size;
   int threads;
+  enum ir_dtype weights; /* --precision; IR_F32: as they are */
+  /* NULL, or where to say how far a pass that rounds has moved an element of a
+   * result, as a fraction of the result's largest: on the random inputs of
+   * --verify-each; as it was where there is no such pass. */
+  double *rounding;
   const struct ir_facts *target;
   FILE *log; /* for printing: stderr */
 };

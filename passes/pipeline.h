@@ -36,4 +36,9 @@ bool pass_results_same(struct dn_ctx *ctx, const char *pass,
                        const struct pass_results *before,
                        const struct pass_results *after);
 
+/* The largest difference between elements, as a fraction of the largest element
+ * of their result; functions and types are the same. */
+double pass_results_distance(const struct pass_results *a,
+                             const struct pass_results *b);
+
 #endif

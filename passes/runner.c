@@ -58,20 +58,23 @@ static void print_after(struct runner *r, const char *pass) {
   }
 }
 
-/* --verify-each: the rules of the form, then the same results as before. */
-static bool check_after(struct runner *r, const char *pass) {
-  if (!r->opts->verify_each)
+/* --verify-each: the rules of the form, then the same results as before; or how
+ * far a pass that rounds has moved them. */
+static bool check_after(struct runner *r, const char *pass, bool rounds) {
+  if (!r->opts->verify_each && !(rounds && r->results))
     return true;
   dn_phase(r->ctx, "verify");
-  if (!ir_verify(r->m)) {
+  if (r->opts->verify_each && !ir_verify(r->m)) {
     dn_note(r->ctx, "the module was well-formed before pass '%s'", pass);
     return false;
   }
   struct dn_arena *arena = dn_arena_new(r->ctx);
   unsigned errors = dn_errors(r->ctx);
   struct pass_results *after = pass_results_of(arena, r->m);
-  bool ok = dn_errors(r->ctx) == errors &&
-            pass_results_same(r->ctx, pass, r->results, after);
+  bool ok = dn_errors(r->ctx) == errors;
+  if (ok && rounds && r->opts->rounding && r->results && after)
+    *r->opts->rounding = pass_results_distance(r->results, after);
+  ok = ok && (rounds || pass_results_same(r->ctx, pass, r->results, after));
   dn_arena_free(r->results_arena);
   r->results_arena = arena;
   r->results = after;
@@ -102,7 +105,8 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
                          .scratch = dn_arena_new(r->ctx),
                          .opt_level = r->opts->opt_level,
                          .opt_size = r->opts->opt_size,
-                         .threads = r->opts->threads};
+                         .threads = r->opts->threads,
+                         .weights = r->opts->weights};
   unsigned errors = dn_errors(r->ctx);
   dn_phase(r->ctx, dn_intern(r->ctx, row->name));
   int64_t changes = row->fn(&env, r->m);
@@ -114,7 +118,7 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
                     "pass '%s' failed and gave no reason", row->name);
   r->m->form = row->makes;
   print_after(r, row->name);
-  return check_after(r, row->name);
+  return check_after(r, row->name, env.rounds);
 }
 
 static bool stop_is_known(struct dn_ctx *ctx, const struct pass_opts *opts,
@@ -139,7 +143,8 @@ static bool run_all(struct runner *r, const pass_run_list *runs) {
     r->text = module_text(r->text_arena, r->m);
   }
   bool ok = true;
-  if (r->opts->verify_each) {
+  if (r->opts->verify_each ||
+      (r->opts->rounding && r->opts->weights != IR_F32)) {
     dn_phase(r->ctx, "verify");
     unsigned errors = dn_errors(r->ctx);
     r->results_arena = dn_arena_new(r->ctx);

@@ -224,6 +224,11 @@ bool compile_passes(struct compile *c, enum ir_form form) {
   opt_passes(c->options, &opts);
   opts.pipeline = compile_pipeline(c, form);
   opts.target = cg_target_facts(c->target);
+  c->cg.precision = c->options->precision;
+  c->cg.rounding = -1;
+  if (c->options->report ||
+      (c->options->emit && !strcmp(c->options->emit, "report")))
+    opts.rounding = &c->cg.rounding;
   bool ok = !*opts.pipeline || pass_pipeline(c->ctx, c->m, &opts);
   dn_files_idle(c->ctx); /* what is left of the weights is read once more */
   return ok;

@@ -334,6 +334,9 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
   }
   if (out->threads < 1 || out->threads > MAX_THREADS)
     fail(&r, "--threads is 1 to %d", MAX_THREADS);
+  if (out->precision && strcmp(out->precision, "bf16") != 0 &&
+      strcmp(out->precision, "f16") != 0)
+    fail(&r, "--precision is bf16 or f16");
   dn_error_limit(ctx, (unsigned)dn_min(out->error_limit, UINT32_MAX));
   *done = r.ok && (out->help || out->help_all || out->version);
   if (*done && out->version)
@@ -357,5 +360,7 @@ void opt_passes(const struct options *o, struct pass_opts *out) {
   out->opt_level = o->opt.level;
   out->opt_size = o->opt.size;
   out->threads = opt_threads(o);
+  if (o->precision)
+    ir_dtype_find(o->precision, &out->weights);
   out->log = stderr;
 }

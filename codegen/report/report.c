@@ -56,6 +56,11 @@ static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
                 count(r, r->opts->weights), count(r, r->opts->biases),
                 count(r, r->opts->parameter_bytes));
   dn_buf_printf(out, "  MACs        %s\n", count(r, r->stats.macs));
+  if (r->opts->precision && r->opts->rounding >= 0)
+    dn_buf_printf(out,
+                  "  precision   %s weights: an output differs by at most %.2g "
+                  "of its largest (random inputs)\n",
+                  r->opts->precision, r->opts->rounding);
   dn_buf_printf(out, "  flash       %s B: %s B weights, %s B code\n",
                 count(r, s->weights + s->text), count(r, s->weights),
                 count(r, s->text));

@@ -80,6 +80,10 @@ void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out) {
   add_number(top, ctx, "biases", r->opts->biases);
   add_number(top, ctx, "parameter_bytes", r->opts->parameter_bytes);
   add_number(top, ctx, "macs", r->stats.macs);
+  if (r->opts->precision)
+    add_text(top, ctx, "precision", r->opts->precision);
+  if (r->opts->precision && r->opts->rounding >= 0)
+    made(ctx, cJSON_AddNumberToObject(top, "rounding", r->opts->rounding));
   add_number(top, ctx, "weights_bytes", r->sizes.weights);
   add_number(top, ctx, "text_bytes", r->sizes.text);
   add_number(top, ctx, "flash_bytes", r->sizes.weights + r->sizes.text);
