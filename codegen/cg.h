@@ -17,6 +17,7 @@ struct cg_target_opts {
   const char *abi;
   int opt_level; /* 0..3 */
   bool opt_size;
+  const int64_t *caches; /* bytes of L1, L2, L3, -1: the usual; or NULL */
 };
 
 /* A target, checked: CPU and features are known to LLVM for the triple. */
@@ -39,6 +40,20 @@ struct cg_debug {
   const unsigned *line; /* of each op, by its id */
 };
 
+/* Memories of a board, fastest first, and what lies in which: --region. */
+enum cg_holds { CG_HOLDS_ARENA = 1, CG_HOLDS_WEIGHTS = 2, CG_HOLDS_CODE = 4 };
+struct cg_region {
+  const char *name; /* the linker's, a C identifier */
+  int64_t size, used;
+  unsigned holds;
+};
+struct cg_regions {
+  struct cg_region *v;
+  size_t n;
+  int arena, code; /* -1: none */
+  int *weights;    /* by value id, -1: none; NULL: no region holds any */
+};
+
 struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
   int threads;
@@ -47,6 +62,7 @@ struct cg_opts {
   bool profile;           /* count time per kernel: dnnc-run --profile */
   unsigned timeout;       /* seconds that LLVM may take; 0: any */
   const struct cg_debug *debug; /* or NULL */
+  const struct cg_regions *regions; /* or NULL */
   const char *header;     /* name of the header, for its comment; or NULL */
   const char *reproducer; /* command line, for the note of a crash; or NULL */
   /* Elements and bytes of the parameters in the model as it came, for the
@@ -72,6 +88,16 @@ struct cg_sizes {
 };
 /* What a call takes of the memory that can be written. */
 int64_t cg_ram(const struct cg_sizes *s);
+
+/* Places arena and weights of a planned module; false after a diagnostic when
+ * the arena fits nowhere. Then, with sizes, the same for code. */
+bool cg_place(struct dn_ctx *ctx, const struct ir_module *m,
+              struct cg_regions *r);
+bool cg_place_code(struct dn_ctx *ctx, struct cg_regions *r,
+                   const struct cg_sizes *sizes);
+/* The piece of a linker script that goes with opts->regions. */
+void cg_linker(struct dn_ctx *ctx, const struct cg_opts *opts,
+               struct cg_blob *out);
 
 /* Generates code in a child process, so that a crash in LLVM is a DN_LLVM
  * diagnostic. false after diagnostics. `sizes` may be NULL. */

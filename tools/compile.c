@@ -3,6 +3,7 @@
 
 #include "codegen/report/stats.h"
 #include "ir/phase.h"
+#include "tools/regions.h"
 
 #include <string.h>
 
@@ -17,7 +18,27 @@ static bool is_identifier(const char *s) {
   return ok;
 }
 
+/* "L1[,L2[,L3]]" in bytes; what is not given is -1. */
+static bool read_caches(struct dn_ctx *ctx, const char *text, int64_t out[3]) {
+  size_t i = 0;
+  out[0] = out[1] = out[2] = -1;
+  for (const char *p = text; p && *p && i < 3; i++) {
+    size_t n = strcspn(p, ",");
+    if (!opt_read_size(dn_strndup(ctx->arena, p, n), &out[i]) || out[i] < 0)
+      break;
+    p += n + (p[n] == ',');
+    text = p;
+  }
+  return !text || !*text ||
+         dn_error(ctx, (struct dn_loc){.where = "--caches"}, DN_USAGE,
+                  "'%.100s': up to three sizes, as 32K,1M",
+                  dn_escaped(ctx->arena, text));
+}
+
 struct cg_target *compile_target(struct dn_ctx *ctx, const struct options *o) {
+  int64_t caches[3];
+  if (!read_caches(ctx, o->caches, caches))
+    return NULL;
   struct cg_target_opts t = {.triple = o->target,
                              .cpu = o->cpu,
                              .attrs = o->attrs,
@@ -26,7 +47,8 @@ struct cg_target *compile_target(struct dn_ctx *ctx, const struct options *o) {
                              .float_abi = o->float_abi,
                              .abi = o->abi,
                              .opt_level = o->opt.level,
-                             .opt_size = o->opt.size};
+                             .opt_size = o->opt.size,
+                             .caches = caches};
   dn_phase(ctx, "target");
   return cg_target_new(ctx, &t);
 }
@@ -38,6 +60,9 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
     return dn_error(ctx, (struct dn_loc){.where = "--name"}, DN_USAGE,
                     "'%.200s' is no C identifier", o->name);
   c->cg.prefix = o->name ? o->name : cg_prefix(ctx, path);
+  if (o->region && !(c->regions = regions_read(ctx, o->region)))
+    return false;
+  c->cg.regions = c->regions;
   c->cg.threads = opt_threads(o);
   c->cg.freestanding = o->freestanding;
   c->cg.no_nans = o->finite;
@@ -150,8 +175,8 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   fe.free = &names;
   if (!read_dims(c, dims))
     return false;
-  c->m = c->options->check ? import_free(c, &fe)
-                           : fe_import(c->ctx, c->path, &fe);
+  c->m =
+      c->options->check ? import_free(c, &fe) : fe_import(c->ctx, c->path, &fe);
   if ((c->m || names.list.n) && !check_dims(c, &fe))
     return false;
   if (!c->m)
@@ -234,6 +259,14 @@ bool compile_passes(struct compile *c, enum ir_form form) {
   return ok;
 }
 
+bool compile_object(struct compile *c, enum cg_emit kind, struct cg_blob *out,
+                  struct cg_sizes *sizes) {
+  return (!c->regions || cg_place(c->ctx, c->m, c->regions)) &&
+         cg_compile(c->ctx, c->target, c->m, &c->cg, kind, out, sizes) &&
+         (!c->regions || kind != CG_OBJ ||
+          cg_place_code(c->ctx, c->regions, sizes));
+}
+
 bool compile_is_planned(const struct compile *c) {
   if (c->m->form == IR_PLANNED)
     return true;
@@ -241,8 +274,9 @@ bool compile_is_planned(const struct compile *c) {
   dn_error(c->ctx, (struct dn_loc){.file = c->path}, DN_PIPELINE,
            "the passes end with the module in form %s; code is made of form %s",
            form, ir_form_names[IR_PLANNED]);
-  dn_note(c->ctx, "dnnc --emit=%s writes the module as it is; without "
-                  "--passes, --stop-after and --bisect-limit it is planned",
+  dn_note(c->ctx,
+          "dnnc --emit=%s writes the module as it is; without "
+          "--passes, --stop-after and --bisect-limit it is planned",
           form);
   return false;
 }

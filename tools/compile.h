@@ -15,6 +15,7 @@ struct compile {
   struct cg_target *target;
   struct ir_module *m;
   struct cg_opts cg;
+  struct cg_regions *regions; /* NULL: none are given */
 };
 
 /* The target that the options name, or NULL after diagnostics. */
@@ -32,5 +33,8 @@ const char *compile_pipeline(const struct compile *c, enum ir_form form);
 /* Whether passes went as far as code generation needs; a diagnostic says what can
  * be written otherwise. */
 bool compile_is_planned(const struct compile *c);
+/* Places what regions hold, then generates code: cg_compile(). */
+bool compile_object(struct compile *c, enum cg_emit kind, struct cg_blob *out,
+                  struct cg_sizes *sizes);
 
 #endif

@@ -9,9 +9,29 @@ static const unsigned char builtin[] = {
 #include "devices.inc"
 };
 
+/* A key of a device, and the option that it stands for. */
+struct key {
+  const char *name;
+  bool text; /* or a whole number */
+  int64_t least, most;
+  size_t offset; /* in struct options */
+};
+static const struct key keys[] = {
+    {"name", true, 0, 0, 0},
+    {"about", true, 0, 0, 0},
+    {"target", true, 0, 0, offsetof(struct options, target)},
+    {"cpu", true, 0, 0, offsetof(struct options, cpu)},
+    {"features", true, 0, 0, offsetof(struct options, attrs)},
+    {"caches", true, 0, 0, offsetof(struct options, caches)},
+    {"regions", true, 0, 0, offsetof(struct options, region)},
+    {"ram", false, 0, INT64_C(1) << 50, offsetof(struct options, max_ram)},
+    {"flash", false, 0, INT64_C(1) << 50, offsetof(struct options, max_flash)},
+    {"clock", false, 1, 100000, offsetof(struct options, clock)}};
+enum { NAME, ABOUT, TARGET, CPU, FEATURES, CACHES, REGIONS, RAM, FLASH };
+
 struct device {
-  const char *name, *about, *target, *cpu, *features;
-  int64_t ram, flash;
+  const char *text[DN_COUNT(keys)]; /* NULL: not given */
+  int64_t number[DN_COUNT(keys)];   /* -1: not given */
 };
 
 static bool bad(struct dn_ctx *ctx, const char *file, const char *where,
@@ -20,44 +40,51 @@ static bool bad(struct dn_ctx *ctx, const char *file, const char *where,
                   "%s", what);
 }
 
+static bool is_whole(double v, int64_t least, int64_t most) {
+  return v >= (double)least && v <= (double)most && v == (double)(int64_t)v;
+}
+
 /* One key of a device; text or a whole number. */
 static bool read_key(struct dn_ctx *ctx, const char *file, const cJSON *item,
                      struct device *d) {
-  const struct {
-    const char *key, **text;
-    int64_t *number;
-  } keys[] = {{"name", &d->name, NULL},         {"about", &d->about, NULL},
-              {"target", &d->target, NULL},     {"cpu", &d->cpu, NULL},
-              {"features", &d->features, NULL}, {"ram", NULL, &d->ram},
-              {"flash", NULL, &d->flash}};
   int i = DN_FIND(keys, item->string);
-  if (i >= 0 && keys[i].text && cJSON_IsString(item)) {
-    *keys[i].text = dn_intern(ctx, item->valuestring);
-    return true;
-  }
-  if (i >= 0 && keys[i].number && cJSON_IsNumber(item) &&
-      item->valuedouble >= 0 && item->valuedouble < 9e15) {
-    *keys[i].number = (int64_t)item->valuedouble;
-    return true;
-  }
-  if (i >= 0)
+  if (i < 0) {
+    struct dn_buf all;
+    dn_buf_init(&all, ctx->arena);
+    for (size_t k = 0; k < DN_COUNT(keys); k++)
+      dn_buf_printf(&all, "%s%s", k ? ", " : "", keys[k].name);
     return bad(ctx, file, item->string,
-               keys[i].text ? "must be text" : "must be a number of bytes");
+               dn_printf(ctx->arena, "unknown key; a device has %s", all.text));
+  }
+  if (keys[i].text && cJSON_IsString(item)) {
+    d->text[i] = dn_intern(ctx, item->valuestring);
+    return true;
+  }
+  if (!keys[i].text && cJSON_IsNumber(item) &&
+      is_whole(item->valuedouble, keys[i].least, keys[i].most)) {
+    d->number[i] = (int64_t)item->valuedouble;
+    return true;
+  }
   return bad(ctx, file, item->string,
-             "unknown key; a device has name, about, target, cpu, features, "
-             "ram and flash");
+             keys[i].text
+                 ? "must be text"
+                 : dn_printf(ctx->arena, "must be a whole number, %lld to %lld",
+                             (long long)keys[i].least,
+                             (long long)keys[i].most));
 }
 
 static bool read_device(struct dn_ctx *ctx, const char *file,
                         const cJSON *object, struct device *d) {
   bool ok = cJSON_IsObject(object) ||
             bad(ctx, file, NULL, "a device must be an object");
-  *d = (struct device){.ram = -1, .flash = -1};
+  *d = (struct device){0};
+  for (size_t i = 0; i < DN_COUNT(keys); i++)
+    d->number[i] = -1;
   const cJSON *item;
   if (ok)
     cJSON_ArrayForEach(item, object) ok &= read_key(ctx, file, item, d);
-  if (ok && (!d->name || !d->target))
-    ok = bad(ctx, file, d->name, "a device needs a name and a target");
+  if (ok && (!d->text[NAME] || !d->text[TARGET]))
+    ok = bad(ctx, file, d->text[NAME], "a device needs a name and a target");
   return ok;
 }
 
@@ -107,7 +134,7 @@ static const struct device *find(struct dn_ctx *ctx, const char *file,
   if (!name && d->n == 1)
     return &d->v[0];
   for (size_t i = 0; i < d->n; i++) {
-    names[i] = d->v[i].name;
+    names[i] = d->v[i].text[NAME];
     if (name && !strcmp(names[i], name))
       return &d->v[i];
   }
@@ -131,15 +158,21 @@ bool device_apply(struct dn_ctx *ctx, const char *text, struct options *o) {
   const struct device *d = ok ? find(ctx, file, name, &all) : NULL;
   if (!d)
     return false;
-  if (!o->target) { /* a CPU belongs to its target */
-    o->target = d->target;
-    o->cpu = o->cpu ? o->cpu : d->cpu;
-    o->attrs = o->attrs ? o->attrs : d->features;
+  if (o->region && !strcmp(o->region, "device")) {
+    o->region = d->text[REGIONS];
+    if (!o->region)
+      return dn_error(ctx, (struct dn_loc){.where = "--region"}, DN_USAGE,
+                      "device '%.100s' names no regions", d->text[NAME]);
   }
-  if (o->max_ram < 0)
-    o->max_ram = d->ram;
-  if (o->max_flash < 0)
-    o->max_flash = d->flash;
+  bool own = o->target != NULL; /* a CPU belongs to its target */
+  for (size_t i = TARGET; i < DN_COUNT(keys); i++) {
+    void *field = (char *)o + keys[i].offset;
+    bool skip = i == REGIONS || (own && i <= FEATURES);
+    if (keys[i].text && d->text[i] && !skip && !*(const char **)field)
+      *(const char **)field = d->text[i];
+    if (!keys[i].text && d->number[i] >= 0 && *(int64_t *)field < 0)
+      *(int64_t *)field = d->number[i];
+  }
   return true;
 }
 
@@ -151,13 +184,15 @@ bool device_list(struct dn_ctx *ctx, FILE *out) {
           "RAM", "FLASH", "WHAT");
   for (size_t i = 0; i < all.n; i++) {
     const struct device *d = &all.v[i];
-    char ram[24] = "", flash[24] = "";
-    if (d->ram >= 0)
-      snprintf(ram, sizeof ram, "%lldK", (long long)d->ram / 1024);
-    if (d->flash >= 0)
-      snprintf(flash, sizeof flash, "%lldK", (long long)d->flash / 1024);
-    fprintf(out, "%-16s %-26s %-14s %9s %9s  %s\n", d->name, d->target,
-            d->cpu ? d->cpu : "", ram, flash, d->about ? d->about : "");
+    const char *cell[2];
+    for (int k = 0; k < 2; k++)
+      cell[k] = d->number[RAM + k] < 0
+                    ? ""
+                    : dn_printf(ctx->arena, "%lldK",
+                                (long long)d->number[RAM + k] / 1024);
+    fprintf(out, "%-16s %-26s %-14s %9s %9s  %s\n", d->text[NAME],
+            d->text[TARGET], d->text[CPU] ? d->text[CPU] : "", cell[0], cell[1],
+            d->text[ABOUT] ? d->text[ABOUT] : "");
   }
   return true;
 }

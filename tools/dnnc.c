@@ -5,8 +5,9 @@
  * What is written is a row of `kinds`; everything before it is the same for all
  * of them. */
 #define _POSIX_C_SOURCE 200809L
-#include "codegen/report/stats.h"
 #include "ir/phase.h"
+#include "tools/boards.h"
+#include "tools/budget.h"
 #include "tools/compile.h"
 #include "tools/device.h"
 #include "tools/dot.h"
@@ -98,81 +99,6 @@ static bool write_text(const struct dnnc *d, const struct dn_buf *text) {
   return dn_file_write(d->ctx, output_path(d, NULL), text->text, text->len);
 }
 
-/* ---- Budgets ---- */
-
-/* The values that make the peak, for a model that does not fit. */
-static void note_culprits(struct dnnc *d) {
-  struct cg_stats stats;
-  struct cg_live live[8];
-  cg_stats(d->ctx->arena, d->c.m, &stats);
-  if (!stats.layers.n)
-    return;
-  const struct cg_layer *peak = &stats.layers.v[stats.peak];
-  dn_note(d->ctx, "most of the arena is in use at '%s' (%s): %lld bytes", peak->name,
-          peak->what, (long long)peak->live);
-  size_t n = cg_live_at(d->ctx->arena, d->c.m, stats.peak, live, 8);
-  for (size_t i = 0; i < n; i++) {
-    const struct ir_value *v = live[i].value;
-    const struct ir_op *op = v->def;
-    dn_note(d->ctx, "  %lld bytes: %%%s %s%s%s", (long long)live[i].bytes,
-            v->name, ir_type_text(d->ctx, NULL, v->type),
-            op && op->loc ? " of " : "", op && op->loc ? op->loc : "");
-  }
-}
-
-static void note_largest_layers(struct dnnc *d) {
-  struct cg_stats stats;
-  int64_t limit = INT64_MAX;
-  cg_stats(d->ctx->arena, d->c.m, &stats);
-  for (int shown = 0; shown < 5; shown++) {
-    const struct cg_layer *best = NULL;
-    for (size_t i = 0; i < stats.layers.n; i++) {
-      const struct cg_layer *l = &stats.layers.v[i];
-      if (l->weight_bytes < limit &&
-          (!best || l->weight_bytes > best->weight_bytes))
-        best = l;
-    }
-    if (!best || !best->weight_bytes)
-      return;
-    dn_note(d->ctx, "  %lld bytes of constants: '%s' (%s)",
-            (long long)best->weight_bytes, best->name, best->what);
-    limit = best->weight_bytes;
-  }
-}
-
-static bool check_budgets(struct dnnc *d) {
-  const struct cg_sizes *s = &d->sizes;
-  struct dn_loc loc = {.file = d->c.path};
-  int64_t flash = s->text + s->weights;
-  bool ok = true;
-  if (d->o.max_ram >= 0 && cg_ram(s) > d->o.max_ram) {
-    dn_error(d->ctx, loc, DN_RAM,
-             "arena (%lld bytes), inputs (%lld), outputs (%lld) and stack "
-             "(%lld) need %lld bytes, the budget is %lld",
-             (long long)s->arena, (long long)s->inputs, (long long)s->outputs,
-             (long long)s->stack, (long long)cg_ram(s),
-             (long long)d->o.max_ram);
-    note_culprits(d);
-    ok = false;
-  }
-  if (d->o.max_flash >= 0 && flash > d->o.max_flash) {
-    dn_error(d->ctx, loc, DN_FLASH,
-             "code (%lld bytes) and constants (%lld) need %lld bytes, the "
-             "budget is %lld",
-             (long long)s->text, (long long)s->weights, (long long)flash,
-             (long long)d->o.max_flash);
-    note_largest_layers(d);
-    ok = false;
-  }
-  if (d->o.max_stack >= 0 && s->stack > d->o.max_stack) {
-    dn_error(d->ctx, loc, DN_STACK,
-             "%s_run needs %lld bytes of stack, the budget is %lld",
-             d->c.cg.prefix, (long long)s->stack, (long long)d->o.max_stack);
-    ok = false;
-  }
-  return ok;
-}
-
 /* ---- Kinds of output ---- */
 
 static bool run_passes(struct dnnc *d, enum ir_form form) {
@@ -196,7 +122,8 @@ static void make_listing(struct dnnc *d) {
       &(struct ir_print_opts){.locs = true, .const_limit = 64, .line = line});
   d->debug = (struct cg_debug){
       .file = with_extension(ctx, output, !d->o.output, ".planned.dnn"),
-      .folder = dn_printf(ctx->arena, "%s", getcwd(folder, sizeof folder) ? folder : "."),
+      .folder = dn_printf(ctx->arena, "%s",
+                          getcwd(folder, sizeof folder) ? folder : "."),
       .line = line};
   d->c.cg.debug = &d->debug;
 }
@@ -211,14 +138,23 @@ static bool write_code(const struct dnnc *d, const char *path) {
          write_listing(d);
 }
 
+/* --region: the piece of a linker script beside an object. */
+static bool write_linker(const struct dnnc *d, const char *object) {
+  struct cg_blob text;
+  if (!d->c.regions || dn_file_is_special(object))
+    return true;
+  cg_linker(d->ctx, &d->c.cg, &text);
+  return dn_file_write(d->ctx, with_extension(d->ctx, object, false, ".ld"),
+                       text.data, text.size);
+}
+
 static bool compile_to(struct dnnc *d, enum cg_emit kind) {
   if (!run_passes(d, IR_PLANNED) || !compile_is_planned(&d->c))
     return false;
   if (d->o.debug)
     make_listing(d);
   say(d, "generating code");
-  bool ok = cg_compile(d->ctx, d->c.target, d->c.m, &d->c.cg, kind, &d->object,
-                       &d->sizes);
+  bool ok = compile_object(&d->c, kind, &d->object, &d->sizes);
   dn_phase(d->ctx, "writing");
   return ok;
 }
@@ -268,11 +204,11 @@ static bool emit_obj(struct dnnc *d) {
   const char *path = output_path(d, ".o");
   const char *beside = with_extension(d->ctx, path, false, ".h");
   bool piped = dn_file_is_special(path);
-  if (!compile_to(d, CG_OBJ) || !check_budgets(d) ||
+  if (!compile_to(d, CG_OBJ) || !budget_check(&d->c, &d->sizes) ||
       !make_header(d, piped ? NULL : beside, &header))
     return false;
   say(d, "writing");
-  if (!write_code(d, path))
+  if (!write_code(d, path) || !write_linker(d, path))
     return false;
   if (!piped && strcmp(beside, path) != 0 &&
       !dn_file_write(d->ctx, beside, header.data, header.size))
@@ -289,7 +225,7 @@ static bool emit_code(struct dnnc *d) {
 
 static bool emit_header(struct dnnc *d) {
   struct cg_blob text;
-  return compile_to(d, CG_OBJ) && check_budgets(d) &&
+  return compile_to(d, CG_OBJ) && budget_check(&d->c, &d->sizes) &&
          make_header(d, d->o.output, &text) &&
          dn_file_write(d->ctx, output_path(d, NULL), text.data, text.size);
 }
@@ -297,7 +233,7 @@ static bool emit_header(struct dnnc *d) {
 static bool emit_report(struct dnnc *d) {
   struct cg_blob text;
   const char *path = output_path(d, NULL);
-  return compile_to(d, CG_OBJ) && check_budgets(d) &&
+  return compile_to(d, CG_OBJ) && budget_check(&d->c, &d->sizes) &&
          make_report(d, report_kind(path), &text) &&
          dn_file_write(d->ctx, path, text.data, text.size);
 }
@@ -309,7 +245,7 @@ static bool emit_shared(struct dnnc *d) {
     return dn_error(d->ctx, (struct dn_loc){.where = "--emit=shared"}, DN_USAGE,
                     "a shared library needs an operating system and a file");
   const char *beside = with_extension(d->ctx, path, false, ".h");
-  return compile_to(d, CG_OBJ) && check_budgets(d) &&
+  return compile_to(d, CG_OBJ) && budget_check(&d->c, &d->sizes) &&
          make_header(d, beside, &header) &&
          shared_link(d->ctx, &d->object, path, !d->o.target,
                      d->c.cg.threads > 1) &&
@@ -349,7 +285,7 @@ static bool emit_dot(struct dnnc *d) {
 /* Everything but writing: import lists what is not supported, and so does code
  * generation for the target. */
 static bool check_only(struct dnnc *d) {
-  if (!compile_to(d, CG_OBJ) || !check_budgets(d))
+  if (!compile_to(d, CG_OBJ) || !budget_check(&d->c, &d->sizes))
     return false;
   say_done(d);
   printf("%s: supported\n", d->c.path);
@@ -533,6 +469,18 @@ static bool check_sized(const struct dnnc *d, const struct kind *kind) {
                   "budgets are of an object; --emit=%s makes none", kind->name);
 }
 
+/* A table has one output, regions are of an object for bare metal. */
+static bool check_boards(const struct dnnc *d, const struct kind *kind) {
+  const struct options *o = &d->o;
+  struct dn_loc loc = {.where = boards_asked(o) ? "--device" : "--region"};
+  if (boards_asked(o) && (o->output || o->report || o->emit))
+    return dn_error(d->ctx, loc, DN_USAGE,
+                    "of several boards there is a table alone, no output");
+  if (o->region && strcmp(kind->name, "obj") != 0)
+    return dn_error(d->ctx, loc, DN_USAGE, "regions are of an object");
+  return true;
+}
+
 static bool check_usage(struct dnnc *d, const struct kind *kind) {
   if (d->o.files.n != 1) {
     dn_error(d->ctx, (struct dn_loc){.file = "dnnc"}, DN_USAGE,
@@ -547,9 +495,10 @@ static bool check_usage(struct dnnc *d, const struct kind *kind) {
         "dnnc does not quantize yet; quantize the model first, with "
         "ONNX Runtime's quantizer for instance: integer models compile");
   if (!check_output(d) || !check_sized(d, kind) || !check_report(d, kind) ||
-      !check_debug(d, kind))
+      !check_debug(d, kind) || !check_boards(d, kind))
     return false;
-  return !d->o.device || device_apply(d->ctx, d->o.device, &d->o);
+  return !d->o.device || boards_asked(&d->o) ||
+         device_apply(d->ctx, d->o.device, &d->o);
 }
 
 static bool run(struct dnnc *d, int argc, char **argv) {
@@ -559,8 +508,11 @@ static bool run(struct dnnc *d, int argc, char **argv) {
   if (answer(d, &ok))
     return ok;
   const struct kind *kind = d->kind = wanted_kind(d);
-  if (!kind || !check_usage(d, kind) ||
-      !compile_begin(d->ctx, &d->o, d->o.files.v[0], &d->c))
+  if (!kind || !check_usage(d, kind))
+    return false;
+  if (boards_asked(&d->o))
+    return boards_table(d->ctx, &d->o, stdout);
+  if (!compile_begin(d->ctx, &d->o, d->o.files.v[0], &d->c))
     return false;
   d->c.cg.reproducer = command_line(d->ctx, argc, argv);
   d->c.cg.timeout = (unsigned)dn_min(d->o.timeout, 1 << 20);

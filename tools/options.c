@@ -69,7 +69,7 @@ static void fail(struct reader *r, const char *fmt, ...) {
 
 /* ---- Values ---- */
 
-static bool read_int(const char *text, int64_t *out) {
+bool opt_read_size(const char *text, int64_t *out) {
   static const char units[] = "KMG";
   char *end;
   errno = 0;
@@ -99,7 +99,7 @@ static void set(struct reader *r, const struct opt_row *row,
     return;
   case OPT_INT: {
     int64_t v;
-    if (!read_int(value, &v) || v < 0)
+    if (!opt_read_size(value, &v) || v < 0)
       fail(r, "--%s takes a whole number, as 64, 64K or 1M, not '%s'",
            row->name, value);
     same = *(int64_t *)field == v;
@@ -214,7 +214,7 @@ static bool limit(struct reader *r, const char *name, size_t n,
   int row = DN_FIND(limits, name);
   if (row < 0)
     return false;
-  if (!value || !read_int(value, &v) || v < 0)
+  if (!value || !opt_read_size(value, &v) || v < 0)
     fail(r, "--limit-%s takes a number", name);
   else if (v > MAX_DEPTH && !strcmp(name, "depth"))
     fail(r, "--limit-depth is at most %d", MAX_DEPTH);

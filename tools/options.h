@@ -75,6 +75,9 @@ const char *opt_separator(const struct opt_row *row);
 bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
                struct options *out, bool *done);
 
+/* A whole number, which may end in K, M or G. */
+bool opt_read_size(const char *text, int64_t *out);
+
 /* How many threads generated code has: one or more. */
 int opt_threads(const struct options *o);
 

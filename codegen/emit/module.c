@@ -2,6 +2,7 @@
  * the entry function, counters for profiling. Names and order follow the module
  * alone, so that the same input gives the same bytes. */
 #include "codegen/emit/impl.h"
+#include "codegen/object/region.h"
 #include "codegen/target/target.h"
 #include "runtime/dnn.h"
 
@@ -40,7 +41,7 @@ static void string_attribute(struct emit *e, LLVMValueRef fn, const char *name,
  * (LLVM issues 102047 and 65070). */
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,
                               const char *name) {
-  LLVMSetSection(fn, dn_printf(e->scratch, ".text.%s", name));
+  LLVMSetSection(fn, cg_code_section(e->opts, e->scratch, name));
   if (fn != e->entry)
     LLVMSetLinkage(fn, LLVMInternalLinkage);
   emit_debug_function(e, fn, name);
@@ -114,8 +115,9 @@ LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
     return *g = e->global[same->id];
   const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix, c->id,
                                mangle(e, c->name));
-  const char *section = dn_printf(
-      e->ctx->arena, is_far(e, c) ? ".lrodata.%s" : ".rodata.%s", name);
+  const char *section =
+      is_far(e, c) ? dn_printf(e->ctx->arena, ".lrodata.%s", name)
+                   : cg_const_section(e->opts, e->ctx->arena, c, name);
   size_t size = (size_t)ir_type_bytes(c->type);
   bool later = e->later && size >= CG_FILL_MIN;
   LLVMValueRef bytes =

@@ -1,6 +1,6 @@
 /* header.c - the C header that goes with an object: C99 and C++, complete in
  * itself. Dimensions are arrays, so that the compiler checks the caller's. */
-#include "codegen/cg.h"
+#include "codegen/object/region.h"
 #include "runtime/dnn.h"
 
 #include <assert.h>
@@ -50,6 +50,7 @@ struct header {
   struct param *param;
   size_t nin, n;
   bool threads; /* the object may call dnn_parallel_for() */
+  const char *section; /* of the arena, or NULL */
 };
 
 /* Keywords of C23 and C++23, macros of <stddef.h> and of GNU compilers, and
@@ -73,7 +74,7 @@ static const char words[] =
 static bool is_reserved(const struct header *h, const char *s) {
   static const char *const ends[] = {"_t", "_MAX", "_MIN", "_WIDTH", "_C"};
   static const char *const own[] = {
-      "_ARENA_SIZE", "_ARENA_ALIGN", "_WEIGHTS_SIZE", "_STACK_SIZE",
+      "_ARENA_SIZE", "_ARENA_ALIGN", "_ARENA_SECTION", "_WEIGHTS_SIZE", "_STACK_SIZE",
       "_H",          "_run",         "_model"};
   size_t n = strlen(s), p = strlen(h->prefix);
   for (const char *hit = strstr(words, s); hit; hit = strstr(hit + 1, s))
@@ -172,8 +173,12 @@ static void put_program(const struct header *h) {
   if (arena)
     dn_buf_printf(out,
                   " *     static unsigned char arena[%s_ARENA_SIZE]\n"
-                  " *         __attribute__((aligned(%s_ARENA_ALIGN)));\n",
+                  " *         __attribute__((aligned(%s_ARENA_ALIGN)",
                   h->upper, h->upper);
+  if (arena && h->section)
+    dn_buf_printf(out, ", section(%s_ARENA_SECTION)", h->upper);
+  if (arena)
+    dn_buf_printf(out, "));\n");
   dn_buf_printf(out, " *     return %s_run(", h->prefix);
   for (size_t i = 0; i < h->n; i++)
     dn_buf_printf(out, "%s, ", h->param[i].name);
@@ -210,6 +215,11 @@ static void put_sizes(const struct header *h, int align,
       "*/\n\n",
       p, (long long)s->arena, s->arena ? "" : ": none, pass NULL", p, align, p,
       (long long)s->weights, p, (long long)s->stack, h->prefix);
+  if (h->section)
+    dn_buf_printf(h->out,
+                  "#define %s_ARENA_SECTION \"%s\" /* its region, for an "
+                  "attribute */\n\n",
+                  p, h->section);
 }
 
 static void put_codes(struct dn_buf *out) {
@@ -312,6 +322,7 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
   struct header h = {
       .out = &text, .prefix = opts->prefix, .upper = upper, .m = m};
   h.threads = opts->threads > 1;
+  h.section = cg_arena_section(opts, ctx->arena);
   h.file =
       opts->header ? opts->header : dn_printf(ctx->arena, "%s.h", opts->prefix);
   list_params(&h, ctx->arena);

@@ -125,6 +125,14 @@ static bool check_features(struct dn_ctx *ctx, const struct cg_target_row *row,
   return ok;
 }
 
+/* A board's own caches, which the family's row does not know. */
+static void set_caches(struct ir_facts *f, const int64_t *caches) {
+  int64_t *const fact[] = {&f->l1, &f->l2, &f->l3};
+  for (size_t i = 0; caches && i < DN_COUNT(fact); i++)
+    if (caches[i] >= 0)
+      *fact[i] = caches[i];
+}
+
 /* ---- Resolving ---- */
 
 bool cg_has_system(const char *triple) {
@@ -293,6 +301,7 @@ struct cg_target *cg_target_new(struct dn_ctx *ctx,
   if (!resolve_cpu(ctx, o, &c, t) || !cg_target_probe(ctx, t) ||
       !check_floats(ctx, t, &c))
     return NULL;
+  set_caches(&t->facts, o->caches);
   return t;
 }
 

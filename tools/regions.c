@@ -1,0 +1,78 @@
+/* regions.c - see regions.h. */
+#include "tools/regions.h"
+
+#include <string.h>
+
+static const struct {
+  const char *text;
+  enum cg_holds holds;
+} kinds[] = {{"arena", CG_HOLDS_ARENA},
+             {"weights", CG_HOLDS_WEIGHTS},
+             {"code", CG_HOLDS_CODE}};
+
+static bool bad(struct dn_ctx *ctx, const char *what, const char *text) {
+  return dn_error(ctx, (struct dn_loc){.where = "--region"}, DN_USAGE,
+                  "'%.100s': %s", dn_escaped(ctx->arena, text), what);
+}
+
+/* The next part of `*text`, up to `end` or its own end. */
+static const char *part(struct dn_ctx *ctx, const char **text, char end) {
+  size_t n = strcspn(*text, (const char[]){end, 0});
+  const char *out = dn_strndup(ctx->arena, *text, n);
+  *text += n + ((*text)[n] == end);
+  return out;
+}
+
+static bool is_name(const char *s) {
+  bool ok = *s && strlen(s) < 40 && !(*s >= '0' && *s <= '9');
+  for (; *s; s++)
+    ok &= (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+          (*s >= '0' && *s <= '9') || *s == '_';
+  return ok;
+}
+
+/* NAME:BYTES[:WHAT+WHAT] */
+static bool read_region(struct dn_ctx *ctx, const char *text,
+                        struct cg_region *out) {
+  const char *rest = text;
+  *out = (struct cg_region){.name = part(ctx, &rest, ':')};
+  const char *size = part(ctx, &rest, ':');
+  if (!is_name(out->name))
+    return bad(ctx, "a region is NAME:BYTES[:WHAT], with a C identifier", text);
+  if (!opt_read_size(size, &out->size) || out->size <= 0)
+    return bad(ctx, "its size is a number of bytes, as 64K", text);
+  if (!*rest)
+    out->holds = CG_HOLDS_ARENA;
+  while (*rest) {
+    int row = DN_FIND(kinds, part(ctx, &rest, '+'));
+    if (row < 0)
+      return bad(ctx, "a region holds arena, weights, code", text);
+    out->holds |= (unsigned)kinds[row].holds;
+  }
+  return true;
+}
+
+struct cg_regions *regions_read(struct dn_ctx *ctx, const char *text) {
+  DN_LIST(struct cg_region) list = {0};
+  if (!strcmp(text, "device")) {
+    bad(ctx, "--device names no board whose regions are meant", text);
+    return NULL;
+  }
+  for (const char *rest = text; *rest;) {
+    struct cg_region one;
+    if (!read_region(ctx, part(ctx, &rest, ','), &one))
+      return NULL;
+    for (size_t i = 0; i < list.n; i++)
+      if (!strcmp(list.v[i].name, one.name)) {
+        bad(ctx, "a region is given twice", text);
+        return NULL;
+      }
+    DN_PUSH(ctx->arena, list, one);
+  }
+  if (!list.n) {
+    bad(ctx, "no region is given", text);
+    return NULL;
+  }
+  struct cg_regions r = {.v = list.v, .n = list.n, .arena = -1, .code = -1};
+  return dn_copy(ctx->arena, &r, sizeof r);
+}
