@@ -115,7 +115,8 @@ bool fe_write_npy(struct dn_ctx *ctx, const char *path,
   struct dn_buf out;
   dn_buf_init(&out, ctx->arena);
   const struct ir_dtype_row *row = &ir_dtypes[t->type->dtype];
-  const char *npy = row->npy[0] ? row->npy : "u2"; /* bf16: its bits */
+  const char *bits = row->bytes > 1 ? "u2" : "u1"; /* bf16, f8e5m2 .. */
+  const char *npy = row->npy[0] ? row->npy : bits;
   dn_buf_printf(&out, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
                 row->bytes > 1 ? '<' : '|', npy);
   for (int i = 0; i < t->type->rank; i++)

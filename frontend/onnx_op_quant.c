@@ -114,7 +114,13 @@ bool onnx_quantize(struct onnx_call *c) {
   /* The division is made in the type of x, or of `precision`. */
   if (scale && ir_is_float(fe_dtype(x)))
     scale = fe_cast(c->b, scale, fe_dtype(x));
-  return ox_return(c, quantize(c, x, scale, parameter(c, zero, x, axis), to));
+  zero = parameter(c, zero, x, axis);
+  if (!scale || !ir_is_float(to))
+    return ox_return(c, quantize(c, x, scale, zero, to));
+  return ox_return(
+      c, fe_call(c->b, FE_QUANTIZE_FLOAT, IR_ARGS(x, scale, zero),
+                 IR_ATTRS(ir_str("to", ir_dtypes[to].text),
+                          ir_int("saturate", ox_int(c, "saturate", 1)))));
 }
 
 /* x - zero as i32; a zero point per row or column is put at `axis`. */

@@ -52,7 +52,27 @@ static const struct store stores[IR_NUM_DTYPES] = {
     [IR_BOOL] = {5, WIRE_VARINT, 0, 1},
     [IR_U32] = {11, WIRE_VARINT, 0, UINT32_MAX},
     [IR_I64] = {7, WIRE_VARINT, INT64_MIN, INT64_MAX},
-    [IR_U64] = {11, WIRE_VARINT, INT64_MIN, INT64_MAX}};
+    [IR_U64] = {11, WIRE_VARINT, INT64_MIN, INT64_MAX},
+    [IR_F8E4M3FN] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_F8E4M3FNUZ] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_F8E5M2] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_F8E5M2FNUZ] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_F8E8M0] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    /* Several in a byte, the first in its low bits: */
+    [IR_F4E2M1] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_I4] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_U4] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_I2] = {5, WIRE_VARINT, 0, UINT8_MAX},
+    [IR_U2] = {5, WIRE_VARINT, 0, UINT8_MAX}};
+
+/* Elements that share a byte of the file; bytes of all. */
+static int64_t in_byte(enum ir_dtype t) {
+  return ir_dtypes[t].bits < 8 ? 8 / (int64_t)ir_dtypes[t].bits : 1;
+}
+
+static int64_t stored_bytes(const struct ir_type *type) {
+  return dn_div_ceil(ir_type_bytes(type), in_byte(type->dtype));
+}
 
 static bool misfit(struct wire_file *file, struct dn_loc loc, int64_t have,
                    const char *unit, const struct ir_type *type) {
@@ -60,13 +80,35 @@ static bool misfit(struct wire_file *file, struct dn_loc loc, int64_t have,
       file->ctx, loc, DN_TENSOR_DATA,
       "%lld %s of data do not fill %s, which needs %lld", (long long)have, unit,
       ir_type_text(file->ctx, file->ctx->arena, type),
-      (long long)(*unit == 'b' ? ir_type_bytes(type) : ir_type_count(type)));
+      (long long)(*unit == 'b' ? stored_bytes(type)
+                               : dn_div_ceil(ir_type_count(type),
+                                             in_byte(type->dtype))));
+}
+
+/* Bytes of several elements as elements of a byte each. */
+static bool unpack(struct wire_file *file, const struct ir_type *type,
+                   struct wire_span from, struct ir_data *data) {
+  int64_t n = ir_type_count(type), each = in_byte(type->dtype);
+  unsigned bits = ir_dtypes[type->dtype].bits;
+  uint8_t *to = DN_ARRAY(file->ctx->arena, uint8_t, (size_t)n + 1);
+  assert((int64_t)from.size == stored_bytes(type) && "misfit()");
+  for (int64_t i = 0; i < n; i++) {
+    unsigned v = from.data[i / each] >> (i % each) * bits & ((1u << bits) - 1);
+    if (ir_is_int(type->dtype))
+      ir_store_int(type->dtype, to + i, v);
+    else
+      to[i] = (uint8_t)v;
+  }
+  *data = (struct ir_data){.bytes = to, .size = n};
+  return true;
 }
 
 /* Little-endian bytes as constant data: borrowed when they can be. */
 static bool from_bytes(struct wire_file *file, const struct ir_type *type,
                        struct wire_span bytes, struct ir_data *data) {
   size_t width = ir_dtypes[type->dtype].bytes;
+  if (in_byte(type->dtype) > 1)
+    return unpack(file, type, bytes, data);
   *data = (struct ir_data){.bytes = bytes.data, .size = (int64_t)bytes.size};
   bool plain = (uintptr_t)bytes.data % width == 0;
   if (type->dtype == IR_BOOL)
@@ -103,7 +145,7 @@ static bool from_typed(struct wire_file *file, const struct onnx_tensor *t,
                        struct dn_loc loc, const struct ir_type *type,
                        struct ir_data *data) {
   struct store s = stores[type->dtype];
-  int64_t count = ir_type_count(type), n = 0;
+  int64_t n = 0, count = dn_div_ceil(ir_type_count(type), in_byte(type->dtype));
   size_t width = ir_dtypes[type->dtype].bytes;
   struct wire_span run;
   if (s.wire != WIRE_VARINT && single_run(file, t, s.field, &run)) {
@@ -135,7 +177,8 @@ static bool from_typed(struct wire_file *file, const struct onnx_tensor *t,
   if (n != count)
     return misfit(file, loc, n, "elements", type);
   *data = (struct ir_data){.bytes = out, .size = count * (int64_t)width};
-  return true;
+  struct wire_span all = {out, (size_t)count};
+  return in_byte(type->dtype) == 1 || unpack(file, type, all, data);
 }
 
 /* ---- External data ---- */
@@ -196,14 +239,15 @@ static bool from_external(struct wire_file *file, const struct onnx_tensor *t,
   if (!read_place(ctx, loc, t, &at) ||
       !fe_sandbox_map(ctx, loc, file->path, at.path, &f))
     return false;
-  int64_t want = ir_type_bytes(type), size = (int64_t)f.size;
+  int64_t want = stored_bytes(type), size = (int64_t)f.size;
   if (at.length >= 0 && at.length != want)
     return misfit(file, loc, at.length, "bytes", type);
   if (at.offset > size || want > size - at.offset)
     return external_error(ctx, loc, "offset and length lie outside the file");
   struct wire_span bytes = {f.data + at.offset, (size_t)want};
   from_bytes(file, type, bytes, data);
-  data->file = f.path;
+  if (in_byte(type->dtype) == 1)
+    data->file = f.path;
   data->offset = at.offset;
   return true;
 }
@@ -245,7 +289,7 @@ bool onnx_tensor_data(struct wire_file *file, const struct onnx_tensor *t,
   *type = ir_type_checked(ctx, loc.where, dtype, (int64_t)t->dims.n, t->dims.v);
   if (!*type || !check_fields(file, t, loc, dtype))
     return false;
-  int64_t bytes = ir_type_bytes(*type);
+  int64_t bytes = stored_bytes(*type);
   if (t->external)
     return from_external(file, t, loc, *type, data);
   if (t->typed)
@@ -257,7 +301,8 @@ bool onnx_tensor_data(struct wire_file *file, const struct onnx_tensor *t,
     return true;
   }
   from_bytes(file, *type, t->raw, data);
-  data->file = file->path;
+  if (in_byte((*type)->dtype) == 1)
+    data->file = file->path;
   data->offset = t->raw.data - file->base;
   return true;
 }

@@ -16,27 +16,79 @@ static double round_to(double v, int frac, int emin) {
   return ldexp(nearbyint(ldexp(v, -ulp)), ulp);
 }
 
-static uint16_t float_to_half(double v) {
-  uint16_t sign = signbit(v) ? 0x8000 : 0;
-  if (isnan(v))
-    return sign | 0x7e00;
-  v = fabs(round_to(v, 10, -14));
-  if (v >= 65536)
-    return sign | 0x7c00;
-  if (v < 0x1p-14)
-    return sign | (uint16_t)ldexp(v, 24);
-  int e;
-  double f = frexp(v, &e);
-  return (uint16_t)(sign | ((e + 14) << 10) | ((int)ldexp(f, 11) & 0x3ff));
-}
-
-static uint16_t float_to_bfloat(double v) {
+static uint64_t float_to_bfloat(double v) {
   if (isnan(v))
     return 0x7fc0;
   float f = (float)round_to(v, 7, -126);
   uint32_t bits;
   memcpy(&bits, &f, sizeof bits);
-  return (uint16_t)(bits >> 16);
+  return bits >> 16;
+}
+
+/* A power of two, nothing else: ties go up. */
+static uint64_t float_to_power(double v) {
+  int e;
+  if (!(v > 0) || isinf(v))
+    return 0xff;
+  double f = frexp(v, &e); /* v = f * 2^e, 0.5 <= f < 1 */
+  e += 126 + (f >= 0.75);
+  return e < 0 ? 0 : (uint64_t)dn_min(e, 0xff);
+}
+
+uint64_t ir_to_small_float(enum ir_dtype t, double v) {
+  assert(ir_is_small_float(t) && "the caller has looked");
+  const struct ir_float_format *f = ir_float_format(t);
+  if (t == IR_BF16)
+    return float_to_bfloat(v);
+  if (!f)
+    return float_to_power(v);
+  uint64_t sign = UINT64_C(1) << (f->exponent + f->fraction), bits = f->over;
+  int frac = (int)f->fraction, emin = 1 - (int)f->bias, e;
+  bool minus = signbit(v);
+  v = fabs(round_to(v, frac, emin));
+  if (isnan(v)) {
+    bits = f->nan;
+  } else if (v < ldexp(1, emin)) {
+    bits = (uint64_t)ldexp(v, frac - emin);
+  } else if (v <= ir_small_float(t, f->largest)) {
+    double m = frexp(v, &e); /* v = m * 2^e, 0.5 <= m < 1 */
+    bits = ((uint64_t)(e - emin) << frac) +
+           ((uint64_t)ldexp(m, frac + 1) & ((UINT64_C(1) << frac) - 1));
+  }
+  if (f->over == sign)
+    minus &= bits > 0 && bits < sign; /* neither zero nor NaN has a sign */
+  return minus ? bits ^ sign : bits;
+}
+
+double ir_small_float(enum ir_dtype t, uint64_t bits) {
+  assert(ir_is_small_float(t) && "the caller has looked");
+  const struct ir_float_format *f = ir_float_format(t);
+  if (t == IR_F16)
+    return ir_half((uint16_t)bits);
+  if (t == IR_BF16)
+    return ir_bfloat((uint16_t)bits);
+  if (!f)
+    return bits == 0xff ? (double)NAN : ldexp(1, (int)bits - 127);
+  unsigned sign = 1u << (f->exponent + f->fraction), emask = sign - 1;
+  unsigned em = (unsigned)bits & emask, unit = 1u << f->fraction;
+  double v;
+  if (bits == f->over && f->over == sign)
+    return (double)NAN;
+  if (em > f->largest)
+    v = em == f->over && f->over != f->nan ? (double)INFINITY : (double)NAN;
+  else if (em < unit)
+    v = ldexp(em, 1 - (int)f->bias - (int)f->fraction);
+  else
+    v = ldexp(unit + em % unit,
+              (int)(em / unit) - (int)(f->bias + f->fraction));
+  return bits & sign ? -v : v;
+}
+
+double ir_written_float(enum ir_dtype t, double v) {
+  const struct ir_float_format *f = ir_float_format(t);
+  if (f && isinf(v) && f->over == f->nan)
+    return copysign(ir_small_float(t, f->largest), v);
+  return v;
 }
 
 /* The bits of an element; hosts are little-endian. */
@@ -44,7 +96,7 @@ static uint64_t read_bits(enum ir_dtype t, const void *p) {
   assert(t < IR_NUM_DTYPES && "element types are rows of dtypes.def");
   uint64_t bits = 0;
   memcpy(&bits, p, ir_dtypes[t].bytes);
-  return bits;
+  return bits & UINT64_MAX >> (64 - ir_dtypes[t].bits);
 }
 
 double ir_load_float(enum ir_dtype t, const void *p) {
@@ -58,14 +110,10 @@ double ir_load_float(enum ir_dtype t, const void *p) {
   case IR_F64:
     memcpy(&d, p, sizeof d);
     return d;
-  case IR_F16:
-    return ir_half((uint16_t)bits);
-  case IR_BF16:
-    return ir_bfloat((uint16_t)bits);
   case IR_U64:
     return (double)bits;
   }
-  return (double)ir_load_int(t, p);
+  return ir_is_float(t) ? ir_small_float(t, bits) : (double)ir_load_int(t, p);
 }
 
 /* A float as an int64: towards zero, saturating, NaN to 0. */
@@ -98,16 +146,14 @@ void ir_store_float(enum ir_dtype t, void *p, double v) {
   case IR_F64:
     memcpy(p, &v, sizeof v);
     return;
-  case IR_F16:
-    bits = float_to_half(v);
-    break;
-  case IR_BF16:
-    bits = float_to_bfloat(v);
-    break;
   case IR_BOOL:
     bits = v != 0;
     break;
   default:
+    if (ir_is_float(t)) {
+      bits = ir_to_small_float(t, v);
+      break;
+    }
     bits = t != IR_U64 || v < 0x1p63 || isnan(v) ? (uint64_t)float_to_int(v)
            : v >= 0x1p64                         ? UINT64_MAX
                                                  : (uint64_t)v;
@@ -122,6 +168,8 @@ void ir_store_int(enum ir_dtype t, void *p, int64_t v) {
   }
   if (t == IR_BOOL)
     v = v != 0;
+  if (ir_dtypes[t].bits < 8)
+    v = ir_load_int(t, &v); /* wrapped */
   memcpy(p, &v, ir_dtypes[t].bytes);
 }
 

@@ -245,10 +245,7 @@ bool eval_needs_round(enum ir_dtype type) {
 }
 
 static double round_small(enum ir_dtype type, double v) {
-  assert(ir_dtypes[type].bytes == 2 && "f16 and bf16: eval_round()");
-  uint16_t bits;
-  ir_store_float(type, &bits, v);
-  return ir_load_float(type, &bits);
+  return ir_small_float(type, ir_to_small_float(type, v));
 }
 
 void eval_round(enum ir_dtype type, union eval_lanes *r, int n) {
@@ -264,6 +261,12 @@ void eval_round(enum ir_dtype type, union eval_lanes *r, int n) {
     return;
   case IR_F16:
   case IR_BF16:
+  case IR_F8E4M3FN:
+  case IR_F8E4M3FNUZ:
+  case IR_F8E5M2:
+  case IR_F8E5M2FNUZ:
+  case IR_F8E8M0:
+  case IR_F4E2M1:
     for (int k = 0; k < n; k++)
       r->f[k] = round_small(type, r->f[k]);
     return;
@@ -273,6 +276,13 @@ void eval_round(enum ir_dtype type, union eval_lanes *r, int n) {
     WRAP(U8, uint8_t)
     WRAP(U16, uint16_t)
     WRAP(U32, uint32_t)
+  case IR_I4:
+  case IR_U4:
+  case IR_I2:
+  case IR_U2:
+    for (int k = 0; k < n; k++)
+      r->i[k] = ir_load_int(type, &r->i[k]);
+    return;
   case IR_F64:
   case IR_I64:
   case IR_U64:
@@ -295,7 +305,7 @@ void eval_cast(enum ir_dtype from, enum ir_dtype to, union eval_lanes *r,
 
 void eval_number(enum ir_dtype type, double v, union eval_lanes *r, int n) {
   if (ir_is_float(type)) {
-    r->f[0] = v;
+    r->f[0] = ir_written_float(type, v);
     eval_round(type, r, 1);
   } else {
     r->i[0] = eval_saturate(type, v);
@@ -338,6 +348,16 @@ LOAD(U16, uint16_t, i, v)
 LOAD(U32, uint32_t, i, v)
 LOAD(U64, uint64_t, i, (int64_t)v)
 LOAD(BOOL, uint8_t, i, v != 0)
+LOAD(I4, uint8_t, i, ((v & 15) ^ 8) - 8)
+LOAD(U4, uint8_t, i, v & 15)
+LOAD(I2, uint8_t, i, ((v & 3) ^ 2) - 2)
+LOAD(U2, uint8_t, i, v & 3)
+LOAD(F8E4M3FN, uint8_t, f, ir_small_float(IR_F8E4M3FN, v))
+LOAD(F8E4M3FNUZ, uint8_t, f, ir_small_float(IR_F8E4M3FNUZ, v))
+LOAD(F8E5M2, uint8_t, f, ir_small_float(IR_F8E5M2, v))
+LOAD(F8E5M2FNUZ, uint8_t, f, ir_small_float(IR_F8E5M2FNUZ, v))
+LOAD(F8E8M0, uint8_t, f, ir_small_float(IR_F8E8M0, v))
+LOAD(F4E2M1, uint8_t, f, ir_small_float(IR_F4E2M1, v & 15))
 
 void eval_load(enum ir_dtype type, const void *p, int64_t stride,
                union eval_lanes *r, int at, int n) {
@@ -368,12 +388,23 @@ void eval_store(enum ir_dtype type, void *p, const union eval_lanes *a, int n) {
     STORE(double, f)
   case IR_F16:
   case IR_BF16:
+  case IR_F8E4M3FN:
+  case IR_F8E4M3FNUZ:
+  case IR_F8E5M2:
+  case IR_F8E5M2FNUZ:
+  case IR_F8E8M0:
+  case IR_F4E2M1:
     for (int k = 0; k < n; k++)
-      ir_store_float(type, (char *)p + 2 * k, a->f[k]);
+      ir_store_float(type, (char *)p + ir_dtypes[type].bytes * (size_t)k,
+                     a->f[k]);
     return;
   case IR_I8:
   case IR_U8:
   case IR_BOOL:
+  case IR_I4:
+  case IR_U4:
+  case IR_I2:
+  case IR_U2:
     STORE(uint8_t, i)
   case IR_I16:
   case IR_U16:

@@ -198,7 +198,7 @@ static const struct ir_type *infer_narrow(struct infer *in) {
   if (!attr_dtype(in, &to) || !infer_float(in))
     return NULL;
   if (ir_is_float(to) || to == IR_BOOL || ir_dtypes[to].bits > 16)
-    return fail(in, DN_TYPE, "'to' must be an integer type of 8 or 16 bits");
+    return fail(in, DN_TYPE, "'to' must be an integer type of up to 16 bits");
   return broadcast_from(in, 0, to);
 }
 
@@ -207,7 +207,7 @@ static const struct ir_type *infer_bits(struct infer *in) {
   if (!attr_dtype(in, &to))
     return NULL;
   if (to == IR_BOOL ||
-      ir_dtypes[to].bytes != ir_dtypes[arg_type(in, 0)->dtype].bytes)
+      ir_dtypes[to].bits != ir_dtypes[arg_type(in, 0)->dtype].bits)
     return fail(in, DN_TYPE, "the types differ in width");
   return ir_type_as(in->ctx, arg_type(in, 0), to);
 }

@@ -150,7 +150,8 @@ static double is_pow2(const struct ir_value *c) {
   if (!c->data || !ir_is_float(c->type->dtype))
     return 0;
   /* Exponents whose reciprocals are normal numbers of the type too. */
-  int limit = c->type->dtype == IR_F16 ? 14 : 126;
+  const struct ir_float_format *format = ir_float_format(c->type->dtype);
+  int limit = format ? (int)format->bias - 1 : 126;
   for (int64_t i = 0; i < n; i++) {
     int exp;
     double f = frexp(ir_const_float(c, i), &exp);
@@ -175,8 +176,8 @@ static bool is_lossless(enum ir_dtype from, enum ir_dtype to) {
   if (b == IR_LOGIC || (a == IR_SIGNED && b == IR_UNSIGNED) ||
       (a == IR_FLOAT) != (b == IR_FLOAT))
     return false;
-  if (a == IR_FLOAT) /* f16 and bf16 differ in range */
-    return ir_dtypes[to].bits > ir_dtypes[from].bits;
+  if (a == IR_FLOAT) /* small ones differ in range */
+    return !ir_is_small_float(to) && ir_dtypes[to].bits > ir_dtypes[from].bits;
   return digits(to) >= digits(from);
 }
 

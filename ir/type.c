@@ -17,10 +17,21 @@ enum {
 
 const struct ir_dtype_row ir_dtypes[IR_NUM_DTYPES] = {
 #define DTYPE(ID, text, bits, kind, ctype, onnx, npy)                          \
-  {text, bits, (bits) / 8, (enum ir_kind)KIND_##kind, ctype, onnx, npy},
+  {text, bits, ((bits) + 7) / 8, (enum ir_kind)KIND_##kind, ctype, onnx, npy},
 #include "ir/dtypes.def"
 #undef DTYPE
 };
+
+const struct ir_float_format *ir_float_format(enum ir_dtype t) {
+  static const struct ir_float_format formats[IR_NUM_DTYPES] = {
+#define DTYPE(ID, text, bits, kind, ctype, onnx, npy)
+#define FORMAT(ID, exponent, fraction, bias, largest, over, nan)               \
+  [IR_##ID] = {exponent, fraction, bias, largest, over, nan},
+#include "ir/dtypes.def"
+#undef DTYPE
+  };
+  return formats[t].exponent ? &formats[t] : NULL;
+}
 
 bool ir_dtype_find(const char *text, enum ir_dtype *out) {
   int row = DN_FIND(ir_dtypes, text);

@@ -33,11 +33,22 @@ struct ir_dtype_row {
   const char *npy;   /* descr without byte order, "" if none */
 };
 extern const struct ir_dtype_row ir_dtypes[IR_NUM_DTYPES];
+
+/* A row FORMAT of dtypes.def. */
+struct ir_float_format {
+  unsigned exponent, fraction, bias, largest, over, nan;
+};
+/* NULL: the type has none (f32, f64, bf16, f8e8m0, integers). */
+const struct ir_float_format *ir_float_format(enum ir_dtype t);
 /* false when the text names none. */
 bool ir_dtype_find(const char *text, enum ir_dtype *out);
 
 static inline bool ir_is_float(enum ir_dtype t) {
   return ir_dtypes[t].kind == IR_FLOAT;
+}
+/* Floats that are computed in f32, and rounded after every function. */
+static inline bool ir_is_small_float(enum ir_dtype t) {
+  return ir_is_float(t) && ir_dtypes[t].bits < 32;
 }
 static inline bool ir_is_int(enum ir_dtype t) {
   return ir_dtypes[t].kind == IR_SIGNED || ir_dtypes[t].kind == IR_UNSIGNED;
@@ -101,6 +112,15 @@ void ir_type_strides(const struct ir_type *type, int64_t *strides);
 bool ir_perm_is_view(const struct ir_type *type, const int64_t *perm);
 /* Whether `stride` is row-major without gaps, dims of size 1 aside. */
 bool ir_type_is_dense(const struct ir_type *type, const int64_t *stride);
+
+/* The bits of a float that ir_is_small_float(), as a double. */
+double ir_small_float(enum ir_dtype t, uint64_t bits);
+/* And the nearest, ties to even; NaN and what is out of range as the type has
+ * them: infinite, NaN or the largest. */
+uint64_t ir_to_small_float(enum ir_dtype t, double v);
+/* A number that is written in a type: an infinity that it lacks is its largest,
+ * as an integer's is. */
+double ir_written_float(enum ir_dtype t, double v);
 
 /* binary16 (IEEE 754-2019, 3.6) and bfloat16 as doubles. */
 static inline double ir_half(uint16_t h) { /* scaled through the exponent */

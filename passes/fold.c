@@ -108,10 +108,6 @@ static struct ir_value *map_of_splats(struct fold *f, struct ir_op *op) {
   return result;
 }
 
-static bool is_half(enum ir_dtype type) {
-  return ir_is_float(type) && ir_dtypes[type].bits == 16;
-}
-
 /* What the interpreter takes for a point, in additions of f32: as measured. */
 static int64_t point_cost(const struct nest *n) {
   int64_t sum = n->fold == NEST_NTH ? 64 : 0;
@@ -123,10 +119,11 @@ static int64_t point_cost(const struct nest *n) {
     bool slow = !strcmp(ir_scalars[node->fn].types, "F") || pow ||
                 node->fn == IR_S_MOD || node->fn == IR_S_FMOD ||
                 node->fn == IR_S_DIV || node->fn == IR_S_CAST;
-    bool slower = is_half(node->type) || (pow && !ir_is_float(node->type));
+    bool slower =
+        ir_is_small_float(node->type) || (pow && !ir_is_float(node->type));
     sum += slower ? 32 : slow ? 8 : node->type == IR_F32 ? 1 : 4;
   }
-  return dn_max(sum, 1) + (n->fold && is_half(n->acc_type) ? 32 : 0);
+  return dn_max(sum, 1) + (n->fold && ir_is_small_float(n->acc_type) ? 32 : 0);
 }
 
 /* Whether the result is small enough to keep and cheap enough to compute,

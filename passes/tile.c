@@ -50,7 +50,7 @@ struct kernel {
 /* ---- What the kernel looks like ---- */
 
 static int64_t lane_bytes(enum ir_dtype t) {
-  return t == IR_F16 || t == IR_BF16 ? 4 : ir_dtypes[t].bytes;
+  return ir_is_small_float(t) ? 4 : ir_dtypes[t].bytes;
 }
 
 /* Lanes of the widest element in the kernel, up to the op `last` or of all. */

@@ -36,7 +36,7 @@ struct fold {
 };
 
 static enum ir_dtype folded_type(enum ir_dtype t) {
-  return t == IR_F16 || t == IR_BF16 ? IR_F32 : t;
+  return ir_is_small_float(t) ? IR_F32 : t;
 }
 
 /* Code of a fold at its variables: `count` results to out. All are vectors of

@@ -1,7 +1,8 @@
 /* type.c - element types in registers and in memory, and conversions.
- * f16 and bf16 are computed in f32 and rounded after every function; bool is i1
- * in registers, a byte in memory. Conversions of f16 are bit operations where
- * the target has no instruction, so that no library function is called. */
+ * Floats of up to 16 bits are computed in f32 and rounded after every function;
+ * what is shorter than a byte, bool i1 too, has a byte in memory. Conversions of
+ * small floats are bit operations where the target has no instruction, so that
+ * no library function is called. */
 #include "codegen/emit/impl.h"
 
 #include <math.h>
@@ -25,33 +26,15 @@ static unsigned lanes_of(LLVMValueRef v) {
 }
 
 LLVMTypeRef emit_reg_type(struct emit *e, enum ir_dtype t) {
-  switch (t) {
-  case IR_F32:
-  case IR_F16:
-  case IR_BF16:
-    return e->f32;
-  case IR_F64:
-    return e->f64;
-  case IR_BOOL:
-    return e->i1;
-  case IR_I8:
-  case IR_U8:
-  case IR_I16:
-  case IR_U16:
-  case IR_I32:
-  case IR_U32:
-  case IR_I64:
-  case IR_U64:
-  case IR_NUM_DTYPES:
-    break;
-  }
-  return LLVMIntTypeInContext(e->lc, ir_dtypes[t].bits);
+  if (ir_is_float(t))
+    return t == IR_F64 ? e->f64 : e->f32;
+  return LLVMIntTypeInContext(e->lc, t == IR_BOOL ? 1 : ir_dtypes[t].bits);
 }
 
 LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t) {
   if (t == IR_F32 || t == IR_F64)
     return emit_reg_type(e, t);
-  return LLVMIntTypeInContext(e->lc, ir_dtypes[t].bits);
+  return LLVMIntTypeInContext(e->lc, 8 * ir_dtypes[t].bytes);
 }
 
 LLVMValueRef emit_like(struct kernel_cg *k, LLVMValueRef pattern,
@@ -75,7 +58,7 @@ LLVMValueRef emit_number(struct kernel_cg *k, enum ir_dtype type, double v) {
   switch (row->kind) {
   case IR_FLOAT: {
     uint64_t bits = 0;
-    ir_store_float(type, &bits, v);
+    ir_store_float(type, &bits, ir_written_float(type, v));
     return LLVMConstReal(t, ir_load_float(type, &bits));
   }
   case IR_LOGIC:
@@ -98,7 +81,7 @@ LLVMValueRef emit_number(struct kernel_cg *k, enum ir_dtype type, double v) {
   return NULL;
 }
 
-/* ---- 16-bit floats ---- */
+/* ---- Small floats ---- */
 
 static LLVMValueRef int_like(struct kernel_cg *k, LLVMValueRef v, uint64_t n) {
   return emit_like(k, v, LLVMConstInt(k->e->i32, n, false));
@@ -113,76 +96,85 @@ static LLVMTypeRef f32_type(struct kernel_cg *k, LLVMValueRef v) {
   return emit_vector_type(k, k->e->f32, lanes_of(v));
 }
 
-/* i16 bits to f32. The exponent is moved by an integer addition; denormals are
- * made normal by one subtraction, exact and of normal numbers. */
-static LLVMValueRef half_to_f32(struct kernel_cg *k, LLVMValueRef h) {
+static LLVMValueRef is_int(struct kernel_cg *k, LLVMIntPredicate p,
+                           LLVMValueRef x, uint64_t n) {
+  return LLVMBuildICmp(k->b, p, x, int_like(k, x, n), "");
+}
+
+/* Bits, in lanes of i32, to f32. The exponent is moved by an integer addition;
+ * denormals are made normal by one subtraction, exact and of normal numbers. */
+static LLVMValueRef format_to_f32(struct kernel_cg *k,
+                                  const struct ir_float_format *f,
+                                  LLVMValueRef x) {
   LLVMBuilderRef b = k->b;
-  LLVMTypeRef ft = f32_type(k, h);
-  if (k->e->facts->has_half) {
-    LLVMTypeRef half =
-        emit_vector_type(k, LLVMHalfTypeInContext(k->e->lc), lanes_of(h));
-    return LLVMBuildFPExt(b, LLVMBuildBitCast(b, h, half, ""), ft, "");
+  LLVMTypeRef ft = f32_type(k, x);
+  unsigned up_by = 23 - f->fraction, top = f->exponent + f->fraction;
+  uint32_t mask = (1u << top) - 1, one = (128 - f->bias) << 23;
+  LLVMValueRef em = LLVMBuildAnd(b, x, int_like(k, x, mask), "");
+  LLVMValueRef sign = LLVMBuildAnd(b, x, int_like(k, x, 1u << top), "");
+  sign = LLVMBuildShl(b, sign, int_like(k, x, 31 - top), "");
+  LLVMValueRef up = LLVMBuildShl(b, em, int_like(k, x, up_by), "");
+  LLVMValueRef r = LLVMBuildAdd(b, up, int_like(k, x, one - (1u << 23)), "");
+  if (f->over == f->largest + 1 && f->over != f->nan) {
+    LLVMValueRef special = /* an infinity, and NaN by its fraction */
+        LLVMBuildOr(b, up, int_like(k, x, 255u << 23), "");
+    r = LLVMBuildSelect(b, is_int(k, LLVMIntUGT, em, f->largest), special, r,
+                        "");
   }
-  LLVMValueRef x = LLVMBuildZExt(b, h, int_type(k, h, 32), "");
-  LLVMValueRef em = LLVMBuildAnd(b, x, int_like(k, x, 0x7fff), "");
-  LLVMValueRef exp = LLVMBuildAnd(b, x, int_like(k, x, 0x7c00), "");
-  LLVMValueRef sign =
-      LLVMBuildShl(b, LLVMBuildAnd(b, x, int_like(k, x, 0x8000), ""),
-                   int_like(k, x, 16), "");
-  LLVMValueRef up = LLVMBuildShl(b, em, int_like(k, x, 13), "");
-  LLVMValueRef normal = LLVMBuildAdd(b, up, int_like(k, x, 112u << 23), "");
-  LLVMValueRef special = LLVMBuildOr(b, up, int_like(k, x, 255u << 23), "");
-  LLVMValueRef one_up = LLVMBuildAdd(b, up, int_like(k, x, 113u << 23), "");
-  LLVMValueRef tiny = LLVMBuildFSub(
-      b, LLVMBuildBitCast(b, one_up, ft, ""),
-      LLVMBuildBitCast(b, int_like(k, x, 113u << 23), ft, ""), "");
+  LLVMValueRef tiny = LLVMBuildAdd(b, up, int_like(k, x, one), "");
+  tiny = LLVMBuildFSub(b, LLVMBuildBitCast(b, tiny, ft, ""),
+                       LLVMBuildBitCast(b, int_like(k, x, one), ft, ""), "");
   tiny = LLVMBuildBitCast(b, tiny, LLVMTypeOf(x), "");
-  LLVMValueRef is_tiny =
-      LLVMBuildICmp(b, LLVMIntEQ, exp, int_like(k, x, 0), "");
-  LLVMValueRef is_special =
-      LLVMBuildICmp(b, LLVMIntEQ, exp, int_like(k, x, 0x7c00), "");
-  LLVMValueRef r = LLVMBuildSelect(b, is_special, special, normal, "");
-  r = LLVMBuildSelect(b, is_tiny, tiny, r, "");
+  r = LLVMBuildSelect(b, is_int(k, LLVMIntULT, em, 1u << f->fraction), tiny, r,
+                      "");
+  if (f->over == f->nan) {
+    LLVMValueRef nan = is_int(k, LLVMIntEQ, f->nan > mask ? x : em, f->nan);
+    r = LLVMBuildSelect(b, nan, int_like(k, x, 0x7fc00000), r, "");
+  }
   return LLVMBuildBitCast(b, LLVMBuildOr(b, r, sign, ""), ft, "");
 }
 
-/* f32 to i16 bits, to nearest even. */
-static LLVMValueRef f32_to_half(struct kernel_cg *k, LLVMValueRef f) {
+/* f32 to bits in lanes of i32, to nearest even. */
+static LLVMValueRef f32_to_format(struct kernel_cg *k,
+                                  const struct ir_float_format *f,
+                                  LLVMValueRef v) {
   LLVMBuilderRef b = k->b;
-  LLVMTypeRef it = int_type(k, f, 32), ht = int_type(k, f, 16);
-  if (k->e->facts->has_half) {
-    LLVMTypeRef half =
-        emit_vector_type(k, LLVMHalfTypeInContext(k->e->lc), lanes_of(f));
-    return LLVMBuildBitCast(b, LLVMBuildFPTrunc(b, f, half, ""), ht, "");
-  }
-  LLVMValueRef bits = LLVMBuildBitCast(b, f, it, "");
+  LLVMTypeRef it = int_type(k, v, 32);
+  unsigned down = 23 - f->fraction, top = f->exponent + f->fraction;
+  LLVMValueRef bits = LLVMBuildBitCast(b, v, it, "");
   LLVMValueRef sign = LLVMBuildAnd(b, bits, int_like(k, bits, 1u << 31), "");
   LLVMValueRef x = LLVMBuildXor(b, bits, sign, "");
-  /* Too large, infinite or no number. */
-  LLVMValueRef nan =
-      LLVMBuildICmp(b, LLVMIntUGT, x, int_like(k, x, 0x7f800000u), "");
-  LLVMValueRef big = LLVMBuildSelect(b, nan, int_like(k, x, 0x7e00),
-                                     int_like(k, x, 0x7c00), "");
   /* Denormal: the float adder aligns and rounds. */
-  uint32_t magic = (127 - 15 + 23 - 10 + 1) << 23;
+  uint32_t magic = (127 - f->bias + 24 - f->fraction) << 23;
   LLVMValueRef sum = LLVMBuildFAdd(
-      b, LLVMBuildBitCast(b, x, LLVMTypeOf(f), ""),
-      LLVMBuildBitCast(b, int_like(k, x, magic), LLVMTypeOf(f), ""), "");
+      b, LLVMBuildBitCast(b, x, LLVMTypeOf(v), ""),
+      LLVMBuildBitCast(b, int_like(k, x, magic), LLVMTypeOf(v), ""), "");
   LLVMValueRef small = LLVMBuildSub(b, LLVMBuildBitCast(b, sum, it, ""),
                                     int_like(k, x, magic), "");
   LLVMValueRef odd = LLVMBuildAnd(
-      b, LLVMBuildLShr(b, x, int_like(k, x, 13), ""), int_like(k, x, 1), "");
-  LLVMValueRef mid = LLVMBuildAdd(
-      b, x, int_like(k, x, (uint32_t)(15 - 127) << 23 | 0xfff), "");
-  mid = LLVMBuildLShr(b, LLVMBuildAdd(b, mid, odd, ""), int_like(k, x, 13), "");
-  LLVMValueRef is_big =
-      LLVMBuildICmp(b, LLVMIntUGE, x, int_like(k, x, (127u + 16) << 23), "");
-  LLVMValueRef is_small =
-      LLVMBuildICmp(b, LLVMIntULT, x, int_like(k, x, 113u << 23), "");
+      b, LLVMBuildLShr(b, x, int_like(k, x, down), ""), int_like(k, x, 1), "");
+  uint32_t half = (1u << (down - 1)) - 1;
+  LLVMValueRef mid =
+      LLVMBuildAdd(b, x, int_like(k, x, half - ((127 - f->bias) << 23)), "");
+  mid =
+      LLVMBuildLShr(b, LLVMBuildAdd(b, mid, odd, ""), int_like(k, x, down), "");
+  LLVMValueRef is_small = is_int(k, LLVMIntULT, x, (128 - f->bias) << 23);
   LLVMValueRef r = LLVMBuildSelect(b, is_small, small, mid, "");
-  r = LLVMBuildSelect(b, is_big, big, r, "");
-  sign = LLVMBuildLShr(b, sign, int_like(k, x, 16), "");
-  return LLVMBuildTrunc(b, LLVMBuildOr(b, r, sign, ""), ht, "");
+  LLVMValueRef beyond = is_int(k, LLVMIntUGT, r, f->largest);
+  r = LLVMBuildSelect(b, beyond, int_like(k, x, f->over), r, "");
+  LLVMValueRef nan = is_int(k, LLVMIntUGT, x, 0x7f800000u);
+  r = LLVMBuildSelect(b, nan, int_like(k, x, f->nan), r, "");
+  sign = LLVMBuildLShr(b, sign, int_like(k, x, 31 - top), "");
+  if (f->over == 1u << top) { /* neither zero nor NaN has a sign */
+    LLVMValueRef none = LLVMBuildSub(b, r, int_like(k, r, 1), "");
+    none = is_int(k, LLVMIntUGE, none, f->largest);
+    sign = LLVMBuildSelect(b, none, int_like(k, r, 0), sign, "");
+  }
+  return LLVMBuildXor(b, r, sign, "");
+}
+
+static LLVMTypeRef half_type(struct kernel_cg *k, LLVMValueRef v) {
+  return emit_vector_type(k, LLVMHalfTypeInContext(k->e->lc), lanes_of(v));
 }
 
 static LLVMValueRef bfloat_to_f32(struct kernel_cg *k, LLVMValueRef h) {
@@ -204,29 +196,65 @@ static LLVMValueRef f32_to_bfloat(struct kernel_cg *k, LLVMValueRef f) {
   return LLVMBuildTrunc(b, r, int_type(k, f, 16), "");
 }
 
+/* Exponents alone: f8e8m0. */
+static LLVMValueRef power_to_f32(struct kernel_cg *k, LLVMValueRef x) {
+  LLVMValueRef r = LLVMBuildShl(k->b, x, int_like(k, x, 23), "");
+  r = LLVMBuildSelect(k->b, is_int(k, LLVMIntEQ, x, 0),
+                      int_like(k, x, 1u << 22), r, "");
+  r = LLVMBuildSelect(k->b, is_int(k, LLVMIntEQ, x, 255),
+                      int_like(k, x, 0x7fc00000), r, "");
+  return LLVMBuildBitCast(k->b, r, f32_type(k, x), "");
+}
+
+static LLVMValueRef f32_to_power(struct kernel_cg *k, LLVMValueRef v) {
+  LLVMValueRef x = LLVMBuildBitCast(k->b, v, int_type(k, v, 32), "");
+  LLVMValueRef half =
+      LLVMBuildSelect(k->b, is_int(k, LLVMIntULT, x, 1u << 23),
+                      int_like(k, x, 1u << 21), int_like(k, x, 1u << 22), "");
+  LLVMValueRef r = LLVMBuildAdd(k->b, x, half, "");
+  r = LLVMBuildLShr(k->b, r, int_like(k, x, 23), "");
+  LLVMValueRef bad = LLVMBuildSub(k->b, x, int_like(k, x, 1), "");
+  bad = is_int(k, LLVMIntUGE, bad, 0x7f800000u - 1); /* <= 0, infinite, NaN */
+  return LLVMBuildSelect(k->b, bad, int_like(k, x, 255), r, "");
+}
+
 LLVMValueRef emit_from_mem(struct kernel_cg *k, enum ir_dtype t,
                            LLVMValueRef v) {
-  if (t == IR_F16)
-    return half_to_f32(k, v);
+  const struct ir_float_format *f = ir_float_format(t);
   if (t == IR_BF16)
     return bfloat_to_f32(k, v);
+  if (t == IR_F16 && k->e->facts->has_half)
+    return LLVMBuildFPExt(k->b, LLVMBuildBitCast(k->b, v, half_type(k, v), ""),
+                          f32_type(k, v), "");
+  if (ir_is_small_float(t)) {
+    LLVMValueRef x = LLVMBuildZExt(k->b, v, int_type(k, v, 32), "");
+    return f ? format_to_f32(k, f, x) : power_to_f32(k, x);
+  }
   if (t == IR_BOOL)
     return LLVMBuildICmp(k->b, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)), "");
+  if (ir_dtypes[t].bits < 8)
+    return LLVMBuildTrunc(k->b, v, int_type(k, v, ir_dtypes[t].bits), "");
   return v;
 }
 
 LLVMValueRef emit_to_mem(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v) {
-  if (t == IR_F16)
-    return f32_to_half(k, v);
+  const struct ir_float_format *f = ir_float_format(t);
+  LLVMTypeRef type = int_type(k, v, 8 * ir_dtypes[t].bytes);
   if (t == IR_BF16)
     return f32_to_bfloat(k, v);
-  if (t == IR_BOOL)
-    return LLVMBuildZExt(k->b, v, int_type(k, v, 8), "");
-  return v;
+  if (t == IR_F16 && k->e->facts->has_half)
+    return LLVMBuildBitCast(
+        k->b, LLVMBuildFPTrunc(k->b, v, half_type(k, v), ""), type, "");
+  if (ir_is_small_float(t))
+    return LLVMBuildTrunc(k->b, f ? f32_to_format(k, f, v) : f32_to_power(k, v),
+                          type, "");
+  if (ir_is_float(t) || (t != IR_BOOL && ir_dtypes[t].bits >= 8))
+    return v;
+  return LLVMBuildIntCast2(k->b, v, type, ir_dtypes[t].kind == IR_SIGNED, "");
 }
 
 LLVMValueRef emit_round(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v) {
-  if (t != IR_F16 && t != IR_BF16)
+  if (!ir_is_small_float(t))
     return v;
   return emit_from_mem(k, t, emit_to_mem(k, t, v));
 }
@@ -245,8 +273,8 @@ static LLVMValueRef float_to_small(struct kernel_cg *k, LLVMValueRef v,
   uint64_t most = UINT64_MAX >> (64 - ir_dtypes[to].bits + is_signed);
   LLVMValueRef i = float_to_int(k, v, IR_I32), c;
   LLVMValueRef hi = emit_like(k, i, LLVMConstInt(k->e->i32, most, false));
-  LLVMValueRef lo = emit_like(
-      k, i, LLVMConstInt(k->e->i32, is_signed ? ~most : 0, true));
+  LLVMValueRef lo =
+      emit_like(k, i, LLVMConstInt(k->e->i32, is_signed ? ~most : 0, true));
   c = LLVMBuildICmp(k->b, LLVMIntSLT, i, hi, "");
   i = LLVMBuildSelect(k->b, c, i, hi, "");
   c = LLVMBuildICmp(k->b, LLVMIntSGT, i, lo, "");

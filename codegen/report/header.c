@@ -240,6 +240,8 @@ static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
   const struct param *p = &h->param[i];
   dn_buf_printf(h->out, " *   %s: %s ", p->name, i < h->nin ? "in" : "out");
   put_comment(h->out, ir_type_text(ctx, NULL, p->type));
+  if (ir_dtypes[p->type->dtype].bits < 8 && p->type->dtype != IR_BOOL)
+    dn_buf_printf(h->out, ", each in a byte of its own");
   if (strcmp(p->name, p->model) != 0) {
     dn_buf_printf(h->out, ", in the model '");
     put_comment(h->out, p->model);

@@ -29,7 +29,7 @@ struct num naive_load(enum ir_dtype t, const void *p) {
 }
 
 struct num naive_number(enum ir_dtype t, double v) {
-  struct num r = {v, 0};
+  struct num r = {ir_written_float(t, v), 0};
   if (ir_is_float(t))
     return naive_round(t, r);
   r.f = 0;

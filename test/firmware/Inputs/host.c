@@ -30,7 +30,7 @@ static size_t count(const struct dnn_tensor *t) {
 static size_t element(const struct dnn_tensor *t) {
   static const unsigned char size[] = {0, 4, 1, 1, 2, 2, 4, 8, 0,
                                        1, 2, 8, 4, 8, 0, 0, 2};
-  return size[t->type];
+  return t->type < sizeof size ? size[t->type] : 1;
 }
 
 static FILE *open_file(const char *dir, const char *file, const char *end,

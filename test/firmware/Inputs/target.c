@@ -133,7 +133,7 @@ static size_t element(int type) {
   case 7: case 11: case 13:
     return 8;
   default:
-    return 4;
+    return type > 16 ? 1 : 4;
   }
 }
 

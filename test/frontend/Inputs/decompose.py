@@ -264,6 +264,8 @@ case("dequantize", [q, s1, z1], "", each(lambda v: (v - 7) * 0.25, q))
 case("dequantize", [q, s1], "", each(lambda v: v * 0.25, q))
 case("narrowed", [x, z1], "to=s:u8", each(lambda v: clip(round(v) + 7, 0, 255), x))
 case("quantize", [x, s1, z1], "to=s:u8", each(lambda v: clip(round(v / 0.25) + 7, 0, 255), x))
+case("quantize_float", [T([3], [0.3, -50, 500]), s1], "to=s:f8e4m3fn", T([3], [1.25, -192, 448]))
+case("quantize_float", [T([3], [0.3, -50, 500]), s1, T([], [0], "f4e2m1")], "to=s:f4e2m1", T([3], [1, -6, 6]))
 case("quantize", [x, s1], "to=s:i8", each(lambda v: clip(round(v / 0.25), -128, 127), x))
 case("dynamic_quantize", [x], "", *dynamic_quantize(x))
 qa, qb, sy = rand(2, 3, lo=0, hi=255, dtype="u8"), rand(2, 3, lo=0, hi=255, dtype="u8"), T([], [2.5])
@@ -276,6 +278,14 @@ case("qlinear_global_average", [q4, s1, z1, T([], [0.5]), z1], "",
 case("qlinear_global_average", [q4, s1, None, T([], [0.5])], "channels_last=i:1",
      reduce(q4, [1, 2], lambda v: u8(sum(v) * 0.5 / len(v))))
 case("cast_to", [T([2], [2.5, -2.5])], "to=s:i32", T([2], [2, -2]))
+case("cast_to", [T([4], [-9.5, 7, 8, 17])], "to=s:i4", T([4], [7, 7, -8, 1]))
+eighths = T([6], [0.3, 17, -465, 1e9, -math.inf, 0.001])
+case("cast_to", [eighths], "to=s:f8e4m3fn", T([6], [0.3125, 16, -448, 448, -448, 2 ** -9]))
+case("cast_to", [eighths], "to=s:f8e5m2 saturate=i:0", T([6], [0.3125, 16, -448, math.inf, -math.inf, 2 ** -10]))
+powers = T([6], [1.5, 3, 0.7, -2, 2.0 ** 127 * 1.5, 0.5])
+case("cast_to", [powers], "to=s:f8e8m0", T([6], [2, 4, 1, 2, 2.0 ** 127, 0.5]))
+case("to_power", [powers], "saturate=i:1 round_mode=s:down", T([6], [1, 2, 0.5, 2, 2.0 ** 127, 0.5]))
+case("to_power", [powers], "saturate=i:0 round_mode=s:nearest", T([6], [2, 4, 0.5, 2, math.nan, 0.5]))
 case("cast_like", [T([2], [2.5, -2.5]), ints], "", T([2], [2, -2]))
 case("bit_cast", [T([2], [1, -2])], "to=s:u32", T([2], [0x3f800000, 0xc0000000]))
 case("eye_like", [rand(2, 3)], "k=i:1 dtype=s:i32", T([2, 3], [0, 1, 0, 0, 0, 1]))
@@ -335,7 +345,7 @@ for (row, operands, attrs, want), line in zip(cases, out):
         dims, _, values = g.partition(":")
         values = [float(e) for e in values.split(",")]
         ok = ok and dims == ",".join(map(str, w.dims)) and len(values) == len(w.v)
-        ok = ok and all(abs(a - b) <= 2e-5 * max(1, abs(b)) for a, b in zip(values, w.v))
+        ok = ok and all(a == b or abs(a - b) <= 2e-5 * max(1, abs(b)) or (a != a and b != b) for a, b in zip(values, w.v))
     if not ok:
         failures += 1
         print("FAIL: %s %s: %s, not %s" % (row, attrs, line, " ".join(w.line() for w in want)))

@@ -251,7 +251,7 @@ CASES = [
     ("M25-ai.onnx", 0, "", relu(opsets=((13, "ai.onnx"),))),
     ("M26-complex", 3, "complex64", const(14, [1], data=blob(9, bytes(8)))),
     ("M26-string", 3, "string", const(8, [1], data=blob(6, "a"))),
-    ("M26-fp4", 3, "float4e2m1", const(23, [2], data=blob(9, bytes(1)))),
+    ("M26-fp4", 1, "2 bytes", const(23, [2], data=blob(9, bytes(2)))),
     ("M26-9999", 3, "9999", const(9999, [1], data=blob(9, bytes(8)))),
     ("M26-undefined", 1, "undefined", const(0, [1], data=blob(9, bytes(4)))),
     ("M26-input", 3, "element type string",
