@@ -127,6 +127,20 @@ static void select_bits(PARAMS) {
 #define i_SELECT select_bits
 #define u_SELECT select_bits
 
+static void requant_signed(PARAMS) {
+  (void)from, (void)to;
+  for (int k = 0; k < n; k++)
+    r->i[k] = (int64_t)(U(a->i[k]) * U(b->i[k]) + (U(c->i[k]) << 16)) >> 32;
+}
+
+static void requant_unsigned(PARAMS) {
+  (void)from, (void)to;
+  for (int k = 0; k < n; k++)
+    r->i[k] = (int64_t)((U(a->i[k]) * U(b->i[k]) + (U(c->i[k]) << 16)) >> 32);
+}
+#define i_REQUANT requant_signed
+#define u_REQUANT requant_unsigned
+
 /* ---- Conversion ---- */
 int64_t eval_saturate(enum ir_dtype type, double v) {
   if (isnan(v))

@@ -60,6 +60,10 @@ struct ir_value *quant_sum(struct quantize *p, const struct coded *c);
  * how it is known; NULL: stays as it is. */
 struct ir_value *quant_dot(struct quantize *p, struct ir_op *op,
                            struct coded *out);
+/* quantize_integer.c: narrow(v, zero) to `type` in integers; NULL: not on this
+ * target, v is no i32 sum times a constant, or not for all sums. */
+struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
+                               const struct ir_value *zero, enum ir_dtype type);
 /* quantize_narrow.c: what takes the place of a `narrow`. */
 struct ir_value *quant_narrow(struct quantize *p, struct ir_op *op);
 

@@ -19,8 +19,10 @@ struct narrowing {
 
 static struct ir_value *narrow_to(const struct narrowing *n, struct ir_value *v,
                                   struct ir_value *zero) {
-  return quant_emit(n->p, IR_NARROW, IR_ARGS(v, zero),
-                    IR_ATTRS(ir_str("to", ir_dtypes[n->type].text)));
+  struct ir_value *y = v && zero ? quant_integer(n->p, v, zero, n->type) : NULL;
+  return y ? y
+           : quant_emit(n->p, IR_NARROW, IR_ARGS(v, zero),
+                        IR_ATTRS(ir_str("to", ir_dtypes[n->type].text)));
 }
 
 /* Rounded after the zero point is added: that of the model, in any type. */
@@ -326,5 +328,6 @@ struct ir_value *quant_narrow(struct quantize *p, struct ir_op *op) {
   if (y && y->type == made)
     return y;
   say_floats(&n);
-  return n.type == type->dtype ? NULL : narrow_to(&n, ir_arg(op, 0), n.zero);
+  return n.type == type->dtype ? quant_integer(p, ir_arg(op, 0), n.zero, n.type)
+                               : narrow_to(&n, ir_arg(op, 0), n.zero);
 }

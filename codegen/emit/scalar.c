@@ -131,6 +131,51 @@ static LLVMValueRef int_abs(const struct scalar *s) {
               s->x);
 }
 
+static LLVMValueRef half_of(const struct scalar *s, LLVMValueRef v, bool upper,
+                            bool is_signed) {
+  LLVMValueRef by = number(s, 16);
+  v = upper ? v : LLVMBuildShl(s->b, v, by, "");
+  return is_signed ? LLVMBuildAShr(s->b, v, by, "")
+                   : LLVMBuildLShr(s->b, v, by, "");
+}
+
+/* Of 32 bits, by products of halves, each within 32 bits: two rows of a
+ * multiplication by hand, and their carries. */
+static LLVMValueRef requant_by_halves(const struct scalar *s) {
+  LLVMBuilderRef b = s->b;
+  LLVMValueRef xh = half_of(s, s->x, true, true);
+  LLVMValueRef xl = half_of(s, s->x, false, false);
+  LLVMValueRef yh = half_of(s, s->y, true, true);
+  LLVMValueRef yl = half_of(s, s->y, false, false);
+  LLVMValueRef low = half_of(s, LLVMBuildMul(b, xl, yl, ""), true, false);
+  LLVMValueRef first = LLVMBuildAdd(b, LLVMBuildMul(b, xh, yl, ""), low, "");
+  LLVMValueRef second = LLVMBuildAdd(b, LLVMBuildMul(b, xl, yh, ""),
+                                     half_of(s, first, false, false), "");
+  LLVMValueRef rest = LLVMBuildAdd(b, half_of(s, second, false, false),
+                                   half_of(s, s->z, false, false), "");
+  LLVMValueRef r = LLVMBuildMul(b, xh, yh, "");
+  r = LLVMBuildAdd(b, r, half_of(s, first, true, true), "");
+  r = LLVMBuildAdd(b, r, half_of(s, second, true, true), "");
+  r = LLVMBuildAdd(b, r, half_of(s, s->z, true, true), "");
+  return LLVMBuildAdd(b, r, half_of(s, rest, true, false), "");
+}
+
+static LLVMValueRef int_requant(const struct scalar *s) {
+  enum ir_dtype wide = s->kind == IR_SIGNED ? IR_I64 : IR_U64;
+  LLVMBuilderRef b = s->b;
+  if (s->type == IR_I32 && !s->k->e->facts->has_mulh)
+    return requant_by_halves(s);
+  LLVMValueRef x = emit_cast(s->k, s->x, s->type, wide);
+  LLVMValueRef z = emit_cast(s->k, s->z, s->type, wide);
+  LLVMValueRef n16 = emit_like(s->k, x, LLVMConstInt(s->k->e->i64, 16, false));
+  LLVMValueRef n32 = emit_like(s->k, x, LLVMConstInt(s->k->e->i64, 32, false));
+  x = LLVMBuildMul(b, x, emit_cast(s->k, s->y, s->type, wide), "");
+  x = LLVMBuildAdd(b, x, LLVMBuildShl(b, z, n16, ""), "");
+  x = wide == IR_I64 ? LLVMBuildAShr(b, x, n32, "")
+                     : LLVMBuildLShr(b, x, n32, "");
+  return emit_cast(s->k, x, wide, s->type);
+}
+
 /* ---- Floats ---- */
 
 static LLVMValueRef float_abs(const struct scalar *s) {
@@ -344,6 +389,7 @@ INT(XOR, BUILD(Xor))
 INT(NOT, LLVMBuildNot(s->b, s->x, ""))
 INT(SHL, shift(s, true))
 INT(SHR, shift(s, false))
+INT(REQUANT, int_requant(s))
 BOTH(SELECT, pick(s, s->x, s->y, s->z))
 FLOAT(ISNAN, cg_math_isnan(s->b, s->k->e->facts, s->x))
 BOTH(CAST, emit_cast(s->k, s->x, s->type, s->result))

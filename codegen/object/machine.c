@@ -2,11 +2,11 @@
  * object, and what is measured on it. */
 #include "codegen/object/machine.h"
 
-#include "codegen/object/elf.h"
 #include "codegen/emit/emit.h"
-#include "codegen/report/model.h"
+#include "codegen/object/elf.h"
 #include "codegen/object/soft.h"
 #include "codegen/object/stack.h"
+#include "codegen/report/model.h"
 #include "codegen/target/target.h"
 #include "ir/diag.h"
 #include "ir/phase.h"
@@ -279,6 +279,18 @@ static bool build_module(struct machine *s) {
   return run_passes(s);
 }
 
+/* LLVM has these for the process alone. */
+static void set_options(const struct ir_facts *f) {
+  if (f->scalable) /* frames that grow with the vectors */
+    LLVMParseCommandLineOptions(
+        2,
+        (const char *const[]){"", "-pass-remarks-analysis=stack-frame-layout"},
+        NULL);
+  if (!f->vector_bytes && f->pointer_bytes == 4) /* wide factors stay seen */
+    LLVMParseCommandLineOptions(
+        2, (const char *const[]){"", "-disable-constant-hoisting"}, NULL);
+}
+
 bool cg_machine_run(struct cg_job *job) {
   char *message = NULL;
   struct machine s = {.job = job, .arena = job->ctx->arena};
@@ -286,11 +298,7 @@ bool cg_machine_run(struct cg_job *job) {
   dn_phase(job->ctx, "emit");
   cg_frames_init(&s.frames, s.arena);
   s.lc = LLVMContextCreate();
-  if (job->target->facts.scalable) /* frames that grow with the vectors */
-    LLVMParseCommandLineOptions(
-        2,
-        (const char *const[]){"", "-pass-remarks-analysis=stack-frame-layout"},
-        NULL);
+  set_options(&job->target->facts);
   LLVMContextSetDiagnosticHandler(s.lc, on_diagnostic, &s);
   s.module = LLVMModuleCreateWithNameInContext(job->opts->prefix, s.lc);
   s.machine =

@@ -62,6 +62,16 @@ define void @probe_round4(ptr %p, <4 x float> %x) {
   ret void
 }
 
+; The upper half of a product.
+define i32 @probe_mulh(i32 %x, i32 %y) {
+  %a = sext i32 %x to i64
+  %b = sext i32 %y to i64
+  %m = mul i64 %a, %b
+  %s = ashr i64 %m, 32
+  %r = trunc i64 %s to i32
+  ret i32 %r
+}
+
 ; Conversions to and from f16. LLVM fails at them for Xtensa.
 define void @probe_half(ptr %p, ptr %q) "except"="xtensa" {
   %x = load half, ptr %p

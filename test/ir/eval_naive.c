@@ -213,6 +213,13 @@ struct num naive_call(enum ir_scalar fn, enum ir_dtype t, enum ir_dtype to,
     return isnan(v) ? naive_cast(t, to, (struct num){-HUGE_VAL, 0})
                     : naive_cast(t, to, (struct num){v, 0});
   }
+  if (fn == IR_S_REQUANT) {
+    uint64_t v =
+        (uint64_t)arg[0].i * (uint64_t)arg[1].i + ((uint64_t)arg[2].i << 16);
+    r.i =
+        ir_dtypes[t].kind == IR_SIGNED ? (int64_t)v >> 32 : (int64_t)(v >> 32);
+    return r;
+  }
   if (!ir_is_float(t))
     r.i = int_call(fn, t, arg[0].i, arg[1].i);
   else if (fn == IR_S_ISNAN)

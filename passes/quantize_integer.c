@@ -1,0 +1,233 @@
+/* quantize_integer.c - quantization of an i32 sum in integers, for targets
+ * without vectors: one product by a number with a fraction (`requant`), and a
+ * shift. It takes the place of
+ *
+ *   narrow(cast(sum) * ratio, zero)
+ *
+ * where it is equal for every i32. Both never fall as the sum rises, so they
+ * are equal when they reach each result at the same sum: with M = ratio * 2^s,
+ * the sums t and t - 1 on both sides of where the floats reach n say that
+ *
+ *   M t + C >= n 2^s   and   M (t - 1) + C < n 2^s
+ *
+ * which leaves an interval to C. What the floats find halfway between two
+ * integers goes to the even one, which is reached early: even and odd n, less the
+ * zero point, may want different C. Then both are tried, and where the results
+ * differ, the even one is taken. */
+#include "passes/quantize.h"
+
+#include <math.h>
+
+enum {
+  FRACTION = 16,  /* bits of requant's third operand */
+  MAX_SHIFT = 40, /* so that it has 32 bits for zero points of 8 */
+  MAX_COLUMNS = 1 << 16
+};
+
+struct steps { /* of the floats, for one column */
+  float ratio;
+  double zero, least, most;
+  int shift;
+};
+
+/* What the floats make of a sum. */
+static double result_of(const struct steps *s, int64_t sum) {
+  float y = (float)sum * s->ratio;
+  return fmin(s->most, fmax(s->least, rint((double)y) + s->zero));
+}
+
+/* The least i32 with a result of n or more; one beyond them: there is none. */
+static int64_t find_step(const struct steps *s, double n) {
+  int64_t lo = INT32_MIN, hi = (int64_t)INT32_MAX + 1;
+  double near = ceil((n - s->zero - 0.5) / (double)s->ratio);
+  if (near > INT32_MIN + 2.0 && near < INT32_MAX - 2.0 &&
+      result_of(s, (int64_t)near - 2) < n &&
+      result_of(s, (int64_t)near + 2) >= n) {
+    lo = (int64_t)near - 1;
+    hi = (int64_t)near + 2;
+  }
+  while (lo < hi) {
+    int64_t mid = lo + (hi - lo) / 2;
+    if (result_of(s, mid) >= n)
+      hi = mid;
+    else
+      lo = mid + 1;
+  }
+  return lo;
+}
+
+/* Numbers C, with their fraction. */
+struct interval {
+  int64_t least, most;
+};
+
+static struct interval both(struct interval a, struct interval b) {
+  return (struct interval){dn_max(a.least, b.least), dn_min(a.most, b.most)};
+}
+
+static bool is_empty(struct interval a) { return a.least > a.most; }
+
+/* The number with the most zeros at its end: half of a result, which is no
+ * fraction, is one of them more often than not. */
+static int64_t roundest(struct interval a) {
+  int64_t unit = 1;
+  while (dn_div_ceil(a.least, 2 * unit) <= dn_div_floor(a.most, 2 * unit) &&
+         unit < INT64_C(1) << 32)
+    unit *= 2;
+  return dn_div_ceil(a.least, unit) * unit;
+}
+
+/* Those for which the integers of a column reach what is even without its zero
+ * point, [0], and what is odd where the floats do. */
+static void find_intervals(const struct steps *s, int64_t m,
+                           struct interval out[2]) {
+  int64_t unit = INT64_C(1) << FRACTION;
+  out[0] = out[1] = (struct interval){INT32_MIN, INT32_MAX};
+  for (int64_t n = (int64_t)s->least + 1; n <= (int64_t)s->most; n++) {
+    struct interval *i = &out[(n - (int64_t)s->zero) & 1], own = *i;
+    int64_t t = find_step(s, (double)n), at = n * (INT64_C(1) << s->shift);
+    if (t <= INT32_MAX)
+      own.least = dn_div_ceil(at - m * t, unit);
+    if (t > INT32_MIN)
+      own.most = dn_div_floor(at - 1 - m * (t - 1), unit);
+    *i = both(*i, own);
+  }
+}
+
+static double largest(const struct ir_value *v) {
+  double most = 0;
+  for (int64_t i = 0; i < (v->data->bytes ? ir_type_count(v->type) : 1); i++)
+    most = fmax(most, ir_const_float(v, i));
+  return most;
+}
+
+static struct ir_value *ints_like(struct quantize *p, const struct ir_value *v,
+                                  bool splat, const int64_t *n) {
+  return splat ? quant_number(p, IR_I32, (double)*n)
+               : ir_const_ints(p->m, NULL, IR_I32, v->type->rank, v->type->dim,
+                               n);
+}
+
+/* Numbers of all columns: M; C of all n, or empty; of even and of odd ones. */
+struct numbers {
+  int64_t count, *m;
+  struct interval *all, *of[2];
+};
+
+static bool find_numbers(struct quantize *p, const struct ir_value *ratio,
+                         struct steps s, struct numbers *out) {
+  int64_t n = out->count;
+  out->m = DN_ARRAY(p->env->scratch, int64_t, n);
+  out->all = DN_ARRAY(p->env->scratch, struct interval, 3 * n);
+  out->of[0] = out->all + n;
+  out->of[1] = out->all + 2 * n;
+  for (int64_t i = 0; i < n; i++) {
+    struct interval own[2] = {0};
+    float r = (float)ir_const_float(ratio, i);
+    double scaled = rint(ldexp((double)r, s.shift));
+    if (!(scaled >= 1 && scaled <= INT32_MAX))
+      return false;
+    out->m[i] = (int64_t)scaled;
+    if (i && r == s.ratio) {
+      own[0] = out->of[0][i - 1];
+      own[1] = out->of[1][i - 1];
+    } else {
+      s.ratio = r;
+      find_intervals(&s, out->m[i], own);
+    }
+    struct interval all = out->all[i] = both(own[0], own[1]);
+    for (int k = 0; k < 2; k++)
+      out->of[k][i] = is_empty(all) ? own[k] : all;
+    if (is_empty(own[0]) || is_empty(own[1]) ||
+        (is_empty(all) && own[0].most < own[1].most))
+      return false;
+  }
+  return true;
+}
+
+static bool has_empty(const struct interval *v, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    if (is_empty(v[i]))
+      return true;
+  return false;
+}
+
+/* sum * M + C, shifted: one C for all columns where they have one in common. */
+static struct ir_value *rescaled(struct quantize *p, struct ir_value *sum,
+                                 const struct ir_value *ratio,
+                                 const struct numbers *by,
+                                 const struct interval *plus, int shift) {
+  int64_t *c = DN_ARRAY(p->env->scratch, int64_t, by->count);
+  struct interval shared = plus[0];
+  for (int64_t i = 0; i < by->count; i++) {
+    shared = both(shared, plus[i]);
+    c[i] = roundest(plus[i]);
+  }
+  bool one = by->count == 1 || !is_empty(shared);
+  if (one)
+    c[0] = roundest(shared);
+  struct ir_value *y =
+      quant_emit(p, IR_REQUANT,
+                 IR_ARGS(sum, ints_like(p, ratio, by->count == 1, by->m),
+                         ints_like(p, ratio, one, c)),
+                 NULL, 0);
+  return shift > 32
+             ? quant_op2(p, IR_SHR, y, quant_number(p, IR_I32, shift - 32))
+             : y;
+}
+
+/* v = cast(sum) * ratio */
+static struct ir_value *find_sum(const struct ir_value *v,
+                                 const struct ir_value **ratio) {
+  for (unsigned i = 0; v->def && v->def->code == IR_MUL && i < 2; i++) {
+    const struct ir_op *cast = ir_arg(v->def, i)->def;
+    *ratio = ir_arg(v->def, 1 - i);
+    if (cast && cast->code == IR_CAST && (*ratio)->data &&
+        (*ratio)->type->dtype == IR_F32 &&
+        ir_arg(cast, 0)->type->dtype == IR_I32)
+      return ir_arg(cast, 0);
+  }
+  return NULL;
+}
+
+/* Of two results that are equal or one apart: the one that is even without its
+ * zero point. */
+static struct ir_value *even_one(struct quantize *p, struct ir_value *early,
+                                 struct ir_value *late, double zero) {
+  struct ir_value *step = quant_op2(p, IR_SUB, early, late);
+  return fmod(zero, 2) != 0
+             ? quant_op2(p, IR_OR, late, step)
+             : quant_op2(p, IR_ADD, late, quant_op2(p, IR_AND, late, step));
+}
+
+struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
+                               const struct ir_value *zero,
+                               enum ir_dtype type) {
+  struct steps s = {.shift = MAX_SHIFT};
+  const struct ir_value *ratio;
+  struct ir_value *sum = find_sum(v, &ratio), *y;
+  struct numbers by = {.count = 1};
+  double one;
+  if (p->env->target->vector_bytes || !sum || ir_dtypes[type].bits != 8 ||
+      !quant_uniform(zero, 0, &s.zero))
+    return NULL;
+  if (!quant_uniform(ratio, 1, &one))
+    by.count = ir_type_count(ratio->type);
+  ir_dtype_range(type, &s.least, &s.most);
+  s.shift -= fabs(s.zero) > 127;
+  while (s.shift > 32 && ldexp(largest(ratio), s.shift) > INT32_MAX)
+    s.shift--;
+  if (by.count > MAX_COLUMNS || !find_numbers(p, ratio, s, &by))
+    return NULL;
+  if (!has_empty(by.all, by.count)) {
+    y = rescaled(p, sum, ratio, &by, by.all, s.shift);
+  } else if (p->env->target->soft_f32) {
+    y = rescaled(p, sum, ratio, &by, by.of[0], s.shift);
+    y = even_one(p, y, rescaled(p, sum, ratio, &by, by.of[1], s.shift), s.zero);
+  } else {
+    return NULL;
+  }
+  y = quant_emit(p, IR_CLAMP, IR_ARGS(y),
+                 IR_ATTRS(ir_float("lo", s.least), ir_float("hi", s.most)));
+  return quant_cast(p, y, type);
+}
