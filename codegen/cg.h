@@ -67,7 +67,8 @@ struct cg_opts {
   const char *reproducer; /* command line, for the note of a crash; or NULL */
   /* Elements and bytes of the parameters in the model as it came, for the
    * report: see cg_count_params(). */
-  int64_t weights, biases, parameter_bytes;
+  int64_t weights, biases, weight_bytes, bias_bytes;
+  int64_t clock; /* MHz; -1: not known */
   /* --precision, and how far it moved results (pass.h); NULL and negative. */
   const char *precision;
   double rounding;

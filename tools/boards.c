@@ -1,6 +1,7 @@
 /* boards.c - see boards.h. */
 #include "tools/boards.h"
 
+#include "codegen/report/cost.h"
 #include "tools/budget.h"
 #include "tools/compile.h"
 #include "tools/device.h"
@@ -25,6 +26,21 @@ static void put_size(FILE *out, struct dn_arena *arena, int64_t n) {
   fprintf(out, " %10s", n < 0 ? "-" : dn_printf(arena, "%lld", (long long)n));
 }
 
+/* Milliseconds and microjoules of a run, by estimate. */
+static void put_cost(FILE *out, const struct compile *c,
+                     const struct cg_sizes *sizes) {
+  struct cg_stats stats;
+  cg_stats(c->ctx->arena, c->m, &stats);
+  struct cg_machine machine = cg_machine_of(c->target, c->m, sizes);
+  struct cg_cost cost = cg_run_cost(&machine, &stats);
+  double ms = cg_milliseconds(&c->cg, &cost);
+  if (ms > 0)
+    fprintf(out, " %10.3g", ms);
+  else
+    fprintf(out, " %10s", "-");
+  fprintf(out, " %10.3g", cost.energy / 1e6);
+}
+
 /* Why a model does not fit: the first error since `from`. */
 static const char *reason(struct dn_ctx *ctx, size_t from) {
   for (size_t i = from; i < dn_diags_count(ctx); i++)
@@ -44,6 +60,10 @@ static bool put_row(struct dn_ctx *ctx, const struct options *all,
   put_size(out, ctx->arena, known ? cg_ram(&s) : -1);
   put_size(out, ctx->arena, known ? s.text + s.weights : -1);
   put_size(out, ctx->arena, known ? s.stack : -1);
+  if (known)
+    put_cost(out, &c, &s);
+  else
+    fprintf(out, " %10s %10s", "-", "-");
   fprintf(out, "  %s\n", ok ? "fits" : reason(ctx, from));
   if (c.m)
     ir_module_free(c.m);
@@ -67,7 +87,8 @@ bool boards_table(struct dn_ctx *ctx, const struct options *o, FILE *out) {
   bool any = false;
   if (!check_names(ctx, o->device))
     return false;
-  fprintf(out, "%-20s %10s %10s %10s\n", "DEVICE", "RAM", "FLASH", "STACK");
+  fprintf(out, "%-20s %10s %10s %10s %10s %10s\n", "DEVICE", "RAM", "FLASH",
+          "STACK", "MS", "UJ");
   for (const char *p = o->device; p;) {
     size_t n = strcspn(p, ","), from = dn_diags_count(ctx);
     bool was = dn_diags_capture(ctx, true), last = !p[n];

@@ -63,6 +63,7 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
   if (o->region && !(c->regions = regions_read(ctx, o->region)))
     return false;
   c->cg.regions = c->regions;
+  c->cg.clock = o->clock;
   c->cg.threads = opt_threads(o);
   c->cg.freestanding = o->freestanding;
   c->cg.no_nans = o->finite;
@@ -190,7 +191,8 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct cg_params params = cg_count_params(c->m);
   c->cg.weights = params.weights;
   c->cg.biases = params.biases;
-  c->cg.parameter_bytes = params.bytes;
+  c->cg.weight_bytes = params.weight_bytes;
+  c->cg.bias_bytes = params.bias_bytes;
   return true;
 }
 

@@ -49,13 +49,31 @@ static void put_target(const struct cg_facts_sheet *r, struct dn_buf *out) {
   dn_buf_printf(out, "\n");
 }
 
+/* The time where a row of cores.def is the CPU's, and the energy. */
+static void put_estimate(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  dn_buf_printf(out, "  estimate    ");
+  if (r->cost.cycles > 0)
+    dn_buf_printf(out, "%s cycles, ", count(r, (int64_t)r->cost.cycles));
+  if (cg_milliseconds(r->opts, &r->cost) > 0)
+    dn_buf_printf(out, "%.3g ms at %lld MHz, ",
+                  cg_milliseconds(r->opts, &r->cost),
+                  (long long)r->opts->clock);
+  dn_buf_printf(out, "%.4g uJ of arithmetic and memory\n",
+                r->cost.energy / 1e6);
+}
+
 static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
   const struct cg_sizes *s = &r->sizes;
   dn_buf_printf(out, "  parameters  %s (%s weights + %s biases), %s bytes\n",
                 count(r, r->opts->weights + r->opts->biases),
                 count(r, r->opts->weights), count(r, r->opts->biases),
-                count(r, r->opts->parameter_bytes));
-  dn_buf_printf(out, "  MACs        %s\n", count(r, r->stats.macs));
+                count(r, r->opts->weight_bytes + r->opts->bias_bytes));
+  dn_buf_printf(out, "  values      weights %.2f KB, biases %.2f KB\n",
+                (double)r->opts->weight_bytes / 1e3,
+                (double)r->opts->bias_bytes / 1e3);
+  dn_buf_printf(out, "  MACs        %s; %s FLOPs\n", count(r, r->stats.macs),
+                count(r, (int64_t)r->cost.flops));
+  put_estimate(r, out);
   if (r->opts->precision && r->opts->rounding >= 0)
     dn_buf_printf(out,
                   "  precision   %s weights: an output differs by at most %.2g "
@@ -109,8 +127,11 @@ static void put_layer(const struct cg_facts_sheet *r, struct dn_buf *out,
   put_cell(out, arena, l->name, NAME_WIDTH);
   put_cell(out, arena, l->what, NAME_WIDTH);
   put_cell(out, arena, ir_type_text(r->ctx, NULL, ir_result(l->op)->type), 20);
-  dn_buf_printf(out, "%11s %11s %13s %11s ", count(r, l->weights),
-                count(r, l->activations), count(r, l->macs), count(r, l->live));
+  struct cg_cost cost = cg_layer_cost(&r->machine, l);
+  dn_buf_printf(
+      out, "%11s %11s %13s %7.2f %-7s %11s %9.1f %11s ", count(r, l->weights),
+      count(r, l->activations), count(r, l->macs), cost.intensity, cost.bound,
+      count(r, (int64_t)cost.cycles), cost.energy / 1e3, count(r, l->live));
   put_bar(out, l->live, r->stats.live);
   dn_buf_printf(out, "\n");
 }
@@ -137,9 +158,10 @@ static int64_t threshold(const struct cg_facts_sheet *r) {
 static void put_layers(const struct cg_facts_sheet *r, struct dn_buf *out) {
   int64_t least = threshold(r);
   size_t shown = 0;
-  dn_buf_printf(out, "\n%-*s %-*s %-20s %11s %11s %13s %11s\n", NAME_WIDTH,
-                "LAYER", NAME_WIDTH, "OPS", "RESULT", "WEIGHTS", "ACTIVATIONS",
-                "MACS", "LIVE BYTES");
+  dn_buf_printf(
+      out, "\n%-*s %-*s %-20s %11s %11s %13s %7s %-7s %11s %9s %11s\n",
+      NAME_WIDTH, "LAYER", NAME_WIDTH, "OPS", "RESULT", "WEIGHTS",
+      "ACTIVATIONS", "MACS", "FLOP/B", "BOUND", "CYCLES", "NJ", "LIVE BYTES");
   for (size_t i = 0; i < r->stats.layers.n && shown < MAX_ROWS; i++) {
     const struct cg_layer *l = &r->stats.layers.v[i];
     if (l->macs < least)
@@ -176,6 +198,8 @@ bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
   struct dn_buf text;
   dn_buf_init(&text, ctx->arena);
   cg_stats(ctx->arena, m, &r.stats);
+  r.machine = cg_machine_of(t, m, sizes);
+  r.cost = cg_run_cost(&r.machine, &r.stats);
   switch (kind) {
   case CG_REPORT_BRIEF:
   case CG_REPORT_TEXT:

@@ -3,6 +3,7 @@
 #define CG_REPORT_H
 
 #include "codegen/cg.h"
+#include "codegen/report/cost.h"
 #include "codegen/report/stats.h"
 
 struct cg_facts_sheet {
@@ -13,6 +14,8 @@ struct cg_facts_sheet {
   const struct cg_opts *opts;
   struct cg_sizes sizes;
   struct cg_stats stats;
+  struct cg_machine machine;
+  struct cg_cost cost; /* of the run */
 };
 void cg_report_text(const struct cg_facts_sheet *r, bool layers,
                     struct dn_buf *out);

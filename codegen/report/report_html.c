@@ -59,7 +59,8 @@ static void put_chart(const struct cg_facts_sheet *r, struct dn_buf *out) {
 static void put_table(const struct cg_facts_sheet *r, struct dn_buf *out) {
   dn_buf_printf(out, "<h2>Layers</h2>\n<table>\n<tr><th>layer</th><th>ops</th>"
                      "<th>result</th><th>weights</th><th>activations</th>"
-                     "<th>MACs</th><th>live bytes</th></tr>\n");
+                     "<th>MACs</th><th>FLOP/B</th><th>bound</th><th>cycles</th>"
+                     "<th>energy, nJ</th><th>live bytes</th></tr>\n");
   for (size_t i = 0; i < r->stats.layers.n; i++) {
     const struct cg_layer *l = &r->stats.layers.v[i];
     dn_buf_printf(out, "<tr><td>");
@@ -67,8 +68,12 @@ static void put_table(const struct cg_facts_sheet *r, struct dn_buf *out) {
     dn_buf_printf(out, "</td><td>%s</td><td>%s</td><td>%s</td>", l->what,
                   ir_type_text(r->ctx, NULL, ir_result(l->op)->type),
                   count(r, l->weights));
-    dn_buf_printf(out, "<td>%s</td><td>%s</td><td>%s</td></tr>\n",
-                  count(r, l->activations), count(r, l->macs),
+    struct cg_cost cost = cg_layer_cost(&r->machine, l);
+    dn_buf_printf(out,
+                  "<td>%s</td><td>%s</td><td>%.2f</td><td>%s</td><td>%s</td>"
+                  "<td>%.1f</td><td>%s</td></tr>\n",
+                  count(r, l->activations), count(r, l->macs), cost.intensity,
+                  cost.bound, count(r, (int64_t)cost.cycles), cost.energy / 1e3,
                   count(r, l->live));
   }
   dn_buf_printf(out, "</table>\n");
@@ -87,10 +92,15 @@ void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out) {
                 "</h1>\n<table>\n<tr><th>target</th><td>%s, %s</td></tr>\n",
                 r->target->triple, r->target->cpu);
   put_total(r, out, "parameters", r->opts->weights + r->opts->biases, "");
-  put_total(r, out, "parameters", r->opts->parameter_bytes, " bytes");
+  put_total(r, out, "parameters", r->opts->weight_bytes + r->opts->bias_bytes,
+            " bytes");
   put_total(r, out, "weights", r->opts->weights, "");
   put_total(r, out, "biases", r->opts->biases, "");
   put_total(r, out, "MACs", r->stats.macs, "");
+  put_total(r, out, "FLOPs", (int64_t)r->cost.flops, "");
+  if (r->cost.cycles > 0)
+    put_total(r, out, "estimate", (int64_t)r->cost.cycles, " cycles");
+  put_total(r, out, "energy", (int64_t)(r->cost.energy / 1e3), " nJ");
   put_total(r, out, "weights", r->sizes.weights, " bytes");
   put_total(r, out, "code", r->sizes.text, " bytes");
   put_total(r, out, "arena", r->sizes.arena, " bytes");

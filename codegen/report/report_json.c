@@ -25,6 +25,13 @@ static void add_number(struct cJSON *to, struct dn_ctx *ctx, const char *key,
   made(ctx, cJSON_AddNumberToObject(to, key, (double)v));
 }
 
+/* To a thousandth. */
+static void add_real(struct cJSON *to, struct dn_ctx *ctx, const char *key,
+                     double v) {
+  double whole = (double)(int64_t)(v * 1000 + 0.5);
+  made(ctx, cJSON_AddNumberToObject(to, key, whole / 1000));
+}
+
 static void add_tensor(const struct cg_facts_sheet *r, struct cJSON *list,
                        const char *name, const struct ir_type *type) {
   struct cJSON *o = made(r->ctx, cJSON_CreateObject());
@@ -51,6 +58,13 @@ static void add_layer(const struct cg_facts_sheet *r, struct cJSON *list,
   add_number(o, r->ctx, "bytes", l->bytes);
   add_number(o, r->ctx, "macs", l->macs);
   add_number(o, r->ctx, "live_bytes", l->live);
+  struct cg_cost cost = cg_layer_cost(&r->machine, l);
+  add_number(o, r->ctx, "flops", (int64_t)cost.flops);
+  add_real(o, r->ctx, "flops_per_byte", cost.intensity);
+  add_text(o, r->ctx, "bound", cost.bound);
+  add_number(o, r->ctx, "roofline_cycles", (int64_t)cost.roofline);
+  add_number(o, r->ctx, "cycles", (int64_t)cost.cycles);
+  add_real(o, r->ctx, "energy_nj", cost.energy / 1e3);
   cJSON_AddItemToArray(list, o);
 }
 
@@ -78,12 +92,17 @@ void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out) {
   add_number(top, ctx, "parameters", r->opts->weights + r->opts->biases);
   add_number(top, ctx, "weights", r->opts->weights);
   add_number(top, ctx, "biases", r->opts->biases);
-  add_number(top, ctx, "parameter_bytes", r->opts->parameter_bytes);
+  add_number(top, ctx, "parameter_bytes",
+             r->opts->weight_bytes + r->opts->bias_bytes);
   add_number(top, ctx, "macs", r->stats.macs);
   if (r->opts->precision)
     add_text(top, ctx, "precision", r->opts->precision);
   if (r->opts->precision && r->opts->rounding >= 0)
     made(ctx, cJSON_AddNumberToObject(top, "rounding", r->opts->rounding));
+  add_number(top, ctx, "flops", (int64_t)r->cost.flops);
+  add_number(top, ctx, "cycles", (int64_t)r->cost.cycles);
+  add_real(top, ctx, "milliseconds", cg_milliseconds(r->opts, &r->cost));
+  add_real(top, ctx, "energy_nj", r->cost.energy / 1e3);
   add_number(top, ctx, "weights_bytes", r->sizes.weights);
   add_number(top, ctx, "text_bytes", r->sizes.text);
   add_number(top, ctx, "flash_bytes", r->sizes.weights + r->sizes.text);

@@ -194,12 +194,13 @@ static void add_reading(struct readings *r, const struct ir_value *v,
 
 /* Counts points of a CONTRACT and bytes read. A nest is large, and there may be
  * many thousands: one at a time. */
-static int64_t count_nest(struct readings *r, const struct ir_op *op) {
+static void count_nest(struct cg_layer *l, struct readings *r,
+                       const struct ir_op *op) {
   bool known = op->nresults == 1 && ir_type_is_static(ir_result(op)->type);
   for (unsigned i = 0; i < op->noperands; i++)
     known &= ir_type_is_static(ir_arg(op, i)->type);
   if (!known)
-    return 0;
+    return;
   struct dn_arena *scratch = dn_arena_new(op->block->func->module->ctx);
   const struct nest *n = nest_build(scratch, op);
   for (unsigned i = 0; i < op->noperands; i++) {
@@ -207,9 +208,13 @@ static int64_t count_nest(struct readings *r, const struct ir_op *op) {
     add_reading(r, ir_arg(op, i),
                 elements_read(n, op, i) * ir_dtypes[t->dtype].bytes);
   }
-  int64_t points = n && class_of(op) == IR_CONTRACT ? nest_points(n) : 0;
+  if (n && class_of(op) == IR_CONTRACT) {
+    int64_t points = nest_points(n);
+    l->macs += points;
+    if (ir_dtypes[ir_arg(op, 0)->type->dtype].bytes == 1)
+      l->macs8 += points;
+  }
   dn_arena_free(scratch);
-  return points;
 }
 
 /* Texts of the ops: those that compute, or of a mere copy those that move. */
@@ -231,7 +236,7 @@ static void add_op(struct cg_layer *l, int *rank, struct what *what,
   if (cls != IR_REGION) {
     add_constants(l, op);
     add_text(what, cls, ir_ops[op->code].text);
-    l->macs += count_nest(reads, op);
+    count_nest(l, reads, op);
     if (op->loc && this_rank >= *rank) {
       l->name = op->loc;
       *rank = this_rank;
@@ -374,7 +379,7 @@ struct cg_params cg_count_params(const struct ir_module *m) {
     if (!weight && !is_bias(c))
       continue;
     *(weight ? &p.weights : &p.biases) += n;
-    p.bytes += ir_type_bytes(c->type);
+    *(weight ? &p.weight_bytes : &p.bias_bytes) += ir_type_bytes(c->type);
   }
   return p;
 }

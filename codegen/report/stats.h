@@ -11,6 +11,7 @@ struct cg_layer {
   const char *name; /* the model's node, of several the one that matters */
   const char *what; /* its ops: "conv+add+relu" */
   int64_t macs;     /* points of its CONTRACT ops */
+  int64_t macs8;    /* of these, with operands of 8 bits */
   int64_t weights;  /* elements of the constants it reads */
   int64_t weight_bytes;
   int64_t activations; /* elements of its result */
@@ -23,7 +24,7 @@ struct cg_stats {
   DN_LIST(struct cg_layer) layers;
   int64_t macs;
   int64_t live; /* the greatest of the layers' */
-  size_t peak;   /* the layer that has it */
+  size_t peak;  /* the layer that has it */
 };
 
 /* Of the entry function of any form; `live` needs PLANNED. */
@@ -44,7 +45,7 @@ size_t cg_live_at(struct dn_arena *arena, const struct ir_module *m,
  * are the others of more than one element. */
 struct cg_params {
   int64_t weights, biases; /* elements */
-  int64_t bytes;           /* of both */
+  int64_t weight_bytes, bias_bytes;
 };
 struct cg_params cg_count_params(const struct ir_module *m);
 

@@ -1,0 +1,76 @@
+/* cost.c - see cost.h. */
+#include "codegen/report/cost.h"
+
+#include "codegen/target/target.h"
+
+#include <string.h>
+
+struct cg_core {
+  const char *cpu;
+  double mac8, mac32, output, weight;
+};
+static const struct cg_core cores[] = {
+#define CORE(cpu, mac8, mac32, output, weight)                                 \
+  {cpu, mac8, mac32, output, weight},
+#include "codegen/target/cores.def"
+#undef CORE
+};
+
+/* Horowitz, "Computing's energy problem", ISSCC 2014: 45 nm, 0.9 V; pJ. A MAC
+ * is a product and a sum, a word has 32 bits. */
+static const double mac8_pj = 0.2 + 0.03, mac32_pj = 3.7 + 0.9;
+static const double sram_word_pj = 5, dram_word_pj = 640;
+
+struct cg_machine cg_machine_of(const struct cg_target *t,
+                                const struct ir_module *m,
+                                const struct cg_sizes *sizes) {
+  const struct ir_facts *f = cg_target_facts(t);
+  int64_t cache = dn_max(f->l1, dn_max(f->l2, f->l3));
+  struct cg_machine out = {.dram = !f->bare_metal &&
+                                   m->arena_size + sizes->weights > cache};
+  const char *cpu = cg_target_names(t)->cpu;
+  for (size_t i = 0; i < DN_COUNT(cores) && !out.core; i++)
+    if (!strncmp(cpu, cores[i].cpu, strlen(cores[i].cpu)))
+      out.core = &cores[i];
+  return out;
+}
+
+struct cg_cost cg_layer_cost(const struct cg_machine *m,
+                             const struct cg_layer *l) {
+  double macs8 = (double)l->macs8, macs = (double)(l->macs - l->macs8);
+  double weights = (double)l->weight_bytes;
+  struct cg_cost c = {.flops = 2 * (double)l->macs,
+                      .bound = "-",
+                      .bytes = weights + (double)(l->read_bytes + l->bytes)};
+  c.intensity = c.bytes > 0 ? c.flops / c.bytes : 0;
+  c.energy = macs8 * mac8_pj + macs * mac32_pj +
+             c.bytes / 4 * (m->dram ? dram_word_pj : sram_word_pj);
+  if (!m->core)
+    return c;
+  double arithmetic = macs8 * m->core->mac8 + macs * m->core->mac32;
+  double memory = c.bytes * m->core->weight;
+  c.bound = memory > arithmetic ? "memory" : "compute";
+  c.roofline = memory > arithmetic ? memory : arithmetic;
+  c.cycles = arithmetic + weights * m->core->weight +
+             (double)l->activations * m->core->output;
+  return c;
+}
+
+struct cg_cost cg_run_cost(const struct cg_machine *m,
+                           const struct cg_stats *stats) {
+  struct cg_cost all = {0};
+  for (size_t i = 0; i < stats->layers.n; i++) {
+    struct cg_cost c = cg_layer_cost(m, &stats->layers.v[i]);
+    all.flops += c.flops;
+    all.bytes += c.bytes;
+    all.cycles += c.cycles;
+    all.roofline += c.roofline;
+    all.energy += c.energy;
+  }
+  all.intensity = all.bytes > 0 ? all.flops / all.bytes : 0;
+  return all;
+}
+
+double cg_milliseconds(const struct cg_opts *opts, const struct cg_cost *cost) {
+  return opts->clock > 0 ? cost->cycles / (1e3 * (double)opts->clock) : 0;
+}
