@@ -262,6 +262,90 @@ bool onnx_dynamic_quantize_matmul(struct onnx_call *c) {
   return float_product(c, a[0], a[1], a[2], c->in[2], ox_in(c, 3), ox_in(c, 4));
 }
 
+/* Weights of few bits, in blocks of `size` along the sum of `depth`. */
+struct nbits {
+  int64_t depth, columns, size, blocks;
+  unsigned bits;
+};
+
+/* The constant input k, rows of `n` numbers that share bytes (the first in the
+ * low bits) and end with one, transposed: [n, columns] of an element each. */
+static struct ir_value *nbits_const(struct onnx_call *c, size_t k,
+                                    const struct nbits *w, int64_t n,
+                                    int64_t used) {
+  enum ir_dtype t = w->bits == 8 ? IR_U8 : w->bits == 4 ? IR_U4 : IR_U2;
+  int64_t each = 8 / (int64_t)w->bits, row = dn_div_ceil(n, each), size;
+  const struct ir_value *v = c->in[k];
+  if (!v->data)
+    return ox_null(c, UNSUPPORTED_ATTR, "input %d must be constant", (int)k);
+  if (v->type->dtype != IR_U8 || !dn_mul(row, w->columns, &size) ||
+      ir_type_count(v->type) != size)
+    return ox_null(c, TYPE, "input %d must have %lld x %lld bytes", (int)k,
+                   (long long)w->columns, (long long)row);
+  struct dn_arena *arena = c->im->m->arena;
+  const uint8_t *from = ir_const_bytes(arena, v);
+  const int64_t dims[] = {used, w->columns};
+  uint8_t *to = DN_ARRAY(arena, uint8_t, (size_t)(used * w->columns) + 1);
+  for (int64_t j = 0; j < w->columns; j++)
+    for (int64_t i = 0; i < used; i++)
+      to[i * w->columns + j] =
+          (uint8_t)(from[j * row + i / each] >> (i % each * (int64_t)w->bits)) &
+          (uint8_t)((1u << w->bits) - 1);
+  struct ir_data data = {.bytes = to, .size = used * w->columns};
+  return ir_const_new(c->im->m, v->name, ir_type(c->im->ctx, t, 2, dims),
+                      &data);
+}
+
+/* Input k, a float for each block of each column, as [blocks, columns]. */
+static struct ir_value *block_floats(struct onnx_call *c, size_t k,
+                                     const struct nbits *w) {
+  const int64_t dims[] = {w->columns, w->blocks};
+  if (ir_type_count(c->in[k]->type) != w->columns * w->blocks)
+    return ox_null(c, TYPE, "input %d must have %lld x %lld numbers", (int)k,
+                   (long long)w->columns, (long long)w->blocks);
+  struct ir_value *v = fe_reshape(c->b, c->in[k], 2, dims);
+  return fe_transpose(c->b, v, (const int64_t[]){1, 0});
+}
+
+bool onnx_matmul_nbits(struct onnx_call *c) {
+  struct nbits w = {.depth = ox_int(c, "K", 0),
+                    .columns = ox_int(c, "N", 0),
+                    .size = ox_int(c, "block_size", 0)};
+  int64_t bits = ox_int(c, "bits", 4);
+  int r = fe_rank(c->in[0]);
+  if (bits != 2 && bits != 4 && bits != 8)
+    return ox_fail(c, UNSUPPORTED_ATTR, "weights of %lld bits",
+                   (long long)bits);
+  if (ox_in(c, 4) || ox_int(c, "weight_prepacked", 0))
+    return ox_fail(c, UNSUPPORTED_ATTR, "weights in another order");
+  if (w.size < 8 || w.size > 1 << 20 || w.columns < 1 || w.depth < 1 || r < 1 ||
+      fe_dims(c->in[0])[r - 1] != w.depth)
+    return ox_fail(c, ATTR, "K, N or block_size do not fit");
+  w.bits = (unsigned)bits;
+  w.blocks = dn_div_ceil(w.depth, w.size);
+  struct ir_value *zero = ox_in(c, 3);
+  struct ir_value *q = nbits_const(c, 1, &w, w.blocks * w.size, w.depth);
+  struct ir_value *scale = q ? block_floats(c, 2, &w) : NULL;
+  if (!scale)
+    return false;
+  if (!zero)
+    zero = fe_scalar(c->b, fe_dtype(scale), (double)(1u << (w.bits - 1)));
+  else if (ir_is_float(fe_dtype(zero)))
+    zero = block_floats(c, 3, &w);
+  else
+    zero = nbits_const(c, 3, &w, w.blocks, w.blocks);
+  if (!zero)
+    return false;
+  keep(c, q);
+  scale = unblock(c, scale, 0, w.size, w.depth);
+  if (fe_rank(zero))
+    zero = unblock(c, zero, 0, w.size, w.depth);
+  c->b->keeps = false;
+  struct ir_value *y = fe_matmul(c->b, c->in[0], dequantize(c, q, scale, zero));
+  struct ir_value *bias = ox_in(c, 5);
+  return ox_return(c, bias && y ? fe_add(c->b, y, bias) : y);
+}
+
 /* Input k: an operand or a scale. */
 static bool needs(struct onnx_call *c, size_t k) {
   return ox_in(c, k) || fe_fail(c->b, DN_ARITY, "input %d is missing", (int)k);
