@@ -23,8 +23,7 @@ static const struct {
   const char *bytes;
   size_t size;
   const char *name;
-} others[] = {{4, "TFL3", 4, "a TensorFlow Lite model"},
-              {0, "GGUF", 4, "a GGUF file"},
+} others[] = {{0, "GGUF", 4, "a GGUF file"},
               {0, "PK\3\4", 4, "a zip archive (PyTorch? Keras?)"},
               {0, "\x1f\x8b", 2, "a gzip file"},
               {0, "\x89HDF", 4, "an HDF5 file"},
@@ -95,7 +94,8 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
   const char *other = looks_like(&file);
   if (other) {
     dn_error(ctx, loc, DN_FORMAT, "it looks like %s", other);
-    dn_note(ctx, "dnnc reads ONNX: export the model from where it was made");
+    dn_note(ctx, "dnnc reads ONNX and TensorFlow Lite: export the model from "
+                 "where it was made");
     return NULL;
   }
   for (size_t i = 0; i < DN_COUNT(formats); i++) {

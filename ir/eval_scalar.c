@@ -118,6 +118,30 @@ BOTH(SHL, U(y) < ir_dtypes[to].bits ? U(x) << y : 0)
 SIGNED(SHR, x >> (U(y) < ir_dtypes[to].bits ? y : 63))
 UNSIGNED(SHR, y < ir_dtypes[to].bits ? x >> y : 0)
 
+/* floor(2 x y / 2^bits + 1/2), saturated. */
+#define HIGH_PRODUCT(NAME, T, value_bits)                                      \
+  __extension__ typedef T wide_##NAME;                                         \
+  static int64_t high_##NAME(unsigned bits, wide_##NAME x, wide_##NAME y) {    \
+    wide_##NAME one = 1, most = (one << (value_bits)) - 1;                     \
+    wide_##NAME r = (x * y + (one << (bits - 2))) >> (bits - 1);               \
+    return (int64_t)(r > most ? most : r);                                     \
+  }
+HIGH_PRODUCT(signed, __int128, bits - 1)
+HIGH_PRODUCT(unsigned, unsigned __int128, bits)
+
+static int64_t rounded_shift(enum ir_dtype type, int64_t x, uint64_t y) {
+  if (y >= ir_dtypes[type].bits)
+    return 0;
+  bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
+  uint64_t mask = (U(1) << y) - 1, half = mask >> 1;
+  int64_t low = is_signed ? x >> y : (int64_t)(U(x) >> y);
+  return low + ((U(x) & mask) > half + (is_signed && x < 0));
+}
+
+SIGNED(HMUL, high_signed(ir_dtypes[to].bits, x, y))
+UNSIGNED(HMUL, high_unsigned(ir_dtypes[to].bits, x, y))
+BOTH(RSHR, rounded_shift(to, (int64_t)x, U(y)))
+
 static void select_bits(PARAMS) {
   (void)from, (void)to;
   for (int k = 0; k < n; k++)

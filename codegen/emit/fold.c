@@ -58,6 +58,7 @@ static void emit_code(struct kernel_cg *k, const struct nest_code *c,
       LLVMValueRef arg[3] = {NULL};
       for (int j = 0; j < arity; j++)
         arg[j] = value[node->arg[j]];
+      k->range = (struct emit_range){INT64_MIN, INT64_MAX};
       value[i] = emit_scalar(k, node->fn,
                              folded_type(c->node[node->arg[arity - 1]].type),
                              folded_type(node->type), arg);

@@ -153,6 +153,10 @@ struct emit_probe { /* records the loads of an access, instead of making them */
   const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
 };
 
+struct emit_range {
+  int64_t least, most;
+};
+
 struct kernel_cg {
   struct emit *e;
   const struct ir_op *op;     /* the kernel; NULL: a copy */
@@ -169,6 +173,7 @@ struct kernel_cg {
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
   int64_t dot; /* schedule: products that an instruction sums up: emit/dot.c */
+  struct emit_range range; /* of the last operand of the function at hand */
   int64_t run; /* neighbours that a lane of a load has; 0: no runs */
   struct emit_probe *probe; /* not NULL: where loads would be */
   struct emit_group group;
@@ -432,6 +437,15 @@ void emit_function_attributes(struct emit *e, LLVMValueRef fn,
                               const char *name);
 void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
                     uint64_t value);
+
+/* ---- emit/fixed.c ---- */
+enum { EMIT_RANGE_ELEMENTS = 4096 };
+/* Of a small integer constant; of all else what 64 bits have. */
+struct emit_range emit_range_of(const struct ir_value *v);
+LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
+                       LLVMValueRef y);
+LLVMValueRef emit_rshr(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
+                       LLVMValueRef y);
 
 /* ---- emit/scalar.c, emit/max.c, emit/type.c ---- */
 /* One function of scalars.def on values of type `type`, made for `result`. */

@@ -155,6 +155,15 @@ static void put_attrs(struct emit_places *p, const struct ir_op *op) {
       put_attr(p, &op->attr[i]);
 }
 
+/* What code of an operand of hmul and rshr depends on. */
+static void put_range(struct emit_places *p, const struct ir_op *op) {
+  if (op->code != IR_HMUL && op->code != IR_RSHR)
+    return;
+  struct emit_range r = emit_range_of(ir_arg(op, 1));
+  put(p, (uint64_t)r.least);
+  put(p, (uint64_t)r.most);
+}
+
 /* A buffer that is met for the first time gets the next number. */
 static void put_buffer(struct emit_places *p, struct emit_buffer *b) {
   uint64_t bits = (uint64_t)b->align | (uint64_t)b->from;
@@ -219,6 +228,7 @@ static void put_body(struct emit *e, struct emit_places *p,
   for (const struct ir_op *o = op->region[0]->first; o; o = o->next) {
     e->slot[o->id] = n++;
     put_attrs(p, o);
+    put_range(p, o);
     for (unsigned i = 0; i < o->noperands; i++) {
       const struct ir_value *v = ir_arg(o, i);
       put(p, e->leaf[v->id] ? (uint64_t)e->leaf[v->id] << 32

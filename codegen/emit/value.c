@@ -337,6 +337,14 @@ static void same_shape(struct kernel_cg *k, LLVMValueRef *arg, int from,
     arg[i] = emit_splat(k, arg[i], k->forms.lanes);
 }
 
+static struct emit_range range_of_node(const struct nest *n, int node) {
+  const struct nest_node *x = &n->node[node];
+  const struct nest_access *a = &n->access[x->arg[0]];
+  if (x->kind == NEST_ACCESS)
+    return emit_range_of(ir_arg(n->op, (unsigned)a->operand));
+  return (struct emit_range){INT64_MIN, INT64_MAX};
+}
+
 LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
                        const struct affine *const *iter) {
   const struct nest_node *x = &n->node[node];
@@ -366,6 +374,7 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
   if (k->failed)
     return NULL;
   int typed = x->fn == IR_S_SELECT;
+  k->range = range_of_node(n, x->arg[arity - 1]);
   same_shape(k, arg, typed, arity);
   return emit_scalar(k, x->fn, n->node[x->arg[typed]].type, x->type, arg);
 }

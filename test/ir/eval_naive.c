@@ -126,6 +126,28 @@ static uint64_t power(uint64_t x, uint64_t y) {
   return half * half * (y % 2 ? x : 1);
 }
 
+/* By halves of the words, of magnitudes. */
+static int64_t high_product(unsigned bits, uint64_t x, uint64_t y, bool sg) {
+  bool minus = sg && (x ^ y) >> 63;
+  uint64_t top = sg ? UINT64_MAX >> (65 - bits) : UINT64_MAX >> (64 - bits);
+  x = magnitude((int64_t)x, sg);
+  y = magnitude((int64_t)y, sg);
+  uint64_t lo = (x & UINT32_MAX) * (y & UINT32_MAX), a = x >> 32, b = y >> 32;
+  uint64_t mid = a * (y & UINT32_MAX) + (lo >> 32);
+  uint64_t mid2 = (mid & UINT32_MAX) + b * (x & UINT32_MAX);
+  uint64_t hi = a * b + (mid >> 32) + (mid2 >> 32);
+  lo = (lo & UINT32_MAX) | mid2 << 32;
+  /* Half a unit less, where ties go up and the product is negative. */
+  uint64_t half = (UINT64_C(1) << (bits - 2)) - minus;
+  hi += lo + half < lo;
+  lo += half;
+  bool over = hi >> (bits - 1) != 0;
+  uint64_t r = bits == 64 ? hi << 1 | lo >> 63 : lo >> (bits - 1);
+  if (minus)
+    return (int64_t)(0 - r);
+  return (int64_t)(over || r > top ? top : r);
+}
+
 static int64_t int_call(enum ir_scalar fn, enum ir_dtype t, int64_t a,
                         int64_t b) {
   bool sg = ir_dtypes[t].kind == IR_SIGNED;
@@ -173,6 +195,14 @@ static int64_t int_call(enum ir_scalar fn, enum ir_dtype t, int64_t a,
     if (y >= bits)
       return sg && a < 0 ? -1 : 0;
     return sg ? a >> y : (int64_t)(x >> y);
+  case IR_S_HMUL:
+    return high_product(bits, x, y, sg);
+  case IR_S_RSHR:
+    if (!y || y >= bits)
+      return y ? 0 : a;
+    x = magnitude(a, sg);
+    x = (x >> y) + ((x >> (y - 1)) & 1);
+    return (int64_t)(sg && a < 0 ? 0 - x : x);
   }
   test_fail("no integer function %s", ir_scalars[fn].text);
   return 0;

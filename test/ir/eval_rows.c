@@ -71,8 +71,9 @@ static void draft_map(struct bench *t, enum ir_opcode code, enum ir_dtype dtype,
     if (to->bits == ir_dtypes[dtype].bits && to != &ir_dtypes[IR_BOOL])
       d->attr[d->nattrs++] = ir_str("to", to->text);
   }
+  static const enum ir_dtype small[] = {IR_I8, IR_I16, IR_U8, IR_U16};
   if (code == IR_NARROW)
-    d->attr[d->nattrs++] = ir_str("to", ir_dtypes[pick(t, IR_I8, IR_U16)].text);
+    d->attr[d->nattrs++] = ir_str("to", ir_dtypes[small[pick(t, 0, 3)]].text);
   if (code == IR_CLAMP) {
     d->attr[d->nattrs++] = ir_float("lo", (double)pick(t, -3, 1));
     d->attr[d->nattrs++] = ir_float("hi", (double)pick(t, 1, 3));

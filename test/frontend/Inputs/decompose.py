@@ -333,6 +333,28 @@ case("normalize_rows", [zx], "norm=s:L2", rows(lambda v: math.sqrt(sum(e * e for
 case("normalize_rows", [T([2], [0, 0])], "", T([2], [0, 0]))
 case("look_up", [T([2, 2], [3, 4, 5, 3], "i64"), T([2], [3, 5], "i64"), T([2], [0.5, 1.5]), T([], [-1])], "",
      T([2, 2], [0.5, -1, 1.5, 0.5]))
+# Fixed point: functions of reals, to the last bits of 31.
+halves = T([2, 4], [0.5, -0.5, 1.5, -1.5, 2.4, -2.6, 0.49999997, 8388609.0])
+case("round_away", [halves], "", each(lambda v: math.copysign(math.floor(abs(v) + 0.5), v), halves))
+case("rounded_quotient", [T([6], [7, -7, 6, -6, 5, -5], "i32"), T([], [4], "i32")], "", T([6], [2, -2, 2, -2, 1, -1]))
+fixed = lambda v, bits: round(v * 2 ** (31 - bits))
+reals = [-0.0, -0.03, -0.25, -0.7, -1.5, -2.2, -5.3, -9.1, -15.9]
+for bits in (4, 5):
+    f = T([9], [fixed(v, bits) for v in reals], "i32")
+    case("fixed_exp", [f], "bits=i:%d" % bits, T([9], [min(fixed(math.exp(v), 0), 2 ** 31 - 1) for v in reals]))
+case("exp_step", [T([2], [2 ** 30] * 2, "i32"), T([2], [8, 16], "i32")], "bit=i:16 m=i:1073741824", T([2], [2 ** 30, 2 ** 29]))
+unit = T([5], [fixed(v, 0) for v in (0, 0.1, 0.5, 0.75, 0.999)], "i32")
+case("fixed_inverse", [unit], "", each(lambda v: fixed(2 / (1 + v / 2 ** 31), 2), unit))
+case("newton", [T([1], [fixed(1.1, 2)], "i32"), T([1], [fixed(0.9, 0)], "i32")], "", T([1], [fixed(1.1 + 1.1 * (1 - 0.99), 2)]))
+case("fixed_saturate", [T([3], [2 ** 30, -2 ** 30 - 1, 5], "i32")], "bits=i:1", T([3], [2 ** 31 - 1, -2 ** 31, 10]))
+case("fixed_saturate", [T([3], [2 ** 29, -2 ** 29 - 1, 5], "i32")], "bits=i:2", T([3], [2 ** 31 - 1, -2 ** 31, 20]))
+both = T([7], [fixed(v, 4) for v in (-7.5, -1, -0.1, 0, 0.1, 2, 7.9)], "i32")
+case("fixed_logistic", [both], "", each(lambda v: fixed(sigmoid(v / 2 ** 27), 0), both))
+case("fixed_tanh", [both], "", each(lambda v: min(fixed(math.tanh(v / 2 ** 27), 0), 2 ** 31 - 1), both))
+case("normalize_step", [T([2], [255, 2 ** 24], "u32"), T([2], [3, 3], "i32")], "by=i:8", T([2], [255 << 8, 2 ** 24]), T([2], [11, 3]))
+case("normalize", [T([3], [1, 2 ** 30, 12345], "i32")], "", T([3], [-2 ** 31, -2 ** 31, (12345 << 18) - 2 ** 32]), T([3], [31, 1, 18]))
+powers = T([2, 3], [fixed(v, 0) for v in (0.9999, 0.5, 0.25, 0.125, 0.9999, 0)], "i32")
+case("fixed_softmax", [powers], "size=i:8", each(lambda v, s: round(v * 2 ** 8 / s), powers, reduce(powers, [1], sum)))
 
 lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
                 for row, operands, attrs, _ in cases)

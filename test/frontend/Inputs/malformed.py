@@ -129,7 +129,7 @@ CASES = [
     # ---- the container ----
     ("M01-empty", 1, "is empty", b""),
     ("M01-one-byte", 1, "past the end", b"\x08"),
-    ("M03-tflite", 1, "TensorFlow Lite", b"\x1c\0\0\0TFL3" + bytes(20)),
+    ("M03-tflite", 1, "leads out of the file", b"\x1c\0\0\0TFL3" + bytes(20)),
     ("M03-gguf", 1, "GGUF", b"GGUF\3\0\0\0" + bytes(20)),
     ("M03-zip", 1, "zip", b"PK\3\4" + bytes(20)),
     ("M03-gzip", 1, "gzip", b"\x1f\x8b\x08" + bytes(20)),

@@ -1,0 +1,101 @@
+/* fixed.c - arithmetic of fixed-point numbers: the rounded high half of a
+ * product, and shifts that round. What is known of multipliers and shifts, which
+ * are constants as a rule, leaves cases out. */
+#include "codegen/emit/impl.h"
+
+static LLVMValueRef number(struct kernel_cg *k, LLVMValueRef like, uint64_t n) {
+  LLVMTypeRef t = LLVMTypeOf(like);
+  if (emit_is_vector(like))
+    t = LLVMGetElementType(t);
+  return emit_like(k, like, LLVMConstInt(t, n, false));
+}
+
+struct emit_range emit_range_of(const struct ir_value *v) {
+  struct emit_range r = {INT64_MIN, INT64_MAX};
+  if (!v->data || ir_is_float(v->type->dtype) ||
+      ir_type_count(v->type) > EMIT_RANGE_ELEMENTS || !ir_type_count(v->type))
+    return r;
+  r = (struct emit_range){INT64_MAX, INT64_MIN};
+  for (int64_t i = 0; i < ir_type_count(v->type); i++) {
+    int64_t n = ir_const_int(v, i);
+    r.least = dn_min(r.least, n);
+    r.most = dn_max(r.most, n);
+  }
+  return r;
+}
+
+/* 2^31 + x y of 64 bits, the high half, for y = 2 m - 2^32: x m / 2^31 is x more.
+ * Some processors of 32 bits have one instruction for all of it. */
+static LLVMValueRef by_high_half(struct kernel_cg *k, LLVMValueRef x,
+                                 LLVMValueRef m) {
+  LLVMBuilderRef b = k->b;
+  LLVMTypeRef wide = k->e->i64, t = LLVMTypeOf(x);
+  LLVMValueRef y = LLVMBuildShl(b, m, number(k, m, 1), "");
+  LLVMValueRef p = LLVMBuildMul(b, LLVMBuildSExt(b, x, wide, ""),
+                                LLVMBuildSExt(b, y, wide, ""), "");
+  p = LLVMBuildAdd(b, p, number(k, p, UINT64_C(1) << 31), "");
+  p = LLVMBuildTrunc(b, LLVMBuildLShr(b, p, number(k, p, 32), ""), t, "");
+  return LLVMBuildAdd(b, p, x, "");
+}
+
+/* In twice the bits. What saturates is the square of the least number, and of
+ * unsigned numbers what has one bit more. */
+LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
+                       LLVMValueRef y) {
+  LLVMBuilderRef b = k->b;
+  bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
+  unsigned bits = ir_dtypes[type].bits;
+  uint64_t least = UINT64_C(1) << (bits - 1);
+  if (type == IR_I32 && !emit_is_vector(x) && k->e->facts->pointer_bytes == 4 &&
+      k->range.least >= INT64_C(1) << 30)
+    return by_high_half(k, x, y);
+  LLVMTypeRef t = LLVMTypeOf(x), wide;
+  wide = LLVMIntTypeInContext(k->e->lc, 2 * bits);
+  if (emit_is_vector(x))
+    wide = emit_vector_type(k, wide, LLVMGetVectorSize(t));
+  LLVMOpcode widen = is_signed ? LLVMSExt : LLVMZExt;
+  LLVMValueRef p = LLVMBuildMul(b, LLVMBuildCast(b, widen, x, wide, ""),
+                                LLVMBuildCast(b, widen, y, wide, ""), "");
+  p = LLVMBuildAdd(b, p, number(k, p, least / 2), "");
+  LLVMValueRef r = LLVMBuildLShr(b, p, number(k, p, bits - 1), ""), over;
+  r = LLVMBuildTrunc(b, r, t, "");
+  if (is_signed && k->range.least > -(INT64_C(1) << (bits - 1)))
+    return r;
+  if (is_signed) {
+    over = LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAnd(b, x, y, ""),
+                         number(k, x, least), "");
+    over = LLVMBuildAnd(b, over, LLVMBuildICmp(b, LLVMIntEQ, x, y, ""), "");
+    return LLVMBuildSelect(b, over, number(k, x, least - 1), r, "");
+  }
+  over = LLVMBuildLShr(b, p, number(k, p, 2 * bits - 1), "");
+  over = LLVMBuildNeg(b, LLVMBuildTrunc(b, over, t, ""), "");
+  return LLVMBuildOr(b, r, over, "");
+}
+
+/* Of magnitudes: |x| + 2^y / 2 does not overflow where it has no sign. */
+LLVMValueRef emit_rshr(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
+                       LLVMValueRef y) {
+  LLVMBuilderRef b = k->b;
+  bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
+  unsigned bits = ir_dtypes[type].bits;
+  bool far = k->range.least < 0 || k->range.most >= bits;
+  LLVMValueRef nil = number(k, y, 0), one = number(k, y, 1), is_far = NULL;
+  LLVMValueRef sign = LLVMBuildAShr(b, x, number(k, x, bits - 1), "");
+  if (far) {
+    is_far = LLVMBuildICmp(b, LLVMIntUGE, y, number(k, y, bits), "");
+    y = LLVMBuildSelect(b, is_far, nil, y, "");
+  }
+  if (is_signed)
+    x = LLVMBuildSub(b, LLVMBuildXor(b, x, sign, ""), sign, "");
+  LLVMValueRef half = LLVMBuildLShr(b, LLVMBuildShl(b, one, y, ""), one, "");
+  LLVMValueRef r, up = LLVMBuildAnd(b, x, half, "");
+  if (is_signed) {
+    r = LLVMBuildLShr(b, LLVMBuildAdd(b, x, half, ""), y, "");
+    r = LLVMBuildSub(b, LLVMBuildXor(b, r, sign, ""), sign, "");
+  } else { /* the bit below the last, without a sum that is too long */
+    up = LLVMBuildICmp(b, LLVMIntNE, up, nil, "");
+    r = LLVMBuildLShr(b, x, y, "");
+    r = LLVMBuildAdd(b, r, LLVMBuildZExt(b, up, LLVMTypeOf(x), ""), "");
+  }
+  return far ? LLVMBuildSelect(b, is_far, nil, r, "") : r;
+}

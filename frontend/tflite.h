@@ -1,0 +1,164 @@
+/* tflite.h - inside the TFLite importer: what a model file says, the call of one
+ * converter, and what converters build with.
+ *
+ * An operator becomes GRAPH ops by its row in tflite_ops.def. The row names a
+ * converter, which reads inputs c->in[], which are the tensors c->tin[] in the
+ * model, and options, and sets c->out[]. Tensors of integers stay integers: the
+ * arithmetic is that of TensorFlow Lite Micro's reference kernels, bit for bit
+ * (tflite_fixed.c). */
+#ifndef FE_TFLITE_H
+#define FE_TFLITE_H
+
+#include "frontend/decompose.h"
+#include "frontend/flatbuffer.h"
+
+/* ---- The file (tflite_model.c) ---- */
+struct tfl_tensor {
+  const char *name;
+  int64_t code; /* TensorType of the schema */
+  enum ir_dtype dtype;
+  bool known; /* dtype is that of the code */
+  bool int4;  /* stored two a byte; dtype is i8 */
+  bool variable;
+  int64_t rank, dim[IR_MAX_RANK];
+  size_t buffer; /* number in the model's list */
+  /* real = scale * (stored - zero), for all or along `axis`; n = 0: none. */
+  size_t n;
+  struct fb_vector scales, zeros;
+  int64_t axis;
+  struct ir_value *value; /* made so far */
+};
+
+struct tfl_graph {
+  const char *name;
+  size_t ntensors;
+  struct tfl_tensor *tensor;
+  struct fb_vector inputs, outputs, ops;
+};
+
+struct tfl_call;
+struct tfl_row {
+  int code; /* BuiltinOperator; -1: a custom operator */
+  const char *name;
+  int min_in, max_in, max_out; /* -1: any number */
+  bool (*convert)(struct tfl_call *c);
+  int arg;
+  const char *options; /* "name:field kind=default" */
+};
+
+struct tfl_code {            /* an operator code of the model */
+  const struct tfl_row *row; /* NULL: there is none */
+  const char *name;
+};
+
+struct tfl_import {
+  struct dn_ctx *ctx;
+  struct fb_file *file;
+  const struct fe_opts *opts;
+  struct ir_module *m;
+  struct fe_build b;
+  struct fb_table model;
+  struct fb_vector graphs, buffers;
+  size_t ncodes;
+  struct tfl_code *code;
+  struct ir_value failed;
+  DN_LIST(struct tfl_tensor *)
+  states; /* variable tensors, `value` the latest */
+};
+
+bool tfl_read_codes(struct tfl_import *im);
+/* NULL after a diagnostic. */
+struct tfl_graph *tfl_read_graph(struct tfl_import *im, size_t number);
+/* The bytes of a tensor's data; none: it is no constant. */
+struct fb_vector tfl_data(struct tfl_import *im, const struct tfl_tensor *t);
+const struct tfl_row *tfl_row_find(int64_t code, const char *custom);
+/* What the schema calls an operator, or a type of elements. */
+const char *tfl_type_name(int64_t code);
+/* "tensor 'NAME'", for a place. */
+struct dn_loc tfl_loc(struct tfl_import *im, const char *what,
+                      const char *name);
+
+/* ---- A call (tflite_call.c) ---- */
+struct tfl_call {
+  struct tfl_import *im;
+  struct fe_build *b;
+  const struct tfl_graph *g;
+  const struct tfl_row *row;
+  int arg; /* of the row */
+  struct fb_table op, options;
+  size_t nin; /* trailing absent inputs left out */
+  struct ir_value **in;
+  struct tfl_tensor **tin; /* NULL: absent */
+  size_t nout;
+  struct ir_value **out;
+  struct tfl_tensor **tout;
+};
+
+#define tfl_fail(c, code, ...) fe_fail((c)->b, DN_##code, __VA_ARGS__)
+static inline struct ir_value *tfl_in(const struct tfl_call *c, size_t k) {
+  return k < c->nin ? c->in[k] : NULL;
+}
+/* Sets the only output; false when it is NULL. */
+static inline bool tfl_return(struct tfl_call *c, struct ir_value *v) {
+  c->out[0] = v;
+  return v != NULL;
+}
+/* Options of the row, by name. */
+int64_t tfl_int(const struct tfl_call *c, const char *name);
+double tfl_float(const struct tfl_call *c, const char *name);
+struct fb_vector tfl_list(const struct tfl_call *c, const char *name);
+/* The elements of input k, which must be a constant of integers. */
+bool tfl_const_ints(struct tfl_call *c, size_t k, int64_t *n,
+                    const int64_t **v);
+/* A number in its only element. */
+bool tfl_const_int(struct tfl_call *c, size_t k, int64_t *v);
+/* Input k with a rank from `lo` to `hi`. */
+bool tfl_rank(struct tfl_call *c, size_t k, int lo, int hi);
+
+/* ---- Quantization (tflite_fixed.c) ---- */
+static inline bool tfl_is_quantized(const struct tfl_tensor *t) {
+  return t->n && ir_is_int(t->dtype);
+}
+/* Of a tensor with one scale; after tfl_quantized(). */
+double tfl_scale(const struct tfl_tensor *t);
+int64_t tfl_zero(const struct tfl_tensor *t);
+/* The tensor has one scale and zero point, and integers of 8 or 16 bits, or of
+ * 32 where `wide`; false after a diagnostic. */
+bool tfl_quantized(struct tfl_call *c, const struct tfl_tensor *t);
+
+/* m / 2^31 * 2^shift, 2^30 <= m < 2^31 or 0: the form in which TFLite has
+ * factors. */
+struct tfl_factor {
+  int64_t m;
+  int shift;
+};
+struct tfl_factor tfl_factor(double v);
+/* x times each factor, one for all or one for each of the last dimension;
+ * rounded as MultiplyByQuantizedMultiplier() does, i32 from i32 or i64. */
+struct ir_value *tfl_rescale(struct tfl_call *c, struct ir_value *x, size_t n,
+                             const double *factor);
+struct ir_value *tfl_rescale1(struct tfl_call *c, struct ir_value *x,
+                              struct tfl_factor f);
+/* i32 x - zero point of an input. */
+struct ir_value *tfl_centred(struct tfl_call *c, size_t k);
+/* i32 as integers of the output, within the bounds of an activation
+ * (ActivationFunctionType); tfl_narrow(): steps from its zero point. */
+struct ir_value *tfl_bounded(struct tfl_call *c, struct ir_value *y,
+                             int64_t activation);
+struct ir_value *tfl_narrow(struct tfl_call *c, struct ir_value *y,
+                            int64_t activation);
+/* Floats within an activation's bounds. */
+struct ir_value *tfl_activate(struct tfl_call *c, struct ir_value *y,
+                              int64_t activation);
+/* f(x) for an input of 8 bits, by a table: `f` makes of all its integers, i32,
+ * what they become. */
+struct ir_value *tfl_table(struct tfl_call *c,
+                           struct ir_value *(*f)(struct tfl_call *c,
+                                                 struct ir_value *x));
+
+#define TFLITE(code, name, min, max, outs, convert, arg, options)              \
+  bool tflite_##convert(struct tfl_call *c);
+#include "frontend/tflite_ops.def"
+#undef TFLITE
+
+#endif

@@ -1,0 +1,98 @@
+/* tflite_call.c - the table of TFLite operators, and what a converter reads: the
+ * options of its operator by the names that its row has, constant inputs. */
+#include "frontend/tflite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct tfl_row rows[] = {
+#define TFLITE(code, name, min, max, outs, convert, arg, options)              \
+  {code, name, min, max, outs, tflite_##convert, arg, options},
+#include "frontend/tflite_ops.def"
+#undef TFLITE
+};
+
+enum { CUSTOM = 32 };
+
+const struct tfl_row *tfl_row_find(int64_t code, const char *custom) {
+  for (size_t i = 0; i < DN_COUNT(rows); i++)
+    if (code == CUSTOM ? rows[i].code < 0 && !strcmp(rows[i].name, custom)
+                       : rows[i].code == code)
+      return &rows[i];
+  return NULL;
+}
+
+bool tflite_unsupported(struct tfl_call *c) {
+  return tfl_fail(c, UNSUPPORTED_OP, "operator not supported");
+}
+
+/* ---- Options: "axis:0i act:1b beta:0f=1" ---- */
+
+static const char *option(const struct tfl_call *c, const char *name,
+                          int *field) {
+  int k;
+  const char *w = dn_word(c->row->options, name, strlen(name), &k);
+  char *end;
+  *field = (int)strtol(strchr(w, ':') + 1, &end, 10);
+  return end;
+}
+
+static double otherwise(const char *kind) {
+  return kind[1] == '=' ? strtod(kind + 2, NULL) : 0;
+}
+
+int64_t tfl_int(const struct tfl_call *c, const char *name) {
+  int field;
+  const char *kind = option(c, name, &field);
+  return fb_int(&c->options, field, *kind == 'b' ? 1 : 4, true,
+                (int64_t)otherwise(kind));
+}
+
+double tfl_float(const struct tfl_call *c, const char *name) {
+  int field;
+  const char *kind = option(c, name, &field);
+  return fb_float(&c->options, field, otherwise(kind));
+}
+
+struct fb_vector tfl_list(const struct tfl_call *c, const char *name) {
+  int field;
+  option(c, name, &field);
+  return fb_list(&c->options, field, 4);
+}
+
+/* ---- Inputs ---- */
+
+bool tfl_const_ints(struct tfl_call *c, size_t k, int64_t *n,
+                    const int64_t **v) {
+  struct ir_value *x = tfl_in(c, k);
+  if (!x)
+    return tfl_fail(c, ARITY, "input %zu is missing", k);
+  if (!x->data)
+    return tfl_fail(c, DYNAMIC, "input %zu ('%s') is not a constant", k,
+                    fe_text(c->im->ctx, c->tin[k]->name));
+  if (!ir_is_int(fe_dtype(x)) || fe_rank(x) > 2)
+    return tfl_fail(c, TYPE, "input %zu is no list of integers", k);
+  *n = ir_type_count(x->type);
+  int64_t *all = DN_ARRAY(c->im->ctx->arena, int64_t, *n);
+  for (int64_t i = 0; i < *n; i++)
+    all[i] = ir_const_int(x, i);
+  *v = all;
+  return true;
+}
+
+bool tfl_const_int(struct tfl_call *c, size_t k, int64_t *v) {
+  int64_t n;
+  const int64_t *all;
+  if (!tfl_const_ints(c, k, &n, &all))
+    return false;
+  if (n != 1)
+    return tfl_fail(c, TYPE, "input %zu must be one number", k);
+  *v = all[0];
+  return true;
+}
+
+bool tfl_rank(struct tfl_call *c, size_t k, int lo, int hi) {
+  int r = fe_rank(c->in[k]);
+  return (r >= lo && r <= hi) ||
+         tfl_fail(c, TYPE, "input %zu has %d dimensions", k, r);
+}

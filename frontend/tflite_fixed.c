@@ -1,0 +1,171 @@
+/* tflite_fixed.c - TFLite's arithmetic of quantized tensors: a factor is an
+ * integer of 31 bits and a shift, and products are rounded twice, as
+ * MultiplyByQuantizedMultiplier() of its reference kernels does, those of 64-bit
+ * sums once, with 15 bits of the factor. */
+#include "frontend/tflite.h"
+
+#include <math.h>
+
+double tfl_scale(const struct tfl_tensor *t) {
+  return t->n ? (double)fb_float_at(&t->scales, 0) : 1;
+}
+
+int64_t tfl_zero(const struct tfl_tensor *t) {
+  return t->zeros.n ? fb_int_at(&t->zeros, 0, 8) : 0;
+}
+
+bool tfl_quantized(struct tfl_call *c, const struct tfl_tensor *t) {
+  bool ok = ir_is_int(t->dtype) && ir_dtypes[t->dtype].bits <= 32;
+  if (!ok || !t->n)
+    return tfl_fail(c, TYPE, "'%s', of type %s, is not quantized",
+                    fe_text(c->im->ctx, t->name), tfl_type_name(t->code));
+  if (t->n != 1)
+    return tfl_fail(c, UNSUPPORTED_ATTR, "'%s' has a scale for each index",
+                    fe_text(c->im->ctx, t->name));
+  return true;
+}
+
+struct tfl_factor tfl_factor(double v) {
+  struct tfl_factor f = {0, 0};
+  double q = frexp(v, &f.shift);
+  f.m = (int64_t)round(q * 0x1p31);
+  if (f.m == INT64_C(1) << 31) {
+    f.m /= 2;
+    f.shift++;
+  }
+  if (f.shift < -31)
+    f = (struct tfl_factor){0, 0};
+  return f;
+}
+
+/* n numbers, or one that all are. */
+static struct ir_value *numbers(struct tfl_call *c, enum ir_dtype type,
+                                size_t n, const int64_t *v) {
+  int64_t dims = (int64_t)n;
+  bool same = true;
+  for (size_t i = 1; i < n; i++)
+    same = same && v[i] == v[0];
+  return fe_ints(c->b, type, same ? 0 : 1, &dims, v);
+}
+
+/* (x m' + 2^(s-1)) / 2^s, rounded down, of 15 bits of the factor. */
+static struct ir_value *rescale_wide(struct tfl_call *c, struct ir_value *x,
+                                     size_t n, const struct tfl_factor *f) {
+  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, 3 * n);
+  for (size_t i = 0; i < n; i++) {
+    v[i] = f[i].m < 0x7fff0000 ? (f[i].m + (1 << 15)) >> 16 : 0x7fff;
+    v[2 * n + i] = dn_max(15 - f[i].shift, 1);
+    v[n + i] = INT64_C(1) << (v[2 * n + i] - 1);
+  }
+  x = fe_mul(c->b, x, numbers(c, IR_I64, n, v));
+  x = fe_add(c->b, x, numbers(c, IR_I64, n, v + n));
+  x = fe_op2(c->b, IR_SHR, x, numbers(c, IR_I64, n, v + 2 * n));
+  return fe_cast(c->b, x, IR_I32);
+}
+
+static struct ir_value *rescale(struct tfl_call *c, struct ir_value *x,
+                                size_t n, const struct tfl_factor *f) {
+  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, 3 * n);
+  bool left = false, right = false;
+  if (!x || fe_dtype(x) == IR_I64)
+    return x ? rescale_wide(c, x, n, f) : NULL;
+  for (size_t i = 0; i < n; i++) {
+    v[i] = f[i].m;
+    v[n + i] = dn_max(f[i].shift, 0);
+    v[2 * n + i] = dn_max(-f[i].shift, 0);
+    left |= v[n + i] > 0;
+    right |= v[2 * n + i] > 0;
+  }
+  if (left)
+    x = fe_op2(c->b, IR_SHL, x, numbers(c, IR_I32, n, v + n));
+  x = fe_op2(c->b, IR_HMUL, x, numbers(c, IR_I32, n, v));
+  if (right)
+    x = fe_op2(c->b, IR_RSHR, x, numbers(c, IR_I32, n, v + 2 * n));
+  return x;
+}
+
+struct ir_value *tfl_rescale(struct tfl_call *c, struct ir_value *x, size_t n,
+                             const double *factor) {
+  struct tfl_factor *f = DN_ARRAY(c->im->ctx->arena, struct tfl_factor, n);
+  for (size_t i = 0; i < n; i++)
+    f[i] = tfl_factor(factor[i]);
+  return rescale(c, x, n, f);
+}
+
+struct ir_value *tfl_rescale1(struct tfl_call *c, struct ir_value *x,
+                              struct tfl_factor f) {
+  return rescale(c, x, 1, &f);
+}
+
+struct ir_value *tfl_centred(struct tfl_call *c, size_t k) {
+  struct ir_value *x = fe_cast(c->b, c->in[k], IR_I32);
+  return fe_offset(c->b, x, -(double)tfl_zero(c->tin[k]));
+}
+
+/* ---- Activations ---- */
+
+struct bounds {
+  double lo, hi;
+};
+
+/* Of an ActivationFunctionType; false: it has others than bounds. */
+static bool find_bounds(struct tfl_call *c, int64_t activation,
+                        struct bounds *out) {
+  static const struct bounds of[] = {
+      {-HUGE_VAL, HUGE_VAL}, {0, HUGE_VAL}, {-1, 1}, {0, 6}};
+  bool known = activation >= 0 && activation < (int64_t)DN_COUNT(of);
+  *out = of[known ? activation : 0];
+  return known || tfl_fail(c, UNSUPPORTED_ATTR, "fused activation %lld",
+                           (long long)activation);
+}
+
+struct ir_value *tfl_activate(struct tfl_call *c, struct ir_value *y,
+                              int64_t activation) {
+  struct bounds in;
+  if (!find_bounds(c, activation, &in) || !y || in.lo == -HUGE_VAL)
+    return y;
+  return fe_emit(c->b, IR_CLAMP, IR_ARGS(y),
+                 IR_ATTRS(ir_float("lo", in.lo), ir_float("hi", in.hi)));
+}
+
+struct ir_value *tfl_bounded(struct tfl_call *c, struct ir_value *y,
+                             int64_t activation) {
+  const struct tfl_tensor *t = c->tout[0];
+  struct bounds in;
+  double least, most, zero = (double)tfl_zero(t);
+  float scale = (float)tfl_scale(t);
+  if (!find_bounds(c, activation, &in) || !y)
+    return NULL;
+  ir_dtype_range(t->dtype, &least, &most);
+  if (in.lo != -HUGE_VAL)
+    least = fmax(least, zero + (double)roundf((float)in.lo / scale));
+  if (in.hi != HUGE_VAL)
+    most = fmin(most, zero + (double)roundf((float)in.hi / scale));
+  if (fe_dtype(y) != t->dtype || activation)
+    y = fe_emit(c->b, IR_CLAMP, IR_ARGS(y),
+                IR_ATTRS(ir_float("lo", least), ir_float("hi", most)));
+  return fe_cast(c->b, y, t->dtype);
+}
+
+struct ir_value *tfl_narrow(struct tfl_call *c, struct ir_value *y,
+                            int64_t activation) {
+  y = y ? fe_offset(c->b, y, (double)tfl_zero(c->tout[0])) : NULL;
+  return tfl_bounded(c, y, activation);
+}
+
+/* ---- Tables ---- */
+
+struct ir_value *tfl_table(struct tfl_call *c,
+                           struct ir_value *(*f)(struct tfl_call *c,
+                                                 struct ir_value *x)) {
+  int64_t all[256], n = 256;
+  struct ir_value *x = c->in[0];
+  bool is_signed = fe_dtype(x) == IR_I8;
+  for (int i = 0; i < 256; i++)
+    all[i] = is_signed ? (int8_t)i : i; /* by the bits of x */
+  struct ir_value *table = f(c, fe_ints(c->b, IR_I32, 1, &n, all));
+  struct ir_value *at = is_signed ? fe_emit(c->b, IR_BITS, IR_ARGS(x),
+                                            IR_ATTRS(ir_str("to", "u8")))
+                                  : x;
+  return table ? fe_gather(c->b, table, at, 0) : NULL;
+}

@@ -1,0 +1,333 @@
+/* tflite_import.c - a TFLite file to a GRAPH module: inputs, constants, the
+ * operators of the main subgraph in order, outputs. Converters are
+ * tflite_op_*.c by way of tflite_ops.def.
+ *
+ * An import goes on after an error: what an operator that failed makes is
+ * `failed`, and operators that read it fail silently, so that each cause is
+ * reported once and all causes are. */
+#include "frontend/tflite.h"
+
+#include <string.h>
+
+enum {
+  MODEL_GRAPHS = 2,
+  MODEL_BUFFERS = 4,
+  OP_CODE = 0,
+  OP_INPUTS,
+  OP_OUTPUTS,
+  OP_OPTIONS = 4,
+  OP_OPTIONS_2 = 12
+};
+
+bool fe_tflite_sniff(const struct dn_file *f) {
+  return f->size >= 8 && !memcmp(f->data + 4, "TFL3", 4);
+}
+
+/* ---- Tensors ---- */
+
+/* Tensor `i` of the graph; NULL: absent, or not there after a diagnostic. */
+static struct tfl_tensor *tensor_at(struct tfl_import *im,
+                                    const struct tfl_graph *g, int64_t i,
+                                    struct dn_loc loc) {
+  if (i >= 0 && i < (int64_t)g->ntensors)
+    return &g->tensor[i];
+  if (i != -1)
+    dn_error(im->ctx, loc, DN_GRAPH, "there is no tensor %lld", (long long)i);
+  return NULL;
+}
+
+static const struct ir_type *type_of(struct tfl_import *im,
+                                     const struct tfl_tensor *t) {
+  struct dn_loc loc = tfl_loc(im, "tensor", t->name);
+  if (!t->known) {
+    dn_error(im->ctx, loc, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
+             tfl_type_name(t->code), (long long)t->code);
+    return NULL;
+  }
+  for (int64_t i = 0; i < t->rank; i++) {
+    if (t->dim[i] != -1)
+      continue;
+    dn_error(im->ctx, loc, DN_DYNAMIC, "dimension %lld has no size",
+             (long long)i);
+    return NULL;
+  }
+  return ir_type_checked(im->ctx, loc.where, t->dtype, t->rank, t->dim);
+}
+
+/* With one scale, as the object's description and header have it. */
+static const struct ir_type *with_scale(struct tfl_import *im,
+                                        const struct tfl_tensor *t,
+                                        const struct ir_type *type) {
+  if (t->n != 1 || !ir_is_int(t->dtype) || ir_dtypes[t->dtype].bits > 32)
+    return type;
+  struct ir_quant q = {.scale = tfl_scale(t), .zero = tfl_zero(t)};
+  return ir_type_quant(im->ctx, type, &q);
+}
+
+/* Nibbles of a byte are numbers from -8 to 7, the low one first. */
+static const void *unpacked(struct tfl_import *im, const uint8_t *from,
+                            int64_t n) {
+  int8_t *to = DN_ARRAY(im->m->arena, int8_t, n);
+  for (int64_t i = 0; i < n; i++)
+    to[i] = (int8_t)((int8_t)(from[i / 2] << (i % 2 ? 0 : 4)) >> 4);
+  return to;
+}
+
+/* A tensor with data is a constant, of no elements without. */
+static struct ir_value *constant(struct tfl_import *im, struct tfl_tensor *t) {
+  struct fb_vector data = tfl_data(im, t);
+  if (!data.n && !im->file->ok)
+    return &im->failed;
+  bool empty = false;
+  for (int64_t i = 0; i < t->rank; i++)
+    empty |= t->dim[i] == 0;
+  if (!data.n && !empty)
+    return NULL;
+  const struct ir_type *type = type_of(im, t);
+  if (!type)
+    return &im->failed;
+  int64_t n = ir_type_bytes(type);
+  if ((t->int4 ? dn_div_ceil(n, 2) : n) != (int64_t)data.n) {
+    dn_error(im->ctx, tfl_loc(im, "tensor", t->name), DN_TENSOR_DATA,
+             "%zu bytes for %s", data.n,
+             ir_type_text(im->ctx, im->ctx->arena, type));
+    return &im->failed;
+  }
+  const uint8_t *at = im->file->base + data.at;
+  struct ir_data d = {.bytes = t->int4 ? unpacked(im, at, n) : at, .size = n};
+  if (!t->int4) {
+    d.file = im->file->path;
+    d.offset = (int64_t)data.at;
+  }
+  return ir_const_new(im->m, t->name, type, &d);
+}
+
+static struct ir_value *value_of(struct tfl_import *im, struct tfl_tensor *t) {
+  if (!t->value)
+    t->value = constant(im, t);
+  return t->value;
+}
+
+/* ---- Inputs, state, outputs ---- */
+
+static void add_param(struct tfl_import *im, struct tfl_tensor *t) {
+  const struct ir_type *type = type_of(im, t);
+  t->value = type ? ir_param_new(ir_main(im->m)->body, t->name,
+                                 with_scale(im, t, type))
+                  : &im->failed;
+}
+
+/* Inputs, then variable tensors: what the caller hands back from one run to the
+ * next. */
+static void import_inputs(struct tfl_import *im, struct tfl_graph *g) {
+  for (size_t i = 0; i < g->inputs.n; i++) {
+    int64_t at = fb_int_at(&g->inputs, i, 4);
+    struct dn_loc loc = {.file = im->file->path};
+    struct tfl_tensor *t = tensor_at(im, g, at, loc);
+    if (t && t->value)
+      dn_error(im->ctx, tfl_loc(im, "input", t->name), DN_GRAPH,
+               "it is an input twice");
+    else if (t)
+      add_param(im, t);
+  }
+  for (size_t i = 0; i < g->ntensors; i++) {
+    struct tfl_tensor *t = &g->tensor[i];
+    if (!t->variable || t->value)
+      continue;
+    add_param(im, t);
+    DN_PUSH(im->ctx->arena, im->states, t);
+  }
+}
+
+/* An output may be an input, or be made with another type. */
+static struct ir_value *output_value(struct tfl_import *im,
+                                     struct tfl_tensor *t, const char *name) {
+  struct ir_value *v = value_of(im, t);
+  if (!v)
+    dn_error(im->ctx, tfl_loc(im, "output", name), DN_GRAPH,
+             "nothing makes it");
+  if (v && v != &im->failed && v->def)
+    v->type = with_scale(im, t, v->type);
+  return v;
+}
+
+static void import_outputs(struct tfl_import *im, struct tfl_graph *g) {
+  struct ir_func *f = ir_main(im->m);
+  size_t n = g->outputs.n + im->states.n;
+  struct ir_value **values = DN_ARRAY(im->m->arena, struct ir_value *, n);
+  struct dn_loc loc = {.file = im->file->path};
+  f->result_name = DN_ARRAY(im->m->arena, const char *, n);
+  f->nresults = (unsigned)n;
+  bool ok = true;
+  for (size_t i = 0; i < n; i++) {
+    bool state = i >= g->outputs.n;
+    struct tfl_tensor *t =
+        state ? im->states.v[i - g->outputs.n]
+              : tensor_at(im, g, fb_int_at(&g->outputs, i, 4), loc);
+    f->result_name[i] = t ? t->name : "";
+    if (state)
+      f->result_name[i] =
+          dn_intern(im->ctx, dn_printf(im->ctx->arena, "%s_next", t->name));
+    values[i] = t ? output_value(im, t, f->result_name[i]) : NULL;
+    ok = ok && values[i] && values[i] != &im->failed;
+  }
+  if (!g->outputs.n)
+    ok = dn_error(im->ctx, loc, DN_GRAPH, "the graph has no outputs");
+  if (ok)
+    ir_op_new(&im->b.at, IR_RETURN, values, n, NULL, 0, NULL, 0, 0);
+}
+
+/* ---- Operators ---- */
+
+static bool check_arity(struct tfl_call *c) {
+  const struct tfl_row *row = c->row;
+  if (c->nin < (size_t)row->min_in ||
+      (row->max_in >= 0 && c->nin > (size_t)row->max_in))
+    return tfl_fail(c, ARITY, "%zu inputs, not %d..%d", c->nin, row->min_in,
+                    row->max_in < 0 ? 65535 : row->max_in);
+  for (size_t i = 0; i < (size_t)row->min_in; i++)
+    if (!c->in[i])
+      return tfl_fail(c, ARITY, "input %zu is missing", i);
+  if (row->max_out >= 0 && c->nout > (size_t)row->max_out)
+    return tfl_fail(c, ARITY, "%zu outputs, not %d", c->nout, row->max_out);
+  return true;
+}
+
+static bool read_operands(struct tfl_call *c) {
+  struct tfl_import *im = c->im;
+  struct fb_vector in = fb_list(&c->op, OP_INPUTS, 4);
+  struct fb_vector out = fb_list(&c->op, OP_OUTPUTS, 4);
+  struct dn_arena *arena = im->ctx->arena;
+  if (dn_max((int64_t)in.n, (int64_t)out.n) > im->ctx->limits.ports)
+    return tfl_fail(c, LIMIT, "%zu inputs, %zu outputs", in.n, out.n);
+  c->nin = in.n;
+  c->nout = out.n;
+  c->in = DN_ARRAY(arena, struct ir_value *, in.n + 1);
+  c->tin = DN_ARRAY(arena, struct tfl_tensor *, in.n + 1);
+  c->out = DN_ARRAY(arena, struct ir_value *, out.n + 1);
+  c->tout = DN_ARRAY(arena, struct tfl_tensor *, out.n + 1);
+  bool ok = out.n > 0 || tfl_fail(c, ARITY, "no outputs");
+  for (size_t i = 0; i < out.n; i++) {
+    c->tout[i] = tensor_at(im, c->g, fb_int_at(&out, i, 4), c->b->loc);
+    if (c->tout[i] && c->tout[i]->value)
+      ok = tfl_fail(c, GRAPH, "its output '%s' is made twice",
+                    fe_text(im->ctx, c->tout[i]->name));
+    ok = ok && c->tout[i];
+  }
+  for (size_t i = 0; i < in.n; i++) {
+    int64_t at = fb_int_at(&in, i, 4);
+    c->tin[i] = tensor_at(im, c->g, at, c->b->loc);
+    if (!c->tin[i]) {
+      ok = ok && at == -1;
+      continue;
+    }
+    c->in[i] = value_of(im, c->tin[i]);
+    if (!c->in[i])
+      ok = tfl_fail(c, GRAPH, "nothing makes its input '%s'",
+                    fe_text(im->ctx, c->tin[i]->name));
+    ok = ok && c->in[i] != &im->failed;
+  }
+  while (c->nin && !c->tin[c->nin - 1])
+    c->nin--;
+  return ok;
+}
+
+/* What an operator made is what the model says. */
+static struct ir_value *checked(struct tfl_call *c, size_t k) {
+  struct ir_value *v = c->out[k];
+  const struct tfl_tensor *t = c->tout[k];
+  if (!v)
+    return fe_null(c->b, DN_UNSUPPORTED_ATTR, "output %zu ('%s')", k,
+                   fe_text(c->im->ctx, t->name));
+  const struct ir_type *type = type_of(c->im, t);
+  if (!type || type == ir_type_as(c->im->ctx, v->type, v->type->dtype))
+    return type ? v : NULL;
+  return fe_null(c->b, DN_TYPE, "output %zu is declared %s, and is %s", k,
+                 ir_type_text(c->im->ctx, c->im->ctx->arena, type),
+                 ir_type_text(c->im->ctx, c->im->ctx->arena, v->type));
+}
+
+static void bind_outputs(struct tfl_call *c, bool ok) {
+  for (size_t i = 0; i < c->nout; i++) {
+    struct ir_value *v = ok ? checked(c, i) : NULL;
+    if (!c->tout[i] || c->tout[i]->value)
+      continue;
+    if (v && v->def)
+      ir_value_rename(c->im->m, v, c->tout[i]->name);
+    c->tout[i]->value = v ? v : &c->im->failed;
+  }
+}
+
+/* An operator goes by its first output. */
+static void import_op(struct tfl_import *im, const struct tfl_graph *g,
+                      size_t number) {
+  struct tfl_call c = {.im = im, .b = &im->b, .g = g};
+  c.op = fb_at(&g->ops, number);
+  size_t code = (size_t)fb_int(&c.op, OP_CODE, 4, false, 0);
+  c.options = fb_child(&c.op, OP_OPTIONS);
+  if (!c.options.at)
+    c.options = fb_child(&c.op, OP_OPTIONS_2);
+  im->b.loc = (struct dn_loc){
+      .file = im->file->path,
+      .where = dn_printf(im->ctx->arena, "operator %zu", number)};
+  if (code >= im->ncodes) {
+    tfl_fail(&c, GRAPH, "there is no operator code %zu", code);
+    return;
+  }
+  c.row = im->code[code].row;
+  const char *name = dn_intern(im->ctx, im->code[code].name);
+  struct fb_vector out = fb_list(&c.op, OP_OUTPUTS, 4);
+  int64_t first = out.n ? fb_int_at(&out, 0, 4) : -1;
+  bool named = first >= 0 && first < (int64_t)g->ntensors;
+  im->b.name = named ? g->tensor[first].name : "";
+  im->b.loc =
+      (struct dn_loc){.file = im->file->path, .node = im->b.name, .op = name};
+  im->b.at.loc = im->b.name;
+  im->b.at.model_op = name;
+  unsigned errors = dn_errors(im->ctx);
+  bool ok = c.row || tfl_fail(&c, UNSUPPORTED_OP, "operator not supported");
+  ok = read_operands(&c) && ok && im->file->ok;
+  if (ok) {
+    c.arg = c.row->arg;
+    ok = check_arity(&c) && c.row->convert(&c);
+  }
+  if (c.tout) /* a converter may return NULL because an emitted op did */
+    bind_outputs(&c, ok && dn_errors(im->ctx) == errors);
+}
+
+/* ---- The file ---- */
+
+struct ir_module *fe_tflite_import(struct dn_ctx *ctx, const struct dn_file *f,
+                                   const struct fe_opts *opts) {
+  struct fb_file file = {ctx, f->path, f->data, f->size, 0, true};
+  struct tfl_import *im = DN_NEW(ctx->arena, struct tfl_import);
+  unsigned errors = dn_errors(ctx);
+  im->ctx = ctx;
+  im->file = &file;
+  im->opts = opts;
+  im->model = fb_root(&file);
+  im->graphs = fb_list(&im->model, MODEL_GRAPHS, 4);
+  im->buffers = fb_list(&im->model, MODEL_BUFFERS, 4);
+  im->m = ir_module_new(ctx, f->path);
+  im->b.ctx = ctx;
+  im->b.at = (struct ir_builder){.m = im->m,
+                                 .block = ir_func_new(im->m, "main")->body};
+  struct tfl_graph *g =
+      tfl_read_codes(im) && file.ok ? tfl_read_graph(im, 0) : NULL;
+  if (g && (int64_t)g->ops.n > ctx->limits.nodes)
+    dn_error(ctx, (struct dn_loc){.file = f->path}, DN_LIMIT, "%zu operators",
+             g->ops.n);
+  else if (g) {
+    im->m->name = *g->name ? g->name : NULL;
+    import_inputs(im, g);
+    for (size_t i = 0; i < g->ops.n && file.ok; i++)
+      import_op(im, g, i);
+    import_outputs(im, g);
+  }
+  if (!g || dn_errors(ctx) != errors || !file.ok) {
+    ir_module_free(im->m);
+    return NULL;
+  }
+  ir_sweep_consts(im->m);
+  return im->m;
+}

@@ -1,0 +1,280 @@
+/* tflite_op_conv.c - convolutions, fully connected layers, products of matrices
+ * and pooling. Sums of quantized operands are of the integers as they are stored:
+ * the input's zero point is what lies outside of it, and is taken from the bias. */
+#include "frontend/tflite.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Windows ---- */
+
+struct window { /* of height and width */
+  int64_t kernel[2], stride[2], dilation[2], pads[4], out[2];
+};
+
+/* Padding SAME (0) or VALID (1) over dims 1 and 2 of an NHWC shape. */
+static bool place_window(struct tfl_call *c, const int64_t *dims,
+                         int64_t padding, struct window *w) {
+  for (int i = 0; i < 2; i++) {
+    int64_t span, in = dims[1 + i], total = 0;
+    if (w->stride[i] < 1 || w->dilation[i] < 1 || w->kernel[i] < 1 ||
+        w->stride[i] > INT32_MAX || w->dilation[i] > INT32_MAX)
+      return tfl_fail(c, ATTR, "a stride, dilation or window of 0 or less");
+    span = (w->kernel[i] - 1) * w->dilation[i] + 1;
+    if (padding != 0 && padding != 1)
+      return tfl_fail(c, ATTR, "padding %lld", (long long)padding);
+    w->out[i] = dn_div_ceil(padding ? in - span + 1 : in, w->stride[i]);
+    if (w->out[i] < 1)
+      return tfl_fail(c, SHAPE, "a window of %lld over %lld elements",
+                      (long long)span, (long long)in);
+    if (!padding)
+      total = dn_max((w->out[i] - 1) * w->stride[i] + span - in, 0);
+    w->pads[i] = total / 2;
+    w->pads[2 + i] = total - total / 2;
+  }
+  return true;
+}
+
+static struct ir_value *conv(struct tfl_call *c, struct ir_value *x,
+                             struct ir_value *w, const struct window *at,
+                             int64_t groups, double outside, const char *to) {
+  const struct ir_attr attrs[] = {
+      ir_ints("strides", at->stride, 2),     ir_ints("pads", at->pads, 4),
+      ir_ints("dilations", at->dilation, 2), ir_int("groups", groups),
+      ir_float("outside", outside),          ir_str("to", to)};
+  return fe_emit(c->b, IR_CONV, IR_ARGS(x, w), attrs, *to ? 6 : 5);
+}
+
+/* ---- Sums of products ---- */
+
+/* A contraction of x with weights of `columns` results each of `terms` terms;
+ * weights are [columns, terms], or with `last`, [terms, columns]. */
+struct product {
+  int64_t columns, terms;
+  bool last, wide; /* wide: a sum of 64 bits */
+  int64_t activation;
+};
+
+/* The type of a sum of quantized products. */
+static const char *sum_type(const struct tfl_call *c, const struct product *p) {
+  if (!tfl_is_quantized(c->tout[0]))
+    return "";
+  return p->wide ? "i64" : "i32";
+}
+
+/* bias - zero * (sum of the column's weights) */
+static struct ir_value *integer_bias(struct tfl_call *c,
+                                     const struct product *p) {
+  const struct ir_value *w = c->in[1], *bias = tfl_in(c, 2);
+  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, p->columns);
+  int64_t zero = tfl_zero(c->tin[0]);
+  bool any = bias != NULL;
+  for (int64_t i = 0; bias && i < p->columns; i++)
+    v[i] = ir_const_int(bias, i);
+  for (int64_t i = 0; zero && i < p->columns * p->terms; i++)
+    v[p->last ? i % p->columns : i / p->terms] -= zero * ir_const_int(w, i);
+  any |= zero != 0;
+  return any ? fe_ints(c->b, p->wide ? IR_I64 : IR_I32, 1, &p->columns, v)
+             : NULL;
+}
+
+/* Factors of the results: input times weights over output. */
+static bool factors(struct tfl_call *c, const struct product *p, size_t *n,
+                    double **f) {
+  const struct tfl_tensor *w = c->tin[1];
+  *n = w->n;
+  if (w->n != 1 && (int64_t)w->n != p->columns)
+    return tfl_fail(c, ATTR, "%zu scales for %lld columns", w->n,
+                    (long long)p->columns);
+  *f = DN_ARRAY(c->im->ctx->arena, double, w->n);
+  for (size_t i = 0; i < w->n; i++) {
+    float scale = fb_float_at(&w->scales, i);
+    /* A fully connected layer has the product of scales in floats. */
+    (*f)[i] = c->arg && w->n == 1
+                  ? (double)((float)tfl_scale(c->tin[0]) * scale)
+                  : tfl_scale(c->tin[0]) * (double)scale;
+    (*f)[i] /= tfl_scale(c->tout[0]);
+  }
+  return true;
+}
+
+static bool check_bias(struct tfl_call *c, int64_t columns) {
+  const struct ir_value *bias = tfl_in(c, 2);
+  return !bias || (ir_type_count(bias->type) == columns) ||
+         tfl_fail(c, TYPE, "the bias has not %lld elements",
+                  (long long)columns);
+}
+
+/* The output of a sum `y`, in floats or integers. */
+static bool finish(struct tfl_call *c, struct ir_value *y,
+                   const struct product *p) {
+  struct ir_value *bias = tfl_in(c, 2);
+  size_t n;
+  double *f = NULL;
+  if (!y)
+    return false;
+  if (!tfl_is_quantized(c->tout[0])) {
+    y = bias ? fe_add(c->b, y, fe_reshape(c->b, bias, 1, &p->columns)) : y;
+    return tfl_return(c, tfl_activate(c, y, p->activation));
+  }
+  bias = integer_bias(c, p);
+  if (!factors(c, p, &n, &f))
+    return false;
+  y = tfl_rescale(c, bias ? fe_add(c->b, y, bias) : y, n, f);
+  return tfl_return(c, tfl_narrow(c, y, p->activation));
+}
+
+/* Weights of integers are stored with a zero point of 0, but u8 ones. */
+static bool check_quantized(struct tfl_call *c, struct product *p) {
+  if (!tfl_is_quantized(c->tout[0]))
+    return ir_is_float(fe_dtype(c->in[0])) ||
+           tfl_fail(c, UNSUPPORTED_TYPE, "%s by %s to %s",
+                    tfl_type_name(c->tin[0]->code),
+                    tfl_type_name(c->tin[1]->code),
+                    tfl_type_name(c->tout[0]->code));
+  struct ir_value *w = c->in[1], *bias = tfl_in(c, 2);
+  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
+    return false;
+  if (!c->tin[1]->n)
+    return tfl_fail(c, TYPE, "the weights are not quantized");
+  if (!w->data || (bias && !bias->data))
+    return tfl_fail(c, DYNAMIC, "the weights and the bias are no constants");
+  p->wide = c->tin[0]->dtype == IR_I16;
+  return true;
+}
+
+bool tflite_conv(struct tfl_call *c) {
+  struct window at = {
+      .stride = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")},
+      .dilation = {tfl_int(c, "dilation_h"), tfl_int(c, "dilation_w")}};
+  if (!tfl_rank(c, 0, 4, 4) || !tfl_rank(c, 1, 4, 4))
+    return false;
+  const int64_t *x = fe_dims(c->in[0]), *w = fe_dims(c->in[1]);
+  struct product p = {.columns = w[0],
+                      .terms = w[1] * w[2] * w[3],
+                      .activation = tfl_int(c, "activation")};
+  at.kernel[0] = w[1];
+  at.kernel[1] = w[2];
+  if (!w[3] || x[3] % w[3] || w[0] % (x[3] / dn_max(w[3], 1)))
+    return tfl_fail(c, TYPE, "%lld channels by weights of %lld",
+                    (long long)x[3], (long long)w[3]);
+  if (!check_bias(c, p.columns) || !check_quantized(c, &p) ||
+      !place_window(c, x, tfl_int(c, "padding"), &at))
+    return false;
+  struct ir_value *y = conv(c, c->in[0], c->in[1], &at, x[3] / w[3],
+                            (double)tfl_zero(c->tin[0]), sum_type(c, &p));
+  return finish(c, y, &p);
+}
+
+/* Weights [1, h, w, c] are c groups of one channel each. */
+bool tflite_depthwise(struct tfl_call *c) {
+  struct window at = {
+      .stride = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")},
+      .dilation = {tfl_int(c, "dilation_h"), tfl_int(c, "dilation_w")}};
+  static const int64_t perm[] = {3, 1, 2, 0};
+  if (!tfl_rank(c, 0, 4, 4) || !tfl_rank(c, 1, 4, 4))
+    return false;
+  const int64_t *x = fe_dims(c->in[0]), *w = fe_dims(c->in[1]);
+  struct product p = {.columns = w[3],
+                      .terms = w[1] * w[2],
+                      .last = true,
+                      .activation = tfl_int(c, "activation")};
+  at.kernel[0] = w[1];
+  at.kernel[1] = w[2];
+  if (w[0] != 1 || !x[3] || w[3] % x[3])
+    return tfl_fail(c, TYPE, "%lld channels by weights of %lld",
+                    (long long)x[3], (long long)w[3]);
+  if (!check_bias(c, p.columns) || !check_quantized(c, &p) ||
+      !place_window(c, x, tfl_int(c, "padding"), &at))
+    return false;
+  struct ir_value *y =
+      conv(c, c->in[0], fe_transpose(c->b, c->in[1], perm), &at, x[3],
+           (double)tfl_zero(c->tin[0]), sum_type(c, &p));
+  return finish(c, y, &p);
+}
+
+/* [.., terms] by [columns, terms], the rows as the output has them. */
+bool tflite_fully_connected(struct tfl_call *c) {
+  static const int64_t perm[] = {1, 0};
+  if (!tfl_rank(c, 0, 1, IR_MAX_RANK) || !tfl_rank(c, 1, 2, 2))
+    return false;
+  if (tfl_int(c, "format"))
+    return tfl_fail(c, UNSUPPORTED_ATTR, "shuffled weights");
+  struct product p = {.columns = fe_dims(c->in[1])[0],
+                      .terms = fe_dims(c->in[1])[1],
+                      .activation = tfl_int(c, "activation")};
+  int64_t all = ir_type_count(c->in[0]->type);
+  if (p.terms < 1 || all % p.terms)
+    return tfl_fail(c, TYPE, "%lld elements by weights of %lld", (long long)all,
+                    (long long)p.terms);
+  if (!check_bias(c, p.columns) || !check_quantized(c, &p))
+    return false;
+  int64_t rows[] = {all / p.terms, p.terms};
+  struct ir_value *x = fe_reshape(c->b, c->in[0], 2, rows);
+  struct ir_value *y =
+      fe_emit(c->b, IR_MATMUL, IR_ARGS(x, fe_transpose(c->b, c->in[1], perm)),
+              IR_ATTRS(ir_str("to", sum_type(c, &p))));
+  if (!finish(c, y, &p))
+    return false;
+  return tfl_return(
+      c, fe_reshape(c->b, c->out[0], c->tout[0]->rank, c->tout[0]->dim));
+}
+
+/* ---- Pooling ---- */
+
+/* How many elements each window has inside, [1, h, w, 1], or one number. */
+static struct ir_value *window_counts(struct tfl_call *c, const int64_t *dims,
+                                      const struct window *w,
+                                      enum ir_dtype type) {
+  int64_t shape[] = {1, w->out[0], w->out[1], 1}, n = w->out[0] * w->out[1];
+  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, n);
+  bool same = true;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t at[] = {i / w->out[1], i % w->out[1]};
+    v[i] = 1;
+    for (int d = 0; d < 2; d++) {
+      int64_t from = at[d] * w->stride[d] - w->pads[d];
+      v[i] *= dn_min(from + w->kernel[d], dims[1 + d]) - dn_max(from, 0);
+    }
+    same = same && v[i] == v[0];
+  }
+  return fe_cast(c->b, fe_ints(c->b, IR_I32, same ? 0 : 4, shape, v), type);
+}
+
+bool tflite_pool(struct tfl_call *c) {
+  struct window at = {
+      .kernel = {tfl_int(c, "filter_h"), tfl_int(c, "filter_w")},
+      .stride = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")},
+      .dilation = {1, 1}};
+  struct ir_value *x = c->in[0], *y;
+  bool quantized = tfl_is_quantized(c->tout[0]), sum = c->arg != IR_WINDOW_MAX;
+  if (!tfl_rank(c, 0, 4, 4) ||
+      !place_window(c, fe_dims(x), tfl_int(c, "padding"), &at))
+    return false;
+  if (fe_dtype(x) != c->tout[0]->dtype ||
+      (!quantized && !ir_is_float(fe_dtype(x))))
+    return tfl_fail(c, TYPE, "the output is of another type");
+  int64_t kernel[] = {1, at.kernel[0], at.kernel[1], 1};
+  int64_t stride[] = {1, at.stride[0], at.stride[1], 1};
+  int64_t pads[] = {0, at.pads[0], at.pads[1], 0, 0, at.pads[2], at.pads[3], 0};
+  if (sum && quantized)
+    x = fe_cast(c->b, x, IR_I32);
+  if (c->arg == IR_SQRT)
+    x = fe_mul(c->b, x, x);
+  y = fe_emit(c->b, sum ? IR_WINDOW_SUM : IR_WINDOW_MAX, IR_ARGS(x),
+              IR_ATTRS(ir_ints("kernel", kernel, 4),
+                       ir_ints("strides", stride, 4),
+                       ir_ints("pads", pads, 8)));
+  struct ir_value *n =
+      sum ? window_counts(c, fe_dims(x), &at, fe_dtype(x)) : NULL;
+  if (sum && quantized)
+    y = fe_call(c->b, FE_ROUNDED_QUOTIENT, IR_ARGS(y, n), NULL, 0);
+  else if (sum)
+    y = fe_div(c->b, y, n);
+  if (c->arg == IR_SQRT)
+    y = fe_op1(c->b, IR_SQRT, y);
+  int64_t activation = tfl_int(c, "activation");
+  if (!quantized)
+    return tfl_return(c, tfl_activate(c, y, activation));
+  return tfl_return(c, tfl_bounded(c, y, activation));
+}

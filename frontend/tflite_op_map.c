@@ -1,0 +1,221 @@
+/* tflite_op_map.c - operators of each element by itself, and softmax. In
+ * integers, functions of one tensor of 8 bits are tables. */
+#include "frontend/tflite.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Two operands ---- */
+
+/* Sums and differences in steps of 2^-left of twice the larger scale. */
+static struct ir_value *scaled_sum(struct tfl_call *c) {
+  double s[2] = {tfl_scale(c->tin[0]), tfl_scale(c->tin[1])};
+  double unit = 2 * fmax(s[0], s[1]), to = tfl_scale(c->tout[0]);
+  int left = c->tout[0]->dtype == IR_I16 ? 15 : 20;
+  struct ir_value *v[2];
+  for (size_t i = 0; i < 2; i++) {
+    struct ir_value *x = tfl_centred(c, i);
+    x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, left));
+    v[i] = tfl_rescale1(c, x, tfl_factor(s[i] / unit));
+  }
+  struct ir_value *y = fe_op2(c->b, (enum ir_opcode)c->arg, v[0], v[1]);
+  return tfl_rescale1(c, y, tfl_factor(unit / (ldexp(1, left) * to)));
+}
+
+static struct ir_value *scaled_product(struct tfl_call *c) {
+  double f = tfl_scale(c->tin[0]) * tfl_scale(c->tin[1]);
+  struct ir_value *y = fe_mul(c->b, tfl_centred(c, 0), tfl_centred(c, 1));
+  return tfl_rescale1(c, y, tfl_factor(f / tfl_scale(c->tout[0])));
+}
+
+static bool same_types(struct tfl_call *c) {
+  for (size_t i = 1; i < c->nin; i++)
+    if (fe_dtype(c->in[i]) != fe_dtype(c->in[0]))
+      return tfl_fail(c, TYPE, "operands of different types");
+  return true;
+}
+
+bool tflite_binary(struct tfl_call *c) {
+  int64_t activation = tfl_int(c, "activation");
+  enum ir_opcode code = (enum ir_opcode)c->arg;
+  if (!same_types(c))
+    return false;
+  if (!tfl_is_quantized(c->tout[0]) || c->tout[0]->dtype == IR_I32) {
+    struct ir_value *y = fe_op2(c->b, code, c->in[0], c->in[1]);
+    return tfl_return(c, tfl_activate(c, y, activation));
+  }
+  for (size_t i = 0; i < 2; i++)
+    if (!tfl_quantized(c, c->tin[i]))
+      return false;
+  if (!tfl_quantized(c, c->tout[0]))
+    return false;
+  if (code == IR_DIV)
+    return tfl_fail(c, UNSUPPORTED_TYPE, "quotients of quantized tensors");
+  struct ir_value *y = code == IR_MUL ? scaled_product(c) : scaled_sum(c);
+  return tfl_return(c, tfl_narrow(c, y, activation));
+}
+
+/* Operands and result of one scale. */
+bool tflite_extreme(struct tfl_call *c) {
+  return same_types(c) && tfl_return(c, fe_op2(c->b, (enum ir_opcode)c->arg,
+                                               c->in[0], c->in[1]));
+}
+
+/* ---- Quantization ---- */
+
+bool tflite_quantize(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  if (!tfl_quantized(c, c->tout[0]))
+    return false;
+  double to = tfl_scale(c->tout[0]);
+  if (ir_is_float(fe_dtype(x))) {
+    x = fe_div(c->b, x, fe_number(c->b, x, to));
+    x = fe_call(c->b, FE_ROUND_AWAY, IR_ARGS(x), NULL, 0);
+    return tfl_return(c, tfl_narrow(c, x, 0));
+  }
+  if (!tfl_quantized(c, c->tin[0]))
+    return false;
+  x = tfl_rescale1(c, tfl_centred(c, 0), tfl_factor(tfl_scale(c->tin[0]) / to));
+  return tfl_return(c, tfl_narrow(c, x, 0));
+}
+
+/* (q - zero) scale, of one scale or of one for each index of an axis. */
+bool tflite_dequantize(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  const struct tfl_tensor *t = c->tin[0];
+  enum ir_dtype to = c->tout[0]->dtype;
+  if (ir_is_float(fe_dtype(x)))
+    return tfl_return(c, fe_cast(c->b, x, to));
+  if (!tfl_is_quantized(t))
+    return tfl_quantized(c, t);
+  double *v = DN_ARRAY(c->im->ctx->arena, double, 2 * t->n);
+  for (size_t i = 0; i < t->n; i++) {
+    v[i] = (double)fb_float_at(&t->scales, i);
+    v[t->n + i] = t->zeros.n ? (double)fb_int_at(&t->zeros, i, 8) : 0;
+  }
+  const int64_t *dims = fe_along(c->b, t->rank, t->axis, (int64_t)t->n);
+  int rank = t->n == 1 ? 0 : (int)t->rank;
+  struct ir_value *scale = fe_floats(c->b, to, rank, dims, v);
+  struct ir_value *zero = fe_floats(c->b, to, rank, dims, v + t->n);
+  return tfl_return(
+      c, fe_call(c->b, FE_DEQUANTIZE, IR_ARGS(x, scale, zero), NULL, 0));
+}
+
+/* ---- Functions of one tensor ---- */
+
+/* As fixed-point numbers with `bits` bits before the point, and from which
+ * distance to the zero point on they are out of range. */
+static struct ir_value *to_fixed(struct tfl_call *c, struct ir_value *x,
+                                 double scale, int bits, double *radius) {
+  struct tfl_factor f = tfl_factor(scale);
+  *radius = floor(((1 << bits) - 1) * ldexp(1, 31 - bits) / ldexp(1, f.shift));
+  x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
+  double most = fmin(*radius, 0x1p30);
+  x = fe_emit(c->b, IR_CLAMP, IR_ARGS(x),
+              IR_ATTRS(ir_float("lo", -most), ir_float("hi", most)));
+  return tfl_rescale1(c, x, f);
+}
+
+/* Logistic function and tanh: 4 bits before the point, in steps of 2^-8 or
+ * 2^-7; far from 0 they are the least or greatest number. */
+static struct ir_value *sigmoid(struct tfl_call *c, struct ir_value *x) {
+  bool tanh = c->arg == FE_FIXED_TANH;
+  double radius, scale = tfl_scale(c->tin[0]) * 0x1p27;
+  struct ir_value *y = to_fixed(c, x, scale, 4, &radius);
+  y = fe_call(c->b, (enum fe_decomposition)c->arg, IR_ARGS(y), NULL, 0);
+  y = y ? fe_op2(c->b, IR_RSHR, y, fe_number(c->b, y, tanh ? 24 : 23)) : NULL;
+  y = tfl_narrow(c, y, 0);
+  if (!y)
+    return NULL;
+  x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
+  struct ir_value *far = fe_number(c->b, x, radius);
+  struct ir_value *near = fe_number(c->b, x, -radius);
+  double least, most;
+  ir_dtype_range(fe_dtype(y), &least, &most);
+  y = fe_select(c->b, fe_op2(c->b, IR_LE, far, x), fe_number(c->b, y, most), y);
+  return fe_select(c->b, fe_op2(c->b, IR_LE, x, near),
+                   fe_number(c->b, y, least), y);
+}
+
+bool tflite_sigmoid(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  if (ir_is_float(fe_dtype(x)))
+    return tfl_return(
+        c, fe_op1(c->b, c->arg == FE_FIXED_TANH ? IR_TANH : IR_SIGMOID, x));
+  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
+    return false;
+  if (fe_dtype(x) != IR_I8)
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  return tfl_return(c, tfl_table(c, sigmoid));
+}
+
+/* x by one factor, or by another below 0. */
+static struct ir_value *leaky(struct tfl_call *c, struct ir_value *x) {
+  float in = (float)tfl_scale(c->tin[0]), to = (float)tfl_scale(c->tout[0]);
+  float alpha = (float)tfl_float(c, "alpha");
+  x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
+  struct ir_value *y = tfl_rescale1(c, x, tfl_factor((double)(in / to)));
+  struct ir_value *below =
+      tfl_rescale1(c, x, tfl_factor((double)(in * alpha / to)));
+  struct ir_value *is_below = fe_op2(c->b, IR_LT, x, fe_number(c->b, x, 0));
+  return tfl_narrow(c, fe_select(c->b, is_below, below, y), 0);
+}
+
+bool tflite_leaky_relu(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  if (ir_is_float(fe_dtype(x)))
+    return tfl_return(
+        c, fe_emit(c->b, IR_LEAKY_RELU, IR_ARGS(x),
+                   IR_ATTRS(ir_float("alpha", tfl_float(c, "alpha")))));
+  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
+    return false;
+  if (ir_dtypes[fe_dtype(x)].bits == 8)
+    return tfl_return(c, tfl_table(c, leaky));
+  return tfl_return(c, leaky(c, fe_cast(c->b, x, IR_I32)));
+}
+
+/* ---- Softmax ---- */
+
+/* The exponential of each distance 0 .. 255 from the largest element. */
+static struct ir_value *exponentials(struct tfl_call *c) {
+  int64_t d[256], n = 256;
+  double scale = tfl_float(c, "beta") * tfl_scale(c->tin[0]) * 0x1p26;
+  struct tfl_factor f = tfl_factor(fmin(scale, 0x1p31 - 1));
+  double least = -floor(31 * 0x1p26 / ldexp(1, f.shift));
+  for (int i = 0; i < 256; i++)
+    d[i] = -i;
+  struct ir_value *x = fe_ints(c->b, IR_I32, 1, &n, d);
+  struct ir_value *near = fe_number(c->b, x, least),
+                  *nil = fe_number(c->b, x, 0);
+  struct ir_value *is_far = fe_op2(c->b, IR_LT, x, near);
+  x = tfl_rescale1(c, fe_select(c->b, is_far, nil, x), f);
+  x = fe_call(c->b, FE_FIXED_EXP, IR_ARGS(x), IR_ATTRS(ir_int("bits", 5)));
+  return fe_select(c->b, is_far, nil, x);
+}
+
+bool tflite_softmax(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  int r = fe_rank(x);
+  if (!tfl_rank(c, 0, 1, IR_MAX_RANK))
+    return false;
+  if (ir_is_float(fe_dtype(x))) {
+    x = fe_scale(c->b, x, tfl_float(c, "beta"));
+    return tfl_return(c, fe_call(c->b, FE_SOFTMAX, IR_ARGS(x), NULL, 0));
+  }
+  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
+    return false;
+  unsigned size = ir_dtypes[c->tout[0]->dtype].bits;
+  if (ir_dtypes[fe_dtype(x)].bits != 8 || size > 16)
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  bool axes[IR_MAX_RANK] = {0};
+  axes[r - 1] = true;
+  x = fe_cast(c->b, x, IR_I32);
+  struct ir_value *most = fe_reduce(c->b, IR_REDUCE_MAX, x, axes);
+  struct ir_value *at = fe_cast(c->b, fe_sub(c->b, most, x), IR_U8);
+  struct ir_value *e = fe_gather(c->b, exponentials(c), at, 0);
+  struct ir_value *y = fe_call(c->b, FE_FIXED_SOFTMAX, IR_ARGS(e),
+                               IR_ATTRS(ir_int("size", size)));
+  double least, greatest;
+  ir_dtype_range(c->tout[0]->dtype, &least, &greatest);
+  return tfl_return(c, tfl_bounded(c, fe_offset(c->b, y, least), 0));
+}
