@@ -11,6 +11,30 @@ const struct ir_facts ir_facts_preset = {
 #undef FACT
 };
 
+struct ir_dot ir_dot_of(const struct ir_facts *f, enum ir_dtype weights) {
+  bool is_u8 = f->dot_factor == IR_DOT_U8;
+  if (weights == IR_I8 && f->dot_k > 1)
+    return (struct ir_dot){.id = f->dot,
+                           .k = f->dot_k,
+                           .factor = is_u8 ? IR_U8 : IR_I8,
+                           .weights = IR_I8,
+                           .sum = IR_I32,
+                           .least = f->dot_least,
+                           .shape = (enum ir_dot_shape)f->dot_shape,
+                           .lanes = f->dot_lanes,
+                           .registers = f->dot_registers};
+  if (weights == IR_BF16 && f->bdot_k > 1)
+    return (struct ir_dot){.id = f->bdot,
+                           .k = f->bdot_k,
+                           .factor = IR_BF16,
+                           .weights = IR_BF16,
+                           .sum = IR_F32,
+                           .least = INT64_MIN,
+                           .shape = (enum ir_dot_shape)f->bdot_shape,
+                           .lanes = f->bdot_lanes};
+  return (struct ir_dot){.k = 1};
+}
+
 /* Whether there is such a fact, and it can have the value. */
 static bool set_one(struct ir_facts *f, const char *name, int64_t value) {
 #define FACT(type, fact, preset, probe, summary)                               \

@@ -4,11 +4,13 @@
 #ifndef IR_FACTS_H
 #define IR_FACTS_H
 
+#include "ir/type.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-enum ir_dot_factor { IR_DOT_U8, IR_DOT_I8 };
+enum ir_dot_factor { IR_DOT_U8, IR_DOT_I8, IR_DOT_BF16 };
 enum ir_dot_shape { IR_DOT_SPREAD, IR_DOT_LANE, IR_DOT_ALONG };
 
 struct ir_facts {
@@ -16,6 +18,19 @@ struct ir_facts {
 #include "ir/facts.def"
 #undef FACT
 };
+
+/* An instruction for sums of k products in each lane (DOT rows of
+ * codegen/target/targets.def). */
+struct ir_dot {
+  int id;     /* 0: there is none */
+  int64_t k;  /* 1: there is none */
+  enum ir_dtype factor, weights, sum;
+  int64_t least; /* of the weights that it multiplies right */
+  enum ir_dot_shape shape;
+  int lanes, registers;
+};
+/* The one for weights of a type. */
+struct ir_dot ir_dot_of(const struct ir_facts *f, enum ir_dtype weights);
 
 /* For tests: the same on every machine. */
 extern const struct ir_facts ir_facts_preset;

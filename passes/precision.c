@@ -1,8 +1,9 @@
 /* precision.c - with --precision=bf16 or f16, weights of that type: a constant
- * that contractions multiply by, or that gather takes slices of. Sums,
- * activations and all else stay f32; an element of a weight is converted where
- * it is read, in the kernel. Half the bytes in flash, and half of what a product
- * by a vector reads from memory.
+ * that contractions multiply by, or that gather takes slices of. Sums stay
+ * f32; an element of a weight is converted where it is read, in the kernel. Half
+ * the bytes in flash, and half of what a product by a vector reads from memory.
+ * Where the target sums up products of the type (ir/facts.h: struct ir_dot), the
+ * other operand is of that type as well, and all that reads it reads that.
  *
  * before:  %1 = matmul %x, @w : f32[1,512]               (@w : f32[512,512])
  * after:   %1 = matmul %x, @w_2 {to=f32} : f32[1,512]    (@w_2 : bf16[512,512])
@@ -55,17 +56,51 @@ static struct ir_value *convert(struct ir_module *m, const struct ir_op *op,
   return NULL;
 }
 
-static bool narrow(struct ir_op *op, unsigned i, struct ir_value *w) {
+static struct ir_value *cast(struct ir_builder *b, struct ir_value *x,
+                             enum ir_dtype to) {
+  return ir_emit(b, IR_CAST, IR_ARGS(x),
+                 IR_ATTRS(ir_str("to", ir_dtypes[to].text)));
+}
+
+/* The operand in type `to`, which all other operations read, too. */
+static struct ir_value *narrow_activation(struct ir_value *x,
+                                          enum ir_dtype to) {
+  if (x->def && x->def->code == IR_CAST &&
+      ir_arg(x->def, 0)->type->dtype == to)
+    return ir_arg(x->def, 0);
+  struct ir_builder b = edit_after(x);
+  struct ir_value *half = cast(&b, x, to);
+  struct ir_value *back = half ? cast(&b, half, IR_F32) : NULL;
+  if (!back)
+    return NULL;
+  ir_replace_uses(x, back);
+  ir_set_operand(half->def, 0, x);
+  struct ir_op *results = half->def->block->func->body->last;
+  for (unsigned i = 0; i < results->noperands; i++)
+    if (ir_arg(results, i) == back)
+      ir_set_operand(results, i, x); /* the caller gets all of it */
+  return half;
+}
+
+/* Operand i of `op` is a constant, which becomes `w`. */
+static bool narrow(const struct pass_env *env, struct ir_op *op, unsigned i,
+                   struct ir_value *w) {
+  enum ir_dtype to = w->type->dtype;
   ir_set_operand(op, i, w);
   if (op->code != IR_GATHER) {
     ir_set_attr(op, ir_str("to", "f32"));
-    return true;
+    if (ir_dot_of(env->target, to).k < 2)
+      return true;
+    struct ir_value *x = narrow_activation(ir_arg(op, 1 - i), to);
+    if (x)
+      ir_set_operand(op, 1 - i, x);
+    return x != NULL;
   }
   struct ir_builder b = edit_before(op);
   struct ir_value *y =
       ir_emit(&b, IR_GATHER, IR_ARGS(w, ir_arg(op, 1)),
               IR_ATTRS(ir_int("axis", ir_get_int(op, "axis"))));
-  y = y ? ir_emit(&b, IR_CAST, IR_ARGS(y), IR_ATTRS(ir_str("to", "f32"))) : y;
+  y = y ? cast(&b, y, IR_F32) : y;
   if (y)
     edit_replace(op, y, true);
   return y != NULL;
@@ -84,7 +119,7 @@ int64_t pass_precision(struct pass_env *env, struct ir_module *m) {
       with = with ? with : convert(m, u->op, w, env->weights);
       if (!with)
         break;
-      if (!narrow(u->op, (unsigned)i, with))
+      if (!narrow(env, u->op, (unsigned)i, with))
         return -1;
       converted++;
     }

@@ -106,10 +106,10 @@ struct ir_value *quant_sum(struct quantize *p, const struct coded *c) {
 }
 
 enum ir_dtype quant_sign(const struct quantize *p, enum ir_dtype t) {
-  const struct ir_facts *f = p->env->target;
-  if ((t != IR_I8 && t != IR_U8) || f->dot_k < 2 || !p->env->opt_level)
+  struct ir_dot dot = ir_dot_of(p->env->target, IR_I8);
+  if ((t != IR_I8 && t != IR_U8) || dot.k < 2 || !p->env->opt_level)
     return t;
-  return f->dot_factor == IR_DOT_U8 ? IR_U8 : IR_I8;
+  return dot.factor;
 }
 
 double quant_shift(enum ir_dtype from, enum ir_dtype to) {

@@ -40,9 +40,9 @@ struct kernel {
   int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
   int64_t tile[IR_MAX_RANK];
   int64_t vec, unroll, max_unroll;
-  int64_t dot;    /* products that one instruction sums up; 1: no such one */
-  int read_along; /* a dimension, or -1: the last, as it is written */
-  bool scalable;  /* as many lanes as the machine's registers have, times vec */
+  struct ir_dot dot; /* the instruction for its sums of products, if any */
+  int read_along;    /* a dimension, or -1: the last, as it is written */
+  bool scalable; /* as many lanes as the machine's registers have, times vec */
   bool panels_first; /* the loop over the last dimension is the outermost */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
 };
@@ -118,13 +118,13 @@ static int count_moving(const struct kernel *k, int iter) {
 /* ---- Schedules ---- */
 
 static bool sums_along(const struct kernel *k) {
-  return k->dot > 1 && k->env->target->dot_shape == IR_DOT_ALONG;
+  return k->dot.k > 1 && k->dot.shape == IR_DOT_ALONG;
 }
 
 static int64_t registers(const struct kernel *k) {
   const struct ir_facts *t = k->env->target;
   if (sums_along(k))
-    return t->dot_registers;
+    return k->dot.registers;
   bool own = t->vector_bytes ? k->lanes > 1 : ir_is_float(k->type->dtype);
   return own && t->vector_regs ? t->vector_regs : SCALAR_REGISTERS;
 }
@@ -188,11 +188,11 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
   int64_t want = block <= 8 && 2 * block <= registers ? 4 : 2;
   if (inner < 0 || k->max_unroll < 2)
     return 1;
-  int64_t extent = dn_div_ceil(k->n->iter[inner].extent, k->dot);
+  int64_t extent = dn_div_ceil(k->n->iter[inner].extent, k->dot.k);
   want = dn_min(dn_max(want, k->env->target->bcast_operand), k->max_unroll);
   /* One lane of a register a step, or registers of the core. */
-  bool full = k->dot > 1 && (k->env->target->dot_shape == IR_DOT_LANE ||
-                             !k->env->target->vector_bytes);
+  bool full = k->dot.k > 1 &&
+              (k->dot.shape == IR_DOT_LANE || !k->env->target->vector_bytes);
   if (full)
     want = dn_min(4, k->max_unroll);
   while (!full && want > 1 && extent < 2 * want && 2 * block > registers)
@@ -273,38 +273,32 @@ static void order_panels(struct kernel *k, int iter,
     k->prefetch = p;
 }
 
-bool tile_takes_factor(const struct ir_facts *t, enum ir_dtype type) {
-  return type == (t->dot_factor == IR_DOT_U8 ? IR_U8 : IR_I8);
-}
-
-/* Products that the target sums up in one instruction: of 8-bit numbers in
- * memory, which follow each other along the innermost reduced iterator; those
- * of constants do so when `pack` has laid them out. */
-static int64_t find_dot(const struct kernel *k, int iter) {
+/* The instruction for products of numbers in memory, which follow each other
+ * along the innermost reduced iterator; those of constants do so when `pack` has
+ * laid them out. */
+static struct ir_dot find_dot(const struct kernel *k, int iter) {
   const struct nest *n = k->n;
-  const struct ir_facts *t = k->env->target;
   int inner = nest_inner_reduced(n);
-  if (t->dot_k < 2 || n->fold != NEST_SUM || n->acc_type != IR_I32 ||
-      n->naccesses != 2 || n->nnodes != 3 || inner < 0)
-    return 1;
+  if (n->fold != NEST_SUM || n->naccesses != 2 || n->nnodes != 3 || inner < 0)
+    return (struct ir_dot){.k = 1};
   const struct ir_value *x = ir_arg(n->op, (unsigned)n->access[0].operand);
   const struct ir_value *w = ir_arg(n->op, (unsigned)n->access[1].operand);
+  struct ir_dot dot = ir_dot_of(k->env->target, w->type->dtype);
   bool leaf = w->data && (!x->def || x->def->block != n->op->block);
   for (int d = 0; d < n->access[0].rank; d++) /* edges are not within a run */
     leaf &= !n->access[0].idx[d].checked || !n->access[0].idx[d].coef[inner];
-  return leaf && tile_takes_factor(t, x->type->dtype) &&
-                 w->type->dtype == IR_I8 && access_step(k, 0, inner) == 1 &&
-                 access_step(k, 0, iter) == 0 &&
-                 pack_has_runs(n, 1, iter, inner) &&
-                 (t->dot_least == INT8_MIN || ir_const_least(w) >= t->dot_least)
-             ? t->dot_k
-             : 1;
+  bool fits = leaf && dot.k > 1 && x->type->dtype == dot.factor &&
+              n->acc_type == dot.sum && access_step(k, 0, inner) == 1 &&
+              access_step(k, 0, iter) == 0 &&
+              pack_has_runs(n, 1, iter, inner) &&
+              (dot.least <= INT8_MIN || ir_const_least(w) >= dot.least);
+  return fits ? dot : (struct ir_dot){.k = 1};
 }
 
 static void tile_product(struct kernel *k, int iter) {
   k->dot = find_dot(k, iter);
-  if (k->dot > 1)
-    k->lanes = dn_min(k->lanes, k->env->target->dot_lanes);
+  if (k->dot.k > 1)
+    k->lanes = dn_min(k->lanes, k->dot.lanes);
   struct tile_space s = {.rows = 1, .more_rows = 1, .lanes = k->lanes};
   int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
   int more = k->ndims > 2 ? k->dim[k->ndims - 3] : -1;
@@ -319,8 +313,8 @@ static void tile_product(struct kernel *k, int iter) {
   s.lanes *= group;
   s.registers /= group;
   s.registers -= group > 1; /* for what follows the sums */
-  if (k->dot > 1 && !sums_along(k))
-    s.registers -= k->env->target->dot_registers;
+  if (k->dot.k > 1 && !sums_along(k))
+    s.registers -= k->dot.registers;
   s.bcast_operand = k->env->target->bcast_operand;
   s.has_fma = k->env->target->has_fma || !ir_is_float(k->n->acc_type);
   s.exact = k->env->opt_size;
@@ -483,8 +477,8 @@ static void set_schedule(struct kernel *k) {
     ir_set_attr(k->op, ir_ints("unroll", &k->unroll, 1));
   if (k->vec > 1)
     ir_set_attr(k->op, ir_int("vec", k->vec));
-  if (k->dot > 1)
-    ir_set_attr(k->op, ir_int("dot", k->dot));
+  if (k->dot.k > 1)
+    ir_set_attr(k->op, ir_int("dot", k->dot.k));
   if (k->read_along >= 0)
     ir_set_attr(k->op, ir_int("lanes", k->read_along));
   if (k->scalable)
@@ -511,7 +505,7 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
   struct kernel k = {
       .env = env, .aliases = aliases, .op = op, .vec = 1, .read_along = -1};
   struct dn_arena *tmp = dn_arena_new(env->ctx);
-  k.unroll = k.dot = 1;
+  k.unroll = k.dot.k = 1;
   k.max_unroll = max_unroll;
   k.type = ir_result(op)->type;
   for (int d = 0; d < k.type->rank; d++) {

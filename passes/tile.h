@@ -6,8 +6,6 @@
 #include "passes/aliases.h"
 #include "passes/pass.h"
 
-/* The type of the operand that the target's sums of 8-bit products share. */
-bool tile_takes_factor(const struct ir_facts *t, enum ir_dtype type);
 /* Writes tile, vec and unroll of `kernel`, whose operands `aliases` knows. */
 void tile_kernel(struct pass_env *env, const struct aliases *aliases,
                  struct ir_op *kernel, int64_t max_unroll);

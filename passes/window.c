@@ -11,8 +11,6 @@
  *          %1 = conv %3, @w_2 {strides=[1,3], to=i32} : i32[1,8,8,16]
  *          (@w_2 : i8[16,3,9,1]) */
 #include "passes/edit.h"
-#include "passes/tile.h"
-
 #include <string.h>
 
 /* What the sum of n products costs: one a run, and two for a rest, whose bytes
@@ -54,10 +52,11 @@ static bool copy_pays(const struct pass_env *env, const struct ir_op *op) {
 static bool pays(const struct pass_env *env, const struct ir_op *op) {
   const struct ir_type *x = ir_arg(op, 0)->type, *w = ir_arg(op, 1)->type;
   int last = w->rank - 1;
-  int64_t run = env->target->dot_k, row = w->dim[last - 1], c = w->dim[last];
-  if (run < 2 || last < 2 || row < 2 || c < 1 || w->dtype != IR_I8 ||
-      !tile_takes_factor(env->target, x->dtype) || !ir_arg(op, 1)->data ||
-      ir_result(op)->type->dtype != IR_I32 || ir_get_int(op, "groups") != 1 ||
+  struct ir_dot dot = ir_dot_of(env->target, w->dtype);
+  int64_t run = dot.k, row = w->dim[last - 1], c = w->dim[last];
+  if (run < 2 || last < 2 || row < 2 || c < 1 || x->dtype != dot.factor ||
+      !ir_arg(op, 1)->data || ir_result(op)->type->dtype != dot.sum ||
+      ir_get_int(op, "groups") != 1 ||
       ir_get_at(op, "dilations", last - 2) != 1 ||
       ir_get_at(op, "strides", last - 2) > INT32_MAX / c)
     return false;
@@ -109,10 +108,11 @@ static bool merge(struct ir_module *m, struct ir_op *op) {
   w = ir_const_new(m, w->name,
                    ir_type(m->ctx, w->type->dtype, w->type->rank, dims),
                    w->data);
-  struct ir_value *y = ir_emit(
-      &b, IR_CONV, IR_ARGS(x, w),
-      IR_ATTRS(ir_ints("strides", strides, spatial),
-               ir_ints("dilations", dilations, spatial), ir_str("to", "i32")));
+  struct ir_value *y =
+      ir_emit(&b, IR_CONV, IR_ARGS(x, w),
+              IR_ATTRS(ir_ints("strides", strides, spatial),
+                       ir_ints("dilations", dilations, spatial),
+                       ir_str("to", ir_get_str(op, "to"))));
   if (!y)
     return false;
   edit_replace(op, y, true);

@@ -1,4 +1,4 @@
-/* dot.c - sums of products of 8-bit numbers, `dot` consecutive ones at a time,
+/* dot.c - sums of products of 8-bit numbers or bf16, k consecutive ones at a time,
  * by the instruction that the target has for them (DOT rows of targets.def).
  * A lane of an operand is then a run: that many neighbours along the innermost
  * reduced iterator, in one load. The pass `tile` chooses it where the operands
@@ -26,11 +26,31 @@ static LLVMValueRef element(struct kernel_cg *k, LLVMValueRef run, int64_t i,
                    : LLVMBuildLShr(k->b, v, by, "");
 }
 
+static LLVMValueRef as_floats(struct kernel_cg *k, LLVMValueRef bits) {
+  LLVMTypeRef f32 = LLVMFloatTypeInContext(k->e->lc);
+  return LLVMBuildBitCast(
+      k->b, bits,
+      emit_is_vector(bits) ? LLVMVectorType(f32, k->forms.lanes) : f32, "");
+}
+
+/* Number `i` of each run of two bf16, as f32. */
+static LLVMValueRef half_element(struct kernel_cg *k, LLVMValueRef run,
+                                 int64_t i) {
+  return as_floats(k, i ? LLVMBuildAnd(k->b, run, number(k, run, -65536), "")
+                        : LLVMBuildShl(k->b, run, number(k, run, 16), ""));
+}
+
 /* Vectors of what is left of a row, shorter than any that the target has. */
 static LLVMValueRef one_by_one(struct kernel_cg *k, LLVMValueRef acc,
                                LLVMValueRef w, LLVMValueRef a) {
-  bool is_signed = k->e->facts->dot_factor == IR_DOT_I8;
-  for (int64_t i = 0; i < k->dot; i++) {
+  bool is_signed = k->dot.factor == IR_I8;
+  for (int64_t i = 0; i < k->dot.k; i++) {
+    if (k->dot.sum == IR_F32) {
+      LLVMTypeRef type = LLVMTypeOf(acc);
+      LLVMValueRef fma[] = {half_element(k, a, i), half_element(k, w, i), acc};
+      acc = emit_intrinsic(k, "llvm.fma", &type, 1, fma, 3);
+      continue;
+    }
     LLVMValueRef x = element(k, a, i, is_signed), y = element(k, w, i, true);
     acc = LLVMBuildAdd(k->b, acc, LLVMBuildMul(k->b, x, y, ""), "");
   }
@@ -133,6 +153,31 @@ static LLVMValueRef dot_WIDEN(struct kernel_cg *k, LLVMValueRef acc,
   return one_by_one(k, acc, w, a);
 }
 
+static LLVMValueRef dot_VDPBF16PS(struct kernel_cg *k, LLVMValueRef acc,
+                                  LLVMValueRef w, LLVMValueRef a) {
+  LLVMValueRef arg[] = {acc, a, w};
+  switch (k->forms.lanes) {
+  case 16:
+    return call(k, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, 0, arg);
+  case 8:
+    return call(k, "llvm.x86.avx512bf16.dpbf16ps.256", NULL, 0, arg);
+  case 4:
+    return call(k, "llvm.x86.avx512bf16.dpbf16ps.128", NULL, 0, arg);
+  }
+  return one_by_one(k, acc, w, a);
+}
+
+static LLVMValueRef dot_BFDOT(struct kernel_cg *k, LLVMValueRef acc,
+                              LLVMValueRef w, LLVMValueRef a) {
+  LLVMTypeRef types[] = {
+      LLVMTypeOf(acc),
+      LLVMVectorType(LLVMBFloatTypeInContext(k->e->lc), 2 * k->forms.lanes)};
+  LLVMValueRef arg[] = {acc, w, a};
+  if (k->forms.lanes != 4 && k->forms.lanes != 2)
+    return one_by_one(k, acc, w, a);
+  return call(k, "llvm.aarch64.neon.bfdot", types, 2, arg);
+}
+
 typedef LLVMValueRef dot_fn(struct kernel_cg *k, LLVMValueRef acc,
                             LLVMValueRef w, LLVMValueRef a);
 static dot_fn *const instructions[] = {
@@ -175,15 +220,15 @@ static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
         next.nchecked != first.nchecked ||
         memcmp(next.checked, first.checked, sizeof first.checked))
       return NULL;
-  int64_t lo, hi, least = k->e->facts->dot_least;
+  int64_t lo, hi, least = k->dot.least;
   if (access == 1 && least > INT8_MIN &&
       (!first.leaf->data || ir_const_least(first.leaf) < least))
     return NULL;
   if (!first.addr->varying)
     return first.addr;
   affine_range(&k->forms, first.addr, &lo, &hi);
-  bool inside = hi + k->dot <= ir_type_count(first.leaf->type);
-  return inside && first.addr->lane == k->dot && !has_vectors(k, first.addr)
+  bool inside = hi + k->dot.k <= ir_type_count(first.leaf->type);
+  return inside && first.addr->lane == k->dot.k && !has_vectors(k, first.addr)
              ? first.addr
              : NULL;
 }
@@ -192,15 +237,15 @@ static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
 bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
                    const struct affine **iter, int inner, int64_t at,
                    int64_t count) {
-  enum ir_dtype factor = k->e->facts->dot_factor == IR_DOT_U8 ? IR_U8 : IR_I8;
-  bool fits = k->dot > 1;
+  bool fits = k->dot.k > 1;
   k->forms.lanes = lanes;
   for (int a = 0; a < 2 && fits; a++) {
     const struct affine *run = find_run(k, n, a, iter, inner, at, count);
     enum ir_dtype t =
         ir_arg(n->op, (unsigned)n->access[a].operand)->type->dtype;
     bool weights = lanes > 1 ? run && run->varying : a == 1;
-    fits = run && weights == (a == 1) && t == (weights ? IR_I8 : factor);
+    fits = run && weights == (a == 1) &&
+           t == (weights ? k->dot.weights : k->dot.factor);
   }
   return fits;
 }
@@ -218,6 +263,6 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
   k->run = 0;
   if (k->failed)
     return acc;
-  return instructions[k->e->facts->dot](k, acc, emit_splat(k, w, lanes),
-                                        emit_splat(k, a, lanes));
+  return instructions[k->dot.id](k, acc, emit_splat(k, w, lanes),
+                                 emit_splat(k, a, lanes));
 }

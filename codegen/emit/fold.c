@@ -215,9 +215,9 @@ static bool runs_fit(struct fold *f, int64_t at, int64_t count) {
 /* Elements of a run of the innermost iterator, all of which goes in runs; or 0.
  */
 static int64_t choose_run(struct fold *f) {
-  int64_t dot = f->k->dot, extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t dot = f->k->dot.k, extent = f->n->iter[f->red[f->nred - 1]].extent;
   int64_t rest = extent % dot;
-  bool fits = dot > 1 && f->product && f->n->acc_type == IR_I32 && f->vec == 1;
+  bool fits = dot > 1 && f->product && f->n->acc_type == f->k->dot.sum && f->vec == 1;
   if (fits && extent >= dot)
     fits = runs_fit(f, 0, dot) && runs_fit(f, extent - rest - dot, dot);
   if (fits && rest)

@@ -172,7 +172,7 @@ struct kernel_cg {
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
-  int64_t dot; /* schedule: products that an instruction sums up: emit/dot.c */
+  struct ir_dot dot; /* schedule: instruction for sums of products: emit/dot.c */
   struct emit_range range; /* of the last operand of the function at hand */
   int64_t run; /* neighbours that a lane of a load has; 0: no runs */
   struct emit_probe *probe; /* not NULL: where loads would be */

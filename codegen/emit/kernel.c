@@ -11,7 +11,7 @@ static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
                            const struct ir_op *op, const struct ir_value *out) {
   *k = (struct kernel_cg){.e = e, .op = op, .out = out, .vec = 1};
   k->arena = dn_arena_new(e->ctx);
-  k->unroll = k->dot = 1;
+  k->unroll = k->dot.k = 1;
   k->carry.dim = -1;
   k->native = (unsigned)dn_max(1, e->facts->vector_bytes / 4);
   affine_init(&k->forms, k->arena);
@@ -211,6 +211,18 @@ static void make_function(struct kernel_cg *k, const char *name) {
   k->end = LLVMGetParam(k->fn, nparams + 1);
 }
 
+/* The instruction for the products of a kernel whose schedule has it. */
+static struct ir_dot find_dot(const struct ir_op *kernel,
+                              const struct ir_facts *facts) {
+  for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
+    for (unsigned i = 0; ir_ops[op->code].cls == IR_CONTRACT && i < 2; i++) {
+      struct ir_dot dot = ir_dot_of(facts, ir_arg(op, i)->type->dtype);
+      if (dot.k > 1 && dot.k == ir_get_int(kernel, "dot"))
+        return dot;
+    }
+  return (struct ir_dot){.k = 1};
+}
+
 /* The schedule, with loops over `root`'s elements. */
 static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
                          const struct ir_place *out, struct shape *s) {
@@ -233,8 +245,7 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->vec = (unsigned)dn_min(ir_get_int(k->op, "vec"), MAX_LANES);
   k->unroll = ir_get_at(k->op, "unroll", 0);
   k->prefetch = ir_get_int(k->op, "prefetch");
-  if (ir_get_int(k->op, "dot") == facts->dot_k)
-    k->dot = facts->dot_k;
+  k->dot = find_dot(k->op, facts);
   const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
   k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
                       last && s->across < 0 && !k->onto && k->vec > 1 &&

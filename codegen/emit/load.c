@@ -154,33 +154,36 @@ static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
 
 /* A lane of a load of runs. */
 static LLVMTypeRef run_type(const struct kernel_cg *k) {
-  return k->dot > 8 ? LLVMVectorType(k->e->i8, (unsigned)k->dot)
-                    : LLVMIntTypeInContext(k->e->lc, 8 * (unsigned)k->dot);
+  unsigned n = (unsigned)k->dot.k;
+  return n > 8 ? LLVMVectorType(emit_mem_type(k->e, k->dot.weights), n)
+               : LLVMIntTypeInContext(k->e->lc,
+                                      n * ir_dtypes[k->dot.weights].bits);
 }
 
 LLVMValueRef emit_run_number(struct kernel_cg *k, LLVMValueRef number) {
-  LLVMValueRef byte[16];
-  for (int64_t i = 0; i < k->dot; i++)
-    byte[i] = i < k->run ? number : LLVMConstNull(k->e->i8);
-  return LLVMBuildBitCast(k->b, LLVMConstVector(byte, (unsigned)k->dot),
+  LLVMValueRef each[16], none = LLVMConstNull(LLVMTypeOf(number));
+  for (int64_t i = 0; i < k->dot.k; i++)
+    each[i] = i < k->run ? number : none;
+  return LLVMBuildBitCast(k->b, LLVMConstVector(each, (unsigned)k->dot.k),
                           run_type(k), "");
 }
 
-/* Runs of neighbours: a whole one in each lane, or the k->run bytes that are
+/* Runs of neighbours: a whole one in each lane, or the k->run elements that are
  * left and zeros. */
 static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
                              const struct affine *bytes, int align) {
   struct emit *e = k->e;
-  LLVMTypeRef type = run_type(k);
+  LLVMTypeRef type = run_type(k), one = emit_mem_type(e, k->dot.weights);
+  int64_t size = ir_dtypes[k->dot.weights].bytes;
   if (bytes->varying)
     type = LLVMVectorType(type, k->forms.lanes);
-  if (bytes->varying || k->run == k->dot)
+  if (bytes->varying || k->run == k->dot.k)
     return load_at(k, type, base, align);
-  LLVMValueRef r = LLVMConstNull(LLVMVectorType(e->i8, (unsigned)k->dot));
+  LLVMValueRef r = LLVMConstNull(LLVMVectorType(one, (unsigned)k->dot.k));
   for (int64_t i = 0; i < k->run; i++)
-    r = LLVMBuildInsertElement(k->b, r,
-                               load_at(k, e->i8, gep_const(k, base, i), 1),
-                               LLVMConstInt(e->i32, (uint64_t)i, false), "");
+    r = LLVMBuildInsertElement(
+        k->b, r, load_at(k, one, gep_const(k, base, i * size), (int)size),
+        LLVMConstInt(e->i32, (uint64_t)i, false), "");
   return LLVMBuildBitCast(k->b, r, type, "");
 }
 
@@ -221,7 +224,7 @@ static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
   for (int i = 0; i < bytes->n && !bytes->varying; i++)
     grouped |=
         bytes->term[i].var == g->var && bytes->term[i].coef == g->step * size;
-  grouped &= !run || k->run == k->dot;
+  grouped &= !run || k->run == k->dot.k;
   size *= dn_max(k->run, 1);
   if (!grouped || !g->lanes || size * g->lanes != k->e->facts->vector_bytes)
     return load_row(k, t, base, bytes, align);

@@ -32,8 +32,8 @@ static const struct dot_row {
   int id, k, factor, least, shape, lanes, registers;
 } dots[] = {
 #define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers)         \
-  {CG_##LLVM,       text,  CG_DOT_##ID, k, IR_DOT_##factor, least,             \
-   IR_DOT_##shape, lanes, registers},
+  {CG_##LLVM, text,           CG_DOT_##ID, k,        IR_DOT_##factor,          \
+   least,     IR_DOT_##shape, lanes,       registers},
 #include "codegen/target/targets.def"
 };
 
@@ -42,22 +42,31 @@ static const unsigned char code[] = {
 #include "probe.inc"
 };
 
+/* Whether the attribute `name` of a function is the architecture `arch`. */
+static bool names_arch(LLVMValueRef fn, const char *name, const char *arch) {
+  unsigned n = 0;
+  LLVMAttributeRef a = LLVMGetStringAttributeAtIndex(
+      fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, name,
+      (unsigned)strlen(name));
+  return a && strstr(LLVMGetStringAttributeValue(a, &n), arch);
+}
+
+static bool has_attribute(LLVMValueRef fn, const char *name) {
+  return names_arch(fn, name, "");
+}
+
 /* The functions of probe.ll that the target's back end can compile. */
 static LLVMModuleRef probe_module(LLVMContextRef lc, const struct cg_target *t,
                                   char **message) {
-  static const char except[] = "except";
   LLVMModuleRef mod = NULL;
   LLVMMemoryBufferRef text = LLVMCreateMemoryBufferWithMemoryRangeCopy(
       (const char *)code, sizeof code, "probe.ll");
   if (LLVMParseIRInContext(lc, text, &mod, message))
     return NULL;
   for (LLVMValueRef fn = LLVMGetFirstFunction(mod), next; fn; fn = next) {
-    unsigned n = 0;
     next = LLVMGetNextFunction(fn);
-    LLVMAttributeRef a = LLVMGetStringAttributeAtIndex(
-        fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, except,
-        (unsigned)strlen(except));
-    if (a && !strcmp(LLVMGetStringAttributeValue(a, &n), t->row->arch))
+    if (names_arch(fn, "except", t->row->arch) ||
+        (has_attribute(fn, "only") && !names_arch(fn, "only", t->row->arch)))
       LLVMDeleteFunction(fn);
   }
   return mod;
@@ -129,9 +138,10 @@ static struct vector_row read_vectors(const struct cg_target_row *row,
 }
 
 static struct dot_row read_dot(const struct cg_target_row *row,
-                               const char *text) {
+                               const char *text, bool bf16) {
   for (size_t i = 0; i < sizeof dots / sizeof *dots; i++)
-    if (dots[i].backend == row->backend && strstr(text, dots[i].text))
+    if (dots[i].backend == row->backend &&
+        (dots[i].factor == IR_DOT_BF16) == bf16 && strstr(text, dots[i].text))
       return dots[i];
   return (struct dot_row){.k = 1};
 }
@@ -142,7 +152,9 @@ static void read_facts(struct cg_target *t, const char *text) {
   const struct cg_target_row *row = t->row;
   const struct vector_row vectors_of = read_vectors(row, text);
   const struct vector_row *vec = &vectors_of;
-  const struct dot_row dot_of = read_dot(row, text), *dot = &dot_of;
+  const struct dot_row dot_of[] = {read_dot(row, text, false),
+                                   read_dot(row, text, true)};
+  const struct dot_row *dot = &dot_of[0], *bdot = &dot_of[1];
   struct ir_facts *f = &t->facts;
 #define calls(names) calls_any(text, names)
 #define has(part) (strstr(text, part) != NULL)

@@ -1,6 +1,7 @@
 ; probe.ll - compiled for a target, so that the assembly shows what it can do:
 ; see ir/facts.def and VECTOR in targets.def. A function with the attribute
-; "except" is left out for targets of that architecture.
+; "except" is left out for targets of that architecture, one with "only" for all
+; but those.
 
 ; Vectors.
 define void @probe_add(ptr %p, ptr %q) "prefer-vector-width"="512" "min-legal-vector-width"="512" {
@@ -101,6 +102,15 @@ define <8 x float> @probe_mask(<8 x float> %x, <8 x float> %y) {
   %sum = fadd <8 x float> %x, %y
   %r = select <8 x i1> %less, <8 x float> %sum, <8 x float> %x
   ret <8 x float> %r
+}
+
+; Conversions to bf16, which come with sums of its products; those of AVX-NE-CONVERT,
+; without such sums, have a prefix.
+define void @probe_bf16(ptr %p, ptr %q) "only"="x86_64 aarch64" "prefer-vector-width"="512" "min-legal-vector-width"="512" {
+  %x = load <16 x float>, ptr %p
+  %y = fptrunc <16 x float> %x to <16 x bfloat>
+  store <16 x bfloat> %y, ptr %q
+  ret void
 }
 
 ; Sums of 8-bit products. LLVM 19 fails at them for Xtensa.
