@@ -25,7 +25,11 @@ struct fe_opts {
    * time (a shape, axes): the module then holds for these values only. An entry
    * with NULL data: none. NULL: no values. */
   const struct ir_tensor *input_values;
-  size_t ninputs;    /* entries of both */
+  size_t ninputs; /* entries of both */
+  /* How many of these are of input k of the model, which is a sequence or an
+   * optional if it is not 1. */
+  const int64_t *input_counts;
+  size_t ncounts;
   bool *values_used; /* set when the module depends on a value; NULL: no */
   /* What a dim that nothing binds is, after a note: the first dim of an input
    * and the others. 0: it is an error. For --check, to which a free dim is
@@ -50,6 +54,13 @@ int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
  * borrowed from the mapped file when they can be. false after a diagnostic. */
 bool fe_read_tensor(struct dn_ctx *ctx, const char *path,
                     struct ir_tensor *out);
+/* Or a sequence of them, or an optional (ONNX SequenceProto, OptionalProto):
+ * all are put behind those in the list. */
+struct fe_tensors {
+  DN_LIST(struct ir_tensor) list;
+};
+bool fe_read_tensors(struct dn_ctx *ctx, const char *path,
+                     struct fe_tensors *out);
 /* A mapped .npy (numpy.lib.format, versions 1 to 3), or the tensor `name` of a
  * .safetensors file; data are borrowed. Malformed ones, big-endian or Fortran
  * order and element types that dnnc does not have are DN_NPY diagnostics. */

@@ -179,7 +179,8 @@ static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
     return v;
   struct ir_op *op = v->def;
   if (!op) {
-    struct ir_value *known = c->im->known[v->index];
+    struct ir_value *known =
+        v->index < c->im->known.n ? c->im->known.v[v->index] : NULL;
     if (known && c->im->opts->values_used)
       *c->im->opts->values_used = true;
     return known;

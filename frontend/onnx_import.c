@@ -3,6 +3,7 @@
  * onnx_op_*.c by way of onnx_ops.def. */
 #include "frontend/onnx_import.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "ir/eval.h"
@@ -36,9 +37,11 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
              (long long)d->value);
     return -1;
   }
-  /* A dim without a name goes by its place: "input.0". */
-  const char *name =
-      d->param ? d->param : dn_printf(im->ctx->arena, "%s.%zu", v->name, i);
+  /* A dim without a name goes by its place: "input.0"; so do those of tensors
+   * in a sequence, which differ in size. */
+  const char *name = d->param && !v->list
+                         ? d->param
+                         : dn_printf(im->ctx->arena, "%s.%zu", v->name, i);
   const char *what = dn_printf(im->ctx->arena, "dimension %zu, '%s',", i,
                                fe_text(im->ctx, name));
   return fe_bind_dim(im->ctx, im->opts, &im->symbols, loc, name, what, given,
@@ -51,9 +54,10 @@ static const struct ir_type *input_type(struct onnx_import *im,
   struct dn_ctx *ctx = im->ctx;
   struct dn_loc loc = file_loc(im, "input", v->name);
   enum ir_dtype dtype;
-  if (!v->kind || strcmp(v->kind, "tensor") != 0) {
+  if (!v->kind || (strcmp(v->kind, "tensor") != 0 && !v->dtype)) {
     dn_error(ctx, loc, v->kind ? DN_UNSUPPORTED_TYPE : DN_TYPE,
-             v->kind ? "it is a %s, not a tensor" : "it has no type", v->kind);
+             v->kind ? "it is a %s, not of tensors" : "it has no type",
+             v->kind);
     return NULL;
   }
   if (!onnx_dtype_find(v->dtype, &dtype)) {
@@ -109,20 +113,72 @@ bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t,
 static void note_value(struct onnx_import *im, size_t position,
                        const struct ir_value *param) {
   const struct ir_tensor *t = im->opts->input_values;
-  if (!t || position >= im->opts->ninputs || !t[position].data ||
-      t[position].type != param->type)
-    return;
-  struct ir_data data = {.bytes = t[position].data,
-                         .size = ir_type_bytes(param->type),
-                         .shared = true}; /* the caller has them */
-  im->known[param->index] =
-      ir_const_new(im->m, param->name, param->type, &data);
+  struct ir_value *known = NULL;
+  if (t && position < im->opts->ninputs && t[position].data &&
+      t[position].type == param->type) {
+    struct ir_data data = {.bytes = t[position].data,
+                           .size = ir_type_bytes(param->type),
+                           .shared = true}; /* the caller has them */
+    known = ir_const_new(im->m, param->name, param->type, &data);
+  }
+  assert(im->known.n == param->index && "parameters come in order");
+  DN_PUSH(im->ctx->arena, im->known, known);
+}
+
+/* A parameter of the type of `v`, or of its tensors. */
+static struct ir_value *import_tensor(struct onnx_import *im,
+                                      const struct onnx_value *v,
+                                      const char *name, size_t *position) {
+  struct onnx_value one = *v;
+  const struct ir_type *given =
+      *position < im->opts->ninputs ? im->opts->input_types[*position] : NULL;
+  one.name = name;
+  const struct ir_type *type = input_type(im, &one, given);
+  size_t at = (*position)++;
+  if (!type)
+    return &im->failed;
+  struct ir_value *p = ir_param_new(ir_main(im->m)->body, name, type);
+  note_value(im, at, p);
+  return p;
+}
+
+/* A sequence has a parameter for each of its tensors, "x.0" and so on, and an
+ * optional one or none. `given`: how many; -1: --dim says so. */
+static struct ir_value *import_list(struct onnx_import *im,
+                                    const struct onnx_value *v, int64_t given,
+                                    size_t *position) {
+  enum { MOST = 4096 };
+  struct dn_loc loc = file_loc(im, "input", v->name);
+  bool optional = !strcmp(v->kind, "optional");
+  if (!v->list && given < 0)
+    given = 1;
+  int64_t n = given;
+  if (v->list)
+    n = fe_bind_dim(im->ctx, im->opts, &im->symbols, loc, v->name,
+                    "the length of the sequence", given,
+                    im->opts->free_size ? 1 : 0);
+  if (n > MOST)
+    dn_error(im->ctx, loc, DN_LIMIT,
+             "a sequence of %lld is over the limit of %d", (long long)n, MOST);
+  if (n < 0 || n > MOST)
+    return &im->failed;
+  struct ox_sequence *s = ox_sequence_new(im, (size_t)n, !v->list);
+  bool ok = true;
+  for (size_t i = 0; i < s->n; i++) {
+    const char *name =
+        v->list ? dn_printf(im->ctx->arena, "%s.%zu", v->name, i) : v->name;
+    s->v[i] = import_tensor(im, v, name, position);
+    ok = ok && s->v[i] != &im->failed;
+  }
+  if (!ok || !v->list || !optional)
+    return ok ? &s->as : &im->failed;
+  struct ox_sequence *maybe = ox_sequence_new(im, n > 0, true);
+  maybe->v[0] = &s->as;
+  return &maybe->as;
 }
 
 static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
-  size_t position = 0;
-  im->known = DN_ARRAY(im->ctx->arena, struct ir_value *, g->inputs.n);
-  struct ir_block *body = ir_main(im->m)->body;
+  size_t position = 0, number = 0;
   struct dn_map initialized = {0};
   for (size_t i = 0; i < g->initializers.n; i++)
     dn_map_put(im->ctx->arena, &initialized, g->initializers.v[i].name, im);
@@ -133,17 +189,13 @@ static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
     /* Before IR version 4, initializers were listed as inputs too. */
     if (dn_map_get(&initialized, v->name))
       continue;
-    const struct ir_type *given =
-        position < im->opts->ninputs ? im->opts->input_types[position] : NULL;
-    position++;
-    const struct ir_type *type = input_type(im, v, given);
-    struct dn_loc loc = file_loc(im, "input", v->name);
-    struct ir_value *p = &im->failed;
-    if (type) {
-      p = ir_param_new(body, v->name, type);
-      note_value(im, position - 1, p);
-    }
-    ox_bind(im, loc, v->name, p);
+    int64_t given =
+        number < im->opts->ncounts ? im->opts->input_counts[number] : -1;
+    bool list = v->dtype && v->kind && strcmp(v->kind, "tensor") != 0;
+    number++;
+    ox_bind(im, file_loc(im, "input", v->name), v->name,
+            list ? import_list(im, v, given, &position)
+                 : import_tensor(im, v, v->name, &position));
   }
 }
 
@@ -170,33 +222,56 @@ static void check_output(struct onnx_import *im, const struct onnx_value *o,
                found);
 }
 
+struct results {
+  DN_LIST(struct ir_value *) value;
+  DN_LIST(const char *) name;
+};
+
+/* A value, or the tensors of a sequence as "y.0" and so on. */
+static bool add_result(struct onnx_import *im, struct ir_value *v,
+                       const char *name, struct results *out) {
+  const struct ox_sequence *s = ox_sequence_of(im, v);
+  if (v == &im->failed)
+    return false;
+  if (!s) {
+    DN_PUSH(im->m->arena, out->value, v);
+    DN_PUSH(im->m->arena, out->name, name);
+    return true;
+  }
+  for (size_t i = 0; i < s->n; i++) {
+    const char *one =
+        s->optional ? name : dn_printf(im->ctx->arena, "%s.%zu", name, i);
+    if (!add_result(im, s->v[i], dn_intern(im->ctx, one), out))
+      return false;
+  }
+  return true;
+}
+
 static void import_outputs(struct onnx_import *im, const struct onnx_graph *g) {
   struct ir_func *f = ir_main(im->m);
-  size_t n = g->outputs.n;
-  struct ir_value **values = DN_ARRAY(im->m->arena, struct ir_value *, n);
-  f->result_name = DN_ARRAY(im->m->arena, const char *, n);
-  f->nresults = (unsigned)n;
+  struct results all = {0};
   bool ok = true;
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; i < g->outputs.n; i++) {
     const struct onnx_value *o = &g->outputs.v[i];
     struct dn_loc loc = file_loc(im, "output", o->name);
-    f->result_name[i] = o->name;
-    values[i] = ox_lookup(im, o->name);
-    if (!values[i])
+    struct ir_value *v = ox_lookup(im, o->name);
+    if (!v)
       dn_error(im->ctx, loc, DN_GRAPH, "nothing makes it");
-    if (values[i] && ox_sequence_of(im, values[i])) {
-      dn_error(im->ctx, loc, DN_UNSUPPORTED_TYPE, "it is a sequence");
-      values[i] = &im->failed;
-    }
-    ok = ok && values[i] && values[i] != &im->failed;
-    if (ok)
-      check_output(im, o, values[i], loc);
+    ok = v && add_result(im, v, o->name, &all) && ok;
+    if (ok && !ox_sequence_of(im, v))
+      check_output(im, o, v, loc);
   }
-  if (!n)
-    dn_error(im->ctx, (struct dn_loc){.file = im->file->path}, DN_GRAPH,
-             "the graph has no outputs");
-  if (ok && n)
-    ir_op_new(&im->b.at, IR_RETURN, values, n, NULL, 0, NULL, 0, 0);
+  struct dn_loc loc = {.file = im->file->path};
+  if (!g->outputs.n)
+    dn_error(im->ctx, loc, DN_GRAPH, "the graph has no outputs");
+  else if (ok && !all.value.n)
+    dn_error(im->ctx, loc, DN_UNSUPPORTED_TYPE,
+             "its outputs are empty sequences");
+  f->result_name = all.name.v;
+  f->nresults = (unsigned)all.value.n;
+  if (ok && all.value.n)
+    ir_op_new(&im->b.at, IR_RETURN, all.value.v, all.value.n, NULL, 0, NULL, 0,
+              0);
 }
 
 /* ---- The file ---- */

@@ -53,11 +53,15 @@ struct onnx_import {
   struct dn_map symbols;   /* dims bound so far: see fe_bind_dim() */
   struct dn_map sequences; /* ir_value to its ox_sequence */
   struct dn_map evaluated; /* ir_value to its constant, or to &failed */
-  struct ir_value **known; /* constants for parameters with a given value */
-  int64_t unrolled;        /* nodes that loops were unrolled to */
-  bool guessed_opset;      /* after a warning */
+  DN_LIST(struct ir_value *) known; /* constants for parameters, or NULL */
+  int64_t unrolled;                 /* nodes that loops were unrolled to */
+  bool guessed_opset;               /* after a warning */
   struct ir_value failed, absent;
 };
+
+/* A new sequence of n, whose entries are to be set, or an optional. */
+struct ox_sequence *ox_sequence_new(struct onnx_import *im, size_t n,
+                                    bool optional);
 
 struct onnx_call;
 typedef bool onnx_convert(struct onnx_call *c);

@@ -114,6 +114,10 @@ MESSAGE(dim, finish_dim, FIELD(1, INT, dim, value), FIELD(2, WORD, dim, param));
 #define onnx_shape onnx_value
 #define onnx_tensor_type onnx_value
 #define onnx_type onnx_value
+#define onnx_element onnx_value
+#define onnx_sequence onnx_value
+#define onnx_inner onnx_value
+#define onnx_maybe onnx_value
 MESSAGE(shape, NULL, NESTED(1, MESSAGES, value, dims, dim));
 static void finish_tensor_type(void *out, uint32_t seen, struct wire_span all) {
   (void)all;
@@ -121,6 +125,16 @@ static void finish_tensor_type(void *out, uint32_t seen, struct wire_span all) {
 }
 MESSAGE(tensor_type, finish_tensor_type, FIELD(1, INT, value, dtype),
         NESTED(2, PART, value, name, shape));
+/* Of a sequence, and of an optional: what holds tensors in the end. */
+MESSAGE(element, NULL, NESTED(1, PART, value, name, tensor_type));
+static void finish_sequence(void *out, uint32_t seen, struct wire_span all) {
+  (void)all, (void)seen;
+  ((struct onnx_value *)out)->list = true;
+}
+MESSAGE(sequence, finish_sequence, NESTED(1, PART, value, name, element));
+MESSAGE(inner, NULL, NESTED(1, PART, value, name, tensor_type),
+        NESTED(4, PART, value, name, sequence));
+MESSAGE(maybe, NULL, NESTED(1, PART, value, name, inner));
 static void finish_type(void *out, uint32_t seen, struct wire_span all) {
   (void)all;
   static const char *const kinds[] = {
@@ -130,7 +144,9 @@ static void finish_type(void *out, uint32_t seen, struct wire_span all) {
     if (seen >> n & 1)
       ((struct onnx_value *)out)->kind = kinds[n];
 }
-MESSAGE(type, finish_type, NESTED(1, PART, value, name, tensor_type));
+MESSAGE(type, finish_type, NESTED(1, PART, value, name, tensor_type),
+        NESTED(4, PART, value, name, sequence),
+        NESTED(9, PART, value, name, maybe));
 MESSAGE(value, NULL, FIELD(1, NAME, value, name),
         NESTED(2, PART, value, name, type));
 
@@ -140,6 +156,12 @@ MESSAGE(graph, NULL, NESTED(1, NODES, graph, nodes, node),
         NESTED(11, NODES, graph, inputs, value),
         NESTED(12, NODES, graph, outputs, value),
         NESTED(15, NODES, graph, sparse, sparse));
+
+#define onnx_tensors onnx_list
+#define onnx_optional onnx_list
+MESSAGE(tensors, NULL, NESTED(3, MESSAGES, list, tensors, tensor));
+MESSAGE(optional, NULL, NESTED(3, MESSAGES, list, tensors, tensor),
+        NESTED(5, PART, list, tensors, tensors));
 
 MESSAGE(opset, NULL, FIELD(1, DOMAIN, opset, domain),
         FIELD(2, INT, opset, version));
@@ -284,6 +306,29 @@ static void read_message(struct wire w, const struct message *m, void *out) {
 bool onnx_tensor_read(struct wire w, struct onnx_tensor *out) {
   *out = (struct onnx_tensor){0};
   read_message(w, &tensor, out);
+  return w.file->ok;
+}
+
+/* A tensor has dims, a name or raw data where a sequence has its own name and
+ * its tensors; an optional sequence says that it is one (3). */
+bool onnx_is_list(struct wire w) {
+  uint64_t kind = 0;
+  bool entries = false, nested = false, named = false;
+  for (struct wire_field f; wire_next(&w, &f);) {
+    if (f.number > 5 || f.number == 4 ||
+        (f.number == 1 && f.type == WIRE_VARINT))
+      return false;
+    named |= f.number == 1;
+    entries |= f.number == 3;
+    nested |= f.number == 5;
+    kind = f.number == 2 ? f.num : kind;
+  }
+  return w.file->ok && (entries || (nested ? kind == 3 : named || kind));
+}
+
+bool onnx_list_read(struct wire w, struct onnx_list *out) {
+  *out = (struct onnx_list){0};
+  read_message(w, &optional, out);
   return w.file->ok;
 }
 

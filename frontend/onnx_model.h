@@ -81,9 +81,15 @@ struct onnx_dim {
 struct onnx_value {
   const char *name;
   const char *kind; /* "tensor", "sequence" ...; NULL: no type */
+  bool list;        /* a sequence of tensors, or an optional one */
   int64_t dtype;
   bool has_shape;
   DN_LIST(struct onnx_dim) dims;
+};
+
+/* SequenceProto or OptionalProto, of tensors: files of test data. */
+struct onnx_list {
+  DN_LIST(struct onnx_tensor) tensors;
 };
 
 struct onnx_graph {
@@ -121,6 +127,9 @@ struct onnx_model {
 /* NULL after a diagnostic. What it points to lives in the context's arena. */
 struct onnx_model *onnx_model_read(struct wire_file *file);
 /* One TensorProto: a whole file of it, or an attribute. */
+/* false: the message is no sequence or optional, as far as its fields say. */
+bool onnx_is_list(struct wire w);
+bool onnx_list_read(struct wire w, struct onnx_list *out);
 bool onnx_tensor_read(struct wire w, struct onnx_tensor *out);
 
 /* "float16" for 10; a number when it is none. */

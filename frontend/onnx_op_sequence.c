@@ -1,11 +1,10 @@
 /* onnx_op_sequence.c - sequences and optionals whose structure follows from the
- * model: lists of values that live while the model is imported. None is left in
- * the IR. */
+ * model and its inputs' lengths: lists of values that live while the model is
+ * imported. None is left in the IR. */
 #include "frontend/onnx_ops.h"
 
-static struct ox_sequence *sequence_new(struct onnx_call *c, size_t n,
-                                        bool optional) {
-  struct onnx_import *im = c->im;
+struct ox_sequence *ox_sequence_new(struct onnx_import *im, size_t n,
+                                    bool optional) {
   struct ox_sequence *s = DN_NEW(im->ctx->arena, struct ox_sequence);
   s->as.type = ir_type(im->ctx, IR_BOOL, 0, NULL);
   s->v = DN_ARRAY(im->ctx->arena, struct ir_value *, n + 1);
@@ -67,11 +66,11 @@ static bool position(struct onnx_call *c, size_t k, int64_t n,
 }
 
 bool onnx_sequence_empty(struct onnx_call *c) {
-  return finish(c, sequence_new(c, 0, false));
+  return finish(c, ox_sequence_new(c->im, 0, false));
 }
 
 bool onnx_sequence_construct(struct onnx_call *c) {
-  struct ox_sequence *s = sequence_new(c, c->nin, false);
+  struct ox_sequence *s = ox_sequence_new(c->im, c->nin, false);
   for (size_t i = 0; i < c->nin; i++) {
     if (!c->in[i])
       return ox_fail(c, ARITY, "input %d is missing", (int)i);
@@ -92,7 +91,7 @@ bool onnx_sequence_insert(struct onnx_call *c) {
   if (!s || !is_tensor(c, 1) ||
       !position(c, 2, (int64_t)s->n, (int64_t)s->n, &at))
     return false;
-  struct ox_sequence *y = sequence_new(c, s->n + 1, false);
+  struct ox_sequence *y = ox_sequence_new(c->im, s->n + 1, false);
   for (size_t i = 0; i <= s->n; i++)
     y->v[i] = (int64_t)i == at ? c->in[1] : s->v[(int64_t)i > at ? i - 1 : i];
   return finish(c, y);
@@ -107,7 +106,7 @@ bool onnx_sequence_erase(struct onnx_call *c) {
     return ox_fail(c, ATTR, "the sequence is empty");
   if (!position(c, 1, (int64_t)s->n, (int64_t)s->n - 1, &at))
     return false;
-  struct ox_sequence *y = sequence_new(c, s->n - 1, false);
+  struct ox_sequence *y = ox_sequence_new(c->im, s->n - 1, false);
   for (size_t i = 0; i < y->n; i++)
     y->v[i] = s->v[(int64_t)i < at ? i : i + 1];
   return finish(c, y);
@@ -138,7 +137,7 @@ bool onnx_split_to_sequence(struct onnx_call *c) {
   }
   if (n > 65536)
     return ox_fail(c, LIMIT, "a sequence of %lld", (long long)n);
-  struct ox_sequence *s = sequence_new(c, (size_t)n, false);
+  struct ox_sequence *s = ox_sequence_new(c->im, (size_t)n, false);
   for (int64_t i = 0; i < n; i++) {
     int64_t piece = listed ? split.v[i] : dn_min(each, size - at);
     if (piece < 0 || piece > size - at)
@@ -191,7 +190,7 @@ bool onnx_sequence_map(struct onnx_call *c) {
   struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
   struct ox_sequence **y = DN_ARRAY(arena, struct ox_sequence *, c->nout);
   for (size_t k = 0; k < c->nout; k++)
-    y[k] = sequence_new(c, first->n, false);
+    y[k] = ox_sequence_new(c->im, first->n, false);
   for (size_t i = 0; i < first->n; i++) {
     for (size_t k = 0; k < c->nin; k++) {
       const struct ox_sequence *s = ox_sequence_of(c->im, c->in[k]);
@@ -212,7 +211,7 @@ bool onnx_sequence_map(struct onnx_call *c) {
 /* ---- Optionals ---- */
 
 bool onnx_optional(struct onnx_call *c) {
-  struct ox_sequence *s = sequence_new(c, c->nin, true);
+  struct ox_sequence *s = ox_sequence_new(c->im, c->nin, true);
   s->v[0] = c->nin ? c->in[0] : NULL;
   return finish(c, s);
 }

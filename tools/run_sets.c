@@ -29,15 +29,25 @@ static const char *set_file(struct run *r, const char *dir, const char *kind,
   return NULL;
 }
 
+enum { MAX_PORTS = 4096 };
+
+/* Files of one kind; those of sequences hold several tensors, `counts` says how
+ * many. */
+struct set {
+  struct fe_tensors all;
+  DN_LIST(int64_t) counts;
+};
+
 static bool read_set(struct run *r, const char *dir, const char *kind,
-                     struct ir_tensor *t, const struct ir_type **types,
-                     size_t max, size_t *n) {
+                     struct set *s) {
   const char *path;
-  for (*n = 0; *n < max && (path = set_file(r, dir, kind, *n)); ++*n) {
-    if (!fe_read_tensor(r->ctx, path, &t[*n]))
+  *s = (struct set){0};
+  while (s->all.list.n < MAX_PORTS &&
+         (path = set_file(r, dir, kind, s->counts.n))) {
+    size_t before = s->all.list.n;
+    if (!fe_read_tensors(r->ctx, path, &s->all))
       return false;
-    if (types)
-      types[*n] = t[*n].type;
+    DN_PUSH(r->ctx->arena, s->counts, (int64_t)(s->all.list.n - before));
   }
   return true;
 }
@@ -88,41 +98,43 @@ static bool judge(const struct run *r, size_t i, const struct ir_tensor *got,
   return false;
 }
 
-enum { MAX_PORTS = 1024 };
-
-/* Inputs that are no tensors are skipped: the error for the input that is then
+/* Of inputs that cannot be read, the error for the model's input that is then
  * missing names it. */
-static bool read_inputs(struct run *r, const char *dir, struct ir_tensor *t,
-                        const struct ir_type **types, size_t *n) {
+static bool read_inputs(struct run *r, const char *dir, struct set *s) {
   struct dn_ctx *ctx = r->ctx;
   size_t before = dn_diags_count(ctx);
   dn_diags_capture(ctx, true);
-  bool ok = read_set(r, dir, "input", t, types, MAX_PORTS, n);
+  bool ok = read_set(r, dir, "input", s);
   if (!ok)
     dn_diags_rewind(ctx, before);
   dn_diags_capture(ctx, false);
   if (ok)
     return true;
   if (r->in || run_load(r, ctx, r->o, NULL))
-    read_set(r, dir, "input", t, types, MAX_PORTS, n);
+    read_set(r, dir, "input", s);
   fail(dir, "inputs cannot be read");
   return false;
 }
 
 static bool run_set(struct run *r, const char *dir) {
   struct dn_ctx *ctx = r->ctx;
-  struct ir_tensor *files = DN_ARRAY(ctx->arena, struct ir_tensor, MAX_PORTS);
-  const struct ir_type **types =
-      DN_ARRAY(ctx->arena, const struct ir_type *, MAX_PORTS);
-  size_t nin, nout;
-  if (!read_inputs(r, dir, files, types, &nin))
+  struct set inputs, outputs;
+  if (!read_inputs(r, dir, &inputs))
     return false;
+  struct ir_tensor *files = inputs.all.list.v;
+  size_t nin = inputs.all.list.n;
+  const struct ir_type **types =
+      DN_ARRAY(ctx->arena, const struct ir_type *, nin + 1);
+  for (size_t i = 0; i < nin; i++)
+    types[i] = files[i].type;
   if (!r->in || r->depends || !types_fit(r, files, nin)) {
     const struct options *o = r->o;
     bool depends = false;
     struct fe_opts given = {.input_types = types,
                             .input_values = o->const_inputs ? files : NULL,
                             .ninputs = nin,
+                            .input_counts = inputs.counts.v,
+                            .ncounts = inputs.counts.n,
                             .values_used = &depends};
     run_unload(r);
     bool loaded = run_load(r, ctx, o, &given);
@@ -147,9 +159,14 @@ static bool run_set(struct run *r, const char *dir) {
     fail(dir, "the run failed");
     return false;
   }
-  struct ir_tensor *want = DN_ARRAY(ctx->arena, struct ir_tensor, r->nout + 1);
-  if (!read_set(r, dir, "output", want, NULL, r->nout, &nout) || !nout) {
+  if (!read_set(r, dir, "output", &outputs) || !outputs.all.list.n) {
     fail(dir, "outputs cannot be read");
+    return false;
+  }
+  struct ir_tensor *want = outputs.all.list.v;
+  size_t nout = outputs.all.list.n;
+  if (nout > r->nout) {
+    fail(dir, "there are more outputs in it than the model has");
     return false;
   }
   struct run_diff d = {0};

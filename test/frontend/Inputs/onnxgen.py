@@ -128,6 +128,8 @@ def value_info(name, dtype=None, dims=None):
     out = blob(1, name)
     if dtype is None:
         return out
+    wraps = {"seq": 4, "opt": 9}
+    *outer, dtype = dtype.split() if isinstance(dtype, str) else [dtype]
     kind = vint(1, DTYPES.get(dtype, dtype))
     if dims is not None:
         shape = b""
@@ -136,7 +138,10 @@ def value_info(name, dtype=None, dims=None):
                 blob(2, d) if isinstance(d, str) else vint(1, d))
             shape += blob(1, dim)
         kind += blob(2, shape)
-    return out + blob(2, blob(1, kind))
+    kind = blob(1, kind)
+    for word in reversed(outer):
+        kind = blob(wraps[word], blob(1, kind))
+    return out + blob(2, kind)
 
 
 def graph(nodes=(), inputs=(), outputs=(), inits=(), name="g", more=b""):
@@ -179,7 +184,7 @@ def function(domain, name, inputs, outputs, nodes, attrs=(),
 # ---- Text ----
 
 def parse_type(text):
-    m = re.fullmatch(r"(\w+)(?:\[(.*)\])?", text.strip())
+    m = re.fullmatch(r"((?:seq |opt )*\w+)(?:\[(.*)\])?", text.strip())
     if m.group(2) is None:
         return m.group(1), None
     dims = [d.strip() for d in m.group(2).split(",") if d.strip()]
