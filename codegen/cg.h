@@ -63,6 +63,9 @@ struct cg_opts {
   unsigned timeout;       /* seconds that LLVM may take; 0: any */
   const struct cg_debug *debug; /* or NULL */
   const struct cg_regions *regions; /* or NULL */
+  bool apart;   /* constants lie in a file that the caller loads: --weights */
+  bool checked; /* a run begins with a look at its constants */
+  bool zeroize; /* and ends with an arena of zeroes */
   const char *header;     /* name of the header, for its comment; or NULL */
   const char *reproducer; /* command line, for the note of a crash; or NULL */
   /* Elements and bytes of the parameters in the model as it came, for the
@@ -86,6 +89,8 @@ struct cg_sizes {
   int64_t arena_bound;     /* no order and no placement of the kernels' values
                               needs less (memory.md) */
   int64_t inputs, outputs; /* what the caller provides beside the arena */
+  uint64_t abi;            /* of weights apart: dnn.h */
+  int64_t blob;            /* bytes of their file */
 };
 /* What a call takes of the memory that can be written. */
 int64_t cg_ram(const struct cg_sizes *s);
@@ -99,6 +104,11 @@ bool cg_place_code(struct dn_ctx *ctx, struct cg_regions *r,
 /* The piece of a linker script that goes with opts->regions. */
 void cg_linker(struct dn_ctx *ctx, const struct cg_opts *opts,
                struct cg_blob *out);
+
+/* The file of constants that goes with an object of that hash; sums of it. */
+void cg_weights(struct dn_ctx *ctx, const struct ir_module *m, uint64_t abi,
+                struct cg_blob *out);
+uint32_t cg_weights_sum(const void *data, size_t size);
 
 /* Generates code in a child process, so that a crash in LLVM is a DN_LLVM
  * diagnostic. false after diagnostics. `sizes` may be NULL. */

@@ -17,6 +17,7 @@ extern "C" {
   1 /* the arena is NULL or not aligned to PREFIX_ARENA_ALIGN */
 #define DNN_E_NULL 2 /* an input or output is NULL */
 #define DNN_E_LOOP 3 /* a loop ran longer than its outputs have room for */
+#define DNN_E_WEIGHTS 4 /* the weights are not the model's, or are damaged */
 
 /* Changes when the layout below changes. */
 #define DNN_ABI_VERSION 1
@@ -51,6 +52,21 @@ struct dnn_tensor {
   double scale; /* real = scale * (stored - zero); 0: not quantized */
   int64_t zero;
   int64_t dim[DNN_MAX_RANK]; /* 0 beyond rank */
+};
+
+/* Weights apart from their object (--weights=FILE): this header, then constants
+ * from DNN_WEIGHTS_AT on, where the object's code looks for them. */
+#define DNN_WEIGHTS_MAGIC 0x574e4e44u /* "DNNW" in a little-endian dump */
+#define DNN_WEIGHTS_VERSION 1
+#define DNN_WEIGHTS_AT 64
+struct dnn_weights {
+  uint32_t magic;
+  uint32_t version; /* DNN_WEIGHTS_VERSION */
+  uint64_t abi;     /* hash of the code and constants that stay in the object */
+  uint64_t size;    /* of all, a multiple of 4 */
+  uint32_t align;   /* of the address that it lies at */
+  uint32_t sum;     /* of the bytes behind this header; any byte that changes
+                       changes it */
 };
 
 /* Runs fn(user, i) for every i in [0, n), in any order and on any thread, and

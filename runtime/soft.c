@@ -10,7 +10,7 @@
  * must not use what it implements. Functions of the ARM run-time ABI
  * (__aeabi_*) take floats in integer registers on every ARM, so they are
  * declared with integers; the others take floats as the target does. */
-#include <stdint.h>
+#include "dnn.h"
 
 #define IN_LINE static inline __attribute__((always_inline))
 #define OUT_OF_LINE __attribute__((noinline))
@@ -480,3 +480,32 @@ void *memset(void *to, int value, __SIZE_TYPE__ n) {
 AEABI_MEM()
 AEABI_MEM(4)
 AEABI_MEM(8)
+
+/* ---- Weights ---- */
+
+/* By words, then what is left by bytes. Each step is one to one, so that a byte
+ * that differs leaves another sum. */
+uint32_t __dnn_sum(const void *data, size_t size) {
+  const uint32_t *word = data;
+  uint32_t sum = 2166136261u; /* FNV-1a's */
+  for (size_t i = 0; i < size / 4; i++)
+    sum = (sum ^ word[i]) * 16777619u;
+  for (size_t i = size / 4 * 4; i < size; i++)
+    sum = (sum ^ ((const uint8_t *)data)[i]) * 16777619u;
+  return sum;
+}
+
+/* Whether `blob` is what `own`, the object's, describes; with `size` (0: none is
+ * known) whether its bytes are whole. */
+int32_t __dnn_weights(const void *blob, const struct dnn_weights *own,
+                      size_t size) {
+  const struct dnn_weights *w = blob;
+  if (!blob || ((uintptr_t)blob & (own->align - 1)) || (size && size != own->size))
+    return DNN_E_WEIGHTS;
+  if (w->magic != own->magic || w->version != own->version ||
+      w->abi != own->abi || w->size != own->size || w->align != own->align)
+    return DNN_E_WEIGHTS;
+  if (size && w->sum != __dnn_sum(w + 1, size - sizeof *w))
+    return DNN_E_WEIGHTS;
+  return DNN_OK;
+}

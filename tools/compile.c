@@ -64,6 +64,9 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
     return false;
   c->cg.regions = c->regions;
   c->cg.clock = o->clock;
+  c->cg.apart = o->weights && o->tool == OPT_DNNC;
+  c->cg.checked = o->checked;
+  c->cg.zeroize = o->zeroize;
   c->cg.threads = opt_threads(o);
   c->cg.freestanding = o->freestanding;
   c->cg.no_nans = o->finite;

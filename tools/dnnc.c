@@ -138,6 +138,15 @@ static bool write_code(const struct dnnc *d, const char *path) {
          write_listing(d);
 }
 
+/* --weights */
+static bool write_weights(const struct dnnc *d) {
+  struct cg_blob blob;
+  if (!d->o.weights)
+    return true;
+  cg_weights(d->ctx, d->c.m, d->sizes.abi, &blob);
+  return dn_file_write(d->ctx, d->o.weights, blob.data, blob.size);
+}
+
 /* --region: the piece of a linker script beside an object. */
 static bool write_linker(const struct dnnc *d, const char *object) {
   struct cg_blob text;
@@ -208,7 +217,7 @@ static bool emit_obj(struct dnnc *d) {
       !make_header(d, piped ? NULL : beside, &header))
     return false;
   say(d, "writing");
-  if (!write_code(d, path) || !write_linker(d, path))
+  if (!write_code(d, path) || !write_linker(d, path) || !write_weights(d))
     return false;
   if (!piped && strcmp(beside, path) != 0 &&
       !dn_file_write(d->ctx, beside, header.data, header.size))
@@ -249,7 +258,7 @@ static bool emit_shared(struct dnnc *d) {
          make_header(d, beside, &header) &&
          shared_link(d->ctx, &d->object, path, !d->o.target,
                      d->c.cg.threads > 1) &&
-         write_listing(d) &&
+         write_listing(d) && write_weights(d) &&
          dn_file_write(d->ctx, beside, header.data, header.size) &&
          write_reports(d);
 }
@@ -478,6 +487,9 @@ static bool check_boards(const struct dnnc *d, const struct kind *kind) {
                     "of several boards there is a table alone, no output");
   if (o->region && strcmp(kind->name, "obj") != 0)
     return dn_error(d->ctx, loc, DN_USAGE, "regions are of an object");
+  if (o->weights && (!kind->reports || o->check || boards_asked(o)))
+    return dn_error(d->ctx, (struct dn_loc){.where = "--weights"}, DN_USAGE,
+                    "there is no object that its constants are apart from");
   return true;
 }
 

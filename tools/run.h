@@ -28,6 +28,7 @@ struct run {
   struct run_port *in, *out;
   int64_t macs;
   void *arena; /* of the generated code, NULL when it needs none */
+  void *weights; /* of an object whose constants are apart */
   size_t arena_size;
   struct cg_elf elf; /* of the generated code, */
   const char *prefix; /* of its symbols */

@@ -100,6 +100,29 @@ static void *find_symbol(struct run *r, const char *what) {
 }
 
 /* int PREFIX_run(const T *input..., T *output..., void *arena) */
+/* --weights: the file that an object needs, as it checks itself. */
+static bool load_weights(struct run *r) {
+  bool wants = run_has(r, "load");
+  struct dn_loc loc = {.file = r->o->weights, .where = "--weights"};
+  struct dn_file f;
+  if (!wants && !r->o->weights)
+    return true;
+  if (!wants || !r->o->weights)
+    return dn_error(r->ctx, loc, DN_USAGE,
+                    wants ? "the object's weights are apart: name their file"
+                          : "the object has its weights in itself");
+  int (*load)(const void *, size_t);
+  void *fn = find_symbol(r, "load");
+  if (!fn || !dn_file_map(r->ctx, r->o->weights, &f))
+    return false;
+  memcpy(&load, &fn, sizeof load);
+  r->weights = aligned(r->ctx, f.size, BUFFER_ALIGN);
+  memcpy(r->weights, f.data, f.size);
+  return load(r->weights, f.size) == DNN_OK ||
+         dn_error(r->ctx, loc, DN_OBJECT,
+                  "the weights are not this object's, or are damaged");
+}
+
 static bool bind_function(struct run *r) {
   unsigned before = dn_errors(r->ctx);
   void *fn = find_symbol(r, "run");
@@ -110,9 +133,9 @@ static bool bind_function(struct run *r) {
                     r->prefix);
   memcpy(&r->fn, &fn, sizeof fn);
   r->profile = find_symbol(r, "profile");
-  if (!ports_of_object(r))
+  if (!ports_of_object(r) || !load_weights(r))
     return false;
-  size_t n = r->nin + r->nout + 1;
+  size_t n = r->nin + r->nout + 1 + (r->weights != NULL);
   ffi_type **types = DN_ARRAY(r->ctx->arena, ffi_type *, n);
   for (size_t i = 0; i < n; i++)
     types[i] = &ffi_type_pointer;
@@ -220,6 +243,9 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
   if (code && (o->interp || o->compare))
     return dn_error(ctx, here(r), DN_USAGE,
                     "the interpreter needs the model, not an object");
+  if (!code && o->weights)
+    return dn_error(ctx, here(r), DN_USAGE,
+                    "--weights is for an object; a model has its own");
   const char *unheard = code ? compile_option(o) : NULL;
   if (unheard)
     return dn_error(ctx, here(r), DN_USAGE,
@@ -248,6 +274,8 @@ static const char *status_text(int status) {
     return "the arena is NULL or not aligned";
   case DNN_E_NULL:
     return "an input or output is NULL";
+  case DNN_E_WEIGHTS:
+    return "its weights are damaged";
   case DNN_E_LOOP:
     return "a loop ran longer than its outputs have room for";
   default:
@@ -273,7 +301,7 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     return call_interpreter(r, in, out);
   enum { FEW = 16 };
   void *pointer[FEW], *argument[FEW], **p = pointer, **a = argument;
-  size_t n = r->nin + r->nout + 1;
+  size_t n = r->nin + r->nout + 1 + (r->weights != NULL);
   if (n > FEW) {
     p = DN_ARRAY(r->ctx->arena, void *, 2 * n);
     a = p + n;
@@ -282,6 +310,8 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     p[i] = in[i].data;
   for (size_t i = 0; i < r->nout; i++)
     p[r->nin + i] = out[i].data;
+  if (r->weights)
+    p[n - 2] = r->weights;
   p[n - 1] = r->arena;
   for (size_t i = 0; i < n; i++)
     a[i] = &p[i];
@@ -289,6 +319,8 @@ bool run_call(struct run *r, const struct ir_tensor *in,
   ffi_call(&r->cif, r->fn, &status, a);
   if ((int)status == DNN_OK)
     return true;
-  return dn_error(r->ctx, here(r), DN_INTERNAL, "the run returned %d: %s",
-                  (int)status, status_text((int)status));
+  return dn_error(r->ctx, here(r),
+                  status == DNN_E_WEIGHTS ? DN_OBJECT : DN_INTERNAL,
+                  "the run returned %d: %s", (int)status,
+                  status_text((int)status));
 }

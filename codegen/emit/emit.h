@@ -3,6 +3,8 @@
  *
  *   int PREFIX_run(const T *input..., T *output..., void *arena)
  *
+ * with --weights `const void *weights` before the arena, and PREFIX_load().
+ *
  * Code generation decides nothing: loops, tiles, vector lengths and places are
  * read from the module (nests, schedule and plan attributes). */
 #ifndef CG_EMIT_H

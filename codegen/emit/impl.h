@@ -39,6 +39,9 @@ struct emit {
   LLVMModuleRef mod;
   struct dn_arena *scratch;
   LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
+  int64_t *apart;       /* where a constant lies in the file of weights, by value
+                           id, or NULL; */
+  int64_t apart_size;   /* and the file's size */
   bool large;           /* constants that are passed lie in .lrodata */
   LLVMValueRef *global; /* of constants, by value id */
   struct emit_bytes **bytes; /* of those, in EMIT_BUCKETS by hash */
@@ -98,6 +101,7 @@ struct emit_leaf { /* a value that a kernel reads */
   struct ir_place place;
 };
 struct emit_places { /* the memory of a kernel, and all else in words */
+  const struct emit *e;
   struct dn_arena *arena;
   DN_LIST(struct emit_buffer) buffers; /* by rising address; disjoint */
   DN_LIST(struct emit_buffer *) order; /* by index */
@@ -384,7 +388,7 @@ struct emit_buffer *emit_buffer_of(const struct emit_places *places,
                                    const struct ir_place *p);
 /* The caller passes its address. Large constants too, so that kernels that
  * differ in their weights alone are one function. */
-bool emit_is_passed(const struct emit_buffer *b);
+bool emit_is_passed(const struct emit *e, const struct emit_buffer *b);
 /* The function of a kernel of the same words, or NULL. */
 struct emit_function *emit_share_find(const struct emit *e,
                                       const struct emit_places *p);
@@ -426,6 +430,16 @@ void emit_debug_function(struct emit *e, LLVMValueRef fn, const char *name);
 LLVMMetadataRef emit_debug_at(struct emit *e, LLVMBuilderRef b,
                               const struct ir_op *op);
 void emit_debug_back(struct emit *e, LLVMBuilderRef b, LLVMMetadataRef was);
+
+/* ---- emit/module.c ---- */
+/* ---- emit/weights.c ---- */
+void emit_weights_begin(struct emit *e);
+/* A constant's address in the file that the caller passes. */
+LLVMValueRef emit_weights_argument(struct emit *e, const struct ir_value *c);
+/* Not 0 where the weights are wrong; NULL: there is nothing to look at. */
+LLVMValueRef emit_weights_check(struct emit *e);
+/* What is behind the last kernel: PREFIX_load, the arena's zeroes. */
+void emit_weights_end(struct emit *e);
 
 /* ---- emit/module.c ---- */
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);

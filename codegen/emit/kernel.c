@@ -177,7 +177,7 @@ static LLVMTypeRef function_type(struct kernel_cg *k, unsigned npointers) {
 static void pass_buffer(struct kernel_cg *k, struct emit_buffer *b,
                         unsigned *nparams) {
   struct emit *e = k->e;
-  if (!emit_is_passed(b)) {
+  if (!emit_is_passed(e, b)) {
     b->ptr = emit_const_global(e, b->base);
     return;
   }
@@ -190,16 +190,17 @@ static void pass_buffer(struct kernel_cg *k, struct emit_buffer *b,
     emit_attribute(e, k->fn, at, "align", (uint64_t)b->align);
 }
 
-static unsigned count_passed(const struct emit_places *p) {
+static unsigned count_passed(const struct emit *e,
+                             const struct emit_places *p) {
   unsigned n = 0;
   for (size_t i = 0; i < p->order.n; i++)
-    n += emit_is_passed(p->order.v[i]);
+    n += emit_is_passed(e, p->order.v[i]);
   return n;
 }
 
 static void make_function(struct kernel_cg *k, const char *name) {
   struct emit *e = k->e;
-  unsigned nparams = 0, npointers = count_passed(k->places);
+  unsigned nparams = 0, npointers = count_passed(k->e, k->places);
   k->fn = LLVMAddFunction(e->mod, name, function_type(k, npointers));
   emit_function_attributes(e, k->fn, name);
   emit_attribute(e, k->fn, LLVMAttributeFunctionIndex, "noinline", 0);
@@ -302,7 +303,7 @@ static void call_function(struct emit *e, const struct emit_places *p,
   LLVMValueRef *args = DN_ARRAY(p->arena, LLVMValueRef, p->order.n);
   unsigned n = 0;
   for (size_t i = 0; i < p->order.n; i++)
-    if (emit_is_passed(p->order.v[i]))
+    if (emit_is_passed(e, p->order.v[i]))
       args[n++] = emit_argument(e, p->order.v[i]);
   if (f->units)
     emit_parallel(e, f, args, n);
@@ -319,7 +320,7 @@ static struct emit_function *keep_function(const struct kernel_cg *k,
   f->fn = k->fn;
   f->units = k->units;
   if (f->units)
-    emit_chunk(e, f, count_passed(k->places));
+    emit_chunk(e, f, count_passed(e, k->places));
   if (!k->own && !told)
     emit_share_add(e, k->places, f);
   return f;

@@ -84,8 +84,9 @@ static void set_constant(struct emit *e, LLVMValueRef g, LLVMValueRef init,
 }
 
 static bool is_far(const struct emit *e, const struct ir_value *c) {
-  return e->large &&
-         emit_is_passed(&(struct emit_buffer){.space = IR_IN_CONST, .base = c});
+  return e->large && !e->apart &&
+         emit_is_passed(e,
+                        &(struct emit_buffer){.space = IR_IN_CONST, .base = c});
 }
 
 /* A constant that was emitted before and has the same bytes, whatever its type;
@@ -115,9 +116,9 @@ LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
     return *g = e->global[same->id];
   const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix, c->id,
                                mangle(e, c->name));
-  const char *section =
-      is_far(e, c) ? dn_printf(e->ctx->arena, ".lrodata.%s", name)
-                   : cg_const_section(e->opts, e->ctx->arena, c, name);
+  const char *section = is_far(e, c)
+                            ? dn_printf(e->ctx->arena, ".lrodata.%s", name)
+                            : cg_const_section(e->opts, e->ctx->arena, c, name);
   size_t size = (size_t)ir_type_bytes(c->type);
   bool later = e->later && size >= CG_FILL_MIN;
   LLVMValueRef bytes =
@@ -192,7 +193,7 @@ static void finish_pads(struct emit *e) {
 /* ---- The entry function ---- */
 
 LLVMValueRef emit_arena(struct emit *e) {
-  return LLVMGetParam(e->run, e->ninputs + e->noutputs);
+  return LLVMGetParam(e->run, LLVMCountParams(e->run) - 1);
 }
 
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
@@ -208,8 +209,9 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
     p = LLVMGetParam(e->run, e->ninputs + b->number);
     break;
   case IR_IN_CONST:
-    p = is_far(e, b->base) ? far_address(e, b->base)
-                           : emit_const_global(e, b->base);
+    p = e->apart             ? emit_weights_argument(e, b->base)
+        : is_far(e, b->base) ? far_address(e, b->base)
+                             : emit_const_global(e, b->base);
     break;
   }
   return b->from ? LLVMBuildGEP2(e->b, e->i8, p, &from, 1, "") : p;
@@ -218,7 +220,7 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
 /* A function of the buffers, which is built from here on. */
 static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
                                    const char *name) {
-  unsigned n = e->ninputs + e->noutputs + 1;
+  unsigned n = e->ninputs + e->noutputs + 1 + (e->apart != NULL);
   LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
   for (unsigned i = 0; i < n; i++)
     params[i] = e->ptr;
@@ -282,6 +284,9 @@ static void check_arguments(struct emit *e, const struct ir_block *body) {
   }
   if (missing)
     refuse(e, missing, DNN_E_NULL);
+  LLVMValueRef wrong = emit_weights_check(e);
+  if (wrong)
+    refuse(e, LLVMBuildIsNotNull(e->b, wrong, ""), DNN_E_WEIGHTS);
   if (!e->m->arena_size)
     return;
   LLVMValueRef arena = emit_arena(e);
@@ -497,6 +502,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
     return false;
   }
   emit_debug_begin(&e);
+  emit_weights_begin(&e);
   add_far(&e);
   begin_run(&e);
   check_arguments(&e, body);
@@ -508,6 +514,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   copy_results(&e, body->last);
   if (from)
     count_cycles(&e, e.nkernels, from);
+  emit_weights_end(&e);
   LLVMBuildRet(e.b, LLVMConstInt(e.i32, 0, false));
   LLVMDisposeBuilder(e.b);
   finish_pads(&e);

@@ -87,9 +87,10 @@ static size_t count_arena(const struct emit_places *p) {
   return n;
 }
 
-bool emit_is_passed(const struct emit_buffer *b) {
+bool emit_is_passed(const struct emit *e, const struct emit_buffer *b) {
   return b->space != IR_IN_CONST ||
-         (b->base->data->bytes && ir_type_bytes(b->base->type) >= 64);
+         (b->base->data->bytes &&
+          (e->apart || ir_type_bytes(b->base->type) >= 64));
 }
 
 struct emit_buffer *emit_buffer_of(const struct emit_places *places,
@@ -177,7 +178,7 @@ static void put_buffer(struct emit_places *p, struct emit_buffer *b) {
   put(p, b->index);
   put(p, (uint64_t)b->align << 2 | (unsigned)b->written << 1 |
              (b->space == IR_IN_CONST));
-  if (b->space != IR_IN_CONST || emit_is_passed(b))
+  if (b->space != IR_IN_CONST || emit_is_passed(p->e, b))
     return;
   put_pointer(p, b->base->data->bytes ? b->base : NULL);
   put(p, b->base->data->splat);
@@ -242,6 +243,7 @@ static void put_body(struct emit *e, struct emit_places *p,
 bool emit_find_places(struct emit *e, const struct ir_op *op,
                       const struct ir_value *root, const struct ir_value *out,
                       const struct ir_place *place, struct emit_places *p) {
+  p->e = e;
   bool ok = add_leaves(e, p, op, root);
   if (ok) {
     const struct ir_value *made = op ? ir_result(op) : out;

@@ -6,10 +6,12 @@
 #include "codegen/object/elf.h"
 #include "codegen/object/soft.h"
 #include "codegen/object/stack.h"
+#include "codegen/object/weights.h"
 #include "codegen/report/model.h"
 #include "codegen/target/target.h"
 #include "ir/diag.h"
 #include "ir/phase.h"
+#include "runtime/dnn.h"
 
 #include <assert.h>
 #include <llvm-c/Analysis.h>
@@ -154,6 +156,26 @@ static bool drop_stack_note(struct machine *s, const struct cg_elf *elf) {
          failed(s, "object", "cannot write it");
 }
 
+/* The hash of all else, for weights apart: into what the object expects. */
+static bool write_abi(struct machine *s, const struct cg_elf *elf) {
+  struct cg_job *job = s->job;
+  struct dn_file file;
+  const char *own = cg_weights_section(s->arena, job->opts);
+  const struct cg_section *section = cg_elf_section(elf, own);
+  if (!section || !section->stored ||
+      section->size < sizeof(struct dnn_weights) ||
+      !dn_file_map(job->ctx, job->path, &file))
+    return failed(s, "object", "a constant is not where it should be");
+  struct dnn_weights head;
+  memcpy(&head, (const char *)file.data + section->offset, sizeof head);
+  job->blob = (int64_t)head.size;
+  job->abi = cg_weights_abi(elf, file.data, &s->model, job);
+  size_t at = section->offset + offsetof(struct dnn_weights, abi);
+  return pwrite(job->file, &job->abi, sizeof job->abi, (off_t)at) ==
+             (ssize_t)sizeof job->abi ||
+         failed(s, "object", "cannot write it");
+}
+
 /* Sizes from the object, and the bytes that were held back into it. */
 static bool finish_object(struct machine *s, const struct cg_elf *elf) {
   struct cg_job *job = s->job;
@@ -181,6 +203,8 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
   assert(s->job->kind == CG_OBJ && "other artefacts have no sections to fill");
   job->stack = cg_frames_worst(&s->frames, job->target);
   cg_model_finish(job, &s->model);
+  if (job->opts->apart && !write_abi(s, elf))
+    return false;
   if (!drop_stack_note(s, elf))
     return false;
   return write_at(s, find_section(sorted, elf->sections.n, model), &s->model);

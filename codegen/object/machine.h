@@ -15,6 +15,8 @@ struct cg_job {
   const char *path; /* of `file` */
   /* Filled, for objects. */
   int64_t stack, text, weights;
+  uint64_t abi; /* of weights apart, */
+  int64_t blob; /* and the size of their file */
 };
 /* false after diagnostics. */
 bool cg_machine_run(struct cg_job *job);

@@ -142,6 +142,8 @@ static bool run_job(void *user, int fd) {
   put_number(&out, job->stack);
   put_number(&out, job->text);
   put_number(&out, job->weights);
+  put_number(&out, (int64_t)job->abi);
+  put_number(&out, job->blob);
   put_phases(&out, ctx);
   return dn_write_all(fd, out.text, out.len) && ok;
 }
@@ -191,6 +193,8 @@ static void fill_sizes(struct fields *in, const struct ir_module *m,
   s.stack = get_number(in);
   s.text = get_number(in);
   s.weights = get_number(in);
+  s.abi = (uint64_t)get_number(in);
+  s.blob = get_number(in);
   get_phases(in);
   if (sizes)
     *sizes = s;

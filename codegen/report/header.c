@@ -49,8 +49,9 @@ struct header {
   const struct ir_module *m;
   struct param *param;
   size_t nin, n;
-  bool threads; /* the object may call dnn_parallel_for() */
+  bool threads;        /* the object may call dnn_parallel_for() */
   const char *section; /* of the arena, or NULL */
+  bool apart;          /* weights are passed */
 };
 
 /* Keywords of C23 and C++23, macros of <stddef.h> and of GNU compilers, and
@@ -66,7 +67,8 @@ static const char words[] =
     "static static_assert static_cast struct switch template this thread_local "
     "throw true try typedef typeid typename typeof typeof_unqual union "
     "unreachable unsigned using virtual void volatile while xor xor_eq "
-    "NULL arena i386 linux unix DNN_OK DNN_E_ARENA DNN_E_NULL DNN_E_LOOP ";
+    "NULL arena weights i386 linux unix DNN_OK DNN_E_ARENA DNN_E_NULL "
+    "DNN_E_LOOP DNN_E_WEIGHTS ";
 
 /* Whole families that <stdint.h> and <stddef.h> take: size_t and int_fast8_t,
  * INT8_MAX and UINT16_C; and what the header defines: NET_ARENA_SIZE, net_run.
@@ -74,8 +76,9 @@ static const char words[] =
 static bool is_reserved(const struct header *h, const char *s) {
   static const char *const ends[] = {"_t", "_MAX", "_MIN", "_WIDTH", "_C"};
   static const char *const own[] = {
-      "_ARENA_SIZE", "_ARENA_ALIGN", "_ARENA_SECTION", "_WEIGHTS_SIZE", "_STACK_SIZE",
-      "_H",          "_run",         "_model"};
+      "_ARENA_SIZE", "_ARENA_ALIGN", "_ARENA_SECTION", "_WEIGHTS_SIZE",
+      "_STACK_SIZE", "_H",           "_run",           "_model",
+      "_load",       "_BLOB_SIZE",   "_BLOB_ALIGN",    "_selftest"};
   size_t n = strlen(s), p = strlen(h->prefix);
   for (const char *hit = strstr(words, s); hit; hit = strstr(hit + 1, s))
     if (hit[-1] == ' ' && hit[n] == ' ')
@@ -182,7 +185,8 @@ static void put_program(const struct header *h) {
   dn_buf_printf(out, " *     return %s_run(", h->prefix);
   for (size_t i = 0; i < h->n; i++)
     dn_buf_printf(out, "%s, ", h->param[i].name);
-  dn_buf_printf(out, "%s);\n *   }\n", arena ? "arena" : "NULL");
+  dn_buf_printf(out, "%s%s);\n *   }\n", h->apart ? "weights, " : "",
+                arena ? "arena" : "NULL");
 }
 
 static void put_top(const struct header *h) {
@@ -223,16 +227,19 @@ static void put_sizes(const struct header *h, int align,
 }
 
 static void put_codes(struct dn_buf *out) {
-  dn_buf_printf(out,
-                "#ifndef DNN_OK\n"
-                "#define DNN_OK %d\n"
-                "#define DNN_E_ARENA %d /* the arena is NULL or misaligned "
-                "*/\n"
-                "#define DNN_E_NULL %d /* an input or output is NULL */\n"
-                "#define DNN_E_LOOP %d /* a loop ran longer than its outputs "
-                "have room for */\n"
-                "#endif\n\n",
-                DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP);
+  dn_buf_printf(
+      out,
+      "#ifndef DNN_OK\n"
+      "#define DNN_OK %d\n"
+      "#define DNN_E_ARENA %d /* the arena is NULL or misaligned "
+      "*/\n"
+      "#define DNN_E_NULL %d /* an input or output is NULL */\n"
+      "#define DNN_E_LOOP %d /* a loop ran longer than its outputs "
+      "have room for */\n"
+      "#define DNN_E_WEIGHTS %d /* the weights are not the model's, or "
+      "are damaged */\n"
+      "#endif\n\n",
+      DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP, DNN_E_WEIGHTS);
 }
 
 static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
@@ -275,7 +282,22 @@ static void put_function(const struct header *h, bool typed) {
     }
     dn_buf_printf(h->out, ", ");
   }
-  dn_buf_printf(h->out, "void *arena);\n");
+  dn_buf_printf(h->out, "%svoid *arena);\n",
+                h->apart ? "const void *weights, " : "");
+}
+
+/* --weights: what the caller loads. */
+static void put_load(const struct header *h, int64_t size) {
+  if (h->apart)
+    dn_buf_printf(
+        h->out,
+        "/* The file of weights lies in memory at a multiple of BLOB_ALIGN, or "
+        "in flash:\n"
+        " * 0 when it is the one that this object needs and its bytes are "
+        "whole. %s_run\n * takes it as `weights`. */\n"
+        "#define %s_BLOB_SIZE %lldu\n#define %s_BLOB_ALIGN 64u\n"
+        "int %s_load(const void *weights, size_t size);\n\n",
+        h->prefix, h->upper, (long long)size, h->upper, h->prefix);
 }
 
 static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
@@ -325,12 +347,14 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
       .out = &text, .prefix = opts->prefix, .upper = upper, .m = m};
   h.threads = opts->threads > 1;
   h.section = cg_arena_section(opts, ctx->arena);
+  h.apart = opts->apart;
   h.file =
       opts->header ? opts->header : dn_printf(ctx->arena, "%s.h", opts->prefix);
   list_params(&h, ctx->arena);
   put_top(&h);
   put_sizes(&h, m->arena_size ? cg_target_facts(t)->align : 1, sizes);
   put_codes(&text);
+  put_load(&h, sizes->blob);
   put_prototype(&h, ctx);
   *out = (struct cg_blob){text.text, text.len};
   return true;
