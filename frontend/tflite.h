@@ -1,5 +1,5 @@
-/* tflite.h - inside the TFLite importer: what a model file says, the call of one
- * converter, and what converters build with.
+/* tflite.h - inside the TFLite importer: what a model file says, the call of
+ * one converter, and what converters build with.
  *
  * An operator becomes GRAPH ops by its row in tflite_ops.def. The row names a
  * converter, which reads inputs c->in[], which are the tensors c->tin[] in the
@@ -150,6 +150,13 @@ struct ir_value *tfl_narrow(struct tfl_call *c, struct ir_value *y,
 /* Floats within an activation's bounds. */
 struct ir_value *tfl_activate(struct tfl_call *c, struct ir_value *y,
                               int64_t activation);
+/* (x - zero point) * scale of a tensor, of one scale or one along an axis. */
+struct ir_value *tfl_dequantized(struct tfl_call *c, struct ir_value *x,
+                                 const struct tfl_tensor *t, enum ir_dtype to);
+/* The logistic function or tanh of i32 x * m / 2^shift, rounded, in steps of
+ * 1 / (3 * 4096), as 2^15 times it: by TFLite's table for 16 bits. */
+struct ir_value *tfl_squash(struct tfl_call *c, struct ir_value *x, bool tanh,
+                            int64_t m, int64_t shift);
 /* f(x) for an input of 8 bits, by a table: `f` makes of all its integers, i32,
  * what they become. */
 struct ir_value *tfl_table(struct tfl_call *c,

@@ -1,5 +1,5 @@
-/* tflite_call.c - the table of TFLite operators, and what a converter reads: the
- * options of its operator by the names that its row has, constant inputs. */
+/* tflite_call.c - the table of TFLite operators, and what a converter reads:
+ * options by the names that its row has, constant inputs. */
 #include "frontend/tflite.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* tflite_fixed.c - TFLite's arithmetic of quantized tensors: a factor is an
- * integer of 31 bits and a shift, and products are rounded twice, as
- * MultiplyByQuantizedMultiplier() of its reference kernels does, those of 64-bit
+ * integer of 31 bits and a shift, and products are rounded twice, as in
+ * MultiplyByQuantizedMultiplier() of its reference kernels; those of 64-bit
  * sums once, with 15 bits of the factor. */
 #include "frontend/tflite.h"
 

@@ -1,6 +1,6 @@
 /* tflite_op_conv.c - convolutions, fully connected layers, products of matrices
- * and pooling. Sums of quantized operands are of the integers as they are stored:
- * the input's zero point is what lies outside of it, and is taken from the bias. */
+ * and pooling. Sums of quantized operands are of integers as they are stored:
+ * the input's zero point is what lies outside of it, and goes to the bias. */
 #include "frontend/tflite.h"
 
 #include <math.h>
@@ -126,8 +126,11 @@ static bool finish(struct tfl_call *c, struct ir_value *y,
 
 /* Weights of integers are stored with a zero point of 0, but u8 ones. */
 static bool check_quantized(struct tfl_call *c, struct product *p) {
+  if (!tfl_is_quantized(c->tout[0]) && tfl_is_quantized(c->tin[1]))
+    c->in[1] = tfl_dequantized(c, c->in[1], c->tin[1], c->tout[0]->dtype);
   if (!tfl_is_quantized(c->tout[0]))
-    return ir_is_float(fe_dtype(c->in[0])) ||
+    return (ir_is_float(fe_dtype(c->in[0])) && c->in[1] &&
+            fe_dtype(c->in[0]) == fe_dtype(c->in[1])) ||
            tfl_fail(c, UNSUPPORTED_TYPE, "%s by %s to %s",
                     tfl_type_name(c->tin[0]->code),
                     tfl_type_name(c->tin[1]->code),
@@ -218,6 +221,76 @@ bool tflite_fully_connected(struct tfl_call *c) {
     return false;
   return tfl_return(
       c, fe_reshape(c->b, c->out[0], c->tout[0]->rank, c->tout[0]->dim));
+}
+
+/* What a forward convolution of this window would read each element from: the
+ * operand with zeros between its elements, by the mirrored window. */
+bool tflite_transpose_conv(struct tfl_call *c) {
+  struct tfl_call inner = *c;
+  struct ir_value *in[] = {tfl_in(c, 2), c->in[1], tfl_in(c, 3)};
+  struct tfl_tensor *tin[] = {c->tin[2], c->tin[1], c->nin > 3 ? c->tin[3] : 0};
+  struct window at = {
+      .dilation = {1, 1},
+      .stride = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")}};
+  inner.in = in;
+  inner.tin = tin;
+  inner.nin = 3;
+  if (!tfl_rank(&inner, 0, 4, 4) || !tfl_rank(&inner, 1, 4, 4) ||
+      c->tout[0]->rank != 4)
+    return tfl_fail(c, TYPE, "the output has not 4 dimensions");
+  const int64_t *x = fe_dims(in[0]), *w = fe_dims(in[1]);
+  struct product p = {.columns = w[0],
+                      .terms = w[1] * w[2] * w[3],
+                      .activation = tfl_int(c, "activation")};
+  int64_t pads[8] = {0}, steps[] = {1, at.stride[0], at.stride[1], 1};
+  int64_t starts[] = {0, w[1] - 1, w[2] - 1, 0}, back[] = {1, -1, -1, 1};
+  at.kernel[0] = w[1];
+  at.kernel[1] = w[2];
+  if (x[3] != w[3] || !check_bias(&inner, p.columns) ||
+      !check_quantized(&inner, &p) ||
+      !place_window(c, c->tout[0]->dim, tfl_int(c, "padding"), &at))
+    return tfl_fail(c, TYPE, "the operands do not fit");
+  for (int i = 0; i < 2; i++) {
+    pads[1 + i] = w[1 + i] - 1 - at.pads[i];
+    pads[5 + i] = c->tout[0]->dim[1 + i] + w[1 + i] - 1 - pads[1 + i] -
+                  ((x[1 + i] - 1) * at.stride[i] + 1);
+  }
+  double zero = (double)tfl_zero(tin[0]);
+  struct ir_value *spread = fe_pad(c->b, in[0], pads, steps, zero);
+  struct ir_value *mirror = fe_slice(c->b, in[1], starts, w, back);
+  static const struct window plain = {.stride = {1, 1}, .dilation = {1, 1}};
+  struct ir_value *y =
+      conv(c, spread, mirror, &plain, 1, 0, sum_type(&inner, &p));
+  return finish(&inner, y, &p);
+}
+
+/* Of matrices that are no weights: both are counted from their zero points. */
+bool tflite_batch_matmul(struct tfl_call *c) {
+  struct ir_value *f[2];
+  bool quantized = tfl_is_quantized(c->tout[0]);
+  for (size_t i = 0; i < 2; i++) {
+    int64_t perm[IR_MAX_RANK];
+    int r = fe_rank(c->in[i]);
+    if (!tfl_rank(c, i, 2, IR_MAX_RANK) ||
+        (quantized && !tfl_quantized(c, c->tin[i])))
+      return false;
+    for (int k = 0; k < r; k++)
+      perm[k] = k < r - 2 ? k : 2 * r - 3 - k;
+    f[i] = quantized ? tfl_centred(c, i) : c->in[i];
+    if (tfl_int(c, i ? "adj_y" : "adj_x"))
+      f[i] = fe_transpose(c->b, f[i], perm);
+  }
+  if (fe_dtype(c->in[0]) != fe_dtype(c->in[1]) ||
+      (quantized && fe_dtype(c->in[0]) != IR_I8))
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s by %s",
+                    tfl_type_name(c->tin[0]->code),
+                    tfl_type_name(c->tin[1]->code));
+  struct ir_value *y = fe_op2(c->b, IR_MATMUL, f[0], f[1]);
+  if (!quantized)
+    return tfl_return(c, y);
+  float product = (float)tfl_scale(c->tin[0]) * (float)tfl_scale(c->tin[1]);
+  y = tfl_rescale1(c, y, tfl_factor((double)product / tfl_scale(c->tout[0])));
+  return tfl_return(c, tfl_narrow(c, y, 0));
 }
 
 /* ---- Pooling ---- */

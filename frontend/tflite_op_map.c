@@ -80,14 +80,8 @@ bool tflite_quantize(struct tfl_call *c) {
 }
 
 /* (q - zero) scale, of one scale or of one for each index of an axis. */
-bool tflite_dequantize(struct tfl_call *c) {
-  struct ir_value *x = c->in[0];
-  const struct tfl_tensor *t = c->tin[0];
-  enum ir_dtype to = c->tout[0]->dtype;
-  if (ir_is_float(fe_dtype(x)))
-    return tfl_return(c, fe_cast(c->b, x, to));
-  if (!tfl_is_quantized(t))
-    return tfl_quantized(c, t);
+struct ir_value *tfl_dequantized(struct tfl_call *c, struct ir_value *x,
+                                 const struct tfl_tensor *t, enum ir_dtype to) {
   double *v = DN_ARRAY(c->im->ctx->arena, double, 2 * t->n);
   for (size_t i = 0; i < t->n; i++) {
     v[i] = (double)fb_float_at(&t->scales, i);
@@ -97,8 +91,19 @@ bool tflite_dequantize(struct tfl_call *c) {
   int rank = t->n == 1 ? 0 : (int)t->rank;
   struct ir_value *scale = fe_floats(c->b, to, rank, dims, v);
   struct ir_value *zero = fe_floats(c->b, to, rank, dims, v + t->n);
-  return tfl_return(
-      c, fe_call(c->b, FE_DEQUANTIZE, IR_ARGS(x, scale, zero), NULL, 0));
+  return fe_call(c->b, FE_DEQUANTIZE, IR_ARGS(x, scale, zero), NULL, 0);
+}
+
+bool tflite_dequantize(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  enum ir_dtype to = c->tout[0]->dtype;
+  if (ir_is_float(fe_dtype(x)))
+    return tfl_return(c, fe_cast(c->b, x, to));
+  if (!tfl_is_quantized(c->tin[0]) || !ir_is_float(to))
+    return tfl_quantized(c, c->tin[0]) &&
+           tfl_fail(c, UNSUPPORTED_TYPE, "to %s",
+                    tfl_type_name(c->tout[0]->code));
+  return tfl_return(c, tfl_dequantized(c, x, c->tin[0], to));
 }
 
 /* ---- Functions of one tensor ---- */
@@ -137,6 +142,48 @@ static struct ir_value *sigmoid(struct tfl_call *c, struct ir_value *x) {
                    fe_number(c->b, y, least), y);
 }
 
+/* 2^16 sigmoid(i / 24), as TFLite's table has it. */
+static struct ir_value *sigmoid_table(struct tfl_call *c) {
+  static const char above[] =
+      "0110101011111111111111111111221112121111111211111111111111111111"
+      "1011101011111111111110111100011001111101000110111011101100010011"
+      "0101001100011010111110111100100110100000101000100011010100111000"
+      "0011100110110101010100101101100110011000110000111000001111100000";
+  int64_t v[256], n = 256;
+  for (int i = 0; i < 256; i++)
+    v[i] = (int64_t)(65536 / (1 + exp(-i / 24.0))) + (above[i] - '0');
+  return fe_ints(c->b, IR_I32, 1, &n, v);
+}
+
+struct ir_value *tfl_squash(struct tfl_call *c, struct ir_value *x, bool tanh,
+                            int64_t m, int64_t shift) {
+  if (!x)
+    return NULL;
+  x = fe_scale(c->b, x, (double)m);
+  if (shift)
+    x = fe_op2(c->b, IR_SHR, fe_offset(c->b, x, ldexp(1, (int)shift - 1)),
+               fe_number(c->b, x, (double)shift));
+  return fe_call(c->b, tanh ? FE_TANH_16 : FE_LOGISTIC_16,
+                 IR_ARGS(x, sigmoid_table(c)), NULL, 0);
+}
+
+/* i16 in steps of 1 / (3 * 4096): by 3 and a power of two, or a factor. */
+static struct ir_value *sigmoid_16(struct tfl_call *c) {
+  bool tanh = c->arg == FE_FIXED_TANH;
+  struct ir_value *x = fe_cast(c->b, c->in[0], IR_I32);
+  float scale = (float)tfl_scale(c->tin[0]);
+  float power = logf(scale) * (1.0f / logf(2.0f));
+  int64_t up = 12 + (int64_t)roundf(power), shift = 0;
+  double m = (double)scale * 4096 * 3;
+  if (fabsf(power - roundf(power)) < 1e-3f && up >= 0 && up <= tanh)
+    return tfl_squash(c, x, tanh, 3 << up, 0);
+  for (; m <= 32767.0 / 2 && shift <= 30; shift++)
+    m *= 2;
+  if (m >= 0x1p15)
+    return fe_null(c->b, DN_UNSUPPORTED_ATTR, "a scale of %g", (double)scale);
+  return tfl_squash(c, x, tanh, (int64_t)m, shift);
+}
+
 bool tflite_sigmoid(struct tfl_call *c) {
   struct ir_value *x = c->in[0];
   if (ir_is_float(fe_dtype(x)))
@@ -144,9 +191,98 @@ bool tflite_sigmoid(struct tfl_call *c) {
         c, fe_op1(c->b, c->arg == FE_FIXED_TANH ? IR_TANH : IR_SIGMOID, x));
   if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
     return false;
+  if (fe_dtype(x) == IR_I16)
+    return tfl_return(c, fe_cast(c->b, sigmoid_16(c), IR_I16));
   if (fe_dtype(x) != IR_I8)
     return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
   return tfl_return(c, tfl_table(c, sigmoid));
+}
+
+/* What has no arithmetic of integers of its own: a function of floats. */
+bool tflite_unary(struct tfl_call *c) {
+  if (!ir_is_float(fe_dtype(c->in[0])) && c->arg != IR_NOT &&
+      (tfl_is_quantized(c->tin[0]) || c->arg > IR_SIGN))
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  return tfl_return(c, fe_op1(c->b, (enum ir_opcode)c->arg, c->in[0]));
+}
+
+bool tflite_square(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  if (c->nin > 1)
+    x = same_types(c) ? fe_sub(c->b, x, c->in[1]) : NULL;
+  if (tfl_is_quantized(c->tin[0]))
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  return tfl_return(c, fe_mul(c->b, x, x));
+}
+
+/* Rows of decompose.def of floats alone. */
+bool tflite_float_row(struct tfl_call *c) {
+  if (!ir_is_float(fe_dtype(c->in[0])))
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  return tfl_return(
+      c, fe_call(c->b, (enum fe_decomposition)c->arg, c->in, c->nin, NULL, 0));
+}
+
+/* ---- Bounds ---- */
+
+static struct ir_value *rectified(struct tfl_call *c, struct ir_value *x) {
+  x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
+  double f =
+      (double)((float)tfl_scale(c->tin[0]) / (float)tfl_scale(c->tout[0]));
+  return tfl_narrow(c, tfl_rescale1(c, x, tfl_factor(f)), c->arg);
+}
+
+/* arg: an ActivationFunctionType. */
+bool tflite_bounds(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  if (!tfl_is_quantized(c->tin[0]))
+    return tfl_return(c, tfl_activate(c, x, c->arg));
+  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
+    return false;
+  if (ir_dtypes[fe_dtype(x)].bits == 8 && fe_dtype(x) == c->tout[0]->dtype)
+    return tfl_return(c, tfl_table(c, rectified));
+  return tfl_return(c, rectified(c, fe_cast(c->b, x, IR_I32)));
+}
+
+/* ---- Comparisons ---- */
+
+/* Quantized operands in the steps of 2^-8. */
+static struct ir_value *compared(struct tfl_call *c, size_t k) {
+  if (!tfl_is_quantized(c->tin[k]) || c->tin[k]->dtype == IR_I32)
+    return c->in[k];
+  struct ir_value *x = tfl_centred(c, k);
+  x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, 8));
+  return tfl_rescale1(c, x, tfl_factor(tfl_scale(c->tin[k])));
+}
+
+/* arg: the op, negative with the operands exchanged, or of its negation. */
+bool tflite_compare(struct tfl_call *c) {
+  if (!same_types(c))
+    return false;
+  bool swap = c->arg < 0;
+  struct ir_value *x = compared(c, swap), *y = compared(c, !swap);
+  int code = swap ? -c->arg : c->arg;
+  if (code != IR_NOT)
+    return tfl_return(c, fe_op2(c->b, (enum ir_opcode)code, x, y));
+  y = fe_op2(c->b, IR_EQ, x, y);
+  return tfl_return(c, fe_op1(c->b, IR_NOT, y));
+}
+
+/* Quotients rounded down (arg 0), and what is left of them. */
+bool tflite_floor_div(struct tfl_call *c) {
+  if (!same_types(c) || tfl_is_quantized(c->tout[0]))
+    return tfl_fail(c, UNSUPPORTED_TYPE, "operands of these types");
+  struct ir_value *x = c->in[0], *y = c->in[1];
+  struct ir_value *rest = fe_op2(c->b, IR_MOD, x, y);
+  if (c->arg)
+    return tfl_return(c, rest);
+  if (ir_is_float(fe_dtype(x)))
+    return tfl_return(c, fe_op1(c->b, IR_FLOOR, fe_div(c->b, x, y)));
+  return tfl_return(c, fe_div(c->b, fe_sub(c->b, x, rest), y));
+}
+
+bool tflite_select(struct tfl_call *c) {
+  return tfl_return(c, fe_select(c->b, c->in[0], c->in[1], c->in[2]));
 }
 
 /* x by one factor, or by another below 0. */
@@ -172,6 +308,84 @@ bool tflite_leaky_relu(struct tfl_call *c) {
   if (ir_dtypes[fe_dtype(x)].bits == 8)
     return tfl_return(c, tfl_table(c, leaky));
   return tfl_return(c, leaky(c, fe_cast(c->b, x, IR_I32)));
+}
+
+/* x, or below 0 x times a factor of its channel. */
+bool tflite_prelu(struct tfl_call *c) {
+  if (!same_types(c))
+    return false;
+  if (!tfl_is_quantized(c->tout[0]))
+    return tfl_return(c, fe_op2(c->b, IR_PRELU, c->in[0], c->in[1]));
+  for (size_t i = 0; i < 2; i++)
+    if (!tfl_quantized(c, c->tin[i]))
+      return false;
+  double f = tfl_scale(c->tin[0]) / tfl_scale(c->tout[0]);
+  struct ir_value *x = tfl_centred(c, 0), *alpha = tfl_centred(c, 1);
+  struct ir_value *y = tfl_rescale1(c, x, tfl_factor(f));
+  struct ir_value *below =
+      tfl_rescale1(c, fe_mul(c->b, x, alpha),
+                   tfl_factor(tfl_scale(c->tin[0]) * tfl_scale(c->tin[1]) /
+                              tfl_scale(c->tout[0])));
+  struct ir_value *is_below = fe_op2(c->b, IR_LT, x, fe_number(c->b, x, 0));
+  return tfl_return(c, tfl_narrow(c, fe_select(c->b, is_below, below, y), 0));
+}
+
+/* ---- Hard swish, in 16 bits ---- */
+
+static int64_t within_16(int64_t v) {
+  return dn_max(INT16_MIN, dn_min(INT16_MAX, v));
+}
+
+/* Of 31 bits to 15. */
+static int64_t half_factor(struct tfl_factor f) {
+  return dn_min((f.m + (1 << 15)) >> 16, INT16_MAX);
+}
+
+static int64_t product_16(int64_t x, int64_t y) {
+  return within_16((x * y + (1 << 14)) >> 15);
+}
+
+static int64_t shifted_16(int64_t x, int64_t by) {
+  int64_t mask = (INT64_C(1) << by) - 1;
+  return (x >> by) + ((x & mask) > (mask >> 1) + (x < 0));
+}
+
+static struct ir_value *hard_swish(struct tfl_call *c, struct ir_value *x) {
+  int64_t v[256], n = 256;
+  float fine = (1.0f / 128.0f) * (float)tfl_scale(c->tin[0]);
+  float three = 3.0f / 32768.0f;
+  struct tfl_factor of =
+      tfl_factor((double)(fine / (float)tfl_scale(c->tout[0])));
+  struct tfl_factor rf = tfl_factor((double)(fine / three));
+  double least, most;
+  ir_dtype_range(c->tout[0]->dtype, &least, &most);
+  for (int i = 0; i < 256; i++) {
+    int64_t in = (ir_const_int(x, i) - tfl_zero(c->tin[0])) * 128, r = in;
+    int64_t out = product_16(in, half_factor(of));
+    if (rf.shift > 0)
+      r = within_16(r * (INT64_C(1) << dn_min(rf.shift - 1, 30)));
+    r = product_16(r, half_factor(rf));
+    if (rf.shift > 0)
+      r = within_16(r * 2);
+    if (rf.shift < 0)
+      r = shifted_16(r, -rf.shift);
+    r = (r + (1 << 15)) >> 1;
+    v[i] = shifted_16(r * out / (1 << 15), dn_max(-of.shift, 0)) +
+           tfl_zero(c->tout[0]);
+    v[i] = dn_max((int64_t)least, dn_min((int64_t)most, v[i]));
+  }
+  return fe_ints(c->b, c->tout[0]->dtype, 1, &n, v);
+}
+
+bool tflite_hard_swish(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  if (ir_is_float(fe_dtype(x)))
+    return tfl_return(c, fe_call(c->b, FE_HARD_SWISH, IR_ARGS(x), NULL, 0));
+  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
+    return false;
+  if (ir_dtypes[fe_dtype(x)].bits != 8)
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  return tfl_return(c, tfl_table(c, hard_swish));
 }
 
 /* ---- Softmax ---- */

@@ -82,3 +82,147 @@ bool tflite_strided_slice(struct tfl_call *c) {
   x = fe_slice(c->b, x, s.starts, s.sizes, s.steps);
   return tfl_return(c, fe_reshape(c->b, x, c->tout[0]->rank, c->tout[0]->dim));
 }
+
+bool tflite_slice(struct tfl_call *c) {
+  struct ir_value *x = c->in[0];
+  int64_t n[2], sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
+  const int64_t *v[2];
+  for (size_t k = 0; k < 2; k++) {
+    if (!tfl_const_ints(c, 1 + k, &n[k], &v[k]))
+      return false;
+    if (n[k] != fe_rank(x))
+      return tfl_fail(c, TYPE, "%lld indices", (long long)n[k]);
+  }
+  for (int i = 0; i < fe_rank(x); i++) {
+    sizes[i] = v[1][i] == -1 ? fe_dims(x)[i] - v[0][i] : v[1][i];
+    steps[i] = 1;
+  }
+  return tfl_return(c, fe_slice(c->b, x, v[0], sizes, steps));
+}
+
+bool tflite_concat(struct tfl_call *c) {
+  int64_t axis;
+  for (size_t i = 0; i < c->nin; i++)
+    if (!c->in[i])
+      return tfl_fail(c, ARITY, "input %zu is missing", i);
+  if (!fe_axis(c->b, tfl_int(c, "axis"), fe_rank(c->in[0]), &axis))
+    return false;
+  struct ir_value *y = fe_concat(c->b, c->in, c->nin, axis);
+  if (tfl_is_quantized(c->tout[0]))
+    return tfl_return(c, y);
+  return tfl_return(c, tfl_activate(c, y, tfl_int(c, "activation")));
+}
+
+/* Inputs along a dimension of their own. */
+bool tflite_pack(struct tfl_call *c) {
+  int64_t axis;
+  struct ir_value **v = DN_ARRAY(c->im->ctx->arena, struct ir_value *, c->nin);
+  if (!fe_axis(c->b, tfl_int(c, "axis"), fe_rank(c->in[0]) + 1, &axis))
+    return false;
+  for (size_t i = 0; i < c->nin; i++)
+    if (c->in[i])
+      v[i] = fe_insert(c->b, c->in[i], axis);
+  return tfl_return(c, fe_concat(c->b, v, c->nin, axis));
+}
+
+/* Parts of input `k` along an axis, of the sizes that the outputs have. */
+static bool cut(struct tfl_call *c, size_t k, int64_t axis) {
+  int64_t at = 0;
+  struct ir_value *x = c->in[k];
+  if (!fe_axis(c->b, axis, fe_rank(x), &axis))
+    return false;
+  bool drops = c->row->max_in == 1; /* UNPACK: parts without the axis */
+  for (size_t i = 0; i < c->nout; i++) {
+    const struct tfl_tensor *t = c->tout[i];
+    int64_t size = drops || axis >= t->rank ? 1 : t->dim[axis];
+    if (size < 0 || at + size > fe_dims(x)[axis])
+      return tfl_fail(c, SHAPE, "outputs are more than the axis has");
+    c->out[i] = fe_slice1(c->b, x, axis, at, size, 1);
+    c->out[i] = fe_reshape(c->b, c->out[i], t->rank, t->dim);
+    at += size;
+  }
+  return true;
+}
+
+bool tflite_split(struct tfl_call *c) { /* arg: where the axis is */
+  int64_t axis;
+  return tfl_const_int(c, (size_t)c->arg, &axis) &&
+         cut(c, c->arg ? 0 : 1, axis);
+}
+
+bool tflite_unpack(struct tfl_call *c) { return cut(c, 0, tfl_int(c, "axis")); }
+
+bool tflite_gather(struct tfl_call *c) {
+  int64_t axis;
+  if (tfl_int(c, "batch_dims"))
+    return tfl_fail(c, UNSUPPORTED_ATTR, "batch_dims");
+  return fe_axis(c->b, tfl_int(c, "axis"), fe_rank(c->in[0]), &axis) &&
+         tfl_return(c, fe_gather(c->b, c->in[0], c->in[1], axis));
+}
+
+bool tflite_transpose(struct tfl_call *c) {
+  int64_t n;
+  const int64_t *v;
+  if (!tfl_const_ints(c, 1, &n, &v))
+    return false;
+  if (n != fe_rank(c->in[0]))
+    return tfl_fail(c, TYPE, "a permutation of %lld", (long long)n);
+  return tfl_return(c, fe_transpose(c->b, c->in[0], v));
+}
+
+bool tflite_broadcast_to(struct tfl_call *c) {
+  return tfl_return(
+      c, fe_expand(c->b, c->in[0], c->tout[0]->rank, c->tout[0]->dim));
+}
+
+bool tflite_cast(struct tfl_call *c) {
+  return tfl_return(c, fe_cast(c->b, c->in[0], c->tout[0]->dtype));
+}
+
+bool tflite_reverse(struct tfl_call *c) {
+  struct ir_value *y = c->in[0];
+  int64_t n, axis;
+  const int64_t *v;
+  if (!tfl_const_ints(c, 1, &n, &v))
+    return false;
+  for (int64_t i = 0; i < n && y; i++) {
+    if (!fe_axis(c->b, v[i], fe_rank(y), &axis))
+      return false;
+    int64_t size = fe_dims(y)[axis];
+    y = fe_slice1(c->b, y, axis, size - 1, size, -1);
+  }
+  return tfl_return(c, y);
+}
+
+/* Mirrored with the edge repeated is mirrored without, of the edge doubled. */
+bool tflite_mirror_pad(struct tfl_call *c) {
+  int64_t n, pads[2 * IR_MAX_RANK];
+  const int64_t *v;
+  int r = fe_rank(c->in[0]);
+  if (!tfl_const_ints(c, 1, &n, &v))
+    return false;
+  if (n != 2 * r || tfl_int(c, "mode"))
+    return tfl_fail(c, UNSUPPORTED_ATTR, "mode SYMMETRIC");
+  for (int i = 0; i < r; i++) {
+    pads[i] = v[2 * i];
+    pads[r + i] = v[2 * i + 1];
+  }
+  return tfl_return(c, fe_emit(c->b, IR_PAD_REFLECT, IR_ARGS(c->in[0]),
+                               IR_ATTRS(ir_ints("pads", pads, 2 * r))));
+}
+
+/* [n, h, w, c] to blocks of channels (arg 1) and back (arg 0). */
+bool tflite_blocks(struct tfl_call *c) {
+  static const int64_t perm[] = {0, 1, 3, 2, 4, 5};
+  int64_t k = tfl_int(c, "block_size");
+  if (!tfl_rank(c, 0, 4, 4) || k < 1 || k > 1024)
+    return tfl_fail(c, ATTR, "blocks of %lld", (long long)k);
+  const int64_t *x = fe_dims(c->in[0]);
+  if (c->arg ? x[1] % k || x[2] % k : x[3] % (k * k))
+    return tfl_fail(c, TYPE, "no multiple of blocks of %lld", (long long)k);
+  const int64_t to[] = {x[0], x[1] / k, k, x[2] / k, k, x[3]};
+  const int64_t from[] = {x[0], x[1], x[2], k, k, x[3] / (k * k)};
+  struct ir_value *y = fe_reshape(c->b, c->in[0], 6, c->arg ? to : from);
+  y = fe_transpose(c->b, y, perm);
+  return tfl_return(c, fe_reshape(c->b, y, c->tout[0]->rank, c->tout[0]->dim));
+}

@@ -353,6 +353,22 @@ case("fixed_logistic", [both], "", each(lambda v: fixed(sigmoid(v / 2 ** 27), 0)
 case("fixed_tanh", [both], "", each(lambda v: min(fixed(math.tanh(v / 2 ** 27), 0), 2 ** 31 - 1), both))
 case("normalize_step", [T([2], [255, 2 ** 24], "u32"), T([2], [3, 3], "i32")], "by=i:8", T([2], [255 << 8, 2 ** 24]), T([2], [11, 3]))
 case("normalize", [T([3], [1, 2 ** 30, 12345], "i32")], "", T([3], [-2 ** 31, -2 ** 31, (12345 << 18) - 2 ** 32]), T([3], [31, 1, 18]))
+sigmoids = T([256], [int(65536 * sigmoid(i / 24)) for i in range(256)], "i32")
+
+
+def sigmoid_16(v, bits):
+    whole, part = abs(v) >> bits, abs(v) % (1 << bits)
+    if whole > 254:
+        return 0x7fff << 10 if bits == 9 else 0xffff << 8
+    return (sigmoids.v[whole] << bits) + part * (sigmoids.v[whole + 1] - sigmoids.v[whole])
+
+
+steps = T([6], [0, 700, -700, 99999, -130000, 130560], "i32")
+case("sigmoid_16", [steps, sigmoids], "bits=i:9 unit=i:512 most=i:33553408", each(lambda v: sigmoid_16(v, 9), steps))
+case("logistic_16", [steps, sigmoids], "", each(
+    lambda v: (sigmoid_16(v, 9) + 512 if v >= 0 else (1 << 25) - sigmoid_16(v, 9) + 511) >> 10, steps))
+case("tanh_16", [steps, sigmoids], "", each(
+    lambda v: (sigmoid_16(v, 8) - (1 << 23) + 128 if v >= 0 else (1 << 23) - sigmoid_16(v, 8) + 127) >> 8, steps))
 powers = T([2, 3], [fixed(v, 0) for v in (0.9999, 0.5, 0.25, 0.125, 0.9999, 0)], "i32")
 case("fixed_softmax", [powers], "size=i:8", each(lambda v, s: round(v * 2 ** 8 / s), powers, reduce(powers, [1], sum)))
 
