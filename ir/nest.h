@@ -189,6 +189,8 @@ int64_t nest_points(const struct nest *n);
  * reduced one, of more than one point; -1: none. */
 int nest_dim_iter(const struct nest *n, int d);
 int nest_inner_reduced(const struct nest *n);
+/* Values that the reduced iterators have together, from number `iter` on. */
+int64_t nest_reduced_from(const struct nest *n, int iter);
 /* A pure index map: MOVE (or expand), one operand, all indices affine and in
  * bounds, no flat access. */
 bool nest_is_view(const struct nest *n);

@@ -171,6 +171,14 @@ int nest_inner_reduced(const struct nest *n) {
   return iter;
 }
 
+int64_t nest_reduced_from(const struct nest *n, int iter) {
+  int64_t points = 1;
+  for (int i = iter; i < n->niters; i++)
+    if (n->iter[i].reduced && !dn_mul(points, n->iter[i].extent, &points))
+      return INT64_MAX;
+  return points;
+}
+
 bool nest_is_pointwise(const struct nest *n, unsigned operand) {
   assert(operand < n->op->noperands && "the caller counts the op's operands");
   if (n->carried >= 0 || n->to >= 0)
@@ -353,8 +361,7 @@ void nest_print(struct dn_buf *out, const struct nest *n) {
       dn_buf_printf(out, i ? ",%lld" : "; pieces %lld", (long long)a->start[i]);
   }
   if (n->carried >= 0)
-    dn_buf_printf(out, "; %s %d", n->back ? "back along" : "along",
-                  n->carried);
+    dn_buf_printf(out, "; %s %d", n->back ? "back along" : "along", n->carried);
   if (n->fold == NEST_NONE && n->outside != 0)
     dn_buf_printf(out, "; else %.17g", n->outside);
 }

@@ -389,12 +389,15 @@ static bool first_anchor(const struct candidate *c) {
 
 /* What ends an epilogue in few bytes is not computed again, nor in the kernel of
  * another anchor from what is wider. */
-static bool at_most(const struct candidate *c, int times) {
+static bool at_most(const struct candidate *c, double times) {
   bool ends = c->r.again || (c->g->anchor && makes_narrower(c->op));
-  return c->r.evals <= times * c->in->count &&
+  return (double)c->r.evals <= times * (double)c->in->count &&
          !(ends && c->in->role & FOLLOWS);
 }
-static bool computed_once(const struct candidate *c) { return at_most(c, 1); }
+/* But for the padding of a copy. */
+static bool computed_once(const struct candidate *c) {
+  return at_most(c, 1.125);
+}
 static bool in_windows(const struct candidate *c) {
   return c->r.window && at_most(c, RECOMPUTE);
 }

@@ -222,7 +222,8 @@ static bool low_is_free(const struct layout_edge *e, struct layout_perm have,
          same_order(&wide, want, layout_identity());
 }
 
-/* Bytes moved along an edge. Reshapes of groups not yet chosen cost nothing. */
+/* Bytes moved along an edge. Reshapes of groups not yet chosen cost nothing, and
+ * next to nothing what ops that can be permuted read one element at a time. */
 static int64_t price(const struct layout *l, const struct layout_edge *e) {
   struct layout_perm have = layout_order_of(l, e->value);
   struct layout_perm want = *layout_group_order(l, e->to);
@@ -232,6 +233,8 @@ static int64_t price(const struct layout *l, const struct layout_edge *e) {
   int group[IR_MAX_RANK];
   switch (e->kind) {
   case LAYOUT_USE:
+    if (e->to >= 0 && !l->env->target->vector_bytes)
+      bytes = 1;
     return same_order(type, have, want) ? 0 : bytes;
   case LAYOUT_LOW:
     return low_is_free(e, have, want) ? 0 : bytes;

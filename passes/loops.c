@@ -42,6 +42,7 @@ struct planner {
   bool pieces; /* some are not cut apart */
   bool contracts;
   int64_t vec, unroll;
+  bool straight; /* a window is no more steps than are unrolled */
 };
 
 /* ---- Dimensions to loops ---- */
@@ -125,13 +126,16 @@ static void add_cut(struct planner *p, int g, int64_t at) {
   p->cuts[g].v[i] = at;
 }
 
-/* Whether loop `g` can be cut at an edge; those of windows pay along the lanes
- * alone. */
+/* Whether loop `g` can be cut at an edge. Those of windows pay along the lanes,
+ * and without vectors along the loop around them where a window is not a loop:
+ * its rows are then checked outside of both. */
 static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
   const struct ir_loop *l = &p->loop[g];
+  bool inner = g == p->n - 1 ||
+               (g == p->n - 2 && p->straight && !p->env->target->vector_bytes);
   return l->first == e->dim && l->last == e->dim && l->block == 1 &&
          l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&
-         (e->kind != READ_WINDOW || g == p->n - 1);
+         (e->kind != READ_WINDOW || inner);
 }
 
 static void add_edge(struct planner *p, const struct read_edge *e) {
@@ -244,6 +248,8 @@ static int64_t count_steps(const struct planner *p) {
     for (int i = 0; n && i < n->niters; i++)
       if (n->iter[i].reduced && n->iter[i].extent > 1)
         extent = n->iter[i].extent;
+    if (n && nest_reduced_from(n, 0) <= p->unroll)
+      extent = nest_reduced_from(n, 0);
     int64_t lanes = across && extent >= p->vec ? p->vec : 1;
     int64_t step = dn_min(times(p->unroll, lanes), extent / lanes * lanes);
     int64_t rest = extent % step;
@@ -317,6 +323,14 @@ static void write_loops(struct planner *p) {
   loops_write(p->kernel, &out);
 }
 
+static void find_window(struct planner *p, const struct nest *n) {
+  int inner = nest_inner_reduced(n);
+  int64_t window = nest_reduced_from(n, 0);
+  p->contracts = true;
+  p->straight |=
+      inner >= 0 && window <= p->unroll && window > nest_reduced_from(n, inner);
+}
+
 static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
                         struct ir_op *kernel) {
   struct dn_arena *tmp = dn_arena_new(env->ctx);
@@ -329,12 +343,13 @@ static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
     if (l)
       add_loop(&p, l);
   }
-  find_cuts(&p);
-  set_lanes(&p);
   p.vec = ir_get_int(kernel, "vec");
   p.unroll = ir_get_at(kernel, "unroll", 0);
   for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
-    p.contracts |= ir_ops[op->code].cls == IR_CONTRACT;
+    if (ir_ops[op->code].cls == IR_CONTRACT)
+      find_window(&p, nest_build(tmp, op));
+  find_cuts(&p);
+  set_lanes(&p);
   fit_registers(&p);
   while (count_work(&p) > MAX_WORK && shrink(&p))
     ;

@@ -27,6 +27,7 @@ enum {
   SCALAR_REGISTERS = 8, /* where the target's are not known */
   MAX_GROUP = 4,        /* registers that make one vector */
   FEW_OPS = 4,          /* whose values are no burden on the registers */
+  MAX_WINDOW = 9,       /* steps of integers without vectors and a loop */
   MAX_NEIGHBOURS = 8    /* results of a row that share loads */
 };
 
@@ -350,6 +351,10 @@ static void tile_neighbours(struct kernel *k) {
         dn_max(group, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
   set_vectors(k, vectors);
   k->unroll = unroll_for(k, rows * vectors / group, registers(k) / group);
+  int64_t window = nest_reduced_from(k->n, 0);
+  if (!k->env->target->vector_bytes && !ir_is_float(k->n->acc_type) &&
+      k->max_unroll > 1 && window <= MAX_WINDOW)
+    k->unroll = window; /* its rows are found outside of the lanes' loop */
 }
 
 /* A running fold: one index of its dimension after another, several vectors

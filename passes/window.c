@@ -40,13 +40,31 @@ static int64_t count_padded(const struct ir_op *op) {
   return n;
 }
 
+/* Maps of an input, or of a view of it: `fuse` lets them write the copy, and
+ * nothing else. */
+static bool is_of_input(const struct ir_value *x) {
+  if (!x->def || ir_ops[x->def->code].cls != IR_MAP)
+    return false;
+  for (; x->def && ir_ops[x->def->code].cls == IR_MAP; x = ir_arg(x->def, 0)) {
+    if (!x->uses || x->uses->next)
+      return false;
+    for (unsigned i = 1; i < x->def->noperands; i++)
+      if (!ir_arg(x->def, i)->data)
+        return false;
+  }
+  if (x->def && x->def->code == IR_TRANSPOSE)
+    x = ir_arg(x->def, 0);
+  return !x->def && !x->data;
+}
+
 /* The copy is small beside the operand, which it lies next to, and on bare metal
- * not larger than the result. */
+ * not larger than the result, or in place of the operand. */
 static bool copy_pays(const struct pass_env *env, const struct ir_op *op) {
   int64_t copy = count_padded(op);
   return copy / 4 <= ir_type_count(ir_arg(op, 0)->type) &&
          !(env->target->bare_metal &&
-           copy > ir_type_count(ir_result(op)->type));
+           copy > ir_type_count(ir_result(op)->type) &&
+           !is_of_input(ir_arg(op, 0)));
 }
 
 static bool pays(const struct pass_env *env, const struct ir_op *op) {

@@ -236,6 +236,8 @@ static void leftover(struct fold *f, int64_t i, LLVMValueRef *acc) {
         affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
     all_points(f, at, chain++ % f->chains, acc);
   }
+  if (k->e->facts->dot_shape == IR_DOT_ALONG && !k->e->facts->vector_bytes)
+    f->run = 0, run = 1; /* bytes of a word cost more than their products */
   for (; i < extent && !k->failed; i += run) {
     f->run = f->run ? dn_min(run, extent - i) : 0;
     all_points(f, affine_const(&k->forms, i), f->vec > 1 ? f->chains : 0, acc);
@@ -298,21 +300,35 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   leftover(f, i, acc);
 }
 
+static void level(struct fold *f, int depth, LLVMValueRef *acc);
+
+/* All points go on from one value of a reduced iterator. */
+static void level_at(struct fold *f, int depth, const struct affine *at,
+                     LLVMValueRef *acc) {
+  for (unsigned p = 0; p < f->npt; p++)
+    f->iter[(size_t)p * NEST_MAX_ITERS + (size_t)f->red[depth]] = at;
+  level(f, depth + 1, acc);
+}
+
+/* Loops that are no more steps than the schedule unrolls are straight code. */
 static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
   if (depth + 1 >= f->nred) {
     innermost(f, acc);
     return;
   }
+  int64_t extent = f->n->iter[f->red[depth]].extent;
+  if (f->vec == 1 && nest_reduced_from(f->n, f->red[depth]) <= k->unroll) {
+    for (int64_t i = 0; i < extent && !k->failed; i++)
+      level_at(f, depth, affine_const(&k->forms, i), acc);
+    return;
+  }
   unsigned total = f->total;
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
-  scope_open(k, f->n->iter[f->red[depth]].extent, total, acc, phi);
+  scope_open(k, extent, total, acc, phi);
   for (unsigned a = 0; a < total; a++)
     acc[a] = phi[a];
-  const struct affine *at = affine_var(&k->forms, k->scope->var, 1);
-  for (unsigned p = 0; p < f->npt; p++)
-    f->iter[(size_t)p * NEST_MAX_ITERS + (size_t)f->red[depth]] = at;
-  level(f, depth + 1, acc);
+  level_at(f, depth, affine_var(&k->forms, k->scope->var, 1), acc);
   scope_close(k, total, phi, acc);
 }
 

@@ -180,6 +180,8 @@ static LLVMValueRef checked_load(struct kernel_cg *k, const struct access *c,
     const struct affine *stay = f;
     if (!c->checked[d] && (f->depth > c->cond_depth || f->varying))
       stay = affine_part(&k->forms, f, 0, c->cond_depth);
+    if (!c->checked[d] && stay->c > 0) /* neighbours share a pointer */
+      stay = affine_plus(&k->forms, stay, -stay->c);
     near = affine_add(&k->forms, near, stay, p->stride[d]);
     far = affine_add(&k->forms, far, affine_add(&k->forms, f, stay, -1),
                      p->stride[d]);
