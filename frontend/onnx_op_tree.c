@@ -62,8 +62,18 @@ static bool number_splits(struct onnx_trees *e) {
 
 /* ---- Leaves ---- */
 
+/* Whether a leaf has weights for one target only, which is the tree's. */
+static bool agrees(const struct leaf *l, int64_t *target) {
+  for (size_t i = 0; i < l->weights.n; i++) {
+    if (*target >= 0 && *target != l->weights.v[i].target)
+      return false;
+    *target = l->weights.v[i].target;
+  }
+  return true;
+}
+
 /* The one target that all leaves of each tree have weights of, as boosted
- * trees have. Splits of several trees count as the first one's. */
+ * trees have; false: leaves have several, or trees share splits. */
 static bool find_targets(struct onnx_trees *e) {
   size_t n = e->order.n;
   int64_t *owner = DN_ARRAY(e->arena, int64_t, n + 1);
@@ -72,30 +82,24 @@ static bool find_targets(struct onnx_trees *e) {
   for (size_t t = 0; t < e->roots.n; t++) {
     int64_t s = resolve(e, e->roots.v[t]);
     target[t] = -1;
-    if (s < 0 && e->leaves.v[~s].weights.n)
-      target[t] = e->leaves.v[~s].weights.v[0].target;
-    else if (s >= 0 && owner[e->splits.v[s].id] >= 0)
+    if (s < 0) {
+      if (!agrees(&e->leaves.v[~s], &target[t]))
+        return false;
+      continue;
+    }
+    if (owner[e->splits.v[s].id] >= 0)
       return false;
-    if (s >= 0)
-      owner[e->splits.v[s].id] = (int64_t)t;
+    owner[e->splits.v[s].id] = (int64_t)t;
   }
   for (size_t i = 0; i < n; i++) {
     int64_t t = owner[i];
     for (int k = 0; k < 2; k++) {
       int64_t to = resolve(e, e->order.v[i]->to[k]);
-      if (to >= 0) {
-        int64_t *o = &owner[e->splits.v[to].id];
-        if (*o >= 0 && *o != t)
-          return false;
-        *o = t;
-        continue;
-      }
-      const struct leaf *l = &e->leaves.v[~to];
-      for (size_t w = 0; w < l->weights.n; w++) {
-        if (target[t] >= 0 && target[t] != l->weights.v[w].target)
-          return false;
-        target[t] = l->weights.v[w].target;
-      }
+      int64_t *of = to < 0 ? &t : &owner[e->splits.v[to].id];
+      if ((*of >= 0 && *of != t) ||
+          (to < 0 && !agrees(&e->leaves.v[~to], &target[t])))
+        return false;
+      *of = t;
     }
   }
   e->target_of = target;
