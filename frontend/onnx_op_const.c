@@ -180,29 +180,3 @@ bool onnx_one_hot(struct onnx_call *c) {
       fe_reshape(c->b, fe_slice1(c->b, values, 0, 1, 1, 1), 0, NULL);
   return ox_return(c, fe_select(c->b, on, on_v, off_v));
 }
-
-/* Indices of what is not zero: how many is known for constants only. */
-bool onnx_non_zero(struct onnx_call *c) {
-  const struct ir_value *x = ox_const(c, 0);
-  if (!x)
-    return false;
-  int64_t count = ir_type_count(x->type), n = 0;
-  if (count > c->im->ctx->limits.attr)
-    return ox_fail(c, LIMIT, "a constant of over %lld elements (--limit-attr)",
-                   (long long)c->im->ctx->limits.attr);
-  int r = fe_rank(x);
-  int64_t strides[IR_MAX_RANK];
-  ir_type_strides(x->type, strides);
-  for (int64_t i = 0; i < count; i++)
-    n += ir_const_float(x, i) != 0;
-  int64_t *list = DN_ARRAY(c->im->ctx->arena, int64_t, n * r + 1), at = 0;
-  for (int64_t i = 0; i < count; i++) {
-    if (ir_const_float(x, i) == 0)
-      continue;
-    for (int d = 0; d < r; d++)
-      list[d * n + at] = i / strides[d] % fe_dims(x)[d];
-    at++;
-  }
-  const int64_t dims[] = {r, n};
-  return ox_return(c, fe_ints(c->b, IR_I64, 2, dims, list));
-}

@@ -146,28 +146,6 @@ bool onnx_gather_nd(struct onnx_call *c) {
   return ox_return(c, fe_reshape(c->b, fe_gather(c->b, x, flat, 0), m, out));
 }
 
-/* Entries along the axis (of all elements, without one) where a known condition
- * holds. */
-bool onnx_compress(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  struct ox_ints keep;
-  int64_t axis = 0, n = 0, count = ir_type_count(x->type);
-  if (!ox_const_ints(c, 1, &keep))
-    return false;
-  if (!ox_attr(c, "axis"))
-    x = fe_reshape(c->b, x, 1, &count);
-  else if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis))
-    return false;
-  if (!x || keep.n > fe_dims(x)[axis])
-    return ox_fail(c, TYPE, "the condition is longer than the input");
-  int64_t *at = DN_ARRAY(c->im->ctx->arena, int64_t, keep.n);
-  for (int64_t i = 0; i < keep.n; i++)
-    if (keep.v[i])
-      at[n++] = i;
-  return ox_return(c,
-                   fe_gather(c->b, x, fe_ints(c->b, IR_I64, 1, &n, at), axis));
-}
-
 /* ---- Scatter ---- */
 
 /* x with updates put, or folded by `reduction`, at rows at[i] of its matrix

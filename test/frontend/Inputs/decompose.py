@@ -371,6 +371,11 @@ case("tanh_16", [steps, sigmoids], "", each(
     lambda v: (sigmoid_16(v, 8) - (1 << 23) + 128 if v >= 0 else (1 << 23) - sigmoid_16(v, 8) + 127) >> 8, steps))
 powers = T([2, 3], [fixed(v, 0) for v in (0.9999, 0.5, 0.25, 0.125, 0.9999, 0)], "i32")
 case("fixed_softmax", [powers], "size=i:8", each(lambda v, s: round(v * 2 ** 8 / s), powers, reduce(powers, [1], sum)))
+pv = rand(1, 1, 3)
+case("picked", [pv, T([1, 2, 1], [2, 0], "i32")], "shape=l:1,2,3", T([1, 2, 1], [pv.v[2], pv.v[0]]))
+ends = [T([1, 1, 3], v) for v in ([0, 0, 5], [0, 0.5, 0], [1, 1, 6], [1, 1.5, 1])]
+case("nms_step", [T([1, 2, 3], [1, 3, 2, -math.inf, -math.inf, -math.inf]), *ends, T([], [0.3])], "",
+     T([1, 2, 1], [1, 0]), T([1, 2, 1], [1, 0]), T([1, 2, 3], [-math.inf, -math.inf, 2] + [-math.inf] * 3))
 
 lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
                 for row, operands, attrs, _ in cases)
