@@ -376,6 +376,21 @@ case("picked", [pv, T([1, 2, 1], [2, 0], "i32")], "shape=l:1,2,3", T([1, 2, 1], 
 ends = [T([1, 1, 3], v) for v in ([0, 0, 5], [0, 0.5, 0], [1, 1, 6], [1, 1.5, 1])]
 case("nms_step", [T([1, 2, 3], [1, 3, 2, -math.inf, -math.inf, -math.inf]), *ends, T([], [0.3])], "",
      T([1, 2, 1], [1, 0]), T([1, 2, 1], [1, 0]), T([1, 2, 3], [-math.inf, -math.inf, 2] + [-math.inf] * 3))
+px = lambda h, w: "h=i:%d w=i:%d" % (h, w)
+image = rand(6, 2)  # 2x3 elements of 2 channels
+elem = lambda y, x: image.v[2 * (y * 3 + x):][:2] if 0 <= y < 2 and 0 <= x < 3 else [0, 0]
+def blend(y, x):
+    v, u = math.floor(y), math.floor(x)
+    return [sum(w * e for w, e in zip([(v + 1 - y) * (u + 1 - x), (v + 1 - y) * (x - u), (y - v) * (u + 1 - x), (y - v) * (x - u)], t))
+            for t in zip(elem(v, u), elem(v, u + 1), elem(v + 1, u), elem(v + 1, u + 1))]
+py, pxs, zero = [0.25, -0.5, 1.5, 1], [1.75, 0.5, 2.25, 2], T([1], [0], "i32")
+case("pixel", [T([1], [6], "i32"), T([2], [1, 5]), T([2], [2, -1])], px(2, 3), T([2], [11, 9]))
+case("within", [T([4], [-1, 0, 2, 3]), T([4], [1, 2, 3, 4])], "size=i:3", T([4], [0, 2, 3, 0]))
+case("tap", [image, T([2], [4, 1], "i32"), T([2], [2, 3])], "", T([2, 2], [2 * e for e in image.v[8:10]] + [3 * e for e in image.v[2:4]]))
+case("bilinear", [image, zero, T([4], py), T([4], pxs)], px(2, 3), T([4, 2], sum(map(blend, py, pxs), [])))
+case("roi_samples", [image, zero, T([4], [0.25, -0.5, -1.5, 1]), T([4], [1.75, 0.5, 1, 3.5])], px(2, 3),
+     T([4, 2], blend(0.25, 1.75) + blend(0, 0.5) + [0] * 4))
+case("roi_bins", [T([1, 1], [1]), T([1, 1], [4])], "bins=i:2 size=i:6", T([1, 2, 6], [0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0]))
 
 lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
                 for row, operands, attrs, _ in cases)
