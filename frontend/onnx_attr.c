@@ -206,6 +206,20 @@ const struct ir_value *ox_const(struct onnx_call *c, size_t k) {
                  ox_text(c, c->node->inputs.v[k]));
 }
 
+int64_t ox_declared(const struct onnx_call *c, size_t k, int64_t rank,
+                    int64_t axis) {
+  const struct onnx_graph *g = c->im->model->graph;
+  if (k >= c->nout || c->frame->function || c->im->scope->outer)
+    return -1;
+  for (size_t i = 0; i < g->outputs.n; i++) {
+    const struct onnx_value *v = &g->outputs.v[i];
+    if (v->name == c->node->outputs.v[k] && v->has_shape &&
+        (int64_t)v->dims.n == rank && v->dims.v[axis].has_value)
+      return v->dims.v[axis].value;
+  }
+  return -1;
+}
+
 static bool long_list(const struct onnx_call *c, size_t k, int64_t n) {
   return ox_fail(c, LIMIT, "input %zu is a list of %lld (--limit-attr)", k,
                  (long long)n);

@@ -185,6 +185,11 @@ bool ox_ints_or_input(struct onnx_call *c, const char *name, size_t k,
 bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
              bool *mark);
 
+/* A dim that the model declares for output k, which has `rank` of them; -1:
+ * none, or the output is not the model's. */
+int64_t ox_declared(const struct onnx_call *c, size_t k, int64_t rank,
+                    int64_t axis);
+
 /* The same as a list, of all axes when none are given: *n of them in of[]. */
 bool ox_axis_list(struct onnx_call *c, struct ox_ints axes, int64_t rank,
                   int64_t of[IR_MAX_RANK], int64_t *n);

@@ -4,11 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "frontend/onnx_ops.h"
+#include "frontend/onnx_attention.h"
 
-/* [B,S,H*D] to [B,H,S,D]. */
-static struct ir_value *split_heads(struct onnx_call *c, struct ir_value *x,
-                                    int64_t heads) {
+struct ir_value *ox_split_heads(struct onnx_call *c, struct ir_value *x,
+                                int64_t heads) {
   static const int64_t perm[] = {0, 2, 1, 3};
   if (!x)
     return NULL;
@@ -20,8 +19,7 @@ static struct ir_value *split_heads(struct onnx_call *c, struct ir_value *x,
   return fe_transpose(c->b, fe_reshape(c->b, x, 4, dims), perm);
 }
 
-/* [B,H,S,D] to [B,S,H*D]. */
-static struct ir_value *join_heads(struct onnx_call *c, struct ir_value *x) {
+struct ir_value *ox_join_heads(struct onnx_call *c, struct ir_value *x) {
   static const int64_t perm[] = {0, 2, 1, 3};
   if (!x)
     return NULL;
@@ -30,9 +28,8 @@ static struct ir_value *join_heads(struct onnx_call *c, struct ir_value *x) {
   return fe_reshape(c->b, fe_transpose(c->b, x, perm), 3, dims);
 }
 
-/* Each of the heads repeated, so that there are `heads`. */
-static struct ir_value *repeat_heads(struct onnx_call *c, struct ir_value *x,
-                                     int64_t heads) {
+struct ir_value *ox_repeat_heads(struct onnx_call *c, struct ir_value *x,
+                                 int64_t heads) {
   if (!x || fe_dims(x)[1] == heads)
     return x;
   const int64_t *d = fe_dims(x);
@@ -171,9 +168,9 @@ bool onnx_attention(struct onnx_call *c) {
       fe_rank(a.v) != fe_rank(a.q))
     return ox_fail(c, TYPE, "Q, K and V must have 3 or 4 dimensions");
   if (flat) {
-    a.q = split_heads(c, a.q, ox_int(c, "q_num_heads", 0));
-    a.k = split_heads(c, a.k, ox_int(c, "kv_num_heads", 0));
-    a.v = split_heads(c, a.v, ox_int(c, "kv_num_heads", 0));
+    a.q = ox_split_heads(c, a.q, ox_int(c, "q_num_heads", 0));
+    a.k = ox_split_heads(c, a.k, ox_int(c, "kv_num_heads", 0));
+    a.v = ox_split_heads(c, a.v, ox_int(c, "kv_num_heads", 0));
   }
   if (ox_in(c, 4) && ox_in(c, 5)) {
     a.k = fe_concat(c->b, IR_ARGS(c->in[4], a.k), 2);
@@ -182,8 +179,8 @@ bool onnx_attention(struct onnx_call *c) {
   if (!a.q || !a.k || !a.v)
     return false;
   struct ir_value *k = a.k, *v = a.v;
-  a.k = repeat_heads(c, a.k, fe_dims(a.q)[1]);
-  a.v = repeat_heads(c, a.v, fe_dims(a.q)[1]);
+  a.k = ox_repeat_heads(c, a.k, fe_dims(a.q)[1]);
+  a.v = ox_repeat_heads(c, a.v, fe_dims(a.q)[1]);
   a.scale = ox_float(c, "scale", 1 / sqrt((double)fe_dims(a.q)[3]));
   a.softcap = ox_float(c, "softcap", 0);
   a.masked = -HUGE_VAL;
@@ -200,7 +197,7 @@ bool onnx_attention(struct onnx_call *c) {
   int64_t mode = ox_int(c, "qk_matmul_output_mode", 0);
   if (mode < 0 || mode > 3)
     return ox_fail(c, ATTR, "qk_matmul_output_mode is %lld", (long long)mode);
-  struct ir_value *outs[] = {flat ? join_heads(c, y) : y, k, v, modes[mode]};
+  struct ir_value *outs[] = {flat ? ox_join_heads(c, y) : y, k, v, modes[mode]};
   memcpy(c->out, outs, c->nout * sizeof *outs);
   return y != NULL;
 }
@@ -364,7 +361,7 @@ static struct ir_value *fused_attend(struct onnx_call *c, struct attention *a,
   if (ox_int(c, "unidirectional", 0))
     a->allowed = frontier(c, fe_dims(a->q)[2], fe_dims(a->k)[2],
                           fe_scalar(c->b, IR_I32, (double)past), 0, true);
-  return fused_mask(c, a, mask) ? join_heads(c, attend(c, a)) : NULL;
+  return fused_mask(c, a, mask) ? ox_join_heads(c, attend(c, a)) : NULL;
 }
 
 /* Attention with its input projection: [B,S,H] by [H,3H]. */
@@ -383,9 +380,9 @@ bool onnx_fused_attention(struct onnx_call *c) {
     return false;
   int64_t n = fe_dims(w)[1] / 3;
   struct attention a = {.bias = ox_in(c, 5)};
-  a.q = split_heads(c, fe_slice1(c->b, y, 2, 0, n, 1), heads);
-  a.k = split_heads(c, fe_slice1(c->b, y, 2, n, n, 1), heads);
-  a.v = split_heads(c, fe_slice1(c->b, y, 2, 2 * n, n, 1), heads);
+  a.q = ox_split_heads(c, fe_slice1(c->b, y, 2, 0, n, 1), heads);
+  a.k = ox_split_heads(c, fe_slice1(c->b, y, 2, n, n, 1), heads);
+  a.v = ox_split_heads(c, fe_slice1(c->b, y, 2, 2 * n, n, 1), heads);
   if (past) {
     bool drop[IR_MAX_RANK] = {true};
     struct ir_value *pk =
@@ -430,7 +427,7 @@ static struct ir_value *biased_heads(struct onnx_call *c, struct ir_value *x,
   if (bias)
     x = fe_add(c->b, x, fe_slice1(c->b, bias, 0, *at, n, 1));
   *at += n;
-  return split_heads(c, x, ox_int(c, "num_heads", 0));
+  return ox_split_heads(c, x, ox_int(c, "num_heads", 0));
 }
 
 /* Attention of projected q, k and v, or of them packed. */

@@ -136,29 +136,6 @@ bool onnx_clip(struct onnx_call *c) {
   return ox_return(c, x);
 }
 
-/* Inference: the identity, and a mask that keeps everything. */
-bool onnx_dropout(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  struct ox_ints training;
-  if (!ox_const_ints(c, 2, &training))
-    return false;
-  if (training.n == 1 && training.v[0]) {
-    int64_t n;
-    const double *ratio;
-    if (!ox_const_floats(c, 1, &n, &ratio))
-      return false;
-    if (n != 1 || ratio[0] != 0)
-      return ox_fail(c, UNSUPPORTED_ATTR, "training_mode");
-  }
-  c->out[0] = x;
-  if (c->nout > 1) {
-    enum ir_dtype mask = c->version < 10 ? fe_dtype(x) : IR_BOOL;
-    c->out[1] =
-        fe_expand(c->b, fe_scalar(c->b, mask, 1), fe_rank(x), fe_dims(x));
-  }
-  return true;
-}
-
 bool onnx_identity(struct onnx_call *c) { return ox_return(c, c->in[0]); }
 
 /* ai.onnx.ml: 1 above the threshold, else 0. */

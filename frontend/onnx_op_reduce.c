@@ -50,3 +50,28 @@ bool onnx_cum_sum(struct onnx_call *c) {
                        ir_int("lag", exclusive ? step : 0)));
   return ox_return(c, x);
 }
+
+/* Of the last two dims, by elimination: each step has a factor, the pivot. */
+bool onnx_det(struct onnx_call *c) {
+  struct ir_value *x = c->in[0], *y = NULL;
+  int r = fe_rank(x);
+  int64_t n = r < 2 ? 0 : fe_dims(x)[r - 1];
+  if (r < 2 || fe_dims(x)[r - 2] != n)
+    return ox_fail(c, TYPE, "the input is no square matrix");
+  if (n > 256)
+    return ox_fail(c, LIMIT, "a matrix of %lld rows", (long long)n);
+  int64_t dims[] = {n ? ir_type_count(x->type) / n / n : 0, n, n};
+  struct ir_value *a = fe_reshape(c->b, x, 3, dims);
+  if (!n || !dims[0])
+    return ox_return(c,
+                     fe_expand(c->b, fe_number(c->b, x, 1), r - 2, fe_dims(x)));
+  while (n-- > 1) {
+    struct ir_value *out[2] = {0};
+    if (!fe_decompose(c->b, FE_DET_STEP, IR_ARGS(a), NULL, 0, out, 2))
+      return false;
+    y = y ? fe_mul(c->b, y, out[0]) : out[0];
+    a = out[1];
+  }
+  y = y ? fe_mul(c->b, y, a) : a;
+  return ox_return(c, fe_reshape(c->b, y, r - 2, fe_dims(x)));
+}

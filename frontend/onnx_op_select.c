@@ -10,21 +10,6 @@
 #define MAX_PAIRS (1 << 26) /* comparisons of entries with each other */
 #define MAX_STEPS 512       /* boxes that are picked one after the other */
 
-/* A dim that the model declares for output k, or -1. */
-static int64_t declared(const struct onnx_call *c, size_t k, int64_t rank,
-                        int64_t axis) {
-  const struct onnx_graph *g = c->im->model->graph;
-  if (k >= c->nout || c->frame->function || c->im->scope->outer)
-    return -1;
-  for (size_t i = 0; i < g->outputs.n; i++) {
-    const struct onnx_value *v = &g->outputs.v[i];
-    if (v->name == c->node->outputs.v[k] && v->has_shape &&
-        (int64_t)v->dims.n == rank && v->dims.v[axis].has_value)
-      return v->dims.v[axis].value;
-  }
-  return -1;
-}
-
 /* How many there are: of `total`, at most `most`. `size` is what the model
  * declares, or -1. */
 static bool find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
@@ -96,7 +81,8 @@ bool onnx_non_zero(struct onnx_call *c) {
   const struct ir_type *t = c->in[0]->type;
   struct ir_value *rows[IR_MAX_RANK + 1];
   int64_t strides[IR_MAX_RANK], n;
-  if (!find_size(c, total(c, mask), ir_type_count(t), declared(c, 0, 2, 1), &n))
+  if (!find_size(c, total(c, mask), ir_type_count(t), ox_declared(c, 0, 2, 1),
+                 &n))
     return false;
   if (!n || !t->rank)
     return ox_return(c, fe_expand(c->b, fe_scalar(c->b, IR_I64, 0), 2,
@@ -122,7 +108,7 @@ bool onnx_compress(struct onnx_call *c) {
   if (!x || fe_rank(keep) != 1 || fe_dims(keep)[0] > fe_dims(x)[axis])
     return ox_fail(c, TYPE, "the condition is longer than the input");
   if (!find_size(c, total(c, keep), fe_dims(keep)[0],
-                 declared(c, 0, fe_rank(x), axis), &n))
+                 ox_declared(c, 0, fe_rank(x), axis), &n))
     return false;
   return ox_return(c, fe_gather(c->b, x, numbers_of(c, keep, n), axis));
 }
@@ -204,9 +190,9 @@ bool onnx_unique(struct onnx_call *c) {
   struct ir_value *key = !x || fe_rank(x) == 1 ? x : rank_entries(c, x, axis);
   if (!key)
     return false;
-  int64_t m = fe_dims(key)[0], size = declared(c, 0, fe_rank(x), axis);
+  int64_t m = fe_dims(key)[0], size = ox_declared(c, 0, fe_rank(x), axis);
   for (size_t k = 1; k < 4 && size < 0; k += 2)
-    size = declared(c, k, 1, 0);
+    size = ox_declared(c, k, 1, 0);
   struct ir_value *order = order_of(c, key);
   struct ir_value *begin = begins(c, fe_gather(c->b, key, order, 0), m);
   if (!find_size(c, total(c, begin), m, size, &n))
@@ -257,7 +243,7 @@ static struct ir_value *picked_rows(struct onnx_call *c, struct ir_value *best,
   any = flat(c, any);
   best = flat(c, best);
   if (!find_size(c, total(c, any), ir_type_count(best->type),
-                 declared(c, 0, 2, 0), &n))
+                 ox_declared(c, 0, 2, 0), &n))
     return NULL;
   struct ir_value *at = numbers_of(c, any, n);
   struct ir_value *row[] = {

@@ -155,3 +155,33 @@ bool onnx_stft(struct onnx_call *c) {
         fe_cast(c->b, fe_unsqueeze(c->b, window, 0, 1), fe_dtype(c->in[0])));
   return x && size_dft(c, x, 0, &d) && ox_return(c, transform(c, x, d));
 }
+
+/* As many mel bins and spectrum bins as constants, or as the shape of the output,
+ * say. */
+bool onnx_mel_weights(struct onnx_call *c) {
+  struct ir_value *args[4], *out = NULL;
+  int64_t size[2];
+  enum ir_dtype to = IR_F32;
+  int64_t type = ox_int(c, "output_datatype", 1);
+  if (!onnx_dtype_find(type, &to))
+    return ox_fail(c, UNSUPPORTED_TYPE, "element type %s",
+                   onnx_dtype_name(type));
+  for (int k = 0; k < 2; k++) {
+    struct ox_ints v;
+    size[k] = ox_declared(c, 0, 2, 1 - k);
+    if (c->in[k]->data || size[k] < 0) {
+      if (!ox_const_ints(c, (size_t)k, &v))
+        return false;
+      size[k] = v.n != 1 ? -1 : k ? v.v[0] / 2 + 1 : v.v[0];
+    }
+    if (size[k] < 0 || size[k] > 1 << 20)
+      return ox_fail(c, SHAPE, "%lld bins", (long long)size[k]);
+  }
+  for (int k = 0; k < 4; k++)
+    args[k] = fe_reshape(c->b, fe_cast(c->b, c->in[k + 1], IR_F64), 0, NULL);
+  return fe_decompose(
+             c->b, FE_MEL, args, 4,
+             IR_ATTRS(ir_int("bins", size[0]), ir_int("rows", size[1])), &out,
+             1) &&
+         ox_return(c, fe_cast(c->b, out, to));
+}

@@ -69,15 +69,23 @@ bool ox_ir_attr(struct onnx_call *c, const struct onnx_attr *a,
   return true;
 }
 
-bool onnx_decompose(struct onnx_call *c) {
-  enum fe_decomposition row = (enum fe_decomposition)c->arg;
+bool ox_row_attrs(struct onnx_call *c, enum fe_decomposition row,
+                  struct ir_attr *attrs, size_t *n) {
   const char *names[FE_MAX_ATTRS];
-  struct ir_attr attrs[FE_MAX_ATTRS];
-  size_t n = 0, all = fe_attr_names(c->b, row, names);
+  size_t all = fe_attr_names(c->b, row, names);
+  *n = 0;
   for (size_t i = 0; i < all; i++) {
     const struct onnx_attr *a = ox_attr(c, names[i]);
-    if (a && !ox_ir_attr(c, a, names[i], &attrs[n++]))
+    if (a && !ox_ir_attr(c, a, names[i], &attrs[(*n)++]))
       return false;
   }
-  return fe_decompose(c->b, row, c->in, c->nin, attrs, n, c->out, c->nout);
+  return true;
+}
+
+bool onnx_decompose(struct onnx_call *c) {
+  enum fe_decomposition row = (enum fe_decomposition)c->arg;
+  struct ir_attr attrs[FE_MAX_ATTRS];
+  size_t n;
+  return ox_row_attrs(c, row, attrs, &n) &&
+         fe_decompose(c->b, row, c->in, c->nin, attrs, n, c->out, c->nout);
 }

@@ -20,6 +20,10 @@ enum onnx_qfused { QFUSED_EMBED, QFUSED_ATTENTION };
 bool ox_ir_attr(struct onnx_call *c, const struct onnx_attr *a,
                 const char *name, struct ir_attr *out);
 
+/* The node's attributes that a row of decompose.def has: *n of them. */
+bool ox_row_attrs(struct onnx_call *c, enum fe_decomposition row,
+                  struct ir_attr *attrs, size_t *n);
+
 /* An activation that an attribute names (onnx_activation.c): for recurrent
  * operators, or for what ONNX Runtime fuses. */
 enum { OX_RECURRENT = 1, OX_FUSED = 2 };

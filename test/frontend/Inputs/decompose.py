@@ -391,6 +391,47 @@ case("bilinear", [image, zero, T([4], py), T([4], pxs)], px(2, 3), T([4, 2], sum
 case("roi_samples", [image, zero, T([4], [0.25, -0.5, -1.5, 1]), T([4], [1.75, 0.5, 1, 3.5])], px(2, 3),
      T([4, 2], blend(0.25, 1.75) + blend(0, 0.5) + [0] * 4))
 case("roi_bins", [T([1, 1], [1]), T([1, 1], [4])], "bins=i:2 size=i:6", T([1, 2, 6], [0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0]))
+dm = [[0, 2, 1], [-4, 1, 3], [2, 1, 1]]
+case("det_step", [T([1, 3, 3], sum(dm, []))], "", T([1, 1, 1], [4]), T([1, 2, 2], [2, 1, 1.5, 2.5]))
+tx, tg, tv, th = rand(3), rand(3), rand(3), rand(3, lo=1, hi=2)
+rate, when = T([], [0.1]), T([], [2], "i64")
+case("regularized", [tx, tg], "by=f:0.5", each(lambda a, g: 0.5 * a + g, tx, tg))
+case("adagrad", [rate, when, tx, tg, th], "decay_factor=f:0.5 epsilon=f:0.25",
+     each(lambda a, g, h: a - 0.05 * g / (math.sqrt(h + g * g) + 0.25), tx, tg, th), each(lambda g, h: h + g * g, tg, th))
+adam_m = lambda g, v: 0.5 * v + 0.5 * g
+adam_s = lambda g, h: 0.75 * h + 0.25 * g * g
+case("adam", [rate, when, tx, tg, tv, th], "alpha=f:0.5 beta=f:0.75 norm_coefficient_post=f:0.5",
+     each(lambda a, g, v, h: (a - 0.1 * math.sqrt(1 - 0.75 ** 2) / (1 - 0.5 ** 2) * adam_m(g, v) / math.sqrt(adam_s(g, h))) / 2, tx, tg, tv, th),
+     each(adam_m, tg, tv), each(adam_s, tg, th))
+case("momentum", [rate, when, tx, tg, tv], "alpha=f:0.5 beta=f:0.25 mode=s:nesterov norm_coefficient=f:0",
+     each(lambda a, g, v: a - 0.1 * (g + 0.5 * (0.5 * v + 0.25 * g)), tx, tg, tv), each(lambda g, v: 0.5 * v + 0.25 * g, tg, tv))
+case("drop", [T([3], [1, 2, 3]), T([], [0.5]), T([], [1], "bool"), T([3], [0.25, 0.5, 0.75])], "", T([3], [0, 4, 6]), T([3], [0, 1, 1]))
+ls, lk, lv = rand(1, 1, 2, 3), rand(1, 1, 1, 2), rand(1, 1, 1, 3)
+case("linear_step", [ls, lk, lv], "", make([1, 1, 2, 3], lambda i: ls.at(i) + lk.v[i[2]] * lv.v[i[3]]))
+case("linear_step", [ls, lk, lv, T([1, 1, 1, 1], [-1]), T([1, 1, 1, 1], [0.5])], "", make([1, 1, 2, 3], lambda i: ls.at(i) / math.e + lk.v[
+    i[2]] * 0.5 * (lv.v[i[3]] - sum(lk.v[d] * ls.at((0, 0, d, i[3])) / math.e for d in range(2)))))
+mel = lambda f: 2595 * math.log10(1 + f / 700)
+case("mel_of", [T([2], [0, 440], "f64")], "", T([2], [0, mel(440)]))
+mel_at = lambda m: math.floor(700 * (10 ** (m / 2595) - 1) * 17 / 8192)
+case("mel_place", [T([2], [mel(1500), mel(4000)], "f64"), T([], [16], "f64"), T([], [8192], "f64")], "",
+     T([2], [mel_at(mel(1500)), mel_at(mel(4000))]))
+spots = [mel_at(i * mel(4096) / 6) for i in range(6)]
+def triangle(i):
+    a, b, c = spots[i[1]:i[1] + 3]
+    return (c - i[0]) / (c - b) if b <= i[0] < c else (1 if a == b else (i[0] - a) / (b - a)) if a <= i[0] <= b else 0
+case("mel", [T([], [v], "f64") for v in (16, 8192, 0, 4096)], "bins=i:4 rows=i:9", make([9, 4], triangle))
+M32 = (1 << 32) - 1
+mixed = lambda h, shift, by: ((h ^ h >> shift) * by) & M32
+def random_bits(i, seed):
+    h = mixed(mixed((i * 2654435769 + seed) & M32, 16, 569420461), 15, 1935289751)
+    return h ^ h >> 15
+draws = lambda seed: [(random_bits(i, seed) >> 8) / 2 ** 24 for i in range(4)]
+case("mix", [T([2], [70000, 5], "u32")], "shift=i:16 by=i:3", T([2], [mixed(70000, 16, 3), 15]))
+case("random_bits", [], "count=i:4 seed=i:7", T([4], [random_bits(i, 7) for i in range(4)]))
+case("random_uniform", [], "count=i:4 seed=i:7", T([4], draws(7)))
+case("random_normal", [], "count=i:4 seed=i:7", T([4], [
+    math.sqrt(-2 * math.log(1 - a)) * math.cos(2 * math.pi * b) for a, b in zip(draws(7), draws(7 + 1013904223))]))
+case("gumbel_max", [T([2], [0, 1]), T([2, 2], [0.9, 0.1, 0.5, 0.5])], "", T([2], [0, 1]))
 
 lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
                 for row, operands, attrs, _ in cases)
