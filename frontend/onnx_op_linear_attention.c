@@ -13,7 +13,7 @@ struct linear {
   struct ir_value *q, *k, *v, *decay, *beta; /* [B,H,T,D] */
 };
 
-/* Input k, absent or not as the rule wants it, in heads of its last dim. */
+/* Input k, there or not as the rule says, in heads of its last dim. */
 static bool gate(struct onnx_call *c, size_t k, bool wanted, int64_t heads,
                  struct ir_value **out) {
   struct ir_value *x = ox_in(c, k);
