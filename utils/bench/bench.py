@@ -38,8 +38,9 @@ def tool(*command):
 class Model:
     """A model compiled by us, and loaded by those peers that agree with the first."""
 
-    def __init__(self, path, flags, threads, others, work):
+    def __init__(self, path, flags, threads, others, work, tolerance=1e-4):
         self.path, self.work, self.threads = path, work, threads
+        self.tolerance = tolerance  # of the largest output, which outputs may differ by
         self.object, report = work / "m.o", work / "m.json"
         self.flags = flags + ([f"--threads={threads}"] if threads > 1 else [])
         start = time.perf_counter()
@@ -54,10 +55,10 @@ class Model:
         inputs, want = peers.random_inputs(self.path), None
         for name in others:
             try:
-                run, outputs = peers.PEERS[name][1](self.path, self.threads, inputs)
+                run, outputs = (peers.PEERS | peers.HALVES)[name][1](self.path, self.threads, inputs)
                 run()
                 got = [a.copy() for a in outputs()]
-                wrong = peers.differ(got, want) if want is not None else None
+                wrong = peers.differ(got, want, self.tolerance) if want is not None else None
             except Exception as e:
                 wrong = str(e).splitlines()[0] if str(e) else type(e).__name__
             if wrong:
@@ -68,8 +69,7 @@ class Model:
         if want is None:
             return
         peers.save(self.work, inputs, want)
-        # Sums that peers do not round alike move quantized numbers by a step.
-        atol = (2e-2 if ".int8" in self.path.name else 1e-4) * max(float(abs(a).max(initial=0)) for a in want)
+        atol = self.tolerance * max(float(abs(a).max(initial=0)) for a in want)
         tool("dnnc-run", self.object, "--test-data", self.work, f"--atol={atol}",
              f"--threads={self.threads}")
 
@@ -105,9 +105,13 @@ class Model:
                 "arena": self.arena}
 
 
-def measure(args, path, threads=1, level="-O2", others=(), rounds=None, seconds=None):
+STEPS = 2e-2  # sums that are not rounded alike move numbers of few bits by a step
+
+
+def measure(args, path, threads=1, level="-O2", others=(), rounds=None, seconds=None, flags=(),
+            tolerance=1e-4):
     with tempfile.TemporaryDirectory(dir=args.work) as work:
-        m = Model(path, [level], threads, others, Path(work))
+        m = Model(path, [level, *flags], threads, others, Path(work), tolerance)
         row = m.measure(rounds or args.rounds, seconds or args.seconds)
     print(threads, level, row["model"], f"{row['us'] / 1e3:.3f} ms", *(
         f"{n} {us / 1e3:.3f}" for n, us in row["peers"].items()), file=sys.stderr, flush=True)
@@ -133,8 +137,8 @@ def method(args):
         f"* Batch 1, f32, random weights and inputs. dnnc -O2 against {', '.join(versions) or 'nothing'}"
         + (f"; not there: {', '.join(absent)}." if absent else "."),
         "* All runtimes compute the same inputs; what does not agree with "
-        f"{args.peers[0] if args.peers else 'the first'} (1e-3, and 1e-4 of the largest output) "
-        "is not timed. OpenVINO is told to compute in f32; IREE is called from Python, which takes "
+        f"{args.peers[0] if args.peers else 'the first'} (1e-3, and 1e-4 of the largest output; "
+        "where numbers have few bits 2e-2) is not timed. OpenVINO is told to compute in f32; IREE is called from Python, which takes "
         "some 20 us a run.",
         f"* Times are medians of {args.rounds} rounds; in each, all take their turn for "
         f"{args.seconds:g} s, at least three runs. ratio = dnnc / peer: less is better.",
@@ -184,7 +188,7 @@ def quantized(args):
     floats = [args.fast.get(p.stem) or measure(args, p)["us"] for p in models.write(args.models, names)]
     lines = ["## Quantized networks", ""]
     for threads in args.threads:
-        rows = [measure(args, p, threads, others=args.peers)
+        rows = [measure(args, p, threads, others=args.peers, tolerance=STEPS)
                 for p in models.write_quantized(args.models, names)]
         table, ratios = page.results(rows, args.peers)
         lines += [*table, *page.summary(ratios, args.peers[0] if args.peers else ""),
@@ -195,6 +199,39 @@ def quantized(args):
                       f"mean, {max(own):.2f} at most.", ""]
     return lines + ["QDQ networks of ONNX Runtime's static quantizer: u8 activations, i8 weights of each "
                     "channel.", ""]
+
+
+def dynamic(args):
+    """Activations quantized at run time, and weights of 4 bits, which are read from memory."""
+    if not peers.version("ONNX Runtime"):
+        return ["## Dynamic quantization", "", "Not measured: ONNX Runtime is not there.", ""]
+    import models
+    lines = ["## Dynamic quantization, and weights of 4 bits", ""]
+    for threads in args.threads:
+        rows = [measure(args, p, threads, others=args.peers, tolerance=STEPS)
+                for p in models.write(args.models, models.DYNAMIC)]
+        lines += [f"{threads} thread{'s' * (threads > 1)}:", "", *page.results(rows, args.peers)[0],
+                  *page.missing(rows), ""]
+    return lines + ["BERT-base by ONNX Runtime's dynamic quantizer; eight products of a vector and "
+                    "4096 x 4096 weights: f32, i8 with u8 activations, and MatMulNBits in blocks of "
+                    "32.", ""]
+
+
+def halves(args):
+    """--precision=bf16 on a processor that sums up products of bf16."""
+    head = ["## Networks in bf16", ""]
+    if not re.search(r"^bdot_k +2 ", tool("dnnc", "--print-target-facts"), re.M):
+        return head + ["Not measured: this processor has no sums of bf16.", ""]
+    import models
+    others = [n for n in peers.HALVES if peers.version(n)]
+    paths = models.write(args.models, models.HALVES)
+    floats = [args.fast.get(p.stem) or measure(args, p)["us"] for p in paths]
+    rows = [measure(args, p, others=others, flags=["--precision=bf16"], tolerance=STEPS)
+            for p in paths]
+    own = [r["us"] / f for r, f in zip(rows, floats)]
+    return head + [*page.results(rows, others)[0], *page.missing(rows), "",
+                   f"One thread. Of the time of the same network in f32: {page.mean(own):.2f} in the "
+                   f"geometric mean, {max(own):.2f} at most.", ""]
 
 
 def levels(args):
@@ -254,7 +291,7 @@ def sources(args):
             *page.table(["folder", "files", "lines"], [[f, n, f"{k:,}"] for f, n, k in rows]), ""]
 
 
-SECTIONS = [networks, products, quantized, scans, levels, layers, compile_time, counts, sources]
+SECTIONS = [networks, products, quantized, dynamic, halves, scans, levels, layers, compile_time, counts, sources]
 
 
 # ---- The command ----

@@ -252,6 +252,30 @@ def product(columns, constant=True):
     return build
 
 
+def chain(kind, layers=8):
+    """Products of a vector, whose weights come from memory: f32, dyn8, int4."""
+
+    def build(net):
+        x, n, block = net.input, net.input[1][1], 32
+        ms = {"domain": "com.microsoft"}
+        for _ in range(layers):
+            if kind == "f32":
+                x = net.node("MatMul", [x[0], net.normal(n, n, fan_in=2 * n)], x[1])
+            elif kind == "dyn8":
+                w = np.clip(net.rng.standard_normal((n, n)) * 30, -127, 127).astype(np.int8)
+                x = net.node("DynamicQuantizeMatMul",
+                             [x[0], net.const(w), net.const(np.float32(n ** -.5 / 30)),
+                              net.const(np.int8(0))], x[1], **ms)
+            else:
+                w = net.rng.integers(0, 256, (n, n // block, block // 2)).astype(np.uint8)
+                s = net.rng.uniform(.5, 1, n * (n // block)).astype(np.float32) / np.float32(4 * n ** .5)
+                x = net.node("MatMulNBits", [x[0], net.const(w), net.const(s)], x[1], K=n, N=n,
+                             bits=4, block_size=block, accuracy_level=4, **ms)
+        return x
+
+    return build
+
+
 def light(name):
     """A test model of the onnx package with random weights for its constants."""
 
@@ -362,14 +386,21 @@ for s, n in SIZES.items():
         f"dft_{s}": (one("DFT"), (1, n, 1)),
         f"stft_{s}": (one("STFT", frame=512, step=160), (1, n, 1)),
     }
-MODELS = NETWORKS | PRODUCTS | SCANS
+CHAINS = {f"8x4096_{kind}": (chain(kind), (1, 4096)) for kind in ("f32", "dyn8", "int4")}
+DYNAMIC = ["bert_base.dyn8", *CHAINS]
+HALVES = ["resnet50", "mobilenet_v1", "mobilenet_v2", "bert_base"]
+MODELS = NETWORKS | PRODUCTS | SCANS | CHAINS
 
 
 def write(directory, names):
     paths = []
     for name in names or NETWORKS | PRODUCTS:
-        build, shape = MODELS[name]
         path = Path(directory) / f"{name}.onnx"
+        source = Path(name).stem
+        if source != name and not path.exists():
+            from onnxruntime.quantization import quantize_dynamic
+            quantize_dynamic(write(directory, [source])[0], path)
+        build, shape = MODELS[source]
         if not path.exists():
             net = Net(*shape)
             net.save(path, build(net))

@@ -3,8 +3,9 @@
 A row's function takes a model's path, a number of threads and inputs by name, and
 returns two functions: one runs the model once, one gives the outputs of the last
 run as a list of arrays. It raises Absent to say why there is nothing to measure.
-All compute in f32.
+All compute in f32, but those of HALVES.
 """
+import functools
 import importlib.metadata
 import subprocess
 import sys
@@ -30,9 +31,9 @@ def onnxruntime(path, threads, inputs):
     return lambda: s.run_with_iobinding(b), b.copy_outputs_to_cpu
 
 
-def openvino(path, threads, inputs):
+def openvino(path, threads, inputs, precision="f32"):
     import openvino as ov
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads,
+    options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads,
                "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
     core = ov.Core()
     model = core.read_model(path)
@@ -110,11 +111,14 @@ PEERS = {  # name: (package whose version counts, function); the first is the
     "IREE": ("iree-base-compiler", iree),
     "PyTorch": ("torch", pytorch),
 }
+HALVES = {  # those that compute in bf16
+    "OpenVINO, bf16": ("openvino", functools.partial(openvino, precision="bf16")),
+}
 
 
 def version(name):
     try:
-        return importlib.metadata.version(PEERS[name][0])
+        return importlib.metadata.version((PEERS | HALVES)[name][0])
     except importlib.metadata.PackageNotFoundError:
         return None
 
@@ -137,14 +141,14 @@ def random_inputs(path):
     return inputs
 
 
-def differ(got, want):
-    """What is wrong with outputs, or None: 1e-3, and 1e-4 of the largest."""
+def differ(got, want, tolerance):
+    """What is wrong with outputs, or None: 1e-3, and `tolerance` of the largest."""
     import numpy as np
     if len(got) != len(want):
         return f"{len(got)} outputs, not {len(want)}"
     for k, (a, b) in enumerate(zip(got, want)):
         largest = float(np.abs(b).max(initial=0))
-        if not np.allclose(a, b, rtol=1e-3, atol=1e-4 * largest):
+        if not np.allclose(a, b, rtol=1e-3, atol=tolerance * largest):
             return f"output {k} differs by {float(np.abs(a - b).max()):g} of {largest:g}"
     return None
 
