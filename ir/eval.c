@@ -5,6 +5,7 @@
 #include "ir/eval.h"
 
 #include "ir/eval_nest.h"
+#include "ir/place.h"
 
 #include <assert.h>
 #include <string.h>
@@ -259,10 +260,7 @@ static bool iterate(struct eval *ev, struct iteration *it) {
   r += it->ncarried;
   for (unsigned i = 0; i < it->nscanned; i++) {
     const struct ir_type *type = it->op->result[it->ncarried + i]->type;
-    if (it->done >= type->dim[0])
-      return fail(ev, it->op, DN_SHAPE,
-                  "more iterations than a stacked output holds");
-    assert(type->dim[0] > 0 && "done is below it: seen above");
+    assert(it->done < type->dim[0] && "turns are bounded: ir_max_turns()");
     int64_t bytes = ir_type_bytes(type) / type->dim[0];
     const struct ir_op *yield = it->body->last;
     slot_copy(it->stacks[i].buffer->data + bytes * it->done,
@@ -273,11 +271,15 @@ static bool iterate(struct eval *ev, struct iteration *it) {
   return true;
 }
 
+/* Rows of turns that were not are zeros. */
 static bool finish_iteration(struct eval *ev, struct iteration *it) {
-  for (unsigned i = 0; i < it->nscanned; i++)
-    if (it->op->result[it->ncarried + i]->type->dim[0] != it->done)
-      return fail(ev, it->op, DN_SHAPE,
-                  "fewer iterations than a stacked output holds");
+  for (unsigned i = 0; i < it->nscanned; i++) {
+    const struct ir_type *type = it->op->result[it->ncarried + i]->type;
+    int64_t all = ir_type_bytes(type);
+    int64_t made = type->dim[0] ? all / type->dim[0] * it->done : 0;
+    if (made < all)
+      memset(it->stacks[i].buffer->data + made, 0, (size_t)(all - made));
+  }
   for (unsigned i = 0; i < it->ncarried; i++)
     define(ev, it->op->result[i], it->args[it->first_arg + i]);
   for (unsigned i = 0; i < it->nscanned; i++)
@@ -314,7 +316,7 @@ static bool run_loop(struct eval *ev, const struct ir_op *op) {
   struct iteration it = iteration_new(ev, op, op->noperands - 2);
   it.first_arg = 2;
   it.first_result = 1;
-  int64_t trips = scalar(ev, ir_arg(op, 0));
+  int64_t trips = dn_min(scalar(ev, ir_arg(op, 0)), ir_max_turns(op));
   bool more = scalar(ev, ir_arg(op, 1)) != 0;
   for (unsigned i = 0; i < it.ncarried; i++)
     it.args[2 + i] = take_operand(ev, op, 2 + i);
@@ -337,9 +339,7 @@ static bool run_scan(struct eval *ev, const struct ir_op *op) {
   unsigned nstates = (unsigned)ir_get_int(op, "states");
   assert(nstates < op->noperands && "rule params of verify.def");
   struct iteration it = iteration_new(ev, op, nstates);
-  int64_t trips = 0;
-  for (unsigned i = nstates; i < op->noperands; i++)
-    trips = ir_arg(op, i)->type->dim[0];
+  int64_t trips = ir_max_turns(op);
   for (unsigned i = 0; i < nstates; i++)
     it.args[i] = take_operand(ev, op, i);
   while (it.done < trips) {

@@ -65,10 +65,16 @@ int ir_op_attr_specs(enum ir_opcode code,
  *   space="S"    "arena" (the default), or "out0", "out1" ...: the caller's
  *                buffer of that function result
  *   stride=[..]  element strides, when not row-major contiguous
+ *   turn=[..]    bytes that it moves on in each turn of the loops around, the
+ *                outermost first
+ *   places=[{}]  of an op with regions, in place of those: a record a result,
+ *                and of a loop's number of the turn and condition; its fields
+ *                are at, out (K for space "outK"), stride and turn
  * A view outside kernels has no place of its own unless it has `at` or `space`:
  * its place follows from its operand's by its index map (ir/nest.h). A `concat`
  * outside kernels has a place, and its operands were given places inside it. */
-#define IR_PLAN_ATTRS "at:i=0 space:s=arena stride:i*=0"
+#define IR_PLAN_ATTRS                                                          \
+  "at:i=0 space:s=arena stride:i*=0 turn:i*=0 places:r="
 bool ir_is_plan_attr(const char *name);
 
 struct ir_attr {

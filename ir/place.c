@@ -32,12 +32,123 @@ bool ir_view_of(const struct ir_op *op, const int64_t *stride,
   return ok;
 }
 
+/* ---- Loops ---- */
+
+bool ir_is_loop(const struct ir_op *op) {
+  return op->code == IR_LOOP || op->code == IR_SCAN;
+}
+
+bool ir_has_blocks(const struct ir_op *op) {
+  return op->nregions && op->code != IR_KERNEL;
+}
+
+int ir_loops_around(const struct ir_block *b) {
+  int n = 0;
+  for (; b->owner; b = b->owner->block)
+    n += ir_is_loop(b->owner);
+  return n;
+}
+
+unsigned ir_loop_skips(const struct ir_op *loop) {
+  return loop->code == IR_LOOP ? 2 : 0;
+}
+
+unsigned ir_yield_skips(const struct ir_op *op) { return op->code == IR_LOOP; }
+
+unsigned ir_num_carried(const struct ir_op *loop) {
+  return loop->code == IR_LOOP ? loop->noperands - 2
+                               : (unsigned)ir_get_int(loop, "states");
+}
+
+int64_t ir_max_turns(const struct ir_op *loop) {
+  int64_t most = INT64_MAX;
+  unsigned carried = ir_num_carried(loop);
+  for (unsigned i = carried; i < loop->nresults; i++)
+    most = dn_min(most, loop->result[i]->type->dim[0]);
+  for (unsigned i = carried; loop->code == IR_SCAN && i < loop->noperands; i++)
+    most = dn_min(most, ir_arg(loop, i)->type->dim[0]);
+  return most;
+}
+
+bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
+                    int64_t *stride, int64_t *step) {
+  int around = ir_loops_around(loop->block);
+  assert(type->rank > 0 && "slices are of dimension 0: rules params, yield");
+  if (around >= IR_MAX_LOOPS_AROUND)
+    return false;
+  step[around] += stride[0] * ir_dtypes[type->dtype].bytes;
+  memmove(stride, stride + 1, (size_t)(type->rank - 1) * sizeof *stride);
+  return true;
+}
+
+bool ir_place_moves(const struct ir_place *p) {
+  static const int64_t still[IR_MAX_LOOPS_AROUND];
+  return memcmp(p->step, still, sizeof still) != 0;
+}
+
+/* ---- Places ---- */
+
 /* An op outside kernels whose value was given a place of its own, as opposed to
  * following its operand's. Printing leaves default attributes out, so that a
  * kernel at the start of the arena has none. */
 static bool has_own_place(const struct ir_op *op) {
   return ir_is_concat(op) || ir_ops[op->code].cls == IR_REGION ||
          ir_find_attr(op, "at") || ir_find_attr(op, "space");
+}
+
+static void read_list(const struct ir_attr *a, int64_t max, int64_t *out) {
+  for (int64_t i = 0; a && i < a->n && i < max; i++)
+    out[i] = a->is[i];
+}
+
+static void read_attrs(const struct ir_op *op, struct ir_place *out) {
+  const char *space = ir_get_str(op, "space");
+  if (!strncmp(space, "out", 3)) {
+    out->space = IR_IN_OUTPUT;
+    out->number = (unsigned)strtoul(space + 3, NULL, 10);
+  }
+  out->offset = ir_get_int(op, "at");
+  read_list(ir_find_attr(op, "stride"), IR_MAX_RANK, out->stride);
+  read_list(ir_find_attr(op, "turn"), IR_MAX_LOOPS_AROUND, out->step);
+}
+
+/* Entry i of `places`. */
+static bool read_record(const struct ir_op *op, unsigned i,
+                        struct ir_place *out) {
+  const struct ir_attr *places = ir_find_attr(op, "places");
+  if (!places || i >= places->n)
+    return false;
+  for (unsigned k = 0; k < places->rs[i].n; k++) {
+    const struct ir_attr *f = &places->rs[i].field[k];
+    if (f->kind == IR_A_INTS)
+      read_list(f, strcmp(f->name, "turn") ? IR_MAX_RANK : IR_MAX_LOOPS_AROUND,
+                strcmp(f->name, "turn") ? out->stride : out->step);
+    else if (!strcmp(f->name, "at"))
+      out->offset = f->i;
+    else
+      out->number = (unsigned)f->i;
+    if (!strcmp(f->name, "out"))
+      out->space = IR_IN_OUTPUT;
+  }
+  return true;
+}
+
+/* A parameter: an input of the function, what its loop carries, or a slice. */
+static bool param_place(const struct ir_value *v, struct ir_place *out) {
+  const struct ir_op *loop = v->block->owner;
+  if (!loop) {
+    out->space = IR_IN_INPUT;
+    out->number = v->index;
+    return true;
+  }
+  unsigned skips = ir_loop_skips(loop);
+  if (v->index < skips)
+    return read_record(loop, loop->nresults + v->index, out);
+  if (v->index - skips < ir_num_carried(loop))
+    return read_record(loop, v->index - skips, out);
+  const struct ir_value *all = ir_arg(loop, v->index);
+  return ir_place_of(all, out) &&
+         ir_place_slice(loop, all->type, out->stride, out->step);
 }
 
 /* The place of a parameter, of a constant, or that op attributes state. */
@@ -51,22 +162,14 @@ static bool base_place(const struct ir_value *v, struct ir_place *out) {
     out->base = v;
     return true;
   }
-  if (!v->def) {
-    out->space = IR_IN_INPUT;
-    out->number = v->index;
-    return !v->block->owner;
-  }
+  if (!v->def)
+    return param_place(v, out);
   const struct ir_op *op = v->def;
   if (op->block->func->module->form != IR_PLANNED || !has_own_place(op))
     return false;
-  const char *space = ir_get_str(op, "space");
-  if (!strncmp(space, "out", 3)) {
-    out->space = IR_IN_OUTPUT;
-    out->number = (unsigned)strtoul(space + 3, NULL, 10);
-  }
-  out->offset = ir_get_int(op, "at");
-  for (int d = 0; ir_get_len(op, "stride") && d < v->type->rank; d++)
-    out->stride[d] = ir_get_at(op, "stride", d);
+  if (ir_has_blocks(op))
+    return read_record(op, v->index, out);
+  read_attrs(op, out);
   return true;
 }
 

@@ -8,12 +8,17 @@
 
 enum ir_space { IR_IN_ARENA, IR_IN_INPUT, IR_IN_OUTPUT, IR_IN_CONST };
 
+/* Loops, one in the other, that places can move with. */
+enum { IR_MAX_LOOPS_AROUND = 8 };
+
 struct ir_place {
   enum ir_space space;
   unsigned number;              /* of the input or output */
   const struct ir_value *base;  /* the constant */
   int64_t offset;               /* bytes from the start of the space or constant */
   int64_t stride[IR_MAX_RANK];  /* elements */
+  int64_t step[IR_MAX_LOOPS_AROUND]; /* bytes a turn of the loops around, the
+                                        outermost first */
 };
 
 /* Ops outside kernels own no memory of their own: a view shows its operand's in
@@ -24,6 +29,29 @@ bool ir_is_concat(const struct ir_op *op);
  * operand at `stride`; false when strides cannot express it. */
 bool ir_view_of(const struct ir_op *op, const int64_t *stride,
                 int64_t *out_stride, int64_t *out_bytes);
+
+/* `loop` and `scan`: their regions run any number of times. */
+bool ir_is_loop(const struct ir_op *op);
+/* An op with regions but a kernel. */
+bool ir_has_blocks(const struct ir_op *op);
+/* Loops around an op of a block. */
+int ir_loops_around(const struct ir_block *b);
+/* Operands of a loop, and parameters of its region, before those that it
+ * carries; values that a region yields before its op's results. */
+unsigned ir_loop_skips(const struct ir_op *loop);
+unsigned ir_yield_skips(const struct ir_op *op);
+/* Values that a loop carries from turn to turn: its first results. */
+unsigned ir_num_carried(const struct ir_op *loop);
+/* The turns that a loop has at most, by the rows of its results and operands;
+ * INT64_MAX: any number. */
+int64_t ir_max_turns(const struct ir_op *loop);
+/* Turns what a value of that type has into what its slice along dimension 0 has
+ * in a turn of `loop`; false: there are too many loops around. */
+bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
+                    int64_t *stride, int64_t *step);
+
+/* It is elsewhere in each turn of some loop. */
+bool ir_place_moves(const struct ir_place *p);
 
 /* false when the value has no place: an op outside kernels that is no view and
  * has no plan attributes, or a value inside a kernel. */

@@ -194,6 +194,17 @@ static void check_outside(struct verifier *v, const struct ir_op *op,
     verify_op(v, op, OUTSIDE, "'%s' is not in a kernel", ir_ops[op->code].text);
 }
 
+/* Slices of what a scan goes through lie as that does. */
+static void slice_strides(struct verifier *v, const struct ir_op *scan,
+                          int64_t **stride) {
+  for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++) {
+    const struct ir_value *x = ir_arg(scan, i);
+    if (stride[x->id])
+      stride[scan->region[0]->param[i]->id] = dn_copy(
+          v->scratch, stride[x->id] + 1, (IR_MAX_RANK - 1) * sizeof **stride);
+  }
+}
+
 static void check_block(struct verifier *v, const struct ir_block *b,
                         bool *after, int64_t **stride) {
   for (const struct ir_op *op = b->first; op; op = op->next) {
@@ -201,6 +212,8 @@ static void check_block(struct verifier *v, const struct ir_block *b,
       check_kernel(v, op, after);
     else if (ir_ops[op->code].cls != IR_REGION && v->m->form != IR_GRAPH)
       check_outside(v, op, stride);
+    if (op->code == IR_SCAN)
+      slice_strides(v, op, stride);
     for (unsigned i = 0; i < op->nregions && op->code != IR_KERNEL; i++)
       check_block(v, op->region[i], after, stride);
   }

@@ -4,8 +4,11 @@
  *
  * Positions number the ops outside kernels in order; a kernel is one position.
  * A value lives from the op that makes it to its last reader, through views and
- * through concats that it is a piece of, to the end of a loop that reads it
- * from outside, and to the end of the function when it is returned. */
+ * through concats that it is a piece of, to the end of an op whose regions read
+ * it from outside, and to the end of the function when it is returned. What an
+ * op with regions makes lives from its start. The value that enters a loop, the
+ * parameter that stands for it, what is yielded for the next turn and the result
+ * lie at one place: in a turn, the new one comes after all reads of the old. */
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/place.h"
@@ -22,7 +25,8 @@ struct life { /* of a value outside kernels */
                                   views, or itself */
   int64_t lo, hi;              /* bytes [lo, hi) of its space */
   struct ir_place place;
-  bool owns; /* bytes of its own: not a view */
+  bool owns;                /* bytes of its own: not a view */
+  const struct ir_op *loop; /* it enters it, or is its parameter; or NULL */
 };
 
 struct plan {
@@ -67,11 +71,28 @@ static unsigned read_position(const struct plan *p, const struct ir_value *x,
   return at;
 }
 
-/* A view or a concat outside kernels carries the bytes of its operand on. */
-static bool carries_on(const struct ir_op *op) {
-  if (op->block->owner && op->block->owner->code == IR_KERNEL)
-    return false;
-  return ir_is_concat(op) || (ir_is_view(op) && !has_place(op));
+static bool in_kernel(const struct ir_op *op) {
+  return op->block->owner && op->block->owner->code == IR_KERNEL;
+}
+
+/* The value that has the bytes of an operand from here on: of a view or a concat
+ * outside kernels its result, of a yield its op's, of a loop what it carries;
+ * or NULL. */
+static const struct ir_value *carries_on(const struct ir_use *u) {
+  const struct ir_op *op = u->op;
+  unsigned i = 0;
+  if (in_kernel(op))
+    return NULL;
+  while (op->operand[i] != u)
+    i++;
+  if (ir_is_concat(op) || (ir_is_view(op) && !has_place(op)))
+    return ir_result(op);
+  unsigned skips = ir_is_loop(op) ? ir_loop_skips(op) : 0;
+  if (ir_is_loop(op) && i >= skips && i - skips < ir_num_carried(op))
+    return op->result[i - skips];
+  if (op->code == IR_YIELD && i >= ir_yield_skips(op->block->owner))
+    return op->block->owner->result[i - ir_yield_skips(op->block->owner)];
+  return NULL;
 }
 
 static void find_life(struct plan *p, const struct ir_value *x, unsigned def) {
@@ -81,66 +102,148 @@ static void find_life(struct plan *p, const struct ir_value *x, unsigned def) {
   l->root = x;
   for (const struct ir_use *u = x->uses; u; u = u->next) {
     unsigned at = read_position(p, x, u->op);
+    const struct ir_value *r = carries_on(u);
+    bool view = r && r->def == u->op && ir_is_view(u->op);
     if (u->op->code == IR_RETURN)
       at = UINT_MAX;
-    if (carries_on(u->op)) {
-      const struct ir_value *r = ir_result(u->op);
-      if (p->life[r->id].end > at)
-        at = p->life[r->id].end;
-      if (ir_is_concat(u->op) || p->life[r->id].root != r)
-        l->root = p->life[r->id].root;
-    }
+    if (u->op->code == IR_SCAN && !r && p->stop[u->op->id] > at)
+      at = p->stop[u->op->id]; /* slice by slice */
+    if (view || (r && ir_is_concat(u->op)))
+      at = p->life[r->id].end > at ? p->life[r->id].end : at;
+    if (r && (!view || p->life[r->id].root != r))
+      l->root = p->life[r->id].root;
+    if ((view || (r && ir_is_concat(u->op))) && p->life[r->id].loop)
+      l->loop = p->life[r->id].loop;
+    if (r && ir_is_loop(u->op))
+      l->loop = u->op;
     if (at > l->end)
       l->end = at;
+  }
+}
+
+/* Parameters of a loop's region: what is passed lives through it, what
+ * it carries to its last reader. */
+static void find_params(struct plan *p, const struct ir_op *op) {
+  const struct ir_block *b = op->region[0];
+  for (unsigned i = 0; i < b->nparams; i++) {
+    struct life *l = &p->life[b->param[i]->id];
+    unsigned skips = ir_loop_skips(op);
+    find_life(p, b->param[i], p->start[op->id]);
+    if (i < skips) {
+      l->end = p->stop[op->id];
+    } else if (i - skips < ir_num_carried(op)) {
+      l->root = p->life[op->result[i - skips]->id].root;
+      l->loop = op;
+    }
   }
 }
 
 /* In reverse, so that the lives of readers are known. */
 static void find_lives(struct plan *p, const struct ir_block *b) {
   for (const struct ir_op *op = b->last; op; op = op->prev) {
-    for (unsigned i = 0; i < op->nregions && op->code != IR_KERNEL; i++)
+    for (unsigned i = 0; i < op->nresults; i++) {
+      struct life *l = &p->life[op->result[i]->id];
+      find_life(p, op->result[i], p->start[op->id]);
+      if (l->end < p->stop[op->id])
+        l->end = p->stop[op->id];
+    }
+    for (unsigned i = 0; ir_has_blocks(op) && i < op->nregions; i++)
       find_lives(p, op->region[i]);
-    for (unsigned i = 0; i < op->nresults; i++)
-      find_life(p, op->result[i], p->stop[op->id]);
+    if (ir_is_loop(op))
+      find_params(p, op);
   }
 }
 
 /* ---- Places ---- */
 
-/* false when the bytes are out of all range. */
-static bool find_extent(const struct ir_type *type, struct life *l) {
+/* Extends bytes [*lo, *hi] by n - 1 steps. */
+static bool reach(int64_t *lo, int64_t *hi, int64_t n, int64_t step) {
+  int64_t by;
+  return dn_mul(n - 1, step, &by) &&
+         dn_add(step < 0 ? *lo : *hi, by, step < 0 ? lo : hi);
+}
+
+/* Of `v`, in all turns of the loops around; false when the bytes are out of all
+ * range. */
+static bool find_extent(const struct ir_value *v, struct life *l) {
+  const struct ir_type *type = v->type;
+  const struct ir_block *b = v->def ? v->def->block : v->block;
   int64_t bytes = ir_dtypes[type->dtype].bytes;
+  int depth = ir_loops_around(b);
+  bool ok = depth <= IR_MAX_LOOPS_AROUND;
   l->lo = l->hi = l->place.offset;
   if (!ir_type_count(type))
     return true;
-  for (int d = 0; d < type->rank; d++) {
-    int64_t reach, *end = l->place.stride[d] < 0 ? &l->lo : &l->hi;
-    if (!dn_mul(type->dim[d] - 1, l->place.stride[d], &reach) ||
-        !dn_mul(reach, bytes, &reach) || !dn_add(*end, reach, end))
-      return false;
+  for (int d = 0; ok && d < type->rank; d++)
+    ok = reach(&l->lo, &l->hi, type->dim[d], l->place.stride[d] * bytes);
+  for (; ok && b->owner; b = b->owner->block) {
+    if (!ir_is_loop(b->owner) || !l->place.step[--depth])
+      continue;
+    ok = l->place.step[depth] % bytes == 0 &&
+         reach(&l->lo, &l->hi, dn_max(1, ir_max_turns(b->owner)),
+               l->place.step[depth]);
   }
-  return dn_add(l->hi, bytes, &l->hi);
+  return ok && dn_add(l->hi, bytes, &l->hi);
 }
 
-/* Attributes of an op as a place; the rest relies on them. Strides of 2^40 are
- * out of range before they overflow. */
+/* A plan attribute, or field, of what has `rank` dimensions; the rest relies on
+ * it. Strides and steps of 2^40 are out of range before they overflow. */
+static void check_attr(struct plan *p, const struct ir_op *op,
+                       const struct ir_attr *a, int rank) {
+  const int64_t big = INT64_C(1) << 40;
+  bool at = !strcmp(a->name, "at"), out = !strcmp(a->name, "out");
+  bool step = !strcmp(a->name, "turn");
+  if (a->kind != (at || out ? IR_A_INT : IR_A_INTS) ||
+      (!at && !out && !step && strcmp(a->name, "stride") != 0))
+    verify_op(p->v, op, PLACED, "'%s' says nothing of a place", a->name);
+  else if (out && (a->i < 0 || a->i >= p->f->nresults))
+    verify_op(p->v, op, SPACE, "there is no result %lld", (long long)a->i);
+  else if (at && (a->i < 0 || a->i > big))
+    verify_op(p->v, op, RANGE, "at=%lld", (long long)a->i);
+  else if (step && a->n > ir_loops_around(op->block))
+    verify_op(p->v, op, STRIDE, "turn has %lld entries", (long long)a->n);
+  else if (!at && !out && !step && a->n != rank)
+    verify_op(p->v, op, STRIDE, "stride has %lld entries", (long long)a->n);
+  for (int64_t i = 0; a->kind == IR_A_INTS && i < a->n; i++)
+    if (a->is[i] > big || a->is[i] < -big)
+      verify_op(p->v, op, RANGE, "%s %lld", a->name, (long long)a->is[i]);
+}
+
+/* The value whose place record i of `places` is. */
+static const struct ir_value *record_value(const struct ir_op *op, unsigned i) {
+  return i < op->nresults ? op->result[i]
+                          : op->region[0]->param[i - op->nresults];
+}
+
+static void check_records(struct plan *p, const struct ir_op *op) {
+  const struct ir_attr *a = ir_find_attr(op, "places");
+  unsigned n = op->nresults + (ir_is_loop(op) ? ir_loop_skips(op) : 0);
+  if (a ? a->n != n : n)
+    verify_op(p->v, op, PLACED, "%lld places, not %u",
+              a ? (long long)a->n : 0LL, n);
+  for (unsigned i = 0; a && a->n == n && i < n; i++)
+    for (unsigned k = 0; k < a->rs[i].n; k++)
+      check_attr(p, op, &a->rs[i].field[k], record_value(op, i)->type->rank);
+}
+
+/* Attributes of an op as places. */
 static void check_attrs(struct plan *p, const struct ir_op *op) {
+  static const char *const names[] = {"at", "stride", "turn"};
   const char *space = ir_get_str(op, "space");
   char *end = NULL;
+  bool blocks = ir_has_blocks(op);
   if (strcmp(space, "arena") != 0 &&
       (strncmp(space, "out", 3) != 0 || !space[3] ||
        strtoul(space + 3, &end, 10) >= p->f->nresults || *end))
     verify_op(p->v, op, SPACE, "there is no space '%s'", space);
-  const struct ir_attr *stride = ir_find_attr(op, "stride");
-  if (stride && op->nresults && stride->n != ir_result(op)->type->rank)
-    verify_op(p->v, op, STRIDE, "stride has %lld entries",
-              (long long)stride->n);
-  int64_t big = INT64_C(1) << 40;
-  if (ir_get_int(op, "at") < 0 || ir_get_int(op, "at") > big)
-    verify_op(p->v, op, RANGE, "at=%lld", (long long)ir_get_int(op, "at"));
-  for (int64_t i = 0; stride && i < stride->n; i++)
-    if (stride->is[i] > big || stride->is[i] < -big)
-      verify_op(p->v, op, RANGE, "stride %lld", (long long)stride->is[i]);
+  if (blocks)
+    check_records(p, op);
+  if (blocks ? has_place(op) : ir_find_attr(op, "places") != NULL)
+    verify_op(p->v, op, PLACED, "'%s' states places as other ops do",
+              ir_ops[op->code].text);
+  for (size_t i = 0; i < DN_COUNT(names) && op->nresults == 1; i++)
+    if (ir_find_attr(op, names[i]))
+      check_attr(p, op, ir_find_attr(op, names[i]), ir_result(op)->type->rank);
 }
 
 /* No two elements of what is written share an address: from the smallest stride
@@ -168,17 +271,15 @@ static bool steps_over(const struct ir_type *type, const struct ir_place *at) {
   return true;
 }
 
-static void check_place(struct plan *p, const struct ir_op *op) {
-  if (op->nresults != 1 || ir_is_view(op) != p->views)
-    return;
-  const struct ir_value *r = ir_result(op);
+static void check_value(struct plan *p, const struct ir_op *op,
+                        const struct ir_value *r, bool owns) {
   struct life *l = &p->life[r->id];
   if (!ir_place_of(r, &l->place)) {
     verify_op(p->v, op, PLACED, "%%%s has no place", r->name);
     return;
   }
-  l->owns = !ir_is_view(op) || has_place(op);
-  bool fits = find_extent(r->type, l);
+  l->owns = owns;
+  bool fits = find_extent(r, l);
   int64_t room = INT64_MAX;
   if (l->place.space == IR_IN_ARENA)
     room = p->v->m->arena_size;
@@ -192,28 +293,69 @@ static void check_place(struct plan *p, const struct ir_op *op) {
     verify_op(p->v, op, STRIDE, "elements of %%%s lie at one place", r->name);
 }
 
-/* The place of operand k of a concat inside its result. */
+/* What a loop passes to its region and carries; slices follow from operands, which
+ * may be views. */
+static void check_param_places(struct plan *p, const struct ir_op *loop) {
+  unsigned stated = ir_loop_skips(loop) + ir_num_carried(loop);
+  const struct ir_block *b = loop->region[0];
+  for (unsigned i = 0; i < b->nparams; i++)
+    if (b->param[i]->uses && p->views == (i >= stated))
+      check_value(p, loop, b->param[i], i < stated);
+}
+
+static void check_place(struct plan *p, const struct ir_op *op) {
+  bool view = ir_is_view(op);
+  for (unsigned i = 0; view == p->views && i < op->nresults; i++)
+    check_value(p, op, op->result[i], !view || has_place(op));
+  if (ir_is_loop(op))
+    check_param_places(p, op);
+}
+
+/* Operand k of `op` lies at place `want`. */
+static void check_lies(struct plan *p, const struct ir_op *op, unsigned k,
+                       const struct ir_place *want) {
+  const struct ir_value *x = ir_arg(op, k);
+  struct ir_place at;
+  bool ok = ir_place_of(x, &at) && at.space == want->space &&
+            at.number == want->number && at.offset == want->offset &&
+            !memcmp(at.step, want->step, sizeof at.step);
+  for (int d = 0; ok && d < x->type->rank; d++)
+    ok = x->type->dim[d] == 1 || at.stride[d] == want->stride[d];
+  if (!ok && ir_type_count(x->type))
+    verify_op(p->v, op, PIECE, "operand %u (%s) does not lie at byte %lld", k,
+              x->name, (long long)want->offset);
+}
+
+/* What an op with regions makes is what they yield, and what enters a loop. */
+static void check_yields(struct plan *p, const struct ir_op *op) {
+  unsigned carried = ir_is_loop(op) ? ir_num_carried(op) : op->nresults;
+  for (unsigned i = 0; i < op->nresults; i++) {
+    struct ir_place want = p->life[op->result[i]->id].place;
+    if (ir_is_loop(op) && i < carried)
+      check_lies(p, op, i + ir_loop_skips(op), &want);
+    if (i >= carried)
+      ir_place_slice(op, op->result[i]->type, want.stride, want.step);
+    for (unsigned r = 0; r < op->nregions; r++)
+      check_lies(p, op->region[r]->last, i + ir_yield_skips(op), &want);
+  }
+}
+
+/* The places of a concat's operands are inside its result. */
 static void check_pieces(struct plan *p, const struct ir_op *op) {
+  if (ir_has_blocks(op))
+    check_yields(p, op);
   if (!ir_is_concat(op))
     return;
   struct dn_arena *arena = dn_arena_new(p->v->ctx);
   const struct nest_access *a = &nest_build(arena, op)->access[0];
   assert(a->npieces == (int)op->noperands &&
          "the operands of a concat are pieces of one access: nest.h");
-  const struct life *all = &p->life[ir_result(op)->id];
+  const struct ir_place *all = &p->life[ir_result(op)->id].place;
   int64_t bytes = ir_dtypes[ir_result(op)->type->dtype].bytes;
   for (unsigned k = 0; k < op->noperands; k++) {
-    const struct ir_value *x = ir_arg(op, k);
-    struct ir_place at;
-    int64_t want =
-        all->place.offset + a->start[k] * all->place.stride[a->axis] * bytes;
-    bool ok = ir_place_of(x, &at) && at.space == all->place.space &&
-              at.number == all->place.number && at.offset == want;
-    for (int d = 0; ok && d < x->type->rank; d++)
-      ok = x->type->dim[d] == 1 || at.stride[d] == all->place.stride[d];
-    if (!ok && ir_type_count(x->type))
-      verify_op(p->v, op, PIECE, "operand %u (%s) does not lie at byte %lld", k,
-                x->name, (long long)want);
+    struct ir_place want = *all;
+    want.offset += a->start[k] * all->stride[a->axis] * bytes;
+    check_lies(p, op, k, &want);
   }
   dn_arena_free(arena);
 }
@@ -222,9 +364,9 @@ static void check_pieces(struct plan *p, const struct ir_op *op) {
 static void each_op(struct plan *p, const struct ir_block *b,
                     void (*what)(struct plan *, const struct ir_op *)) {
   for (const struct ir_op *op = b->first; op; op = op->next) {
-    for (unsigned i = 0; i < op->nregions && op->code != IR_KERNEL; i++)
-      each_op(p, op->region[i], what);
     what(p, op);
+    for (unsigned i = 0; ir_has_blocks(op) && i < op->nregions; i++)
+      each_op(p, op->region[i], what);
   }
 }
 
@@ -269,7 +411,8 @@ static void mark_elementwise(struct plan *p, const struct ir_block *body) {
 
 static bool same_place(const struct ir_value *x, const struct ir_place *a,
                        const struct ir_value *y, const struct ir_place *b) {
-  if (a->offset != b->offset || !verify_same_shape(x->type, y->type) ||
+  if (a->offset != b->offset || memcmp(a->step, b->step, sizeof a->step) != 0 ||
+      !verify_same_shape(x->type, y->type) ||
       ir_dtypes[x->type->dtype].bytes != ir_dtypes[y->type->dtype].bytes)
     return false;
   for (int d = 0; d < x->type->rank; d++)
@@ -296,7 +439,7 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
   for (const struct ir_op *op = body->first; op; op = op->next) {
     for (unsigned i = 0; i < op->noperands; i++) {
       const struct ir_value *x = ir_arg(op, i);
-      if (x->data || !x->def || x->def->block == body ||
+      if (x->data || (x->def && x->def->block == body) ||
           !share_bytes(&p->life[x->id], ly))
         continue;
       bool start = i == 0 && ir_ops[op->code].traits & IR_ONTO;
@@ -309,15 +452,23 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
   return true;
 }
 
+static bool is_inside(const struct ir_value *v, const struct ir_op *op) {
+  const struct ir_block *b = v->def ? v->def->block : v->block;
+  while (b->owner && b->owner != op)
+    b = b->owner->block;
+  return b->owner == op;
+}
+
 static void check_pair(struct plan *p, const struct ir_value *x,
                        const struct ir_value *y) {
   const struct life *a = &p->life[x->id], *b = &p->life[y->id];
   assert(a->def <= b->def && "collect() lists values in order of definition");
-  if (a->root == b->root || !share_bytes(a, b))
+  if (!share_bytes(a, b) ||
+      (a->root == b->root && !(a->loop && y->def && is_inside(y, a->loop))))
     return;
   if (a->end == b->def && is_in_place(p, y))
     return;
-  verify_op(p->v, y->def, OVERLAP,
+  verify_op(p->v, y->def ? y->def : y->block->owner, OVERLAP,
             "%%%s at bytes %lld to %lld overlaps %%%s at %lld to %lld", y->name,
             (long long)b->lo, (long long)b->hi, x->name, (long long)a->lo,
             (long long)a->hi);
@@ -346,13 +497,22 @@ struct value_list {
   size_t n, cap;
 };
 
+static void collect_value(struct plan *p, const struct ir_value *v,
+                          struct value_list *list) {
+  if (p->life[v->id].owns)
+    DN_PUSH(p->v->scratch, *list, v);
+}
+
 static void collect(struct plan *p, const struct ir_block *b,
                     struct value_list *list) {
   for (const struct ir_op *op = b->first; op; op = op->next) {
-    for (unsigned i = 0; i < op->nregions && op->code != IR_KERNEL; i++)
-      collect(p, op->region[i], list);
-    if (op->nresults == 1 && p->life[ir_result(op)->id].owns)
-      DN_PUSH(p->v->scratch, *list, ir_result(op));
+    for (unsigned i = 0; i < op->nresults; i++)
+      collect_value(p, op->result[i], list);
+    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++) {
+      for (unsigned i = 0; i < op->region[r]->nparams; i++)
+        collect_value(p, op->region[r]->param[i], list);
+      collect(p, op->region[r], list);
+    }
   }
 }
 

@@ -1,12 +1,18 @@
 /* aliases.c - which values share a buffer: see aliases.h.
  *
  * Aliases are assigned in reverse order, from the return to the results, from a
- * concat to its operands, so that a concat has its own before its operands get
- * theirs (a chain of concats ends up in one buffer). Results without one get a
- * buffer of their own, and views follow, in order. */
+ * concat to its operands, from an op with regions to what they yield, so that a
+ * concat has its own before its operands get theirs (a chain of concats ends up
+ * in one buffer). Results without one get a buffer of their own, and views and
+ * slices follow, in order.
+ *
+ * A value that a loop carries is written over by a kernel that comes after all
+ * that read the old one, or reads it where it writes. Else it is a misfit, and a
+ * copy at the end of the turn will do that. */
 #include "passes/aliases.h"
 
 #include "ir/nest.h"
+#include "passes/inplace.h"
 
 #include <assert.h>
 #include <string.h>
@@ -33,10 +39,10 @@ static void set_alias(struct aliases *a, const struct ir_value *v,
 
 /* A buffer of its own, row-major. */
 static struct alias own_buffer(struct aliases *a, const struct ir_value *v,
-                               int out) {
+                               int out, const struct ir_block *home) {
   struct alias at = {.buffer = (int)a->buffers.n};
   ir_type_strides(v->type, at.stride);
-  struct alias_buffer b = {ir_type_bytes(v->type), out, v};
+  struct alias_buffer b = {ir_type_bytes(v->type), out, v, home};
   DN_PUSH(a->arena, a->buffers, b);
   return at;
 }
@@ -101,38 +107,69 @@ static bool invert_view(const struct ir_op *op, const int64_t *stride,
   return ok;
 }
 
+static bool is_in_kernel(const struct ir_op *op) {
+  return op->block->owner && op->block->owner->code == IR_KERNEL;
+}
+
+/* A value that some views show, and its strides. */
+struct viewed {
+  const struct ir_value *v;
+  int64_t stride[IR_MAX_RANK];
+};
+
+/* What reads `from` as a view or in slices, as it lies then; false: strides
+ * cannot express it. With *next->v NULL, no such. */
+static bool view_by(const struct ir_use *u, const struct viewed *from,
+                    struct viewed *next) {
+  int64_t bytes, step[IR_MAX_LOOPS_AROUND] = {0};
+  next->v = NULL;
+  if (is_in_kernel(u->op))
+    return true;
+  if (u->op->code == IR_SCAN) {
+    for (unsigned i = ir_num_carried(u->op); i < u->op->noperands; i++)
+      if (u->op->operand[i] == u)
+        next->v = u->op->region[0]->param[i];
+    memcpy(next->stride, from->stride, sizeof next->stride);
+    return !next->v || ir_place_slice(u->op, from->v->type, next->stride, step);
+  }
+  if (!ir_is_view(u->op))
+    return true;
+  next->v = ir_result(u->op);
+  return ir_view_of(u->op, from->stride, next->stride, &bytes);
+}
+
 /* Whether every view of `v`, and every view of those, can still be expressed
  * when `v` lies at `stride`. */
 static bool views_fit(struct aliases *a, const struct ir_value *v,
                       const int64_t *stride) {
   if (ir_type_is_dense(v->type, stride))
     return true;
-  struct item {
-    const struct ir_value *v;
-    int64_t stride[IR_MAX_RANK];
-  };
-  DN_LIST(struct item) work = {0};
-  struct item it = {.v = v};
+  DN_LIST(struct viewed) work = {0};
+  struct viewed it = {.v = v};
   memcpy(it.stride, stride, sizeof it.stride);
   DN_PUSH(a->arena, work, it);
   for (size_t i = 0; i < work.n; i++) {
-    struct item from = work.v[i];
+    struct viewed from = work.v[i];
     for (const struct ir_use *u = from.v->uses; u; u = u->next) {
-      int64_t bytes;
-      if (u->op->block != a->func->body || !ir_is_view(u->op))
-        continue;
-      it = (struct item){.v = ir_result(u->op)};
-      if (!ir_view_of(u->op, from.stride, it.stride, &bytes))
+      if (!view_by(u, &from, &it))
         return false;
-      DN_PUSH(a->arena, work, it);
+      if (it.v)
+        DN_PUSH(a->arena, work, it);
     }
   }
   return true;
 }
 
-/* Makes `v` lie at `at`: the kernel or concat behind its views does. */
-static bool lies_at(struct aliases *a, const struct ir_value *v,
-                    const struct alias *at) {
+/* Whether an op can make its results anywhere, or row-major at least. */
+static bool lets_place(const struct ir_op *op, const struct ir_value *v,
+                       const int64_t *stride) {
+  return op->code == IR_KERNEL || ir_is_concat(op) ||
+         (ir_has_blocks(op) && ir_type_is_dense(v->type, stride));
+}
+
+/* Makes `v`, an operand of `op`, lie at `at`: what is behind its views does. */
+static bool lies_at(struct aliases *a, const struct ir_op *op,
+                    const struct ir_value *v, const struct alias *at) {
   struct alias to = *at;
   while (v->def && ir_is_view(v->def)) {
     int64_t stride[IR_MAX_RANK] = {0};
@@ -141,9 +178,8 @@ static bool lies_at(struct aliases *a, const struct ir_value *v,
     memcpy(to.stride, stride, sizeof stride);
     v = ir_arg(v->def, 0);
   }
-  if (!v->def || alias_of(a, v) ||
-      (v->def->code != IR_KERNEL && !ir_is_concat(v->def)) ||
-      !views_fit(a, v, to.stride))
+  if (!v->def || alias_of(a, v) || v->def->block != op->block ||
+      !lets_place(v->def, v, to.stride) || !views_fit(a, v, to.stride))
     return false;
   set_alias(a, v, &to);
   return true;
@@ -156,7 +192,7 @@ static void add_misfit(struct aliases *a, struct ir_op *op, int operand) {
 
 static void place_operand(struct aliases *a, struct ir_op *op, unsigned i,
                           const struct alias *at) {
-  if (!lies_at(a, ir_arg(op, i), at))
+  if (!lies_at(a, op, ir_arg(op, i), at))
     add_misfit(a, op, (int)i);
 }
 
@@ -167,7 +203,7 @@ static void place_concat(struct aliases *a, struct ir_op *op) {
   assert(x->start && x->npieces == (int)op->noperands &&
          "the operands of a concat are pieces of one access: nest.h");
   if (!alias_of(a, y)) {
-    struct alias own = own_buffer(a, y, -1);
+    struct alias own = own_buffer(a, y, -1, op->block);
     set_alias(a, y, &own);
   }
   const struct alias all = *alias_of(a, y);
@@ -180,12 +216,161 @@ static void place_concat(struct aliases *a, struct ir_op *op) {
   dn_arena_free(tmp);
 }
 
-/* ---- In order ---- */
+/* ---- Regions ---- */
+
+struct ir_value *alias_source(struct ir_value *v) {
+  while (v->def && ir_is_view(v->def))
+    v = ir_arg(v->def, 0);
+  return v;
+}
+
+struct ir_op *alias_op_in(const struct ir_block *b, struct ir_op *op) {
+  while (op && op->block != b)
+    op = op->block->owner;
+  return op;
+}
+
+/* Whether kernel `k` may write over parameter `p` of its block: it comes after
+ * all that read it, or reads it where it writes. */
+static bool may_overwrite(const struct aliases *a, const struct ir_value *p,
+                          const struct ir_op *k) {
+  DN_LIST(const struct ir_value *) work = {0};
+  struct dn_arena *tmp = dn_arena_new(a->func->module->ctx);
+  const struct inplace *reads = NULL;
+  bool ok = true;
+  DN_PUSH(tmp, work, p);
+  for (size_t i = 0; i < work.n && ok; i++)
+    for (const struct ir_use *u = work.v[i]->uses; u && ok; u = u->next) {
+      if (ir_is_view(u->op) && !is_in_kernel(u->op)) {
+        DN_PUSH(tmp, work, (const struct ir_value *)ir_result(u->op));
+        continue;
+      }
+      const struct ir_op *op = alias_op_in(k->block, u->op);
+      if (op != k) {
+        ok = a->position[op->id] < a->position[k->id];
+        continue;
+      }
+      reads = reads ? reads : inplace_build(tmp, k);
+      ok = work.v[i] == p && inplace_reads_own(reads, u);
+    }
+  dn_arena_free(tmp);
+  return ok;
+}
+
+struct ir_op *alias_carrier(const struct aliases *a, const struct ir_block *b,
+                            unsigned k) {
+  const struct ir_op *loop = b->owner;
+  struct ir_value *v = alias_source(ir_arg(b->last, k + ir_yield_skips(loop)));
+  const struct alias *at = alias_of(a, v), *to = alias_of(a, loop->result[k]);
+  return v->def && v->def->block == b && v->def->code == IR_KERNEL && at &&
+                 at->buffer == to->buffer && at->offset == to->offset
+             ? v->def
+             : NULL;
+}
+
+/* Value k that a loop carries is yielded where the loop has it. */
+static void place_carried(struct aliases *a, const struct ir_op *loop,
+                          unsigned k) {
+  struct ir_block *b = loop->region[0];
+  struct ir_value *param = b->param[k + ir_loop_skips(loop)];
+  unsigned i = k + ir_yield_skips(loop);
+  struct ir_value *v = ir_arg(b->last, i);
+  const struct alias *at = alias_of(a, loop->result[k]);
+  const struct ir_op *maker = alias_source(v)->def;
+  set_alias(a, param, at);
+  if (v == param)
+    return;
+  if (maker && maker->block == b && maker->code == IR_KERNEL &&
+      may_overwrite(a, param, maker))
+    place_operand(a, b->last, i, at);
+  else
+    add_misfit(a, b->last, (int)i);
+}
+
+/* The value that enters is read by nothing else, so that it can be written
+ * over. */
+static void place_entry(struct aliases *a, struct ir_op *loop, unsigned k) {
+  unsigned i = k + ir_loop_skips(loop);
+  const struct ir_value *v = ir_arg(loop, i);
+  bool once = !v->uses->next;
+  while (once && v->def && ir_is_view(v->def)) {
+    v = ir_arg(v->def, 0);
+    once = !v->uses->next;
+  }
+  if (once && v->def && !ir_is_concat(v->def)) /* whose pieces may be read */
+    place_operand(a, loop, i, alias_of(a, loop->result[k]));
+  else
+    add_misfit(a, loop, (int)i);
+}
+
+/* The condition lives until the turn is over, and no value that is carried is
+ * it: that may be another by then. */
+static void place_condition(struct aliases *a, struct ir_op *loop) {
+  struct ir_op *yield = loop->region[0]->last;
+  struct ir_value *v = ir_arg(yield, 0), *from = alias_source(v);
+  struct alias own = own_buffer(a, v, -1, loop->block);
+  for (unsigned i = 0; i < 2; i++)
+    if (loop->region[0]->param[i]->uses) {
+      struct alias at =
+          own_buffer(a, loop->region[0]->param[i], -1, loop->block);
+      set_alias(a, loop->region[0]->param[i], &at);
+    }
+  if (!from->data && !from->def && from->block == loop->region[0] &&
+      from->index > 1)
+    add_misfit(a, yield, 0);
+  else
+    lies_at(a, yield, v, &own);
+}
+
+static void place_regions(struct aliases *a, struct ir_op *op) {
+  bool loop = ir_is_loop(op);
+  unsigned carried = loop ? ir_num_carried(op) : 0;
+  for (unsigned i = 0; i < op->nresults; i++)
+    if (!alias_of(a, op->result[i])) {
+      struct alias own = own_buffer(a, op->result[i], -1, op->block);
+      set_alias(a, op->result[i], &own);
+    }
+  if (op->code == IR_LOOP)
+    place_condition(a, op);
+  for (unsigned k = 0; k < carried; k++) {
+    place_carried(a, op, k);
+    place_entry(a, op, k);
+  }
+  for (unsigned r = 0; r < op->nregions; r++)
+    for (unsigned i = carried; i < op->nresults; i++) {
+      struct alias at = *alias_of(a, op->result[i]);
+      if (loop)
+        ir_place_slice(op, op->result[i]->type, at.stride, at.step);
+      place_operand(a, op->region[r]->last, i + ir_yield_skips(op), &at);
+    }
+}
+
+/* ---- In reverse, then in order ---- */
+
+static void number_block(const struct aliases *a, const struct ir_block *b) {
+  unsigned n = 0;
+  for (const struct ir_op *op = b->first; op; op = op->next)
+    a->position[op->id] = n++;
+}
+
+static void place_block(struct aliases *a, struct ir_block *b) {
+  for (struct ir_op *op = b->last; op; op = op->prev) {
+    if (ir_is_concat(op))
+      place_concat(a, op);
+    if (!ir_has_blocks(op))
+      continue;
+    for (unsigned r = 0; r < op->nregions; r++)
+      number_block(a, op->region[r]);
+    place_regions(a, op);
+    for (unsigned r = 0; r < op->nregions; r++)
+      place_block(a, op->region[r]);
+  }
+}
 
 static void follow_view(struct aliases *a, struct ir_op *op) {
   const struct alias *from = alias_of(a, ir_arg(op, 0));
   assert(from && "operands come before their views: rule dominance");
-  struct alias to = {.buffer = from->buffer};
+  struct alias to = *from;
   int64_t bytes = 0;
   bool ok = ir_view_of(op, from->stride, to.stride, &bytes);
   assert(ok &&
@@ -194,6 +379,33 @@ static void follow_view(struct aliases *a, struct ir_op *op) {
   set_alias(a, ir_result(op), &to);
   if (!ir_result(op)->uses)
     add_misfit(a, op, -1);
+}
+
+static void follow_slices(struct aliases *a, const struct ir_op *scan) {
+  for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++) {
+    struct alias at = *alias_of(a, ir_arg(scan, i));
+    ir_place_slice(scan, ir_arg(scan, i)->type, at.stride, at.step);
+    set_alias(a, scan->region[0]->param[i], &at);
+  }
+}
+
+static void follow_block(struct aliases *a, struct ir_block *b) {
+  for (struct ir_op *op = b->first; op; op = op->next) {
+    if (ir_is_view(op)) {
+      follow_view(a, op);
+      continue;
+    }
+    for (unsigned i = 0; i < op->nresults; i++) {
+      if (alias_of(a, op->result[i]))
+        continue;
+      struct alias own = own_buffer(a, op->result[i], -1, b);
+      set_alias(a, op->result[i], &own);
+    }
+    if (op->code == IR_SCAN)
+      follow_slices(a, op);
+    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++)
+      follow_block(a, op->region[r]);
+  }
 }
 
 /* A parameter or a constant: memory that is not ours. */
@@ -207,6 +419,8 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
   struct aliases *a = DN_NEW(arena, struct aliases);
   a->arena = arena;
   a->func = f;
+  a->position = DN_ARRAY(arena, unsigned, f->module->nops);
+  a->node = DN_ARRAY(arena, int, f->module->nops);
   assert(f->module->form != IR_GRAPH && f->body->last->code == IR_RETURN &&
          "behind fuse; rule terminator");
   struct ir_block *body = f->body;
@@ -216,31 +430,18 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
     place_foreign(a, body->param[i]);
   struct ir_op *ret = body->last;
   for (unsigned i = 0; i < ret->noperands; i++) {
-    struct alias at = own_buffer(a, ir_arg(ret, i), (int)i);
+    struct alias at = own_buffer(a, ir_arg(ret, i), (int)i, body);
     place_operand(a, ret, i, &at);
   }
-  for (struct ir_op *op = ret->prev; op; op = op->prev)
-    if (ir_is_concat(op))
-      place_concat(a, op);
-  for (struct ir_op *op = body->first; op; op = op->next) {
-    if (ir_is_view(op)) {
-      follow_view(a, op);
-      continue;
-    }
-    for (unsigned i = 0; i < op->nresults; i++) {
-      if (alias_of(a, op->result[i]))
-        continue;
-      struct alias own = own_buffer(a, op->result[i], -1);
-      set_alias(a, op->result[i], &own);
-    }
-  }
+  place_block(a, body);
+  follow_block(a, body);
   return a;
 }
 
 /* ---- Reads ---- */
 
 static bool alias_strides(const void *aliases, const struct ir_value *v,
-                         int64_t *stride) {
+                          int64_t *stride) {
   const struct alias *at = alias_of(aliases, v);
   if (at)
     memcpy(stride, at->stride, sizeof at->stride);

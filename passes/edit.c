@@ -36,6 +36,11 @@ struct ir_op *edit_next(const struct ir_op *op) {
   return inside ? inside : next_over(op);
 }
 
+struct ir_op *edit_next_outside(const struct ir_op *op) {
+  struct ir_op *next = op->code == IR_KERNEL ? next_over(op) : edit_next(op);
+  return next && next->block->func == op->block->func ? next : NULL;
+}
+
 struct ir_builder edit_before(struct ir_op *op) {
   return (struct ir_builder){.m = op->block->func->module,
                              .block = op->block,

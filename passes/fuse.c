@@ -530,6 +530,18 @@ static void make_kernel(const struct group *g) {
     ir_op_move(g->ops.v[i], k->region[0], k->region[0]->last);
 }
 
+/* Slices of what a scan goes through lie as that does. */
+static void slice_strides(struct fuse *f, const struct ir_op *scan) {
+  int64_t stride[IR_MAX_RANK + 1] = {0};
+  for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++) {
+    const struct ir_value *part = scan->region[0]->param[i];
+    strides_of(f, ir_arg(scan, i), stride);
+    if (!ir_type_is_dense(part->type, stride + 1))
+      f->stride[part->id] =
+          dn_copy(f->scratch, stride + 1, IR_MAX_RANK * sizeof *stride);
+  }
+}
+
 static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
   for (struct ir_op *op = block->first; op; op = op->next)
     describe(f, op);
@@ -546,9 +558,12 @@ static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
   for (size_t i = 0; i < f->groups.n; i++)
     make_kernel(&f->groups.v[i]);
   int64_t kernels = (int64_t)f->groups.n;
-  for (struct ir_op *op = block->first; op; op = op->next)
-    for (unsigned r = 0; r < op->nregions && op->code != IR_KERNEL; r++)
+  for (struct ir_op *op = block->first; op; op = op->next) {
+    if (op->code == IR_SCAN)
+      slice_strides(f, op);
+    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++)
       kernels += fuse_block(f, op->region[r]);
+  }
   return kernels;
 }
 

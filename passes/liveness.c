@@ -1,27 +1,20 @@
 /* liveness.c - nodes, buffers and live bytes: see liveness.h. */
 #include "passes/liveness.h"
 
-#include "ir/loops.h"
-#include "ir/nest.h"
+#include "passes/inplace.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum { LARGE = 4096 }; /* bytes from which a buffer gets the full alignment */
 
-struct inner {        /* an op in a kernel */
-  uint64_t pointwise; /* operands read at the result's own index */
-  bool own;           /* and its result is, up to the kernel's result */
-};
-
 struct build {
   struct dn_arena *arena;
   struct live *l;
   const struct aliases *aliases;
-  int *node_of; /* op id -> node, -1: none */
-  int *seen;    /* by buffer or node: the node that last listed it, plus 1 */
-  DN_LIST(int) list;   /* being collected */
-  struct inner *inner; /* by op id */
+  int *number; /* of the buffers that live in the block, by the aliases' */
+  int *seen;   /* by buffer or node: the node that last listed it, plus 1 */
+  DN_LIST(int) list; /* being collected */
 };
 
 /* Small buffers are aligned to what divides their size, so that none is lost
@@ -70,59 +63,31 @@ static void each_read(struct build *b, const struct ir_op *op, int node,
       each_read(b, o, node, see);
 }
 
+/* Number of a buffer in the block; -1: it lives elsewhere. */
+static int number_of(const struct build *b, int buffer) {
+  return buffer >= 0 && b->aliases->buffers.v[buffer].home == b->l->block
+             ? b->number[buffer]
+             : -1;
+}
+
 static void see_buffer(struct build *b, const struct ir_value *v, int node) {
-  assert(alias_of(b->aliases, v) &&
-         "each_read() shows values at function level");
-  collect(b, alias_of(b->aliases, v)->buffer, node);
+  assert(alias_of(b->aliases, v) && "each_read() shows values outside kernels");
+  collect(b, number_of(b, alias_of(b->aliases, v)->buffer), node);
 }
 
 static void see_maker(struct build *b, const struct ir_value *v, int node) {
   const struct ir_op *op = maker(v);
-  if (op)
-    collect(b, b->node_of[op->id], node);
+  if (op && op->block == b->l->block)
+    collect(b, b->aliases->node[op->id], node);
 }
 
 /* ---- In place ---- */
 
-static bool reads_own(const struct build *b, const struct ir_use *u) {
-  unsigned i = 0;
-  while (u->op->operand[i] != u)
-    i++;
-  assert(i < u->op->noperands && "a use is one of its op's operands");
-  if (u->op->code == IR_YIELD)
-    return true;
-  const struct inner *in = &b->inner[u->op->id];
-  return in->own && i < 64 && in->pointwise >> i & 1;
-}
-
-/* Where rows are folded before they are stored (nest.h), reductions and maps
- * read within the row that they are for, which is as good. */
-static void describe_kernel(struct build *b, const struct ir_op *k) {
-  assert(k->code == IR_KERNEL && k->region[0]->last->code == IR_YIELD &&
-         "find_takes(); rule terminator");
-  bool rows = loops_rows_first(k);
-  for (const struct ir_op *op = k->region[0]->last->prev; op; op = op->prev) {
-    struct inner *in = &b->inner[op->id];
-    struct dn_arena *tmp = dn_arena_new(b->aliases->func->module->ctx);
-    bool map = ir_ops[op->code].cls == IR_MAP;
-    const struct nest *n = map ? nest_build(tmp, op) : NULL;
-    for (unsigned i = 0; n && i < op->noperands && i < 64; i++)
-      if (rows || nest_is_pointwise(n, i))
-        in->pointwise |= UINT64_C(1) << i;
-    if ((rows && ir_ops[op->code].cls == IR_REDUCE) ||
-        ir_ops[op->code].traits & IR_ONTO)
-      in->pointwise = 1; /* ... as is what slices are put onto */
-    dn_arena_free(tmp);
-    in->own = true;
-    for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-      in->own &= reads_own(b, u);
-  }
-}
-
 /* Whether the kernel may write its result over the buffer: it reads the whole
  * of it, as elements of the result's size and order, each just where it writes
  * it. */
-static bool can_take(struct build *b, const struct ir_op *k, int buffer) {
+static bool can_take(struct build *b, const struct inplace *reads,
+                     const struct ir_op *k, int buffer) {
   const struct ir_type *y = ir_result(k)->type;
   const struct alias_buffer *buf = &b->aliases->buffers.v[buffer];
   if (buf->out >= 0 || buf->size != ir_type_bytes(y))
@@ -133,7 +98,7 @@ static bool can_take(struct build *b, const struct ir_op *k, int buffer) {
       const struct alias *at = alias_of(b->aliases, x);
       if (!at || at->buffer != buffer)
         continue;
-      if (!reads_own(b, op->operand[i]) || at->offset ||
+      if (!inplace_reads_own(reads, op->operand[i]) || at->offset ||
           ir_dtypes[x->type->dtype].bytes != ir_dtypes[y->dtype].bytes ||
           ir_type_bytes(x->type) != buf->size ||
           !ir_type_is_dense(x->type, at->stride))
@@ -146,38 +111,41 @@ static bool can_take(struct build *b, const struct ir_op *k, int buffer) {
 static void find_takes(struct build *b, struct live_node *n) {
   if (n->made < 0 || n->op->code != IR_KERNEL)
     return;
-  describe_kernel(b, n->op);
+  struct dn_arena *tmp = dn_arena_new(b->aliases->func->module->ctx);
+  const struct inplace *reads = inplace_build(tmp, n->op);
   begin(b);
   for (int i = 0; i < n->touches.n; i++) {
     int buffer = n->touches.v[i];
-    if (buffer != n->made && can_take(b, n->op, buffer))
+    if (buffer != n->made && can_take(b, reads, n->op, b->l->buffer[buffer].of))
       DN_PUSH(b->arena, b->list, buffer);
   }
   n->take = finish(b);
+  dn_arena_free(tmp);
 }
 
 /* ---- The graph ---- */
 
 /* The buffer that the op alone fills: its result's own. */
-static int made_by(const struct aliases *s, const struct ir_op *op) {
+static int made_by(const struct build *b, const struct ir_op *op) {
+  const struct aliases *s = b->aliases;
   if (op->nresults != 1 || ir_is_concat(op))
     return -1;
   int buffer = alias_of(s, ir_result(op))->buffer;
   assert(buffer >= 0 && "results have buffers: aliases_build()");
-  const struct alias_buffer *b = &s->buffers.v[buffer];
-  return b->owner == ir_result(op) && b->out < 0 ? buffer : -1;
+  const struct alias_buffer *is = &s->buffers.v[buffer];
+  return is->owner == ir_result(op) && is->out < 0 ? number_of(b, buffer) : -1;
 }
 
 static void add_nodes(struct build *b) {
   struct live *l = b->l;
-  const struct ir_block *body = b->aliases->func->body;
+  const struct ir_block *body = l->block;
   for (struct ir_op *op = body->first; op != body->last; op = op->next) {
     if (ir_is_view(op))
       continue;
-    b->node_of[op->id] = l->nnodes;
+    b->aliases->node[op->id] = l->nnodes;
     struct live_node *n = &l->node[l->nnodes++];
     n->op = op;
-    n->made = made_by(b->aliases, op);
+    n->made = made_by(b, op);
   }
 }
 
@@ -192,18 +160,47 @@ static void link_node(struct build *b, int node, bool reuse) {
     find_takes(b, n);
 }
 
-static void count_sizes(struct build *b, int64_t align) {
+/* The buffers that live in the block. */
+static void add_buffers(struct build *b, int64_t align) {
   struct live *l = b->l;
-  l->nbuffers = (int)b->aliases->buffers.n;
+  const struct aliases *a = b->aliases;
+  b->number = DN_ARRAY(b->arena, int, a->buffers.n);
+  for (size_t i = 0; i < a->buffers.n; i++)
+    if (a->buffers.v[i].home == l->block)
+      b->number[i] = l->nbuffers++;
   l->buffer = DN_ARRAY(b->arena, struct live_buffer, l->nbuffers);
-  for (int i = 0; i < l->nbuffers; i++) {
-    const struct alias_buffer *from = &b->aliases->buffers.v[i];
-    struct live_buffer *to = &l->buffer[i];
+  for (size_t i = 0, n = 0; i < a->buffers.n; i++) {
+    const struct alias_buffer *from = &a->buffers.v[i];
+    if (from->home != l->block)
+      continue;
+    struct live_buffer *to = &l->buffer[n++];
+    to->of = (int)i;
     to->in_arena = from->out < 0;
     to->align = buffer_align(from->size, align);
     if (to->in_arena)
       to->size = dn_align(from->size, to->align);
   }
+}
+
+/* What a loop carries is written over when all have read it. */
+static void see_readers(struct build *b, int node) {
+  const struct ir_block *block = b->l->block;
+  const struct ir_op *loop = block->owner;
+  struct ir_op *op = b->l->node[node].op;
+  DN_LIST(const struct ir_value *) work = {0};
+  for (unsigned k = 0; loop && ir_is_loop(loop) && k < ir_num_carried(loop);
+       k++)
+    if (alias_carrier(b->aliases, block, k) == op)
+      DN_PUSH(b->arena, work,
+              (const struct ir_value *)block->param[k + ir_loop_skips(loop)]);
+  for (size_t i = 0; i < work.n; i++)
+    for (const struct ir_use *u = work.v[i]->uses; u; u = u->next) {
+      struct ir_op *reader = alias_op_in(block, u->op);
+      if (ir_is_view(u->op) && u->op->block == block)
+        DN_PUSH(b->arena, work, (const struct ir_value *)ir_result(u->op));
+      else if (reader != op && reader != block->last)
+        collect(b, b->aliases->node[reader->id], node);
+    }
 }
 
 /* From the buffers of each node to the nodes of each buffer. */
@@ -230,26 +227,25 @@ static void invert(struct build *b, bool preds) {
 }
 
 struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
-                        int64_t align, bool reuse) {
-  const struct ir_module *m = aliases->func->module;
+                        struct ir_block *block, int64_t align, bool reuse) {
   struct live *l = DN_NEW(arena, struct live);
   struct build b = {.arena = arena, .l = l, .aliases = aliases};
   size_t nops = 0;
-  for (struct ir_op *op = aliases->func->body->first; op; op = op->next)
+  for (struct ir_op *op = block->first; op; op = op->next)
     nops++;
   l->aliases = aliases;
+  l->block = block;
   l->node = DN_ARRAY(arena, struct live_node, nops);
-  b.node_of = DN_ARRAY(arena, int, m->nops);
-  b.inner = DN_ARRAY(arena, struct inner, m->nops);
-  b.seen = DN_ARRAY(arena, int, nops + aliases->buffers.n);
+  add_buffers(&b, align);
+  b.seen = DN_ARRAY(arena, int, nops + (size_t)l->nbuffers);
   add_nodes(&b);
-  count_sizes(&b, align);
   for (int i = 0; i < l->nnodes; i++)
     link_node(&b, i, reuse);
-  memset(b.seen, 0, (nops + aliases->buffers.n) * sizeof *b.seen);
+  memset(b.seen, 0, (nops + (size_t)l->nbuffers) * sizeof *b.seen);
   for (int i = 0; i < l->nnodes; i++) {
     begin(&b);
     each_read(&b, l->node[i].op, i, see_maker);
+    see_readers(&b, i);
     l->node[i].preds = finish(&b);
   }
   invert(&b, true);
@@ -289,7 +285,7 @@ int64_t live_do(struct live_run *r, int node, int *taken) {
     reused = r->l->buffer[take].size;
   if (taken)
     *taken = take;
-  int64_t peak = r->live - reused;
+  int64_t peak = r->live - reused + n->inside;
   r->live -= freed;
   assert(r->live >= 0 && "what is freed has been born");
   return peak;

@@ -1,6 +1,8 @@
-/* liveness.h - what an order of ops costs in memory: the ops at function level
- * that do something (nodes), the buffers that they touch, and the bytes that
- * live while each runs. */
+/* liveness.h - what an order of the ops of a block costs in memory: those that
+ * do something (nodes), the buffers that they touch, and the bytes that live
+ * while each runs. A buffer counts in the block that it lives in: what blocks
+ * around this one hold stays, and what the regions of a node need while it runs
+ * is a number. */
 #ifndef PASS_LIVENESS_H
 #define PASS_LIVENESS_H
 
@@ -17,9 +19,11 @@ struct live_node { /* a kernel, concat or control flow */
   struct live_list preds, succs; /* nodes, each once */
   int made;                      /* the buffer that it alone fills, or -1 */
   struct live_list take; /* buffers that `made` can be when they end here */
+  int64_t inside;        /* bytes that its regions need; the caller sets it */
 };
 
 struct live_buffer {
+  int of;       /* its number among the aliases' buffers */
   int64_t size; /* aligned; 0 for those in the caller's memory */
   int64_t align;
   bool in_arena;
@@ -28,14 +32,15 @@ struct live_buffer {
 
 struct live {
   struct aliases *aliases;
+  struct ir_block *block;
   int nnodes, nbuffers;
   struct live_node *node;     /* in program order */
-  struct live_buffer *buffer; /* numbered as the aliases' */
+  struct live_buffer *buffer;
 };
 
 /* `align` is the target's for large buffers; `reuse`: in place is allowed. */
 struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
-                        int64_t align, bool reuse);
+                        struct ir_block *block, int64_t align, bool reuse);
 
 /* A run of nodes, one after another: what lives after those so far. */
 struct live_run {

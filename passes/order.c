@@ -12,10 +12,17 @@
 
 #include <assert.h>
 
-/* Puts the ops of `f` into the order of nodes, views after their operands. */
-static int64_t apply_order(struct dn_arena *scratch, struct ir_func *f,
-                           const struct live *l, const int *order) {
-  struct ir_block *body = f->body;
+struct order {
+  struct pass_env *env;
+  struct aliases *aliases;
+  int64_t moved;
+};
+
+/* Puts the ops of a block into the order of nodes, views after their operands.
+ */
+static int64_t apply_order(struct dn_arena *scratch, const struct live *l,
+                           const int *order) {
+  struct ir_block *body = l->block;
   int64_t moved = 0;
   DN_LIST(struct ir_op *) views = {0};
   for (struct ir_op *op = body->first; op != body->last; op = op->next)
@@ -29,23 +36,36 @@ static int64_t apply_order(struct dn_arena *scratch, struct ir_func *f,
   }
   for (size_t i = 0; i < views.n; i++) {
     struct ir_op *def = ir_arg(views.v[i], 0)->def;
-    ir_op_move(views.v[i], body, def ? def->next : body->first);
+    bool here = def && def->block == body;
+    ir_op_move(views.v[i], body, here ? def->next : body->first);
   }
   return moved;
 }
 
-int64_t pass_order(struct pass_env *env, struct ir_module *m) {
-  struct dn_arena *scratch = env->scratch;
-  int64_t moved = 0;
-  for (struct ir_func *f = m->funcs; f; f = f->next) {
-    struct aliases *aliases = aliases_build(scratch, f);
-    struct live *l = live_build(scratch, aliases, env->target->align, true);
-    int *order = DN_ARRAY(scratch, int, l->nnodes);
-    for (int i = 0; i < l->nnodes; i++)
-      order[i] = i;
-    int64_t before = live_peak(l, scratch, order, NULL), bound;
-    if (sched_search(l, scratch, order, &bound) < before)
-      moved += apply_order(scratch, f, l, order);
+/* Regions first; returns the bytes that the block needs. */
+static int64_t order_block(struct order *o, struct ir_block *b) {
+  struct dn_arena *scratch = o->env->scratch;
+  struct live *l =
+      live_build(scratch, o->aliases, b, o->env->target->align, true);
+  int *order = DN_ARRAY(scratch, int, l->nnodes);
+  for (int i = 0; i < l->nnodes; i++) {
+    struct live_node *n = &l->node[i];
+    order[i] = i;
+    for (unsigned r = 0; ir_has_blocks(n->op) && r < n->op->nregions; r++)
+      n->inside = dn_max(n->inside, order_block(o, n->op->region[r]));
   }
-  return moved;
+  int64_t before = live_peak(l, scratch, order, NULL), bound;
+  int64_t after = sched_search(l, scratch, order, &bound);
+  if (after < before)
+    o->moved += apply_order(scratch, l, order);
+  return dn_min(before, after);
+}
+
+int64_t pass_order(struct pass_env *env, struct ir_module *m) {
+  struct order o = {.env = env};
+  for (struct ir_func *f = m->funcs; f; f = f->next) {
+    o.aliases = aliases_build(env->scratch, f);
+    order_block(&o, f->body);
+  }
+  return o.moved;
 }

@@ -55,13 +55,29 @@ struct pack {
   DN_LIST(struct packed) made;
 };
 
+/* Where `kernel` can read it. */
 static struct ir_value *find_packed(const struct pack *p,
                                     const struct ir_value *w,
-                                    const struct layout *how) {
-  for (size_t i = 0; i < p->made.n; i++)
-    if (p->made.v[i].from == w && !memcmp(&p->made.v[i].how, how, sizeof *how))
-      return p->made.v[i].to;
+                                    const struct layout *how,
+                                    struct ir_op *kernel) {
+  for (size_t i = 0; i < p->made.n; i++) {
+    struct ir_value *to = p->made.v[i].to;
+    if (p->made.v[i].from == w &&
+        !memcmp(&p->made.v[i].how, how, sizeof *how) &&
+        (to->data || alias_op_in(to->def->block, kernel)))
+      return to;
+  }
   return NULL;
+}
+
+/* The kernel, or the loop around it before which `w` is known. */
+static struct ir_op *before_loops(const struct ir_value *w,
+                                  struct ir_op *kernel) {
+  const struct ir_block *home = w->def ? w->def->block : w->block;
+  struct ir_op *at = kernel;
+  while (at->block != home && at->block->owner && ir_is_loop(at->block->owner))
+    at = at->block->owner;
+  return at;
 }
 
 /* ---- Data ---- */
@@ -208,15 +224,15 @@ static struct ir_value *packed_const(struct pack *p, const struct ir_value *w,
   return ir_const_new(p->m, name, type, &data);
 }
 
-/* A kernel before `kernel` that copies `w`, dim `dim` last, in panels. */
+/* A kernel before an op that copies `w`, dim `dim` last, in panels. */
 static struct ir_value *packed_copy(struct pack *p, struct ir_value *w, int dim,
-                                    int64_t panel, struct ir_op *kernel) {
-  struct ir_builder b = edit_before(kernel);
+                                    int64_t panel, struct ir_op *before) {
+  struct ir_builder b = edit_before(before);
   int64_t perm[IR_MAX_RANK], split[IR_MAX_RANK];
   struct ir_value *from = w, *y;
   int rank = 0, n = 0;
   if (!panel && dim == w->type->rank - 1) {
-    y = edit_copy(w, kernel);
+    y = edit_copy(w, before);
     tile_kernel(p->env, p->aliases, y->def, 1);
     return y;
   }
@@ -402,10 +418,11 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   if (!panels && how.run == 1 && stride_of(p, w, how.dim) == 1)
     return false; /* it is as it should be */
   how.panel = panels ? width : 0;
-  struct ir_value *packed = find_packed(p, w, &how);
+  struct ir_value *packed = find_packed(p, w, &how, kernel);
   if (!packed) {
     packed = w->data ? packed_const(p, w, &how)
-                     : packed_copy(p, w, how.dim, how.panel, kernel);
+                     : packed_copy(p, w, how.dim, how.panel,
+                                   before_loops(w, kernel));
     struct packed one = {w, how, packed};
     DN_PUSH(p->scratch, p->made, one);
   }
@@ -438,7 +455,7 @@ int64_t pass_pack(struct pass_env *env, struct ir_module *m) {
   int64_t packed = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     p.aliases = aliases_build(env->scratch, f);
-    for (struct ir_op *op = f->body->first; op; op = op->next)
+    for (struct ir_op *op = f->body->first; op; op = edit_next_outside(op))
       if (op->code == IR_KERNEL)
         packed += pack_kernel(&p, op);
   }

@@ -9,7 +9,7 @@
  * ... */
 #include "ir/loops.h"
 #include "ir/nest.h"
-#include "passes/pass.h"
+#include "passes/edit.h"
 
 /* To wake threads and to wait for them takes some 1 to 10 us, which is to be a
  * small part of the kernel: 10 us at 3 GHz. */
@@ -99,7 +99,7 @@ int64_t pass_parallel(struct pass_env *env, struct ir_module *m) {
   if (env->threads < 2)
     return 0;
   for (struct ir_func *f = m->funcs; f; f = f->next)
-    for (struct ir_op *op = f->body->first; op; op = op->next) {
+    for (struct ir_op *op = f->body->first; op; op = edit_next_outside(op)) {
       struct ir_loops loops;
       if (op->code != IR_KERNEL || loops_read(op, &loops) ||
           is_shared(&loops) || kernel_cycles(env, op) < LEAST_CYCLES)

@@ -21,66 +21,150 @@
 #include <assert.h>
 
 struct plan {
+  struct pass_env *env;
   struct dn_arena *scratch;
-  const struct live *l;
+  struct aliases *aliases;
+  bool reuse;
   int *item_of; /* buffer -> item, -1: in the caller's memory */
   struct pack_item *item;
   int nitems;
+  int steps; /* so far: nodes, and ends of those with regions */
+  DN_LIST(struct ir_op *) ops; /* that get places */
 };
+
+/* ---- Items ---- */
 
 /* One item for each buffer, or for each chain of buffers that are written in
  * place one over the other. */
-static void make_items(struct plan *p, const int *taken, bool reuse) {
-  const struct live *l = p->l;
-  p->item_of = DN_ARRAY(p->scratch, int, l->nbuffers);
-  p->item = DN_ARRAY(p->scratch, struct pack_item, l->nbuffers);
-  for (int b = 0; b < l->nbuffers; b++)
-    p->item_of[b] = -1;
+static void touch(struct plan *p, const struct live_buffer *b) {
+  if (!b->in_arena)
+    return;
+  if (p->item_of[b->of] < 0) {
+    assert((size_t)p->nitems < p->aliases->buffers.n &&
+           "an item has a buffer of its own at least");
+    p->item_of[b->of] = p->nitems;
+    p->item[p->nitems++] = (struct pack_item){
+        .size = b->size, .align = b->align, .first = p->steps};
+  }
+  p->item[p->item_of[b->of]].last = p->steps;
+}
+
+static void touch_all(struct plan *p, const struct live *l,
+                      const struct live_node *n) {
+  for (int k = 0; k < n->touches.n; k++)
+    touch(p, &l->buffer[n->touches.v[k]]);
+}
+
+/* The nodes of a block in order: what a node with regions touches lives from
+ * before those to behind them. */
+static void make_items(struct plan *p, struct ir_block *b) {
+  const struct live *l =
+      live_build(p->scratch, p->aliases, b, p->env->target->align, p->reuse);
+  int *order = DN_ARRAY(p->scratch, int, l->nnodes);
+  int *taken = DN_ARRAY(p->scratch, int, l->nnodes);
+  for (int i = 0; i < l->nnodes; i++)
+    order[i] = i;
+  live_peak(l, p->scratch, order, taken);
   for (int i = 0; i < l->nnodes; i++) {
     const struct live_node *n = &l->node[i];
-    if (n->made >= 0 && taken[i] >= 0) {
-      assert(p->item_of[taken[i]] >= 0 &&
-             "an earlier node made it: can_take()");
-      p->item_of[n->made] = p->item_of[taken[i]];
+    if (n->made >= 0 && taken[i] >= 0)
+      p->item_of[l->buffer[n->made].of] = p->item_of[l->buffer[taken[i]].of];
+    touch_all(p, l, n);
+    for (unsigned r = 0; ir_has_blocks(n->op) && r < n->op->nregions; r++) {
+      p->steps++;
+      make_items(p, n->op->region[r]);
+      touch_all(p, l, n);
     }
-    for (int k = 0; k < n->touches.n; k++) {
-      int b = n->touches.v[k];
-      if (!l->buffer[b].in_arena)
-        continue;
-      if (p->item_of[b] < 0) {
-        assert(p->nitems < l->nbuffers &&
-               "an item has a buffer of its own at least");
-        p->item_of[b] = p->nitems;
-        p->item[p->nitems++] = (struct pack_item){.size = l->buffer[b].size,
-                                                  .align = l->buffer[b].align,
-                                                  .first = reuse ? i : 0};
-      }
-      p->item[p->item_of[b]].last = reuse ? i : l->nnodes - 1;
-    }
+    p->steps++;
+    DN_PUSH(p->scratch, p->ops, n->op);
   }
 }
 
-static void set_place(const struct plan *p, struct ir_op *op) {
-  struct ir_value *v = ir_result(op);
-  const struct aliases *aliases = p->l->aliases;
-  const struct alias *at = alias_of(aliases, v);
+/* What no order of the block's ops and no places in it can do without. */
+static int64_t find_bound(struct plan *p, struct ir_block *b) {
+  struct live *l =
+      live_build(p->scratch, p->aliases, b, p->env->target->align, true);
+  int *order = DN_ARRAY(p->scratch, int, l->nnodes);
+  int64_t bound;
+  for (int i = 0; i < l->nnodes; i++) {
+    struct live_node *n = &l->node[i];
+    order[i] = i;
+    for (unsigned r = 0; ir_has_blocks(n->op) && r < n->op->nregions; r++)
+      n->inside = dn_max(n->inside, find_bound(p, n->op->region[r]));
+  }
+  sched_search(l, p->scratch, order, &bound);
+  return bound;
+}
+
+/* ---- Places ---- */
+
+/* A value's place as attributes; returns how many. `record`: as fields of one. */
+static int place_attrs(const struct plan *p, const struct ir_value *v,
+                       bool record, struct ir_attr out[4]) {
+  const struct alias *at = alias_of(p->aliases, v);
+  int n = 0, steps = IR_MAX_LOOPS_AROUND;
   assert(at && at->buffer >= 0 &&
          "results of kernels and concats have a buffer: aliases.c");
-  const struct alias_buffer *buffer = &aliases->buffers.v[at->buffer];
+  int result = p->aliases->buffers.v[at->buffer].out;
   int64_t offset = at->offset;
-  ir_drop_attr(op, "at");
-  ir_drop_attr(op, "space");
-  ir_drop_attr(op, "stride");
-  if (buffer->out >= 0)
-    ir_set_attr(op,
-                ir_str("space", dn_printf(p->scratch, "out%d", buffer->out)));
-  else if (p->item_of[at->buffer] >= 0)
+  if (result < 0 && p->item_of[at->buffer] >= 0)
     offset += p->item[p->item_of[at->buffer]].at;
-  if (offset)
-    ir_set_attr(op, ir_int("at", offset));
+  if (record || offset)
+    out[n++] = ir_int("at", offset);
+  if (record && result >= 0)
+    out[n++] = ir_int("out", result);
+  else if (result >= 0)
+    out[n++] = ir_str("space", dn_printf(p->scratch, "out%d", result));
   if (!ir_type_is_dense(v->type, at->stride))
-    ir_set_attr(op, ir_ints("stride", at->stride, v->type->rank));
+    out[n++] = ir_ints("stride", at->stride, v->type->rank);
+  while (steps && !at->step[steps - 1])
+    steps--;
+  if (steps)
+    out[n++] = ir_ints("turn", at->step, steps);
+  return n;
 }
+
+static void drop_places(struct ir_op *op) {
+  static const char *const names[] = {"at", "space", "stride", "turn",
+                                      "places"};
+  for (size_t i = 0; i < DN_COUNT(names); i++)
+    ir_drop_attr(op, names[i]);
+}
+
+/* A record for each result, and for what a loop passes to its region. */
+static void set_records(const struct plan *p, struct ir_op *op) {
+  unsigned more = ir_is_loop(op) ? ir_loop_skips(op) : 0;
+  unsigned n = op->nresults + more;
+  struct ir_record *rs = DN_ARRAY(p->scratch, struct ir_record, n);
+  for (unsigned i = 0; i < n; i++) {
+    const struct ir_value *v = i < op->nresults
+                                   ? op->result[i]
+                                   : op->region[0]->param[i - op->nresults];
+    rs[i].field = DN_ARRAY(p->scratch, struct ir_attr, 4);
+    if (i < op->nresults || v->uses)
+      rs[i].n = (unsigned)place_attrs(p, v, true, rs[i].field);
+    else
+      rs[i].field[rs[i].n++] = ir_int("at", 0);
+  }
+  if (n)
+    ir_set_attr(op,
+                (struct ir_attr){
+                    .name = "places", .kind = IR_A_RECORDS, .n = n, .rs = rs});
+}
+
+static void set_place(const struct plan *p, struct ir_op *op) {
+  struct ir_attr attrs[4];
+  drop_places(op);
+  if (ir_has_blocks(op)) {
+    set_records(p, op);
+    return;
+  }
+  int n = place_attrs(p, ir_result(op), false, attrs);
+  for (int i = 0; i < n; i++)
+    ir_set_attr(op, attrs[i]);
+}
+
+/* ---- The pass ---- */
 
 /* After `materialize`, no value needs a copy. */
 static bool is_materialized(struct dn_ctx *ctx, const struct aliases *a) {
@@ -91,49 +175,52 @@ static bool is_materialized(struct dn_ctx *ctx, const struct aliases *a) {
   return !a->misfits.n;
 }
 
-/* Values of loops and branches have no places yet. */
-static bool is_straight(struct dn_ctx *ctx, const struct ir_func *f) {
+/* Places move with so many loops. */
+static bool fits_loops(struct dn_ctx *ctx, const struct ir_block *b) {
   bool ok = true;
-  for (const struct ir_op *op = f->body->first; op; op = op->next) {
-    if (!op->nregions || op->code == IR_KERNEL)
-      continue;
-    dn_error(ctx, ir_loc(op), DN_UNSUPPORTED_OP,
-             "no memory plan for control flow ('%s')", ir_ops[op->code].text);
-    ok = false;
+  for (const struct ir_op *op = b->first; op; op = op->next) {
+    if (ir_is_loop(op) && ir_loops_around(b) >= IR_MAX_LOOPS_AROUND) {
+      dn_error(ctx, ir_loc(op), DN_UNSUPPORTED_OP,
+               "no memory plan for more than %d loops, one in the other ('%s')",
+               IR_MAX_LOOPS_AROUND, ir_ops[op->code].text);
+      ok = false;
+    }
+    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++)
+      ok &= fits_loops(ctx, op->region[r]);
   }
   return ok;
 }
 
 static bool plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
   struct ir_module *m = f->module;
-  int64_t bound = 0;
-  struct aliases *aliases = aliases_build(env->scratch, f);
-  if (!is_materialized(env->ctx, aliases))
+  struct plan p = {.env = env, .scratch = env->scratch, .reuse = reuse};
+  p.aliases = aliases_build(env->scratch, f);
+  if (!is_materialized(env->ctx, p.aliases))
     return false;
-  struct plan p = {.scratch = env->scratch};
-  p.l = live_build(env->scratch, aliases, env->target->align, reuse);
-  int *order = DN_ARRAY(env->scratch, int, p.l->nnodes);
-  int *taken = DN_ARRAY(env->scratch, int, p.l->nnodes);
-  for (int i = 0; i < p.l->nnodes; i++)
-    order[i] = i;
-  assert(!aliases->misfits.n && "is_materialized()");
-  live_peak(p.l, env->scratch, order, taken);
-  make_items(&p, taken, reuse);
+  size_t n = p.aliases->buffers.n;
+  p.item = DN_ARRAY(p.scratch, struct pack_item, n);
+  p.item_of = DN_ARRAY(p.scratch, int, n);
+  for (size_t b = 0; b < n; b++)
+    p.item_of[b] = -1;
+  make_items(&p, f->body);
+  for (int i = 0; i < p.nitems && !reuse; i++) {
+    p.item[i].first = 0;
+    p.item[i].last = p.steps;
+  }
   m->arena_size = dn_max(m->arena_size, pack_items(m->ctx, p.item, p.nitems));
   if (reuse) /* else other plans need less */
-    sched_search(p.l, env->scratch, order, &bound);
-  m->arena_bound = dn_max(m->arena_bound, bound);
+    m->arena_bound = dn_max(m->arena_bound, find_bound(&p, f->body));
   assert(m->arena_bound <= m->arena_size &&
          "no plan needs less: sched_search()");
-  for (int i = 0; i < p.l->nnodes; i++)
-    set_place(&p, p.l->node[i].op);
+  for (size_t i = 0; i < p.ops.n; i++)
+    set_place(&p, p.ops.v[i]);
   return true;
 }
 
 int64_t pass_plan(struct pass_env *env, struct ir_module *m) {
   bool ok = true;
   for (struct ir_func *f = m->funcs; f; f = f->next)
-    ok &= is_straight(m->ctx, f);
+    ok &= fits_loops(m->ctx, f->body);
   if (!ok)
     return -1;
   bool reuse = pass_int(env, "reuse") != 0;

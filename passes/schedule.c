@@ -173,7 +173,7 @@ static int64_t segment_bound(struct segment *g) {
     }
     if (n->take.n)
       reused = s->l->buffer[n->take.v[0]].size;
-    bound = dn_max(bound, through + own - reused);
+    bound = dn_max(bound, through + own - reused + n->inside);
   }
   return bound;
 }

@@ -15,6 +15,7 @@
 struct judge {
   struct run *r;
   const struct ir_tensor *out;
+  const bool *over; /* by value id: something else is at its place now */
   size_t compared;
   struct run_diff worst;
   bool failed;
@@ -50,12 +51,28 @@ static double step_of(enum ir_dtype t) {
   return ir_load_float(t, &bits) - 1;
 }
 
+/* Marks what enters a loop, which is written over there: by value id. */
+static bool *find_written_over(struct dn_arena *arena,
+                               const struct ir_module *m) {
+  bool *over = DN_ARRAY(arena, bool, m->nvalues + 1);
+  for (const struct ir_op *op = ir_main(m)->body->last; op; op = op->prev) {
+    bool shows = (ir_is_view(op) || ir_is_concat(op)) && op->nresults &&
+                 over[ir_result(op)->id];
+    unsigned first = ir_is_loop(op) ? ir_loop_skips(op) : 0;
+    unsigned n = ir_is_loop(op) ? ir_num_carried(op) : 0;
+    for (unsigned i = 0; i < op->noperands; i++)
+      over[ir_arg(op, i)->id] |= shows || (i >= first && i < first + n);
+  }
+  return over;
+}
+
 /* Called for each value that the interpreter makes. */
 static void see(void *user, const struct ir_value *v, void *want) {
   struct judge *j = user;
   struct ir_place p;
   const struct run *r = j->r;
-  if (j->failed || v->def->block != ir_main(r->m)->body || !ir_place_of(v, &p))
+  if (j->failed || v->def->block != ir_main(r->m)->body || j->over[v->id] ||
+      !ir_place_of(v, &p))
     return;
   const char *got;
   if (p.space == IR_IN_ARENA)
@@ -89,6 +106,7 @@ bool run_compare_values(struct run *r, const struct ir_tensor *in,
   struct judge j = {.r = r, .out = out};
   struct ir_eval_opts opts = {.watch = see, .user = &j};
   struct dn_arena *arena = dn_arena_new(r->ctx);
+  j.over = find_written_over(arena, r->m);
   struct ir_tensor *results = DN_ARRAY(arena, struct ir_tensor, r->nout + 1);
   bool ok = ir_eval(arena, ir_main(r->m), in, results, &opts);
   dn_arena_free(arena);

@@ -57,6 +57,7 @@ struct emit {
   struct emit_debug *debug; /* -g; or NULL */
   LLVMValueRef profile; /* counters, or NULL */
   LLVMValueRef passed;  /* pointers for the chunks of a kernel, or NULL */
+  LLVMValueRef turn[IR_MAX_LOOPS_AROUND]; /* of the loops around, iptr */
   unsigned ninputs, noutputs, nkernels;
   bool failed;
 };
@@ -91,6 +92,7 @@ struct emit_buffer { /* bytes [from, to) of a space that a kernel touches */
   unsigned number;
   const struct ir_value *base;
   int64_t from, to;
+  int64_t step[IR_MAX_LOOPS_AROUND]; /* as a place's */
   int align;      /* of the first byte */
   unsigned index; /* in the order of first use, from 1 */
   bool written;
@@ -431,7 +433,10 @@ LLVMMetadataRef emit_debug_at(struct emit *e, LLVMBuilderRef b,
                               const struct ir_op *op);
 void emit_debug_back(struct emit *e, LLVMBuilderRef b, LLVMMetadataRef was);
 
-/* ---- emit/module.c ---- */
+/* ---- emit/region.c ---- */
+/* `if`, `loop`, `scan` in PREFIX_run. */
+void emit_region(struct emit *e, const struct ir_op *op);
+
 /* ---- emit/weights.c ---- */
 void emit_weights_begin(struct emit *e);
 /* A constant's address in the file that the caller passes. */
@@ -442,9 +447,12 @@ LLVMValueRef emit_weights_check(struct emit *e);
 void emit_weights_end(struct emit *e);
 
 /* ---- emit/module.c ---- */
+/* What the op of a block does: a call, or control flow. */
+void emit_outside(struct emit *e, const struct ir_op *op);
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);
 int emit_const_align(const struct emit *e);
-/* Pointer to a buffer's first byte, or to the arena, in PREFIX_run. */
+/* Pointer to a buffer's first byte, in this turn of the loops around, or to the
+ * arena, in PREFIX_run. */
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);
 LLVMValueRef emit_arena(struct emit *e);
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,

@@ -272,7 +272,8 @@ LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
   if (p->space == IR_IN_CONST && k->run && !p->base->data->bytes)
     return emit_run_number(k, const_element(k, p->base, t, 0));
   if (p->space == IR_IN_CONST && !k->run &&
-      (!p->base->data->bytes || (affine_is_const(addr) && !k->e->apart))) {
+      (!p->base->data->bytes || (affine_is_const(addr) && !k->e->apart &&
+                                 !ir_place_moves(p)))) {
     k->own |= emit_is_passed(k->e, emit_buffer_of(k->places, p));
     return const_element(k, p->base, t,
                          p->base->data->bytes ? p->offset / size + addr->c : 0);

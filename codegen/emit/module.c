@@ -214,7 +214,17 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
                              : emit_const_global(e, b->base);
     break;
   }
-  return b->from ? LLVMBuildGEP2(e->b, e->i8, p, &from, 1, "") : p;
+  if (b->from)
+    p = LLVMBuildGEP2(e->b, e->i8, p, &from, 1, "");
+  for (int d = 0; d < IR_MAX_LOOPS_AROUND; d++) {
+    if (!b->step[d])
+      continue;
+    LLVMValueRef by =
+        LLVMBuildMul(e->b, e->turn[d],
+                     LLVMConstInt(e->iptr, (uint64_t)b->step[d], true), "");
+    p = LLVMBuildGEP2(e->b, e->i8, p, &by, 1, "");
+  }
+  return p;
 }
 
 /* A function of the buffers, which is built from here on. */
@@ -319,8 +329,11 @@ static void count_cycles(struct emit *e, unsigned i, LLVMValueRef from) {
 
 static unsigned count_kernels(const struct ir_block *body) {
   unsigned n = 0;
-  for (const struct ir_op *o = body->first; o; o = o->next)
+  for (const struct ir_op *o = body->first; o; o = o->next) {
     n += o->code == IR_KERNEL;
+    for (unsigned r = 0; ir_has_blocks(o) && r < o->nregions; r++)
+      n += count_kernels(o->region[r]);
+  }
   return n;
 }
 
@@ -344,21 +357,18 @@ static const char *kernel_name(struct emit *e, const struct ir_op *op) {
                    mangle(e, name));
 }
 
-static void emit_op_outside(struct emit *e, const struct ir_op *op) {
-  if (op->code == IR_KERNEL) {
-    LLVMValueRef from = e->profile ? cycles(e) : NULL;
-    if (!emit_kernel(e, op, kernel_name(e, op)))
-      e->failed = true;
-    if (from)
-      count_cycles(e, e->nkernels, from);
-    e->nkernels++;
+void emit_outside(struct emit *e, const struct ir_op *op) {
+  emit_debug_at(e, e->b, op);
+  if (ir_has_blocks(op))
+    emit_region(e, op);
+  if (op->code != IR_KERNEL)
     return;
-  }
-  if (ir_ops[op->code].cls == IR_REGION) {
-    dn_error(e->ctx, ir_loc(op), DN_UNSUPPORTED_OP,
-             "no code generation for '%s' yet", ir_ops[op->code].text);
+  LLVMValueRef from = e->profile ? cycles(e) : NULL;
+  if (!emit_kernel(e, op, kernel_name(e, op)))
     e->failed = true;
-  }
+  if (from)
+    count_cycles(e, e->nkernels, from);
+  e->nkernels++;
 }
 
 static void emit_body(struct emit *e, const struct ir_block *body) {
@@ -366,14 +376,13 @@ static void emit_body(struct emit *e, const struct ir_block *body) {
   unsigned total = count_kernels(body), parts = 0;
   bool open = false;
   for (const struct ir_op *o = body->first; o != body->last; o = o->next) {
-    if (total > PART && o->code == IR_KERNEL && e->nkernels == parts * PART) {
+    if (total > PART && !ir_is_view(o) && e->nkernels >= parts * PART) {
       if (open)
         end_part(e);
       begin_part(e, parts++);
       open = true;
     }
-    emit_debug_at(e, e->b, o);
-    emit_op_outside(e, o);
+    emit_outside(e, o);
   }
   if (open)
     end_part(e);

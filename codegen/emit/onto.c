@@ -5,6 +5,8 @@
  * slices that meet are folded one after another. */
 #include "codegen/emit/impl.h"
 
+#include <string.h>
+
 /* The address of the result's row for row idx of the slices. */
 static const struct affine *row_address(struct kernel_cg *k,
                                         const struct ir_place *p,
@@ -40,7 +42,8 @@ bool emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
   struct ir_place from;
   const struct ir_value *x = ir_arg(onto, 0);
   bool there = !x->data && ir_place_of(x, &from) && from.space == out->space &&
-               from.number == out->number && from.offset == out->offset;
+               from.number == out->number && from.offset == out->offset &&
+               !memcmp(from.step, out->step, sizeof from.step);
   const char *start = dn_printf(e->scratch, "%s.start", name);
   return (there || emit_copy(e, x, out, start)) &&
          emit_loops(e, op, ir_arg(onto, 2), ir_arg(onto, 2), out, name);

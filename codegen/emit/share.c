@@ -21,12 +21,20 @@ enum { MOST_RANGES = 6 };
 /* ---- The buffers ---- */
 
 static struct emit_buffer at_offset(const struct ir_place *p) {
-  return (struct emit_buffer){.space = p->space,
-                              .number = p->number,
-                              .base = p->base,
-                              .from = p->offset,
-                              .to = p->offset,
-                              .align = 1};
+  struct emit_buffer b = {.space = p->space,
+                          .number = p->number,
+                          .base = p->base,
+                          .from = p->offset,
+                          .to = p->offset,
+                          .align = 1};
+  if (p->space != IR_IN_CONST || p->base->data->bytes)
+    memcpy(b.step, p->step, sizeof b.step);
+  return b;
+}
+
+static bool moves(const struct emit_buffer *b) {
+  static const int64_t still[IR_MAX_LOOPS_AROUND];
+  return memcmp(b->step, still, sizeof still) != 0;
 }
 
 static struct emit_buffer range_of(struct emit *e, const struct ir_value *v,
@@ -55,12 +63,16 @@ static int compare_ranges(const void *a, const void *b) {
     return x->number < y->number ? -1 : 1;
   if (m != n)
     return m < n ? -1 : 1;
+  int steps = memcmp(x->step, y->step, sizeof x->step);
+  if (steps)
+    return steps;
   return (x->from > y->from) - (x->from < y->from);
 }
 
 static bool same_memory(const struct emit_buffer *a,
                         const struct emit_buffer *b) {
-  return a->space == b->space && a->number == b->number && a->base == b->base;
+  return a->space == b->space && a->number == b->number && a->base == b->base &&
+         !memcmp(a->step, b->step, sizeof a->step);
 }
 
 /* Joins those of the same memory that overlap or, with `all`, any. */
@@ -90,7 +102,7 @@ static size_t count_arena(const struct emit_places *p) {
 bool emit_is_passed(const struct emit *e, const struct emit_buffer *b) {
   return b->space != IR_IN_CONST ||
          (b->base->data->bytes &&
-          (e->apart || ir_type_bytes(b->base->type) >= 64));
+          (e->apart || ir_type_bytes(b->base->type) >= 64 || moves(b)));
 }
 
 struct emit_buffer *emit_buffer_of(const struct emit_places *places,
@@ -172,6 +184,8 @@ static void put_buffer(struct emit_places *p, struct emit_buffer *b) {
     put(p, b->index);
     return;
   }
+  for (int d = 0; d < IR_MAX_LOOPS_AROUND; d++)
+    bits |= (uint64_t)b->step[d];
   DN_PUSH(p->arena, p->order, b);
   b->index = (unsigned)p->order.n;
   b->align = (int)(bits & (~bits + 1));

@@ -1,0 +1,154 @@
+/* region.c - control flow between kernels, in PREFIX_run: branches and loops.
+ * Conditions and trip counts are read from memory, where kernels put them; a
+ * loop's number of the turn is written there. What a turn sees of memory moves
+ * with its number: emit_argument().
+ *
+ *        count and condition              phi turn <- 0, next
+ *   before --------------------> turn: --------------------------.
+ *     |                            ^   kernels of the region       |
+ *     |                            '---- next < count, condition --|
+ *     '----------------------------------> done <------------------' */
+#include "codegen/emit/impl.h"
+
+#include <assert.h>
+
+static LLVMBasicBlockRef block(struct emit *e, const char *name) {
+  return LLVMAppendBasicBlockInContext(e->lc, e->run, name);
+}
+
+static LLVMValueRef number(struct emit *e, LLVMTypeRef type, int64_t v) {
+  return LLVMConstInt(type, (uint64_t)v, type != e->i1);
+}
+
+/* Where a value outside kernels lies, in this turn of the loops around. */
+static LLVMValueRef address_of(struct emit *e, const struct ir_value *v) {
+  struct ir_place p;
+  if (!ir_place_of(v, &p)) {
+    dn_error(e->ctx, (struct dn_loc){.file = e->m->file, .where = v->name},
+             DN_INTERNAL, "a value that control flow reads has no place");
+    e->failed = true;
+    return LLVMGetUndef(e->ptr);
+  }
+  struct emit_buffer b = {.space = p.space, .number = p.number, .base = p.base};
+  b.from = p.offset;
+  for (int d = 0; d < IR_MAX_LOOPS_AROUND; d++)
+    b.step[d] = p.step[d];
+  return emit_argument(e, &b);
+}
+
+/* One bool or i64. */
+static LLVMValueRef load(struct emit *e, const struct ir_value *v) {
+  bool flag = v->type->dtype == IR_BOOL;
+  if (v->data)
+    return number(e, flag ? e->i1 : e->i64, ir_const_int(v, 0));
+  LLVMValueRef x =
+      LLVMBuildLoad2(e->b, flag ? e->i8 : e->i64, address_of(e, v), "");
+  return flag ? LLVMBuildIsNotNull(e->b, x, "") : x;
+}
+
+static void emit_block(struct emit *e, const struct ir_block *b) {
+  for (const struct ir_op *op = b->first; op != b->last; op = op->next)
+    emit_outside(e, op);
+}
+
+static void emit_if(struct emit *e, const struct ir_op *op) {
+  LLVMBasicBlockRef branch[] = {block(e, "then"), block(e, "else")};
+  LLVMBasicBlockRef done = block(e, "done");
+  LLVMBuildCondBr(e->b, load(e, ir_arg(op, 0)), branch[0], branch[1]);
+  for (int r = 0; r < 2; r++) {
+    LLVMPositionBuilderAtEnd(e->b, branch[r]);
+    emit_block(e, op->region[r]);
+    LLVMBuildBr(e->b, done);
+  }
+  LLVMPositionBuilderAtEnd(e->b, done);
+}
+
+/* What a loop's region gets: the number of the turn, and that there is one.
+ */
+static void tell(struct emit *e, const struct ir_block *body,
+                 LLVMValueRef turn) {
+  if (body->param[0]->uses)
+    LLVMBuildStore(e->b, LLVMBuildZExt(e->b, turn, e->i64, ""),
+                   address_of(e, body->param[0]));
+  if (body->param[1]->uses)
+    LLVMBuildStore(e->b, number(e, e->i8, 1), address_of(e, body->param[1]));
+}
+
+/* `count` turns, if the first is `any`. */
+static void emit_turns(struct emit *e, const struct ir_op *op, LLVMValueRef any,
+                       LLVMValueRef count) {
+  const struct ir_block *body = op->region[0];
+  int depth = ir_loops_around(op->block);
+  assert(depth < IR_MAX_LOOPS_AROUND && "the pass plan refuses more");
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
+  LLVMBasicBlockRef turn = block(e, "turn"), done = block(e, "done");
+  LLVMValueRef zero = number(e, e->iptr, 0);
+  LLVMBuildCondBr(e->b, any, turn, done);
+  LLVMPositionBuilderAtEnd(e->b, turn);
+  LLVMValueRef phi = LLVMBuildPhi(e->b, e->iptr, "");
+  e->turn[depth] = phi;
+  if (op->code == IR_LOOP)
+    tell(e, body, phi);
+  emit_block(e, body);
+  LLVMValueRef next = LLVMBuildAdd(e->b, phi, number(e, e->iptr, 1), "");
+  LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntULT, next, count, "");
+  if (op->code == IR_LOOP)
+    more = LLVMBuildAnd(e->b, more, load(e, ir_arg(body->last, 0)), "");
+  LLVMBasicBlockRef last = LLVMGetInsertBlock(e->b);
+  LLVMBuildCondBr(e->b, more, turn, done);
+  LLVMAddIncoming(phi, &zero, &before, 1);
+  LLVMAddIncoming(phi, &next, &last, 1);
+  LLVMPositionBuilderAtEnd(e->b, done);
+}
+
+static bool is_true(const struct ir_value *v) {
+  return v->data && ir_const_int(v, 0);
+}
+
+/* The rows of turns that may not be are zeros. */
+static void clear_rows(struct emit *e, const struct ir_op *loop) {
+  const struct ir_value *n = ir_arg(loop, 0);
+  if (n->data && ir_const_int(n, 0) >= ir_max_turns(loop) &&
+      is_true(ir_arg(loop, 1)) && is_true(ir_arg(loop->region[0]->last, 0)))
+    return;
+  for (unsigned i = ir_num_carried(loop); i < loop->nresults; i++) {
+    struct ir_data zero = {0};
+    struct ir_value none = {.name = "zero",
+                            .type = loop->result[i]->type,
+                            .data = &zero,
+                            .id = e->m->nvalues};
+    struct ir_place to;
+    const char *name =
+        dn_printf(e->scratch, "%s.clear%u.%u", e->opts->prefix, loop->id, i);
+    if (!ir_place_of(loop->result[i], &to) || !emit_copy(e, &none, &to, name))
+      e->failed = true;
+  }
+}
+
+static void emit_loop(struct emit *e, const struct ir_op *op) {
+  int64_t reach = e->iptr == e->i64 ? INT64_MAX : INT32_MAX;
+  LLVMValueRef most = number(e, e->i64, dn_min(ir_max_turns(op), reach));
+  clear_rows(e, op);
+  LLVMValueRef n = load(e, ir_arg(op, 0));
+  LLVMValueRef fewer = LLVMBuildICmp(e->b, LLVMIntSLT, n, most, "");
+  n = LLVMBuildSelect(e->b, fewer, n, most, "");
+  LLVMValueRef any =
+      LLVMBuildICmp(e->b, LLVMIntSGT, n, number(e, e->i64, 0), "");
+  any = LLVMBuildAnd(e->b, any, load(e, ir_arg(op, 1)), "");
+  emit_turns(e, op, any, LLVMBuildTruncOrBitCast(e->b, n, e->iptr, ""));
+}
+
+void emit_region(struct emit *e, const struct ir_op *op) {
+  int64_t turns;
+  switch (op->code) {
+  case IR_IF:
+    emit_if(e, op);
+    return;
+  case IR_LOOP:
+    emit_loop(e, op);
+    return;
+  default:
+    turns = ir_max_turns(op);
+    emit_turns(e, op, number(e, e->i1, turns > 0), number(e, e->iptr, turns));
+  }
+}

@@ -1,0 +1,15 @@
+/* inplace.h - which reads of a kernel are of the very element that it is about
+ * to write: what is read so may be written over. */
+#ifndef PASS_INPLACE_H
+#define PASS_INPLACE_H
+
+#include "ir/ir.h"
+
+struct inplace;
+
+/* Of the kernel's body, which does not change meanwhile. */
+struct inplace *inplace_build(struct dn_arena *arena, const struct ir_op *k);
+/* `u`, of an op in the body, reads each element where the kernel writes it. */
+bool inplace_reads_own(const struct inplace *p, const struct ir_use *u);
+
+#endif
