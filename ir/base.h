@@ -224,6 +224,8 @@ bool dn_is_input(const struct dn_ctx *ctx, const struct stat *st);
 /* ---- Output files: see ir/output.c ---- */
 /* All bytes to an open file; false: errno says why. */
 bool dn_write_all(int fd, const char *data, size_t size);
+/* Makes a folder and those above it; they go again when the run fails. */
+bool dn_folder_make(struct dn_ctx *ctx, const char *path);
 /* Prepares the file `path` ("-" is stdout), which dn_outputs_commit() puts in
  * its place; a failure is a diagnostic and false. `data` of what is no regular
  * file are written only then. */

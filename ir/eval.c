@@ -462,3 +462,16 @@ void *ir_eval_op(struct dn_arena *arena, const struct ir_op *op) {
   dn_arena_free(scratch);
   return out;
 }
+
+void ir_random(struct ir_tensor *t, uint64_t seed) {
+  enum ir_dtype type = t->type->dtype;
+  int64_t n = ir_type_count(t->type);
+  for (int64_t i = 0; i < n; i++) {
+    void *p = (char *)t->data + i * ir_dtypes[type].bytes;
+    uint64_t r = dn_random(&seed);
+    if (ir_is_float(type))
+      ir_store_float(type, p, (double)(r >> 11) * 0x1p-52 - 1);
+    else
+      ir_store_int(type, p, (int64_t)(r >> 33) % 8);
+  }
+}

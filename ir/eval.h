@@ -33,4 +33,7 @@ bool ir_eval(struct dn_arena *arena, const struct ir_func *func,
  * structural inputs of an importer. NULL when it is not computable. */
 void *ir_eval_op(struct dn_arena *arena, const struct ir_op *op);
 
+/* Floats in [-1, 1), small integers, so that they serve as indices too. */
+void ir_random(struct ir_tensor *t, uint64_t seed);
+
 #endif

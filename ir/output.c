@@ -28,6 +28,7 @@ struct output {
 
 struct dn_outputs {
   DN_LIST(struct output) list;
+  DN_LIST(const char *) folders; /* that were made for them */
   sigset_t mask; /* as it was before the first */
 };
 
@@ -187,6 +188,26 @@ const char *dn_file_reserve(struct dn_ctx *ctx, const char *path) {
   return out.temp;
 }
 
+bool dn_folder_make(struct dn_ctx *ctx, const char *path) {
+  struct stat st;
+  hold_signals(ctx, true);
+  for (size_t n = 1; path[n - 1]; n++) {
+    if (path[n] && path[n] != '/')
+      continue;
+    const char *part = dn_strndup(ctx->arena, path, n);
+    if (!mkdir(part, 0777)) {
+      DN_PUSH(ctx->arena, ctx->outputs->folders, part);
+      continue;
+    }
+    int error = errno;
+    if (!stat(part, &st) && S_ISDIR(st.st_mode))
+      continue;
+    errno = error == EEXIST ? ENOTDIR : error;
+    return write_failed(ctx, part);
+  }
+  return true;
+}
+
 /* ---- Into place ---- */
 
 static bool write_special(const struct output *o) {
@@ -227,6 +248,8 @@ bool dn_outputs_commit(struct dn_ctx *ctx) {
     }
   for (size_t i = 0; all && !ok && i < all->list.n; i++)
     move_back(&all->list.v[i]);
+  if (all && ok)
+    all->folders.n = 0;
   dn_outputs_discard(ctx);
   return ok;
 }
@@ -238,6 +261,8 @@ void dn_outputs_discard(struct dn_ctx *ctx) {
   for (size_t i = 0; i < all->list.n; i++)
     if (all->list.v[i].temp && all->list.v[i].state != MOVED)
       unlink(all->list.v[i].temp);
+  for (size_t i = all->folders.n; i-- > 0;)
+    rmdir(all->folders.v[i]);
   ctx->outputs = NULL;
   sigprocmask(SIG_SETMASK, &all->mask, NULL);
 }

@@ -11,6 +11,7 @@
 #include "tools/compile.h"
 #include "tools/device.h"
 #include "tools/dot.h"
+#include "tools/package.h"
 #include "tools/process.h"
 #include "tools/shared.h"
 
@@ -225,6 +226,16 @@ static bool emit_obj(struct dnnc *d) {
   return write_reports(d);
 }
 
+static bool emit_package(struct dnnc *d) {
+  struct cg_blob header;
+  struct package *p = package_begin(&d->c, d->o.package);
+  if (!p || !compile_to(d, CG_OBJ) || !budget_check(&d->c, &d->sizes) ||
+      !make_header(d, NULL, &header))
+    return false;
+  say(d, "writing");
+  return package_write(p, d->o.output, &d->object, &header) && write_reports(d);
+}
+
 /* Assembly, LLVM IR, bitcode: `arg`. */
 static bool emit_code(struct dnnc *d) {
   enum cg_emit kind = (enum cg_emit)d->kind->arg;
@@ -307,6 +318,7 @@ static const struct kind kinds[] = {
     {"llvm", emit_code, false, true, false, CG_LLVM},
     {"bitcode", emit_code, false, true, false, CG_BITCODE},
     {"shared", emit_shared, true, true, true, 0},
+    {"package", emit_package, true, false, true, 0},
     {"header", emit_header, false, false, true, 0},
     {"report", emit_report, false, false, true, 0},
     {"dnn", emit_dnn, false, false, false, 0},
@@ -336,17 +348,20 @@ static const struct kind *wanted_kind(struct dnnc *d) {
   const char *name = !o->emit_llvm ? (o->assembly ? "asm" : "obj")
                      : o->assembly ? "llvm"
                                    : "bitcode";
-  bool letters = o->object || o->assembly || o->emit_llvm;
+  if (o->package)
+    name = "package";
+  bool letters = o->package || o->object || o->assembly || o->emit_llvm;
   if (letters && o->emit && strcmp(o->emit, name) != 0) {
     dn_error(d->ctx, (struct dn_loc){.where = "--emit"}, DN_USAGE,
              "%s asks for '%s', not for '%.100s'",
-             o->emit_llvm  ? "-emit-llvm"
+             o->package     ? "--package"
+             : o->emit_llvm ? "-emit-llvm"
              : o->assembly ? "-S"
                            : "-c",
              name, o->emit);
     return NULL;
   }
-  if (letters)
+  if (letters && !o->package)
     d->extension = o->emit_llvm ? ".ll" : ".s";
   return find_kind(d->ctx, o->emit ? o->emit : name);
 }
@@ -485,7 +500,11 @@ static bool check_boards(const struct dnnc *d, const struct kind *kind) {
   if (boards_asked(o) && (o->output || o->report || o->emit))
     return dn_error(d->ctx, loc, DN_USAGE,
                     "of several boards there is a table alone, no output");
-  if (o->region && strcmp(kind->name, "obj") != 0)
+  if (!strcmp(kind->name, "package") &&
+      (!o->package || !o->output || o->weights))
+    return dn_error(d->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
+                    "a package has a KIND, a folder, -o, and its weights");
+  if (o->region && strcmp(kind->name, "obj") != 0 && !o->package)
     return dn_error(d->ctx, loc, DN_USAGE, "regions are of an object");
   if (o->weights && (!kind->reports || o->check || boards_asked(o)))
     return dn_error(d->ctx, (struct dn_loc){.where = "--weights"}, DN_USAGE,

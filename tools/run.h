@@ -72,7 +72,6 @@ struct ir_tensor *run_inputs(struct run *r);
 /* Types of the --input files, to bind symbolic dims: by position of the input,
  * or in the order given while the inputs are not known. */
 const struct ir_type **run_input_types(struct run *r);
-void run_random(struct ir_tensor *t, uint64_t seed);
 bool run_write_outputs(struct run *r, const struct ir_tensor *out);
 void run_print_outputs(const struct run *r, const struct ir_tensor *out);
 

@@ -12,20 +12,6 @@
 
 /* ---- Inputs ---- */
 
-/* Floats in [-1, 1), small integers, so that they serve as indices too. */
-void run_random(struct ir_tensor *t, uint64_t seed) {
-  enum ir_dtype type = t->type->dtype;
-  int64_t n = ir_type_count(t->type);
-  for (int64_t i = 0; i < n; i++) {
-    void *p = (char *)t->data + i * ir_dtypes[type].bytes;
-    uint64_t r = dn_random(&seed);
-    if (ir_is_float(type))
-      ir_store_float(type, p, (double)(r >> 11) * 0x1p-52 - 1);
-    else
-      ir_store_int(type, p, (int64_t)(r >> 33) % 8);
-  }
-}
-
 static const char *file_of(const char *spec) { return strchr(spec, '=') + 1; }
 
 static bool names_port(const char *spec, const char *name) {
@@ -138,7 +124,7 @@ struct ir_tensor *run_inputs(struct run *r) {
     if (spec) {
       ok &= read_into(r, file_of(spec), &t[i]);
     } else if (seed >= 0) {
-      run_random(&t[i], (uint64_t)seed * 1000 + i);
+      ir_random(&t[i], (uint64_t)seed * 1000 + i);
     } else {
       dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
                "no data for input '%s', %s", r->in[i].name,
