@@ -153,6 +153,39 @@ struct ir_value *tfl_narrow(struct tfl_call *c, struct ir_value *y,
   return tfl_bounded(c, y, activation);
 }
 
+/* floor((h + 2^(e-1) + zero 2^e - (h < 0)) / 2^e) is h / 2^e, rounded, from the
+ * zero point, where no sum overflows and every e is at least 1. */
+static struct ir_value *short_result(struct tfl_call *c, struct ir_value *x,
+                                     size_t n, const struct tfl_factor *f,
+                                     double most) {
+  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, 3 * n);
+  for (size_t i = 0; i < n; i++) {
+    int e = -f[i].shift;
+    double all = ldexp(0.5 + fabs((double)tfl_zero(c->tout[0])), e);
+    if (e < 1 || most + all >= 0x1p31)
+      return NULL;
+    v[i] = f[i].m;
+    v[n + i] = (tfl_zero(c->tout[0]) * 2 + 1) * (INT64_C(1) << (e - 1));
+    v[2 * n + i] = e;
+  }
+  struct ir_value *h = fe_op2(c->b, IR_HMUL, x, numbers(c, IR_I32, n, v));
+  struct ir_value *y = fe_add(c->b, h, numbers(c, IR_I32, n, v + n));
+  y = fe_add(c->b, y, h ? fe_op2(c->b, IR_SHR, h, fe_number(c->b, h, 31)) : h);
+  return fe_op2(c->b, IR_SHR, y, numbers(c, IR_I32, n, v + 2 * n));
+}
+
+struct ir_value *tfl_result(struct tfl_call *c, struct ir_value *x, size_t n,
+                            const double *factor, double most,
+                            int64_t activation) {
+  struct tfl_factor *f = DN_ARRAY(c->im->ctx->arena, struct tfl_factor, n);
+  for (size_t i = 0; i < n; i++)
+    f[i] = tfl_factor(factor[i]);
+  struct ir_value *y =
+      x && fe_dtype(x) == IR_I32 ? short_result(c, x, n, f, most) : NULL;
+  return y ? tfl_bounded(c, y, activation)
+           : tfl_narrow(c, rescale(c, x, n, f), activation);
+}
+
 /* ---- Tables ---- */
 
 struct ir_value *tfl_table(struct tfl_call *c,

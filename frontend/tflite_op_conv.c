@@ -62,18 +62,26 @@ static const char *sum_type(const struct tfl_call *c, const struct product *p) {
   return p->wide ? "i64" : "i32";
 }
 
-/* bias - zero * (sum of the column's weights) */
+/* bias - zero * (sum of the column's weights), and the most that a sum with it
+ * is: no operand is more than 255 (or 2^15) from its zero point. */
 static struct ir_value *integer_bias(struct tfl_call *c,
-                                     const struct product *p) {
+                                     const struct product *p, double *most) {
   const struct ir_value *w = c->in[1], *bias = tfl_in(c, 2);
   int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, p->columns);
+  double *sum = DN_ARRAY(c->im->ctx->arena, double, p->columns);
   int64_t zero = tfl_zero(c->tin[0]);
-  bool any = bias != NULL;
-  for (int64_t i = 0; bias && i < p->columns; i++)
-    v[i] = ir_const_int(bias, i);
-  for (int64_t i = 0; zero && i < p->columns * p->terms; i++)
-    v[p->last ? i % p->columns : i / p->terms] -= zero * ir_const_int(w, i);
-  any |= zero != 0;
+  bool any = bias != NULL || zero != 0;
+  for (int64_t i = 0; i < p->columns * p->terms; i++) {
+    int64_t n = ir_const_int(w, i);
+    int64_t at = p->last ? i % p->columns : i / p->terms;
+    v[at] -= zero * n;
+    sum[at] += (p->wide ? 0x1p15 : 255) * fabs((double)n);
+  }
+  for (int64_t i = 0; i < p->columns; i++) {
+    int64_t b = bias ? ir_const_int(bias, i) : 0;
+    v[i] += b;
+    *most = fmax(*most, sum[i] + fabs((double)b));
+  }
   return any ? fe_ints(c->b, p->wide ? IR_I64 : IR_I32, 1, &p->columns, v)
              : NULL;
 }
@@ -110,18 +118,18 @@ static bool finish(struct tfl_call *c, struct ir_value *y,
                    const struct product *p) {
   struct ir_value *bias = tfl_in(c, 2);
   size_t n;
-  double *f = NULL;
+  double *f = NULL, most = 0;
   if (!y)
     return false;
   if (!tfl_is_quantized(c->tout[0])) {
     y = bias ? fe_add(c->b, y, fe_reshape(c->b, bias, 1, &p->columns)) : y;
     return tfl_return(c, tfl_activate(c, y, p->activation));
   }
-  bias = integer_bias(c, p);
+  bias = integer_bias(c, p, &most);
   if (!factors(c, p, &n, &f))
     return false;
-  y = tfl_rescale(c, bias ? fe_add(c->b, y, bias) : y, n, f);
-  return tfl_return(c, tfl_narrow(c, y, p->activation));
+  y = bias ? fe_add(c->b, y, bias) : y;
+  return tfl_return(c, tfl_result(c, y, n, f, most, p->activation));
 }
 
 /* Weights of integers are stored with a zero point of 0, but u8 ones. */

@@ -8,7 +8,7 @@
 /* ---- Two operands ---- */
 
 /* Sums and differences in steps of 2^-left of twice the larger scale. */
-static struct ir_value *scaled_sum(struct tfl_call *c) {
+static struct ir_value *scaled_sum(struct tfl_call *c, int64_t activation) {
   double s[2] = {tfl_scale(c->tin[0]), tfl_scale(c->tin[1])};
   double unit = 2 * fmax(s[0], s[1]), to = tfl_scale(c->tout[0]);
   int left = c->tout[0]->dtype == IR_I16 ? 15 : 20;
@@ -19,13 +19,16 @@ static struct ir_value *scaled_sum(struct tfl_call *c) {
     v[i] = tfl_rescale1(c, x, tfl_factor(s[i] / unit));
   }
   struct ir_value *y = fe_op2(c->b, (enum ir_opcode)c->arg, v[0], v[1]);
-  return tfl_rescale1(c, y, tfl_factor(unit / (ldexp(1, left) * to)));
+  /* Each is at most half of 2^left times 2^8 or 2^16. */
+  return tfl_result(c, y, 1, (const double[]){unit / (ldexp(1, left) * to)},
+                    left == 20 ? 0x1p28 : 0x1p31, activation);
 }
 
-static struct ir_value *scaled_product(struct tfl_call *c) {
+static struct ir_value *scaled_product(struct tfl_call *c, int64_t activation) {
   double f = tfl_scale(c->tin[0]) * tfl_scale(c->tin[1]);
   struct ir_value *y = fe_mul(c->b, tfl_centred(c, 0), tfl_centred(c, 1));
-  return tfl_rescale1(c, y, tfl_factor(f / tfl_scale(c->tout[0])));
+  return tfl_result(c, y, 1, (const double[]){f / tfl_scale(c->tout[0])},
+                    c->tout[0]->dtype == IR_I16 ? 0x1p30 : 0x1p16, activation);
 }
 
 static bool same_types(struct tfl_call *c) {
@@ -51,8 +54,8 @@ bool tflite_binary(struct tfl_call *c) {
     return false;
   if (code == IR_DIV)
     return tfl_fail(c, UNSUPPORTED_TYPE, "quotients of quantized tensors");
-  struct ir_value *y = code == IR_MUL ? scaled_product(c) : scaled_sum(c);
-  return tfl_return(c, tfl_narrow(c, y, activation));
+  return tfl_return(c, code == IR_MUL ? scaled_product(c, activation)
+                                      : scaled_sum(c, activation));
 }
 
 /* Operands and result of one scale. */

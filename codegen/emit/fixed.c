@@ -38,6 +38,39 @@ static LLVMValueRef by_high_half(struct kernel_cg *k, LLVMValueRef x,
   return LLVMBuildAdd(b, p, x, "");
 }
 
+/* Elements from `from` on of two vectors that are one after the other. */
+static LLVMValueRef elements(struct kernel_cg *k, LLVMValueRef a,
+                             LLVMValueRef b, unsigned from, unsigned n) {
+  LLVMValueRef *at = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned i = 0; i < n; i++)
+    at[i] = LLVMConstInt(k->e->i32, from + i, false);
+  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(at, n), "");
+}
+
+/* Four numbers of 32 bits at a time are one instruction. */
+static LLVMValueRef by_instruction(struct kernel_cg *k, LLVMValueRef x,
+                                   LLVMValueRef y) {
+  static const char *const names[] = {NULL, "llvm.aarch64.neon.sqrdmulh",
+                                      "llvm.arm.neon.vqrdmulh",
+                                      "llvm.arm.mve.vqrdmulh"};
+  unsigned n = LLVMGetVectorSize(LLVMTypeOf(x));
+  LLVMTypeRef t = LLVMVectorType(k->e->i32, 4);
+  LLVMValueRef r = NULL;
+  if (n % 4)
+    return NULL;
+  for (unsigned i = 0; i < n; i += 4) {
+    LLVMValueRef arg[] = {n > 4 ? elements(k, x, x, i, 4) : x,
+                          n > 4 ? elements(k, y, y, i, 4) : y};
+    arg[0] = emit_intrinsic(k, names[k->e->facts->hmul], &t, 1, arg, 2);
+    if (i) { /* to as many as there are so far, and joined */
+      LLVMValueRef wide = elements(k, arg[0], arg[0], 0, i);
+      arg[0] = elements(k, r, wide, 0, i + 4);
+    }
+    r = arg[0];
+  }
+  return r;
+}
+
 /* In twice the bits. What saturates is the square of the least number, and of
  * unsigned numbers what has one bit more. */
 LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
@@ -49,6 +82,11 @@ LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
   if (type == IR_I32 && !emit_is_vector(x) && k->e->facts->pointer_bytes == 4 &&
       k->range.least >= INT64_C(1) << 30)
     return by_high_half(k, x, y);
+  if (type == IR_I32 && emit_is_vector(x) && k->e->facts->hmul) {
+    LLVMValueRef made = by_instruction(k, x, y);
+    if (made)
+      return made;
+  }
   LLVMTypeRef t = LLVMTypeOf(x), wide;
   wide = LLVMIntTypeInContext(k->e->lc, 2 * bits);
   if (emit_is_vector(x))

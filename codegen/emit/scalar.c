@@ -115,6 +115,12 @@ static LLVMValueRef int_pow(const struct scalar *s) {
 
 static LLVMValueRef shift(const struct scalar *s, bool left) {
   unsigned bits = ir_dtypes[s->type].bits;
+  bool fits = s->k->range.least >= 0 && s->k->range.most < bits;
+  if (fits && left)
+    return LLVMBuildShl(s->b, s->x, s->y, "");
+  if (fits)
+    return s->kind == IR_SIGNED ? LLVMBuildAShr(s->b, s->x, s->y, "")
+                                : LLVMBuildLShr(s->b, s->x, s->y, "");
   LLVMValueRef ok = LLVMBuildICmp(s->b, LLVMIntULT, s->y, number(s, bits), "");
   LLVMValueRef by = pick(s, ok, s->y, number(s, bits - 1));
   if (!left && s->kind == IR_SIGNED)

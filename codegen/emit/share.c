@@ -168,9 +168,10 @@ static void put_attrs(struct emit_places *p, const struct ir_op *op) {
       put_attr(p, &op->attr[i]);
 }
 
-/* What code of an operand of hmul and rshr depends on. */
+/* What code of a constant multiplier or shift depends on. */
 static void put_range(struct emit_places *p, const struct ir_op *op) {
-  if (op->code != IR_HMUL && op->code != IR_RSHR)
+  if (op->code != IR_HMUL && op->code != IR_RSHR && op->code != IR_SHR &&
+      op->code != IR_SHL)
     return;
   struct emit_range r = emit_range_of(ir_arg(op, 1));
   put(p, (uint64_t)r.least);

@@ -6,7 +6,8 @@
   out y i8[1,4,4,3] 0.25:-1       an output; others are between; `var`: state
   3 x w -> y 1i=1 2i=1            operator 3 (BuiltinOperator), options by their
                                   numbers: b a byte, i 32 bits, f a float, v a
-                                  list; `-` an absent input; a name: a custom one
+                                  list; 3/1: of that kind in the union; `-` an
+                                  absent input; a name: a custom operator
 Usage: tflite.py TEST OUT NAME: the lines of TEST that begin with #NAME|"""
 import re
 import struct
@@ -124,13 +125,14 @@ def model(text):
             continue
         if "->" in words:
             op, arrow = words.pop(0), words.index("->")
+            op, _, union = op.partition("/")
             end = next((i for i, w in enumerate(words) if "=" in w), len(words))
             if op not in codes:
                 codes.append(op)
             ops.append(Table({0: ("I", codes.index(op)),
                               1: ints(names[w] for w in words[:arrow]),
                               2: ints(names[w] for w in words[arrow + 1:end]),
-                              3: ("B", 1), 4: Table(map(option, words[end:]))}))
+                              3: ("B", int(union or 1)), 4: Table(map(option, words[end:]))}))
             continue
         role = words.pop(0) if words[0] in ("in", "out", "var") else ""
         name = words.pop(0)
