@@ -92,8 +92,13 @@ bool onnx_dequantize(struct onnx_call *c) {
   int64_t axis;
   if (!quant_axis(c, &axis))
     return false;
-  struct ir_value *y = dequantize(c, x, parameter(c, c->in[1], x, axis),
-                                  parameter(c, ox_in(c, 2), x, axis));
+  /* What is of few bits is not expanded; nor are the scales of its blocks. */
+  if (ir_dtypes[fe_dtype(x)].bits < 8)
+    keep(c, x);
+  struct ir_value *scale = parameter(c, c->in[1], x, axis);
+  struct ir_value *zero = parameter(c, ox_in(c, 2), x, axis);
+  c->b->keeps = false;
+  struct ir_value *y = dequantize(c, x, scale, zero);
   enum ir_dtype to;
   const struct onnx_attr *a = ox_attr(c, "output_dtype");
   if (a && a->i && onnx_dtype_find(a->i, &to))

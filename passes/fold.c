@@ -126,6 +126,19 @@ static int64_t point_cost(const struct nest *n) {
   return dn_max(sum, 1) + (n->fold && ir_is_small_float(n->acc_type) ? 32 : 0);
 }
 
+/* Weights of 4 and 2 bits, and scales of their blocks: a kernel computes what
+ * it reads. */
+static bool expands(const struct ir_op *op) {
+  enum { FEW = 64 };
+  if (!op->noperands)
+    return false;
+  const struct ir_value *x = ir_arg(op, 0), *y = ir_result(op);
+  bool wider = ir_dtypes[x->type->dtype].bits < 8 &&
+               ir_dtypes[y->type->dtype].bits >= 8;
+  return ir_type_count(y->type) > FEW &&
+         (op->code == IR_EXPAND || (op->code == IR_CAST && wider));
+}
+
 /* Whether the result is small enough to keep and cheap enough to compute,
  * counted towards the limits of the run. */
 static bool affordable(struct fold *f, const struct ir_op *op,
@@ -133,6 +146,8 @@ static bool affordable(struct fold *f, const struct ir_op *op,
   int64_t bytes = ir_type_bytes(ir_result(op)->type), in = 0;
   for (unsigned i = 0; i < op->noperands; i++)
     in += ir_type_bytes(ir_arg(op, i)->type);
+  if (expands(op))
+    return false;
   int64_t growth = dn_max(bytes - in, 0), cost;
   int64_t limit = f->m->ctx->limits.fold;
   if (bytes > pass_int(f->env, "max_bytes") ||

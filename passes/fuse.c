@@ -63,6 +63,8 @@ enum role {
   CHEAP = 128,
   FOLLOWS = 256, /* a map that could be in the epilogue of an anchor */
   NULLARY = 512,
+  FIXED = 1024,   /* of constants only */
+  UNPACKS = 2048, /* and some of these are of less than a byte */
   COMPUTED = MOVE | MAP | ANCHOR
 };
 
@@ -175,6 +177,22 @@ static unsigned role_of(struct fuse *f, const struct ir_op *op,
   return role | (role & MAP && is_cheap(n) ? CHEAP : 0u);
 }
 
+static unsigned fixed_role(const struct fuse *f, const struct ir_op *op) {
+  unsigned role = op->noperands ? FIXED : 0u;
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_value *x = ir_arg(op, i);
+    unsigned from = x->data ? FIXED : 0u;
+    if (x->def && x->def->block == op->block)
+      from = info_of(f, x->def)->role;
+    if (x->data && ir_dtypes[x->type->dtype].bits < 8)
+      from |= UNPACKS;
+    if (!(from & FIXED))
+      return 0;
+    role |= from & UNPACKS;
+  }
+  return role;
+}
+
 static void describe(struct fuse *f, struct ir_op *op) {
   struct info *in = info_of(f, op);
   in->group = -1;
@@ -189,6 +207,7 @@ static void describe(struct fuse *f, struct ir_op *op) {
              : in->role & MAP   ? rows_of_operands(f, op)
                                 : NULL;
   in->role |= in->rows ? ROWS : 0u;
+  in->role |= fixed_role(f, op);
   in->points = (double)nest_points(n);
   in->count = (double)ir_type_count(ir_result(op)->type);
   for (unsigned i = 0; i < op->noperands && i < 64; i++)
@@ -402,6 +421,15 @@ static bool in_windows(const struct candidate *c) {
   return c->r.window && at_most(c, RECOMPUTE);
 }
 
+/* Weights of less than a byte, and what they are multiplied by, are never
+ * expanded in memory: each tile computes what it reads. */
+static bool unpacked(const struct candidate *c) {
+  bool all = true;
+  for (const struct ir_use *u = ir_result(c->op)->uses; u; u = u->next)
+    all &= (info_of(c->f, u->op)->role & UNPACKS) != 0;
+  return c->in->role & UNPACKS || all;
+}
+
 enum way { IN_ROW, OWN_INDEX, ANY_INDEX };
 static const struct fusion {
   unsigned role; /* all of these */
@@ -416,6 +444,8 @@ static const struct fusion {
     {MAP, ANY_INDEX, computed_once},
     {MAP | CHEAP, ANY_INDEX, in_windows},
     {NULLARY, ANY_INDEX, NULL},
+    {FIXED | MAP, ANY_INDEX, unpacked},
+    {FIXED | MOVE, ANY_INDEX, unpacked},
 };
 
 /* Some op goes onto it: it is memory. */

@@ -1,6 +1,6 @@
 /* type.c - element types in registers and in memory, and conversions.
  * Floats of up to 16 bits are computed in f32 and rounded after every function;
- * what is shorter than a byte, bool i1 too, has a byte in memory. Conversions of
+ * what is shorter than a byte, bool too, has a byte in memory. Conversions of
  * small floats are bit operations where the target has no instruction, so that
  * no library function is called. */
 #include "codegen/emit/impl.h"
