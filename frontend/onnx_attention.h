@@ -13,4 +13,21 @@ struct ir_value *ox_join_heads(struct onnx_call *c, struct ir_value *x);
 struct ir_value *ox_repeat_heads(struct onnx_call *c, struct ir_value *x,
                                  int64_t heads);
 
+/* One call of scaled dot-product attention. */
+struct ox_attention {
+  struct ir_value *q, *k, *v; /* [B,H,S,D], [B,H,T,D], [B,H,T,E] */
+  struct ir_value *allowed;   /* bool, broadcasts to [B,H,S,T]; NULL: all */
+  struct ir_value *bias;      /* added to the logits; NULL: none */
+  bool guard;                 /* a row may allow nothing: it gives 0 */
+  double scale, softcap, masked;
+  enum ir_dtype precision; /* of the softmax */
+  struct ir_value *raw, *capped, *biased, *weights;
+};
+struct ir_value *ox_attend(struct onnx_call *c, struct ox_attention *a);
+/* Heads x [B,S,H,D] by rotary positions `ids` [B,S] of caches, or by caches of
+ * those positions: the first n elements, 0: as many as the caches have. */
+struct ir_value *ox_turn(struct onnx_call *c, struct ir_value *x,
+                         struct ir_value *cos, struct ir_value *sin,
+                         struct ir_value *ids, int64_t n, bool neighbours);
+
 #endif

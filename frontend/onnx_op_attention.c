@@ -43,17 +43,6 @@ struct ir_value *ox_repeat_heads(struct onnx_call *c, struct ir_value *x,
   return fe_reshape(c->b, x, 4, flat);
 }
 
-/* One call of scaled dot-product attention. */
-struct attention {
-  struct ir_value *q, *k, *v; /* [B,H,S,D], [B,H,T,D], [B,H,T,E] */
-  struct ir_value *allowed;   /* bool, broadcasts to [B,H,S,T]; NULL: all */
-  struct ir_value *bias;      /* added to the logits; NULL: none */
-  bool guard;                 /* a row may allow nothing: it gives 0 */
-  double scale, softcap, masked;
-  enum ir_dtype precision; /* of the softmax */
-  struct ir_value *raw, *capped, *biased, *weights;
-};
-
 static struct ir_value *both(struct onnx_call *c, struct ir_value *a,
                              struct ir_value *b) {
   return !a ? b : !b ? a : fe_op2(c->b, IR_AND, a, b);
@@ -74,7 +63,7 @@ static struct ir_value *frontier(struct onnx_call *c, int64_t s, int64_t t,
 
 /* Rows whose mask and bias leave nothing. */
 static struct ir_value *empty_rows(struct onnx_call *c,
-                                   const struct attention *a) {
+                                   const struct ox_attention *a) {
   struct ir_value *bias = a->bias;
   if (!bias)
     bias = fe_number(c->b, a->q, 0);
@@ -88,7 +77,7 @@ static struct ir_value *empty_rows(struct onnx_call *c,
   return fe_op2(c->b, IR_EQ, most, fe_number(c->b, most, -HUGE_VAL));
 }
 
-static struct ir_value *attend(struct onnx_call *c, struct attention *a) {
+struct ir_value *ox_attend(struct onnx_call *c, struct ox_attention *a) {
   static const int64_t flip[] = {0, 1, 3, 2};
   a->raw = fe_op2(c->b, IR_MATMUL, fe_scale(c->b, a->q, a->scale),
                   fe_transpose(c->b, a->k, flip));
@@ -114,7 +103,8 @@ static struct ir_value *attend(struct onnx_call *c, struct attention *a) {
 }
 
 /* The mask input: bool or added; one that is too short masks the rest. */
-static bool read_mask(struct onnx_call *c, struct attention *a, int64_t total) {
+static bool read_mask(struct onnx_call *c, struct ox_attention *a,
+                      int64_t total) {
   struct ir_value *m = ox_in(c, 3);
   if (!m)
     return true;
@@ -134,7 +124,7 @@ static bool read_mask(struct onnx_call *c, struct attention *a, int64_t total) {
 }
 
 /* Causal order and windows: key j against query i + offset. */
-static bool read_order(struct onnx_call *c, struct attention *a,
+static bool read_order(struct onnx_call *c, struct ox_attention *a,
                        struct ir_value *valid) {
   int64_t s = fe_dims(a->q)[2], t = fe_dims(a->k)[2];
   struct ir_value *past = ox_in(c, 4);
@@ -162,7 +152,7 @@ static bool read_order(struct onnx_call *c, struct attention *a,
 }
 
 bool onnx_attention(struct onnx_call *c) {
-  struct attention a = {.q = c->in[0], .k = c->in[1], .v = c->in[2]};
+  struct ox_attention a = {.q = c->in[0], .k = c->in[1], .v = c->in[2]};
   bool flat = fe_rank(a.q) == 3;
   if ((!flat && fe_rank(a.q) != 4) || fe_rank(a.k) != fe_rank(a.q) ||
       fe_rank(a.v) != fe_rank(a.q))
@@ -192,7 +182,7 @@ bool onnx_attention(struct onnx_call *c) {
   if (!a.k || !a.v || !read_mask(c, &a, fe_dims(a.k)[2]) ||
       !read_order(c, &a, ox_in(c, 6)))
     return false;
-  struct ir_value *y = attend(c, &a);
+  struct ir_value *y = ox_attend(c, &a);
   struct ir_value *modes[] = {a.raw, a.capped, a.biased, a.weights};
   int64_t mode = ox_int(c, "qk_matmul_output_mode", 0);
   if (mode < 0 || mode > 3)
@@ -229,45 +219,72 @@ static struct ir_value *rotate(struct onnx_call *c, struct ir_value *x,
 }
 
 /* A cache picked by positions, [B,S,1,n]; without positions it is [B,S,n]. */
-static struct ir_value *positions(struct onnx_call *c, struct ir_value *cache) {
-  if (ox_in(c, 3))
-    cache = fe_gather(c->b, cache, c->in[3], 0);
+static struct ir_value *positions(struct onnx_call *c, struct ir_value *cache,
+                                  struct ir_value *ids) {
+  if (ids)
+    cache = fe_gather(c->b, cache, ids, 0);
   if (!cache || fe_rank(cache) != 3)
     return ox_null(c, TYPE, "the caches do not fit the positions");
   const int64_t *d = fe_dims(cache);
   return fe_reshape(c->b, cache, 4, (const int64_t[]){d[0], d[1], 1, d[2]});
 }
 
-bool onnx_rotary(struct onnx_call *c) {
-  static const int64_t swap[] = {0, 2, 1, 3};
-  struct ir_value *x = c->in[0];
-  bool neighbours;
-  if (!ox_flag(c, "interleaved", false, &neighbours))
-    return false;
-  if (fe_rank(x) == 3) {
-    int64_t heads = ox_int(c, "num_heads", 0);
-    const int64_t *d = fe_dims(x);
-    if (heads < 1 || d[2] % heads)
-      return ox_fail(c, ATTR, "num_heads is %lld", (long long)heads);
-    x = fe_reshape(c->b, x, 4,
-                   (const int64_t[]){d[0], d[1], heads, d[2] / heads});
-  } else if (fe_rank(x) == 4) {
-    x = fe_transpose(c->b, x, swap);
-  } else {
-    return ox_fail(c, TYPE, "the input must have 3 or 4 dimensions");
-  }
-  struct ir_value *cos = positions(c, c->in[1]);
-  struct ir_value *sin = positions(c, c->in[2]);
+struct ir_value *ox_turn(struct onnx_call *c, struct ir_value *x,
+                         struct ir_value *cos, struct ir_value *sin,
+                         struct ir_value *ids, int64_t n, bool neighbours) {
+  cos = positions(c, cos, ids);
+  sin = positions(c, sin, ids);
   if (!x || !cos || !sin)
-    return false;
-  int64_t size = fe_dims(x)[3], n = ox_int(c, "rotary_embedding_dim", 0);
-  n = n ? n : size;
+    return NULL;
+  int64_t size = fe_dims(x)[3];
+  n = n ? n : 2 * fe_dims(cos)[3];
   if (n < 2 || n > size || n % 2)
-    return ox_fail(c, ATTR, "rotary_embedding_dim is %lld", (long long)n);
+    return ox_null(c, ATTR, "rotary_embedding_dim is %lld", (long long)n);
   struct ir_value *y =
       rotate(c, fe_slice1(c->b, x, 3, 0, n, 1), cos, sin, neighbours);
   if (n < size)
     y = fe_concat(c->b, IR_ARGS(y, fe_slice1(c->b, x, 3, n, size - n, 1)), 3);
+  return y;
+}
+
+/* Positions in the operator of ONNX Runtime: [B,S], or where the first is. */
+static struct ir_value *position_ids(struct onnx_call *c, int64_t s) {
+  struct ir_value *ids = c->in[1];
+  if (ir_type_count(ids->type) != 1 || fe_rank(ids) > 1)
+    return ids;
+  ids = fe_add(c->b, fe_reshape(c->b, ids, 0, NULL),
+               fe_iota(c->b, 1, 0, s, fe_dtype(ids)));
+  return fe_expand(c->b, ids, 2, (int64_t[]){fe_dims(c->in[0])[0], s});
+}
+
+/* arg 1: of ONNX Runtime, which has the positions before the caches. */
+bool onnx_rotary(struct onnx_call *c) {
+  static const int64_t swap[] = {0, 2, 1, 3};
+  struct ir_value *x = c->in[0], *cos = c->in[1 + c->arg];
+  struct ir_value *sin = c->in[2 + c->arg], *ids = ox_in(c, 3);
+  const int64_t *d = fe_dims(x);
+  bool neighbours;
+  if (!ox_flag(c, "interleaved", false, &neighbours))
+    return false;
+  if (fe_rank(x) != 3 && fe_rank(x) != 4)
+    return ox_fail(c, TYPE, "the input must have 3 or 4 dimensions");
+  int64_t n = ox_int(c, "rotary_embedding_dim", 0);
+  if (c->arg)
+    ids = position_ids(c, d[fe_rank(x) - 2]);
+  if (fe_rank(x) == 3) {
+    int64_t heads = ox_int(c, "num_heads", 0), half;
+    half = fe_rank(cos) ? fe_dims(cos)[fe_rank(cos) - 1] : 0;
+    if (c->arg && !heads && half > 0)
+      heads = d[2] / (2 * half);
+    if (heads < 1 || d[2] % heads)
+      return ox_fail(c, ATTR, "num_heads is %lld", (long long)heads);
+    x = fe_reshape(c->b, x, 4,
+                   (const int64_t[]){d[0], d[1], heads, d[2] / heads});
+  } else {
+    x = fe_transpose(c->b, x, swap);
+  }
+  struct ir_value *y = ox_turn(
+      c, x, cos, sin, ids, n || c->arg || !x ? n : fe_dims(x)[3], neighbours);
   if (fe_rank(c->in[0]) == 4)
     y = fe_transpose(c->b, y, swap);
   return ox_return(c,
@@ -326,7 +343,7 @@ bool onnx_embed_norm(struct onnx_call *c) {
 
 /* Keys that a query may see: by a length for each batch [B], by key [B,T], or
  * by query and key [B,S,T]. */
-static bool fused_mask(struct onnx_call *c, struct attention *a,
+static bool fused_mask(struct onnx_call *c, struct ox_attention *a,
                        struct ir_value *mask) {
   int64_t batch = fe_dims(a->q)[0], s = fe_dims(a->q)[2], t = fe_dims(a->k)[2];
   if (!mask)
@@ -349,7 +366,8 @@ static bool fused_mask(struct onnx_call *c, struct attention *a,
 
 /* The attention of ONNX Runtime's operators, heads split and bias set; `past`
  * keys come before those of this call. [B,S,H*D] */
-static struct ir_value *fused_attend(struct onnx_call *c, struct attention *a,
+static struct ir_value *fused_attend(struct onnx_call *c,
+                                     struct ox_attention *a,
                                      struct ir_value *mask, int64_t past) {
   if (!a->q || !a->k || !a->v)
     return NULL;
@@ -361,7 +379,7 @@ static struct ir_value *fused_attend(struct onnx_call *c, struct attention *a,
   if (ox_int(c, "unidirectional", 0))
     a->allowed = frontier(c, fe_dims(a->q)[2], fe_dims(a->k)[2],
                           fe_scalar(c->b, IR_I32, (double)past), 0, true);
-  return fused_mask(c, a, mask) ? ox_join_heads(c, attend(c, a)) : NULL;
+  return fused_mask(c, a, mask) ? ox_join_heads(c, ox_attend(c, a)) : NULL;
 }
 
 /* Attention with its input projection: [B,S,H] by [H,3H]. */
@@ -379,7 +397,7 @@ bool onnx_fused_attention(struct onnx_call *c) {
   if (!y)
     return false;
   int64_t n = fe_dims(w)[1] / 3;
-  struct attention a = {.bias = ox_in(c, 5)};
+  struct ox_attention a = {.bias = ox_in(c, 5)};
   a.q = ox_split_heads(c, fe_slice1(c->b, y, 2, 0, n, 1), heads);
   a.k = ox_split_heads(c, fe_slice1(c->b, y, 2, n, n, 1), heads);
   a.v = ox_split_heads(c, fe_slice1(c->b, y, 2, 2 * n, n, 1), heads);
@@ -433,7 +451,7 @@ static struct ir_value *biased_heads(struct onnx_call *c, struct ir_value *x,
 /* Attention of projected q, k and v, or of them packed. */
 bool onnx_multi_head(struct onnx_call *c) {
   struct ir_value *x[] = {c->in[0], ox_in(c, 1), ox_in(c, 2)};
-  struct attention a = {.bias = ox_in(c, 5)};
+  struct ox_attention a = {.bias = ox_in(c, 5)};
   int64_t at = 0, past = 0;
   bool qkv = fe_rank(x[0]) == 5, kv = x[1] && fe_rank(x[1]) == 5;
   if ((qkv && fe_dims(x[0])[3] != 3) || (kv && fe_dims(x[1])[3] != 2) ||
