@@ -249,7 +249,7 @@ static int64_t count_steps(const struct planner *p) {
       if (n->iter[i].reduced && n->iter[i].extent > 1)
         extent = n->iter[i].extent;
     if (n && nest_reduced_from(n, 0) <= p->unroll)
-      extent = nest_reduced_from(n, 0);
+      extent = dn_max(nest_reduced_from(n, 0), 1);
     int64_t lanes = across && extent >= p->vec ? p->vec : 1;
     int64_t step = dn_min(times(p->unroll, lanes), extent / lanes * lanes);
     int64_t rest = extent % step;
