@@ -79,8 +79,8 @@ riscv64* | rv32f | x86v* | host) start="call start" ;;
 esac
 if [ -n "$flash" ]; then
   case $triple in thumb*) s=start_arm.s ;; *) s=start_riscv32.s ;; esac
-  $cc ${fpu:+-Wa,-defsym,FPU=1} -c "$here/$s" -o "$dir/start.o"
-  layout="-T $here/board.ld --defsym=FLASH=$flash --defsym=RAM=$ram
+  $cc ${fpu:+-Wa,-defsym,FPU=1} -c "$root/examples/firmware/board/$s" -o "$dir/start.o"
+  layout="-T $root/examples/firmware/board/board.ld --defsym=FLASH=$flash --defsym=RAM=$ram
           --defsym=STACK=$stack"
   qemu="$qemu -nographic -monitor none -serial none
         -semihosting-config enable=on,target=native -kernel"
