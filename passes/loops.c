@@ -39,8 +39,8 @@ struct planner {
   int n;
   struct ir_loop loop[IR_MAX_LOOPS]; /* row-major; the last has the lanes */
   DN_LIST(int64_t) cuts[IR_MAX_LOOPS];
-  bool pieces; /* some are not cut apart */
-  bool contracts;
+  bool pieces;           /* some are not cut apart */
+  bool contracts, whole; /* whole: and has no groups */
   int64_t vec, unroll;
   bool straight; /* a window is no more steps than are unrolled */
 };
@@ -55,15 +55,18 @@ static const struct ir_loop *plain_loop(const struct planner *p, int d) {
 }
 
 /* The size that an index along `d` is divided by, where it divides the
- * dimension; pieces of a concat cut better. */
+ * dimension; pieces of a concat cut better. In a product without groups whole
+ * vectors of a tile have quotients of their own. */
 static int64_t find_block(const struct planner *p, int d) {
   const struct reads *r = p->r;
-  int64_t block = p->type->dim[d];
+  int64_t block = p->type->dim[d], tile = plain_loop(p, d)->tile;
   for (size_t i = 0; i < r->edges.n; i++)
     if (r->edges.v[i].dim == d && r->edges.v[i].kind == READ_PIECE)
       return block;
   for (size_t i = 0; i < r->periods.n && r->pinned >> d & 1; i++) {
     int64_t at = r->periods.v[i].at;
+    if (p->whole && tile % at == 0 && at % p->vec == 0)
+      continue;
     if (r->periods.v[i].dim == d && at >= MIN_BLOCK && at < block &&
         p->type->dim[d] % at == 0)
       block = at;
@@ -326,7 +329,9 @@ static void write_loops(struct planner *p) {
 static void find_window(struct planner *p, const struct nest *n) {
   int inner = nest_inner_reduced(n);
   int64_t window = nest_reduced_from(n, 0);
+  const struct ir_attr *groups = ir_find_attr(n->op, "groups");
   p->contracts = true;
+  p->whole = p->vec > 1 && (!groups || groups->i == 1);
   p->straight |=
       inner >= 0 && window <= p->unroll && window > nest_reduced_from(n, inner);
 }
@@ -337,17 +342,17 @@ static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
   struct planner p = {.env = env, .kernel = kernel};
   p.type = loops_type(kernel);
   p.r = aliases_reads(tmp, aliases, kernel);
+  p.vec = ir_get_int(kernel, "vec");
+  p.unroll = ir_get_at(kernel, "unroll", 0);
   loops_read(kernel, &p.plain);
+  for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
+    if (ir_ops[op->code].cls == IR_CONTRACT)
+      find_window(&p, nest_build(tmp, op));
   for (int d = 0; d < p.type->rank; d++) {
     const struct ir_loop *l = plain_loop(&p, d);
     if (l)
       add_loop(&p, l);
   }
-  p.vec = ir_get_int(kernel, "vec");
-  p.unroll = ir_get_at(kernel, "unroll", 0);
-  for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
-    if (ir_ops[op->code].cls == IR_CONTRACT)
-      find_window(&p, nest_build(tmp, op));
   find_cuts(&p);
   set_lanes(&p);
   fit_registers(&p);
