@@ -4,7 +4,8 @@
  * constant is cut into panels of that width, each of which a tile reads from
  * end to end: [O/32, K.., 32]. Inside the kernel a transpose and a reshape give
  * back the old shape; they are only arithmetic on indices and cost nothing. A
- * constant whose elements are all equal needs no order.
+ * constant whose elements are all equal needs no order; one that maps in the
+ * kernel make the operand of is laid out as the operand would be.
  *
  * What is not known before run time (the keys of an attention) is copied by a
  * kernel of its own, with its schedule, when its lanes lie apart, or the rows
@@ -340,10 +341,30 @@ static bool is_movable(const struct ir_value *w, const struct ir_op *anchor) {
          ir_type_count(w->type);
 }
 
+/* What maps in the anchor's kernel make `w` of, where it has the same shape;
+ * *reader is the op that reads it then, as operand 0. */
+static struct ir_value *behind_maps(struct ir_value *w,
+                                    const struct ir_block *block,
+                                    struct ir_op **reader) {
+  while (w->def && w->def->block == block &&
+         ir_ops[w->def->code].cls == IR_MAP && w->def->noperands) {
+    struct ir_value *x = ir_arg(w->def, 0);
+    if (x->type->rank != w->type->rank ||
+        memcmp(x->type->dim, w->type->dim, sizeof x->type->dim))
+      break;
+    *reader = w->def;
+    w = x;
+  }
+  return w;
+}
+
 int pack_dim(const struct nest *n, int access, int iter) {
   const struct nest_access *a = &n->access[access];
-  const struct ir_value *w = ir_arg(n->op, (unsigned)a->operand);
-  return is_movable(w, n->op) ? lane_dim(a, iter) : -1;
+  struct ir_op *reader = NULL;
+  const struct ir_value *w =
+      behind_maps(ir_arg(n->op, (unsigned)a->operand), n->op->block, &reader);
+  bool movable = is_movable(w, n->op) && (!reader || w->data);
+  return movable ? lane_dim(a, iter) : -1;
 }
 
 bool pack_has_runs(const struct nest *n, int access, int iter, int inner) {
@@ -400,7 +421,10 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
                          struct ir_op *kernel, const struct nest *n, int access,
                          int iter) {
   unsigned operand = (unsigned)n->access[access].operand;
-  struct ir_value *w = ir_arg(anchor, operand);
+  struct ir_op *reader = anchor;
+  struct ir_value *w =
+      behind_maps(ir_arg(anchor, operand), anchor->block, &reader);
+  operand = reader == anchor ? operand : 0;
   struct layout how;
   memset(&how, 0, sizeof how); /* compared as bytes */
   how.dim = pack_dim(n, access, iter);
@@ -426,10 +450,10 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
     struct packed one = {w, how, packed};
     DN_PUSH(p->scratch, p->made, one);
   }
-  struct ir_value *y = packed ? unpack(anchor, w, &how, packed) : NULL;
+  struct ir_value *y = packed ? unpack(reader, w, &how, packed) : NULL;
   if (!y)
     return false;
-  ir_set_operand(anchor, operand, y);
+  ir_set_operand(reader, operand, y);
   if (w->data && ir_type_bytes(w->type) > 1 << 24 && !w->uses)
     ir_sweep_consts(p->m); /* or both stay in memory */
   return true;
