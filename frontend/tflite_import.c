@@ -45,10 +45,11 @@ static const struct ir_type *type_of(struct tfl_import *im,
     return NULL;
   }
   for (int64_t i = 0; i < t->rank; i++) {
-    if (t->dim[i] != -1)
+    if (t->dim[i] >= 0)
       continue;
-    dn_error(im->ctx, loc, DN_DYNAMIC, "dimension %lld has no size",
-             (long long)i);
+    dn_error(im->ctx, loc, t->dim[i] == -1 ? DN_DYNAMIC : DN_SHAPE,
+             "dimension %lld has the size %lld", (long long)i,
+             (long long)t->dim[i]);
     return NULL;
   }
   return ir_type_checked(im->ctx, loc.where, t->dtype, t->rank, t->dim);

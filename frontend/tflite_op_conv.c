@@ -166,7 +166,7 @@ bool tflite_conv(struct tfl_call *c) {
                       .activation = tfl_int(c, "activation")};
   at.kernel[0] = w[1];
   at.kernel[1] = w[2];
-  if (!w[3] || x[3] % w[3] || w[0] % (x[3] / dn_max(w[3], 1)))
+  if (!w[3] || !x[3] || x[3] % w[3] || w[0] % (x[3] / w[3]))
     return tfl_fail(c, TYPE, "%lld channels by weights of %lld",
                     (long long)x[3], (long long)w[3]);
   if (!check_bias(c, p.columns) || !check_quantized(c, &p) ||

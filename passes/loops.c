@@ -255,6 +255,7 @@ static int64_t count_steps(const struct planner *p) {
       extent = dn_max(nest_reduced_from(n, 0), 1);
     int64_t lanes = across && extent >= p->vec ? p->vec : 1;
     int64_t step = dn_min(times(p->unroll, lanes), extent / lanes * lanes);
+    step = dn_max(step, 1); /* of no elements */
     int64_t rest = extent % step;
     most = dn_max(most, step / lanes + rest / lanes + rest % lanes);
   }

@@ -86,8 +86,9 @@ static bool is_reserved(const struct header *h, const char *s) {
   for (size_t i = 0; i < DN_COUNT(ends); i++)
     if (dn_ends_in(s, ends[i]))
       return true;
+  bool of_param = dn_ends_in(s, "_SCALE") || dn_ends_in(s, "_ZERO_POINT");
   bool ours = !strncmp(s, h->upper, p) || !strncmp(s, h->prefix, p);
-  return ours && DN_FIND(own, s + p) >= 0;
+  return ours && (of_param || DN_FIND(own, s + p) >= 0);
 }
 
 static bool is_taken(const struct header *h, size_t n, const char *name) {
@@ -226,6 +227,39 @@ static void put_sizes(const struct header *h, int align,
                   p, h->section);
 }
 
+static char upper_case(char c) {
+  return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static bool same_upper(const char *s, const char *t) {
+  while (*s && upper_case(*s) == upper_case(*t))
+    s++, t++;
+  return upper_case(*s) == upper_case(*t);
+}
+
+/* Scales and zero points of quantized parameters: NET_X_SCALE for `x`. */
+static void put_scales(const struct header *h) {
+  for (size_t i = 0; i < h->n; i++) {
+    const struct ir_quant *q = h->param[i].type->quant;
+    bool shown = !q || q->scales;
+    for (size_t k = 0; k < i; k++)
+      shown |= same_upper(h->param[k].name, h->param[i].name);
+    char name[MAX_PREFIX + 16] = "";
+    for (size_t k = 0; k < sizeof name - 1 && h->param[i].name[k]; k++)
+      name[k] = upper_case(h->param[i].name[k]);
+    if (shown)
+      continue;
+    const char *scale = dn_printf(h->m->arena, "%.9g", q->scale);
+    dn_buf_printf(h->out,
+                  "/* %s is %s_%s_SCALE * (stored - %s_%s_ZERO_POINT) */\n"
+                  "#define %s_%s_SCALE %s%sf\n"
+                  "#define %s_%s_ZERO_POINT (%lld)\n\n",
+                  h->param[i].name, h->upper, name, h->upper, name, h->upper,
+                  name, scale, strpbrk(scale, ".e") ? "" : ".0", h->upper, name,
+                  (long long)q->zero);
+  }
+}
+
 static void put_codes(struct dn_buf *out) {
   dn_buf_printf(
       out,
@@ -342,7 +376,7 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
   dn_buf_init(&text, ctx->arena);
   char *upper = dn_printf(ctx->arena, "%s", opts->prefix);
   for (char *p = upper; *p; p++)
-    *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+    *p = upper_case(*p);
   struct header h = {
       .out = &text, .prefix = opts->prefix, .upper = upper, .m = m};
   h.threads = opts->threads > 1;
@@ -353,6 +387,7 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
   list_params(&h, ctx->arena);
   put_top(&h);
   put_sizes(&h, m->arena_size ? cg_target_facts(t)->align : 1, sizes);
+  put_scales(&h);
   put_codes(&text);
   put_load(&h, sizes->blob);
   put_prototype(&h, ctx);

@@ -31,7 +31,7 @@ static struct ir_module *read_safetensors(struct dn_ctx *ctx,
 
 static struct ir_module *(*const readers[])(struct dn_ctx *,
                                             const struct dn_file *) = {
-    read_onnx, read_json, read_dnn, read_npy, read_safetensors};
+    read_onnx, read_json, read_dnn, read_npy, read_safetensors, read_tflite};
 
 static void compile(struct dn_ctx *ctx, struct ir_module *m) {
   struct pass_opts opts = {.pipeline = "O2",
