@@ -49,14 +49,27 @@ static struct ir_data computed_data(struct dn_arena *arena,
   return data;
 }
 
+/* As the import before, if there was one. */
+static bool folds(struct fe_build *b, bool fits) {
+  struct fe_folds *f = b->folds;
+  if (f && f->again)
+    return f->k < f->made.n ? f->made.v[f->k++] : fits;
+  if (f)
+    DN_PUSH(b->ctx->arena, f->made, fits);
+  return fits;
+}
+
 struct ir_value *fe_fold(struct fe_build *b, struct ir_value *v,
                          int64_t limit) {
   struct ir_op *op = v->def;
-  if (ir_type_bytes(v->type) > limit)
-    return v;
-  for (unsigned i = 0; i < op->noperands; i++)
-    if (!ir_arg(op, i)->data || ir_type_bytes(ir_arg(op, i)->type) > 16 * limit)
+  bool fits = ir_type_bytes(v->type) <= limit;
+  for (unsigned i = 0; i < op->noperands; i++) {
+    if (!ir_arg(op, i)->data)
       return v;
+    fits &= ir_type_bytes(ir_arg(op, i)->type) <= 16 * limit;
+  }
+  if (!folds(b, fits))
+    return v;
   struct ir_module *m = b->at.m;
   struct dn_arena *scratch = dn_arena_new(b->ctx);
   void *bytes = ir_eval_op(scratch, op);

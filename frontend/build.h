@@ -38,6 +38,7 @@ struct fe_build {
     const struct decomposition *row;
   } functions[8];
   unsigned nfunctions;
+  struct fe_folds *folds; /* see fe.h; or NULL */
 };
 
 /* An error at the place; false, or NULL, for `return`. */

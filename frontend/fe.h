@@ -14,6 +14,13 @@ struct fe_dim { /* --dim NAME=VALUE */
 struct fe_names {
   DN_LIST(const char *) list;
 };
+/* Whether the k-th op on constants was evaluated. An import with `again` does as
+ * the one before did, at other sizes of the model. */
+struct fe_folds {
+  DN_LIST(bool) made;
+  bool again;
+  size_t k;
+};
 struct fe_opts {
   const struct fe_dim *dims;
   size_t ndims;
@@ -31,6 +38,7 @@ struct fe_opts {
   const int64_t *input_counts;
   size_t ncounts;
   bool *values_used; /* set when the module depends on a value; NULL: no */
+  struct fe_folds *folds; /* or NULL */
   /* What a dim that nothing binds is, after a note: the first dim of an input
    * and the others. 0: it is an error. For --check, to which a free dim is
    * free: it looks for sizes that the model can have. */

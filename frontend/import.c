@@ -79,7 +79,10 @@ int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
     *size = given >= 0 ? given : taken > 0 ? taken : -1;
   if (*size < 0 && first) {
     dn_error(ctx, loc, DN_DIM, "%s has no value", what);
-    dn_note(ctx, "bind it with --dim %s=VALUE", text);
+    dn_note(ctx,
+            "bind it with --dim %s=VALUE, or with --dim '%s<=BOUND' for every "
+            "size up to a bound",
+            text, text);
   }
   return *size;
 }

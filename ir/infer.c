@@ -3,6 +3,7 @@
  * numbers from a model are checked here, so that later layers may rely on them:
  * list attributes have the right length, and sizes stay within +-2^40. */
 #include "ir/ir.h"
+#include "ir/size_infer.h"
 
 #include <assert.h>
 #include <string.h>
@@ -12,12 +13,15 @@
 struct infer {
   struct dn_ctx *ctx;
   const struct ir_op *op;
+  const struct ir_point *at; /* operands are taken there; NULL: as they are */
+  bool sized;                /* the rule gives sizes: do not ask at points */
 };
 
 typedef const struct ir_type *infer_fn(struct infer *in);
 
 static const struct ir_type *arg_type(const struct infer *in, unsigned i) {
-  return ir_arg(in->op, i)->type;
+  const struct ir_type *t = ir_arg(in->op, i)->type;
+  return in->at ? ir_type_at(in->ctx, t, in->at) : t;
 }
 
 static const struct ir_type *fail(const struct infer *in, enum dn_code code,
@@ -229,7 +233,11 @@ static const struct ir_type *infer_expand(struct infer *in) {
     if (i > y->rank || (x->dim[x->rank - i] != 1 &&
                         x->dim[x->rank - i] != y->dim[y->rank - i]))
       return fail(in, DN_TYPE, "the operand does not broadcast to 'shape'");
-  return y;
+  const struct ir_size *sizes[IR_MAX_RANK] = {NULL};
+  for (int i = 1; i <= x->rank; i++)
+    sizes[y->rank - i] = x->size[x->rank - i];
+  in->sized = true;
+  return ir_type_sized(in->ctx, y, sizes);
 }
 
 /* ---- CONTRACT ---- */
@@ -422,7 +430,15 @@ static const struct ir_type *infer_reshape(struct infer *in) {
     return NULL;
   if (y && ir_type_count(x) != ir_type_count(y))
     return fail(in, DN_TYPE, "'shape' has another number of elements");
-  return y;
+  in->sized = true;
+  if (!y || !ir_type_is_sized(x))
+    return y;
+  y = ir_size_reshape(in->ctx, x, y);
+  return y ? y
+           : fail(in, DN_DIM,
+                  "a size that is known at run time only is "
+                  "not the outermost of dimensions that become "
+                  "others");
 }
 
 static const struct ir_type *infer_transpose(struct infer *in) {
@@ -459,7 +475,13 @@ static const struct ir_type *infer_slice(struct infer *in) {
   }
   const struct ir_attr *sizes = ir_find_attr(in->op, "sizes");
   assert(sizes && "ir_op_check() has seen required attributes");
-  return make(in, x->dtype, r, sizes->is);
+  const struct ir_size *whole[IR_MAX_RANK] = {NULL};
+  for (int i = 0; i < r; i++)
+    if (sizes->is[i] == x->dim[i])
+      whole[i] = x->size[i];
+  in->sized = true;
+  const struct ir_type *y = make(in, x->dtype, r, sizes->is);
+  return y ? ir_type_sized(in->ctx, y, whole) : NULL;
 }
 
 static const struct ir_type *infer_frame(struct infer *in) {
@@ -589,6 +611,7 @@ static const struct ir_type *infer_iota(struct infer *in) {
   if (!attr_dtype(in, &to))
     return NULL;
   const struct ir_type *y = shape_attr(in, to);
+  in->sized = true;
   if (y && !axis_ok(in, ir_get_int(in->op, "axis"), y->rank))
     return NULL;
   return y;
@@ -610,8 +633,41 @@ static infer_fn *const rules[IR_NUM_OPS] = {
 #undef OP
 };
 
+/* At a point a rule may find no type, and its message is dropped. */
+static const struct ir_type *infer_at(void *user, const struct ir_point *at) {
+  struct infer in = *(struct infer *)user;
+  size_t from = dn_diags_count(in.ctx);
+  bool was = dn_diags_capture(in.ctx, true);
+  in.at = at;
+  const struct ir_type *y = NULL;
+  bool ok = true;
+  for (unsigned i = 0; i < in.op->noperands; i++)
+    ok &= arg_type(&in, i) != NULL;
+  if (ok)
+    y = rules[in.op->code](&in);
+  dn_diags_rewind(in.ctx, from);
+  dn_diags_capture(in.ctx, was);
+  return y;
+}
+
 const struct ir_type *ir_infer(struct dn_ctx *ctx, const struct ir_op *op) {
   assert(op->code < IR_NUM_OPS && "opcodes are rows of ops.def");
-  struct infer in = {ctx, op};
-  return rules[op->code](&in);
+  struct infer in = {.ctx = ctx, .op = op};
+  const struct ir_type *y = rules[op->code](&in);
+  bool sized = false;
+  for (unsigned i = 0; i < op->noperands; i++)
+    sized |= ir_type_is_sized(ir_arg(op, i)->type);
+  if (!y || !sized || in.sized)
+    return y;
+  struct dn_arena *tmp = dn_arena_new(ctx);
+  const struct ir_type **known =
+      DN_ARRAY(tmp, const struct ir_type *, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++)
+    known[i] = ir_arg(op, i)->type;
+  y = ir_size_fit(ctx, y, known, op->noperands, infer_at, &in);
+  dn_arena_free(tmp);
+  return y ? y
+           : fail(&in, DN_DIM,
+                  "sizes that are known at run time only do "
+                  "not fit, or come to none that can be told");
 }

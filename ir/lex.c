@@ -211,7 +211,7 @@ static void number(struct lex *lx) {
 static void stray(struct lex *lx) {
   unsigned char c = (unsigned char)*lx->at++;
   while (lx->at < lx->end && !is_name(*lx->at) && *lx->at != '\n' &&
-         *lx->at != ' ' && !(*lx->at && strchr("(){}[],:;=+%@\"-", *lx->at)))
+         *lx->at != ' ' && !(*lx->at && strchr("(){}[],:;=+%@\"-<", *lx->at)))
     lx->at++;
   char text[24] = "";
   if (!lx->quiet)
@@ -247,7 +247,7 @@ void lex_next(struct lex *lx) {
     lx->tok.text = "->";
   } else if (is_digit(c) || c == '-') {
     number(lx);
-  } else if (c && strchr("(){}[],:;=+", c)) {
+  } else if (c && strchr("(){}[],:;=+<", c)) {
     lx->at++;
     lx->tok.kind = LEX_PUNCT;
     lx->tok.punct = c;

@@ -15,7 +15,7 @@ enum lex_kind {
   LEX_NUMBER, /* -12, 0x1f, 3.5e-7, -inf; text as written */
   LEX_STRING, /* "..." with escapes resolved */
   LEX_ARROW,  /* -> */
-  LEX_PUNCT   /* one of (){}[],:;=+ */
+  LEX_PUNCT   /* one of (){}[],:;=+< */
 };
 
 struct lex_token {

@@ -19,6 +19,7 @@ const struct ir_type *loops_type(const struct ir_op *kernel) {
 
 /* What a kernel's body allows of its loops. */
 struct body {
+  struct dn_ctx *ctx;
   const struct ir_type *type;
   int carried;  /* dimension of a running fold: one index after another */
   bool ordered; /* it counts places of an order: no loop at all */
@@ -28,6 +29,7 @@ struct body {
 
 static struct body body_of(const struct ir_op *kernel) {
   struct body b = {.type = loops_type(kernel), .carried = -1};
+  b.ctx = kernel->block->func->module->ctx;
   struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next) {
@@ -65,6 +67,7 @@ static void add_plain(const struct ir_op *kernel, const struct body *b, int d,
   if (!has_loop(b, d))
     return;
   *l = (struct ir_loop){d, d, .block = 1, .extent = b->type->dim[d]};
+  l->size = b->type->size[d];
   bool single = d == b->carried || (b->onto && d == 0);
   l->tile = single ? 1 : dn_max(ir_get_at(kernel, "tile", d), 1);
   l->lanes = ir_get_int(kernel, "lanes") == d;
@@ -148,8 +151,17 @@ static const char *read_loop(const struct body *b, const struct ir_record *r,
   if (l->first < 0)
     return "a loop has no dims";
   l->extent = 1;
-  for (int d = l->first; d <= l->last; d++)
+  for (int d = l->first; d <= l->last; d++) {
     l->extent *= b->type->dim[d];
+    if (d > l->first && b->type->size[d])
+      return "a size that is known at run time only is not the first of dims";
+  }
+  l->size = ir_size_times(b->ctx, b->type->size[l->first],
+                          l->extent / dn_max(b->type->dim[l->first], 1));
+  if (b->type->size[l->first] && (!l->size || l->block > 1 || l->ncuts))
+    return "a loop over a size that is known at run time only is cut, in "
+           "blocks "
+           "or of several dimensions";
   return l->block > 1 && l->first != l->last
              ? "blocks of more than one dimension"
              : NULL;
@@ -297,8 +309,20 @@ int64_t loops_tile(const struct ir_op *kernel, int d) {
   return error ? 0 : 1;
 }
 
+int64_t loops_next_tile(int64_t tile, int64_t *most) {
+  int64_t next = tile / 2;
+  *most = next ? (tile - 1) / next : 0;
+  return next;
+}
+
 int64_t loops_units(const struct ir_loop *l) {
   int64_t units = 0, from = 0;
+  if (l->size) {
+    int64_t tile = dn_min(l->tile, l->extent), most = l->extent / tile;
+    for (; tile; tile = loops_next_tile(tile, &most))
+      units += most;
+    return units;
+  }
   for (int64_t i = 0; i <= l->ncuts; i++) {
     int64_t n = (i < l->ncuts ? l->cuts[i] : l->extent) - from;
     units += dn_div_ceil(n, dn_min(l->tile, n));

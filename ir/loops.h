@@ -13,8 +13,10 @@ struct ir_loop {
                       or belong to it */
   int64_t block;   /* indices that one step goes on */
   int64_t extent;  /* steps */
-  int64_t tile;    /* steps that are computed at once, in registers */
-  int64_t ncuts;   /* steps at which the loop is cut into several: */
+  const struct ir_size *size; /* as many at run time; NULL: extent. Such a loop
+                                 has no blocks and no cuts */
+  int64_t tile;        /* steps that are computed at once, in registers */
+  int64_t ncuts;       /* steps at which the loop is cut into several: */
   const int64_t *cuts; /* rising, each within (0, extent) */
   bool par;            /* threads share its tiles */
   bool lanes;          /* the kernel is read along it, in squares that are
@@ -39,6 +41,9 @@ int64_t loops_tile(const struct ir_op *kernel, int d);
 int loops_last(const struct ir_loops *loops);
 /* Tiles that a loop goes through, the rest of each part included. */
 int64_t loops_units(const struct ir_loop *l);
+/* Of a loop with a size: what is left over by tiles of `tile` is computed by
+ * smaller ones, of which there are at most *most. 0: nothing is left. */
+int64_t loops_next_tile(int64_t tile, int64_t *most);
 /* The kernel folds rows, and all of a row is folded before any of it is stored:
  * the loops within a row come last, and threads do not share a row. */
 bool loops_rows_first(const struct ir_op *kernel);

@@ -167,11 +167,14 @@ static bool is_plain(const struct formula_index *x) {
          x->indirect < 0 && !x->drop[0];
 }
 
-static void set_extent(struct build *b, int iter, int64_t extent) {
+static void set_extent(struct build *b, int iter, int64_t extent,
+                       const struct ir_size *size) {
   assert(iter >= 0 && iter < b->n->niters &&
          "add_iters() has numbered each letter's iterators");
-  if (b->n->iter[iter].extent < 0)
+  if (b->n->iter[iter].extent < 0) {
     b->n->iter[iter].extent = extent;
+    b->n->iter[iter].size = size;
+  }
 }
 
 /* g#o over a dim: extent(o) = dim / extent(g). */
@@ -180,7 +183,7 @@ static void composite_extent(struct build *b, const struct formula_index *x,
   int g = letter_of(b, &x->term[0])->first;
   int o = letter_of(b, &x->term[1])->first;
   if (b->n->iter[g].extent > 0)
-    set_extent(b, o, dim / b->n->iter[g].extent);
+    set_extent(b, o, dim / b->n->iter[g].extent, NULL);
 }
 
 /* The dimension of an operand of `rank` dims that its index `i` stands at, at
@@ -211,7 +214,7 @@ static void find_extents(struct build *b, const struct formula_access *a) {
         set_extent(b,
                    letter_of(b, &x->term[0])->first +
                        (x->perm[0] ? (int)ir_get_at(b->op, x->perm, k) : k),
-                   type->dim[d]);
+                   type->dim[d], type->size[d]);
     }
   }
 }
@@ -228,10 +231,11 @@ static void declared_extents(struct build *b, const struct formula_access *a,
       const struct letter *l = letter_of(b, term);
       if (other) {
         const struct letter *like = &b->letter[(unsigned char)term->decl[0]];
-        set_extent(b, l->first, b->n->iter[like->first].extent);
+        set_extent(b, l->first, b->n->iter[like->first].extent,
+                   b->n->iter[like->first].size);
       } else if (!l->group || attr_is_list(b, term->decl)) {
         for (int k = 0; k < l->rank; k++)
-          set_extent(b, l->first + k, attr_at(b, term->decl, k));
+          set_extent(b, l->first + k, attr_at(b, term->decl, k), NULL);
       }
     }
   }
@@ -293,6 +297,7 @@ static void build_result(struct build *b) {
              "one a dimension: IR_MAX_RANK is less");
       struct nest_iter *it = &b->n->iter[b->n->niters];
       it->extent = b->n->type->dim[d];
+      it->size = b->n->type->size[d];
       it->name[0] = 'i';
       it->name[1] = (char)('0' + d);
       b->n->y[d] = (struct nest_dim){1, {b->n->niters++}, {1}};
@@ -308,9 +313,49 @@ static void build_result(struct build *b) {
 
 /* ---- Indices ---- */
 
+/* Whether an index that stays within the bounds is outside of its dimension at
+ * some value of the one parameter that both depend on. */
+static bool leaves_at(const struct nest *n, const struct nest_index *x,
+                      int64_t dim, const struct ir_size *size,
+                      const struct ir_point *at) {
+  int64_t hi = x->base;
+  for (int i = 0; i < n->niters; i++) {
+    const struct nest_iter *it = &n->iter[i];
+    int64_t extent = it->size ? ir_size_at(it->size, at) : it->extent;
+    if (x->coef[i] && extent < 1)
+      return false;
+    hi += dn_max(x->coef[i], 0) * (extent - 1);
+  }
+  return dn_div_floor(hi, x->div) >= (size ? ir_size_at(size, at) : dim);
+}
+
+static bool may_leave(const struct nest *n, const struct nest_index *x,
+                      int64_t dim, const struct ir_size *size) {
+  enum { MOST = 1 << 16 };
+  struct ir_type t = {.rank = 1, .dim = {dim}, .size = {size}};
+  struct ir_point at = {0};
+  bool sized = size != NULL, own = !x->base && x->div == 1;
+  ir_point_add(&at, &t);
+  for (int i = 0; i < n->niters; i++) {
+    t.size[0] = n->iter[i].size;
+    sized |= x->coef[i] && t.size[0];
+    own &= !x->coef[i] || (x->coef[i] == 1 && n->iter[i].size == size);
+    if (x->coef[i] && !ir_point_add(&at, &t))
+      return true;
+  }
+  if (!sized || own)
+    return false;
+  if (at.n != 1 || at.param[0]->bound > MOST)
+    return true;
+  for (at.value[0] = 1; at.value[0] <= at.param[0]->bound; at.value[0]++)
+    if (leaves_at(n, x, dim, size, &at))
+      return true;
+  return false;
+}
+
 /* Least and greatest value over the iteration space, `fit` left aside. */
-static void index_range(const struct nest *n, struct nest_index *x,
-                        int64_t dim) {
+static void index_range(const struct nest *n, struct nest_index *x, int64_t dim,
+                        const struct ir_size *size) {
   assert(x->div >= 1 && "steps are 1 or more: infer_pad()");
   x->lo = x->hi = x->base;
   for (int i = 0; i < n->niters; i++) {
@@ -320,7 +365,8 @@ static void index_range(const struct nest *n, struct nest_index *x,
   x->lo = dn_div_floor(x->lo, x->div);
   x->hi = dn_div_floor(x->hi, x->div);
   x->checked = x->fit == NEST_AS_IS && x->indirect < 0 &&
-               (x->lo < 0 || x->hi >= dim || (x->exact && x->div > 1));
+               (x->lo < 0 || x->hi >= dim || (x->exact && x->div > 1) ||
+                may_leave(n, x, dim, size));
 }
 
 static void add_term(struct build *b, const struct formula_term *t, int k,
@@ -337,7 +383,8 @@ static void add_term(struct build *b, const struct formula_term *t, int k,
 
 /* `at` is the position in the group. */
 static void build_index(struct build *b, const struct formula_index *x, int at,
-                        int64_t dim, struct nest_index *out) {
+                        int64_t dim, const struct ir_size *size,
+                        struct nest_index *out) {
   out->div = x->div[0] ? attr_at(b, x->div, at) : 1;
   out->exact = x->div[0] != 0;
   out->fit = x->fit;
@@ -350,8 +397,8 @@ static void build_index(struct build *b, const struct formula_index *x, int at,
     for (int t = 0; t < x->nterms; t++)
       add_term(b, &x->term[t], at, out);
   }
-  index_range(b->n, out, dim);
-  if (out->fit != NEST_AS_IS && out->lo >= 0 && out->hi < dim)
+  index_range(b->n, out, dim, size);
+  if (out->fit != NEST_AS_IS && out->lo >= 0 && out->hi < dim && !size)
     out->fit = NEST_AS_IS; /* never leaves: a plain index */
 }
 
@@ -388,7 +435,7 @@ static void build_access(struct build *b, const struct formula_access *a,
       int d = dim_of(b, a, type->rank, i, at);
       if (d < 0)
         continue;
-      build_index(b, x, at, type->dim[d], &out->idx[d]);
+      build_index(b, x, at, type->dim[d], type->size[d], &out->idx[d]);
       if (a->variadic)
         out->idx[d].checked = false;
       indexed++;
@@ -504,7 +551,7 @@ static void find_carried(struct nest *n) {
   n->behind = k;
   n->back = x->coef[k] > 0;
   n->iter[k].extent = 1;
-  index_range(n, x, dim);
+  index_range(n, x, dim, type->size[x - a->idx]);
 }
 
 static void build_indexed(struct build *b) {

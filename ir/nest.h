@@ -33,6 +33,7 @@
 #define IR_NEST_H
 
 #include "ir/ir.h"
+#include "ir/size.h"
 
 #define NEST_MAX_ITERS 24
 #define NEST_MAX_ACCESSES 4
@@ -51,6 +52,8 @@ enum nest_fit { NEST_AS_IS, NEST_CLAMP, NEST_REFLECT, NEST_WRAP };
 
 struct nest_iter {
   int64_t extent;
+  const struct ir_size *size; /* known at run time only, at most extent; NULL:
+                                 it is extent */
   bool reduced;
   char name[4]; /* as in the row, with a digit in groups: "h0" */
 };
@@ -63,7 +66,7 @@ struct nest_index {
   enum nest_fit fit;
   int indirect;   /* access whose value is the index (clamped), or -1 */
   int64_t lo, hi; /* least and greatest value over the nest, before fit */
-  bool checked;   /* may fall outside [0, dim) or be inexact */
+  bool checked;   /* may fall outside [0, dim) or be inexact, at some size */
 };
 
 /* An affine form of the iterators, as it is; plain: and never outside. */
@@ -78,11 +81,11 @@ static inline bool nest_index_is_plain(const struct nest_index *x) {
  * `axis`, where the index there is in [start[k], start[k + 1]). The type of the
  * others is that of the first piece along the other dimensions. */
 struct nest_access {
-  int operand;    /* of the op; the first piece */
-  int npieces;    /* 1 unless it is a concat */
+  int operand; /* of the op; the first piece */
+  int npieces; /* 1 unless it is a concat */
   int axis;
   const int64_t *start; /* npieces + 1, NULL: no concat */
-  bool flat;   /* reshape: the row-major position of the result element is the
+  bool flat; /* reshape: the row-major position of the result element is the
                   row-major position here; idx is unused */
   int rank;
   struct nest_index *idx; /* one a dimension of the operand */
@@ -214,6 +217,9 @@ uint64_t nest_row_dims(const struct ir_op *kernel);
 uint64_t nest_whole_dims(const struct ir_op *kernel);
 /* What the kernel yields goes onto an operand: that op; or NULL. */
 const struct ir_op *nest_onto(const struct ir_op *kernel);
+/* What of its sizes that are known at run time only code cannot follow; NULL:
+ * nothing. */
+const char *nest_sizes_error(const struct nest *n);
 /* The same text for equal nests: CSE, tests. */
 void nest_print(struct dn_buf *out, const struct nest *n);
 /* Checks one row's body without an op, or a fold's row, for the suite: a message

@@ -179,6 +179,7 @@ const char *nest_build_map(struct dn_arena *arena, const struct ir_op *op,
                            struct nest *n) {
   for (int d = 0; d < n->type->rank; d++) {
     n->iter[d].extent = n->type->dim[d];
+    n->iter[d].size = n->type->size[d];
     n->iter[d].name[0] = 'i';
     n->iter[d].name[1] = (char)('0' + d);
     n->y[d] = (struct nest_dim){1, {d}, {1}};
@@ -200,11 +201,11 @@ const char *nest_build_map(struct dn_arena *arena, const struct ir_op *op,
 }
 
 const char *nest_check_map(struct dn_arena *arena, enum ir_opcode code) {
-  struct nest_expr p = {
-      .s = ir_ops[code].body,
-      .name = parse_name,
-      .code = code,
-      .node = DN_ARRAY(arena, struct nest_node, NEST_MAX_NODES)};
+  struct nest_expr p = {.s = ir_ops[code].body,
+                        .name = parse_name,
+                        .code = code,
+                        .node =
+                            DN_ARRAY(arena, struct nest_node, NEST_MAX_NODES)};
   nest_parse_expr(&p);
   if (!p.error && p.s[strspn(p.s, " ")])
     return "something follows the body";

@@ -266,6 +266,48 @@ const struct ir_op *nest_onto(const struct ir_op *kernel) {
   return own && ir_ops[op->code].traits & IR_ONTO ? op : NULL;
 }
 
+/* ---- Sizes that are known at run time only ---- */
+
+static const char *access_sizes_error(const struct nest *n,
+                                      const struct nest_access *a) {
+  const struct ir_type *type = ir_arg(n->op, (unsigned)a->operand)->type;
+  for (int d = 0; d < a->rank && !a->flat; d++) {
+    const struct nest_index *x = &a->idx[d];
+    int sum = 0;
+    for (int i = 0; i < n->niters; i++)
+      sum += x->coef[i] && n->iter[i].size;
+    if (type->size[d] && x->fit != NEST_AS_IS)
+      return "it is what an index is clamped, reflected or wrapped to";
+    if (sum && x->div > 1)
+      return "an index along it is divided";
+  }
+  return NULL;
+}
+
+const char *nest_sizes_error(const struct nest *n) {
+  const char *error = NULL;
+  int reduced = 0;
+  for (int d = 0; d < n->type->rank; d++)
+    for (int i = 0; i < n->y[d].n && n->y[d].n > 1; i++)
+      if (n->iter[n->y[d].iter[i]].size || n->type->size[d])
+        return "a dimension of groups has it";
+  for (int i = 0; i < n->niters; i++)
+    reduced += n->iter[i].reduced && n->iter[i].extent > 1;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].size && reduced > 1 && nest_code_uses(&n->step, NEST_VAR_K))
+      return "elements are counted over it and other dimensions";
+  if (n->carried >= 0 && (n->back || n->fold == NEST_NTH))
+    for (int d = 0; d < n->type->rank; d++)
+      if (n->type->size[n->carried] || ir_arg(n->op, 0)->type->size[n->carried])
+        return n->fold == NEST_NTH ? "it is sorted"
+                                   : "a sum runs along it from its end";
+  if (n->to >= 0 && ir_type_is_sized(ir_arg(n->op, 0)->type))
+    return "slices go onto an operand that has it";
+  for (int k = 0; k < n->naccesses && !error; k++)
+    error = access_sizes_error(n, &n->access[k]);
+  return error;
+}
+
 /* ---- Text ---- */
 
 static void print_index(struct dn_buf *out, const struct nest *n,
@@ -340,11 +382,17 @@ static void print_result(struct dn_buf *out, const struct nest *n) {
   dn_buf_printf(out, "]");
 }
 
+static void print_iter(struct dn_buf *out, const struct nest_iter *it) {
+  dn_buf_printf(out, " %s%s<", it->reduced ? "~" : "", it->name);
+  if (it->size)
+    ir_size_put(out, it->size);
+  dn_buf_printf(out, it->size ? "<=%lld" : "%lld", (long long)it->extent);
+}
+
 void nest_print(struct dn_buf *out, const struct nest *n) {
   dn_buf_printf(out, "for");
   for (int i = 0; i < n->niters; i++)
-    dn_buf_printf(out, " %s%s<%lld", n->iter[i].reduced ? "~" : "",
-                  n->iter[i].name, (long long)n->iter[i].extent);
+    print_iter(out, &n->iter[i]);
   dn_buf_printf(out, ": ");
   print_result(out, n);
   dn_buf_printf(out, " %s ", nest_folds[n->fold].text);

@@ -15,7 +15,7 @@ struct parser {
   int braces; /* open '{' before the cursor */
   int errors;
   /* By name; NULL: the statement that makes it is in error. */
-  struct dn_map consts, funcs, values, files;
+  struct dn_map consts, funcs, values, files, params;
   struct ir_value pending; /* stands for results of the op being read */
 };
 

@@ -3,6 +3,8 @@
  * what is there. */
 #include "ir/parse.h"
 
+#include "ir/size.h"
+
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,13 +31,47 @@ bool parse_float(struct parser *p, double *out) {
 
 /* ---- Types ---- */
 
-static bool dim(struct parser *p, int64_t *out) {
+static const struct ir_param *find_param(void *user, const char *name) {
+  struct parser *p = user;
+  return dn_map_get(&p->params, name);
+}
+
+/* `<=512` after a size's name or text. A name alone is a parameter: the first
+ * that is met. */
+static bool bounded(struct parser *p, const char *text, int64_t *bound,
+                    const struct ir_size **size) {
+  parse_next(p);
+  if (!parse_take(p, '=', "'=' of '<='") || !parse_int(p, bound))
+    return false;
+  if (*bound < 1)
+    return parse_fail(p, "a size has a bound of 1 or more");
+  bool name = !text[strcspn(text, "*+-()/")] && !(*text >= '0' && *text <= '9');
+  const struct ir_param *param = name ? ir_param(p->ctx, text, *bound) : NULL;
+  if (name && !dn_map_get(&p->params, param->name))
+    dn_map_put(p->scratch, &p->params, param->name, (void *)(uintptr_t)param);
+  *size = ir_size_read(p->ctx, text, find_param, p);
+  struct ir_point most = {0};
+  const struct ir_size *all[IR_MAX_RANK] = {*size};
+  if (!*size ||
+      !ir_point_add(
+          &most,
+          ir_type_sized(p->ctx, ir_type(p->ctx, IR_BOOL, 1, bound), all)) ||
+      ir_size_at(*size, &most) != *bound)
+    return parse_fail(p, "'%s' is no size of such a bound", text);
+  return true;
+}
+
+static bool dim(struct parser *p, int64_t *out, const struct ir_size **size) {
   enum lex_kind kind = p->lx.tok.kind;
+  *size = NULL;
   if (kind == LEX_WORD || kind == LEX_STRING) {
     if (!p->lx.tok.len)
       return parse_fail(p, "a dimension without a name");
-    *out = ir_symbol(p->ctx, p->lx.tok.text);
+    const char *text = p->lx.tok.text;
     parse_next(p);
+    if (lex_is(&p->lx, '<'))
+      return bounded(p, text, out, size);
+    *out = ir_symbol(p->ctx, text);
     return true;
   }
   if (kind == LEX_NUMBER && lex_int(p->lx.tok.text, out) && *out < 0)
@@ -78,6 +114,7 @@ const struct ir_type *parse_type(struct parser *p) {
   if (!parse_take(p, '[', "'[' and the dimensions"))
     return NULL;
   int64_t dims[IR_MAX_RANK] = {0};
+  const struct ir_size *sizes[IR_MAX_RANK] = {NULL};
   int rank = 0;
   while (!lex_is(&p->lx, ']')) {
     if (rank && !parse_take(p, ',', "',' or ']'"))
@@ -86,7 +123,7 @@ const struct ir_type *parse_type(struct parser *p) {
       parse_fail(p, "more than %d dimensions", IR_MAX_RANK);
       return NULL;
     }
-    if (!dim(p, &dims[rank]))
+    if (!dim(p, &dims[rank], &sizes[rank]))
       return NULL;
     rank++;
   }
@@ -96,7 +133,8 @@ const struct ir_type *parse_type(struct parser *p) {
     return NULL;
   }
   parse_next(p);
-  const struct ir_type *type = ir_type(p->ctx, dtype, rank, dims);
+  const struct ir_type *type =
+      ir_type_sized(p->ctx, ir_type(p->ctx, dtype, rank, dims), sizes);
   if (!lex_is_word(&p->lx, "q"))
     return type;
   parse_next(p);

@@ -6,6 +6,7 @@
 #include "ir/place.h"
 
 #include "ir/nest.h"
+#include "ir/size.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -139,6 +140,7 @@ static bool param_place(const struct ir_value *v, struct ir_place *out) {
   if (!loop) {
     out->space = IR_IN_INPUT;
     out->number = v->index;
+    out->dense = ir_type_is_spread(v->type) ? v->type : NULL;
     return true;
   }
   unsigned skips = ir_loop_skips(loop);
@@ -170,6 +172,8 @@ static bool base_place(const struct ir_value *v, struct ir_place *out) {
   if (ir_has_blocks(op))
     return read_record(op, v->index, out);
   read_attrs(op, out);
+  if (out->space == IR_IN_OUTPUT && ir_type_is_spread(v->type))
+    out->dense = v->type;
   return true;
 }
 

@@ -6,7 +6,13 @@
 
 #include "ir/ir.h"
 
-enum ir_space { IR_IN_ARENA, IR_IN_INPUT, IR_IN_OUTPUT, IR_IN_CONST };
+enum ir_space {
+  IR_IN_ARENA,
+  IR_IN_INPUT,
+  IR_IN_OUTPUT,
+  IR_IN_CONST,
+  IR_IN_SIZES /* of parameters: int64_t each, in the order of ir_sizes_of() */
+};
 
 /* Loops, one in the other, that places can move with. */
 enum { IR_MAX_LOOPS_AROUND = 8 };
@@ -19,6 +25,9 @@ struct ir_place {
   int64_t stride[IR_MAX_RANK];  /* elements */
   int64_t step[IR_MAX_LOOPS_AROUND]; /* bytes a turn of the loops around, the
                                         outermost first */
+  /* An input or output of this type, dense for sizes that are known at run time
+   * only, and `stride` for their bounds alone; NULL: `stride` holds. */
+  const struct ir_type *dense;
 };
 
 /* Ops outside kernels own no memory of their own: a view shows its operand's in

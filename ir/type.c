@@ -3,6 +3,7 @@
 
 #include "ir/diag.h"
 #include "ir/lex.h"
+#include "ir/size.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -50,7 +51,8 @@ void ir_dtype_range(enum ir_dtype t, double *least, double *most) {
 static const struct ir_type *intern_type(struct dn_ctx *ctx,
                                          enum ir_dtype dtype, int rank,
                                          const int64_t *dims,
-                                         const struct ir_quant *quant) {
+                                         const struct ir_quant *quant,
+                                         const struct ir_size *const *sizes) {
   assert(rank >= 0 && rank <= IR_MAX_RANK && "readers and infer.c refuse more");
   struct ir_type t;
   memset(&t, 0, sizeof t); /* padding too: records compare bytewise */
@@ -59,20 +61,23 @@ static const struct ir_type *intern_type(struct dn_ctx *ctx,
   t.rank = rank;
   for (int i = 0; i < rank; i++)
     t.dim[i] = dims[i];
+  for (int i = 0; sizes && i < rank; i++)
+    t.size[i] = sizes[i];
   t.quant = quant;
   return dn_intern_record(ctx, &t, sizeof t);
 }
 
 const struct ir_type *ir_type(struct dn_ctx *ctx, enum ir_dtype dtype, int rank,
                               const int64_t *dims) {
-  return intern_type(ctx, dtype, rank, dims, NULL);
+  return intern_type(ctx, dtype, rank, dims, NULL, NULL);
 }
 
 const struct ir_type *ir_type_quant(struct dn_ctx *ctx,
                                     const struct ir_type *type,
                                     const struct ir_quant *quant) {
   if (!quant)
-    return intern_type(ctx, type->dtype, type->rank, type->dim, NULL);
+    return intern_type(ctx, type->dtype, type->rank, type->dim, NULL,
+                       type->size);
   assert(!quant->scales == !quant->zeros &&
          "scales and zero points come together: the readers");
   struct ir_quant q;
@@ -83,12 +88,19 @@ const struct ir_type *ir_type_quant(struct dn_ctx *ctx,
   q.zeros = quant->zeros;
   q.axis = quant->axis;
   return intern_type(ctx, type->dtype, type->rank, type->dim,
-                     dn_intern_record(ctx, &q, sizeof q));
+                     dn_intern_record(ctx, &q, sizeof q), type->size);
 }
 
 const struct ir_type *ir_type_as(struct dn_ctx *ctx, const struct ir_type *type,
                                  enum ir_dtype dtype) {
-  return intern_type(ctx, dtype, type->rank, type->dim, NULL);
+  return intern_type(ctx, dtype, type->rank, type->dim, NULL, type->size);
+}
+
+const struct ir_type *ir_type_sized(struct dn_ctx *ctx,
+                                    const struct ir_type *type,
+                                    const struct ir_size *const *sizes) {
+  return intern_type(ctx, type->dtype, type->rank, type->dim, type->quant,
+                     sizes);
 }
 
 /* A symbol is minus the address of its interned name: names live as long as the
@@ -166,6 +178,16 @@ static void put_quant(struct dn_buf *out, const struct ir_quant *q) {
   dn_buf_printf(out, " q(%s:%lld)", scale, (long long)q->zero);
 }
 
+/* N<=512, "2*N+1"<=1025 */
+static void put_size(struct dn_buf *out, const struct ir_size *s,
+                     int64_t bound) {
+  struct dn_buf text;
+  dn_buf_init(&text, out->arena);
+  ir_size_put(&text, s);
+  lex_put_name(out, "", text.text);
+  dn_buf_printf(out, "<=%lld", (long long)bound);
+}
+
 const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
                          const struct ir_type *type) {
   struct dn_buf out;
@@ -176,6 +198,8 @@ const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
       dn_buf_printf(&out, ",");
     if (type->dim[i] < 0)
       lex_put_name(&out, "", ir_symbol_name(ctx, type->dim[i]));
+    else if (type->size[i])
+      put_size(&out, type->size[i], type->dim[i]);
     else
       dn_buf_printf(&out, "%lld", (long long)type->dim[i]);
   }

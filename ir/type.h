@@ -66,12 +66,16 @@ struct ir_quant {
   int64_t axis;
 };
 
-/* A dimension is a size >= 0, or a symbol < 0 (GRAPH form only). */
+struct ir_size;
+
+/* A dimension is a size >= 0, or a symbol < 0 (GRAPH form only). One with a size
+ * that is known at run time only has its bound in `dim`: size.h. */
 struct ir_type {
   enum ir_dtype dtype;
   int rank;
-  int64_t dim[IR_MAX_RANK];     /* 0 beyond rank */
-  const struct ir_quant *quant; /* interned; NULL: not quantized */
+  int64_t dim[IR_MAX_RANK];                /* 0 beyond rank */
+  const struct ir_quant *quant;            /* interned; NULL: not quantized */
+  const struct ir_size *size[IR_MAX_RANK]; /* NULL: dim is the size */
 };
 
 /* Rank and dims must be in range; symbols from ir_symbol(). */

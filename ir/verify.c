@@ -309,6 +309,20 @@ static void check_scalars(struct verifier *v, const struct ir_op *op) {
   dn_arena_free(arena);
 }
 
+/* Sizes that are known at run time only are those of the operands, but where an
+ * attribute holds their bounds. */
+static bool sizes_agree(const struct ir_op *op,
+                        const struct ir_type *inferred) {
+  struct ir_attr_spec spec;
+  bool stated = ir_op_attr_spec(op->code, "shape", 5, &spec) ||
+                ir_op_attr_spec(op->code, "sizes", 5, &spec);
+  const struct ir_type *type = ir_result(op)->type;
+  for (int d = 0; d < type->rank; d++)
+    if (type->size[d] != inferred->size[d] && (inferred->size[d] || !stated))
+      return false;
+  return true;
+}
+
 static void check_op(struct verifier *v, const struct ir_op *op) {
   if (!ir_op_check(v->ctx, op)) {
     v->errors++;
@@ -332,7 +346,7 @@ static void check_op(struct verifier *v, const struct ir_op *op) {
   const struct ir_type *type = ir_infer(v->ctx, op);
   if (!type)
     v->errors++;
-  else if (!alike(type, ir_result(op)->type))
+  else if (!alike(type, ir_result(op)->type) || !sizes_agree(op, type))
     verify_op(v, op, TYPE, "the result is %s, inferred is %s",
               verify_type_text(v, ir_result(op)->type),
               verify_type_text(v, type));

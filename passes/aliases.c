@@ -196,6 +196,17 @@ static void place_operand(struct aliases *a, struct ir_op *op, unsigned i,
     add_misfit(a, op, (int)i);
 }
 
+/* A result whose dense strides are known at run time only is made where it is
+ * returned by a kernel that no view reads. */
+static bool made_dense(const struct ir_value *v) {
+  if (!ir_type_is_spread(v->type))
+    return true;
+  for (const struct ir_use *u = v->uses; u; u = u->next)
+    if (ir_is_view(u->op))
+      return false;
+  return v->def && v->def->code == IR_KERNEL;
+}
+
 static void place_concat(struct aliases *a, struct ir_op *op) {
   const struct ir_value *y = ir_result(op);
   struct dn_arena *tmp = dn_arena_new(a->func->module->ctx);
@@ -379,6 +390,9 @@ static void follow_view(struct aliases *a, struct ir_op *op) {
   set_alias(a, ir_result(op), &to);
   if (!ir_result(op)->uses)
     add_misfit(a, op, -1);
+  else if (!ir_arg(op, 0)->def && !ir_arg(op, 0)->data &&
+           ir_type_is_spread(ir_arg(op, 0)->type))
+    add_misfit(a, op, 0);
 }
 
 static void follow_slices(struct aliases *a, const struct ir_op *scan) {
@@ -431,7 +445,10 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
   struct ir_op *ret = body->last;
   for (unsigned i = 0; i < ret->noperands; i++) {
     struct alias at = own_buffer(a, ir_arg(ret, i), (int)i, body);
-    place_operand(a, ret, i, &at);
+    if (made_dense(ir_arg(ret, i)))
+      place_operand(a, ret, i, &at);
+    else
+      add_misfit(a, ret, (int)i);
   }
   place_block(a, body);
   follow_block(a, body);

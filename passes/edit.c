@@ -114,6 +114,14 @@ struct ir_value *edit_copy(struct ir_value *v, struct ir_op *before) {
   return ir_result(k);
 }
 
+bool edit_pieces_move(const struct ir_op *concat) {
+  int64_t axis = ir_get_int(concat, "axis");
+  for (unsigned i = 0; i + 1 < concat->noperands; i++)
+    if (ir_arg(concat, i)->type->size[axis])
+      return true;
+  return false;
+}
+
 bool edit_folds(const struct ir_value *v) {
   /* Chains of weights are short; without the bound this were quadratic. */
   for (int n = 0; n < 16 && v->def && v->def->noperands == 1 &&

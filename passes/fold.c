@@ -151,7 +151,7 @@ static bool affordable(struct fold *f, const struct ir_op *op,
   int64_t growth = dn_max(bytes - in, 0), cost;
   int64_t limit = f->m->ctx->limits.fold;
   if (bytes > pass_int(f->env, "max_bytes") ||
-      growth > pass_int(f->env, "max_growth") ||
+      growth > (f->env->lane ? 0 : pass_int(f->env, "max_growth")) ||
       growth > MAX_GROWTH - f->growth ||
       !dn_mul(nest_points(n), point_cost(n), &cost) || cost > limit - f->cost)
     return false;

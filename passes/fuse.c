@@ -197,7 +197,8 @@ static void describe(struct fuse *f, struct ir_op *op) {
   struct info *in = info_of(f, op);
   in->group = -1;
   in->position = op->prev ? info_of(f, op->prev)->position + 1 : 0;
-  if (ir_ops[op->code].cls == IR_REGION || ir_is_concat(op))
+  if (ir_ops[op->code].cls == IR_REGION ||
+      (ir_is_concat(op) && !edit_pieces_move(op)))
     return;
   struct dn_arena *tmp = dn_arena_new(f->m->ctx);
   assert(op->nresults == 1 && "rule results: only regions have more");
@@ -597,6 +598,28 @@ static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
   return kernels;
 }
 
+/* Code can follow its sizes that are known at run time only. */
+static bool sizes_are_known(struct dn_ctx *ctx, const struct ir_op *op) {
+  struct ir_sizes all;
+  if (op->nregions && op->code != IR_KERNEL)
+    return (ir_sizes_of(op->block->func, &all) && !all.most.n) ||
+           dn_error(ctx, ir_loc(op), DN_DIM,
+                    "control flow and sizes that are known at run time only");
+  if (ir_ops[op->code].cls == IR_REGION)
+    return true;
+  bool sized = ir_type_is_sized(ir_result(op)->type);
+  for (unsigned i = 0; i < op->noperands; i++)
+    sized |= ir_type_is_sized(ir_arg(op, i)->type);
+  if (!sized)
+    return true;
+  struct dn_arena *tmp = dn_arena_new(ctx);
+  const char *error = nest_sizes_error(nest_build(tmp, op));
+  dn_arena_free(tmp);
+  return !error || dn_error(ctx, ir_loc(op), DN_DIM,
+                            "'%s' of a size that is known at run time only: %s",
+                            ir_ops[op->code].text, error);
+}
+
 /* Loop nests have numbers for bounds. */
 static bool is_static(struct dn_ctx *ctx, const struct ir_block *block) {
   bool ok = true;
@@ -619,6 +642,7 @@ static bool is_static(struct dn_ctx *ctx, const struct ir_block *block) {
                op->result[i]->name);
       ok = false;
     }
+    ok = ok && sizes_are_known(ctx, op);
     for (unsigned r = 0; r < op->nregions; r++)
       ok &= is_static(ctx, op->region[r]);
   }

@@ -60,6 +60,8 @@ static const struct ir_loop *plain_loop(const struct planner *p, int d) {
 static int64_t find_block(const struct planner *p, int d) {
   const struct reads *r = p->r;
   int64_t block = p->type->dim[d], tile = plain_loop(p, d)->tile;
+  if (p->type->size[d])
+    return block;
   for (size_t i = 0; i < r->edges.n; i++)
     if (r->edges.v[i].dim == d && r->edges.v[i].kind == READ_PIECE)
       return block;
@@ -82,8 +84,11 @@ static void add_loop(struct planner *p, const struct ir_loop *own) {
     p->loop[p->n++] = l;
     return;
   }
-  if (last && last->last != p->r->carried &&
+  const struct ir_size *both =
+      last ? ir_size_times(p->env->ctx, last->size, l.extent) : NULL;
+  if (last && last->last != p->r->carried && !l.size && !last->size == !both &&
       reads_are_one(p->r, last->last, d)) {
+    last->size = both;
     if (!dn_mul(last->tile, l.tile, &last->tile))
       last->tile = last->extent;
     last->extent *= l.extent;
@@ -136,7 +141,7 @@ static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
   const struct ir_loop *l = &p->loop[g];
   bool inner = g == p->n - 1 ||
                (g == p->n - 2 && p->straight && !p->env->target->vector_bytes);
-  return l->first == e->dim && l->last == e->dim && l->block == 1 &&
+  return l->first == e->dim && l->last == e->dim && l->block == 1 && !l->size &&
          l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&
          (e->kind != READ_WINDOW || inner);
 }
@@ -192,14 +197,17 @@ static int64_t count_registers(const struct planner *p, int64_t n) {
 /* Rows, or registers of the last loop, that all copies of the tile have. */
 static int64_t count_tile(const struct planner *p, int g) {
   const struct ir_loop *l = &p->loop[g];
-  int64_t sum = 0, from = 0;
-  for (int64_t i = 0; i <= l->ncuts; i++) {
+  int64_t sum = 0, from = 0, most;
+  bool rows = g + 1 < p->n;
+  for (int64_t t = l->tile; l->size && t; t = loops_next_tile(t, &most))
+    sum += rows ? t : count_registers(p, t);
+  for (int64_t i = 0; i <= l->ncuts && !l->size; i++) {
     int64_t n = (i < l->ncuts ? l->cuts[i] : l->extent) - from;
     int64_t tile = dn_min(l->tile, n);
     from += n;
-    sum += g + 1 < p->n ? tile + n % tile
-                        : count_registers(p, tile) +
-                              (n % tile ? count_registers(p, n % tile) : 0);
+    sum += rows ? tile + n % tile
+                : count_registers(p, tile) +
+                      (n % tile ? count_registers(p, n % tile) : 0);
   }
   return sum;
 }

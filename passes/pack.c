@@ -437,6 +437,7 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   int64_t width =
       n->iter[iter].reduced ? 0 : loops_tile(kernel, last_dim(n->type));
   bool panels =
+      !w->type->size[how.dim] &&
       pack_cuts(w->type->dim[how.dim], width, ir_get_int(kernel, "scalable")) &&
       (w->data || panels_pay(p, n, w, how.dim));
   if (!panels && how.run == 1 && stride_of(p, w, how.dim) == 1)

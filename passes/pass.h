@@ -27,6 +27,7 @@ struct pass_env {
   struct dn_arena *scratch; /* freed after the pass */
   int opt_level;            /* 0..3 */
   bool opt_size;            /* -Os */
+  bool lane; /* another lane of the model must fare alike: sizes.h */
   int threads;
   enum ir_dtype weights; /* what the pass precision makes of f32 */
   bool rounds;           /* set by a pass whose results are meant to differ */
@@ -60,6 +61,7 @@ struct pass_opts {         /* flags of the runner, design section 7 */
   size_t nplugins;
   int opt_level;
   bool opt_size;
+  bool lane;
   int threads;
   enum ir_dtype weights; /* --precision; IR_F32: as they are */
   /* NULL, or where to say how far a pass that rounds has moved an element of a

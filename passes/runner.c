@@ -10,6 +10,7 @@
 #include "passes/pipeline.h"
 
 #include "ir/phase.h"
+#include "ir/size.h"
 
 #include <assert.h>
 #include <string.h>
@@ -99,12 +100,18 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
   if (!within_bisect_limit(r, i + 1, row))
     return true;
   assert(r->m->form == row->needs && "pass_parse() follows the forms");
+  struct ir_sizes sizes;
+  if (row->makes == IR_GRAPH && r->m->funcs &&
+      (!ir_sizes_of(r->m->funcs, &sizes) || sizes.most.n))
+    return dn_error(r->ctx, (struct dn_loc){.file = r->m->file}, DN_DIM,
+                    "pass '%s' is for sizes that are numbers", row->name);
   struct pass_env env = {.ctx = r->ctx,
                          .target = r->opts->target,
                          .run = run,
                          .scratch = dn_arena_new(r->ctx),
                          .opt_level = r->opts->opt_level,
                          .opt_size = r->opts->opt_size,
+                         .lane = r->opts->lane,
                          .threads = r->opts->threads,
                          .weights = r->opts->weights};
   unsigned errors = dn_errors(r->ctx);

@@ -18,9 +18,11 @@ extern "C" {
 #define DNN_E_NULL 2 /* an input or output is NULL */
 #define DNN_E_LOOP 3 /* a loop ran longer than its outputs have room for */
 #define DNN_E_WEIGHTS 4 /* the weights are not the model's, or are damaged */
+#define DNN_E_SIZE 5 /* a size is not in the range that the header says */
 
-/* Changes when the layout below changes. */
+/* Changes when the layout below changes: 2 has sizes, 1 has none. */
 #define DNN_ABI_VERSION 1
+#define DNN_ABI_SIZES 2
 #define DNN_MODEL_MAGIC 0x4d4e4e44u /* "DNNM" in a little-endian dump */
 #define DNN_MAX_RANK 12
 
@@ -42,6 +44,22 @@ struct dnn_model {
   uint64_t weights_size;
   uint64_t stack_size; /* worst case of PREFIX_run; 0: not known */
   uint64_t macs;       /* multiply-accumulates of one run */
+};
+
+/* Of version 2, behind it: sizes that PREFIX_run takes as int64_t, between its
+ * outputs and the arena. */
+struct dnn_sizes {
+  uint32_t n;
+  uint32_t sizes_at; /* struct dnn_size, in order */
+  uint32_t dims_at;  /* uint32_t[DNN_MAX_RANK] a tensor, inputs, then outputs:
+                        the position of a dimension's text, such as "2*N+1"; 0:
+                        the dimension is its number, and otherwise at most that */
+  uint32_t unused;
+};
+struct dnn_size {
+  uint32_t name_at;
+  uint32_t unused;
+  int64_t least, most;
 };
 
 struct dnn_tensor {

@@ -3,6 +3,8 @@
 
 #include "codegen/report/stats.h"
 #include "ir/phase.h"
+#include "ir/size.h"
+#include "passes/sizes.h"
 #include "tools/regions.h"
 
 #include <string.h>
@@ -77,27 +79,65 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
 
 /* ---- Import ---- */
 
-/* "--dim NAME=VALUE" */
+/* A bound makes a parameter. */
+static bool add_bound(struct compile *c, const struct fe_dim *d) {
+  struct ir_point *at = &c->sizes->at;
+  for (int i = 0; i < at->n; i++)
+    if (at->param[i]->name == d->name)
+      return dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+                      "'%.200s' is bounded twice", d->name);
+  if (at->n == IR_MAX_SIZES || d->value < 1)
+    return dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+                    "bounds are 1 or more, of at most %d dimensions",
+                    IR_MAX_SIZES);
+  at->param[at->n] = ir_param(c->ctx, d->name, d->value);
+  at->value[at->n++] = d->value;
+  return true;
+}
+
+/* A size is a number or has a bound; for a run it can be both. */
+static bool known_once(struct compile *c, struct fe_dim *d) {
+  const struct ir_point *at = &c->sizes->at;
+  for (int i = 0; i < at->n; i++) {
+    if (at->param[i]->name != d->name || at->value[i] == d->value)
+      continue;
+    if (!c->runs)
+      return dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+                      "'%.200s' is given as a number and by a bound", d->name);
+    d->value = at->value[i];
+  }
+  return true;
+}
+
+/* "--dim NAME=VALUE" or "--dim NAME<=BOUND" */
 static bool read_dims(struct compile *c, struct fe_dim *dims) {
   const struct opt_strings *given = &c->options->dims;
   bool ok = true;
   for (size_t i = 0; i < given->n; i++) {
     const char *eq = strrchr(given->v[i], '=');
+    bool bound = eq && eq > given->v[i] && eq[-1] == '<';
     int64_t value = 0;
     const char *p = eq ? eq + 1 : "";
-    bool good = eq && eq != given->v[i] && *p;
+    bool good = eq && eq - bound != given->v[i] && *p;
     for (; good && *p; p++)
       good = *p >= '0' && *p <= '9' && dn_mul(value, 10, &value) &&
              dn_add(value, *p - '0', &value);
     if (!good) {
       dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
-               "'%.200s' is not NAME=VALUE with a whole number", given->v[i]);
+               "'%.200s' is not NAME=VALUE or NAME<=BOUND with a whole number",
+               given->v[i]);
       ok = false;
       continue;
     }
-    dims[i].name = dn_intern_n(c->ctx, given->v[i], (size_t)(eq - given->v[i]));
+    dims[i].name =
+        dn_intern_n(c->ctx, given->v[i], (size_t)(eq - bound - given->v[i]));
     dims[i].value = value;
+    if (bound && !c->sizes)
+      c->sizes = DN_NEW(c->ctx->arena, struct sizes);
+    ok = ok && (!bound || add_bound(c, &dims[i]));
   }
+  for (size_t i = 0; ok && c->sizes && i < given->n; i++)
+    ok = known_once(c, &dims[i]);
   return ok;
 }
 
@@ -170,20 +210,52 @@ static struct ir_module *import_free(struct compile *c, struct fe_opts *fe) {
   return m;
 }
 
+/* The model at the other points that tell its sizes. */
+static bool import_lanes(struct compile *c, const struct fe_opts *known,
+                         const struct fe_dim *dims) {
+  struct sizes *s = c->sizes;
+  struct fe_opts fe = *known;
+  struct fe_dim *there = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
+  fe.dims = there;
+  fe.free = NULL;
+  fe.folds->again = true;
+  sizes_choose(s);
+  s->lane[0].m = c->m;
+  for (int k = 1; k < s->n; k++) {
+    for (size_t d = 0; d < fe.ndims; d++) {
+      there[d] = dims[d];
+      for (int i = 0; i < s->at.n; i++)
+        if (s->at.param[i]->name == there[d].name)
+          there[d].value += s->lane[k].by[i];
+    }
+    fe.folds->k = 0;
+    s->lane[k].m = fe_import(c->ctx, c->path, &fe);
+    if (!s->lane[k].m)
+      return false;
+  }
+  return true;
+}
+
 bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_opts fe = known ? *known : (struct fe_opts){0};
   struct fe_names names = {0};
+  struct fe_folds folds = {0};
   fe.ndims = c->options->dims.n;
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
   fe.free = &names;
   if (!read_dims(c, dims))
     return false;
+  if (c->sizes) { /* inputs' files say the size of a run */
+    fe.folds = &folds;
+    fe.input_types = NULL;
+    fe.ninputs = 0;
+  }
   c->m =
       c->options->check ? import_free(c, &fe) : fe_import(c->ctx, c->path, &fe);
   if ((c->m || names.list.n) && !check_dims(c, &fe))
     return false;
-  if (!c->m)
+  if (!c->m || (c->sizes && !import_lanes(c, &fe, dims)))
     return false;
   size_t ports = ir_main(c->m)->body->nparams + ir_main(c->m)->nresults;
   if (ports > (size_t)c->ctx->limits.ports)
@@ -227,12 +299,20 @@ static const char *cut_pipeline(const struct compile *c, const char *text,
   return dn_strndup(c->ctx->arena, text, end);
 }
 
-/* The rest of a pipeline, for a module that has come to `form` already. */
-static const char *skip_done(const struct compile *c, const char *text,
-                             enum ir_form form) {
+/* A module that has sizes which are known at run time only is past the passes on
+ * graphs. */
+static bool has_sizes(const struct compile *c) {
+  struct ir_sizes sizes;
+  return c->m->funcs && ir_sizes_of(ir_main(c->m), &sizes) && sizes.most.n;
+}
+
+/* The rest of a pipeline, for a module that has come to its form already. */
+static const char *skip_done(const struct compile *c, const char *text) {
+  enum ir_form form = c->m ? c->m->form : IR_GRAPH;
+  enum ir_form next = c->m && has_sizes(c) ? IR_KERNELS : form;
   for (size_t n; *text; text += n + (text[n] == ',')) {
     const struct pass_row *row = first_pass(c, text, &n);
-    if (row && row->needs >= form)
+    if (row && row->needs >= form && row->makes >= next)
       break;
   }
   return text;
@@ -244,9 +324,32 @@ const char *compile_pipeline(const struct compile *c, enum ir_form form) {
   const char *text = o->passes;
   if (!text)
     text = skip_done(
-        c, pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]),
-        c->m ? c->m->form : IR_GRAPH);
+        c, pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]));
   return form == IR_PLANNED ? text : cut_pipeline(c, text, form);
+}
+
+bool compile_join(struct compile *c, struct pass_opts *opts) {
+  struct sizes *s = c->sizes;
+  if (!s)
+    return true;
+  const char *text = opts->pipeline;
+  struct pass_opts quiet = *opts;
+  quiet.pipeline = cut_pipeline(c, text, IR_GRAPH);
+  quiet.print_after = quiet.stop_after = NULL;
+  quiet.print_changed = quiet.verify_each = false;
+  quiet.lane = opts->lane = true;
+  quiet.rounding = NULL;
+  size_t n = strlen(quiet.pipeline);
+  bool ok = true;
+  opts->pipeline = quiet.pipeline;
+  for (int k = 0; k < s->n && ok && n; k++)
+    ok = pass_pipeline(c->ctx, s->lane[k].m, k ? &quiet : opts);
+  ok = ok && sizes_join(c->ctx, s);
+  for (int k = 1; k < s->n; k++)
+    ir_module_free(s->lane[k].m);
+  c->sizes = NULL;
+  opts->pipeline = text + n + (text[n] == ',');
+  return ok;
 }
 
 bool compile_passes(struct compile *c, enum ir_form form) {
@@ -259,13 +362,14 @@ bool compile_passes(struct compile *c, enum ir_form form) {
   if (c->options->report ||
       (c->options->emit && !strcmp(c->options->emit, "report")))
     opts.rounding = &c->cg.rounding;
-  bool ok = !*opts.pipeline || pass_pipeline(c->ctx, c->m, &opts);
+  bool ok = compile_join(c, &opts);
+  ok = ok && (!*opts.pipeline || pass_pipeline(c->ctx, c->m, &opts));
   dn_files_idle(c->ctx); /* what is left of the weights is read once more */
   return ok;
 }
 
 bool compile_object(struct compile *c, enum cg_emit kind, struct cg_blob *out,
-                  struct cg_sizes *sizes) {
+                    struct cg_sizes *sizes) {
   return (!c->regions || cg_place(c->ctx, c->m, c->regions)) &&
          cg_compile(c->ctx, c->target, c->m, &c->cg, kind, out, sizes) &&
          (!c->regions || kind != CG_OBJ ||

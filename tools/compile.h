@@ -14,6 +14,10 @@ struct compile {
   const char *path; /* of the model */
   struct cg_target *target;
   struct ir_module *m;
+  bool runs; /* for one run, whose sizes --dim may say as well */
+  struct sizes
+      *sizes; /* with --dim NAME<=BOUND: m is one of its lanes until the
+                          passes on graphs have run; or NULL */
   struct cg_opts cg;
   struct cg_regions *regions; /* NULL: none are given */
 };
@@ -25,6 +29,9 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                    const char *path, struct compile *c);
 /* Imports the model; `known` says what is known of its inputs, or is NULL. */
 bool compile_import(struct compile *c, const struct fe_opts *known);
+/* Runs the passes of opts on graphs for each size, after which there is one
+ * module; opts then has the others. Without sizes it does nothing. */
+bool compile_join(struct compile *c, struct pass_opts *opts);
 /* Runs the pipeline: the whole of it, or the part that leaves `form`. */
 bool compile_passes(struct compile *c, enum ir_form form);
 /* The pipeline's text, as it will be run on the imported module. */
@@ -35,6 +42,6 @@ const char *compile_pipeline(const struct compile *c, enum ir_form form);
 bool compile_is_planned(const struct compile *c);
 /* Places what regions hold, then generates code: cg_compile(). */
 bool compile_object(struct compile *c, enum cg_emit kind, struct cg_blob *out,
-                  struct cg_sizes *sizes);
+                    struct cg_sizes *sizes);
 
 #endif

@@ -9,12 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of the inputs' files. */
+static bool set_sizes(struct run *r) {
+  const struct ir_type **types = r->at.n ? run_input_types(r) : NULL;
+  return !r->at.n || (types && run_set_sizes(r, types, r->nin));
+}
+
 /* Loads the model; the shapes of --input files bind its symbolic dims, for
  * which it is imported once without them, to know its inputs' names. */
 static bool load(struct run *r, struct dn_ctx *ctx, const struct options *o) {
   struct run names = {.ctx = ctx, .o = o, .path = o->files.v[0]};
   if (!o->inputs.n || run_is_object(ctx, names.path))
-    return run_load(r, ctx, o, NULL);
+    return run_load(r, ctx, o, NULL) && set_sizes(r);
   size_t before = dn_diags_count(ctx);
   dn_diags_capture(ctx, true);
   bool known = run_import(&names, NULL);
@@ -25,7 +31,7 @@ static bool load(struct run *r, struct dn_ctx *ctx, const struct options *o) {
   const struct ir_type **types = run_input_types(&names);
   run_unload(&names);
   struct fe_opts given = {.input_types = types, .ninputs = n};
-  return types && run_load(r, ctx, o, &given);
+  return types && run_load(r, ctx, o, &given) && set_sizes(r);
 }
 
 static bool run_once(struct run *r) {

@@ -8,6 +8,7 @@
 #include "codegen/object/elf.h"
 #include "codegen/object/jit.h"
 #include "ir/eval.h"
+#include "ir/size.h"
 #include "tools/compile.h"
 
 #include <ffi.h>
@@ -26,12 +27,15 @@ struct run {
   struct ir_module *m; /* as compiled or imported; NULL for an object */
   size_t nin, nout;
   struct run_port *in, *out;
+  struct ir_sizes sizes;   /* that are known at run time only, */
+  struct ir_point at;      /* as they are now, for the types of in and out; */
+  struct run_port *bounds; /* inputs and outputs with the bounds */
   int64_t macs;
   void *arena; /* of the generated code, NULL when it needs none */
   void *weights; /* of an object whose constants are apart */
   size_t arena_size;
-  struct cg_elf elf; /* of the generated code, */
-  const char *prefix; /* of its symbols */
+  struct cg_elf elf;             /* of the generated code, */
+  const char *prefix;            /* of its symbols */
   const struct dnn_model *model; /* and its description of the model */
   struct cg_jit *jit; /* generated code; NULL: the interpreter runs `m` */
   void *library;      /* or a shared object */
@@ -54,6 +58,13 @@ bool run_call(struct run *r, const struct ir_tensor *in, struct ir_tensor *out);
 /* Tensors with the types of ports and aligned, zeroed data. */
 struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
                               size_t n);
+
+/* ---- run_sizes.c ---- */
+/* Of the ports as loaded; false: there are too many. */
+bool run_find_sizes(struct run *r);
+/* Sets them by types of inputs, NULL where there is none, and by --dim; false
+ * after a diagnostic. */
+bool run_set_sizes(struct run *r, const struct ir_type *const *types, size_t n);
 
 /* ---- run_object.c ---- */
 bool run_is_object(struct dn_ctx *ctx, const char *path);
@@ -78,7 +89,7 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out);
 struct run_diff {
   double max_abs, max_rel;
   double largest; /* that atol is taken times */
-  int64_t at; /* first element over the tolerance, -1: none */
+  int64_t at;     /* first element over the tolerance, -1: none */
   double got, want;
 };
 /* Compares row-major elements: floats by |got - want| <= rtol * |want| + atol *

@@ -52,6 +52,57 @@ static bool port_of_tensor(struct run *r, const struct dnn_tensor *t,
   return out->type != NULL;
 }
 
+static const struct ir_param *param_of_object(void *user, const char *name) {
+  const struct run *r = user;
+  for (int i = 0; i < r->sizes.most.n; i++)
+    if (!strcmp(r->sizes.most.param[i]->name, name))
+      return r->sizes.most.param[i];
+  return NULL;
+}
+
+/* Gives the type of tensor i its sizes. */
+static bool sizes_of_tensor(struct run *r, const struct dnn_sizes *s, size_t i,
+                            struct run_port *port) {
+  const char *base = (const char *)r->model;
+  const uint32_t *dims =
+      (const uint32_t *)(const void *)(base + s->dims_at) + i * DNN_MAX_RANK;
+  const struct ir_size *sizes[IR_MAX_RANK] = {NULL};
+  for (int d = 0; port->type && d < port->type->rank; d++) {
+    if (!dims[d])
+      continue;
+    sizes[d] = ir_size_read(r->ctx, base + dims[d], param_of_object, r);
+    if (!sizes[d])
+      return dn_error(r->ctx, here(r), DN_OBJECT,
+                      "the model's description is broken");
+  }
+  if (port->type)
+    port->type = ir_type_sized(r->ctx, port->type, sizes);
+  return true;
+}
+
+static bool sizes_of_object(struct run *r) {
+  const char *base = (const char *)r->model;
+  const struct dnn_sizes *s =
+      (const struct dnn_sizes *)(const void *)(r->model + 1);
+  const struct dnn_size *size =
+      (const struct dnn_size *)(const void *)(base + s->sizes_at);
+  struct ir_sizes all = {.most = {.n = (int)s->n}};
+  for (uint32_t i = 0; i < s->n; i++) {
+    all.most.param[i] = ir_param(r->ctx, base + size[i].name_at, size[i].most);
+    all.most.value[i] = size[i].most;
+    all.least[i] = size[i].least;
+  }
+  r->sizes = all;
+  bool ok = true;
+  for (size_t i = 0; i < r->nin; i++)
+    ok = ok && sizes_of_tensor(r, s, i, &r->in[i]);
+  for (size_t i = 0; i < r->nout; i++)
+    ok = ok && sizes_of_tensor(r, s, r->nin + i, &r->out[i]);
+  ok = ok && run_find_sizes(r);
+  r->sizes = all;
+  return ok && run_set_sizes(r, NULL, 0);
+}
+
 static bool ports_of_object(struct run *r) {
   const struct dnn_model *m = r->model;
   const struct dnn_tensor *t =
@@ -67,7 +118,7 @@ static bool ports_of_object(struct run *r) {
     ok &= port_of_tensor(r, t++, &r->in[i]);
   for (size_t i = 0; i < r->nout; i++)
     ok &= port_of_tensor(r, t++, &r->out[i]);
-  return ok;
+  return ok && (m->version != DNN_ABI_SIZES || sizes_of_object(r));
 }
 
 /* ---- Memory for calls ---- */
@@ -135,10 +186,11 @@ static bool bind_function(struct run *r) {
   r->profile = find_symbol(r, "profile");
   if (!ports_of_object(r) || !load_weights(r))
     return false;
-  size_t n = r->nin + r->nout + 1 + (r->weights != NULL);
+  size_t nptr = r->nin + r->nout, last = nptr + (size_t)r->at.n;
+  size_t n = last + 1 + (r->weights != NULL);
   ffi_type **types = DN_ARRAY(r->ctx->arena, ffi_type *, n);
   for (size_t i = 0; i < n; i++)
-    types[i] = &ffi_type_pointer;
+    types[i] = i < nptr || i >= last ? &ffi_type_pointer : &ffi_type_sint64;
   if (ffi_prep_cif(&r->cif, FFI_DEFAULT_ABI, (unsigned)n, &ffi_type_sint,
                    types) != FFI_OK)
     return dn_error(r->ctx, here(r), DN_INTERNAL,
@@ -175,6 +227,7 @@ bool run_import(struct run *r, const struct fe_opts *known) {
   r->compile.ctx = r->ctx;
   r->compile.options = r->o;
   r->compile.path = r->path;
+  r->compile.runs = true;
   if (!compile_import(&r->compile, known))
     return false;
   r->m = r->compile.m;
@@ -199,8 +252,8 @@ static bool compile_code(struct run *r, struct cg_blob *object) {
   passes.target = cg_target_facts(c->target);
   passes.pipeline =
       r->o->compare ? keeping_pipeline(r) : compile_pipeline(c, IR_PLANNED);
-  if (!pass_pipeline(r->ctx, r->m, &passes) || !compile_is_planned(c) ||
-      !ports_of_module(r))
+  if (!compile_join(c, &passes) || !pass_pipeline(r->ctx, r->m, &passes) ||
+      !compile_is_planned(c) || !ports_of_module(r))
     return false;
   c->cg.profile = r->o->profile || r->o->trace;
   return cg_compile(r->ctx, c->target, r->m, &c->cg, CG_OBJ, object, NULL);
@@ -208,12 +261,23 @@ static bool compile_code(struct run *r, struct cg_blob *object) {
 
 /* ---- Files ---- */
 
+/* The interpreter runs what has numbers for sizes. */
+static bool is_judged(struct run *r) {
+  bool sized = r->compile.sizes != NULL;
+  for (size_t i = 0; i < r->nin; i++)
+    sized |= ir_type_is_sized(r->in[i].type);
+  return !sized || (!r->o->interp && !r->o->compare) ||
+         dn_error(r->ctx, here(r), DN_USAGE,
+                  "the interpreter takes no size that is known at run time "
+                  "only: --dim NAME=VALUE");
+}
+
 static bool load_model(struct run *r, const struct fe_opts *known) {
   struct cg_blob object;
   if (r->o->interp)
-    return run_import(r, known);
+    return run_import(r, known) && is_judged(r);
   return compile_begin(r->ctx, r->o, r->path, &r->compile) &&
-         run_import(r, known) && compile_code(r, &object) &&
+         run_import(r, known) && is_judged(r) && compile_code(r, &object) &&
          load_code(r, &object, NULL);
 }
 
@@ -222,10 +286,9 @@ static const char *compile_option(const struct options *o) {
   const struct {
     bool given;
     const char *name;
-  } all[] = {{o->dims.n > 0, "--dim"},        {o->opt.seen, "-O"},
-             {o->target != NULL, "--target"}, {o->cpu != NULL, "-mcpu"},
-             {o->attrs != NULL, "-mattr"},    {o->abi != NULL, "-mabi"},
-             {o->passes != NULL, "--passes"}};
+  } all[] = {{o->opt.seen, "-O"},       {o->target != NULL, "--target"},
+             {o->cpu != NULL, "-mcpu"}, {o->attrs != NULL, "-mattr"},
+             {o->abi != NULL, "-mabi"}, {o->passes != NULL, "--passes"}};
   for (size_t i = 0; i < DN_COUNT(all); i++)
     if (all[i].given)
       return all[i].name;
@@ -252,6 +315,9 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
                     "%s is for a model; this is compiled", unheard);
   struct cg_blob object = {f.data, f.size};
   bool ok = code ? load_code(r, &object, r->path) : load_model(r, known);
+  if (ok && code && o->dims.n && !r->at.n)
+    return dn_error(ctx, here(r), DN_USAGE,
+                    "--dim is for a model; this is compiled");
   dn_phase(ctx, "running");
   return ok;
 }
@@ -278,6 +344,8 @@ static const char *status_text(int status) {
     return "its weights are damaged";
   case DNN_E_LOOP:
     return "a loop ran longer than its outputs have room for";
+  case DNN_E_SIZE:
+    return "a size is not in its range";
   default:
     return "unknown status";
   }
@@ -301,7 +369,8 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     return call_interpreter(r, in, out);
   enum { FEW = 16 };
   void *pointer[FEW], *argument[FEW], **p = pointer, **a = argument;
-  size_t n = r->nin + r->nout + 1 + (r->weights != NULL);
+  size_t nptr = r->nin + r->nout, last = nptr + (size_t)r->at.n;
+  size_t n = last + 1 + (r->weights != NULL);
   if (n > FEW) {
     p = DN_ARRAY(r->ctx->arena, void *, 2 * n);
     a = p + n;
@@ -314,7 +383,7 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     p[n - 2] = r->weights;
   p[n - 1] = r->arena;
   for (size_t i = 0; i < n; i++)
-    a[i] = &p[i];
+    a[i] = i < nptr || i >= last ? (void *)&p[i] : &r->at.value[i - nptr];
   ffi_arg status = 0;
   ffi_call(&r->cif, r->fn, &status, a);
   if ((int)status == DNN_OK)

@@ -127,6 +127,8 @@ static bool run_set(struct run *r, const char *dir) {
       DN_ARRAY(ctx->arena, const struct ir_type *, nin + 1);
   for (size_t i = 0; i < nin; i++)
     types[i] = files[i].type;
+  if (r->at.n && !run_set_sizes(r, types, nin))
+    return false;
   if (!r->in || r->depends || !types_fit(r, files, nin)) {
     const struct options *o = r->o;
     bool depends = false;
@@ -144,6 +146,8 @@ static bool run_set(struct run *r, const char *dir) {
       return false;
     }
   }
+  if (r->at.n && !run_set_sizes(r, types, nin))
+    return false;
   for (size_t i = 0; i < nin && i < r->nin; i++)
     read_as_bf16(r, &files[i], &r->in[i]);
   if (!types_fit(r, files, nin)) {

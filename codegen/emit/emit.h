@@ -1,7 +1,7 @@
 /* emit.h - a PLANNED module to LLVM IR: constants, one internal function per
  * kernel, and the entry function
  *
- *   int PREFIX_run(const T *input..., T *output..., void *arena)
+ *   int PREFIX_run(const T *input..., T *output..., int64_t size..., void *arena)
  *
  * with --weights `const void *weights` before the arena, and PREFIX_load().
  *

@@ -300,6 +300,38 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   leftover(f, i, acc);
 }
 
+/* The innermost loop to a size: whole steps, vectors, then elements. */
+static void innermost_to(struct fold *f, LLVMValueRef *acc) {
+  struct kernel_cg *k = f->k;
+  const struct nest_iter *it = &f->n->iter[f->red[f->nred - 1]];
+  const struct affine *from = affine_const(&k->forms, 0), *count;
+  const struct affine *left = index_size(k, it->extent, it->size);
+  LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, f->total);
+  int64_t step = f->step, most = it->extent / step;
+  while (!k->failed) {
+    int64_t lanes = step < f->vec ? 1 : f->vec;
+    count = index_tiles(k, left, step, most);
+    scope_open_to(k, index_value(k, count), most, f->total, acc, phi);
+    memcpy(acc, phi, f->total * sizeof *acc);
+    const struct affine *base = index_within(k, from, step, it->extent);
+    for (int64_t j = 0; j < step && !k->failed; j += lanes) {
+      const struct affine *at = affine_plus(&k->forms, base, j);
+      unsigned chain = (unsigned)(j / lanes) % f->chains;
+      if (lanes > 1)
+        at = affine_add(&k->forms, at, affine_lanes(&k->forms, 1), 1);
+      all_points(f, at, lanes < f->vec ? f->chains : chain, acc);
+    }
+    scope_close(k, f->total, phi, acc);
+    if (step == 1)
+      return;
+    from = affine_add(&k->forms, from, count, step);
+    left = affine_add(&k->forms, left, count, -step);
+    most = step;
+    step = step > f->vec ? f->vec : 1;
+    most = (most - 1) / step;
+  }
+}
+
 static void level(struct fold *f, int depth, LLVMValueRef *acc);
 
 /* All points go on from one value of a reduced iterator. */
@@ -314,18 +346,26 @@ static void level_at(struct fold *f, int depth, const struct affine *at,
 static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
   if (depth + 1 >= f->nred) {
-    innermost(f, acc);
+    if (f->nred && f->n->iter[f->red[depth]].size)
+      innermost_to(f, acc);
+    else
+      innermost(f, acc);
     return;
   }
-  int64_t extent = f->n->iter[f->red[depth]].extent;
-  if (f->vec == 1 && nest_reduced_from(f->n, f->red[depth]) <= k->unroll) {
-    for (int64_t i = 0; i < extent && !k->failed; i++)
+  const struct nest_iter *it = &f->n->iter[f->red[depth]];
+  if (f->vec == 1 && !it->size &&
+      nest_reduced_from(f->n, f->red[depth]) <= k->unroll) {
+    for (int64_t i = 0; i < it->extent && !k->failed; i++)
       level_at(f, depth, affine_const(&k->forms, i), acc);
     return;
   }
   unsigned total = f->total;
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
-  scope_open(k, extent, total, acc, phi);
+  if (it->size)
+    scope_open_to(k, index_value(k, index_size(k, it->extent, it->size)),
+                  it->extent, total, acc, phi);
+  else
+    scope_open(k, it->extent, total, acc, phi);
   for (unsigned a = 0; a < total; a++)
     acc[a] = phi[a];
   level_at(f, depth, affine_var(&k->forms, k->scope->var, 1), acc);

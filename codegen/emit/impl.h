@@ -47,8 +47,8 @@ struct emit {
   struct emit_bytes **bytes; /* of those, in EMIT_BUCKETS by hash */
   struct cg_fills *later;
   DN_LIST(struct emit_pad *) pads;
-  unsigned *slot;   /* number of an op in its kernel, by op id */
-  unsigned *leaf;   /* of a value that it reads, from 1, by value id */
+  unsigned *slot; /* number of an op in its kernel, by op id */
+  unsigned *leaf; /* of a value that it reads, from 1, by value id */
   struct emit_function **shared; /* functions made so far, by their hash */
   uint64_t shared_mask;
   LLVMValueRef entry; /* PREFIX_run, */
@@ -59,6 +59,8 @@ struct emit {
   LLVMValueRef passed;  /* pointers for the chunks of a kernel, or NULL */
   LLVMValueRef turn[IR_MAX_LOOPS_AROUND]; /* of the loops around, iptr */
   unsigned ninputs, noutputs, nkernels;
+  struct ir_sizes sizes; /* parameters of PREFIX_run, */
+  LLVMValueRef size_at;  /* and where e->run has them in memory */
   bool failed;
 };
 
@@ -163,6 +165,11 @@ struct emit_range {
   int64_t least, most;
 };
 
+struct emit_size { /* a size that is known at run time only */
+  const struct ir_size *size;
+  const struct affine *form;
+};
+
 struct kernel_cg {
   struct emit *e;
   const struct ir_op *op;     /* the kernel; NULL: a copy */
@@ -187,13 +194,14 @@ struct kernel_cg {
   bool ordered; /* the kernel is one order, along carry.dim: emit/order.c */
   struct emit_stream *stream; /* not NULL: records loads of constants */
   LLVMValueRef count;         /* i32: lanes that a scalable row has */
-  int nesting;        /* of emit_value */
-  int64_t work;       /* registers' worth of rows evaluated */
+  int nesting;                /* of emit_value */
+  int64_t work;               /* registers' worth of rows evaluated */
   unsigned native; /* lanes of a register, of 4 bytes each; 1 without vectors */
   bool told;       /* that the tile is too large for the registers */
   bool failed;
-  struct affines forms;        /* over loop counters */
-  DN_LIST(LLVMValueRef) value; /* of their variables */
+  struct affines forms;            /* over loop counters */
+  DN_LIST(LLVMValueRef) value;     /* of their variables */
+  DN_LIST(struct emit_size) sizes; /* that are in variables */
   struct memo **memos;
   struct nest **nests; /* by e->slot */
   unsigned nops;
@@ -214,12 +222,31 @@ unsigned index_new_var(struct kernel_cg *k, LLVMValueRef v, int64_t lo,
 LLVMValueRef index_get(struct kernel_cg *k, unsigned var);
 /* The form's value: iptr, or a vector of it when the form is varying. */
 LLVMValueRef index_value(struct kernel_cg *k, const struct affine *a);
-/* An integer value as an index, clamped into [0, dim). */
+/* A dimension as a form: a number, or a variable of at most dim. */
+const struct affine *index_size(struct kernel_cg *k, int64_t dim,
+                                const struct ir_size *size);
+/* How many whole tiles n comes to, `most` at most. */
+const struct affine *index_tiles(struct kernel_cg *k, const struct affine *n,
+                                 int64_t tile, int64_t most);
+/* from + the loop's counter * step, of which it is known that as much again is
+ * within `extent`. */
+const struct affine *index_within(struct kernel_cg *k,
+                                  const struct affine *from, int64_t step,
+                                  int64_t extent);
+/* A variable for a + b * c: of two forms no form has the product. */
+const struct affine *index_product(struct kernel_cg *k, const struct affine *a,
+                                   const struct affine *b,
+                                   const struct affine *c);
+/* An integer value as an index, clamped into dimension d of a type. */
 const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
-                                    enum ir_dtype type, int depth, int64_t dim);
-/* i1 (or a vector): 0 <= a < dim; a == 0. */
+                                    enum ir_dtype dtype, int depth,
+                                    const struct ir_type *type, int d);
+/* a, clamped into a dimension. */
+const struct affine *index_clamp(struct kernel_cg *k, const struct affine *a,
+                                 int64_t dim, const struct ir_size *size);
+/* i1 (or a vector): 0 <= a < dim, or the size; a == 0. */
 LLVMValueRef index_inside(struct kernel_cg *k, const struct affine *a,
-                          int64_t dim);
+                          int64_t dim, const struct ir_size *size);
 LLVMValueRef index_is_zero(struct kernel_cg *k, const struct affine *a);
 /* NULL stands for true. */
 LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
@@ -228,10 +255,16 @@ LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
 /* ---- emit/scope.c: loops, hoisting, the memo ---- */
 void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
                 const LLVMValueRef *init, LLVMValueRef *phi);
-/* Of units [first, first + count) those in [k->begin, k->end). */
-void scope_open_range(struct kernel_cg *k, int64_t first, int64_t count);
+/* `count` times, which is known at run time only, and `most` times at most. */
+void scope_open_to(struct kernel_cg *k, LLVMValueRef count, int64_t most,
+                   unsigned nphi, const LLVMValueRef *init, LLVMValueRef *phi);
+/* Of units [first, first + most) those in [k->begin, k->end), and of these the
+ * first `count`; NULL: all. */
+void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,
+                      LLVMValueRef count);
+/* next[] become the values behind the loop. */
 void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
-                 const LLVMValueRef *next);
+                 LLVMValueRef *next);
 struct hoist {
   struct scope *scope, *child;
   LLVMBasicBlockRef block, before;
@@ -252,7 +285,9 @@ enum memo_kind {
   MEMO_GATHER,
   MEMO_CHECKED,
   MEMO_GROUP,
-  MEMO_FLAT
+  MEMO_FLAT,
+  MEMO_CLAMP,
+  MEMO_PRODUCT
 };
 #define MEMO_MAX_KEY (IR_MAX_RANK + 4)
 struct memo_key {
@@ -292,10 +327,10 @@ void emit_too_large(struct kernel_cg *k);
 LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n, int a,
                          const struct affine *const *iter);
 
-/* Index into a dimension of size dim that access `a` reads: made once per place
- * it is read at. */
+/* Index into dimension d of a type that access `a` reads: made once per place it
+ * is read at. */
 const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
-                                   int a, int64_t dim,
+                                   int a, const struct ir_type *type, int d,
                                    const struct affine *const *iter);
 
 /* ---- emit/load.c ---- */

@@ -143,20 +143,153 @@ LLVMValueRef index_get(struct kernel_cg *k, unsigned var) {
   return v;
 }
 
+/* ---- Sizes that are known at run time only ---- */
+
+static LLVMValueRef param_value(struct kernel_cg *k, const struct ir_param *p) {
+  struct emit *e = k->e;
+  unsigned i = 0;
+  struct ir_place place = {.space = IR_IN_SIZES};
+  while (e->sizes.most.param[i] != p)
+    i++;
+  assert(i < (unsigned)e->sizes.most.n && "cg_emit_module() has seen them all");
+  LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
+  at = LLVMBuildGEP2(k->b, e->i64, emit_buffer_of(k->places, &place)->ptr, &at,
+                     1, "");
+  return LLVMBuildIntCast2(k->b, LLVMBuildLoad2(k->b, e->i64, at, ""), e->iptr,
+                           true, "");
+}
+
+static LLVMValueRef size_value(struct kernel_cg *k, const struct ir_size *s) {
+  LLVMValueRef sum = index_number(k, false, s->c);
+  for (int i = 0; i < s->n; i++) {
+    const struct ir_term *t = &s->term[i];
+    LLVMValueRef v = param_value(k, t->by);
+    if (t->and)
+      v = LLVMBuildMul(k->b, v, param_value(k, t->and), "");
+    v = LLVMBuildMul(k->b, v, index_number(k, false, t->coef), "");
+    sum = LLVMBuildAdd(k->b, sum, v, "");
+  }
+  return s->div > 1
+             ? LLVMBuildUDiv(k->b, sum, index_number(k, false, s->div), "")
+             : sum;
+}
+
+const struct affine *index_size(struct kernel_cg *k, int64_t dim,
+                                const struct ir_size *size) {
+  if (!size)
+    return affine_const(&k->forms, dim);
+  for (size_t i = 0; i < k->sizes.n; i++)
+    if (k->sizes.v[i].size == size)
+      return k->sizes.v[i].form;
+  struct hoist h;
+  hoist_begin(k, 0, &h);
+  unsigned var = index_new_var(k, size_value(k, size), 0, dim, 0, false);
+  hoist_end(k, &h);
+  struct emit_size s = {size, affine_var(&k->forms, var, 1)};
+  DN_PUSH(k->arena, k->sizes, s);
+  return s.form;
+}
+
+const struct affine *index_tiles(struct kernel_cg *k, const struct affine *n,
+                                 int64_t tile, int64_t most) {
+  if (tile == 1)
+    return n;
+  struct hoist h;
+  hoist_begin(k, n->depth, &h);
+  LLVMValueRef v =
+      LLVMBuildUDiv(k->b, index_value(k, n), index_number(k, false, tile), "");
+  unsigned var = index_new_var(k, v, 0, most, n->depth, false);
+  hoist_end(k, &h);
+  return affine_var(&k->forms, var, 1);
+}
+
+const struct affine *index_within(struct kernel_cg *k,
+                                  const struct affine *from, int64_t step,
+                                  int64_t extent) {
+  const struct affine *at = affine_var(&k->forms, k->scope->var, step);
+  if (affine_is_const(from))
+    return affine_add(&k->forms, at, from, 1);
+  LLVMValueRef v = index_value(k, affine_add(&k->forms, at, from, 1));
+  unsigned var = index_new_var(k, v, 0, extent - step, k->scope->depth, false);
+  return affine_var(&k->forms, var, 1);
+}
+
+const struct affine *index_product(struct kernel_cg *k, const struct affine *a,
+                                   const struct affine *b,
+                                   const struct affine *c) {
+  if (affine_is_const(c))
+    return affine_add(&k->forms, a, b, c->c);
+  if (affine_is_const(b))
+    return affine_add(&k->forms, a, c, b->c);
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_PRODUCT, b->varying, b);
+  memo_push(&key, (uint64_t)(uintptr_t)c);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    int64_t lo, hi, most;
+    affine_range(&k->forms, b, &lo, &hi);
+    affine_range(&k->forms, c, &most, &most);
+    int depth = b->depth > c->depth ? b->depth : c->depth;
+    struct hoist h;
+    hoist_begin(k, depth, &h);
+    LLVMValueRef v = index_value(k, b), w = index_value(k, c);
+    if (b->varying)
+      w = emit_splat(k, w, k->forms.lanes);
+    v = LLVMBuildNSWMul(k->b, v, w, "");
+    unsigned var = index_new_var(k, v, dn_min(lo * most, 0),
+                                 dn_max(hi * most, 0), depth, b->varying);
+    found = memo_add(k, &key, v, var);
+    hoist_end(k, &h);
+  }
+  return affine_add(&k->forms, a,
+                    affine_var(&k->forms, (unsigned)found->extra, 1), 1);
+}
+
+const struct affine *index_clamp(struct kernel_cg *k, const struct affine *a,
+                                 int64_t dim, const struct ir_size *size) {
+  if (!size)
+    return affine_clamp(&k->forms, a, dim);
+  struct memo_key key;
+  memo_begin(k, &key, MEMO_CLAMP, a->varying, a);
+  memo_push(&key, (uint64_t)(uintptr_t)size);
+  struct memo *found = memo_find(k, &key);
+  if (!found) {
+    const struct affine *last =
+        affine_plus(&k->forms, index_size(k, dim, size), -1);
+    struct hoist h;
+    hoist_begin(k, a->depth, &h);
+    LLVMValueRef v = index_value(k, a), w = index_value(k, last);
+    if (a->varying)
+      w = emit_splat(k, w, k->forms.lanes);
+    v = bounded(k, LLVMIntSLT, v, w);
+    v = bounded(k, LLVMIntSGT, v, index_number(k, a->varying, 0));
+    unsigned var = index_new_var(k, v, 0, dim - 1, a->depth, a->varying);
+    found = memo_add(k, &key, v, var);
+    hoist_end(k, &h);
+  }
+  return affine_var(&k->forms, (unsigned)found->extra, 1);
+}
+
 const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
-                                    enum ir_dtype type, int depth,
-                                    int64_t dim) {
+                                    enum ir_dtype dtype, int depth,
+                                    const struct ir_type *type, int d) {
   bool vector = emit_is_vector(v);
-  unsigned bits = ir_dtypes[type].bits;
+  int64_t dim = type->dim[d];
+  unsigned bits = ir_dtypes[dtype].bits;
   unsigned own = (unsigned)k->e->facts->pointer_bytes * 8;
-  bool sign = ir_dtypes[type].kind == IR_SIGNED;
+  bool sign = ir_dtypes[dtype].kind == IR_SIGNED;
   LLVMTypeRef wide = emit_vector_type(k, bits > own ? k->e->i64 : k->e->iptr,
                                       vector ? k->forms.lanes : 1);
   v = LLVMBuildIntCast2(k->b, v, wide, sign, "");
-  LLVMValueRef last =
-      emit_like(k, v,
-                LLVMConstInt(bits > own ? k->e->i64 : k->e->iptr,
-                             (uint64_t)(dim - 1), true));
+  LLVMValueRef last = LLVMConstInt(bits > own ? k->e->i64 : k->e->iptr,
+                                   (uint64_t)(dim - 1), true);
+  if (type->size[d])
+    last = LLVMBuildIntCast2(
+        k->b,
+        index_value(
+            k, affine_plus(&k->forms, index_size(k, dim, type->size[d]), -1)),
+        LLVMTypeOf(last), true, "");
+  last = vector ? emit_splat(k, last, k->forms.lanes) : last;
   if (sign)
     v = bounded(k, LLVMIntSGT, v, LLVMConstNull(wide));
   v = bounded(k, sign ? LLVMIntSLT : LLVMIntULT, v, last);
@@ -167,33 +300,36 @@ const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
 
 /* ---- Checks ---- */
 static LLVMValueRef check(struct kernel_cg *k, enum memo_kind kind,
-                          const struct affine *a, int64_t dim) {
+                          const struct affine *a, int64_t dim,
+                          const struct ir_size *size) {
   struct memo_key key;
   memo_begin(k, &key, kind, a->varying, a);
   memo_push(&key, (uint64_t)dim);
+  memo_push(&key, (uint64_t)(uintptr_t)size);
   struct memo *found = memo_find(k, &key);
   if (found)
     return found->value;
   struct hoist h;
   hoist_begin(k, a->depth, &h);
   LLVMValueRef v = index_value(k, a);
+  LLVMValueRef to = index_value(k, index_size(k, dim, size));
   LLVMValueRef ok =
       LLVMBuildICmp(k->b, kind == MEMO_ZERO ? LLVMIntEQ : LLVMIntULT, v,
-                    index_number(k, a->varying, dim), "");
+                    a->varying ? emit_splat(k, to, k->forms.lanes) : to, "");
   memo_add(k, &key, ok, 0);
   hoist_end(k, &h);
   return ok;
 }
 
 LLVMValueRef index_inside(struct kernel_cg *k, const struct affine *a,
-                          int64_t dim) {
+                          int64_t dim, const struct ir_size *size) {
   int64_t lo, hi;
   affine_range(&k->forms, a, &lo, &hi);
-  if (lo >= 0 && hi < dim)
+  if (lo >= 0 && hi < dim && !size)
     return NULL;
   if (hi < 0 || lo >= dim)
     return LLVMConstInt(k->e->i1, 0, false);
-  return check(k, MEMO_INSIDE, a, dim);
+  return check(k, MEMO_INSIDE, a, dim, size);
 }
 
 LLVMValueRef index_is_zero(struct kernel_cg *k, const struct affine *a) {
@@ -201,7 +337,7 @@ LLVMValueRef index_is_zero(struct kernel_cg *k, const struct affine *a) {
   affine_range(&k->forms, a, &lo, &hi);
   if (!lo && !hi)
     return NULL;
-  return check(k, MEMO_ZERO, a, 0);
+  return check(k, MEMO_ZERO, a, 0, NULL);
 }
 
 LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,

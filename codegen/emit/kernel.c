@@ -39,14 +39,15 @@ static void copy_loops(const struct ir_type *type, const struct ir_place *from,
     int64_t dim = type->dim[d];
     if (dim == 1)
       continue;
-    if (last && from->stride[last->last] == from->stride[d] * dim &&
+    if (last && !ir_type_is_sized(type) &&
+        from->stride[last->last] == from->stride[d] * dim &&
         to->stride[last->last] == to->stride[d] * dim) {
       last->extent *= dim;
       last->last = d;
       continue;
     }
-    out->loop[out->n++] =
-        (struct ir_loop){d, d, .block = 1, .extent = dim, .tile = 1};
+    out->loop[out->n++] = (struct ir_loop){
+        d, d, .block = 1, .extent = dim, .tile = 1, .size = type->size[d]};
   }
   if (out->n)
     out->loop[out->n - 1].tile = tile;
@@ -96,7 +97,7 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
   if (!count || k->failed)
     return;
   if (shared)
-    scope_open_range(k, t->unit, count);
+    scope_open_range(k, t->unit, count, NULL);
   else if (loop)
     scope_open(k, count, 0, NULL, NULL);
   t->base[g] =
@@ -110,14 +111,56 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
     scope_close(k, 0, NULL, NULL);
 }
 
+/* As many tiles of a loop to a size as `left` has room for, the first of which
+ * starts at `from`; returns their number. */
+static const struct affine *emit_tiles_to(struct tiler *t, int level,
+                                          const struct affine *from,
+                                          const struct affine *left,
+                                          int64_t tile, int64_t most) {
+  struct kernel_cg *k = t->k;
+  int g = t->shape->level[level];
+  bool shared = level == t->par;
+  const struct affine *count = index_tiles(k, left, tile, most);
+  if (shared)
+    scope_open_range(k, t->unit, most, index_value(k, count));
+  else
+    scope_open_to(k, index_value(k, count), most, 0, NULL, NULL);
+  t->base[g] = index_within(k, from, tile, t->shape->loop[g].extent);
+  t->size[g] = tile;
+  t->unit += shared ? most : 0;
+  emit_dim(t, level + 1);
+  scope_close(k, 0, NULL, NULL);
+  return count;
+}
+
+/* All indices of a loop to a size: tiles, then smaller and smaller ones. */
+static void emit_sized(struct tiler *t, int level, const struct ir_loop *l) {
+  struct kernel_cg *k = t->k;
+  const struct affine *from = affine_const(&k->forms, 0), *count;
+  const struct affine *left = index_size(k, l->extent, l->size);
+  int64_t tile = dn_min(l->tile, l->extent), most = l->extent / tile;
+  if (level == t->par)
+    t->unit = 0;
+  for (; tile && !k->failed; tile = loops_next_tile(tile, &most)) {
+    count = emit_tiles_to(t, level, from, left, tile, most);
+    from = affine_add(&k->forms, from, count, tile);
+    left = affine_add(&k->forms, left, count, -tile);
+  }
+}
+
 /* All indices of a running fold's dimension, in its direction. */
-static void emit_carried(struct tiler *t, int level, int64_t count) {
+static void emit_carried(struct tiler *t, int level, const struct ir_loop *l) {
+  int64_t count = l->extent;
   struct kernel_cg *k = t->k;
   int g = t->shape->level[level];
   struct emit_carry *c = &k->carry;
   if (k->failed)
     return;
-  scope_open(k, count, 0, NULL, NULL);
+  if (l->size)
+    scope_open_to(k, index_value(k, index_size(k, count, l->size)), count, 0,
+                  NULL, NULL);
+  else
+    scope_open(k, count, 0, NULL, NULL);
   c->loop = k->scope;
   c->phi.n = c->next.n = 0;
   t->base[g] = affine_var(&k->forms, k->scope->var, c->back ? -1 : 1);
@@ -148,7 +191,11 @@ static void emit_dim(struct tiler *t, int level) {
   const struct ir_loop *l = &t->shape->loop[t->shape->level[level]];
   int64_t from = 0;
   if (l->last == t->k->carry.dim) {
-    emit_carried(t, level, l->extent);
+    emit_carried(t, level, l);
+    return;
+  }
+  if (l->size) {
+    emit_sized(t, level, l);
     return;
   }
   if (level == t->par)
@@ -249,8 +296,9 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->dot = find_dot(k->op, facts);
   const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
   k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
-                      last && s->across < 0 && !k->onto && k->vec > 1 &&
-                      !(k->vec & (k->vec - 1)) && last->last != k->carry.dim;
+                      last && !last->size && s->across < 0 && !k->onto &&
+                      k->vec > 1 && !(k->vec & (k->vec - 1)) &&
+                      last->last != k->carry.dim;
 }
 
 /* A running fold, or an order, in the kernel. */

@@ -9,7 +9,10 @@
 const struct affine *emit_address(struct kernel_cg *k, const struct ir_place *p,
                                   int rank, const struct affine *const *idx) {
   const struct affine *a = affine_const(&k->forms, 0);
-  for (int d = 0; d < rank; d++)
+  for (int d = 0; d < rank && p->dense; d++)
+    a = index_product(k, idx[d], a,
+                      index_size(k, p->dense->dim[d], p->dense->size[d]));
+  for (int d = 0; d < rank && !p->dense; d++)
     a = affine_add(&k->forms, a, idx[d], p->stride[d]);
   return a;
 }

@@ -213,6 +213,9 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
         : is_far(e, b->base) ? far_address(e, b->base)
                              : emit_const_global(e, b->base);
     break;
+  case IR_IN_SIZES:
+    p = e->size_at;
+    break;
   }
   if (b->from)
     p = LLVMBuildGEP2(e->b, e->i8, p, &from, 1, "");
@@ -227,18 +230,33 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
   return p;
 }
 
+/* Kernels get a pointer to the sizes. */
+static void store_sizes(struct emit *e) {
+  unsigned n = (unsigned)e->sizes.most.n;
+  if (!n)
+    return;
+  e->size_at = LLVMBuildAlloca(e->b, LLVMArrayType2(e->i64, n), "sizes");
+  for (unsigned i = 0; i < n; i++) {
+    LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
+    LLVMBuildStore(e->b, LLVMGetParam(e->run, e->ninputs + e->noutputs + i),
+                   LLVMBuildGEP2(e->b, e->i64, e->size_at, &at, 1, ""));
+  }
+}
+
 /* A function of the buffers, which is built from here on. */
 static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
                                    const char *name) {
-  unsigned n = e->ninputs + e->noutputs + 1 + (e->apart != NULL);
+  unsigned sizes = e->ninputs + e->noutputs;
+  unsigned n = sizes + (unsigned)e->sizes.most.n + 1 + (e->apart != NULL);
   LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
   for (unsigned i = 0; i < n; i++)
-    params[i] = e->ptr;
+    params[i] = i - sizes < (unsigned)e->sizes.most.n ? e->i64 : e->ptr;
   e->run =
       LLVMAddFunction(e->mod, name, LLVMFunctionType(result, params, n, false));
   e->passed = NULL;
   LLVMPositionBuilderAtEnd(
       e->b, LLVMAppendBasicBlockInContext(e->lc, e->run, "entry"));
+  store_sizes(e);
   return e->run;
 }
 
@@ -281,9 +299,25 @@ static void refuse(struct emit *e, LLVMValueRef bad, unsigned code) {
   LLVMPositionBuilderAtEnd(e->b, on);
 }
 
+/* A size out of its range is an error code. */
+static void check_sizes(struct emit *e) {
+  LLVMValueRef bad = NULL;
+  for (unsigned i = 0; i < (unsigned)e->sizes.most.n; i++) {
+    int64_t least = e->sizes.least[i], most = e->sizes.most.value[i];
+    LLVMValueRef n = LLVMGetParam(e->run, e->ninputs + e->noutputs + i);
+    n = LLVMBuildSub(e->b, n, LLVMConstInt(e->i64, (uint64_t)least, true), "");
+    n = LLVMBuildICmp(e->b, LLVMIntUGT, n,
+                      LLVMConstInt(e->i64, (uint64_t)(most - least), true), "");
+    bad = bad ? LLVMBuildOr(e->b, bad, n, "") : n;
+  }
+  if (bad)
+    refuse(e, bad, DNN_E_SIZE);
+}
+
 /* A missing buffer or a misaligned arena is an error code. */
 static void check_arguments(struct emit *e, const struct ir_block *body) {
   LLVMValueRef missing = NULL;
+  check_sizes(e);
   for (unsigned i = 0; i < e->ninputs + e->noutputs; i++) {
     const struct ir_value *v =
         i < e->ninputs ? body->param[i] : ir_arg(body->last, i - e->ninputs);
@@ -506,6 +540,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   e.ninputs = body->nparams;
   e.noutputs = body->last->noperands;
   set_types(&e);
+  ir_sizes_of(ir_main(m), &e.sizes);
   if (!fits_pointer(&e) || !fits_code(&e, t->row->backend)) {
     dn_arena_free(e.scratch);
     return false;

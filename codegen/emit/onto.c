@@ -19,7 +19,7 @@ static const struct affine *row_address(struct kernel_cg *k,
       iter[i] = idx[0];
   for (int d = 1; d < n->type->rank; d++)
     at[d] = idx[d];
-  at[0] = emit_indirect(k, n, n->to, n->type->dim[0], iter);
+  at[0] = emit_indirect(k, n, n->to, n->type, 0, iter);
   return emit_address(k, p, n->type->rank, at);
 }
 

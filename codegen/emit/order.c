@@ -21,9 +21,9 @@ struct order { /* a function being built */
   const struct ir_type *type; /* of the elements */
   uint64_t splat;             /* their bits where they have no memory */
   bool is_splat;
-  int64_t count, places;      /* elements; those wanted */
-  int64_t xstep, ystep;       /* bytes from one to the next */
-  LLVMTypeRef code, cell;     /* an element's code; i32 */
+  int64_t count, places;  /* elements; those wanted */
+  int64_t xstep, ystep;   /* bytes from one to the next */
+  LLVMTypeRef code, cell; /* an element's code; i32 */
   LLVMValueRef fn, sift, chunk, x, y;
 };
 
@@ -43,8 +43,8 @@ static LLVMValueRef element(struct order *o, LLVMValueRef base, LLVMValueRef i,
 }
 
 static LLVMValueRef get(struct order *o, LLVMValueRef place) {
-  LLVMValueRef v = LLVMBuildLoad2(o->k->b, o->cell,
-                                  element(o, o->y, place, o->ystep), "");
+  LLVMValueRef v =
+      LLVMBuildLoad2(o->k->b, o->cell, element(o, o->y, place, o->ystep), "");
   LLVMSetAlignment(v, 4);
   return LLVMBuildZExtOrBitCast(o->k->b, v, o->k->e->iptr, "");
 }
@@ -69,8 +69,8 @@ static LLVMValueRef float_key(struct order *o, LLVMValueRef bits) {
   LLVMValueRef below = LLVMBuildICmp(b, LLVMIntSLT, bits, zero, "");
   LLVMValueRef size =
       LLVMBuildAnd(b, bits, LLVMConstInt(t, sign - 1, false), "");
-  LLVMValueRef nan = LLVMBuildICmp(b, LLVMIntUGT, size,
-                                   LLVMConstInt(t, inf, false), "");
+  LLVMValueRef nan =
+      LLVMBuildICmp(b, LLVMIntUGT, size, LLVMConstInt(t, inf, false), "");
   return LLVMBuildSelect(b, nan, LLVMConstInt(t, sign - 1, false),
                          LLVMBuildSelect(b, below, down, bits, ""), "");
 }
@@ -89,8 +89,8 @@ static LLVMValueRef code_of(struct order *o, LLVMValueRef i) {
     key = float_key(o, key);
   else if (ir_dtypes[d].kind != IR_SIGNED)
     key = LLVMBuildXor(
-        b, key,
-        LLVMConstInt(t, UINT64_C(1) << (ir_dtypes[d].bits - 1), false), "");
+        b, key, LLVMConstInt(t, UINT64_C(1) << (ir_dtypes[d].bits - 1), false),
+        "");
   if (o->n->back)
     key = LLVMBuildNot(b, key, "");
   key = LLVMBuildSExtOrBitCast(b, key, o->code, "");
@@ -388,10 +388,9 @@ static void make_order(struct order *o, const char *name) {
   for (int64_t n = o->places; n > CHUNK; n /= 2)
     depth += 2;
   if (o->chunk)
-    stack = LLVMBuildArrayAlloca(o->k->b, o->k->e->iptr,
-                                 LLVMConstInt(o->k->e->i32,
-                                              (uint64_t)(3 * depth), false),
-                                 "parts");
+    stack = LLVMBuildArrayAlloca(
+        o->k->b, o->k->e->iptr,
+        LLVMConstInt(o->k->e->i32, (uint64_t)(3 * depth), false), "parts");
   struct counted c = loop(o, index_const(o, 0));
   set(o, c.i, c.i);
   loop_end(o, c, 1, all);
@@ -426,6 +425,13 @@ void emit_order(struct kernel_cg *k, const struct ir_value *v,
   struct ir_place from;
   if (!ir_place_of(x, &from)) {
     emit_fail(k, DN_INTERNAL, "a value that a kernel reads has no place");
+    return;
+  }
+  if ((from.dense && from.stride[d] > 1) ||
+      (out->dense && out->stride[d] > 1)) {
+    emit_fail(k, DN_DIM,
+              "what is sorted lies apart by a size that is known at "
+              "run time only");
     return;
   }
   struct order o = {.k = k, .n = n, .type = x->type};

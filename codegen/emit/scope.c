@@ -7,12 +7,12 @@
  *   head:  counter and accumulators as phis ... body ... conditional br head
  *   exit:  the parent scope goes on
  *
- * Every loop runs at least once, so what the body needs and the parent can
- * compute is added at the end of `pre` while the body is being built, loops
- * included: `gate` stays the block that the phis know. The loop that threads
- * share runs from `begin` to `end` of its units, perhaps never: its gate goes
- * to the head or past the exit; what is hoisted out of it is safe all the same,
- * since some thread would run the loop. */
+ * What the body needs and the parent can compute is added at the end of `pre`
+ * while the body is being built, loops included: `gate` stays the block that
+ * the phis know. The loop that threads share, from `begin` to `end` of its
+ * units, and one to a size that is known at run time only may never run: the
+ * gate goes to the head or past the exit. What is hoisted out of them is safe all
+ * the same: it reads what the counters around point to, and these do run. */
 #include "codegen/emit/impl.h"
 
 #include <string.h>
@@ -65,24 +65,46 @@ static LLVMValueRef pick(struct kernel_cg *k, LLVMIntPredicate which,
   return LLVMBuildSelect(k->b, LLVMBuildICmp(k->b, which, b, a, ""), b, a, "");
 }
 
-void scope_open_range(struct kernel_cg *k, int64_t first, int64_t count) {
+/* Goes on in the head of a loop from `from` to `to`, perhaps never. */
+static void open_between(struct kernel_cg *k, struct scope *s,
+                         LLVMValueRef from, LLVMValueRef to) {
   LLVMTypeRef type = k->e->iptr;
-  struct scope *s = new_scope(k, count);
-  LLVMValueRef base = LLVMConstInt(type, (uint64_t)first, false);
-  LLVMValueRef last = LLVMConstInt(type, (uint64_t)(first + count), false);
-  LLVMValueRef from = pick(k, LLVMIntUGT, base, k->begin);
-  LLVMValueRef to = pick(k, LLVMIntULT, last, k->end);
   s->any = LLVMBuildICmp(k->b, LLVMIntULT, from, to, "");
-  from = LLVMBuildSub(k->b, from, base, "");
-  s->to = LLVMBuildSub(k->b, to, base, "");
+  s->to = to;
   LLVMPositionBuilderAtEnd(k->b, s->head);
   s->counter = LLVMConstNull(type);
-  if (count > 1) {
+  if (s->count > 1) {
     s->counter = LLVMBuildPhi(k->b, type, "i");
     add_incoming(s->counter, from, s->gate);
   }
-  s->var = index_new_var(k, s->counter, 0, count - 1, s->depth, false);
+  s->var = index_new_var(k, s->counter, 0, s->count - 1, s->depth, false);
   k->scope = s;
+}
+
+void scope_open_to(struct kernel_cg *k, LLVMValueRef count, int64_t most,
+                   unsigned nphi, const LLVMValueRef *init, LLVMValueRef *phi) {
+  struct scope *s = new_scope(k, most);
+  open_between(k, s, LLVMConstNull(k->e->iptr), count);
+  for (unsigned i = 0; i < nphi; i++) {
+    phi[i] = LLVMBuildPhi(k->b, LLVMTypeOf(init[i]), "acc");
+    add_incoming(phi[i], init[i], s->gate);
+  }
+}
+
+void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,
+                      LLVMValueRef count) {
+  LLVMTypeRef type = k->e->iptr;
+  struct scope *s = new_scope(k, most);
+  LLVMValueRef base = LLVMConstInt(type, (uint64_t)first, false);
+  LLVMValueRef last = LLVMConstInt(type, (uint64_t)(first + most), false);
+  if (count)
+    last = LLVMBuildAdd(k->b, base, count, "");
+  LLVMValueRef from = pick(k, LLVMIntUGT, base, k->begin);
+  LLVMValueRef to = pick(k, LLVMIntULT, last, k->end);
+  LLVMValueRef any = LLVMBuildICmp(k->b, LLVMIntULT, from, to, "");
+  from = LLVMBuildSub(k->b, from, base, "");
+  open_between(k, s, from, LLVMBuildSub(k->b, to, base, ""));
+  s->any = any;
 }
 
 static void forget(struct kernel_cg *k, struct scope *s) {
@@ -113,13 +135,24 @@ static void build_latch(struct kernel_cg *k, struct scope *s,
   add_incoming(s->counter, up, latch);
 }
 
+/* Behind a loop that may never run its values are those from before, or its
+ * last. */
+static void leave(struct kernel_cg *k, const struct scope *s,
+                  LLVMBasicBlockRef latch, LLVMValueRef phi,
+                  LLVMValueRef *next) {
+  LLVMValueRef out = LLVMBuildPhi(k->b, LLVMTypeOf(phi), "out");
+  add_incoming(out, LLVMGetIncomingValue(phi, 0), s->gate);
+  add_incoming(out, *next, latch);
+  *next = out;
+}
+
 void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
-                 const LLVMValueRef *next) {
+                 LLVMValueRef *next) {
   struct scope *s = k->scope;
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
   LLVMBasicBlockRef after = scope_block(k, "done");
   build_latch(k, s, after);
-  for (unsigned i = 0; i < nphi; i++)
+  for (unsigned i = 0; i < nphi && (!s->any || s->count > 1); i++)
     add_incoming(phi[i], next[i], latch);
   if (s->any) {
     LLVMPositionBuilderAtEnd(k->b, s->gate);
@@ -128,6 +161,8 @@ void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
   forget(k, s);
   k->scope = s->parent;
   LLVMPositionBuilderAtEnd(k->b, after);
+  for (unsigned i = 0; i < nphi && s->any; i++)
+    leave(k, s, latch, phi[i], &next[i]);
 }
 
 void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h) {
@@ -162,7 +197,7 @@ void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
                 bool varying, const void *what) {
   key->n = 0;
   memo_push(key, (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0) |
-                     (uint64_t)k->run << 48 | (uint64_t)!!k->probe << 63);
+                     (uint64_t)k->run << 48 | (uint64_t) !!k->probe << 63);
   memo_push(key, (uint64_t)(uintptr_t)what);
 }
 

@@ -205,6 +205,7 @@ static void put_place(struct emit_places *p, const struct ir_value *v,
   put_pointer(p, v->type);
   put_buffer(p, b);
   put(p, (uint64_t)(at->offset - b->from));
+  put(p, at->dense != NULL);
   put_bytes(p, at->stride, (size_t)v->type->rank * sizeof *at->stride);
 }
 
@@ -255,6 +256,25 @@ static void put_body(struct emit *e, struct emit_places *p,
   }
 }
 
+/* Sizes that are known at run time only are read from memory. */
+static struct ir_place add_sizes(struct emit_places *p, const struct ir_op *op,
+                                 const struct ir_value *out) {
+  struct ir_place at = {.space = IR_IN_SIZES};
+  bool any = ir_type_is_sized(out->type);
+  for (size_t i = 0; i < p->leaves.n; i++)
+    any |= ir_type_is_sized(p->leaves.v[i].value->type);
+  for (const struct ir_op *o = op ? op->region[0]->first : NULL; o; o = o->next)
+    for (unsigned i = 0; i < o->nresults; i++)
+      any |= ir_type_is_sized(o->result[i]->type);
+  struct emit_buffer b = at_offset(&at);
+  b.to = 1;
+  b.align = (int)sizeof(int64_t);
+  if (any)
+    DN_PUSH(p->arena, p->buffers, b);
+  at.offset = any ? 0 : -1;
+  return at;
+}
+
 bool emit_find_places(struct emit *e, const struct ir_op *op,
                       const struct ir_value *root, const struct ir_value *out,
                       const struct ir_place *place, struct emit_places *p) {
@@ -263,6 +283,7 @@ bool emit_find_places(struct emit *e, const struct ir_op *op,
   if (ok) {
     const struct ir_value *made = op ? ir_result(op) : out;
     add_place(e, p, made, place, true);
+    struct ir_place sizes = add_sizes(p, op, out);
     join_ranges(p, false);
     if (count_arena(p) > MOST_RANGES)
       join_ranges(p, true);
@@ -272,6 +293,8 @@ bool emit_find_places(struct emit *e, const struct ir_op *op,
     put_place(p, made, place);
     for (size_t i = 0; i < p->leaves.n; i++)
       put_place(p, p->leaves.v[i].value, &p->leaves.v[i].place);
+    if (!sizes.offset)
+      put_buffer(p, emit_buffer_of(p, &sizes));
     p->hash = XXH3_64bits(p->words.v, p->words.n * sizeof *p->words.v);
   }
   for (size_t i = 0; i < p->leaves.n; i++)

@@ -86,7 +86,7 @@ static const struct affine *affine(struct kernel_cg *k, const struct nest *n,
 }
 
 const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
-                                   int a, int64_t dim,
+                                   int a, const struct ir_type *type, int at,
                                    const struct affine *const *iter) {
   const struct nest_access *from = &n->access[a];
   const struct ir_value *v = ir_arg(n->op, (unsigned)from->operand);
@@ -100,7 +100,8 @@ const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
     varying |= idx[d]->varying;
   }
   memo_begin(k, &key, MEMO_GATHER, varying, from);
-  memo_push(&key, (uint64_t)dim);
+  memo_push(&key, (uint64_t)type->dim[at]);
+  memo_push(&key, (uint64_t)(uintptr_t)type->size[at]);
   for (int d = 0; d < from->rank; d++)
     memo_push(&key, (uint64_t)(uintptr_t)idx[d]);
   struct memo *found = memo_find(k, &key);
@@ -109,7 +110,7 @@ const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
     hoist_begin(k, depth, &h);
     LLVMValueRef value = emit_access(k, n, a, iter);
     unsigned var =
-        index_of_value(k, value, v->type->dtype, depth, dim)->term[0].var;
+        index_of_value(k, value, v->type->dtype, depth, type, at)->term[0].var;
     found = memo_add(k, &key, value, var);
     hoist_end(k, &h);
   }
@@ -138,7 +139,7 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
   const struct nest_index *x = &c->a->idx[d];
   int64_t dim = c->v->type->dim[d];
   if (x->indirect >= 0) {
-    c->raw[d] = emit_indirect(k, c->n, x->indirect, dim, iter);
+    c->raw[d] = emit_indirect(k, c->n, x->indirect, c->v->type, d, iter);
     return;
   }
   const struct affine *f = affine(k, c->n, x, iter);
@@ -167,7 +168,7 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
     const struct affine *rem = affine_add(&k->forms, f, q, -x->div);
     add_check(k, c, d, index_is_zero(k, rem), rem->depth);
   }
-  add_check(k, c, d, index_inside(k, q, dim), q->depth);
+  add_check(k, c, d, index_inside(k, q, dim, c->v->type->size[d]), q->depth);
 }
 
 /* A load from one of two places: what a check concerns goes into the pointer
@@ -198,7 +199,7 @@ static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
     return k->run ? emit_run_number(k, v) : v;
   }
   if (kernel_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
-      ir_place_of(c->v, &p)) {
+      ir_place_of(c->v, &p) && !p.dense) {
     LLVMValueRef v = checked_load(k, c, &p);
     if (v)
       return v;
@@ -206,9 +207,9 @@ static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
   no_run(k);
   const struct affine *idx[IR_MAX_RANK];
   for (int d = 0; d < c->a->rank; d++)
-    idx[d] = c->checked[d]
-                 ? affine_clamp(&k->forms, c->raw[d], c->v->type->dim[d])
-                 : c->raw[d];
+    idx[d] = c->checked[d] ? index_clamp(k, c->raw[d], c->v->type->dim[d],
+                                         c->v->type->size[d])
+                           : c->raw[d];
   LLVMValueRef v = emit_value(k, c->v, idx);
   unsigned lanes =
       emit_is_vector(v) || emit_is_vector(c->cond) ? k->forms.lanes : 1;
@@ -245,7 +246,7 @@ static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
   for (int d = 0; d < n->type->rank; d++)
     at = affine_add(&k->forms, at, iter[n->y[d].iter[0]], stride[d]);
   struct ir_place p;
-  if (kernel_is_leaf(k, v) && ir_place_of(v, &p) &&
+  if (kernel_is_leaf(k, v) && ir_place_of(v, &p) && !p.dense &&
       ir_type_is_dense(v->type, p.stride))
     return load_flat(k, v, &p, at);
   for (int d = v->type->rank; d-- > 0;) {
@@ -261,22 +262,24 @@ static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
 static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
                                   const struct nest_access *a,
                                   const struct affine *const *iter) {
-  const struct affine *idx[IR_MAX_RANK], *at = NULL;
+  const struct affine *idx[IR_MAX_RANK] = {NULL}, *at = NULL;
   int64_t lo = 0, hi = 0;
   for (int d = 0; d < a->rank; d++)
     idx[d] = affine(k, n, &a->idx[d], iter);
   at = idx[a->axis];
-  affine_range(&k->forms, at, &lo, &hi);
   LLVMValueRef r = NULL;
   for (int i = 0; i < a->npieces; i++) {
-    int64_t from = a->start[i], size = a->start[i + 1] - from;
-    if (!size || hi < from || lo >= from + size)
+    const struct ir_value *piece = ir_arg(n->op, (unsigned)(a->operand + i));
+    int64_t size = a->start[i + 1] - a->start[i];
+    const struct ir_size *run = piece->type->size[a->axis];
+    const struct affine *in = at; /* less the pieces before */
+    at = affine_add(&k->forms, at, index_size(k, size, run), -1);
+    affine_range(&k->forms, in, &lo, &hi);
+    if (!size || hi < 0 || lo >= size)
       continue;
-    const struct affine *in = affine_plus(&k->forms, at, -from);
-    idx[a->axis] = affine_clamp(&k->forms, in, size);
-    LLVMValueRef v =
-        emit_value(k, ir_arg(n->op, (unsigned)(a->operand + i)), idx);
-    LLVMValueRef here = r ? index_inside(k, in, size) : NULL;
+    idx[a->axis] = index_clamp(k, in, size, run);
+    LLVMValueRef v = emit_value(k, piece, idx);
+    LLVMValueRef here = r ? index_inside(k, in, size, run) : NULL;
     if (here) {
       unsigned lanes =
           emit_is_vector(here) || emit_is_vector(v) || emit_is_vector(r)

@@ -1,6 +1,7 @@
 /* header.c - the C header that goes with an object: C99 and C++, complete in
  * itself. Dimensions are arrays, so that the compiler checks the caller's. */
 #include "codegen/object/region.h"
+#include "ir/size.h"
 #include "runtime/dnn.h"
 
 #include <assert.h>
@@ -38,9 +39,9 @@ const char *cg_prefix(struct dn_ctx *ctx, const char *name) {
 /* ---- Parameters of PREFIX_run ---- */
 
 struct param {
-  const char *name;  /* in C */
-  const char *model; /* in the model */
-  const struct ir_type *type;
+  const char *name;           /* in C */
+  const char *model;          /* in the model */
+  const struct ir_type *type; /* NULL: a size */
 };
 
 struct header {
@@ -48,7 +49,8 @@ struct header {
   const char *prefix, *upper, *file;
   const struct ir_module *m;
   struct param *param;
-  size_t nin, n;
+  size_t nin, nout, n; /* n: with sizes */
+  struct ir_sizes sizes;
   bool threads;        /* the object may call dnn_parallel_for() */
   const char *section; /* of the arena, or NULL */
   bool apart;          /* weights are passed */
@@ -68,7 +70,7 @@ static const char words[] =
     "throw true try typedef typeid typename typeof typeof_unqual union "
     "unreachable unsigned using virtual void volatile while xor xor_eq "
     "NULL arena weights i386 linux unix DNN_OK DNN_E_ARENA DNN_E_NULL "
-    "DNN_E_LOOP DNN_E_WEIGHTS ";
+    "DNN_E_LOOP DNN_E_WEIGHTS DNN_E_SIZE ";
 
 /* Whole families that <stdint.h> and <stddef.h> take: size_t and int_fast8_t,
  * INT8_MAX and UINT16_C; and what the header defines: NET_ARENA_SIZE, net_run.
@@ -118,12 +120,19 @@ static void name_param(const struct header *h, struct dn_arena *arena,
 static void list_params(struct header *h, struct dn_arena *arena) {
   const struct ir_func *f = ir_main(h->m);
   h->nin = f->body->nparams;
-  h->n = h->nin + f->nresults;
+  ir_sizes_of(f, &h->sizes);
+  h->nout = f->nresults;
+  h->n = h->nin + h->nout + (size_t)h->sizes.most.n;
   assert(f->body->last->noperands == f->nresults && "rule return");
   h->param = DN_ARRAY(arena, struct param, h->n + 1);
   for (size_t i = 0; i < h->n; i++) {
     bool in = i < h->nin;
     unsigned y = (unsigned)(i - h->nin);
+    if (!in && y >= h->nout) {
+      h->param[i].model = h->sizes.most.param[y - h->nout]->name;
+      name_param(h, arena, i);
+      continue;
+    }
     const struct ir_value *v =
         in ? f->body->param[i] : ir_arg(f->body->last, y);
     h->param[i].model = in ? v->name : ir_result_name(f, y);
@@ -133,8 +142,13 @@ static void list_params(struct header *h, struct dn_arena *arena) {
 }
 
 /* "float input[1][784]". A scalar has one element; what has none is a pointer,
- * as C has no empty arrays. */
+ * as C has no empty arrays. Where the strides are known at run time only it is
+ * all in one dimension. */
 static void put_declaration(struct dn_buf *out, const struct param *p) {
+  if (!p->type) {
+    dn_buf_printf(out, "int64_t %s", p->name);
+    return;
+  }
   assert(ir_type_is_static(p->type) && "from the kernels form on: rule static");
   const char *type = ir_dtypes[p->type->dtype].ctype;
   if (ir_type_count(p->type) == 0) {
@@ -142,8 +156,10 @@ static void put_declaration(struct dn_buf *out, const struct param *p) {
     return;
   }
   dn_buf_printf(out, "%s %s", type, p->name);
-  if (p->type->rank == 0)
-    dn_buf_printf(out, "[1]");
+  if (p->type->rank == 0 || ir_type_is_spread(p->type)) {
+    dn_buf_printf(out, "[%lld]", (long long)ir_type_count(p->type));
+    return;
+  }
   for (int d = 0; d < p->type->rank; d++)
     dn_buf_printf(out, "[%lld]", (long long)p->type->dim[d]);
 }
@@ -170,8 +186,12 @@ static void put_program(const struct header *h) {
   put_comment(out, h->file);
   dn_buf_printf(out, "\"\n *   int main(void) {\n");
   for (size_t i = 0; i < h->n; i++) {
-    dn_buf_printf(out, " *     static ");
-    put_declaration(out, &h->param[i]);
+    const struct param *p = &h->param[i];
+    dn_buf_printf(out, " *     %s", p->type ? "static " : "");
+    put_declaration(out, p);
+    if (!p->type)
+      dn_buf_printf(out, " = %lld",
+                    (long long)h->sizes.most.value[i - h->nin - h->nout]);
     dn_buf_printf(out, ";\n");
   }
   if (arena)
@@ -272,17 +292,26 @@ static void put_codes(struct dn_buf *out) {
       "have room for */\n"
       "#define DNN_E_WEIGHTS %d /* the weights are not the model's, or "
       "are damaged */\n"
+      "#define DNN_E_SIZE %d /* a size is not in its range */\n"
       "#endif\n\n",
-      DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP, DNN_E_WEIGHTS);
+      DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP, DNN_E_WEIGHTS,
+      DNN_E_SIZE);
 }
 
 static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
                             size_t i) {
   const struct param *p = &h->param[i];
-  dn_buf_printf(h->out, " *   %s: %s ", p->name, i < h->nin ? "in" : "out");
-  put_comment(h->out, ir_type_text(ctx, NULL, p->type));
-  if (ir_dtypes[p->type->dtype].bits < 8 && p->type->dtype != IR_BOOL)
-    dn_buf_printf(h->out, ", each in a byte of its own");
+  size_t size = i - h->nin - h->nout;
+  if (p->type) {
+    dn_buf_printf(h->out, " *   %s: %s ", p->name, i < h->nin ? "in" : "out");
+    put_comment(h->out, ir_type_text(ctx, NULL, p->type));
+    if (ir_dtypes[p->type->dtype].bits < 8 && p->type->dtype != IR_BOOL)
+      dn_buf_printf(h->out, ", each in a byte of its own");
+  } else {
+    dn_buf_printf(h->out, " *   %s: a size from %lld to %lld", p->name,
+                  (long long)h->sizes.least[size],
+                  (long long)h->sizes.most.value[size]);
+  }
   if (strcmp(p->name, p->model) != 0) {
     dn_buf_printf(h->out, ", in the model '");
     put_comment(h->out, p->model);
@@ -294,7 +323,8 @@ static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
 /* Of an input with more than one dimension C has no pointer that takes arrays
  * of const and others. */
 static bool is_pointer(const struct param *p, bool in) {
-  return in && p->type->rank > 1 && ir_type_count(p->type) > 0;
+  return in && p->type->rank > 1 && ir_type_count(p->type) > 0 &&
+         !ir_type_is_spread(p->type);
 }
 
 static bool has_pointer(const struct header *h) {
@@ -338,6 +368,11 @@ static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
   dn_buf_printf(h->out, "/* Runs the model once; 0, or a DNN_E_ code. "
                         "Re-entrant: it changes nothing but\n"
                         " * its outputs and the arena.\n");
+  if (h->sizes.most.n)
+    dn_buf_printf(h->out,
+                  " * Tensors have the sizes that are passed, row-major "
+                  "without gaps: a bound\n * is only the most that "
+                  "there can be.\n");
   if (h->threads)
     dn_buf_printf(h->out,
                   " * Threads share the work through dnn_parallel_for(), which "

@@ -4,6 +4,7 @@
 #include "codegen/report/model.h"
 
 #include "ir/place.h"
+#include "ir/size.h"
 #include "runtime/dnn.h"
 
 #include <assert.h>
@@ -11,6 +12,8 @@
 
 _Static_assert(sizeof(struct dnn_model) == 72, "the layout is an ABI");
 _Static_assert(sizeof(struct dnn_tensor) == 120, "the layout is an ABI");
+_Static_assert(sizeof(struct dnn_sizes) == 16, "the layout is an ABI");
+_Static_assert(sizeof(struct dnn_size) == 24, "the layout is an ABI");
 _Static_assert((int)DNN_MAX_RANK == (int)IR_MAX_RANK, "ranks fit");
 
 const char *cg_model_symbol(const struct cg_job *job) {
@@ -44,17 +47,53 @@ static void describe(struct dn_buf *out, const struct ir_type *type,
   }
 }
 
+/* Appends what sizes are, and the text of each dimension that has one. */
+static void describe_sizes(struct dn_buf *out, const struct cg_job *job,
+                           const struct ir_sizes *sizes, size_t at) {
+  const struct ir_func *f = ir_main(job->module);
+  unsigned nin = f->body->nparams, n = nin + f->nresults;
+  struct dnn_sizes s = {.n = (uint32_t)sizes->most.n};
+  struct dnn_size *size = DN_ARRAY(job->ctx->arena, struct dnn_size, s.n + 1);
+  uint32_t *dims = DN_ARRAY(job->ctx->arena, uint32_t, n * DNN_MAX_RANK);
+  for (unsigned i = 0; i < s.n; i++) {
+    size[i].name_at = put_text(out, sizes->most.param[i]->name);
+    size[i].least = sizes->least[i];
+    size[i].most = sizes->most.value[i];
+  }
+  for (unsigned i = 0; i < n; i++) {
+    const struct ir_value *v =
+        i < nin ? f->body->param[i] : ir_arg(f->body->last, i - nin);
+    for (int d = 0; d < v->type->rank; d++) {
+      if (!v->type->size[d])
+        continue;
+      dims[i * DNN_MAX_RANK + (unsigned)d] = (uint32_t)out->len;
+      ir_size_put(out, v->type->size[d]);
+      dn_buf_put(out, "", 1);
+    }
+  }
+  while (out->len % 8)
+    dn_buf_put(out, "", 1);
+  s.sizes_at = (uint32_t)out->len;
+  dn_buf_put(out, (const char *)size, s.n * sizeof *size);
+  s.dims_at = (uint32_t)out->len;
+  dn_buf_put(out, (const char *)dims, n * DNN_MAX_RANK * sizeof *dims);
+  memcpy(out->text + at, &s, sizeof s);
+}
+
 struct cg_blob cg_model(const struct cg_job *job) {
   const struct ir_module *m = job->module;
   const struct ir_func *f = ir_main(m);
   const struct ir_op *ret = f->body->last;
   assert(ret->noperands == f->nresults && "rule return");
   uint32_t nin = f->body->nparams, nout = f->nresults;
-  size_t head = sizeof(struct dnn_model);
+  struct ir_sizes sizes;
+  bool sized = ir_sizes_of(f, &sizes) && sizes.most.n;
+  size_t head =
+      sizeof(struct dnn_model) + (sized ? sizeof(struct dnn_sizes) : 0);
   size_t tensors = (nin + nout) * sizeof(struct dnn_tensor);
   struct dnn_model model = {
       .magic = DNN_MODEL_MAGIC,
-      .version = DNN_ABI_VERSION,
+      .version = sized ? DNN_ABI_SIZES : DNN_ABI_VERSION,
       .ninputs = nin,
       .noutputs = nout,
       .tensors_at = (uint32_t)head,
@@ -66,7 +105,10 @@ struct cg_blob cg_model(const struct cg_job *job) {
       DN_ARRAY(job->ctx->arena, struct dnn_tensor, nin + nout + 1);
   struct dn_buf out;
   dn_buf_init(&out, job->ctx->arena);
-  dn_buf_put(&out, (const char *)&model, head);
+  dn_buf_put(&out, (const char *)&model, sizeof model);
+  if (sized)
+    dn_buf_put(&out, (const char *)&(struct dnn_sizes){0},
+               sizeof(struct dnn_sizes));
   dn_buf_put(&out, (const char *)t, tensors);
   for (uint32_t i = 0; i < nin; i++)
     describe(&out, f->body->param[i]->type, f->body->param[i]->name, &t[i]);
@@ -79,9 +121,13 @@ struct cg_blob cg_model(const struct cg_job *job) {
   model.target_at = put_text(&out, cg_target_names(job->target)->triple);
   while (out.len % 8)
     dn_buf_put(&out, "", 1);
+  if (sized)
+    describe_sizes(&out, job, &sizes, sizeof model);
+  while (out.len % 8)
+    dn_buf_put(&out, "", 1);
   assert(out.len % 8 == 0 && "filled up above");
   model.size = (uint32_t)out.len;
-  memcpy(out.text, &model, head);
+  memcpy(out.text, &model, sizeof model);
   memcpy(out.text + head, t, tensors);
   return (struct cg_blob){out.text, out.len};
 }
@@ -102,6 +148,35 @@ static bool has_name(const char *base, size_t size, uint32_t at) {
 }
 
 static bool is_power_of_two(uint64_t n) { return n && !(n & (n - 1)); }
+
+static bool in_range(uint64_t at, uint64_t bytes, uint64_t size, uint64_t by) {
+  return at % by == 0 && at <= size && bytes <= size - at;
+}
+
+static bool sizes_hold(const char *base, const struct dnn_model *m,
+                       uint64_t tensors) {
+  struct dnn_sizes s;
+  if (m->size < sizeof *m + sizeof s)
+    return false;
+  memcpy(&s, base + sizeof *m, sizeof s);
+  uint64_t ndims = tensors * DNN_MAX_RANK;
+  if (s.n > IR_MAX_SIZES ||
+      !in_range(s.sizes_at, s.n * sizeof(struct dnn_size), m->size, 8) ||
+      !in_range(s.dims_at, ndims * sizeof(uint32_t), m->size, 4))
+    return false;
+  bool ok = true;
+  for (uint32_t i = 0; i < s.n; i++) {
+    struct dnn_size size;
+    memcpy(&size, base + s.sizes_at + i * sizeof size, sizeof size);
+    ok = ok && has_name(base, m->size, size.name_at) && size.most >= 1;
+  }
+  for (uint64_t i = 0; i < ndims; i++) {
+    uint32_t at;
+    memcpy(&at, base + s.dims_at + i * sizeof at, sizeof at);
+    ok = ok && (!at || has_name(base, m->size, at));
+  }
+  return ok;
+}
 
 const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
                                       size_t size) {
@@ -124,7 +199,8 @@ const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
             has_name(base, m.size, m.prefix_at) &&
             has_name(base, m.size, m.target_at);
   for (uint64_t i = 0; i < tensors; i++)
-    ok = ok && has_name(base, m.size, t[i].name_at) &&
-         t[i].rank <= DNN_MAX_RANK;
+    ok =
+        ok && has_name(base, m.size, t[i].name_at) && t[i].rank <= DNN_MAX_RANK;
+  ok = ok && (m.version != DNN_ABI_SIZES || sizes_hold(base, &m, tensors));
   return ok ? (const struct dnn_model *)(const void *)base : NULL;
 }

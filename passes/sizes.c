@@ -1,0 +1,468 @@
+/* sizes.c - one module from several of one model, imported and simplified at
+ * several sizes (lanes). All have the same ops; what differs between them is a
+ * size, a sum of products of parameters through the lanes' numbers:
+ *
+ *   dimensions       become sizes of types
+ *   constants        are the corner of the one at the bounds, and may have a
+ *                    size added to all elements, or be one over a size
+ *   anything else    that differs is an error at the node
+ *
+ * So whatever an exporter computes from shapes is computed by the importer, with
+ * numbers. A size as a value is the number of elements of a vector:
+ *
+ *   %1 = expand @1 {shape=[512]} : i64[N<=512]
+ *   %2 = reduce_sum %1 {axes=[0]} : i64[1] */
+#include "passes/sizes.h"
+
+#include "ir/size_infer.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+struct join {
+  struct dn_ctx *ctx;
+  struct sizes *s;
+  struct dn_arena *scratch;
+  struct ir_op *first; /* at the bounds: ops that are new come before it */
+  DN_LIST(const struct ir_size *) sizes; /* of types */
+  struct dn_map joined; /* constants at the bounds, to what stands for them */
+  struct ir_value **value[SIZES_MAX_LANES]; /* at the bounds, by a lane's id */
+  int64_t number[SIZES_MAX_LANES];          /* one a lane, to fit */
+};
+
+void sizes_choose(struct sizes *s) {
+  int n = s->at.n;
+  s->n = 1;
+  s->lane[0] = (struct sizes_lane){0};
+  struct sizes_lane near = {0}, half = {0};
+  for (int i = 0; i < n; i++) {
+    /* Down, lest a table end; not to 1, which broadcasts. */
+    s->step[i] = s->at.value[i] >= 4 ? -1 : 1;
+    near.by[i] = s->step[i] * 2;
+    half.by[i] = s->at.value[i] >= 8 ? -(s->at.value[i] / 2) : near.by[i];
+    struct sizes_lane alone = {0};
+    alone.by[i] = half.by[i];
+    if (n > 1)
+      s->lane[s->n++] = alone;
+    for (int j = 0; j <= i; j++) {
+      struct sizes_lane l = {0};
+      l.by[i] = s->step[i];
+      l.by[j] = s->step[j];
+      s->lane[s->n++] = l;
+    }
+  }
+  s->lane[s->n++] = near;
+  s->lane[s->n++] = half;
+}
+
+/* ---- Numbers ---- */
+
+static bool lane_number(void *user, const struct ir_point *at,
+                        const int64_t *by, int64_t *out) {
+  const struct join *j = user;
+  for (int k = 0; k < j->s->n; k++)
+    if (!memcmp(j->s->lane[k].by, by, (size_t)at->n * sizeof *by)) {
+      *out = j->number[k];
+      return true;
+    }
+  return false;
+}
+
+static struct ir_point point_of(const struct join *j, int k) {
+  struct ir_point p = j->s->at;
+  for (int i = 0; i < p.n; i++)
+    p.value[i] += j->s->lane[k].by[i];
+  return p;
+}
+
+/* The size that j->number[] are; NULL: none. */
+static const struct ir_size *fit(struct join *j) {
+  const struct ir_size *s =
+      ir_size_sum(j->ctx, &j->s->at, j->s->step, lane_number, j);
+  for (int k = 0; s && k < j->s->n; k++) {
+    struct ir_point p = point_of(j, k);
+    if (ir_size_at(s, &p) != j->number[k])
+      return NULL;
+  }
+  return s;
+}
+
+/* The product of two sizes of types that j->number[] are, or of one and 1; the
+ * last ones first, which are those of the op's operands. */
+static bool fit_product(struct join *j, const struct ir_size *out[2]) {
+  size_t n = j->sizes.n;
+  for (size_t a = n; a-- > 0;)
+    for (size_t b = 0; b <= a + 1; b++) {
+      bool same = true;
+      out[0] = j->sizes.v[a];
+      out[1] = b ? j->sizes.v[a + 1 - b] : NULL;
+      for (int k = 0; k < j->s->n && same; k++) {
+        struct ir_point p = point_of(j, k);
+        int64_t v = out[1] ? ir_size_at(out[1], &p) : 1;
+        same = dn_mul(v, ir_size_at(out[0], &p), &v) && v == j->number[k];
+      }
+      if (same)
+        return true;
+    }
+  return false;
+}
+
+static bool fail(struct join *j, struct dn_loc loc, const char *what) {
+  dn_error(j->ctx, loc, DN_DIM, "%s", what);
+  dn_note(j->ctx, "give that size as a number: --dim NAME=VALUE");
+  return false;
+}
+
+/* ---- Types ---- */
+
+/* Whether `type` is each lane's type at its point. */
+static bool type_fits(const struct join *j, const struct ir_type *type,
+                      const struct ir_type *const *lane) {
+  for (int k = 0; k < j->s->n; k++) {
+    struct ir_point p = point_of(j, k);
+    const struct ir_type *t = type ? ir_type_at(j->ctx, type, &p) : NULL;
+    if (!t || t->rank != lane[k]->rank || t->dtype != lane[k]->dtype ||
+        memcmp(t->dim, lane[k]->dim, sizeof t->dim))
+      return false;
+  }
+  return true;
+}
+
+/* The type of the lanes' types, each dimension by its own numbers; NULL. */
+static const struct ir_type *fit_type(struct join *j,
+                                      const struct ir_type *const *lane) {
+  const struct ir_size *sizes[IR_MAX_RANK] = {NULL};
+  for (int k = 1; k < j->s->n; k++)
+    if (lane[k]->rank != lane[0]->rank)
+      return NULL;
+  for (int d = 0; d < lane[0]->rank; d++) {
+    for (int k = 0; k < j->s->n; k++)
+      j->number[k] = lane[k]->dim[d];
+    sizes[d] = fit(j);
+    if (!sizes[d] || !ir_size_rises(sizes[d]))
+      return NULL;
+    sizes[d] = sizes[d]->n ? sizes[d] : NULL;
+  }
+  const struct ir_type *t = ir_type_sized(j->ctx, lane[0], sizes);
+  return type_fits(j, t, lane) ? t : NULL;
+}
+
+/* ---- Constants ---- */
+
+/* Whether elements at the same indices differ by *add, the same for all: bytes
+ * that are no integer by nothing. */
+static bool differ_by(const struct join *j, const struct ir_value *a,
+                      const struct ir_value *b, int64_t *add) {
+  enum ir_dtype t = a->type->dtype;
+  int64_t step[2][IR_MAX_RANK], at[IR_MAX_RANK] = {0}, n = 1;
+  size_t bytes = ir_dtypes[t].bytes;
+  const char *x = ir_const_bytes(j->scratch, a),
+             *y = ir_const_bytes(j->scratch, b);
+  ir_type_strides(a->type, step[0]);
+  ir_type_strides(b->type, step[1]);
+  for (int d = 0; d < a->type->rank; d++)
+    n *= dn_min(a->type->dim[d], b->type->dim[d]);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t p = 0, q = 0, left = i, more = 0;
+    for (int d = a->type->rank; d-- > 0;) {
+      int64_t dim = dn_min(a->type->dim[d], b->type->dim[d]);
+      at[d] = left % dim;
+      left /= dim;
+      p += at[d] * step[0][d];
+      q += at[d] * step[1][d];
+    }
+    const char *u = x + p * (int64_t)bytes, *v = y + q * (int64_t)bytes;
+    if (ir_is_int(t))
+      more = ir_load_int(t, v) - ir_load_int(t, u);
+    else if (memcmp(u, v, bytes) != 0)
+      return false;
+    if (i && more != *add)
+      return false;
+    *add = more;
+  }
+  return true;
+}
+
+static void note_sizes(struct join *j, const struct ir_type *type) {
+  for (int d = 0; d < type->rank; d++) {
+    bool known = !type->size[d];
+    for (size_t i = 0; i < j->sizes.n && !known; i++)
+      known = j->sizes.v[i] == type->size[d];
+    if (!known)
+      DN_PUSH(j->scratch, j->sizes, type->size[d]);
+  }
+}
+
+static bool same_const(const struct ir_value *a, const struct ir_value *b) {
+  if (a->type != b->type || !a->data->bytes != !b->data->bytes)
+    return false;
+  if (!a->data->bytes)
+    return a->data->splat == b->data->splat;
+  return a->data->bytes == b->data->bytes ||
+         !memcmp(a->data->bytes, b->data->bytes,
+                 (size_t)ir_type_bytes(a->type));
+}
+
+static struct ir_builder at_start(struct join *j) {
+  struct ir_module *m = j->s->lane[0].m;
+  struct ir_block *b = ir_main(m)->body;
+  return (struct ir_builder){.m = m, .block = b, .before = j->first};
+}
+
+/* c + the size, as a scalar of a type. */
+static struct ir_value *emit_size(struct join *j, const struct ir_size *size,
+                                  enum ir_dtype to) {
+  struct ir_builder b = at_start(j);
+  struct ir_module *m = b.m;
+  int64_t one = 1, bound, zero = 0, c = size->div > 1 ? 0 : size->c;
+  struct ir_size terms = *size;
+  terms.c -= c;
+  const struct ir_size *s = ir_size_make(j->ctx, &terms);
+  bound = ir_size_at(s, &j->s->at);
+  struct ir_value *y = ir_emit(
+      &b, IR_EXPAND, IR_ARGS(ir_const_ints(m, "one", IR_I64, 0, NULL, &one)),
+      IR_ATTRS(ir_ints("shape", &bound, 1)));
+  if (y)
+    y->type = ir_type_sized(j->ctx, y->type, &s);
+  y = ir_emit(&b, IR_REDUCE_SUM, IR_ARGS(y),
+              IR_ATTRS(ir_ints("axes", &zero, 1)));
+  if (c)
+    y = ir_emit(&b, IR_ADD,
+                IR_ARGS(y, ir_const_ints(m, "c", IR_I64, 1, &one, &c)), NULL,
+                0);
+  y = ir_emit(&b, IR_RESHAPE, IR_ARGS(y), IR_ATTRS(ir_ints("shape", NULL, 0)));
+  return to == IR_I64 ? y
+                      : ir_emit(&b, IR_CAST, IR_ARGS(y),
+                                IR_ATTRS(ir_str("to", ir_dtypes[to].text)));
+}
+
+/* A float that is a size in every lane, or one over it. */
+static struct ir_value *float_of_sizes(struct join *j,
+                                       struct ir_value *const *c) {
+  for (int inverse = 0; inverse < 2; inverse++) {
+    bool whole = true;
+    for (int k = 0; k < j->s->n; k++) {
+      double v = 0;
+      whole &= ir_const_uniform(c[k], &v);
+      v = inverse ? 1 / v : v;
+      double n = nearbyint(v), back = inverse ? 1 / n : n;
+      whole &= fabs(n) < 0x1p53;
+      j->number[k] = whole ? (int64_t)n : 0;
+      uint64_t bits[2] = {0, 0};
+      if (whole) {
+        ir_store_float(c[k]->type->dtype, &bits[0], back);
+        ir_store_float(c[k]->type->dtype, &bits[1], ir_const_float(c[k], 0));
+      }
+      whole &= bits[0] == bits[1];
+    }
+    const struct ir_size *s[2] = {whole ? fit(j) : NULL, NULL};
+    if (!whole || ((!s[0] || !ir_size_rises(s[0])) && !fit_product(j, s)))
+      continue;
+    struct ir_value *y = emit_size(j, s[0], c[0]->type->dtype);
+    struct ir_value *z = s[1] ? emit_size(j, s[1], c[0]->type->dtype) : NULL;
+    struct ir_builder b = at_start(j);
+    y = s[1] ? ir_emit(&b, IR_MUL, IR_ARGS(y, z), NULL, 0) : y;
+    return inverse ? ir_emit(&b, IR_RECIP, IR_ARGS(y), NULL, 0) : y;
+  }
+  return NULL;
+}
+
+/* `v`, which has no dimensions, in all elements of a type. */
+static struct ir_value *spread(struct join *j, struct ir_value *v,
+                               const struct ir_type *type) {
+  struct ir_builder b = at_start(j);
+  if (!v || !type->rank)
+    return v;
+  v = ir_emit(&b, IR_EXPAND, IR_ARGS(v),
+              IR_ATTRS(ir_ints("shape", type->dim, type->rank)));
+  if (v)
+    v->type = type;
+  return v;
+}
+
+/* What stands for constants c[] of the lanes; NULL: nothing can. */
+static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
+  const struct ir_type *types[SIZES_MAX_LANES];
+  bool same = true;
+  for (int k = 0; k < j->s->n; k++) {
+    types[k] = c[k]->type;
+    same &= same_const(c[0], c[k]);
+  }
+  if (same)
+    return c[0];
+  const struct ir_type *type = fit_type(j, types);
+  if (!type)
+    return NULL;
+  bool corner = true;
+  for (int k = 0; k < j->s->n && corner; k++) {
+    j->number[k] = 0;
+    corner = differ_by(j, c[0], c[k], &j->number[k]);
+  }
+  if (!corner)
+    return spread(j, ir_is_float(type->dtype) ? float_of_sizes(j, c) : NULL,
+                  type);
+  const struct ir_size *add = fit(j);
+  if (!add || !ir_size_rises(add))
+    return NULL;
+  c[0]->type = type;
+  struct ir_value *more = add->n ? emit_size(j, add, type->dtype) : NULL;
+  struct ir_builder b = at_start(j);
+  return add->n ? ir_emit(&b, IR_ADD, IR_ARGS(c[0], more), NULL, 0) : c[0];
+}
+
+/* ---- Ops ---- */
+
+static bool same_attr(const struct ir_attr *a, const struct ir_attr *b,
+                      bool sizes) {
+  size_t n, m;
+  if (a->name != b->name || a->kind != b->kind)
+    return false;
+  const void *x = ir_attr_bytes(a, &n), *y = ir_attr_bytes(b, &m);
+  return n == m && (sizes || !memcmp(x, y, n));
+}
+
+/* Attributes that hold the result's dimensions may differ as those do. */
+static bool same_op(const struct ir_op *a, const struct ir_op *b) {
+  if (a->code != b->code || a->noperands != b->noperands ||
+      a->nresults != b->nresults || a->nattrs != b->nattrs ||
+      a->nregions != b->nregions)
+    return false;
+  for (unsigned i = 0; i < a->nattrs; i++) {
+    const char *name = a->attr[i].name;
+    bool sizes = !strcmp(name, "shape") || !strcmp(name, "sizes");
+    if (!same_attr(&a->attr[i], &b->attr[i], sizes))
+      return false;
+  }
+  return true;
+}
+
+static bool join_operands(struct join *j, struct ir_op *const *op) {
+  for (unsigned i = 0; i < op[0]->noperands; i++) {
+    struct ir_value *c[SIZES_MAX_LANES], *v = ir_arg(op[0], i);
+    bool data = v->data != NULL;
+    for (int k = 0; k < j->s->n; k++) {
+      c[k] = ir_arg(op[k], i);
+      if (!data ? c[k]->data || j->value[k][c[k]->id] != v : !c[k]->data)
+        return fail(j, ir_loc(op[0]),
+                    dn_printf(j->scratch,
+                              "operand %u is another value at other sizes", i));
+    }
+    struct ir_value *known = data ? dn_map_get(&j->joined, v) : v;
+    if (!known) {
+      known = join_const(j, c);
+      if (!known)
+        return fail(j, ir_loc(op[0]),
+                    "a constant depends on a size that is known at run time "
+                    "only, in a way that is no sum of sizes");
+      dn_map_put(j->scratch, &j->joined, v, known);
+    }
+    if (known != v)
+      ir_set_operand(op[0], i, known);
+  }
+  return true;
+}
+
+/* The rule's own answer where it is right, or what the lanes say. */
+static bool join_result(struct join *j, struct ir_op *const *op) {
+  struct ir_value *y = ir_result(op[0]);
+  const struct ir_type *types[SIZES_MAX_LANES];
+  for (int k = 0; k < j->s->n; k++) {
+    types[k] = ir_result(op[k])->type;
+    j->value[k][ir_result(op[k])->id] = y;
+  }
+  size_t from = dn_diags_count(j->ctx);
+  bool was = dn_diags_capture(j->ctx, true);
+  const struct ir_type *type = ir_infer(j->ctx, op[0]);
+  if (type_fits(j, type, types)) {
+    dn_diags_rewind(j->ctx, from);
+  } else if (type) {
+    dn_diags_rewind(j->ctx, from);
+    type = fit_type(j, types);
+  }
+  dn_diags_capture(j->ctx, was);
+  dn_diags_print(j->ctx, from);
+  if (!type)
+    return dn_diags_count(j->ctx) == from &&
+           fail(j, ir_loc(op[0]),
+                "a size of its result is no sum of products of those that are "
+                "known at run time only");
+  y->type = type;
+  note_sizes(j, type);
+  return true;
+}
+
+/* A quotient by a power of two is a product by now: the rule (div x #a) back,
+ * where it is a quotient in another lane. */
+static void match_quotients(struct join *j, struct ir_op *const *op) {
+  bool quotient = false;
+  for (int k = 0; k < j->s->n; k++)
+    quotient |= op[k] && op[k]->code == IR_DIV;
+  for (int k = 0; k < j->s->n && quotient; k++) {
+    double v;
+    if (!op[k] || op[k]->code != IR_MUL || !ir_arg(op[k], 1)->data ||
+        !ir_const_uniform(ir_arg(op[k], 1), &v))
+      continue;
+    const struct ir_type *type = ir_arg(op[k], 1)->type;
+    op[k]->code = IR_DIV;
+    ir_set_operand(op[k], 1,
+                   ir_const_splat(j->s->lane[k].m, NULL, type, 1 / v));
+  }
+}
+
+static bool join_op(struct join *j, struct ir_op *const *op) {
+  match_quotients(j, op);
+  for (int k = 1; k < j->s->n; k++)
+    if (!op[k] || !same_op(op[0], op[k]))
+      return fail(j, ir_loc(op[0]),
+                  dn_printf(j->scratch,
+                            "'%s' is '%s' at other sizes, or has other "
+                            "attributes",
+                            ir_ops[op[0]->code].text,
+                            op[k] ? ir_ops[op[k]->code].text : "nothing"));
+  if (!join_operands(j, op))
+    return false;
+  if (op[0]->nregions)
+    return fail(j, ir_loc(op[0]),
+                "control flow and sizes that are known at run time only");
+  return !op[0]->nresults || join_result(j, op);
+}
+
+static bool join_params(struct join *j) {
+  const struct ir_block *body = ir_main(j->s->lane[0].m)->body;
+  for (unsigned i = 0; i < body->nparams; i++) {
+    const struct ir_type *types[SIZES_MAX_LANES];
+    for (int k = 0; k < j->s->n; k++) {
+      struct ir_value *p = ir_main(j->s->lane[k].m)->body->param[i];
+      types[k] = p->type;
+      j->value[k][p->id] = body->param[i];
+    }
+    const struct ir_type *type = fit_type(j, types);
+    if (!type)
+      return fail(j, (struct dn_loc){.where = body->param[i]->name},
+                  "an input's size is no sum of those that are given");
+    body->param[i]->type = type;
+    note_sizes(j, type);
+  }
+  return true;
+}
+
+bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {
+  struct join j = {.ctx = ctx, .s = s, .scratch = dn_arena_new(ctx)};
+  struct ir_op *op[SIZES_MAX_LANES] = {NULL};
+  for (int k = 0; k < s->n; k++) {
+    j.value[k] =
+        DN_ARRAY(j.scratch, struct ir_value *, s->lane[k].m->nvalues + 1);
+    op[k] = ir_main(s->lane[k].m)->body->first;
+  }
+  j.first = op[0];
+  bool ok = join_params(&j);
+  while (ok && op[0]) {
+    ok = join_op(&j, op);
+    for (int k = 0; k < s->n; k++)
+      op[k] = op[k] ? op[k]->next : NULL;
+  }
+  dn_arena_free(j.scratch);
+  ir_sweep_consts(s->lane[0].m);
+  return ok && ir_verify(s->lane[0].m);
+}
