@@ -259,7 +259,7 @@ static bool same_upper(const char *s, const char *t) {
 
 /* Scales and zero points of quantized parameters: NET_X_SCALE for `x`. */
 static void put_scales(const struct header *h) {
-  for (size_t i = 0; i < h->n; i++) {
+  for (size_t i = 0; i < h->nin + h->nout; i++) {
     const struct ir_quant *q = h->param[i].type->quant;
     bool shown = !q || q->scales;
     for (size_t k = 0; k < i; k++)
