@@ -186,8 +186,8 @@ static dot_fn *const instructions[] = {
 #include "codegen/target/targets.def"
 };
 
-/* Where an access reads, the innermost reduced iterator being `at`; false: not by
- * one load from memory. */
+/* Where an access reads, the innermost reduced iterator being `at`; false:
+ * neither by one load from memory nor outside of it. */
 static bool find_address(struct kernel_cg *k, const struct nest *n, int access,
                          const struct affine **iter, int inner, int64_t at,
                          struct emit_probe *out) {
@@ -196,7 +196,7 @@ static bool find_address(struct kernel_cg *k, const struct nest *n, int access,
   k->probe = out;
   emit_access(k, n, access, iter);
   k->probe = NULL;
-  return out->loads == 1 && out->room >= n->iter[inner].extent;
+  return out->loads == !out->outside && out->room >= n->iter[inner].extent;
 }
 
 static bool has_vectors(const struct kernel_cg *k, const struct affine *a) {
@@ -216,10 +216,14 @@ static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
     return NULL;
   for (int64_t i = 1; i < count; i++)
     if (!find_address(k, n, access, iter, inner, at + i, &next) ||
-        next.addr != affine_plus(&k->forms, first.addr, i) ||
+        next.outside != first.outside ||
+        (!first.outside &&
+         next.addr != affine_plus(&k->forms, first.addr, i)) ||
         next.nchecked != first.nchecked ||
         memcmp(next.checked, first.checked, sizeof first.checked))
       return NULL;
+  if (first.outside)
+    return affine_const(&k->forms, 0);
   int64_t lo, hi, least = k->dot.least;
   if (access == 1 && least > INT8_MIN &&
       (!first.leaf->data || ir_const_least(first.leaf) < least))

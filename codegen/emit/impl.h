@@ -156,7 +156,8 @@ struct emit_probe { /* records the loads of an access, instead of making them */
   const struct ir_value *leaf;
   const struct affine *addr;
   int loads;    /* and what is no load: 1 is one load alone */
-  int64_t room; /* bytes by which an offset from a checked address may grow */
+  bool outside; /* it is known to be outside: a number */
+  int64_t room; /* elements by which an offset from a checked address may grow */
   int nchecked;
   const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
 };
@@ -344,8 +345,10 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
                                const struct affine *near,
                                const struct affine *far, LLVMValueRef cond,
                                int cond_depth, double outside);
-/* A run, as emit_load gives it, that has a number of 8 bits in each place. */
-LLVMValueRef emit_run_number(struct kernel_cg *k, LLVMValueRef number);
+/* A run, as emit_load gives it, that has the same number of type `t` in each
+ * place. */
+LLVMValueRef emit_run_number(struct kernel_cg *k, enum ir_dtype t,
+                             LLVMValueRef number);
 /* Where element number `addr` lies. */
 LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
                           const struct ir_place *p, const struct affine *addr);

@@ -163,8 +163,22 @@ static LLVMTypeRef run_type(const struct kernel_cg *k) {
                                       n * ir_dtypes[k->dot.weights].bits);
 }
 
-LLVMValueRef emit_run_number(struct kernel_cg *k, LLVMValueRef number) {
-  LLVMValueRef each[16], none = LLVMConstNull(LLVMTypeOf(number));
+/* A constant of a type in registers, as its bits are in memory. */
+static uint64_t bits_of(enum ir_dtype t, LLVMValueRef number) {
+  uint64_t bits = 0;
+  LLVMBool inexact;
+  if (ir_is_float(t))
+    ir_store_float(t, &bits, LLVMConstRealGetDouble(number, &inexact));
+  else
+    ir_store_int(t, &bits, LLVMConstIntGetSExtValue(number));
+  return bits;
+}
+
+LLVMValueRef emit_run_number(struct kernel_cg *k, enum ir_dtype t,
+                             LLVMValueRef number) {
+  LLVMTypeRef type = emit_mem_type(k->e, t);
+  LLVMValueRef each[16], none = LLVMConstNull(type);
+  number = LLVMConstInt(type, bits_of(t, number), false);
   for (int64_t i = 0; i < k->dot.k; i++)
     each[i] = i < k->run ? number : none;
   return LLVMBuildBitCast(k->b, LLVMConstVector(each, (unsigned)k->dot.k),
@@ -273,7 +287,7 @@ LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
   if (k->probe)
     return probe(k, v, addr);
   if (p->space == IR_IN_CONST && k->run && !p->base->data->bytes)
-    return emit_run_number(k, const_element(k, p->base, t, 0));
+    return emit_run_number(k, t, const_element(k, p->base, t, 0));
   if (p->space == IR_IN_CONST && !k->run &&
       (!p->base->data->bytes || (affine_is_const(addr) && !k->e->apart &&
                                  !ir_place_moves(p)))) {
@@ -320,12 +334,7 @@ void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
 static LLVMValueRef pad_block(struct kernel_cg *k, enum ir_dtype t,
                               double outside, int64_t size) {
   struct emit *e = k->e;
-  uint64_t bits = 0;
-  if (ir_is_float(t))
-    ir_store_float(t, &bits, outside);
-  else
-    ir_store_int(t, &bits,
-                 LLVMConstIntGetSExtValue(emit_number(k, t, outside)));
+  uint64_t bits = bits_of(t, emit_number(k, t, outside));
   unsigned bytes = bits ? ir_dtypes[t].bytes : 1;
   struct emit_pad *pad = NULL;
   for (size_t i = 0; i < e->pads.n && !pad; i++)
@@ -349,6 +358,7 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
                                int cond_depth, double outside) {
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes, lo, hi;
+  const struct affine *addr = affine_add(&k->forms, near, far, 1);
   near = affine_add(&k->forms, affine_const(&k->forms, 0), near, size);
   far = affine_add(&k->forms, affine_const(&k->forms, 0), far, size);
   affine_range(&k->forms, far, &lo, &hi);
@@ -357,8 +367,8 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
       (p->space == IR_IN_CONST && !p->base->data->bytes))
     return NULL;
   if (k->probe) {
-    k->probe->room = most - hi - size;
-    return probe(k, v, affine_add(&k->forms, near, far, 1));
+    k->probe->room = (most - hi) / size - 1;
+    return probe(k, v, addr);
   }
   LLVMValueRef block = pad_block(k, t, outside, hi + size * dn_max(k->run, 1));
   struct memo_key key;

@@ -195,8 +195,10 @@ static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
   enum ir_dtype t = c->v->type->dtype;
   struct ir_place p;
   if (c->never) {
+    if (k->probe)
+      k->probe->outside = true;
     LLVMValueRef v = emit_number(k, t, c->n->outside);
-    return k->run ? emit_run_number(k, v) : v;
+    return k->run ? emit_run_number(k, t, v) : v;
   }
   if (kernel_is_leaf(k, c->v) && !emit_is_vector(c->cond) &&
       ir_place_of(c->v, &p) && !p.dense) {
