@@ -209,8 +209,10 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
     p = LLVMGetParam(e->run, e->ninputs + b->number);
     break;
   case IR_IN_CONST:
-    p = e->apart             ? emit_weights_argument(e, b->base)
-        : is_far(e, b->base) ? far_address(e, b->base)
+    if (e->apart && e->apart[b->base->id])
+      p = emit_weights_argument(e, b->base);
+    else
+      p = is_far(e, b->base) ? far_address(e, b->base)
                              : emit_const_global(e, b->base);
     break;
   case IR_IN_SIZES:
