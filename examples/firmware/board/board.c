@@ -26,17 +26,23 @@ static long host(long op, const void *arg) {
 
 void put_text(const char *s) { host(SYS_WRITE0, s); }
 
+/* By subtraction: a Cortex-M0 has no division. */
 void put_number(long n) {
-  char text[24], *p = text + sizeof text - 1;
+  static const unsigned long power[] = {
+      1000000000, 100000000, 10000000, 1000000, 100000,
+      10000,      1000,      100,      10,      1};
   unsigned long left = n < 0 ? -(unsigned long)n : (unsigned long)n;
-  *p = 0;
-  do {
-    *--p = (char)('0' + left % 10);
-    left /= 10;
-  } while (left);
+  int begun = 0;
   if (n < 0)
-    *--p = '-';
-  put_text(p);
+    put_text("-");
+  for (int i = 0; i < 10; i++) {
+    char digit[] = "0";
+    for (; left >= power[i]; left -= *(const volatile unsigned long *)&power[i])
+      digit[0]++;
+    begun |= digit[0] != '0' || i == 9;
+    if (begun)
+      put_text(digit);
+  }
 }
 
 _Noreturn void leave(int code) {

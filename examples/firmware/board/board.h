@@ -10,7 +10,7 @@ _Noreturn void leave(int code);
 /* `count` bytes of a file, behind its first `skip`, as a constant. */
 #define FILE_BYTES(name, file, skip, count)                                    \
   extern const char name[count];                                               \
-  __asm__(".section .rodata." #name ",\"a\"\n.balign 16\n.globl " #name        \
+  __asm__(".section .rodata." #name ",\"a\"\n.balign 64\n.globl " #name        \
           "\n" #name ": .incbin \"" file "\"," #skip "," #count                \
           "\n.previous\n")
 
