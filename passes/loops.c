@@ -42,7 +42,7 @@ struct planner {
   bool pieces;           /* some are not cut apart */
   bool contracts, whole; /* whole: and has no groups */
   int64_t vec, unroll;
-  bool straight; /* a window is no more steps than are unrolled */
+  bool integers; /* sums of them */
 };
 
 /* ---- Dimensions to loops ---- */
@@ -135,12 +135,13 @@ static void add_cut(struct planner *p, int g, int64_t at) {
 }
 
 /* Whether loop `g` can be cut at an edge. Those of windows pay along the lanes,
- * and without vectors along the loop around them where a window is not a loop:
- * its rows are then checked outside of both. */
+ * and for sums of integers without vectors along the loop around them: pointers
+ * take the registers that selecting them would spill. */
 static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
   const struct ir_loop *l = &p->loop[g];
-  bool inner = g == p->n - 1 ||
-               (g == p->n - 2 && p->straight && !p->env->target->vector_bytes);
+  bool inner =
+      g == p->n - 1 || (g == p->n - 2 && p->integers && !p->env->opt_size &&
+                        !p->env->target->vector_bytes);
   return l->first == e->dim && l->last == e->dim && l->block == 1 && !l->size &&
          l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&
          (e->kind != READ_WINDOW || inner);
@@ -335,14 +336,11 @@ static void write_loops(struct planner *p) {
   loops_write(p->kernel, &out);
 }
 
-static void find_window(struct planner *p, const struct nest *n) {
-  int inner = nest_inner_reduced(n);
-  int64_t window = nest_reduced_from(n, 0);
-  const struct ir_attr *groups = ir_find_attr(n->op, "groups");
+static void find_contraction(struct planner *p, const struct ir_op *op) {
+  const struct ir_attr *groups = ir_find_attr(op, "groups");
   p->contracts = true;
   p->whole = p->vec > 1 && (!groups || groups->i == 1);
-  p->straight |=
-      inner >= 0 && window <= p->unroll && window > nest_reduced_from(n, inner);
+  p->integers = !ir_is_float(ir_result(op)->type->dtype);
 }
 
 static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
@@ -356,7 +354,7 @@ static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
   loops_read(kernel, &p.plain);
   for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
     if (ir_ops[op->code].cls == IR_CONTRACT)
-      find_window(&p, nest_build(tmp, op));
+      find_contraction(&p, op);
   for (int d = 0; d < p.type->rank; d++) {
     const struct ir_loop *l = plain_loop(&p, d);
     if (l)
