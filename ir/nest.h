@@ -192,8 +192,9 @@ int64_t nest_points(const struct nest *n);
  * reduced one, of more than one point; -1: none. */
 int nest_dim_iter(const struct nest *n, int d);
 int nest_inner_reduced(const struct nest *n);
-/* Values that the reduced iterators have together, from number `iter` on. */
-int64_t nest_reduced_from(const struct nest *n, int iter);
+/* Steps of the reduced iterators together, from number `iter` on; the innermost
+ * one goes `run` at a time. */
+int64_t nest_steps_from(const struct nest *n, int iter, int64_t run);
 /* A pure index map: MOVE (or expand), one operand, all indices affine and in
  * bounds, no flat access. */
 bool nest_is_view(const struct nest *n);

@@ -171,12 +171,16 @@ int nest_inner_reduced(const struct nest *n) {
   return iter;
 }
 
-int64_t nest_reduced_from(const struct nest *n, int iter) {
-  int64_t points = 1;
-  for (int i = iter; i < n->niters; i++)
-    if (n->iter[i].reduced && !dn_mul(points, n->iter[i].extent, &points))
+int64_t nest_steps_from(const struct nest *n, int iter, int64_t run) {
+  int inner = nest_inner_reduced(n);
+  int64_t steps = 1;
+  for (int i = iter; i < n->niters; i++) {
+    int64_t extent = n->iter[i].extent;
+    extent = i == inner ? dn_div_ceil(extent, run) : extent;
+    if (n->iter[i].reduced && !dn_mul(steps, extent, &steps))
       return INT64_MAX;
-  return points;
+  }
+  return steps;
 }
 
 bool nest_is_pointwise(const struct nest *n, unsigned operand) {

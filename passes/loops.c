@@ -139,9 +139,9 @@ static void add_cut(struct planner *p, int g, int64_t at) {
  * take the registers that selecting them would spill. */
 static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
   const struct ir_loop *l = &p->loop[g];
-  bool inner =
-      g == p->n - 1 || (g == p->n - 2 && p->integers && !p->env->opt_size &&
-                        !p->env->target->vector_bytes);
+  bool inner = g == p->n - 1 ||
+               (g == p->n - 2 && p->integers && !p->env->opt_size &&
+                (!p->env->target->vector_bytes || p->env->target->bare_metal));
   return l->first == e->dim && l->last == e->dim && l->block == 1 && !l->size &&
          l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&
          (e->kind != READ_WINDOW || inner);
@@ -248,7 +248,7 @@ static void fit_registers(struct planner *p) {
 
 /* Copies of a fold's body: steps of the innermost loop, and what they leave. */
 static int64_t count_steps(const struct planner *p) {
-  int64_t most = 1;
+  int64_t most = 1, dot = ir_get_int(p->kernel, "dot");
   struct dn_arena *tmp = dn_arena_new(p->env->ctx);
   bool across = !p->n || p->loop[p->n - 1].tile == 1;
   for (const struct ir_op *op = p->kernel->region[0]->first; op->next;
@@ -260,8 +260,8 @@ static int64_t count_steps(const struct planner *p) {
     for (int i = 0; n && i < n->niters; i++)
       if (n->iter[i].reduced && n->iter[i].extent > 1)
         extent = n->iter[i].extent;
-    if (n && nest_reduced_from(n, 0) <= p->unroll)
-      extent = dn_max(nest_reduced_from(n, 0), 1);
+    if (n && nest_steps_from(n, 0, dot) <= p->unroll)
+      extent = dn_max(nest_steps_from(n, 0, dot), 1);
     int64_t lanes = across && extent >= p->vec ? p->vec : 1;
     int64_t step = dn_min(times(p->unroll, lanes), extent / lanes * lanes);
     step = dn_max(step, 1); /* of no elements */

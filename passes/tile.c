@@ -325,19 +325,36 @@ static void tile_product(struct kernel *k, int iter) {
   s.column_bytes = reduced_bytes(k);
   s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
   struct tile_block b = tile_choose(&s);
+  int64_t lanes = k->env->target->vector_bytes / 4;
+  if (s.along && lanes > 1 && s.columns % lanes == 0) {
+    b = (struct tile_block){1, 1, 1}; /* a vector for what follows the sums */
+    k->lanes = lanes;
+  }
   if (rows >= 0)
     k->tile[rows] = b.rows;
   if (more >= 0)
     k->tile[more] = b.more_rows;
   set_vectors(k, b.vectors * group);
   k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors, s.registers);
+  int64_t window = nest_steps_from(k->n, 0, k->dot.k);
+  if (s.along && k->env->target->vector_bytes && k->max_unroll > 1 &&
+      window <= MAX_WINDOW)
+    k->unroll = window;
   order_panels(k, iter, &s);
+}
+
+/* One thing at a time, or a vector of 16 bytes. */
+static bool is_small(const struct ir_facts *t) {
+  return !t->vector_bytes || (t->bare_metal && !t->scalable);
 }
 
 /* Several results of a row at once: windows overlap, weights are shared. */
 static void tile_neighbours(struct kernel *k) {
   int64_t group = register_group(k, count_ops(k) <= FEW_OPS ? 2 : 1);
   int64_t most = dn_min(MAX_NEIGHBOURS, registers(k) / group / 4);
+  bool straight = is_small(k->env->target) && !ir_is_float(k->n->acc_type);
+  if (straight && k->env->target->vector_bytes)
+    most = (registers(k) / group - 2) / 2;
   int64_t vectors = group, rows = 1;
   if (k->ndims > 1) {
     int d = k->dim[k->ndims - 2];
@@ -352,9 +369,8 @@ static void tile_neighbours(struct kernel *k) {
         dn_max(group, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
   set_vectors(k, vectors);
   k->unroll = unroll_for(k, rows * vectors / group, registers(k) / group);
-  int64_t window = nest_reduced_from(k->n, 0);
-  if (!k->env->target->vector_bytes && !ir_is_float(k->n->acc_type) &&
-      k->max_unroll > 1 && window <= MAX_WINDOW)
+  int64_t window = nest_steps_from(k->n, 0, 1);
+  if (straight && k->max_unroll > 1 && window <= MAX_WINDOW)
     k->unroll = window; /* its rows are found outside of the lanes' loop */
 }
 

@@ -123,11 +123,10 @@ static LLVMValueRef dot_PMADD(struct kernel_cg *k, LLVMValueRef acc,
 /* vmladava: lanes are added up in a register of the core. */
 static LLVMValueRef dot_VMLAV(struct kernel_cg *k, LLVMValueRef acc,
                               LLVMValueRef w, LLVMValueRef a) {
-  LLVMTypeRef wide = LLVMVectorType(k->e->i32, 16);
-  LLVMValueRef p = LLVMBuildMul(k->b, LLVMBuildSExt(k->b, w, wide, ""),
-                                LLVMBuildSExt(k->b, a, wide, ""), "");
-  p = emit_intrinsic(k, "llvm.vector.reduce.add", &wide, 1, &p, 1);
-  return LLVMBuildAdd(k->b, acc, p, "");
+  LLVMValueRef no = LLVMConstNull(k->e->i32); /* unsigned, minus, exchange */
+  LLVMValueRef arg[] = {no, no, no, acc, w, a};
+  LLVMTypeRef type = LLVMTypeOf(w);
+  return emit_intrinsic(k, "llvm.arm.mve.vmldava", &type, 1, arg, 6);
 }
 
 /* Bytes 0 and 2 of a register, or 1 and 3, widened to 16 bits. */
@@ -254,6 +253,23 @@ bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
   return fits;
 }
 
+/* Whole runs of weights are there for `count` of them, where `pack` has filled
+ * them up: what is beyond is multiplied with zeros. */
+static int64_t run_of_weights(struct kernel_cg *k, const struct nest *n,
+                              const struct affine *const *iter, int64_t count) {
+  struct emit_probe at = {.room = INT64_MAX};
+  int64_t lo = 0, hi = 0;
+  if (count == k->dot.k || k->dot.shape != IR_DOT_ALONG)
+    return count;
+  k->probe = &at;
+  emit_access(k, n, 1, iter);
+  k->probe = NULL;
+  if (at.loads != 1 || at.nchecked || !at.leaf->data)
+    return count;
+  affine_range(&k->forms, at.addr, &lo, &hi);
+  return hi + k->dot.k <= ir_type_count(at.leaf->type) ? k->dot.k : count;
+}
+
 LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
                       LLVMValueRef acc, unsigned lanes,
                       const struct affine *const *iter, int64_t count) {
@@ -261,6 +277,7 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
   k->run = count;
   LLVMValueRef a = emit_access(k, n, 0, iter);
   unsigned lanes_of_group = k->group.lanes;
+  k->run = run_of_weights(k, n, iter, count);
   k->group.lanes = 0; /* weights of one column are no neighbours */
   LLVMValueRef w = emit_access(k, n, 1, iter);
   k->group.lanes = lanes_of_group;

@@ -217,7 +217,8 @@ static bool runs_fit(struct fold *f, int64_t at, int64_t count) {
 static int64_t choose_run(struct fold *f) {
   int64_t dot = f->k->dot.k, extent = f->n->iter[f->red[f->nred - 1]].extent;
   int64_t rest = extent % dot;
-  bool fits = dot > 1 && f->product && f->n->acc_type == f->k->dot.sum && f->vec == 1;
+  bool fits =
+      dot > 1 && f->product && f->n->acc_type == f->k->dot.sum && f->vec == 1;
   if (fits && extent >= dot)
     fits = runs_fit(f, 0, dot) && runs_fit(f, extent - rest - dot, dot);
   if (fits && rest)
@@ -236,7 +237,7 @@ static void leftover(struct fold *f, int64_t i, LLVMValueRef *acc) {
         affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
     all_points(f, at, chain++ % f->chains, acc);
   }
-  if (k->e->facts->dot_shape == IR_DOT_ALONG && !k->e->facts->vector_bytes)
+  if (k->dot.shape == IR_DOT_ALONG && !k->e->facts->vector_bytes)
     f->run = 0, run = 1; /* bytes of a word cost more than their products */
   for (; i < extent && !k->failed; i += run) {
     f->run = f->run ? dn_min(run, extent - i) : 0;
@@ -354,7 +355,7 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   }
   const struct nest_iter *it = &f->n->iter[f->red[depth]];
   if (f->vec == 1 && !it->size &&
-      nest_reduced_from(f->n, f->red[depth]) <= k->unroll) {
+      nest_steps_from(f->n, f->red[depth], k->dot.k) <= k->unroll) {
     for (int64_t i = 0; i < it->extent && !k->failed; i++)
       level_at(f, depth, affine_const(&k->forms, i), acc);
     return;
@@ -444,7 +445,8 @@ static void choose_lanes(struct fold *f) {
   for (unsigned p = 0; p < f->npt; p++)
     if (f->pt[p].lanes > 1)
       return;
-  if (k->vec <= 1 || extent < k->vec || k->forms.scalable || f->n->carried >= 0)
+  if (k->dot.k > 1 || k->vec <= 1 || extent < k->vec || k->forms.scalable ||
+      f->n->carried >= 0)
     return;
   f->vec = k->vec;
   int64_t room = k->e->facts->vector_regs / ((int64_t)f->npt * f->n->nstates);
@@ -536,8 +538,49 @@ static void carry_out(struct fold *f, const LLVMValueRef *acc) {
     DN_PUSH(f->k->arena, f->k->carry.next, acc[p]);
 }
 
+/* Where the lanes of an instruction go along the sum, each lane of a point has a
+ * sum of its own. */
+static void fold_by_lane(struct kernel_cg *k, const struct nest *n,
+                         const struct tile_vector *pt, unsigned npt,
+                         LLVMValueRef *out) {
+  unsigned lanes = pt[0].lanes, count = npt * lanes;
+  struct tile_vector *one = DN_ARRAY(k->arena, struct tile_vector, count);
+  LLVMValueRef *sum = DN_ARRAY(k->arena, LLVMValueRef, count);
+  for (unsigned i = 0; i < count; i++) {
+    const struct affine **idx =
+        DN_ARRAY(k->arena, const struct affine *, IR_MAX_RANK);
+    for (int d = 0; d < n->type->rank; d++) {
+      const struct affine *f = pt[i / lanes].idx[d], *lane;
+      lane = affine_lanes(&k->forms, 1);
+      idx[d] = affine_plus(&k->forms, affine_add(&k->forms, f, lane, -f->lane),
+                           f->lane * (int64_t)(i % lanes));
+    }
+    one[i] = (struct tile_vector){1, idx};
+  }
+  emit_fold(k, n, one, count, sum);
+  for (unsigned p = 0; p < npt && !k->failed; p++) {
+    LLVMTypeRef type = LLVMVectorType(LLVMTypeOf(sum[0]), lanes);
+    out[p] = LLVMGetPoison(type);
+    for (unsigned l = 0; l < lanes; l++)
+      out[p] = LLVMBuildInsertElement(k->b, out[p], sum[p * lanes + l],
+                                      LLVMConstInt(k->e->i32, l, false), "");
+  }
+}
+
+static bool sums_along(const struct kernel_cg *k, const struct tile_vector *pt,
+                       unsigned npt) {
+  bool same = k->dot.k > 1 && k->dot.shape == IR_DOT_ALONG;
+  for (unsigned p = 0; p < npt; p++)
+    same &= pt[p].lanes > 1 && pt[p].lanes == pt[0].lanes;
+  return same;
+}
+
 void emit_fold(struct kernel_cg *k, const struct nest *n,
                const struct tile_vector *pt, unsigned npt, LLVMValueRef *out) {
+  if (sums_along(k, pt, npt)) {
+    fold_by_lane(k, n, pt, npt, out);
+    return;
+  }
   struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};
   unsigned lanes = k->forms.lanes;
   bool empty = false;

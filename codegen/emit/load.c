@@ -185,6 +185,25 @@ LLVMValueRef emit_run_number(struct kernel_cg *k, enum ir_dtype t,
                           run_type(k), "");
 }
 
+/* The first k->run elements, and zeros: under a mask, as MVE has it. */
+static LLVMValueRef load_masked(struct kernel_cg *k, LLVMTypeRef type,
+                                LLVMValueRef base) {
+  struct emit *e = k->e;
+  LLVMValueRef bit[16], arg[4];
+  LLVMTypeRef types[] = {type, e->ptr};
+  static const char name[] = "llvm.masked.load";
+  unsigned n = 0, id = LLVMLookupIntrinsicID(name, sizeof name - 1);
+  LLVMTypeRef fn = LLVMIntrinsicGetType(e->lc, id, types, 2);
+  for (int64_t i = 0; i < k->dot.k; i++)
+    bit[i] = LLVMConstInt(e->i1, i < k->run, false);
+  arg[n++] = base;
+  if (LLVMCountParamTypes(fn) == 4) /* before LLVM 22: the alignment */
+    arg[n++] = LLVMConstInt(e->i32, 1, false);
+  arg[n++] = LLVMConstVector(bit, (unsigned)k->dot.k);
+  arg[n++] = LLVMConstNull(type);
+  return emit_intrinsic(k, name, types, 2, arg, n);
+}
+
 /* Runs of neighbours: a whole one in each lane, or the k->run elements that are
  * left and zeros. */
 static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
@@ -196,6 +215,8 @@ static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
     type = LLVMVectorType(type, k->forms.lanes);
   if (bytes->varying || k->run == k->dot.k)
     return load_at(k, type, base, align);
+  if (e->facts->has_vcvtn && k->dot.k == 16)
+    return load_masked(k, type, base);
   LLVMValueRef r = LLVMConstNull(LLVMVectorType(one, (unsigned)k->dot.k));
   for (int64_t i = 0; i < k->run; i++)
     r = LLVMBuildInsertElement(

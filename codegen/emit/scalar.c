@@ -313,6 +313,19 @@ static LLVMValueRef narrow_int(const struct scalar *s, double least,
   return emit_cast(s->k, x, IR_I32, s->result);
 }
 
+/* MVE's conversion of a vector to the nearest integers, which saturates. */
+static LLVMValueRef narrow_vector(const struct scalar *s, double least,
+                                  double most) {
+  LLVMBuilderRef b = s->b;
+  LLVMValueRef z = nearest_of_bits(s, s->y);
+  LLVMTypeRef types[] = {LLVMTypeOf(z), LLVMTypeOf(s->x)};
+  LLVMValueRef arg[] = {LLVMConstNull(s->k->e->i32), s->x};
+  LLVMValueRef x = emit_intrinsic(s->k, "llvm.arm.mve.vcvtn", types, 2, arg, 2);
+  x = within(s, x, LLVMBuildSub(b, word(s, (int64_t)least), z, ""),
+             LLVMBuildSub(b, word(s, (int64_t)most), z, ""));
+  return emit_cast(s->k, LLVMBuildAdd(b, x, z, ""), IR_I32, s->result);
+}
+
 /* Saturated first, to what leaves the sum in its range: one instruction each
  * where a comparison with NaN selects the bound. */
 static LLVMValueRef narrow(const struct scalar *s) {
@@ -322,6 +335,9 @@ static LLVMValueRef narrow(const struct scalar *s) {
   bool core = s->k->e->facts->has_vcvtr && !emit_is_vector(x);
   if ((s->k->e->facts->soft_f32 || core) && s->type != IR_F64)
     return narrow_int(s, least, most);
+  if (s->k->e->facts->has_vcvtn && s->type != IR_F64 && emit_is_vector(x) &&
+      LLVMGetVectorSize(LLVMTypeOf(x)) == 4)
+    return narrow_vector(s, least, most);
   for (int i = 0; i < 2; i++) {
     bound[i] = emit_number(s->k, s->type == IR_F64 ? IR_F64 : IR_F32,
                            i ? most : least);
