@@ -220,6 +220,23 @@ int64_t ox_declared(const struct onnx_call *c, size_t k, int64_t rank,
   return -1;
 }
 
+bool ox_declared_dims(const struct onnx_call *c, size_t k,
+                      int64_t dims[IR_MAX_RANK], int64_t *rank) {
+  const struct onnx_graph *g = c->im->model->graph;
+  const struct ir_value *v = k < c->nin ? c->in[k] : NULL;
+  if (!v || v->data)
+    return false;
+  for (size_t i = 0; i < g->outputs.n; i++)
+    if (g->outputs.v[i].name == c->node->outputs.v[0])
+      *rank = (int64_t)g->outputs.v[i].dims.n;
+  for (int64_t i = 0; i < *rank; i++) {
+    dims[i] = *rank > IR_MAX_RANK ? -1 : ox_declared(c, 0, *rank, i);
+    if (dims[i] < 0)
+      return false;
+  }
+  return *rank > 0;
+}
+
 static bool long_list(const struct onnx_call *c, size_t k, int64_t n) {
   return ox_fail(c, LIMIT, "input %zu is a list of %lld (--limit-attr)", k,
                  (long long)n);

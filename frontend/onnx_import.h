@@ -190,6 +190,11 @@ bool ox_axes(struct onnx_call *c, struct ox_ints axes, int64_t rank,
 int64_t ox_declared(const struct onnx_call *c, size_t k, int64_t rank,
                     int64_t axis);
 
+/* All dims that the model declares for output 0, where input k, which would say
+ * them, is not a constant. They are what it says at run time. */
+bool ox_declared_dims(const struct onnx_call *c, size_t k,
+                      int64_t dims[IR_MAX_RANK], int64_t *rank);
+
 /* The same as a list, of all axes when none are given: *n of them in of[]. */
 bool ox_axis_list(struct onnx_call *c, struct ox_ints axes, int64_t rank,
                   int64_t of[IR_MAX_RANK], int64_t *n);

@@ -45,7 +45,10 @@ bool onnx_constant(struct onnx_call *c) {
 /* A constant of one number, however large: nothing is stored. */
 bool onnx_constant_of_shape(struct onnx_call *c) {
   struct ox_ints shape;
-  if (!ox_const_ints(c, 0, &shape))
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  bool known = ox_declared_dims(c, 0, declared, &rank);
+  shape = (struct ox_ints){true, rank, declared};
+  if (!known && !ox_const_ints(c, 0, &shape))
     return false;
   enum ir_dtype dtype = IR_F32;
   struct ir_data data = {0};
@@ -73,26 +76,44 @@ bool onnx_constant_of_shape(struct onnx_call *c) {
 
 bool onnx_trilu(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
-  struct ox_ints k;
+  struct ir_value *k = ox_in(c, 1);
   bool upper;
-  if (!ox_const_ints(c, 1, &k) || !ox_flag(c, "upper", true, &upper))
+  if (!ox_flag(c, "upper", true, &upper))
     return false;
   int r = fe_rank(x);
-  int64_t offset = k.n ? k.v[0] : 0;
-  if (r < 2 || k.n > 1)
+  if (r < 2 || (k && (ir_type_count(k->type) != 1 || !ir_is_int(fe_dtype(k)))))
     return ox_fail(c, TYPE, "the input must be matrices, k one number");
-  offset = dn_max(dn_min(offset, 1 << 30), -(1 << 30));
-  struct ir_value *row = fe_offset(
-      c->b, fe_iota(c->b, 2, 0, fe_dims(x)[r - 2], IR_I32), (double)offset);
-  struct ir_value *column = fe_iota(c->b, 2, 1, fe_dims(x)[r - 1], IR_I32);
+  struct ir_value *row = fe_iota(c->b, 2, 0, fe_dims(x)[r - 2], IR_I64);
+  struct ir_value *column = fe_iota(c->b, 2, 1, fe_dims(x)[r - 1], IR_I64);
+  if (k) {
+    k = fe_cast(c->b, fe_reshape(c->b, k, 0, NULL), IR_I64);
+    k = fe_op2(c->b, IR_MAX, k, fe_number(c->b, row, -0x1p60));
+    row = fe_add(c->b, row,
+                 fe_op2(c->b, IR_MIN, k, fe_number(c->b, row, 0x1p60)));
+  }
   struct ir_value *keep = upper ? fe_op2(c->b, IR_LE, row, column)
                                 : fe_op2(c->b, IR_LE, column, row);
   return ox_return(c, fe_select(c->b, keep, x, fe_number(c->b, x, 0)));
 }
 
 /* start + i * delta; the count must be known here. */
+/* Elements from the first on. */
+static struct ir_value *steps(struct onnx_call *c, int64_t count) {
+  bool wraps[IR_MAX_RANK] = {0};
+  for (int k = 0; k < IR_MAX_RANK; k++)
+    wraps[k] = true; /* [1] to a scalar */
+  struct ir_value *i = fe_iota(c->b, 1, 0, count, fe_dtype(c->in[0]));
+  i = fe_mul(c->b, i, fe_squeeze(c->b, c->in[2], wraps));
+  return fe_add(c->b, i, fe_squeeze(c->b, c->in[0], wraps));
+}
+
 bool onnx_range(struct onnx_call *c) {
   const struct ir_value *args[3];
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  for (size_t i = 0; i < 3; i++)
+    if (ir_type_count(c->in[i]->type) == 1 &&
+        ox_declared_dims(c, i, declared, &rank) && rank == 1)
+      return ox_return(c, steps(c, declared[0]));
   for (size_t i = 0; i < 3; i++) {
     args[i] = ox_const(c, i);
     if (!args[i])
@@ -119,14 +140,7 @@ bool onnx_range(struct onnx_call *c) {
     return n != n ? ox_fail(c, ATTR, "the range has no end")
                   : ox_fail(c, LIMIT, "a range of over 2^40 elements");
   int64_t count = n > 0 ? (int64_t)n : 0;
-  struct ir_value *i = fe_iota(c->b, 1, 0, count, dtype);
-  bool wraps[IR_MAX_RANK] = {0};
-  for (int k = 0; k < IR_MAX_RANK; k++)
-    wraps[k] = true; /* [1] to a scalar */
-  struct ir_value *delta = fe_squeeze(c->b, c->in[2], wraps);
-  struct ir_value *start = fe_squeeze(c->b, c->in[0], wraps);
-  i = fe_mul(c->b, i, delta);
-  return ox_return(c, fe_add(c->b, i, start));
+  return ox_return(c, steps(c, count));
 }
 
 bool onnx_shape(struct onnx_call *c) {
@@ -147,19 +161,21 @@ bool onnx_size(struct onnx_call *c) {
 
 bool onnx_one_hot(struct onnx_call *c) {
   struct ir_value *idx = c->in[0], *values = c->in[2];
-  const struct ir_value *size = ox_const(c, 1);
+  int64_t declared[IR_MAX_RANK], rank = 0, axis, r = fe_rank(idx) + 1;
+  if (!fe_axis(c->b, ox_int(c, "axis", -1), r, &axis))
+    return false;
+  bool known = ox_declared_dims(c, 1, declared, &rank) && rank == r;
+  const struct ir_value *size = known ? c->in[1] : ox_const(c, 1);
   if (!size)
     return false;
   if (ir_type_count(size->type) != 1 || ir_type_count(values->type) != 2)
     return ox_fail(c, TYPE, "depth must be one number, values two");
-  double d = ir_const_float(size, 0);
+  double d = known ? (double)declared[axis] : ir_const_float(size, 0);
   if (!(d >= 0))
     return ox_fail(c, ATTR, "depth is %g", d);
   if (d >= 0x1p31)
     return ox_fail(c, LIMIT, "depth is %g, over 2^31", d);
-  int64_t depth = (int64_t)d, axis, r = fe_rank(idx) + 1;
-  if (!fe_axis(c->b, ox_int(c, "axis", -1), r, &axis))
-    return false;
+  int64_t depth = (int64_t)d;
   if (r > IR_MAX_RANK)
     return ox_fail(c, LIMIT, "rank %lld is over the limit of %d", (long long)r,
                    IR_MAX_RANK);

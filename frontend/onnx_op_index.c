@@ -297,8 +297,15 @@ bool onnx_top_k(struct onnx_call *c) {
   bool largest;
   if (!fe_axis(c->b, ox_int(c, "axis", -1), fe_rank(x), &axis) ||
       !ox_flag(c, "largest", true, &largest) ||
-      (c->nin > 1 && !ox_const_ints(c, 1, &count)))
+      (c->nin > 1 && ox_declared(c, 0, fe_rank(x), axis) < 0 &&
+       !ox_const_ints(c, 1, &count)))
     return false;
+  int64_t declared = ox_declared(c, 0, fe_rank(x), axis);
+  if (c->nin > 1 && declared >= 0 && c->in[1]->data &&
+      !ox_const_ints(c, 1, &count))
+    return false;
+  if (c->nin > 1 && declared >= 0 && !c->in[1]->data)
+    count.v = &declared;
   k = c->nin > 1 && count.n == 1 ? count.v[0] : k;
   int64_t n = fe_dims(x)[axis];
   if (k < 0 || k > n)

@@ -37,6 +37,9 @@ bool onnx_reshape(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints shape;
   bool zero_stays;
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  if (ox_declared_dims(c, 1, declared, &rank))
+    return ox_return(c, fe_reshape(c->b, x, rank, declared));
   if (!ox_ints_or_input(c, "shape", 1, &shape) ||
       !ox_flag(c, "allowzero", false, &zero_stays))
     return false;
@@ -87,6 +90,9 @@ bool onnx_squeeze(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints axes;
   bool drop[IR_MAX_RANK];
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  if (ox_declared_dims(c, 1, declared, &rank))
+    return ox_return(c, fe_reshape(c->b, x, rank, declared));
   if (!ox_ints_or_input(c, "axes", 1, &axes) ||
       !ox_axes(c, axes, fe_rank(x), drop))
     return false;
@@ -104,9 +110,13 @@ bool onnx_unsqueeze(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints axes;
   bool fresh[2 * IR_MAX_RANK];
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  if (ox_declared_dims(c, 1, declared, &rank))
+    return ox_return(c, fe_reshape(c->b, x, rank, declared));
   if (!ox_ints_or_input(c, "axes", 1, &axes))
     return false;
-  int64_t rank = fe_rank(x) + axes.n, dims[IR_MAX_RANK];
+  int64_t dims[IR_MAX_RANK];
+  rank = fe_rank(x) + axes.n;
   if (rank > IR_MAX_RANK)
     return ox_fail(c, LIMIT, "rank %lld is over the limit of %d",
                    (long long)rank, IR_MAX_RANK);
@@ -121,6 +131,9 @@ bool onnx_unsqueeze(struct onnx_call *c) {
 bool onnx_expand(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints shape;
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  if (ox_declared_dims(c, 1, declared, &rank))
+    return ox_return(c, fe_expand(c->b, x, rank, declared));
   if (!ox_const_ints(c, 1, &shape))
     return false;
   if (shape.n > IR_MAX_RANK)
@@ -167,8 +180,14 @@ bool onnx_tile(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints reps;
   int r = fe_rank(x);
-  if (!ox_const_ints(c, 1, &reps))
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  if (ox_declared_dims(c, 1, declared, &rank) && rank == r) {
+    for (int i = 0; i < r; i++)
+      declared[i] = fe_dims(x)[i] ? declared[i] / fe_dims(x)[i] : 0;
+    reps = (struct ox_ints){true, r, declared};
+  } else if (!ox_const_ints(c, 1, &reps)) {
     return false;
+  }
   if (reps.n != r)
     return ox_fail(c, ATTR, "%lld repeats for rank %d", (long long)reps.n, r);
   for (int i = 0; i < r; i++) {
@@ -239,7 +258,15 @@ bool onnx_split(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   struct ox_ints parts;
   int64_t axis, at = 0, n = (int64_t)c->nout;
-  if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis) ||
+  int64_t *declared = DN_ARRAY(c->im->ctx->arena, int64_t, n), known = 0;
+  if (!fe_axis(c->b, ox_int(c, "axis", 0), fe_rank(x), &axis))
+    return false;
+  for (int64_t i = 0; i < n; i++) {
+    declared[i] = ox_declared(c, (size_t)i, fe_rank(x), axis);
+    known += declared[i] >= 0;
+  }
+  parts = (struct ox_ints){true, n, declared};
+  if ((!ox_in(c, 1) || c->in[1]->data || known < n) &&
       !ox_ints_or_input(c, "split", 1, &parts))
     return false;
   int64_t dim = fe_dims(x)[axis], each = dn_div_ceil(dim, n);
@@ -351,8 +378,18 @@ bool onnx_center_crop_pad(struct onnx_call *c) {
   int r = fe_rank(x);
   struct ox_ints shape, axes = ox_ints(c, "axes");
   int64_t pads[2 * IR_MAX_RANK] = {0}, of[IR_MAX_RANK], n;
-  if (!ox_const_ints(c, 1, &shape) || !ox_axis_list(c, axes, r, of, &n))
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  if (!ox_axis_list(c, axes, r, of, &n))
     return false;
+  if (ox_declared_dims(c, 1, declared, &rank) && rank == r) {
+    int64_t sizes[IR_MAX_RANK];
+    for (int64_t i = 0; i < n; i++)
+      sizes[i] = declared[of[i]];
+    memcpy(declared, sizes, sizeof sizes);
+    shape = (struct ox_ints){true, n, declared};
+  } else if (!ox_const_ints(c, 1, &shape)) {
+    return false;
+  }
   if (shape.n != n)
     return ox_fail(c, ATTR, "%lld sizes", (long long)shape.n);
   for (int64_t i = 0; i < shape.n; i++) {

@@ -15,7 +15,10 @@ bool onnx_window(struct onnx_call *c) {
   bool periodic;
   enum ir_dtype to = IR_F32;
   int64_t type = ox_int(c, "output_datatype", 1);
-  if (!ox_const_ints(c, 0, &size) || !ox_flag(c, "periodic", true, &periodic))
+  int64_t declared = ox_declared(c, 0, 1, 0);
+  size = (struct ox_ints){true, 1, &declared};
+  if (((declared < 0 || c->in[0]->data) && !ox_const_ints(c, 0, &size)) ||
+      !ox_flag(c, "periodic", true, &periodic))
     return false;
   if (!onnx_dtype_find(type, &to) || !ir_is_float(to))
     return ox_fail(c, UNSUPPORTED_TYPE, "element type %s",
