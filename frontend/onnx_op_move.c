@@ -223,8 +223,69 @@ static bool slice_axis(struct onnx_call *c, int64_t dim, int64_t start,
   return true;
 }
 
+/* Element i of a list input k, for dim `dim` of those that `axes` names (NULL: all
+ * in turn), known at run time; `otherwise` where dim is not among them. */
+static struct ir_value *entry(struct onnx_call *c, size_t k, int64_t dim,
+                              int64_t from, struct ir_value *axes,
+                              double otherwise) {
+  struct ir_value *list = ox_in(c, k), *v = fe_scalar(c->b, IR_I64, otherwise);
+  int64_t r = fe_rank(c->in[0]);
+  int64_t n = !list ? 0 : axes ? ir_type_count(axes->type) : r;
+  for (int64_t i = 0; i < n && list; i++) {
+    if (!axes && i != dim)
+      continue;
+    if (from + i >= ir_type_count(list->type))
+      break;
+    struct ir_value *e = fe_cast(
+        c->b,
+        fe_reshape(c->b, fe_slice1(c->b, list, 0, from + i, 1, 1), 0, NULL),
+        IR_I64);
+    if (axes) {
+      struct ir_value *a = fe_cast(
+          c->b, fe_reshape(c->b, fe_slice1(c->b, axes, 0, i, 1, 1), 0, NULL),
+          IR_I64);
+      a = fe_op2(c->b, IR_MOD, a, fe_scalar(c->b, IR_I64, (double)r));
+      e = fe_select(
+          c->b, fe_op2(c->b, IR_EQ, a, fe_scalar(c->b, IR_I64, (double)dim)), e,
+          v);
+    }
+    v = e;
+  }
+  return v;
+}
+
+/* Slice by operands known at run time, of which the declared shape says how many
+ * elements they take: each dim is gathered from where they start. */
+static struct ir_value *slice_any(struct onnx_call *c, const int64_t *dims) {
+  struct ir_value *x = c->in[0], *axes = ox_in(c, 3);
+  for (int i = 0; i < fe_rank(c->in[0]) && x; i++) {
+    double dim = (double)fe_dims(x)[i];
+    struct ir_value *at = entry(c, 1, i, 0, axes, 0);
+    struct ir_value *by = entry(c, 4, i, 0, axes, 1);
+    struct ir_value *zero = fe_scalar(c->b, IR_I64, 0);
+    at = fe_select(c->b, fe_op2(c->b, IR_LT, at, zero),
+                   fe_offset(c->b, at, dim), at);
+    at = fe_op2(c->b, IR_MIN, fe_op2(c->b, IR_MAX, at, zero),
+                fe_scalar(c->b, IR_I64, dim - 1));
+    at = fe_add(c->b, at,
+                fe_mul(c->b, fe_iota(c->b, 1, 0, dims[i], IR_I64), by));
+    bool all =
+        at && at->data && dims[i] == fe_dims(x)[i] && ir_const_int(at, 0) == 0;
+    if (!all)
+      x = fe_gather(c->b, x, at, i);
+  }
+  return x;
+}
+
 bool onnx_slice(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
+  int64_t declared[IR_MAX_RANK], rank = 0;
+  if ((ox_declared_dims(c, 1, declared, &rank) ||
+       ox_declared_dims(c, 2, declared, &rank) ||
+       ox_declared_dims(c, 3, declared, &rank) ||
+       ox_declared_dims(c, 4, declared, &rank)) &&
+      rank == fe_rank(x) && ir_type_count(x->type))
+    return ox_return(c, slice_any(c, declared));
   struct ox_ints starts, ends, axes, steps;
   if (!ox_ints_or_input(c, "starts", 1, &starts) ||
       !ox_ints_or_input(c, "ends", 2, &ends) ||
@@ -335,12 +396,51 @@ static struct ir_value *crop(struct onnx_call *c, struct ir_value *x,
   return any ? fe_pad(c->b, x, cut, NULL, 0) : x;
 }
 
+/* Pad by operands known at run time: the declared shape says how much in all. */
+static struct ir_value *pad_any(struct onnx_call *c, const int64_t *dims,
+                                const char *mode) {
+  struct ir_value *x = c->in[0], *axes = ox_in(c, 3), *inside = NULL;
+  int r = fe_rank(x);
+  for (int i = 0; i < r && x; i++) {
+    double dim = (double)fe_dims(x)[i];
+    struct ir_value *at = fe_sub(c->b, fe_iota(c->b, 1, 0, dims[i], IR_I64),
+                                 entry(c, 1, i, 0, axes, 0));
+    struct ir_value *end = at ? fe_number(c->b, at, dim) : NULL;
+    if (!strcmp(mode, "wrap"))
+      at = fe_op2(c->b, IR_MOD, at, end);
+    else if (!strcmp(mode, "reflect"))
+      at = fe_sub(c->b, fe_number(c->b, at, dim - 1),
+                  fe_op1(c->b, IR_ABS,
+                         fe_sub(c->b, fe_number(c->b, at, dim - 1),
+                                fe_op1(c->b, IR_ABS, at))));
+    else if (!strcmp(mode, "constant")) {
+      struct ir_value *in =
+          fe_op2(c->b, IR_AND, fe_op2(c->b, IR_LE, fe_number(c->b, at, 0), at),
+                 fe_op2(c->b, IR_LT, at, end));
+      in = fe_unsqueeze(c->b, in, 0, r - 1 - i);
+      inside = inside ? fe_op2(c->b, IR_AND, inside, in) : in;
+    }
+    x = fe_gather(c->b, x, at, i);
+  }
+  if (!inside || !x)
+    return x;
+  struct ir_value *value =
+      ox_in(c, 2) ? fe_reshape(c->b, c->in[2], 0, NULL) : fe_number(c->b, x, 0);
+  return fe_select(c->b, inside, x, value);
+}
+
 bool onnx_pad(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
+  int64_t declared[IR_MAX_RANK], rank = 0;
   int r = fe_rank(x);
   int64_t pads[2 * IR_MAX_RANK] = {0}, n;
   const double *number;
   const char *mode = ox_str(c, "mode", "constant");
+  if ((ox_declared_dims(c, 1, declared, &rank) ||
+       ox_declared_dims(c, 3, declared, &rank) ||
+       ox_declared_dims(c, 2, declared, &rank)) &&
+      rank == r && ir_type_count(x->type))
+    return ox_return(c, pad_any(c, declared, mode));
   if (!full_pads(c, r, pads))
     return false;
   static const struct {

@@ -332,10 +332,20 @@ bool onnx_resize(struct onnx_call *c) {
   const double *scales, *roi;
   int rank = fe_rank(c->in[0]);
   struct axis axes[IR_MAX_RANK];
+  int64_t declared[IR_MAX_RANK], drank = 0;
+  bool known = ox_declared_dims(c, 3, declared, &drank) && drank == rank &&
+               !ox_attr(c, "keep_aspect_ratio_policy");
   if (!read_resize(c, &r) || !ox_axis_list(c, list, rank, of, &n) ||
       !ox_const_floats(c, 1, &nroi, &roi) ||
-      !ox_const_floats(c, 2, &nscales, &scales) || !ox_const_ints(c, 3, &sizes))
+      !ox_const_floats(c, 2, &nscales, &scales) ||
+      (!known && !ox_const_ints(c, 3, &sizes)))
     return false;
+  if (known) {
+    int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, n);
+    for (int64_t k = 0; k < n; k++)
+      v[k] = declared[of[k]];
+    sizes = (struct ox_ints){true, n, v};
+  }
   for (int64_t i = 0; i < rank; i++)
     axes[i] =
         (struct axis){fe_dims(c->in[0])[i], fe_dims(c->in[0])[i], 1, {0, 1}};
