@@ -35,14 +35,15 @@ void sizes_choose(struct sizes *s) {
   int n = s->at.n;
   s->n = 1;
   s->lane[0] = (struct sizes_lane){0};
-  struct sizes_lane near = {0}, half = {0};
+  struct sizes_lane near = {0}, far = {0};
   for (int i = 0; i < n; i++) {
+    int64_t bound = s->at.value[i];
     /* Down, lest a table end; not to 1, which broadcasts. */
-    s->step[i] = s->at.value[i] >= 4 ? -1 : 1;
+    s->step[i] = bound >= 4 ? -1 : 1;
     near.by[i] = s->step[i] * 2;
-    half.by[i] = s->at.value[i] >= 8 ? -(s->at.value[i] / 2) : near.by[i];
+    far.by[i] = s->up ? bound : bound >= 8 ? -(bound / 2) : near.by[i];
     struct sizes_lane alone = {0};
-    alone.by[i] = half.by[i];
+    alone.by[i] = far.by[i];
     if (n > 1)
       s->lane[s->n++] = alone;
     for (int j = 0; j <= i; j++) {
@@ -53,7 +54,7 @@ void sizes_choose(struct sizes *s) {
     }
   }
   s->lane[s->n++] = near;
-  s->lane[s->n++] = half;
+  s->lane[s->n++] = far;
 }
 
 /* ---- Numbers ---- */

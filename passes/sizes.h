@@ -15,12 +15,15 @@ struct sizes_lane {
 struct sizes {
   struct ir_point at; /* the bounds */
   int64_t step[IR_MAX_SIZES];
-  int n; /* lanes: at the bounds first */
+  bool
+      up; /* lanes that are far are at twice the bounds, not at half: a model may
+              not go so far, or have dimensions of 1 at half, and other ops */
+  int n;  /* lanes: at the bounds first */
   struct sizes_lane lane[SIZES_MAX_LANES];
 };
 
 /* Chooses the lanes for the parameters of s->at: the bounds, a step along each
- * and each two, and others to check by, near and at half the bounds. */
+ * and each two, and others to check by, near and far. */
 void sizes_choose(struct sizes *s);
 /* Gives the module at the bounds the sizes that make it each of the others.
  * false after diagnostics that name the first node at which that cannot be. */

@@ -210,36 +210,53 @@ static struct ir_module *import_free(struct compile *c, struct fe_opts *fe) {
   return m;
 }
 
-/* The model at the other points that tell its sizes. */
-static bool import_lanes(struct compile *c, const struct fe_opts *known,
-                         const struct fe_dim *dims) {
-  struct sizes *s = c->sizes;
-  struct fe_opts fe = *known;
-  struct fe_dim *there = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
-  fe.dims = there;
+/* The model at point k. */
+static struct ir_module *import_lane(struct compile *c, int k) {
+  const struct sizes *s = c->sizes;
+  struct fe_opts fe = c->fe;
+  struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
+  fe.dims = dims;
   fe.free = NULL;
   fe.folds->again = true;
+  fe.folds->k = 0;
+  for (size_t d = 0; d < fe.ndims; d++) {
+    dims[d] = c->fe.dims[d];
+    for (int i = 0; i < s->at.n; i++)
+      if (s->at.param[i]->name == dims[d].name)
+        dims[d].value += s->lane[k].by[i];
+  }
+  return fe_import(c->ctx, c->path, &fe);
+}
+
+/* The model at the points that tell its sizes, besides the bounds. */
+static bool import_lanes(struct compile *c) {
+  struct sizes *s = c->sizes;
+  size_t from = dn_diags_count(c->ctx);
+  bool was = dn_diags_capture(c->ctx, true), ok = true;
   sizes_choose(s);
   s->lane[0].m = c->m;
-  for (int k = 1; k < s->n; k++) {
-    for (size_t d = 0; d < fe.ndims; d++) {
-      there[d] = dims[d];
-      for (int i = 0; i < s->at.n; i++)
-        if (s->at.param[i]->name == there[d].name)
-          there[d].value += s->lane[k].by[i];
-    }
-    fe.folds->k = 0;
-    s->lane[k].m = fe_import(c->ctx, c->path, &fe);
-    if (!s->lane[k].m)
-      return false;
+  for (int k = 1; k < s->n && ok; k++) {
+    s->lane[k].m = import_lane(c, k);
+    ok = s->lane[k].m != NULL;
+    if (ok || !s->up)
+      continue;
+    dn_diags_rewind(c->ctx, from);
+    for (int i = 1; i < k; i++)
+      ir_module_free(s->lane[i].m);
+    s->up = false;
+    sizes_choose(s);
+    s->lane[0].m = c->m;
+    ok = true;
+    k = 0;
   }
-  return true;
+  dn_diags_capture(c->ctx, was);
+  dn_diags_print(c->ctx, from);
+  return ok;
 }
 
 bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_opts fe = known ? *known : (struct fe_opts){0};
   struct fe_names names = {0};
-  struct fe_folds folds = {0};
   fe.ndims = c->options->dims.n;
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
@@ -247,15 +264,17 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   if (!read_dims(c, dims))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */
-    fe.folds = &folds;
+    fe.folds = DN_NEW(c->ctx->arena, struct fe_folds);
     fe.input_types = NULL;
     fe.ninputs = 0;
+    c->sizes->up = true;
   }
+  c->fe = fe;
   c->m =
       c->options->check ? import_free(c, &fe) : fe_import(c->ctx, c->path, &fe);
   if ((c->m || names.list.n) && !check_dims(c, &fe))
     return false;
-  if (!c->m || (c->sizes && !import_lanes(c, &fe, dims)))
+  if (!c->m || (c->sizes && !import_lanes(c)))
     return false;
   size_t ports = ir_main(c->m)->body->nparams + ir_main(c->m)->nresults;
   if (ports > (size_t)c->ctx->limits.ports)
@@ -328,26 +347,43 @@ const char *compile_pipeline(const struct compile *c, enum ir_form form) {
   return form == IR_PLANNED ? text : cut_pipeline(c, text, form);
 }
 
+/* Passes on graphs for each size, then one module of all. */
+static bool join_lanes(struct compile *c, const struct pass_opts *opts) {
+  struct sizes *s = c->sizes;
+  struct pass_opts quiet = *opts;
+  quiet.print_after = quiet.stop_after = NULL;
+  quiet.print_changed = quiet.verify_each = false;
+  quiet.rounding = NULL;
+  bool ok = true;
+  for (int k = 0; k < s->n && ok && *opts->pipeline; k++)
+    ok = pass_pipeline(c->ctx, s->lane[k].m, k ? &quiet : opts);
+  ok = ok && sizes_join(c->ctx, s);
+  for (int k = 1; k < s->n; k++)
+    ir_module_free(s->lane[k].m);
+  return ok;
+}
+
 bool compile_join(struct compile *c, struct pass_opts *opts) {
   struct sizes *s = c->sizes;
   if (!s)
     return true;
   const char *text = opts->pipeline;
-  struct pass_opts quiet = *opts;
-  quiet.pipeline = cut_pipeline(c, text, IR_GRAPH);
-  quiet.print_after = quiet.stop_after = NULL;
-  quiet.print_changed = quiet.verify_each = false;
-  quiet.lane = opts->lane = true;
-  quiet.rounding = NULL;
-  size_t n = strlen(quiet.pipeline);
-  bool ok = true;
-  opts->pipeline = quiet.pipeline;
-  for (int k = 0; k < s->n && ok && n; k++)
-    ok = pass_pipeline(c->ctx, s->lane[k].m, k ? &quiet : opts);
-  ok = ok && sizes_join(c->ctx, s);
-  for (int k = 1; k < s->n; k++)
-    ir_module_free(s->lane[k].m);
+  size_t from = dn_diags_count(c->ctx);
+  bool up = s->up, was = dn_diags_capture(c->ctx, true);
+  opts->pipeline = cut_pipeline(c, text, IR_GRAPH);
+  opts->lane = true;
+  bool ok = join_lanes(c, opts);
+  if (!ok && up) { /* at half the bounds it may have the same ops */
+    dn_diags_rewind(c->ctx, from);
+    s->up = false;
+    s->lane[0] = (struct sizes_lane){0};
+    c->m = import_lane(c, 0);
+    ok = c->m && import_lanes(c) && join_lanes(c, opts);
+  }
+  dn_diags_capture(c->ctx, was);
+  dn_diags_print(c->ctx, from);
   c->sizes = NULL;
+  size_t n = strlen(opts->pipeline);
   opts->pipeline = text + n + (text[n] == ',');
   return ok;
 }

@@ -18,6 +18,7 @@ struct compile {
   struct sizes
       *sizes; /* with --dim NAME<=BOUND: m is one of its lanes until the
                           passes on graphs have run; or NULL */
+  struct fe_opts fe;   /* of its import */
   struct cg_opts cg;
   struct cg_regions *regions; /* NULL: none are given */
 };

@@ -252,7 +252,9 @@ static bool compile_code(struct run *r, struct cg_blob *object) {
   passes.target = cg_target_facts(c->target);
   passes.pipeline =
       r->o->compare ? keeping_pipeline(r) : compile_pipeline(c, IR_PLANNED);
-  if (!compile_join(c, &passes) || !pass_pipeline(r->ctx, r->m, &passes) ||
+  bool joined = compile_join(c, &passes);
+  r->m = c->m;
+  if (!joined || !pass_pipeline(r->ctx, r->m, &passes) ||
       !compile_is_planned(c) || !ports_of_module(r))
     return false;
   c->cg.profile = r->o->profile || r->o->trace;

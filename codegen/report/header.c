@@ -294,8 +294,7 @@ static void put_codes(struct dn_buf *out) {
       "are damaged */\n"
       "#define DNN_E_SIZE %d /* a size is not in its range */\n"
       "#endif\n\n",
-      DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP, DNN_E_WEIGHTS,
-      DNN_E_SIZE);
+      DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP, DNN_E_WEIGHTS, DNN_E_SIZE);
 }
 
 static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
