@@ -24,6 +24,8 @@ struct fe_folds {
 struct fe_opts {
   const struct fe_dim *dims;
   size_t ndims;
+  const struct fe_dim *loops; /* --loop-max NODE=N */
+  size_t nloops;
   struct fe_names *free; /* gets the names of the model's free dims; or NULL */
   /* Shapes for inputs by position, from test data; NULL entries: as the model
    * says. They bind symbolic dims, and win over a model's fixed ones never. */

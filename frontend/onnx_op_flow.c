@@ -1,13 +1,16 @@
-/* onnx_op_flow.c - control flow. A branch that is known is inlined; one that is
- * not is computed on both sides and selected, which needs equal types. Loops of
- * known length are unrolled. */
+/* onnx_op_flow.c - control flow as ops with regions. A branch that is known is
+ * inlined. A loop of few turns, known to be, is unrolled, as is one that regions
+ * cannot say: when what it carries changes its type, or is a sequence. */
 #include <string.h>
 
 #include "frontend/onnx_ops.h"
+#include "frontend/region.h"
 
 /* Iterations of one loop, and nodes that unrolling may make in a model. */
 #define MAX_TRIPS 4096
 #define MAX_UNROLLED 100000
+/* Turns from which on a loop is one in the code. */
+#define MIN_TURNS 4
 
 static bool spend(struct onnx_call *c, const struct onnx_graph *g) {
   c->im->unrolled += (int64_t)g->nodes.n + 1;
@@ -32,13 +35,20 @@ static int truth(struct onnx_call *c, struct ir_value *v) {
 /* A branch that is taken for some inputs only, which are not known: that shapes
  * do not fit in it is then no fault of the model. */
 static bool branch(struct onnx_call *c, const struct onnx_graph *g,
-                   struct ir_value **out) {
+                   struct fe_region *r, struct ir_value **out) {
   static const enum dn_code codes[] = {DN_TYPE, DN_ATTR, DN_SHAPE};
   struct dn_ctx *ctx = c->im->ctx;
   size_t before = dn_diags_count(ctx);
   unsigned errors = dn_errors(ctx);
   bool was = dn_diags_capture(ctx, true);
+  fe_region_enter(c->b, r);
   bool ok = ox_inline_graph(c, g, NULL, 0, out, c->nout);
+  for (size_t i = 0; i < c->nout && ok; i++)
+    if (ox_sequence_of(c->im, out[i]))
+      ok = ox_fail(c, DYNAMIC,
+                   "the condition that decides which sequence "
+                   "is taken must be a constant");
+  ok = fe_region_yield(c->b, r, out, ok ? c->nout : 0) && ok;
   dn_diags_capture(ctx, was);
   for (size_t i = 0; i < DN_COUNT(codes); i++)
     dn_diags_recode(ctx, before, codes[i], DN_DYNAMIC);
@@ -49,11 +59,34 @@ static bool branch(struct onnx_call *c, const struct onnx_graph *g,
   return ok;
 }
 
+/* Both branches as regions of an `if`. */
+static bool branches(struct onnx_call *c, const struct onnx_graph *yes,
+                     const struct onnx_graph *no, struct ir_value *cond) {
+  struct dn_arena *arena = c->im->ctx->arena;
+  struct ir_value **a = DN_ARRAY(arena, struct ir_value *, c->nout);
+  struct ir_value **b = DN_ARRAY(arena, struct ir_value *, c->nout);
+  struct fe_region r;
+  fe_region_begin(c->b, IR_IF, &cond, 1, NULL, 0, &r);
+  bool ok = branch(c, yes, &r, a);
+  ok = branch(c, no, &r, b) && ok;
+  for (size_t i = 0; i < c->nout && ok; i++)
+    if (a[i]->type != b[i]->type)
+      ok = ox_fail(c, DYNAMIC,
+                   "the branches differ in type, %s and %s: the condition "
+                   "must be a constant",
+                   ir_type_text(c->im->ctx, NULL, a[i]->type),
+                   ir_type_text(c->im->ctx, NULL, b[i]->type));
+  if (!ok || !fe_region_end(c->b, &r, c->nout, 0))
+    return false;
+  for (size_t i = 0; i < c->nout; i++)
+    c->out[i] = r.op->result[i];
+  return true;
+}
+
 bool onnx_if(struct onnx_call *c) {
   const struct onnx_graph *yes = subgraph(c, "then_branch");
   const struct onnx_graph *no = subgraph(c, "else_branch");
   struct ir_value *cond = c->in[0];
-  struct dn_arena *arena = c->im->ctx->arena;
   if (!yes || !no)
     return ox_fail(c, ATTR, "a branch is missing");
   if (fe_dtype(cond) != IR_BOOL || ir_type_count(cond->type) != 1)
@@ -63,26 +96,7 @@ bool onnx_if(struct onnx_call *c) {
     ox_skip_graph(c->im, known ? no : yes);
     return ox_inline_graph(c, known ? yes : no, NULL, 0, c->out, c->nout);
   }
-  struct ir_value **a = DN_ARRAY(arena, struct ir_value *, c->nout);
-  struct ir_value **b = DN_ARRAY(arena, struct ir_value *, c->nout);
-  bool ok = branch(c, yes, a);
-  ok = branch(c, no, b) && ok;
-  cond = fe_reshape(c->b, cond, 0, NULL);
-  for (size_t i = 0; i < c->nout && ok; i++) {
-    if (a[i] != b[i] &&
-        (ox_sequence_of(c->im, a[i]) || ox_sequence_of(c->im, b[i])))
-      return ox_fail(c, DYNAMIC,
-                     "the condition that decides which sequence "
-                     "is taken must be a constant");
-    if (a[i]->type != b[i]->type)
-      return ox_fail(c, DYNAMIC,
-                     "the branches differ in type, %s and %s: the condition "
-                     "must be a constant",
-                     ir_type_text(c->im->ctx, NULL, a[i]->type),
-                     ir_type_text(c->im->ctx, NULL, b[i]->type));
-    c->out[i] = a[i] == b[i] ? a[i] : fe_select(c->b, cond, a[i], b[i]);
-  }
-  return ok;
+  return branches(c, yes, no, fe_reshape(c->b, cond, 0, NULL));
 }
 
 /* Lists of values, one a step, that become one tensor. */
@@ -110,20 +124,125 @@ static struct ir_value *join(struct onnx_call *c, const struct stack *s,
   return fe_concat(c->b, parts, s->n, axis);
 }
 
-/* Trips of a Loop: as many as `n` says, -1: until the condition ends it. */
+/* Trips of a Loop: as many as `n` says, -1: until the condition ends it, -2: as
+ * many as is known at run time. */
 static bool loop_trips(struct onnx_call *c, int64_t *n) {
-  struct ox_ints trips;
-  if (c->nin && c->in[0] && ox_sequence_of(c->im, c->in[0]))
-    return ox_fail(c, TYPE, "the trip count must be one number");
-  if (!ox_const_ints(c, 0, &trips))
-    return false;
+  struct ir_value *v = c->nin ? c->in[0] : NULL;
   *n = -1;
-  if (trips.given && trips.n != 1)
+  if (!v)
+    return true;
+  if (ox_sequence_of(c->im, v) || !ir_is_int(fe_dtype(v)) ||
+      (ir_type_is_static(v->type) && ir_type_count(v->type) != 1))
     return ox_fail(c, TYPE, "the trip count must be one number");
-  if (trips.given)
-    *n = dn_max(trips.v[0], 0);
+  v = ox_evaluate(c, v);
+  *n = v ? dn_max(ir_const_int(v, 0), 0) : -2;
   return true;
 }
+
+/* ---- Regions ---- */
+
+/* The turns that stacked output k has room for: as the model declares it, or as
+ * --loop-max says; -1: nothing does. */
+static int64_t rows_of(const struct onnx_call *c, size_t k, int rank) {
+  const struct fe_opts *o = c->im->opts;
+  const char *name = ox_label(c->im, c->node);
+  for (size_t i = 0; i < o->nloops; i++)
+    if (!strcmp(o->loops[i].name, name))
+      return o->loops[i].value;
+  return ox_declared(c, k, rank + 1, 0);
+}
+
+/* Whether the yielded condition is true in every turn: a constant, or that which
+ * the turn has. */
+static bool goes_on(struct onnx_call *c, const struct fe_region *r,
+                    struct ir_value *v) {
+  return v == r->op->region[0]->param[1] || truth(c, v) > 0;
+}
+
+/* The body once, in a region. `most`: turns that are known to be at most, or a
+ * number below 0. */
+static bool loop_region(struct onnx_call *c, const struct onnx_graph *body,
+                        struct ir_value **in, size_t carried, int64_t most) {
+  struct dn_arena *arena = c->im->ctx->arena;
+  struct ir_value **out = DN_ARRAY(arena, struct ir_value *, 1 + c->nout);
+  struct fe_region r;
+  int64_t rows = most;
+  fe_region_begin(c->b, IR_LOOP, in, 2 + carried, NULL, 0, &r);
+  struct ir_block *b = fe_region_enter(c->b, &r);
+  bool ok = ox_inline_graph(c, body, b->param, 2 + carried, out, 1 + c->nout);
+  for (size_t i = 0; i <= c->nout && ok; i++)
+    if (!out[i] || ox_sequence_of(c->im, out[i]))
+      ok = ox_fail(c, TYPE, "a sequence in a loop of unknown length");
+  for (size_t i = 0; i < carried && ok; i++)
+    if (out[1 + i]->type != in[2 + i]->type)
+      ok = ox_fail(c, DYNAMIC, "a carried value is %s and then %s",
+                   ir_type_text(c->im->ctx, NULL, in[2 + i]->type),
+                   ir_type_text(c->im->ctx, NULL, out[1 + i]->type));
+  if (ok && c->nout > carried && (most < 0 || !goes_on(c, &r, out[0])))
+    rows = rows_of(c, carried, fe_rank(out[1 + carried]));
+  if (ok && c->nout > carried && rows < 0)
+    ok = ox_fail(c, DYNAMIC,
+                 "how many turns it stacks is not known: --loop-max '%s=N' "
+                 "bounds them",
+                 fe_text(c->im->ctx, ox_label(c->im, c->node)));
+  out[0] = ok ? fe_reshape(c->b, out[0], 0, NULL) : NULL;
+  ok = fe_region_yield(c->b, &r, out, ok ? 1 + c->nout : 0) && ok && out[0] &&
+       fe_region_end(c->b, &r, carried, rows);
+  if (!ok)
+    fe_region_drop(c->b, &r);
+  for (size_t i = 0; i < c->nout && ok; i++)
+    c->out[i] = r.op->result[i];
+  return ok;
+}
+
+/* Tries `make`, whose errors count when nothing else can be tried. */
+struct trial {
+  size_t before;
+  bool was;
+};
+static struct trial trial_begin(struct onnx_call *c) {
+  struct dn_ctx *ctx = c->im->ctx;
+  struct trial t = {.before = dn_diags_count(ctx)};
+  t.was = dn_diags_capture(ctx, true);
+  return t;
+}
+static bool trial_end(struct onnx_call *c, struct trial t, bool ok, bool last) {
+  dn_diags_capture(c->im->ctx, t.was);
+  if (ok || last)
+    dn_diags_print(c->im->ctx, t.before);
+  else
+    dn_diags_rewind(c->im->ctx, t.before);
+  return ok;
+}
+
+/* Or nothing. */
+static bool carries_sequence(const struct onnx_call *c) {
+  for (size_t i = 2; i < c->nin; i++)
+    if (!c->in[i] || ox_sequence_of(c->im, c->in[i]))
+      return true;
+  return false;
+}
+
+/* A loop as a region: false, without a diagnostic unless there is no other way
+ * (`only`), when it cannot be one. */
+static bool try_loop(struct onnx_call *c, const struct onnx_graph *body,
+                     struct ir_value **in, size_t carried, int64_t trips,
+                     bool only) {
+  struct ir_value **all;
+  if (carries_sequence(c))
+    return false;
+  struct trial t = trial_begin(c);
+  all = dn_copy(c->im->ctx->arena, in, (2 + carried) * sizeof *in);
+  all[0] = trips == -2
+               ? fe_cast(c->b, fe_reshape(c->b, c->in[0], 0, NULL), IR_I64)
+           : trips == -1 ? fe_ints(c->b, IR_I64, 0, NULL, &(int64_t){INT64_MAX})
+                         : fe_ints(c->b, IR_I64, 0, NULL, &trips);
+  all[1] = fe_reshape(c->b, in[1], 0, NULL);
+  bool ok = all[0] && all[1] && loop_region(c, body, all, carried, trips);
+  return trial_end(c, t, ok, only);
+}
+
+/* ---- Unrolled ---- */
 
 /* What a loop that never runs stacks up: nothing, of the type that one step
  * would give, for which its body is imported once and left. */
@@ -167,12 +286,21 @@ bool onnx_loop(struct onnx_call *c) {
   in[1] = c->nin > 1 && c->in[1] ? c->in[1] : fe_scalar(c->b, IR_BOOL, 1);
   for (size_t i = 0; i < carried; i++)
     in[2 + i] = c->in[2 + i];
+  struct ir_value **first = dn_copy(arena, in, (2 + carried) * sizeof *first);
+  bool known = trips != -2 && truth(c, in[1]) >= 0;
+  if ((trips < 0 || trips >= MIN_TURNS) && truth(c, in[1]) != 0 &&
+      (trips != 0) && try_loop(c, body, in, carried, trips, !known))
+    return true;
+  if (!known)
+    return !dn_errors(c->im->ctx) &&
+           ox_fail(c, DYNAMIC, "a sequence in a loop of unknown length");
   for (size_t i = carried; i < c->nout; i++)
     stacks[i].v = DN_ARRAY(arena, struct ir_value *, MAX_TRIPS);
   for (int64_t t = 0; t != trips; t++) {
     int go = truth(c, in[1]);
-    if (go < 0)
-      return ox_fail(c, DYNAMIC, "its condition is not known here");
+    if (go < 0) /* says why */
+      return try_loop(c, body, first, carried, trips, true) ||
+             ox_fail(c, DYNAMIC, "its condition is not known here");
     if (!go)
       break;
     if (t == MAX_TRIPS || !spend(c, body))
@@ -219,6 +347,74 @@ static struct ir_value *scan_slice(struct onnx_call *c, size_t k,
   return fe_squeeze(c->b, fe_slice1(c->b, x, axis, t, 1, 1), drop);
 }
 
+/* Dimension `from` of x at `to`. */
+static struct ir_value *move_dim(struct onnx_call *c, struct ir_value *x,
+                                 int64_t from, int64_t to) {
+  int64_t perm[IR_MAX_RANK];
+  for (int64_t d = 0, next = 0; x && d < fe_rank(x); d++) {
+    next += next == from;
+    perm[d] = d == to ? from : next++;
+  }
+  return fe_transpose(c->b, x, perm);
+}
+
+static struct ir_value *reverse(struct onnx_call *c, struct ir_value *x) {
+  return x ? fe_slice1(c->b, x, 0, fe_dims(x)[0] - 1, fe_dims(x)[0], -1) : NULL;
+}
+
+/* Scan input k with its steps in dimension 0, in their order. */
+static struct ir_value *scan_rows(struct onnx_call *c, size_t k,
+                                  struct ir_value *x, int64_t steps) {
+  int64_t axis;
+  if (!fe_axis(c->b, item(c, "scan_input_axes", k), fe_rank(x), &axis))
+    return NULL;
+  if (fe_dims(x)[axis] != steps)
+    return ox_null(c, TYPE, "scan inputs differ in length");
+  x = move_dim(c, x, axis, 0);
+  return item(c, "scan_input_directions", k) ? reverse(c, x) : x;
+}
+
+/* What is stacked, as output k has it. */
+static struct ir_value *scan_result(struct onnx_call *c, size_t k,
+                                    struct ir_value *y) {
+  int64_t axis;
+  if (item(c, "scan_output_directions", k))
+    y = reverse(c, y);
+  if (!y || !fe_axis(c->b, item(c, "scan_output_axes", k), fe_rank(y), &axis))
+    return NULL;
+  return move_dim(c, y, 0, axis);
+}
+
+static bool scan_region(struct onnx_call *c, const struct onnx_graph *body,
+                        size_t states, int64_t steps) {
+  struct dn_arena *arena = c->im->ctx->arena;
+  struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
+  struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
+  struct fe_region r;
+  bool ok = true;
+  for (size_t i = 0; i < c->nin && ok; i++) {
+    in[i] = i < states ? c->in[i] : scan_rows(c, i - states, c->in[i], steps);
+    ok = in[i] && !ox_sequence_of(c->im, in[i]);
+  }
+  if (!ok)
+    return false;
+  fe_region_begin(c->b, IR_SCAN, in, c->nin,
+                  IR_ATTRS(ir_int("states", (int64_t)states)), &r);
+  struct ir_block *b = fe_region_enter(c->b, &r);
+  ok = ox_inline_graph(c, body, b->param, c->nin, out, c->nout);
+  for (size_t i = 0; i < c->nout && ok; i++)
+    ok = out[i] && !ox_sequence_of(c->im, out[i]) &&
+         (i >= states || out[i]->type == in[i]->type);
+  ok = fe_region_yield(c->b, &r, out, ok ? c->nout : 0) && ok &&
+       fe_region_end(c->b, &r, states, steps);
+  if (!ok)
+    fe_region_drop(c->b, &r);
+  for (size_t i = 0; i < c->nout && ok; i++)
+    c->out[i] = i < states ? r.op->result[i]
+                           : scan_result(c, i - states, r.op->result[i]);
+  return ok;
+}
+
 bool onnx_scan(struct onnx_call *c) {
   const struct onnx_graph *body = subgraph(c, "body");
   struct dn_arena *arena = c->im->ctx->arena;
@@ -233,6 +429,11 @@ bool onnx_scan(struct onnx_call *c) {
                &axis))
     return false;
   int64_t steps = fe_dims(c->in[states])[axis];
+  struct trial trial = trial_begin(c);
+  if (trial_end(c, trial,
+                steps >= MIN_TURNS && scan_region(c, body, states, steps),
+                false))
+    return true;
   if (steps > MAX_TRIPS)
     return ox_fail(c, LIMIT, "%lld steps, over %d", (long long)steps,
                    MAX_TRIPS);

@@ -1,10 +1,9 @@
-/* onnx_op_rnn.c - RNN, GRU and LSTM, unrolled over time. The products with the
+/* onnx_op_rnn.c - RNN, GRU and LSTM as scans over time. The products with the
  * input are made for all steps at once; a step multiplies the state only. */
 #include <string.h>
 
 #include "frontend/onnx_ops.h"
-
-#define MAX_STEPS 4096
+#include "frontend/region.h"
 
 enum { RNN_GATES = 1, GRU_GATES = 3, LSTM_GATES = 4 };
 
@@ -125,7 +124,6 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
   const int64_t rows[] = {r->steps * r->batch, fe_dims(x)[2]};
   const int64_t dims[] = {r->steps, r->batch, n};
   k->in = fe_op2(c->b, IR_MATMUL, fe_reshape(c->b, x, 2, rows), w);
-  k->in = fe_reshape(c->b, k->in, 3, dims);
   if (ox_in(c, 3)) {
     struct ir_value *b = entry(c, c->in[3], d);
     struct ir_value *wb = columns(r, b, 0, r->gates);
@@ -141,6 +139,7 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
     }
     k->in = fe_add(c->b, k->in, wb);
   }
+  k->in = fe_reshape(c->b, k->in, 3, dims);
   if (r->gates == GRU_GATES) { /* parts of weights are made once */
     k->rn = columns(r, k->r, 2, 1);
     k->r = columns(r, k->r, 0, 2);
@@ -173,32 +172,86 @@ static bool step(const struct rnn *r, const struct cell *k, struct ir_value *x,
       out, 2);
 }
 
-/* Runs a direction; outs[t] becomes the output [B, H] of step t. */
-static bool run_cell(const struct rnn *r, struct cell *k, bool backwards,
-                     struct ir_value **outs) {
+/* What a step makes: h and the state for the next, and its output. `t`: the
+ * number of the step, where sequences have lengths. */
+static bool run_step(const struct rnn *r, const struct cell *k,
+                     struct ir_value *x, struct ir_value *t,
+                     struct ir_value *made[3]) {
   struct onnx_call *c = r->c;
-  struct ir_value *lens = ox_in(c, 4);
-  if (lens)
-    lens = fe_cast(c->b, fe_unsqueeze(c->b, lens, 0, 1), IR_I32);
-  for (int64_t s = 0; s < r->steps && k->h; s++) {
-    int64_t t = backwards ? r->steps - 1 - s : s;
-    struct ir_value *made[2] = {NULL};
-    if (!step(r, k, entry(c, k->in, t), made))
-      return false;
-    struct ir_value *h = made[0], *state = made[1];
-    outs[t] = h;
-    if (lens && h) { /* sequences that ended: 0 out, the state stays */
-      struct ir_value *on =
-          fe_op2(c->b, IR_LT, fe_scalar(c->b, IR_I32, (double)t), lens);
-      outs[t] = fe_select(c->b, on, h, fe_number(c->b, h, 0));
-      h = fe_select(c->b, on, h, k->h);
-      if (state)
-        state = fe_select(c->b, on, state, k->state);
-    }
-    k->h = h;
-    k->state = state;
-  }
-  return k->h != NULL;
+  struct ir_value *new[2] = {NULL};
+  if (!step(r, k, x, new))
+    return false;
+  made[0] = new[0];
+  made[1] = new[1];
+  made[2] = new[0];
+  if (!t || !new[0])
+    return new[0] != NULL;
+  /* Sequences that ended: 0 out, the state stays. */
+  struct ir_value *lens =
+      fe_cast(c->b, fe_unsqueeze(c->b, ox_in(c, 4), 0, 1), IR_I32);
+  struct ir_value *on = fe_op2(c->b, IR_LT, t, lens);
+  made[2] = fe_select(c->b, on, new[0], fe_number(c->b, new[0], 0));
+  made[0] = fe_select(c->b, on, new[0], k->h);
+  if (new[1])
+    made[1] = fe_select(c->b, on, new[1], k->state);
+  return made[0] != NULL;
+}
+
+/* Steps 0, 1 ..., as they are taken. */
+static struct ir_value *step_numbers(const struct rnn *r, bool backwards) {
+  int64_t *v = DN_ARRAY(r->c->im->ctx->arena, int64_t, r->steps);
+  for (int64_t s = 0; s < r->steps; s++)
+    v[s] = backwards ? r->steps - 1 - s : s;
+  return fe_ints(r->c->b, IR_I32, 1, &r->steps, v);
+}
+
+static struct ir_value *reverse(const struct rnn *r, struct ir_value *x) {
+  return fe_slice1(r->c->b, x, 0, r->steps - 1, r->steps, -1);
+}
+
+/* A single step needs no scan. */
+static bool run_once(const struct rnn *r, struct cell *k,
+                     struct ir_value **out) {
+  struct onnx_call *c = r->c;
+  struct ir_value *made[3];
+  struct ir_value *t = ox_in(c, 4) ? fe_scalar(c->b, IR_I32, 0) : NULL;
+  if (!run_step(r, k, entry(c, k->in, 0), t, made))
+    return false;
+  k->h = made[0];
+  k->state = made[1];
+  *out = fe_insert(c->b, made[2], 0);
+  return true;
+}
+
+/* Runs a direction; *out becomes its outputs [T, B, H], when they are read. */
+static bool run_cell(const struct rnn *r, struct cell *k, bool backwards,
+                     bool reads_all, struct ir_value **out) {
+  struct onnx_call *c = r->c;
+  bool lens = ox_in(c, 4) != NULL;
+  unsigned n = k->state ? 2 : 1;
+  struct ir_value *args[] = {k->h, k->state, NULL, NULL}, *made[3];
+  struct fe_region scan;
+  if (r->steps == 1)
+    return k->h && k->in && run_once(r, k, out);
+  args[n] = backwards ? reverse(r, k->in) : k->in;
+  args[n + 1] = lens ? step_numbers(r, backwards) : NULL;
+  if (!k->h || !args[n])
+    return false;
+  fe_region_begin(c->b, IR_SCAN, args, n + (lens ? 2 : 1),
+                  IR_ATTRS(ir_int("states", n)), &scan);
+  struct ir_value *const *p = fe_region_enter(c->b, &scan)->param;
+  k->h = p[0];
+  k->state = n > 1 ? p[1] : NULL;
+  bool ok = run_step(r, k, p[n], lens ? p[n + 1] : NULL, made);
+  made[n] = made[2];
+  ok = fe_region_yield(c->b, &scan, made, ok ? n + reads_all : 0) && ok;
+  if (!ok || !fe_region_end(c->b, &scan, n, r->steps))
+    return false;
+  k->h = scan.op->result[0];
+  k->state = n > 1 ? scan.op->result[1] : NULL;
+  if (reads_all)
+    *out = backwards ? reverse(r, scan.op->result[n]) : scan.op->result[n];
+  return true;
 }
 
 /* ---- The operators ---- */
@@ -226,9 +279,9 @@ static bool read_rnn(struct rnn *r) {
   int64_t d = r->directions, h = r->hidden, g = r->gates;
   if (ox_int(c, "hidden_size", h) != h)
     return ox_fail(c, ATTR, "hidden_size is not that of the weights");
-  if (r->steps < 1 || r->steps > MAX_STEPS)
-    return ox_fail(c, UNSUPPORTED_ATTR, "%lld steps: 1 to %d are unrolled",
-                   (long long)r->steps, MAX_STEPS);
+  if (r->steps < 1)
+    return ox_fail(c, UNSUPPORTED_ATTR, "a sequence of %lld steps",
+                   (long long)r->steps);
   int64_t b0 = r->batch_first ? r->batch : d,
           b1 = r->batch_first ? d : r->batch;
   struct ir_value *lens = ox_in(c, 4);
@@ -253,18 +306,12 @@ static struct ir_value *join_states(const struct rnn *r,
 /* Outputs of all steps: [T,D,B,H], or [B,T,D,H]. */
 static struct ir_value *join_steps(const struct rnn *r,
                                    struct ir_value *const *outs) {
-  size_t n = (size_t)(r->steps * r->directions);
-  struct ir_value **parts =
-      DN_ARRAY(r->c->im->ctx->arena, struct ir_value *, n);
-  const int64_t dims[] = {1, r->batch, r->hidden};
-  const int64_t full[] = {r->steps, r->directions, r->batch, r->hidden};
+  struct ir_value *parts[2];
+  const int64_t dims[] = {r->steps, 1, r->batch, r->hidden};
   static const int64_t batch_first[] = {2, 0, 1, 3};
-  for (int64_t t = 0; t < r->steps; t++)
-    for (int64_t d = 0; d < r->directions; d++)
-      parts[t * r->directions + d] =
-          fe_reshape(r->c->b, outs[d * r->steps + t], 3, dims);
-  struct ir_value *y = fe_concat(r->c->b, parts, n, 0);
-  y = fe_reshape(r->c->b, y, 4, full);
+  for (int64_t d = 0; d < r->directions; d++)
+    parts[d] = fe_reshape(r->c->b, outs[d], 4, dims);
+  struct ir_value *y = fe_concat(r->c->b, parts, (size_t)r->directions, 1);
   return r->batch_first ? fe_transpose(r->c->b, y, batch_first) : y;
 }
 
@@ -272,25 +319,23 @@ bool onnx_rnn(struct onnx_call *c) {
   struct rnn r = {.c = c, .gates = c->arg};
   if (!read_rnn(&r))
     return false;
-  struct ir_value *x = c->in[0], *h[2], *state[2];
+  struct ir_value *x = c->in[0], *h[2], *state[2], *outs[2] = {NULL};
+  const char *const *names = c->node->outputs.v;
   if (r.batch_first) {
     static const int64_t swap[] = {1, 0, 2};
     x = fe_transpose(c->b, x, swap);
     if (!x)
       return false;
   }
-  struct ir_value **outs =
-      DN_ARRAY(c->im->ctx->arena, struct ir_value *, r.directions * r.steps);
   bool reverse = !strcmp(ox_str(c, "direction", "forward"), "reverse");
   for (int64_t d = 0; d < r.directions; d++) {
     struct cell k;
     open_cell(&r, x, d, &k);
-    if (!run_cell(&r, &k, reverse || d == 1, outs + d * r.steps))
+    if (!run_cell(&r, &k, reverse || d == 1, names[0][0], &outs[d]))
       return false;
     h[d] = k.h;
     state[d] = k.state;
   }
-  const char *const *names = c->node->outputs.v;
   if (names[0][0])
     c->out[0] = join_steps(&r, outs);
   if (c->nout > 1 && names[1][0])

@@ -215,6 +215,20 @@ static void detach_op(struct ir_op *op) {
   op->prev = op->next = NULL;
 }
 
+void ir_results_new(struct ir_builder *b, struct ir_op *op,
+                    const struct ir_type *const *types, size_t n) {
+  struct ir_module *m = b->m;
+  assert(!op->nresults && "an op gets its results once");
+  op->nresults = (unsigned)n;
+  op->result = DN_ARRAY(m->arena, struct ir_value *, n);
+  for (size_t i = 0; i < n; i++) {
+    struct ir_value *v = op->result[i] = value_new(m, types[i]);
+    v->def = op;
+    v->index = (unsigned)i;
+    name_value(m, &b->block->func->names, v, b->names ? b->names[i] : NULL);
+  }
+}
+
 struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
                         struct ir_value *const *args, size_t nargs,
                         const struct ir_attr *attrs, size_t nattrs,
@@ -245,14 +259,7 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
   op->nattrs = (unsigned)nattrs;
   op->attr = ir_copy_attrs(m, attrs, nattrs);
   insert_op(op, b->block, b->before);
-  op->nresults = (unsigned)ntypes;
-  op->result = DN_ARRAY(m->arena, struct ir_value *, ntypes);
-  for (size_t i = 0; i < ntypes; i++) {
-    struct ir_value *v = op->result[i] = value_new(m, types[i]);
-    v->def = op;
-    v->index = (unsigned)i;
-    name_value(m, &b->block->func->names, v, b->names ? b->names[i] : NULL);
-  }
+  ir_results_new(b, op, types, ntypes);
   op->nregions = (unsigned)nregions;
   op->region = DN_ARRAY(m->arena, struct ir_block *, nregions);
   for (size_t i = 0; i < nregions; i++)
@@ -298,6 +305,21 @@ void ir_op_remove(struct ir_op *op) {
   forget_op(op->block->func->module, op);
   detach_op(op);
   op->block = NULL;
+}
+
+void ir_drop_operand(struct ir_op *op, unsigned i) {
+  unlink_use(op->operand[i]);
+  memmove(&op->operand[i], &op->operand[i + 1],
+          (--op->noperands - i) * sizeof *op->operand);
+}
+
+void ir_drop_result(struct ir_op *op, unsigned i) {
+  assert(!op->result[i]->uses && "dropping a result that is read");
+  drop_name(op->block->func->module, op->result[i]);
+  memmove(&op->result[i], &op->result[i + 1],
+          (--op->nresults - i) * sizeof *op->result);
+  for (; i < op->nresults; i++)
+    op->result[i]->index = i;
 }
 
 /* Frees the bytes of a deleted constant that no other constant shares. */

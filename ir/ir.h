@@ -266,6 +266,9 @@ struct ir_op *ir_op_new(struct ir_builder *b, enum ir_opcode code,
                         const struct ir_attr *attrs, size_t nattrs,
                         const struct ir_type *const *types, size_t ntypes,
                         size_t nregions);
+/* Gives an op without results some. */
+void ir_results_new(struct ir_builder *b, struct ir_op *op,
+                    const struct ir_type *const *types, size_t n);
 /* Appends an empty region. */
 struct ir_block *ir_region_new(struct ir_op *op);
 /* Operand count and attributes against the row: needed before ir_infer(). */
@@ -276,6 +279,8 @@ void ir_value_rename(struct ir_module *m, struct ir_value *v, const char *name);
 void ir_set_operand(struct ir_op *op, unsigned i, struct ir_value *v);
 void ir_replace_uses(struct ir_value *old, struct ir_value *with);
 void ir_op_remove(struct ir_op *op); /* results must have no uses */
+void ir_drop_operand(struct ir_op *op, unsigned i);
+void ir_drop_result(struct ir_op *op, unsigned i); /* without uses */
 void ir_op_move(struct ir_op *op, struct ir_block *block, struct ir_op *before);
 struct ir_attr *ir_copy_attrs(struct ir_module *m, const struct ir_attr *attrs,
                               size_t n); /* deep, names interned */

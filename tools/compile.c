@@ -109,35 +109,54 @@ static bool known_once(struct compile *c, struct fe_dim *d) {
   return true;
 }
 
-/* "--dim NAME=VALUE" or "--dim NAME<=BOUND" */
+/* "NAME=VALUE" or, with `bound`, "NAME<=BOUND" too. */
+static bool read_size(struct compile *c, const char *text, const char *flag,
+                      struct fe_dim *out, bool *bound) {
+  const char *eq = strrchr(text, '=');
+  bool least = bound && eq && eq > text && eq[-1] == '<';
+  int64_t value = 0;
+  const char *p = eq ? eq + 1 : "";
+  bool good = eq && eq - least != text && *p;
+  for (; good && *p; p++)
+    good = *p >= '0' && *p <= '9' && dn_mul(value, 10, &value) &&
+           dn_add(value, *p - '0', &value);
+  if (!good)
+    return dn_error(c->ctx, (struct dn_loc){.where = flag}, DN_USAGE,
+                    "'%.200s' is not NAME=VALUE%s with a whole number", text,
+                    bound ? " or NAME<=BOUND" : "");
+  out->name = dn_intern_n(c->ctx, text, (size_t)(eq - least - text));
+  out->value = value;
+  if (bound)
+    *bound = least;
+  return true;
+}
+
 static bool read_dims(struct compile *c, struct fe_dim *dims) {
   const struct opt_strings *given = &c->options->dims;
   bool ok = true;
   for (size_t i = 0; i < given->n; i++) {
-    const char *eq = strrchr(given->v[i], '=');
-    bool bound = eq && eq > given->v[i] && eq[-1] == '<';
-    int64_t value = 0;
-    const char *p = eq ? eq + 1 : "";
-    bool good = eq && eq - bound != given->v[i] && *p;
-    for (; good && *p; p++)
-      good = *p >= '0' && *p <= '9' && dn_mul(value, 10, &value) &&
-             dn_add(value, *p - '0', &value);
-    if (!good) {
-      dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
-               "'%.200s' is not NAME=VALUE or NAME<=BOUND with a whole number",
-               given->v[i]);
+    bool bound = false;
+    if (!read_size(c, given->v[i], "--dim", &dims[i], &bound)) {
       ok = false;
       continue;
     }
-    dims[i].name =
-        dn_intern_n(c->ctx, given->v[i], (size_t)(eq - bound - given->v[i]));
-    dims[i].value = value;
     if (bound && !c->sizes)
       c->sizes = DN_NEW(c->ctx->arena, struct sizes);
     ok = ok && (!bound || add_bound(c, &dims[i]));
   }
   for (size_t i = 0; ok && c->sizes && i < given->n; i++)
     ok = known_once(c, &dims[i]);
+  return ok;
+}
+
+static bool read_loops(struct compile *c, struct fe_opts *fe) {
+  const struct opt_strings *given = &c->options->loop_max;
+  struct fe_dim *loops = DN_ARRAY(c->ctx->arena, struct fe_dim, given->n + 1);
+  bool ok = true;
+  for (size_t i = 0; i < given->n; i++)
+    ok &= read_size(c, given->v[i], "--loop-max", &loops[i], NULL);
+  fe->loops = loops;
+  fe->nloops = given->n;
   return ok;
 }
 
@@ -261,7 +280,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
   fe.free = &names;
-  if (!read_dims(c, dims))
+  if (!read_dims(c, dims) || !read_loops(c, &fe))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */
     fe.folds = DN_NEW(c->ctx->arena, struct fe_folds);

@@ -1,0 +1,31 @@
+/* region.h - ops with regions, built from the inside: the region's ops come
+ * first, and what it yields says what the op makes. */
+#ifndef FE_REGION_H
+#define FE_REGION_H
+
+#include "frontend/build.h"
+
+struct fe_region {
+  struct ir_op *op;
+  struct ir_builder outer; /* where the op stands */
+};
+
+/* An op without results so far. */
+void fe_region_begin(struct fe_build *b, enum ir_opcode code,
+                     struct ir_value *const *args, size_t nargs,
+                     const struct ir_attr *attrs, size_t nattrs,
+                     struct fe_region *out);
+/* What is emitted from here on goes into a new region, which has the parameters
+ * that the op passes. */
+struct ir_block *fe_region_enter(struct fe_build *b, struct fe_region *r);
+/* Ends the region; false, without a diagnostic, when a value is NULL. */
+bool fe_region_yield(struct fe_build *b, struct fe_region *r,
+                     struct ir_value *const *values, size_t n);
+/* Gives the op its results: the first `whole` as the first region yields them,
+ * behind what comes before those, the others with `rows` in front. */
+bool fe_region_end(struct fe_build *b, struct fe_region *r, size_t whole,
+                   int64_t rows);
+/* Takes the op and all that is in it away. */
+void fe_region_drop(struct fe_build *b, struct fe_region *r);
+
+#endif
