@@ -1,6 +1,6 @@
 /* tflite_op_conv.c - convolutions, fully connected layers, products of matrices
- * and pooling. Sums of quantized operands are of integers as they are stored:
- * the input's zero point is what lies outside of it, and goes to the bias. */
+ * and pooling. Quantized operands of products are counted from their zero
+ * points. */
 #include "frontend/tflite.h"
 
 #include <math.h>
@@ -35,18 +35,6 @@ static bool place_window(struct tfl_call *c, const int64_t *dims,
   return true;
 }
 
-static struct ir_value *conv(struct tfl_call *c, struct ir_value *x,
-                             struct ir_value *w, const struct window *at,
-                             int64_t groups, double outside, const char *to) {
-  const struct ir_attr attrs[] = {
-      ir_ints("strides", at->stride, 2),     ir_ints("pads", at->pads, 4),
-      ir_ints("dilations", at->dilation, 2), ir_int("groups", groups),
-      ir_float("outside", outside),          ir_str("to", to)};
-  return fe_emit(c->b, IR_CONV, IR_ARGS(x, w), attrs, *to ? 6 : 5);
-}
-
-/* ---- Sums of products ---- */
-
 /* A contraction of x with weights of `columns` results each of `terms` terms;
  * weights are [columns, terms], or with `last`, [terms, columns]. */
 struct product {
@@ -55,26 +43,43 @@ struct product {
   int64_t activation;
 };
 
-/* The type of a sum of quantized products. */
-static const char *sum_type(const struct tfl_call *c, const struct product *p) {
-  if (!tfl_is_quantized(c->tout[0]))
-    return "";
-  return p->wide ? "i64" : "i32";
+/* Operand k as what it is from its zero point, i32; the pass `quantize` makes
+ * sums of 8-bit products of that. Floats, and operands of 16 bits, stay. */
+static struct ir_value *operand(struct tfl_call *c, const struct product *p,
+                                size_t k, struct ir_value *x) {
+  if (!x || p->wide || !tfl_is_quantized(c->tout[0]))
+    return x;
+  c->b->keeps = true;
+  x = fe_cast(c->b, x, IR_I32);
+  if (tfl_zero(c->tin[k]))
+    x = fe_sub(c->b, x, fe_number(c->b, x, (double)tfl_zero(c->tin[k])));
+  c->b->keeps = false;
+  return x;
 }
 
-/* bias - zero * (sum of the column's weights), and the most that a sum with it
- * is: no operand is more than 255 (or 2^15) from its zero point. */
+static struct ir_value *conv(struct tfl_call *c, const struct product *p,
+                             struct ir_value *x, struct ir_value *w,
+                             const struct window *at, int64_t groups) {
+  const struct ir_attr attrs[] = {
+      ir_ints("strides", at->stride, 2), ir_ints("pads", at->pads, 4),
+      ir_ints("dilations", at->dilation, 2), ir_int("groups", groups),
+      ir_str("to", "i64")};
+  return fe_emit(c->b, IR_CONV,
+                 IR_ARGS(operand(c, p, 0, x), operand(c, p, 1, w)), attrs,
+                 4 + p->wide);
+}
+
+/* ---- Sums of products ---- */
+
+/* The bias, and the most that a sum with it is: no operand is more than 255 (or 2^15) from its zero point. */
 static struct ir_value *integer_bias(struct tfl_call *c,
                                      const struct product *p, double *most) {
   const struct ir_value *w = c->in[1], *bias = tfl_in(c, 2);
   int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, p->columns);
   double *sum = DN_ARRAY(c->im->ctx->arena, double, p->columns);
-  int64_t zero = tfl_zero(c->tin[0]);
-  bool any = bias != NULL || zero != 0;
   for (int64_t i = 0; i < p->columns * p->terms; i++) {
     int64_t n = ir_const_int(w, i);
     int64_t at = p->last ? i % p->columns : i / p->terms;
-    v[at] -= zero * n;
     sum[at] += (p->wide ? 0x1p15 : 255) * fabs((double)n);
   }
   for (int64_t i = 0; i < p->columns; i++) {
@@ -82,8 +87,8 @@ static struct ir_value *integer_bias(struct tfl_call *c,
     v[i] += b;
     *most = fmax(*most, sum[i] + fabs((double)b));
   }
-  return any ? fe_ints(c->b, p->wide ? IR_I64 : IR_I32, 1, &p->columns, v)
-             : NULL;
+  return bias ? fe_ints(c->b, p->wide ? IR_I64 : IR_I32, 1, &p->columns, v)
+              : NULL;
 }
 
 /* Factors of the results: input times weights over output. */
@@ -151,7 +156,8 @@ static bool check_quantized(struct tfl_call *c, struct product *p) {
   if (!w->data || (bias && !bias->data))
     return tfl_fail(c, DYNAMIC, "the weights and the bias are no constants");
   p->wide = c->tin[0]->dtype == IR_I16;
-  return true;
+  return !p->wide || !tfl_zero(c->tin[0]) ||
+         tfl_fail(c, UNSUPPORTED_ATTR, "a zero point of 16 bits");
 }
 
 bool tflite_conv(struct tfl_call *c) {
@@ -172,8 +178,7 @@ bool tflite_conv(struct tfl_call *c) {
   if (!check_bias(c, p.columns) || !check_quantized(c, &p) ||
       !place_window(c, x, tfl_int(c, "padding"), &at))
     return false;
-  struct ir_value *y = conv(c, c->in[0], c->in[1], &at, x[3] / w[3],
-                            (double)tfl_zero(c->tin[0]), sum_type(c, &p));
+  struct ir_value *y = conv(c, &p, c->in[0], c->in[1], &at, x[3] / w[3]);
   return finish(c, y, &p);
 }
 
@@ -199,8 +204,7 @@ bool tflite_depthwise(struct tfl_call *c) {
       !place_window(c, x, tfl_int(c, "padding"), &at))
     return false;
   struct ir_value *y =
-      conv(c, c->in[0], fe_transpose(c->b, c->in[1], perm), &at, x[3],
-           (double)tfl_zero(c->tin[0]), sum_type(c, &p));
+      conv(c, &p, c->in[0], fe_transpose(c->b, c->in[1], perm), &at, x[3]);
   return finish(c, y, &p);
 }
 
@@ -222,9 +226,11 @@ bool tflite_fully_connected(struct tfl_call *c) {
     return false;
   int64_t rows[] = {all / p.terms, p.terms};
   struct ir_value *x = fe_reshape(c->b, c->in[0], 2, rows);
+  struct ir_value *w = fe_transpose(c->b, c->in[1], perm);
+  const struct ir_attr to = ir_str("to", "i64");
   struct ir_value *y =
-      fe_emit(c->b, IR_MATMUL, IR_ARGS(x, fe_transpose(c->b, c->in[1], perm)),
-              IR_ATTRS(ir_str("to", sum_type(c, &p))));
+      fe_emit(c->b, IR_MATMUL,
+              IR_ARGS(operand(c, &p, 0, x), operand(c, &p, 1, w)), &to, p.wide);
   if (!finish(c, y, &p))
     return false;
   return tfl_return(
@@ -267,8 +273,7 @@ bool tflite_transpose_conv(struct tfl_call *c) {
   struct ir_value *spread = fe_pad(c->b, in[0], pads, steps, zero);
   struct ir_value *mirror = fe_slice(c->b, in[1], starts, w, back);
   static const struct window plain = {.stride = {1, 1}, .dilation = {1, 1}};
-  struct ir_value *y =
-      conv(c, spread, mirror, &plain, 1, 0, sum_type(&inner, &p));
+  struct ir_value *y = conv(&inner, &p, spread, mirror, &plain, 1);
   return finish(&inner, y, &p);
 }
 

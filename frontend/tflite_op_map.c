@@ -15,8 +15,9 @@ static struct ir_value *scaled_sum(struct tfl_call *c, int64_t activation) {
   struct ir_value *v[2];
   for (size_t i = 0; i < 2; i++) {
     struct ir_value *x = tfl_centred(c, i);
-    x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, left));
-    v[i] = tfl_rescale1(c, x, tfl_factor(s[i] / unit));
+    bool half = s[i] * 2 == unit; /* which is exact */
+    x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, left - half));
+    v[i] = half ? x : tfl_rescale1(c, x, tfl_factor(s[i] / unit));
   }
   struct ir_value *y = fe_op2(c->b, (enum ir_opcode)c->arg, v[0], v[1]);
   /* Each is at most half of 2^left times 2^8 or 2^16. */

@@ -133,7 +133,7 @@ static struct coded of_cast(struct quantize *p, const struct ir_op *op) {
   bool to = y->type->dtype == IR_F32 || y->type->dtype == IR_I32;
   bool from =
       row->kind == IR_SIGNED || (row->kind == IR_UNSIGNED && row->bits < 32);
-  if (!to || !from || row->bits > 32 || x->type->quant)
+  if (!to || !from || row->bits > 32)
     return (struct coded){0};
   if (coded_is_tensor(&c) && ir_dtypes[x->type->dtype].bits == 8)
     return c;
