@@ -2,6 +2,7 @@
 #include "tools/package.h"
 
 #include "ir/eval.h"
+#include "ir/size.h"
 #include "tools/archive.h"
 
 #include <string.h>
@@ -121,6 +122,7 @@ static void make_selftest(struct package *p) {
 
 struct package *package_begin(const struct compile *c, const char *kind) {
   struct package *p = DN_NEW(c->ctx->arena, struct package);
+  struct ir_sizes sizes;
   if (DN_FIND(kinds, kind) < 0) {
     dn_error(c->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
              "unknown kind of package '%.100s'",
@@ -128,6 +130,11 @@ struct package *package_begin(const struct compile *c, const char *kind) {
     if (!dn_suggest(c->ctx, kind, kinds, DN_COUNT(kinds)))
       dn_note(c->ctx,
               "cmake, zephyr, arduino, platformio, esp-idf, cmsis-pack");
+    return NULL;
+  }
+  if (ir_sizes_of(ir_main(c->m), &sizes) && sizes.most.n) {
+    dn_error(c->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
+             "a self-test has sizes that are numbers: --dim NAME=VALUE");
     return NULL;
   }
   p->c = c;
