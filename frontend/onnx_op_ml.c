@@ -5,6 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#define MAX_COUPLINGS 100 /* libsvm's limit of iterations */
+#define MAX_COUPLED 16    /* classes: each is a step of an iteration */
+
 const char *ml_name(struct onnx_call *c, const char *a, const char *b) {
   return dn_printf(c->im->ctx->arena, "%s_%s", a, b);
 }
@@ -258,6 +261,61 @@ static bool size_pairs(struct onnx_call *c, struct pairs *p, int64_t ncoefs) {
   return true;
 }
 
+/* Probabilities of classes [rows, classes] from those of pairs: the iteration of
+ * Wu, Lin and Weng 2004 as libsvm has it, in which rows stop by themselves. */
+static struct ir_value *couple(struct onnx_call *c, struct ir_value *pairs,
+                               int64_t k) {
+  struct fe_build *b = c->b;
+  int64_t n = k * (k - 1) / 2, rows = pairs ? fe_dims(pairs)[0] : 0, at = 0;
+  double *sign = DN_ARRAY(c->im->ctx->arena, double, n *k *k);
+  double *base = DN_ARRAY(c->im->ctx->arena, double, k *k);
+  for (int64_t i = 0; i < k; i++)
+    for (int64_t j = i + 1; j < k; j++, at++) {
+      sign[at * k * k + i * k + j] = 1;
+      sign[at * k * k + j * k + i] = -1;
+      base[j * k + i] = 1;
+    }
+  struct ir_value *r =
+      fe_matmul(b, pairs, fe_floats(b, IR_F32, 2, (int64_t[]){n, k * k}, sign));
+  r = fe_add(b, r, fe_floats(b, IR_F32, 1, (int64_t[]){k * k}, base));
+  struct ir_value *q =
+      fe_call(b, FE_COUPLING,
+              IR_ARGS(fe_reshape(b, r, 3, (int64_t[]){rows, k, k})), NULL, 0);
+  struct ir_value *p = fe_expand(b, fe_scalar(b, IR_F32, 1 / (double)k), 2,
+                                 (int64_t[]){rows, k});
+  for (int i = 0; i < MAX_COUPLINGS && p; i++) {
+    struct ir_value *v[4] = {0}, *next = p;
+    fe_decompose(b, FE_COUPLE, IR_ARGS(q, p), NULL, 0, v, 3);
+    struct ir_value *step[] = {q, p, v[0], v[1]};
+    for (int64_t t = 0; t < k; t++) {
+      struct ir_value *out[3] = {0};
+      fe_decompose(b, FE_COUPLE_ONE, step, 4, IR_ATTRS(ir_int("t", t)), out, 3);
+      memcpy(step + 1, out, sizeof out);
+    }
+    next = step[1];
+    p = fe_select(b, v[2], next, p);
+  }
+  return p;
+}
+
+/* Decisions [rows, pairs] as probabilities of the first of each pair. */
+static struct ir_value *pair_probabilities(struct onnx_call *c,
+                                           struct ir_value *d) {
+  int64_t na, nb, pairs = d ? fe_dims(d)[1] : 0;
+  const double *a, *b;
+  if (!d || !ml_floats(c, "prob_a", &na, &a) ||
+      !ml_floats(c, "prob_b", &nb, &b))
+    return NULL;
+  if (na != pairs || nb != pairs)
+    return ox_null(c, ATTR, "%lld and %lld numbers for %lld pairs",
+                   (long long)na, (long long)nb, (long long)pairs);
+  d = fe_mul(c->b, d, fe_floats(c->b, IR_F32, 1, &pairs, a));
+  d = fe_add(c->b, d, fe_floats(c->b, IR_F32, 1, &pairs, b));
+  d = fe_op1(c->b, IR_SIGMOID, fe_op1(c->b, IR_NEG, d));
+  return fe_emit(c->b, IR_CLAMP, IR_ARGS(d),
+                 IR_ATTRS(ir_float("lo", 1e-7), ir_float("hi", 1 - 1e-7)));
+}
+
 bool onnx_svm_classifier(struct onnx_call *c) {
   struct pairs p = {.classes = ml_classes(c)};
   int64_t ncoefs, nrho, nproba;
@@ -272,8 +330,9 @@ bool onnx_svm_classifier(struct onnx_call *c) {
     y = nrho ? fe_offset(c->b, y, rho[0]) : y;
     return ml_classify(c, y, false, false);
   }
-  if (nproba)
-    return ox_fail(c, UNSUPPORTED_ATTR, "probabilities of support vectors");
+  if (nproba && p.classes > MAX_COUPLED)
+    return ox_fail(c, LIMIT, "probabilities of %lld classes, over %d",
+                   (long long)p.classes, MAX_COUPLED);
   if (!size_pairs(c, &p, ncoefs))
     return false;
   fill_pairs(&p, ox_ints(c, "vectors_per_class").v, coefs);
@@ -291,8 +350,12 @@ bool onnx_svm_classifier(struct onnx_call *c) {
       fe_floats(c->b, IR_F32, 2, (int64_t[]){p.n, p.classes}, p.vote));
   c->out[0] = ml_label(c, largest(c, votes));
   const char *post = ox_str(c, "post_transform", "NONE");
+  struct ir_value *scores = nproba
+                                ? couple(c, pair_probabilities(c, d), p.classes)
+                            : p.n == 1 ? both(c, d, false)
+                                       : d;
   if (c->nout > 1)
-    c->out[1] = ml_post(c, p.n == 1 ? both(c, d, false) : d, post);
+    c->out[1] = ml_post(c, scores, post);
   return c->out[0] != NULL;
 }
 

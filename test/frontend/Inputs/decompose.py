@@ -432,6 +432,19 @@ case("random_uniform", [], "count=i:4 seed=i:7", T([4], draws(7)))
 case("random_normal", [], "count=i:4 seed=i:7", T([4], [
     math.sqrt(-2 * math.log(1 - a)) * math.cos(2 * math.pi * b) for a, b in zip(draws(7), draws(7 + 1013904223))]))
 case("gumbel_max", [T([2], [0, 1]), T([2, 2], [0.9, 0.1, 0.5, 0.5])], "", T([2], [0, 1]))
+cr = [[0, 0.25, 0.5], [0.75, 0, 0.125], [0.5, 0.875, 0]]
+cq = [[sum(cr[j][t] ** 2 for j in range(3)) if j == t else -cr[j][t] * cr[t][j] for j in range(3)] for t in range(3)]
+cp = [0.5, 0.3, 0.2]
+cqp = [sum(a * b for a, b in zip(row, cp)) for row in cq]
+cpqp = sum(a * b for a, b in zip(cp, cqp))
+case("coupling", [T([1, 3, 3], sum(cr, []))], "", T([1, 3, 3], sum(cq, [])))
+case("couple", [T([1, 3, 3], sum(cq, [])), T([1, 3], cp)], "", T([1, 3], cqp), T([1, 1], [cpqp]),
+     T([1, 1], [max(abs(e - cpqp) for e in cqp) >= 0.005 / 3]))
+cd = (cpqp - cqp[1]) / cq[1][1]
+case("couple_one", [T([1, 3, 3], sum(cq, [])), T([1, 3], cp), T([1, 3], cqp), T([1, 1], [cpqp])], "t=i:1",
+     T([1, 3], [(p + cd * (i == 1)) / (1 + cd) for i, p in enumerate(cp)]),
+     T([1, 3], [(e + cd * r) / (1 + cd) for e, r in zip(cqp, cq[1])]),
+     T([1, 1], [(cpqp + cd * (cd * cq[1][1] + 2 * cqp[1])) / (1 + cd) ** 2]))
 
 lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
                 for row, operands, attrs, _ in cases)
