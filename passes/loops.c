@@ -139,9 +139,14 @@ static void add_cut(struct planner *p, int g, int64_t at) {
  * take the registers that selecting them would spill. */
 static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
   const struct ir_loop *l = &p->loop[g];
-  bool inner = g == p->n - 1 ||
-               (g == p->n - 2 && p->integers && !p->env->opt_size &&
-                (!p->env->target->vector_bytes || p->env->target->bare_metal));
+  const struct ir_facts *t = p->env->target;
+  int around = p->n - 2; /* blocks of the last dimension are one loop with it */
+  while (around > 0 && !t->vector_bytes &&
+         p->loop[around].last == p->loop[p->n - 1].last)
+    around--;
+  bool inner =
+      g == p->n - 1 || (g == around && p->integers && !p->env->opt_size &&
+                        (!t->vector_bytes || t->bare_metal));
   return l->first == e->dim && l->last == e->dim && l->block == 1 && !l->size &&
          l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&
          (e->kind != READ_WINDOW || inner);

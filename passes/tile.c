@@ -348,11 +348,26 @@ static bool is_small(const struct ir_facts *t) {
   return !t->vector_bytes || (t->bare_metal && !t->scalable);
 }
 
+/* Products of 8-bit numbers where a word of them is a step: the DSP extension. */
+static bool are_words(const struct kernel *k) {
+  const struct ir_facts *t = k->env->target;
+  bool bytes = k->n->naccesses == 2 && k->n->nnodes == 3 && t->dot_k == 4 &&
+               t->dot_shape == IR_DOT_ALONG && k->ndims &&
+               k->type->dim[k->dim[k->ndims - 1]] % 4 == 0;
+  for (unsigned i = 0; bytes && i < 2; i++)
+    bytes = ir_arg(k->n->op, i)->type->dtype == IR_I8;
+  return bytes;
+}
+
 /* Several results of a row at once: windows overlap, weights are shared. */
 static void tile_neighbours(struct kernel *k) {
   int64_t group = register_group(k, count_ops(k) <= FEW_OPS ? 2 : 1);
   int64_t most = dn_min(MAX_NEIGHBOURS, registers(k) / group / 4);
   bool straight = is_small(k->env->target) && !ir_is_float(k->n->acc_type);
+  if (straight && are_words(k)) { /* four lanes are a word */
+    k->lanes = 4;
+    most = 1;
+  }
   if (straight && k->env->target->vector_bytes)
     most = (registers(k) / group - 2) / 2;
   int64_t vectors = group, rows = 1;
@@ -364,7 +379,9 @@ static void tile_neighbours(struct kernel *k) {
       rows--;
     k->tile[d] = rows;
   }
-  if (rows == 1 && !k->env->target->scalable) /* chains to hide latency */
+  bool words = straight && are_words(k);
+  if (rows == 1 && !words &&
+      !k->env->target->scalable) /* chains to hide latency */
     vectors =
         dn_max(group, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
   set_vectors(k, vectors);

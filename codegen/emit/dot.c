@@ -287,3 +287,47 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
   return instructions[k->dot.id](k, acc, emit_splat(k, w, lanes),
                                  emit_splat(k, a, lanes));
 }
+
+/* ---- Four products at once, of four lanes ---- */
+
+/* A word that has the bytes of four lanes, or of what is outside. */
+static bool is_word(struct kernel_cg *k, const struct nest *n, int access,
+                    const struct affine *const *iter) {
+  struct emit_probe at = {.room = INT64_MAX};
+  const struct ir_value *v = ir_arg(n->op, (unsigned)n->access[access].operand);
+  if (v->type->dtype != IR_I8)
+    return false;
+  k->probe = &at;
+  emit_access(k, n, access, iter);
+  k->probe = NULL;
+  return at.loads == 0 ||
+         (at.loads == 1 && at.addr->lane == 1 && !has_vectors(k, at.addr));
+}
+
+bool emit_words_fit(struct kernel_cg *k, const struct nest *n,
+                    const struct affine *const *iter) {
+  const struct ir_facts *f = k->e->facts;
+  return f->dot == CG_DOT_SMLAD && k->dot.k == 1 && k->forms.lanes == 4 &&
+         n->acc_type == IR_I32 && is_word(k, n, 0, iter) &&
+         is_word(k, n, 1, iter);
+}
+
+/* acc plus the products of lanes: halves of registers are multiplied. */
+LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,
+                        LLVMValueRef acc, const struct affine *const *iter) {
+  LLVMValueRef word[2];
+  k->run = 4;
+  for (int a = 0; a < 2; a++)
+    word[a] = emit_access(k, n, a, iter);
+  k->run = 0;
+  for (unsigned i = 0; i < 4 && !k->failed; i++) {
+    LLVMValueRef lane = LLVMConstInt(k->e->i32, i, false);
+    LLVMValueRef arg[] = {two_bytes(k, word[0], i & 1),
+                          two_bytes(k, word[1], i & 1),
+                          LLVMBuildExtractElement(k->b, acc, lane, "")};
+    LLVMValueRef sum = emit_intrinsic(
+        k, i & 2 ? "llvm.arm.smlatt" : "llvm.arm.smlabb", NULL, 0, arg, 3);
+    acc = LLVMBuildInsertElement(k->b, acc, sum, lane, "");
+  }
+  return acc;
+}

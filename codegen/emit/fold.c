@@ -134,6 +134,10 @@ static void step(struct fold *f, LLVMValueRef *acc, unsigned lanes,
     emit_step(k, n, acc, x, number);
     return;
   }
+  if (lanes == 4 && emit_words_fit(k, n, iter)) {
+    *acc = emit_words(k, n, *acc, iter);
+    return;
+  }
   LLVMValueRef a = emit_node(k, n, n->node[n->nnodes - 1].arg[0], iter);
   LLVMValueRef b = emit_node(k, n, n->node[n->nnodes - 1].arg[1], iter);
   if (k->failed)

@@ -389,6 +389,12 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
                       LLVMValueRef acc, unsigned lanes,
                       const struct affine *const *iter, int64_t count);
 
+/* Four lanes of both factors lie in words; acc plus their products. */
+bool emit_words_fit(struct kernel_cg *k, const struct nest *n,
+                    const struct affine *const *iter);
+LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,
+                        LLVMValueRef acc, const struct affine *const *iter);
+
 /* ---- emit/order.c: NEST_NTH ---- */
 /* The places of one row: those of `v`, whose first one has the index idx. */
 void emit_order(struct kernel_cg *k, const struct ir_value *v,

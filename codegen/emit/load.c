@@ -158,6 +158,8 @@ static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
 /* A lane of a load of runs. */
 static LLVMTypeRef run_type(const struct kernel_cg *k) {
   unsigned n = (unsigned)k->dot.k;
+  if (n == 1) /* a word of four lanes */
+    return k->e->i32;
   return n > 8 ? LLVMVectorType(emit_mem_type(k->e, k->dot.weights), n)
                : LLVMIntTypeInContext(k->e->lc,
                                       n * ir_dtypes[k->dot.weights].bits);
@@ -179,9 +181,10 @@ LLVMValueRef emit_run_number(struct kernel_cg *k, enum ir_dtype t,
   LLVMTypeRef type = emit_mem_type(k->e, t);
   LLVMValueRef each[16], none = LLVMConstNull(type);
   number = LLVMConstInt(type, bits_of(t, number), false);
-  for (int64_t i = 0; i < k->dot.k; i++)
+  int64_t count = dn_max(k->dot.k, k->run);
+  for (int64_t i = 0; i < count; i++)
     each[i] = i < k->run ? number : none;
-  return LLVMBuildBitCast(k->b, LLVMConstVector(each, (unsigned)k->dot.k),
+  return LLVMBuildBitCast(k->b, LLVMConstVector(each, (unsigned)count),
                           run_type(k), "");
 }
 
@@ -210,6 +213,8 @@ static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
                              const struct affine *bytes, int align) {
   struct emit *e = k->e;
   LLVMTypeRef type = run_type(k), one = emit_mem_type(e, k->dot.weights);
+  if (k->dot.k == 1)
+    return load_at(k, type, base, align);
   int64_t size = ir_dtypes[k->dot.weights].bytes;
   if (bytes->varying)
     type = LLVMVectorType(type, k->forms.lanes);
@@ -310,8 +315,8 @@ LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
   if (p->space == IR_IN_CONST && k->run && !p->base->data->bytes)
     return emit_run_number(k, t, const_element(k, p->base, t, 0));
   if (p->space == IR_IN_CONST && !k->run &&
-      (!p->base->data->bytes || (affine_is_const(addr) && !k->e->apart &&
-                                 !ir_place_moves(p)))) {
+      (!p->base->data->bytes ||
+       (affine_is_const(addr) && !k->e->apart && !ir_place_moves(p)))) {
     k->own |= emit_is_passed(k->e, emit_buffer_of(k->places, p));
     return const_element(k, p->base, t,
                          p->base->data->bytes ? p->offset / size + addr->c : 0);
