@@ -133,10 +133,12 @@ static bool expands(const struct ir_op *op) {
   if (!op->noperands)
     return false;
   const struct ir_value *x = ir_arg(op, 0), *y = ir_result(op);
-  bool wider = ir_dtypes[x->type->dtype].bits < 8 &&
-               ir_dtypes[y->type->dtype].bits >= 8;
+  bool wider =
+      ir_dtypes[x->type->dtype].bits < 8 && ir_dtypes[y->type->dtype].bits >= 8;
+  bool blocks =
+      op->code == IR_EXPAND && y->uses && y->uses->op->code == IR_RESHAPE;
   return ir_type_count(y->type) > FEW &&
-         (op->code == IR_EXPAND || (op->code == IR_CAST && wider));
+         (blocks || (op->code == IR_CAST && wider));
 }
 
 /* Whether the result is small enough to keep and cheap enough to compute,
