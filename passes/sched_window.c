@@ -21,6 +21,7 @@ struct wbuffer { /* a buffer that a node of the window touches */
 struct wnode {
   uint64_t preds;                 /* in the window */
   struct live_list touches, take; /* window buffers */
+  int64_t inside;                 /* as of the node */
 };
 
 struct state {
@@ -71,6 +72,7 @@ static void set_up(struct window *w, struct live_run *s, const int *order, int n
   for (int i = 0; i < n; i++) {
     const struct live_node *node = &l->node[order[i]];
     struct wnode *to = &w->node[i];
+    to->inside = node->inside;
     for (int k = 0; k < node->preds.n; k++)
       if (place[node->preds.v[k]])
         to->preds |= UINT64_C(1) << (place[node->preds.v[k]] - 1);
@@ -114,7 +116,7 @@ static struct state step(const struct window *w, const struct state *from,
   for (int k = 0; k < n->take.n && !reused; k++)
     if (is_dead(&w->buffers.v[n->take.v[k]], to.done))
       reused = w->buffers.v[n->take.v[k]].size;
-  to.peak = dn_max(from->peak, live - reused);
+  to.peak = dn_max(from->peak, live - reused + n->inside);
   to.live = live - freed;
   return to;
 }

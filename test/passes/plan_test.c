@@ -28,7 +28,8 @@ static void push(struct dn_arena *a, struct live_list *l, int x) {
 }
 
 /* Node i fills buffer i and reads some of those before; now and then it may
- * write over what it reads. */
+ * write over what it reads, or has regions, which need some bytes themselves: what
+ * the best order of their blocks does, which is another such graph. */
 static struct live *random_graph(struct dn_arena *a, struct aliases *aliases,
                                  int n) {
   struct live *l = DN_NEW(a, struct live);
@@ -40,12 +41,14 @@ static struct live *random_graph(struct dn_arena *a, struct aliases *aliases,
     l->buffer[i] = (struct live_buffer){
         .size = 1 + below(3) * below(9), .align = 1, .in_arena = true};
     l->node[i].made = i;
+    l->node[i].inside = below(4) ? 0 : below(16);
     push(a, &l->node[i].touches, i);
     for (int k = below(3); i && k-- > 0;) {
       int from = i - 1 - below(i < 4 ? i : 4);
       push(a, &l->node[i].preds, from);
       push(a, &l->node[i].touches, from);
-      if (below(3) == 0 && l->buffer[from].size == l->buffer[i].size)
+      if (below(3) == 0 && !l->node[i].inside &&
+          l->buffer[from].size == l->buffer[i].size)
         push(a, &l->node[i].take, from);
     }
   }
