@@ -34,7 +34,7 @@ static struct ir_value *scaled_product(struct tfl_call *c, int64_t activation) {
 
 static bool same_types(struct tfl_call *c) {
   for (size_t i = 1; i < c->nin; i++)
-    if (fe_dtype(c->in[i]) != fe_dtype(c->in[0]))
+    if (!c->in[i] || fe_dtype(c->in[i]) != fe_dtype(c->in[0]))
       return tfl_fail(c, TYPE, "operands of different types");
   return true;
 }
@@ -57,6 +57,16 @@ bool tflite_binary(struct tfl_call *c) {
     return tfl_fail(c, UNSUPPORTED_TYPE, "quotients of quantized tensors");
   return tfl_return(c, code == IR_MUL ? scaled_product(c, activation)
                                       : scaled_sum(c, activation));
+}
+
+/* The sum of all. */
+bool tflite_add_n(struct tfl_call *c) {
+  struct ir_value *y = c->in[0];
+  if (!same_types(c) || tfl_is_quantized(c->tout[0]))
+    return tfl_fail(c, UNSUPPORTED_TYPE, "sums of quantized tensors");
+  for (size_t i = 1; i < c->nin; i++)
+    y = fe_add(c->b, y, c->in[i]);
+  return tfl_return(c, y);
 }
 
 /* Operands and result of one scale. */

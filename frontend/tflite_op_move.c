@@ -226,3 +226,72 @@ bool tflite_blocks(struct tfl_call *c) {
   y = fe_transpose(c->b, y, perm);
   return tfl_return(c, fe_reshape(c->b, y, c->tout[0]->rank, c->tout[0]->dim));
 }
+
+/* One number everywhere: of input `arg`, or 0. */
+bool tflite_fill(struct tfl_call *c) {
+  struct ir_value *v = c->arg ? c->in[c->arg] : fe_number(c->b, c->in[0], 0);
+  if (ir_type_count(v->type) != 1)
+    return tfl_fail(c, TYPE, "the value is no single number");
+  v = fe_reshape(c->b, v, 0, NULL);
+  return tfl_return(c, fe_expand(c->b, v, c->tout[0]->rank, c->tout[0]->dim));
+}
+
+bool tflite_shape(struct tfl_call *c) {
+  int64_t r = fe_rank(c->in[0]);
+  return tfl_return(c,
+                    fe_ints(c->b, c->tout[0]->dtype, 1, &r, fe_dims(c->in[0])));
+}
+
+/* Rows of input 1 by the indices in input 0. */
+bool tflite_lookup(struct tfl_call *c) {
+  return tfl_rank(c, 1, 1, IR_MAX_RANK) &&
+         tfl_return(c, fe_gather(c->b, c->in[1], c->in[0], 0));
+}
+
+/* Blocks of height and width, and what is added or cropped at their ends. */
+static bool read_blocks(struct tfl_call *c, const int64_t *v[2]) {
+  int64_t n[2];
+  if (!tfl_rank(c, 0, 4, 4) || !tfl_const_ints(c, 1, &n[0], &v[0]) ||
+      !tfl_const_ints(c, 2, &n[1], &v[1]))
+    return false;
+  bool ok = n[0] == 2 && n[1] == 4;
+  for (int i = 0; ok && i < 6; i++)
+    ok = i < 2 ? v[0][i] >= 1 && v[0][i] <= 1 << 20
+               : v[1][i - 2] >= 0 && v[1][i - 2] <= 1 << 20;
+  return ok || tfl_fail(c, UNSUPPORTED_ATTR, "blocks of other dimensions");
+}
+
+bool tflite_space_to_batch(struct tfl_call *c) {
+  static const int64_t perm[] = {2, 4, 0, 1, 3, 5};
+  const int64_t *v[2];
+  if (!read_blocks(c, v))
+    return false;
+  const int64_t pads[] = {0, v[1][0], v[1][2], 0, 0, v[1][1], v[1][3], 0};
+  bool quantized = tfl_is_quantized(c->tin[0]);
+  struct ir_value *y = fe_pad(c->b, c->in[0], pads, NULL,
+                              quantized ? (double)tfl_zero(c->tin[0]) : 0);
+  const int64_t *x = y ? fe_dims(y) : v[0];
+  if (!y || x[1] % v[0][0] || x[2] % v[0][1])
+    return tfl_fail(c, TYPE, "no multiple of the blocks");
+  const int64_t dims[] = {x[0],           x[1] / v[0][0], v[0][0],
+                          x[2] / v[0][1], v[0][1],        x[3]};
+  y = fe_transpose(c->b, fe_reshape(c->b, y, 6, dims), perm);
+  return tfl_return(c, fe_reshape(c->b, y, c->tout[0]->rank, c->tout[0]->dim));
+}
+
+bool tflite_batch_to_space(struct tfl_call *c) {
+  static const int64_t perm[] = {2, 3, 0, 4, 1, 5};
+  const int64_t *v[2], *x = fe_dims(c->in[0]);
+  if (!read_blocks(c, v))
+    return false;
+  if (x[0] % (v[0][0] * v[0][1]))
+    return tfl_fail(c, TYPE, "no multiple of the blocks");
+  int64_t n = x[0] / (v[0][0] * v[0][1]);
+  const int64_t dims[] = {v[0][0], v[0][1], n, x[1], x[2], x[3]};
+  const int64_t all[] = {n, x[1] * v[0][0], x[2] * v[0][1], x[3]};
+  const int64_t crops[] = {0, -v[1][0], -v[1][2], 0, 0, -v[1][1], -v[1][3], 0};
+  struct ir_value *y =
+      fe_transpose(c->b, fe_reshape(c->b, c->in[0], 6, dims), perm);
+  return tfl_return(c,
+                    fe_pad(c->b, fe_reshape(c->b, y, 4, all), crops, NULL, 0));
+}
