@@ -52,7 +52,7 @@ static bool bounded(struct parser *p, const char *text, int64_t *bound,
   *size = ir_size_read(p->ctx, text, find_param, p);
   struct ir_point most = {0};
   const struct ir_size *all[IR_MAX_RANK] = {*size};
-  if (!*size ||
+  if (!*size || !ir_size_rises(*size) ||
       !ir_point_add(
           &most,
           ir_type_sized(p->ctx, ir_type(p->ctx, IR_BOOL, 1, bound), all)) ||

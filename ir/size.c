@@ -116,6 +116,13 @@ int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at) {
   return dn_div_floor(sum, s->div);
 }
 
+bool ir_size_rises(const struct ir_size *s) {
+  for (int i = 0; i < s->n; i++)
+    if (s->term[i].coef < 0)
+      return false;
+  return true;
+}
+
 /* ---- Text ---- */
 
 void ir_size_put(struct dn_buf *out, const struct ir_size *s) {
@@ -347,23 +354,38 @@ static bool add_block(struct ir_point *p, const struct ir_block *b,
   return ok;
 }
 
-/* Raises the parameters of a size that is below 0 until it is not. */
+/* The point with the parameters of `s` raised by t, to their bounds at most. */
+static struct ir_point raised(const struct ir_point *p, const struct ir_size *s,
+                              int64_t t) {
+  struct ir_point r = *p;
+  for (int i = 0; i < r.n; i++)
+    for (int k = 0; k < s->n; k++)
+      if (s->term[k].by == r.param[i] || s->term[k].and == r.param[i]) {
+        r.value[i] = dn_min(p->value[i] + t, dn_max(r.param[i]->bound, 1));
+        break;
+      }
+  return r;
+}
+
+/* Raises the parameters of sizes that are below 0 until they are not; sizes rise
+ * with their parameters. */
 static bool raise_to(struct ir_point *p, const struct ir_type *type) {
   for (int d = 0; d < type->rank; d++) {
     const struct ir_size *s = type->size[d];
-    while (s && ir_size_at(s, p) < 0) {
-      bool more = false;
-      for (int i = 0; i < p->n; i++)
-        for (int k = 0; k < s->n; k++)
-          if ((s->term[k].by == p->param[i] || s->term[k].and == p->param[i]) &&
-              p->value[i] < p->param[i]->bound) {
-            p->value[i]++;
-            more = true;
-            break;
-          }
-      if (!more)
-        return false;
+    int64_t lo = 0, hi = INT64_C(1) << 41;
+    if (!s || ir_size_at(s, p) >= 0)
+      continue;
+    while (lo < hi) {
+      int64_t mid = lo + (hi - lo) / 2;
+      struct ir_point at = raised(p, s, mid);
+      if (ir_size_at(s, &at) < 0)
+        lo = mid + 1;
+      else
+        hi = mid;
     }
+    *p = raised(p, s, lo);
+    if (ir_size_at(s, p) < 0)
+      return false;
   }
   return true;
 }

@@ -53,6 +53,8 @@ const struct ir_size *ir_size_over(struct dn_ctx *ctx, const struct ir_size *s,
                                    int64_t by);
 /* The size at a point that has all its parameters; -1: below 0, or too large. */
 int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at);
+/* No coefficient is below 0: the size is largest at the bounds. */
+bool ir_size_rises(const struct ir_size *s);
 /* Its text, and back; `find` gives the parameters that it names, NULL: none. */
 void ir_size_put(struct dn_buf *out, const struct ir_size *s);
 const struct ir_size *

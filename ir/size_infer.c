@@ -102,13 +102,6 @@ const struct ir_size *ir_size_sum(struct dn_ctx *ctx, const struct ir_point *at,
   return ir_size_make(ctx, &s);
 }
 
-bool ir_size_rises(const struct ir_size *s) {
-  for (int i = 0; i < s->n; i++)
-    if (s->term[i].coef < 0)
-      return false;
-  return true;
-}
-
 static bool value_at(void *user, const struct ir_point *at, const int64_t *by,
                      int64_t *out) {
   (void)at;

@@ -20,7 +20,5 @@ typedef bool ir_size_values(void *user, const struct ir_point *at,
 const struct ir_size *ir_size_sum(struct dn_ctx *ctx, const struct ir_point *at,
                                   const int64_t *step, ir_size_values *values,
                                   void *user);
-/* No coefficient is below 0: the size is largest at the bounds. */
-bool ir_size_rises(const struct ir_size *s);
 
 #endif

@@ -160,6 +160,11 @@ static LLVMValueRef param_value(struct kernel_cg *k, const struct ir_param *p) {
 }
 
 static LLVMValueRef size_value(struct kernel_cg *k, const struct ir_size *s) {
+  struct ir_size whole = *s;
+  whole.div = 1;
+  if (k->e->facts->pointer_bytes == 4 &&
+      ir_size_at(&whole, &k->e->sizes.most) > INT32_MAX)
+    emit_fail(k, DN_TARGET, "a size does not fit in 32 bits");
   LLVMValueRef sum = index_number(k, false, s->c);
   for (int i = 0; i < s->n; i++) {
     const struct ir_term *t = &s->term[i];
