@@ -71,7 +71,8 @@ static struct ir_value *conv(struct tfl_call *c, const struct product *p,
 
 /* ---- Sums of products ---- */
 
-/* The bias, and the most that a sum with it is: no operand is more than 255 (or 2^15) from its zero point. */
+/* The bias, and the most that a sum with it is: no operand is more than 255, or
+ * 2^15, from its zero point. */
 static struct ir_value *integer_bias(struct tfl_call *c,
                                      const struct product *p, double *most) {
   const struct ir_value *w = c->in[1], *bias = tfl_in(c, 2);
