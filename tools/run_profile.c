@@ -9,6 +9,7 @@
 #include "tools/run.h"
 
 #include "codegen/report/stats.h"
+#include "ir/place.h"
 
 #include <string.h>
 
@@ -25,6 +26,7 @@ static const struct cg_layer other = {.name = "other", .what = ""};
 struct profile {
   struct run *r;
   struct line *lines; /* of n kernels, then `other` */
+  DN_LIST(struct line) list;
   size_t n, runs;
   int threads;
   double peak, constants; /* operations and bytes a second of a core */
@@ -184,18 +186,38 @@ static void print(const struct profile *p) {
          p->runs, p->peak * 1e-9, p->constants * 1e-9);
 }
 
+/* The kernels of a block, in the order of their counters. Those in a loop are
+ * taken as if it made all its turns. */
+static void add_lines(struct profile *p, const struct ir_block *b,
+                      int64_t turns) {
+  struct dn_arena *arena = p->r->ctx->arena;
+  for (const struct ir_op *op = b->first; op; op = op->next) {
+    int64_t most = ir_is_loop(op) ? ir_max_turns(op) : 1, all;
+    if (most == INT64_MAX || !dn_mul(turns, most, &all))
+      all = turns;
+    for (unsigned i = 0; ir_has_blocks(op) && i < op->nregions; i++)
+      add_lines(p, op->region[i], all);
+    if (op->code != IR_KERNEL)
+      continue;
+    struct cg_layer l = cg_layer_of(arena, op);
+    int64_t *const counts[] = {&l.macs, &l.macs8, &l.bytes, &l.read_bytes};
+    for (size_t i = 0; i < DN_COUNT(counts); i++)
+      if (!dn_mul(*counts[i], turns, counts[i]))
+        *counts[i] = INT64_MAX;
+    struct line line = {.layer = dn_copy(arena, &l, sizeof l)};
+    DN_PUSH(arena, p->list, line);
+  }
+}
+
 bool run_profile(struct run *r) {
   if (!r->m || !r->profile)
     return dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
                     "--profile and --trace need a model that is compiled here");
-  struct cg_stats stats;
-  cg_stats(r->ctx->arena, r->m, &stats);
   struct profile p = {.r = r, .threads = opt_threads(r->o)};
-  p.lines = DN_ARRAY(r->ctx->arena, struct line, stats.layers.n + 1);
-  for (size_t i = 0; i < stats.layers.n; i++)
-    if (stats.layers.v[i].op->code == IR_KERNEL)
-      p.lines[p.n++].layer = &stats.layers.v[i];
-  p.lines[p.n].layer = &other;
+  add_lines(&p, ir_main(r->m)->body, 1);
+  p.n = p.list.n;
+  DN_PUSH(r->ctx->arena, p.list, (struct line){.layer = &other});
+  p.lines = p.list.v;
   if (!measure(&p))
     return dn_errors(r->ctx) == 0;
   add_bounds(&p);

@@ -252,8 +252,7 @@ static bool is_layer(const struct ir_op *op) {
                           class_of(op) == IR_REDUCE || class_of(op) == IR_MAP);
 }
 
-static struct cg_layer layer_of(struct dn_arena *arena,
-                                const struct ir_op *op) {
+struct cg_layer cg_layer_of(struct dn_arena *arena, const struct ir_op *op) {
   struct cg_layer l = {.op = op};
   struct what what;
   struct readings reads = {.arena = arena, .outside = op->block};
@@ -291,7 +290,7 @@ void cg_stats(struct dn_arena *arena, const struct ir_module *m,
        op = op->next, now++) {
     if (!is_layer(op))
       continue;
-    struct cg_layer l = layer_of(arena, op);
+    struct cg_layer l = cg_layer_of(arena, op);
     l.live = live ? live[now] : 0;
     out->macs += l.macs;
     if (l.live > out->live) {

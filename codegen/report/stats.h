@@ -31,6 +31,9 @@ struct cg_stats {
 void cg_stats(struct dn_arena *arena, const struct ir_module *m,
               struct cg_stats *out);
 
+/* One op with what is in it; without `live`. */
+struct cg_layer cg_layer_of(struct dn_arena *arena, const struct ir_op *op);
+
 /* A value that takes arena bytes while layer `index` runs. */
 struct cg_live {
   const struct ir_value *value;
