@@ -93,7 +93,8 @@ static bool unpack(struct wire_file *file, const struct ir_type *type,
   uint8_t *to = DN_ARRAY(file->ctx->arena, uint8_t, (size_t)n + 1);
   assert((int64_t)from.size == stored_bytes(type) && "misfit()");
   for (int64_t i = 0; i < n; i++) {
-    unsigned v = from.data[i / each] >> (i % each) * bits & ((1u << bits) - 1);
+    unsigned byte = from.data[i / each];
+    unsigned v = byte >> (i % each) * bits & ((1u << bits) - 1);
     if (ir_is_int(type->dtype))
       ir_store_int(type->dtype, to + i, v);
     else
