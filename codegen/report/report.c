@@ -128,10 +128,12 @@ static void put_layer(const struct cg_facts_sheet *r, struct dn_buf *out,
   put_cell(out, arena, l->what, NAME_WIDTH);
   put_cell(out, arena, ir_type_text(r->ctx, NULL, ir_result(l->op)->type), 20);
   struct cg_cost cost = cg_layer_cost(&r->machine, l);
-  dn_buf_printf(
-      out, "%11s %11s %13s %7.2f %-7s %11s %9.1f %11s ", count(r, l->weights),
-      count(r, l->activations), count(r, l->macs), cost.intensity, cost.bound,
-      count(r, (int64_t)cost.cycles), cost.energy / 1e3, count(r, l->live));
+  dn_buf_printf(out, "%11s %11s %13s %7.2f ", count(r, l->weights),
+                count(r, l->activations), count(r, l->macs), cost.intensity);
+  if (r->machine.core)
+    dn_buf_printf(out, "%-7s %11s ", cost.bound,
+                  count(r, (int64_t)cost.cycles));
+  dn_buf_printf(out, "%9.1f %11s ", cost.energy / 1e3, count(r, l->live));
   put_bar(out, l->live, r->stats.live);
   dn_buf_printf(out, "\n");
 }
@@ -158,10 +160,12 @@ static int64_t threshold(const struct cg_facts_sheet *r) {
 static void put_layers(const struct cg_facts_sheet *r, struct dn_buf *out) {
   int64_t least = threshold(r);
   size_t shown = 0;
-  dn_buf_printf(
-      out, "\n%-*s %-*s %-20s %11s %11s %13s %7s %-7s %11s %9s %11s\n",
-      NAME_WIDTH, "LAYER", NAME_WIDTH, "OPS", "RESULT", "WEIGHTS",
-      "ACTIVATIONS", "MACS", "FLOP/B", "BOUND", "CYCLES", "NJ", "LIVE BYTES");
+  dn_buf_printf(out, "\n%-*s %-*s %-20s %11s %11s %13s %7s ", NAME_WIDTH,
+                "LAYER", NAME_WIDTH, "OPS", "RESULT", "WEIGHTS", "ACTIVATIONS",
+                "MACS", "FLOP/B");
+  if (r->machine.core)
+    dn_buf_printf(out, "%-7s %11s ", "BOUND", "CYCLES");
+  dn_buf_printf(out, "%9s %11s\n", "NJ", "LIVE BYTES");
   for (size_t i = 0; i < r->stats.layers.n && shown < MAX_ROWS; i++) {
     const struct cg_layer *l = &r->stats.layers.v[i];
     if (l->macs < least)
