@@ -81,7 +81,8 @@ static struct ir_value *integer_bias(struct tfl_call *c,
   for (int64_t i = 0; i < p->columns * p->terms; i++) {
     int64_t n = ir_const_int(w, i);
     int64_t at = p->last ? i % p->columns : i / p->terms;
-    sum[at] += (p->wide ? 0x1p15 : 255) * fabs((double)n);
+    sum[at] +=
+        (p->wide ? 0x1p15 : 255) * fabs((double)(n - tfl_zero(c->tin[1])));
   }
   for (int64_t i = 0; i < p->columns; i++) {
     int64_t b = bias ? ir_const_int(bias, i) : 0;

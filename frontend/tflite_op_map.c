@@ -1,5 +1,5 @@
-/* tflite_op_map.c - operators of each element by itself, and softmax. In
- * integers, functions of one tensor of 8 bits are tables. */
+/* tflite_op_map.c - operators of each element by itself. In integers, functions
+ * of one tensor of 8 bits are tables. */
 #include "frontend/tflite.h"
 
 #include <math.h>
@@ -32,6 +32,18 @@ static struct ir_value *scaled_product(struct tfl_call *c, int64_t activation) {
                     c->tout[0]->dtype == IR_I16 ? 0x1p30 : 0x1p16, activation);
 }
 
+/* x by the inverse of y and by the factor, all of 31 bits and shifts. */
+static struct ir_value *scaled_quotient(struct tfl_call *c,
+                                        int64_t activation) {
+  float below = (float)tfl_scale(c->tin[1]) * (float)tfl_scale(c->tout[0]);
+  struct tfl_factor f =
+      tfl_factor((double)((float)tfl_scale(c->tin[0]) / below));
+  struct ir_value *y = fe_call(
+      c->b, FE_FIXED_QUOTIENT, IR_ARGS(tfl_centred(c, 0), tfl_centred(c, 1)),
+      IR_ATTRS(ir_int("m", f.m), ir_int("shift", f.shift)));
+  return tfl_narrow(c, y, activation);
+}
+
 static bool same_types(struct tfl_call *c) {
   for (size_t i = 1; i < c->nin; i++)
     if (!c->in[i] || fe_dtype(c->in[i]) != fe_dtype(c->in[0]))
@@ -53,10 +65,9 @@ bool tflite_binary(struct tfl_call *c) {
       return false;
   if (!tfl_quantized(c, c->tout[0]))
     return false;
-  if (code == IR_DIV)
-    return tfl_fail(c, UNSUPPORTED_TYPE, "quotients of quantized tensors");
-  return tfl_return(c, code == IR_MUL ? scaled_product(c, activation)
-                                      : scaled_sum(c, activation));
+  return tfl_return(c, code == IR_MUL   ? scaled_product(c, activation)
+                       : code == IR_DIV ? scaled_quotient(c, activation)
+                                        : scaled_sum(c, activation));
 }
 
 /* The sum of all. */
@@ -212,12 +223,74 @@ bool tflite_sigmoid(struct tfl_call *c) {
   return tfl_return(c, tfl_table(c, sigmoid));
 }
 
+/* A function `f` of integers, or for floats an op. */
+static bool of_integers(struct tfl_call *c, enum ir_opcode code,
+                        struct ir_value *(*f)(struct tfl_call *c,
+                                              struct ir_value *x)) {
+  struct ir_value *x = c->in[0];
+  if (!tfl_is_quantized(c->tin[0]))
+    return tfl_return(c, fe_op1(c->b, code, x));
+  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
+    return false;
+  return tfl_return(c, ir_dtypes[fe_dtype(x)].bits == 8
+                           ? tfl_table(c, f)
+                           : f(c, fe_cast(c->b, x, IR_I32)));
+}
+
+static struct ir_value *fixed_abs(struct tfl_call *c, struct ir_value *x) {
+  x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
+  double f = tfl_scale(c->tin[0]) / tfl_scale(c->tout[0]);
+  return tfl_narrow(c, tfl_rescale1(c, fe_op1(c->b, IR_ABS, x), tfl_factor(f)),
+                    0);
+}
+
+bool tflite_abs(struct tfl_call *c) {
+  return of_integers(c, IR_ABS, fixed_abs);
+}
+
+/* In steps of 2^-20; not above 0, the greatest number. */
+static struct ir_value *fixed_rsqrt(struct tfl_call *c, struct ir_value *x) {
+  double least, most, scale = sqrt(tfl_scale(c->tin[0]));
+  struct tfl_factor f = tfl_factor(1 / (scale * tfl_scale(c->tout[0])));
+  f.shift -= 20;
+  x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
+  struct ir_value *y = fe_call(c->b, FE_FIXED_RSQRT, IR_ARGS(x), NULL, 0);
+  y = tfl_narrow(c, tfl_rescale1(c, y, f), 0);
+  if (!y)
+    return NULL;
+  ir_dtype_range(fe_dtype(y), &least, &most);
+  return fe_select(c->b, fe_op2(c->b, IR_LE, x, fe_number(c->b, x, 0)),
+                   fe_number(c->b, y, most), y);
+}
+
+bool tflite_rsqrt(struct tfl_call *c) {
+  return of_integers(c, IR_RSQRT, fixed_rsqrt);
+}
+
+static struct ir_value *function(struct tfl_call *c, struct ir_value *x) {
+  if (c->arg == IR_GELU && tfl_int(c, "approximate"))
+    return fe_call(c->b, FE_GELU_TANH, IR_ARGS(x), NULL, 0);
+  return fe_op1(c->b, (enum ir_opcode)c->arg, x);
+}
+
+/* A table of floats, rounded. */
+static struct ir_value *by_floats(struct tfl_call *c, struct ir_value *x) {
+  x = function(c, tfl_dequantized(c, x, c->tin[0], IR_F32));
+  x = fe_scale(c->b, x, (double)(1 / (float)tfl_scale(c->tout[0])));
+  x = fe_call(c->b, FE_ROUND_AWAY, IR_ARGS(x), NULL, 0);
+  return tfl_narrow(c, x, 0);
+}
+
 /* What has no arithmetic of integers of its own: a function of floats. */
 bool tflite_unary(struct tfl_call *c) {
-  if (!ir_is_float(fe_dtype(c->in[0])) && c->arg != IR_NOT &&
+  struct ir_value *x = c->in[0];
+  if (tfl_is_quantized(c->tin[0]) && ir_dtypes[fe_dtype(x)].bits == 8)
+    return tfl_quantized(c, c->tin[0]) && tfl_quantized(c, c->tout[0]) &&
+           tfl_return(c, tfl_table(c, by_floats));
+  if (!ir_is_float(fe_dtype(x)) && c->arg != IR_NOT &&
       (tfl_is_quantized(c->tin[0]) || c->arg > IR_SIGN))
     return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
-  return tfl_return(c, fe_op1(c->b, (enum ir_opcode)c->arg, c->in[0]));
+  return tfl_return(c, function(c, x));
 }
 
 bool tflite_square(struct tfl_call *c) {
@@ -400,50 +473,4 @@ bool tflite_hard_swish(struct tfl_call *c) {
   if (ir_dtypes[fe_dtype(x)].bits != 8)
     return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
   return tfl_return(c, tfl_table(c, hard_swish));
-}
-
-/* ---- Softmax ---- */
-
-/* The exponential of each distance 0 .. 255 from the largest element. */
-static struct ir_value *exponentials(struct tfl_call *c) {
-  int64_t d[256], n = 256;
-  double scale = tfl_float(c, "beta") * tfl_scale(c->tin[0]) * 0x1p26;
-  struct tfl_factor f = tfl_factor(fmin(scale, 0x1p31 - 1));
-  double least = -floor(31 * 0x1p26 / ldexp(1, f.shift));
-  for (int i = 0; i < 256; i++)
-    d[i] = -i;
-  struct ir_value *x = fe_ints(c->b, IR_I32, 1, &n, d);
-  struct ir_value *near = fe_number(c->b, x, least),
-                  *nil = fe_number(c->b, x, 0);
-  struct ir_value *is_far = fe_op2(c->b, IR_LT, x, near);
-  x = tfl_rescale1(c, fe_select(c->b, is_far, nil, x), f);
-  x = fe_call(c->b, FE_FIXED_EXP, IR_ARGS(x), IR_ATTRS(ir_int("bits", 5)));
-  return fe_select(c->b, is_far, nil, x);
-}
-
-bool tflite_softmax(struct tfl_call *c) {
-  struct ir_value *x = c->in[0];
-  int r = fe_rank(x);
-  if (!tfl_rank(c, 0, 1, IR_MAX_RANK))
-    return false;
-  if (ir_is_float(fe_dtype(x))) {
-    x = fe_scale(c->b, x, tfl_float(c, "beta"));
-    return tfl_return(c, fe_call(c->b, FE_SOFTMAX, IR_ARGS(x), NULL, 0));
-  }
-  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
-    return false;
-  unsigned size = ir_dtypes[c->tout[0]->dtype].bits;
-  if (ir_dtypes[fe_dtype(x)].bits != 8 || size > 16)
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
-  bool axes[IR_MAX_RANK] = {0};
-  axes[r - 1] = true;
-  x = fe_cast(c->b, x, IR_I32);
-  struct ir_value *most = fe_reduce(c->b, IR_REDUCE_MAX, x, axes);
-  struct ir_value *at = fe_cast(c->b, fe_sub(c->b, most, x), IR_U8);
-  struct ir_value *e = fe_gather(c->b, exponentials(c), at, 0);
-  struct ir_value *y = fe_call(c->b, FE_FIXED_SOFTMAX, IR_ARGS(e),
-                               IR_ATTRS(ir_int("size", size)));
-  double least, greatest;
-  ir_dtype_range(c->tout[0]->dtype, &least, &greatest);
-  return tfl_return(c, tfl_bounded(c, fe_offset(c->b, y, least), 0));
 }

@@ -36,14 +36,23 @@ struct slice {
   int64_t starts[IR_MAX_RANK], sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
 };
 
-/* Begin, end and step of a dimension, by the masks' bit `i`. */
-static bool slice_dim(struct tfl_call *c, int i, int64_t size, int64_t begin,
-                      int64_t end, int64_t step, struct slice *s) {
-  int64_t bit = INT64_C(1) << i;
+static void whole(int64_t size, int d, struct slice *s) {
+  s->starts[d] = 0;
+  s->sizes[d] = size;
+  s->steps[d] = 1;
+}
+
+/* Begin, end and step `v` of dimension `d` by index `i`, and the masks' bit. */
+static bool slice_dim(struct tfl_call *c, int i, int d,
+                      const int64_t *const v[3], struct slice *s) {
+  int64_t bit = INT64_C(1) << i, size = fe_dims(c->in[0])[d];
+  int64_t begin = v[0][i], end = v[1][i], step = v[2][i];
   bool up = step > 0, shrinks = tfl_int(c, "shrink_axis_mask") & bit;
   int64_t lo = up ? 0 : -1, hi = up ? size : size - 1;
-  if (step == 0)
-    return tfl_fail(c, ATTR, "a step of 0");
+  if (step == 0 || step != (int32_t)step || begin != (int32_t)begin ||
+      end != (int32_t)end)
+    return tfl_fail(c, ATTR, "a step of %lld from %lld to %lld",
+                    (long long)step, (long long)begin, (long long)end);
   if (tfl_int(c, "offset"))
     end += begin;
   begin += begin < 0 ? size : 0;
@@ -55,30 +64,39 @@ static bool slice_dim(struct tfl_call *c, int i, int64_t size, int64_t begin,
   begin = dn_max(lo, dn_min(begin, hi));
   end = shrinks ? begin + (up ? 1 : -1) : dn_max(lo, dn_min(end, hi));
   int64_t span = up ? end - begin : begin - end;
-  s->starts[i] = begin;
-  s->steps[i] = step;
-  s->sizes[i] = dn_max(0, dn_div_ceil(span, up ? step : -step));
+  s->starts[d] = begin;
+  s->steps[d] = step;
+  s->sizes[d] = dn_max(0, dn_div_ceil(span, up ? step : -step));
   return true;
 }
 
+/* Index `i` of the lists is of dimension `d`; an ellipsis is of all dimensions
+ * that the others leave, as are those after the last index. */
 bool tflite_strided_slice(struct tfl_call *c) {
+  int64_t ellipsis = tfl_int(c, "ellipsis_mask"), n[3];
+  int64_t fresh = tfl_int(c, "new_axis_mask") & ~ellipsis;
   const int64_t *v[3];
   struct ir_value *x = c->in[0];
   struct slice s;
-  int r = fe_rank(x);
-  for (size_t k = 0; k < 3; k++) {
-    int64_t n;
-    if (!tfl_const_ints(c, 1 + k, &n, &v[k]))
+  int r = fe_rank(x), d = 0, left = r;
+  for (size_t k = 0; k < 3; k++)
+    if (!tfl_const_ints(c, 1 + k, &n[k], &v[k]))
       return false;
-    if (n != r)
-      return tfl_fail(c, UNSUPPORTED_ATTR, "%lld indices for %d dimensions",
-                      (long long)n, r);
-  }
-  if (tfl_int(c, "ellipsis_mask") || tfl_int(c, "new_axis_mask"))
-    return tfl_fail(c, UNSUPPORTED_ATTR, "an ellipsis or a new axis");
-  for (int i = 0; i < r; i++)
-    if (!slice_dim(c, i, fe_dims(x)[i], v[0][i], v[1][i], v[2][i], &s))
+  if (n[1] != n[0] || n[2] != n[0] || n[0] > 31)
+    return tfl_fail(c, TYPE, "%lld, %lld and %lld indices", (long long)n[0],
+                    (long long)n[1], (long long)n[2]);
+  for (int i = 0; i < n[0]; i++)
+    left -= !((ellipsis | fresh) >> i & 1);
+  if (left < 0 || (ellipsis & (ellipsis - 1)))
+    return tfl_fail(c, TYPE, "indices of more than %d dimensions", r);
+  for (int i = 0; i < n[0]; i++)
+    if (ellipsis >> i & 1)
+      for (; left > 0; left--, d++)
+        whole(fe_dims(x)[d], d, &s);
+    else if (!(fresh >> i & 1) && !slice_dim(c, i, d++, v, &s))
       return false;
+  for (; d < r; d++)
+    whole(fe_dims(x)[d], d, &s);
   x = fe_slice(c->b, x, s.starts, s.sizes, s.steps);
   return tfl_return(c, fe_reshape(c->b, x, c->tout[0]->rank, c->tout[0]->dim));
 }
@@ -194,21 +212,87 @@ bool tflite_reverse(struct tfl_call *c) {
   return tfl_return(c, y);
 }
 
-/* Mirrored with the edge repeated is mirrored without, of the edge doubled. */
+/* Mirrored; mode 1, SYMMETRIC, repeats the edge. */
 bool tflite_mirror_pad(struct tfl_call *c) {
   int64_t n, pads[2 * IR_MAX_RANK];
   const int64_t *v;
-  int r = fe_rank(c->in[0]);
+  struct ir_value *y = c->in[0];
+  int r = fe_rank(y);
+  bool repeats = tfl_int(c, "mode") != 0;
   if (!tfl_const_ints(c, 1, &n, &v))
     return false;
-  if (n != 2 * r || tfl_int(c, "mode"))
-    return tfl_fail(c, UNSUPPORTED_ATTR, "mode SYMMETRIC");
+  if (n != 2 * r)
+    return tfl_fail(c, TYPE, "%lld pads for %d dimensions", (long long)n, r);
   for (int i = 0; i < r; i++) {
     pads[i] = v[2 * i];
     pads[r + i] = v[2 * i + 1];
+    if (repeats && (dn_min(pads[i], pads[r + i]) < 0 ||
+                    dn_max(pads[i], pads[r + i]) > fe_dims(y)[i]))
+      return tfl_fail(c, ATTR, "more padding than dimension %d has", i);
   }
-  return tfl_return(c, fe_emit(c->b, IR_PAD_REFLECT, IR_ARGS(c->in[0]),
-                               IR_ATTRS(ir_ints("pads", pads, 2 * r))));
+  if (!repeats)
+    return tfl_return(c, fe_emit(c->b, IR_PAD_REFLECT, IR_ARGS(y),
+                                 IR_ATTRS(ir_ints("pads", pads, 2 * r))));
+  for (int i = 0; i < r && y; i++) {
+    int64_t size = fe_dims(y)[i];
+    struct ir_value *parts[3] = {0};
+    size_t k = 0;
+    if (pads[i])
+      parts[k++] = fe_slice1(c->b, y, i, pads[i] - 1, pads[i], -1);
+    parts[k++] = y;
+    if (pads[r + i])
+      parts[k++] = fe_slice1(c->b, y, i, size - 1, pads[r + i], -1);
+    y = fe_concat(c->b, parts, k, i);
+  }
+  return tfl_return(c, y);
+}
+
+/* Each dimension repeated. */
+bool tflite_tile(struct tfl_call *c) {
+  int64_t n;
+  const int64_t *v;
+  struct ir_value *y = c->in[0];
+  int r = fe_rank(y);
+  if (!tfl_rank(c, 0, 0, IR_MAX_RANK - 1) || !tfl_const_ints(c, 1, &n, &v))
+    return false;
+  if (n != r)
+    return tfl_fail(c, TYPE, "%lld repeats for %d dimensions", (long long)n, r);
+  for (int i = 0; i < r && y; i++) {
+    int64_t to[IR_MAX_RANK], size;
+    if (v[i] < 0 || !dn_mul(fe_dims(y)[i], v[i], &size))
+      return tfl_fail(c, SHAPE, "%lld repeats", (long long)v[i]);
+    if (v[i] == 1)
+      continue;
+    for (int k = 0; k <= r; k++)
+      to[k] = k == i ? v[i] : fe_dims(y)[k - (k > i)];
+    y = fe_expand(c->b, fe_insert(c->b, y, i), r + 1, to);
+    to[i + 1] = size;
+    memmove(to + i, to + i + 1, (size_t)(r - i) * sizeof *to);
+    y = fe_reshape(c->b, y, r, to);
+  }
+  return tfl_return(c, y);
+}
+
+/* Slices by indices of the first dimensions, in the last of input 1. */
+bool tflite_gather_nd(struct tfl_call *c) {
+  struct ir_value *x = c->in[0], *at = c->in[1];
+  int r = fe_rank(at), n = 1;
+  int64_t depth = r ? fe_dims(at)[r - 1] : 0, rows = 1;
+  int64_t stride[IR_MAX_RANK], dims[IR_MAX_RANK];
+  bool last[IR_MAX_RANK] = {0};
+  if (depth < 1 || depth > fe_rank(x) || !ir_is_int(fe_dtype(at)))
+    return tfl_fail(c, TYPE, "indices of %lld numbers for %d dimensions",
+                    (long long)depth, fe_rank(x));
+  for (int64_t i = depth; i-- > 0; rows *= fe_dims(x)[i])
+    stride[i] = rows;
+  dims[0] = rows;
+  for (int64_t i = depth; i < fe_rank(x); i++)
+    dims[n++] = fe_dims(x)[i];
+  last[r - 1] = true;
+  at = fe_mul(c->b, fe_cast(c->b, at, IR_I64),
+              fe_ints(c->b, IR_I64, 1, &depth, stride));
+  at = fe_squeeze(c->b, fe_reduce(c->b, IR_REDUCE_SUM, at, last), last);
+  return tfl_return(c, fe_gather(c->b, fe_reshape(c->b, x, n, dims), at, 0));
 }
 
 /* [n, h, w, c] to blocks of channels (arg 1) and back (arg 0). */

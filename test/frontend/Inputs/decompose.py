@@ -371,6 +371,25 @@ case("tanh_16", [steps, sigmoids], "", each(
     lambda v: (sigmoid_16(v, 8) - (1 << 23) + 128 if v >= 0 else (1 << 23) - sigmoid_16(v, 8) + 127) >> 8, steps))
 powers = T([2, 3], [fixed(v, 0) for v in (0.9999, 0.5, 0.25, 0.125, 0.9999, 0)], "i32")
 case("fixed_softmax", [powers], "size=i:8", each(lambda v, s: round(v * 2 ** 8 / s), powers, reduce(powers, [1], sum)))
+over, under = T([6], [100, -255, 7, -1, 0, 255], "i32"), T([6], [3, 255, -50, -1, 9, -100], "i32")
+case("fixed_quotient", [over, under], "m=i:1342177280 shift=i:10", each(lambda a, b: round(a / b * 640), over, under))
+roots = T([5], [fixed(v, 3) for v in (1, 1.1, 1.3, 1.6, 1.9)], "i32")
+case("root_step", [roots, T([], [fixed(0.15, 3)], "i32")], "",
+     each(lambda v: fixed(1.5 * v / 2 ** 28 - 0.15 * (v / 2 ** 28) ** 3, 3), roots))
+squares = T([7], [0, 1, 7, 30, 120000, 2 ** 29 - 9, 2 ** 31 - 1], "i32")
+shifts = [0, 0, 0, 0, -5, -11, -12]
+case("inverse_root", [squares], "", T([7], [min(round(2.0 ** (31 - n) / math.sqrt(max(v, 1))), 2 ** 31 - 1)
+                                         for v, n in zip(squares.v, shifts)]), T([7], shifts))
+case("fixed_rsqrt", [T([4], [1, 4, 30, 255], "i32")], "", T([4], [2 ** 20, 2 ** 19, round(2 ** 20 / math.sqrt(30)), round(2 ** 20 / math.sqrt(255))]))
+lengths = T([2, 2], [30, -40, 5, 12], "i32")
+case("fixed_l2_norm", [lengths], "", T([2, 2], [77, -102, 49, 118]))
+case("l2_norm", [T([3, 2], [3, -4, 5, 12, 0, 0])], "", T([3, 2], [3 / 5, -4 / 5, 5 / 13, 12 / 13, 0, 0]))
+lines = T([513], [i * 10 for i in range(513)], "i32")
+case("look_up_16", [T([4], [-40000, -32768, 64, 32767], "i32"), lines], "", T([4], [0, 0, 2565, 5120]))
+falls = T([2, 3], [0, -6554, -65535, 0, 0, 0], "i32")
+case("softmax_16", [falls] + [T([513], [min(round(2 ** 15 * f(i / 512)), 32767) for i in range(513)], "i32")
+                              for f in (lambda v: math.exp(10 * v - 10), lambda v: 1 / (1 + v))], "",
+     T([2, 3], [23955, 8813, 1] + [10922] * 3))
 pv = rand(1, 1, 3)
 case("picked", [pv, T([1, 2, 1], [2, 0], "i32")], "shape=l:1,2,3", T([1, 2, 1], [pv.v[2], pv.v[0]]))
 ends = [T([1, 1, 3], v) for v in ([0, 0, 5], [0, 0.5, 0], [1, 1, 6], [1, 1.5, 1])]
