@@ -135,9 +135,11 @@ static bool find_place(struct dn_ctx *ctx, const char *path,
 static int open_temp(struct dn_ctx *ctx, struct output *out) {
   const char *folder = dn_folder(ctx, out->real);
   for (unsigned n = 0; n < 1000; n++) {
-    out->temp = dn_printf(ctx->arena, "%s/.dnnc-%ld-%u", folder, (long)getpid(),
-                          n);
-    int fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const char *name = dn_printf(ctx->arena, "%s/.dnnc-%ld-%u", folder,
+                                 (long)getpid(), n);
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0)
+      out->temp = name;
     if (fd >= 0 || errno != EEXIST)
       return fd;
   }
@@ -149,11 +151,15 @@ static bool prepare(struct dn_ctx *ctx, const char *path, struct output *out,
   if (!find_place(ctx, path, out))
     return false;
   hold_signals(ctx, true);
-  *fd = open_temp(ctx, out);
-  if (*fd < 0)
-    return write_failed(ctx, path);
+  /* First of all: without memory, a file that is in no list would stay. */
   DN_PUSH(ctx->arena, ctx->outputs->list, *out);
-  return true;
+  struct output *kept = &ctx->outputs->list.v[ctx->outputs->list.n - 1];
+  *fd = open_temp(ctx, kept);
+  *out = *kept;
+  if (*fd >= 0)
+    return true;
+  ctx->outputs->list.n--;
+  return write_failed(ctx, path);
 }
 
 bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,
@@ -195,11 +201,11 @@ bool dn_folder_make(struct dn_ctx *ctx, const char *path) {
     if (path[n] && path[n] != '/')
       continue;
     const char *part = dn_strndup(ctx->arena, path, n);
-    if (!mkdir(part, 0777)) {
-      DN_PUSH(ctx->arena, ctx->outputs->folders, part);
+    DN_PUSH(ctx->arena, ctx->outputs->folders, part);
+    if (!mkdir(part, 0777))
       continue;
-    }
     int error = errno;
+    ctx->outputs->folders.n--;
     if (!stat(part, &st) && S_ISDIR(st.st_mode))
       continue;
     errno = error == EEXIST ? ENOTDIR : error;

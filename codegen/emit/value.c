@@ -346,10 +346,9 @@ static void same_shape(struct kernel_cg *k, LLVMValueRef *arg, int from,
 
 static struct emit_range range_of_node(const struct nest *n, int node) {
   const struct nest_node *x = &n->node[node];
-  const struct nest_access *a = &n->access[x->arg[0]];
-  if (x->kind == NEST_ACCESS)
-    return emit_range_of(ir_arg(n->op, (unsigned)a->operand));
-  return (struct emit_range){INT64_MIN, INT64_MAX};
+  if (x->kind != NEST_ACCESS)
+    return (struct emit_range){INT64_MIN, INT64_MAX};
+  return emit_range_of(ir_arg(n->op, (unsigned)n->access[x->arg[0]].operand));
 }
 
 LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
