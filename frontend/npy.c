@@ -38,11 +38,27 @@ static const char *find(const struct header *h, const char *key) {
   return NULL;
 }
 
-static bool read_dtype(const struct header *h, enum ir_dtype *out) {
+/* S<N>: strings of N bytes. */
+static bool read_width(const struct header *h, const char *s, int64_t *width) {
+  int64_t v = 0;
+  for (; s < h->end && *s >= '0' && *s <= '9'; s++)
+    if (!dn_mul(v, 10, &v) || !dn_add(v, *s - '0', &v))
+      return fail(h, "the strings' length overflows");
+  *width = v;
+  return v > 0 || fail(h, "strings without bytes");
+}
+
+/* width: of strings, or 0. */
+static bool read_dtype(const struct header *h, enum ir_dtype *out,
+                       int64_t *width) {
   const char *s = find(h, "descr");
   if (!s || h->end - s < 6 || (*s != '\'' && *s != '"'))
     return fail(h, "the header has no 'descr'");
   char order = s[1];
+  if (s[2] == 'S') {
+    *out = IR_CHAR;
+    return read_width(h, s + 3, width);
+  }
   for (int t = 0; t < IR_NUM_DTYPES; t++) {
     const char *npy = ir_dtypes[t].npy;
     if (!npy[0] || memcmp(s + 2, npy, 2) || s[4] != *s)
@@ -94,12 +110,16 @@ bool fe_npy_read(struct dn_ctx *ctx, const struct dn_file *f,
   h.s = (const char *)f->data + at;
   h.end = h.s + n;
   enum ir_dtype dtype = IR_F32;
-  int64_t rank = 0, dims[IR_MAX_RANK];
+  int64_t rank = 0, width = 0, dims[IR_MAX_RANK];
   const char *order = find(&h, "fortran_order");
   if (!order || h.end - order < 5 || memcmp(order, "False", 5))
     return fail(&h, "the data are not in C order");
-  if (!read_dtype(&h, &dtype) || !read_shape(&h, &rank, dims))
+  if (!read_dtype(&h, &dtype, &width) || !read_shape(&h, &rank, dims))
     return false;
+  if (width && rank == IR_MAX_RANK)
+    return fail(&h, "strings of too many dimensions");
+  if (width)
+    dims[rank++] = width;
   out->type = ir_type_checked(ctx, f->path, dtype, rank, dims);
   if (!out->type)
     return false;
@@ -117,11 +137,14 @@ bool fe_write_npy(struct dn_ctx *ctx, const char *path,
   const struct ir_dtype_row *row = &ir_dtypes[t->type->dtype];
   const char *bits = row->bytes > 1 ? "u2" : "u1"; /* bf16, f8e5m2 .. */
   const char *npy = row->npy[0] ? row->npy : bits;
+  int rank = t->type->rank;
+  if (t->type->dtype == IR_CHAR && rank)
+    npy = dn_printf(ctx->arena, "S%lld", (long long)t->type->dim[--rank]);
   dn_buf_printf(&out, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
                 row->bytes > 1 ? '<' : '|', npy);
-  for (int i = 0; i < t->type->rank; i++)
+  for (int i = 0; i < rank; i++)
     dn_buf_printf(&out, "%lld,%s", (long long)t->type->dim[i],
-                  i + 1 < t->type->rank ? " " : "");
+                  i + 1 < rank ? " " : "");
   dn_buf_printf(&out, "), }");
   /* Magic, version, length and header fill a multiple of 64 bytes. */
   size_t total = (10 + out.len + 1 + 63) / 64 * 64;

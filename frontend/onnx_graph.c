@@ -4,7 +4,7 @@
  * An import goes on after an error: the outputs of a node that failed are bound
  * to `failed`, and nodes that read them fail silently, so that each cause is
  * reported once and all causes are. */
-#include "frontend/onnx_import.h"
+#include "frontend/onnx_string.h"
 
 #include <string.h>
 
@@ -192,7 +192,7 @@ static bool call_converter(struct onnx_call *c) {
   } else {
     unsigned errors = dn_errors(im->ctx);
     ok = check_arity(c) && check_sequences(c) && ox_check_attrs(c) &&
-         c->row->convert(c);
+         ox_convert(c);
     /* A converter may return NULL because an emitted op did. */
     ok = ok && dn_errors(im->ctx) == errors;
     if (!ok)

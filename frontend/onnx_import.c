@@ -48,6 +48,19 @@ static int64_t input_dim(struct onnx_import *im, const struct onnx_value *v,
                      i ? im->opts->free_size : im->opts->free_first);
 }
 
+/* The bytes of a string of an input: a dim that no model knows, or -1. */
+static int64_t string_width(struct onnx_import *im, const struct onnx_value *v,
+                            int64_t given, struct dn_loc loc) {
+  const char *name = dn_printf(im->ctx->arena, "%s.bytes", v->name);
+  const char *what = dn_printf(im->ctx->arena, "the length of strings, '%s',",
+                               fe_text(im->ctx, name));
+  int64_t n = fe_bind_dim(im->ctx, im->opts, &im->symbols, loc, name, what,
+                          given, im->opts->free_size);
+  if (!n)
+    dn_error(im->ctx, loc, DN_SHAPE, "strings of 0 bytes");
+  return n;
+}
+
 static const struct ir_type *input_type(struct onnx_import *im,
                                         const struct onnx_value *v,
                                         const struct ir_type *given) {
@@ -60,7 +73,7 @@ static const struct ir_type *input_type(struct onnx_import *im,
              v->kind);
     return NULL;
   }
-  if (!onnx_dtype_find(v->dtype, &dtype)) {
+  if (!onnx_element_find(v->dtype, &dtype)) {
     dn_error(ctx, loc, v->dtype > 0 ? DN_UNSUPPORTED_TYPE : DN_TYPE,
              "element type %s (%lld)", onnx_dtype_name(v->dtype),
              (long long)v->dtype);
@@ -72,18 +85,24 @@ static const struct ir_type *input_type(struct onnx_import *im,
     dn_error(ctx, loc, DN_DIM, "it has no shape");
     return NULL;
   }
-  if (v->dims.n > IR_MAX_RANK) {
+  size_t rank = v->dims.n + (dtype == IR_CHAR);
+  if (rank > IR_MAX_RANK) {
     dn_error(ctx, loc, DN_LIMIT, "rank %zu is over the limit of %d", v->dims.n,
              IR_MAX_RANK);
     return NULL;
   }
   int64_t dims[IR_MAX_RANK];
-  bool ok = true, use = given && given->rank == (int)v->dims.n;
+  bool ok = true, use = given && given->rank == (int)rank;
   for (size_t i = 0; i < v->dims.n; i++) {
     dims[i] = input_dim(im, v, i, use ? given->dim[i] : -1, loc);
     ok = ok && dims[i] >= 0;
   }
-  return ok ? ir_type_checked(ctx, loc.where, dtype, (int64_t)v->dims.n, dims)
+  if (dtype == IR_CHAR) {
+    dims[v->dims.n] =
+        string_width(im, v, use ? given->dim[v->dims.n] : -1, loc);
+    ok = ok && dims[v->dims.n] >= 1;
+  }
+  return ok ? ir_type_checked(ctx, loc.where, dtype, (int64_t)rank, dims)
             : NULL;
 }
 
@@ -203,7 +222,7 @@ static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
 static void check_output(struct onnx_import *im, const struct onnx_value *o,
                          const struct ir_value *v, struct dn_loc loc) {
   enum ir_dtype dtype;
-  if (!o->kind || !onnx_dtype_find(o->dtype, &dtype))
+  if (!o->kind || !onnx_element_find(o->dtype, &dtype))
     return;
   const char *found = ir_type_text(im->ctx, im->ctx->arena, v->type);
   if (dtype != v->type->dtype) {
@@ -211,7 +230,8 @@ static void check_output(struct onnx_import *im, const struct onnx_value *o,
              ir_dtypes[dtype].text, found);
     return;
   }
-  bool same = !o->has_shape || (int)o->dims.n == v->type->rank;
+  int rank = v->type->rank - (dtype == IR_CHAR);
+  bool same = !o->has_shape || (int)o->dims.n == rank;
   for (size_t i = 0; same && i < o->dims.n; i++)
     same = !o->dims.v[i].has_value || o->dims.v[i].value == -1 ||
            o->dims.v[i].value == v->type->dim[i];

@@ -134,8 +134,17 @@ bool onnx_tensor_read(struct wire w, struct onnx_tensor *out);
 
 /* "float16" for 10; a number when it is none. */
 const char *onnx_dtype_name(int64_t dtype);
-/* The element type of a TensorProto.DataType; false: dnnc has none. */
+/* The element type of a TensorProto.DataType; false: dnnc has none. The first
+ * finds numbers only, the second strings too: char. */
 bool onnx_dtype_find(int64_t dtype, enum ir_dtype *out);
+bool onnx_element_find(int64_t dtype, enum ir_dtype *out);
+
+/* Strings as char[dims.., width], as wide as the longest; spans[] are as many as
+ * dims say. false after a diagnostic: one is no UTF-8 or holds a NUL. */
+bool onnx_strings(struct dn_ctx *ctx, struct dn_loc loc,
+                  const struct wire_span *spans, int64_t rank,
+                  const int64_t *dims, const struct ir_type **type,
+                  struct ir_data *data);
 
 /* The elements of a tensor: type and data, borrowed from the file when they lie
  * there aligned and as the host has them. `loc` is where errors are reported.

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "frontend/onnx_ops.h"
+#include "frontend/onnx_string.h"
 
 /* A tensor in an attribute, dense or sparse. */
 static struct ir_value *tensor_const(struct onnx_call *c,
@@ -39,7 +39,8 @@ bool onnx_constant(struct onnx_call *c) {
     return ox_return(
         c, fe_ints(c->b, IR_I64, 1, &(int64_t){(int64_t)a->ints.n}, a->ints.v));
   }
-  return ox_fail(c, UNSUPPORTED_TYPE, "strings");
+  return ox_return(c, a->type == ONNX_STRING ? ox_string(c, name, "")
+                                             : ox_strings(c, name));
 }
 
 /* A constant of one number, however large: nothing is stored. */
@@ -57,8 +58,8 @@ bool onnx_constant_of_shape(struct onnx_call *c) {
     struct ir_value *v = tensor_const(c, a->t, NULL);
     if (!v)
       return false;
-    if (ir_type_count(v->type) != 1)
-      return ox_fail(c, ATTR, "value must have one element");
+    if (ir_type_count(v->type) != 1 || ox_is_string(v))
+      return ox_fail(c, ATTR, "value must have one element, a number");
     dtype = fe_dtype(v);
     memcpy(&data.splat, ir_const_bytes(c->im->ctx->arena, v),
            ir_dtypes[dtype].bytes);

@@ -1,6 +1,7 @@
 /* onnx_op_ml.c - ai.onnx.ml: what its classifiers share, linear models, support
  * vectors, and the preparation of features. */
 #include "frontend/onnx_ml.h"
+#include "frontend/onnx_string.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,8 +26,8 @@ bool ml_floats(struct onnx_call *c, const char *name, int64_t *n,
     return true;
   }
   struct ir_value *t = ox_const_new(c->im, a->t, NULL, c->b->loc, NULL);
-  if (!t)
-    return false;
+  if (!t || ox_is_string(t))
+    return t && ox_fail(c, TYPE, "'%s' is of strings", name);
   *n = ir_type_count(t->type);
   double *list = DN_ARRAY(c->im->ctx->arena, double, *n);
   for (int64_t i = 0; i < *n; i++)
@@ -79,13 +80,17 @@ static struct ox_ints labels(struct onnx_call *c) {
 int64_t ml_classes(struct onnx_call *c) {
   const struct onnx_attr *s = ox_attr(c, "classlabels_strings");
   int64_t n = labels(c).n;
-  if (s && s->strings.n)
-    return ox_fail(c, UNSUPPORTED_TYPE, "labels that are strings") - 1;
+  if (s && s->strings.n == 1)
+    return ox_fail(c, UNSUPPORTED_TYPE, "one label, a string") - 1;
+  n = s && s->strings.n ? (int64_t)s->strings.n : n;
   return n ? n : ox_fail(c, ATTR, "no class labels") - 1;
 }
 
 struct ir_value *ml_label(struct onnx_call *c, struct ir_value *at) {
   struct ox_ints l = labels(c);
+  struct ir_value *text = ox_strings(c, "classlabels_strings");
+  if (text)
+    return fe_gather(c->b, text, at, 0);
   bool one = l.n == 1; /* the class, or not: 1 or 0 */
   static const int64_t binary[] = {0, 1};
   struct ir_value *all =
@@ -413,8 +418,8 @@ bool onnx_imputer(struct onnx_call *c) {
   return ox_return(c, fe_select(c->b, is, to, x));
 }
 
-/* An attribute of whole numbers, of floats or a tensor: `prefix`_int64s,
- * _floats or _tensor. NULL without a diagnostic: there is none of them. */
+/* An attribute of whole numbers, floats, strings or a tensor: `prefix`_int64s,
+ * _floats, _strings or _tensor. NULL without a diagnostic: there is none of them. */
 static struct ir_value *table(struct onnx_call *c, const char *prefix) {
   struct ox_ints ints = ox_ints(c, ml_name(c, prefix, "int64s"));
   const struct onnx_attr *f = ox_attr(c, ml_name(c, prefix, "floats"));
@@ -426,7 +431,35 @@ static struct ir_value *table(struct onnx_call *c, const char *prefix) {
   if (f && f->floats.n)
     return fe_floats(c->b, IR_F32, 1, &(int64_t){(int64_t)f->floats.n},
                      f->floats.v);
-  return NULL;
+  return ox_strings(c, ml_name(c, prefix, "strings"));
+}
+
+/* 0 .. n - 1 */
+static struct ir_value *numbers(struct onnx_call *c, int64_t n) {
+  return fe_iota(c->b, 1, 0, n, IR_I64);
+}
+
+/* values[k] where keys[k] is x, or `other`; strings go by their numbers. */
+static struct ir_value *look_up(struct onnx_call *c, struct ir_value *x,
+                                struct ir_value *keys, struct ir_value *values,
+                                struct ir_value *other) {
+  struct ir_value *texts = NULL;
+  int64_t n = fe_dims(keys)[0];
+  if (ox_is_string(keys)) {
+    x = ox_find(c, x, keys);
+    keys = numbers(c, n);
+  }
+  if (ox_is_string(values)) {
+    int64_t width = dn_max(ox_width(values), ox_width(other));
+    other = fe_reshape(c->b, other, 2, (int64_t[]){1, ox_width(other)});
+    texts = fe_concat(
+        c->b, IR_ARGS(ox_widen(c, values, width), ox_widen(c, other, width)),
+        0);
+    values = numbers(c, n);
+    other = fe_scalar(c->b, IR_I64, (double)n);
+  }
+  x = fe_call(c->b, FE_LOOK_UP, IR_ARGS(x, keys, values, other), NULL, 0);
+  return texts ? fe_gather(c->b, texts, x, 0) : x;
 }
 
 /* The value of the key that x is, or a default. */
@@ -435,32 +468,54 @@ bool onnx_label_encoder(struct onnx_call *c) {
   struct ir_value *values = table(c, "values");
   const struct onnx_attr *t = ox_attr(c, "default_tensor");
   if (!keys || !values)
-    return ox_fail(c, UNSUPPORTED_TYPE, "keys or values that are strings");
-  if (fe_dtype(keys) != fe_dtype(x) || fe_rank(keys) != 1 ||
-      keys->type != ir_type(c->im->ctx, fe_dtype(x), 1, fe_dims(values)) ||
-      fe_rank(values) != 1)
+    return ox_fail(c, ATTR, "it has no keys or no values");
+  bool text = ox_is_string(values);
+  int rank = 1 + ox_is_string(keys);
+  if (fe_dtype(keys) != fe_dtype(x) || fe_rank(keys) != rank ||
+      fe_rank(values) != 1 + text || fe_dims(keys)[0] != fe_dims(values)[0])
     return ox_fail(c, TYPE, "keys and values do not fit");
   bool whole = !ir_is_float(fe_dtype(values));
   struct ir_value *other =
-      t ? ox_const_new(c->im, t->t, NULL, c->b->loc, NULL)
-        : fe_number(c->b, values,
-                    whole ? (double)ox_int(c, "default_int64", -1)
-                          : ox_float(c, "default_float", -0.0));
+      t      ? ox_const_new(c->im, t->t, NULL, c->b->loc, NULL)
+      : text ? ox_string(c, "default_string", "_Unused")
+             : fe_number(c->b, values,
+                         whole ? (double)ox_int(c, "default_int64", -1)
+                               : ox_float(c, "default_float", -0.0));
   if (!other || fe_dtype(other) != fe_dtype(values) ||
-      ir_type_count(other->type) != 1)
+      ir_type_count(other->type) != (text ? ox_width(other) : 1))
     return ox_fail(c, TYPE, "the default does not fit");
-  other = fe_reshape(c->b, other, 0, NULL);
-  return ox_return(
-      c, fe_call(c->b, FE_LOOK_UP, IR_ARGS(x, keys, values, other), NULL, 0));
+  other = text ? other : fe_reshape(c->b, other, 0, NULL);
+  return ox_return(c, look_up(c, x, keys, values, other));
+}
+
+/* From strings to numbers, or from numbers to strings. */
+bool onnx_category_mapper(struct onnx_call *c) {
+  struct ir_value *texts = ox_strings(c, "cats_strings");
+  struct ox_ints ints = ox_ints(c, "cats_int64s");
+  bool text = ox_is_string(c->in[0]);
+  if (!texts || fe_dims(texts)[0] != ints.n)
+    return ox_fail(c, ATTR, "as many strings as numbers are needed");
+  if (!text && fe_dtype(c->in[0]) != IR_I64)
+    return ox_fail(c, TYPE, "the input must be strings or int64");
+  struct ir_value *of = fe_ints(c->b, IR_I64, 1, &ints.n, ints.v);
+  struct ir_value *other =
+      text ? fe_scalar(c->b, IR_I64, (double)ox_int(c, "default_int64", -1))
+           : ox_string(c, "default_string", "_Unused");
+  return other && ox_return(c, look_up(c, c->in[0], text ? texts : of,
+                                       text ? of : texts, other));
 }
 
 bool onnx_one_hot_encoder(struct onnx_call *c) {
   struct ox_ints cats = ox_ints(c, "cats_int64s");
-  if (!cats.n)
-    return ox_fail(c, UNSUPPORTED_TYPE, "categories that are strings");
-  struct ir_value *x =
-      fe_unsqueeze(c->b, fe_cast(c->b, c->in[0], IR_I64), 0, 1);
-  struct ir_value *is =
-      fe_op2(c->b, IR_EQ, x, fe_ints(c->b, IR_I64, 1, &cats.n, cats.v));
-  return ox_return(c, fe_cast(c->b, is, IR_F32));
+  struct ir_value *texts = ox_strings(c, "cats_strings"), *x = c->in[0], *of;
+  if (ox_is_string(x) != (texts != NULL) || (!texts && !cats.n))
+    return ox_fail(c, TYPE, "the categories do not fit the input");
+  if (texts) {
+    x = ox_find(c, x, texts);
+    of = numbers(c, fe_dims(texts)[0]);
+  } else {
+    of = fe_ints(c->b, IR_I64, 1, &cats.n, cats.v);
+  }
+  x = fe_unsqueeze(c->b, fe_cast(c->b, x, IR_I64), 0, 1);
+  return ox_return(c, fe_cast(c->b, fe_op2(c->b, IR_EQ, x, of), IR_F32));
 }

@@ -1,8 +1,8 @@
-/* onnx_op_ngram.c - TfIdfVectorizer of numbers: how often each n-gram of a pool
+/* onnx_op_ngram.c - TfIdfVectorizer: how often each n-gram of a pool
  * occurs in a row, with gaps of up to max_skip_count between its elements. */
 #include <string.h>
 
-#include "frontend/onnx_ops.h"
+#include "frontend/onnx_string.h"
 
 #define MAX_MATCHES (1 << 28) /* elements times n-grams of one size */
 
@@ -34,15 +34,36 @@ struct grams {
   int64_t min, max, skips, columns;
 };
 
-static bool read_grams(struct onnx_call *c, struct grams *g) {
+/* A pool of strings as the numbers of their first ones in it. */
+static void read_words(struct onnx_call *c, struct grams *g) {
+  const struct onnx_attr *a = ox_attr(c, "pool_strings");
+  size_t n = a ? a->strings.n : 0;
+  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, n);
+  struct dn_map met = {0};
+  for (size_t i = 0; i < n; i++) {
+    const struct wire_span *s = &a->strings.v[i];
+    const char *word =
+        dn_strndup(c->im->ctx->arena, (const char *)s->data, s->size);
+    int64_t *first = dn_map_get(&met, dn_intern(c->im->ctx, word));
+    if (!first)
+      dn_map_put(c->im->ctx->arena, &met, dn_intern(c->im->ctx, word),
+                 first = &v[i]);
+    v[i] = first - v;
+  }
+  g->pool = (struct ox_ints){n > 0, (int64_t)n, v};
+}
+
+static bool read_grams(struct onnx_call *c, bool strings, struct grams *g) {
   *g = (struct grams){.counts = ox_ints(c, "ngram_counts"),
                       .indexes = ox_ints(c, "ngram_indexes"),
                       .pool = ox_ints(c, "pool_int64s"),
                       .min = ox_int(c, "min_gram_length", 1),
                       .max = ox_int(c, "max_gram_length", 1),
                       .skips = ox_int(c, "max_skip_count", 0)};
+  if (strings)
+    read_words(c, g);
   if (!g->pool.n)
-    return ox_fail(c, UNSUPPORTED_TYPE, "n-grams that are strings");
+    return ox_fail(c, ATTR, "there are no n-grams of the input's type");
   if (g->min < 1 || g->max < g->min || g->max > g->counts.n || g->skips < 0 ||
       g->skips > 4096)
     return ox_fail(c, ATTR, "n-grams of %lld to %lld elements",
@@ -96,16 +117,20 @@ static struct ir_value *count_grams(struct onnx_call *c, const struct grams *g,
 }
 
 bool onnx_tfidf(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
+  bool strings = ox_is_string(c->in[0]);
+  struct ir_value *pool = strings ? ox_strings(c, "pool_strings") : NULL;
+  struct ir_value *x = pool ? ox_find(c, c->in[0], pool) : c->in[0];
   const char *mode = ox_str(c, "mode", "TF");
   const struct onnx_attr *w = ox_attr(c, "weights");
-  bool one = fe_rank(x) == 1, idf = !strcmp(mode, "IDF");
+  bool one = x && fe_rank(x) == 1, idf = !strcmp(mode, "IDF");
   struct grams g;
+  if (!x || (strings && !pool))
+    return x && ox_fail(c, ATTR, "there are no n-grams of the input's type");
   if (fe_rank(x) > 2 || !fe_rank(x) || !ir_is_int(fe_dtype(x)))
     return ox_fail(c, TYPE, "the input must be rows of integers");
   if (!idf && strcmp(mode, "TF") != 0 && strcmp(mode, "TFIDF") != 0)
     return ox_fail(c, ATTR, "unknown mode '%s'", ox_text(c, mode));
-  if (!read_grams(c, &g))
+  if (!read_grams(c, strings, &g))
     return false;
   x = fe_cast(c->b, one ? fe_unsqueeze(c->b, x, 1, 0) : x, IR_I64);
   struct ir_value *y = x ? count_grams(c, &g, x) : NULL;

@@ -5,15 +5,15 @@
 #include <math.h>
 #include <string.h>
 
-#include "frontend/onnx_ops.h"
+#include "frontend/onnx_string.h"
 
 #define MAX_PAIRS (1 << 26) /* comparisons of entries with each other */
 #define MAX_STEPS 512       /* boxes that are picked one after the other */
 
 /* How many there are: of `total`, at most `most`. `size` is what the model
  * declares, or -1. */
-static bool find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
-                      int64_t size, int64_t *n) {
+bool ox_find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
+                  int64_t size, int64_t *n) {
   struct ir_value *known = NULL;
   if (!total)
     return false;
@@ -43,7 +43,7 @@ static struct ir_value *put(struct onnx_call *c, enum ir_opcode code,
 }
 
 /* Of a mask [m]: how many are set. */
-static struct ir_value *total(struct onnx_call *c, struct ir_value *mask) {
+struct ir_value *ox_total(struct onnx_call *c, struct ir_value *mask) {
   const bool all[IR_MAX_RANK] = {true};
   struct ir_value *n =
       fe_reduce(c->b, IR_REDUCE_SUM, fe_cast(c->b, mask, IR_I64), all);
@@ -52,8 +52,8 @@ static struct ir_value *total(struct onnx_call *c, struct ir_value *mask) {
 
 /* Numbers of the first n entries that are set in a mask [m]: each goes to the
  * place that a running sum gives it, others behind the end. */
-static struct ir_value *numbers_of(struct onnx_call *c, struct ir_value *mask,
-                                   int64_t n) {
+struct ir_value *ox_selected(struct onnx_call *c, struct ir_value *mask,
+                             int64_t n) {
   if (!mask)
     return NULL;
   int64_t m = ir_type_count(mask->type);
@@ -81,14 +81,14 @@ bool onnx_non_zero(struct onnx_call *c) {
   const struct ir_type *t = c->in[0]->type;
   struct ir_value *rows[IR_MAX_RANK + 1];
   int64_t strides[IR_MAX_RANK], n;
-  if (!find_size(c, total(c, mask), ir_type_count(t), ox_declared(c, 0, 2, 1),
-                 &n))
+  if (!ox_find_size(c, ox_total(c, mask), ir_type_count(t),
+                    ox_declared(c, 0, 2, 1), &n))
     return false;
   if (!n || !t->rank)
     return ox_return(c, fe_expand(c->b, fe_scalar(c->b, IR_I64, 0), 2,
                                   (int64_t[]){t->rank, n}));
   ir_type_strides(t, strides);
-  struct ir_value *at = numbers_of(c, mask, n);
+  struct ir_value *at = ox_selected(c, mask, n);
   for (int i = 0; i < t->rank; i++)
     rows[i] =
         fe_unsqueeze(c->b, coordinate(c, at, strides[i], t->dim[i]), 1, 0);
@@ -107,10 +107,10 @@ bool onnx_compress(struct onnx_call *c) {
     return false;
   if (!x || fe_rank(keep) != 1 || fe_dims(keep)[0] > fe_dims(x)[axis])
     return ox_fail(c, TYPE, "the condition is longer than the input");
-  if (!find_size(c, total(c, keep), fe_dims(keep)[0],
-                 ox_declared(c, 0, fe_rank(x), axis), &n))
+  if (!ox_find_size(c, ox_total(c, keep), fe_dims(keep)[0],
+                    ox_declared(c, 0, fe_rank(x), axis), &n))
     return false;
-  return ox_return(c, fe_gather(c->b, x, numbers_of(c, keep, n), axis));
+  return ox_return(c, fe_gather(c->b, x, ox_selected(c, keep, n), axis));
 }
 
 /* ---- Unique ---- */
@@ -195,14 +195,14 @@ bool onnx_unique(struct onnx_call *c) {
     size = ox_declared(c, k, 1, 0);
   struct ir_value *order = order_of(c, key);
   struct ir_value *begin = begins(c, fe_gather(c->b, key, order, 0), m);
-  if (!find_size(c, total(c, begin), m, size, &n))
+  if (!ox_find_size(c, ox_total(c, begin), m, size, &n))
     return false;
   struct ir_value *group =
       fe_emit(c->b, IR_CUMSUM, IR_ARGS(fe_cast(c->b, begin, IR_I64)),
               IR_ATTRS(ir_int("axis", 0)));
   group = fe_offset(c->b, group, -1);
   struct ir_value *ones = fe_expand(c->b, fe_scalar(c->b, IR_I64, 1), 1, &m);
-  struct ir_value *first = fe_gather(c->b, order, numbers_of(c, begin, n), 0);
+  struct ir_value *first = fe_gather(c->b, order, ox_selected(c, begin, n), 0);
   struct ir_value *count =
       n ? put(c, IR_SCATTER_SUM, n, group, ones) : zeros(c, 0);
   struct ir_value *of = put(c, IR_SCATTER, m, order, group);
@@ -242,10 +242,10 @@ static struct ir_value *picked_rows(struct onnx_call *c, struct ir_value *best,
   int64_t n, classes = fe_dims(best)[1], steps = fe_dims(best)[2];
   any = flat(c, any);
   best = flat(c, best);
-  if (!find_size(c, total(c, any), ir_type_count(best->type),
-                 ox_declared(c, 0, 2, 0), &n))
+  if (!ox_find_size(c, ox_total(c, any), ir_type_count(best->type),
+                    ox_declared(c, 0, 2, 0), &n))
     return NULL;
-  struct ir_value *at = numbers_of(c, any, n);
+  struct ir_value *at = ox_selected(c, any, n);
   struct ir_value *row[] = {
       coordinate(c, at, classes * steps, INT32_MAX),
       coordinate(c, at, steps, classes),

@@ -22,7 +22,7 @@ const char *onnx_dtype_name(int64_t dtype) {
   return dtype >= 0 && dtype < n ? dtype_names[dtype] : "unknown";
 }
 
-bool onnx_dtype_find(int64_t dtype, enum ir_dtype *out) {
+bool onnx_element_find(int64_t dtype, enum ir_dtype *out) {
   for (int t = 0; t < IR_NUM_DTYPES; t++) {
     if (ir_dtypes[t].onnx == dtype) {
       *out = (enum ir_dtype)t;
@@ -30,6 +30,10 @@ bool onnx_dtype_find(int64_t dtype, enum ir_dtype *out) {
     }
   }
   return false;
+}
+
+bool onnx_dtype_find(int64_t dtype, enum ir_dtype *out) {
+  return onnx_element_find(dtype, out) && *out != IR_CHAR;
 }
 
 /* How the typed fields store the elements of a type. */
@@ -53,6 +57,7 @@ static const struct store stores[IR_NUM_DTYPES] = {
     [IR_U32] = {11, WIRE_VARINT, 0, UINT32_MAX},
     [IR_I64] = {7, WIRE_VARINT, INT64_MIN, INT64_MAX},
     [IR_U64] = {11, WIRE_VARINT, INT64_MIN, INT64_MAX},
+    [IR_CHAR] = {6, WIRE_LEN, 0, 0},
     [IR_F8E4M3FN] = {5, WIRE_VARINT, 0, UINT8_MAX},
     [IR_F8E4M3FNUZ] = {5, WIRE_VARINT, 0, UINT8_MAX},
     [IR_F8E5M2] = {5, WIRE_VARINT, 0, UINT8_MAX},
@@ -182,6 +187,74 @@ static bool from_typed(struct wire_file *file, const struct onnx_tensor *t,
   return in_byte(type->dtype) == 1 || unpack(file, type, all, data);
 }
 
+/* ---- Strings ---- */
+
+/* One long string makes all long: a small file may not take all memory. */
+enum { MAX_STRINGS = 1 << 28 };
+
+static bool is_text(struct wire_span s) {
+  for (size_t i = 0; i < s.size;) {
+    size_t n = dn_utf8_length((const char *)s.data + i, s.size - i);
+    if (!n || !s.data[i])
+      return false;
+    i += n;
+  }
+  return true;
+}
+
+bool onnx_strings(struct dn_ctx *ctx, struct dn_loc loc,
+                  const struct wire_span *spans, int64_t rank,
+                  const int64_t *dims, const struct ir_type **type,
+                  struct ir_data *data) {
+  int64_t all[IR_MAX_RANK], n = 1, width = 1;
+  if (rank >= IR_MAX_RANK)
+    return dn_error(ctx, loc, DN_LIMIT, "strings of rank %lld, over %d",
+                    (long long)rank, IR_MAX_RANK - 1);
+  for (int64_t i = 0; i < rank; i++)
+    n *= all[i] = dims[i];
+  for (int64_t i = 0; i < n; i++) {
+    if (!is_text(spans[i]))
+      return dn_error(ctx, loc, DN_TENSOR_DATA,
+                      "string %lld is no UTF-8, or holds a NUL", (long long)i);
+    width = dn_max(width, (int64_t)spans[i].size);
+  }
+  all[rank] = width;
+  *type = ir_type_checked(ctx, loc.where, IR_CHAR, rank + 1, all);
+  if (!*type)
+    return false;
+  int64_t size = ir_type_bytes(*type);
+  if (size > MAX_STRINGS)
+    return dn_error(ctx, loc, DN_LIMIT, "%s: strings are over %d bytes",
+                    ir_type_text(ctx, NULL, *type), MAX_STRINGS);
+  char *to = dn_alloc(ctx->arena, (size_t)size + 1); /* zeros */
+  for (int64_t i = 0; i < n; i++)
+    if (spans[i].size)
+      memcpy(to + i * width, spans[i].data, spans[i].size);
+  *data = (struct ir_data){.bytes = to, .size = size};
+  return true;
+}
+
+/* string_data: as many as the dims say. */
+static bool from_string_data(struct wire_file *file,
+                             const struct onnx_tensor *t, struct dn_loc loc,
+                             const struct ir_type **type,
+                             struct ir_data *data) {
+  int64_t count = ir_type_count(*type);
+  DN_LIST(struct wire_span) list = {0};
+  struct wire w = wire_open(file, t->message, 0);
+  for (struct wire_field f; wire_next(&w, &f);)
+    if (f.number == stores[IR_CHAR].field && f.type == WIRE_LEN)
+      DN_PUSH(file->ctx->arena, list, f.span);
+  if (!file->ok)
+    return false;
+  if ((int64_t)list.n != count)
+    return dn_error(file->ctx, loc, DN_TENSOR_DATA,
+                    "%zu strings, the shape needs %lld", list.n,
+                    (long long)count);
+  return onnx_strings(file->ctx, loc, list.v, (int64_t)t->dims.n, t->dims.v,
+                      type, data);
+}
+
 /* ---- External data ---- */
 
 static bool external_error(struct dn_ctx *ctx, struct dn_loc loc,
@@ -277,7 +350,7 @@ bool onnx_tensor_data(struct wire_file *file, const struct onnx_tensor *t,
   enum ir_dtype dtype;
   if (!loc.where)
     loc.where = dn_printf(ctx->arena, "tensor '%s'", t->name);
-  if (!onnx_dtype_find(t->dtype, &dtype))
+  if (!onnx_element_find(t->dtype, &dtype))
     return dn_error(ctx, loc,
                     t->dtype > 0 ? DN_UNSUPPORTED_TYPE : DN_TENSOR_DATA,
                     "element type %s (%lld)", onnx_dtype_name(t->dtype),
@@ -290,6 +363,10 @@ bool onnx_tensor_data(struct wire_file *file, const struct onnx_tensor *t,
   *type = ir_type_checked(ctx, loc.where, dtype, (int64_t)t->dims.n, t->dims.v);
   if (!*type || !check_fields(file, t, loc, dtype))
     return false;
+  if (dtype == IR_CHAR && t->external)
+    return external_error(ctx, loc, "strings do not lie there");
+  if (dtype == IR_CHAR)
+    return from_string_data(file, t, loc, type, data);
   int64_t bytes = stored_bytes(*type);
   if (t->external)
     return from_external(file, t, loc, *type, data);
@@ -365,8 +442,8 @@ bool onnx_sparse_data(struct wire_file *file, const struct onnx_sparse *s,
                           s->dims.v);
   if (!*type)
     return false;
-  if (list->rank != 1)
-    return sparse_error(file, loc, "its values are not a list");
+  if (list->rank != 1 || list->dtype == IR_CHAR)
+    return sparse_error(file, loc, "its values are not a list of numbers");
   int64_t n = list->dim[0], last = -1;
   size_t width = ir_dtypes[list->dtype].bytes;
   *data = (struct ir_data){0};

@@ -312,6 +312,7 @@ void eval_round(enum ir_dtype type, union eval_lanes *r, int n) {
     WRAP(I16, int16_t)
     WRAP(I32, int32_t)
     WRAP(U8, uint8_t)
+    WRAP(CHAR, uint8_t)
     WRAP(U16, uint16_t)
     WRAP(U32, uint32_t)
   case IR_I4:
@@ -382,6 +383,7 @@ LOAD(I16, int16_t, i, v)
 LOAD(I32, int32_t, i, v)
 LOAD(I64, int64_t, i, v)
 LOAD(U8, uint8_t, i, v)
+LOAD(CHAR, uint8_t, i, v)
 LOAD(U16, uint16_t, i, v)
 LOAD(U32, uint32_t, i, v)
 LOAD(U64, uint64_t, i, (int64_t)v)
@@ -438,6 +440,7 @@ void eval_store(enum ir_dtype type, void *p, const union eval_lanes *a, int n) {
     return;
   case IR_I8:
   case IR_U8:
+  case IR_CHAR:
   case IR_BOOL:
   case IR_I4:
   case IR_U4:

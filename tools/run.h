@@ -31,7 +31,7 @@ struct run {
   struct ir_point at;      /* as they are now, for the types of in and out; */
   struct run_port *bounds; /* inputs and outputs with the bounds */
   int64_t macs;
-  void *arena; /* of the generated code, NULL when it needs none */
+  void *arena;   /* of the generated code, NULL when it needs none */
   void *weights; /* of an object whose constants are apart */
   size_t arena_size;
   struct cg_elf elf;             /* of the generated code, */
@@ -92,6 +92,9 @@ struct run_diff {
   int64_t at;     /* first element over the tolerance, -1: none */
   double got, want;
 };
+/* Strings of a file as wide as those of `port`, if that leaves none shorter. */
+void run_fit_strings(struct run *r, struct ir_tensor *t,
+                     const struct ir_type *port);
 /* Compares row-major elements: floats by |got - want| <= rtol * |want| + atol *
  * the largest |want|, at least 1; integers exactly; NaNs are equal. */
 void run_differ(const struct ir_type *type, const void *got, const void *want,

@@ -78,6 +78,32 @@ static bool same_shape(const struct ir_type *a, const struct ir_type *b) {
          !memcmp(a->dim, b->dim, sizeof a->dim);
 }
 
+void run_fit_strings(struct run *r, struct ir_tensor *t,
+                     const struct ir_type *port) {
+  const struct ir_type *from = t->type;
+  int last = from->rank - 1;
+  if (from->dtype != IR_CHAR || from->rank != port->rank || last < 0)
+    return;
+  int64_t have = from->dim[last], width = port->dim[last];
+  if (have == width || !have)
+    return;
+  int64_t n = ir_type_count(from) / have, kept = dn_min(have, width);
+  int64_t dims[IR_MAX_RANK];
+  memcpy(dims, from->dim, sizeof dims);
+  dims[last] = width;
+  if (!ir_type_fits(r->ctx, IR_CHAR, from->rank, dims))
+    return;
+  char *to = dn_alloc(r->ctx->arena, (size_t)(n * width) + 1);
+  for (int64_t i = 0; i < n; i++) {
+    const char *s = (const char *)t->data + i * have;
+    for (int64_t k = width; k < have; k++)
+      if (s[k])
+        return; /* it is longer */
+    memcpy(to + i * width, s, (size_t)kept);
+  }
+  *t = (struct ir_tensor){ir_type(r->ctx, IR_CHAR, from->rank, dims), to};
+}
+
 /* Reads one tensor file into `t`, whose type is the port's. */
 static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
   struct dn_ctx *ctx = r->ctx;
@@ -101,6 +127,7 @@ static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
   }
   if (!fe_read_tensor(ctx, path, &file))
     return false;
+  run_fit_strings(r, &file, t->type);
   if (!same_shape(file.type, t->type))
     return dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
                     "the tensor is %s, the input %s",
@@ -167,22 +194,30 @@ bool run_write_outputs(struct run *r, const struct ir_tensor *out) {
   return ok;
 }
 
+static void print_element(const struct run *r, const struct ir_type *t,
+                          const char *p, size_t size) {
+  if (t->dtype == IR_CHAR)
+    printf(" \"%s\"",
+           dn_shown(r->ctx->arena, dn_strndup(r->ctx->arena, p, size)));
+  else if (ir_is_float(t->dtype))
+    printf(" %.6g", ir_load_float(t->dtype, p));
+  else if (t->dtype == IR_U64)
+    printf(" %" PRIu64, (uint64_t)ir_load_int(t->dtype, p));
+  else
+    printf(" %" PRId64, ir_load_int(t->dtype, p));
+}
+
 void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
   enum { MOST = 16 };
   for (size_t i = 0; i < r->nout; i++) {
     const struct ir_type *t = r->out[i].type;
-    int64_t n = ir_type_count(t);
+    bool text = t->dtype == IR_CHAR && t->rank && ir_type_count(t);
+    int64_t size = text ? t->dim[t->rank - 1] : ir_dtypes[t->dtype].bytes;
+    int64_t n = text ? ir_type_count(t) / size : ir_type_count(t);
     printf("%s: %s =", dn_shown(r->ctx->arena, r->out[i].name),
            ir_type_text(r->ctx, NULL, t));
-    for (int64_t k = 0; k < n && k < MOST; k++) {
-      const char *p = (const char *)out[i].data + k * ir_dtypes[t->dtype].bytes;
-      if (ir_is_float(t->dtype))
-        printf(" %.6g", ir_load_float(t->dtype, p));
-      else if (t->dtype == IR_U64)
-        printf(" %" PRIu64, (uint64_t)ir_load_int(t->dtype, p));
-      else
-        printf(" %" PRId64, ir_load_int(t->dtype, p));
-    }
+    for (int64_t k = 0; k < n && k < MOST; k++)
+      print_element(r, t, (const char *)out[i].data + k * size, (size_t)size);
     puts(n > MOST ? " ..." : "");
   }
 }

@@ -56,11 +56,13 @@ static void fail(const char *dir, const char *why) {
   printf("FAIL %s %s\n", dir, why);
 }
 
-/* Test data of old ONNX releases hold the bits of bfloat16 as uint16. */
-static void read_as_bf16(struct run *r, struct ir_tensor *t,
-                         const struct run_port *port) {
+/* Test data of old ONNX releases hold the bits of bfloat16 as uint16; strings are
+ * as wide as the longest in a file. */
+static void adapt(struct run *r, struct ir_tensor *t,
+                  const struct run_port *port) {
   if (t->type->dtype == IR_U16 && port->type->dtype == IR_BF16)
     t->type = ir_type_as(r->ctx, t->type, IR_BF16);
+  run_fit_strings(r, t, port->type);
 }
 
 static bool types_fit(const struct run *r, const struct ir_tensor *t,
@@ -149,7 +151,7 @@ static bool run_set(struct run *r, const char *dir) {
   if (r->at.n && !run_set_sizes(r, types, nin))
     return false;
   for (size_t i = 0; i < nin && i < r->nin; i++)
-    read_as_bf16(r, &files[i], &r->in[i]);
+    adapt(r, &files[i], &r->in[i]);
   if (!types_fit(r, files, nin)) {
     fail(dir, "the inputs do not fit the model");
     return false;
@@ -178,7 +180,7 @@ static bool run_set(struct run *r, const char *dir) {
   dn_buf_init(&why, ctx->arena);
   bool ok = true;
   for (size_t i = 0; i < nout; i++)
-    read_as_bf16(r, &want[i], &r->out[i]);
+    adapt(r, &want[i], &r->out[i]);
   for (size_t i = 0; i < nout; i++)
     ok &= judge(r, i, &out[i], &want[i], &d, &why);
   printf("%s %s max_abs=%.3g max_rel=%.3g, tolerated %g*|value| + %g*%.3g%s\n",

@@ -333,6 +333,35 @@ case("normalize_rows", [zx], "norm=s:L2", rows(lambda v: math.sqrt(sum(e * e for
 case("normalize_rows", [T([2], [0, 0])], "", T([2], [0, 0]))
 case("look_up", [T([2, 2], [3, 4, 5, 3], "i64"), T([2], [3, 5], "i64"), T([2], [0.5, 1.5]), T([], [-1])], "",
      T([2, 2], [0.5, -1, 1.5, 0.5]))
+# Strings: a row of char, which zeros fill.
+def chars(dims, *words):
+    w = dims[-1]
+    return T(dims, [b for s in words for b in s.encode().ljust(w, b"\0")], "char")
+
+
+def words(x):
+    w = x.dims[-1]
+    return [bytes(x.v[i:i + w]).rstrip(b"\0").decode() for i in range(0, len(x.v), w)]
+
+
+cs = chars([2, 2, 4], "ab", "", "Zz\u00e9", "{@[`")
+keys = chars([3, 4], "Zz\u00e9", "ab", "ab")
+case("string_eq", [cs, chars([2, 4], "ab", "{@[`")], "", T([2, 2], [1, 0, 0, 1]))
+case("string_find", [cs, keys], "", T([2, 2], [1, -1, 0, -1]))
+case("string_length", [cs], "", T([2, 2, 1], [len(s.encode()) for s in words(cs)]))
+case("string_concat", [cs, chars([2, 1, 3], "x", "yz")], "",
+     chars([2, 2, 7], "abx", "x", "Zz\u00e9yz", "{@[`yz"))
+case("string_upper", [cs], "", chars([2, 2, 4], "AB", "", "ZZ\u00e9", "{@[`"))
+case("string_lower", [cs], "", chars([2, 2, 4], "ab", "", "zz\u00e9", "{@[`"))
+case("string_fields", [T([1, 5], [0, 1, 1, 0, 1], "bool")], "most=i:2",
+     T([1, 5], [0, 1, 1, 0, 0]), T([1, 5], [0, 1, 2, 2, 2]))
+case("string_words", [chars([2, 7], " a  b c", "ab")], "most=i:1",
+     T([2, 7], [0, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]),
+     T([2, 7], [-1, 0, 0, 0, 1, 1, 1] + [0] * 7))
+piece = T([2, 4], [0, 0, 1, 1, 0, 1, 2, 2], "i32")
+case("string_count", [piece], "", T([2], [2, 3]))
+case("string_pieces", [chars([2, 4], "a.bc", "..d"), T([2, 4], [1, 0, 1, 1, 0, 0, 1, 0], "bool"), piece],
+     "n=i:3", chars([2, 3, 4], "a", "bc", "", "", "", "d"))
 # Fixed point: functions of reals, to the last bits of 31.
 halves = T([2, 4], [0.5, -0.5, 1.5, -1.5, 2.4, -2.6, 0.49999997, 8388609.0])
 case("round_away", [halves], "", each(lambda v: math.copysign(math.floor(abs(v) + 0.5), v), halves))

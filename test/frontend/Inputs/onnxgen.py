@@ -22,6 +22,7 @@ values that its inputs and outputs have there:
 Tests of malformed files use the functions below directly."""
 import os
 import re
+import shlex
 import struct
 import sys
 
@@ -70,6 +71,8 @@ def raw(dtype, values):
 def tensor(name, dtype, dims, values=None, data=None, more=b""):
     """values as raw_data, or `data` as the fields that hold the elements."""
     number = DTYPES.get(dtype, dtype)
+    if data is None and dtype == "str" and values is not None:
+        data = b"".join(blob(6, v) for v in values)
     if data is None:
         data = blob(9, raw(dtype, values)) if values is not None else b""
     out = b"".join(vint(1, d) for d in dims) + vint(2, number)
@@ -196,6 +199,9 @@ def parse_values(dtype, dims, text):
     count = 1
     for d in dims:
         count *= d
+    if dtype == "str":  # words, or in quotes; \xHH is a byte
+        return [re.sub(rb"\\x(..)", lambda m: bytes.fromhex(m.group(1).decode()),
+                       w.encode()) for w in shlex.split(text)]
     words = re.split(r"[ ,]+", text.strip()) if text.strip() else []
     cast = float if dtype in ("f32", "f64", "f16") else int
     if words and words[0] == "fill":

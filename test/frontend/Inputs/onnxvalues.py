@@ -96,13 +96,15 @@ class Model:
         np_types = {"u8": "uint8", "i8": "int8", "f32": "float32",
                     "f64": "float64", "i32": "int32", "i64": "int64",
                     "u16": "uint16", "i16": "int16", "f16": "float16",
-                    "u32": "uint32", "u64": "uint64", "bool": "bool"}
+                    "u32": "uint32", "u64": "uint64", "bool": "bool",
+                    "str": "object"}
+        text = lambda t, v: [w.decode() for w in v] if t == "str" else v
         options = ort.SessionOptions()
         options.graph_optimization_level = (
             ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
         options.log_severity_level = 3
-        feeds = {n: np.array(values(t, d, text), np_types[t]).reshape(d)
-                 for n, t, d, text in self.ins}
+        feeds = {n: np.array(text(t, values(t, d, s)), np_types[t]).reshape(d)
+                 for n, t, d, s in self.ins}
         names = [o[0] for o in self.outs]
         try:
             session = ort.InferenceSession(self.bytes, options,
@@ -142,7 +144,8 @@ def main():
                 line = "#%s|out %s: %s[%s] = %s" % (
                     m.group(2), m.group(3), m.group(4),
                     ",".join(map(str, v.shape)),
-                    " ".join("%.9g" % x if v.dtype.kind == "f" else str(int(x))
+                    " ".join("%.9g" % x if v.dtype.kind == "f" else
+                             '"%s"' % x if v.dtype.kind in "OU" else str(int(x))
                              for x in v.flatten().tolist()))
             f.write(line + "\n")
     return 0

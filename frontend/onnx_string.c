@@ -1,0 +1,176 @@
+/* onnx_string.c - which operators take strings, and how those do that only move
+ * elements: they move the strings' numbers in a table of all of them, from which
+ * the results are gathered. */
+#include "frontend/onnx_string.h"
+
+#include "frontend/decompose.h"
+
+/* These know strings, or leave them alone. */
+static bool takes_strings(const struct onnx_row *row) {
+  static onnx_convert *const able[] = {
+      onnx_identity,        onnx_equal,           onnx_label_encoder,
+      onnx_one_hot_encoder, onnx_category_mapper, onnx_tfidf,
+      onnx_string_concat,   onnx_string_split,    onnx_string_normalizer};
+  for (size_t i = 0; i < DN_COUNT(able); i++)
+    if (row->convert == able[i])
+      return true;
+  return false;
+}
+
+/* Inputs first to last are moved, the others say where. */
+struct move {
+  onnx_convert *convert;
+  int arg; /* of the row; -1: any */
+  size_t first, last;
+  bool counts; /* its result is a number */
+};
+
+static const struct move *find_move(const struct onnx_row *row) {
+  static const struct move moves[] = {{onnx_concat, -1, 0, SIZE_MAX, false},
+                                      {onnx_map, IR_SELECT, 1, 2, false},
+                                      {onnx_expand, -1, 0, 0, false},
+                                      {onnx_flatten, -1, 0, 0, false},
+                                      {onnx_reshape, -1, 0, 0, false},
+                                      {onnx_slice, -1, 0, 0, false},
+                                      {onnx_split, -1, 0, 0, false},
+                                      {onnx_squeeze, -1, 0, 0, false},
+                                      {onnx_unsqueeze, -1, 0, 0, false},
+                                      {onnx_tile, -1, 0, 0, false},
+                                      {onnx_transpose, -1, 0, 0, false},
+                                      {onnx_gather, -1, 0, 0, false},
+                                      {onnx_gather_elements, -1, 0, 0, false},
+                                      {onnx_gather_nd, -1, 0, 0, false},
+                                      {onnx_reverse_sequence, -1, 0, 0, false},
+                                      {onnx_compress, -1, 0, 0, false},
+                                      {onnx_shape, -1, 0, 0, true},
+                                      {onnx_size, -1, 0, 0, true}};
+  for (size_t i = 0; i < DN_COUNT(moves); i++)
+    if (row->convert == moves[i].convert &&
+        (moves[i].arg < 0 || row->arg == moves[i].arg))
+      return &moves[i];
+  return NULL;
+}
+
+struct ir_value *ox_widen(struct onnx_call *c, struct ir_value *x,
+                          int64_t width) {
+  int64_t pads[2 * IR_MAX_RANK] = {0};
+  if (!x || ox_width(x) == width)
+    return x;
+  pads[2 * fe_rank(x) - 1] = width - ox_width(x);
+  return fe_pad(c->b, x, pads, NULL, 0);
+}
+
+/* Input k as numbers of strings, from *n on; its strings as rows. */
+static struct ir_value *number(struct onnx_call *c, size_t k, int64_t width,
+                               int64_t *n) {
+  struct ir_value *x = c->in[k];
+  int64_t count = ir_type_count(x->type) / ox_width(x);
+  struct ir_value *at = fe_iota(c->b, 1, 0, count, IR_I64);
+  at = fe_offset(c->b, at, (double)*n);
+  c->in[k] = fe_reshape(c->b, at, fe_rank(x) - 1, fe_dims(x));
+  *n += count;
+  return fe_reshape(c->b, ox_widen(c, x, width), 2, (int64_t[]){count, width});
+}
+
+/* Strings [dims.., width] by their numbers. */
+static struct ir_value *take(struct onnx_call *c, struct ir_value *table,
+                             struct ir_value *at) {
+  int64_t dims[IR_MAX_RANK];
+  if (!at || fe_rank(at) == IR_MAX_RANK)
+    return at ? ox_null(c, LIMIT, "strings of rank %d", IR_MAX_RANK) : NULL;
+  if (ir_type_count(at->type))
+    return fe_gather(c->b, table, at, 0);
+  memcpy(dims, fe_dims(at), sizeof dims);
+  dims[fe_rank(at)] = ox_width(table);
+  return fe_expand(c->b, fe_scalar(c->b, IR_CHAR, 0), fe_rank(at) + 1, dims);
+}
+
+static bool move_strings(struct onnx_call *c, const struct move *m) {
+  struct ir_value **part =
+      DN_ARRAY(c->im->ctx->arena, struct ir_value *, c->nin);
+  size_t parts = 0;
+  int64_t width = 1, n = 0;
+  for (size_t k = 0; k < c->nin; k++)
+    if (ox_is_string(c->in[k]))
+      width = dn_max(width, ox_width(c->in[k]));
+  for (size_t k = 0; k < c->nin; k++) {
+    bool moved = k >= m->first && k <= m->last;
+    if (moved != ox_is_string(c->in[k]))
+      return ox_fail(c, TYPE, "input %zu is %s", k,
+                     moved ? "no string" : "a string");
+    if (moved)
+      part[parts++] = number(c, k, width, &n);
+  }
+  struct ir_value *table = fe_concat(c->b, part, parts, 0);
+  if (!table || !c->row->convert(c))
+    return false;
+  for (size_t k = 0; k < c->nout && !m->counts; k++)
+    if (c->out[k])
+      c->out[k] = take(c, table, c->out[k]);
+  return true;
+}
+
+bool ox_convert(struct onnx_call *c) {
+  size_t k = 0;
+  while (k < c->nin && !ox_is_string(c->in[k]))
+    k++;
+  if (k == c->nin || takes_strings(c->row))
+    return c->row->convert(c);
+  const struct move *m = find_move(c->row);
+  return m ? move_strings(c, m)
+           : ox_fail(c, UNSUPPORTED_TYPE, "input %zu is of strings", k);
+}
+
+/* ---- Constants ---- */
+
+static struct ir_value *string_const(struct onnx_call *c,
+                                     const struct wire_span *spans,
+                                     int64_t rank, int64_t n) {
+  const struct ir_type *type;
+  struct ir_data data;
+  if (!onnx_strings(c->im->ctx, c->b->loc, spans, rank, &n, &type, &data))
+    return NULL;
+  return ir_const_new(c->im->m, c->b->name, type, &data);
+}
+
+struct ir_value *ox_strings(struct onnx_call *c, const char *name) {
+  const struct onnx_attr *a = ox_attr(c, name);
+  return a && a->strings.n
+             ? string_const(c, a->strings.v, 1, (int64_t)a->strings.n)
+             : NULL;
+}
+
+struct ir_value *ox_string(struct onnx_call *c, const char *name,
+                           const char *otherwise) {
+  const struct onnx_attr *a = ox_attr(c, name);
+  struct wire_span s = {(const uint8_t *)otherwise, strlen(otherwise)};
+  return string_const(c, a ? &a->s : &s, 0, 0);
+}
+
+/* ---- Comparing ---- */
+
+static struct ir_value *same(struct onnx_call *c, struct ir_value *x,
+                             struct ir_value *y) {
+  int64_t width = dn_max(ox_width(x), ox_width(y));
+  return fe_call(c->b, FE_STRING_EQ,
+                 IR_ARGS(ox_widen(c, x, width), ox_widen(c, y, width)), NULL,
+                 0);
+}
+
+struct ir_value *ox_find(struct onnx_call *c, struct ir_value *x,
+                         struct ir_value *keys) {
+  int64_t width = dn_max(ox_width(x), ox_width(keys));
+  if (fe_rank(x) == IR_MAX_RANK)
+    return ox_null(c, LIMIT, "strings of rank %d", IR_MAX_RANK);
+  return fe_call(c->b, FE_STRING_FIND,
+                 IR_ARGS(ox_widen(c, x, width), ox_widen(c, keys, width)), NULL,
+                 0);
+}
+
+bool onnx_equal(struct onnx_call *c) {
+  if (!ox_is_string(c->in[0]) && !ox_is_string(c->in[1]))
+    return onnx_binary(c);
+  if (fe_dtype(c->in[0]) != fe_dtype(c->in[1]))
+    return ox_fail(c, TYPE, "strings are compared with numbers");
+  return ox_return(c, same(c, c->in[0], c->in[1]));
+}
