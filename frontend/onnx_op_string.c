@@ -1,8 +1,10 @@
-/* onnx_op_string.c - operators that make strings: StringConcat, StringSplit and
- * StringNormalizer. Loops over bytes are rows of decompose.def. */
+/* onnx_op_string.c - operators of strings: StringConcat, StringSplit,
+ * StringNormalizer and RegexFullMatch. Loops over bytes are rows of decompose.def. */
 #include "frontend/onnx_string.h"
 
 #include "frontend/decompose.h"
+#include "frontend/regex.h"
+#include "frontend/region.h"
 
 bool onnx_string_concat(struct onnx_call *c) {
   if (!ox_is_string(c->in[0]) || !ox_is_string(c->in[1]))
@@ -180,4 +182,53 @@ bool onnx_string_normalizer(struct onnx_call *c) {
   if (strcmp(action, "NONE") != 0)
     x = change_case(c, x, upper);
   return ox_return(c, x && r == 2 ? fe_unsqueeze(c->b, x, 1, 0) : x);
+}
+
+/* ---- RegexFullMatch ---- */
+
+/* The states of all strings, from byte to byte: bytes is [n, strings], of classes;
+ * table holds where a row of it begins, not its number. */
+static struct ir_value *run_automaton(struct onnx_call *c,
+                                      struct ir_value *table,
+                                      struct ir_value *first,
+                                      struct ir_value *bytes) {
+  struct fe_region scan;
+  if (!table || !first || !bytes)
+    return NULL;
+  int64_t n = fe_dims(bytes)[0];
+  fe_region_begin(c->b, IR_SCAN, IR_ARGS(first, bytes),
+                  IR_ATTRS(ir_int("states", 1)), &scan);
+  struct ir_value *const *p = fe_region_enter(c->b, &scan)->param;
+  struct ir_value *next = fe_gather(c->b, table, fe_add(c->b, p[0], p[1]), 0);
+  if (!fe_region_yield(c->b, &scan, &next, 1) ||
+      !fe_region_end(c->b, &scan, 1, n))
+    return NULL;
+  return scan.op->result[0];
+}
+
+bool onnx_regex_full_match(struct onnx_call *c) {
+  const struct onnx_attr *p = ox_attr(c, "pattern");
+  struct ir_value *x = c->in[0];
+  struct fe_automaton a;
+  if (!ox_is_string(x))
+    return ox_fail(c, TYPE, "the input must be strings");
+  if (!fe_regex(c->b, (const char *)p->s.data, p->s.size, &a))
+    return false;
+  int64_t width = ox_width(x), n = ir_type_count(x->type) / width;
+  int64_t size = a.states * a.classes, bytes = 256;
+  for (int64_t i = 0; i < size; i++)
+    a.next[i] *= a.classes;
+  struct ir_value *table = fe_ints(c->b, IR_I32, 1, &size, a.next);
+  struct ir_value *classes = fe_ints(c->b, IR_I32, 1, &bytes, a.class_of);
+  struct ir_value *first = fe_expand(
+      c->b, fe_scalar(c->b, IR_I32, (double)(FE_REGEX_FIRST * a.classes)), 1,
+      &n);
+  struct ir_value *y = fe_reshape(c->b, x, 2, (int64_t[]){n, width});
+  y = fe_transpose(c->b, ox_widen(c, y, width + 1), (int64_t[]){1, 0});
+  y = fe_gather(c->b, classes, fe_cast(c->b, y, IR_I32), 0);
+  y = n ? run_automaton(c, table, first, y) : first;
+  y = y ? fe_op2(c->b, IR_EQ, y,
+                 fe_number(c->b, y, (double)(FE_REGEX_MATCHED * a.classes)))
+        : NULL;
+  return ox_return(c, fe_reshape(c->b, y, fe_rank(x) - 1, fe_dims(x)));
 }

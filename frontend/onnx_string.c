@@ -8,9 +8,11 @@
 /* These know strings, or leave them alone. */
 static bool takes_strings(const struct onnx_row *row) {
   static onnx_convert *const able[] = {
-      onnx_identity,        onnx_equal,           onnx_label_encoder,
-      onnx_one_hot_encoder, onnx_category_mapper, onnx_tfidf,
-      onnx_string_concat,   onnx_string_split,    onnx_string_normalizer};
+      onnx_identity,        onnx_equal,
+      onnx_label_encoder,   onnx_one_hot_encoder,
+      onnx_category_mapper, onnx_tfidf,
+      onnx_string_concat,   onnx_regex_full_match,
+      onnx_string_split,    onnx_string_normalizer};
   for (size_t i = 0; i < DN_COUNT(able); i++)
     if (row->convert == able[i])
       return true;
