@@ -36,6 +36,8 @@ struct tfl_graph {
   struct fb_vector inputs, outputs, ops;
 };
 
+enum { TFL_CUSTOM_OPTIONS = 5 }; /* field of an operator */
+
 struct tfl_call;
 struct tfl_row {
   int code; /* BuiltinOperator; -1: a custom operator */
@@ -167,6 +169,10 @@ struct ir_value *tfl_squash(struct tfl_call *c, struct ir_value *x, bool tanh,
 struct ir_value *tfl_table(struct tfl_call *c,
                            struct ir_value *(*f)(struct tfl_call *c,
                                                  struct ir_value *x));
+
+/* A tensor like an output, which the operator keeps from one run to the next:
+ * its value is a parameter, then what the next run reads. */
+struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like);
 
 #define TFLITE(code, name, min, max, outs, convert, arg, options)              \
   bool tflite_##convert(struct tfl_call *c);

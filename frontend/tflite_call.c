@@ -41,9 +41,65 @@ static double otherwise(const char *kind) {
   return kind[1] == '=' ? strtod(kind + 2, NULL) : 0;
 }
 
+/* An unsigned integer of `w` bytes at byte `at` of the custom options; 0: there
+ * is none. */
+static int64_t custom_at(const struct fb_vector *v, int64_t at, int64_t w) {
+  if (at < 0 || (w != 1 && w != 2 && w != 4 && w != 8) ||
+      at > (int64_t)v->n - w)
+    return 0;
+  struct fb_vector part = {v->file, v->at + (size_t)at, 1};
+  int64_t value = fb_int_at(&part, 0, (int)w);
+  return w < 8 ? value & ((INT64_C(1) << 8 * w) - 1) : value;
+}
+
+/* Where the offset of `w` bytes at byte `at` leads, which is back; -1:
+ * nowhere. */
+static int64_t custom_back(const struct fb_vector *v, int64_t at, int64_t w) {
+  int64_t by = custom_at(v, at, w);
+  return by > 0 && by <= at ? at - by : -1;
+}
+
+/* Whether the key at `at` of the custom options is `name`. */
+static bool is_key(const struct fb_vector *v, int64_t at, const char *name) {
+  for (; at >= 0 && at < (int64_t)v->n; at++, name++)
+    if (v->file->base[v->at + (size_t)at] != (uint8_t)*name)
+      return false;
+    else if (!*name)
+      return true;
+  return false;
+}
+
+/* An integer of the custom options, a FlexBuffer that is a map: the root is the
+ * last number but two bytes; offsets count back. Before the values of a map are
+ * the offset of the keys, the width of their offsets, and how many they are;
+ * behind the values are their types. 0: there is none. */
+static int64_t custom_int(const struct tfl_call *c, const char *name) {
+  enum { UNSIGNED = 2 };
+  struct fb_vector v = fb_list(&c->op, TFL_CUSTOM_OPTIONS, 1);
+  int64_t n = (int64_t)v.n, last = custom_at(&v, n - 1, 1);
+  int64_t w = INT64_C(1) << (custom_at(&v, n - 2, 1) & 3);
+  int64_t map = custom_back(&v, n - 2 - last, last);
+  int64_t count = custom_at(&v, map - w, w);
+  int64_t wide = custom_at(&v, map - 2 * w, w);
+  int64_t keys = custom_back(&v, map - 3 * w, w);
+  if (map < 0 || keys < 0 || wide < 1 || wide > 8 || count > n)
+    return 0;
+  for (int64_t i = 0; i < count; i++) {
+    if (!is_key(&v, custom_back(&v, keys + i * wide, wide), name))
+      continue;
+    int64_t value = custom_at(&v, map + i * w, w);
+    bool is_signed = custom_at(&v, map + count * w + i, 1) >> 2 != UNSIGNED;
+    bool below = w < 8 && value >> (8 * w - 1) & 1;
+    return is_signed && below ? value - (INT64_C(1) << 8 * w) : value;
+  }
+  return 0;
+}
+
 int64_t tfl_int(const struct tfl_call *c, const char *name) {
   int field;
   const char *kind = option(c, name, &field);
+  if (*kind == 'x')
+    return custom_int(c, name);
   return fb_int(&c->options, field, *kind == 'b' ? 1 : 4, true,
                 (int64_t)otherwise(kind));
 }

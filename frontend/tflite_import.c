@@ -140,6 +140,16 @@ static void import_inputs(struct tfl_import *im, struct tfl_graph *g) {
   }
 }
 
+struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like) {
+  struct tfl_tensor *t = DN_NEW(c->im->ctx->arena, struct tfl_tensor);
+  *t = *like;
+  t->name = dn_intern(c->im->ctx,
+                      dn_printf(c->im->ctx->arena, "%s_state", like->name));
+  add_param(c->im, t);
+  DN_PUSH(c->im->ctx->arena, c->im->states, t);
+  return t->value == &c->im->failed ? NULL : t;
+}
+
 /* An output may be an input, or be made with another type. */
 static struct ir_value *output_value(struct tfl_import *im,
                                      struct tfl_tensor *t, const char *name) {

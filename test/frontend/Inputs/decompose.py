@@ -419,6 +419,45 @@ falls = T([2, 3], [0, -6554, -65535, 0, 0, 0], "i32")
 case("softmax_16", [falls] + [T([513], [min(round(2 ** 15 * f(i / 512)), 32767) for i in range(513)], "i32")
                               for f in (lambda v: math.exp(10 * v - 10), lambda v: 1 / (1 + v))], "",
      T([2, 3], [23955, 8813, 1] + [10922] * 3))
+# The audio front end.
+sound = T([4], [100, -3, 32767, -32768], "i16")
+case("signal_window", [sound, T([4], [4096, 2048, 4097, 8192], "i16")], "shift=i:12", T([4], [100, -2, 32767, -32768]))
+case("signal_scale", [T([3], [100, -3, 0], "i16")], "", T([3], [25600, -768, 0]), T([], [8]))
+case("signal_scale", [sound], "", sound, T([], [0]))
+case("fft_part", [T([3], [100, -100, 32767], "i32")], "by=i:8191", T([3], [25, -25, 8191]))
+wave = [T([3], v, "i32") for v in ([3000, -3000, 0], [1000, 7, -9], [16384, 0, 32767], [-16384, 32767, 0])]
+turns = [complex(a, b) * complex(c, d) / 32768 for a, b, c, d in zip(*(t.v for t in wave))]
+case("fft_turn", wave, "", T([3], [math.floor(v.real + 0.5) for v in turns]), T([3], [math.floor(v.imag + 0.5) for v in turns]))
+case("signal_energy", [T([2, 2], [3, 4, -32768, -32768], "i16")], "", T([2], [25, 2 ** 31]))
+case("root_bit", [T([2], [30, 3], "u64"), T([2], [0, 4], "u64")], "bit=i:16", T([2], [14, 3]), T([2], [16, 2]))
+tops = T([5], [0, 10, 12, 65535 ** 2 + 65536, 2 ** 40 + 2 ** 21], "u64")
+case("root_round", [T([5], [v - math.isqrt(v) ** 2 for v in tops.v], "u64"), T([5], [math.isqrt(v) for v in tops.v], "u64"),
+                    tops, T([], [1], "i32")], "", T([5], [0, 1, 1, 32767, 524288]))
+loud, known = T([2], [1000, 10], "u32"), T([2], [500000, 90000], "u32")
+shares = T([2], [4096, 4096], "u64"), T([2], [12288, 12288], "u64")
+noises = [(x * 1024 + 3 * k) // 4 for x, k in zip(loud.v, known.v)]
+for clamps in (0, 1):
+    case("signal_noise", [loud, known, *shares], "least=i:819 up=i:10 bits=i:14 clamps=i:%d" % clamps,
+         T([2], [max((1024 * x - min(k, 1024 * x)) // 1024, x * 819 // 16384) for x, k in zip(loud.v, noises)]),
+         T([2], [min(k, 1024 * x) if clamps else k for x, k in zip(loud.v, noises)]))
+gains = T([125], [2000 - i for i in range(125)], "i16")
+
+
+def gain(x, noise):
+    at, part = noise, 0
+    if noise > 2:
+        at, part = 4 * noise.bit_length() - 6, (noise << 32 >> noise.bit_length() + 21) % 1024
+    low, one, two = gains.v[at:at + 3]
+    g = low + (((two * part >> 5) + one * 32) * part + 16384 >> 15) if noise > 2 else low
+    snr = x * g >> 6
+    return snr * snr >> 20 if snr < 8192 else (snr >> 6) - 64
+
+
+pairs = T([4], [100, 900, 5, 70000], "u32"), T([4], [0, 3, 1025, 99999], "u32")
+case("signal_gain", [*pairs, gains], "shift=i:6", T([4], list(map(gain, pairs[0].v, pairs[1].v))))
+chords = T([130], [round(65536 * math.log2(1 + i / 128) - 512 * i) if i < 129 else 0 for i in range(130)], "i32")
+case("signal_log", [T([5], [0, 1, 12, 3000, 99999999], "u32"), chords], "up=i:3 scale=i:64",
+     T([5], [0] + [round(64 * math.log(8 * v)) for v in (1, 12, 3000, 99999999)]))
 pv = rand(1, 1, 3)
 case("picked", [pv, T([1, 2, 1], [2, 0], "i32")], "shape=l:1,2,3", T([1, 2, 1], [pv.v[2], pv.v[0]]))
 ends = [T([1, 1, 3], v) for v in ([0, 0, 5], [0, 0.5, 0], [1, 1, 6], [1, 1.5, 1])]

@@ -1,0 +1,379 @@
+/* tflite_op_signal.c - the audio front end of TensorFlow Lite Micro, which are
+ * custom operators of integers: to the bit as its reference kernels compute.
+ * A spectrum is real and imaginary parts in turn. */
+#include "frontend/tflite.h"
+
+#include <math.h>
+
+/* Numbers of i32. */
+static struct ir_value *list(struct tfl_call *c, int64_t n, const int64_t *v) {
+  return fe_ints(c->b, IR_I32, 1, &n, v);
+}
+
+static bool is_type(struct tfl_call *c, size_t k, enum ir_dtype type) {
+  return fe_dtype(c->in[k]) == type ||
+         tfl_fail(c, UNSUPPORTED_TYPE, "input %zu is %s", k,
+                  tfl_type_name(c->tin[k]->code));
+}
+
+/* An option within bounds. */
+static bool option(struct tfl_call *c, const char *name, int64_t most,
+                   int64_t *v) {
+  *v = tfl_int(c, name);
+  return (*v >= 0 && *v <= most) ||
+         tfl_fail(c, ATTR, "%s is %lld", name, (long long)*v);
+}
+
+/* ---- Window, scale ---- */
+
+bool tflite_signal_window(struct tfl_call *c) {
+  int64_t shift;
+  return is_type(c, 0, IR_I16) && is_type(c, 1, IR_I16) &&
+         option(c, "shift", 31, &shift) &&
+         tfl_return(c, fe_call(c->b, FE_SIGNAL_WINDOW, c->in, 2,
+                               IR_ATTRS(ir_int("shift", shift))));
+}
+
+bool tflite_signal_scale(struct tfl_call *c) {
+  return is_type(c, 0, IR_I16) && fe_decompose(c->b, FE_SIGNAL_SCALE, c->in, 1,
+                                               NULL, 0, c->out, c->nout);
+}
+
+/* ---- Fourier transform of 2^k real numbers: of half as many complex ones, in
+ * stages of 4 and at last 2, each sum scaled down before ---- */
+
+enum { MOST_STAGES = 8 };
+
+struct complex {
+  struct ir_value *r, *i;
+};
+
+struct fft {
+  struct tfl_call *c;
+  int64_t batch, n; /* complex numbers */
+  int stages;
+  int64_t radix[MOST_STAGES];
+};
+
+static struct ir_value *part(struct fft *f, struct ir_value *x, int64_t by) {
+  return fe_call(f->c->b, FE_FFT_PART, IR_ARGS(x), IR_ATTRS(ir_int("by", by)));
+}
+
+static struct ir_value *wrapped(struct fft *f, struct ir_value *x) {
+  return fe_cast(f->c->b, fe_cast(f->c->b, x, IR_I16), IR_I32);
+}
+
+/* x times exp(-2 pi i (first + step k) / turn), for each element k. */
+static struct complex turned(struct fft *f, struct complex x, int64_t n,
+                             double first, double step, double turn) {
+  int64_t *v = DN_ARRAY(f->c->im->ctx->arena, int64_t, 2 * n);
+  for (int64_t k = 0; k < n; k++) {
+    double phase = -2 * 3.14159265358979323846 * (first + step * (double)k);
+    v[k] = (int64_t)floor(.5 + 32767 * cos(phase / turn));
+    v[n + k] = (int64_t)floor(.5 + 32767 * sin(phase / turn));
+  }
+  struct ir_value *out[2] = {0};
+  if (x.r && x.i)
+    fe_decompose(f->c->b, FE_FFT_TURN,
+                 IR_ARGS(x.r, x.i, list(f->c, n, v), list(f->c, n, v + n)),
+                 NULL, 0, out, 2);
+  return (struct complex){out[0], out[1]};
+}
+
+static struct complex plus(struct fft *f, struct complex a, struct complex b) {
+  return (struct complex){fe_add(f->c->b, a.r, b.r), fe_add(f->c->b, a.i, b.i)};
+}
+
+static struct complex minus(struct fft *f, struct complex a, struct complex b) {
+  return (struct complex){fe_sub(f->c->b, a.r, b.r), fe_sub(f->c->b, a.i, b.i)};
+}
+
+/* a - i b, where i is the imaginary unit. */
+static struct complex minus_i(struct fft *f, struct complex a,
+                              struct complex b) {
+  return (struct complex){fe_add(f->c->b, a.r, b.i), fe_sub(f->c->b, a.i, b.r)};
+}
+
+/* Transforms of p elements of every row [p, m]. */
+static struct complex stage(struct fft *f, struct complex x, int64_t rows,
+                            int64_t p, int64_t m) {
+  struct fe_build *b = f->c->b;
+  const int64_t dims[] = {rows, p, m};
+  struct complex v[4], y[4];
+  struct ir_value *r[4], *i[4];
+  x.r = fe_reshape(b, x.r, 3, dims);
+  x.i = fe_reshape(b, x.i, 3, dims);
+  for (int64_t k = 0; k < p; k++) {
+    v[k].r = part(f, fe_slice1(b, x.r, 1, k, 1, 1), 32767 / p);
+    v[k].i = part(f, fe_slice1(b, x.i, 1, k, 1, 1), 32767 / p);
+    if (k)
+      v[k] = turned(f, v[k], m, 0, (double)k, (double)(p * m));
+  }
+  if (p == 2) {
+    y[0] = plus(f, v[0], v[1]);
+    y[1] = minus(f, v[0], v[1]);
+  } else {
+    struct complex even = plus(f, v[0], v[2]), odd = plus(f, v[1], v[3]);
+    struct complex cross = minus(f, v[0], v[2]), other = minus(f, v[3], v[1]);
+    y[0] = plus(f, even, odd);
+    y[2] = minus(f, even, odd);
+    y[3] = minus_i(f, cross, other);
+    y[1] = minus_i(f, cross, minus(f, v[1], v[3]));
+  }
+  for (int64_t k = 0; k < p; k++) {
+    r[k] = y[k].r;
+    i[k] = y[k].i;
+  }
+  return (struct complex){wrapped(f, fe_concat(b, r, (size_t)p, 1)),
+                          wrapped(f, fe_concat(b, i, (size_t)p, 1))};
+}
+
+/* Real or imaginary parts [batch, n, 2] in the order that the first stage reads
+ * them: the digits of the index turned round. */
+static struct ir_value *scattered(struct fft *f, struct ir_value *x,
+                                  int64_t imaginary) {
+  int64_t dims[MOST_STAGES + 1] = {f->batch}, perm[MOST_STAGES + 1] = {0};
+  for (int s = 1; s <= f->stages; s++) {
+    dims[s] = f->radix[f->stages - s];
+    perm[s] = f->stages + 1 - s;
+  }
+  x = fe_cast(f->c->b, fe_slice1(f->c->b, x, 2, imaginary, 1, 1), IR_I32);
+  x = fe_reshape(f->c->b, x, f->stages + 1, dims);
+  return fe_transpose(f->c->b, x, perm);
+}
+
+/* The spectrum of the real numbers from that of the complex ones, which have
+ * them as their two parts. */
+static struct ir_value *spectrum(struct fft *f, struct complex z) {
+  struct fe_build *b = f->c->b;
+  int64_t n = f->n, half = n / 2, flat[] = {f->batch, n};
+  z.r = fe_reshape(b, z.r, 2, flat);
+  z.i = fe_reshape(b, z.i, 2, flat);
+  struct ir_value *r = part(f, fe_slice1(b, z.r, 1, 0, 1, 1), 16383);
+  struct ir_value *i = part(f, fe_slice1(b, z.i, 1, 0, 1, 1), 16383);
+  struct complex low = {part(f, fe_slice1(b, z.r, 1, 1, half, 1), 16383),
+                        part(f, fe_slice1(b, z.i, 1, 1, half, 1), 16383)};
+  struct ir_value *back =
+      fe_op1(b, IR_NEG, fe_slice1(b, z.i, 1, n - 1, half, -1));
+  struct complex high = {part(f, fe_slice1(b, z.r, 1, n - 1, half, -1), 16383),
+                         part(f, wrapped(f, back), 16383)};
+  struct complex sum = plus(f, low, high);
+  struct complex t = turned(f, minus(f, low, high), half, 1 + (double)half, 1,
+                            2.0 * (double)n);
+  t.r = wrapped(f, t.r);
+  t.i = wrapped(f, t.i);
+  struct complex first = plus(f, sum, t), last = minus(f, sum, t);
+  last.i = fe_sub(b, t.i, sum.i);
+  struct ir_value *one = fe_number(b, r, 1), *nil = fe_sub(b, r, r);
+#define HALF_OF(x, start, size, step)                                          \
+  fe_op2(b, IR_SHR, fe_slice1(b, x, 1, start, size, step), one)
+  struct ir_value *re[] = {fe_add(b, r, i), HALF_OF(first.r, 0, half - 1, 1),
+                           HALF_OF(last.r, half - 1, half, -1),
+                           fe_sub(b, r, i)};
+  struct ir_value *im[] = {nil, HALF_OF(first.i, 0, half - 1, 1),
+                           HALF_OF(last.i, half - 1, half, -1), nil};
+#undef HALF_OF
+  int64_t column[] = {f->batch, n + 1, 1};
+  struct ir_value *parts[] = {fe_reshape(b, fe_concat(b, re, 4, 1), 3, column),
+                              fe_reshape(b, fe_concat(b, im, 4, 1), 3, column)};
+  return fe_cast(b, fe_concat(b, parts, 2, 2), IR_I16);
+}
+
+bool tflite_signal_rfft(struct tfl_call *c) {
+  int64_t length, left;
+  struct fft f = {.c = c};
+  if (!tfl_rank(c, 0, 1, IR_MAX_RANK) || !is_type(c, 0, IR_I16) ||
+      !option(c, "fft_length", 1 << 16, &length))
+    return false;
+  int64_t have = fe_dims(c->in[0])[fe_rank(c->in[0]) - 1];
+  if (length < 8 || (length & (length - 1)) || have < 1 || have > length)
+    return tfl_fail(c, UNSUPPORTED_ATTR, "%lld elements in %lld",
+                    (long long)have, (long long)length);
+  f.n = length / 2;
+  f.batch = ir_type_count(c->in[0]->type) / have;
+  for (left = f.n; left > 1; left /= f.radix[f.stages++])
+    f.radix[f.stages] = left % 4 ? 2 : 4;
+  const int64_t rows[] = {f.batch, have}, pads[] = {0, 0, 0, length - have};
+  const int64_t pairs[] = {f.batch, f.n, 2};
+  struct ir_value *x = fe_reshape(c->b, c->in[0], 2, rows);
+  x = fe_reshape(c->b, fe_pad(c->b, x, pads, NULL, 0), 3, pairs);
+  struct complex z = {scattered(&f, x, 0), scattered(&f, x, 1)};
+  int64_t m = 1;
+  for (int s = f.stages; s-- > 0; m *= f.radix[s])
+    z = stage(&f, z, f.batch * f.n / (m * f.radix[s]), f.radix[s], m);
+  return tfl_return(
+      c, fe_reshape(c->b, spectrum(&f, z), c->tout[0]->rank, c->tout[0]->dim));
+}
+
+/* ---- Filter banks ---- */
+
+/* Energies of the frequencies from a first one to a last, else 0. */
+bool tflite_signal_energy(struct tfl_call *c) {
+  int64_t n = ir_type_count(c->in[0]->type) / 2, from, to;
+  if (!tfl_rank(c, 0, 1, IR_MAX_RANK) || !is_type(c, 0, IR_I16) ||
+      !option(c, "start_index", n, &from) || !option(c, "end_index", n, &to))
+    return false;
+  if (from > to || ir_type_count(c->in[0]->type) != 2 * n)
+    return tfl_fail(c, ATTR, "energies of %lld to %lld", (long long)from,
+                    (long long)to);
+  const int64_t dims[] = {n, 2}, pads[] = {from, n - to};
+  struct ir_value *x = fe_reshape(c->b, c->in[0], 2, dims);
+  x = fe_slice1(c->b, x, 0, from, to - from, 1);
+  x = fe_call(c->b, FE_SIGNAL_ENERGY, IR_ARGS(x), NULL, 0);
+  x = fe_pad(c->b, x, pads, NULL, 0);
+  return tfl_return(c, fe_reshape(c->b, x, c->tout[0]->rank, c->tout[0]->dim));
+}
+
+/* Constants: weights, the rest of them, and for each channel where its
+ * frequencies and weights begin and how many they are. */
+enum { WEIGHTS = 1, RESTS, FREQUENCY, WEIGHT, WIDTH };
+
+/* Sums of x times weights (input `k`) over each channel, by the differences of
+ * running sums: channels [from, from + n). */
+static struct ir_value *channel_sums(struct tfl_call *c, struct ir_value *x,
+                                     const int64_t *ends, size_t k,
+                                     const int64_t *weight, int64_t from,
+                                     int64_t n) {
+  static const int64_t pads[] = {1, 0};
+  int64_t all = ends[fe_dims(c->in[WIDTH])[0]];
+  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, all);
+  for (int64_t i = 0; i < all; i++)
+    v[i] = ir_const_int(c->in[k], weight[i]);
+  x = fe_mul(c->b, x, fe_ints(c->b, IR_I64, 1, &all, v));
+  x = fe_pad(c->b,
+             fe_emit(c->b, IR_CUMSUM, IR_ARGS(x), IR_ATTRS(ir_int("axis", 0))),
+             pads, NULL, 0);
+  return fe_sub(c->b, fe_gather(c->b, x, list(c, n, ends + from + 1), 0),
+                fe_gather(c->b, x, list(c, n, ends + from), 0));
+}
+
+/* Reads the constants: `ends` has 0 and the ends of the channels, `at` the
+ * frequency and then the weight of each product. */
+static bool read_channels(struct tfl_call *c, int64_t channels, int64_t *ends,
+                          int64_t **at) {
+  int64_t n[6], all = 0;
+  const int64_t *v[6];
+  for (size_t k = WEIGHTS; k <= WIDTH; k++)
+    if (!tfl_const_ints(c, k, &n[k], &v[k]))
+      return false;
+  if (n[FREQUENCY] != channels + 1 || n[WEIGHT] != channels + 1 ||
+      n[WIDTH] != channels + 1 || n[WEIGHTS] != n[RESTS])
+    return tfl_fail(c, TYPE, "the operands do not fit %lld channels",
+                    (long long)channels);
+  int64_t most = ir_type_count(c->in[0]->type);
+  for (int64_t i = 0; i <= channels; all = ends[++i]) {
+    int64_t f = v[FREQUENCY][i], w = v[WEIGHT][i], width = v[WIDTH][i];
+    if (f < 0 || w < 0 || width < 0 || f + width > most ||
+        w + width > n[WEIGHTS])
+      return tfl_fail(c, TYPE, "channel %lld is beyond the operands",
+                      (long long)i);
+    ends[i + 1] = all + width;
+  }
+  *at = DN_ARRAY(c->im->ctx->arena, int64_t, 2 * all + 1);
+  for (int64_t i = 0; i <= channels; i++)
+    for (int64_t k = ends[i]; k < ends[i + 1]; k++) {
+      (*at)[k] = v[FREQUENCY][i] + k - ends[i];
+      (*at)[all + k] = v[WEIGHT][i] + k - ends[i];
+    }
+  return true;
+}
+
+/* Each frequency is shared by two channels. */
+bool tflite_signal_filter_bank(struct tfl_call *c) {
+  int64_t n, *at = NULL;
+  if (!tfl_rank(c, 0, 1, 1) || !tfl_rank(c, WIDTH, 1, 1) ||
+      !is_type(c, 0, IR_U32) || !option(c, "num_channels", 1 << 12, &n))
+    return false;
+  int64_t *ends = DN_ARRAY(c->im->ctx->arena, int64_t, n + 2);
+  if (!read_channels(c, n, ends, &at))
+    return false;
+  int64_t all = ends[n + 1];
+  struct ir_value *x = fe_gather(c->b, c->in[0], list(c, all, at), 0);
+  x = fe_cast(c->b, x, IR_I64);
+  if (!all)
+    return tfl_fail(c, TYPE, "channels of no frequencies");
+  x = fe_add(c->b, channel_sums(c, x, ends, WEIGHTS, at + all, 1, n),
+             channel_sums(c, x, ends, RESTS, at + all, 0, n));
+  return tfl_return(c, fe_cast(c->b, x, IR_U64));
+}
+
+/* Digit by digit, from the highest bit on. */
+bool tflite_signal_root(struct tfl_call *c) {
+  struct ir_value *x = c->in[0], *state[] = {x, fe_scalar(c->b, IR_U64, 0)};
+  if (!is_type(c, 0, IR_U64) || !is_type(c, 1, IR_I32))
+    return false;
+  for (int64_t bit = INT64_C(1) << 62; bit; bit >>= 2) {
+    struct ir_value *next[2] = {0};
+    if (!fe_decompose(c->b, FE_ROOT_BIT, state, 2, IR_ATTRS(ir_int("bit", bit)),
+                      next, 2))
+      return false;
+    state[0] = next[0];
+    state[1] = next[1];
+  }
+  return tfl_return(c,
+                    fe_call(c->b, FE_ROOT_ROUND,
+                            IR_ARGS(state[0], state[1], x, c->in[1]), NULL, 0));
+}
+
+/* ---- Noise, gain, logarithm ---- */
+
+/* Numbers of u64 for even and for odd channels. */
+static struct ir_value *in_turn(struct tfl_call *c, int64_t n, int64_t even,
+                                int64_t odd) {
+  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, n);
+  for (int64_t i = 0; i < n; i++)
+    v[i] = i % 2 ? odd : even;
+  return fe_ints(c->b, IR_U64, 1, &n, v);
+}
+
+/* The estimate of the noise is kept from one run to the next. */
+bool tflite_signal_noise(struct tfl_call *c) {
+  static const char *const names[] = {"smoothing",
+                                      "alternate_smoothing",
+                                      "one_minus_smoothing",
+                                      "alternate_one_minus_smoothing",
+                                      "min_signal_remaining",
+                                      "smoothing_bits",
+                                      "spectral_subtraction_bits",
+                                      "clamping"};
+  int64_t v[8];
+  for (size_t i = 0; i < 8; i++)
+    if (!option(c, names[i], i < 5 ? UINT16_MAX : 31, &v[i]))
+      return false;
+  if (!tfl_rank(c, 0, 1, 1) || !is_type(c, 0, IR_U32) || c->nout != 2)
+    return tfl_fail(c, TYPE, "no vector to two vectors");
+  int64_t n = fe_dims(c->in[0])[0];
+  struct tfl_tensor *kept = tfl_keep(c, c->tout[1]);
+  if (!kept || kept->dtype != IR_U32 || kept->rank != 1 || kept->dim[0] != n)
+    return tfl_fail(c, TYPE, "the estimate does not fit");
+  bool ok =
+      fe_decompose(c->b, FE_SIGNAL_NOISE,
+                   IR_ARGS(c->in[0], kept->value, in_turn(c, n, v[0], v[1]),
+                           in_turn(c, n, v[2], v[3])),
+                   IR_ATTRS(ir_int("least", v[4]), ir_int("up", v[5]),
+                            ir_int("bits", v[6]), ir_int("clamps", v[7] != 0)),
+                   c->out, 2);
+  kept->value = ok ? c->out[1] : &c->im->failed;
+  return ok;
+}
+
+bool tflite_signal_gain(struct tfl_call *c) {
+  int64_t shift;
+  return is_type(c, 0, IR_U32) && is_type(c, 1, IR_U32) &&
+         is_type(c, 2, IR_I16) && tfl_rank(c, 2, 1, 1) &&
+         option(c, "snr_shift", 63, &shift) &&
+         tfl_return(c, fe_call(c->b, FE_SIGNAL_GAIN, c->in, 3,
+                               IR_ATTRS(ir_int("shift", shift))));
+}
+
+/* By a table of how far log2 is from the chord, in 128 parts. */
+bool tflite_signal_log(struct tfl_call *c) {
+  int64_t v[130] = {0}, up, scale;
+  for (int i = 0; i <= 128; i++)
+    v[i] = (int64_t)floor(65536 * log2(1 + i / 128.0) - 512 * i + 0.5);
+  return is_type(c, 0, IR_U32) && option(c, "input_correction_bits", 31, &up) &&
+         option(c, "output_scale", INT32_MAX, &scale) &&
+         tfl_return(
+             c, fe_call(c->b, FE_SIGNAL_LOG, IR_ARGS(c->in[0], list(c, 130, v)),
+                        IR_ATTRS(ir_int("up", up), ir_int("scale", scale))));
+}
