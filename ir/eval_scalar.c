@@ -135,7 +135,7 @@ static int64_t rounded_shift(enum ir_dtype type, int64_t x, uint64_t y) {
   bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
   uint64_t mask = (U(1) << y) - 1, half = mask >> 1;
   int64_t low = is_signed ? x >> y : (int64_t)(U(x) >> y);
-  return low + ((U(x) & mask) > half + (is_signed && x < 0));
+  return (int64_t)(U(low) + ((U(x) & mask) > half + (is_signed && x < 0)));
 }
 
 SIGNED(HMUL, high_signed(ir_dtypes[to].bits, x, y))

@@ -104,6 +104,14 @@ define <8 x float> @probe_mask(<8 x float> %x, <8 x float> %y) {
   ret <8 x float> %r
 }
 
+; AVX-512 without its extension BW: LLVM fails at comparisons of f16.
+define void @probe_bytes(ptr %p, ptr %q) "only"="x86_64" "prefer-vector-width"="512" "min-legal-vector-width"="512" {
+  %x = load <64 x i8>, ptr %p
+  %y = add <64 x i8> %x, %x
+  store <64 x i8> %y, ptr %q
+  ret void
+}
+
 ; Conversions to bf16, which come with sums of its products; those of AVX-NE-CONVERT,
 ; without such sums, have a prefix.
 define void @probe_bf16(ptr %p, ptr %q) "only"="x86_64 aarch64" "prefer-vector-width"="512" "min-legal-vector-width"="512" {
