@@ -164,9 +164,11 @@ static double tensor_distance(const struct ir_tensor *a,
   int64_t size = ir_dtypes[t].bytes, n = ir_type_count(a->type);
   double largest = largest_of(a, 0), most = 0;
   for (int64_t i = 0; i < n; i++) {
-    double v = fabs(ir_load_float(t, (const char *)a->data + i * size) -
-                    ir_load_float(t, (const char *)b->data + i * size));
-    most = v > most ? v : most;
+    double x = ir_load_float(t, (const char *)a->data + i * size);
+    double y = ir_load_float(t, (const char *)b->data + i * size);
+    if (isnan(x) != isnan(y))
+      return (double)INFINITY;
+    most = fabs(x - y) > most ? fabs(x - y) : most;
   }
   return largest > 0 ? most / largest : most;
 }

@@ -89,9 +89,10 @@ static bool narrow(const struct pass_env *env, struct ir_op *op, unsigned i,
   ir_set_operand(op, i, w);
   if (op->code != IR_GATHER) {
     ir_set_attr(op, ir_str("to", "f32"));
-    if (ir_dot_of(env->target, to).k < 2)
+    struct ir_value *x = ir_arg(op, 1 - i);
+    if (ir_dot_of(env->target, to).k < 2 || x->type->dtype != IR_F32)
       return true;
-    struct ir_value *x = narrow_activation(ir_arg(op, 1 - i), to);
+    x = narrow_activation(x, to);
     if (x)
       ir_set_operand(op, 1 - i, x);
     return x != NULL;

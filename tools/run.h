@@ -87,6 +87,7 @@ bool run_write_outputs(struct run *r, const struct ir_tensor *out);
 void run_print_outputs(const struct run *r, const struct ir_tensor *out);
 
 struct run_diff {
+  bool next; /* set before: a neighbour in the order of the type is right, too */
   double max_abs, max_rel;
   double largest; /* that atol is taken times */
   int64_t at;     /* first element over the tolerance, -1: none */

@@ -40,17 +40,6 @@ static void report(struct judge *j, const struct ir_value *v,
   j->failed = true;
 }
 
-/* The largest step between neighbours of a type, as a fraction of the smaller:
- * a sum in another order may round to the next one. */
-static double step_of(enum ir_dtype t) {
-  uint64_t bits = 0;
-  if (!ir_is_float(t))
-    return 0;
-  ir_store_float(t, &bits, 1);
-  bits++;
-  return ir_load_float(t, &bits) - 1;
-}
-
 /* Marks what enters a loop, which is written over there: by value id. */
 static bool *find_written_over(struct dn_arena *arena,
                                const struct ir_module *m) {
@@ -81,12 +70,10 @@ static void see(void *user, const struct ir_value *v, void *want) {
     got = j->out[p.number].data;
   else
     return; /* a view of an input or constant */
-  struct run_diff d = {0};
+  struct run_diff d = {.next = true};
   struct dn_arena *tmp = dn_arena_new(r->ctx);
   const void *dense = run_gather(tmp, v->type, got + p.offset, p.stride);
-  run_differ(v->type, dense, want,
-             fmax(r->o->rtol.value, step_of(v->type->dtype)), r->o->atol.value,
-             &d);
+  run_differ(v->type, dense, want, r->o->rtol.value, r->o->atol.value, &d);
   if (ir_type_bytes(v->type))
     memcpy(want, dense, (size_t)ir_type_bytes(v->type));
   dn_arena_free(tmp);
@@ -112,7 +99,7 @@ bool run_compare_values(struct run *r, const struct ir_tensor *in,
   dn_arena_free(arena);
   if (!ok || j.failed)
     return false;
-  /* The tolerance is that of run_differ(), and a step of the type. */
+  /* The tolerance is that of run_differ(). */
   printf("PASS compare values=%zu max_abs=%.3g max_rel=%.3g, tolerated "
          "%g*|value| + %g*max(1, largest)\n",
          j.compared, j.worst.max_abs, j.worst.max_rel, r->o->rtol.value,

@@ -224,6 +224,14 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
 
 /* ---- Comparing ---- */
 
+/* Neighbours in the order of a type. */
+static bool are_next(enum ir_dtype t, const char *p, const char *q) {
+  uint64_t a = 0, b = 0;
+  memcpy(&a, p, ir_dtypes[t].bytes);
+  memcpy(&b, q, ir_dtypes[t].bytes);
+  return a - b == 1 || b - a == 1;
+}
+
 static bool same_element(enum ir_dtype t, const char *p, const char *q,
                          double rtol, double atol, struct run_diff *d) {
   if (!ir_is_float(t)) {
@@ -244,7 +252,7 @@ static bool same_element(enum ir_dtype t, const char *p, const char *q,
   d->max_abs = fmax(d->max_abs, diff);
   if (b != 0)
     d->max_rel = fmax(d->max_rel, diff / fabs(b));
-  return diff <= atol + rtol * fabs(b);
+  return diff <= atol + rtol * fabs(b) || (d->next && are_next(t, p, q));
 }
 
 /* The largest element, at least 1: a sum that cancels is as inexact as its
