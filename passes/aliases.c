@@ -314,8 +314,9 @@ static void place_entry(struct aliases *a, struct ir_op *loop, unsigned k) {
     add_misfit(a, loop, (int)i);
 }
 
-/* The condition lives until the turn is over, and no value that is carried is
- * it: that may be another by then. */
+/* The condition lives until the turn is over, in memory of its own: what it is a
+ * view of ends with its last reader, and a value that is carried may be another
+ * by then. */
 static void place_condition(struct aliases *a, struct ir_op *loop) {
   struct ir_op *yield = loop->region[0]->last;
   struct ir_value *v = ir_arg(yield, 0), *from = alias_source(v);
@@ -326,11 +327,10 @@ static void place_condition(struct aliases *a, struct ir_op *loop) {
           own_buffer(a, loop->region[0]->param[i], -1, loop->block);
       set_alias(a, loop->region[0]->param[i], &at);
     }
-  if (!from->data && !from->def && from->block == loop->region[0] &&
-      from->index > 1)
+  const struct ir_block *home = from->def ? from->def->block : from->block;
+  if (home == loop->region[0] && (from->def ? !lies_at(a, yield, v, &own)
+                                            : from->index > 1 && !from->data))
     add_misfit(a, yield, 0);
-  else
-    lies_at(a, yield, v, &own);
 }
 
 static void place_regions(struct aliases *a, struct ir_op *op) {

@@ -60,15 +60,19 @@ static void print_after(struct runner *r, const char *pass) {
 }
 
 /* --verify-each: the rules of the form, then the same results as before; or how
- * far a pass that rounds has moved them. */
+ * far a pass that rounds has moved them. A plan is looked at in any case: the
+ * planner and the verifier share no code, and no value may lose its memory. */
 static bool check_after(struct runner *r, const char *pass, bool rounds) {
-  if (!r->opts->verify_each && !(rounds && r->results))
-    return true;
-  dn_phase(r->ctx, "verify");
-  if (r->opts->verify_each && !ir_verify(r->m)) {
+  bool planned = r->m->form == IR_PLANNED; /* always: see verify_plan.c */
+  bool compares = r->opts->verify_each || (rounds && r->results);
+  if (planned || compares)
+    dn_phase(r->ctx, "verify");
+  if ((planned || r->opts->verify_each) && !ir_verify(r->m)) {
     dn_note(r->ctx, "the module was well-formed before pass '%s'", pass);
     return false;
   }
+  if (!compares)
+    return true;
   struct dn_arena *arena = dn_arena_new(r->ctx);
   unsigned errors = dn_errors(r->ctx);
   struct pass_results *after = pass_results_of(arena, r->m);
