@@ -483,15 +483,21 @@ AEABI_MEM(8)
 
 /* ---- Weights ---- */
 
-/* By words, then what is left by bytes. Each step is one to one, so that a byte
- * that differs leaves another sum. */
+/* Each step is one to one, so that a byte that differs leaves another sum. The
+ * upper bits of a product do not reach the lower ones; without the rotation two
+ * words that differ in the highest bit would cancel out. */
+static uint32_t sum_with(uint32_t sum, uint32_t word) {
+  return ((sum << 5 | sum >> 27) ^ word) * 16777619u;
+}
+
+/* By words, then what is left by bytes. The numbers are FNV-1a's. */
 uint32_t __dnn_sum(const void *data, size_t size) {
   const uint32_t *word = data;
-  uint32_t sum = 2166136261u; /* FNV-1a's */
+  uint32_t sum = 2166136261u;
   for (size_t i = 0; i < size / 4; i++)
-    sum = (sum ^ word[i]) * 16777619u;
+    sum = sum_with(sum, word[i]);
   for (size_t i = size / 4 * 4; i < size; i++)
-    sum = (sum ^ ((const uint8_t *)data)[i]) * 16777619u;
+    sum = sum_with(sum, ((const uint8_t *)data)[i]);
   return sum;
 }
 

@@ -47,15 +47,19 @@ uint64_t cg_weights_abi(const struct cg_elf *elf, const void *object,
   return hash;
 }
 
+static uint32_t sum_with(uint32_t sum, uint32_t word) {
+  return ((sum << 5 | sum >> 27) ^ word) * 16777619u;
+}
+
 /* The sum that runtime/soft.c computes. */
 static uint32_t sum_of(const unsigned char *p, size_t size) {
   uint32_t sum = 2166136261u, word;
   for (size_t i = 0; i < size / 4; i++) {
     memcpy(&word, p + 4 * i, 4);
-    sum = (sum ^ word) * 16777619u;
+    sum = sum_with(sum, word);
   }
   for (size_t i = size / 4 * 4; i < size; i++)
-    sum = (sum ^ p[i]) * 16777619u;
+    sum = sum_with(sum, p[i]);
   return sum;
 }
 

@@ -29,6 +29,18 @@ static void flip_all(unsigned char *w, size_t size) {
   }
 }
 
+/* One line of a bus, which two words have wrong. */
+static void flip_pairs(unsigned char *w, size_t size) {
+  for (unsigned bit = 0; bit < 32; bit++) {
+    size_t a = 256 + bit / 8, b = size / 2 / 4 * 4 + bit / 8;
+    w[a] ^= 1u << bit % 8;
+    w[b] ^= 1u << bit % 8;
+    expect("bit of two words", bit, net_load(w, size), DNN_E_WEIGHTS);
+    w[a] ^= 1u << bit % 8;
+    w[b] ^= 1u << bit % 8;
+  }
+}
+
 int main(int argc, char **argv) {
   FILE *f = argc > 1 ? fopen(argv[1], "rb") : NULL;
   unsigned char *w = aligned_alloc(NET_BLOB_ALIGN, NET_BLOB_SIZE + 64);
@@ -42,6 +54,7 @@ int main(int argc, char **argv) {
     used += arena[i] != 0;
   printf("arena %s\n", used ? "used" : "zero");
   flip_all(w, size);
+  flip_pairs(w, size);
   for (size_t n = 0; n < 100; n++)
     expect("short", n, net_load(w, n), DNN_E_WEIGHTS);
   expect("short", size - 1, net_load(w, size - 1), DNN_E_WEIGHTS);
