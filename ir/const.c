@@ -255,3 +255,12 @@ struct ir_value *ir_const_splat(struct ir_module *m, const char *name,
   ir_store_float(type->dtype, &data.splat, value);
   return ir_const_new(m, name, type, &data);
 }
+
+bool ir_const_same(const struct ir_value *a, const struct ir_value *b) {
+  const struct ir_data *x = a->data, *y = b->data;
+  if (a->type != b->type || !x->bytes != !y->bytes)
+    return false;
+  if (!x->bytes)
+    return x->splat == y->splat;
+  return x->bytes == y->bytes || !memcmp(x->bytes, y->bytes, (size_t)x->size);
+}

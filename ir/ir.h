@@ -213,6 +213,8 @@ int64_t ir_const_int(const struct ir_value *c, int64_t i);
 int64_t ir_const_least(const struct ir_value *c);
 /* true and *out when every element is the same number. */
 bool ir_const_uniform(const struct ir_value *c, double *out);
+/* Two constants of one type and the same bits. */
+bool ir_const_same(const struct ir_value *a, const struct ir_value *b);
 /* Contiguous bytes of a constant; a splat is materialised into `arena`. */
 const void *ir_const_bytes(struct dn_arena *arena, const struct ir_value *c);
 

@@ -142,15 +142,6 @@ static int64_t merge_block(struct table *t, struct ir_block *b) {
 
 /* ---- Constants ---- */
 
-static bool same_data(const struct ir_value *a, const struct ir_value *b) {
-  if (a->type != b->type || !a->data->bytes != !b->data->bytes)
-    return false;
-  if (!a->data->bytes)
-    return a->data->splat == b->data->splat;
-  return a->data->bytes == b->data->bytes ||
-         !memcmp(a->data->bytes, b->data->bytes, (size_t)a->data->size);
-}
-
 /* Of large data only some pages: reading all weights would cost more than it
  * finds, and equal hashes are compared in full. */
 static uint64_t hash_const(const struct ir_value *c) {
@@ -191,7 +182,7 @@ static int64_t merge_consts(struct dn_arena *scratch, struct ir_module *m) {
   int64_t merged = 0;
   for (size_t i = 1, first = 0; i < n; i++) {
     if (list[i].hash != list[first].hash ||
-        !same_data(list[first].value, list[i].value)) {
+        !ir_const_same(list[first].value, list[i].value)) {
       first = i;
     } else if (list[i].value->uses) {
       ir_replace_uses(list[i].value, list[first].value);

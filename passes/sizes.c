@@ -195,16 +195,6 @@ static void note_sizes(struct join *j, const struct ir_type *type) {
   }
 }
 
-static bool same_const(const struct ir_value *a, const struct ir_value *b) {
-  if (a->type != b->type || !a->data->bytes != !b->data->bytes)
-    return false;
-  if (!a->data->bytes)
-    return a->data->splat == b->data->splat;
-  return a->data->bytes == b->data->bytes ||
-         !memcmp(a->data->bytes, b->data->bytes,
-                 (size_t)ir_type_bytes(a->type));
-}
-
 static struct ir_builder at_start(struct join *j) {
   struct ir_module *m = j->s->lane[0].m;
   struct ir_block *b = ir_main(m)->body;
@@ -288,7 +278,7 @@ static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
   bool same = true;
   for (int k = 0; k < j->s->n; k++) {
     types[k] = c[k]->type;
-    same &= same_const(c[0], c[k]);
+    same &= ir_const_same(c[0], c[k]);
   }
   if (same)
     return c[0];
