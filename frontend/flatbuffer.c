@@ -7,18 +7,11 @@
 
 bool fb_error(struct fb_file *file, size_t at, enum dn_code code,
               const char *fmt, ...) {
-  char where[40];
   va_list ap;
-  if (!file->ok)
-    return false;
-  file->ok = false;
-  snprintf(where, sizeof where, "byte %zu", at);
   va_start(ap, fmt);
-  const char *message = dn_vprintf(file->ctx->arena, fmt, ap);
+  dn_error_byte(file->ctx, file->path, at, &file->ok, code, fmt, ap);
   va_end(ap);
-  return dn_error(file->ctx,
-                  (struct dn_loc){.file = file->path, .where = where}, code,
-                  "%s", message);
+  return false;
 }
 
 static bool is_inside(struct fb_file *file, size_t at, size_t n) {

@@ -6,18 +6,12 @@
 
 bool wire_fail(struct wire_file *file, const uint8_t *at, enum dn_code code,
                const char *fmt, ...) {
-  char where[40];
   va_list ap;
-  if (!file->ok)
-    return false;
-  file->ok = false;
-  snprintf(where, sizeof where, "byte %zu", (size_t)(at - file->base));
   va_start(ap, fmt);
-  const char *message = dn_vprintf(file->ctx->arena, fmt, ap);
+  dn_error_byte(file->ctx, file->path, (size_t)(at - file->base), &file->ok,
+                code, fmt, ap);
   va_end(ap);
-  return dn_error(file->ctx,
-                  (struct dn_loc){.file = file->path, .where = where}, code,
-                  "%s", message);
+  return false;
 }
 
 struct wire wire_open(struct wire_file *file, struct wire_span bytes,

@@ -105,10 +105,10 @@ static inline bool tfl_return(struct tfl_call *c, struct ir_value *v) {
   c->out[0] = v;
   return v != NULL;
 }
-/* Options of the row, by name. */
+/* Options of the row, by name; floats that are finite, else 0 after a
+ * diagnostic. */
 int64_t tfl_int(const struct tfl_call *c, const char *name);
 double tfl_float(const struct tfl_call *c, const char *name);
-struct fb_vector tfl_list(const struct tfl_call *c, const char *name);
 /* The elements of input k, which must be a constant of integers. */
 bool tfl_const_ints(struct tfl_call *c, size_t k, int64_t *n,
                     const int64_t **v);
@@ -121,12 +121,18 @@ bool tfl_rank(struct tfl_call *c, size_t k, int lo, int hi);
 static inline bool tfl_is_quantized(const struct tfl_tensor *t) {
   return t->n && ir_is_int(t->dtype);
 }
-/* Of a tensor with one scale; after tfl_quantized(). */
+/* Of a tensor with one scale; 1 and 0 where it is not quantized. */
 double tfl_scale(const struct tfl_tensor *t);
 int64_t tfl_zero(const struct tfl_tensor *t);
-/* The tensor has one scale and zero point, and integers of 8 or 16 bits, or of
- * 32 where `wide`; false after a diagnostic. */
+/* The tensor has one scale and zero point, and integers of 8 or 16 bits; false
+ * after a diagnostic. */
 bool tfl_quantized(struct tfl_call *c, const struct tfl_tensor *t);
+/* Input k, quantized or not, has the output's scale and zero point; false after
+ * a diagnostic. */
+bool tfl_same_scale(struct tfl_call *c, size_t k);
+/* The output has the scale and zero point that its kernel takes for granted;
+ * false after a diagnostic. */
+bool tfl_output_is(struct tfl_call *c, double scale, int64_t zero);
 
 /* m / 2^31 * 2^shift, 2^30 <= m < 2^31 or 0: the form in which TFLite has
  * factors. */

@@ -2,6 +2,7 @@
  * options by the names that its row has, constant inputs. */
 #include "frontend/tflite.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,13 +108,10 @@ int64_t tfl_int(const struct tfl_call *c, const char *name) {
 double tfl_float(const struct tfl_call *c, const char *name) {
   int field;
   const char *kind = option(c, name, &field);
-  return fb_float(&c->options, field, otherwise(kind));
-}
-
-struct fb_vector tfl_list(const struct tfl_call *c, const char *name) {
-  int field;
-  option(c, name, &field);
-  return fb_list(&c->options, field, 4);
+  double v = fb_float(&c->options, field, otherwise(kind));
+  if (!isfinite(v))
+    tfl_fail(c, ATTR, "%s is %g", name, v);
+  return isfinite(v) ? v : 0;
 }
 
 /* ---- Inputs ---- */

@@ -7,22 +7,37 @@
 #include <math.h>
 
 double tfl_scale(const struct tfl_tensor *t) {
-  return t->n ? (double)fb_float_at(&t->scales, 0) : 1;
+  return tfl_is_quantized(t) ? (double)fb_float_at(&t->scales, 0) : 1;
 }
 
 int64_t tfl_zero(const struct tfl_tensor *t) {
-  return t->zeros.n ? fb_int_at(&t->zeros, 0, 8) : 0;
+  return tfl_is_quantized(t) && t->zeros.n ? fb_int_at(&t->zeros, 0, 8) : 0;
 }
 
 bool tfl_quantized(struct tfl_call *c, const struct tfl_tensor *t) {
-  bool ok = ir_is_int(t->dtype) && ir_dtypes[t->dtype].bits <= 32;
+  bool ok = t->dtype == IR_I8 || t->dtype == IR_U8 || t->dtype == IR_I16;
   if (!ok || !t->n)
-    return tfl_fail(c, TYPE, "'%s', of type %s, is not quantized",
+    return tfl_fail(c, TYPE,
+                    "'%s', of type %s, is not quantized in 8 or 16 bits",
                     fe_text(c->im->ctx, t->name), tfl_type_name(t->code));
   if (t->n != 1)
     return tfl_fail(c, UNSUPPORTED_ATTR, "'%s' has a scale for each index",
                     fe_text(c->im->ctx, t->name));
   return true;
+}
+
+bool tfl_same_scale(struct tfl_call *c, size_t k) {
+  const struct tfl_tensor *x = c->tin[k], *y = c->tout[0];
+  return (tfl_scale(x) == tfl_scale(y) && tfl_zero(x) == tfl_zero(y)) ||
+         tfl_fail(c, UNSUPPORTED_ATTR,
+                  "input %zu has another scale than the output", k);
+}
+
+bool tfl_output_is(struct tfl_call *c, double scale, int64_t zero) {
+  const struct tfl_tensor *t = c->tout[0];
+  return (fabs(tfl_scale(t) - scale) < scale * 1e-3 && tfl_zero(t) == zero) ||
+         tfl_fail(c, UNSUPPORTED_ATTR, "the output has the scale %g:%lld",
+                  tfl_scale(t), (long long)tfl_zero(t));
 }
 
 struct tfl_factor tfl_factor(double v) {

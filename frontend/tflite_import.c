@@ -39,7 +39,7 @@ static struct tfl_tensor *tensor_at(struct tfl_import *im,
 static const struct ir_type *type_of(struct tfl_import *im,
                                      const struct tfl_tensor *t) {
   struct dn_loc loc = tfl_loc(im, "tensor", t->name);
-  if (!t->known) {
+  if (!t->known || (t->int4 && !tfl_data(im, t).n)) {
     dn_error(im->ctx, loc, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
              tfl_type_name(t->code), (long long)t->code);
     return NULL;

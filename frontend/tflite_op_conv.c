@@ -139,7 +139,27 @@ static bool finish(struct tfl_call *c, struct ir_value *y,
   return tfl_return(c, tfl_result(c, y, n, f, most, p->activation));
 }
 
-/* Weights of integers are stored with a zero point of 0, but u8 ones. */
+/* Weights are of 8 bits. Only u8 ones, and those of fully connected layers (arg
+ * 1), may have a zero point. The bias has the type of the sum. */
+static bool check_weights(struct tfl_call *c, const struct product *p) {
+  const struct tfl_tensor *w = c->tin[1];
+  bool shifts = w->n == 1 && (w->dtype == IR_U8 || c->arg) && !p->wide;
+  if (ir_dtypes[w->dtype].bits != 8)
+    return tfl_fail(c, UNSUPPORTED_TYPE, "weights of %s",
+                    tfl_type_name(w->code));
+  for (size_t i = 0; i < w->zeros.n; i++)
+    if (fb_int_at(&w->zeros, i, 8) && !shifts)
+      return tfl_fail(c, UNSUPPORTED_ATTR, "weights with a zero point");
+  if (w->n > 1 && w->axis != (p->last ? 3 : 0))
+    return tfl_fail(c, UNSUPPORTED_ATTR, "scales along dimension %lld",
+                    (long long)w->axis);
+  enum ir_dtype sum = p->wide ? IR_I64 : IR_I32;
+  return !tfl_in(c, 2) || fe_dtype(c->in[2]) == sum ||
+         (c->arg && fe_dtype(c->in[2]) == IR_I32) ||
+         tfl_fail(c, UNSUPPORTED_TYPE, "a bias of %s",
+                  tfl_type_name(c->tin[2]->code));
+}
+
 static bool check_quantized(struct tfl_call *c, struct product *p) {
   if (!tfl_is_quantized(c->tout[0]) && tfl_is_quantized(c->tin[1]))
     c->in[1] = tfl_dequantized(c, c->in[1], c->tin[1], c->tout[0]->dtype);
@@ -158,6 +178,8 @@ static bool check_quantized(struct tfl_call *c, struct product *p) {
   if (!w->data || (bias && !bias->data))
     return tfl_fail(c, DYNAMIC, "the weights and the bias are no constants");
   p->wide = c->tin[0]->dtype == IR_I16;
+  if (!check_weights(c, p))
+    return false;
   return !p->wide || !tfl_zero(c->tin[0]) ||
          tfl_fail(c, UNSUPPORTED_ATTR, "a zero point of 16 bits");
 }
@@ -314,19 +336,22 @@ bool tflite_batch_matmul(struct tfl_call *c) {
 static struct ir_value *window_counts(struct tfl_call *c, const int64_t *dims,
                                       const struct window *w,
                                       enum ir_dtype type) {
-  int64_t shape[] = {1, w->out[0], w->out[1], 1}, n = w->out[0] * w->out[1];
-  int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, n);
-  bool same = true;
-  for (int64_t i = 0; i < n; i++) {
-    int64_t at[] = {i / w->out[1], i % w->out[1]};
-    v[i] = 1;
-    for (int d = 0; d < 2; d++) {
-      int64_t from = at[d] * w->stride[d] - w->pads[d];
-      v[i] *= dn_min(from + w->kernel[d], dims[1 + d]) - dn_max(from, 0);
+  struct ir_value *all = fe_scalar(c->b, IR_I32, 1);
+  for (int d = 0; d < 2; d++) {
+    int64_t n = w->out[d];
+    if (n > 1 << 20)
+      return fe_null(c->b, DN_LIMIT, "%lld windows", (long long)n);
+    int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, n);
+    bool same = true;
+    for (int64_t i = 0; i < n; i++) {
+      int64_t from = i * w->stride[d] - w->pads[d];
+      v[i] = dn_min(from + w->kernel[d], dims[1 + d]) - dn_max(from, 0);
+      same = same && v[i] == v[0];
     }
-    same = same && v[i] == v[0];
+    const int64_t *along = fe_along(c->b, 4, 1 + d, n);
+    all = fe_mul(c->b, all, fe_ints(c->b, IR_I32, same ? 0 : 4, along, v));
   }
-  return fe_cast(c->b, fe_ints(c->b, IR_I32, same ? 0 : 4, shape, v), type);
+  return fe_cast(c->b, all, type);
 }
 
 bool tflite_pool(struct tfl_call *c) {
@@ -342,6 +367,8 @@ bool tflite_pool(struct tfl_call *c) {
   if (fe_dtype(x) != c->tout[0]->dtype ||
       (!quantized && !ir_is_float(fe_dtype(x))))
     return tfl_fail(c, TYPE, "the output is of another type");
+  if (quantized && (!tfl_quantized(c, c->tout[0]) || c->arg == IR_SQRT))
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
   int64_t kernel[] = {1, at.kernel[0], at.kernel[1], 1};
   int64_t stride[] = {1, at.stride[0], at.stride[1], 1};
   int64_t pads[] = {0, at.pads[0], at.pads[1], 0, 0, at.pads[2], at.pads[3], 0};

@@ -65,6 +65,10 @@ bool tflite_binary(struct tfl_call *c) {
       return false;
   if (!tfl_quantized(c, c->tout[0]))
     return false;
+  if (fe_dtype(c->in[0]) != c->tout[0]->dtype)
+    return tfl_fail(c, UNSUPPORTED_TYPE, "%s to %s",
+                    tfl_type_name(c->tin[0]->code),
+                    tfl_type_name(c->tout[0]->code));
   return tfl_return(c, code == IR_MUL   ? scaled_product(c, activation)
                        : code == IR_DIV ? scaled_quotient(c, activation)
                                         : scaled_sum(c, activation));
@@ -88,9 +92,14 @@ bool tflite_extreme(struct tfl_call *c) {
 
 /* ---- Quantization ---- */
 
+/* Numbers of 32 bits may be requantized. */
+static bool has_scale(struct tfl_call *c, const struct tfl_tensor *t) {
+  return (t->dtype == IR_I32 && t->n == 1) || tfl_quantized(c, t);
+}
+
 bool tflite_quantize(struct tfl_call *c) {
   struct ir_value *x = c->in[0];
-  if (!tfl_quantized(c, c->tout[0]))
+  if (!has_scale(c, c->tout[0]))
     return false;
   double to = tfl_scale(c->tout[0]);
   if (ir_is_float(fe_dtype(x))) {
@@ -98,7 +107,7 @@ bool tflite_quantize(struct tfl_call *c) {
     x = fe_call(c->b, FE_ROUND_AWAY, IR_ARGS(x), NULL, 0);
     return tfl_return(c, tfl_narrow(c, x, 0));
   }
-  if (!tfl_quantized(c, c->tin[0]))
+  if (!has_scale(c, c->tin[0]))
     return false;
   x = tfl_rescale1(c, tfl_centred(c, 0), tfl_factor(tfl_scale(c->tin[0]) / to));
   return tfl_return(c, tfl_narrow(c, x, 0));
@@ -139,10 +148,10 @@ static struct ir_value *to_fixed(struct tfl_call *c, struct ir_value *x,
                                  double scale, int bits, double *radius) {
   struct tfl_factor f = tfl_factor(scale);
   *radius = floor(((1 << bits) - 1) * ldexp(1, 31 - bits) / ldexp(1, f.shift));
+  *radius = fmin(*radius, 0x1p30);
   x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
-  double most = fmin(*radius, 0x1p30);
   x = fe_emit(c->b, IR_CLAMP, IR_ARGS(x),
-              IR_ATTRS(ir_float("lo", -most), ir_float("hi", most)));
+              IR_ATTRS(ir_float("lo", -*radius), ir_float("hi", *radius)));
   return tfl_rescale1(c, x, f);
 }
 
@@ -216,10 +225,17 @@ bool tflite_sigmoid(struct tfl_call *c) {
         c, fe_op1(c->b, c->arg == FE_FIXED_TANH ? IR_TANH : IR_SIGMOID, x));
   if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
     return false;
-  if (fe_dtype(x) == IR_I16)
-    return tfl_return(c, fe_cast(c->b, sigmoid_16(c), IR_I16));
-  if (fe_dtype(x) != IR_I8)
+  bool tanh = c->arg == FE_FIXED_TANH, wide = fe_dtype(x) == IR_I16;
+  if ((!wide && fe_dtype(x) != IR_I8) || c->tout[0]->dtype != fe_dtype(x))
     return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  if (!tfl_output_is(c,
+                     wide   ? 0x1p-15
+                     : tanh ? 0x1p-7
+                            : 0x1p-8,
+                     wide || tanh ? 0 : INT8_MIN))
+    return false;
+  if (wide)
+    return tfl_return(c, fe_cast(c->b, sigmoid_16(c), IR_I16));
   return tfl_return(c, tfl_table(c, sigmoid));
 }
 
@@ -273,9 +289,11 @@ static struct ir_value *function(struct tfl_call *c, struct ir_value *x) {
   return fe_op1(c->b, (enum ir_opcode)c->arg, x);
 }
 
-/* A table of floats, rounded. */
+/* A table of floats, rounded; what has no result is the least number. */
 static struct ir_value *by_floats(struct tfl_call *c, struct ir_value *x) {
   x = function(c, tfl_dequantized(c, x, c->tin[0], IR_F32));
+  x = fe_select(c->b, fe_op2(c->b, IR_EQ, x, x), x,
+                fe_number(c->b, x, -HUGE_VAL));
   x = fe_scale(c->b, x, (double)(1 / (float)tfl_scale(c->tout[0])));
   x = fe_call(c->b, FE_ROUND_AWAY, IR_ARGS(x), NULL, 0);
   return tfl_narrow(c, x, 0);
@@ -333,9 +351,9 @@ bool tflite_bounds(struct tfl_call *c) {
 
 /* ---- Comparisons ---- */
 
-/* Quantized operands in the steps of 2^-8. */
+/* Quantized operands of 8 bits in the steps of 2^-8, others as they are. */
 static struct ir_value *compared(struct tfl_call *c, size_t k) {
-  if (!tfl_is_quantized(c->tin[k]) || c->tin[k]->dtype == IR_I32)
+  if (!tfl_is_quantized(c->tin[k]) || ir_dtypes[c->tin[k]->dtype].bits != 8)
     return c->in[k];
   struct ir_value *x = tfl_centred(c, k);
   x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, 8));
@@ -368,8 +386,13 @@ bool tflite_floor_div(struct tfl_call *c) {
   return tfl_return(c, fe_div(c->b, fe_sub(c->b, x, rest), y));
 }
 
+/* A condition that is a vector is of the first dimension (arg 1), or of the
+ * last. */
 bool tflite_select(struct tfl_call *c) {
-  return tfl_return(c, fe_select(c->b, c->in[0], c->in[1], c->in[2]));
+  struct ir_value *cond = c->in[0];
+  if (c->arg && fe_rank(cond) == 1)
+    cond = fe_unsqueeze(c->b, cond, 0, dn_max(fe_rank(c->in[1]) - 1, 0));
+  return tfl_return(c, fe_select(c->b, cond, c->in[1], c->in[2]));
 }
 
 /* x by one factor, or by another below 0. */
@@ -445,6 +468,9 @@ static struct ir_value *hard_swish(struct tfl_call *c, struct ir_value *x) {
       tfl_factor((double)(fine / (float)tfl_scale(c->tout[0])));
   struct tfl_factor rf = tfl_factor((double)(fine / three));
   double least, most;
+  if (of.shift > 0)
+    return fe_null(c->b, DN_UNSUPPORTED_ATTR, "the output has the scale %g",
+                   tfl_scale(c->tout[0]));
   ir_dtype_range(c->tout[0]->dtype, &least, &most);
   for (int i = 0; i < 256; i++) {
     int64_t in = (ir_const_int(x, i) - tfl_zero(c->tin[0])) * 128, r = in;
@@ -457,8 +483,7 @@ static struct ir_value *hard_swish(struct tfl_call *c, struct ir_value *x) {
     if (rf.shift < 0)
       r = shifted_16(r, -rf.shift);
     r = (r + (1 << 15)) >> 1;
-    v[i] = shifted_16(r * out / (1 << 15), dn_max(-of.shift, 0)) +
-           tfl_zero(c->tout[0]);
+    v[i] = shifted_16(r * out / (1 << 15), -of.shift) + tfl_zero(c->tout[0]);
     v[i] = dn_max((int64_t)least, dn_min((int64_t)most, v[i]));
   }
   return fe_ints(c->b, c->tout[0]->dtype, 1, &n, v);

@@ -26,9 +26,7 @@ bool tflite_pad(struct tfl_call *c) {
   }
   if (value && (!value->data || ir_type_count(value->type) != 1))
     return tfl_fail(c, DYNAMIC, "the value is no constant");
-  double with = value                         ? ir_const_float(value, 0)
-                : tfl_is_quantized(c->tin[0]) ? (double)tfl_zero(c->tin[0])
-                                              : 0;
+  double with = value ? ir_const_float(value, 0) : (double)tfl_zero(c->tout[0]);
   return tfl_return(c, fe_pad(c->b, x, pads, NULL, with));
 }
 
@@ -64,9 +62,9 @@ static bool slice_dim(struct tfl_call *c, int i, int d,
   begin = dn_max(lo, dn_min(begin, hi));
   end = shrinks ? begin + (up ? 1 : -1) : dn_max(lo, dn_min(end, hi));
   int64_t span = up ? end - begin : begin - end;
-  s->starts[d] = begin;
-  s->steps[d] = step;
   s->sizes[d] = dn_max(0, dn_div_ceil(span, up ? step : -step));
+  s->starts[d] = s->sizes[d] ? begin : 0;
+  s->steps[d] = step;
   return true;
 }
 
@@ -123,11 +121,14 @@ bool tflite_concat(struct tfl_call *c) {
   for (size_t i = 0; i < c->nin; i++)
     if (!c->in[i])
       return tfl_fail(c, ARITY, "input %zu is missing", i);
+  for (size_t i = 0; i < c->nin; i++)
+    if (!tfl_same_scale(c, i))
+      return false;
   if (!fe_axis(c->b, tfl_int(c, "axis"), fe_rank(c->in[0]), &axis))
     return false;
   struct ir_value *y = fe_concat(c->b, c->in, c->nin, axis);
-  if (tfl_is_quantized(c->tout[0]))
-    return tfl_return(c, y);
+  if (tfl_is_quantized(c->tout[0]) && tfl_int(c, "activation"))
+    return tfl_fail(c, UNSUPPORTED_ATTR, "an activation of integers");
   return tfl_return(c, tfl_activate(c, y, tfl_int(c, "activation")));
 }
 
@@ -159,7 +160,8 @@ static bool cut(struct tfl_call *c, size_t k, int64_t axis) {
     c->out[i] = fe_reshape(c->b, c->out[i], t->rank, t->dim);
     at += size;
   }
-  return true;
+  return at == fe_dims(x)[axis] ||
+         tfl_fail(c, SHAPE, "outputs are less than the axis has");
 }
 
 bool tflite_split(struct tfl_call *c) { /* arg: where the axis is */
@@ -207,7 +209,8 @@ bool tflite_reverse(struct tfl_call *c) {
     if (!fe_axis(c->b, v[i], fe_rank(y), &axis))
       return false;
     int64_t size = fe_dims(y)[axis];
-    y = fe_slice1(c->b, y, axis, size - 1, size, -1);
+    if (size)
+      y = fe_slice1(c->b, y, axis, size - 1, size, -1);
   }
   return tfl_return(c, y);
 }
@@ -295,6 +298,13 @@ bool tflite_gather_nd(struct tfl_call *c) {
   return tfl_return(c, fe_gather(c->b, fe_reshape(c->b, x, n, dims), at, 0));
 }
 
+/* x as six dimensions, in another order, in the shape of the output. */
+static bool rearranged(struct tfl_call *c, struct ir_value *x,
+                       const int64_t *dims, const int64_t *perm) {
+  x = fe_transpose(c->b, fe_reshape(c->b, x, 6, dims), perm);
+  return tfl_return(c, fe_reshape(c->b, x, c->tout[0]->rank, c->tout[0]->dim));
+}
+
 /* [n, h, w, c] to blocks of channels (arg 1) and back (arg 0). */
 bool tflite_blocks(struct tfl_call *c) {
   static const int64_t perm[] = {0, 1, 3, 2, 4, 5};
@@ -306,9 +316,7 @@ bool tflite_blocks(struct tfl_call *c) {
     return tfl_fail(c, TYPE, "no multiple of blocks of %lld", (long long)k);
   const int64_t to[] = {x[0], x[1] / k, k, x[2] / k, k, x[3]};
   const int64_t from[] = {x[0], x[1], x[2], k, k, x[3] / (k * k)};
-  struct ir_value *y = fe_reshape(c->b, c->in[0], 6, c->arg ? to : from);
-  y = fe_transpose(c->b, y, perm);
-  return tfl_return(c, fe_reshape(c->b, y, c->tout[0]->rank, c->tout[0]->dim));
+  return rearranged(c, c->in[0], c->arg ? to : from, perm);
 }
 
 /* One number everywhere: of input `arg`, or 0. */
@@ -322,6 +330,8 @@ bool tflite_fill(struct tfl_call *c) {
 
 bool tflite_shape(struct tfl_call *c) {
   int64_t r = fe_rank(c->in[0]);
+  if (!ir_is_int(c->tout[0]->dtype))
+    return tfl_fail(c, TYPE, "the output is no list of integers");
   return tfl_return(c,
                     fe_ints(c->b, c->tout[0]->dtype, 1, &r, fe_dims(c->in[0])));
 }
@@ -351,16 +361,14 @@ bool tflite_space_to_batch(struct tfl_call *c) {
   if (!read_blocks(c, v))
     return false;
   const int64_t pads[] = {0, v[1][0], v[1][2], 0, 0, v[1][1], v[1][3], 0};
-  bool quantized = tfl_is_quantized(c->tin[0]);
-  struct ir_value *y = fe_pad(c->b, c->in[0], pads, NULL,
-                              quantized ? (double)tfl_zero(c->tin[0]) : 0);
+  struct ir_value *y =
+      fe_pad(c->b, c->in[0], pads, NULL, (double)tfl_zero(c->tout[0]));
   const int64_t *x = y ? fe_dims(y) : v[0];
   if (!y || x[1] % v[0][0] || x[2] % v[0][1])
     return tfl_fail(c, TYPE, "no multiple of the blocks");
   const int64_t dims[] = {x[0],           x[1] / v[0][0], v[0][0],
                           x[2] / v[0][1], v[0][1],        x[3]};
-  y = fe_transpose(c->b, fe_reshape(c->b, y, 6, dims), perm);
-  return tfl_return(c, fe_reshape(c->b, y, c->tout[0]->rank, c->tout[0]->dim));
+  return rearranged(c, y, dims, perm);
 }
 
 bool tflite_batch_to_space(struct tfl_call *c) {

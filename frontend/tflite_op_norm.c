@@ -70,10 +70,15 @@ bool tflite_softmax(struct tfl_call *c) {
   if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
     return false;
   if (fe_dtype(x) == IR_I16 && c->tout[0]->dtype == IR_I16)
-    return tfl_return(c, fe_cast(c->b, softmax_16(c), IR_I16));
+    return tfl_output_is(c, 0x1p-15, 0) &&
+           tfl_return(c, fe_cast(c->b, softmax_16(c), IR_I16));
   unsigned size = ir_dtypes[c->tout[0]->dtype].bits;
+  double least, greatest;
+  ir_dtype_range(c->tout[0]->dtype, &least, &greatest);
   if (ir_dtypes[fe_dtype(x)].bits != 8 || size > 16)
     return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  if (!tfl_output_is(c, ldexp(1, -(int)size), (int64_t)least))
+    return false;
   bool axes[IR_MAX_RANK] = {0};
   axes[r - 1] = true;
   x = fe_cast(c->b, x, IR_I32);
@@ -82,8 +87,6 @@ bool tflite_softmax(struct tfl_call *c) {
   struct ir_value *e = fe_gather(c->b, exponentials(c), at, 0);
   struct ir_value *y = fe_call(c->b, FE_FIXED_SOFTMAX, IR_ARGS(e),
                                IR_ATTRS(ir_int("size", size)));
-  double least, greatest;
-  ir_dtype_range(c->tout[0]->dtype, &least, &greatest);
   return tfl_return(c, tfl_bounded(c, fe_offset(c->b, y, least), 0));
 }
 
@@ -98,9 +101,10 @@ bool tflite_l2_norm(struct tfl_call *c) {
   }
   if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
     return false;
-  if (fe_dtype(x) != IR_I8 || tfl_scale(c->tout[0]) != 0x1p-7 ||
-      tfl_zero(c->tout[0]) || tfl_int(c, "activation"))
+  if (fe_dtype(x) != IR_I8 || tfl_int(c, "activation"))
     return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+  if (!tfl_output_is(c, 0x1p-7, 0))
+    return false;
   x = fe_call(c->b, FE_FIXED_L2_NORM, IR_ARGS(tfl_centred(c, 0)), NULL, 0);
   return tfl_return(c, tfl_narrow(c, x, 0));
 }

@@ -43,10 +43,13 @@ bool tflite_reduce(struct tfl_call *c) {
   bool sums = c->arg == IR_REDUCE_SUM || c->arg == IR_DIV;
   if (!read_axes(c, axes))
     return false;
-  if (tfl_is_quantized(c->tout[0]) && c->tout[0]->dtype != IR_I32 && sums) {
+  bool small = ir_is_int(fe_dtype(x)) && ir_dtypes[fe_dtype(x)].bits < 32;
+  if (sums && small) {
     if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
       return false;
     y = quantized_sum(c, axes, c->arg == IR_DIV);
+  } else if (!sums && !tfl_same_scale(c, 0)) {
+    return false;
   } else if (tfl_is_quantized(c->tout[0]) && c->arg == IR_REDUCE_PROD) {
     return tfl_fail(c, UNSUPPORTED_TYPE, "products of quantized numbers");
   } else if (fe_dtype(x) == IR_BOOL) {

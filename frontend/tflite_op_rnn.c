@@ -51,6 +51,8 @@ static struct ir_value *features(struct tfl_call *c) {
 }
 
 static bool check_svdf(struct tfl_call *c, int64_t rank) {
+  if (!tfl_in(c, 4))
+    return tfl_fail(c, ARITY, "input 4 is missing");
   for (size_t k = 0; k < 5; k++)
     if (k != 3 && !tfl_rank(c, k, 2, 2))
       return false;
@@ -125,11 +127,7 @@ struct lstm {
   struct tfl_call *c;
   bool quantized;
   int64_t steps, batch, units;
-  struct ir_value *x, *r; /* products of all steps; recurrent weights */
-  struct ir_value *rbias;
-  double *rfactor;
   double cell; /* scale of the cell state */
-  struct ir_value *table;
 };
 
 /* Weights of all gates, one below the other. */
@@ -258,12 +256,17 @@ static bool check_lstm(struct lstm *l, bool time_major) {
          fe_dims(w)[0] == l->units && fe_dims(w)[1] == x[2] &&
          fe_dims(r)[0] == l->units && fe_dims(r)[1] == l->units &&
          ir_type_count(c->in[BIAS + g]->type) == l->units;
+    if (l->quantized && (tfl_zero(c->tin[W + g]) || tfl_zero(c->tin[R + g])))
+      return tfl_fail(c, UNSUPPORTED_ATTR, "weights with a zero point");
     if (l->quantized &&
         (!w->data || !r->data || !c->in[BIAS + g]->data ||
          !tfl_quantized(c, c->tin[W + g]) || !tfl_quantized(c, c->tin[R + g])))
       return tfl_fail(c, DYNAMIC, "the weights are no constants");
     ok = ok && ir_is_float(fe_dtype(w)) == !l->quantized;
   }
+  if (l->quantized && (fe_dtype(c->in[CELL]) != IR_I16 ||
+                       fe_dtype(c->in[STATE]) != c->tout[0]->dtype))
+    return tfl_fail(c, UNSUPPORTED_TYPE, "the state");
   for (size_t k = STATE; k <= CELL; k++)
     ok = ok && c->tin[k]->variable &&
          ir_type_count(c->in[k]->type) == l->batch * l->units;
@@ -280,6 +283,9 @@ bool tflite_lstm(struct tfl_call *c) {
         !tfl_quantized(c, c->tin[CELL]))))
     return false;
   l.cell = l.quantized ? tfl_scale(c->tin[CELL]) : 1;
+  if (l.cell > 1 || l.cell < 0x1p-24 || frexp(l.cell, &(int){0}) != 0.5)
+    return tfl_fail(c, UNSUPPORTED_ATTR, "a cell state of the scale %g",
+                    l.cell);
   int64_t rows[] = {l.steps * l.batch, fe_dims(c->in[0])[2]};
   int64_t one[] = {1, l.batch, l.units}, flat[] = {l.batch, l.units};
   struct ir_value *x =

@@ -268,6 +268,8 @@ static bool read_channels(struct tfl_call *c, int64_t channels, int64_t *ends,
       return tfl_fail(c, TYPE, "channel %lld is beyond the operands",
                       (long long)i);
     ends[i + 1] = all + width;
+    if (ends[i + 1] > 1 << 20)
+      return tfl_fail(c, LIMIT, "channels of more than %d products", 1 << 20);
   }
   *at = DN_ARRAY(c->im->ctx->arena, int64_t, 2 * all + 1);
   for (int64_t i = 0; i <= channels; i++)

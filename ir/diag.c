@@ -140,6 +140,15 @@ bool dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
   return false;
 }
 
+bool dn_error_byte(struct dn_ctx *ctx, const char *file, size_t at, bool *ok,
+                   enum dn_code code, const char *fmt, va_list ap) {
+  struct dn_loc loc = {.file = file,
+                       .where = dn_printf(ctx->arena, "byte %zu", at)};
+  if (*ok)
+    report(ctx, "error", loc, (int)code, fmt, ap);
+  return *ok = false;
+}
+
 void dn_warning(struct dn_ctx *ctx, struct dn_loc loc, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
