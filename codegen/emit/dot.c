@@ -8,6 +8,7 @@
 #include "codegen/emit/impl.h"
 #include "codegen/target/target.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static LLVMValueRef number(struct kernel_cg *k, LLVMValueRef like, int64_t n) {
@@ -69,28 +70,49 @@ static LLVMValueRef call(struct kernel_cg *k, const char *name,
   return emit_intrinsic(k, name, types, ntypes, arg, 3);
 }
 
+/* An instruction that vectors of three widths have. */
+static LLVMValueRef dot_x86(struct kernel_cg *k, const char *name,
+                            LLVMValueRef acc, LLVMValueRef w, LLVMValueRef a) {
+  char of_width[64];
+  LLVMValueRef arg[] = {acc, a, w};
+  unsigned lanes = k->forms.lanes;
+  if (lanes != 16 && lanes != 8 && lanes != 4)
+    return one_by_one(k, acc, w, a);
+  snprintf(of_width, sizeof of_width, "%s.%u", name, 32 * lanes);
+  return call(k, of_width, NULL, 0, arg);
+}
+
 static LLVMValueRef dot_VPDPBUSD(struct kernel_cg *k, LLVMValueRef acc,
                                  LLVMValueRef w, LLVMValueRef a) {
-  LLVMValueRef arg[] = {acc, a, w};
-  switch (k->forms.lanes) {
-  case 16:
-    return call(k, "llvm.x86.avx512.vpdpbusd.512", NULL, 0, arg);
-  case 8:
-    return call(k, "llvm.x86.avx512.vpdpbusd.256", NULL, 0, arg);
-  case 4:
-    return call(k, "llvm.x86.avx512.vpdpbusd.128", NULL, 0, arg);
-  }
-  return one_by_one(k, acc, w, a);
+  return dot_x86(k, "llvm.x86.avx512.vpdpbusd", acc, w, a);
+}
+
+static LLVMValueRef dot_VDPBF16PS(struct kernel_cg *k, LLVMValueRef acc,
+                                  LLVMValueRef w, LLVMValueRef a) {
+  return dot_x86(k, "llvm.x86.avx512bf16.dpbf16ps", acc, w, a);
+}
+
+static LLVMValueRef dot_neon(struct kernel_cg *k, const char *name,
+                             LLVMTypeRef element, LLVMValueRef acc,
+                             LLVMValueRef w, LLVMValueRef a) {
+  unsigned lanes = k->forms.lanes;
+  LLVMTypeRef types[] = {LLVMTypeOf(acc),
+                         LLVMVectorType(element, (unsigned)k->dot.k * lanes)};
+  LLVMValueRef arg[] = {acc, w, a};
+  if (lanes != 4 && lanes != 2)
+    return one_by_one(k, acc, w, a);
+  return call(k, name, types, 2, arg);
 }
 
 static LLVMValueRef dot_SDOT(struct kernel_cg *k, LLVMValueRef acc,
                              LLVMValueRef w, LLVMValueRef a) {
-  LLVMTypeRef types[] = {LLVMTypeOf(acc),
-                         LLVMVectorType(k->e->i8, 4 * k->forms.lanes)};
-  LLVMValueRef arg[] = {acc, w, a};
-  if (k->forms.lanes != 4 && k->forms.lanes != 2)
-    return one_by_one(k, acc, w, a);
-  return call(k, "llvm.aarch64.neon.sdot", types, 2, arg);
+  return dot_neon(k, "llvm.aarch64.neon.sdot", k->e->i8, acc, w, a);
+}
+
+static LLVMValueRef dot_BFDOT(struct kernel_cg *k, LLVMValueRef acc,
+                              LLVMValueRef w, LLVMValueRef a) {
+  return dot_neon(k, "llvm.aarch64.neon.bfdot",
+                  LLVMBFloatTypeInContext(k->e->lc), acc, w, a);
 }
 
 /* Eight or four lanes: pairs of products are summed up in 16 bits, where 2 *
@@ -150,31 +172,6 @@ static LLVMValueRef dot_SMLAD(struct kernel_cg *k, LLVMValueRef acc,
 static LLVMValueRef dot_WIDEN(struct kernel_cg *k, LLVMValueRef acc,
                               LLVMValueRef w, LLVMValueRef a) {
   return one_by_one(k, acc, w, a);
-}
-
-static LLVMValueRef dot_VDPBF16PS(struct kernel_cg *k, LLVMValueRef acc,
-                                  LLVMValueRef w, LLVMValueRef a) {
-  LLVMValueRef arg[] = {acc, a, w};
-  switch (k->forms.lanes) {
-  case 16:
-    return call(k, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, 0, arg);
-  case 8:
-    return call(k, "llvm.x86.avx512bf16.dpbf16ps.256", NULL, 0, arg);
-  case 4:
-    return call(k, "llvm.x86.avx512bf16.dpbf16ps.128", NULL, 0, arg);
-  }
-  return one_by_one(k, acc, w, a);
-}
-
-static LLVMValueRef dot_BFDOT(struct kernel_cg *k, LLVMValueRef acc,
-                              LLVMValueRef w, LLVMValueRef a) {
-  LLVMTypeRef types[] = {
-      LLVMTypeOf(acc),
-      LLVMVectorType(LLVMBFloatTypeInContext(k->e->lc), 2 * k->forms.lanes)};
-  LLVMValueRef arg[] = {acc, w, a};
-  if (k->forms.lanes != 4 && k->forms.lanes != 2)
-    return one_by_one(k, acc, w, a);
-  return call(k, "llvm.aarch64.neon.bfdot", types, 2, arg);
 }
 
 typedef LLVMValueRef dot_fn(struct kernel_cg *k, LLVMValueRef acc,
