@@ -1,6 +1,7 @@
 /* target.c - runs a model on a bare machine or under Linux without a C library,
  * and prints the bytes of its outputs and the stack it took. The model is known
  * by its description alone, so this one file serves all. */
+#include "board.h"
 #include "dnn.h"
 #include "model.h"
 
@@ -21,7 +22,8 @@ static unsigned char arena[MODEL_ARENA_SIZE + 1]
 
 /* ---- The machine ---- */
 
-#if defined(__arm__) && defined(__linux__)
+#ifdef __linux__
+#if defined(__arm__)
 static long host(long number, long a, long b, long c) {
   register long r7 __asm__("r7") = number;
   register long r0 __asm__("r0") = a;
@@ -30,27 +32,6 @@ static long host(long number, long a, long b, long c) {
   __asm__ volatile("svc 0" : "+r"(r0) : "r"(r1), "r"(r2), "r"(r7) : "memory");
   return r0;
 }
-#define STACK_POINTER(p) __asm__ volatile("mov %0, sp" : "=r"(p))
-#elif defined(__arm__)
-static long host(long op, const void *arg) {
-  register long r0 __asm__("r0") = op;
-  register const void *r1 __asm__("r1") = arg;
-  __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
-  return r0;
-}
-#define STACK_POINTER(p) __asm__ volatile("mov %0, sp" : "=r"(p))
-#elif defined(__riscv) && !defined(__linux__)
-static long host(long op, const void *arg) {
-  register long a0 __asm__("a0") = op;
-  register const void *a1 __asm__("a1") = arg;
-  __asm__ volatile(".option push\n.option norvc\n"
-                   "slli x0, x0, 0x1f\nebreak\nsrai x0, x0, 7\n.option pop"
-                   : "+r"(a0)
-                   : "r"(a1)
-                   : "memory");
-  return a0;
-}
-#define STACK_POINTER(p) __asm__ volatile("mv %0, sp" : "=r"(p))
 #elif defined(__riscv)
 static long host(long number, long a, long b, long c) {
   register long a7 __asm__("a7") = number;
@@ -60,7 +41,6 @@ static long host(long number, long a, long b, long c) {
   __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
   return a0;
 }
-#define STACK_POINTER(p) __asm__ volatile("mv %0, sp" : "=r"(p))
 #elif defined(__x86_64__)
 static long host(long number, long a, long b, long c) {
   __asm__ volatile("syscall"
@@ -69,7 +49,6 @@ static long host(long number, long a, long b, long c) {
                    : "rcx", "r11", "memory");
   return number;
 }
-#define STACK_POINTER(p) __asm__ volatile("mov %%rsp, %0" : "=r"(p))
 #elif defined(__aarch64__)
 static long host(long number, long a, long b, long c) {
   register long x8 __asm__("x8") = number;
@@ -79,10 +58,8 @@ static long host(long number, long a, long b, long c) {
   __asm__ volatile("svc 0" : "+r"(x0) : "r"(x1), "r"(x2), "r"(x8) : "memory");
   return x0;
 }
-#define STACK_POINTER(p) __asm__ volatile("mov %0, sp" : "=r"(p))
 #endif
 
-#if defined(__linux__)
 #if defined(__x86_64__)
 enum { SYS_WRITE = 1, SYS_EXIT = 60 };
 #elif defined(__arm__)
@@ -90,31 +67,25 @@ enum { SYS_WRITE = 4, SYS_EXIT = 1 };
 #else
 enum { SYS_WRITE = 64, SYS_EXIT = 93 };
 #endif
-static void put_text(const char *s) {
+void put_text(const char *s) {
   long n = 0;
   while (s[n])
     n++;
   host(SYS_WRITE, 1, (long)s, n);
 }
-static void leave(int code) { host(SYS_EXIT, code, 0, 0); }
-#else
-static void put_text(const char *s) { host(4, s); } /* SYS_WRITE0 */
-static void leave(int code) {
-  long args[] = {0x20026, code};
-  host(0x20, args); /* SYS_EXIT_EXTENDED */
+_Noreturn void leave(int code) {
+  for (;;)
+    host(SYS_EXIT, code, 0, 0);
 }
 #endif
 
-void *memcpy(void *to, const void *from, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    ((char *)to)[i] = ((const char *)from)[i];
-  return to;
-}
-void *memset(void *to, int value, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    ((char *)to)[i] = (char)value;
-  return to;
-}
+#if defined(__riscv)
+#define STACK_POINTER(p) __asm__ volatile("mv %0, sp" : "=r"(p))
+#elif defined(__x86_64__)
+#define STACK_POINTER(p) __asm__ volatile("mov %%rsp, %0" : "=r"(p))
+#else
+#define STACK_POINTER(p) __asm__ volatile("mov %0, sp" : "=r"(p))
+#endif
 
 /* The object goes with programs that pass floats, in whatever registers, and
  * have enumerations of whatever width. */
@@ -172,22 +143,7 @@ __attribute__((noinline)) static int call_painted(void *const *p,
   return result;
 }
 
-/* By subtraction: division may be a function of the compiler's library. */
-static void put_number(unsigned n) {
-  static const unsigned power[] = {10000, 1000, 100, 10, 1};
-  int begun = 0;
-  for (int i = 0; i < 5; i++) {
-    char digit[] = "0";
-    for (; n >= power[i]; n -= *(const volatile unsigned *)&power[i])
-      digit[0]++;
-    begun |= digit[0] != '0' || i == 4;
-    if (begun)
-      put_text(digit);
-  }
-}
-
-int start(void);
-int start(void) {
+int main(void) {
   const struct dnn_model *m = &model_model;
   const struct dnn_tensor *t =
       (const void *)((const char *)m + m->tensors_at);
@@ -204,7 +160,7 @@ int start(void) {
   p[n] = MODEL_ARENA_SIZE ? arena : NULL;
   result = call_painted(p, &used);
   put_text("stack ");
-  put_number(used);
+  put_number((long)used);
   put_text(used <= MODEL_STACK_SIZE ? " within " : " over ");
   put_number(MODEL_STACK_SIZE);
   for (size_t i = 0; i < at; i++) {
@@ -215,6 +171,5 @@ int start(void) {
     put_text(text);
   }
   put_text("\n");
-  leave(result);
   return result;
 }
