@@ -89,6 +89,11 @@ bool ir_place_moves(const struct ir_place *p) {
 
 /* ---- Places ---- */
 
+const int64_t *ir_io_places(const struct ir_func *f) {
+  const struct ir_attr *io = ir_find_attr(f->body->last, "io");
+  return io ? io->is : NULL;
+}
+
 /* An op outside kernels whose value was given a place of its own, as opposed to
  * following its operand's. Printing leaves default attributes out, so that a
  * kernel at the start of the arena has none. */
@@ -137,6 +142,10 @@ static bool read_record(const struct ir_op *op, unsigned i,
 /* A parameter: an input of the function, what its loop carries, or a slice. */
 static bool param_place(const struct ir_value *v, struct ir_place *out) {
   const struct ir_op *loop = v->block->owner;
+  if (!loop && ir_io_places(v->block->func)) {
+    out->offset = ir_io_places(v->block->func)[v->index];
+    return true;
+  }
   if (!loop) {
     out->space = IR_IN_INPUT;
     out->number = v->index;

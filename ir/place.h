@@ -59,6 +59,10 @@ int64_t ir_max_turns(const struct ir_op *loop);
 bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
                     int64_t *stride, int64_t *step);
 
+/* Inputs and outputs in the arena: the bytes at which each lies, inputs first,
+ * as the return says (0 until there is a plan); NULL: they are the caller's. */
+const int64_t *ir_io_places(const struct ir_func *f);
+
 /* It is elsewhere in each turn of some loop. */
 bool ir_place_moves(const struct ir_place *p);
 

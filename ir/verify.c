@@ -4,6 +4,7 @@
 #include "ir/verify.h"
 
 #include "ir/nest.h"
+#include "ir/size.h"
 
 #include <assert.h>
 #include <math.h>
@@ -400,6 +401,12 @@ static void check_func(struct verifier *v, const struct ir_func *f) {
     verify_op(v, last, RETURN,
               "%u values returned, the function has %u results",
               last->noperands, f->nresults);
+  const struct ir_attr *io = last ? ir_find_attr(last, "io") : NULL;
+  struct ir_sizes sizes;
+  if (io && (io->n != f->body->nparams + f->nresults ||
+             !ir_sizes_of(f, &sizes) || sizes.most.n))
+    verify_op(v, last, IO, "%lld places for %u inputs and %u outputs",
+              (long long)io->n, f->body->nparams, f->nresults);
 }
 
 bool ir_verify(struct ir_module *m) {

@@ -8,7 +8,8 @@
  * it from outside, and to the end of the function when it is returned. What an
  * op with regions makes lives from its start. The value that enters a loop, the
  * parameter that stands for it, what is yielded for the next turn and the result
- * lie at one place: in a turn, the new one comes after all reads of the old. */
+ * lie at one place: in a turn, the new one comes after all reads of the old.
+ * Inputs in the arena live from before the first op. */
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/place.h"
@@ -340,6 +341,18 @@ static void check_yields(struct plan *p, const struct ir_op *op) {
   }
 }
 
+/* Inputs and outputs in the arena lie where the return says. */
+static void check_io(struct plan *p) {
+  const struct ir_op *ret = p->f->body->last;
+  const int64_t *io = ir_io_places(p->f);
+  for (unsigned i = 0; io && !p->v->errors && i < ret->noperands; i++) {
+    struct ir_place want = {.space = IR_IN_ARENA};
+    want.offset = io[p->f->body->nparams + i];
+    ir_type_strides(ir_arg(ret, i)->type, want.stride);
+    check_lies(p, ret, i, &want);
+  }
+}
+
 /* The places of a concat's operands are inside its result. */
 static void check_pieces(struct plan *p, const struct ir_op *op) {
   if (ir_has_blocks(op))
@@ -374,10 +387,14 @@ static void each_op(struct plan *p, const struct ir_block *b,
 static void check_places(struct plan *p) {
   void (*const steps[])(struct plan *, const struct ir_op *) = {
       check_attrs, check_place, check_place, check_pieces};
+  const struct ir_block *body = p->f->body;
+  for (unsigned i = 0; ir_io_places(p->f) && i < body->nparams; i++)
+    check_value(p, body->last, body->param[i], true);
   for (int i = 0; i < 4 && !p->v->errors; i++) {
     p->views = i == 2;
-    each_op(p, p->f->body, steps[i]);
+    each_op(p, body, steps[i]);
   }
+  check_io(p);
 }
 
 /* ---- Overlaps ---- */
@@ -526,11 +543,15 @@ void verify_plan(struct verifier *v, const struct ir_func *f) {
   p.same = DN_ARRAY(v->scratch, bool, v->m->nvalues);
   number_block(&p, f->body, false);
   find_lives(&p, f->body);
+  for (unsigned i = 0; i < f->body->nparams; i++)
+    find_life(&p, f->body->param[i], 0);
   unsigned errors = v->errors;
   check_places(&p);
   if (v->errors > errors)
     return;
   struct value_list list = {0};
+  for (unsigned i = 0; i < f->body->nparams; i++)
+    collect_value(&p, f->body->param[i], &list);
   collect(&p, f->body, &list);
   check_overlaps(&p, list.v, list.n);
 }

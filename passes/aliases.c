@@ -42,7 +42,8 @@ static struct alias own_buffer(struct aliases *a, const struct ir_value *v,
                                int out, const struct ir_block *home) {
   struct alias at = {.buffer = (int)a->buffers.n};
   ir_type_strides(v->type, at.stride);
-  struct alias_buffer b = {ir_type_bytes(v->type), out, v, home};
+  struct alias_buffer b = {
+      .size = ir_type_bytes(v->type), .out = out, .owner = v, .home = home};
   DN_PUSH(a->arena, a->buffers, b);
   return at;
 }
@@ -422,6 +423,15 @@ static void follow_block(struct aliases *a, struct ir_block *b) {
   }
 }
 
+/* An input or output of the function that lies in the arena. */
+static struct alias io_buffer(struct aliases *a, const struct ir_value *v,
+                              bool in) {
+  struct alias at = own_buffer(a, v, -1, a->func->body);
+  a->buffers.v[at.buffer].enters = in;
+  a->buffers.v[at.buffer].leaves = !in;
+  return at;
+}
+
 /* A parameter or a constant: memory that is not ours. */
 static void place_foreign(struct aliases *a, const struct ir_value *v) {
   struct alias at = {.buffer = -1};
@@ -440,11 +450,19 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
   struct ir_block *body = f->body;
   for (size_t i = 0; i < f->module->consts.n; i++)
     place_foreign(a, f->module->consts.v[i]);
-  for (unsigned i = 0; i < body->nparams; i++)
+  bool io = ir_io_places(f) != NULL;
+  for (unsigned i = 0; i < body->nparams; i++) {
     place_foreign(a, body->param[i]);
+    if (io) {
+      struct alias at = io_buffer(a, body->param[i], true);
+      set_alias(a, body->param[i], &at);
+    }
+  }
   struct ir_op *ret = body->last;
   for (unsigned i = 0; i < ret->noperands; i++) {
-    struct alias at = own_buffer(a, ir_arg(ret, i), (int)i, body);
+    const struct ir_value *y = ir_arg(ret, i);
+    struct alias at =
+        io ? io_buffer(a, y, false) : own_buffer(a, y, (int)i, body);
     if (made_dense(ir_arg(ret, i)))
       place_operand(a, ret, i, &at);
     else

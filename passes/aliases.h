@@ -4,7 +4,7 @@
  * caller's buffer. What a loop carries has one buffer: the value that enters,
  * the parameter, what is yielded, the result. What a region yields lies in the
  * result of its op; a slice, in a turn's part of it. Every other value has a
- * buffer of its own. A query: it
+ * buffer of its own, as have inputs and outputs in the arena. A query: it
  * changes nothing, and lists what the pass materialize has to copy. */
 #ifndef PASS_ALIASES_H
 #define PASS_ALIASES_H
@@ -24,6 +24,7 @@ struct alias_buffer {
   int out;      /* number of the function's result, or -1: in the arena */
   const struct ir_value *owner; /* the value that fills it */
   const struct ir_block *home;  /* it lives there, through whole ops */
+  bool enters, leaves; /* an input or an output in the arena */
 };
 
 /* An operand that does not lie where a concat, the return or a yield needs it; with

@@ -27,6 +27,7 @@ struct live_buffer {
   int64_t size; /* aligned; 0 for those in the caller's memory */
   int64_t align;
   bool in_arena;
+  bool enters, leaves;    /* it is full before the first node, or kept */
   struct live_list nodes; /* that touch it, in program order */
 };
 
@@ -48,6 +49,7 @@ struct live_run {
   int *left;    /* nodes that have yet to touch each buffer */
   int *born;    /* the node that touched it first, plus 1 */
   int64_t live; /* bytes */
+  int64_t kept; /* of these, after the last node */
 };
 struct live_run live_start(const struct live *l, struct dn_arena *arena);
 /* Takes a step and returns the bytes that live while it is taken; *taken,

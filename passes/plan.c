@@ -55,6 +55,13 @@ static void touch_all(struct plan *p, const struct live *l,
     touch(p, &l->buffer[n->touches.v[k]]);
 }
 
+/* Inputs in the arena live from before the first node, outputs to the end. */
+static void touch_io(struct plan *p, const struct live *l, bool in) {
+  for (int i = 0; i < l->nbuffers; i++)
+    if (in ? l->buffer[i].enters : l->buffer[i].leaves)
+      touch(p, &l->buffer[i]);
+}
+
 /* The nodes of a block in order: what a node with regions touches lives from
  * before those to behind them. */
 static void make_items(struct plan *p, struct ir_block *b) {
@@ -65,6 +72,7 @@ static void make_items(struct plan *p, struct ir_block *b) {
   for (int i = 0; i < l->nnodes; i++)
     order[i] = i;
   live_peak(l, p->scratch, order, taken);
+  touch_io(p, l, true);
   for (int i = 0; i < l->nnodes; i++) {
     const struct live_node *n = &l->node[i];
     if (n->made >= 0 && taken[i] >= 0)
@@ -78,6 +86,7 @@ static void make_items(struct plan *p, struct ir_block *b) {
     p->steps++;
     DN_PUSH(p->scratch, p->ops, n->op);
   }
+  touch_io(p, l, false);
 }
 
 /* What no order of the block's ops and no places in it can do without. */
@@ -164,6 +173,18 @@ static void set_place(const struct plan *p, struct ir_op *op) {
     ir_set_attr(op, attrs[i]);
 }
 
+static void set_io(const struct plan *p, const struct ir_func *f) {
+  unsigned nin = f->body->nparams, n = nin + f->nresults;
+  int64_t *at = DN_ARRAY(p->scratch, int64_t, n);
+  for (unsigned i = 0; i < n; i++) {
+    const struct alias *a =
+        alias_of(p->aliases, i < nin ? f->body->param[i]
+                                     : ir_arg(f->body->last, i - nin));
+    at[i] = a->offset + p->item[p->item_of[a->buffer]].at;
+  }
+  ir_set_attr(f->body->last, ir_ints("io", at, n));
+}
+
 /* ---- The pass ---- */
 
 /* After `materialize`, no value needs a copy. */
@@ -214,6 +235,8 @@ static bool plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
          "no plan needs less: sched_search()");
   for (size_t i = 0; i < p.ops.n; i++)
     set_place(&p, p.ops.v[i]);
+  if (ir_io_places(f))
+    set_io(&p, f);
   return true;
 }
 

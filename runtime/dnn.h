@@ -20,9 +20,11 @@ extern "C" {
 #define DNN_E_WEIGHTS 4 /* the weights are not the model's, or are damaged */
 #define DNN_E_SIZE 5 /* a size is not in the range that the header says */
 
-/* Changes when the layout below changes: 2 has sizes, 1 has none. */
+/* Changes when the layout below changes: 2 has sizes, 3 inputs and outputs in
+ * the arena, 1 neither. */
 #define DNN_ABI_VERSION 1
 #define DNN_ABI_SIZES 2
+#define DNN_ABI_ARENA 3
 #define DNN_MODEL_MAGIC 0x4d4e4e44u /* "DNNM" in a little-endian dump */
 #define DNN_MAX_RANK 12
 
@@ -45,6 +47,9 @@ struct dnn_model {
   uint64_t stack_size; /* worst case of PREFIX_run; 0: not known */
   uint64_t macs;       /* multiply-accumulates of one run */
 };
+
+/* Of version 3, behind the tensors: for each a uint64_t, its bytes from the
+ * arena's start. PREFIX_run takes the arena, and writes over its inputs. */
 
 /* Of version 2, behind it: sizes that PREFIX_run takes as int64_t, between its
  * outputs and the arena. */

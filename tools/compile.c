@@ -3,6 +3,7 @@
 
 #include "codegen/report/stats.h"
 #include "ir/phase.h"
+#include "ir/place.h"
 #include "ir/size.h"
 #include "passes/sizes.h"
 #include "tools/regions.h"
@@ -273,6 +274,34 @@ static bool import_lanes(struct compile *c) {
   return ok;
 }
 
+/* Sizes that are known at run time only: it is past the passes on graphs. */
+static bool has_sizes(const struct compile *c) {
+  struct ir_sizes sizes;
+  return c->m->funcs && ir_sizes_of(ir_main(c->m), &sizes) && sizes.most.n;
+}
+
+/* --io=arena: the plan finds places for inputs and outputs. */
+static bool set_io(struct compile *c) {
+  const struct dn_loc loc = {.where = "--io"};
+  struct ir_func *f = ir_main(c->m);
+  if (!c->options->io)
+    return true;
+  if (strcmp(c->options->io, "arena") != 0)
+    return dn_error(c->ctx, loc, DN_USAGE, "'%.100s' is not 'arena'",
+                    dn_escaped(c->ctx->arena, c->options->io));
+  if (c->sizes || has_sizes(c))
+    return dn_error(c->ctx, loc, DN_USAGE,
+                    "sizes that are known at run time only have no places in "
+                    "the arena: --dim NAME=VALUE");
+  if (c->options->zeroize)
+    return dn_error(c->ctx, loc, DN_USAGE,
+                    "--zeroize clears an arena that holds outputs");
+  unsigned n = f->body->nparams + f->nresults;
+  int64_t *at = DN_ARRAY(c->ctx->arena, int64_t, n);
+  ir_set_attr(f->body->last, ir_ints("io", at, n));
+  return true;
+}
+
 bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_opts fe = known ? *known : (struct fe_opts){0};
   struct fe_names names = {0};
@@ -306,7 +335,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   c->cg.biases = params.biases;
   c->cg.weight_bytes = params.weight_bytes;
   c->cg.bias_bytes = params.bias_bytes;
-  return true;
+  return set_io(c);
 }
 
 /* ---- Passes ---- */
@@ -335,13 +364,6 @@ static const char *cut_pipeline(const struct compile *c, const char *text,
     end = at + n;
   }
   return dn_strndup(c->ctx->arena, text, end);
-}
-
-/* A module that has sizes which are known at run time only is past the passes on
- * graphs. */
-static bool has_sizes(const struct compile *c) {
-  struct ir_sizes sizes;
-  return c->m->funcs && ir_sizes_of(ir_main(c->m), &sizes) && sizes.most.n;
 }
 
 /* The rest of a pipeline, for a module that has come to its form already. */

@@ -2,6 +2,7 @@
 #include "tools/package.h"
 
 #include "ir/eval.h"
+#include "ir/place.h"
 #include "ir/size.h"
 #include "tools/archive.h"
 
@@ -130,6 +131,11 @@ struct package *package_begin(const struct compile *c, const char *kind) {
     if (!dn_suggest(c->ctx, kind, kinds, DN_COUNT(kinds)))
       dn_note(c->ctx,
               "cmake, zephyr, arduino, platformio, esp-idf, cmsis-pack");
+    return NULL;
+  }
+  if (ir_io_places(ir_main(c->m))) {
+    dn_error(c->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
+             "a self-test passes inputs and outputs: without --io=arena");
     return NULL;
   }
   if (ir_sizes_of(ir_main(c->m), &sizes) && sizes.most.n) {

@@ -34,6 +34,8 @@ struct run {
   void *arena;   /* of the generated code, NULL when it needs none */
   void *weights; /* of an object whose constants are apart */
   size_t arena_size;
+  const uint64_t *io; /* bytes of the arena where inputs and outputs lie: of a
+                         description of version 3; or NULL */
   struct cg_elf elf;             /* of the generated code, */
   const char *prefix;            /* of its symbols */
   const struct dnn_model *model; /* and its description of the model */

@@ -118,6 +118,16 @@ static bool ports_of_object(struct run *r) {
     ok &= port_of_tensor(r, t++, &r->in[i]);
   for (size_t i = 0; i < r->nout; i++)
     ok &= port_of_tensor(r, t++, &r->out[i]);
+  if (m->version == DNN_ABI_ARENA)
+    r->io = (const uint64_t *)(const void *)t;
+  for (size_t i = 0; ok && r->io && i < r->nin + r->nout; i++) {
+    const struct ir_type *type =
+        i < r->nin ? r->in[i].type : r->out[i - r->nin].type;
+    uint64_t bytes = (uint64_t)ir_type_bytes(type);
+    ok = bytes <= m->arena_size && r->io[i] <= m->arena_size - bytes;
+    if (!ok)
+      dn_error(r->ctx, here(r), DN_OBJECT, "the model's description is broken");
+  }
   return ok && (m->version != DNN_ABI_SIZES || sizes_of_object(r));
 }
 
@@ -174,6 +184,11 @@ static bool load_weights(struct run *r) {
                   "the weights are not this object's, or are damaged");
 }
 
+/* To inputs and outputs, that the function takes. */
+static size_t num_pointers(const struct run *r) {
+  return r->io ? 0 : r->nin + r->nout;
+}
+
 static bool bind_function(struct run *r) {
   unsigned before = dn_errors(r->ctx);
   void *fn = find_symbol(r, "run");
@@ -186,7 +201,7 @@ static bool bind_function(struct run *r) {
   r->profile = find_symbol(r, "profile");
   if (!ports_of_object(r) || !load_weights(r))
     return false;
-  size_t nptr = r->nin + r->nout, last = nptr + (size_t)r->at.n;
+  size_t nptr = num_pointers(r), last = nptr + (size_t)r->at.n;
   size_t n = last + 1 + (r->weights != NULL);
   ffi_type **types = DN_ARRAY(r->ctx->arena, ffi_type *, n);
   for (size_t i = 0; i < n; i++)
@@ -365,22 +380,32 @@ static bool call_interpreter(struct run *r, const struct ir_tensor *in,
   return ok;
 }
 
+/* Inputs into the arena, or outputs out of it. */
+static void copy_io(const struct run *r, const struct ir_tensor *t, size_t n,
+                    bool in) {
+  for (size_t i = 0; r->io && i < n; i++) {
+    char *at = (char *)r->arena + r->io[i + (in ? 0 : r->nin)];
+    size_t bytes = (size_t)ir_type_bytes(t[i].type);
+    if (bytes)
+      memcpy(in ? at : t[i].data, in ? t[i].data : at, bytes);
+  }
+}
+
 bool run_call(struct run *r, const struct ir_tensor *in,
               struct ir_tensor *out) {
   if (!r->fn)
     return call_interpreter(r, in, out);
   enum { FEW = 16 };
   void *pointer[FEW], *argument[FEW], **p = pointer, **a = argument;
-  size_t nptr = r->nin + r->nout, last = nptr + (size_t)r->at.n;
+  size_t nptr = num_pointers(r), last = nptr + (size_t)r->at.n;
   size_t n = last + 1 + (r->weights != NULL);
   if (n > FEW) {
     p = DN_ARRAY(r->ctx->arena, void *, 2 * n);
     a = p + n;
   }
-  for (size_t i = 0; i < r->nin; i++)
-    p[i] = in[i].data;
-  for (size_t i = 0; i < r->nout; i++)
-    p[r->nin + i] = out[i].data;
+  for (size_t i = 0; i < nptr; i++)
+    p[i] = i < r->nin ? in[i].data : out[i - r->nin].data;
+  copy_io(r, in, r->nin, true);
   if (r->weights)
     p[n - 2] = r->weights;
   p[n - 1] = r->arena;
@@ -388,6 +413,7 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     a[i] = i < nptr || i >= last ? (void *)&p[i] : &r->at.value[i - nptr];
   ffi_arg status = 0;
   ffi_call(&r->cif, r->fn, &status, a);
+  copy_io(r, out, r->nout, false);
   if ((int)status == DNN_OK)
     return true;
   return dn_error(r->ctx, here(r),

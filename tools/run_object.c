@@ -73,8 +73,8 @@ static bool check_description(struct run *r, const struct cg_blob *object,
     return broken(r, DN_OBJECT, "the model's description is not in the file");
   const char *data = (const char *)object->data + at;
   memcpy(head, data, sizeof head);
-  if (head[0] == DNN_MODEL_MAGIC && head[1] != DNN_ABI_VERSION &&
-      head[1] != DNN_ABI_SIZES)
+  if (head[0] == DNN_MODEL_MAGIC &&
+      (head[1] < DNN_ABI_VERSION || head[1] > DNN_ABI_ARENA))
     return broken(r, DN_FORMAT,
                   dn_printf(r->ctx->arena,
                             "an object of another version of dnnc (ABI %u, "

@@ -4,6 +4,7 @@
 #include "codegen/emit/impl.h"
 #include "codegen/object/region.h"
 #include "codegen/target/target.h"
+#include "ir/place.h"
 #include "runtime/dnn.h"
 
 #include <string.h>
@@ -426,7 +427,7 @@ static void emit_body(struct emit *e, const struct ir_block *body) {
 
 /* Results that were not made in the caller's buffer are copied there. */
 static void copy_results(struct emit *e, const struct ir_op *ret) {
-  for (unsigned i = 0; i < ret->noperands; i++) {
+  for (unsigned i = 0; i < e->noutputs; i++) {
     const struct ir_value *v = ir_arg(ret, i);
     struct ir_place p, to = {.space = IR_IN_OUTPUT, .number = i};
     ir_type_strides(v->type, to.stride);
@@ -494,10 +495,10 @@ static bool fits_pointer(struct emit *e) {
     if (m->consts.v[i]->data->bytes)
       ok &= fits(e, m->consts.v[i]->name, ir_type_bytes(m->consts.v[i]->type),
                  &all);
-  for (unsigned i = 0; i < body->nparams; i++)
+  for (unsigned i = 0; i < e->ninputs; i++)
     ok &= fits(e, body->param[i]->name, ir_type_bytes(body->param[i]->type),
                &all);
-  for (unsigned i = 0; i < body->last->noperands; i++) {
+  for (unsigned i = 0; i < e->noutputs; i++) {
     const struct ir_value *y = ir_arg(body->last, i);
     ok &= fits(e, ir_result_name(m->funcs, i), ir_type_bytes(y->type), &all);
   }
@@ -539,8 +540,10 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   for (e.shared_mask = 63; e.shared_mask < m->nops;)
     e.shared_mask = 2 * e.shared_mask + 1;
   e.shared = DN_ARRAY(e.scratch, struct emit_function *, e.shared_mask + 1);
-  e.ninputs = body->nparams;
-  e.noutputs = body->last->noperands;
+  if (!ir_io_places(ir_main(m))) {
+    e.ninputs = body->nparams;
+    e.noutputs = body->last->noperands;
+  }
   set_types(&e);
   ir_sizes_of(ir_main(m), &e.sizes);
   if (!fits_pointer(&e) || !fits_code(&e, t->row->backend)) {

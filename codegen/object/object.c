@@ -9,6 +9,7 @@
 #include "codegen/target/target.h"
 #include "ir/diag.h"
 #include "ir/phase.h"
+#include "ir/place.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -186,9 +187,10 @@ static void fill_sizes(struct fields *in, const struct ir_module *m,
                        struct cg_sizes *sizes) {
   struct cg_sizes s = {.arena = m->arena_size, .arena_bound = m->arena_bound};
   const struct ir_block *body = ir_main(m)->body;
-  for (unsigned i = 0; i < body->nparams; i++)
+  bool own = !ir_io_places(ir_main(m));
+  for (unsigned i = 0; own && i < body->nparams; i++)
     s.inputs += ir_type_bytes(body->param[i]->type);
-  for (unsigned i = 0; i < body->last->noperands; i++)
+  for (unsigned i = 0; own && i < body->last->noperands; i++)
     s.outputs += ir_type_bytes(ir_arg(body->last, i)->type);
   s.stack = get_number(in);
   s.text = get_number(in);

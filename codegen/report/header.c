@@ -1,6 +1,7 @@
 /* header.c - the C header that goes with an object: C99 and C++, complete in
  * itself. Dimensions are arrays, so that the compiler checks the caller's. */
 #include "codegen/object/region.h"
+#include "ir/place.h"
 #include "ir/size.h"
 #include "runtime/dnn.h"
 
@@ -54,6 +55,7 @@ struct header {
   bool threads;        /* the object may call dnn_parallel_for() */
   const char *section; /* of the arena, or NULL */
   bool apart;          /* weights are passed */
+  const int64_t *io;   /* where parameters lie in the arena, or NULL */
 };
 
 /* Keywords of C23 and C++23, macros of <stddef.h> and of GNU compilers, and
@@ -88,14 +90,33 @@ static bool is_reserved(const struct header *h, const char *s) {
   for (size_t i = 0; i < DN_COUNT(ends); i++)
     if (dn_ends_in(s, ends[i]))
       return true;
-  bool of_param = dn_ends_in(s, "_SCALE") || dn_ends_in(s, "_ZERO_POINT");
+  bool of_param = dn_ends_in(s, "_SCALE") || dn_ends_in(s, "_ZERO_POINT") ||
+                  dn_ends_in(s, "_OFFSET");
   bool ours = !strncmp(s, h->upper, p) || !strncmp(s, h->prefix, p);
   return ours && (of_param || DN_FIND(own, s + p) >= 0);
 }
 
+static char upper_case(char c) {
+  return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static bool same_upper(const char *s, const char *t) {
+  while (*s && upper_case(*s) == upper_case(*t))
+    s++, t++;
+  return upper_case(*s) == upper_case(*t);
+}
+
+static const char *upper_text(const struct header *h, const struct param *p) {
+  char *name = dn_printf(h->m->ctx->arena, "%s", p->name);
+  for (char *c = name; *c; c++)
+    *c = upper_case(*c);
+  return name;
+}
+
 static bool is_taken(const struct header *h, size_t n, const char *name) {
   for (size_t i = 0; i < n; i++)
-    if (!strcmp(h->param[i].name, name))
+    if (h->io ? same_upper(h->param[i].name, name)
+              : !strcmp(h->param[i].name, name))
       return true;
   return is_reserved(h, name);
 }
@@ -120,6 +141,7 @@ static void name_param(const struct header *h, struct dn_arena *arena,
 static void list_params(struct header *h, struct dn_arena *arena) {
   const struct ir_func *f = ir_main(h->m);
   h->nin = f->body->nparams;
+  h->io = ir_io_places(f);
   ir_sizes_of(f, &h->sizes);
   h->nout = f->nresults;
   h->n = h->nin + h->nout + (size_t)h->sizes.most.n;
@@ -185,7 +207,7 @@ static void put_program(const struct header *h) {
   dn_buf_printf(out, " *   #include \"");
   put_comment(out, h->file);
   dn_buf_printf(out, "\"\n *   int main(void) {\n");
-  for (size_t i = 0; i < h->n; i++) {
+  for (size_t i = 0; !h->io && i < h->n; i++) {
     const struct param *p = &h->param[i];
     dn_buf_printf(out, " *     %s", p->type ? "static " : "");
     put_declaration(out, p);
@@ -204,7 +226,7 @@ static void put_program(const struct header *h) {
   if (arena)
     dn_buf_printf(out, "));\n");
   dn_buf_printf(out, " *     return %s_run(", h->prefix);
-  for (size_t i = 0; i < h->n; i++)
+  for (size_t i = 0; !h->io && i < h->n; i++)
     dn_buf_printf(out, "%s, ", h->param[i].name);
   dn_buf_printf(out, "%s%s);\n *   }\n", h->apart ? "weights, " : "",
                 arena ? "arena" : "NULL");
@@ -247,14 +269,18 @@ static void put_sizes(const struct header *h, int align,
                   p, h->section);
 }
 
-static char upper_case(char c) {
-  return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-static bool same_upper(const char *s, const char *t) {
-  while (*s && upper_case(*s) == upper_case(*t))
-    s++, t++;
-  return upper_case(*s) == upper_case(*t);
+/* NET_X_OFFSET for `x`. */
+static void put_places(const struct header *h) {
+  if (h->io)
+    dn_buf_printf(h->out, "/* Where inputs and outputs lie in the arena, in "
+                          "bytes. A run writes over inputs. */\n");
+  for (size_t i = 0; h->io && i < h->nin + h->nout; i++) {
+    dn_buf_printf(h->out, "#define %s_%s_OFFSET %lldu /* ", h->upper,
+                  upper_text(h, &h->param[i]), (long long)h->io[i]);
+    put_declaration(h->out, &h->param[i]);
+    dn_buf_printf(h->out, " */\n");
+  }
+  dn_buf_printf(h->out, h->io ? "\n" : "");
 }
 
 /* Scales and zero points of quantized parameters: NET_X_SCALE for `x`. */
@@ -264,11 +290,9 @@ static void put_scales(const struct header *h) {
     bool shown = !q || q->scales;
     for (size_t k = 0; k < i; k++)
       shown |= same_upper(h->param[k].name, h->param[i].name);
-    char name[MAX_PREFIX + 16] = "";
-    for (size_t k = 0; k < sizeof name - 1 && h->param[i].name[k]; k++)
-      name[k] = upper_case(h->param[i].name[k]);
     if (shown)
       continue;
+    const char *name = upper_text(h, &h->param[i]);
     const char *scale = dn_printf(h->m->arena, "%.9g", q->scale);
     dn_buf_printf(h->out,
                   "/* %s is %s_%s_SCALE * (stored - %s_%s_ZERO_POINT) */\n"
@@ -327,7 +351,7 @@ static bool is_pointer(const struct param *p, bool in) {
 }
 
 static bool has_pointer(const struct header *h) {
-  for (size_t i = 0; i < h->nin; i++)
+  for (size_t i = 0; !h->io && i < h->nin; i++)
     if (is_pointer(&h->param[i], true))
       return true;
   return false;
@@ -335,7 +359,7 @@ static bool has_pointer(const struct header *h) {
 
 static void put_function(const struct header *h, bool typed) {
   dn_buf_printf(h->out, "int %s_run(", h->prefix);
-  for (size_t i = 0; i < h->n; i++) {
+  for (size_t i = 0; !h->io && i < h->n; i++) {
     bool in = i < h->nin;
     if (typed || !is_pointer(&h->param[i], in)) {
       dn_buf_printf(h->out, "%s", in ? "const " : "");
@@ -421,6 +445,7 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
   list_params(&h, ctx->arena);
   put_top(&h);
   put_sizes(&h, m->arena_size ? cg_target_facts(t)->align : 1, sizes);
+  put_places(&h);
   put_scales(&h);
   put_codes(&text);
   put_load(&h, sizes->blob);

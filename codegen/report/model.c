@@ -86,6 +86,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
   const struct ir_op *ret = f->body->last;
   assert(ret->noperands == f->nresults && "rule return");
   uint32_t nin = f->body->nparams, nout = f->nresults;
+  const int64_t *io = ir_io_places(f);
   struct ir_sizes sizes;
   bool sized = ir_sizes_of(f, &sizes) && sizes.most.n;
   size_t head =
@@ -93,7 +94,9 @@ struct cg_blob cg_model(const struct cg_job *job) {
   size_t tensors = (nin + nout) * sizeof(struct dnn_tensor);
   struct dnn_model model = {
       .magic = DNN_MODEL_MAGIC,
-      .version = sized ? DNN_ABI_SIZES : DNN_ABI_VERSION,
+      .version = sized ? DNN_ABI_SIZES
+                 : io  ? DNN_ABI_ARENA
+                       : DNN_ABI_VERSION,
       .ninputs = nin,
       .noutputs = nout,
       .tensors_at = (uint32_t)head,
@@ -110,6 +113,8 @@ struct cg_blob cg_model(const struct cg_job *job) {
     dn_buf_put(&out, (const char *)&(struct dnn_sizes){0},
                sizeof(struct dnn_sizes));
   dn_buf_put(&out, (const char *)t, tensors);
+  if (io)
+    dn_buf_put(&out, (const char *)io, (nin + nout) * sizeof *io);
   for (uint32_t i = 0; i < nin; i++)
     describe(&out, f->body->param[i]->type, f->body->param[i]->name, &t[i]);
   for (uint32_t i = 0; i < nout; i++) {
@@ -186,10 +191,12 @@ const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
     return NULL;
   memcpy(&m, data, sizeof m);
   uint64_t tensors = (uint64_t)m.ninputs + m.noutputs;
+  uint64_t each = sizeof(struct dnn_tensor) +
+                  (m.version == DNN_ABI_ARENA ? sizeof(uint64_t) : 0);
   if (m.magic != DNN_MODEL_MAGIC || m.size < sizeof m || m.size > size ||
       m.tensors_at % 8 || m.tensors_at > m.size ||
-      tensors > (m.size - m.tensors_at) / sizeof(struct dnn_tensor) ||
-      m.arena_size > SIZE_MAX / 2 || m.arena_align > MAX_ALIGN ||
+      tensors > (m.size - m.tensors_at) / each || m.arena_size > SIZE_MAX / 2 ||
+      m.arena_align > MAX_ALIGN ||
       (m.arena_align && !is_power_of_two(m.arena_align)))
     return NULL;
   const char *base = dn_copy(arena, data, m.size);

@@ -43,16 +43,20 @@ static bool in_arena(const struct ir_value *v, struct span *out) {
   return true;
 }
 
+static void add_span(struct timeline *t, const struct ir_value *v, size_t now) {
+  struct span s;
+  if (!in_arena(v, &s))
+    return;
+  s.first = s.last = now;
+  DN_PUSH(t->arena, t->spans, s);
+}
+
 /* Values made at `now`, by `op` or inside it, and values read there. */
 static void visit(struct timeline *t, const struct ir_op *op, size_t now) {
-  struct span s;
   for (unsigned i = 0; i < op->noperands; i++)
     t->last[ir_arg(op, i)->id] = now;
   for (unsigned i = 0; i < op->nresults; i++)
-    if (in_arena(op->result[i], &s)) {
-      s.first = s.last = now;
-      DN_PUSH(t->arena, t->spans, s);
-    }
+    add_span(t, op->result[i], now);
   for (unsigned r = 0; r < op->nregions; r++)
     for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
       visit(t, o, now);
@@ -62,7 +66,10 @@ static void timeline_build(struct timeline *t, struct dn_arena *arena,
                            const struct ir_module *m) {
   *t = (struct timeline){.arena = arena};
   t->last = DN_ARRAY(arena, size_t, m->nvalues ? m->nvalues : 1);
-  for (const struct ir_op *op = ir_main(m)->body->first; op; op = op->next)
+  const struct ir_block *body = ir_main(m)->body;
+  for (unsigned i = 0; i < body->nparams; i++)
+    add_span(t, body->param[i], 0);
+  for (const struct ir_op *op = body->first; op; op = op->next)
     visit(t, op, t->nops++);
   for (size_t i = 0; i < t->spans.n; i++) {
     struct span *s = &t->spans.v[i];

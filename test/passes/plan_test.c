@@ -28,18 +28,25 @@ static void push(struct dn_arena *a, struct live_list *l, int x) {
 }
 
 /* Node i fills buffer i and reads some of those before; now and then it may
- * write over what it reads, or has regions, which need some bytes themselves: what
+ * write over what it reads, is kept as an output, reads the input, or has regions, which need some bytes themselves: what
  * the best order of their blocks does, which is another such graph. */
 static struct live *random_graph(struct dn_arena *a, struct aliases *aliases,
                                  int n) {
   struct live *l = DN_NEW(a, struct live);
   l->aliases = aliases;
-  l->nnodes = l->nbuffers = n;
+  l->nnodes = n;
+  l->nbuffers = n + 1; /* and an input's */
   l->node = DN_ARRAY(a, struct live_node, n);
-  l->buffer = DN_ARRAY(a, struct live_buffer, n);
+  l->buffer = DN_ARRAY(a, struct live_buffer, n + 1);
+  l->buffer[n] =
+      (struct live_buffer){.size = below(9), .in_arena = true, .enters = true};
   for (int i = 0; i < n; i++) {
-    l->buffer[i] = (struct live_buffer){
-        .size = 1 + below(3) * below(9), .align = 1, .in_arena = true};
+    l->buffer[i] = (struct live_buffer){.size = 1 + below(3) * below(9),
+                                        .align = 1,
+                                        .in_arena = true,
+                                        .leaves = below(8) == 0};
+    if (below(4) == 0)
+      push(a, &l->node[i].touches, n);
     l->node[i].made = i;
     l->node[i].inside = below(4) ? 0 : below(16);
     push(a, &l->node[i].touches, i);
