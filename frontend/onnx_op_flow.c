@@ -32,23 +32,32 @@ static int truth(struct onnx_call *c, struct ir_value *v) {
   return ir_const_float(v, 0) != 0;
 }
 
+/* What a region is made of: a subgraph of the node. */
+struct body {
+  struct onnx_call *c;
+  const struct onnx_graph *g;
+  size_t params;
+  int64_t most; /* turns that are known to be at most, or a number below 0 */
+  int64_t rows; /* of what is stacked */
+};
+
 /* A branch that is taken for some inputs only, which are not known: that shapes
  * do not fit in it is then no fault of the model. */
-static bool branch(struct onnx_call *c, const struct onnx_graph *g,
-                   struct fe_region *r, struct ir_value **out) {
+static bool branch(void *data, struct ir_value *const *params,
+                   struct ir_value **out) {
   static const enum dn_code codes[] = {DN_TYPE, DN_ATTR, DN_SHAPE};
+  struct onnx_call *c = ((struct body *)data)->c;
   struct dn_ctx *ctx = c->im->ctx;
   size_t before = dn_diags_count(ctx);
   unsigned errors = dn_errors(ctx);
   bool was = dn_diags_capture(ctx, true);
-  fe_region_enter(c->b, r);
-  bool ok = ox_inline_graph(c, g, NULL, 0, out, c->nout);
+  bool ok =
+      ox_inline_graph(c, ((struct body *)data)->g, params, 0, out, c->nout);
   for (size_t i = 0; i < c->nout && ok; i++)
     if (ox_sequence_of(c->im, out[i]))
       ok = ox_fail(c, DYNAMIC,
                    "the condition that decides which sequence "
                    "is taken must be a constant");
-  ok = fe_region_yield(c->b, r, out, ok ? c->nout : 0) && ok;
   dn_diags_capture(ctx, was);
   for (size_t i = 0; i < DN_COUNT(codes); i++)
     dn_diags_recode(ctx, before, codes[i], DN_DYNAMIC);
@@ -57,30 +66,6 @@ static bool branch(struct onnx_call *c, const struct onnx_graph *g,
     dn_note(ctx, "it is in a branch of '%s', whose condition is not known here",
             fe_text(ctx, ox_label(c->im, c->node)));
   return ok;
-}
-
-/* Both branches as regions of an `if`. */
-static bool branches(struct onnx_call *c, const struct onnx_graph *yes,
-                     const struct onnx_graph *no, struct ir_value *cond) {
-  struct dn_arena *arena = c->im->ctx->arena;
-  struct ir_value **a = DN_ARRAY(arena, struct ir_value *, c->nout);
-  struct ir_value **b = DN_ARRAY(arena, struct ir_value *, c->nout);
-  struct fe_region r;
-  fe_region_begin(c->b, IR_IF, &cond, 1, NULL, 0, &r);
-  bool ok = branch(c, yes, &r, a);
-  ok = branch(c, no, &r, b) && ok;
-  for (size_t i = 0; i < c->nout && ok; i++)
-    if (a[i]->type != b[i]->type)
-      ok = ox_fail(c, DYNAMIC,
-                   "the branches differ in type, %s and %s: the condition "
-                   "must be a constant",
-                   ir_type_text(c->im->ctx, NULL, a[i]->type),
-                   ir_type_text(c->im->ctx, NULL, b[i]->type));
-  if (!ok || !fe_region_end(c->b, &r, c->nout, 0))
-    return false;
-  for (size_t i = 0; i < c->nout; i++)
-    c->out[i] = r.op->result[i];
-  return true;
 }
 
 bool onnx_if(struct onnx_call *c) {
@@ -96,7 +81,9 @@ bool onnx_if(struct onnx_call *c) {
     ox_skip_graph(c->im, known ? no : yes);
     return ox_inline_graph(c, known ? yes : no, NULL, 0, c->out, c->nout);
   }
-  return branches(c, yes, no, fe_reshape(c->b, cond, 0, NULL));
+  struct body body[] = {{.c = c, .g = yes}, {.c = c, .g = no}};
+  return fe_if(c->b, cond, branch, (void *[]){&body[0], &body[1]}, c->nout,
+               c->out);
 }
 
 /* Lists of values, one a step, that become one tensor. */
@@ -152,47 +139,27 @@ static int64_t rows_of(const struct onnx_call *c, size_t k, int rank) {
   return ox_declared(c, k, rank + 1, 0);
 }
 
-/* Whether the yielded condition is true in every turn: a constant, or that which
- * the turn has. */
-static bool goes_on(struct onnx_call *c, const struct fe_region *r,
-                    struct ir_value *v) {
-  return v == r->op->region[0]->param[1] || truth(c, v) > 0;
-}
-
-/* The body once, in a region. `most`: turns that are known to be at most, or a
- * number below 0. */
-static bool loop_region(struct onnx_call *c, const struct onnx_graph *body,
-                        struct ir_value **in, size_t carried, int64_t most) {
-  struct dn_arena *arena = c->im->ctx->arena;
-  struct ir_value **out = DN_ARRAY(arena, struct ir_value *, 1 + c->nout);
-  struct fe_region r;
-  int64_t rows = most;
-  fe_region_begin(c->b, IR_LOOP, in, 2 + carried, NULL, 0, &r);
-  struct ir_block *b = fe_region_enter(c->b, &r);
-  bool ok = ox_inline_graph(c, body, b->param, 2 + carried, out, 1 + c->nout);
-  for (size_t i = 0; i <= c->nout && ok; i++)
+/* The turn of a loop: yields the condition, then what is carried, then what is
+ * stacked. */
+static bool loop_turn(void *data, struct ir_value *const *params,
+                      struct ir_value **out) {
+  struct body *body = data;
+  struct onnx_call *c = body->c;
+  size_t carried = body->params - 2;
+  if (!ox_inline_graph(c, body->g, params, body->params, out, 1 + c->nout))
+    return false;
+  for (size_t i = 0; i <= c->nout; i++)
     if (!out[i] || ox_sequence_of(c->im, out[i]))
-      ok = ox_fail(c, TYPE, "a sequence in a loop of unknown length");
-  for (size_t i = 0; i < carried && ok; i++)
-    if (out[1 + i]->type != in[2 + i]->type)
-      ok = ox_fail(c, DYNAMIC, "a carried value is %s and then %s",
-                   ir_type_text(c->im->ctx, NULL, in[2 + i]->type),
-                   ir_type_text(c->im->ctx, NULL, out[1 + i]->type));
-  if (ok && c->nout > carried && (most < 0 || !goes_on(c, &r, out[0])))
-    rows = rows_of(c, carried, fe_rank(out[1 + carried]));
-  if (ok && c->nout > carried && rows < 0)
-    ok = ox_fail(c, DYNAMIC,
+      return ox_fail(c, TYPE, "a sequence in a loop of unknown length");
+  bool goes_on = out[0] == params[1] || truth(c, out[0]) > 0;
+  body->rows = body->most;
+  if (c->nout > carried && (body->most < 0 || !goes_on))
+    body->rows = rows_of(c, carried, fe_rank(out[1 + carried]));
+  return c->nout == carried || body->rows >= 0 ||
+         ox_fail(c, DYNAMIC,
                  "how many turns it stacks is not known: --loop-max '%s=N' "
                  "bounds them",
                  fe_text(c->im->ctx, ox_label(c->im, c->node)));
-  out[0] = ok ? fe_reshape(c->b, out[0], 0, NULL) : NULL;
-  ok = fe_region_yield(c->b, &r, out, ok ? 1 + c->nout : 0) && ok && out[0] &&
-       fe_region_end(c->b, &r, carried, rows);
-  if (!ok)
-    fe_region_drop(c->b, &r);
-  for (size_t i = 0; i < c->nout && ok; i++)
-    c->out[i] = r.op->result[i];
-  return ok;
 }
 
 /* Tries `make`, whose errors count when nothing else can be tried. */
@@ -238,7 +205,10 @@ static bool try_loop(struct onnx_call *c, const struct onnx_graph *body,
            : trips == -1 ? fe_ints(c->b, IR_I64, 0, NULL, &(int64_t){INT64_MAX})
                          : fe_ints(c->b, IR_I64, 0, NULL, &trips);
   all[1] = fe_reshape(c->b, in[1], 0, NULL);
-  bool ok = all[0] && all[1] && loop_region(c, body, all, carried, trips);
+  struct body b = {.c = c, .g = body, .params = 2 + carried, .most = trips};
+  bool ok = all[0] && all[1] &&
+            fe_loop(c->b, IR_LOOP, all, 2 + carried, carried, loop_turn, &b,
+                    c->nout, &b.rows, c->out);
   return trial_end(c, t, ok, only);
 }
 
@@ -385,33 +355,29 @@ static struct ir_value *scan_result(struct onnx_call *c, size_t k,
   return move_dim(c, y, 0, axis);
 }
 
+static bool scan_turn(void *data, struct ir_value *const *params,
+                      struct ir_value **out) {
+  struct onnx_call *c = ((struct body *)data)->c;
+  bool ok = ox_inline_graph(c, ((struct body *)data)->g, params, c->nin, out,
+                            c->nout);
+  for (size_t i = 0; i < c->nout && ok; i++)
+    ok = out[i] && !ox_sequence_of(c->im, out[i]);
+  return ok;
+}
+
 static bool scan_region(struct onnx_call *c, const struct onnx_graph *body,
                         size_t states, int64_t steps) {
-  struct dn_arena *arena = c->im->ctx->arena;
-  struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
-  struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
-  struct fe_region r;
+  struct ir_value **in = DN_ARRAY(c->im->ctx->arena, struct ir_value *, c->nin);
+  struct body b = {.c = c, .g = body};
   bool ok = true;
   for (size_t i = 0; i < c->nin && ok; i++) {
     in[i] = i < states ? c->in[i] : scan_rows(c, i - states, c->in[i], steps);
     ok = in[i] && !ox_sequence_of(c->im, in[i]);
   }
-  if (!ok)
-    return false;
-  fe_region_begin(c->b, IR_SCAN, in, c->nin,
-                  IR_ATTRS(ir_int("states", (int64_t)states)), &r);
-  struct ir_block *b = fe_region_enter(c->b, &r);
-  ok = ox_inline_graph(c, body, b->param, c->nin, out, c->nout);
-  for (size_t i = 0; i < c->nout && ok; i++)
-    ok = out[i] && !ox_sequence_of(c->im, out[i]) &&
-         (i >= states || out[i]->type == in[i]->type);
-  ok = fe_region_yield(c->b, &r, out, ok ? c->nout : 0) && ok &&
-       fe_region_end(c->b, &r, states, steps);
-  if (!ok)
-    fe_region_drop(c->b, &r);
-  for (size_t i = 0; i < c->nout && ok; i++)
-    c->out[i] = i < states ? r.op->result[i]
-                           : scan_result(c, i - states, r.op->result[i]);
+  ok = ok && fe_loop(c->b, IR_SCAN, in, c->nin, states, scan_turn, &b, c->nout,
+                     &steps, c->out);
+  for (size_t i = states; i < c->nout && ok; i++)
+    c->out[i] = scan_result(c, i - states, c->out[i]);
   return ok;
 }
 

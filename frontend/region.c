@@ -65,7 +65,70 @@ bool fe_region_end(struct fe_build *b, struct fe_region *r, size_t whole,
   return true;
 }
 
-void fe_region_drop(struct fe_build *b, struct fe_region *r) {
-  b->at = r->outer;
-  ir_op_remove(r->op);
+/* Quantization is not looked at. */
+static bool is_alike(struct fe_build *b, const struct ir_type *x,
+                     const struct ir_type *y) {
+  return ir_type_as(b->ctx, x, x->dtype) == ir_type_as(b->ctx, y, y->dtype);
+}
+
+bool fe_if(struct fe_build *b, struct ir_value *cond, fe_region_fn branch,
+           void *const data[2], size_t n, struct ir_value **out) {
+  struct fe_region r;
+  struct ir_value **v[2];
+  bool ok = true;
+  cond = fe_reshape(b, cond, 0, NULL);
+  fe_region_begin(b, IR_IF, &cond, 1, NULL, 0, &r);
+  for (int i = 0; i < 2; i++) {
+    v[i] = DN_ARRAY(b->ctx->arena, struct ir_value *, n);
+    struct ir_block *block = fe_region_enter(b, &r);
+    bool done = branch(data[i], block->param, v[i]);
+    ok = fe_region_yield(b, &r, v[i], done ? n : 0) && done && ok;
+  }
+  for (size_t i = 0; i < n && ok; i++)
+    if (!is_alike(b, v[0][i]->type, v[1][i]->type))
+      ok = fe_fail(b, DN_DYNAMIC,
+                   "the branches differ in type, %s and %s: the condition "
+                   "must be a constant",
+                   ir_type_text(b->ctx, NULL, v[0][i]->type),
+                   ir_type_text(b->ctx, NULL, v[1][i]->type));
+  if (!ok || !fe_region_end(b, &r, n, 0))
+    return false;
+  memcpy(out, r.op->result, n * sizeof *out);
+  return true;
+}
+
+/* One turn in the region of r; what it carries keeps its type. */
+static bool loop_turn(struct fe_build *b, struct fe_region *r, size_t carried,
+                      fe_region_fn turn, void *data, size_t n) {
+  unsigned first = ir_yield_skips(r->op);
+  struct ir_value **out = DN_ARRAY(b->ctx->arena, struct ir_value *, first + n);
+  struct ir_block *block = fe_region_enter(b, r);
+  bool ok = turn(data, block->param, out);
+  for (unsigned i = 0; i < carried && ok; i++) {
+    const struct ir_type *from = ir_arg(r->op, ir_loop_skips(r->op) + i)->type;
+    const struct ir_type *to = out[first + i]->type;
+    if (!is_alike(b, from, to))
+      ok = fe_fail(b, DN_DYNAMIC, "a carried value is %s and then %s",
+                   ir_type_text(b->ctx, NULL, from),
+                   ir_type_text(b->ctx, NULL, to));
+  }
+  if (ok && first)
+    out[0] = fe_reshape(b, out[0], 0, NULL);
+  return fe_region_yield(b, r, out, ok ? first + n : 0) && ok;
+}
+
+bool fe_loop(struct fe_build *b, enum ir_opcode code,
+             struct ir_value *const *in, size_t nin, size_t carried,
+             fe_region_fn turn, void *data, size_t n, const int64_t *rows,
+             struct ir_value **out) {
+  struct fe_region r;
+  struct ir_attr states = ir_int("states", (int64_t)carried);
+  fe_region_begin(b, code, in, nin, &states, code == IR_SCAN, &r);
+  bool ok = loop_turn(b, &r, carried, turn, data, n) &&
+            fe_region_end(b, &r, carried, *rows);
+  if (ok)
+    memcpy(out, r.op->result, n * sizeof *out);
+  else
+    ir_op_remove(r.op);
+  return ok;
 }

@@ -25,7 +25,22 @@ bool fe_region_yield(struct fe_build *b, struct fe_region *r,
  * behind what comes before those, the others with `rows` in front. */
 bool fe_region_end(struct fe_build *b, struct fe_region *r, size_t whole,
                    int64_t rows);
-/* Takes the op and all that is in it away. */
-void fe_region_drop(struct fe_build *b, struct fe_region *r);
+
+/* Emits a branch, or one turn of a loop with these parameters, and says what it
+ * yields; false after a diagnostic. */
+typedef bool (*fe_region_fn)(void *data, struct ir_value *const *params,
+                             struct ir_value **out);
+/* An `if` with n results; data[0] is handed for the branch that is taken when
+ * the condition, one bool, holds. */
+bool fe_if(struct fe_build *b, struct ir_value *cond, fe_region_fn branch,
+           void *const data[2], size_t n, struct ir_value **out);
+/* A `loop`, whose turn yields whether there is a next one before the others, or
+ * a `scan`. Of the results, the first are what it carries, the others are
+ * stacked: `*rows` turns, which the first turn may set. Nothing is left of it on
+ * failure. */
+bool fe_loop(struct fe_build *b, enum ir_opcode code,
+             struct ir_value *const *in, size_t nin, size_t carried,
+             fe_region_fn turn, void *data, size_t n, const int64_t *rows,
+             struct ir_value **out);
 
 #endif

@@ -34,6 +34,8 @@ struct tfl_graph {
   size_t ntensors;
   struct tfl_tensor *tensor;
   struct fb_vector inputs, outputs, ops;
+  bool open;   /* being imported */
+  bool failed; /* it has an error, which was reported */
 };
 
 enum { TFL_CUSTOM_OPTIONS = 5 }; /* field of an operator */
@@ -61,6 +63,8 @@ struct tfl_import {
   struct fe_build b;
   struct fb_table model;
   struct fb_vector graphs, buffers;
+  struct tfl_graph **graph; /* subgraphs, as they are read */
+  int64_t depth, parts;     /* subgraphs around; what they had, with repeats */
   size_t ncodes;
   struct tfl_code *code;
   struct ir_value failed;
@@ -179,6 +183,12 @@ struct ir_value *tfl_table(struct tfl_call *c,
 /* A tensor like an output, which the operator keeps from one run to the next:
  * its value is a parameter, then what the next run reads. */
 struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like);
+
+/* Imports a subgraph where the operator stands, its inputs and outputs are
+ * values; false after a diagnostic. */
+bool tfl_inline(struct tfl_call *c, int64_t number,
+                struct ir_value *const *args, size_t nargs,
+                struct ir_value **out, size_t nout);
 
 #define TFLITE(code, name, min, max, outs, convert, arg, options)              \
   bool tflite_##convert(struct tfl_call *c);

@@ -1,5 +1,6 @@
 /* tflite_import.c - a TFLite file to a GRAPH module: inputs, constants, the
- * operators of the main subgraph in order, outputs. Converters are
+ * operators of the main subgraph in order, outputs; other subgraphs where an
+ * operator has them (tfl_inline()). Converters are
  * tflite_op_*.c by way of tflite_ops.def.
  *
  * An import goes on after an error: what an operator that failed makes is
@@ -141,6 +142,10 @@ static void import_inputs(struct tfl_import *im, struct tfl_graph *g) {
 }
 
 struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like) {
+  if (c->im->depth) {
+    tfl_fail(c, UNSUPPORTED_ATTR, "it keeps a state, in a branch or a loop");
+    return NULL;
+  }
   struct tfl_tensor *t = DN_NEW(c->im->ctx->arena, struct tfl_tensor);
   *t = *like;
   t->name = dn_intern(c->im->ctx,
@@ -306,6 +311,116 @@ static void import_op(struct tfl_import *im, const struct tfl_graph *g,
     bind_outputs(&c, ok && dn_errors(im->ctx) == errors);
 }
 
+/* ---- Subgraphs ---- */
+
+/* A subgraph that can be imported here; NULL after a diagnostic. */
+static struct tfl_graph *subgraph(struct tfl_call *c, int64_t number) {
+  struct tfl_import *im = c->im;
+  size_t k = (size_t)number;
+  if (k >= im->graphs.n)
+    return fe_null(c->b, DN_GRAPH, "there is no subgraph %lld",
+                   (long long)number);
+  struct tfl_graph *g = im->graph[k];
+  if (!g)
+    g = im->graph[k] = tfl_read_graph(im, k);
+  if (!g)
+    return NULL;
+  if (g->open)
+    return fe_null(c->b, DN_GRAPH, "subgraph %lld has itself in it",
+                   (long long)number);
+  im->parts += (int64_t)(1 + g->ntensors + g->ops.n);
+  im->file->ok = im->parts <= 4 * im->ctx->limits.nodes &&
+                 im->depth < im->ctx->limits.depth;
+  if (!im->file->ok)
+    return fe_null(
+        c->b, DN_LIMIT, "subgraphs have more than %lld parts, or %lld levels",
+        (long long)im->ctx->limits.nodes * 4, (long long)im->ctx->limits.depth);
+  for (size_t i = 0; i < g->ntensors; i++)
+    if (g->tensor[i].variable)
+      return fe_null(c->b, DN_UNSUPPORTED_ATTR,
+                     "'%s' keeps a state, in a branch or a loop",
+                     fe_text(im->ctx, g->tensor[i].name));
+  return g;
+}
+
+/* The tensor of an input or output of a subgraph; NULL after a diagnostic. */
+static struct tfl_tensor *port(struct tfl_call *c, struct tfl_graph *g,
+                               const struct fb_vector *list, size_t i) {
+  int64_t at = fb_int_at(list, i, 4);
+  if (at >= 0 && at < (int64_t)g->ntensors)
+    return &g->tensor[at];
+  return fe_null(c->b, DN_GRAPH, "its subgraph has no tensor %lld",
+                 (long long)at);
+}
+
+/* The values of a subgraph's inputs, of the types that it says. */
+static bool bind_inputs(struct tfl_call *c, struct tfl_graph *g,
+                        struct ir_value *const *args) {
+  for (size_t i = 0; i < g->inputs.n; i++) {
+    struct tfl_tensor *t = port(c, g, &g->inputs, i);
+    const struct ir_type *type = t ? type_of(c->im, t) : NULL;
+    if (!type)
+      return false;
+    if (t->value || !args[i])
+      return tfl_fail(c, GRAPH, "input %zu of its subgraph is %s", i,
+                      t->value ? "there twice" : "missing");
+    if (type != ir_type_as(c->im->ctx, args[i]->type, args[i]->type->dtype))
+      return tfl_fail(c, TYPE, "input %zu of its subgraph is %s, and gets %s",
+                      i, ir_type_text(c->im->ctx, NULL, type),
+                      ir_type_text(c->im->ctx, NULL, args[i]->type));
+    t->value = args[i];
+  }
+  return true;
+}
+
+static bool import_graph(struct tfl_call *c, struct tfl_graph *g,
+                         struct ir_value **out) {
+  bool ok = true;
+  for (size_t i = 0; i < g->ops.n && c->im->file->ok; i++)
+    import_op(c->im, g, i);
+  for (size_t i = 0; i < g->outputs.n; i++) {
+    struct tfl_tensor *t = port(c, g, &g->outputs, i);
+    out[i] = t ? value_of(c->im, t) : NULL;
+    if (t && !out[i])
+      tfl_fail(c, GRAPH, "nothing makes its subgraph's output '%s'",
+               fe_text(c->im->ctx, t->name));
+    ok = ok && out[i] && out[i] != &c->im->failed;
+  }
+  return ok && c->im->file->ok;
+}
+
+bool tfl_inline(struct tfl_call *c, int64_t number,
+                struct ir_value *const *args, size_t nargs,
+                struct ir_value **out, size_t nout) {
+  struct tfl_import *im = c->im;
+  struct tfl_graph *g = subgraph(c, number), fresh;
+  if (!g || g->failed)
+    return false;
+  if (g->inputs.n != nargs || g->outputs.n != nout)
+    return tfl_fail(c, ARITY,
+                    "subgraph %lld has %zu inputs and %zu outputs, not %zu and "
+                    "%zu",
+                    (long long)number, g->inputs.n, g->outputs.n, nargs, nout);
+  fresh = *g; /* its tensors have no values */
+  fresh.tensor =
+      dn_copy(im->ctx->arena, g->tensor, g->ntensors * sizeof *g->tensor);
+  struct dn_loc loc = im->b.loc;
+  const char *name = im->b.name, *op = im->b.at.model_op, *at = im->b.at.loc;
+  size_t visited = im->file->visited; /* of parts that are read once more */
+  g->open = true;
+  im->depth++;
+  bool ok = bind_inputs(c, &fresh, args);
+  g->failed = ok && !import_graph(c, &fresh, out);
+  im->depth--;
+  g->open = false;
+  im->file->visited = visited;
+  im->b.loc = loc;
+  im->b.name = name;
+  im->b.at.model_op = op;
+  im->b.at.loc = at;
+  return ok && !g->failed;
+}
+
 /* ---- The file ---- */
 
 struct ir_module *fe_tflite_import(struct dn_ctx *ctx, const struct dn_file *f,
@@ -325,11 +440,14 @@ struct ir_module *fe_tflite_import(struct dn_ctx *ctx, const struct dn_file *f,
                                  .block = ir_func_new(im->m, "main")->body};
   struct tfl_graph *g =
       tfl_read_codes(im) && file.ok ? tfl_read_graph(im, 0) : NULL;
+  im->graph = DN_ARRAY(ctx->arena, struct tfl_graph *, im->graphs.n + 1);
+  im->graph[0] = g;
   if (g && (int64_t)g->ops.n > ctx->limits.nodes)
     dn_error(ctx, (struct dn_loc){.file = f->path}, DN_LIMIT, "%zu operators",
              g->ops.n);
   else if (g) {
     im->m->name = *g->name ? g->name : NULL;
+    g->open = true;
     import_inputs(im, g);
     for (size_t i = 0; i < g->ops.n && file.ok; i++)
       import_op(im, g, i);

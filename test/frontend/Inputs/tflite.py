@@ -8,6 +8,7 @@
                                   numbers: b a byte, i 32 bits, f a float, v a
                                   list; 3/1: of that kind in the union; `-` an
                                   absent input; a name: a custom operator
+  graph                           the next subgraph, with names of its own
 Usage: tflite.py TEST OUT NAME: the lines of TEST that begin with #NAME|"""
 import re
 import struct
@@ -116,13 +117,9 @@ def option(word):
     return field, (kind, float(value) if kind == "f" else int(value))
 
 
-def model(text):
-    names, tensors, ops, codes, ins, outs = {"-": -1}, [], [], [], [], []
-    buffers = [Table()]
-    for line in text.splitlines():
-        words = line.split("//")[0].split()
-        if not words:
-            continue
+def subgraph(lines, number, buffers, codes):
+    names, tensors, ops, ins, outs = {"-": -1}, [], [], [], []
+    for words in lines:
         if "->" in words:
             op, arrow = words.pop(0), words.index("->")
             op, _, union = op.partition("/")
@@ -136,13 +133,26 @@ def model(text):
             continue
         role = words.pop(0) if words[0] in ("in", "out", "var") else ""
         name = words.pop(0)
-        names[name] = len(tensors)
-        (ins if role == "in" else outs if role == "out" else []).append(len(tensors))
-        tensors.append(tensor(name, words, buffers, role == "var"))
+        if name not in names:
+            names[name] = len(tensors)
+            tensors.append(tensor(name, words, buffers, role == "var"))
+        (ins if role == "in" else outs if role == "out" else []).append(names[name])
+    return Table({0: tensors, 1: ints(ins), 2: ints(outs), 3: ops,
+                  4: "graph%d" % number if number else "main"})
+
+
+def model(text):
+    graphs, codes, buffers = [[]], [], [Table()]
+    for line in text.splitlines():
+        words = line.split("//")[0].split()
+        if words == ["graph"]:
+            graphs.append([])
+        elif words:
+            graphs[-1].append(words)
+    graphs = [subgraph(lines, i, buffers, codes) for i, lines in enumerate(graphs)]
     kinds = [Table({0: ("b", min(int(c), 127)), 3: ("i", int(c)), 2: ("i", 1)}) if c.isdigit()
              else Table({0: ("b", 32), 3: ("i", 32), 1: c}) for c in codes]
-    graph = Table({0: tensors, 1: ints(ins), 2: ints(outs), 3: ops, 4: "main"})
-    return write(Table({0: ("I", 3), 1: kinds, 2: [graph], 3: "test", 4: buffers}))
+    return write(Table({0: ("I", 3), 1: kinds, 2: graphs, 3: "test", 4: buffers}))
 
 
 if __name__ == "__main__":
