@@ -45,6 +45,12 @@ struct ir_value *ml_rows(struct onnx_call *c) {
   return fe_unsqueeze(c->b, x, 1, 0);
 }
 
+/* A number of an attribute, exactly. */
+static struct ir_value *whole_number(struct onnx_call *c, enum ir_dtype dtype,
+                                     const char *name, int64_t otherwise) {
+  return fe_ints(c->b, dtype, 0, NULL, &(int64_t){ox_int(c, name, otherwise)});
+}
+
 /* Numbers of an attribute as a vector beside x, or a scalar: there are 1 or n.
  * NULL, and no diagnostic, for none. */
 static struct ir_value *vector(struct onnx_call *c, const struct ir_value *x,
@@ -114,11 +120,12 @@ static struct ir_value *over(struct onnx_call *c, struct ir_value *s,
                  IR_I32);
 }
 
-/* Scores of two classes from that of the second one, [n, 1]. */
+/* Scores of two classes from that of the second one, [n, 1]: 1 - s or -s is the
+ * other's. */
 static struct ir_value *both(struct onnx_call *c, struct ir_value *s,
-                             bool positive) {
-  struct ir_value *other = positive ? fe_sub(c->b, fe_number(c->b, s, 1), s)
-                                    : fe_op1(c->b, IR_NEG, s);
+                             bool complement) {
+  struct ir_value *other = complement ? fe_sub(c->b, fe_number(c->b, s, 1), s)
+                                      : fe_op1(c->b, IR_NEG, s);
   return fe_concat(c->b, IR_ARGS(other, s), 1);
 }
 
@@ -133,11 +140,12 @@ bool ml_classify(struct onnx_call *c, struct ir_value *y, bool positive,
   if (n > 1 && n != classes)
     return ox_fail(c, ATTR, "%lld labels for %lld classes", (long long)classes,
                    (long long)n);
-  struct ir_value *at = n > 1 ? largest(c, y) : over(c, y, positive ? 0.5 : 0);
+  bool plain = !strcmp(post, "NONE") || !strcmp(post, "PROBIT");
+  double border = positive && classes == 2 ? 0.5 : 0;
+  struct ir_value *at = n > 1 ? largest(c, y) : over(c, y, border);
   if (n == 1 && classes == 2)
-    y = both(c, y, positive || complement);
-  if (!(n == 1 && positive))
-    y = ml_post(c, y, post);
+    y = both(c, y, plain && (positive || complement));
+  y = ml_post(c, y, post);
   c->out[0] = ml_label(c, at);
   if (c->nout > 1)
     c->out[1] = y;
@@ -401,8 +409,7 @@ bool onnx_imputer(struct onnx_call *c) {
   bool whole = !ir_is_float(fe_dtype(x));
   struct ox_ints ints = ox_ints(c, "imputed_value_int64s");
   int64_t n = fe_rank(x) ? fe_dims(x)[fe_rank(x) - 1] : 1;
-  double from = whole ? (double)ox_int(c, "replaced_value_int64", 0)
-                      : ox_float(c, "replaced_value_float", 0);
+  double from = ox_float(c, "replaced_value_float", 0);
   if (whole && ints.n && ints.n != 1 && ints.n != n)
     return ox_fail(c, ATTR, "'imputed_value_int64s' has %lld numbers",
                    (long long)ints.n);
@@ -412,9 +419,11 @@ bool onnx_imputer(struct onnx_call *c) {
                : NULL;
   if (!to)
     return ox_fail(c, ATTR, "no values");
-  struct ir_value *is = isnan(from)
-                            ? fe_op1(c->b, IR_ISNAN, x)
-                            : fe_op2(c->b, IR_EQ, x, fe_number(c->b, x, from));
+  struct ir_value *old =
+      whole ? whole_number(c, fe_dtype(x), "replaced_value_int64", 0)
+            : fe_number(c->b, x, from);
+  struct ir_value *is = !whole && isnan(from) ? fe_op1(c->b, IR_ISNAN, x)
+                                              : fe_op2(c->b, IR_EQ, x, old);
   return ox_return(c, fe_select(c->b, is, to, x));
 }
 
@@ -474,13 +483,13 @@ bool onnx_label_encoder(struct onnx_call *c) {
   if (fe_dtype(keys) != fe_dtype(x) || fe_rank(keys) != rank ||
       fe_rank(values) != 1 + text || fe_dims(keys)[0] != fe_dims(values)[0])
     return ox_fail(c, TYPE, "keys and values do not fit");
-  bool whole = !ir_is_float(fe_dtype(values));
+  enum ir_dtype to = fe_dtype(values);
   struct ir_value *other =
       t      ? ox_const_new(c->im, t->t, NULL, c->b->loc, NULL)
       : text ? ox_string(c, "default_string", "_Unused")
-             : fe_number(c->b, values,
-                         whole ? (double)ox_int(c, "default_int64", -1)
-                               : ox_float(c, "default_float", -0.0));
+      : ir_is_float(to)
+          ? fe_number(c->b, values, ox_float(c, "default_float", -0.0))
+          : whole_number(c, to, "default_int64", -1);
   if (!other || fe_dtype(other) != fe_dtype(values) ||
       ir_type_count(other->type) != (text ? ox_width(other) : 1))
     return ox_fail(c, TYPE, "the default does not fit");
@@ -498,9 +507,8 @@ bool onnx_category_mapper(struct onnx_call *c) {
   if (!text && fe_dtype(c->in[0]) != IR_I64)
     return ox_fail(c, TYPE, "the input must be strings or int64");
   struct ir_value *of = fe_ints(c->b, IR_I64, 1, &ints.n, ints.v);
-  struct ir_value *other =
-      text ? fe_scalar(c->b, IR_I64, (double)ox_int(c, "default_int64", -1))
-           : ox_string(c, "default_string", "_Unused");
+  struct ir_value *other = text ? whole_number(c, IR_I64, "default_int64", -1)
+                                : ox_string(c, "default_string", "_Unused");
   return other && ox_return(c, look_up(c, c->in[0], text ? texts : of,
                                        text ? of : texts, other));
 }

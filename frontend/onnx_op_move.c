@@ -1,6 +1,7 @@
 /* onnx_op_move.c - operators that move elements without looking at them. */
 #include <string.h>
 
+#include "frontend/decompose.h"
 #include "frontend/onnx_ops.h"
 
 bool onnx_concat(struct onnx_call *c) {
@@ -403,17 +404,18 @@ static struct ir_value *pad_any(struct onnx_call *c, const int64_t *dims,
   int r = fe_rank(x);
   for (int i = 0; i < r && x; i++) {
     double dim = (double)fe_dims(x)[i];
-    struct ir_value *at = fe_sub(c->b, fe_iota(c->b, 1, 0, dims[i], IR_I64),
-                                 entry(c, 1, i, 0, axes, 0));
+    struct ir_value *begin = entry(c, 1, i, 0, axes, 0);
+    struct ir_value *at =
+        fe_sub(c->b, fe_iota(c->b, 1, 0, dims[i], IR_I64), begin);
     struct ir_value *end = at ? fe_number(c->b, at, dim) : NULL;
-    if (!strcmp(mode, "wrap"))
-      at = fe_op2(c->b, IR_MOD, at, end);
-    else if (!strcmp(mode, "reflect"))
-      at = fe_sub(c->b, fe_number(c->b, at, dim - 1),
-                  fe_op1(c->b, IR_ABS,
-                         fe_sub(c->b, fe_number(c->b, at, dim - 1),
-                                fe_op1(c->b, IR_ABS, at))));
-    else if (!strcmp(mode, "constant")) {
+    if (strcmp(mode, "constant") != 0) {
+      struct ir_value *out[1] = {0};
+      fe_decompose(c->b, FE_PAD_AT, IR_ARGS(at, begin),
+                   IR_ATTRS(ir_str("mode", mode), ir_int("dim", fe_dims(x)[i]),
+                            ir_int("size", dims[i])),
+                   out, 1);
+      at = out[0];
+    } else {
       struct ir_value *in =
           fe_op2(c->b, IR_AND, fe_op2(c->b, IR_LE, fe_number(c->b, at, 0), at),
                  fe_op2(c->b, IR_LT, at, end));
@@ -429,40 +431,51 @@ static struct ir_value *pad_any(struct onnx_call *c, const int64_t *dims,
   return fe_select(c->b, inside, x, value);
 }
 
+/* Around x a value that is known at run time. */
+static struct ir_value *pad_by_input(struct onnx_call *c, const int64_t *pads) {
+  struct ir_value *x = c->in[0], *value = fe_reshape(c->b, c->in[2], 0, NULL);
+  struct ir_value *in =
+      fe_expand(c->b, fe_scalar(c->b, IR_BOOL, 1), fe_rank(x), fe_dims(x));
+  return fe_select(c->b, fe_pad(c->b, in, pads, NULL, 0),
+                   fe_pad(c->b, x, pads, NULL, 0), value);
+}
+
 bool onnx_pad(struct onnx_call *c) {
+  static const struct {
+    const char *name;
+    enum ir_opcode code;
+  } modes[] = {{"constant", IR_PAD},
+               {"edge", IR_PAD_EDGE},
+               {"reflect", IR_PAD_REFLECT},
+               {"wrap", IR_PAD_WRAP}};
   struct ir_value *x = c->in[0];
   int64_t declared[IR_MAX_RANK], rank = 0;
   int r = fe_rank(x);
   int64_t pads[2 * IR_MAX_RANK] = {0}, n;
   const double *number;
   const char *mode = ox_str(c, "mode", "constant");
+  int row = DN_FIND(modes, mode);
+  if (row < 0)
+    return ox_fail(c, ATTR, "unknown mode '%s'", ox_text(c, mode));
   if ((ox_declared_dims(c, 1, declared, &rank) ||
-       ox_declared_dims(c, 3, declared, &rank) ||
-       ox_declared_dims(c, 2, declared, &rank)) &&
+       ox_declared_dims(c, 3, declared, &rank)) &&
       rank == r && ir_type_count(x->type))
     return ox_return(c, pad_any(c, declared, mode));
   if (!full_pads(c, r, pads))
     return false;
-  static const struct {
-    const char *name;
-    enum ir_opcode code;
-  } modes[] = {{"edge", IR_PAD_EDGE},
-               {"reflect", IR_PAD_REFLECT},
-               {"wrap", IR_PAD_WRAP}};
-  int row = DN_FIND(modes, mode);
-  if (row >= 0) {
+  if (row > 0) {
     x = crop(c, x, pads);
     if (!x || (modes[row].code == IR_PAD_REFLECT && !reflect_fits(c, x, pads)))
       return false;
     return ox_return(c, fe_emit(c->b, modes[row].code, IR_ARGS(x),
                                 IR_ATTRS(ir_ints("pads", pads, 2 * r))));
   }
-  if (strcmp(mode, "constant") != 0)
-    return ox_fail(c, ATTR, "unknown mode '%s'", ox_text(c, mode));
+  if (ox_in(c, 2) && ir_type_count(c->in[2]->type) != 1)
+    return ox_fail(c, TYPE, "constant_value must be one number");
+  if (ox_in(c, 2) && !ox_evaluate(c, c->in[2]))
+    return ox_return(c, pad_by_input(c, pads));
   if (!ox_const_floats(c, 2, &n, &number))
     return false;
-  if (n > 1)
-    return ox_fail(c, TYPE, "constant_value must be one number");
   double value = n ? number[0] : ox_float(c, "value", 0);
   if (n && ir_is_int(fe_dtype(x)) &&
       (int64_t)value != ir_const_int(ox_const(c, 2), 0))

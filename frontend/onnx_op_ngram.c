@@ -104,8 +104,12 @@ static struct ir_value *count_grams(struct onnx_call *c, const struct grams *g,
           occurrences(c, x, g->pool.v + start, count, n, s + 1);
       sum = sum && v ? fe_add(c->b, sum, v) : sum ? sum : v;
     }
-    for (int64_t i = 0; i < count && sum; i++)
-      from[g->indexes.v[id + i]] = at + i;
+    for (int64_t i = 0; i < count && sum; i++) {
+      int64_t *column = &from[g->indexes.v[id + i]];
+      if (*column)
+        return ox_null(c, UNSUPPORTED_ATTR, "two n-grams of one column");
+      *column = at + i;
+    }
     if (sum) {
       part[parts++] = sum;
       at += count;

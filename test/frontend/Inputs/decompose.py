@@ -289,6 +289,12 @@ case("to_power", [powers], "saturate=i:0 round_mode=s:nearest", T([6], [2, 4, 0.
 case("cast_like", [T([2], [2.5, -2.5]), ints], "", T([2], [2, -2]))
 case("bit_cast", [T([2], [1, -2])], "to=s:u32", T([2], [0x3f800000, 0xc0000000]))
 case("eye_like", [rand(2, 3)], "k=i:1 dtype=s:i32", T([2, 3], [0, 1, 0, 0, 0, 1]))
+for begin, dim, mode, row in [(2, 3, "reflect", "2101210"), (2, 3, "edge", "0001222"), (2, 3, "wrap", "1201201"),
+                              (-1, 5, "reflect", "123432"), (-1, 5, "edge", "123444"), (-1, 5, "wrap", "123412"),
+                              (2, 5, "reflect", "21012"), (2, 5, "edge", "00012"), (2, 5, "wrap", "12012"),
+                              (1, 1, "reflect", "000"), (1, 1, "wrap", "000")]:
+    case("pad_at", [T([len(row)], range(-begin, len(row) - begin), "i64"), T([], [begin], "i64")],
+         "mode=s:%s dim=i:%d size=i:%d" % (mode, dim, len(row)), T([len(row)], map(int, row)))
 case("eye_like", [rand(2, 3)], "", T([2, 3], [1, 0, 0, 0, 1, 0]))
 case("f32_or_0", [qa], "", T([], [0]))
 case("is_inf", [T([3], [math.inf, -math.inf, 1])], "detect_negative=i:0", T([3], [1, 0, 0]))
