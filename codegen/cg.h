@@ -134,6 +134,9 @@ bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
                const struct cg_sizes *sizes, enum cg_report_kind kind,
                struct cg_blob *out);
 
+/* The arena of a planned module over time, as an SVG picture. */
+void cg_memmap(const struct ir_module *m, struct dn_buf *out);
+
 /* A C identifier from a file or model name: "my-net.onnx" -> "my_net". */
 const char *cg_prefix(struct dn_ctx *ctx, const char *name);
 /* Text of --list-targets. */

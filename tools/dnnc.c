@@ -302,6 +302,15 @@ static bool emit_dot(struct dnnc *d) {
   return write_text(d, &text);
 }
 
+static bool emit_memmap(struct dnnc *d) {
+  struct dn_buf text;
+  dn_buf_init(&text, d->ctx->arena);
+  if (!run_passes(d, IR_PLANNED) || !compile_is_planned(&d->c))
+    return false;
+  cg_memmap(d->c.m, &text);
+  return write_text(d, &text);
+}
+
 /* Everything but writing: import lists what is not supported, and so does code
  * generation for the target. */
 static bool check_only(struct dnnc *d) {
@@ -325,7 +334,8 @@ static const struct kind kinds[] = {
     {"graph", emit_form, false, false, false, IR_GRAPH},
     {"kernels", emit_form, false, false, false, IR_KERNELS},
     {"planned", emit_form, false, false, false, IR_PLANNED},
-    {"dot", emit_dot, false, false, false, 0}};
+    {"dot", emit_dot, false, false, false, 0},
+    {"memmap.svg", emit_memmap, false, false, false, 0}};
 enum { NKINDS = DN_COUNT(kinds) };
 
 static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
@@ -356,8 +366,8 @@ static const struct kind *wanted_kind(struct dnnc *d) {
              "%s asks for '%s', not for '%.100s'",
              o->package     ? "--package"
              : o->emit_llvm ? "-emit-llvm"
-             : o->assembly ? "-S"
-                           : "-c",
+             : o->assembly  ? "-S"
+                            : "-c",
              name, o->emit);
     return NULL;
   }

@@ -22,6 +22,9 @@ void cg_report_text(const struct cg_facts_sheet *r, bool layers,
 void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out);
 void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out);
 
+/* Text as HTML and SVG take it. */
+void cg_put_html(struct dn_buf *out, struct dn_arena *arena, const char *s);
+
 /* 89610 as "89,610". */
 const char *cg_count_text(struct dn_arena *arena, int64_t n);
 

@@ -4,10 +4,7 @@
 
 #include <string.h>
 
-enum { CHART_WIDTH = 960, CHART_HEIGHT = 160 };
-
-static void put_html(struct dn_buf *out, struct dn_arena *arena,
-                     const char *s) {
+void cg_put_html(struct dn_buf *out, struct dn_arena *arena, const char *s) {
   struct dn_buf text;
   dn_buf_init(&text, arena);
   dn_buf_escape(&text, s, strlen(s));
@@ -33,29 +30,6 @@ static void put_total(const struct cg_facts_sheet *r, struct dn_buf *out,
                 unit);
 }
 
-/* A column a layer; its height is the arena bytes live there. */
-static void put_chart(const struct cg_facts_sheet *r, struct dn_buf *out) {
-  size_t n = r->stats.layers.n;
-  double step = n ? (double)CHART_WIDTH / (double)n : 0;
-  double top = r->sizes.arena ? (double)r->sizes.arena : 1;
-  dn_buf_printf(out,
-                "<h2>Arena over time</h2>\n<svg viewBox=\"0 0 %d %d\" "
-                "width=\"%d\" height=\"%d\">\n",
-                CHART_WIDTH, CHART_HEIGHT, CHART_WIDTH, CHART_HEIGHT);
-  for (size_t i = 0; i < n; i++) {
-    const struct cg_layer *l = &r->stats.layers.v[i];
-    double h = CHART_HEIGHT * (double)l->live / top;
-    dn_buf_printf(out,
-                  "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" "
-                  "height=\"%.2f\"%s><title>",
-                  (double)i * step, CHART_HEIGHT - h, step * 0.9, h,
-                  i == r->stats.peak ? " class=\"peak\"" : "");
-    put_html(out, r->ctx->arena, l->name);
-    dn_buf_printf(out, ": %s bytes</title></rect>\n", count(r, l->live));
-  }
-  dn_buf_printf(out, "</svg>\n");
-}
-
 static void put_table(const struct cg_facts_sheet *r, struct dn_buf *out) {
   dn_buf_printf(out, "<h2>Layers</h2>\n<table>\n<tr><th>layer</th><th>ops</th>"
                      "<th>result</th><th>weights</th><th>activations</th>"
@@ -64,7 +38,7 @@ static void put_table(const struct cg_facts_sheet *r, struct dn_buf *out) {
   for (size_t i = 0; i < r->stats.layers.n; i++) {
     const struct cg_layer *l = &r->stats.layers.v[i];
     dn_buf_printf(out, "<tr><td>");
-    put_html(out, r->ctx->arena, l->name);
+    cg_put_html(out, r->ctx->arena, l->name);
     dn_buf_printf(out, "</td><td>%s</td><td>%s</td><td>%s</td>", l->what,
                   ir_type_text(r->ctx, NULL, ir_result(l->op)->type),
                   count(r, l->weights));
@@ -82,12 +56,11 @@ static void put_table(const struct cg_facts_sheet *r, struct dn_buf *out) {
 void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out) {
   const char *name = r->m->name ? r->m->name : r->opts->prefix;
   dn_buf_printf(out, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>");
-  put_html(out, r->ctx->arena, name);
+  cg_put_html(out, r->ctx->arena, name);
   dn_buf_printf(out, "</title>\n<style>body{font:14px sans-serif;margin:2em}"
                      "td,th{text-align:left;padding:.1em .8em .1em 0}"
-                     "rect{fill:#4477aa}rect.peak{fill:#ee6677}"
-                     "svg{border-bottom:1px solid #888}</style>\n<h1>");
-  put_html(out, r->ctx->arena, name);
+                     "</style>\n<h1>");
+  cg_put_html(out, r->ctx->arena, name);
   dn_buf_printf(out,
                 "</h1>\n<table>\n<tr><th>target</th><td>%s, %s</td></tr>\n",
                 r->target->triple, r->target->cpu);
@@ -111,6 +84,7 @@ void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out) {
   put_total(r, out, "RAM: arena, stack, inputs, outputs", cg_ram(&r->sizes),
             " bytes");
   dn_buf_printf(out, "</table>\n");
-  put_chart(r, out);
+  dn_buf_printf(out, "<h2>Arena over time</h2>\n");
+  cg_memmap(r->m, out);
   put_table(r, out);
 }

@@ -1,8 +1,8 @@
 /* stats.c - see stats.h. */
 #include "codegen/report/stats.h"
 
+#include "codegen/report/timeline.h"
 #include "ir/nest.h"
-#include "ir/place.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,113 +10,6 @@
 
 static enum ir_class class_of(const struct ir_op *op) {
   return ir_ops[op->code].cls;
-}
-
-/* ---- Arena bytes over time ---- */
-
-/* Bytes [lo, hi) of the arena, in use while ops [first, last] run. */
-struct span {
-  const struct ir_value *value;
-  int64_t lo, hi;
-  size_t first, last;
-};
-struct timeline {
-  struct dn_arena *arena;
-  DN_LIST(struct span) spans;
-  size_t *last; /* by value id: the last op that reads it */
-  size_t nops;
-};
-
-static bool in_arena(const struct ir_value *v, struct span *out) {
-  struct ir_place p;
-  int64_t lo = 0, hi = 0;
-  if (!ir_place_of(v, &p) || p.space != IR_IN_ARENA || !ir_type_count(v->type))
-    return false;
-  for (int d = 0; d < v->type->rank; d++) {
-    int64_t reach = (v->type->dim[d] - 1) * p.stride[d];
-    lo += dn_min(reach, 0);
-    hi += dn_max(reach, 0);
-  }
-  int64_t size = ir_dtypes[v->type->dtype].bytes;
-  *out =
-      (struct span){v, p.offset + lo * size, p.offset + (hi + 1) * size, 0, 0};
-  return true;
-}
-
-static void add_span(struct timeline *t, const struct ir_value *v, size_t now) {
-  struct span s;
-  if (!in_arena(v, &s))
-    return;
-  s.first = s.last = now;
-  DN_PUSH(t->arena, t->spans, s);
-}
-
-/* Values made at `now`, by `op` or inside it, and values read there. */
-static void visit(struct timeline *t, const struct ir_op *op, size_t now) {
-  for (unsigned i = 0; i < op->noperands; i++)
-    t->last[ir_arg(op, i)->id] = now;
-  for (unsigned i = 0; i < op->nresults; i++)
-    add_span(t, op->result[i], now);
-  for (unsigned r = 0; r < op->nregions; r++)
-    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
-      visit(t, o, now);
-}
-
-static void timeline_build(struct timeline *t, struct dn_arena *arena,
-                           const struct ir_module *m) {
-  *t = (struct timeline){.arena = arena};
-  t->last = DN_ARRAY(arena, size_t, m->nvalues ? m->nvalues : 1);
-  const struct ir_block *body = ir_main(m)->body;
-  for (unsigned i = 0; i < body->nparams; i++)
-    add_span(t, body->param[i], 0);
-  for (const struct ir_op *op = body->first; op; op = op->next)
-    visit(t, op, t->nops++);
-  for (size_t i = 0; i < t->spans.n; i++) {
-    struct span *s = &t->spans.v[i];
-    if (t->last[s->value->id] > s->last)
-      s->last = t->last[s->value->id];
-  }
-}
-
-static int compare_spans(const void *a, const void *b) {
-  const struct span *x = a, *y = b;
-  return x->lo != y->lo ? (x->lo < y->lo ? -1 : 1) : 0;
-}
-
-/* Bytes of the union of spans. */
-static int64_t union_bytes(struct span *s, size_t n) {
-  int64_t total = 0, end = INT64_MIN;
-  if (n)
-    qsort(s, n, sizeof *s, compare_spans);
-  for (size_t i = 0; i < n; i++) {
-    if (s[i].hi > end) {
-      assert(s[i].lo < s[i].hi && "in_arena() leaves empty values out");
-      total += s[i].hi - dn_max(s[i].lo, end);
-      end = s[i].hi;
-    }
-  }
-  return total;
-}
-
-/* live[i]: arena bytes in use while op i runs. Spans come in the order of
- * `first`, so one sweep with a list of those in use suffices. */
-static int64_t *live_bytes(struct timeline *t) {
-  int64_t *live = DN_ARRAY(t->arena, int64_t, t->nops ? t->nops : 1);
-  struct span *in_use = DN_ARRAY(t->arena, struct span, t->spans.n + 1);
-  size_t n = 0, next = 0;
-  for (size_t now = 0; now < t->nops; now++) {
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++)
-      if (in_use[i].last >= now)
-        in_use[kept++] = in_use[i];
-    n = kept;
-    while (next < t->spans.n && t->spans.v[next].first == now)
-      in_use[n++] = t->spans.v[next++];
-    live[now] = union_bytes(in_use, n);
-  }
-  assert(next == t->spans.n &&
-         "spans come in the order of their first op: visit()");
-  return live;
 }
 
 static int compare_live(const void *a, const void *b) {
@@ -285,20 +178,17 @@ struct cg_layer cg_layer_of(struct dn_arena *arena, const struct ir_op *op) {
 
 void cg_stats(struct dn_arena *arena, const struct ir_module *m,
               struct cg_stats *out) {
-  struct timeline t;
-  int64_t *live = NULL;
-  size_t now = 0;
+  struct cg_timeline t = {0};
+  bool planned = m->form == IR_PLANNED;
   *out = (struct cg_stats){0};
-  if (m->form == IR_PLANNED) {
-    timeline_build(&t, arena, m);
-    live = live_bytes(&t);
-  }
-  for (const struct ir_op *op = ir_main(m)->body->first; op;
-       op = op->next, now++) {
+  if (planned)
+    cg_timeline_build(&t, arena, m);
+  for (const struct ir_op *op = ir_main(m)->body->first; op; op = op->next) {
     if (!is_layer(op))
       continue;
     struct cg_layer l = cg_layer_of(arena, op);
-    l.live = live ? live[now] : 0;
+    for (size_t i = t.start[op->id]; planned && i <= t.stop[op->id]; i++)
+      l.live = dn_max(l.live, t.live[i]);
     out->macs += l.macs;
     if (l.live > out->live) {
       out->live = l.live;
@@ -310,16 +200,20 @@ void cg_stats(struct dn_arena *arena, const struct ir_module *m,
 
 size_t cg_live_at(struct dn_arena *arena, const struct ir_module *m,
                   size_t index, struct cg_live *out, size_t max) {
-  struct timeline t;
+  struct cg_timeline t;
   size_t now = 0, n = 0;
-  timeline_build(&t, arena, m);
-  for (const struct ir_op *op = ir_main(m)->body->first; op;
-       op = op->next, now++)
-    if (is_layer(op) && index-- == 0)
-      break;
+  cg_timeline_build(&t, arena, m);
+  for (const struct ir_op *op = ir_main(m)->body->first; op; op = op->next) {
+    if (!is_layer(op) || index-- > 0)
+      continue;
+    now = t.start[op->id];
+    for (size_t i = now; i <= t.stop[op->id]; i++)
+      now = t.live[i] > t.live[now] ? i : now;
+    break;
+  }
   struct cg_live *all = DN_ARRAY(arena, struct cg_live, t.spans.n + 1);
   for (size_t i = 0; i < t.spans.n; i++) {
-    const struct span *s = &t.spans.v[i];
+    const struct cg_span *s = &t.spans.v[i];
     if (s->first <= now && now <= s->last)
       all[n++] = (struct cg_live){s->value, s->hi - s->lo};
   }
