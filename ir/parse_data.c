@@ -36,17 +36,21 @@ static const struct ir_param *find_param(void *user, const char *name) {
   return dn_map_get(&p->params, name);
 }
 
-/* `<=512` after a size's name or text. A name alone is a parameter: the first
- * that is met. */
-static bool bounded(struct parser *p, const char *text, int64_t *bound,
-                    const struct ir_size **size) {
+/* `<=512` after a size's name or text. A name alone is a parameter, of `least`
+ * or more: the first that is met. */
+static bool bounded(struct parser *p, const char *text, int64_t least,
+                    int64_t *bound, const struct ir_size **size) {
   parse_next(p);
   if (!parse_take(p, '=', "'=' of '<='") || !parse_int(p, bound))
     return false;
-  if (*bound < 1)
-    return parse_fail(p, "a size has a bound of 1 or more");
+  if (least < 1 || *bound < least)
+    return parse_fail(p, "a size has a bound of 1 or more, and of its least or "
+                         "more");
   bool name = !text[strcspn(text, "*+-()/")] && !(*text >= '0' && *text <= '9');
-  const struct ir_param *param = name ? ir_param(p->ctx, text, *bound) : NULL;
+  if (!name && least > 1)
+    return parse_fail(p, "'%s' has no least size of its own", text);
+  const struct ir_param *param =
+      name ? ir_param(p->ctx, text, least, *bound) : NULL;
   if (name && !dn_map_get(&p->params, param->name))
     dn_map_put(p->scratch, &p->params, param->name, (void *)(uintptr_t)param);
   *size = ir_size_read(p->ctx, text, find_param, p);
@@ -70,13 +74,25 @@ static bool dim(struct parser *p, int64_t *out, const struct ir_size **size) {
     const char *text = p->lx.tok.text;
     parse_next(p);
     if (lex_is(&p->lx, '<'))
-      return bounded(p, text, out, size);
+      return bounded(p, text, 1, out, size);
     *out = ir_symbol(p->ctx, text);
     return true;
   }
   if (kind == LEX_NUMBER && lex_int(p->lx.tok.text, out) && *out < 0)
     return parse_fail(p, "a dimension cannot be negative");
-  return parse_int(p, out);
+  if (!parse_int(p, out))
+    return false;
+  if (!lex_is(&p->lx, '<'))
+    return true;
+  parse_next(p);
+  if (!parse_take(p, '=', "'=' of '<='"))
+    return false;
+  const char *text = p->lx.tok.text;
+  if (p->lx.tok.kind != LEX_WORD && p->lx.tok.kind != LEX_STRING)
+    return parse_expected(p, "a size's name");
+  parse_next(p);
+  return lex_is(&p->lx, '<') ? bounded(p, text, *out, out, size)
+                             : parse_expected(p, "'<' and a bound");
 }
 
 /* `(0.5:-3)` or `(@scales:@zeros;axis 1)`, after the word q. */

@@ -11,11 +11,12 @@
 /* ---- Making ---- */
 
 const struct ir_param *ir_param(struct dn_ctx *ctx, const char *name,
-                                int64_t bound) {
+                                int64_t least, int64_t bound) {
   struct ir_param p;
   memset(&p, 0, sizeof p); /* records compare bytewise */
   p.name = dn_intern(ctx, name);
   p.bound = bound;
+  p.least = least;
   return dn_intern_record(ctx, &p, sizeof p);
 }
 
@@ -402,7 +403,7 @@ bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out) {
       ok &= out->most.param[i]->name != out->most.param[k]->name;
   struct ir_point least = out->most;
   for (int i = 0; i < n; i++)
-    least.value[i] = 1;
+    least.value[i] = least.param[i]->least;
   ok = ok && add_block(&least, f->body, raise_to);
   memcpy(out->least, least.value, sizeof out->least);
   return ok;

@@ -3,7 +3,8 @@
  *
  *   floor((c + sum coef * parameter [* parameter]) / div)
  *
- * Parameters are what a caller passes: `--dim N<=512` makes one, of 1 to 512.
+ * Parameters are what a caller passes: `--dim N<=512` makes one, of 1 to 512,
+ * or of more than 1 where the model is another below (passes/sizes.c).
  * Memory is laid out for the bounds: strides and places are numbers. Sizes say
  * how far loops go. They are interned: equal sizes are equal pointers. */
 #ifndef IR_SIZE_H
@@ -15,7 +16,7 @@ enum { IR_MAX_SIZES = 8, IR_SIZE_TERMS = 6 };
 
 struct ir_param { /* interned */
   const char *name;
-  int64_t bound;
+  int64_t bound, least; /* least >= 1 */
 };
 struct ir_term {
   int64_t coef;
@@ -40,7 +41,7 @@ struct ir_point {
 };
 
 const struct ir_param *ir_param(struct dn_ctx *ctx, const char *name,
-                                int64_t bound);
+                                int64_t least, int64_t bound);
 const struct ir_size *ir_size_param(struct dn_ctx *ctx,
                                     const struct ir_param *p);
 /* NULL: no such form has so many terms. A number is a size without terms. */

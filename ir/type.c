@@ -178,12 +178,16 @@ static void put_quant(struct dn_buf *out, const struct ir_quant *q) {
   dn_buf_printf(out, " q(%s:%lld)", scale, (long long)q->zero);
 }
 
-/* N<=512, "2*N+1"<=1025 */
+/* N<=512, 4<=N<=512, "2*N+1"<=1025 */
 static void put_size(struct dn_buf *out, const struct ir_size *s,
                      int64_t bound) {
   struct dn_buf text;
   dn_buf_init(&text, out->arena);
   ir_size_put(&text, s);
+  const struct ir_param *p =
+      s->n == 1 && !s->term[0].and ? s->term[0].by : NULL;
+  if (p && p->least > 1 && s->term[0].coef == 1 && !s->c && s->div == 1)
+    dn_buf_printf(out, "%lld<=", (long long)p->least);
   lex_put_name(out, "", text.text);
   dn_buf_printf(out, "<=%lld", (long long)bound);
 }

@@ -20,41 +20,114 @@
 #include <math.h>
 #include <string.h>
 
+struct joined { /* constants of lanes */
+  struct ir_value **c, *known;
+  int n;
+};
 struct join {
   struct dn_ctx *ctx;
   struct sizes *s;
   struct dn_arena *scratch;
   struct ir_op *first; /* at the bounds: ops that are new come before it */
   DN_LIST(const struct ir_size *) sizes; /* of types */
-  struct dn_map joined; /* constants at the bounds, to what stands for them */
+  struct dn_map joined; /* constants at the bounds, to struct joined */
   struct ir_value **value[SIZES_MAX_LANES]; /* at the bounds, by a lane's id */
   int64_t number[SIZES_MAX_LANES];          /* one a lane, to fit */
+  int n; /* lanes that have had the same ops so far: the others lie behind */
 };
 
-void sizes_choose(struct sizes *s) {
+/* The least size that attempt `k` vouches for: where the model is one; 2, as at
+ * 1 dimensions broadcast; more and more of the bound. */
+static int64_t low_of(const struct sizes *s, int i, int k) {
+  int64_t bound = s->at.value[i];
+  int64_t part = k < 2 ? k + 1 : bound >> (SIZES_LOWS - k);
+  return dn_min(bound, dn_max(part, dn_max(s->least[i], 1)));
+}
+
+static void add_lane(struct sizes *s, const struct sizes_lane *l) {
+  for (int k = 0; k < s->n; k++)
+    if (!memcmp(s->lane[k].by, l->by, sizeof l->by)) {
+      s->lane[k].low = s->lane[k].low ? s->lane[k].low : l->low;
+      return;
+    }
+  assert(s->n < SIZES_MAX_LANES && "as many as there are points: sizes.h");
+  s->lane[s->n++] = *l;
+}
+
+/* Points that only check: low along each and along all; all others, where they
+ * are few, or some that are spread as multiples of irrational numbers are. */
+static void choose_checks(struct sizes *s, int k) {
   int n = s->at.n;
-  s->n = 1;
-  s->lane[0] = (struct sizes_lane){0};
-  struct sizes_lane near = {0}, far = {0};
+  int64_t range[IR_MAX_SIZES], all = 1;
+  struct sizes_lane low = {0};
+  for (int i = 0; i < n; i++) {
+    struct sizes_lane l = {.low = i + 1};
+    l.by[i] = low.by[i] = low_of(s, i, k) - s->at.value[i];
+    add_lane(s, &l);
+    range[i] = dn_min(1 - low.by[i], INT64_C(1) << 31);
+    all = dn_mul(all, range[i], &all) ? all : INT64_MAX;
+  }
+  add_lane(s, &low);
+  for (int p = 0; p < s->checks && p < all; p++) {
+    struct sizes_lane l = {0};
+    int64_t left = p;
+    uint64_t root = UINT64_C(0x9e3779b97f4a7c15), r = root;
+    for (int i = 0; i < n; i++, r *= root) {
+      uint64_t part = (uint64_t)p * r >> 32;
+      bool few = all <= s->checks;
+      l.by[i] = few ? -(left % range[i])
+                    : -(int64_t)(part * (uint64_t)range[i] >> 32);
+      left /= range[i];
+    }
+    add_lane(s, &l);
+  }
+}
+
+/* The bounds, a step along each and each two; far and near. */
+static void choose_lanes(struct sizes *s, bool up) {
+  int n = s->at.n;
+  struct sizes_lane near = {0}, far = {0}, bounds = {0}, alone[IR_MAX_SIZES];
+  s->n = 0;
+  add_lane(s, &bounds);
   for (int i = 0; i < n; i++) {
     int64_t bound = s->at.value[i];
     /* Down, lest a table end; not to 1, which broadcasts. */
     s->step[i] = bound >= 4 ? -1 : 1;
     near.by[i] = s->step[i] * 2;
-    far.by[i] = s->up ? bound : bound >= 8 ? -(bound / 2) : near.by[i];
-    struct sizes_lane alone = {0};
-    alone.by[i] = far.by[i];
-    if (n > 1)
-      s->lane[s->n++] = alone;
+    far.by[i] = up ? bound : bound >= 8 ? -(bound / 2) : near.by[i];
+    alone[i] = (struct sizes_lane){0};
+    alone[i].by[i] = far.by[i];
     for (int j = 0; j <= i; j++) {
       struct sizes_lane l = {0};
       l.by[i] = s->step[i];
       l.by[j] = s->step[j];
-      s->lane[s->n++] = l;
+      add_lane(s, &l);
     }
   }
-  s->lane[s->n++] = near;
-  s->lane[s->n++] = far;
+  add_lane(s, &near);
+  add_lane(s, &far);
+  for (int i = 0; i < n; i++)
+    add_lane(s, &alone[i]);
+  s->nfit = s->n;
+}
+
+bool sizes_choose(struct dn_ctx *ctx, struct sizes *s) {
+  int k = s->attempts / 2;
+  bool another = !k;
+  while (k < SIZES_LOWS && !another) {
+    for (int i = 0; i < s->at.n; i++)
+      another |= low_of(s, i, k) != low_of(s, i, k - 1);
+    k += !another;
+  }
+  if (k == SIZES_LOWS)
+    return false;
+  choose_lanes(s, s->attempts % 2 == 0);
+  choose_checks(s, k);
+  s->attempts = 2 * k + s->attempts % 2 + 1;
+  for (int i = 0; i < s->at.n; i++)
+    s->at.param[i] = ir_param(ctx, s->at.param[i]->name, low_of(s, i, k),
+                              s->at.param[i]->bound);
+  return true;
 }
 
 /* ---- Numbers ---- */
@@ -62,7 +135,7 @@ void sizes_choose(struct sizes *s) {
 static bool lane_number(void *user, const struct ir_point *at,
                         const int64_t *by, int64_t *out) {
   const struct join *j = user;
-  for (int k = 0; k < j->s->n; k++)
+  for (int k = 0; k < j->n; k++)
     if (!memcmp(j->s->lane[k].by, by, (size_t)at->n * sizeof *by)) {
       *out = j->number[k];
       return true;
@@ -81,7 +154,7 @@ static struct ir_point point_of(const struct join *j, int k) {
 static const struct ir_size *fit(struct join *j) {
   const struct ir_size *s =
       ir_size_sum(j->ctx, &j->s->at, j->s->step, lane_number, j);
-  for (int k = 0; s && k < j->s->n; k++) {
+  for (int k = 0; s && k < j->n; k++) {
     struct ir_point p = point_of(j, k);
     if (ir_size_at(s, &p) != j->number[k])
       return NULL;
@@ -98,7 +171,7 @@ static bool fit_product(struct join *j, const struct ir_size *out[2]) {
       bool same = true;
       out[0] = j->sizes.v[a];
       out[1] = b ? j->sizes.v[a + 1 - b] : NULL;
-      for (int k = 0; k < j->s->n && same; k++) {
+      for (int k = 0; k < j->n && same; k++) {
         struct ir_point p = point_of(j, k);
         int64_t v = out[1] ? ir_size_at(out[1], &p) : 1;
         same = dn_mul(v, ir_size_at(out[0], &p), &v) && v == j->number[k];
@@ -117,10 +190,17 @@ static bool fail(struct join *j, struct dn_loc loc, const char *what) {
 
 /* ---- Types ---- */
 
+/* Dimensions of 1 simplify what others do not. */
+static void note_thin(struct sizes_lane *l, const struct ir_type *bounds,
+                      const struct ir_type *type) {
+  for (int d = 0; d < type->rank && d < bounds->rank; d++)
+    l->thin |= type->dim[d] <= 1 && bounds->dim[d] > 1;
+}
+
 /* Whether `type` is each lane's type at its point. */
 static bool type_fits(const struct join *j, const struct ir_type *type,
                       const struct ir_type *const *lane) {
-  for (int k = 0; k < j->s->n; k++) {
+  for (int k = 0; k < j->n; k++) {
     struct ir_point p = point_of(j, k);
     const struct ir_type *t = type ? ir_type_at(j->ctx, type, &p) : NULL;
     if (!t || t->rank != lane[k]->rank || t->dtype != lane[k]->dtype ||
@@ -134,11 +214,11 @@ static bool type_fits(const struct join *j, const struct ir_type *type,
 static const struct ir_type *fit_type(struct join *j,
                                       const struct ir_type *const *lane) {
   const struct ir_size *sizes[IR_MAX_RANK] = {NULL};
-  for (int k = 1; k < j->s->n; k++)
+  for (int k = 1; k < j->n; k++)
     if (lane[k]->rank != lane[0]->rank)
       return NULL;
   for (int d = 0; d < lane[0]->rank; d++) {
-    for (int k = 0; k < j->s->n; k++)
+    for (int k = 0; k < j->n; k++)
       j->number[k] = lane[k]->dim[d];
     sizes[d] = fit(j);
     if (!sizes[d] || !ir_size_rises(sizes[d]))
@@ -233,7 +313,7 @@ static struct ir_value *float_of_sizes(struct join *j,
                                        struct ir_value *const *c) {
   for (int inverse = 0; inverse < 2; inverse++) {
     bool whole = true;
-    for (int k = 0; k < j->s->n; k++) {
+    for (int k = 0; k < j->n; k++) {
       double v = 0;
       whole &= ir_const_uniform(c[k], &v);
       v = inverse ? 1 / v : v;
@@ -276,7 +356,7 @@ static struct ir_value *spread(struct join *j, struct ir_value *v,
 static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
   const struct ir_type *types[SIZES_MAX_LANES];
   bool same = true;
-  for (int k = 0; k < j->s->n; k++) {
+  for (int k = 0; k < j->n; k++) {
     types[k] = c[k]->type;
     same &= ir_const_same(c[0], c[k]);
   }
@@ -286,7 +366,7 @@ static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
   if (!type)
     return NULL;
   bool corner = true;
-  for (int k = 0; k < j->s->n && corner; k++) {
+  for (int k = 0; k < j->n && corner; k++) {
     j->number[k] = 0;
     corner = differ_by(j, c[0], c[k], &j->number[k]);
   }
@@ -296,10 +376,29 @@ static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
   const struct ir_size *add = fit(j);
   if (!add || !ir_size_rises(add))
     return NULL;
-  c[0]->type = type;
+  struct ir_value *all = c[0];
+  if (all->uses->next) /* elsewhere it may be another in other lanes */
+    all = ir_const_new(j->s->lane[0].m, all->name, type, all->data);
+  all->type = type;
   struct ir_value *more = add->n ? emit_size(j, add, type->dtype) : NULL;
   struct ir_builder b = at_start(j);
-  return add->n ? ir_emit(&b, IR_ADD, IR_ARGS(c[0], more), NULL, 0) : c[0];
+  return add->n ? ir_emit(&b, IR_ADD, IR_ARGS(all, more), NULL, 0) : all;
+}
+
+/* Constants that are one at the bounds may be several elsewhere. */
+static struct ir_value *join_once(struct join *j, struct ir_value *const *c) {
+  struct joined *r = dn_map_get(&j->joined, c[0]);
+  bool same = r && r->n == j->n;
+  for (int k = 0; k < j->n && same; k++)
+    same = c[k] == r->c[k] || ir_const_same(c[k], r->c[k]);
+  if (same)
+    return r->known;
+  r = DN_NEW(j->scratch, struct joined);
+  r->n = j->n;
+  r->c = dn_copy(j->scratch, c, (size_t)j->n * sizeof *c);
+  r->known = join_const(j, c);
+  dn_map_put(j->scratch, &j->joined, c[0], r);
+  return r->known;
 }
 
 /* ---- Ops ---- */
@@ -331,23 +430,15 @@ static bool same_op(const struct ir_op *a, const struct ir_op *b) {
 static bool join_operands(struct join *j, struct ir_op *const *op) {
   for (unsigned i = 0; i < op[0]->noperands; i++) {
     struct ir_value *c[SIZES_MAX_LANES], *v = ir_arg(op[0], i);
-    bool data = v->data != NULL;
-    for (int k = 0; k < j->s->n; k++) {
+    if (!v->data)
+      continue;
+    for (int k = 0; k < j->n; k++)
       c[k] = ir_arg(op[k], i);
-      if (!data ? c[k]->data || j->value[k][c[k]->id] != v : !c[k]->data)
-        return fail(j, ir_loc(op[0]),
-                    dn_printf(j->scratch,
-                              "operand %u is another value at other sizes", i));
-    }
-    struct ir_value *known = data ? dn_map_get(&j->joined, v) : v;
-    if (!known) {
-      known = join_const(j, c);
-      if (!known)
-        return fail(j, ir_loc(op[0]),
-                    "a constant depends on a size that is known at run time "
-                    "only, in a way that is no sum of sizes");
-      dn_map_put(j->scratch, &j->joined, v, known);
-    }
+    struct ir_value *known = join_once(j, c);
+    if (!known)
+      return fail(j, ir_loc(op[0]),
+                  "a constant depends on a size that is known at run time "
+                  "only, in a way that is no sum of sizes");
     if (known != v)
       ir_set_operand(op[0], i, known);
   }
@@ -358,9 +449,10 @@ static bool join_operands(struct join *j, struct ir_op *const *op) {
 static bool join_result(struct join *j, struct ir_op *const *op) {
   struct ir_value *y = ir_result(op[0]);
   const struct ir_type *types[SIZES_MAX_LANES];
-  for (int k = 0; k < j->s->n; k++) {
+  for (int k = 0; k < j->n; k++) {
     types[k] = ir_result(op[k])->type;
     j->value[k][ir_result(op[k])->id] = y;
+    note_thin(&j->s->lane[k], types[0], types[k]);
   }
   size_t from = dn_diags_count(j->ctx);
   bool was = dn_diags_capture(j->ctx, true);
@@ -387,9 +479,9 @@ static bool join_result(struct join *j, struct ir_op *const *op) {
  * where it is a quotient in another lane. */
 static void match_quotients(struct join *j, struct ir_op *const *op) {
   bool quotient = false;
-  for (int k = 0; k < j->s->n; k++)
+  for (int k = 0; k < j->n; k++)
     quotient |= op[k] && op[k]->code == IR_DIV;
-  for (int k = 0; k < j->s->n && quotient; k++) {
+  for (int k = 0; k < j->n && quotient; k++) {
     double v;
     if (!op[k] || op[k]->code != IR_MUL || !ir_arg(op[k], 1)->data ||
         !ir_const_uniform(ir_arg(op[k], 1), &v))
@@ -401,32 +493,108 @@ static void match_quotients(struct join *j, struct ir_op *const *op) {
   }
 }
 
-static bool join_op(struct join *j, struct ir_op *const *op) {
+/* What lane k has instead of the op at the bounds; NULL: the same. */
+static const char *differs(const struct join *j, struct ir_op *const *op,
+                           int k) {
+  if (!op[k] || !same_op(op[0], op[k]))
+    return dn_printf(
+        j->scratch, "'%s' is '%s' at other sizes, or has other attributes",
+        ir_ops[op[0]->code].text, op[k] ? ir_ops[op[k]->code].text : "nothing");
+  for (unsigned i = 0; i < op[0]->noperands; i++) {
+    const struct ir_value *v = ir_arg(op[0], i), *c = ir_arg(op[k], i);
+    if (v->data ? !c->data : c->data || j->value[k][c->id] != v)
+      return dn_printf(j->scratch, "operand %u is another value at other sizes",
+                       i);
+  }
+  return NULL;
+}
+
+/* What dimensions of 1 cannot do without: no moves, folds and constants. */
+static const struct ir_op *next_main(const struct ir_op *op) {
+  for (; op; op = op->next) {
+    enum ir_class class = ir_ops[op->code].cls;
+    bool minor =
+        class == IR_MOVE || class == IR_REDUCE || op->code == IR_EXPAND;
+    for (unsigned i = 0; i < op->noperands && class == IR_MAP; i++)
+      minor |= ir_arg(op, i)->data != NULL;
+    if (!minor)
+      break;
+  }
+  return op;
+}
+
+/* Lane k has come to dimensions of 1: from here on it has the same ops but for
+ * those, and they are not compared. */
+static bool drop_lane(struct join *j, struct ir_op **op, int k) {
+  struct sizes_lane lane = j->s->lane[k];
+  if (k < j->s->nfit || !lane.thin)
+    return false;
+  const struct ir_op *a = next_main(op[0]), *b = next_main(op[k]);
+  while (a && b && a->code == b->code) {
+    a = next_main(a->next);
+    b = next_main(b->next);
+  }
+  if (a || b)
+    return false;
+  int last = --j->n;
+  j->s->lane[k] = j->s->lane[last];
+  j->s->lane[last] = lane;
+  op[k] = op[last];
+  j->value[k] = j->value[last];
+  return true;
+}
+
+static bool join_op(struct join *j, struct ir_op **op) {
   match_quotients(j, op);
-  for (int k = 1; k < j->s->n; k++)
-    if (!op[k] || !same_op(op[0], op[k]))
-      return fail(j, ir_loc(op[0]),
-                  dn_printf(j->scratch,
-                            "'%s' is '%s' at other sizes, or has other "
-                            "attributes",
-                            ir_ops[op[0]->code].text,
-                            op[k] ? ir_ops[op[k]->code].text : "nothing"));
+  for (int k = j->n; --k > 0;) {
+    const char *what = differs(j, op, k);
+    if (what && !drop_lane(j, op, k))
+      return fail(j, ir_loc(op[0]), what);
+  }
   if (!join_operands(j, op))
     return false;
   if (op[0]->nregions)
     return fail(j, ir_loc(op[0]),
                 "control flow and sizes that are known at run time only");
-  return !op[0]->nresults || join_result(j, op);
+  if (!op[0]->nresults)
+    return true;
+  size_t from = dn_diags_count(j->ctx);
+  if (join_result(j, op))
+    return true;
+  bool fewer = false;
+  for (int k = j->n; --k > 0;)
+    fewer |= drop_lane(j, op, k);
+  if (fewer)
+    dn_diags_rewind(j->ctx, from);
+  return fewer && join_result(j, op);
+}
+
+/* Results have the joined types at each point, whatever ops made them. */
+static bool join_returns(struct join *j) {
+  const struct ir_op *y = ir_main(j->s->lane[0].m)->body->last;
+  for (int k = j->n; k < j->s->n; k++) {
+    struct ir_point p = point_of(j, k);
+    const struct ir_op *z = ir_main(j->s->lane[k].m)->body->last;
+    for (unsigned i = 0; i < y->noperands; i++) {
+      const struct ir_type *a = ir_arg(y, i)->type, *b = ir_arg(z, i)->type;
+      if (ir_type_at(j->ctx, a, &p) != b)
+        return fail(j, (struct dn_loc){.where = ir_arg(y, i)->name},
+                    "a result's size is no sum of products of those that are "
+                    "known at run time only");
+    }
+  }
+  return true;
 }
 
 static bool join_params(struct join *j) {
   const struct ir_block *body = ir_main(j->s->lane[0].m)->body;
   for (unsigned i = 0; i < body->nparams; i++) {
     const struct ir_type *types[SIZES_MAX_LANES];
-    for (int k = 0; k < j->s->n; k++) {
+    for (int k = 0; k < j->n; k++) {
       struct ir_value *p = ir_main(j->s->lane[k].m)->body->param[i];
       types[k] = p->type;
       j->value[k][p->id] = body->param[i];
+      note_thin(&j->s->lane[k], types[0], p->type);
     }
     const struct ir_type *type = fit_type(j, types);
     if (!type)
@@ -439,7 +607,7 @@ static bool join_params(struct join *j) {
 }
 
 bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {
-  struct join j = {.ctx = ctx, .s = s, .scratch = dn_arena_new(ctx)};
+  struct join j = {.ctx = ctx, .s = s, .scratch = dn_arena_new(ctx), .n = s->n};
   struct ir_op *op[SIZES_MAX_LANES] = {NULL};
   for (int k = 0; k < s->n; k++) {
     j.value[k] =
@@ -453,6 +621,7 @@ bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {
     for (int k = 0; k < s->n; k++)
       op[k] = op[k] ? op[k]->next : NULL;
   }
+  ok = ok && join_returns(&j);
   dn_arena_free(j.scratch);
   ir_sweep_consts(s->lane[0].m);
   return ok && ir_verify(s->lane[0].m);

@@ -6,27 +6,39 @@
 #include "ir/ir.h"
 #include "ir/size.h"
 
-enum { SIZES_MAX_LANES = 3 + IR_MAX_SIZES * (IR_MAX_SIZES + 3) / 2 };
+enum {
+  SIZES_LOWS = 4,
+  SIZES_CHECKS = 64,
+  SIZES_MAX_LANES = 4 + IR_MAX_SIZES * (IR_MAX_SIZES + 5) / 2 + SIZES_CHECKS
+};
 
 struct sizes_lane {
   int64_t by[IR_MAX_SIZES]; /* from the bounds */
   struct ir_module *m;
+  int low;   /* 1 + the parameter that is at its least, the others at bounds */
+  bool thin; /* has had a dimension of 1 that is more at the bounds */
 };
 struct sizes {
-  struct ir_point at; /* the bounds */
+  struct ir_point at;          /* the bounds */
+  int64_t least[IR_MAX_SIZES]; /* at which the model is one */
   int64_t step[IR_MAX_SIZES];
-  bool
-      up; /* lanes that are far are at twice the bounds, not at half: a model may
-              not go so far, or have dimensions of 1 at half, and other ops */
-  int n;  /* lanes: at the bounds first */
+  int checks;   /* lanes that check, of SIZES_CHECKS */
+  int attempts; /* so far: see sizes_choose() */
+  int n;        /* lanes: at the bounds first */
+  int nfit;     /* those that tell the sizes; the others check */
   struct sizes_lane lane[SIZES_MAX_LANES];
 };
 
 /* Chooses the lanes for the parameters of s->at: the bounds, a step along each
- * and each two, and others to check by, near and far. */
-void sizes_choose(struct sizes *s);
+ * and each two, and others to check by, near, far, between and at the least.
+ * Each attempt has others: far is at twice the bounds, then at half, as a model
+ * may not go so far; and the least are higher, as a model may be another below:
+ * that is the least of the parameters then. false: there are no more. */
+bool sizes_choose(struct dn_ctx *ctx, struct sizes *s);
 /* Gives the module at the bounds the sizes that make it each of the others.
- * false after diagnostics that name the first node at which that cannot be. */
+ * Where a lane that checks has come to dimensions of 1, which simplify, it may
+ * have other ops from there on, and results of the same types. false after
+ * diagnostics that name the first node at which that cannot be. */
 bool sizes_join(struct dn_ctx *ctx, struct sizes *s);
 
 #endif

@@ -91,7 +91,7 @@ static bool add_bound(struct compile *c, const struct fe_dim *d) {
     return dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
                     "bounds are 1 or more, of at most %d dimensions",
                     IR_MAX_SIZES);
-  at->param[at->n] = ir_param(c->ctx, d->name, d->value);
+  at->param[at->n] = ir_param(c->ctx, d->name, 1, d->value);
   at->value[at->n++] = d->value;
   return true;
 }
@@ -248,26 +248,61 @@ static struct ir_module *import_lane(struct compile *c, int k) {
   return fe_import(c->ctx, c->path, &fe);
 }
 
-/* The model at the points that tell its sizes, besides the bounds. */
+/* The least size of a parameter at which the model is one. */
+static void find_least(struct compile *c, int i) {
+  struct sizes *s = c->sizes;
+  int64_t lo = dn_max(s->least[i], 1) + 1, hi = s->at.value[i];
+  size_t from = dn_diags_count(c->ctx);
+  while (lo < hi) {
+    int64_t mid = lo + (hi - lo) / 2;
+    s->lane[0].by[i] = mid - s->at.value[i];
+    struct ir_module *m = import_lane(c, 0);
+    *(m ? &hi : &lo) = m ? mid : mid + 1;
+    if (m)
+      ir_module_free(m);
+    dn_diags_rewind(c->ctx, from);
+  }
+  s->lane[0].by[i] = 0;
+  s->least[i] = hi;
+}
+
+/* The lanes of one attempt; which is tried again where a size is too low. */
+static bool import_attempt(struct compile *c) {
+  struct sizes *s = c->sizes;
+  s->lane[0].m = c->m;
+  for (int k = 1; k < s->n; k++) {
+    s->lane[k].m = import_lane(c, k);
+    if (s->lane[k].m)
+      continue;
+    for (int i = 1; i < k; i++)
+      ir_module_free(s->lane[i].m);
+    if (s->lane[k].low) {
+      find_least(c, s->lane[k].low - 1);
+      s->attempts--;
+    }
+    return false;
+  }
+  return true;
+}
+
+/* Lanes cost time and memory: large models have few that check. */
+static int count_checks(const struct ir_module *m) {
+  int64_t cost = 1 + m->nvalues;
+  for (size_t i = 0; i < m->consts.n; i++)
+    cost += ir_type_bytes(m->consts.v[i]->type) >> 12;
+  return (int)dn_max(2, dn_min(SIZES_CHECKS, (1 << 15) / cost));
+}
+
+/* The model at the points that tell its sizes, besides the bounds: at those of
+ * the first attempt that has them all. */
 static bool import_lanes(struct compile *c) {
   struct sizes *s = c->sizes;
   size_t from = dn_diags_count(c->ctx);
-  bool was = dn_diags_capture(c->ctx, true), ok = true;
-  sizes_choose(s);
-  s->lane[0].m = c->m;
-  for (int k = 1; k < s->n && ok; k++) {
-    s->lane[k].m = import_lane(c, k);
-    ok = s->lane[k].m != NULL;
-    if (ok || !s->up)
-      continue;
+  bool was = dn_diags_capture(c->ctx, true), ok = false;
+  s->checks = c->options->verify_each ? SIZES_CHECKS : count_checks(c->m);
+  while (!ok && sizes_choose(c->ctx, s)) {
     dn_diags_rewind(c->ctx, from);
-    for (int i = 1; i < k; i++)
-      ir_module_free(s->lane[i].m);
-    s->up = false;
-    sizes_choose(s);
-    s->lane[0].m = c->m;
-    ok = true;
-    k = 0;
+    ok = import_attempt(c);
   }
   dn_diags_capture(c->ctx, was);
   dn_diags_print(c->ctx, from);
@@ -315,7 +350,6 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
     fe.folds = DN_NEW(c->ctx->arena, struct fe_folds);
     fe.input_types = NULL;
     fe.ninputs = 0;
-    c->sizes->up = true;
   }
   c->fe = fe;
   c->m =
@@ -410,16 +444,18 @@ bool compile_join(struct compile *c, struct pass_opts *opts) {
     return true;
   const char *text = opts->pipeline;
   size_t from = dn_diags_count(c->ctx);
-  bool up = s->up, was = dn_diags_capture(c->ctx, true);
+  bool was = dn_diags_capture(c->ctx, true);
   opts->pipeline = cut_pipeline(c, text, IR_GRAPH);
   opts->lane = true;
   bool ok = join_lanes(c, opts);
-  if (!ok && up) { /* at half the bounds it may have the same ops */
-    dn_diags_rewind(c->ctx, from);
-    s->up = false;
-    s->lane[0] = (struct sizes_lane){0};
+  for (bool more = true;
+       !ok && more;) { /* elsewhere it may have the same ops */
+    size_t last = dn_diags_count(c->ctx);
+    ir_module_free(c->m);
     c->m = import_lane(c, 0);
-    ok = c->m && import_lanes(c) && join_lanes(c, opts);
+    more = c->m && import_lanes(c);
+    dn_diags_rewind(c->ctx, more ? from : last);
+    ok = more && join_lanes(c, opts);
   }
   dn_diags_capture(c->ctx, was);
   dn_diags_print(c->ctx, from);

@@ -88,7 +88,8 @@ static bool sizes_of_object(struct run *r) {
       (const struct dnn_size *)(const void *)(base + s->sizes_at);
   struct ir_sizes all = {.most = {.n = (int)s->n}};
   for (uint32_t i = 0; i < s->n; i++) {
-    all.most.param[i] = ir_param(r->ctx, base + size[i].name_at, size[i].most);
+    all.most.param[i] =
+        ir_param(r->ctx, base + size[i].name_at, size[i].least, size[i].most);
     all.most.value[i] = size[i].most;
     all.least[i] = size[i].least;
   }

@@ -15,7 +15,7 @@ bool run_find_sizes(struct run *r) {
   memcpy(r->bounds, r->in, r->nin * sizeof *r->in);
   memcpy(r->bounds + r->nin, r->out, r->nout * sizeof *r->out);
   for (int i = 0; i < s->most.n; i++)
-    s->least[i] = 1;
+    s->least[i] = s->most.param[i]->least;
   return ok;
 }
 
