@@ -26,6 +26,8 @@ struct fe_opts {
   size_t ndims;
   const struct fe_dim *loops; /* --loop-max NODE=N */
   size_t nloops;
+  bool float_factors; /* sums of products are quantized by floats, and rounded to
+                         even, whatever the model's own arithmetic */
   struct fe_names *free; /* gets the names of the model's free dims; or NULL */
   /* Shapes for inputs by position, from test data; NULL entries: as the model
    * says. They bind symbolic dims, and win over a model's fixed ones never. */

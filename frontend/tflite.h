@@ -138,19 +138,12 @@ bool tfl_same_scale(struct tfl_call *c, size_t k);
  * false after a diagnostic. */
 bool tfl_output_is(struct tfl_call *c, double scale, int64_t zero);
 
-/* m / 2^31 * 2^shift, 2^30 <= m < 2^31 or 0: the form in which TFLite has
- * factors. */
-struct tfl_factor {
-  int64_t m;
-  int shift;
-};
-struct tfl_factor tfl_factor(double v);
 /* x times each factor, one for all or one for each of the last dimension;
  * rounded as MultiplyByQuantizedMultiplier() does, i32 from i32 or i64. */
 struct ir_value *tfl_rescale(struct tfl_call *c, struct ir_value *x, size_t n,
                              const double *factor);
 struct ir_value *tfl_rescale1(struct tfl_call *c, struct ir_value *x,
-                              struct tfl_factor f);
+                              struct ir_factor f);
 /* i32 x - zero point of an input. */
 struct ir_value *tfl_centred(struct tfl_call *c, size_t k);
 /* i32 as integers of the output, within the bounds of an activation

@@ -40,19 +40,6 @@ bool tfl_output_is(struct tfl_call *c, double scale, int64_t zero) {
                   tfl_scale(t), (long long)tfl_zero(t));
 }
 
-struct tfl_factor tfl_factor(double v) {
-  struct tfl_factor f = {0, 0};
-  double q = frexp(v, &f.shift);
-  f.m = (int64_t)round(q * 0x1p31);
-  if (f.m == INT64_C(1) << 31) {
-    f.m /= 2;
-    f.shift++;
-  }
-  if (f.shift < -31)
-    f = (struct tfl_factor){0, 0};
-  return f;
-}
-
 /* n numbers, or one that all are. */
 static struct ir_value *numbers(struct tfl_call *c, enum ir_dtype type,
                                 size_t n, const int64_t *v) {
@@ -65,7 +52,7 @@ static struct ir_value *numbers(struct tfl_call *c, enum ir_dtype type,
 
 /* (x m' + 2^(s-1)) / 2^s, rounded down, of 15 bits of the factor. */
 static struct ir_value *rescale_wide(struct tfl_call *c, struct ir_value *x,
-                                     size_t n, const struct tfl_factor *f) {
+                                     size_t n, const struct ir_factor *f) {
   int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, 3 * n);
   for (size_t i = 0; i < n; i++) {
     v[i] = f[i].m < 0x7fff0000 ? (f[i].m + (1 << 15)) >> 16 : 0x7fff;
@@ -79,7 +66,7 @@ static struct ir_value *rescale_wide(struct tfl_call *c, struct ir_value *x,
 }
 
 static struct ir_value *rescale(struct tfl_call *c, struct ir_value *x,
-                                size_t n, const struct tfl_factor *f) {
+                                size_t n, const struct ir_factor *f) {
   int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, 3 * n);
   bool left = false, right = false;
   if (!x || fe_dtype(x) == IR_I64)
@@ -101,14 +88,14 @@ static struct ir_value *rescale(struct tfl_call *c, struct ir_value *x,
 
 struct ir_value *tfl_rescale(struct tfl_call *c, struct ir_value *x, size_t n,
                              const double *factor) {
-  struct tfl_factor *f = DN_ARRAY(c->im->ctx->arena, struct tfl_factor, n);
+  struct ir_factor *f = DN_ARRAY(c->im->ctx->arena, struct ir_factor, n);
   for (size_t i = 0; i < n; i++)
-    f[i] = tfl_factor(factor[i]);
+    f[i] = ir_factor(factor[i]);
   return rescale(c, x, n, f);
 }
 
 struct ir_value *tfl_rescale1(struct tfl_call *c, struct ir_value *x,
-                              struct tfl_factor f) {
+                              struct ir_factor f) {
   return rescale(c, x, 1, &f);
 }
 
@@ -171,7 +158,7 @@ struct ir_value *tfl_narrow(struct tfl_call *c, struct ir_value *y,
 /* floor((h + 2^(e-1) + zero 2^e - (h < 0)) / 2^e) is h / 2^e, rounded, from the
  * zero point, where no sum overflows and every e is at least 1. */
 static struct ir_value *short_result(struct tfl_call *c, struct ir_value *x,
-                                     size_t n, const struct tfl_factor *f,
+                                     size_t n, const struct ir_factor *f,
                                      double most) {
   int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, 3 * n);
   for (size_t i = 0; i < n; i++) {
@@ -189,12 +176,30 @@ static struct ir_value *short_result(struct tfl_call *c, struct ir_value *x,
   return fe_op2(c->b, IR_SHR, y, numbers(c, IR_I32, n, v + 2 * n));
 }
 
+/* As ONNX quantizes a sum. */
+static struct ir_value *float_result(struct tfl_call *c, struct ir_value *x,
+                                     size_t n, const double *factor,
+                                     int64_t activation) {
+  bool same = true;
+  int64_t dims = (int64_t)n;
+  for (size_t i = 1; i < n; i++)
+    same = same && factor[i] == factor[0];
+  x = fe_cast(c->b, x, IR_F32);
+  x = fe_mul(c->b, x, fe_floats(c->b, IR_F32, same ? 0 : 1, &dims, factor));
+  x = fe_emit(c->b, IR_NARROW,
+              IR_ARGS(x, fe_scalar(c->b, IR_F32, (double)tfl_zero(c->tout[0]))),
+              IR_ATTRS(ir_str("to", ir_dtypes[c->tout[0]->dtype].text)));
+  return tfl_bounded(c, x, activation);
+}
+
 struct ir_value *tfl_result(struct tfl_call *c, struct ir_value *x, size_t n,
                             const double *factor, double most,
                             int64_t activation) {
-  struct tfl_factor *f = DN_ARRAY(c->im->ctx->arena, struct tfl_factor, n);
+  if (c->im->opts->float_factors && x && fe_dtype(x) == IR_I32)
+    return float_result(c, x, n, factor, activation);
+  struct ir_factor *f = DN_ARRAY(c->im->ctx->arena, struct ir_factor, n);
   for (size_t i = 0; i < n; i++)
-    f[i] = tfl_factor(factor[i]);
+    f[i] = ir_factor(factor[i]);
   struct ir_value *y =
       x && fe_dtype(x) == IR_I32 ? short_result(c, x, n, f, most) : NULL;
   return y ? tfl_bounded(c, y, activation)

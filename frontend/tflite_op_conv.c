@@ -326,7 +326,7 @@ bool tflite_batch_matmul(struct tfl_call *c) {
   if (!quantized)
     return tfl_return(c, y);
   float product = (float)tfl_scale(c->tin[0]) * (float)tfl_scale(c->tin[1]);
-  y = tfl_rescale1(c, y, tfl_factor((double)product / tfl_scale(c->tout[0])));
+  y = tfl_rescale1(c, y, ir_factor((double)product / tfl_scale(c->tout[0])));
   return tfl_return(c, tfl_narrow(c, y, 0));
 }
 

@@ -17,7 +17,7 @@ static struct ir_value *scaled_sum(struct tfl_call *c, int64_t activation) {
     struct ir_value *x = tfl_centred(c, i);
     bool half = s[i] * 2 == unit; /* which is exact */
     x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, left - half));
-    v[i] = half ? x : tfl_rescale1(c, x, tfl_factor(s[i] / unit));
+    v[i] = half ? x : tfl_rescale1(c, x, ir_factor(s[i] / unit));
   }
   struct ir_value *y = fe_op2(c->b, (enum ir_opcode)c->arg, v[0], v[1]);
   /* Each is at most half of 2^left times 2^8 or 2^16. */
@@ -36,8 +36,7 @@ static struct ir_value *scaled_product(struct tfl_call *c, int64_t activation) {
 static struct ir_value *scaled_quotient(struct tfl_call *c,
                                         int64_t activation) {
   float below = (float)tfl_scale(c->tin[1]) * (float)tfl_scale(c->tout[0]);
-  struct tfl_factor f =
-      tfl_factor((double)((float)tfl_scale(c->tin[0]) / below));
+  struct ir_factor f = ir_factor((double)((float)tfl_scale(c->tin[0]) / below));
   struct ir_value *y = fe_call(
       c->b, FE_FIXED_QUOTIENT, IR_ARGS(tfl_centred(c, 0), tfl_centred(c, 1)),
       IR_ATTRS(ir_int("m", f.m), ir_int("shift", f.shift)));
@@ -109,7 +108,7 @@ bool tflite_quantize(struct tfl_call *c) {
   }
   if (!has_scale(c, c->tin[0]))
     return false;
-  x = tfl_rescale1(c, tfl_centred(c, 0), tfl_factor(tfl_scale(c->tin[0]) / to));
+  x = tfl_rescale1(c, tfl_centred(c, 0), ir_factor(tfl_scale(c->tin[0]) / to));
   return tfl_return(c, tfl_narrow(c, x, 0));
 }
 
@@ -146,7 +145,7 @@ bool tflite_dequantize(struct tfl_call *c) {
  * distance to the zero point on they are out of range. */
 static struct ir_value *to_fixed(struct tfl_call *c, struct ir_value *x,
                                  double scale, int bits, double *radius) {
-  struct tfl_factor f = tfl_factor(scale);
+  struct ir_factor f = ir_factor(scale);
   *radius = floor(((1 << bits) - 1) * ldexp(1, 31 - bits) / ldexp(1, f.shift));
   *radius = fmin(*radius, 0x1p30);
   x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
@@ -256,7 +255,7 @@ static bool of_integers(struct tfl_call *c, enum ir_opcode code,
 static struct ir_value *fixed_abs(struct tfl_call *c, struct ir_value *x) {
   x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
   double f = tfl_scale(c->tin[0]) / tfl_scale(c->tout[0]);
-  return tfl_narrow(c, tfl_rescale1(c, fe_op1(c->b, IR_ABS, x), tfl_factor(f)),
+  return tfl_narrow(c, tfl_rescale1(c, fe_op1(c->b, IR_ABS, x), ir_factor(f)),
                     0);
 }
 
@@ -267,7 +266,7 @@ bool tflite_abs(struct tfl_call *c) {
 /* In steps of 2^-20; not above 0, the greatest number. */
 static struct ir_value *fixed_rsqrt(struct tfl_call *c, struct ir_value *x) {
   double least, most, scale = sqrt(tfl_scale(c->tin[0]));
-  struct tfl_factor f = tfl_factor(1 / (scale * tfl_scale(c->tout[0])));
+  struct ir_factor f = ir_factor(1 / (scale * tfl_scale(c->tout[0])));
   f.shift -= 20;
   x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
   struct ir_value *y = fe_call(c->b, FE_FIXED_RSQRT, IR_ARGS(x), NULL, 0);
@@ -334,7 +333,7 @@ static struct ir_value *rectified(struct tfl_call *c, struct ir_value *x) {
   x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
   double f =
       (double)((float)tfl_scale(c->tin[0]) / (float)tfl_scale(c->tout[0]));
-  return tfl_narrow(c, tfl_rescale1(c, x, tfl_factor(f)), c->arg);
+  return tfl_narrow(c, tfl_rescale1(c, x, ir_factor(f)), c->arg);
 }
 
 /* arg: an ActivationFunctionType. */
@@ -357,7 +356,7 @@ static struct ir_value *compared(struct tfl_call *c, size_t k) {
     return c->in[k];
   struct ir_value *x = tfl_centred(c, k);
   x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, 8));
-  return tfl_rescale1(c, x, tfl_factor(tfl_scale(c->tin[k])));
+  return tfl_rescale1(c, x, ir_factor(tfl_scale(c->tin[k])));
 }
 
 /* arg: the op, negative with the operands exchanged, or of its negation. */
@@ -400,9 +399,9 @@ static struct ir_value *leaky(struct tfl_call *c, struct ir_value *x) {
   float in = (float)tfl_scale(c->tin[0]), to = (float)tfl_scale(c->tout[0]);
   float alpha = (float)tfl_float(c, "alpha");
   x = fe_offset(c->b, x, -(double)tfl_zero(c->tin[0]));
-  struct ir_value *y = tfl_rescale1(c, x, tfl_factor((double)(in / to)));
+  struct ir_value *y = tfl_rescale1(c, x, ir_factor((double)(in / to)));
   struct ir_value *below =
-      tfl_rescale1(c, x, tfl_factor((double)(in * alpha / to)));
+      tfl_rescale1(c, x, ir_factor((double)(in * alpha / to)));
   struct ir_value *is_below = fe_op2(c->b, IR_LT, x, fe_number(c->b, x, 0));
   return tfl_narrow(c, fe_select(c->b, is_below, below, y), 0);
 }
@@ -431,11 +430,11 @@ bool tflite_prelu(struct tfl_call *c) {
       return false;
   double f = tfl_scale(c->tin[0]) / tfl_scale(c->tout[0]);
   struct ir_value *x = tfl_centred(c, 0), *alpha = tfl_centred(c, 1);
-  struct ir_value *y = tfl_rescale1(c, x, tfl_factor(f));
+  struct ir_value *y = tfl_rescale1(c, x, ir_factor(f));
   struct ir_value *below =
       tfl_rescale1(c, fe_mul(c->b, x, alpha),
-                   tfl_factor(tfl_scale(c->tin[0]) * tfl_scale(c->tin[1]) /
-                              tfl_scale(c->tout[0])));
+                   ir_factor(tfl_scale(c->tin[0]) * tfl_scale(c->tin[1]) /
+                             tfl_scale(c->tout[0])));
   struct ir_value *is_below = fe_op2(c->b, IR_LT, x, fe_number(c->b, x, 0));
   return tfl_return(c, tfl_narrow(c, fe_select(c->b, is_below, below, y), 0));
 }
@@ -447,7 +446,7 @@ static int64_t within_16(int64_t v) {
 }
 
 /* Of 31 bits to 15. */
-static int64_t half_factor(struct tfl_factor f) {
+static int64_t half_factor(struct ir_factor f) {
   return dn_min((f.m + (1 << 15)) >> 16, INT16_MAX);
 }
 
@@ -464,9 +463,9 @@ static struct ir_value *hard_swish(struct tfl_call *c, struct ir_value *x) {
   int64_t v[256], n = 256;
   float fine = (1.0f / 128.0f) * (float)tfl_scale(c->tin[0]);
   float three = 3.0f / 32768.0f;
-  struct tfl_factor of =
-      tfl_factor((double)(fine / (float)tfl_scale(c->tout[0])));
-  struct tfl_factor rf = tfl_factor((double)(fine / three));
+  struct ir_factor of =
+      ir_factor((double)(fine / (float)tfl_scale(c->tout[0])));
+  struct ir_factor rf = ir_factor((double)(fine / three));
   double least, most;
   if (of.shift > 0)
     return fe_null(c->b, DN_UNSUPPORTED_ATTR, "the output has the scale %g",

@@ -10,7 +10,7 @@
 static struct ir_value *exponentials(struct tfl_call *c) {
   int64_t d[256], n = 256;
   double scale = tfl_float(c, "beta") * tfl_scale(c->tin[0]) * 0x1p26;
-  struct tfl_factor f = tfl_factor(fmin(scale, 0x1p31 - 1));
+  struct ir_factor f = ir_factor(fmin(scale, 0x1p31 - 1));
   double least = -floor(31 * 0x1p26 / ldexp(1, f.shift));
   for (int i = 0; i < 256; i++)
     d[i] = -i;
@@ -51,7 +51,7 @@ static struct ir_value *softmax_16(struct tfl_call *c) {
   bool axes[IR_MAX_RANK] = {0};
   axes[fe_rank(x) - 1] = true;
   x = fe_sub(c->b, x, fe_reduce(c->b, IR_REDUCE_MAX, x, axes));
-  x = tfl_rescale1(c, x, tfl_factor(scale));
+  x = tfl_rescale1(c, x, ir_factor(scale));
   return fe_call(
       c->b, FE_SOFTMAX_16,
       IR_ARGS(x, table_16(c, -10, 10, power), table_16(c, 0, 1, inverse)), NULL,

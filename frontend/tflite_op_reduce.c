@@ -24,8 +24,7 @@ static struct ir_value *quantized_sum(struct tfl_call *c, const bool *axes,
   int64_t n = 1;
   for (int i = 0; i < fe_rank(x); i++)
     n *= axes[i] ? fe_dims(x)[i] : 1;
-  struct tfl_factor f =
-      tfl_factor(tfl_scale(c->tin[0]) / tfl_scale(c->tout[0]));
+  struct ir_factor f = ir_factor(tfl_scale(c->tin[0]) / tfl_scale(c->tout[0]));
   int shift = n > 0 ? 63 - __builtin_clzll((uint64_t)n) : 0;
   shift = (int)dn_min(dn_min(shift, 32), 31 + f.shift);
   if (mean && n > 0 && shift >= 0) {

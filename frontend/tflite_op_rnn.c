@@ -46,7 +46,7 @@ static struct ir_value *features(struct tfl_call *c) {
   struct ir_value *y = by_weights(c, c->in[0], c->in[1], "i32");
   float scale = (float)tfl_scale(x) * (float)tfl_scale(w) / (float)tfl_scale(s);
   y = less_zero(c, y, c->in[1], tfl_zero(x), NULL);
-  y = tfl_rescale1(c, y, tfl_factor((double)scale));
+  y = tfl_rescale1(c, y, ir_factor((double)scale));
   return clamped(c, y ? fe_offset(c->b, y, (double)tfl_zero(s)) : y, s->dtype);
 }
 
@@ -106,7 +106,7 @@ bool tflite_svdf(struct tfl_call *c) {
     return tfl_return(c, tfl_activate(c, y, tfl_int(c, "activation")));
   float scale = (float)tfl_scale(c->tin[4]) * (float)tfl_scale(c->tin[2]) /
                 (float)tfl_scale(c->tout[0]);
-  y = tfl_rescale1(c, y, tfl_factor((double)scale));
+  y = tfl_rescale1(c, y, ir_factor((double)scale));
   return tfl_return(c, tfl_narrow(c, y, 0));
 }
 
@@ -188,7 +188,7 @@ static struct ir_value *scaled(struct lstm *l, struct ir_value *x,
   struct tfl_call *c = l->c;
   if (!l->quantized)
     return fe_mul(c->b, x, y);
-  x = tfl_rescale1(c, fe_mul(c->b, i32(l, x), i32(l, y)), tfl_factor(factor));
+  x = tfl_rescale1(c, fe_mul(c->b, i32(l, x), i32(l, y)), ir_factor(factor));
   return clamped(c, x ? fe_offset(c->b, x, zero) : NULL, to);
 }
 

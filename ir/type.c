@@ -72,6 +72,19 @@ const struct ir_type *ir_type(struct dn_ctx *ctx, enum ir_dtype dtype, int rank,
   return intern_type(ctx, dtype, rank, dims, NULL, NULL);
 }
 
+struct ir_factor ir_factor(double v) {
+  struct ir_factor f = {0, 0};
+  double q = frexp(v, &f.shift);
+  f.m = (int64_t)round(q * 0x1p31);
+  if (f.m == INT64_C(1) << 31) {
+    f.m /= 2;
+    f.shift++;
+  }
+  if (f.shift < -31)
+    f = (struct ir_factor){0, 0};
+  return f;
+}
+
 const struct ir_type *ir_type_quant(struct dn_ctx *ctx,
                                     const struct ir_type *type,
                                     const struct ir_quant *quant) {

@@ -66,6 +66,14 @@ struct ir_quant {
   int64_t axis;
 };
 
+/* m / 2^31 * 2^shift, 2^30 <= m < 2^31 or 0: a positive factor as fixed-point
+ * arithmetic has it. */
+struct ir_factor {
+  int64_t m;
+  int shift;
+};
+struct ir_factor ir_factor(double v);
+
 struct ir_size;
 
 /* A dimension is a size >= 0, or a symbol < 0 (GRAPH form only). One with a size

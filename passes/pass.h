@@ -20,6 +20,14 @@ struct pass_run { /* one pass in a pipeline */
 };
 
 /* What a pass is called with. */
+/* --requant: how a sum of products is quantized to 8 bits. */
+enum pass_requant {
+  PASS_REQUANT_OWN,    /* as the model has it */
+  PASS_REQUANT_ONNX,   /* a float factor; ties to even */
+  PASS_REQUANT_TFLITE, /* half the product of two integers, then a shift; both
+                         rounded */
+  PASS_REQUANT_EXACT   /* one product of integers, rounded once */
+};
 struct pass_env {
   struct dn_ctx *ctx;
   const struct ir_facts *target;
@@ -30,7 +38,8 @@ struct pass_env {
   bool lane; /* another lane of the model must fare alike: sizes.h */
   int threads;
   enum ir_dtype weights; /* what the pass precision makes of f32 */
-  bool rounds;           /* set by a pass whose results are meant to differ */
+  enum pass_requant requant;
+  bool rounds; /* set by a pass whose results are meant to differ */
 };
 /* Value of an option, or the row's default. */
 int64_t pass_int(const struct pass_env *env, const char *name);
@@ -64,6 +73,7 @@ struct pass_opts {         /* flags of the runner, design section 7 */
   bool lane;
   int threads;
   enum ir_dtype weights; /* --precision; IR_F32: as they are */
+  enum pass_requant requant;
   /* NULL, or where to say how far a pass that rounds has moved an element of a
    * result, as a fraction of the result's largest: on the random inputs of
    * --verify-each; as it was where there is no such pass. */

@@ -414,7 +414,8 @@ static struct ir_value *in_sign(struct quantize *p, const struct ir_op *op,
 }
 
 static int64_t visit(struct quantize *p, struct ir_op *op) {
-  if (op->nresults != 1 || op->nregions || ir_result(op)->type->quant ||
+  if (op->nresults != 1 || op->nregions ||
+      (ir_result(op)->type->quant && op->code != IR_NARROW) ||
       !ir_type_is_static(ir_result(op)->type))
     return 0;
   p->b = edit_before(op);
@@ -432,6 +433,8 @@ static int64_t visit(struct quantize *p, struct ir_op *op) {
     with = in_sign(p, op, with, &c);
   if (c.q)
     coded_set(p, with ? with : ir_result(op), c);
+  if (with && with->def && ir_result(op)->type->quant)
+    with->type = ir_result(op)->type;
   if (with)
     edit_replace(op, with, with->def && with->def->id >= op->id);
   return with != NULL;

@@ -13,7 +13,10 @@
  * which leaves an interval to C. What the floats find halfway between two
  * integers goes to the even one, which is reached early: even and odd n, less the
  * zero point, may want different C. Then both are tried, and where the results
- * differ, the even one is taken. */
+ * differ, the even one is taken.
+ *
+ * With --requant, every sum is quantized in integers, on any target, and results
+ * may differ by a step. */
 #include "passes/quantize.h"
 
 #include <math.h>
@@ -99,6 +102,13 @@ static double largest(const struct ir_value *v) {
   for (int64_t i = 0; i < (v->data->bytes ? ir_type_count(v->type) : 1); i++)
     most = fmax(most, ir_const_float(v, i));
   return most;
+}
+
+static bool is_positive(const struct ir_value *v) {
+  for (int64_t i = 0; i < (v->data->bytes ? ir_type_count(v->type) : 1); i++)
+    if (!(ir_const_float(v, i) > 0))
+      return false;
+  return true;
 }
 
 static struct ir_value *ints_like(struct quantize *p, const struct ir_value *v,
@@ -200,6 +210,53 @@ static struct ir_value *even_one(struct quantize *p, struct ir_value *early,
              : quant_op2(p, IR_ADD, late, quant_op2(p, IR_AND, late, step));
 }
 
+/* One rounding: M is the ratio, C half a step from the zero point. */
+static void find_exact(struct quantize *p, const struct ir_value *ratio,
+                       const struct steps *s, struct numbers *out) {
+  out->m = DN_ARRAY(p->env->scratch, int64_t, out->count);
+  out->all = DN_ARRAY(p->env->scratch, struct interval, out->count);
+  int64_t c = (int64_t)ldexp(s->zero + 0.5, s->shift - FRACTION);
+  for (int64_t i = 0; i < out->count; i++) {
+    out->m[i] = (int64_t)rint(ldexp(ir_const_float(ratio, i), s->shift));
+    out->all[i] = (struct interval){c, c};
+  }
+}
+
+/* Two roundings, as TFLite has them. */
+static struct ir_value *rounded_twice(struct quantize *p, struct ir_value *x,
+                                      const struct ir_value *ratio, int64_t n,
+                                      double zero) {
+  int64_t *m = DN_ARRAY(p->env->scratch, int64_t, 3 * n);
+  bool left = false;
+  for (int64_t i = 0; i < n; i++) {
+    struct ir_factor f = ir_factor(ir_const_float(ratio, i));
+    m[i] = f.m;
+    m[n + i] = dn_max(f.shift, 0);
+    m[2 * n + i] = dn_max(-f.shift, 0);
+    left = left || f.shift > 0;
+  }
+  if (left)
+    x = quant_op2(p, IR_SHL, x, ints_like(p, ratio, n == 1, m + n));
+  x = quant_op2(p, IR_HMUL, x, ints_like(p, ratio, n == 1, m));
+  x = quant_op2(p, IR_RSHR, x, ints_like(p, ratio, n == 1, m + 2 * n));
+  return quant_op2(p, IR_ADD, x, quant_number(p, IR_I32, zero));
+}
+
+/* What the floats make, or NULL. */
+static struct ir_value *as_floats(struct quantize *p, struct ir_value *sum,
+                                  const struct ir_value *ratio,
+                                  const struct steps *s, struct numbers *by) {
+  if (p->env->target->vector_bytes || !find_numbers(p, ratio, *s, by))
+    return NULL;
+  if (!has_empty(by->all, by->count))
+    return rescaled(p, sum, ratio, by, by->all, s->shift);
+  if (!p->env->target->soft_f32)
+    return NULL;
+  struct ir_value *y = rescaled(p, sum, ratio, by, by->of[0], s->shift);
+  return even_one(p, y, rescaled(p, sum, ratio, by, by->of[1], s->shift),
+                  s->zero);
+}
+
 struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
                                const struct ir_value *zero,
                                enum ir_dtype type) {
@@ -208,25 +265,31 @@ struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
   struct ir_value *sum = find_sum(v, &ratio), *y;
   struct numbers by = {.count = 1};
   double one;
-  if (p->env->target->vector_bytes || !sum || ir_dtypes[type].bits != 8 ||
-      !quant_uniform(zero, 0, &s.zero))
+  if (!sum || ir_dtypes[type].bits != 8 || !quant_uniform(zero, 0, &s.zero))
     return NULL;
   if (!quant_uniform(ratio, 1, &one))
     by.count = ir_type_count(ratio->type);
   ir_dtype_range(type, &s.least, &s.most);
   s.shift -= fabs(s.zero) > 127;
-  while (s.shift > 32 && ldexp(largest(ratio), s.shift) > INT32_MAX)
+  double most = largest(ratio);
+  while (s.shift > 32 && ldexp(most, s.shift) > INT32_MAX)
     s.shift--;
-  if (by.count > MAX_COLUMNS || !find_numbers(p, ratio, s, &by))
+  bool fits = ldexp(most, s.shift) <= INT32_MAX;
+  if (by.count > MAX_COLUMNS)
     return NULL;
-  if (!has_empty(by.all, by.count)) {
+  enum pass_requant how = p->env->requant;
+  if (how == PASS_REQUANT_TFLITE && is_positive(ratio) && most < 0x1p30) {
+    y = rounded_twice(p, sum, ratio, by.count, s.zero);
+  } else if (how == PASS_REQUANT_EXACT && is_positive(ratio) && fits) {
+    find_exact(p, ratio, &s, &by);
     y = rescaled(p, sum, ratio, &by, by.all, s.shift);
-  } else if (p->env->target->soft_f32) {
-    y = rescaled(p, sum, ratio, &by, by.of[0], s.shift);
-    y = even_one(p, y, rescaled(p, sum, ratio, &by, by.of[1], s.shift), s.zero);
   } else {
-    return NULL;
+    how = PASS_REQUANT_OWN;
+    y = as_floats(p, sum, ratio, &s, &by);
   }
+  if (!y)
+    return NULL;
+  p->env->rounds |= how != PASS_REQUANT_OWN;
   y = quant_emit(p, IR_CLAMP, IR_ARGS(y),
                  IR_ATTRS(ir_float("lo", s.least), ir_float("hi", s.most)));
   return quant_cast(p, y, type);

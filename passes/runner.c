@@ -117,7 +117,8 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
                          .opt_size = r->opts->opt_size,
                          .lane = r->opts->lane,
                          .threads = r->opts->threads,
-                         .weights = r->opts->weights};
+                         .weights = r->opts->weights,
+                         .requant = r->opts->requant};
   unsigned errors = dn_errors(r->ctx);
   dn_phase(r->ctx, dn_intern(r->ctx, row->name));
   int64_t changes = row->fn(&env, r->m);

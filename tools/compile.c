@@ -344,6 +344,8 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
   fe.free = &names;
+  fe.float_factors =
+      c->options->requant && strcmp(c->options->requant, "tflite");
   if (!read_dims(c, dims) || !read_loops(c, &fe))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */

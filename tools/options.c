@@ -311,6 +311,15 @@ static void help(FILE *out, enum opt_tool tool, bool everything) {
   }
 }
 
+/* Of --requant, as enum pass_requant; -1: unknown. */
+static int requant_of(const struct options *o) {
+  static const char *const names[] = {"onnx", "tflite", "exact"};
+  for (int i = 0; i < (int)DN_COUNT(names); i++)
+    if (!strcmp(names[i], o->requant))
+      return i + PASS_REQUANT_ONNX;
+  return -1;
+}
+
 bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
                struct options *out, bool *done) {
   *out = (struct options){.tool = tool};
@@ -337,6 +346,8 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
   if (out->precision && strcmp(out->precision, "bf16") != 0 &&
       strcmp(out->precision, "f16") != 0)
     fail(&r, "--precision is bf16 or f16");
+  if (out->requant && requant_of(out) < 0)
+    fail(&r, "--requant is onnx, tflite or exact");
   dn_error_limit(ctx, (unsigned)dn_min(out->error_limit, UINT32_MAX));
   *done = r.ok && (out->help || out->help_all || out->version);
   if (*done && out->version)
@@ -362,5 +373,7 @@ void opt_passes(const struct options *o, struct pass_opts *out) {
   out->threads = opt_threads(o);
   if (o->precision)
     ir_dtype_find(o->precision, &out->weights);
+  if (o->requant)
+    out->requant = (enum pass_requant)requant_of(o);
   out->log = stderr;
 }
