@@ -29,10 +29,11 @@ def numbers(path, kind="b", skip=0):
 
 
 class Network:
-    def __init__(self, model, name):
+    def __init__(self, model, name, *options):
         base = os.path.join(scratch, name)
         for out in (base + ".so", "--emit=shared"), (base + ".h", "--emit=header"):
-            subprocess.run(["dnnc", model, out[1], "--name=net", "-o", out[0]], check=True)
+            subprocess.run(["dnnc", model, out[1], "--name=net", "-o", out[0], *options],
+                           check=True)
         with open(base + ".h") as f:
             header = f.read()
         arena = int(re.search(r"ARENA_SIZE (\d+)u", header)[1])
@@ -135,6 +136,18 @@ def audio():
     check("audio", len(wants), good)
 
 
+def xnnpack(name, kind, quantize):
+    """What the runtime's delegate XNNPACK gave, which rounds by floats."""
+    folder = os.path.join(data, "mlonmcu", name)
+    net = Network(os.path.join(folder, name + ".tflite"), name, "--requant=onnx")
+    good = 0
+    for i in range(10):
+        x = numbers(os.path.join(folder, "input", "%d.bin" % i), kind)
+        y = numbers(os.path.join(folder, "output_tflite", "%d.bin" % i), "f")
+        good += [(v + 128) / 256 for v in net([quantize(v) for v in x])[0]] == list(y)
+    check(name, 10, good)
+
+
 many("kws", "kws_ref_model", os.path.join(TINY, "kws01_inputs_i8.npy"),
      os.path.join(TINY, "kws01_ref_outputs_i8.npy"), 0)
 many("ic", "pretrainedResnet_quant", os.path.join(TINY, "ic_samples_u8.npy"),
@@ -145,4 +158,6 @@ golden("kws", "kws_ref_model")
 golden("vww", "vww_96_int8")
 seanet()
 audio()
+xnnpack("aww", "f", lambda v: max(-128, min(127, round(v / 0.5748363733291626) + 87)))
+xnnpack("resnet", "B", lambda v: v - 128)
 print("%d failures" % failures)
