@@ -36,7 +36,8 @@ struct run {
   size_t arena_size;
   const uint64_t *io; /* bytes of the arena where inputs and outputs lie: of a
                          description of version 3; or NULL */
-  struct cg_elf elf;             /* of the generated code, */
+  struct cg_blob object;         /* the generated code, */
+  struct cg_elf elf;             /* what is in it, */
   const char *prefix;            /* of its symbols */
   const struct dnn_model *model; /* and its description of the model */
   struct cg_jit *jit; /* generated code; NULL: the interpreter runs `m` */
@@ -79,6 +80,11 @@ bool run_has(const struct run *r, const char *what);
  * ended, with its exit code. A signal in the child is a diagnostic here. */
 bool run_in_child(struct dn_ctx *ctx, const char *path, int *code);
 
+/* ---- run_emulate.c ---- */
+/* run_call() by --emulator. */
+bool run_emulate(struct run *r, const struct ir_tensor *in,
+                 struct ir_tensor *out);
+
 /* ---- run_data.c ---- */
 /* The tensors of --input and --random; NULL after a diagnostic. */
 struct ir_tensor *run_inputs(struct run *r);
@@ -91,6 +97,7 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out);
 struct run_diff {
   bool next; /* set before: a neighbour in the order of the type is right, too */
   double max_abs, max_rel;
+  double max_ulp; /* units in the last place, of at least largest/1024 */
   double largest; /* that atol is taken times */
   int64_t at;     /* first element over the tolerance, -1: none */
   double got, want;

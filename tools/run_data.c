@@ -232,6 +232,17 @@ static bool are_next(enum ir_dtype t, const char *p, const char *q) {
   return a - b == 1 || b - a == 1;
 }
 
+/* The unit in the last place of v. */
+static double unit(enum ir_dtype t, double v) {
+  const struct ir_float_format *f = ir_float_format(t);
+  int digits = f              ? (int)f->fraction
+               : t == IR_F64  ? 52
+               : t == IR_F32  ? 23
+               : t == IR_BF16 ? 7
+                              : 0;
+  return ldexp(1, ilogb(v) - digits);
+}
+
 static bool same_element(enum ir_dtype t, const char *p, const char *q,
                          double rtol, double atol, struct run_diff *d) {
   if (!ir_is_float(t)) {
@@ -252,6 +263,8 @@ static bool same_element(enum ir_dtype t, const char *p, const char *q,
   d->max_abs = fmax(d->max_abs, diff);
   if (b != 0)
     d->max_rel = fmax(d->max_rel, diff / fabs(b));
+  d->max_ulp =
+      fmax(d->max_ulp, diff / unit(t, fmax(fabs(b), d->largest / 1024)));
   return diff <= atol + rtol * fabs(b) || (d->next && are_next(t, p, q));
 }
 

@@ -222,8 +222,11 @@ static bool bind_function(struct run *r) {
 static bool load_code(struct run *r, const struct cg_blob *object,
                       const char *path) {
   dn_phase(r->ctx, "loading");
+  r->object = *object;
   if (!run_check_object(r, object))
     return false;
+  if (r->o->emulator)
+    return ports_of_object(r);
   if (r->elf.type == CG_ELF_OBJECT) {
     r->jit = cg_jit_new(r->ctx, object, path);
     return r->jit && bind_function(r);
@@ -394,6 +397,8 @@ static void copy_io(const struct run *r, const struct ir_tensor *t, size_t n,
 
 bool run_call(struct run *r, const struct ir_tensor *in,
               struct ir_tensor *out) {
+  if (r->o->emulator && r->prefix)
+    return run_emulate(r, in, out);
   if (!r->fn)
     return call_interpreter(r, in, out);
   enum { FEW = 16 };
@@ -417,8 +422,7 @@ bool run_call(struct run *r, const struct ir_tensor *in,
   copy_io(r, out, r->nout, false);
   if ((int)status == DNN_OK)
     return true;
-  return dn_error(r->ctx, here(r),
-                  status == DNN_E_WEIGHTS ? DN_OBJECT : DN_INTERNAL,
-                  "the run returned %d: %s", (int)status,
-                  status_text((int)status));
+  return dn_error(
+      r->ctx, here(r), status == DNN_E_WEIGHTS ? DN_OBJECT : DN_INTERNAL,
+      "the run returned %d: %s", (int)status, status_text((int)status));
 }

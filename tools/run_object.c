@@ -93,7 +93,7 @@ bool run_check_object(struct run *r, const struct cg_blob *object) {
     return broken(r, DN_OBJECT,
                   "it is damaged: its bytes do not have the checksum that dnnc "
                   "wrote behind them");
-  if (!is_own_machine(&r->elf)) {
+  if (!r->o->emulator && !is_own_machine(&r->elf)) {
     dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
              "the code is for another machine, which this one cannot run");
     dn_note(r->ctx, "--interp runs a model without code");

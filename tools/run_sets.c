@@ -183,9 +183,11 @@ static bool run_set(struct run *r, const char *dir) {
     adapt(r, &want[i], &r->out[i]);
   for (size_t i = 0; i < nout; i++)
     ok &= judge(r, i, &out[i], &want[i], &d, &why);
-  printf("%s %s max_abs=%.3g max_rel=%.3g, tolerated %g*|value| + %g*%.3g%s\n",
-         ok ? "PASS" : "FAIL", dir, d.max_abs, d.max_rel, r->o->rtol.value,
-         r->o->atol.value, fmax(d.largest, 1), ok ? "" : why.text);
+  printf("%s %s max_abs=%.3g max_rel=%.3g max_ulp=%.3g, tolerated %g*|value| + "
+         "%g*%.3g%s\n",
+         ok ? "PASS" : "FAIL", dir, d.max_abs, d.max_rel, d.max_ulp,
+         r->o->rtol.value, r->o->atol.value, fmax(d.largest, 1),
+         ok ? "" : why.text);
   if (r->o->compare)
     ok &= run_compare_values(r, in, out);
   return ok;

@@ -97,11 +97,19 @@ float mix(enum colour c, float a, float b) { return c == RED ? a : b; }
 
 static size_t element(int type) {
   switch (type) { /* as ONNX numbers them */
-  case 2: case 3: case 9:
+  case 2:
+  case 3:
+  case 8:
+  case 9:
     return 1;
-  case 4: case 5: case 10: case 16:
+  case 4:
+  case 5:
+  case 10:
+  case 16:
     return 2;
-  case 7: case 11: case 13:
+  case 7:
+  case 11:
+  case 13:
     return 8;
   default:
     return type > 16 ? 1 : 4;
@@ -115,15 +123,19 @@ static size_t bytes(const struct dnn_tensor *t) {
   return n;
 }
 
+enum { ARGUMENTS = 32 };
+
 /* More arguments than a function has are ignored on these machines. */
 static int call(void *const *p) {
-  typedef int run(void *, void *, void *, void *, void *, void *, void *,
-                  void *);
+#define FOUR void *, void *, void *, void *
+  typedef int run(FOUR, FOUR, FOUR, FOUR, FOUR, FOUR, FOUR, FOUR);
   union {
     int (*model)(void);
     run *run;
   } u = {(int (*)(void))model_run};
-  return u.run(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);
+#define PASS(i) p[i], p[i + 1], p[i + 2], p[i + 3]
+  return u.run(PASS(0), PASS(4), PASS(8), PASS(12), PASS(16), PASS(20),
+               PASS(24), PASS(28));
 }
 
 enum { PAINT = 6000, COLOUR = 0xa5 };
@@ -145,19 +157,23 @@ __attribute__((noinline)) static int call_painted(void *const *p,
 
 int main(void) {
   const struct dnn_model *m = &model_model;
-  const struct dnn_tensor *t =
-      (const void *)((const char *)m + m->tensors_at);
+  const struct dnn_tensor *t = (const void *)((const char *)m + m->tensors_at);
   int n = (int)(m->ninputs + m->noutputs), result;
-  void *p[8] = {0};
+  static void *p[ARGUMENTS];
   size_t at = 0;
   unsigned used;
+  if (n >= ARGUMENTS)
+    return 1;
   for (int i = 0; i < n; i++) {
     if (i == (int)m->ninputs)
       at = 0;
-    p[i] = i < (int)m->ninputs ? (char *)(size_t)input + at : (char *)output + at;
+    p[i] =
+        i < (int)m->ninputs ? (char *)(size_t)input + at : (char *)output + at;
     at += (bytes(&t[i]) + 63) / 64 * 64;
   }
   p[n] = MODEL_ARENA_SIZE ? arena : NULL;
+  if (at > sizeof output)
+    return 1;
   result = call_painted(p, &used);
   put_text("stack ");
   put_number((long)used);
