@@ -133,6 +133,8 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
                 (long long)ir_get_int(kernel, "lanes"));
   if (ir_get_int(kernel, "dot") < 1)
     verify_fail(v, loc, VERIFY_SCHEDULE, "dot is below 1");
+  if (ir_get_int(kernel, "wide") >> 1)
+    verify_fail(v, loc, VERIFY_SCHEDULE, "wide is neither 0 nor 1");
   if (ir_get_int(kernel, "prefetch") < 0)
     verify_fail(v, loc, VERIFY_SCHEDULE, "prefetch is below 0");
   if (!is_order(kernel, type->rank))

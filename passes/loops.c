@@ -144,12 +144,13 @@ static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
   while (around > 0 && !t->vector_bytes &&
          p->loop[around].last == p->loop[p->n - 1].last)
     around--;
+  bool wide = ir_get_int(p->kernel, "wide"); /* a copy has the edges */
   bool inner =
       g == p->n - 1 || (g == around && p->integers && !p->env->opt_size &&
                         (!t->vector_bytes || t->bare_metal));
   return l->first == e->dim && l->last == e->dim && l->block == 1 && !l->size &&
          l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&
-         (e->kind != READ_WINDOW || inner);
+         (e->kind != READ_WINDOW || (inner && !wide));
 }
 
 static void add_edge(struct planner *p, const struct read_edge *e) {

@@ -29,6 +29,8 @@ enum {
   MAX_GROUP = 4,        /* registers that make one vector */
   FEW_OPS = 4,          /* whose values are no burden on the registers */
   MAX_WINDOW = 9,       /* steps of integers without vectors and a loop */
+  MAX_WIDE = 2304,      /* bytes of memory for widened rows */
+  WIDE_COLUMNS = 8,     /* that pay for them, of sums along words */
   MAX_NEIGHBOURS = 8    /* results of a row that share loads */
 };
 
@@ -46,6 +48,7 @@ struct kernel {
   int read_along;    /* a dimension, or -1: the last, as it is written */
   bool scalable; /* as many lanes as the machine's registers have, times vec */
   bool panels_first; /* the loop over the last dimension is the outermost */
+  bool wide;         /* rows are widened to 16 bits once for all columns */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
 };
 
@@ -324,6 +327,9 @@ static void tile_product(struct kernel *k, int iter) {
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   s.column_bytes = reduced_bytes(k);
   s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
+  k->wide = s.along && !k->env->target->vector_bytes && k->max_unroll > 1 &&
+            s.columns >= WIDE_COLUMNS && 2 * s.column_bytes <= MAX_WIDE;
+  s.most_rows = k->wide ? MAX_WIDE / (2 * s.column_bytes) : 0;
   struct tile_block b = tile_choose(&s);
   int64_t lanes = k->env->target->vector_bytes / 4;
   if (s.along && lanes > 1 && s.columns % lanes == 0) {
@@ -518,6 +524,8 @@ static void set_schedule(struct kernel *k) {
     ir_set_attr(k->op, ir_int("vec", k->vec));
   if (k->dot.k > 1)
     ir_set_attr(k->op, ir_int("dot", k->dot.k));
+  if (k->wide)
+    ir_set_attr(k->op, ir_int("wide", 1));
   if (k->read_along >= 0)
     ir_set_attr(k->op, ir_int("lanes", k->read_along));
   if (k->scalable)

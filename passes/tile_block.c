@@ -22,6 +22,8 @@ static const double STREAM = 2.5, FAR_STREAM = 5, UNEVEN = 1.03;
  * is taken to do one thing at a time. */
 static double step_cost(const struct tile_space *s, int64_t rows,
                         int64_t vectors) {
+  if (s->most_rows) /* two products; a load, for columns two bytes each apart */
+    return (double)(2 * rows * vectors + rows + 3 * vectors);
   if (s->lanes == 1)
     return (double)(rows * vectors + rows + vectors);
   int64_t cost = dn_max(rows * vectors, rows + vectors);
@@ -92,6 +94,8 @@ static void consider(const struct tile_space *s, struct tile_block b,
    * register: half the speed. */
   bool mixed = s->lanes > 1 && s->columns % s->lanes;
   int64_t most = mixed ? s->registers * 3 / 4 : s->registers;
+  if (s->most_rows && b.rows * b.more_rows > s->most_rows)
+    return;
   if (s->exact &&
       (s->rows % b.rows || s->more_rows % b.more_rows ||
        (s->columns > s->lanes && s->columns % (b.vectors * s->lanes))))
@@ -111,7 +115,7 @@ struct tile_block tile_choose(const struct tile_space *s) {
   double least = 1e300;
   int64_t most = dn_div_ceil(s->columns, s->lanes);
   for (int64_t v = dn_min(most, s->max_vectors); v >= 1; v--) {
-    if (v + 1 >= s->registers && v > 1)
+    if (v + !s->along >= s->registers + s->along && v > 1)
       continue;
     for (int64_t r = dn_min(s->rows, s->registers); r >= 1; r--) {
       int64_t deep = r == s->rows ? dn_min(s->more_rows, 8) : 1;

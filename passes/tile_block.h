@@ -15,6 +15,7 @@ struct tile_space {
   int64_t registers;
   int64_t bcast_operand; /* facts.def */
   bool has_fma;
+  int64_t most_rows;    /* widened for all columns; 0: none are */
   int64_t max_vectors;  /* of columns */
   bool along;           /* the registers are counted for sums alone */
   bool exact;           /* code is dear: blocks that leave no rest */

@@ -151,8 +151,7 @@ static LLVMValueRef dot_VMLAV(struct kernel_cg *k, LLVMValueRef acc,
   return emit_intrinsic(k, "llvm.arm.mve.vmldava", &type, 1, arg, 6);
 }
 
-/* Bytes 0 and 2 of a register, or 1 and 3, widened to 16 bits. */
-static LLVMValueRef two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd) {
+LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd) {
   LLVMTypeRef t = k->e->i32;
   LLVMValueRef arg[] = {v, v, LLVMConstInt(t, 8, false)};
   if (odd)
@@ -163,7 +162,8 @@ static LLVMValueRef two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd) {
 static LLVMValueRef dot_SMLAD(struct kernel_cg *k, LLVMValueRef acc,
                               LLVMValueRef w, LLVMValueRef a) {
   for (int odd = 0; odd < 2; odd++) {
-    LLVMValueRef arg[] = {two_bytes(k, a, odd), two_bytes(k, w, odd), acc};
+    LLVMValueRef arg[] = {emit_two_bytes(k, a, odd), emit_two_bytes(k, w, odd),
+                          acc};
     acc = emit_intrinsic(k, "llvm.arm.smlad", NULL, 0, arg, 3);
   }
   return acc;
@@ -182,11 +182,9 @@ static dot_fn *const instructions[] = {
 #include "codegen/target/targets.def"
 };
 
-/* Where an access reads, the innermost reduced iterator being `at`; false:
- * neither by one load from memory nor outside of it. */
-static bool find_address(struct kernel_cg *k, const struct nest *n, int access,
-                         const struct affine **iter, int inner, int64_t at,
-                         struct emit_probe *out) {
+bool emit_find_address(struct kernel_cg *k, const struct nest *n, int access,
+                       const struct affine **iter, int inner, int64_t at,
+                       struct emit_probe *out) {
   *out = (struct emit_probe){.room = INT64_MAX};
   iter[inner] = affine_const(&k->forms, at);
   k->probe = out;
@@ -208,10 +206,10 @@ static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
                                      int access, const struct affine **iter,
                                      int inner, int64_t at, int64_t count) {
   struct emit_probe first, next;
-  if (!find_address(k, n, access, iter, inner, at, &first))
+  if (!emit_find_address(k, n, access, iter, inner, at, &first))
     return NULL;
   for (int64_t i = 1; i < count; i++)
-    if (!find_address(k, n, access, iter, inner, at + i, &next) ||
+    if (!emit_find_address(k, n, access, iter, inner, at + i, &next) ||
         next.outside != first.outside ||
         (!first.outside &&
          next.addr != affine_plus(&k->forms, first.addr, i)) ||
@@ -319,8 +317,8 @@ LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,
   k->run = 0;
   for (unsigned i = 0; i < 4 && !k->failed; i++) {
     LLVMValueRef lane = LLVMConstInt(k->e->i32, i, false);
-    LLVMValueRef arg[] = {two_bytes(k, word[0], i & 1),
-                          two_bytes(k, word[1], i & 1),
+    LLVMValueRef arg[] = {emit_two_bytes(k, word[0], i & 1),
+                          emit_two_bytes(k, word[1], i & 1),
                           LLVMBuildExtractElement(k->b, acc, lane, "")};
     LLVMValueRef sum = emit_intrinsic(
         k, i & 2 ? "llvm.arm.smlatt" : "llvm.arm.smlabb", NULL, 0, arg, 3);

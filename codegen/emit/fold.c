@@ -603,7 +603,9 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
     }
   }
   carry_in(&f, acc);
-  if (!empty)
+  bool wide = !empty && k->op && f.product && f.vec == 1 &&
+              emit_wide_sums(k, n, f.iter, npt, f.red, f.nred, acc);
+  if (!empty && !wide)
     level(&f, 0, acc);
   carry_out(&f, acc);
   for (unsigned p = 0; p < npt; p++) {

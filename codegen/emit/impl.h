@@ -39,11 +39,11 @@ struct emit {
   LLVMModuleRef mod;
   struct dn_arena *scratch;
   LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
-  int64_t *apart;       /* where a constant lies in the file of weights, by value
+  int64_t *apart;     /* where a constant lies in the file of weights, by value
                            id, or NULL; */
-  int64_t apart_size;   /* and the file's size */
-  bool large;           /* constants that are passed lie in .lrodata */
-  LLVMValueRef *global; /* of constants, by value id */
+  int64_t apart_size; /* and the file's size */
+  bool large;         /* constants that are passed lie in .lrodata */
+  LLVMValueRef *global;      /* of constants, by value id */
   struct emit_bytes **bytes; /* of those, in EMIT_BUCKETS by hash */
   struct cg_fills *later;
   DN_LIST(struct emit_pad *) pads;
@@ -55,8 +55,8 @@ struct emit {
   LLVMValueRef run;   /* or the part of it that is being built at b */
   LLVMBuilderRef b;
   struct emit_debug *debug; /* -g; or NULL */
-  LLVMValueRef profile; /* counters, or NULL */
-  LLVMValueRef passed;  /* pointers for the chunks of a kernel, or NULL */
+  LLVMValueRef profile;     /* counters, or NULL */
+  LLVMValueRef passed;      /* pointers for the chunks of a kernel, or NULL */
   LLVMValueRef turn[IR_MAX_LOOPS_AROUND]; /* of the loops around, iptr */
   unsigned ninputs, noutputs, nkernels;
   struct ir_sizes sizes; /* parameters of PREFIX_run, */
@@ -95,8 +95,8 @@ struct emit_buffer { /* bytes [from, to) of a space that a kernel touches */
   const struct ir_value *base;
   int64_t from, to;
   int64_t step[IR_MAX_LOOPS_AROUND]; /* as a place's */
-  int align;      /* of the first byte */
-  unsigned index; /* in the order of first use, from 1 */
+  int align;                         /* of the first byte */
+  unsigned index;                    /* in the order of first use, from 1 */
   bool written;
   LLVMValueRef ptr;
 };
@@ -137,6 +137,12 @@ struct emit_carry {
   DN_LIST(LLVMValueRef) phi, next;
 };
 
+struct emit_wide {            /* rows widened to 16 bits: emit/wide.c */
+  const struct scope *before; /* for the loop that they were made for last */
+  LLVMValueRef rows;          /* memory of the function, */
+  int64_t words;              /* that much; 0: none so far */
+};
+
 struct emit_stream { /* constants that a contraction reads in vectors */
   struct ir_place place;
   const struct affine *bytes; /* NULL: none so far */
@@ -157,7 +163,8 @@ struct emit_probe { /* records the loads of an access, instead of making them */
   const struct affine *addr;
   int loads;    /* and what is no load: 1 is one load alone */
   bool outside; /* it is known to be outside: a number */
-  int64_t room; /* elements by which an offset from a checked address may grow */
+  int64_t
+      room; /* elements by which an offset from a checked address may grow */
   int nchecked;
   const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
 };
@@ -186,7 +193,9 @@ struct kernel_cg {
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
-  struct ir_dot dot; /* schedule: instruction for sums of products: emit/dot.c */
+  struct ir_dot
+      dot; /* schedule: instruction for sums of products: emit/dot.c */
+  struct emit_wide wide;
   struct emit_range range; /* of the last operand of the function at hand */
   int64_t run; /* neighbours that a lane of a load has; 0: no runs */
   struct emit_probe *probe; /* not NULL: where loads would be */
@@ -388,6 +397,21 @@ bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
 LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
                       LLVMValueRef acc, unsigned lanes,
                       const struct affine *const *iter, int64_t count);
+
+/* Where an access reads, the innermost reduced iterator being `at`; false:
+ * neither by one load from memory nor outside of it. */
+bool emit_find_address(struct kernel_cg *k, const struct nest *n, int access,
+                       const struct affine **iter, int inner, int64_t at,
+                       struct emit_probe *out);
+/* Bytes 0 and 2 of a register, or 1 and 3, widened to 16 bits. */
+LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd);
+
+/* ---- emit/wide.c ---- */
+/* Adds a sum of products of each point to acc, by the schedule's wide=1; false:
+ * does not fit. `red` are the reduced iterators of more than one value. */
+bool emit_wide_sums(struct kernel_cg *k, const struct nest *n,
+                    const struct affine **iter, unsigned npt, const int *red,
+                    int nred, LLVMValueRef *acc);
 
 /* Four lanes of both factors lie in words; acc plus their products. */
 bool emit_words_fit(struct kernel_cg *k, const struct nest *n,
