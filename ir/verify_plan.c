@@ -22,12 +22,14 @@
 
 struct life { /* of a value outside kernels */
   unsigned def, end;
-  const struct ir_value *root; /* the concat it is a piece of, the value that it
-                                  views, or itself */
+  const struct ir_value *root; /* it is a piece of that, views it, or is it */
   int64_t lo, hi;              /* bytes [lo, hi) of its space */
   struct ir_place place;
   bool owns;                /* bytes of its own: not a view */
   const struct ir_op *loop; /* it enters it, or is its parameter; or NULL */
+  const struct ir_value *value;
+  uint64_t space;     /* and number of the place */
+  size_t leaf, group; /* see struct sweep */
 };
 
 struct plan {
@@ -491,45 +493,89 @@ static void check_pair(struct plan *p, const struct ir_value *x,
             (long long)a->hi);
 }
 
-/* In order of definition, against those that still live. */
-static void check_overlaps(struct plan *p, const struct ir_value **values,
-                           size_t n) {
-  size_t live = 0;
+struct sweep { /* over values in order of definition */
+  struct plan *p;
+  DN_LIST(struct life *) lives; /* in order of definition, */
+  struct life **leaf; /* of their bytes by space, groups of one space, */
+  struct life **end;  /* and of their ends */
+  size_t leaves;      /* a power of two */
+  int64_t *most;      /* a tree: the largest hi of leaves below that live */
+};
+
+static int compare_bytes(const void *x, const void *y) {
+  const struct life *const *a = x, *const *b = y;
+  return (*a)->space != (*b)->space
+             ? ((*a)->space > (*b)->space) - ((*a)->space < (*b)->space)
+             : ((*a)->lo > (*b)->lo) - ((*a)->lo < (*b)->lo);
+}
+
+static int compare_ends(const void *x, const void *y) {
+  const struct life *const *a = x, *const *b = y;
+  return ((*a)->end > (*b)->end) - ((*a)->end < (*b)->end);
+}
+
+static void set_leaf(struct sweep *s, size_t leaf, int64_t hi) {
+  size_t i = s->leaves + leaf;
+  s->most[i] = hi;
+  while (i >>= 1)
+    s->most[i] = dn_max(s->most[2 * i], s->most[2 * i + 1]);
+}
+
+/* Checks `b` against the leaves [first, first + n) of a node. */
+static void check_leaves(struct sweep *s, size_t node, size_t first, size_t n,
+                         const struct life *b) {
+  if (first >= s->lives.n || first + n <= b->group || s->most[node] <= b->lo ||
+      (first >= b->group &&
+       (s->leaf[first]->group != b->group || s->leaf[first]->lo >= b->hi)))
+    return;
+  if (n == 1) {
+    check_pair(s->p, s->leaf[first]->value, b->value);
+    return;
+  }
+  check_leaves(s, 2 * node, first, n / 2, b);
+  check_leaves(s, 2 * node + 1, first + n / 2, n / 2, b);
+}
+
+static void check_overlaps(struct sweep *s) {
+  struct dn_arena *scratch = s->p->v->scratch;
+  size_t n = s->lives.n, ended = 0;
+  s->leaf = dn_copy(scratch, s->lives.v, n * sizeof *s->leaf);
+  s->end = dn_copy(scratch, s->lives.v, n * sizeof *s->end);
+  qsort(s->leaf, n, sizeof *s->leaf, compare_bytes);
+  qsort(s->end, n, sizeof *s->end, compare_ends);
+  for (s->leaves = 1; s->leaves < n;)
+    s->leaves *= 2;
+  s->most = DN_ARRAY(scratch, int64_t, 2 * s->leaves);
   for (size_t i = 0; i < n; i++) {
-    const struct ir_value *y = values[i];
-    size_t kept = 0;
-    for (size_t k = 0; k < live; k++) {
-      if (p->life[values[k]->id].end < p->life[y->id].def)
-        continue;
-      values[kept] = values[k];
-      check_pair(p, values[kept++], y);
-    }
-    values[kept++] = y;
-    live = kept;
+    struct life *l = s->leaf[i], *last = s->leaf[i ? i - 1 : 0];
+    l->leaf = i;
+    l->group = l->space == last->space ? last->group : i;
+  }
+  for (size_t i = 0; i < n; i++) {
+    struct life *b = s->lives.v[i];
+    for (; s->end[ended]->end < b->def; ended++)
+      set_leaf(s, s->end[ended]->leaf, 0);
+    check_leaves(s, 1, 0, s->leaves, b);
+    set_leaf(s, b->leaf, b->hi);
   }
 }
 
-struct value_list {
-  const struct ir_value **v;
-  size_t n, cap;
-};
-
-static void collect_value(struct plan *p, const struct ir_value *v,
-                          struct value_list *list) {
-  if (p->life[v->id].owns)
-    DN_PUSH(p->v->scratch, *list, v);
+static void collect_value(struct sweep *s, const struct ir_value *v) {
+  struct life *l = &s->p->life[v->id];
+  l->value = v;
+  l->space = (uint64_t)l->place.space << 32 | (uint32_t)l->place.number;
+  if (l->owns)
+    DN_PUSH(s->p->v->scratch, s->lives, l);
 }
 
-static void collect(struct plan *p, const struct ir_block *b,
-                    struct value_list *list) {
+static void collect(struct sweep *s, const struct ir_block *b) {
+  for (unsigned i = 0; i < b->nparams; i++)
+    collect_value(s, b->param[i]);
   for (const struct ir_op *op = b->first; op; op = op->next) {
     for (unsigned i = 0; i < op->nresults; i++)
-      collect_value(p, op->result[i], list);
-    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++) {
-      for (unsigned i = 0; i < op->region[r]->nparams; i++)
-        collect_value(p, op->region[r]->param[i], list);
-      collect(p, op->region[r], list);
-    }
+      collect_value(s, op->result[i]);
+    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++)
+      collect(s, op->region[r]);
   }
 }
 
@@ -545,13 +591,10 @@ void verify_plan(struct verifier *v, const struct ir_func *f) {
   find_lives(&p, f->body);
   for (unsigned i = 0; i < f->body->nparams; i++)
     find_life(&p, f->body->param[i], 0);
-  unsigned errors = v->errors;
   check_places(&p);
-  if (v->errors > errors)
+  if (v->errors)
     return;
-  struct value_list list = {0};
-  for (unsigned i = 0; i < f->body->nparams; i++)
-    collect_value(&p, f->body->param[i], &list);
-  collect(&p, f->body, &list);
-  check_overlaps(&p, list.v, list.n);
+  struct sweep s = {.p = &p};
+  collect(&s, f->body);
+  check_overlaps(&s);
 }
