@@ -35,19 +35,39 @@ static bool place_window(struct tfl_call *c, const int64_t *dims,
   return true;
 }
 
+/* How floats beside weights of 8 bits are quantized, each row by what it holds. */
+enum hybrid { FLOATS, SYMMETRIC, ASYMMETRIC };
+
 /* A contraction of x with weights of `columns` results each of `terms` terms;
  * weights are [columns, terms], or with `last`, [terms, columns]. */
 struct product {
   int64_t columns, terms;
   bool last, wide; /* wide: a sum of 64 bits */
+  enum hybrid hybrid;
+  struct ir_value *scale; /* of the rows that are quantized so */
   int64_t activation;
 };
 
+/* Rows of floats as integers from their zero points. */
+static struct ir_value *quantized_rows(struct tfl_call *c, struct product *p,
+                                       struct ir_value *x) {
+  int64_t axes[] = {1, 2, 3};
+  struct ir_value *out[2] = {NULL, NULL};
+  const struct ir_attr attrs[] = {
+      ir_ints("axes", axes, fe_rank(x) - 1),
+      ir_int("asymmetric", p->hybrid == ASYMMETRIC)};
+  fe_decompose(c->b, FE_QUANTIZED_ROWS, &x, 1, attrs, 2, out, 2);
+  p->scale = out[1];
+  return out[0];
+}
+
 /* Operand k as what it is from its zero point, i32; the pass `quantize` makes
  * sums of 8-bit products of that. Floats, and operands of 16 bits, stay. */
-static struct ir_value *operand(struct tfl_call *c, const struct product *p,
-                                size_t k, struct ir_value *x) {
-  if (!x || p->wide || !tfl_is_quantized(c->tout[0]))
+static struct ir_value *operand(struct tfl_call *c, struct product *p, size_t k,
+                                struct ir_value *x) {
+  if (x && p->hybrid && !k)
+    return quantized_rows(c, p, x);
+  if (!x || p->wide || (!tfl_is_quantized(c->tout[0]) && !p->hybrid))
     return x;
   c->b->keeps = true;
   x = fe_cast(c->b, x, IR_I32);
@@ -57,7 +77,7 @@ static struct ir_value *operand(struct tfl_call *c, const struct product *p,
   return x;
 }
 
-static struct ir_value *conv(struct tfl_call *c, const struct product *p,
+static struct ir_value *conv(struct tfl_call *c, struct product *p,
                              struct ir_value *x, struct ir_value *w,
                              const struct window *at, int64_t groups) {
   const struct ir_attr attrs[] = {
@@ -120,6 +140,17 @@ static bool check_bias(struct tfl_call *c, int64_t columns) {
                   (long long)columns);
 }
 
+/* A sum of integers of rows in floats. */
+static struct ir_value *of_rows(struct tfl_call *c, const struct product *p,
+                                struct ir_value *y) {
+  const struct tfl_tensor *w = c->tin[1];
+  double *v = DN_ARRAY(c->im->ctx->arena, double, w->n);
+  for (size_t i = 0; i < w->n; i++)
+    v[i] = (double)fb_float_at(&w->scales, i);
+  struct ir_value *scale = fe_floats(c->b, IR_F32, w->n > 1, &p->columns, v);
+  return fe_mul(c->b, fe_cast(c->b, y, IR_F32), fe_mul(c->b, p->scale, scale));
+}
+
 /* The output of a sum `y`, in floats or integers. */
 static bool finish(struct tfl_call *c, struct ir_value *y,
                    const struct product *p) {
@@ -129,6 +160,7 @@ static bool finish(struct tfl_call *c, struct ir_value *y,
   if (!y)
     return false;
   if (!tfl_is_quantized(c->tout[0])) {
+    y = p->hybrid ? of_rows(c, p, y) : y;
     y = bias ? fe_add(c->b, y, fe_reshape(c->b, bias, 1, &p->columns)) : y;
     return tfl_return(c, tfl_activate(c, y, p->activation));
   }
@@ -160,8 +192,23 @@ static bool check_weights(struct tfl_call *c, const struct product *p) {
                   tfl_type_name(c->tin[2]->code));
 }
 
+/* Weights beside floats; without integers of both, they become floats. */
+static bool is_hybrid(struct tfl_call *c, const struct product *p) {
+  const struct tfl_tensor *w = c->tin[1];
+  bool ok = w->dtype == IR_I8 && fe_dtype(c->in[0]) == IR_F32 &&
+            c->in[1]->data && (w->n == 1 || (int64_t)w->n == p->columns);
+  for (size_t i = 0; i < w->zeros.n; i++)
+    ok = ok && !fb_int_at(&w->zeros, i, 8);
+  return ok && (w->n == 1 || w->axis == (p->last ? 3 : 0));
+}
+
 static bool check_quantized(struct tfl_call *c, struct product *p) {
-  if (!tfl_is_quantized(c->tout[0]) && tfl_is_quantized(c->tin[1]))
+  bool hybrid = !tfl_is_quantized(c->tout[0]) && tfl_is_quantized(c->tin[1]);
+  if (!hybrid || !is_hybrid(c, p))
+    p->hybrid = FLOATS;
+  if (p->hybrid)
+    return true;
+  if (hybrid)
     c->in[1] = tfl_dequantized(c, c->in[1], c->tin[1], c->tout[0]->dtype);
   if (!tfl_is_quantized(c->tout[0]))
     return (ir_is_float(fe_dtype(c->in[0])) && c->in[1] &&
@@ -193,6 +240,7 @@ bool tflite_conv(struct tfl_call *c) {
   const int64_t *x = fe_dims(c->in[0]), *w = fe_dims(c->in[1]);
   struct product p = {.columns = w[0],
                       .terms = w[1] * w[2] * w[3],
+                      .hybrid = c->tin[1]->n == 1 ? SYMMETRIC : ASYMMETRIC,
                       .activation = tfl_int(c, "activation")};
   at.kernel[0] = w[1];
   at.kernel[1] = w[2];
@@ -218,6 +266,7 @@ bool tflite_depthwise(struct tfl_call *c) {
   struct product p = {.columns = w[3],
                       .terms = w[1] * w[2],
                       .last = true,
+                      .hybrid = ASYMMETRIC,
                       .activation = tfl_int(c, "activation")};
   at.kernel[0] = w[1];
   at.kernel[1] = w[2];
@@ -241,6 +290,8 @@ bool tflite_fully_connected(struct tfl_call *c) {
     return tfl_fail(c, UNSUPPORTED_ATTR, "shuffled weights");
   struct product p = {.columns = fe_dims(c->in[1])[0],
                       .terms = fe_dims(c->in[1])[1],
+                      .hybrid =
+                          tfl_int(c, "asymmetric") ? ASYMMETRIC : SYMMETRIC,
                       .activation = tfl_int(c, "activation")};
   int64_t all = ir_type_count(c->in[0]->type);
   if (p.terms < 1 || all % p.terms)

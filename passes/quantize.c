@@ -140,8 +140,8 @@ static struct coded of_cast(struct quantize *p, const struct ir_op *op) {
   return (struct coded){.q = x, .lo = -HUGE_VAL, .hi = HUGE_VAL};
 }
 
-/* Zero points are of the tensor's type; one number may be known at run time
- * only. */
+/* Zero points are of the tensor's type; one number, or one of each row, may be
+ * known at run time only. */
 static bool is_zero_point(const struct ir_value *v, enum ir_dtype t) {
   double least, most;
   ir_dtype_range(t, &least, &most);
@@ -150,7 +150,8 @@ static bool is_zero_point(const struct ir_value *v, enum ir_dtype t) {
     if (!(z >= least && z <= most && z == rint(z)))
       return false;
   }
-  return v->data || ir_type_count(v->type) == 1;
+  return v->data || ir_type_count(v->type) == 1 ||
+         v->type->dim[v->type->rank - 1] == 1;
 }
 
 static struct coded of_sub(struct quantize *p, const struct ir_op *op) {

@@ -15,14 +15,19 @@ struct dot {
   struct ir_op *op;
   struct coded a, b;
   bool window;         /* a convolution: weights [O, k.., C] */
-  struct ir_value *zx; /* of a, one number; NULL: 0 */
+  struct ir_value *zx; /* of a, one number or one of each row; NULL: 0 */
   struct ir_value *zw; /* what is left of that of b */
   struct ir_value *w;  /* i8 where it is constant */
   int64_t k;           /* products a sum has */
 };
 
-static bool is_free(const struct coded *c) {
-  return coded_is_tensor(c) && (!c->zero || ir_type_count(c->zero->type) == 1);
+/* The zero point of a can be taken out of the sum. */
+static bool is_free(const struct dot *d) {
+  const struct ir_type *zero = d->a.zero ? d->a.zero->type : NULL;
+  return coded_is_tensor(&d->a) &&
+         (!zero || ir_type_count(zero) == 1 ||
+          (!d->window && zero->rank == d->a.q->type->rank &&
+           zero->dim[zero->rank - 1] == 1));
 }
 
 static bool find_dot(struct dot *d) {
@@ -35,10 +40,9 @@ static bool find_dot(struct dot *d) {
   d->a = coded_of(d->p, ir_arg(op, 0));
   d->b = coded_of(d->p, ir_arg(op, 1));
   const struct ir_type *w = ir_arg(op, 1)->type;
-  if ((y != IR_F32 && y != IR_I32) || !is_free(&d->a) ||
-      !coded_is_tensor(&d->b) || edit_folds(d->a.q) ||
-      !quant_uniform(d->a.scale, 1, &one) || ir_type_count(w) == 0 ||
-      ir_type_count(ir_result(op)->type) == 0 ||
+  if ((y != IR_F32 && y != IR_I32) || !is_free(d) || !coded_is_tensor(&d->b) ||
+      edit_folds(d->a.q) || !quant_uniform(d->a.scale, 1, &one) ||
+      ir_type_count(w) == 0 || ir_type_count(ir_result(op)->type) == 0 ||
       (y == IR_I32 && (d->a.scale || d->b.scale)))
     return false;
   enum ir_dtype t = d->a.q->type->dtype, sign = quant_sign(d->p, t);

@@ -371,6 +371,24 @@ case("string_pieces", [chars([2, 4], "a.bc", "..d"), T([2, 4], [1, 0, 1, 1, 0, 0
 # Fixed point: functions of reals, to the last bits of 31.
 halves = T([2, 4], [0.5, -0.5, 1.5, -1.5, 2.4, -2.6, 0.49999997, 8388609.0])
 case("round_away", [halves], "", each(lambda v: math.copysign(math.floor(abs(v) + 0.5), v), halves))
+
+
+def quantized_rows(x, asymmetric):
+    q, steps = [], []
+    for r in range(x.dims[0]):
+        v = [x.at((r, i)) for i in range(x.dims[1])]
+        lo, hi = min(v + [0]), max(v + [0])
+        s = (hi - lo) / 255 if asymmetric else max(-lo, hi) / 127
+        z = clip(round(-128 - lo / (s or 1)), -128, 127) if asymmetric else 0
+        q += [clip(round(z + e / s), -128 if asymmetric else -127, 127) - z if s else 0 for e in v]
+        steps.append(s)
+    return T(x.dims, q, "i32"), T([len(steps), 1], steps)
+
+
+wide = T([3, 4], [0.3, -0.71, 1.1, 0.2] + [0] * 4 + [5, 7, 6, 5.6])
+for asymmetric in 0, 1:
+    case("quantized_rows", [wide], "axes=l:1 asymmetric=i:%d" % asymmetric,
+         *quantized_rows(wide, asymmetric))
 case("rounded_quotient", [T([6], [7, -7, 6, -6, 5, -5], "i32"), T([], [4], "i32")], "", T([6], [2, -2, 2, -2, 1, -1]))
 fixed = lambda v, bits: round(v * 2 ** (31 - bits))
 reals = [-0.0, -0.03, -0.25, -0.7, -1.5, -2.2, -5.3, -9.1, -15.9]
