@@ -20,14 +20,12 @@ struct ox_attention {
   struct ir_value *bias;      /* added to the logits; NULL: none */
   bool guard;                 /* a row may allow nothing: it gives 0 */
   double scale, softcap, masked;
-  enum ir_dtype precision; /* of the softmax */
-  struct ir_value *raw, *capped, *biased, *weights;
+  enum ir_dtype precision;   /* of the softmax */
+  struct ir_value *modes[4]; /* raw, capped and masked logits, weights */
 };
 struct ir_value *ox_attend(struct onnx_call *c, struct ox_attention *a);
-/* Heads x [B,S,H,D] by rotary positions `ids` [B,S] of caches, or by caches of
- * those positions: the first n elements, 0: as many as the caches have. */
-struct ir_value *ox_turn(struct onnx_call *c, struct ir_value *x,
-                         struct ir_value *cos, struct ir_value *sin,
-                         struct ir_value *ids, int64_t n, bool neighbours);
+/* `allowed` with what a row ORDER of decompose.def lets queries see besides. */
+bool ox_order(struct onnx_call *c, struct ox_attention *a,
+              struct ir_value *valid, const struct ir_attr *attrs, size_t n);
 
 #endif

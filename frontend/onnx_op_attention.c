@@ -6,100 +6,43 @@
 
 #include "frontend/onnx_attention.h"
 
+static struct ir_value *with_heads(struct onnx_call *c, struct ir_value *x,
+                                   enum fe_decomposition row, int64_t heads) {
+  return fe_call(c->b, row, IR_ARGS(x), IR_ATTRS(ir_int("heads", heads)));
+}
+
 struct ir_value *ox_split_heads(struct onnx_call *c, struct ir_value *x,
                                 int64_t heads) {
-  static const int64_t perm[] = {0, 2, 1, 3};
-  if (!x)
-    return NULL;
-  if (heads < 1 || fe_dims(x)[2] % heads)
-    return ox_null(c, ATTR, "%lld heads for a size of %lld", (long long)heads,
-                   (long long)fe_dims(x)[2]);
-  const int64_t dims[] = {fe_dims(x)[0], fe_dims(x)[1], heads,
-                          fe_dims(x)[2] / heads};
-  return fe_transpose(c->b, fe_reshape(c->b, x, 4, dims), perm);
+  return with_heads(c, x, FE_SPLIT_HEADS, heads);
 }
 
 struct ir_value *ox_join_heads(struct onnx_call *c, struct ir_value *x) {
-  static const int64_t perm[] = {0, 2, 1, 3};
-  if (!x)
-    return NULL;
-  const int64_t dims[] = {fe_dims(x)[0], fe_dims(x)[2],
-                          fe_dims(x)[1] * fe_dims(x)[3]};
-  return fe_reshape(c->b, fe_transpose(c->b, x, perm), 3, dims);
+  return fe_call(c->b, FE_JOIN_HEADS, IR_ARGS(x), NULL, 0);
 }
 
 struct ir_value *ox_repeat_heads(struct onnx_call *c, struct ir_value *x,
                                  int64_t heads) {
-  if (!x || fe_dims(x)[1] == heads)
-    return x;
-  const int64_t *d = fe_dims(x);
-  if (!d[1] || heads % d[1])
-    return ox_null(c, TYPE, "%lld heads of the query, %lld of the key",
-                   (long long)heads, (long long)d[1]);
-  const int64_t one[] = {d[0], d[1], 1, d[2], d[3]};
-  const int64_t many[] = {d[0], d[1], heads / d[1], d[2], d[3]};
-  const int64_t flat[] = {d[0], heads, d[2], d[3]};
-  x = fe_expand(c->b, fe_reshape(c->b, x, 5, one), 5, many);
-  return fe_reshape(c->b, x, 4, flat);
-}
-
-static struct ir_value *both(struct onnx_call *c, struct ir_value *a,
-                             struct ir_value *b) {
-  return !a ? b : !b ? a : fe_op2(c->b, IR_AND, a, b);
-}
-
-/* j - i - offset over [S,T], compared with a bound: `op` is i + offset against
- * j. */
-static struct ir_value *frontier(struct onnx_call *c, int64_t s, int64_t t,
-                                 struct ir_value *offset, int64_t by,
-                                 bool upper) {
-  struct ir_value *i = fe_iota(c->b, 2, 0, s, IR_I32);
-  struct ir_value *j = fe_iota(c->b, 2, 1, t, IR_I32);
-  i = fe_add(c->b, i, offset);
-  if (upper)
-    return fe_op2(c->b, IR_LE, j, fe_offset(c->b, i, (double)by));
-  return fe_op2(c->b, IR_LE, fe_offset(c->b, i, -(double)by), j);
-}
-
-/* Rows whose mask and bias leave nothing. */
-static struct ir_value *empty_rows(struct onnx_call *c,
-                                   const struct ox_attention *a) {
-  struct ir_value *bias = a->bias;
-  if (!bias)
-    bias = fe_number(c->b, a->q, 0);
-  if (a->allowed)
-    bias = fe_select(c->b, a->allowed, bias, fe_number(c->b, bias, -HUGE_VAL));
-  if (!bias)
-    return NULL;
-  struct ir_value *most =
-      fe_emit(c->b, IR_REDUCE_MAX, IR_ARGS(bias),
-              IR_ATTRS(ir_ints("axes", &(int64_t){fe_rank(bias) - 1}, 1)));
-  return fe_op2(c->b, IR_EQ, most, fe_number(c->b, most, -HUGE_VAL));
+  return with_heads(c, x, FE_REPEAT_HEADS, heads);
 }
 
 struct ir_value *ox_attend(struct onnx_call *c, struct ox_attention *a) {
-  static const int64_t flip[] = {0, 1, 3, 2};
-  a->raw = fe_op2(c->b, IR_MATMUL, fe_scale(c->b, a->q, a->scale),
-                  fe_transpose(c->b, a->k, flip));
-  struct ir_value *x = a->raw;
-  if (a->softcap > 0)
-    x = fe_scale(c->b, fe_op1(c->b, IR_TANH, fe_scale(c->b, x, 1 / a->softcap)),
-                 a->softcap);
-  a->capped = x;
-  if (a->allowed)
-    x = fe_select(c->b, a->allowed, x, fe_number(c->b, x, a->masked));
-  if (a->bias)
-    x = fe_add(c->b, x, a->bias);
-  a->biased = x;
-  if (!x)
+  struct ir_value *y[5] = {0};
+  if (!fe_decompose(
+          c->b, FE_ATTEND, IR_ARGS(a->q, a->k, a->v, a->allowed, a->bias),
+          IR_ATTRS(ir_float("scale", a->scale), ir_float("softcap", a->softcap),
+                   ir_float("masked", a->masked),
+                   ir_str("precision", ir_dtypes[a->precision].text),
+                   ir_int("guard", a->guard)),
+          y, 5))
     return NULL;
-  enum ir_dtype t = fe_dtype(x);
-  x = fe_cast(c->b, x, a->precision);
-  x = fe_call(c->b, FE_SOFTMAX, IR_ARGS(x), NULL, 0);
-  if (a->guard)
-    x = fe_select(c->b, empty_rows(c, a), fe_number(c->b, x, 0), x);
-  a->weights = fe_cast(c->b, x, t);
-  return fe_op2(c->b, IR_MATMUL, a->weights, a->v);
+  memcpy(a->modes, y + 1, sizeof a->modes);
+  return y[0];
+}
+
+bool ox_order(struct onnx_call *c, struct ox_attention *a,
+              struct ir_value *valid, const struct ir_attr *attrs, size_t n) {
+  return fe_decompose(c->b, FE_ORDER, IR_ARGS(a->q, a->k, a->allowed, valid),
+                      attrs, n, &a->allowed, 1);
 }
 
 /* The mask input: bool or added; one that is too short masks the rest. */
@@ -123,32 +66,18 @@ static bool read_mask(struct onnx_call *c, struct ox_attention *a,
   return m != NULL;
 }
 
-/* Causal order and windows: key j against query i + offset. */
+/* Causal order and windows: key j against query i behind the past. */
 static bool read_order(struct onnx_call *c, struct ox_attention *a,
                        struct ir_value *valid) {
-  int64_t s = fe_dims(a->q)[2], t = fe_dims(a->k)[2];
-  struct ir_value *past = ox_in(c, 4);
-  struct ir_value *offset =
-      fe_scalar(c->b, IR_I32, past ? (double)fe_dims(past)[2] : 0);
-  if (valid) { /* [B,1,1,1] */
-    valid = fe_cast(c->b, fe_unsqueeze(c->b, valid, 0, 3), IR_I32);
-    offset = fe_offset(c->b, valid, -(double)s);
-    struct ir_value *j = fe_iota(c->b, 4, 3, t, IR_I32);
-    a->allowed = both(c, a->allowed, fe_op2(c->b, IR_LT, j, valid));
-    a->guard = true;
-  }
-  int64_t left = ox_int(c, "left_window_size", -1);
-  int64_t right = ox_int(c, "right_window_size", -1);
-  left = dn_min(left, 1 << 30); /* further than any sequence */
-  right = dn_min(right, 1 << 30);
-  if (ox_int(c, "is_causal", 0))
-    a->allowed = both(c, a->allowed, frontier(c, s, t, offset, 0, true));
-  if (right >= 0)
-    a->allowed = both(c, a->allowed, frontier(c, s, t, offset, right, true));
-  if (left >= 0)
-    a->allowed = both(c, a->allowed, frontier(c, s, t, offset, left, false));
-  a->guard = a->guard || left >= 0 || right >= 0;
-  return true;
+  enum { FAR = 1 << 30 }; /* further than any sequence */
+  const struct ir_value *past = ox_in(c, 4);
+  int64_t left = dn_min(ox_int(c, "left_window_size", -1), FAR);
+  int64_t right = dn_min(ox_int(c, "right_window_size", -1), FAR);
+  a->guard = a->guard || valid || left >= 0 || right >= 0;
+  return ox_order(c, a, valid,
+                  IR_ATTRS(ir_int("past", past ? fe_dims(past)[2] : 0),
+                           ir_int("causal", ox_int(c, "is_causal", 0) != 0),
+                           ir_int("left", left), ir_int("right", right)));
 }
 
 bool onnx_attention(struct onnx_call *c) {
@@ -183,69 +112,16 @@ bool onnx_attention(struct onnx_call *c) {
       !read_order(c, &a, ox_in(c, 6)))
     return false;
   struct ir_value *y = ox_attend(c, &a);
-  struct ir_value *modes[] = {a.raw, a.capped, a.biased, a.weights};
   int64_t mode = ox_int(c, "qk_matmul_output_mode", 0);
   if (mode < 0 || mode > 3)
     return ox_fail(c, ATTR, "qk_matmul_output_mode is %lld", (long long)mode);
-  struct ir_value *outs[] = {flat ? ox_join_heads(c, y) : y, k, v, modes[mode]};
+  struct ir_value *outs[] = {flat ? ox_join_heads(c, y) : y, k, v,
+                             a.modes[mode]};
   memcpy(c->out, outs, c->nout * sizeof *outs);
   return y != NULL;
 }
 
 /* ---- Rotary positions ---- */
-
-/* Each pair (x1, x2) turned by an angle: halves of the head, or neighbours. */
-static struct ir_value *rotate(struct onnx_call *c, struct ir_value *x,
-                               struct ir_value *cos, struct ir_value *sin,
-                               bool neighbours) {
-  if (!x)
-    return NULL;
-  int64_t n = fe_dims(x)[3] / 2;
-  struct ir_value *a = fe_slice1(c->b, x, 3, 0, n, neighbours ? 2 : 1);
-  struct ir_value *b =
-      fe_slice1(c->b, x, 3, neighbours ? 1 : n, n, neighbours ? 2 : 1);
-  struct ir_value *re =
-      fe_sub(c->b, fe_mul(c->b, cos, a), fe_mul(c->b, sin, b));
-  struct ir_value *im =
-      fe_add(c->b, fe_mul(c->b, sin, a), fe_mul(c->b, cos, b));
-  if (!re || !im)
-    return NULL;
-  if (!neighbours)
-    return fe_concat(c->b, IR_ARGS(re, im), 3);
-  re = fe_unsqueeze(c->b, re, 0, 1);
-  im = fe_unsqueeze(c->b, im, 0, 1);
-  struct ir_value *y = fe_concat(c->b, IR_ARGS(re, im), 4);
-  return fe_reshape(c->b, y, 4, fe_dims(x));
-}
-
-/* A cache picked by positions, [B,S,1,n]; without positions it is [B,S,n]. */
-static struct ir_value *positions(struct onnx_call *c, struct ir_value *cache,
-                                  struct ir_value *ids) {
-  if (ids)
-    cache = fe_gather(c->b, cache, ids, 0);
-  if (!cache || fe_rank(cache) != 3)
-    return ox_null(c, TYPE, "the caches do not fit the positions");
-  const int64_t *d = fe_dims(cache);
-  return fe_reshape(c->b, cache, 4, (const int64_t[]){d[0], d[1], 1, d[2]});
-}
-
-struct ir_value *ox_turn(struct onnx_call *c, struct ir_value *x,
-                         struct ir_value *cos, struct ir_value *sin,
-                         struct ir_value *ids, int64_t n, bool neighbours) {
-  cos = positions(c, cos, ids);
-  sin = positions(c, sin, ids);
-  if (!x || !cos || !sin)
-    return NULL;
-  int64_t size = fe_dims(x)[3];
-  n = n ? n : 2 * fe_dims(cos)[3];
-  if (n < 2 || n > size || n % 2)
-    return ox_null(c, ATTR, "rotary_embedding_dim is %lld", (long long)n);
-  struct ir_value *y =
-      rotate(c, fe_slice1(c->b, x, 3, 0, n, 1), cos, sin, neighbours);
-  if (n < size)
-    y = fe_concat(c->b, IR_ARGS(y, fe_slice1(c->b, x, 3, n, size - n, 1)), 3);
-  return y;
-}
 
 /* Positions in the operator of ONNX Runtime: [B,S], or where the first is. */
 static struct ir_value *position_ids(struct onnx_call *c, int64_t s) {
@@ -283,8 +159,10 @@ bool onnx_rotary(struct onnx_call *c) {
   } else {
     x = fe_transpose(c->b, x, swap);
   }
-  struct ir_value *y = ox_turn(
-      c, x, cos, sin, ids, n || c->arg || !x ? n : fe_dims(x)[3], neighbours);
+  n = n || c->arg || !x ? n : fe_dims(x)[3];
+  struct ir_value *y =
+      fe_call(c->b, FE_ROTARY, IR_ARGS(x, cos, sin, ids),
+              IR_ATTRS(ir_int("size", n), ir_int("neighbours", neighbours)));
   if (fe_rank(c->in[0]) == 4)
     y = fe_transpose(c->b, y, swap);
   return ox_return(c,
@@ -292,30 +170,6 @@ bool onnx_rotary(struct onnx_call *c) {
 }
 
 /* ---- ONNX Runtime's fused operators ---- */
-
-/* Layer normalization over the last dim, by gamma and beta. */
-static struct ir_value *normalize(struct onnx_call *c, struct ir_value *x,
-                                  struct ir_value *gamma, struct ir_value *beta,
-                                  bool centred) {
-  struct ir_attr attrs[] = {ir_float("epsilon", ox_float(c, "epsilon", 1e-12)),
-                            ir_int("stash_type", 0)};
-  return fe_call(c->b, centred ? FE_LAYER_NORM : FE_RMS_NORM,
-                 IR_ARGS(x, gamma, beta), attrs, 2);
-}
-
-/* input + skip + bias, normalized; the sum is output 3. arg 1: without mean
- * and beta. */
-bool onnx_skip_norm(struct onnx_call *c) {
-  bool rms = c->arg == 1;
-  struct ir_value *x = fe_add(c->b, c->in[0], c->in[1]);
-  struct ir_value *bias = ox_in(c, rms ? 3 : 4);
-  if (bias)
-    x = fe_add(c->b, x, bias);
-  c->out[0] = normalize(c, x, c->in[2], rms ? NULL : ox_in(c, 3), !rms);
-  if (c->nout > 3)
-    c->out[3] = x;
-  return c->out[0] != NULL;
-}
 
 /* Embeddings of words, positions and segments, summed and normalized. */
 bool onnx_embed_norm(struct onnx_call *c) {
@@ -330,7 +184,10 @@ bool onnx_embed_norm(struct onnx_call *c) {
   x = fe_add(c->b, x, fe_gather(c->b, c->in[3], position, 0));
   if (ox_in(c, 1) && ox_in(c, 4))
     x = fe_add(c->b, x, fe_gather(c->b, c->in[4], c->in[1], 0));
-  c->out[0] = normalize(c, x, c->in[5], c->in[6], true);
+  c->out[0] =
+      fe_call(c->b, FE_LAYER_NORM, IR_ARGS(x, c->in[5], c->in[6]),
+              IR_ATTRS(ir_float("epsilon", ox_float(c, "epsilon", 1e-12)),
+                       ir_int("stash_type", 0)));
   if (c->nout > 1 && fe_rank(ids) > 0) { /* nothing is masked: full lengths */
     int64_t n = fe_dims(ids)[0];
     const struct ir_type *t = ir_type(c->im->ctx, IR_I32, 1, &n);
@@ -360,7 +217,7 @@ static bool fused_mask(struct onnx_call *c, struct ox_attention *a,
                   fe_reshape(c->b, mask, 4, dims));
   else
     mask = fe_reshape(c->b, fe_cast(c->b, mask, IR_BOOL), 4, dims);
-  a->allowed = both(c, a->allowed, mask);
+  a->allowed = a->allowed ? fe_op2(c->b, IR_AND, a->allowed, mask) : mask;
   return mask != NULL;
 }
 
@@ -376,9 +233,10 @@ static struct ir_value *fused_attend(struct onnx_call *c,
     a->scale = 1 / sqrt((double)fe_dims(a->q)[3]);
   a->masked = ox_float(c, "mask_filter_value", -10000);
   a->precision = fe_dtype(a->q);
-  if (ox_int(c, "unidirectional", 0))
-    a->allowed = frontier(c, fe_dims(a->q)[2], fe_dims(a->k)[2],
-                          fe_scalar(c->b, IR_I32, (double)past), 0, true);
+  bool causal = ox_int(c, "unidirectional", 0) != 0;
+  if (!ox_order(c, a, NULL,
+                IR_ATTRS(ir_int("past", past), ir_int("causal", causal))))
+    return NULL;
   return fused_mask(c, a, mask) ? ox_join_heads(c, ox_attend(c, a)) : NULL;
 }
 
@@ -472,7 +330,7 @@ bool onnx_multi_head(struct onnx_call *c) {
     a.v = fe_concat(c->b, IR_ARGS(c->in[7], a.v), 2);
   }
   struct ir_value *y = fused_attend(c, &a, ox_in(c, 4), past);
-  struct ir_value *outs[] = {y, a.k, a.v, a.raw};
+  struct ir_value *outs[] = {y, a.k, a.v, a.modes[0]};
   memcpy(c->out, outs, c->nout * sizeof *outs);
   return y != NULL;
 }

@@ -1,5 +1,6 @@
-/* onnx_op_gqa.c - GroupQueryAttention of ONNX Runtime: attention with a cache that
- * new keys and values are put into, behind as many as each batch entry has. */
+/* onnx_op_gqa.c - GroupQueryAttention of ONNX Runtime: attention with a cache
+ * that new keys and values are put into, behind as many as each batch entry
+ * has. */
 #include <math.h>
 
 #include "frontend/onnx_attention.h"
@@ -58,47 +59,22 @@ static bool read_gqa(struct onnx_call *c, struct gqa *g) {
   return g->ids != NULL;
 }
 
-/* The cache [B,H,P,D] with new rows [B,S,H,D] behind what it holds. */
+/* The cache with new rows [B,S,H,D] behind what it holds. */
 static struct ir_value *extend(struct onnx_call *c, const struct gqa *g,
                                struct ir_value *past, struct ir_value *x) {
-  const int64_t dims[] = {g->batch, g->kv_heads, g->total, g->size};
-  const int64_t rows[] = {g->batch * g->kv_heads * g->total, g->size};
-  const int64_t at[] = {g->batch, g->kv_heads, g->s};
-  const int64_t news[] = {g->batch * g->kv_heads * g->s, g->size};
-  if (!x)
-    return NULL;
-  x = fe_transpose(c->b, x, (int64_t[]){0, 2, 1, 3});
-  if (!past && g->total == g->s)
-    return x;
-  int64_t pads[8] = {[6] = g->total - (past ? fe_dims(past)[2] : 0)};
-  past = past ? fe_pad(c->b, past, pads, NULL, 0)
-              : fe_expand(c->b, fe_scalar(c->b, fe_dtype(x), 0), 4, dims);
-  struct ir_value *b = fe_iota(c->b, 3, 0, g->batch, IR_I32);
-  struct ir_value *h = fe_iota(c->b, 3, 1, g->kv_heads, IR_I32);
-  struct ir_value *first =
-      fe_add(c->b, fe_scale(c->b, b, (double)(g->kv_heads * g->total)),
-             fe_scale(c->b, h, (double)g->total));
-  first = fe_add(c->b, first, fe_insert(c->b, g->ids, 1));
-  struct ir_value *y =
-      fe_emit(c->b, IR_SCATTER,
-              IR_ARGS(fe_reshape(c->b, past, 2, rows),
-                      fe_reshape(c->b, fe_expand(c->b, first, 3, at), 1, news),
-                      fe_reshape(c->b, x, 2, news)),
-              NULL, 0);
-  return fe_reshape(c->b, y, 4, dims);
+  return fe_call(c->b, FE_EXTEND_CACHE, IR_ARGS(x, g->ids, past),
+                 IR_ATTRS(ir_int("total", g->total)));
 }
 
-/* Queries see keys up to their own position, within a window if there is one. */
-static struct ir_value *visible(struct onnx_call *c, const struct gqa *g) {
+/* Queries see keys up to their own position, within a window if there is one.
+ */
+static bool see(struct onnx_call *c, const struct gqa *g,
+                struct ox_attention *a) {
   int64_t window = ox_int(c, "local_window_size", -1);
-  struct ir_value *i =
-      fe_reshape(c->b, g->ids, 4, (int64_t[]){g->batch, 1, g->s, 1});
-  struct ir_value *j = fe_iota(c->b, 4, 3, g->total, IR_I32);
-  struct ir_value *see = fe_op2(c->b, IR_LE, j, i);
-  if (window > 0 && window < INT32_MAX)
-    see = fe_op2(c->b, IR_AND, see,
-                 fe_op2(c->b, IR_LT, fe_offset(c->b, i, -(double)window), j));
-  return see;
+  bool near = window > 0 && window < INT32_MAX;
+  return ox_order(
+      c, a, fe_offset(c->b, g->before, (double)g->s),
+      IR_ATTRS(ir_int("causal", 1), ir_int("left", near ? window - 1 : -1)));
 }
 
 bool onnx_gqa(struct onnx_call *c) {
@@ -117,7 +93,9 @@ bool onnx_gqa(struct onnx_call *c) {
     if (rotates && k < 2) {
       if (!ox_in(c, 7) || !ox_in(c, 8))
         return ox_fail(c, ARITY, "the caches of positions are missing");
-      x[k] = ox_turn(c, x[k], c->in[7], c->in[8], g.ids, 0, neighbours);
+      x[k] = fe_call(
+          c->b, FE_ROTARY, IR_ARGS(x[k], c->in[7], c->in[8], g.ids),
+          IR_ATTRS(ir_int("size", 0), ir_int("neighbours", neighbours)));
     }
   }
   struct ir_value *key = extend(c, &g, ox_in(c, 3), x[1]);
@@ -126,13 +104,12 @@ bool onnx_gqa(struct onnx_call *c) {
   struct ox_attention a = {.q = q,
                            .k = ox_repeat_heads(c, key, g.heads),
                            .v = ox_repeat_heads(c, value, g.heads),
-                           .allowed = visible(c, &g),
                            .bias = ox_in(c, 10),
                            .softcap = ox_float(c, "softcap", 0),
                            .scale = ox_float(c, "scale", 0),
                            .masked = -HUGE_VAL,
                            .precision = IR_F32};
-  if (!a.q || !a.k || !a.v || !a.allowed)
+  if (!a.q || !a.k || !a.v || !see(c, &g, &a))
     return false;
   if (a.scale == 0)
     a.scale = 1 / sqrt((double)g.size);

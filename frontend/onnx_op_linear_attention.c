@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "frontend/onnx_attention.h"
-
-#define MAX_POSITIONS 4096 /* each is a step of its own */
+#include "frontend/region.h"
 
 struct linear {
+  struct onnx_call *c;
   int64_t heads, kv_heads;
   bool gated, delta;
   struct ir_value *q, *k, *v, *decay, *beta; /* [B,H,T,D] */
@@ -39,7 +39,8 @@ static bool read_linear(struct onnx_call *c, struct linear *l) {
                {"gated_delta", true, true}};
   const char *rule = ox_str(c, "update_rule", "gated_delta");
   int k = DN_FIND(rules, rule);
-  *l = (struct linear){.heads = ox_int(c, "q_num_heads", 0),
+  *l = (struct linear){.c = c,
+                       .heads = ox_int(c, "q_num_heads", 0),
                        .kv_heads = ox_int(c, "kv_num_heads", 0)};
   if (k < 0)
     return ox_fail(c, ATTR, "unknown update_rule '%s'", ox_text(c, rule));
@@ -55,9 +56,22 @@ static bool read_linear(struct onnx_call *c, struct linear *l) {
          gate(c, 5, l->delta, l->kv_heads, &l->beta);
 }
 
-/* One position, [B,H,1,D]. */
-static struct ir_value *at(struct onnx_call *c, struct ir_value *x, int64_t t) {
-  return x ? fe_slice1(c->b, x, 2, t, 1, 1) : NULL;
+/* Of [B,H,T,D] a position [B,H,1,D] for each step. */
+static struct ir_value *by_step(struct onnx_call *c, struct ir_value *x) {
+  return fe_insert(c->b, fe_transpose(c->b, x, (int64_t[]){2, 0, 1, 3}), 3);
+}
+
+/* The state, and what the query of one position gets of it. */
+static bool linear_turn(void *data, struct ir_value *const *p,
+                        struct ir_value **out) {
+  const struct linear *l = data;
+  struct fe_build *b = l->c->b;
+  struct ir_value *decay = l->gated ? p[4] : NULL;
+  struct ir_value *beta = l->delta ? p[4 + l->gated] : NULL;
+  out[0] = fe_call(b, FE_LINEAR_STEP, IR_ARGS(p[0], p[1], p[2], decay, beta),
+                   NULL, 0);
+  out[1] = fe_matmul(b, p[3], ox_repeat_heads(l->c, out[0], l->heads));
+  return out[1] != NULL;
 }
 
 bool onnx_linear_attention(struct onnx_call *c) {
@@ -68,24 +82,30 @@ bool onnx_linear_attention(struct onnx_call *c) {
   int64_t n = fe_dims(l.q)[2], d = fe_dims(l.q)[3];
   const int64_t dims[] = {fe_dims(l.q)[0], l.kv_heads, d, fe_dims(l.v)[3]};
   double scale = ox_float(c, "scale", 0);
-  if (n > MAX_POSITIONS)
-    return ox_fail(c, LIMIT, "%lld positions", (long long)n);
   if (!n)
     return ox_fail(c, TYPE, "no positions");
   state = state ? fe_cast(c->b, state, IR_F32)
                 : fe_expand(c->b, fe_scalar(c->b, IR_F32, 0), 4, dims);
-  struct ir_value **y = DN_ARRAY(c->im->ctx->arena, struct ir_value *, n);
-  for (int64_t t = 0; t < n; t++) {
-    struct ir_value *args[] = {state, at(c, l.k, t), at(c, l.v, t),
-                               at(c, l.decay, t), at(c, l.beta, t)};
-    state = fe_call(c->b, FE_LINEAR_STEP, args, 5, NULL, 0);
-    y[t] = fe_matmul(c->b, at(c, l.q, t), ox_repeat_heads(c, state, l.heads));
-  }
-  struct ir_value *all = fe_concat(c->b, y, (size_t)n, 2);
+  struct ir_value *in[6] = {state, by_step(c, l.k), by_step(c, l.v),
+                            by_step(c, l.q)};
+  struct ir_value *y[2];
+  size_t nin = 4;
+  if (l.decay)
+    in[nin++] = by_step(c, l.decay);
+  if (l.beta)
+    in[nin++] = by_step(c, l.beta);
+  for (size_t i = 0; i < nin; i++)
+    if (!in[i])
+      return false;
+  if (!fe_loop(c->b, IR_SCAN, in, nin, 1, linear_turn, &l, 2, &n, y))
+    return false;
+  const bool one[IR_MAX_RANK] = {[3] = true};
+  struct ir_value *all =
+      fe_transpose(c->b, fe_squeeze(c->b, y[1], one), (int64_t[]){1, 2, 0, 3});
   all = fe_scale(c->b, all, scale != 0 ? scale : 1 / sqrt((double)d));
   c->out[0] = fe_cast(c->b, ox_join_heads(c, all), fe_dtype(c->in[0]));
   if (c->nout > 1)
-    c->out[1] = fe_cast(c->b, state, fe_dtype(like));
+    c->out[1] = fe_cast(c->b, y[0], fe_dtype(like));
   return c->out[0] != NULL;
 }
 

@@ -2,12 +2,13 @@
  * vectors, and the preparation of features. */
 #include "frontend/onnx_ml.h"
 #include "frontend/onnx_string.h"
+#include "frontend/region.h"
 
 #include <math.h>
 #include <string.h>
 
 #define MAX_COUPLINGS 100 /* libsvm's limit of iterations */
-#define MAX_COUPLED 16    /* classes: each is a step of an iteration */
+#define MAX_COUPLED 256   /* classes: each is a step of an iteration */
 
 const char *ml_name(struct onnx_call *c, const char *a, const char *b) {
   return dn_printf(c->im->ctx->arena, "%s_%s", a, b);
@@ -274,8 +275,33 @@ static bool size_pairs(struct onnx_call *c, struct pairs *p, int64_t ncoefs) {
   return true;
 }
 
-/* Probabilities of classes [rows, classes] from those of pairs: the iteration of
- * Wu, Lin and Weng 2004 as libsvm has it, in which rows stop by themselves. */
+struct coupling {
+  struct onnx_call *c;
+  struct ir_value *q;
+  int64_t classes;
+};
+
+/* One iteration; rows that have converged stay. */
+static bool couple_turn(void *data, struct ir_value *const *p,
+                        struct ir_value **out) {
+  const struct coupling *t = data;
+  struct ir_value *v[4] = {0};
+  if (!fe_decompose(t->c->b, FE_COUPLE, IR_ARGS(t->q, p[0]), NULL, 0, v, 3))
+    return false;
+  struct ir_value *step[] = {t->q, p[0], v[0], v[1]};
+  for (int64_t k = 0; k < t->classes; k++) {
+    struct ir_value *next[3] = {0};
+    fe_decompose(t->c->b, FE_COUPLE_ONE, step, 4, IR_ATTRS(ir_int("t", k)),
+                 next, 3);
+    memcpy(step + 1, next, sizeof next);
+  }
+  *out = fe_select(t->c->b, v[2], step[1], p[0]);
+  return *out != NULL;
+}
+
+/* Probabilities of classes [rows, classes] from those of pairs: the iteration
+ * of Wu, Lin and Weng 2004 as libsvm has it, in which rows stop by themselves.
+ */
 static struct ir_value *couple(struct onnx_call *c, struct ir_value *pairs,
                                int64_t k) {
   struct fe_build *b = c->b;
@@ -296,19 +322,14 @@ static struct ir_value *couple(struct onnx_call *c, struct ir_value *pairs,
               IR_ARGS(fe_reshape(b, r, 3, (int64_t[]){rows, k, k})), NULL, 0);
   struct ir_value *p = fe_expand(b, fe_scalar(b, IR_F32, 1 / (double)k), 2,
                                  (int64_t[]){rows, k});
-  for (int i = 0; i < MAX_COUPLINGS && p; i++) {
-    struct ir_value *v[4] = {0}, *next = p;
-    fe_decompose(b, FE_COUPLE, IR_ARGS(q, p), NULL, 0, v, 3);
-    struct ir_value *step[] = {q, p, v[0], v[1]};
-    for (int64_t t = 0; t < k; t++) {
-      struct ir_value *out[3] = {0};
-      fe_decompose(b, FE_COUPLE_ONE, step, 4, IR_ATTRS(ir_int("t", t)), out, 3);
-      memcpy(step + 1, out, sizeof out);
-    }
-    next = step[1];
-    p = fe_select(b, v[2], next, p);
-  }
-  return p;
+  struct coupling turn = {c, q, k};
+  const int64_t turns = MAX_COUPLINGS;
+  struct ir_value *out = NULL;
+  if (!q || !p ||
+      !fe_loop(b, IR_SCAN, IR_ARGS(p, fe_iota(b, 1, 0, turns, IR_I32)), 1,
+               couple_turn, &turn, 1, &turns, &out))
+    return NULL;
+  return out;
 }
 
 /* Decisions [rows, pairs] as probabilities of the first of each pair. */
@@ -428,7 +449,8 @@ bool onnx_imputer(struct onnx_call *c) {
 }
 
 /* An attribute of whole numbers, floats, strings or a tensor: `prefix`_int64s,
- * _floats, _strings or _tensor. NULL without a diagnostic: there is none of them. */
+ * _floats, _strings or _tensor. NULL without a diagnostic: there is none of
+ * them. */
 static struct ir_value *table(struct onnx_call *c, const char *prefix) {
   struct ox_ints ints = ox_ints(c, ml_name(c, prefix, "int64s"));
   const struct onnx_attr *f = ox_attr(c, ml_name(c, prefix, "floats"));

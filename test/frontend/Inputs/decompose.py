@@ -485,8 +485,25 @@ case("signal_log", [T([5], [0, 1, 12, 3000, 99999999], "u32"), chords], "up=i:3 
 pv = rand(1, 1, 3)
 case("picked", [pv, T([1, 2, 1], [2, 0], "i32")], "shape=l:1,2,3", T([1, 2, 1], [pv.v[2], pv.v[0]]))
 ends = [T([1, 1, 3], v) for v in ([0, 0, 5], [0, 0.5, 0], [1, 1, 6], [1, 1.5, 1])]
-case("nms_step", [T([1, 2, 3], [1, 3, 2, -math.inf, -math.inf, -math.inf]), *ends, T([], [0.3])], "",
-     T([1, 2, 1], [1, 0]), T([1, 2, 1], [1, 0]), T([1, 2, 3], [-math.inf, -math.inf, 2] + [-math.inf] * 3))
+nms = [T([1, 2, 3], [1, 3, 2, -math.inf, -math.inf, -math.inf]), *ends, T([], [0.3])]
+nms_rest = T([1, 2, 3], [-math.inf, -math.inf, 2] + [-math.inf] * 3)
+case("nms_step", nms, "", nms_rest, T([1, 2, 1], [1, 0]), T([1, 2, 1], [1, 0]))
+case("nms_step", [*nms, T([], [2], "i64"), T([], [2], "i64")], "", nms_rest, T([1, 2, 1], [1, 0]), T([1, 2, 1], [0, 0]))
+boxes = T([1, 2, 4], [3, 1, 2, 5, 4, 0, 6, 1])
+case("box_ends", [boxes], "at=i:0 center=i:0", T([1, 1, 2], [2, 4]), T([1, 1, 2], [3, 6]))
+case("box_ends", [boxes], "at=i:1 center=i:1", T([1, 1, 2], [-1.5, -0.5]), T([1, 1, 2], [3.5, 0.5]))
+chosen = T([5], [0, 1, 1, 0, 1], "bool")
+case("zeros", [chosen], "n=i:2", T([2], [0, 0]))
+for n in 3, 2:
+    case("selected", [chosen], "n=i:%d" % n, T([n], [1, 2, 4][:n]))
+entries = [[1, 2], [1, 1], [0, 5], [1, 2]]
+case("rank_entries", [T([2, 4], [e[k] for k in range(2) for e in entries])], "axis=i:1",
+     T([4], [sum(o < e for o in entries) for e in entries]))
+keys = [3, 1, 3, 0, 1, 3]
+case("sort_groups", [T([6], keys)], "", T([6], [3, 1, 4, 0, 2, 5]), T([6], [1, 1, 0, 1, 0, 0]))
+groups = [T([6], [3, 1, 4, 0, 2, 5], "i32"), T([6], [1, 1, 0, 1, 0, 0], "bool")]
+case("unique", groups, "n=i:3 sorted=i:1", T([3], [3, 1, 0]), T([6], [2, 1, 2, 0, 1, 2]), T([3], [1, 2, 3]))
+case("unique", groups, "n=i:3 sorted=i:0", T([3], [0, 1, 3]), T([6], [0, 1, 0, 2, 1, 0]), T([3], [3, 2, 1]))
 px = lambda h, w: "h=i:%d w=i:%d" % (h, w)
 image = rand(6, 2)  # 2x3 elements of 2 channels
 elem = lambda y, x: image.v[2 * (y * 3 + x):][:2] if 0 <= y < 2 and 0 <= x < 3 else [0, 0]
@@ -517,6 +534,49 @@ case("adam", [rate, when, tx, tg, tv, th], "alpha=f:0.5 beta=f:0.75 norm_coeffic
 case("momentum", [rate, when, tx, tg, tv], "alpha=f:0.5 beta=f:0.25 mode=s:nesterov norm_coefficient=f:0",
      each(lambda a, g, v: a - 0.1 * (g + 0.5 * (0.5 * v + 0.25 * g)), tx, tg, tv), each(lambda g, v: 0.5 * v + 0.25 * g, tg, tv))
 case("drop", [T([3], [1, 2, 3]), T([], [0.5]), T([], [1], "bool"), T([3], [0.25, 0.5, 0.75])], "", T([3], [0, 4, 6]), T([3], [0, 1, 1]))
+wide = rand(2, 3, 8)
+heads4 = make([2, 4, 3, 2], lambda i: wide.at((i[0], i[2], i[1] * 2 + i[3])))
+case("split_heads", [wide], "heads=i:4", heads4)
+case("join_heads", [heads4], "", wide)
+case("repeat_heads", [heads4], "heads=i:8", make([2, 8, 3, 2], lambda i: heads4.at((i[0], i[1] // 2, *i[2:]))))
+case("repeat_heads", [heads4], "heads=i:4", heads4)
+aq, ak, av, abias = rand(1, 2, 2, 3), rand(1, 2, 4, 3), rand(1, 2, 4, 2), rand(2, 4)
+seen = T([2, 4], [1, 0, 1, 0, 0, 0, 0, 0], "bool")
+def attended(bias, mask, cap):
+    raw = make([1, 2, 2, 4], lambda i: 0.5 * sum(aq.at((0, *i[1:3], d)) * ak.at((0, i[1], i[3], d)) for d in range(3)))
+    capped = each(lambda v: cap * math.tanh(v / cap), raw) if cap else raw
+    low = make(raw.dims, lambda i: (capped.at(i) if not mask or mask.at(i[2:]) else -math.inf) + (bias.at(i[2:]) if bias else 0))
+    total = lambda i: sum(math.exp(low.at((*i[:3], t))) for t in range(4))
+    p = make(raw.dims, lambda i: math.exp(low.at(i)) / total(i) if total(i) else 0)
+    return [make([1, 2, 2, 2], lambda i: sum(p.at((*i[:3], t)) * av.at((*i[:2], t, i[3])) for t in range(4))), raw, capped, low, p]
+case("attend", [aq, ak, av], "scale=f:0.5 softcap=i:0 masked=f:-inf precision=s:f32 guard=i:0", *attended(None, None, 0))
+case("attend", [aq, ak, av, seen, abias], "scale=f:0.5 softcap=f:2 masked=f:-inf precision=s:f32 guard=i:1", *attended(abias, seen, 2))
+visible = lambda rows: T([len(rows), len(rows[0])], [int(e) for r in rows for e in r], "bool")
+case("order", [aq, ak], "past=i:2 causal=i:1", visible(["1110", "1111"]))
+case("order", [aq, ak, visible(["0111", "0111"])], "past=i:1 left=i:1 right=i:0", visible(["0100", "0110"]))
+case("order", [aq, ak, None, T([1], [3], "i32")], "causal=i:1 left=i:1", T([1, 1, 2, 4], [1, 1, 0, 0, 0, 1, 1, 0]))
+case("order", [aq, ak, None, T([1], [3], "i32")], "", T([1, 1, 1, 4], [1, 1, 1, 0]))
+rx, rcos, rsin, rids = rand(1, 2, 2, 6), rand(5, 2), rand(5, 2), T([1, 2], [3, 1], "i64")
+case("positions", [rcos, rids], "", make([1, 2, 1, 2], lambda i: rcos.at((rids.v[i[1]], i[3]))))
+def turned(i, near):
+    k, second = (i[3] // 2, i[3] % 2) if near else (i[3] % 2, i[3] // 2)
+    if i[3] > 3:
+        return rx.at(i)
+    a, b = (rx.at((*i[:3], e)) for e in ((2 * k, 2 * k + 1) if near else (k, k + 2)))
+    c, s = (t.at((rids.v[i[1]], k)) for t in (rcos, rsin))
+    return s * a + c * b if second else c * a - s * b
+for near in 0, 1:
+    case("rotary", [rx, rcos, rsin, rids], "size=i:0 neighbours=i:%d" % near, make(rx.dims, lambda i: turned(i, near)))
+new, old, where = rand(2, 2, 1, 3), rand(2, 1, 3, 3), T([2, 2], [1, 2, 3, 4], "i32")
+case("extend_cache", [new, where, old], "total=i:5", make([2, 1, 5, 3], lambda i: new.at((i[0], i[2] - where.at((i[0], 0)), 0, i[3]))
+     if 0 <= i[2] - where.at((i[0], 0)) < 2 else old.at(i) if i[2] < 3 else 0))
+case("extend_cache", [new, where], "total=i:2", make([2, 1, 2, 3], lambda i: new.at((i[0], i[2], 0, i[3]))))
+skip, skipped = rand(2, 3, 4), lambda v, s, b: v + s + b
+sn = norm(each(skipped, x, skip, last_bias), [2], 1e-12)[0]
+case("skip_norm", [x, skip, last, None, last_bias], "", each(lambda v, s: v * s, sn, last))
+ss = each(skipped, x, skip, last_bias)
+case("skip_rms_norm", [x, skip, last, last_bias], "", make(x.dims, lambda i: ss.at(i) * last.at(i) / math.sqrt(
+    mean([ss.at((*i[:2], k)) ** 2 for k in range(4)]))))
 ls, lk, lv = rand(1, 1, 2, 3), rand(1, 1, 1, 2), rand(1, 1, 1, 3)
 case("linear_step", [ls, lk, lv], "", make([1, 1, 2, 3], lambda i: ls.at(i) + lk.v[i[2]] * lv.v[i[3]]))
 case("linear_step", [ls, lk, lv, T([1, 1, 1, 1], [-1]), T([1, 1, 1, 1], [0.5])], "", make([1, 1, 2, 3], lambda i: ls.at(i) / math.e + lk.v[
