@@ -88,7 +88,8 @@ struct cg_sizes {
   int64_t arena, weights, stack, text;
   int64_t arena_bound;     /* no order and no placement of the kernels' values
                               needs less (memory.md) */
-  int64_t inputs, outputs; /* what the caller provides beside the arena */
+  int64_t inputs, outputs; /* what the caller provides beside the arena, */
+  int64_t state;           /* and keeps from call to call */
   uint64_t abi;            /* of weights apart: dnn.h */
   int64_t blob;            /* bytes of their file */
 };

@@ -28,6 +28,9 @@ struct fe_opts {
   size_t nloops;
   bool float_factors; /* sums of products are quantized by floats, and rounded to
                          even, whatever the model's own arithmetic */
+  const char *const *states; /* --state OUT=IN: an initializer of such an input
+                                is its first value */
+  size_t nstates;
   struct fe_names *free; /* gets the names of the model's free dims; or NULL */
   /* Shapes for inputs by position, from test data; NULL entries: as the model
    * says. They bind symbolic dims, and win over a model's fixed ones never. */

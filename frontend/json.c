@@ -158,7 +158,8 @@ static bool find_dtype(struct json_model *m, struct dn_loc loc,
 
 static void add_input(struct json_model *m, const cJSON *json, size_t number,
                       const struct fe_opts *opts) {
-  static const char *const keys[] = {"name", "shape", "dtype"};
+  static const char *const keys[] = {"name", "shape", "dtype", "state",
+                                     "initial"};
   const char *path = dn_printf(m->ctx->arena, "inputs[%zu]", number);
   const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
   const cJSON *shape = cJSON_GetObjectItemCaseSensitive(json, "shape");
@@ -167,7 +168,7 @@ static void add_input(struct json_model *m, const cJSON *json, size_t number,
   struct dn_loc loc = {.file = m->b.at.m->file, .where = path};
   const struct ir_type *type = NULL;
   bool ok = cJSON_IsObject(json) &&
-            check_words(m, loc, "key of an input", json, keys, 3);
+            check_words(m, loc, "key of an input", json, keys, DN_COUNT(keys));
   if (!cJSON_IsObject(json) || !cJSON_IsString(name) || !shape ||
       (dtype && !cJSON_IsString(dtype))) {
     dn_error(m->ctx, loc, DN_JSON,
@@ -186,12 +187,73 @@ static void add_input(struct json_model *m, const cJSON *json, size_t number,
       ok && type ? ir_param_new(f->body, name->valuestring, type) : NULL;
 }
 
-static void add_outputs(struct json_model *m, const cJSON *json) {
+/* The layer of that name, as result i. */
+static bool add_result(struct json_model *m, struct dn_loc loc,
+                       const char *name, struct ir_value **results, size_t i) {
+  bool known = false;
+  size_t count = 0;
+  results[i] = find_value(m, name, &known);
+  m->b.at.block->func->result_name[i] = dn_intern(m->ctx, name);
+  if (!known) {
+    const char *const *names = names_of(m, &count);
+    unknown_key(m, loc, "layer or input", name, names, count);
+  }
+  return known;
+}
+
+static const cJSON *state_of(const cJSON *input) {
+  return cJSON_GetObjectItemCaseSensitive(input, "state");
+}
+
+/* Layers that are the next values of inputs, as results behind the first n. */
+static bool add_states(struct json_model *m, const cJSON *inputs,
+                       struct ir_value **results, size_t n) {
+  bool ok = true;
+  size_t number = 0;
+  for (const cJSON *e = inputs->child; e; e = e->next, number++) {
+    const cJSON *state = state_of(e);
+    const cJSON *initial = cJSON_GetObjectItemCaseSensitive(e, "initial");
+    const char *path = dn_printf(m->ctx->arena, "inputs[%zu]", number);
+    struct dn_loc loc = {.file = m->b.at.m->file, .where = path};
+    struct ir_value *in = m->values[number], *out = NULL;
+    if (state && !cJSON_IsString(state))
+      ok = dn_error(m->ctx, loc, DN_JSON, "state is the name of a layer");
+    else if (!state && initial)
+      ok = dn_error(m->ctx, loc, DN_JSON, "initial is of what is state");
+    if (!state || !cJSON_IsString(state))
+      continue;
+    ok = add_result(m, loc, state->valuestring, results, n) && ok;
+    out = results[n++];
+    if (!in || !out)
+      continue;
+    if (initial)
+      in->initial = json_weight(&m->weights, m->b.at.m, initial,
+                                dn_printf(m->ctx->arena, "%s.initial", path),
+                                in->name, in->type);
+    if (in->type != out->type)
+      ok = dn_error(m->ctx, loc, DN_JSON, "'%s' is %s and its state '%s' %s",
+                    in->name, ir_type_text(m->ctx, NULL, in->type),
+                    fe_text(m->ctx, state->valuestring),
+                    ir_type_text(m->ctx, NULL, out->type));
+  }
+  return ok;
+}
+
+static size_t count_states(const cJSON *inputs) {
+  size_t n = 0;
+  for (const cJSON *e = inputs->child; e; e = e->next)
+    n += cJSON_IsString(state_of(e)) ? 1 : 0;
+  return n;
+}
+
+static void add_outputs(struct json_model *m, const cJSON *json,
+                        const cJSON *inputs) {
   struct ir_func *f = m->b.at.block->func;
   size_t n = json ? (size_t)cJSON_GetArraySize(json) : 1, i = 0;
-  struct ir_value **results = DN_ARRAY(m->ctx->arena, struct ir_value *, n);
-  f->result_name = DN_ARRAY(m->b.at.m->arena, const char *, n);
-  f->nresults = (unsigned)n;
+  size_t all = n + count_states(inputs);
+  struct ir_value **results = DN_ARRAY(m->ctx->arena, struct ir_value *, all);
+  f->result_name = DN_ARRAY(m->b.at.m->arena, const char *, all);
+  f->nresults = (unsigned)all;
   bool ok = n > 0;
   if (!json) {
     results[0] = m->values[m->n - 1];
@@ -201,25 +263,22 @@ static void add_outputs(struct json_model *m, const cJSON *json) {
   if (!n)
     dn_error(m->ctx, loc, DN_JSON, "is empty");
   for (const cJSON *e = json ? json->child : NULL; e; e = e->next, i++) {
-    bool known = false;
-    if (cJSON_IsString(e)) {
-      results[i] = find_value(m, e->valuestring, &known);
-      f->result_name[i] = dn_intern(m->ctx, e->valuestring);
-      if (!known) {
-        size_t count = 0;
-        const char *const *names = names_of(m, &count);
-        unknown_key(m, loc, "layer or input", e->valuestring, names, count);
-      }
-    } else {
+    bool text = cJSON_IsString(e);
+    if (!text)
       dn_error(m->ctx, loc, DN_JSON, "must be a list of layer names");
-    }
-    ok = ok && known;
+    ok = text && add_result(m, loc, e->valuestring, results, i) && ok;
   }
-  for (i = 0; i < n; i++)
+  ok = add_states(m, inputs, results, n) && ok;
+  for (i = 0; i < all; i++)
     ok = ok && results[i];
   m->b.at.loc = m->b.at.model_op = NULL;
-  if (ok)
-    ir_op_new(&m->b.at, IR_RETURN, results, n, NULL, 0, NULL, 0, 0);
+  if (!ok)
+    return;
+  ir_op_new(&m->b.at, IR_RETURN, results, all, NULL, 0, NULL, 0, 0);
+  i = 0;
+  for (const cJSON *e = inputs->child; e; e = e->next, i++)
+    if (state_of(e))
+      ir_state_set(f, (unsigned)n++, m->values[i], NULL);
 }
 
 static bool check_top(struct json_model *m, const cJSON *root) {
@@ -257,7 +316,7 @@ static void build_model(struct json_model *m, const cJSON *root,
   i = 0;
   for (const cJSON *e = lay->child; e; e = e->next)
     add_layer(m, e, i++);
-  add_outputs(m, cJSON_GetObjectItemCaseSensitive(root, "outputs"));
+  add_outputs(m, cJSON_GetObjectItemCaseSensitive(root, "outputs"), in);
 }
 
 bool fe_json_sniff(const struct dn_file *f) {

@@ -119,12 +119,26 @@ struct ir_value *ox_const_new(struct onnx_import *im,
   return ok ? ir_const_new(im->m, name, type, &data) : NULL;
 }
 
+/* Whether --state names the input. */
+static bool is_state(const struct onnx_import *im, const char *name) {
+  const char *end = dn_printf(im->ctx->arena, "=%s", name);
+  for (size_t i = 0; i < im->opts->nstates; i++)
+    if (dn_ends_in(im->opts->states[i], end))
+      return true;
+  return false;
+}
+
 bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t,
                            const struct onnx_sparse *s) {
   const char *name = t ? t->name : s->values.name;
   struct dn_loc loc =
       file_loc(im, t ? "initializer" : "sparse initializer", name);
   struct ir_value *v = ox_const_new(im, t, s, loc, name);
+  struct ir_value *input = is_state(im, name) ? ox_lookup(im, name) : NULL;
+  if (input && v && input->block && v->type == input->type) {
+    input->initial = v;
+    return true;
+  }
   return ox_bind(im, loc, name, v ? v : &im->failed);
 }
 
@@ -206,7 +220,7 @@ static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
   for (size_t i = 0; i < g->inputs.n; i++) {
     const struct onnx_value *v = &g->inputs.v[i];
     /* Before IR version 4, initializers were listed as inputs too. */
-    if (dn_map_get(&initialized, v->name))
+    if (dn_map_get(&initialized, v->name) && !is_state(im, v->name))
       continue;
     int64_t given =
         number < im->opts->ncounts ? im->opts->input_counts[number] : -1;

@@ -342,9 +342,14 @@ void ir_sweep_consts(struct ir_module *m) {
   size_t n = 0;
   DN_LIST(struct ir_data *) dead = {0};
   struct dn_arena *scratch = dn_arena_new(m->ctx);
+  bool *initial = DN_ARRAY(scratch, bool, m->nvalues);
+  for (const struct ir_func *f = m->funcs; f; f = f->next)
+    for (unsigned i = 0; i < f->body->nparams; i++)
+      if (f->body->param[i]->initial)
+        initial[f->body->param[i]->initial->id] = true;
   for (size_t i = 0; i < m->consts.n; i++) {
     struct ir_value *c = m->consts.v[i];
-    if (!c->uses) {
+    if (!c->uses && !initial[c->id]) {
       drop_name(m, c);
       DN_PUSH(scratch, dead, c->data);
       continue;
@@ -365,6 +370,19 @@ struct dn_loc ir_loc(const struct ir_op *op) {
   if (op->block)
     loc.file = op->block->func->module->file;
   return loc;
+}
+
+void ir_state_set(struct ir_func *f, unsigned i, struct ir_value *v,
+                  struct ir_value *initial) {
+  struct ir_op *ret = f->body->last;
+  const struct ir_attr *old = ir_find_attr(ret, "state");
+  int64_t *state = DN_ARRAY(f->module->arena, int64_t, ret->noperands);
+  assert(i < ret->noperands && v->block == f->body && "of this function");
+  for (unsigned k = 0; k < ret->noperands; k++)
+    state[k] = old ? old->is[k] : -1;
+  state[i] = v->index;
+  v->initial = initial ? initial : v->initial;
+  ir_set_attr(ret, ir_ints("state", state, ret->noperands));
 }
 
 /* ---- Checked building ---- */

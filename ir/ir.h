@@ -126,6 +126,8 @@ struct ir_value {
   struct ir_op *def;      /* NULL for parameters and constants */
   struct ir_block *block; /* parameters: their block */
   struct ir_data *data;   /* constants */
+  struct ir_value *initial; /* of a parameter that is state: a constant; NULL:
+                               zeros */
   struct ir_use *uses;
   unsigned index; /* number among the results or parameters */
   unsigned id;    /* dense in the module */
@@ -290,6 +292,12 @@ void ir_set_attr(struct ir_op *op, struct ir_attr attr);
 void ir_drop_attr(struct ir_op *op, const char *name);
 /* Drops constants without uses. */
 void ir_sweep_consts(struct ir_module *m);
+
+/* Result i of a function that has its return is left where parameter `v` lies,
+ * for the next call (docs/ir.md); `initial` is what that is at first, NULL: zeros.
+ */
+void ir_state_set(struct ir_func *f, unsigned i, struct ir_value *v,
+                  struct ir_value *initial);
 
 /* ---- Asking ---- */
 static inline struct ir_value *ir_arg(const struct ir_op *op, unsigned i) {

@@ -354,6 +354,20 @@ static bool find_types(struct parser *p, const struct statement *s,
   return true;
 }
 
+/* `= @h0` behind a parameter of a function: what state is at first. */
+static bool initial(struct parser *p, struct ir_value *param) {
+  if (!parse_try(p, '='))
+    return true;
+  const struct dn_entry *known = p->lx.tok.kind == LEX_SYMBOL
+                                     ? dn_map_find(&p->consts, p->lx.tok.text)
+                                     : NULL;
+  if (!known)
+    return parse_fail(p, "no constant is defined before this line here");
+  param->initial = known->value;
+  parse_next(p);
+  return true;
+}
+
 /* `(%i: i64[], %x: f32[3])`; the '(' is at the cursor. */
 static bool params(struct parser *p, struct ir_block *b) {
   parse_next(p);
@@ -369,8 +383,10 @@ static bool params(struct parser *p, struct ir_block *b) {
         parse_take(p, ':', "':' and a type") ? parse_type(p) : NULL;
     if (!type)
       return false;
-    dn_map_at(p->scratch, &p->values, name)->value =
-        ir_param_new(b, name, type);
+    struct ir_value *v = ir_param_new(b, name, type);
+    dn_map_at(p->scratch, &p->values, name)->value = v;
+    if (!b->owner && !initial(p, v))
+      return false;
   }
   parse_next(p);
   return true;

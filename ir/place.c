@@ -87,6 +87,43 @@ bool ir_place_moves(const struct ir_place *p) {
   return memcmp(p->step, still, sizeof still) != 0;
 }
 
+/* ---- State ---- */
+
+bool ir_state_fits(const struct ir_type *from, const struct ir_type *to) {
+  bool empty = ir_type_is_static(to) && !ir_type_count(to);
+  return from == to && !empty; /* types are interned */
+}
+
+struct ir_value *ir_carried_param(const struct ir_op *end, unsigned i) {
+  const struct ir_block *b = end->block;
+  if (end->code == IR_RETURN) {
+    const struct ir_attr *a = ir_find_attr(end, "state");
+    return a && i < a->n && a->is[i] >= 0 ? b->param[a->is[i]] : NULL;
+  }
+  const struct ir_op *loop = b->owner;
+  if (!ir_is_loop(loop) || i < ir_yield_skips(loop) ||
+      i - ir_yield_skips(loop) >= ir_num_carried(loop))
+    return NULL;
+  return b->param[i - ir_yield_skips(loop) + ir_loop_skips(loop)];
+}
+
+int ir_state_of(const struct ir_value *param) {
+  const struct ir_op *ret = param->block->last;
+  for (unsigned i = 0; i < ret->noperands; i++)
+    if (ir_carried_param(ret, i) == param)
+      return (int)i;
+  return -1;
+}
+
+int64_t ir_state_at(const struct ir_func *f, unsigned i, int64_t align) {
+  const struct ir_op *ret = f->body->last;
+  int64_t at = 0;
+  for (unsigned k = 0; k < ret->noperands && k < i; k++)
+    if (ir_carried_param(ret, k))
+      at = dn_align(at + ir_type_bytes(ir_arg(ret, k)->type), align);
+  return at;
+}
+
 /* ---- Places ---- */
 
 const int64_t *ir_io_places(const struct ir_func *f) {
@@ -147,8 +184,9 @@ static bool param_place(const struct ir_value *v, struct ir_place *out) {
     return true;
   }
   if (!loop) {
-    out->space = IR_IN_INPUT;
-    out->number = v->index;
+    int state = ir_state_of(v);
+    out->space = state < 0 ? IR_IN_INPUT : IR_IN_OUTPUT;
+    out->number = state < 0 ? v->index : (unsigned)state;
     out->dense = ir_type_is_spread(v->type) ? v->type : NULL;
     return true;
   }

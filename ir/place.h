@@ -63,6 +63,22 @@ bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
  * as the return says (0 until there is a plan); NULL: they are the caller's. */
 const int64_t *ir_io_places(const struct ir_func *f);
 
+/* ---- State: what a call leaves in memory of the caller's for the next ---- */
+
+/* Whether a result of type `to` can be left where a parameter of type `from`
+ * lies: they are the same, and not empty. */
+bool ir_state_fits(const struct ir_type *from, const struct ir_type *to);
+/* The parameter in whose memory operand i of a block's last op is left: for the
+ * next turn of the loop around it or, of a return, for the next call. NULL: in
+ * none. */
+struct ir_value *ir_carried_param(const struct ir_op *end, unsigned i);
+/* The result that is left in the memory of a parameter of the function; -1: in
+ * none. */
+int ir_state_of(const struct ir_value *param);
+/* Where result i lies in the state, in bytes, which of large ones are a multiple
+ * of `align`; with i the number of results, the bytes of the state. */
+int64_t ir_state_at(const struct ir_func *f, unsigned i, int64_t align);
+
 /* It is elsewhere in each turn of some loop. */
 bool ir_place_moves(const struct ir_place *p);
 

@@ -290,6 +290,10 @@ static void put_params(struct printer *p, const struct ir_block *b) {
     put_value(p, b->param[i]);
     put(p, ": ");
     put_type(p, b->param[i]->type);
+    if (b->param[i]->initial) {
+      put(p, " = ");
+      put_value(p, b->param[i]->initial);
+    }
   }
   put(p, ")");
 }

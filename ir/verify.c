@@ -4,6 +4,7 @@
 #include "ir/verify.h"
 
 #include "ir/nest.h"
+#include "ir/place.h"
 #include "ir/size.h"
 
 #include <assert.h>
@@ -393,6 +394,37 @@ static void check_block(struct verifier *v, const struct ir_block *b,
     v->defined[b->param[i]->id] = false;
 }
 
+/* Each result's entry: -1, or a parameter that no other has. */
+static void check_state(struct verifier *v, const struct ir_func *f,
+                        const struct ir_op *ret) {
+  const struct ir_attr *a = ir_find_attr(ret, "state");
+  bool *taken = DN_ARRAY(v->scratch, bool, f->body->nparams + 1);
+  if (a && a->n != ret->noperands)
+    verify_op(v, ret, STATE, "%lld entries for %u results", (long long)a->n,
+              ret->noperands);
+  for (unsigned i = 0; a && a->n == ret->noperands && i < a->n; i++) {
+    int64_t k = a->is[i];
+    if (k < -1 || k >= f->body->nparams)
+      verify_op(v, ret, STATE, "there is no parameter %lld", (long long)k);
+    if (k < 0 || k >= f->body->nparams)
+      continue;
+    const struct ir_type *from = f->body->param[k]->type,
+                         *to = ir_arg(ret, i)->type;
+    if (taken[k] || !ir_state_fits(from, to))
+      verify_op(v, ret, STATE, "result %u, %s, in the memory of %%%s, %s", i,
+                verify_type_text(v, to), f->body->param[k]->name,
+                taken[k] ? "which another has" : verify_type_text(v, from));
+    taken[k] = true;
+  }
+  for (unsigned i = 0; i < f->body->nparams; i++) {
+    const struct ir_value *p = f->body->param[i], *c = p->initial;
+    if (c && c->type != p->type)
+      verify_op(v, ret, STATE, "%%%s, %s, cannot begin as @%s, %s", p->name,
+                verify_type_text(v, p->type), c->name,
+                verify_type_text(v, c->type));
+  }
+}
+
 static void check_func(struct verifier *v, const struct ir_func *f) {
   assert(f->module == v->m && "functions of the module that is verified");
   check_block(v, f->body, IR_RETURN);
@@ -401,10 +433,13 @@ static void check_func(struct verifier *v, const struct ir_func *f) {
     verify_op(v, last, RETURN,
               "%u values returned, the function has %u results",
               last->noperands, f->nresults);
+  else if (last && last->code == IR_RETURN && !v->errors)
+    check_state(v, f, last);
   const struct ir_attr *io = last ? ir_find_attr(last, "io") : NULL;
   struct ir_sizes sizes;
   if (io && (io->n != f->body->nparams + f->nresults ||
-             !ir_sizes_of(f, &sizes) || sizes.most.n))
+             !ir_sizes_of(f, &sizes) || sizes.most.n ||
+             ir_find_attr(last, "state")))
     verify_op(v, last, IO, "%lld places for %u inputs and %u outputs",
               (long long)io->n, f->body->nparams, f->nresults);
 }

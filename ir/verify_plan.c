@@ -9,7 +9,8 @@
  * op with regions makes lives from its start. The value that enters a loop, the
  * parameter that stands for it, what is yielded for the next turn and the result
  * lie at one place: in a turn, the new one comes after all reads of the old.
- * Inputs in the arena live from before the first op. */
+ * Inputs in the arena, and those that are state and lie in the buffer of their
+ * result, live from before the first op. */
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/place.h"
@@ -329,6 +330,18 @@ static void check_lies(struct plan *p, const struct ir_op *op, unsigned k,
               x->name, (long long)want->offset);
 }
 
+/* What the caller keeps lies in its memory before and after the call. */
+static void check_state_places(struct plan *p) {
+  const struct ir_op *ret = p->f->body->last;
+  for (unsigned i = 0; i < ret->noperands; i++) {
+    const struct ir_value *param = ir_carried_param(ret, i);
+    if (!param)
+      continue;
+    check_value(p, ret, param, true);
+    check_lies(p, ret, i, &p->life[param->id].place);
+  }
+}
+
 /* What an op with regions makes is what they yield, and what enters a loop. */
 static void check_yields(struct plan *p, const struct ir_op *op) {
   unsigned carried = ir_is_loop(op) ? ir_num_carried(op) : op->nresults;
@@ -397,6 +410,8 @@ static void check_places(struct plan *p) {
     each_op(p, body, steps[i]);
   }
   check_io(p);
+  if (!p->v->errors)
+    check_state_places(p);
 }
 
 /* ---- Overlaps ---- */

@@ -270,24 +270,22 @@ static bool may_overwrite(const struct aliases *a, const struct ir_value *p,
 }
 
 struct ir_op *alias_carrier(const struct aliases *a, const struct ir_block *b,
-                            unsigned k) {
-  const struct ir_op *loop = b->owner;
-  struct ir_value *v = alias_source(ir_arg(b->last, k + ir_yield_skips(loop)));
-  const struct alias *at = alias_of(a, v), *to = alias_of(a, loop->result[k]);
+                            unsigned i) {
+  struct ir_value *v = alias_source(ir_arg(b->last, i));
+  const struct alias *at = alias_of(a, v);
+  const struct alias *to = alias_of(a, ir_carried_param(b->last, i));
   return v->def && v->def->block == b && v->def->code == IR_KERNEL && at &&
                  at->buffer == to->buffer && at->offset == to->offset
              ? v->def
              : NULL;
 }
 
-/* Value k that a loop carries is yielded where the loop has it. */
-static void place_carried(struct aliases *a, const struct ir_op *loop,
-                          unsigned k) {
-  struct ir_block *b = loop->region[0];
-  struct ir_value *param = b->param[k + ir_loop_skips(loop)];
-  unsigned i = k + ir_yield_skips(loop);
+/* Operand i of the block's last op is made at `at`, where the parameter is that
+ * it stands for in the next turn or call. */
+static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
+                          const struct alias *at) {
+  struct ir_value *param = ir_carried_param(b->last, i);
   struct ir_value *v = ir_arg(b->last, i);
-  const struct alias *at = alias_of(a, loop->result[k]);
   const struct ir_op *maker = alias_source(v)->def;
   set_alias(a, param, at);
   if (v == param)
@@ -345,7 +343,8 @@ static void place_regions(struct aliases *a, struct ir_op *op) {
   if (op->code == IR_LOOP)
     place_condition(a, op);
   for (unsigned k = 0; k < carried; k++) {
-    place_carried(a, op, k);
+    place_carried(a, op->region[0], k + ir_yield_skips(op),
+                  alias_of(a, op->result[k]));
     place_entry(a, op, k);
   }
   for (unsigned r = 0; r < op->nregions; r++)
@@ -439,6 +438,26 @@ static void place_foreign(struct aliases *a, const struct ir_value *v) {
   set_alias(a, v, &at);
 }
 
+/* What is returned, in buffers of the caller's: the state first, or another
+ * result would have the place of a value that both are. */
+static void place_results(struct aliases *a, struct ir_block *body, bool io) {
+  struct ir_op *ret = body->last;
+  for (int state = 1; state >= 0; state--)
+    for (unsigned i = 0; i < ret->noperands; i++) {
+      if ((ir_carried_param(ret, i) != NULL) != state)
+        continue;
+      const struct ir_value *y = ir_arg(ret, i);
+      struct alias at =
+          io ? io_buffer(a, y, false) : own_buffer(a, y, (int)i, body);
+      if (state)
+        place_carried(a, body, i, &at);
+      else if (made_dense(ir_arg(ret, i)))
+        place_operand(a, ret, i, &at);
+      else
+        add_misfit(a, ret, (int)i);
+    }
+}
+
 struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
   struct aliases *a = DN_NEW(arena, struct aliases);
   a->arena = arena;
@@ -458,16 +477,8 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
       set_alias(a, body->param[i], &at);
     }
   }
-  struct ir_op *ret = body->last;
-  for (unsigned i = 0; i < ret->noperands; i++) {
-    const struct ir_value *y = ir_arg(ret, i);
-    struct alias at =
-        io ? io_buffer(a, y, false) : own_buffer(a, y, (int)i, body);
-    if (made_dense(ir_arg(ret, i)))
-      place_operand(a, ret, i, &at);
-    else
-      add_misfit(a, ret, (int)i);
-  }
+  number_block(a, body);
+  place_results(a, body, io);
   place_block(a, body);
   follow_block(a, body);
   return a;

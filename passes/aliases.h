@@ -53,10 +53,11 @@ const struct alias *alias_of(const struct aliases *a, const struct ir_value *v);
 struct ir_value *alias_source(struct ir_value *v);
 /* The op of block `b` that is `op`, or has it in its regions. */
 struct ir_op *alias_op_in(const struct ir_block *b, struct ir_op *op);
-/* What the loop around block `b` carries on in the buffer of its value k is
- * made there by this kernel; NULL: in no kernel of the block. */
+/* Operand i of the last op of block `b`, which a parameter of the block stands
+ * for next time (ir_carried_param), is made in the memory of that by this kernel;
+ * NULL: in no kernel of the block. */
 struct ir_op *alias_carrier(const struct aliases *a, const struct ir_block *b,
-                            unsigned k);
+                            unsigned i);
 
 /* What a kernel reads, by the strides of aliases; a kernel made since then has a
  * row-major result. */

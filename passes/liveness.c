@@ -184,17 +184,16 @@ static void add_buffers(struct build *b, int64_t align) {
   }
 }
 
-/* What a loop carries is written over when all have read it. */
+/* What a loop or the caller carries is written over when all have read it. */
 static void see_readers(struct build *b, int node) {
   const struct ir_block *block = b->l->block;
-  const struct ir_op *loop = block->owner;
   struct ir_op *op = b->l->node[node].op;
   DN_LIST(const struct ir_value *) work = {0};
-  for (unsigned k = 0; loop && ir_is_loop(loop) && k < ir_num_carried(loop);
-       k++)
-    if (alias_carrier(b->aliases, block, k) == op)
-      DN_PUSH(b->arena, work,
-              (const struct ir_value *)block->param[k + ir_loop_skips(loop)]);
+  for (unsigned i = 0; i < block->last->noperands; i++) {
+    const struct ir_value *param = ir_carried_param(block->last, i);
+    if (param && alias_carrier(b->aliases, block, i) == op)
+      DN_PUSH(b->arena, work, param);
+  }
   for (size_t i = 0; i < work.n; i++)
     for (const struct ir_use *u = work.v[i]->uses; u; u = u->next) {
       struct ir_op *reader = alias_op_in(block, u->op);

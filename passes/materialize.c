@@ -29,11 +29,11 @@ static int64_t drop_dead_views(struct ir_block *body) {
   return dropped;
 }
 
-/* A parameter of the region that yields it. */
+/* A parameter of the block that yields it, or returns it beside a state. */
 static bool yields_param(const struct alias_misfit *m) {
   const struct ir_value *v = alias_source(ir_arg(m->op, (unsigned)m->operand));
-  return m->op->code == IR_YIELD && !v->data && !v->def &&
-         v->block == m->op->block;
+  return (m->op->code == IR_YIELD || ir_find_attr(m->op, "state")) &&
+         !v->data && !v->def && v->block == m->op->block;
 }
 
 /* Copies what does not fit before the op that needs it. Parameters first, if any

@@ -19,12 +19,15 @@ extern "C" {
 #define DNN_E_LOOP 3 /* a loop ran longer than its outputs have room for */
 #define DNN_E_WEIGHTS 4 /* the weights are not the model's, or are damaged */
 #define DNN_E_SIZE 5 /* a size is not in the range that the header says */
+#define DNN_E_STATE                                                            \
+  6 /* the state is NULL or not aligned to PREFIX_STATE_ALIGN */
 
 /* Changes when the layout below changes: 2 has sizes, 3 inputs and outputs in
- * the arena, 1 neither. */
+ * the arena, 4 a state and sizes, if only 0 of them, 1 none. */
 #define DNN_ABI_VERSION 1
 #define DNN_ABI_SIZES 2
 #define DNN_ABI_ARENA 3
+#define DNN_ABI_STATE 4
 #define DNN_MODEL_MAGIC 0x4d4e4e44u /* "DNNM" in a little-endian dump */
 #define DNN_MAX_RANK 12
 
@@ -51,7 +54,7 @@ struct dnn_model {
 /* Of version 3, behind the tensors: for each a uint64_t, its bytes from the
  * arena's start. PREFIX_run takes the arena, and writes over its inputs. */
 
-/* Of version 2, behind it: sizes that PREFIX_run takes as int64_t, between its
+/* Of versions 2 and 4, behind it: sizes that PREFIX_run takes as int64_t, between its
  * outputs and the arena. */
 struct dnn_sizes {
   uint32_t n;
@@ -59,7 +62,8 @@ struct dnn_sizes {
   uint32_t dims_at;  /* uint32_t[DNN_MAX_RANK] a tensor, inputs, then outputs:
                         the position of a dimension's text, such as "2*N+1"; 0:
                         the dimension is its number, and otherwise at most that */
-  uint32_t unused;
+  uint32_t state_align; /* bytes; 0: there is no state. PREFIX_run takes it
+                           before the arena, and PREFIX_reset(state) starts it */
 };
 struct dnn_size {
   uint32_t name_at;
@@ -71,7 +75,10 @@ struct dnn_tensor {
   uint32_t name_at;
   uint8_t type; /* as ONNX TensorProto.DataType: 1 float, 3 int8 ... */
   uint8_t rank;
-  uint16_t unused;
+  uint16_t state; /* Outputs: 1 + the number of the input that this is the next
+                     value of, in the state; PREFIX_run takes neither. Such
+                     outputs lie one behind the other, at multiples of
+                     state_align, as large as they can be. 0: none */
   double scale; /* real = scale * (stored - zero); 0: not quantized */
   int64_t zero;
   int64_t dim[DNN_MAX_RANK]; /* 0 beyond rank */

@@ -49,9 +49,12 @@ bool budget_check(const struct compile *c, const struct cg_sizes *s) {
   bool ok = true;
   if (c->options->max_ram >= 0 && cg_ram(s) > c->options->max_ram) {
     dn_error(c->ctx, loc, DN_RAM,
-             "arena (%lld bytes), inputs (%lld), outputs (%lld) and stack "
+             "arena (%lld bytes), inputs (%lld), outputs (%lld)%s and stack "
              "(%lld) need %lld bytes, the budget is %lld",
              (long long)s->arena, (long long)s->inputs, (long long)s->outputs,
+             s->state ? dn_printf(c->ctx->arena, ", state (%lld)",
+                                  (long long)s->state)
+                      : "",
              (long long)s->stack, (long long)cg_ram(s),
              (long long)c->options->max_ram);
     note_culprits(c);

@@ -331,10 +331,66 @@ static bool set_io(struct compile *c) {
   if (c->options->zeroize)
     return dn_error(c->ctx, loc, DN_USAGE,
                     "--zeroize clears an arena that holds outputs");
+  if (ir_find_attr(f->body->last, "state"))
+    return dn_error(c->ctx, loc, DN_USAGE,
+                    "an arena keeps no state from call to call");
   unsigned n = f->body->nparams + f->nresults;
   int64_t *at = DN_ARRAY(c->ctx->arena, int64_t, n);
   ir_set_attr(f->body->last, ir_ints("io", at, n));
   return true;
+}
+
+/* The result and parameter that an option "OUT=IN" names; names may have '='. */
+static bool find_pair(const struct ir_func *f, const char *text, unsigned *out,
+                      struct ir_value **in) {
+  for (const char *eq = strchr(text, '='); eq; eq = strchr(eq + 1, '=')) {
+    size_t n = (size_t)(eq - text);
+    *in = NULL;
+    for (unsigned i = 0; i < f->body->nparams && !*in; i++)
+      if (!strcmp(f->body->param[i]->name, eq + 1))
+        *in = f->body->param[i];
+    for (*out = 0; *out < f->nresults && *in; ++*out)
+      if (strlen(ir_result_name(f, *out)) == n &&
+          !strncmp(ir_result_name(f, *out), text, n))
+        return true;
+  }
+  return false;
+}
+
+static bool add_state(struct compile *c, const char *text) {
+  struct dn_loc loc = {.file = c->path, .where = "--state"};
+  struct ir_func *f = ir_main(c->m);
+  struct ir_value *in;
+  unsigned out;
+  if (!find_pair(f, text, &out, &in)) {
+    dn_error(c->ctx, loc, DN_USAGE,
+             "'%.200s' is not OUT=IN with an output and an input of the model",
+             dn_escaped(c->ctx->arena, text));
+    for (unsigned i = 0; i < f->nresults; i++)
+      dn_note(c->ctx, "output '%s'", ir_result_name(f, i));
+    for (unsigned i = 0; i < f->body->nparams; i++)
+      dn_note(c->ctx, "input '%s'", f->body->param[i]->name);
+    return false;
+  }
+  const struct ir_type *type = ir_arg(f->body->last, out)->type;
+  if (ir_carried_param(f->body->last, out) || ir_state_of(in) >= 0)
+    return dn_error(c->ctx, loc, DN_USAGE,
+                    "'%.200s': output or input is state already",
+                    dn_escaped(c->ctx->arena, text));
+  if (!ir_state_fits(in->type, type))
+    return dn_error(c->ctx, loc, DN_USAGE,
+                    "output '%s' is %s and input '%s' %s: a state has one type",
+                    ir_result_name(f, out), ir_type_text(c->ctx, NULL, type),
+                    in->name, ir_type_text(c->ctx, NULL, in->type));
+  ir_state_set(f, out, in, NULL);
+  return true;
+}
+
+bool compile_state(struct compile *c) {
+  bool ok = true;
+  for (size_t i = 0; i < c->options->states.n && !c->sizes; i++)
+    ok &= add_state(c, c->options->states.v[i]);
+  return ok;
 }
 
 bool compile_import(struct compile *c, const struct fe_opts *known) {
@@ -346,6 +402,8 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   fe.free = &names;
   fe.float_factors =
       c->options->requant && strcmp(c->options->requant, "tflite");
+  fe.states = c->options->states.v;
+  fe.nstates = c->options->states.n;
   if (!read_dims(c, dims) || !read_loops(c, &fe))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */
@@ -366,6 +424,8 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
                     "%zu inputs and outputs (--limit-ports=%lld)", ports,
                     (long long)c->ctx->limits.ports);
   dn_files_idle(c->ctx);
+  if (!compile_state(c))
+    return false;
   struct cg_params params = cg_count_params(c->m);
   c->cg.weights = params.weights;
   c->cg.biases = params.biases;
@@ -464,7 +524,7 @@ bool compile_join(struct compile *c, struct pass_opts *opts) {
   c->sizes = NULL;
   size_t n = strlen(opts->pipeline);
   opts->pipeline = text + n + (text[n] == ',');
-  return ok;
+  return ok && compile_state(c);
 }
 
 bool compile_passes(struct compile *c, enum ir_form form) {

@@ -143,6 +143,11 @@ struct package *package_begin(const struct compile *c, const char *kind) {
              "a self-test has sizes that are numbers: --dim NAME=VALUE");
     return NULL;
   }
+  if (ir_state_at(ir_main(c->m), ir_main(c->m)->nresults, 1)) {
+    dn_error(c->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
+             "a self-test has no state (--state, or the model's own)");
+    return NULL;
+  }
   p->c = c;
   p->kind = kind;
   if (!run_interpreter(p))

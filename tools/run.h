@@ -16,6 +16,9 @@
 struct run_port { /* an input or output */
   const char *name;
   const struct ir_type *type;
+  size_t kept; /* 1 + the number of the output that an input is the state of,
+                  or of the input for an output; 0: it is none */
+  int64_t at;  /* of such an output: byte of the state */
 };
 
 /* A model that can be called: generated code, or the interpreter. */
@@ -32,6 +35,9 @@ struct run {
   struct run_port *bounds; /* inputs and outputs with the bounds */
   int64_t macs;
   void *arena;   /* of the generated code, NULL when it needs none */
+  void *state;   /* likewise, */
+  int64_t state_size;
+  bool keeps;    /* and a call goes on from that, whatever its tensors have */
   void *weights; /* of an object whose constants are apart */
   size_t arena_size;
   const uint64_t *io; /* bytes of the arena where inputs and outputs lie: of a
@@ -56,8 +62,11 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
 bool run_import(struct run *r, const struct fe_opts *known);
 void run_unload(struct run *r);
 /* Runs once on tensors that match the ports; the data of outputs are made by
- * run_buffers() and filled. false after a diagnostic. */
+ * run_buffers() and filled. What is state is an input and an output like others.
+ * false after a diagnostic. */
 bool run_call(struct run *r, const struct ir_tensor *in, struct ir_tensor *out);
+/* What the inputs that are state are before the first call. */
+void run_reset(struct run *r, struct ir_tensor *in);
 /* Tensors with the types of ports and aligned, zeroed data. */
 struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
                               size_t n);

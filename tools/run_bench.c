@@ -46,6 +46,7 @@ bool run_bench(struct run *r) {
     int64_t start = run_clock();
     if (!run_call(r, in, out))
       return false;
+    r->keeps = true;
     double t = (double)(run_clock() - start) * 1e-9;
     if (runs++ == WARM)
       us.n = fractions.n = 0;

@@ -60,8 +60,13 @@ static void see(void *user, const struct ir_value *v, void *want) {
   struct judge *j = user;
   struct ir_place p;
   const struct run *r = j->r;
-  if (j->failed || v->def->block != ir_main(r->m)->body || j->over[v->id] ||
-      !ir_place_of(v, &p))
+  const struct ir_value *from = v;
+  while (from->def && ir_is_view(from->def))
+    from = ir_arg(from->def, 0);
+  if (j->failed || !from->def ||
+      /* the state has been written over */ v->def->block !=
+          ir_main(r->m)->body ||
+      j->over[v->id] || !ir_place_of(v, &p))
     return;
   const char *got;
   if (p.space == IR_IN_ARENA)
@@ -69,7 +74,7 @@ static void see(void *user, const struct ir_value *v, void *want) {
   else if (p.space == IR_IN_OUTPUT)
     got = j->out[p.number].data;
   else
-    return; /* a view of an input or constant */
+    return;
   struct run_diff d = {.next = true};
   struct dn_arena *tmp = dn_arena_new(r->ctx);
   const void *dense = run_gather(tmp, v->type, got + p.offset, p.stride);

@@ -143,6 +143,7 @@ struct ir_tensor *run_inputs(struct run *r) {
     return NULL;
   struct ir_tensor *t = run_buffers(r, r->in, r->nin);
   bool ok = true;
+  run_reset(r, t);
   /* Values for --bench: time does not depend on them. */
   bool any = r->o->bench.seen || r->o->profile || r->o->trace || r->o->compare;
   int64_t seed = r->o->random >= 0 ? r->o->random : any ? 1 : -1;
@@ -152,7 +153,7 @@ struct ir_tensor *run_inputs(struct run *r) {
       ok &= read_into(r, file_of(spec), &t[i]);
     } else if (seed >= 0) {
       ir_random(&t[i], (uint64_t)seed * 1000 + i);
-    } else {
+    } else if (!r->in[i].kept) {
       dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
                "no data for input '%s', %s", r->in[i].name,
                ir_type_text(r->ctx, NULL, r->in[i].type));

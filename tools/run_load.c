@@ -4,7 +4,9 @@
  * libffi, since their parameters are known only now. */
 #include "tools/run.h"
 
+#include "codegen/report/model.h"
 #include "ir/phase.h"
+#include "ir/place.h"
 #include "runtime/dnn.h"
 
 #include <dlfcn.h>
@@ -17,6 +19,13 @@ static struct dn_loc here(const struct run *r) {
 
 /* ---- Ports ---- */
 
+enum { BUFFER_ALIGN = 64 };
+
+static void *aligned(struct dn_ctx *ctx, size_t size, size_t align) {
+  uintptr_t p = (uintptr_t)dn_alloc(ctx->arena, size + align);
+  return (void *)((p + align - 1) / align * align);
+}
+
 static bool ports_of_module(struct run *r) {
   const struct ir_func *f = ir_main(r->m);
   r->nin = f->body->nparams;
@@ -26,12 +35,15 @@ static bool ports_of_module(struct run *r) {
   bool ok = true;
   for (size_t i = 0; i < r->nin; i++) {
     const struct ir_value *v = f->body->param[i];
-    r->in[i] = (struct run_port){v->name, v->type};
+    r->in[i] = (struct run_port){v->name, v->type,
+                                 .kept = (size_t)(ir_state_of(v) + 1)};
     ok &= ir_type_is_static(v->type);
   }
   for (size_t i = 0; i < r->nout; i++) {
     const struct ir_value *v = ir_arg(f->body->last, (unsigned)i);
-    r->out[i] = (struct run_port){ir_result_name(f, (unsigned)i), v->type};
+    const struct ir_value *kept = ir_carried_param(f->body->last, (unsigned)i);
+    r->out[i] = (struct run_port){ir_result_name(f, (unsigned)i), v->type,
+                                  .kept = kept ? kept->index + 1 : 0};
     ok &= ir_type_is_static(v->type);
   }
   return ok;
@@ -47,6 +59,7 @@ static bool port_of_tensor(struct run *r, const struct dnn_tensor *t,
     return dn_error(r->ctx, here(r), DN_OBJECT,
                     "the model's description is broken");
   out->name = (const char *)r->model + t->name_at;
+  out->kept = t->state;
   out->type =
       ir_type_checked(r->ctx, r->path, (enum ir_dtype)dtype, t->rank, t->dim);
   return out->type != NULL;
@@ -80,6 +93,21 @@ static bool sizes_of_tensor(struct run *r, const struct dnn_sizes *s, size_t i,
   return true;
 }
 
+/* Outputs lie in the state one behind the other. */
+static void find_state(struct run *r, int64_t align) {
+  for (size_t i = 0; i < r->nout && align; i++) {
+    if (!r->out[i].kept)
+      continue;
+    r->in[r->out[i].kept - 1].kept = i + 1;
+    r->out[i].at = r->state_size;
+    r->state_size =
+        dn_align(r->state_size + ir_type_bytes(r->out[i].type), align);
+  }
+  if (r->state_size)
+    r->state =
+        aligned(r->ctx, (size_t)r->state_size, (size_t)dn_max(align, 16));
+}
+
 static bool sizes_of_object(struct run *r) {
   const char *base = (const char *)r->model;
   const struct dnn_sizes *s =
@@ -94,6 +122,7 @@ static bool sizes_of_object(struct run *r) {
     all.least[i] = size[i].least;
   }
   r->sizes = all;
+  find_state(r, s->state_align);
   bool ok = true;
   for (size_t i = 0; i < r->nin; i++)
     ok = ok && sizes_of_tensor(r, s, i, &r->in[i]);
@@ -129,17 +158,10 @@ static bool ports_of_object(struct run *r) {
     if (!ok)
       dn_error(r->ctx, here(r), DN_OBJECT, "the model's description is broken");
   }
-  return ok && (m->version != DNN_ABI_SIZES || sizes_of_object(r));
+  return ok && (!cg_model_has_sizes(m) || sizes_of_object(r));
 }
 
 /* ---- Memory for calls ---- */
-
-enum { BUFFER_ALIGN = 64 };
-
-static void *aligned(struct dn_ctx *ctx, size_t size, size_t align) {
-  uintptr_t p = (uintptr_t)dn_alloc(ctx->arena, size + align);
-  return (void *)((p + align - 1) / align * align);
-}
 
 struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
                               size_t n) {
@@ -161,7 +183,6 @@ static void *find_symbol(struct run *r, const char *what) {
   return r->library ? dlsym(r->library, name) : cg_jit_find(r->jit, name);
 }
 
-/* int PREFIX_run(const T *input..., T *output..., void *arena) */
 /* --weights: the file that an object needs, as it checks itself. */
 static bool load_weights(struct run *r) {
   bool wants = run_has(r, "load");
@@ -185,11 +206,18 @@ static bool load_weights(struct run *r) {
                   "the weights are not this object's, or are damaged");
 }
 
-/* To inputs and outputs, that the function takes. */
-static size_t num_pointers(const struct run *r) {
-  return r->io ? 0 : r->nin + r->nout;
+/* Inputs and outputs that the function takes. */
+static size_t count_ports(const struct run *r) {
+  size_t n = 0;
+  for (size_t i = 0; i < r->nin && !r->io; i++)
+    n += !r->in[i].kept;
+  for (size_t i = 0; i < r->nout && !r->io; i++)
+    n += !r->out[i].kept;
+  return n;
 }
 
+/* int PREFIX_run(const T *input..., T *output..., int64_t size..., const void
+ * *weights, void *state, void *arena) */
 static bool bind_function(struct run *r) {
   unsigned before = dn_errors(r->ctx);
   void *fn = find_symbol(r, "run");
@@ -202,8 +230,8 @@ static bool bind_function(struct run *r) {
   r->profile = find_symbol(r, "profile");
   if (!ports_of_object(r) || !load_weights(r))
     return false;
-  size_t nptr = num_pointers(r), last = nptr + (size_t)r->at.n;
-  size_t n = last + 1 + (r->weights != NULL);
+  size_t nptr = count_ports(r), last = nptr + (size_t)r->at.n;
+  size_t n = last + 1 + (r->weights != NULL) + (r->state != NULL);
   ffi_type **types = DN_ARRAY(r->ctx->arena, ffi_type *, n);
   for (size_t i = 0; i < n; i++)
     types[i] = i < nptr || i >= last ? &ffi_type_pointer : &ffi_type_sint64;
@@ -367,6 +395,8 @@ static const char *status_text(int status) {
     return "a loop ran longer than its outputs have room for";
   case DNN_E_SIZE:
     return "a size is not in its range";
+  case DNN_E_STATE:
+    return "the state is missing or misaligned";
   default:
     return "unknown status";
   }
@@ -395,6 +425,43 @@ static void copy_io(const struct run *r, const struct ir_tensor *t, size_t n,
   }
 }
 
+/* Between the state and a tensor. */
+static void move_state(const struct run *r, size_t out,
+                       const struct ir_tensor *t, bool back) {
+  size_t n = (size_t)ir_type_bytes(r->out[out].type);
+  char *at = (char *)r->state + r->out[out].at;
+  memcpy(back ? t->data : at, back ? at : t->data, n);
+}
+
+static void move_states(const struct run *r, const struct ir_tensor *in,
+                        const struct ir_tensor *out) {
+  for (size_t i = 0; i < r->nout && !r->keeps; i++)
+    if (r->out[i].kept)
+      move_state(r, i, out ? &out[i] : &in[r->out[i].kept - 1], out != NULL);
+}
+
+void run_reset(struct run *r, struct ir_tensor *in) {
+  void *fn = r->fn && r->state ? find_symbol(r, "reset") : NULL;
+  void (*reset)(void *);
+  if (fn) {
+    memcpy(&reset, &fn, sizeof fn);
+    reset(r->state);
+  }
+  for (size_t i = 0; i < r->nin; i++) {
+    if (!r->in[i].kept)
+      continue;
+    const struct ir_value *c =
+        r->m ? ir_main(r->m)->body->param[i]->initial : NULL;
+    size_t n = (size_t)ir_type_bytes(in[i].type);
+    if (fn)
+      move_state(r, r->in[i].kept - 1, &in[i], true);
+    else if (c)
+      memcpy(in[i].data, ir_const_bytes(r->ctx->arena, c), n);
+    else
+      memset(in[i].data, 0, n);
+  }
+}
+
 bool run_call(struct run *r, const struct ir_tensor *in,
               struct ir_tensor *out) {
   if (r->o->emulator && r->prefix)
@@ -403,23 +470,32 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     return call_interpreter(r, in, out);
   enum { FEW = 16 };
   void *pointer[FEW], *argument[FEW], **p = pointer, **a = argument;
-  size_t nptr = num_pointers(r), last = nptr + (size_t)r->at.n;
-  size_t n = last + 1 + (r->weights != NULL);
+  size_t nptr = count_ports(r), last = nptr + (size_t)r->at.n, k = 0;
+  size_t n = last + 1 + (r->weights != NULL) + (r->state != NULL);
   if (n > FEW) {
     p = DN_ARRAY(r->ctx->arena, void *, 2 * n);
     a = p + n;
   }
-  for (size_t i = 0; i < nptr; i++)
-    p[i] = i < r->nin ? in[i].data : out[i - r->nin].data;
+  for (size_t i = 0; i < r->nin && !r->io; i++)
+    if (!r->in[i].kept)
+      p[k++] = in[i].data;
+  for (size_t i = 0; i < r->nout && !r->io; i++)
+    if (!r->out[i].kept)
+      p[k++] = out[i].data;
   copy_io(r, in, r->nin, true);
+  k = last;
   if (r->weights)
-    p[n - 2] = r->weights;
-  p[n - 1] = r->arena;
+    p[k++] = r->weights;
+  if (r->state)
+    p[k++] = r->state;
+  p[k] = r->arena;
+  move_states(r, in, NULL);
   for (size_t i = 0; i < n; i++)
     a[i] = i < nptr || i >= last ? (void *)&p[i] : &r->at.value[i - nptr];
   ffi_arg status = 0;
   ffi_call(&r->cif, r->fn, &status, a);
   copy_io(r, out, r->nout, false);
+  move_states(r, NULL, out);
   if ((int)status == DNN_OK)
     return true;
   return dn_error(

@@ -59,6 +59,10 @@ struct emit {
   LLVMValueRef passed;      /* pointers for the chunks of a kernel, or NULL */
   LLVMValueRef turn[IR_MAX_LOOPS_AROUND]; /* of the loops around, iptr */
   unsigned ninputs, noutputs, nkernels;
+  int *port;          /* number among the parameters of PREFIX_run of each input,
+                         then each output; -1: it lies in the state, */
+  int64_t state_size; /* whose bytes are one parameter; 0: there is none */
+  unsigned nports;    /* parameters before the sizes */
   struct ir_sizes sizes; /* parameters of PREFIX_run, */
   LLVMValueRef size_at;  /* and where e->run has them in memory */
   bool failed;
@@ -523,10 +527,24 @@ int emit_const_align(const struct emit *e);
  * arena, in PREFIX_run. */
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);
 LLVMValueRef emit_arena(struct emit *e);
+/* PREFIX_run's parameter that is i-th from the end: the arena is the first, then
+ * the state, if any, then weights, if apart. */
+LLVMValueRef emit_last_argument(struct emit *e, unsigned i);
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,
                               const char *name);
 void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
                     uint64_t value);
+
+/* ---- emit/state.c ---- */
+/* Which parameters of PREFIX_run stand for which inputs and outputs. */
+void emit_number_ports(struct emit *e);
+/* Pointer to an input or output: a parameter, or a place in the state. */
+LLVMValueRef emit_port(struct emit *e, bool in, unsigned number);
+/* void PREFIX_reset(void *state), where there is a state. */
+void emit_reset(struct emit *e);
+/* A constant of the module, in its section. */
+void emit_set_constant(struct emit *e, LLVMValueRef global, LLVMValueRef init,
+                       const char *section);
 
 /* ---- emit/fixed.c ---- */
 enum { EMIT_RANGE_ELEMENTS = 4096 };

@@ -74,8 +74,8 @@ bool cg_is_large(const struct ir_module *m) {
   return constant_bytes(m) > INT64_C(1800000000);
 }
 
-static void set_constant(struct emit *e, LLVMValueRef g, LLVMValueRef init,
-                         const char *section) {
+void emit_set_constant(struct emit *e, LLVMValueRef g, LLVMValueRef init,
+                       const char *section) {
   LLVMSetInitializer(g, init);
   LLVMSetGlobalConstant(g, true);
   LLVMSetLinkage(g, LLVMInternalLinkage);
@@ -126,7 +126,7 @@ LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
       later ? LLVMConstNull(LLVMArrayType2(e->i8, size))
             : LLVMConstStringInContext2(e->lc, c->data->bytes, size, true);
   *g = LLVMAddGlobal(e->mod, LLVMTypeOf(bytes), name);
-  set_constant(e, *g, bytes, section);
+  emit_set_constant(e, *g, bytes, section);
   if (later) {
     struct cg_fill f = {section, {c->data->bytes, size}};
     LLVMSetExternallyInitialized(*g, true); /* or loads fold to zero */
@@ -157,10 +157,10 @@ static LLVMValueRef far_address(struct emit *e, const struct ir_value *c) {
   LLVMValueRef word = LLVMGetNamedGlobal(e->mod, name);
   if (!word) {
     word = LLVMAddGlobal(e->mod, e->i64, name);
-    set_constant(e, word,
-                 LLVMConstSub(LLVMConstPtrToInt(to, e->i64),
-                              LLVMConstPtrToInt(word, e->i64)),
-                 dn_printf(e->scratch, ".rodata.%s", name));
+    emit_set_constant(e, word,
+                      LLVMConstSub(LLVMConstPtrToInt(to, e->i64),
+                                   LLVMConstPtrToInt(word, e->i64)),
+                      dn_printf(e->scratch, ".rodata.%s", name));
     LLVMSetExternallyInitialized(word, true); /* or it folds to the address */
     LLVMSetAlignment(word, 8);
   }
@@ -185,7 +185,7 @@ static void finish_pads(struct emit *e) {
       init = LLVMConstArray2(elem, v, n);
     }
     LLVMValueRef g = LLVMAddGlobal(e->mod, type, name);
-    set_constant(e, g, init, dn_printf(e->scratch, ".rodata.%s", name));
+    emit_set_constant(e, g, init, dn_printf(e->scratch, ".rodata.%s", name));
     LLVMReplaceAllUsesWith(pad->global, g);
     LLVMDeleteGlobal(pad->global);
   }
@@ -193,9 +193,11 @@ static void finish_pads(struct emit *e) {
 
 /* ---- The entry function ---- */
 
-LLVMValueRef emit_arena(struct emit *e) {
-  return LLVMGetParam(e->run, LLVMCountParams(e->run) - 1);
+LLVMValueRef emit_last_argument(struct emit *e, unsigned i) {
+  return LLVMGetParam(e->run, LLVMCountParams(e->run) - i);
 }
+
+LLVMValueRef emit_arena(struct emit *e) { return emit_last_argument(e, 1); }
 
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
   LLVMValueRef p = NULL, from = LLVMConstInt(e->iptr, (uint64_t)b->from, true);
@@ -204,10 +206,8 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
     p = emit_arena(e);
     break;
   case IR_IN_INPUT:
-    p = LLVMGetParam(e->run, b->number);
-    break;
   case IR_IN_OUTPUT:
-    p = LLVMGetParam(e->run, e->ninputs + b->number);
+    p = emit_port(e, b->space == IR_IN_INPUT, b->number);
     break;
   case IR_IN_CONST:
     if (e->apart && e->apart[b->base->id])
@@ -241,7 +241,7 @@ static void store_sizes(struct emit *e) {
   e->size_at = LLVMBuildAlloca(e->b, LLVMArrayType2(e->i64, n), "sizes");
   for (unsigned i = 0; i < n; i++) {
     LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
-    LLVMBuildStore(e->b, LLVMGetParam(e->run, e->ninputs + e->noutputs + i),
+    LLVMBuildStore(e->b, LLVMGetParam(e->run, e->nports + i),
                    LLVMBuildGEP2(e->b, e->i64, e->size_at, &at, 1, ""));
   }
 }
@@ -249,8 +249,9 @@ static void store_sizes(struct emit *e) {
 /* A function of the buffers, which is built from here on. */
 static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
                                    const char *name) {
-  unsigned sizes = e->ninputs + e->noutputs;
-  unsigned n = sizes + (unsigned)e->sizes.most.n + 1 + (e->apart != NULL);
+  unsigned sizes = e->nports;
+  unsigned n = sizes + (unsigned)e->sizes.most.n + 1 + (e->apart != NULL) +
+               (e->state_size > 0);
   LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
   for (unsigned i = 0; i < n; i++)
     params[i] = i - sizes < (unsigned)e->sizes.most.n ? e->i64 : e->ptr;
@@ -307,7 +308,7 @@ static void check_sizes(struct emit *e) {
   LLVMValueRef bad = NULL;
   for (unsigned i = 0; i < (unsigned)e->sizes.most.n; i++) {
     int64_t least = e->sizes.least[i], most = e->sizes.most.value[i];
-    LLVMValueRef n = LLVMGetParam(e->run, e->ninputs + e->noutputs + i);
+    LLVMValueRef n = LLVMGetParam(e->run, e->nports + i);
     n = LLVMBuildSub(e->b, n, LLVMConstInt(e->i64, (uint64_t)least, true), "");
     n = LLVMBuildICmp(e->b, LLVMIntUGT, n,
                       LLVMConstInt(e->i64, (uint64_t)(most - least), true), "");
@@ -317,6 +318,17 @@ static void check_sizes(struct emit *e) {
     refuse(e, bad, DNN_E_SIZE);
 }
 
+/* So is memory that is missing or misaligned. */
+static void check_memory(struct emit *e, LLVMValueRef p, unsigned code) {
+  LLVMValueRef rest = LLVMBuildAnd(
+      e->b, LLVMBuildPtrToInt(e->b, p, e->iptr, ""),
+      LLVMConstInt(e->iptr, (uint64_t)e->facts->align - 1, false), "");
+  refuse(e,
+         LLVMBuildOr(e->b, LLVMBuildIsNull(e->b, p, ""),
+                     LLVMBuildIsNotNull(e->b, rest, ""), ""),
+         code);
+}
+
 /* A missing buffer or a misaligned arena is an error code. */
 static void check_arguments(struct emit *e, const struct ir_block *body) {
   LLVMValueRef missing = NULL;
@@ -324,9 +336,10 @@ static void check_arguments(struct emit *e, const struct ir_block *body) {
   for (unsigned i = 0; i < e->ninputs + e->noutputs; i++) {
     const struct ir_value *v =
         i < e->ninputs ? body->param[i] : ir_arg(body->last, i - e->ninputs);
-    if (!ir_type_count(v->type))
+    if (e->port[i] < 0 || !ir_type_count(v->type))
       continue;
-    LLVMValueRef is = LLVMBuildIsNull(e->b, LLVMGetParam(e->run, i), "");
+    LLVMValueRef is =
+        LLVMBuildIsNull(e->b, LLVMGetParam(e->run, (unsigned)e->port[i]), "");
     missing = missing ? LLVMBuildOr(e->b, missing, is, "") : is;
   }
   if (missing)
@@ -334,16 +347,10 @@ static void check_arguments(struct emit *e, const struct ir_block *body) {
   LLVMValueRef wrong = emit_weights_check(e);
   if (wrong)
     refuse(e, LLVMBuildIsNotNull(e->b, wrong, ""), DNN_E_WEIGHTS);
-  if (!e->m->arena_size)
-    return;
-  LLVMValueRef arena = emit_arena(e);
-  LLVMValueRef rest = LLVMBuildAnd(
-      e->b, LLVMBuildPtrToInt(e->b, arena, e->iptr, ""),
-      LLVMConstInt(e->iptr, (uint64_t)e->facts->align - 1, false), "");
-  refuse(e,
-         LLVMBuildOr(e->b, LLVMBuildIsNull(e->b, arena, ""),
-                     LLVMBuildIsNotNull(e->b, rest, ""), ""),
-         DNN_E_ARENA);
+  if (e->state_size)
+    check_memory(e, emit_last_argument(e, 2), DNN_E_STATE);
+  if (e->m->arena_size)
+    check_memory(e, emit_arena(e), DNN_E_ARENA);
 }
 
 static LLVMValueRef cycles(struct emit *e) {
@@ -540,10 +547,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   for (e.shared_mask = 63; e.shared_mask < m->nops;)
     e.shared_mask = 2 * e.shared_mask + 1;
   e.shared = DN_ARRAY(e.scratch, struct emit_function *, e.shared_mask + 1);
-  if (!ir_io_places(ir_main(m))) {
-    e.ninputs = body->nparams;
-    e.noutputs = body->last->noperands;
-  }
+  emit_number_ports(&e);
   set_types(&e);
   ir_sizes_of(ir_main(m), &e.sizes);
   if (!fits_pointer(&e) || !fits_code(&e, t->row->backend)) {
@@ -565,6 +569,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
     count_cycles(&e, e.nkernels, from);
   emit_weights_end(&e);
   LLVMBuildRet(e.b, LLVMConstInt(e.i32, 0, false));
+  emit_reset(&e);
   LLVMDisposeBuilder(e.b);
   finish_pads(&e);
   emit_debug_end(&e);

@@ -47,7 +47,8 @@ static struct emit_buffer range_of(struct emit *e, const struct ir_value *v,
     b.to += dn_max(last, 0);
   }
   b.to += size;
-  if (p->space == IR_IN_ARENA)
+  if (p->space == IR_IN_ARENA ||
+      (p->space == IR_IN_OUTPUT && e->port[e->ninputs + p->number] < 0))
     b.align = e->facts->align;
   if (p->space == IR_IN_CONST)
     b.align = emit_const_align(e);

@@ -58,7 +58,7 @@ void emit_weights_begin(struct emit *e) {
 
 LLVMValueRef emit_weights_argument(struct emit *e, const struct ir_value *c) {
   LLVMValueRef at = LLVMConstInt(e->iptr, (uint64_t)e->apart[c->id], false);
-  LLVMValueRef blob = LLVMGetParam(e->run, LLVMCountParams(e->run) - 2);
+  LLVMValueRef blob = emit_last_argument(e, e->state_size ? 3 : 2);
   return LLVMBuildGEP2(e->b, e->i8, blob, &at, 1, "");
 }
 
@@ -69,7 +69,7 @@ static const char *check_name(struct emit *e) {
 LLVMValueRef emit_weights_check(struct emit *e) {
   bool checked = e->opts->checked;
   if (e->apart) {
-    LLVMValueRef blob = LLVMGetParam(e->run, LLVMCountParams(e->run) - 2);
+    LLVMValueRef blob = emit_last_argument(e, e->state_size ? 3 : 2);
     uint64_t size = checked ? (uint64_t)e->apart_size : 0;
     return match(e, e->b, blob, LLVMConstInt(e->iptr, size, false));
   }

@@ -179,19 +179,22 @@ static bool map_result(struct dn_ctx *ctx, struct cg_job *job,
 }
 
 int64_t cg_ram(const struct cg_sizes *s) {
-  return s->arena + s->inputs + s->outputs + s->stack;
+  return s->arena + s->inputs + s->outputs + s->state + s->stack;
 }
 
 /* What the module says, and the sizes that the child found. */
 static void fill_sizes(struct fields *in, const struct ir_module *m,
-                       struct cg_sizes *sizes) {
+                       int64_t align, struct cg_sizes *sizes) {
   struct cg_sizes s = {.arena = m->arena_size, .arena_bound = m->arena_bound};
   const struct ir_block *body = ir_main(m)->body;
   bool own = !ir_io_places(ir_main(m));
   for (unsigned i = 0; own && i < body->nparams; i++)
-    s.inputs += ir_type_bytes(body->param[i]->type);
+    if (ir_state_of(body->param[i]) < 0)
+      s.inputs += ir_type_bytes(body->param[i]->type);
   for (unsigned i = 0; own && i < body->last->noperands; i++)
-    s.outputs += ir_type_bytes(ir_arg(body->last, i)->type);
+    if (!ir_carried_param(body->last, i))
+      s.outputs += ir_type_bytes(ir_arg(body->last, i)->type);
+  s.state = ir_state_at(ir_main(m), body->last->noperands, align);
   s.stack = get_number(in);
   s.text = get_number(in);
   s.weights = get_number(in);
@@ -248,7 +251,7 @@ bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
     report_crash(ctx, m, opts,
                  child.crashed ? child.message : "no reason given");
   if (ok)
-    fill_sizes(&in, m, sizes);
+    fill_sizes(&in, m, cg_target_facts(t)->align, sizes);
   close(file);
   return ok;
 }

@@ -43,6 +43,7 @@ struct param {
   const char *name;           /* in C */
   const char *model;          /* in the model */
   const struct ir_type *type; /* NULL: a size */
+  int64_t at;                 /* of what lies in the state: byte */
 };
 
 struct header {
@@ -51,6 +52,9 @@ struct header {
   const struct ir_module *m;
   struct param *param;
   size_t nin, nout, n; /* n: with sizes */
+  struct param *state; /* inputs that are no parameters */
+  size_t nstate;
+  int64_t state_size;
   struct ir_sizes sizes;
   bool threads;        /* the object may call dnn_parallel_for() */
   const char *section; /* of the arena, or NULL */
@@ -71,8 +75,9 @@ static const char words[] =
     "static static_assert static_cast struct switch template this thread_local "
     "throw true try typedef typeid typename typeof typeof_unqual union "
     "unreachable unsigned using virtual void volatile while xor xor_eq "
-    "NULL arena weights i386 linux unix DNN_OK DNN_E_ARENA DNN_E_NULL "
-    "DNN_E_LOOP DNN_E_WEIGHTS DNN_E_SIZE ";
+    "NULL arena state weights i386 linux unix DNN_OK DNN_E_ARENA DNN_E_NULL "
+    "DNN_E_LOOP DNN_E_WEIGHTS DNN_E_SIZE "
+    "DNN_E_STATE ";
 
 /* Whole families that <stdint.h> and <stddef.h> take: size_t and int_fast8_t,
  * INT8_MAX and UINT16_C; and what the header defines: NET_ARENA_SIZE, net_run.
@@ -82,7 +87,8 @@ static bool is_reserved(const struct header *h, const char *s) {
   static const char *const own[] = {
       "_ARENA_SIZE", "_ARENA_ALIGN", "_ARENA_SECTION", "_WEIGHTS_SIZE",
       "_STACK_SIZE", "_H",           "_run",           "_model",
-      "_load",       "_BLOB_SIZE",   "_BLOB_ALIGN",    "_selftest"};
+      "_load",       "_BLOB_SIZE",   "_BLOB_ALIGN",    "_selftest",
+      "_reset"};
   size_t n = strlen(s), p = strlen(h->prefix);
   for (const char *hit = strstr(words, s); hit; hit = strstr(hit + 1, s))
     if (hit[-1] == ' ' && hit[n] == ' ')
@@ -93,7 +99,8 @@ static bool is_reserved(const struct header *h, const char *s) {
   bool of_param = dn_ends_in(s, "_SCALE") || dn_ends_in(s, "_ZERO_POINT") ||
                   dn_ends_in(s, "_OFFSET");
   bool ours = !strncmp(s, h->upper, p) || !strncmp(s, h->prefix, p);
-  return ours && (of_param || DN_FIND(own, s + p) >= 0);
+  return ours && (of_param || !strncmp(s + p, "_STATE_", 7) ||
+                  DN_FIND(own, s + p) >= 0);
 }
 
 static char upper_case(char c) {
@@ -126,7 +133,7 @@ static bool is_taken(const struct header *h, size_t n, const char *name) {
 static void name_param(const struct header *h, struct dn_arena *arena,
                        size_t n) {
   struct dn_buf out;
-  assert(n < h->n && "list_params() counts them");
+  assert(n < h->n && "add_param() counts them");
   const char *s = h->param[n].model;
   dn_buf_init(&out, arena);
   dn_buf_put(&out, "x",
@@ -138,29 +145,38 @@ static void name_param(const struct header *h, struct dn_arena *arena,
     h->param[n].name = dn_printf(arena, "%s_%u", base, k);
 }
 
-static void list_params(struct header *h, struct dn_arena *arena) {
+static void add_param(struct header *h, struct dn_arena *arena,
+                      const char *model, const struct ir_type *type) {
+  h->param[h->n++] = (struct param){.model = model, .type = type};
+  name_param(h, arena, h->n - 1);
+}
+
+static void list_params(struct header *h, struct dn_arena *arena, int align) {
   const struct ir_func *f = ir_main(h->m);
-  h->nin = f->body->nparams;
+  const struct ir_op *ret = f->body->last;
   h->io = ir_io_places(f);
   ir_sizes_of(f, &h->sizes);
-  h->nout = f->nresults;
-  h->n = h->nin + h->nout + (size_t)h->sizes.most.n;
-  assert(f->body->last->noperands == f->nresults && "rule return");
-  h->param = DN_ARRAY(arena, struct param, h->n + 1);
-  for (size_t i = 0; i < h->n; i++) {
-    bool in = i < h->nin;
-    unsigned y = (unsigned)(i - h->nin);
-    if (!in && y >= h->nout) {
-      h->param[i].model = h->sizes.most.param[y - h->nout]->name;
-      name_param(h, arena, i);
-      continue;
-    }
-    const struct ir_value *v =
-        in ? f->body->param[i] : ir_arg(f->body->last, y);
-    h->param[i].model = in ? v->name : ir_result_name(f, y);
-    h->param[i].type = v->type;
-    name_param(h, arena, i);
+  size_t most = f->body->nparams + f->nresults + (size_t)h->sizes.most.n;
+  assert(ret->noperands == f->nresults && "rule return");
+  h->param = DN_ARRAY(arena, struct param, most + 1);
+  h->state = DN_ARRAY(arena, struct param, f->nresults + 1);
+  h->state_size = ir_state_at(f, f->nresults, align);
+  for (unsigned i = 0; i < f->body->nparams; i++)
+    if (ir_state_of(f->body->param[i]) < 0)
+      add_param(h, arena, f->body->param[i]->name, f->body->param[i]->type);
+  h->nin = h->n;
+  for (unsigned i = 0; i < f->nresults; i++) {
+    const struct ir_value *kept = ir_carried_param(ret, i);
+    const struct ir_type *type = ir_arg(ret, i)->type;
+    if (kept)
+      h->state[h->nstate++] = (struct param){
+          .model = kept->name, .type = type, .at = ir_state_at(f, i, align)};
+    else
+      add_param(h, arena, ir_result_name(f, i), type);
   }
+  h->nout = h->n - h->nin;
+  for (int i = 0; i < h->sizes.most.n; i++)
+    add_param(h, arena, h->sizes.most.param[i]->name, NULL);
 }
 
 /* "float input[1][784]". A scalar has one element; what has none is a pointer,
@@ -225,11 +241,17 @@ static void put_program(const struct header *h) {
     dn_buf_printf(out, ", section(%s_ARENA_SECTION)", h->upper);
   if (arena)
     dn_buf_printf(out, "));\n");
+  if (h->nstate)
+    dn_buf_printf(out,
+                  " *     static unsigned char state[%s_STATE_SIZE]\n"
+                  " *         __attribute__((aligned(%s_STATE_ALIGN)));\n"
+                  " *     %s_reset(state);\n",
+                  h->upper, h->upper, h->prefix);
   dn_buf_printf(out, " *     return %s_run(", h->prefix);
   for (size_t i = 0; !h->io && i < h->n; i++)
     dn_buf_printf(out, "%s, ", h->param[i].name);
-  dn_buf_printf(out, "%s%s);\n *   }\n", h->apart ? "weights, " : "",
-                arena ? "arena" : "NULL");
+  dn_buf_printf(out, "%s%s%s);\n *   }\n", h->apart ? "weights, " : "",
+                h->nstate ? "state, " : "", arena ? "arena" : "NULL");
 }
 
 static void put_top(const struct header *h) {
@@ -317,8 +339,10 @@ static void put_codes(struct dn_buf *out) {
       "#define DNN_E_WEIGHTS %d /* the weights are not the model's, or "
       "are damaged */\n"
       "#define DNN_E_SIZE %d /* a size is not in its range */\n"
+      "#define DNN_E_STATE %d /* the state is NULL or misaligned */\n"
       "#endif\n\n",
-      DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP, DNN_E_WEIGHTS, DNN_E_SIZE);
+      DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP, DNN_E_WEIGHTS, DNN_E_SIZE,
+      DNN_E_STATE);
 }
 
 static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
@@ -369,8 +393,37 @@ static void put_function(const struct header *h, bool typed) {
     }
     dn_buf_printf(h->out, ", ");
   }
-  dn_buf_printf(h->out, "%svoid *arena);\n",
-                h->apart ? "const void *weights, " : "");
+  dn_buf_printf(h->out, "%s%svoid *arena);\n",
+                h->apart ? "const void *weights, " : "",
+                h->nstate ? "void *state, " : "");
+}
+
+/* What the caller keeps from call to call, and where its tensors lie. */
+static void put_state(const struct header *h, int align) {
+  if (!h->nstate)
+    return;
+  dn_buf_printf(h->out,
+                "/* What the caller keeps from call to call: %s_reset begins. "
+                "Any number of states\n * run side by side. */\n"
+                "#define %s_STATE_SIZE %lldu\n#define %s_STATE_ALIGN %du\n",
+                h->prefix, h->upper, (long long)h->state_size, h->upper, align);
+  for (size_t i = 0; i < h->nstate; i++) {
+    struct dn_buf name;
+    dn_buf_init(&name, h->m->arena);
+    put_identifier(&name, h->state[i].model, strlen(h->state[i].model));
+    bool shown = !name.len;
+    for (char *p = name.text; name.len && *p; p++)
+      *p = upper_case(*p);
+    for (size_t k = 0; k < i; k++)
+      shown |= !strcmp(h->state[k].name, name.text);
+    h->state[i].name = name.len ? name.text : "";
+    if (!shown && strcmp(name.text, "SIZE") != 0 &&
+        strcmp(name.text, "ALIGN") != 0)
+      dn_buf_printf(h->out, "#define %s_STATE_%s %lldu /* byte; %s */\n",
+                    h->upper, name.text, (long long)h->state[i].at,
+                    ir_type_text(h->m->ctx, NULL, h->state[i].type));
+  }
+  dn_buf_printf(h->out, "void %s_reset(void *state);\n\n", h->prefix);
 }
 
 /* --weights: what the caller loads. */
@@ -388,9 +441,11 @@ static void put_load(const struct header *h, int64_t size) {
 }
 
 static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
-  dn_buf_printf(h->out, "/* Runs the model once; 0, or a DNN_E_ code. "
-                        "Re-entrant: it changes nothing but\n"
-                        " * its outputs and the arena.\n");
+  dn_buf_printf(h->out,
+                "/* Runs the model once; 0, or a DNN_E_ code. "
+                "Re-entrant: it changes nothing but\n"
+                " * its outputs%s and the arena.\n",
+                h->nstate ? ", the state" : "");
   if (h->sizes.most.n)
     dn_buf_printf(h->out,
                   " * Tensors have the sizes that are passed, row-major "
@@ -442,10 +497,12 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
   h.apart = opts->apart;
   h.file =
       opts->header ? opts->header : dn_printf(ctx->arena, "%s.h", opts->prefix);
-  list_params(&h, ctx->arena);
+  int align = cg_target_facts(t)->align;
+  list_params(&h, ctx->arena, align);
   put_top(&h);
-  put_sizes(&h, m->arena_size ? cg_target_facts(t)->align : 1, sizes);
+  put_sizes(&h, m->arena_size ? align : 1, sizes);
   put_places(&h);
+  put_state(&h, align);
   put_scales(&h);
   put_codes(&text);
   put_load(&h, sizes->blob);

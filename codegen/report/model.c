@@ -24,6 +24,10 @@ const char *cg_model_section(const struct cg_job *job) {
   return dn_printf(job->ctx->arena, ".rodata.%s_model", job->opts->prefix);
 }
 
+bool cg_model_has_sizes(const struct dnn_model *m) {
+  return m->version == DNN_ABI_SIZES || m->version == DNN_ABI_STATE;
+}
+
 /* Appends a string and returns its offset. */
 static uint32_t put_text(struct dn_buf *out, const char *s) {
   uint32_t at = (uint32_t)out->len;
@@ -53,6 +57,8 @@ static void describe_sizes(struct dn_buf *out, const struct cg_job *job,
   const struct ir_func *f = ir_main(job->module);
   unsigned nin = f->body->nparams, n = nin + f->nresults;
   struct dnn_sizes s = {.n = (uint32_t)sizes->most.n};
+  if (ir_state_at(f, f->nresults, 1))
+    s.state_align = (uint32_t)cg_target_facts(job->target)->align;
   struct dnn_size *size = DN_ARRAY(job->ctx->arena, struct dnn_size, s.n + 1);
   uint32_t *dims = DN_ARRAY(job->ctx->arena, uint32_t, n * DNN_MAX_RANK);
   for (unsigned i = 0; i < s.n; i++) {
@@ -88,15 +94,17 @@ struct cg_blob cg_model(const struct cg_job *job) {
   uint32_t nin = f->body->nparams, nout = f->nresults;
   const int64_t *io = ir_io_places(f);
   struct ir_sizes sizes;
-  bool sized = ir_sizes_of(f, &sizes) && sizes.most.n;
+  bool state = ir_state_at(f, nout, 1) > 0;
+  bool sized = (ir_sizes_of(f, &sizes) && sizes.most.n) || state;
   size_t head =
       sizeof(struct dnn_model) + (sized ? sizeof(struct dnn_sizes) : 0);
   size_t tensors = (nin + nout) * sizeof(struct dnn_tensor);
   struct dnn_model model = {
       .magic = DNN_MODEL_MAGIC,
-      .version = sized ? DNN_ABI_SIZES
-                 : io  ? DNN_ABI_ARENA
-                       : DNN_ABI_VERSION,
+      .version = state   ? DNN_ABI_STATE
+                 : sized ? DNN_ABI_SIZES
+                 : io    ? DNN_ABI_ARENA
+                         : DNN_ABI_VERSION,
       .ninputs = nin,
       .noutputs = nout,
       .tensors_at = (uint32_t)head,
@@ -119,7 +127,9 @@ struct cg_blob cg_model(const struct cg_job *job) {
     describe(&out, f->body->param[i]->type, f->body->param[i]->name, &t[i]);
   for (uint32_t i = 0; i < nout; i++) {
     const struct ir_value *v = ir_arg(ret, i);
+    const struct ir_value *kept = ir_carried_param(ret, i);
     describe(&out, v->type, ir_result_name(f, i), &t[nin + i]);
+    t[nin + i].state = kept ? (uint16_t)(kept->index + 1) : 0;
   }
   model.name_at = put_text(&out, m->name ? m->name : job->opts->prefix);
   model.prefix_at = put_text(&out, job->opts->prefix);
@@ -147,6 +157,8 @@ void cg_model_finish(const struct cg_job *job, struct cg_blob *blob) {
   memcpy(copy, &model, sizeof model);
   blob->data = copy;
 }
+
+enum { MAX_ALIGN = 4096 };
 
 static bool has_name(const char *base, size_t size, uint32_t at) {
   return at < size && memchr(base + at, 0, size - at) != NULL;
@@ -183,9 +195,22 @@ static bool sizes_hold(const char *base, const struct dnn_model *m,
   return ok;
 }
 
+/* Each output's state is an input of its own. */
+static bool states_hold(const char *base, const struct dnn_model *m,
+                        const struct dnn_tensor *t) {
+  struct dnn_sizes s = {0};
+  if (cg_model_has_sizes(m))
+    memcpy(&s, base + sizeof *m, sizeof s);
+  bool ok = s.state_align
+                ? is_power_of_two(s.state_align) && s.state_align <= MAX_ALIGN
+                : m->version < DNN_ABI_STATE;
+  for (uint32_t i = 0; i < m->noutputs; i++)
+    ok = ok && t[m->ninputs + i].state <= (s.state_align ? m->ninputs : 0);
+  return ok;
+}
+
 const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
                                       size_t size) {
-  enum { MAX_ALIGN = 4096 };
   struct dnn_model m;
   if (size < sizeof m)
     return NULL;
@@ -208,6 +233,7 @@ const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
   for (uint64_t i = 0; i < tensors; i++)
     ok =
         ok && has_name(base, m.size, t[i].name_at) && t[i].rank <= DNN_MAX_RANK;
-  ok = ok && (m.version != DNN_ABI_SIZES || sizes_hold(base, &m, tensors));
+  ok = ok && (!cg_model_has_sizes(&m) || sizes_hold(base, &m, tensors)) &&
+       states_hold(base, &m, t);
   return ok ? (const struct dnn_model *)(const void *)base : NULL;
 }

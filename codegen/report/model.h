@@ -15,6 +15,8 @@ void cg_model_finish(const struct cg_job *job, struct cg_blob *model);
 const char *cg_model_symbol(const struct cg_job *job);
 const char *cg_model_section(const struct cg_job *job);
 
+/* Whether a struct dnn_sizes follows. */
+bool cg_model_has_sizes(const struct dnn_model *m);
 /* A copy of a description that an object from a user has in the `size` bytes at
  * `data`; NULL when a field is out of its range. Names end within it. */
 const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,

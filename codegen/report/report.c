@@ -88,9 +88,11 @@ static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
                   s->arena <= s->arena_bound ? " (optimal)" : "");
   dn_buf_printf(out, "\n");
   dn_buf_printf(out, "  stack       %s B\n", count(r, s->stack));
-  dn_buf_printf(out,
-                "  RAM         %s B: arena, %s B inputs, %s B outputs, stack\n",
+  dn_buf_printf(out, "  RAM         %s B: arena, %s B inputs, %s B outputs, ",
                 count(r, cg_ram(s)), count(r, s->inputs), count(r, s->outputs));
+  if (s->state)
+    dn_buf_printf(out, "%s B state, ", count(r, s->state));
+  dn_buf_printf(out, "stack\n");
 }
 
 /* ---- Layers ---- */

@@ -111,6 +111,7 @@ void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out) {
   add_number(top, ctx, "stack_bytes", r->sizes.stack);
   add_number(top, ctx, "input_bytes", r->sizes.inputs);
   add_number(top, ctx, "output_bytes", r->sizes.outputs);
+  add_number(top, ctx, "state_bytes", r->sizes.state);
   add_number(top, ctx, "ram_bytes", cg_ram(&r->sizes));
   add_signature(r, top);
   struct cJSON *layers = made(ctx, cJSON_AddArrayToObject(top, "layers"));
