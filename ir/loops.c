@@ -4,7 +4,8 @@
  *
  * A record is a loop, the outermost first. `dims` are the dimensions that it
  * goes through as one; of a dimension in blocks, a loop with `block=N` goes
- * from block to block, and one without goes through a block. */
+ * from block to block, and one without goes through a block. With `back=1` it
+ * goes from the last tile to the first. */
 #include "ir/loops.h"
 
 #include "ir/nest.h"
@@ -114,7 +115,8 @@ static const char *read_dims(const struct body *b, const struct ir_attr *a,
 static const char *read_number(const struct ir_attr *a, int64_t most,
                                int64_t *out) {
   *out = a->kind == IR_A_INT ? a->i : 0;
-  return *out < 1 || *out > most ? "tile, block, par or lanes is out of range"
+  return *out < 1 || *out > most ? "tile, block, par, lanes or back is out of "
+                                   "range"
                                  : NULL;
 }
 
@@ -133,10 +135,14 @@ static const char *read_field(const struct body *b, const struct ir_attr *a,
     l->ncuts = a->n;
     return a->kind == IR_A_INTS ? NULL : "cuts is not a list";
   }
-  if (strcmp(a->name, "par") && strcmp(a->name, "lanes"))
-    return "a field is not one of dims, block, tile, cuts, par, lanes";
+  bool *out = !strcmp(a->name, "par")     ? &l->par
+              : !strcmp(a->name, "lanes") ? &l->lanes
+              : !strcmp(a->name, "back")  ? &l->back
+                                          : NULL;
+  if (!out)
+    return "a field is not one of dims, block, tile, cuts, par, lanes, back";
   error = read_number(a, 1, &flag);
-  *(a->name[0] == 'p' ? &l->par : &l->lanes) = flag == 1;
+  *out = flag == 1;
   return error;
 }
 
@@ -229,6 +235,10 @@ static const char *check_loop(const struct ir_op *kernel, const struct body *b,
     return "threads cannot share slices that go onto an operand";
   if (l->par && i == loops_last(out) && ir_get_int(kernel, "scalable"))
     return "threads cannot share the loop of a scalable vector";
+  if (l->back && (carried || b->onto || l->par || l->size || l->lanes ||
+                  ir_get_int(kernel, "scalable")))
+    return "a loop goes back that a fold, slices, threads, a size, lanes or "
+           "scalable vectors order";
   int64_t vec = ir_get_int(kernel, "vec");
   if (l->lanes &&
       (b->folds || vec < 1 || vec & (vec - 1) || i == loops_last(out)))
@@ -264,7 +274,7 @@ const char *loops_read(const struct ir_op *kernel, struct ir_loops *out) {
 static void put(struct ir_record *r, struct ir_attr a) { r->field[r->n++] = a; }
 
 void loops_write(struct ir_op *kernel, const struct ir_loops *loops) {
-  enum { FIELDS = 6 };
+  enum { FIELDS = 7 };
   struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
   const struct ir_type *type = loops_type(kernel);
   struct ir_record *rs = DN_ARRAY(tmp, struct ir_record, loops->n);
@@ -286,6 +296,8 @@ void loops_write(struct ir_op *kernel, const struct ir_loops *loops) {
       put(&rs[i], ir_int("par", 1));
     if (l->lanes)
       put(&rs[i], ir_int("lanes", 1));
+    if (l->back)
+      put(&rs[i], ir_int("back", 1));
   }
   ir_drop_attr(kernel, "tile");
   ir_drop_attr(kernel, "order");

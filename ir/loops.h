@@ -19,6 +19,7 @@ struct ir_loop {
   int64_t ncuts;       /* steps at which the loop is cut into several: */
   const int64_t *cuts; /* rising, each within (0, extent) */
   bool par;            /* threads share its tiles */
+  bool back;           /* from the last tile to the first */
   bool lanes;          /* the kernel is read along it, in squares that are
                           transposed in registers */
 };

@@ -183,6 +183,9 @@ static void add_address(struct walk *w, int rank,
 static void read_leaf(struct walk *w, const struct ir_value *v,
                       const struct affine *const *idx) {
   int64_t stride[IR_MAX_RANK];
+  struct read_leaf leaf = {.value = v};
+  leaf.idx = dn_copy(w->arena, idx, (size_t)v->type->rank * sizeof *idx);
+  DN_PUSH(w->arena, w->r->leaves, leaf);
   if (w->strides(w->places, v, stride))
     add_address(w, v->type->rank, idx, stride);
   else
@@ -205,6 +208,8 @@ static void read_flat(struct walk *w, const struct nest *n,
   for (int d = 0; d < n->type->rank; d++)
     at = affine_add(w->f, at, iter[n->y[d].iter[0]], stride[d]);
   if (is_dense(w, v)) {
+    struct read_leaf leaf = {.value = v, .flat = at};
+    DN_PUSH(w->arena, w->r->leaves, leaf);
     DN_PUSH(w->arena, w->r->at, at);
     return;
   }

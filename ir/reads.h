@@ -23,11 +23,20 @@ struct read_period { /* an index along `dim` is divided by `at` */
   int64_t at;
 };
 
+/* A value from outside that is read: at those indices or, `flat`, at that
+ * row-major position. */
+struct read_leaf {
+  const struct ir_value *value;
+  const struct affine *const *idx;
+  const struct affine *flat;
+};
+
 struct reads {
   struct affines forms; /* variable d: the index of the result's dimension d */
   const struct ir_type *type;
   /* Addresses, in elements; the first is the result's own. */
   DN_LIST(const struct affine *) at;
+  DN_LIST(struct read_leaf) leaves;
   DN_LIST(struct read_edge) edges;
   DN_LIST(struct read_period) periods;
   uint64_t pinned; /* dimensions whose index is divided, compared, or a value */

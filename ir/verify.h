@@ -1,6 +1,6 @@
 /* verify.h - shared by the files of the verifier: verify.c (blocks, types,
  * regions), verify_kernel.c (kernels and what is outside them), verify_plan.c
- * (places). */
+ * (places), verify_overlap.c (results over operands). */
 #ifndef IR_VERIFY_H
 #define IR_VERIFY_H
 
@@ -39,6 +39,9 @@ static inline bool verify_same_shape(const struct ir_type *a,
 
 /* Of a module without errors so far; from the kernels form on. */
 void verify_kernels(struct verifier *v, const struct ir_func *f);
+/* The kernel has read what it writes of `x`, which lies in its way. */
+bool verify_overlap(struct verifier *v, const struct ir_op *kernel,
+                    const struct ir_value *x);
 /* Of a planned module without errors so far. */
 void verify_plan(struct verifier *v, const struct ir_func *f);
 

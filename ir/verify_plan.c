@@ -477,9 +477,10 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
           !share_bytes(&p->life[x->id], ly))
         continue;
       bool start = i == 0 && ir_ops[op->code].traits & IR_ONTO;
-      if (!(start || is_elementwise(p, op, x)) ||
-          (op->code != IR_YIELD && !p->same[ir_result(op)->id]) ||
-          !same_place(x, &p->life[x->id].place, y, &ly->place))
+      bool same = (start || is_elementwise(p, op, x)) &&
+                  (op->code == IR_YIELD || p->same[ir_result(op)->id]) &&
+                  same_place(x, &p->life[x->id].place, y, &ly->place);
+      if (!same && !verify_overlap(p->v, y->def, x))
         return false;
     }
   }

@@ -2,8 +2,10 @@
 #include "passes/liveness.h"
 
 #include "passes/inplace.h"
+#include "passes/overlap.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LARGE = 4096 }; /* bytes from which a buffer gets the full alignment */
@@ -108,18 +110,46 @@ static bool can_take(struct build *b, const struct inplace *reads,
   return true;
 }
 
-static void find_takes(struct build *b, struct live_node *n) {
+static int compare_takes(const void *a, const void *b) {
+  const struct live_take *x = a, *y = b;
+  if (x->saved != y->saved)
+    return x->saved > y->saved ? -1 : 1;
+  return x->same != y->same ? y->same - x->same : x->buffer - y->buffer;
+}
+
+/* What the node's own buffer can lie over of `other`. */
+static bool find_take(struct build *b, const struct live_node *n,
+                      const struct inplace *reads, enum live_reuse reuse,
+                      int other, struct live_take *out) {
+  const struct live_buffer *x = &b->l->buffer[other];
+  int64_t made = b->l->buffer[n->made].size;
+  *out = (struct live_take){.buffer = other};
+  out->same = can_take(b, reads, n->op, x->of);
+  out->saved = out->same ? x->size : 0;
+  if (out->same || reuse < LIVE_OVERLAP || !x->in_arena ||
+      !overlap_find(b->aliases, n->op, x->of, &out->down, &out->up))
+    return out->same;
+  out->down = dn_min(out->down, made);
+  out->up = dn_min(out->up, x->size);
+  int64_t low = dn_max(x->size + dn_max(out->down, 0), made);
+  int64_t high = dn_max(made + dn_max(out->up, 0), x->size);
+  out->saved = x->size + made - dn_min(low, high);
+  return out->saved > 0;
+}
+
+static void find_takes(struct build *b, struct live_node *n,
+                       enum live_reuse reuse) {
   if (n->made < 0 || n->op->code != IR_KERNEL)
     return;
   struct dn_arena *tmp = dn_arena_new(b->aliases->func->module->ctx);
   const struct inplace *reads = inplace_build(tmp, n->op);
-  begin(b);
-  for (int i = 0; i < n->touches.n; i++) {
-    int buffer = n->touches.v[i];
-    if (buffer != n->made && can_take(b, reads, n->op, b->l->buffer[buffer].of))
-      DN_PUSH(b->arena, b->list, buffer);
-  }
-  n->take = finish(b);
+  n->take = DN_ARRAY(b->arena, struct live_take, n->touches.n);
+  for (int i = 0; i < n->touches.n; i++)
+    if (n->touches.v[i] != n->made &&
+        find_take(b, n, reads, reuse, n->touches.v[i], &n->take[n->ntakes]))
+      n->ntakes++;
+  if (n->ntakes)
+    qsort(n->take, (size_t)n->ntakes, sizeof *n->take, compare_takes);
   dn_arena_free(tmp);
 }
 
@@ -149,7 +179,7 @@ static void add_nodes(struct build *b) {
   }
 }
 
-static void link_node(struct build *b, int node, bool reuse) {
+static void link_node(struct build *b, int node, enum live_reuse reuse) {
   struct live_node *n = &b->l->node[node];
   begin(b);
   for (unsigned i = 0; i < n->op->nresults; i++)
@@ -157,7 +187,7 @@ static void link_node(struct build *b, int node, bool reuse) {
   each_read(b, n->op, node, see_buffer);
   n->touches = finish(b);
   if (reuse)
-    find_takes(b, n);
+    find_takes(b, n, reuse);
 }
 
 /* The buffers that live in the block. */
@@ -228,7 +258,8 @@ static void invert(struct build *b, bool preds) {
 }
 
 struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
-                        struct ir_block *block, int64_t align, bool reuse) {
+                        struct ir_block *block, int64_t align,
+                        enum live_reuse reuse) {
   struct live *l = DN_NEW(arena, struct live);
   struct build b = {.arena = arena, .l = l, .aliases = aliases};
   size_t nops = 0;
@@ -286,11 +317,11 @@ int64_t live_do(struct live_run *r, int node, int *taken) {
       freed += r->l->buffer[b].size;
   }
   int take = -1;
-  for (int k = 0; k < n->take.n && take < 0; k++)
-    if (r->left[n->take.v[k]] == 0)
-      take = n->take.v[k];
+  for (int k = 0; k < n->ntakes && take < 0; k++)
+    if (r->left[n->take[k].buffer] == 0)
+      take = k;
   if (take >= 0)
-    reused = r->l->buffer[take].size;
+    reused = n->take[take].saved;
   if (taken)
     *taken = take;
   int64_t peak = r->live - reused + n->inside;

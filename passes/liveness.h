@@ -13,12 +13,23 @@ struct live_list {
   int *v;
 };
 
+/* A buffer that a node's own can lie over when it ends there: at its very place,
+ * or `down` bytes and more below it or, with the outermost loop going back, `up`
+ * bytes and more above it. */
+struct live_take {
+  int buffer;
+  bool same;
+  int64_t down, up;
+  int64_t saved; /* bytes that the two then take less */
+};
+
 struct live_node { /* a kernel, concat or control flow */
   struct ir_op *op;
   struct live_list touches;      /* buffers it reads or writes, each once */
   struct live_list preds, succs; /* nodes, each once */
   int made;                      /* the buffer that it alone fills, or -1 */
-  struct live_list take; /* buffers that `made` can be when they end here */
+  struct live_take *take; /* for `made`, those that save most first */
+  int ntakes;
   int64_t inside;        /* bytes that its regions need; the caller sets it */
 };
 
@@ -39,9 +50,13 @@ struct live {
   struct live_buffer *buffer;
 };
 
-/* `align` is the target's for large buffers; `reuse`: in place is allowed. */
+/* What a plan may do: nothing, write a result in the place of an operand, or
+ * over a part of it, too. */
+enum live_reuse { LIVE_APART, LIVE_IN_PLACE, LIVE_OVERLAP };
+/* `align` is the target's for large buffers. */
 struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
-                        struct ir_block *block, int64_t align, bool reuse);
+                        struct ir_block *block, int64_t align,
+                        enum live_reuse reuse);
 
 /* A run of nodes, one after another: what lives after those so far. */
 struct live_run {
@@ -53,7 +68,7 @@ struct live_run {
 };
 struct live_run live_start(const struct live *l, struct dn_arena *arena);
 /* Takes a step and returns the bytes that live while it is taken; *taken,
- * when not NULL, gets the buffer that the node's `made` takes over, or -1. */
+ * when not NULL, gets which of `take` the node's `made` lies over, or -1. */
 int64_t live_do(struct live_run *r, int node, int *taken);
 void live_undo(struct live_run *r, int node);
 

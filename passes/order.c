@@ -8,6 +8,7 @@
  *          %a = kernel ... : f32[1000]    may write over %x */
 #include "passes/pass.h"
 
+#include "passes/overlap.h"
 #include "passes/schedule.h"
 
 #include <assert.h>
@@ -15,6 +16,7 @@
 struct order {
   struct pass_env *env;
   struct aliases *aliases;
+  enum live_reuse reuse;
   int64_t moved;
 };
 
@@ -46,7 +48,7 @@ static int64_t apply_order(struct dn_arena *scratch, const struct live *l,
 static int64_t order_block(struct order *o, struct ir_block *b) {
   struct dn_arena *scratch = o->env->scratch;
   struct live *l =
-      live_build(scratch, o->aliases, b, o->env->target->align, true);
+      live_build(scratch, o->aliases, b, o->env->target->align, o->reuse);
   int *order = DN_ARRAY(scratch, int, l->nnodes);
   for (int i = 0; i < l->nnodes; i++) {
     struct live_node *n = &l->node[i];
@@ -62,7 +64,7 @@ static int64_t order_block(struct order *o, struct ir_block *b) {
 }
 
 int64_t pass_order(struct pass_env *env, struct ir_module *m) {
-  struct order o = {.env = env};
+  struct order o = {.env = env, .reuse = overlap_reuse(env)};
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     o.aliases = aliases_build(env->scratch, f);
     order_block(&o, f->body);

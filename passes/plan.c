@@ -15,21 +15,29 @@
  *          return %c */
 #include "passes/pass.h"
 
+#include "ir/loops.h"
+#include "passes/overlap.h"
 #include "passes/plan_pack.h"
 #include "passes/schedule.h"
 
 #include <assert.h>
 
+struct over { /* a kernel whose result may lie over a part of an operand */
+  struct ir_op *op;
+  int item;
+};
+
 struct plan {
   struct pass_env *env;
   struct dn_arena *scratch;
   struct aliases *aliases;
-  bool reuse;
+  enum live_reuse reuse;
   int *item_of; /* buffer -> item, -1: in the caller's memory */
   struct pack_item *item;
   int nitems;
   int steps; /* so far: nodes, and ends of those with regions */
   DN_LIST(struct ir_op *) ops; /* that get places */
+  DN_LIST(struct over) overs;
 };
 
 /* ---- Items ---- */
@@ -44,7 +52,7 @@ static void touch(struct plan *p, const struct live_buffer *b) {
            "an item has a buffer of its own at least");
     p->item_of[b->of] = p->nitems;
     p->item[p->nitems++] = (struct pack_item){
-        .size = b->size, .align = b->align, .first = p->steps};
+        .size = b->size, .align = b->align, .first = p->steps, .over = -1};
   }
   p->item[p->item_of[b->of]].last = p->steps;
 }
@@ -62,6 +70,22 @@ static void touch_io(struct plan *p, const struct live *l, bool in) {
       touch(p, &l->buffer[i]);
 }
 
+static int item_of(const struct plan *p, const struct live *l, int buffer) {
+  return p->item_of[l->buffer[buffer].of];
+}
+
+/* What the node makes may lie over a part of an operand. */
+static void set_over(struct plan *p, const struct live *l,
+                     const struct live_node *n, const struct live_take *take) {
+  struct pack_item *it = &p->item[item_of(p, l, n->made)];
+  it->over = item_of(p, l, take->buffer);
+  it->down = take->down;
+  it->up = take->up;
+  it->saved = take->saved;
+  struct over o = {n->op, item_of(p, l, n->made)};
+  DN_PUSH(p->scratch, p->overs, o);
+}
+
 /* The nodes of a block in order: what a node with regions touches lives from
  * before those to behind them. */
 static void make_items(struct plan *p, struct ir_block *b) {
@@ -75,9 +99,12 @@ static void make_items(struct plan *p, struct ir_block *b) {
   touch_io(p, l, true);
   for (int i = 0; i < l->nnodes; i++) {
     const struct live_node *n = &l->node[i];
-    if (n->made >= 0 && taken[i] >= 0)
-      p->item_of[l->buffer[n->made].of] = p->item_of[l->buffer[taken[i]].of];
+    const struct live_take *take = taken[i] < 0 ? NULL : &n->take[taken[i]];
+    if (take && take->same)
+      p->item_of[l->buffer[n->made].of] = item_of(p, l, take->buffer);
     touch_all(p, l, n);
+    if (take && !take->same)
+      set_over(p, l, n, take);
     for (unsigned r = 0; ir_has_blocks(n->op) && r < n->op->nregions; r++) {
       p->steps++;
       make_items(p, n->op->region[r]);
@@ -92,7 +119,7 @@ static void make_items(struct plan *p, struct ir_block *b) {
 /* What no order of the block's ops and no places in it can do without. */
 static int64_t find_bound(struct plan *p, struct ir_block *b) {
   struct live *l =
-      live_build(p->scratch, p->aliases, b, p->env->target->align, true);
+      live_build(p->scratch, p->aliases, b, p->env->target->align, p->reuse);
   int *order = DN_ARRAY(p->scratch, int, l->nnodes);
   int64_t bound;
   for (int i = 0; i < l->nnodes; i++) {
@@ -173,13 +200,33 @@ static void set_place(const struct plan *p, struct ir_op *op) {
     ir_set_attr(op, attrs[i]);
 }
 
+/* The outermost loop goes back where a result lies over its operand from above.
+ */
+static void set_back(struct ir_op *op, bool back) {
+  struct ir_loops loops;
+  bool none = loops_read(op, &loops) || !loops.n;
+  if (none || loops.loop[0].back == back)
+    return;
+  loops.loop[0].back = back;
+  loops_write(op, &loops);
+}
+
+static void set_directions(const struct plan *p) {
+  for (size_t i = 0; i < p->overs.n; i++) {
+    const struct pack_item *y = &p->item[p->overs.v[i].item];
+    const struct pack_item *x = &p->item[y->over];
+    set_back(p->overs.v[i].op,
+             y->at > x->at - y->down && y->at < x->at + x->size);
+  }
+}
+
 static void set_io(const struct plan *p, const struct ir_func *f) {
   unsigned nin = f->body->nparams, n = nin + f->nresults;
   int64_t *at = DN_ARRAY(p->scratch, int64_t, n);
   for (unsigned i = 0; i < n; i++) {
     const struct alias *a =
-        alias_of(p->aliases, i < nin ? f->body->param[i]
-                                     : ir_arg(f->body->last, i - nin));
+        alias_of(p->aliases,
+                 i < nin ? f->body->param[i] : ir_arg(f->body->last, i - nin));
     at[i] = a->offset + p->item[p->item_of[a->buffer]].at;
   }
   ir_set_attr(f->body->last, ir_ints("io", at, n));
@@ -212,7 +259,8 @@ static bool fits_loops(struct dn_ctx *ctx, const struct ir_block *b) {
   return ok;
 }
 
-static bool plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
+static bool plan_func(struct pass_env *env, struct ir_func *f,
+                      enum live_reuse reuse) {
   struct ir_module *m = f->module;
   struct plan p = {.env = env, .scratch = env->scratch, .reuse = reuse};
   p.aliases = aliases_build(env->scratch, f);
@@ -235,6 +283,7 @@ static bool plan_func(struct pass_env *env, struct ir_func *f, bool reuse) {
          "no plan needs less: sched_search()");
   for (size_t i = 0; i < p.ops.n; i++)
     set_place(&p, p.ops.v[i]);
+  set_directions(&p);
   if (ir_io_places(f))
     set_io(&p, f);
   return true;
@@ -246,7 +295,8 @@ int64_t pass_plan(struct pass_env *env, struct ir_module *m) {
     ok &= fits_loops(m->ctx, f->body);
   if (!ok)
     return -1;
-  bool reuse = pass_int(env, "reuse") != 0;
+  enum live_reuse reuse =
+      pass_int(env, "reuse") ? overlap_reuse(env) : LIVE_APART;
   m->arena_size = m->arena_bound = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next)
     ok &= plan_func(env, f, reuse);

@@ -19,12 +19,17 @@ enum {
   MAX_STEPS = 200000   /* placements in it */
 };
 
+struct pack_gap {
+  int64_t below, above;
+};
+
 struct packer {
   struct dn_arena *arena;
   struct pack_item *item;
   int n;
-  int *start, *pair;   /* item i lives together with pair[start[i]..) */
-  int *order, *sorted; /* scratch: the order being tried, placed neighbours */
+  int *start, *pair;       /* item i lives together with pair[start[i]..) */
+  int *order;              /* scratch: the order being tried, */
+  struct pack_gap *sorted; /* and what placed neighbours forbid */
   bool *placed;
   int64_t *best; /* offsets */
   int64_t top, bound;
@@ -36,13 +41,17 @@ static int64_t pack_bound(struct dn_arena *scratch,
   int steps = 0;
   for (int i = 0; i < n; i++)
     steps = items[i].last >= steps ? items[i].last + 1 : steps;
-  int64_t *change = DN_ARRAY(scratch, int64_t, steps + 1);
+  int64_t *change = DN_ARRAY(scratch, int64_t, steps + 2);
   for (int i = 0; i < n; i++) {
     assert(items[i].first >= 0 && items[i].first <= items[i].last &&
            "make_items() counts steps upwards");
     assert(items[i].size >= 0 && items[i].align > 0 &&
            "sizes and alignments of buffers: count_sizes()");
     change[items[i].first] += items[i].size;
+    if (items[i].over >= 0) {
+      change[items[i].first] -= items[i].saved;
+      change[items[i].first + 1] += items[i].saved;
+    }
     change[items[i].last + 1] -= items[i].size;
   }
   int64_t live = 0, most = 0;
@@ -115,6 +124,18 @@ static bool find_pairs(struct packer *p) {
 
 /* ---- Placing ---- */
 
+/* Offsets at which item `i` cannot start for a placed one: above `below`, and
+ * less than `above`. */
+static struct pack_gap gap_of(const struct packer *p, int i, int other) {
+  const struct pack_item *me = &p->item[i], *o = &p->item[other];
+  struct pack_gap g = {o->at - me->size, o->at + o->size};
+  if (me->over == other)
+    g = (struct pack_gap){o->at - me->down, o->at + me->up};
+  else if (o->over == i)
+    g = (struct pack_gap){o->at - o->up, o->at + o->down};
+  return g;
+}
+
 /* The lowest offset for item `i` among its placed neighbours. */
 static int64_t lowest(struct packer *p, int i) {
   int n = 0;
@@ -122,21 +143,15 @@ static int64_t lowest(struct packer *p, int i) {
     int other = p->pair[k], at = n;
     if (!p->placed[other] || !p->item[other].size)
       continue;
-    while (at > 0 && p->item[p->sorted[at - 1]].at > p->item[other].at) {
+    struct pack_gap g = gap_of(p, i, other);
+    for (; at > 0 && p->sorted[at - 1].below > g.below; at--)
       p->sorted[at] = p->sorted[at - 1];
-      at--;
-    }
-    p->sorted[at] = other;
+    p->sorted[at] = g;
     n++;
   }
-  const struct pack_item *me = &p->item[i];
-  int64_t at = 0;
-  for (int k = 0; k < n; k++) {
-    const struct pack_item *o = &p->item[p->sorted[k]];
-    if (at + me->size <= o->at)
-      break;
-    at = dn_max(at, dn_align(o->at + o->size, me->align));
-  }
+  int64_t at = 0, align = p->item[i].align;
+  for (int k = 0; k < n && at > p->sorted[k].below; k++)
+    at = dn_max(at, dn_align(p->sorted[k].above, align));
   return at;
 }
 
@@ -271,7 +286,7 @@ int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n) {
   int64_t top;
   if (find_pairs(&p)) {
     p.order = DN_ARRAY(arena, int, n);
-    p.sorted = DN_ARRAY(arena, int, n);
+    p.sorted = DN_ARRAY(arena, struct pack_gap, n);
     p.placed = DN_ARRAY(arena, bool, n);
     p.best = DN_ARRAY(arena, int64_t, n);
     search(&p);

@@ -7,11 +7,16 @@
 struct pack_item {
   int64_t size, align;
   int first, last; /* steps in which it lives, both included */
-  int64_t at;      /* result */
+  /* An item that ends where this one begins and may overlap it: this one starts
+   * `down` bytes or more below it or `up` or more above it, and together they
+   * take `saved` bytes less at least. -1: none. */
+  int over;
+  int64_t down, up, saved;
+  int64_t at; /* result */
 };
 
 /* Gives each item an offset so that items that live at the same time do not
- * overlap; returns the end of the highest. The same items always get the same
+ * overlap, but for `over`; returns the end of the highest. The same items always get the same
  * offsets. */
 int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n);
 

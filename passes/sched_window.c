@@ -19,9 +19,11 @@ struct wbuffer { /* a buffer that a node of the window touches */
 };
 
 struct wnode {
-  uint64_t preds;                 /* in the window */
-  struct live_list touches, take; /* window buffers */
-  int64_t inside;                 /* as of the node */
+  uint64_t preds;           /* in the window */
+  struct live_list touches; /* window buffers */
+  struct live_take *take;   /* of these */
+  int ntakes;
+  int64_t inside; /* as of the node */
 };
 
 struct state {
@@ -43,7 +45,8 @@ struct window {
 
 /* ---- Setting up ---- */
 
-static int find_buffer(struct window *w, struct live_run *s, int *local, int b) {
+static int find_buffer(struct window *w, struct live_run *s, int *local,
+                       int b) {
   if (local[b])
     return local[b] - 1;
   struct wbuffer one = {.size = s->l->buffer[b].size,
@@ -62,7 +65,20 @@ static struct live_list map_buffers(struct window *w, struct live_run *s,
   return to;
 }
 
-static void set_up(struct window *w, struct live_run *s, const int *order, int n) {
+static void map_takes(struct window *w, struct live_run *s, int *local,
+                      const struct live_node *from, struct wnode *to) {
+  to->take = DN_ARRAY(w->arena, struct live_take, from->ntakes);
+  for (int i = 0; i < from->ntakes; i++) {
+    if (!s->l->buffer[from->take[i].buffer].size)
+      continue;
+    to->take[to->ntakes] = from->take[i];
+    to->take[to->ntakes++].buffer =
+        find_buffer(w, s, local, from->take[i].buffer);
+  }
+}
+
+static void set_up(struct window *w, struct live_run *s, const int *order,
+                   int n) {
   const struct live *l = s->l;
   int *local = DN_ARRAY(w->arena, int, l->nbuffers);
   int *place = DN_ARRAY(w->arena, int, l->nnodes);
@@ -77,7 +93,7 @@ static void set_up(struct window *w, struct live_run *s, const int *order, int n
       if (place[node->preds.v[k]])
         to->preds |= UINT64_C(1) << (place[node->preds.v[k]] - 1);
     to->touches = map_buffers(w, s, local, node->touches);
-    to->take = map_buffers(w, s, local, node->take);
+    map_takes(w, s, local, node, to);
     for (int k = 0; k < to->touches.n; k++)
       w->buffers.v[to->touches.v[k]].nodes |= UINT64_C(1) << i;
   }
@@ -113,9 +129,9 @@ static struct state step(const struct window *w, const struct state *from,
     if (is_dead(b, to.done))
       freed += b->size;
   }
-  for (int k = 0; k < n->take.n && !reused; k++)
-    if (is_dead(&w->buffers.v[n->take.v[k]], to.done))
-      reused = w->buffers.v[n->take.v[k]].size;
+  for (int k = 0; k < n->ntakes && !reused; k++)
+    if (is_dead(&w->buffers.v[n->take[k].buffer], to.done))
+      reused = n->take[k].saved;
   to.peak = dn_max(from->peak, live - reused + n->inside);
   to.live = live - freed;
   return to;

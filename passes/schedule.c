@@ -171,8 +171,8 @@ static int64_t segment_bound(struct segment *g) {
       own += s->l->buffer[b].size;
       s->born[b] = s->born[b] < 0 ? -s->born[b] : s->born[b];
     }
-    if (n->take.n)
-      reused = s->l->buffer[n->take.v[0]].size;
+    if (n->ntakes)
+      reused = n->take[0].saved;
     bound = dn_max(bound, through + own - reused + n->inside);
   }
   return bound;

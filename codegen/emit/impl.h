@@ -102,6 +102,8 @@ struct emit_buffer { /* bytes [from, to) of a space that a kernel touches */
   int align;                         /* of the first byte */
   unsigned index;                    /* in the order of first use, from 1 */
   bool written;
+  bool dense; /* and without gaps */
+  bool over;  /* it overlaps another, of which one is written so */
   LLVMValueRef ptr;
 };
 struct emit_leaf { /* a value that a kernel reads */

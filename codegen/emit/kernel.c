@@ -100,10 +100,13 @@ static void emit_tiles(struct tiler *t, int level, int64_t from, int64_t tile,
     scope_open_range(k, t->unit, count, NULL);
   else if (loop)
     scope_open(k, count, 0, NULL, NULL);
-  t->base[g] =
-      loop ? affine_plus(&k->forms, affine_var(&k->forms, k->scope->var, tile),
-                         from)
-           : affine_const(&k->forms, from);
+  bool back = t->shape->loop[g].back;
+  int64_t first = back ? from + (count - 1) * tile : from;
+  t->base[g] = affine_const(&k->forms, first);
+  if (loop)
+    t->base[g] = affine_add(&k->forms, t->base[g],
+                            affine_var(&k->forms, k->scope->var, 1),
+                            back ? -tile : tile);
   t->size[g] = tile;
   t->unit += shared ? count : 0;
   emit_dim(t, level + 1);
@@ -179,8 +182,13 @@ static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
     emit_scalable(t, level, from, n);
     return;
   }
-  emit_tiles(t, level, from, tile, n / tile);
-  emit_tiles(t, level, from + n / tile * tile, n % tile, n % tile != 0);
+  bool back = t->shape->loop[g].back;
+  for (int turn = 0; turn < 2; turn++) {
+    if (turn == back)
+      emit_tiles(t, level, from, tile, n / tile);
+    else
+      emit_tiles(t, level, from + n / tile * tile, n % tile, n % tile != 0);
+  }
 }
 
 static void emit_dim(struct tiler *t, int level) {
@@ -189,7 +197,6 @@ static void emit_dim(struct tiler *t, int level) {
     return;
   }
   const struct ir_loop *l = &t->shape->loop[t->shape->level[level]];
-  int64_t from = 0;
   if (l->last == t->k->carry.dim) {
     emit_carried(t, level, l);
     return;
@@ -201,9 +208,10 @@ static void emit_dim(struct tiler *t, int level) {
   if (level == t->par)
     t->unit = 0;
   for (int64_t i = 0; i <= l->ncuts; i++) {
-    int64_t to = i < l->ncuts ? l->cuts[i] : l->extent;
+    int64_t at = l->back ? l->ncuts - i : i;
+    int64_t from = at ? l->cuts[at - 1] : 0;
+    int64_t to = at < l->ncuts ? l->cuts[at] : l->extent;
     emit_segment(t, level, from, to - from);
-    from = to;
   }
 }
 
@@ -230,7 +238,8 @@ static void pass_buffer(struct kernel_cg *k, struct emit_buffer *b,
   }
   b->ptr = LLVMGetParam(k->fn, *nparams);
   int at = (int)++*nparams;
-  emit_attribute(e, k->fn, at, "noalias", 0);
+  if (!b->over)
+    emit_attribute(e, k->fn, at, "noalias", 0);
   if (!b->written)
     emit_attribute(e, k->fn, at, "readonly", 0);
   if (b->align > 1)

@@ -7,7 +7,8 @@
  * its alignment, which buffers are one. The list is made in one walk over the
  * kernel, before any code; an equal list made earlier is an equal function.
  *
- * Places that overlap share a buffer, so that buffers never alias. */
+ * Places that overlap share a buffer, so that buffers never alias, but for a
+ * result over a part of an operand. */
 #include "codegen/emit/impl.h"
 
 #include <stdlib.h>
@@ -76,6 +77,21 @@ static bool same_memory(const struct emit_buffer *a,
          !memcmp(a->step, b->step, sizeof a->step);
 }
 
+/* What is written, over a part of what is read; columns of one buffer, which lie
+ * between each other, are not. */
+static bool is_over(const struct emit_buffer *a, const struct emit_buffer *b) {
+  return same_memory(a, b) && a->written != b->written &&
+         (a->dense || b->dense) && a->from != b->from && a->from < b->to &&
+         b->from < a->to;
+}
+
+static void mark_over(struct emit_places *p) {
+  for (size_t i = 0; i < p->buffers.n; i++)
+    for (size_t k = 0; k < p->buffers.n && p->buffers.v[i].written; k++)
+      if (is_over(&p->buffers.v[i], &p->buffers.v[k]))
+        p->buffers.v[i].over = p->buffers.v[k].over = true;
+}
+
 /* Joins those of the same memory that overlap or, with `all`, any. */
 static void join_ranges(struct emit_places *p, bool all) {
   size_t n = 0;
@@ -83,9 +99,11 @@ static void join_ranges(struct emit_places *p, bool all) {
   for (size_t i = 0; i < p->buffers.n; i++) {
     struct emit_buffer *b = &p->buffers.v[i];
     struct emit_buffer *last = n ? &p->buffers.v[n - 1] : NULL;
-    if (last && same_memory(last, b) && (all || b->from < last->to)) {
+    if (last && same_memory(last, b) &&
+        (all || (b->from < last->to && !is_over(last, b)))) {
       last->to = dn_max(last->to, b->to);
       last->written |= b->written;
+      last->dense |= b->dense;
     } else {
       p->buffers.v[n++] = *b;
     }
@@ -125,6 +143,7 @@ static void add_place(struct emit *e, struct emit_places *p,
                       bool written) {
   struct emit_buffer b = range_of(e, v, at);
   b.written = written;
+  b.dense = written && ir_type_is_dense(v->type, at->stride);
   DN_PUSH(p->arena, p->buffers, b);
 }
 
@@ -192,8 +211,8 @@ static void put_buffer(struct emit_places *p, struct emit_buffer *b) {
   b->index = (unsigned)p->order.n;
   b->align = (int)(bits & (~bits + 1));
   put(p, b->index);
-  put(p, (uint64_t)b->align << 2 | (unsigned)b->written << 1 |
-             (b->space == IR_IN_CONST));
+  put(p, (uint64_t)b->align << 3 | (unsigned)b->over << 2 |
+             (unsigned)b->written << 1 | (b->space == IR_IN_CONST));
   if (b->space != IR_IN_CONST || emit_is_passed(p->e, b))
     return;
   put_pointer(p, b->base->data->bytes ? b->base : NULL);
@@ -288,6 +307,7 @@ bool emit_find_places(struct emit *e, const struct ir_op *op,
     join_ranges(p, false);
     if (count_arena(p) > MOST_RANGES)
       join_ranges(p, true);
+    mark_over(p);
     if (op)
       put_body(e, p, op);
     put_pointer(p, out->type);

@@ -27,8 +27,24 @@ static void push(struct dn_arena *a, struct live_list *l, int x) {
   l->v = v;
 }
 
+/* All of it where they are of one size, else some bytes of the two. */
+static void add_take(struct dn_arena *a, struct live *l, int i, int from) {
+  struct live_node *n = &l->node[i];
+  int64_t x = l->buffer[from].size, y = l->buffer[i].size;
+  struct live_take one = {.buffer = from, .same = x == y};
+  one.saved = one.same ? x : below((int)dn_min(x, y) + 1);
+  int at = n->ntakes++;
+  struct live_take *v = DN_ARRAY(a, struct live_take, n->ntakes);
+  for (int k = 0; k < at; k++)
+    v[k] = n->take[k];
+  for (; at > 0 && v[at - 1].saved < one.saved; at--)
+    v[at] = v[at - 1];
+  v[at] = one;
+  n->take = v;
+}
+
 /* Node i fills buffer i and reads some of those before; now and then it may
- * write over what it reads, is kept as an output, reads the input, or has regions, which need some bytes themselves: what
+ * write over what it reads, or a part of it, is kept as an output, reads the input, or has regions, which need some bytes themselves: what
  * the best order of their blocks does, which is another such graph. */
 static struct live *random_graph(struct dn_arena *a, struct aliases *aliases,
                                  int n) {
@@ -54,9 +70,8 @@ static struct live *random_graph(struct dn_arena *a, struct aliases *aliases,
       int from = i - 1 - below(i < 4 ? i : 4);
       push(a, &l->node[i].preds, from);
       push(a, &l->node[i].touches, from);
-      if (below(3) == 0 && !l->node[i].inside &&
-          l->buffer[from].size == l->buffer[i].size)
-        push(a, &l->node[i].take, from);
+      if (below(3) == 0 && !l->node[i].inside)
+        add_take(a, l, i, from);
     }
   }
   for (int i = 0; i < n; i++) {
@@ -126,8 +141,25 @@ static bool together(const struct pack_item *a, const struct pack_item *b) {
   return a->first <= b->last && b->first <= a->last;
 }
 
-static bool overlap(const struct pack_item *a, const struct pack_item *b) {
+/* `b` may begin over `a`: how far apart they are then. */
+static bool over(const struct pack_item *it, const struct pack_item *a,
+                 const struct pack_item *b) {
+  return b->over >= 0 && a == &it[b->over];
+}
+
+static bool overlap(const struct pack_item *it, const struct pack_item *a,
+                    const struct pack_item *b) {
+  if (over(it, a, b))
+    return b->at > a->at - b->down && b->at < a->at + b->up;
+  if (over(it, b, a))
+    return overlap(it, b, a);
   return together(a, b) && a->at < b->at + b->size && b->at < a->at + a->size;
+}
+
+/* Where `a` goes that `b` is in the way of. */
+static int64_t behind(const struct pack_item *it, const struct pack_item *a,
+                      const struct pack_item *b) {
+  return b->at + (over(it, b, a) ? a->up : over(it, a, b) ? b->down : b->size);
 }
 
 /* The least top of all placements, as some order of placing low gives it. */
@@ -140,8 +172,8 @@ static int64_t least_top(struct pack_item *it, int n, unsigned placed,
       continue;
     it[i].at = 0;
     for (int k = 0; k < n; k++) {
-      if (placed >> k & 1 && overlap(&it[i], &it[k])) {
-        it[i].at = it[k].at + it[k].size;
+      if (placed >> k & 1 && overlap(it, &it[i], &it[k])) {
+        it[i].at = behind(it, &it[i], &it[k]);
         k = -1; /* from the start, higher up */
       }
     }
@@ -149,6 +181,22 @@ static int64_t least_top(struct pack_item *it, int n, unsigned placed,
                      dn_max(top, it[i].at + it[i].size), best);
   }
   return best;
+}
+
+/* Item i may lie over one that ends where it begins. */
+static void lay_over(struct pack_item *it, int n, int i) {
+  struct pack_item *y = &it[i];
+  for (int k = 0; k < n && y->over < 0; k++) {
+    const struct pack_item *x = &it[k];
+    if (k == i || x->last != y->first || x->over == i || below(2))
+      continue;
+    y->over = k;
+    y->down = below((int)y->size + 1);
+    y->up = below((int)x->size + 1);
+    int64_t low = dn_max(x->size + y->down, y->size);
+    int64_t high = dn_max(y->size + y->up, x->size);
+    y->saved = x->size + y->size - dn_min(low, high);
+  }
 }
 
 static int check_packs(struct dn_ctx *ctx) {
@@ -160,13 +208,16 @@ static int check_packs(struct dn_ctx *ctx) {
       it[i] = (struct pack_item){.size = 1 + below(9), .align = 1};
       it[i].first = below(8);
       it[i].last = it[i].first + below(5);
+      it[i].over = -1;
     }
+    for (int i = 0; i < n; i++)
+      lay_over(it, n, i);
     int64_t top = pack_items(ctx, it, n);
     memcpy(copy, it, sizeof copy);
     bool ok = top == least_top(copy, n, 0, 0, INT64_MAX);
     for (int i = 0; i < n; i++)
       for (int k = 0; k < i; k++)
-        ok &= !overlap(&it[i], &it[k]);
+        ok &= !overlap(it, &it[i], &it[k]);
     if (!ok)
       printf("items %d: top %lld\n", turn, (long long)top);
     wrong += !ok;
