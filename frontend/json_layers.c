@@ -28,6 +28,27 @@ static struct ir_value *weight(const struct json_layer *l, const char *key,
              : NULL;
 }
 
+/* A weight as a value that any layer reads. */
+static struct ir_value *constant(const struct json_layer *l) {
+  const cJSON *shape = json_get(l, "shape");
+  const char *dtype = json_get_str(l, "dtype", "f32");
+  int64_t dims[IR_MAX_RANK] = {0};
+  enum ir_dtype t = IR_F32;
+  int rank = cJSON_GetArraySize(shape);
+  if (!dtype || !ir_dtype_find(dtype, &t))
+    return fail(l, "dtype", "is no element type");
+  if (!cJSON_IsArray(shape) || rank > IR_MAX_RANK)
+    return fail(l, "shape", "must be a list of sizes");
+  if (!json_get_ints(l, "shape", rank, 0, 0, dims))
+    return NULL;
+  const struct ir_type *type =
+      ir_type_checked(l->m->ctx, l->path, t, rank, dims);
+  return type ? json_weight(&l->m->weights, l->m->b.at.m, json_get(l, "weight"),
+                            dn_printf(l->m->ctx->arena, "%s.weight", l->path),
+                            l->name ? l->name : l->type, type)
+              : NULL;
+}
+
 /* x + bias along the last dimension, when the layer has a bias. */
 static struct ir_value *add_bias(const struct json_layer *l,
                                  struct ir_value *y) {
@@ -207,6 +228,7 @@ static const struct row {
     {"max_pool", max_pool, 3, "kernel:i*! strides:i* padding:p"},
     {"avg_pool", avg_pool, 3, "kernel:i*! strides:i* padding:p"},
     {"global_avg_pool", global_avg_pool, 0, ""},
+    {"constant", constant, 0, "shape:i*! dtype:s weight:w!"},
     {"flatten", flatten, 1, ""},
     {"softmax", softmax, 1, "axis:i"},
     {"batch_norm", batch_norm, 1,

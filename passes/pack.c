@@ -417,6 +417,25 @@ static void find_runs(const struct ir_op *kernel, const struct nest *n,
   how->run = dot;
 }
 
+/* A constant that is packed for products is stored once if all else that reads it
+ * picks a few rows of it: those are read where they lie then. */
+static void share_packed(struct ir_value *w, const struct layout *how,
+                         struct ir_value *packed) {
+  enum { FEW = 16 };
+  for (const struct ir_use *u = w->uses; u; u = u->next)
+    if (ir_ops[u->op->code].cls != IR_MOVE || u->op->noperands != 2 ||
+        u != u->op->operand[0] ||
+        ir_type_count(ir_result(u->op)->type) > ir_type_count(w->type) / FEW)
+      return;
+  while (w->uses) {
+    struct ir_op *op = w->uses->op;
+    struct ir_value *y = unpack(op, w, how, packed);
+    if (!y)
+      return;
+    ir_set_operand(op, 0, y);
+  }
+}
+
 static bool pack_operand(struct pack *p, struct ir_op *anchor,
                          struct ir_op *kernel, const struct nest *n, int access,
                          int iter) {
@@ -455,6 +474,8 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   if (!y)
     return false;
   ir_set_operand(reader, operand, y);
+  if (w->data)
+    share_packed(w, &how, packed);
   if (w->data && ir_type_bytes(w->type) > 1 << 24 && !w->uses)
     ir_sweep_consts(p->m); /* or both stay in memory */
   return true;

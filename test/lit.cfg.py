@@ -43,6 +43,7 @@ def feature(name, condition):
 data = os.environ.get("DNNC_DATA") or os.path.join(
     os.path.dirname(config.source_dir), "shared", "data")
 feature("shared-data", os.path.isdir(data))
+feature("shared-llm", os.path.isdir(os.path.join(data, "llm")))
 cases = os.path.join(os.path.dirname(data), "cases")
 feature("shared-cases", os.path.isdir(cases))
 
