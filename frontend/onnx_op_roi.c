@@ -7,31 +7,6 @@
 
 #include "frontend/onnx_ops.h"
 
-/* Column k of rois [n,..], times the scale, as [n,1]. */
-static struct ir_value *corner(struct onnx_call *c, int64_t k, double scale) {
-  struct ir_value *x =
-      fe_slice1(c->b, fe_cast(c->b, c->in[1], IR_F32), 1, k, 1, 1);
-  return fe_scale(c->b, x, scale);
-}
-
-/* Where regions from `from` to `to` are sampled, `n` bins of `ratio` samples,
- * [rois, n * ratio]. */
-static struct ir_value *samples(struct onnx_call *c, struct ir_value *from,
-                                struct ir_value *to, int64_t n, int64_t ratio,
-                                bool half) {
-  int64_t points = n * ratio;
-  double *at = DN_ARRAY(c->im->ctx->arena, double, points);
-  for (int64_t i = 0; i < points; i++)
-    at[i] = ((double)i + 0.5) / (double)points;
-  from = fe_offset(c->b, from, half ? -0.5 : 0);
-  to = fe_offset(c->b, to, half ? -0.5 : 0);
-  struct ir_value *size = fe_sub(c->b, to, from);
-  if (!half && size)
-    size = fe_op2(c->b, IR_MAX, size, fe_number(c->b, size, 1));
-  struct ir_value *steps = fe_floats(c->b, IR_F32, 1, &points, at);
-  return fe_add(c->b, from, fe_mul(c->b, size, steps));
-}
-
 static struct ir_value *attrs_call(struct onnx_call *c,
                                    enum fe_decomposition row,
                                    struct ir_value *const *args, size_t n,
@@ -77,16 +52,18 @@ bool onnx_roi_align(struct onnx_call *c) {
   if (ph < 1 || pw < 1 || ratio > 1024 || ph > 4096 || pw > 4096)
     return ox_fail(c, LIMIT, "regions of %lldx%lld bins", (long long)ph,
                    (long long)pw);
-  struct ir_value *y =
-      samples(c, corner(c, 1, scale), corner(c, 3, scale), ph, ratio, half);
-  struct ir_value *x =
-      samples(c, corner(c, 0, scale), corner(c, 2, scale), pw, ratio, half);
+  struct ir_value *rois = fe_cast(c->b, c->in[1], IR_F32), *at[2];
+  for (int k = 0; k < 2; k++)
+    at[k] = fe_call(c->b, FE_ROI_PLACES, &rois, 1,
+                    IR_ATTRS(ir_int("at", k), ir_float("scale", scale),
+                             ir_int("points", (k ? ph : pw) * ratio),
+                             ir_int("half", half)));
   struct ir_value *first =
       fe_scale(c->b, fe_cast(c->b, c->in[2], IR_I32), (double)(d[2] * d[3]));
   struct ir_value *args[] = {as_rows(c, fe_cast(c->b, c->in[0], IR_F32)),
                              fe_reshape(c->b, first, 3, (int64_t[]){n, 1, 1}),
-                             fe_unsqueeze(c->b, y, 0, 1),
-                             fe_insert(c->b, x, 1)};
+                             fe_unsqueeze(c->b, at[1], 0, 1),
+                             fe_insert(c->b, at[0], 1)};
   struct ir_value *v = attrs_call(c, FE_ROI_SAMPLES, args, 4, d[2], d[3], max);
   v = fe_reshape(c->b, v, 6, (int64_t[]){n, ph, ratio, pw, ratio, d[1]});
   const bool axes[IR_MAX_RANK] = {[2] = true, [4] = true};
@@ -95,26 +72,13 @@ bool onnx_roi_align(struct onnx_call *c) {
   return ox_return(c, fe_cast(c->b, v, fe_dtype(c->in[0])));
 }
 
-/* The largest of x [n,c,h,w] in each bin along one dim, 2 or 3. */
 static struct ir_value *max_bins(struct onnx_call *c, struct ir_value *x,
-                                 int64_t corners, int64_t bins, int64_t dim) {
-  if (!x)
-    return NULL;
-  double scale = ox_float(c, "spatial_scale", 1);
-  int64_t size = fe_dims(x)[dim];
-  struct ir_value *in =
-      fe_call(c->b, FE_ROI_BINS,
-              IR_ARGS(corner(c, corners, scale), corner(c, corners + 2, scale)),
-              IR_ATTRS(ir_int("bins", bins), ir_int("size", size)));
-  /* [n,bins,size] as [n,1,bins,size,1] or [n,1,1,bins,size] */
-  int64_t n = fe_dims(x)[0];
-  in = dim == 2 ? fe_reshape(c->b, in, 5, (int64_t[]){n, 1, bins, size, 1})
-                : fe_reshape(c->b, in, 5, (int64_t[]){n, 1, 1, bins, size});
-  x = fe_insert(c->b, x, dim);
-  bool axes[IR_MAX_RANK] = {0};
-  axes[dim + 1] = true;
-  x = x ? fe_select(c->b, in, x, fe_number(c->b, x, -HUGE_VAL)) : NULL;
-  return fe_squeeze(c->b, fe_reduce(c->b, IR_REDUCE_MAX, x, axes), axes);
+                                 struct ir_value *rois, int64_t bins,
+                                 int64_t dim) {
+  return fe_call(c->b, FE_MAX_BINS, IR_ARGS(x, rois),
+                 IR_ATTRS(ir_int("at", 4 - dim), ir_int("dim", dim),
+                          ir_float("scale", ox_float(c, "spatial_scale", 1)),
+                          ir_int("bins", bins)));
 }
 
 bool onnx_max_roi_pool(struct onnx_call *c) {
@@ -126,10 +90,12 @@ bool onnx_max_roi_pool(struct onnx_call *c) {
     return ox_fail(c, ATTR, "pooled_shape must be two numbers");
   const bool last[IR_MAX_RANK] = {[1] = true};
   struct ir_value *x = fe_cast(c->b, c->in[0], IR_F32);
-  struct ir_value *batch = fe_cast(c->b, corner(c, 0, 1), IR_I32);
+  struct ir_value *rois = fe_cast(c->b, c->in[1], IR_F32);
+  struct ir_value *batch =
+      fe_cast(c->b, fe_slice1(c->b, rois, 1, 0, 1, 1), IR_I32);
   x = fe_gather(c->b, x, fe_squeeze(c->b, batch, last), 0);
-  x = max_bins(c, x, 2, size.v[0], 2);
-  x = max_bins(c, x, 1, size.v[1], 3);
+  x = max_bins(c, x, rois, size.v[0], 2);
+  x = max_bins(c, x, rois, size.v[1], 3);
   if (!x)
     return false;
   struct ir_value *none = fe_op2(c->b, IR_EQ, x, fe_number(c->b, x, -HUGE_VAL));

@@ -6,13 +6,10 @@
 
 #include "frontend/onnx_ops.h"
 
-enum sampling { NEAREST, LINEAR, CUBIC };
-enum outside { ZEROS, BORDER, REFLECTION };
-
 struct grid {
   struct onnx_call *c;
-  enum sampling mode;
-  enum outside outside;
+  const char *mode, *outside;
+  int first, last; /* taps, counted from the element left of a place */
   bool align;
   int spatial; /* dims behind N and C */
 };
@@ -23,98 +20,27 @@ struct taps {
   struct ir_value *idx[4], *weight[4];
 };
 
-/* x mirrored at lo and hi until it lies between them. */
-static struct ir_value *mirrored(struct onnx_call *c, struct ir_value *x,
-                                 double lo, double hi) {
-  if (!(hi > lo))
-    return fe_scale(c->b, x, 0);
-  struct ir_value *t = fe_op1(c->b, IR_ABS, fe_offset(c->b, x, -lo));
-  struct ir_value *n = fe_op1(c->b, IR_FLOOR, fe_scale(c->b, t, 1 / (hi - lo)));
-  struct ir_value *r = fe_sub(c->b, t, fe_scale(c->b, n, hi - lo));
-  struct ir_value *half = fe_scale(c->b, n, 0.5);
-  struct ir_value *even =
-      fe_op2(c->b, IR_EQ, half, fe_op1(c->b, IR_FLOOR, half));
-  return fe_select(c->b, even, fe_offset(c->b, r, lo),
-                   fe_sub(c->b, fe_number(c->b, r, hi), r));
-}
-
-/* Adds the tap at place `at` (whole numbers, as floats). What lies outside is
- * decided for each tap: the place that is sampled is not moved, or a cubic's
- * weights would be those of another place. */
-static void add_tap(const struct grid *g, struct taps *t, struct ir_value *at,
-                    struct ir_value *weight, int64_t size) {
+/* Along spatial dim d. */
+static bool make_taps(const struct grid *g, int d, struct taps *t) {
   struct onnx_call *c = g->c;
-  if (g->outside == ZEROS && at) {
-    struct ir_value *in =
-        fe_op2(c->b, IR_AND, fe_op2(c->b, IR_LE, fe_number(c->b, at, 0), at),
-               fe_op2(c->b, IR_LE, at, fe_number(c->b, at, (double)size - 1)));
-    weight = fe_select(c->b, in, weight, fe_number(c->b, weight, 0));
-  } else if (g->outside == REFLECTION) {
-    double edge = g->align ? 0 : -0.5; /* of the first element's cell */
-    at = mirrored(c, at, edge, (double)size - 1 - edge);
-  }
-  at = fe_emit(c->b, IR_CLAMP, IR_ARGS(at),
-               IR_ATTRS(ir_float("lo", 0), ir_float("hi", (double)size - 1)));
-  t->idx[t->n] = fe_cast(c->b, at, IR_I32);
-  t->weight[t->n++] = weight;
-}
-
-/* Keys' cubic, a = -0.75, at distance d; `near`: d <= 1. */
-static struct ir_value *cubic(struct onnx_call *c, struct ir_value *d,
-                              bool near) {
-  static const double coef[2][4] = {{-0.75, 3.75, -6, 3}, {1.25, -2.25, 0, 1}};
-  struct ir_value *y = NULL;
-  for (int i = 0; i < 4; i++) {
-    y = y ? fe_mul(c->b, y, d) : fe_number(c->b, d, coef[near][0]);
-    if (i)
-      y = fe_offset(c->b, y, coef[near][i]);
-  }
-  return y;
-}
-
-static bool make_taps(const struct grid *g, struct ir_value *x, int64_t size,
-                      struct taps *t) {
-  struct onnx_call *c = g->c;
+  int64_t size = fe_dims(c->in[0])[2 + d];
+  struct ir_value *x =
+      fe_call(c->b, FE_GRID_AT, &c->in[1], 1,
+              IR_ATTRS(ir_int("at", g->spatial - 1 - d), ir_int("size", size),
+                       ir_int("align", g->align)));
   t->n = 0;
-  if (!x)
-    return false;
-  if (g->mode == NEAREST) {
-    add_tap(g, t, fe_op1(c->b, IR_ROUND, x), fe_number(c->b, x, 1), size);
-    return t->idx[0] != NULL;
+  for (int k = g->first; k <= g->last; k++) {
+    struct ir_value *out[2] = {0};
+    if (!fe_decompose(c->b, FE_GRID_TAP, &x, 1,
+                      IR_ATTRS(ir_int("k", k), ir_str("mode", g->mode),
+                               ir_str("outside", g->outside),
+                               ir_int("size", size), ir_int("align", g->align)),
+                      out, 2))
+      return false;
+    t->idx[t->n] = out[0];
+    t->weight[t->n++] = out[1];
   }
-  struct ir_value *left = fe_op1(c->b, IR_FLOOR, x);
-  struct ir_value *part = fe_sub(c->b, x, left);
-  if (!part)
-    return false;
-  int first = g->mode == CUBIC ? -1 : 0, last = g->mode == CUBIC ? 2 : 1;
-  for (int k = first; k <= last; k++) {
-    /* The distance from x to left + k. */
-    struct ir_value *d = k <= 0 ? fe_offset(c->b, part, -k)
-                                : fe_sub(c->b, fe_number(c->b, part, k), part);
-    struct ir_value *w = g->mode == CUBIC
-                             ? cubic(c, d, k == 0 || k == 1)
-                             : fe_sub(c->b, fe_number(c->b, d, 1), d);
-    add_tap(g, t, fe_offset(c->b, left, k), w, size);
-  }
-  return t->idx[t->n - 1] != NULL;
-}
-
-/* Coordinates in the input along spatial dim d, [N,P]. */
-static struct ir_value *coordinate(const struct grid *g, int d,
-                                   int64_t points) {
-  struct onnx_call *c = g->c;
-  struct ir_value *grid = c->in[1];
-  int r = fe_rank(grid);
-  double size = (double)fe_dims(c->in[0])[2 + d];
-  const int64_t dims[] = {fe_dims(grid)[0], points};
-  struct ir_value *x = fe_slice1(c->b, grid, r - 1, g->spatial - 1 - d, 1, 1);
-  x = fe_reshape(c->b, x, 2, dims);
-  x = fe_cast(c->b, x, IR_F32);
-  if (g->align)
-    return fe_scale(c->b, fe_offset(c->b, x, 1), (size - 1) / 2);
-  return fe_scale(
-      c->b, fe_offset(c->b, fe_scale(c->b, fe_offset(c->b, x, 1), size), -1),
-      0.5);
+  return true;
 }
 
 /* Sum over all combinations of taps. */
@@ -152,21 +78,13 @@ static struct ir_value *sum_taps(const struct grid *g, struct ir_value *rows,
 }
 
 static bool read_grid(struct onnx_call *c, struct grid *g) {
-  const char *mode = ox_str(c, "mode", "linear");
-  const char *outside = ox_str(c, "padding_mode", "zeros");
-  *g = (struct grid){.c = c};
-  if (!strcmp(mode, "linear") || !strcmp(mode, "bilinear"))
-    g->mode = LINEAR;
-  else if (!strcmp(mode, "cubic") || !strcmp(mode, "bicubic"))
-    g->mode = CUBIC;
-  else if (strcmp(mode, "nearest") != 0)
-    return ox_fail(c, ATTR, "unknown mode '%s'", ox_text(c, mode));
-  if (!strcmp(outside, "border"))
-    g->outside = BORDER;
-  else if (!strcmp(outside, "reflection"))
-    g->outside = REFLECTION;
-  else if (strcmp(outside, "zeros") != 0)
-    return ox_fail(c, ATTR, "unknown padding_mode '%s'", ox_text(c, outside));
+  *g = (struct grid){.c = c,
+                     .mode = ox_str(c, "mode", "linear"),
+                     .outside = ox_str(c, "padding_mode", "zeros"),
+                     .spatial = fe_rank(c->in[0]) - 2};
+  bool cubic = strstr(g->mode, "cubic") != NULL;
+  g->first = cubic ? -1 : 0;
+  g->last = cubic ? 2 : strcmp(g->mode, "nearest") != 0;
   return ox_flag(c, "align_corners", false, &g->align);
 }
 
@@ -176,7 +94,6 @@ bool onnx_grid_sample(struct onnx_call *c) {
   struct taps t[3];
   if (!read_grid(c, &g))
     return false;
-  g.spatial = fe_rank(x) - 2;
   int s = g.spatial;
   if (s < 1 || s > 3 || fe_rank(grid) != s + 2 || fe_dims(grid)[s + 1] != s ||
       fe_dims(grid)[0] != fe_dims(x)[0] || ir_type_count(x->type) > INT32_MAX ||
@@ -190,7 +107,7 @@ bool onnx_grid_sample(struct onnx_call *c) {
     area *= fe_dims(x)[2 + d];
   }
   for (int d = 0; d < s; d++)
-    if (!make_taps(&g, coordinate(&g, d, points), fe_dims(x)[2 + d], &t[d]))
+    if (!make_taps(&g, d, &t[d]))
       return false;
   const int64_t nca[] = {out[0], out[1], area};
   const int64_t flat[] = {out[0] * area, out[1]};

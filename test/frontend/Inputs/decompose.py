@@ -512,12 +512,36 @@ def blend(y, x):
     return [sum(w * e for w, e in zip([(v + 1 - y) * (u + 1 - x), (v + 1 - y) * (x - u), (y - v) * (u + 1 - x), (y - v) * (x - u)], t))
             for t in zip(elem(v, u), elem(v, u + 1), elem(v + 1, u), elem(v + 1, u + 1))]
 py, pxs, zero = [0.25, -0.5, 1.5, 1], [1.75, 0.5, 2.25, 2], T([1], [0], "i32")
+for edge in 0, -0.5:
+    case("mirrored", [T([5], [-3, -0.75, 1.25, 3, 9])], "lo=f:%s hi=f:%s" % (edge, 2 - edge), T([5], [
+        (lambda m, n: edge + (m if m <= n else 2 * n - m))((v - edge) % (4 - 4 * edge), 2 - 2 * edge) for v in (-3, -0.75, 1.25, 3, 9)]))
+keys = lambda t: ((1.25 * t - 2.25) * t * t + 1) if t <= 1 else -0.75 * (t ** 3 - 5 * t * t + 8 * t - 4) if t < 2 else 0
+for near, at in (1, [0, 0.25, 1]), (0, [1, 1.5, 2]):
+    case("keys", [T([3], at)], "near=i:%d" % near, T([3], map(keys, at)))
+places = rand(2, 1, 3, 2)
+case("grid_at", [places], "at=i:1 size=i:5 align=i:1", T([2, 3], [2 * (e + 1) for e in places.v[1::2]]))
+case("grid_at", [places], "at=i:0 size=i:5 align=i:0", T([2, 3], [((e + 1) * 5 - 1) / 2 for e in places.v[::2]]))
+spots = [0.25, 2.75, -0.75]
+for mode, k, at, weight in [("nearest", 0, [0, 3, -1], [1, 1, 1]), ("bilinear", 1, [1, 3, 0], [0.25, 0.75, 0.25]),
+                            ("cubic", -1, [-1, 1, -2], [keys(1.25), keys(1.75), keys(1.25)])]:
+    for outside in "zeros", "border", "reflection":
+        case("grid_tap", [T([3], spots)], "k=i:%d mode=s:%s outside=s:%s size=i:3 align=i:0" % (k, mode, outside),
+             T([3], [(-1 - e if e < 0 else 5 - e if e > 2 else e) if outside == "reflection" else clip(e, 0, 2) for e in at]),
+             *([] if mode == "nearest" else [T([3], [w * (outside != "zeros" or 0 <= e <= 2) for e, w in zip(at, weight)])]))
 case("pixel", [T([1], [6], "i32"), T([2], [1, 5]), T([2], [2, -1])], px(2, 3), T([2], [11, 9]))
 case("within", [T([4], [-1, 0, 2, 3]), T([4], [1, 2, 3, 4])], "size=i:3", T([4], [0, 2, 3, 0]))
 case("tap", [image, T([2], [4, 1], "i32"), T([2], [2, 3])], "", T([2, 2], [2 * e for e in image.v[8:10]] + [3 * e for e in image.v[2:4]]))
 case("bilinear", [image, zero, T([4], py), T([4], pxs)], px(2, 3), T([4, 2], sum(map(blend, py, pxs), [])))
 case("roi_samples", [image, zero, T([4], [0.25, -0.5, -1.5, 1]), T([4], [1.75, 0.5, 1, 3.5])], px(2, 3),
      T([4, 2], blend(0.25, 1.75) + blend(0, 0.5) + [0] * 4))
+region = rand(2, 5, lo=0, hi=4)
+for half in 0, 1:
+    ends_of = lambda i, k: 0.5 * region.at((i, k)) - 0.5 * half
+    case("roi_places", [region], "at=i:1 scale=f:0.5 points=i:4 half=i:%d" % half, make([2, 4], lambda i: ends_of(i[0], 1) + (
+        ends_of(i[0], 3) - ends_of(i[0], 1) if half else max(ends_of(i[0], 3) - ends_of(i[0], 1), 1)) * (i[1] + 0.5) / 4))
+pooled, parts = rand(1, 2, 3, 4), T([1, 5], [0, 1, 0, 2, 2])
+case("max_bins", [pooled, parts], "at=i:1 scale=f:1 bins=i:1 dim=i:3", make([1, 2, 3, 1], lambda i: max(pooled.at((0, i[1], i[2], k)) for k in (1, 2))))
+case("max_bins", [pooled, parts], "at=i:2 scale=f:1 bins=i:3 dim=i:2", pooled)
 case("roi_bins", [T([1, 1], [1]), T([1, 1], [4])], "bins=i:2 size=i:6", T([1, 2, 6], [0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0]))
 dm = [[0, 2, 1], [-4, 1, 3], [2, 1, 1]]
 case("det_step", [T([1, 3, 3], sum(dm, []))], "", T([1, 1, 1], [4]), T([1, 2, 2], [2, 1, 1.5, 2.5]))
