@@ -57,7 +57,8 @@ static const char *find_conflict(struct dn_ctx *ctx, const struct options *o) {
                {"--compare", o->compare != NULL, 1 << 0},
                {"--bench", o->bench.seen, 0},
                {o->profile ? "--profile" : "--trace", times, 0},
-               {"--output-dir", o->output_dir != NULL, 0}};
+               {"--steps", o->steps > 0, 1 << 5},
+               {"--output-dir", o->output_dir != NULL, 1 << 4}};
   enum { NMODES = DN_COUNT(modes) };
   for (int i = 0; i < NMODES; i++)
     for (int j = i + 1; j < NMODES; j++)
@@ -100,6 +101,8 @@ static bool run_all(struct dn_ctx *ctx, const struct options *o) {
     ok = run_bench(&r);
   else if (o->profile || o->trace)
     ok = run_profile(&r);
+  else if (o->steps)
+    ok = run_steps(&r);
   else
     ok = run_once(&r);
   if (o->time_passes)

@@ -19,6 +19,7 @@ struct run_port { /* an input or output */
   size_t kept; /* 1 + the number of the output that an input is the state of,
                   or of the input for an output; 0: it is none */
   int64_t at;  /* of such an output: byte of the state */
+  bool rows;   /* the data that run_inputs() gives has a row for each step */
 };
 
 /* A model that can be called: generated code, or the interpreter. */
@@ -101,6 +102,8 @@ struct ir_tensor *run_inputs(struct run *r);
  * or in the order given while the inputs are not known. */
 const struct ir_type **run_input_types(struct run *r);
 bool run_write_outputs(struct run *r, const struct ir_tensor *out);
+/* --steps */
+bool run_steps(struct run *r);
 void run_print_outputs(const struct run *r, const struct ir_tensor *out);
 
 struct run_diff {

@@ -104,8 +104,24 @@ void run_fit_strings(struct run *r, struct ir_tensor *t,
   *t = (struct ir_tensor){ir_type(r->ctx, IR_CHAR, from->rank, dims), to};
 }
 
+/* A row for each step, if the file has that many of the port's tensors. */
+static bool take_rows(struct run *r, const struct ir_tensor *file, size_t size,
+                      struct run_port *port, struct ir_tensor *t) {
+  size_t one = (size_t)ir_type_bytes(t->type), n = (size_t)r->o->steps;
+  const struct ir_type *from = file->type, *to = t->type;
+  port->rows =
+      n && one && size / one == n && size % one == 0 &&
+      (!from ||
+       (from->dtype == to->dtype && from->rank == to->rank + 1 &&
+        !memcmp(from->dim + 1, to->dim, (size_t)to->rank * sizeof *to->dim)));
+  if (port->rows)
+    t->data = dn_copy(r->ctx->arena, file->data, size);
+  return port->rows;
+}
+
 /* Reads one tensor file into `t`, whose type is the port's. */
-static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
+static bool read_into(struct run *r, const char *path, struct run_port *port,
+                      struct ir_tensor *t) {
   struct dn_ctx *ctx = r->ctx;
   struct ir_tensor file;
   size_t size = (size_t)ir_type_bytes(t->type);
@@ -116,11 +132,13 @@ static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
       return true; /* nothing to map */
     if (!dn_file_map(ctx, path, &f))
       return false;
+    file = (struct ir_tensor){NULL, (void *)(uintptr_t)f.data};
+    if (f.size != size && take_rows(r, &file, f.size, port, t))
+      return true;
     if (f.size != size)
       return dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
                       "%zu bytes, but the input %s has %zu", f.size,
                       ir_type_text(ctx, NULL, t->type), size);
-    file = (struct ir_tensor){t->type, NULL};
     if (size)
       memcpy(t->data, f.data, size);
     return true;
@@ -128,6 +146,9 @@ static bool read_into(struct run *r, const char *path, struct ir_tensor *t) {
   if (!fe_read_tensor(ctx, path, &file))
     return false;
   run_fit_strings(r, &file, t->type);
+  if (!same_shape(file.type, t->type) &&
+      take_rows(r, &file, (size_t)ir_type_bytes(file.type), port, t))
+    return true;
   if (!same_shape(file.type, t->type))
     return dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
                     "the tensor is %s, the input %s",
@@ -150,8 +171,8 @@ struct ir_tensor *run_inputs(struct run *r) {
   for (size_t i = 0; i < r->nin; i++) {
     const char *spec = spec_of(r, i);
     if (spec) {
-      ok &= read_into(r, file_of(spec), &t[i]);
-    } else if (seed >= 0) {
+      ok &= read_into(r, file_of(spec), &r->in[i], &t[i]);
+    } else if (seed >= 0 && !(r->o->steps && r->in[i].kept)) {
       ir_random(&t[i], (uint64_t)seed * 1000 + i);
     } else if (!r->in[i].kept) {
       dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
@@ -212,6 +233,8 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
   enum { MOST = 16 };
   for (size_t i = 0; i < r->nout; i++) {
     const struct ir_type *t = r->out[i].type;
+    if (r->o->steps && r->out[i].kept)
+      continue;
     bool text = t->dtype == IR_CHAR && t->rank && ir_type_count(t);
     int64_t size = text ? t->dim[t->rank - 1] : ir_dtypes[t->dtype].bytes;
     int64_t n = text ? ir_type_count(t) / size : ir_type_count(t);
@@ -221,6 +244,60 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
       print_element(r, t, (const char *)out[i].data + k * size, (size_t)size);
     puts(n > MOST ? " ..." : "");
   }
+}
+
+/* ---- Steps ---- */
+
+/* What a step leaves is where the next one reads it, and its rows are next. */
+static void go_on(struct run *r, struct ir_tensor *in,
+                  const struct ir_tensor *out, int64_t step) {
+  for (size_t i = 0; i < r->nin; i++) {
+    size_t n = (size_t)ir_type_bytes(in[i].type);
+    if (r->in[i].kept)
+      memcpy(in[i].data, out[r->in[i].kept - 1].data, n);
+    else if (r->in[i].rows)
+      in[i].data = (char *)in[i].data + n;
+    else if (r->o->random >= 0 && !spec_of(r, i))
+      ir_random(&in[i], (uint64_t)(r->o->random + step) * 1000 + i);
+  }
+}
+
+/* The type of N of them; NULL after a diagnostic. */
+static const struct ir_type *rows_of(struct run *r, const struct ir_type *t) {
+  int64_t dims[IR_MAX_RANK + 1] = {r->o->steps};
+  memcpy(dims + 1, t->dim, (size_t)t->rank * sizeof *dims);
+  return ir_type_checked(r->ctx, r->path, t->dtype, t->rank + 1, dims);
+}
+
+/* Prints what each step makes, or writes all of it in rows, and the last state. */
+bool run_steps(struct run *r) {
+  struct ir_tensor *in = run_inputs(r);
+  struct ir_tensor *out = run_buffers(r, r->out, r->nout), *all = NULL;
+  bool ok = in != NULL;
+  if (ok && r->o->output_dir)
+    all = run_buffers(r, r->out, r->nout);
+  for (size_t i = 0; all && i < r->nout; i++) {
+    all[i].type = r->out[i].kept ? out[i].type : rows_of(r, out[i].type);
+    ok = ok && all[i].type;
+    if (ok)
+      all[i].data =
+          dn_alloc(r->ctx->arena, (size_t)ir_type_bytes(all[i].type) + 1);
+  }
+  for (int64_t step = 0; ok && step < r->o->steps; step++) {
+    ok = run_call(r, in, out);
+    for (size_t i = 0; ok && all && i < r->nout; i++) {
+      size_t n = (size_t)ir_type_bytes(out[i].type);
+      size_t at = r->out[i].kept ? 0 : (size_t)step * n;
+      memcpy((char *)all[i].data + at, out[i].data, n);
+    }
+    if (ok && !all) {
+      printf("step %lld\n", (long long)step);
+      run_print_outputs(r, out);
+    }
+    if (ok && step + 1 < r->o->steps)
+      go_on(r, in, out, step + 1);
+  }
+  return ok && (!all || run_write_outputs(r, all));
 }
 
 /* ---- Comparing ---- */

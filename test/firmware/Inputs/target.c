@@ -17,6 +17,7 @@ static const unsigned char input[] __attribute__((aligned(64))) = {
 #endif
 #endif
 static unsigned char output[OUTPUT] __attribute__((aligned(64)));
+static unsigned char state[OUTPUT / 2] __attribute__((aligned(64)));
 static unsigned char arena[MODEL_ARENA_SIZE + 1]
     __attribute__((aligned(MODEL_ARENA_ALIGN)));
 
@@ -155,26 +156,69 @@ __attribute__((noinline)) static int call_painted(void *const *p,
   return result;
 }
 
+static void copy(unsigned char *to, const unsigned char *from, size_t n) {
+  volatile unsigned char *p = to; /* or it is a call of memcpy */
+  for (size_t i = 0; i < n; i++)
+    p[i] = from[i];
+}
+
+/* Where each input and output lies in its array, and in *size what they take. */
+static void place(const struct dnn_tensor *t, unsigned n, size_t *at,
+                  size_t *size) {
+  *size = 0;
+  for (unsigned i = 0; i < n; i++) {
+    at[i] = *size;
+    *size += (bytes(&t[i]) + 63) / 64 * 64;
+  }
+}
+
+/* Copies what is state between inputs or outputs and the state; its bytes. */
+static size_t move_state(const struct dnn_model *m, const struct dnn_tensor *y,
+                         const size_t *in, const size_t *out, int back) {
+  const struct dnn_sizes *s = (const void *)(m + 1);
+  size_t at = 0;
+  for (unsigned i = 0; i < m->noutputs; i++) {
+    size_t n = bytes(&y[i]);
+    if (!y[i].state || at + n > sizeof state)
+      continue;
+    if (back)
+      copy(output + out[i], state + at, n);
+    else
+      copy(state + at, input + in[y[i].state - 1], n);
+    at = (at + n + s->state_align - 1) & ~(size_t)(s->state_align - 1);
+  }
+  return at;
+}
+
 int main(void) {
   const struct dnn_model *m = &model_model;
   const struct dnn_tensor *t = (const void *)((const char *)m + m->tensors_at);
-  int n = (int)(m->ninputs + m->noutputs), result;
+  const struct dnn_tensor *y = t + m->ninputs;
   static void *p[ARGUMENTS];
+  static size_t in[ARGUMENTS], out[ARGUMENTS];
   size_t at = 0;
-  unsigned used;
-  if (n >= ARGUMENTS)
+  unsigned used, n = 0;
+  if (m->ninputs + m->noutputs + 2 > ARGUMENTS)
     return 1;
-  for (int i = 0; i < n; i++) {
-    if (i == (int)m->ninputs)
-      at = 0;
-    p[i] =
-        i < (int)m->ninputs ? (char *)(size_t)input + at : (char *)output + at;
-    at += (bytes(&t[i]) + 63) / 64 * 64;
-  }
-  p[n] = MODEL_ARENA_SIZE ? arena : NULL;
+  place(t, m->ninputs, in, &at);
+  place(y, m->noutputs, out, &at);
   if (at > sizeof output)
     return 1;
-  result = call_painted(p, &used);
+  for (unsigned i = 0; i < m->ninputs; i++) {
+    int kept = 0;
+    for (unsigned k = 0; k < m->noutputs; k++)
+      kept |= y[k].state == i + 1;
+    if (!kept)
+      p[n++] = (void *)(size_t)(input + in[i]);
+  }
+  for (unsigned i = 0; i < m->noutputs; i++)
+    if (!y[i].state)
+      p[n++] = output + out[i];
+  if (move_state(m, y, in, out, 0))
+    p[n++] = state;
+  p[n] = MODEL_ARENA_SIZE ? arena : NULL;
+  int result = call_painted(p, &used);
+  move_state(m, y, in, out, 1);
   put_text("stack ");
   put_number((long)used);
   put_text(used <= MODEL_STACK_SIZE ? " within " : " over ");
