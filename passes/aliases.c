@@ -161,10 +161,12 @@ static bool views_fit(struct aliases *a, const struct ir_value *v,
   return true;
 }
 
-/* Whether an op can make its results anywhere, or row-major at least. */
+/* Whether an op can make its results anywhere, or row-major at least: what a
+ * loop stacks is made by a kernel of its region. */
 static bool lets_place(const struct ir_op *op, const struct ir_value *v,
                        const int64_t *stride) {
   return op->code == IR_KERNEL || ir_is_concat(op) ||
+         (ir_is_loop(op) && v->index >= ir_num_carried(op)) ||
          (ir_has_blocks(op) && ir_type_is_dense(v->type, stride));
 }
 

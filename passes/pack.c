@@ -397,12 +397,22 @@ static int64_t row_step(const struct pack *p, const struct ir_value *w,
   return step == INT64_MAX ? 0 : step;
 }
 
-/* Whether what is not known before run time is copied into panels. */
+/* Whether what is not known before run time is copied into panels. A copy that
+ * has to be made anyway has rows as long as the dimension. */
 static bool panels_pay(const struct pack *p, const struct nest *n,
-                       const struct ir_value *w, int dim) {
-  int64_t rows = nest_points(n) / ir_type_count(w->type);
+                       const struct ir_value *w, int dim,
+                       struct ir_op *kernel) {
+  int64_t rows =
+      dn_min(nest_points(n) / ir_type_count(w->type), COPY_PANEL_ROWS);
+  int64_t step =
+      stride_of(p, w, dim) == 1 ? row_step(p, w, dim) : w->type->dim[dim];
+  const struct ir_op *before = before_loops(w, kernel);
+  for (const struct ir_op *op = kernel; op != before;) {
+    op = op->block->owner;
+    rows *= dn_min(ir_max_turns(op), COPY_PANEL_ROWS);
+  }
   return rows >= COPY_PANEL_ROWS &&
-         row_step(p, w, dim) >= FAR / (int64_t)ir_dtypes[w->type->dtype].bytes;
+         step >= FAR / (int64_t)ir_dtypes[w->type->dtype].bytes;
 }
 
 /* Runs of a dot product in each lane, if the kernel has lanes along columns. */
@@ -458,7 +468,7 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   bool panels =
       !w->type->size[how.dim] &&
       pack_cuts(w->type->dim[how.dim], width, ir_get_int(kernel, "scalable")) &&
-      (w->data || panels_pay(p, n, w, how.dim));
+      (w->data || panels_pay(p, n, w, how.dim, kernel));
   if (!panels && how.run == 1 && stride_of(p, w, how.dim) == 1)
     return false; /* it is as it should be */
   how.panel = panels ? width : 0;

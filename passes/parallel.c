@@ -9,6 +9,7 @@
  * ... */
 #include "ir/loops.h"
 #include "ir/nest.h"
+#include "passes/cycles.h"
 #include "passes/edit.h"
 
 /* To wake threads and to wait for them takes some 1 to 10 us, which is to be a
@@ -21,35 +22,13 @@ static const double EVEN = 0.9;
 
 /* ---- How long a kernel takes ---- */
 
-/* Operations of one point: the scalar functions of the body, and its fold. */
-static double point_ops(const struct nest *n) {
-  double ops = n->fold != NEST_NONE;
-  for (int i = 0; i < n->nnodes; i++)
-    ops += n->node[i].kind == NEST_CALL;
-  return ops > 1 ? ops : 1;
-}
-
-static double op_cycles(struct pass_env *env, const struct ir_op *op,
-                        double lanes) {
-  struct dn_arena *tmp = dn_arena_new(env->ctx);
-  const struct nest *n = nest_build(tmp, op);
-  double cycles = 0;
-  /* Two multiply-adds a cycle, or two of other operations. */
-  if (n && n->fold == NEST_NTH)
-    cycles = (double)nest_points(n) * 8;
-  else if (n)
-    cycles = (double)nest_points(n) * (n->fold ? 1 : point_ops(n)) / lanes / 2;
-  dn_arena_free(tmp);
-  return cycles;
-}
-
 /* An estimate that has to be right within a factor of two or so. */
 static double kernel_cycles(struct pass_env *env, const struct ir_op *kernel) {
-  double lanes = (double)dn_max(env->target->vector_bytes / 4, 1), cycles = 0;
+  double cycles = 0;
   double bytes = (double)ir_type_bytes(ir_result(kernel)->type);
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next) {
-    cycles += op_cycles(env, op, lanes);
+    cycles += cycles_of(env, op);
     for (unsigned i = 0; i < op->noperands; i++) {
       const struct ir_value *x = ir_arg(op, i);
       if (!x->def || x->def->block != kernel->region[0])

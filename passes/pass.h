@@ -37,6 +37,10 @@ struct pass_env {
   bool opt_size;            /* -Os */
   bool lane; /* another lane of the model must fare alike: sizes.h */
   int threads;
+  const char *const *stripes; /* --stripe, each */
+  size_t nstripes;
+  int64_t max_ram;       /* --max-ram; 0: none */
+  FILE *log;             /* -v; or NULL */
   enum ir_dtype weights; /* what the pass precision makes of f32 */
   enum pass_requant requant;
   bool rounds; /* set by a pass whose results are meant to differ */
@@ -63,7 +67,7 @@ extern const size_t pass_nrows;
 struct pass_opts {         /* flags of the runner, design section 7 */
   const char *pipeline;    /* text; NULL: the one of opt_level */
   const char *print_after; /* pass name or "all" */
-  bool print_changed, verify_each;
+  bool print_changed, verify_each, verbose;
   const char *stop_after;     /* pass name */
   int64_t bisect_limit;       /* run only the first N passes; -1: all */
   const char *const *plugins; /* --load-pass */
@@ -72,6 +76,9 @@ struct pass_opts {         /* flags of the runner, design section 7 */
   bool opt_size;
   bool lane;
   int threads;
+  const char *const *stripes; /* --stripe, each */
+  size_t nstripes;
+  int64_t max_ram;       /* --max-ram; 0: none */
   enum ir_dtype weights; /* --precision; IR_F32: as they are */
   enum pass_requant requant;
   /* NULL, or where to say how far a pass that rounds has moved an element of a

@@ -117,6 +117,10 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
                          .opt_size = r->opts->opt_size,
                          .lane = r->opts->lane,
                          .threads = r->opts->threads,
+                         .stripes = r->opts->stripes,
+                         .nstripes = r->opts->nstripes,
+                         .max_ram = r->opts->max_ram,
+                         .log = r->opts->verbose ? r->opts->log : NULL,
                          .weights = r->opts->weights,
                          .requant = r->opts->requant};
   unsigned errors = dn_errors(r->ctx);

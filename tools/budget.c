@@ -58,6 +58,11 @@ bool budget_check(const struct compile *c, const struct cg_sizes *s) {
              (long long)s->stack, (long long)cg_ram(s),
              (long long)c->options->max_ram);
     note_culprits(c);
+    if (!c->options->stripes.n)
+      dn_note(c->ctx,
+              "the least that blocks of rows have reached is "
+              "--max-ram=%lld",
+              (long long)cg_ram(s));
     ok = false;
   }
   if (c->options->max_flash >= 0 && flash > c->options->max_flash) {

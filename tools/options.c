@@ -371,6 +371,10 @@ void opt_passes(const struct options *o, struct pass_opts *out) {
   out->opt_level = o->opt.level;
   out->opt_size = o->opt.size;
   out->threads = opt_threads(o);
+  out->stripes = o->stripes.v;
+  out->nstripes = o->stripes.n;
+  out->max_ram = dn_max(o->max_ram, 0);
+  out->verbose = o->verbose;
   if (o->precision)
     ir_dtype_find(o->precision, &out->weights);
   if (o->requant)

@@ -1,0 +1,134 @@
+/* stripe.c - computes chains of kernels by blocks of rows of the last one, so
+ * that what is made in between is never whole. Any kernels can be in a chain in
+ * which rows depend on rows near them alone, as their nests say: attention,
+ * whose scores are then those of some queries; convolutions and pooling, where
+ * neighbouring blocks make some rows twice. Blocks that one code can compute
+ * are a `scan` over windows of what they read; those at the edges, where
+ * padding is, stand before and behind it.
+ *
+ * --stripe says which; else those are chosen that save cycles of a core with
+ * the target's caches or, with --max-ram, bytes until the arena fits
+ * (stripe_choose.c).
+ *
+ * before:  %s = kernel : f32[1,512,512] do { ... matmul %q, %kt ... }
+ *          %p = kernel : f32[1,512,512] do { ... softmax of %s ... }
+ *          %o = kernel : f32[1,512,64] do { ... matmul %p, %v ... }
+ * after:   %f = frame %q {axis=1, size=64, step=64} : f32[1,8,64,64]
+ *          %w = reshape %f {shape=[8,1,64,64]} : f32[8,1,64,64]
+ *          %b = scan %w {states=0} : f32[8,1,64,64] do (%r: f32[1,64,64]) {
+ *            %s = kernel : f32[1,64,512] do { ... matmul %r, %kt ... }
+ *            %p = kernel : f32[1,64,512] do { ... softmax of %s ... }
+ *            %y = kernel : f32[1,64,64] do { ... matmul %p, %v ... }
+ *            yield %y
+ *          }
+ *          %o = reshape %b {shape=[1,512,64]} : f32[1,512,64] */
+#include "passes/stripe.h"
+
+#include "ir/place.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  MAX_RUNS = 12,      /* copies of a stripe's code */
+  STACK_BYTES = 2048, /* that code has at most, nearly always */
+  BARE_STACK = 512
+};
+
+/* ---- By hand ---- */
+
+static bool is_named(const struct ir_op *op, const char *name, size_t n) {
+  const char *has[] = {op->loc, op->nresults ? op->result[0]->name : NULL};
+  for (int i = 0; i < 2; i++)
+    if (has[i] && strlen(has[i]) == n && !memcmp(has[i], name, n))
+      return true;
+  for (unsigned r = 0; r < op->nregions; r++)
+    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
+      if (is_named(o, name, n))
+        return true;
+  return false;
+}
+
+static struct ir_op *find_op(const struct ir_module *m, const char *name,
+                             size_t n) {
+  for (struct ir_func *f = m->funcs; f; f = f->next)
+    for (struct ir_op *op = f->body->first; op; op = edit_next_outside(op))
+      if (!ir_has_blocks(op) && is_named(op, name, n))
+        return op;
+  return NULL;
+}
+
+static bool bad(struct pass_env *env, const char *text, const char *why) {
+  return dn_error(env->ctx, (struct dn_loc){.where = "--stripe"}, DN_USAGE,
+                  "'%.200s': %s", text, why);
+}
+
+/* NODE..NODE:ROWS, the first node that is computed in blocks and the last. */
+static bool stripe_by_hand(struct pass_env *env, struct ir_module *m,
+                           const char *text) {
+  const char *dots = strstr(text, ".."), *colon = strrchr(text, ':');
+  char *end = NULL;
+  long long rows = colon ? strtoll(colon + 1, &end, 10) : 0;
+  if (!dots || !colon || colon < dots || *end || rows < 1)
+    return bad(env, text, "it is NODE..NODE:ROWS, or off");
+  struct ir_op *first = find_op(m, text, (size_t)(dots - text));
+  struct ir_op *root = find_op(m, dots + 2, (size_t)(colon - dots - 2));
+  const struct ir_op *op = root;
+  while (op && op != first)
+    op = op->prev;
+  if (!first || !root || !op)
+    return bad(env, text, "the nodes are not in one block, in this order");
+  struct striper s = striper_new(env->scratch, m);
+  struct stripe stripe;
+  struct stripe_runs cut;
+  if (!stripe_find(&s, root, first, &stripe) ||
+      !stripe_cut(env->scratch, &stripe, rows, MAX_RUNS, &cut))
+    return bad(env, text, "its rows are not independent of each other");
+  stripe_say(env, &stripe, &cut);
+  stripe_apply(&s, &stripe, &cut);
+  return true;
+}
+
+/* ---- The pass ---- */
+
+/* Bytes that --max-ram leaves for the arena: it is for inputs, outputs and the
+ * stack, too. */
+static int64_t arena_limit(const struct pass_env *env,
+                           const struct ir_func *f) {
+  const struct ir_op *ret = f->body->last;
+  int64_t bytes =
+      env->max_ram - (env->target->bare_metal ? BARE_STACK : STACK_BYTES);
+  if (!env->max_ram)
+    return INT64_MAX;
+  for (unsigned i = 0; i < f->body->nparams; i++)
+    bytes -= ir_type_bytes(f->body->param[i]->type);
+  for (unsigned i = 0; i < ret->noperands; i++)
+    bytes -= ir_type_bytes(ir_arg(ret, i)->type);
+  return dn_max(bytes, 0);
+}
+
+/* Something is so large that blocks of it may save time. */
+static bool has_large(const struct ir_func *f) {
+  for (const struct ir_op *op = f->body->first; op->next; op = op->next)
+    if (op->code == IR_KERNEL &&
+        ir_type_bytes(ir_result(op)->type) >= STRIPE_LEAST)
+      return true;
+  return false;
+}
+
+int64_t pass_stripe(struct pass_env *env, struct ir_module *m) {
+  int64_t made = 0;
+  for (size_t i = 0; i < env->nstripes; i++, made++)
+    if (!strcmp(env->stripes[i], "off"))
+      return made;
+    else if (!stripe_by_hand(env, m, env->stripes[i]))
+      return -1;
+  /* Threads share the rows of a kernel: blocks would leave less to share. */
+  bool time = env->opt_level && !env->opt_size && !env->target->bare_metal &&
+              env->threads < 2;
+  if (made || !m->funcs || (!env->max_ram && !(time && has_large(m->funcs))) ||
+      pass_order(env, m) < 0)
+    return made;
+  return stripe_block(env, m->funcs->body, arena_limit(env, m->funcs), time);
+}

@@ -1,0 +1,101 @@
+/* stripe.h - kernels that are computed a block of rows at a time: which ops can
+ * be, what rows of each a block of the last one's rows needs, and the change. A
+ * stripe is a chain of ops of one block that only its last one, the root, is
+ * read of. Rows are indices along a dimension of each value, which differs from
+ * value to value; nests say which (ir/nest.h). */
+#ifndef PASS_STRIPE_H
+#define PASS_STRIPE_H
+
+#include "passes/edit.h"
+
+struct stripe_rows {
+  int64_t lo, hi; /* [lo, hi); lo == hi: none */
+};
+
+/* Rows [lo, hi) of a value need rows [coef lo + base, coef (hi - 1) + base +
+ * reach] of an operand along its dimension `axis`. */
+struct stripe_read {
+  int axis; /* -1: all of it */
+  int64_t coef, base, reach;
+};
+
+struct stripe_link {
+  struct ir_op *op;
+  unsigned operand;
+  int of, from; /* values of the stripe; from -1: made outside of it */
+  struct stripe_read read;
+};
+
+struct stripe_value {
+  struct ir_value *v;
+  int axis;
+  struct ir_op *at; /* op of the stripe that makes it; NULL: in a kernel */
+};
+
+struct stripe {
+  DN_LIST(struct ir_op *) ops;         /* the root first, then backwards */
+  DN_LIST(struct stripe_value) values; /* the root's first */
+  DN_LIST(struct stripe_link) links;   /* from readers to what they read */
+};
+
+/* What is known of the ops of a module. */
+struct striper {
+  struct dn_arena *arena;
+  struct ir_module *m;
+  struct stripe_op *
+      *of;     /* by op id: its reads, once they have been found */
+  int *number; /* by value id: in the stripe at hand, plus 1 */
+  int *state;  /* by value id: how it is read */
+};
+struct striper striper_new(struct dn_arena *arena, struct ir_module *m);
+
+/* The longest stripe of `root` that goes back to op `first` at most; false: its
+ * rows depend on each other. */
+bool stripe_find(struct striper *s, struct ir_op *root,
+                 const struct ir_op *first, struct stripe *out);
+/* Rows of the root. */
+int64_t stripe_height(const struct stripe *s);
+
+/* The rows of one block: of each value, and of each link what is read of the
+ * operand, and rows of it that are outside. */
+struct stripe_turn {
+  struct stripe_rows *value, *link, *outside;
+};
+struct stripe_turn stripe_turn_new(struct dn_arena *arena,
+                                   const struct stripe *s);
+/* false: an op cannot be cut so. */
+bool stripe_turn_at(const struct stripe *s, int64_t lo, int64_t hi,
+                    struct stripe_turn *out);
+
+/* Blocks that are computed by one code: in turns, `count` of them, or alone. */
+struct stripe_run {
+  int64_t first, count;        /* blocks */
+  struct stripe_turn at, next; /* of the first and, of several, the second */
+};
+struct stripe_runs {
+  int64_t rows; /* of a block; of the last one fewer */
+  DN_LIST(struct stripe_run) runs;
+};
+/* false: it cannot be cut so, or into more than `most` runs. */
+bool stripe_cut(struct dn_arena *arena, const struct stripe *s, int64_t rows,
+                size_t most, struct stripe_runs *out);
+
+/* Puts the stripe in place of its ops. */
+void stripe_apply(struct striper *s, struct stripe *stripe,
+                  const struct stripe_runs *cut);
+
+/* ---- Which (stripe_choose.c) ---- */
+
+/* Bytes of what is not stored whole, from which time may be saved. */
+enum { STRIPE_LEAST = 131072 };
+
+/* Stripes that save time, if `time`, and memory where the block would need more
+ * than `limit` bytes: the cheapest that fit, or else those that need least.
+ * Returns how many were made. */
+int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
+                     bool time);
+/* With -v: the stripe as --stripe has it, and the work that blocks do twice. */
+void stripe_say(const struct pass_env *env, const struct stripe *s,
+                const struct stripe_runs *cut);
+
+#endif

@@ -1,0 +1,435 @@
+/* stripe_choose.c - which kernels are computed by blocks of rows, and how many
+ * rows a block has. Between two nodes of a block of ops a stripe may stand for
+ * all that lie between; of the ways to cover the block by nodes and stripes the
+ * one is taken that saves most of an estimate of cycles, with no more bytes in
+ * use than the limit. A cycle here is one of a core with the target's caches:
+ * what counts is bytes that no longer leave them, against rows computed twice.
+ */
+#include "passes/stripe.h"
+
+#include "passes/cycles.h"
+#include "passes/liveness.h"
+
+#include <assert.h>
+
+enum {
+  MAX_NODES = 32,     /* of a stripe */
+  MAX_RUNS = 8,       /* copies of its code */
+  COPY_CYCLES = 2000, /* of a kernel's, to weigh its bytes */
+  LEAST_PIXELS = 24,  /* of a block: register tiles go over them */
+  CALL_CYCLES = 100,  /* of a kernel */
+  SAVED_BYTES = 16    /* of an arena that are worth a cycle */
+};
+
+struct option {
+  int first, last; /* nodes */
+  int64_t rows;
+  int64_t whole, peak; /* bytes in use at most: as it is, as a stripe */
+  double gain;         /* cycles */
+};
+
+struct chooser {
+  struct pass_env *env;
+  struct aliases *aliases;
+  struct striper s;
+  struct live *l;
+  int64_t *live; /* bytes while each node runs */
+  int64_t limit;
+  int64_t peak; /* of the nodes as they are */
+  bool time;    /* a stripe may be there to save time */
+  DN_LIST(struct option) options;
+};
+
+/* ---- What it costs ---- */
+
+/* Cycles for a byte of what is written and read again soon. */
+static double byte_cycles(const struct ir_facts *t, int64_t bytes) {
+  if (bytes * 2 <= t->l2)
+    return 1.0 / 32;
+  return bytes <= t->l3 ? 1.0 / 8 : 1.0 / 4;
+}
+
+static int64_t bytes_of(const struct stripe_value *v, int64_t rows) {
+  int64_t all = ir_type_bytes(v->v->type);
+  return all / v->v->type->dim[v->axis] * rows;
+}
+
+/* What lives inside of a block of rows. */
+struct inside {
+  int *owner;   /* by value of the stripe: the one whose memory it is */
+  size_t *last; /* by value: the op that reads the memory last, from the end */
+  int64_t peak; /* bytes */
+};
+
+/* The number of a value of the stripe that an op outside kernels makes. */
+static int number_at(const struct stripe *s, const struct ir_value *v) {
+  for (size_t i = 0; i < s->values.n; i++)
+    if (s->values.v[i].v == v && s->values.v[i].at)
+      return (int)i;
+  return -1;
+}
+
+static void find_owners(struct dn_arena *tmp, const struct stripe *s,
+                        struct inside *in) {
+  in->owner = DN_ARRAY(tmp, int, s->values.n);
+  in->last = DN_ARRAY(tmp, size_t, s->values.n);
+  for (size_t i = 0; i < s->values.n; i++) {
+    in->owner[i] = (int)i;
+    in->last[i] = SIZE_MAX;
+  }
+  for (size_t i = 0; i < s->ops.n; i++) { /* a concat before its pieces */
+    const struct ir_op *op = s->ops.v[i];
+    for (unsigned k = 0; ir_is_concat(op) && k < op->noperands; k++) {
+      int x = number_at(s, ir_arg(op, k));
+      if (x >= 0)
+        in->owner[x] = in->owner[number_at(s, ir_result(op))];
+    }
+  }
+  for (size_t i = s->ops.n; i-- > 0;) {
+    const struct ir_op *op = s->ops.v[i];
+    int x = ir_is_view(op) ? number_at(s, ir_arg(op, 0)) : -1;
+    if (x >= 0)
+      in->owner[number_at(s, ir_result(op))] = in->owner[x];
+  }
+}
+
+static void find_ends(const struct stripe *s, struct inside *in) {
+  for (size_t i = 0; i < s->links.n; i++) {
+    const struct stripe_link *l = &s->links.v[i];
+    const struct ir_op *reader = l->op;
+    size_t at = 0;
+    if (l->from < 0 || !s->values.v[l->from].at)
+      continue;
+    if (reader->block->owner && reader->block->owner->code == IR_KERNEL)
+      reader = reader->block->owner;
+    while (s->ops.v[at] != reader)
+      at++;
+    size_t *last = &in->last[in->owner[l->from]];
+    *last = at < *last ? at : *last;
+  }
+}
+
+/* The kernel may write over what it reads last. */
+static bool in_place(const struct chooser *c, const struct stripe *s,
+                     const struct inside *in, size_t at, int64_t bytes,
+                     const struct stripe_turn *t) {
+  const struct live_node *n = &c->l->node[c->aliases->node[s->ops.v[at]->id]];
+  for (int k = 0; k < n->ntakes; k++) {
+    int of = c->l->buffer[n->take[k].buffer].of;
+    int x = number_at(s, c->aliases->buffers.v[of].owner);
+    if (n->take[k].same && x >= 0 && in->last[in->owner[x]] == at &&
+        bytes == bytes_of(&s->values.v[x], t->value[x].hi - t->value[x].lo))
+      return true;
+  }
+  return false;
+}
+
+/* Bytes in use inside, the most. */
+static int64_t inside_peak(const struct chooser *c, struct dn_arena *tmp,
+                           const struct stripe *s,
+                           const struct stripe_turn *t) {
+  struct inside in = {0};
+  int64_t live = 0, peak = 0, *size = DN_ARRAY(tmp, int64_t, s->values.n);
+  find_owners(tmp, s, &in);
+  find_ends(s, &in);
+  for (size_t at = s->ops.n; at-- > 1;) {
+    int y = number_at(s, ir_result(s->ops.v[at])), of = in.owner[y];
+    struct stripe_rows r = t->value[of];
+    bool made = of && !size[of];
+    if (made) {
+      size[of] = dn_align(bytes_of(&s->values.v[of], r.hi - r.lo),
+                          c->env->target->align);
+      live += size[of];
+    }
+    bool over =
+        made && of == y &&
+        in_place(c, s, &in, at, bytes_of(&s->values.v[of], r.hi - r.lo), t);
+    peak = dn_max(peak, over ? live - size[of] : live);
+    for (size_t i = 0; i < s->values.n; i++)
+      if (size[i] && in.last[i] == at) {
+        live -= size[i];
+        size[i] = 0;
+      }
+  }
+  return peak;
+}
+
+/* Bytes in use around nodes first to last while they run as a stripe: all but
+ * what is made and read in it. */
+static int64_t outside_bytes(const struct chooser *c, const struct stripe *s,
+                             int first, int last) {
+  int64_t bytes = 0;
+  for (int b = 0; b < c->l->nbuffers; b++) {
+    const struct live_buffer *buf = &c->l->buffer[b];
+    const struct ir_value *v = c->aliases->buffers.v[buf->of].owner;
+    int n = buf->nodes.n;
+    if (!n || buf->nodes.v[0] > last || buf->nodes.v[n - 1] < first)
+      continue;
+    if (number_at(s, v) <= 0)
+      bytes += buf->size;
+  }
+  return bytes;
+}
+
+/* Of the cycles of the blocks, those for rows that other blocks make, too. */
+static double again_part(const struct pass_env *env, const struct stripe *s,
+                         const struct stripe_runs *cut) {
+  double all = 0, again = 0;
+  for (size_t i = 0; i < s->values.n; i++) {
+    const struct stripe_value *v = &s->values.v[i];
+    double rows = (double)v->v->type->dim[v->axis], made = 0;
+    const struct ir_op *op = v->at ? v->at : v->v->def;
+    for (size_t k = 0; k < cut->runs.n; k++) {
+      const struct stripe_run *run = &cut->runs.v[k];
+      made +=
+          (double)(run->count * (run->at.value[i].hi - run->at.value[i].lo));
+    }
+    if (op->code == IR_KERNEL)
+      op = ir_arg(op->region[0]->last, 0)->def;
+    else if (v->at)
+      continue;
+    all += cycles_of(env, op);
+    again += cycles_of(env, op) * (made > rows ? made / rows - 1 : 0);
+  }
+  return all > 0 ? again / all : 0;
+}
+
+void stripe_say(const struct pass_env *env, const struct stripe *s,
+                const struct stripe_runs *cut) {
+  if (!env->log)
+    return;
+  const struct ir_op *ops[] = {s->ops.v[s->ops.n - 1], s->ops.v[0]};
+  const char *name[2];
+  for (int i = 0; i < 2; i++)
+    name[i] = ops[i]->loc ? ops[i]->loc : ir_result(ops[i])->name;
+  fprintf(env->log, "stripe %s..%s:%lld, %lld rows, work +%.1f %%\n", name[0],
+          name[1], (long long)cut->rows, (long long)stripe_height(s),
+          100 * again_part(env, s, cut));
+}
+
+/* ---- What can be done ---- */
+
+/* Cycles to read once more what a kernel's products read whole, from outside of
+ * it: weights, keys, values. What fits the second-level cache is read from
+ * there by every tile of rows anyway. */
+static double reread_cycles(const struct chooser *c, const struct ir_block *b) {
+  const struct ir_facts *t = c->env->target;
+  double cycles = 0;
+  for (const struct ir_op *op = b->first; op->next; op = op->next) {
+    const struct ir_value *w = ir_arg(op, 1);
+    if (ir_ops[op->code].cls != IR_CONTRACT || (w->def && w->def->block == b))
+      continue;
+    int64_t bytes = ir_type_bytes(w->type);
+    if (bytes * 2 > t->l2)
+      cycles += (double)bytes * byte_cycles(t, bytes);
+  }
+  return cycles;
+}
+
+/* Cycles that blocks of that size save, by how much is computed twice and what
+ * is written and read. */
+static double gain_of(const struct chooser *c, const struct stripe *s,
+                      const struct stripe_turn *t, int64_t rows, int64_t peak) {
+  const struct ir_facts *facts = c->env->target;
+  double turns = (double)stripe_height(s) / (double)rows, gain = 0;
+  double near = byte_cycles(facts, peak);
+  for (size_t i = 0; i < s->values.n; i++) {
+    const struct stripe_value *v = &s->values.v[i];
+    double made = turns * (double)(t->value[i].hi - t->value[i].lo);
+    double again = made / (double)v->v->type->dim[v->axis] - 1;
+    const struct ir_op *op = v->at ? v->at : v->v->def;
+    again = again > 0 ? again : 0;
+    if (v->at && v->at->code == IR_KERNEL) {
+      double bytes = (double)ir_type_bytes(v->v->type);
+      gain -= CALL_CYCLES * turns;
+      gain -= reread_cycles(c, op->region[0]) * (turns - 1);
+      if (i) /* written, and read by one */
+        gain += 2 * bytes *
+                (byte_cycles(facts, (int64_t)bytes) - near * (1 + again));
+      op = ir_arg(op->region[0]->last, 0)->def;
+    }
+    if (!ir_is_view(op) || op->block != s->ops.v[0]->block)
+      gain -= again * cycles_of(c->env, op);
+  }
+  return gain;
+}
+
+/* Bytes in use while nodes run as they are, the most. */
+static int64_t worst(const struct chooser *c, int first, int last) {
+  int64_t bytes = 0;
+  for (int i = first; i <= last; i++)
+    bytes = dn_max(bytes, c->live[i]);
+  return bytes;
+}
+
+/* Cycles, and bytes above those that are in use anyway. */
+static double worth(const struct chooser *c, const struct option *o,
+                    int64_t anyway) {
+  int64_t saved = dn_max(o->whole, anyway) - dn_max(o->peak, anyway);
+  return o->gain + (c->time ? (double)saved / SAVED_BYTES : 0);
+}
+
+static void add_option(struct chooser *c, const struct stripe *s, int first,
+                       int last, int64_t rows) {
+  struct dn_arena *tmp = dn_arena_new(c->env->ctx);
+  struct stripe_turn t = stripe_turn_new(tmp, s);
+  struct stripe_runs cut;
+  int64_t middle = stripe_height(s) / rows / 2 * rows,
+          whole = worst(c, first, last);
+  if (stripe_turn_at(s, middle, dn_min(middle + rows, stripe_height(s)), &t)) {
+    int64_t inside = inside_peak(c, tmp, s, &t);
+    struct option o = {first, last, rows, whole, 0, 0};
+    o.peak = outside_bytes(c, s, first, last) + inside;
+    o.gain = gain_of(c, s, &t, rows, inside);
+    if ((worth(c, &o, 0) > 0 || whole > c->limit) &&
+        (o.peak < whole || o.peak <= c->peak) &&
+        stripe_cut(tmp, s, rows, MAX_RUNS, &cut)) {
+      o.gain -= (double)((cut.runs.n - 1) * s->ops.n * COPY_CYCLES);
+      DN_PUSH(c->env->scratch, c->options, o);
+    }
+  }
+  dn_arena_free(tmp);
+}
+
+/* Bytes of what is not stored whole. */
+static int64_t bytes_within(const struct stripe *s) {
+  int64_t bytes = 0;
+  for (size_t i = 1; i < s->values.n; i++)
+    if (s->values.v[i].at && s->values.v[i].at->code == IR_KERNEL)
+      bytes = dn_max(bytes, ir_type_bytes(s->values.v[i].v->type));
+  return bytes;
+}
+
+static void add_options(struct chooser *c, int last) {
+  struct ir_op *root = c->l->node[last].op;
+  struct stripe s;
+  for (int first = last - 1; first >= 0 && first > last - MAX_NODES; first--) {
+    struct ir_op *op = c->l->node[first].op;
+    if (!stripe_find(&c->s, root, op, &s))
+      return;
+    if (number_at(&s, op->nresults ? ir_result(op) : NULL) <= 0 ||
+        (worst(c, first, last) <= c->limit &&
+         (!c->time || bytes_within(&s) < STRIPE_LEAST)))
+      continue;
+    int64_t height = stripe_height(&s), before = height;
+    const struct ir_type *type = ir_result(root)->type;
+    int64_t pixels = ir_type_count(type) / height / type->dim[type->rank - 1];
+    int64_t least = dn_div_ceil(LEAST_PIXELS, dn_max(pixels, 1));
+    for (int64_t n = 2; n <= height; n += n & (n - 1) ? n / 3 : n / 2) {
+      int64_t rows = dn_div_ceil(height, n);
+      if (rows < before && (rows >= least || worst(c, first, last) > c->limit))
+        add_option(c, &s, first, last, rows);
+      before = rows;
+    }
+  }
+}
+
+/* ---- The cheapest ---- */
+
+struct step { /* best way to do the nodes before one */
+  bool ok;
+  double gain;
+  int by; /* option; -1: the node before alone */
+};
+
+/* The best cover of all nodes within `limit`, where `anyway` bytes are in use;
+ * false: there is none. */
+static bool cover(const struct chooser *c, int64_t limit, int64_t anyway,
+                  struct step *at) {
+  size_t o = 0;
+  at[0] = (struct step){true, 0, -1};
+  for (int i = 0; i < c->l->nnodes; i++) {
+    struct step *y = &at[i + 1];
+    *y = (struct step){at[i].ok && c->live[i] <= limit, at[i].gain, -1};
+    for (; o < c->options.n && c->options.v[o].last == i; o++) {
+      const struct option *by = &c->options.v[o];
+      const struct step *x = &at[by->first];
+      double gain = x->gain + worth(c, by, anyway);
+      if (x->ok && by->peak <= limit && (!y->ok || gain > y->gain))
+        *y = (struct step){true, gain, (int)o};
+    }
+  }
+  return at[c->l->nnodes].ok;
+}
+
+/* The least limit from `lo` to `hi` that can be met; `hi` can. */
+static int64_t least_limit(const struct chooser *c, int64_t lo, int64_t hi,
+                           struct step *at) {
+  while (lo < hi) {
+    int64_t mid = lo + (hi - lo) / 2;
+    if (cover(c, mid, 0, at))
+      hi = mid;
+    else
+      lo = mid + 1;
+  }
+  return hi;
+}
+
+static int64_t cover_peak(const struct chooser *c, const struct step *at) {
+  int64_t peak = 0;
+  for (int i = c->l->nnodes; i > 0;) {
+    const struct option *o = at[i].by < 0 ? NULL : &c->options.v[at[i].by];
+    peak = dn_max(peak, o ? o->peak : c->live[i - 1]);
+    i = o ? o->first : i - 1;
+  }
+  return peak;
+}
+
+/* Memory that some nodes need is not saved at others. */
+static void choose(const struct chooser *c, struct step *at) {
+  int64_t limit = c->limit;
+  if (!cover(c, limit, 0, at))
+    limit = least_limit(c, limit, c->peak, at);
+  cover(c, limit, 0, at);
+  cover(c, limit, cover_peak(c, at), at);
+}
+
+/* Bytes in use while each node runs; returns the most. */
+static int64_t find_live(struct chooser *c) {
+  struct live_run run = live_start(c->l, c->env->scratch);
+  int64_t peak = 0;
+  c->live = DN_ARRAY(c->env->scratch, int64_t, c->l->nnodes);
+  for (int i = 0; i < c->l->nnodes; i++) {
+    c->live[i] = live_do(&run, i, NULL);
+    peak = dn_max(peak, c->live[i]);
+  }
+  return peak;
+}
+
+static bool apply(struct chooser *c, const struct option *o) {
+  struct stripe s;
+  struct stripe_runs cut;
+  bool ok =
+      stripe_find(&c->s, c->l->node[o->last].op, c->l->node[o->first].op, &s) &&
+      stripe_cut(c->env->scratch, &s, o->rows, MAX_RUNS, &cut);
+  assert(ok && "add_option() has tried it");
+  if (ok) {
+    stripe_say(c->env, &s, &cut);
+    stripe_apply(&c->s, &s, &cut);
+  }
+  return ok;
+}
+
+int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
+                     bool time) {
+  struct chooser c = {.env = env, .limit = limit, .time = time};
+  int64_t made = 0;
+  c.aliases = aliases_build(env->scratch, b->func);
+  c.l =
+      live_build(env->scratch, c.aliases, b, env->target->align, LIVE_IN_PLACE);
+  c.s = striper_new(env->scratch, b->func->module);
+  c.peak = find_live(&c);
+  if (!time && c.peak <= limit)
+    return 0;
+  for (int i = 0; i < c.l->nnodes; i++)
+    if (c.l->node[i].op->code == IR_KERNEL)
+      add_options(&c, i);
+  struct step *at = DN_ARRAY(env->scratch, struct step, c.l->nnodes + 1);
+  choose(&c, at);
+  for (int i = c.l->nnodes; i > 0;) {
+    const struct option *o = at[i].by < 0 ? NULL : &c.options.v[at[i].by];
+    made += o && apply(&c, o);
+    i = o ? o->first : i - 1;
+  }
+  return made;
+}

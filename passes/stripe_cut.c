@@ -1,0 +1,368 @@
+/* stripe_cut.c - blocks of a stripe: what rows each needs of every value, and
+ * which of them one code can compute: see stripe.h. */
+#include "passes/stripe.h"
+
+#include "ir/place.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct stripe_turn stripe_turn_new(struct dn_arena *arena,
+                                   const struct stripe *s) {
+  struct stripe_turn t;
+  t.value = DN_ARRAY(arena, struct stripe_rows, s->values.n);
+  t.link = DN_ARRAY(arena, struct stripe_rows, s->links.n);
+  t.outside = DN_ARRAY(arena, struct stripe_rows, s->links.n);
+  return t;
+}
+
+/* Rows that are outside are the op's to say. */
+static bool read_rows(const struct stripe_link *l, struct stripe_rows y,
+                      struct stripe_rows *x, struct stripe_rows *outside) {
+  int64_t dim = ir_arg(l->op, l->operand)->type->dim[l->read.axis];
+  x->lo = l->read.coef * y.lo + l->read.base;
+  x->hi = l->read.coef * (y.hi - 1) + l->read.base + l->read.reach + 1;
+  outside->lo = dn_max(-x->lo, 0);
+  outside->hi = dn_max(x->hi - dim, 0);
+  x->lo += outside->lo;
+  x->hi -= outside->hi;
+  return x->lo < x->hi &&
+         ((!outside->lo && !outside->hi) || ir_find_attr(l->op, "pads"));
+}
+
+bool stripe_turn_at(const struct stripe *s, int64_t lo, int64_t hi,
+                    struct stripe_turn *t) {
+  memset(t->value, 0, s->values.n * sizeof *t->value);
+  t->value[0] = (struct stripe_rows){lo, hi};
+  for (size_t i = 0; i < s->links.n; i++) {
+    const struct stripe_link *l = &s->links.v[i];
+    if (!read_rows(l, t->value[l->of], &t->link[i], &t->outside[i]))
+      return false;
+    if (l->from < 0)
+      continue;
+    struct stripe_rows *x = &t->value[l->from];
+    bool first = x->lo == x->hi;
+    bool same = x->lo == t->link[i].lo && x->hi == t->link[i].hi;
+    if (!first && !same && !s->values.v[l->from].at)
+      return false; /* a kernel does not cut its own values */
+    x->lo = first ? t->link[i].lo : dn_min(x->lo, t->link[i].lo);
+    x->hi = first ? t->link[i].hi : dn_max(x->hi, t->link[i].hi);
+  }
+  return true;
+}
+
+static int64_t size_of(struct stripe_rows r) { return r.hi - r.lo; }
+
+/* `b` is `a` but that all rows lie further on. */
+static bool same_code(const struct stripe *s, const struct stripe_turn *a,
+                      const struct stripe_turn *b) {
+  for (size_t i = 0; i < s->values.n; i++)
+    if (size_of(a->value[i]) != size_of(b->value[i]))
+      return false;
+  for (size_t i = 0; i < s->links.n; i++) {
+    int from = s->links.v[i].from;
+    if (size_of(a->link[i]) != size_of(b->link[i]) ||
+        memcmp(&a->outside[i], &b->outside[i], sizeof a->outside[i]) != 0 ||
+        (from >= 0 && a->link[i].lo - a->value[from].lo !=
+                          b->link[i].lo - b->value[from].lo))
+      return false;
+  }
+  return true;
+}
+
+/* Block `t` lies as far behind the run's first as its turns go. */
+static bool in_step(const struct stripe *s, const struct stripe_run *run,
+                    const struct stripe_turn *t) {
+  for (size_t i = 0; i < s->links.n && run->count > 1; i++) {
+    int64_t first = run->at.link[i].lo;
+    if (t->link[i].lo - first != run->count * (run->next.link[i].lo - first))
+      return false;
+  }
+  return true;
+}
+
+bool stripe_cut(struct dn_arena *arena, const struct stripe *s, int64_t rows,
+                size_t most, struct stripe_runs *out) {
+  int64_t height = stripe_height(s);
+  *out = (struct stripe_runs){.rows = rows};
+  struct stripe_turn t = stripe_turn_new(arena, s);
+  for (int64_t i = 0; i * rows < height; i++) {
+    struct stripe_run *run = out->runs.n ? &out->runs.v[out->runs.n - 1] : NULL;
+    if (!stripe_turn_at(s, i * rows, dn_min((i + 1) * rows, height), &t))
+      return false;
+    bool on = run && same_code(s, &run->at, &t) && in_step(s, run, &t);
+    if (on && run->count++ > 1)
+      continue;
+    if (on) {
+      run->next = t;
+    } else if (out->runs.n == most) {
+      return false;
+    } else {
+      struct stripe_run fresh = {.first = i, .count = 1, .at = t};
+      DN_PUSH(arena, out->runs, fresh);
+    }
+    t = stripe_turn_new(arena, s);
+  }
+  return true;
+}
+
+/* ---- The change ---- */
+
+struct cutter {
+  struct striper *s;
+  const struct stripe *stripe;
+  const struct stripe_runs *cut;
+  const struct stripe_run *run;
+  struct ir_builder b;             /* before the root */
+  struct ir_value **view;          /* of each link to what is made outside */
+  struct ir_value **now;           /* by value id: the block's */
+  DN_LIST(struct ir_value *) args; /* of the run's scan, if it is one */
+};
+
+/* Rows of `x` along a dimension. */
+static struct ir_value *rows_of(struct ir_builder *b, struct ir_value *x,
+                                int axis, struct stripe_rows r) {
+  int64_t start[IR_MAX_RANK] = {0}, size[IR_MAX_RANK];
+  if (!r.lo && r.hi == x->type->dim[axis])
+    return x;
+  memcpy(size, x->type->dim, sizeof size);
+  start[axis] = r.lo;
+  size[axis] = r.hi - r.lo;
+  return ir_emit(b, IR_SLICE, IR_ARGS(x),
+                 IR_ATTRS(ir_ints("starts", start, x->type->rank),
+                          ir_ints("sizes", size, x->type->rank)));
+}
+
+/* The rows of all turns, those of a turn along dimension 0. */
+static struct ir_value *windows_of(struct ir_builder *b, struct ir_value *x,
+                                   int axis, struct stripe_rows r, int64_t step,
+                                   int64_t count) {
+  int64_t perm[IR_MAX_RANK] = {axis};
+  struct stripe_rows all = {r.lo, r.hi + step * (count - 1)};
+  x = rows_of(b, x, axis, all);
+  x = ir_emit(b, IR_FRAME, IR_ARGS(x),
+              IR_ATTRS(ir_int("axis", axis), ir_int("size", r.hi - r.lo),
+                       ir_int("step", step)));
+  for (int d = 0, k = 1; d < x->type->rank; d++)
+    if (d != axis)
+      perm[k++] = d;
+  return edit_transpose(b, x, perm);
+}
+
+/* What the run reads of values from outside: views, or operands of its scan. */
+static void make_views(struct cutter *c) {
+  const struct stripe_run *run = c->run;
+  for (size_t i = 0; i < c->stripe->links.n; i++) {
+    const struct stripe_link *l = &c->stripe->links.v[i];
+    struct ir_value *x = ir_arg(l->op, l->operand);
+    struct stripe_rows r = run->at.link[i];
+    int64_t step = run->count > 1 ? run->next.link[i].lo - r.lo : 0;
+    if (l->from >= 0)
+      continue;
+    c->view[i] = NULL;
+    for (size_t k = 0; k < i && !c->view[i]; k++) {
+      const struct stripe_link *o = &c->stripe->links.v[k];
+      if (o->from < 0 && ir_arg(o->op, o->operand) == x &&
+          o->read.axis == l->read.axis &&
+          !memcmp(&run->at.link[k], &r, sizeof r))
+        c->view[i] = c->view[k];
+    }
+    if (c->view[i])
+      continue;
+    c->view[i] = step ? windows_of(&c->b, x, l->read.axis, r, step, run->count)
+                      : rows_of(&c->b, x, l->read.axis, r);
+    if (step)
+      DN_PUSH(c->s->arena, c->args, c->view[i]);
+  }
+}
+
+static const struct ir_type *cut_type(const struct cutter *c,
+                                      const struct ir_type *type, int axis,
+                                      struct stripe_rows r) {
+  int64_t dim[IR_MAX_RANK];
+  memcpy(dim, type->dim, sizeof dim);
+  dim[axis] = r.hi - r.lo;
+  return ir_type(c->s->m->ctx, type->dtype, type->rank, dim);
+}
+
+/* An op's attributes for some of its rows. */
+static struct ir_attr *cut_attrs(const struct cutter *c, const struct ir_op *op,
+                                 int axis, const struct ir_type *type,
+                                 struct stripe_rows outside) {
+  struct ir_attr *as = ir_copy_attrs(c->s->m, op->attr, op->nattrs);
+  for (unsigned i = 0; i < op->nattrs; i++) {
+    if (as[i].kind != IR_A_INTS)
+      continue;
+    int64_t *v =
+        dn_copy(c->s->arena, as[i].is, (size_t)as[i].n * sizeof *as[i].is);
+    as[i].is = v;
+    if (!strcmp(as[i].name, "pads")) {
+      int64_t n = as[i].n / 2, d = axis - (type->rank - n) / 2;
+      if (d >= 0 && d < n) { /* else batches or channels of a convolution */
+        v[d] = outside.lo;
+        v[d + n] = outside.hi;
+      }
+    } else if (!strcmp(as[i].name, "shape") || !strcmp(as[i].name, "sizes")) {
+      v[axis] = type->dim[axis];
+    } else if (!strcmp(as[i].name, "starts")) {
+      v[axis] = 0;
+    }
+  }
+  return as;
+}
+
+/* The operands of an op in the block; what views make of them goes to `views`.
+ * *outside: rows of what it reads that are. */
+static struct ir_value **cut_operands(struct cutter *c, const struct ir_op *op,
+                                      struct ir_builder *views,
+                                      struct stripe_rows *outside) {
+  struct ir_value **x = DN_ARRAY(c->s->arena, struct ir_value *, op->noperands);
+  *outside = (struct stripe_rows){0};
+  for (unsigned i = 0; i < op->noperands; i++) {
+    struct ir_value *v = ir_arg(op, i);
+    x[i] = c->now[v->id] ? c->now[v->id] : v;
+  }
+  for (size_t i = 0; i < c->stripe->links.n; i++) {
+    const struct stripe_link *l = &c->stripe->links.v[i];
+    if (l->op != op)
+      continue;
+    struct stripe_rows r = c->run->at.link[i];
+    if (l->operand == 0)
+      *outside = c->run->at.outside[i];
+    if (l->from < 0) {
+      x[l->operand] = c->view[i];
+      continue;
+    }
+    int64_t lo = c->run->at.value[l->from].lo;
+    r = (struct stripe_rows){r.lo - lo, r.hi - lo};
+    x[l->operand] = rows_of(views, x[l->operand], l->read.axis, r);
+  }
+  return x;
+}
+
+static struct ir_builder builder_at(const struct ir_builder *where,
+                                    const struct ir_op *like) {
+  struct ir_builder b = *where;
+  b.loc = like->loc;
+  b.model_op = like->model_op;
+  b.line = like->line;
+  return b;
+}
+
+/* An op of the stripe, or of a kernel of it, for the block. */
+static void cut_op(struct cutter *c, struct ir_builder *where,
+                   struct ir_builder *views, const struct ir_op *op) {
+  struct ir_builder b = builder_at(where, op);
+  const struct ir_value *y = ir_result(op);
+  const struct ir_type *type = y->type;
+  struct stripe_rows outside;
+  struct ir_value **x = cut_operands(c, op, views, &outside);
+  const struct ir_attr *attrs = op->attr;
+  int i = c->s->number[y->id] - 1;
+  if (i >= 0) {
+    int axis = c->stripe->values.v[i].axis;
+    type = cut_type(c, type, axis, c->run->at.value[i]);
+    attrs = cut_attrs(c, op, axis, type, outside);
+  }
+  c->now[y->id] = ir_result(ir_op_new(&b, op->code, x, op->noperands, attrs,
+                                      op->nattrs, &type, 1, 0));
+}
+
+static void cut_kernel(struct cutter *c, struct ir_builder *where,
+                       const struct ir_op *op) {
+  struct ir_builder b = builder_at(where, op), in = b, views = b;
+  const struct ir_value *y = ir_result(op);
+  int i = c->s->number[y->id] - 1;
+  const struct ir_type *type =
+      cut_type(c, y->type, c->stripe->values.v[i].axis, c->run->at.value[i]);
+  struct ir_op *k =
+      ir_op_new(&b, IR_KERNEL, NULL, 0, op->attr, op->nattrs, &type, 1, 1);
+  in.block = k->region[0];
+  in.before = NULL;
+  views.before = k;
+  for (const struct ir_op *o = op->region[0]->first; o->next; o = o->next)
+    cut_op(c, &in, &views, o);
+  struct ir_value *root = ir_arg(op->region[0]->last, 0);
+  ir_op_new(&in, IR_YIELD, IR_ARGS(c->now[root->id]), NULL, 0, NULL, 0, 0);
+  c->now[y->id] = ir_result(k);
+}
+
+/* The ops for a block; returns its rows of the result. */
+static struct ir_value *cut_ops(struct cutter *c, struct ir_builder *where) {
+  for (size_t i = c->stripe->ops.n; i-- > 0;) {
+    const struct ir_op *op = c->stripe->ops.v[i];
+    if (op->code == IR_KERNEL)
+      cut_kernel(c, where, op);
+    else
+      cut_op(c, where, where, op);
+  }
+  return c->now[ir_result(c->stripe->ops.v[0])->id];
+}
+
+/* A scan whose turns are the blocks of the run; its rows one after another. */
+static struct ir_value *cut_turns(struct cutter *c) {
+  const struct stripe_value *y = &c->stripe->values.v[0];
+  struct stripe_rows rows = c->run->at.value[0];
+  const struct ir_type *block = cut_type(c, y->v->type, y->axis, rows);
+  int64_t dim[IR_MAX_RANK] = {c->run->count};
+  memcpy(dim + 1, block->dim, (size_t)block->rank * sizeof *dim);
+  const struct ir_type *type =
+      ir_type(c->s->m->ctx, block->dtype, block->rank + 1, dim);
+  struct ir_attr states = ir_int("states", 0);
+  struct ir_op *scan =
+      ir_op_new(&c->b, IR_SCAN, c->args.v, c->args.n, &states, 1, &type, 1, 1);
+  for (size_t i = 0; i < c->args.n; i++) {
+    const struct ir_type *all = c->args.v[i]->type;
+    const struct ir_type *one =
+        ir_type(c->s->m->ctx, all->dtype, all->rank - 1, all->dim + 1);
+    struct ir_value *p = ir_param_new(scan->region[0], NULL, one);
+    for (size_t k = 0; k < c->stripe->links.n; k++)
+      if (c->view[k] == c->args.v[i])
+        c->view[k] = p;
+  }
+  struct ir_builder in = c->b;
+  in.block = scan->region[0];
+  in.before = NULL;
+  struct ir_value *rows_made = cut_ops(c, &in);
+  ir_op_new(&in, IR_YIELD, IR_ARGS(rows_made), NULL, 0, NULL, 0, 0);
+  memcpy(dim, block->dim, sizeof dim);
+  dim[y->axis] *= c->run->count;
+  return edit_reshape(&c->b, ir_result(scan), block->rank, dim);
+}
+
+/* Names the values that have a number, or takes the numbers back. */
+static void number_values(struct cutter *c, bool on) {
+  for (size_t i = 0; i < c->stripe->values.n; i++) {
+    const struct stripe_value *v = &c->stripe->values.v[i];
+    c->s->number[v->v->id] = on ? (int)i + 1 : 0;
+    if (v->at && v->at->code == IR_KERNEL)
+      c->s->number[ir_arg(v->at->region[0]->last, 0)->id] = on ? (int)i + 1 : 0;
+  }
+}
+
+void stripe_apply(struct striper *s, struct stripe *stripe,
+                  const struct stripe_runs *cut) {
+  struct cutter c = {.s = s, .stripe = stripe, .cut = cut};
+  struct ir_op *root = stripe->ops.v[0];
+  DN_LIST(struct ir_value *) pieces = {0};
+  c.b = edit_before(root);
+  c.view = DN_ARRAY(s->arena, struct ir_value *, stripe->links.n);
+  c.now = DN_ARRAY(s->arena, struct ir_value *, s->m->nvalues);
+  number_values(&c, true);
+  for (size_t i = 0; i < cut->runs.n; i++) {
+    c.run = &cut->runs.v[i];
+    c.args.n = 0;
+    make_views(&c);
+    struct ir_value *rows =
+        c.run->count > 1 ? cut_turns(&c) : cut_ops(&c, &c.b);
+    DN_PUSH(s->arena, pieces, rows);
+  }
+  number_values(&c, false);
+  struct ir_value *all = pieces.v[0];
+  struct ir_attr axis = ir_int("axis", stripe->values.v[0].axis);
+  if (pieces.n > 1)
+    all = ir_emit(&c.b, IR_CONCAT, pieces.v, pieces.n, &axis, 1);
+  edit_replace(root, all, true);
+  for (size_t i = 1; i < stripe->ops.n; i++)
+    ir_op_remove(stripe->ops.v[i]);
+}
