@@ -1,0 +1,244 @@
+/* sink.c - what a scan goes through slice by slice is computed in its turns, where
+ * RAM counts: the products of a recurrent layer with all its inputs are many
+ * times its state. A row of the result must need one row of an operand, the same
+ * one, and of others what is the same for all rows. The weights are then read in
+ * each turn, so that is done where it saves `min_bytes` and more; with `on` -1,
+ * on bare metal.
+ *
+ * before:  %4 = matmul %x, @w : f32[400,256]                 (%x : f32[400,64])
+ *          %h = scan %h0, %4 {states=1} : f32[1,256] do (%p: f32[1,256],
+ *              %s: f32[256]) { ... }
+ * after:   %h = scan %h0, %x {states=1} : f32[1,256] do (%p: f32[1,256],
+ *              %s: f32[64]) {
+ *            %5 = reshape %s {shape=[1,64]} : f32[1,64]
+ *            %6 = matmul %5, @w : f32[1,256]
+ *            %7 = reshape %6 {shape=[256]} : f32[256] ... } */
+#include "ir/nest.h"
+#include "ir/place.h"
+#include "passes/edit.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { MAX_CHAIN = 32 };
+
+/* From what the scan reads to what it could read instead. */
+struct chain {
+  struct ir_op *op[MAX_CHAIN]; /* the nearest to the scan first */
+  unsigned rows[MAX_CHAIN];    /* the operand that is read row by row */
+  int n;
+};
+
+static int64_t rows_of(const struct ir_value *v) {
+  return v->type->rank ? v->type->dim[0] : 0;
+}
+
+/* An access at the row of the result: 1; at the same place for all rows: 0; else
+ * -1. */
+static int reads_row(const struct nest *n, const struct nest_access *a) {
+  int row = 0, it = n->y[0].iter[0];
+  for (int d = 0; d < a->rank; d++) {
+    const struct nest_index *x = &a->idx[d];
+    bool other = x->base != 0;
+    for (int i = 0; i < n->niters; i++)
+      other |= i != it && x->coef[i] && n->iter[i].extent > 1;
+    if (x->indirect >= 0 || (x->coef[it] && (d || x->coef[it] != 1 || other ||
+                                             !nest_index_is_plain(x))))
+      return -1;
+    row |= x->coef[it] != 0;
+  }
+  return row;
+}
+
+/* The operand of which a row of the result needs that row; -1: there is none, or
+ * more is needed. */
+static int row_operand(struct dn_arena *tmp, const struct ir_op *op) {
+  enum ir_class cls = ir_ops[op->code].cls;
+  int found = -1;
+  if ((cls != IR_MAP && cls != IR_CONTRACT) || ir_find_attr(op, "shape"))
+    return -1;
+  const struct nest *n = nest_build(tmp, op);
+  if (!n || !n->type->rank || n->y[0].n != 1)
+    return -1;
+  for (int i = 0; i < n->nnodes; i++)
+    if (n->node[i].kind == NEST_ITER && n->node[i].arg[0] == n->y[0].iter[0])
+      return -1;
+  for (int i = 0; i < n->naccesses; i++) {
+    const struct nest_access *a = &n->access[i];
+    int row = a->flat || a->npieces > 1 ? -1 : reads_row(n, a);
+    if (row < 0 || (row && found >= 0 && found != a->operand))
+      return -1;
+    found = row ? a->operand : found;
+  }
+  return found >= 0 && rows_of(ir_arg(op, (unsigned)found)) == n->type->dim[0]
+             ? found
+             : -1;
+}
+
+/* Turns the order of the rows around, and does nothing else. */
+static bool is_reverse(const struct ir_op *op, int64_t turns) {
+  const struct ir_type *x = op->noperands ? ir_arg(op, 0)->type : NULL;
+  if (op->code != IR_SLICE || !x->rank || x->dim[0] != turns ||
+      ir_get_at(op, "steps", 0) != -1)
+    return false;
+  for (int d = 0; d < x->rank; d++)
+    if (ir_get_at(op, "sizes", d) != x->dim[d] ||
+        (d && ir_get_at(op, "steps", d) != 1))
+      return false;
+  return true;
+}
+
+static bool is_reshape(const struct ir_op *op) {
+  return op->code == IR_RESHAPE;
+}
+
+static void find_chain(struct dn_arena *tmp, const struct ir_op *scan,
+                       struct ir_value *v, int64_t turns, struct chain *c) {
+  for (; c->n < MAX_CHAIN; c->n++) {
+    struct ir_op *op = v->def;
+    if (!op || op->block != scan->block || !v->uses || v->uses->next)
+      return;
+    int row =
+        is_reshape(op) || is_reverse(op, turns) ? 0 : row_operand(tmp, op);
+    if (row < 0)
+      return;
+    v = ir_arg(op, (unsigned)row);
+    if (!rows_of(v) || rows_of(v) % turns)
+      return;
+    c->op[c->n] = op;
+    c->rows[c->n] = (unsigned)row;
+  }
+}
+
+/* Bytes of the arena: inputs and constants have none, and what is moved counts as
+ * what it is moved from. */
+static int64_t cost(const struct ir_value *v) {
+  while (v->def && ir_ops[v->def->code].cls == IR_MOVE &&
+         v->def->noperands == 1)
+    v = ir_arg(v->def, 0);
+  return v->def ? ir_type_bytes(v->type) : 0;
+}
+
+/* How much of the chain is best moved. */
+static int choose(const struct chain *c, int64_t min_bytes) {
+  int best = 0;
+  int64_t now = c->n ? cost(ir_result(c->op[0])) : 0, least = now;
+  for (int i = 0; i < c->n; i++) {
+    int64_t bytes = cost(ir_arg(c->op[i], c->rows[i]));
+    if (bytes < least) {
+      least = bytes;
+      best = i + 1;
+    }
+  }
+  return now - least >= min_bytes ? best : 0;
+}
+
+/* ---- Moving ---- */
+
+/* Reads `v` as rows of turns: [turns, rows of one, ...]; in reverse. */
+static struct ir_value *slices(struct ir_op *scan, struct ir_value *v,
+                               int64_t turns, bool back) {
+  struct ir_builder b = edit_before(scan);
+  int64_t dims[IR_MAX_RANK] = {turns, rows_of(v) / turns};
+  int rank = v->type->rank;
+  if (dims[1] != 1 && rank < IR_MAX_RANK) {
+    for (int d = 1; d < rank; d++)
+      dims[d + 1] = v->type->dim[d];
+    v = edit_reshape(&b, v, rank + 1, dims);
+  }
+  if (!back)
+    return v;
+  int64_t starts[IR_MAX_RANK] = {turns - 1}, steps[IR_MAX_RANK];
+  for (int d = 0; d < IR_MAX_RANK; d++)
+    steps[d] = d ? 1 : -1;
+  return ir_emit(&b, IR_SLICE, IR_ARGS(v),
+                 IR_ATTRS(ir_ints("starts", starts, v->type->rank),
+                          ir_ints("sizes", v->type->dim, v->type->rank),
+                          ir_ints("steps", steps, v->type->rank)));
+}
+
+/* Op i of the chain in the region, for the rows of a turn. */
+static struct ir_value *move_op(struct ir_builder *b, const struct chain *c,
+                                int i, int64_t turns, struct ir_value *rows) {
+  const struct ir_op *op = c->op[i];
+  const struct ir_type *y = ir_result(op)->type;
+  if (is_reshape(op)) {
+    int64_t dims[IR_MAX_RANK];
+    memcpy(dims, y->dim, sizeof dims);
+    dims[0] /= turns;
+    return edit_reshape(b, rows, y->rank, dims);
+  }
+  if (is_reverse(op, turns))
+    return rows;
+  struct ir_value *args[8];
+  assert(op->noperands <= DN_COUNT(args) && "MAP and CONTRACT have few");
+  for (unsigned k = 0; k < op->noperands; k++)
+    args[k] = k == c->rows[i] ? rows : ir_arg(op, k);
+  b->loc = op->loc;
+  b->model_op = op->model_op;
+  return ir_emit(b, op->code, args, op->noperands, op->attr, op->nattrs);
+}
+
+/* Everything but what computes it from the slice reads `with`. */
+static void replace_reads(struct ir_value *slice, const struct ir_op *but,
+                          struct ir_value *with) {
+  for (struct ir_use *u = slice->uses, *next; u; u = next) {
+    unsigned i = 0;
+    next = u->next;
+    while (u->op->operand[i] != u)
+      i++;
+    if (u->op != but)
+      ir_set_operand(u->op, i, with);
+  }
+}
+
+static void sink(struct ir_op *scan, unsigned k, const struct chain *c, int n,
+                 int64_t turns) {
+  struct ir_block *body = scan->region[0];
+  struct ir_value *slice = body->param[k];
+  const struct ir_type *was = slice->type;
+  struct ir_value *v = ir_arg(c->op[n - 1], c->rows[n - 1]);
+  bool back = false;
+  for (int i = 0; i < n; i++)
+    back ^= is_reverse(c->op[i], turns);
+  int64_t rows = rows_of(v) / turns;
+  ir_set_operand(scan, k, v = slices(scan, v, turns, back));
+  slice->type = ir_type(scan->block->func->module->ctx, v->type->dtype,
+                        v->type->rank - 1, v->type->dim + 1);
+  struct ir_builder b = edit_before(body->first);
+  struct ir_op *next = body->first;
+  struct ir_value *at = slice;
+  if (rows == 1) {
+    int64_t dims[IR_MAX_RANK];
+    memcpy(dims, v->type->dim, sizeof dims);
+    dims[0] = 1;
+    at = edit_reshape(&b, slice, v->type->rank, dims);
+  }
+  for (int i = n; i-- > 0;)
+    at = move_op(&b, c, i, turns, at);
+  at = edit_reshape(&b, at, was->rank, was->dim);
+  const struct ir_op *first = next->prev ? body->first : NULL;
+  replace_reads(slice, first, at);
+}
+
+int64_t pass_sink(struct pass_env *env, struct ir_module *m) {
+  int64_t on = pass_int(env, "on"), sunk = 0;
+  if (!on || (on < 0 && !env->target->bare_metal))
+    return 0;
+  for (struct ir_op *op = edit_first(m); op; op = edit_next(op)) {
+    unsigned states = op->code == IR_SCAN ? ir_num_carried(op) : op->noperands;
+    for (unsigned k = states; k < op->noperands; k++) {
+      struct dn_arena *tmp = dn_arena_new(m->ctx);
+      struct chain c = {.n = 0};
+      int64_t turns = rows_of(ir_arg(op, k));
+      if (turns > 1 && op->region[0]->param[k]->uses)
+        find_chain(tmp, op, ir_arg(op, k), turns, &c);
+      int n = choose(&c, pass_int(env, "min_bytes"));
+      if (n)
+        sink(op, k, &c, n, turns);
+      sunk += n;
+      dn_arena_free(tmp);
+    }
+  }
+  return sunk;
+}
