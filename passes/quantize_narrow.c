@@ -158,17 +158,23 @@ static struct ir_value *of_concat(const struct narrowing *n) {
   return quant_emit(n->p, IR_CONCAT, args, op->noperands, op->attr, op->nattrs);
 }
 
-/* The mean over windows. */
+/* The mean over windows: a sum, and one division by what are several counts where
+ * windows have edges. */
 static struct ir_value *of_pool(const struct narrowing *n) {
-  const struct ir_op *op = n->value->def;
-  if (!op || op->code != IR_DIV || !ir_arg(op, 0)->def ||
-      ir_arg(op, 0)->def->code != IR_WINDOW_SUM)
+  struct ir_value *sum = n->value, *count = NULL, *y;
+  for (; sum->def && sum->def->code == IR_DIV; sum = ir_arg(sum->def, 0)) {
+    y = ir_arg(sum->def, 1);
+    if (!y->data)
+      return NULL;
+    count = count ? quant_op2(n->p, IR_MUL, count, y) : y;
+  }
+  if (!count || !sum->def || sum->def->code != IR_WINDOW_SUM)
     return NULL;
-  struct coded c = coded_of(n->p, ir_arg(ir_arg(op, 0)->def, 0));
+  struct coded c = coded_of(n->p, ir_arg(sum->def, 0));
   if (!coded_is_tensor(&c) || !c.scale)
     return NULL;
-  struct ir_value *y = quant_op2(n->p, IR_DIV, n->value, n->scale);
-  return narrow_sum(n, y, n->given);
+  y = quant_op2(n->p, IR_DIV, sum, count);
+  return narrow_sum(n, quant_op2(n->p, IR_DIV, y, n->scale), n->given);
 }
 
 /* ---- Functions of one 8-bit tensor, as tables ---- */
