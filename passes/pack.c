@@ -313,9 +313,13 @@ static int last_dim(const struct ir_type *type) {
 /* The iterator that the lanes of a kernel go along, or -1. */
 static int lane_iter(const struct ir_op *kernel, const struct nest *n) {
   int64_t vec = ir_get_int(kernel, "vec");
-  int last = last_dim(n->type);
+  int last = last_dim(n->type), inner = nest_inner_reduced(n);
+  int64_t dot = ir_get_int(kernel, "dot");
+  if (vec <= 1 && ir_get_int(kernel, "wide") && last >= 0 && inner >= 0 &&
+      n->iter[inner].extent % dot) /* runs that are filled up */
+    return nest_dim_iter(n, last);
   if (vec <= 1) /* along the sum, if it is dots */
-    return ir_get_int(kernel, "dot") > 1 ? nest_inner_reduced(n) : -1;
+    return dot > 1 ? inner : -1;
   bool columns = last >= 0 && loops_tile(kernel, last) >= vec;
   return columns ? nest_dim_iter(n, last) : nest_inner_reduced(n);
 }

@@ -29,8 +29,6 @@ enum {
   MAX_GROUP = 4,        /* registers that make one vector */
   FEW_OPS = 4,          /* whose values are no burden on the registers */
   MAX_WINDOW = 9,       /* steps of integers without vectors and a loop */
-  MAX_WIDE = 2304,      /* bytes of memory for widened rows */
-  WIDE_COLUMNS = 8,     /* that pay for them, of sums along words */
   MAX_NEIGHBOURS = 8    /* results of a row that share loads */
 };
 
@@ -327,9 +325,9 @@ static void tile_product(struct kernel *k, int iter) {
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   s.column_bytes = reduced_bytes(k);
   s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
-  k->wide = s.along && !k->env->target->vector_bytes && k->max_unroll > 1 &&
-            s.columns >= WIDE_COLUMNS && 2 * s.column_bytes <= MAX_WIDE;
-  s.most_rows = k->wide ? MAX_WIDE / (2 * s.column_bytes) : 0;
+  if (s.along && !k->env->target->vector_bytes && k->max_unroll > 1)
+    tile_widen(&s, k->n->iter[nest_inner_reduced(k->n)].extent, k->dot.k);
+  k->wide = s.most_rows > 0;
   struct tile_block b = tile_choose(&s);
   int64_t lanes = k->env->target->vector_bytes / 4;
   if (s.along && lanes > 1 && s.columns % lanes == 0) {

@@ -13,6 +13,11 @@
 
 #include "ir/base.h"
 
+enum {
+  WIDE = 2,        /* bytes of a widened element, */
+  MAX_WIDE = 2304, /* and of memory for them */
+  WIDE_COLUMNS = 8 /* that pay for it */
+};
 enum { LATENCY = 8 }; /* multiply-adds under way: 4 cycles, 2 a cycle */
 /* Half cycles in which a vector of weights comes from the second-level cache, a
  * register at about 50 bytes a cycle, or from beyond it. */
@@ -108,6 +113,13 @@ static void consider(const struct tile_space *s, struct tile_block b,
     *least = cost;
     *best = b;
   }
+}
+
+void tile_widen(struct tile_space *s, int64_t run, int64_t dot) {
+  int64_t filled = dn_div_ceil(run, dot) * dot;
+  int64_t bytes = WIDE * s->column_bytes / dn_max(run, 1) * filled;
+  if (bytes && s->columns >= WIDE_COLUMNS && 3 * filled <= 4 * run)
+    s->most_rows = MAX_WIDE / bytes;
 }
 
 struct tile_block tile_choose(const struct tile_space *s) {

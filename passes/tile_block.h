@@ -27,6 +27,11 @@ struct tile_block {
   int64_t rows, more_rows, vectors;
 };
 
+/* Rows of a sum along words that many columns read may be widened, in memory of
+ * the kernel's own, where filling up runs of `run` bytes to whole words is little
+ * more: sets most_rows. */
+void tile_widen(struct tile_space *s, int64_t run, int64_t dot);
+
 /* The cheapest block that fits into the registers. */
 struct tile_block tile_choose(const struct tile_space *s);
 

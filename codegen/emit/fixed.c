@@ -30,6 +30,8 @@ static LLVMValueRef by_high_half(struct kernel_cg *k, LLVMValueRef x,
                                  LLVMValueRef m) {
   LLVMBuilderRef b = k->b;
   LLVMTypeRef wide = k->e->i64, t = LLVMTypeOf(x);
+  if (emit_is_vector(x))
+    wide = emit_vector_type(k, wide, LLVMGetVectorSize(t));
   LLVMValueRef y = LLVMBuildShl(b, m, number(k, m, 1), "");
   LLVMValueRef p = LLVMBuildMul(b, LLVMBuildSExt(b, x, wide, ""),
                                 LLVMBuildSExt(b, y, wide, ""), "");
@@ -79,7 +81,8 @@ LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
   bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
   unsigned bits = ir_dtypes[type].bits;
   uint64_t least = UINT64_C(1) << (bits - 1);
-  if (type == IR_I32 && !emit_is_vector(x) && k->e->facts->pointer_bytes == 4 &&
+  bool alone = !emit_is_vector(x) || !k->e->facts->vector_bytes;
+  if (type == IR_I32 && alone && k->e->facts->pointer_bytes == 4 &&
       k->range.least >= INT64_C(1) << 30)
     return by_high_half(k, x, y);
   if (type == IR_I32 && emit_is_vector(x) && k->e->facts->hmul) {

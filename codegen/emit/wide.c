@@ -26,6 +26,7 @@ struct wide {
                                     left, values of the others */
   const struct ir_value *weights;
   const struct affine **first; /* where each column starts in them */
+  int64_t step;                /* from run to run */
   LLVMValueRef rows;           /* the copy */
 };
 
@@ -69,7 +70,7 @@ static void set_outer(struct wide *w, int64_t number) {
   }
 }
 
-/* The weights of a column lie side by side, runs filled up. */
+/* The weights of a column lie at equal distances, runs filled up. */
 static bool find_weights(struct wide *w, unsigned column, int64_t number) {
   int64_t runs = w->whole + (w->rest > 0), lo, hi;
   const struct affine **iter =
@@ -82,11 +83,13 @@ static bool find_weights(struct wide *w, unsigned column, int64_t number) {
         (w->weights && w->weights != at.leaf))
       return false;
     w->weights = at.leaf;
+    affine_range(&w->k->forms, at.addr, &lo, &hi);
     if (number + i == 0)
       w->first[column] = at.addr;
-    affine_range(&w->k->forms, at.addr, &lo, &hi);
-    if (at.addr !=
-            affine_plus(&w->k->forms, w->first[column], (number + i) * RUN) ||
+    if (number + i == 1)
+      w->step = at.addr->c - w->first[column]->c;
+    if (at.addr != affine_plus(&w->k->forms, w->first[column],
+                               (number + i) * w->step) ||
         hi + RUN > ir_type_count(at.leaf->type))
       return false;
   }
@@ -240,8 +243,9 @@ static void add_run(struct wide *w, const struct affine *run,
   ir_place_of(w->weights, &place);
   for (unsigned c = 0; c < w->ncolumns; c++) {
     k->run = RUN;
-    LLVMValueRef word = emit_load(k, w->weights, &place,
-                                  affine_add(&k->forms, w->first[c], run, RUN));
+    LLVMValueRef word =
+        emit_load(k, w->weights, &place,
+                  affine_add(&k->forms, w->first[c], run, w->step));
     k->run = 0;
     if (LLVMIsALoadInst(word))
       LLVMSetVolatile(word, true);
