@@ -27,6 +27,9 @@ struct tfl_tensor {
   struct fb_vector scales, zeros;
   int64_t axis;
   struct ir_value *value; /* made so far */
+  /* Of state: the parameter, and the constant that it is at first. */
+  struct ir_value *param, *initial;
+  const char *resource; /* of a handle: the name of its variable */
 };
 
 struct tfl_graph {
@@ -67,9 +70,12 @@ struct tfl_import {
   int64_t depth, parts;     /* subgraphs around; what they had, with repeats */
   size_t ncodes;
   struct tfl_code *code;
-  struct ir_value failed;
-  DN_LIST(struct tfl_tensor *)
-  states; /* variable tensors, `value` the latest */
+  struct ir_value failed, handle;
+  /* Variable tensors and resource variables, `value` the latest; variables by
+   * their names. */
+  DN_LIST(struct tfl_tensor *) states;
+  struct dn_map variables;
+  bool first; /* in what runs once, before all: CALL_ONCE */
 };
 
 bool tfl_read_codes(struct tfl_import *im);
@@ -113,6 +119,7 @@ static inline bool tfl_return(struct tfl_call *c, struct ir_value *v) {
  * diagnostic. */
 int64_t tfl_int(const struct tfl_call *c, const char *name);
 double tfl_float(const struct tfl_call *c, const char *name);
+const char *tfl_text(const struct tfl_call *c, const char *name);
 /* The elements of input k, which must be a constant of integers. */
 bool tfl_const_ints(struct tfl_call *c, size_t k, int64_t *n,
                     const int64_t **v);
@@ -173,9 +180,11 @@ struct ir_value *tfl_table(struct tfl_call *c,
                            struct ir_value *(*f)(struct tfl_call *c,
                                                  struct ir_value *x));
 
-/* A tensor like an output, which the operator keeps from one run to the next:
- * its value is a parameter, then what the next run reads. */
-struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like);
+/* A tensor like another, of that name, which is kept from one run to the next:
+ * its value is a parameter, then what the next run reads. NULL after a
+ * diagnostic. */
+struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like,
+                            const char *name);
 
 /* Imports a subgraph where the operator stands, its inputs and outputs are
  * values; false after a diagnostic. */

@@ -114,6 +114,12 @@ double tfl_float(const struct tfl_call *c, const char *name) {
   return isfinite(v) ? v : 0;
 }
 
+const char *tfl_text(const struct tfl_call *c, const char *name) {
+  int field;
+  option(c, name, &field);
+  return fb_name(&c->options, field);
+}
+
 /* ---- Inputs ---- */
 
 bool tfl_const_ints(struct tfl_call *c, size_t k, int64_t *n,

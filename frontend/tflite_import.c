@@ -119,8 +119,17 @@ static void add_param(struct tfl_import *im, struct tfl_tensor *t) {
                   : &im->failed;
 }
 
-/* Inputs, then variable tensors: what the caller hands back from one run to the
- * next. */
+/* A parameter that is state, of zero points at first. */
+static void add_state(struct tfl_import *im, struct tfl_tensor *t) {
+  add_param(im, t);
+  DN_PUSH(im->ctx->arena, im->states, t);
+  t->param = t->value;
+  if (tfl_zero(t) && t->value != &im->failed)
+    t->initial =
+        ir_const_splat(im->m, t->name, t->value->type, (double)tfl_zero(t));
+}
+
+/* Inputs, then variable tensors, which are state. */
 static void import_inputs(struct tfl_import *im, struct tfl_graph *g) {
   for (size_t i = 0; i < g->inputs.n; i++) {
     int64_t at = fb_int_at(&g->inputs, i, 4);
@@ -134,24 +143,21 @@ static void import_inputs(struct tfl_import *im, struct tfl_graph *g) {
   }
   for (size_t i = 0; i < g->ntensors; i++) {
     struct tfl_tensor *t = &g->tensor[i];
-    if (!t->variable || t->value)
-      continue;
-    add_param(im, t);
-    DN_PUSH(im->ctx->arena, im->states, t);
+    if (t->variable && !t->value)
+      add_state(im, t);
   }
 }
 
-struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like) {
-  if (c->im->depth) {
+struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like,
+                            const char *name) {
+  if (c->im->depth && !c->im->first) {
     tfl_fail(c, UNSUPPORTED_ATTR, "it keeps a state, in a branch or a loop");
     return NULL;
   }
   struct tfl_tensor *t = DN_NEW(c->im->ctx->arena, struct tfl_tensor);
   *t = *like;
-  t->name = dn_intern(c->im->ctx,
-                      dn_printf(c->im->ctx->arena, "%s_state", like->name));
-  add_param(c->im, t);
-  DN_PUSH(c->im->ctx->arena, c->im->states, t);
+  t->name = dn_intern(c->im->ctx, name);
+  add_state(c->im, t);
   return t->value == &c->im->failed ? NULL : t;
 }
 
@@ -162,9 +168,31 @@ static struct ir_value *output_value(struct tfl_import *im,
   if (!v)
     dn_error(im->ctx, tfl_loc(im, "output", name), DN_GRAPH,
              "nothing makes it");
-  if (v && v != &im->failed && v->def)
-    v->type = with_scale(im, t, v->type);
+  if (v == &im->handle) {
+    dn_error(im->ctx, tfl_loc(im, "output", name), DN_UNSUPPORTED_TYPE,
+             "it is a resource");
+    return &im->failed;
+  }
+  if (!v || v == &im->failed)
+    return v;
+  const struct ir_type *type = with_scale(im, t, v->type);
+  if (t->param && v->type != type && !v->def) /* in the state's memory */
+    v = ir_result(ir_op_new(&im->b.at, IR_RESHAPE, IR_ARGS(v),
+                            IR_ATTRS(ir_ints("shape", type->dim, type->rank)),
+                            &type, 1, 0));
+  if (v->def)
+    v->type = type;
   return v;
+}
+
+/* State is left where it was. */
+static void return_values(struct tfl_import *im, struct ir_value **values,
+                          size_t n, size_t nouts) {
+  ir_op_new(&im->b.at, IR_RETURN, values, n, NULL, 0, NULL, 0, 0);
+  for (size_t i = nouts; i < n; i++) {
+    const struct tfl_tensor *t = im->states.v[i - nouts];
+    ir_state_set(ir_main(im->m), (unsigned)i, t->param, t->initial);
+  }
 }
 
 static void import_outputs(struct tfl_import *im, struct tfl_graph *g) {
@@ -190,7 +218,7 @@ static void import_outputs(struct tfl_import *im, struct tfl_graph *g) {
   if (!g->outputs.n)
     ok = dn_error(im->ctx, loc, DN_GRAPH, "the graph has no outputs");
   if (ok)
-    ir_op_new(&im->b.at, IR_RETURN, values, n, NULL, 0, NULL, 0, 0);
+    return_values(im, values, n, g->outputs.n);
 }
 
 /* ---- Operators ---- */
@@ -222,7 +250,9 @@ static bool read_operands(struct tfl_call *c) {
   c->tin = DN_ARRAY(arena, struct tfl_tensor *, in.n + 1);
   c->out = DN_ARRAY(arena, struct ir_value *, out.n + 1);
   c->tout = DN_ARRAY(arena, struct tfl_tensor *, out.n + 1);
-  bool ok = out.n > 0 || tfl_fail(c, ARITY, "no outputs");
+  bool ok = out.n > 0 || (c->row && !c->row->max_out) ||
+            tfl_fail(c, ARITY, "no outputs");
+  bool handles = c->row && c->row->convert == tflite_variable;
   for (size_t i = 0; i < out.n; i++) {
     c->tout[i] = tensor_at(im, c->g, fb_int_at(&out, i, 4), c->b->loc);
     if (c->tout[i] && c->tout[i]->value)
@@ -242,6 +272,8 @@ static bool read_operands(struct tfl_call *c) {
       ok = tfl_fail(c, GRAPH, "nothing makes its input '%s'",
                     fe_text(im->ctx, c->tin[i]->name));
     ok = ok && c->in[i] != &im->failed;
+    if (ok && c->in[i] == &im->handle && !handles)
+      ok = tfl_fail(c, UNSUPPORTED_TYPE, "input %zu is a resource", i);
   }
   while (c->nin && !c->tin[c->nin - 1])
     c->nin--;
@@ -252,6 +284,8 @@ static bool read_operands(struct tfl_call *c) {
 static struct ir_value *checked(struct tfl_call *c, size_t k) {
   struct ir_value *v = c->out[k];
   const struct tfl_tensor *t = c->tout[k];
+  if (v == &c->im->handle)
+    return v;
   if (!v)
     return fe_null(c->b, DN_UNSUPPORTED_ATTR, "output %zu ('%s')", k,
                    fe_text(c->im->ctx, t->name));
@@ -274,7 +308,7 @@ static void bind_outputs(struct tfl_call *c, bool ok) {
   }
 }
 
-/* An operator goes by its first output. */
+/* An operator goes by its first output, or by its first input. */
 static void import_op(struct tfl_import *im, const struct tfl_graph *g,
                       size_t number) {
   struct tfl_call c = {.im = im, .b = &im->b, .g = g};
@@ -292,8 +326,10 @@ static void import_op(struct tfl_import *im, const struct tfl_graph *g,
   }
   c.row = im->code[code].row;
   const char *name = dn_intern(im->ctx, im->code[code].name);
-  struct fb_vector out = fb_list(&c.op, OP_OUTPUTS, 4);
-  int64_t first = out.n ? fb_int_at(&out, 0, 4) : -1;
+  struct fb_vector ports = fb_list(&c.op, OP_OUTPUTS, 4);
+  if (!ports.n)
+    ports = fb_list(&c.op, OP_INPUTS, 4);
+  int64_t first = ports.n ? fb_int_at(&ports, 0, 4) : -1;
   bool named = first >= 0 && first < (int64_t)g->ntensors;
   im->b.name = named ? g->tensor[first].name : "";
   im->b.loc =
@@ -384,6 +420,8 @@ static bool import_graph(struct tfl_call *c, struct tfl_graph *g,
     if (t && !out[i])
       tfl_fail(c, GRAPH, "nothing makes its subgraph's output '%s'",
                fe_text(c->im->ctx, t->name));
+    if (out[i] == &c->im->handle)
+      ok = tfl_fail(c, UNSUPPORTED_TYPE, "output %zu is a resource", i);
     ok = ok && out[i] && out[i] != &c->im->failed;
   }
   return ok && c->im->file->ok;

@@ -345,7 +345,9 @@ bool tflite_signal_noise(struct tfl_call *c) {
   if (!tfl_rank(c, 0, 1, 1) || !is_type(c, 0, IR_U32) || c->nout != 2)
     return tfl_fail(c, TYPE, "no vector to two vectors");
   int64_t n = fe_dims(c->in[0])[0];
-  struct tfl_tensor *kept = tfl_keep(c, c->tout[1]);
+  struct tfl_tensor *kept =
+      tfl_keep(c, c->tout[1],
+               dn_printf(c->im->ctx->arena, "%s_state", c->tout[1]->name));
   if (!kept || kept->dtype != IR_U32 || kept->rank != 1 || kept->dim[0] != n)
     return tfl_fail(c, TYPE, "the estimate does not fit");
   bool ok =

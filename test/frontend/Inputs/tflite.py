@@ -5,9 +5,10 @@
                                   for each index of dimension 0
   out y i8[1,4,4,3] 0.25:-1       an output; others are between; `var`: state
   3 x w -> y 1i=1 2i=1            operator 3 (BuiltinOperator), options by their
-                                  numbers: b a byte, i 32 bits, f a float, v a
-                                  list; 3/1: of that kind in the union; `-` an
-                                  absent input; a name: a custom operator
+                                  numbers: b a byte, i 32 bits, f a float, s a
+                                  text, v a list; 3/1: of that kind in the
+                                  union; `-` an absent input; a name: a custom
+                                  operator
   graph                           the next subgraph, with names of its own
 Usage: tflite.py TEST OUT NAME: the lines of TEST that begin with #NAME|"""
 import re
@@ -15,8 +16,8 @@ import struct
 import sys
 
 TYPES = {"f32": (0, "f"), "f16": (1, "e"), "i32": (2, "i"), "u8": (3, "B"), "i64": (4, "q"),
-         "str": (5, "B"), "bool": (6, "?"), "i16": (7, "h"), "i8": (9, "b"), "u32": (15, "I"),
-         "i4": (17, "b")}
+         "str": (5, "B"), "bool": (6, "?"), "i16": (7, "h"), "i8": (9, "b"), "res": (13, "B"),
+         "u32": (15, "I"), "i4": (17, "b")}
 
 
 class Table(dict):
@@ -112,6 +113,8 @@ def tensor(name, words, buffers, variable):
 def option(word):
     key, _, value = word.partition("=")
     kind, field = key[-1], int(key[:-1])
+    if kind == "s":
+        return field, value
     if kind == "v":
         return field, ints(value.split(","))
     return field, (kind, float(value) if kind == "f" else int(value))
