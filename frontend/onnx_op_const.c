@@ -75,28 +75,6 @@ bool onnx_constant_of_shape(struct onnx_call *c) {
   return ox_return(c, ir_const_new(c->im->m, c->b->name, type, &data));
 }
 
-bool onnx_trilu(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  struct ir_value *k = ox_in(c, 1);
-  bool upper;
-  if (!ox_flag(c, "upper", true, &upper))
-    return false;
-  int r = fe_rank(x);
-  if (r < 2 || (k && (ir_type_count(k->type) != 1 || !ir_is_int(fe_dtype(k)))))
-    return ox_fail(c, TYPE, "the input must be matrices, k one number");
-  struct ir_value *row = fe_iota(c->b, 2, 0, fe_dims(x)[r - 2], IR_I64);
-  struct ir_value *column = fe_iota(c->b, 2, 1, fe_dims(x)[r - 1], IR_I64);
-  if (k) {
-    k = fe_cast(c->b, fe_reshape(c->b, k, 0, NULL), IR_I64);
-    k = fe_op2(c->b, IR_MAX, k, fe_number(c->b, row, -0x1p60));
-    row = fe_add(c->b, row,
-                 fe_op2(c->b, IR_MIN, k, fe_number(c->b, row, 0x1p60)));
-  }
-  struct ir_value *keep = upper ? fe_op2(c->b, IR_LE, row, column)
-                                : fe_op2(c->b, IR_LE, column, row);
-  return ox_return(c, fe_select(c->b, keep, x, fe_number(c->b, x, 0)));
-}
-
 /* start + i * delta; the count must be known here. */
 /* Elements from the first on. */
 static struct ir_value *steps(struct onnx_call *c, int64_t count) {

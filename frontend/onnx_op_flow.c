@@ -92,23 +92,19 @@ struct stack {
   size_t n;
 };
 
-static struct ir_value *join(struct onnx_call *c, const struct stack *s,
-                             int64_t axis, bool backwards) {
+/* What turns made, in a dimension in front. */
+static struct ir_value *join(struct onnx_call *c, const struct stack *s) {
   struct ir_value **parts =
       DN_ARRAY(c->im->ctx->arena, struct ir_value *, s->n);
   if (!s->n)
     return ox_null(c, UNSUPPORTED_ATTR, "a loop without iterations");
   for (size_t i = 0; i < s->n; i++) {
     struct ir_value *v = s->v[i];
-    int64_t at = axis;
     if (v && ox_sequence_of(c->im, v))
       return ox_null(c, TYPE, "a sequence is made in each iteration");
-    if (v && !fe_axis(c->b, axis, fe_rank(v) + 1, &at))
-      return NULL;
-    parts[backwards ? s->n - 1 - i : i] = fe_insert(c->b, v, at);
-    axis = at;
+    parts[i] = fe_insert(c->b, v, 0);
   }
-  return fe_concat(c->b, parts, s->n, axis);
+  return fe_concat(c->b, parts, s->n, 0);
 }
 
 /* Trips of a Loop: as many as `n` says, -1: until the condition ends it, -2: as
@@ -291,7 +287,7 @@ bool onnx_loop(struct onnx_call *c) {
   if (c->nout > carried && !stacks[carried].n)
     return join_none(c, body, in, carried, out);
   for (size_t i = carried; i < c->nout; i++)
-    c->out[i] = join(c, &stacks[i], 0, false);
+    c->out[i] = join(c, &stacks[i]);
   return true;
 }
 
@@ -301,20 +297,11 @@ static int64_t item(struct onnx_call *c, const char *name, size_t i) {
   return (int64_t)i < list.n ? list.v[i] : 0;
 }
 
-/* The slice of step t of scan input k. */
-static struct ir_value *scan_slice(struct onnx_call *c, size_t k,
-                                   struct ir_value *x, int64_t steps,
-                                   int64_t t) {
-  int64_t axis;
-  bool drop[IR_MAX_RANK] = {0};
-  if (!fe_axis(c->b, item(c, "scan_input_axes", k), fe_rank(x), &axis))
-    return NULL;
-  if (fe_dims(x)[axis] != steps)
-    return ox_null(c, TYPE, "scan inputs differ in length");
-  if (item(c, "scan_input_directions", k))
-    t = steps - 1 - t;
-  drop[axis] = true;
-  return fe_squeeze(c->b, fe_slice1(c->b, x, axis, t, 1, 1), drop);
+/* Row i of x. */
+static struct ir_value *row_of(struct onnx_call *c, struct ir_value *x,
+                               int64_t i) {
+  return fe_squeeze(c->b, fe_slice1(c->b, x, 0, i, 1, 1),
+                    (const bool[IR_MAX_RANK]){true});
 }
 
 /* Dimension `from` of x at `to`. */
@@ -341,7 +328,9 @@ static struct ir_value *scan_rows(struct onnx_call *c, size_t k,
   if (fe_dims(x)[axis] != steps)
     return ox_null(c, TYPE, "scan inputs differ in length");
   x = move_dim(c, x, axis, 0);
-  return item(c, "scan_input_directions", k) ? reverse(c, x) : x;
+  return item(c, c->version < 9 ? "directions" : "scan_input_directions", k)
+             ? reverse(c, x)
+             : x;
 }
 
 /* What is stacked, as output k has it. */
@@ -365,25 +354,47 @@ static bool scan_turn(void *data, struct ir_value *const *params,
   return ok;
 }
 
+/* Both forms of it take states and rows, and leave what is stacked as rows. */
 static bool scan_region(struct onnx_call *c, const struct onnx_graph *body,
-                        size_t states, int64_t steps) {
-  struct ir_value **in = DN_ARRAY(c->im->ctx->arena, struct ir_value *, c->nin);
+                        struct ir_value **in, size_t states, int64_t steps) {
   struct body b = {.c = c, .g = body};
   bool ok = true;
-  for (size_t i = 0; i < c->nin && ok; i++) {
-    in[i] = i < states ? c->in[i] : scan_rows(c, i - states, c->in[i], steps);
+  for (size_t i = 0; i < c->nin && ok; i++)
     ok = in[i] && !ox_sequence_of(c->im, in[i]);
+  return ok && fe_loop(c->b, IR_SCAN, in, c->nin, states, scan_turn, &b,
+                       c->nout, &steps, c->out);
+}
+
+static bool scan_unrolled(struct onnx_call *c, const struct onnx_graph *body,
+                          struct ir_value **rows, size_t states,
+                          int64_t steps) {
+  struct dn_arena *arena = c->im->ctx->arena;
+  struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
+  struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
+  struct stack *stacks = DN_ARRAY(arena, struct stack, c->nout);
+  if (steps > MAX_TRIPS)
+    return ox_fail(c, LIMIT, "%lld steps, over %d", (long long)steps,
+                   MAX_TRIPS);
+  memcpy(in, rows, states * sizeof *in);
+  for (size_t i = states; i < c->nout; i++)
+    stacks[i].v = DN_ARRAY(arena, struct ir_value *, steps);
+  for (int64_t t = 0; t < steps; t++) {
+    for (size_t k = states; k < c->nin; k++)
+      in[k] = row_of(c, rows[k], t);
+    if (!spend(c, body) || !ox_inline_graph(c, body, in, c->nin, out, c->nout))
+      return false;
+    memcpy(in, out, states * sizeof *in);
+    for (size_t i = states; i < c->nout; i++)
+      stacks[i].v[stacks[i].n++] = out[i];
   }
-  ok = ok && fe_loop(c->b, IR_SCAN, in, c->nin, states, scan_turn, &b, c->nout,
-                     &steps, c->out);
-  for (size_t i = states; i < c->nout && ok; i++)
-    c->out[i] = scan_result(c, i - states, c->out[i]);
-  return ok;
+  for (size_t i = 0; i < c->nout; i++)
+    c->out[i] = i < states ? in[i] : join(c, &stacks[i]);
+  return true;
 }
 
 bool onnx_scan(struct onnx_call *c) {
   const struct onnx_graph *body = subgraph(c, "body");
-  struct dn_arena *arena = c->im->ctx->arena;
+  struct ir_value **in = DN_ARRAY(c->im->ctx->arena, struct ir_value *, c->nin);
   int64_t scans = ox_int(c, "num_scan_inputs", 0), axis;
   if (scans < 1 || scans > (int64_t)c->nin)
     return ox_fail(c, ATTR, "%lld scan inputs of %zu", (long long)scans,
@@ -395,37 +406,52 @@ bool onnx_scan(struct onnx_call *c) {
                &axis))
     return false;
   int64_t steps = fe_dims(c->in[states])[axis];
-  struct trial trial = trial_begin(c);
-  if (trial_end(c, trial,
-                steps >= MIN_TURNS && scan_region(c, body, states, steps),
-                false))
-    return true;
-  if (steps > MAX_TRIPS)
-    return ox_fail(c, LIMIT, "%lld steps, over %d", (long long)steps,
-                   MAX_TRIPS);
-  struct ir_value **in = DN_ARRAY(arena, struct ir_value *, c->nin);
-  struct ir_value **out = DN_ARRAY(arena, struct ir_value *, c->nout);
-  struct stack *stacks = DN_ARRAY(arena, struct stack, c->nout);
-  memcpy(in, c->in, states * sizeof *in);
-  for (size_t i = states; i < c->nout; i++)
-    stacks[i].v = DN_ARRAY(arena, struct ir_value *, steps);
-  for (int64_t t = 0; t < steps; t++) {
-    for (size_t k = 0; k < (size_t)scans; k++) {
-      in[states + k] = scan_slice(c, k, c->in[states + k], steps, t);
-      if (!in[states + k])
-        return false;
-    }
-    if (!spend(c, body) || !ox_inline_graph(c, body, in, c->nin, out, c->nout))
+  for (size_t i = 0; i < c->nin; i++) {
+    in[i] = i < states ? c->in[i] : scan_rows(c, i - states, c->in[i], steps);
+    if (i >= states && !in[i])
       return false;
-    memcpy(in, out, states * sizeof *in);
-    for (size_t i = states; i < c->nout; i++)
-      stacks[i].v[stacks[i].n++] = out[i];
+  }
+  struct trial trial = trial_begin(c);
+  if (!trial_end(c, trial,
+                 steps >= MIN_TURNS && scan_region(c, body, in, states, steps),
+                 false) &&
+      !scan_unrolled(c, body, in, states, steps))
+    return false;
+  for (size_t i = states; i < c->nout; i++)
+    c->out[i] = scan_result(c, i - states, c->out[i]);
+  return true;
+}
+
+/* As it was in opset 8: lengths come first, and all has a batch in front, whose
+ * entries are scanned one by one. */
+bool onnx_scan_batch(struct onnx_call *c) {
+  struct dn_arena *arena = c->im->ctx->arena;
+  if (c->nin < 2 || ox_in(c, 0))
+    return ox_fail(c, UNSUPPORTED_ATTR, "sequence_lens");
+  int64_t batch = c->in[1] && fe_rank(c->in[1]) ? fe_dims(c->in[1])[0] : 0;
+  if (batch < 1 || batch > MAX_TRIPS)
+    return ox_fail(c, LIMIT, "a batch of %lld, which is not 1 to %d",
+                   (long long)batch, MAX_TRIPS);
+  struct stack *stacks = DN_ARRAY(arena, struct stack, c->nout);
+  for (size_t i = 0; i < c->nout; i++)
+    stacks[i].v = DN_ARRAY(arena, struct ir_value *, batch);
+  for (int64_t b = 0; b < batch; b++) {
+    struct onnx_call one = *c;
+    one.nin = c->nin - 1;
+    one.in = DN_ARRAY(arena, struct ir_value *, one.nin);
+    one.out = DN_ARRAY(arena, struct ir_value *, c->nout);
+    for (size_t i = 0; i < one.nin; i++) {
+      const struct ir_value *x = c->in[i + 1];
+      if (!x || !fe_rank(x) || fe_dims(x)[0] != batch)
+        return ox_fail(c, TYPE, "input %zu has another batch", i + 1);
+      one.in[i] = row_of(c, c->in[i + 1], b);
+    }
+    if (!spend(c, subgraph(c, "body")) || !onnx_scan(&one))
+      return false;
+    for (size_t i = 0; i < c->nout; i++)
+      stacks[i].v[stacks[i].n++] = one.out[i];
   }
   for (size_t i = 0; i < c->nout; i++)
-    c->out[i] =
-        i < states
-            ? in[i]
-            : join(c, &stacks[i], item(c, "scan_output_axes", i - states),
-                   item(c, "scan_output_directions", i - states));
+    c->out[i] = join(c, &stacks[i]);
   return true;
 }

@@ -232,62 +232,6 @@ bool onnx_scatter_elements(struct onnx_call *c) {
   return ox_return(c, scatter(c, x, c->in[2], at, 1));
 }
 
-/* A cache, updates from an index of each batch entry on, along an axis. */
-bool onnx_tensor_scatter(struct onnx_call *c) {
-  struct ir_value *x = c->in[0], *u = c->in[1], *from = NULL;
-  int64_t axis, dims[IR_MAX_RANK], row = 1;
-  int r = fe_rank(x);
-  bool circular = !strcmp(ox_str(c, "mode", "linear"), "circular");
-  if (!fe_axis(c->b, ox_int(c, "axis", -2), r, &axis))
-    return false;
-  if (!axis || fe_dtype(x) != fe_dtype(u) || fe_rank(u) != r)
-    return ox_fail(c, TYPE, "the update does not fit the cache");
-  for (int i = 0; i < r; i++)
-    if (i != axis && fe_dims(u)[i] != fe_dims(x)[i])
-      return ox_fail(c, TYPE, "the update does not fit the cache");
-  for (int64_t i = axis + 1; i < r; i++)
-    row *= fe_dims(x)[i];
-  struct ir_value *idx =
-      fe_iota(c->b, axis + 1, axis, fe_dims(u)[axis], IR_I64);
-  if (c->nin > 2 && c->in[2]) {
-    for (int64_t i = 0; i <= axis; i++)
-      dims[i] = i ? 1 : fe_dims(x)[0];
-    if (ir_type_count(c->in[2]->type) != dims[0])
-      return ox_fail(c, TYPE, "one index for each batch entry is needed");
-    from = fe_reshape(c->b, c->in[2], axis + 1, dims);
-    idx = fe_add(c->b, idx, fe_cast(c->b, from, IR_I64));
-  }
-  if (circular)
-    idx = fe_op2(c->b, IR_MOD, idx,
-                 fe_number(c->b, idx, (double)fe_dims(x)[axis]));
-  const struct ir_type *outer =
-      ir_type(c->im->ctx, fe_dtype(x), (int)axis + 1, fe_dims(x));
-  idx = fe_expand(c->b, idx, axis + 1, fe_dims(u));
-  return ox_return(c, scatter(c, x, u, along_axis(c, outer, idx, axis), row));
-}
-
-/* Along the time axis, entry t of batch b comes from len[b]-1-t while t is
- * below len[b]. */
-bool onnx_reverse_sequence(struct onnx_call *c) {
-  struct ir_value *x = c->in[0], *len = c->in[1];
-  int64_t batch, time;
-  int r = fe_rank(x);
-  if (!fe_axis(c->b, ox_int(c, "batch_axis", 1), r, &batch) ||
-      !fe_axis(c->b, ox_int(c, "time_axis", 0), r, &time))
-    return false;
-  if (batch == time || fe_rank(len) != 1 ||
-      fe_dims(len)[0] != fe_dims(x)[batch])
-    return ox_fail(c, TYPE, "one length for each batch entry is needed");
-  len = fe_reshape(c->b, len, r, fe_along(c->b, r, batch, fe_dims(len)[0]));
-  len = fe_cast(c->b, len, IR_I64);
-  struct ir_value *t = fe_iota(c->b, r, time, fe_dims(x)[time], IR_I64);
-  struct ir_value *back = fe_offset(c->b, fe_sub(c->b, len, t), -1);
-  struct ir_value *idx = fe_select(c->b, fe_op2(c->b, IR_LT, t, len), back, t);
-  idx = fe_expand(c->b, idx, r, fe_dims(x));
-  return ox_return(c, fe_emit(c->b, IR_GATHER_ELEMENTS, IR_ARGS(x, idx),
-                              IR_ATTRS(ir_int("axis", time))));
-}
-
 /* The first k along an axis, in order; `sorted` 0 allows any order, this one
  * too. */
 bool onnx_top_k(struct onnx_call *c) {

@@ -28,24 +28,25 @@ struct move {
 };
 
 static const struct move *find_move(const struct onnx_row *row) {
-  static const struct move moves[] = {{onnx_concat, -1, 0, SIZE_MAX, false},
-                                      {onnx_map, IR_SELECT, 1, 2, false},
-                                      {onnx_expand, -1, 0, 0, false},
-                                      {onnx_flatten, -1, 0, 0, false},
-                                      {onnx_reshape, -1, 0, 0, false},
-                                      {onnx_slice, -1, 0, 0, false},
-                                      {onnx_split, -1, 0, 0, false},
-                                      {onnx_squeeze, -1, 0, 0, false},
-                                      {onnx_unsqueeze, -1, 0, 0, false},
-                                      {onnx_tile, -1, 0, 0, false},
-                                      {onnx_transpose, -1, 0, 0, false},
-                                      {onnx_gather, -1, 0, 0, false},
-                                      {onnx_gather_elements, -1, 0, 0, false},
-                                      {onnx_gather_nd, -1, 0, 0, false},
-                                      {onnx_reverse_sequence, -1, 0, 0, false},
-                                      {onnx_compress, -1, 0, 0, false},
-                                      {onnx_shape, -1, 0, 0, true},
-                                      {onnx_size, -1, 0, 0, true}};
+  static const struct move moves[] = {
+      {onnx_concat, -1, 0, SIZE_MAX, false},
+      {onnx_map, IR_SELECT, 1, 2, false},
+      {onnx_expand, -1, 0, 0, false},
+      {onnx_flatten, -1, 0, 0, false},
+      {onnx_reshape, -1, 0, 0, false},
+      {onnx_slice, -1, 0, 0, false},
+      {onnx_split, -1, 0, 0, false},
+      {onnx_squeeze, -1, 0, 0, false},
+      {onnx_unsqueeze, -1, 0, 0, false},
+      {onnx_tile, -1, 0, 0, false},
+      {onnx_transpose, -1, 0, 0, false},
+      {onnx_gather, -1, 0, 0, false},
+      {onnx_gather_elements, -1, 0, 0, false},
+      {onnx_gather_nd, -1, 0, 0, false},
+      {onnx_decompose, FE_REVERSE_SEQUENCE, 0, 0, false},
+      {onnx_compress, -1, 0, 0, false},
+      {onnx_shape, -1, 0, 0, true},
+      {onnx_size, -1, 0, 0, true}};
   for (size_t i = 0; i < DN_COUNT(moves); i++)
     if (row->convert == moves[i].convert &&
         (moves[i].arg < 0 || row->arg == moves[i].arg))

@@ -13,7 +13,7 @@ static const unsigned char input[] __attribute__((aligned(64))) = {
 #ifdef __linux__
 #define OUTPUT (1 << 24)
 #else
-#define OUTPUT (1 << 16)
+#define OUTPUT (1 << 18)
 #endif
 #endif
 static unsigned char output[OUTPUT] __attribute__((aligned(64)));

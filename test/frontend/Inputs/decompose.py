@@ -288,6 +288,17 @@ case("to_power", [powers], "saturate=i:1 round_mode=s:down", T([6], [1, 2, 0.5, 
 case("to_power", [powers], "saturate=i:0 round_mode=s:nearest", T([6], [2, 4, 0.5, 2, math.nan, 0.5]))
 case("cast_like", [T([2], [2.5, -2.5]), ints], "", T([2], [2, -2]))
 case("bit_cast", [T([2], [1, -2])], "to=s:u32", T([2], [0x3f800000, 0xc0000000]))
+square = rand(2, 3, 4)
+case("trilu", [square], "", make(square.dims, lambda i: square.at(i) * (i[1] <= i[2])))
+case("trilu", [square, T([1], [-1], "i64")], "upper=i:0", make(square.dims, lambda i: square.at(i) * (i[2] <= i[1] - 1)))
+lengths = T([3], [2, 4, 1], "i64")
+case("reverse_sequence", [square, lengths], "batch_axis=i:1 time_axis=i:2", make(square.dims, lambda i: square.at(
+    (*i[:2], lengths.v[i[1]] - 1 - i[2] if i[2] < lengths.v[i[1]] else i[2]))))
+cache, fresh = rand(2, 2, 5, 2), rand(2, 2, 3, 2)
+for mode, starts in ("linear", [0, 2]), ("circular", [1, 4]):
+    case("tensor_scatter", [cache, fresh, T([2], starts, "i64")], "mode=s:" + mode, make(cache.dims, lambda i: next(
+        (fresh.at((*i[:2], k, i[3])) for k in range(3) if (starts[i[0]] + k) % 5 == i[2]), cache.at(i))))
+case("tensor_scatter", [cache, rand(2, 0, 5, 2)], "axis=i:1", cache)
 case("eye_like", [rand(2, 3)], "k=i:1 dtype=s:i32", T([2, 3], [0, 1, 0, 0, 0, 1]))
 for begin, dim, mode, row in [(2, 3, "reflect", "2101210"), (2, 3, "edge", "0001222"), (2, 3, "wrap", "1201201"),
                               (-1, 5, "reflect", "123432"), (-1, 5, "edge", "123444"), (-1, 5, "wrap", "123412"),
