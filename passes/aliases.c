@@ -244,6 +244,20 @@ struct ir_op *alias_op_in(const struct ir_block *b, struct ir_op *op) {
   return op;
 }
 
+/* The value is a parameter in rows as the kernel's result has them: itself, or
+ * reshaped; `k` then reads an element where it writes that, if it reads it at the
+ * index of the result's. */
+static bool has_rows_of(const struct ir_value *v, const struct ir_value *p,
+                        const struct ir_op *k) {
+  const struct ir_type *y = ir_result(k)->type;
+  bool same = v->type->rank == y->rank;
+  for (int d = 0; same && d < y->rank; d++)
+    same = v->type->dim[d] == y->dim[d];
+  for (const struct ir_value *x = v; same && x != p; x = ir_arg(x->def, 0))
+    same = x->def->code == IR_RESHAPE;
+  return v == p || same;
+}
+
 /* Whether kernel `k` may write over parameter `p` of its block: it comes after
  * all that read it, or reads it where it writes. */
 static bool may_overwrite(const struct aliases *a, const struct ir_value *p,
@@ -265,7 +279,7 @@ static bool may_overwrite(const struct aliases *a, const struct ir_value *p,
         continue;
       }
       reads = reads ? reads : inplace_build(tmp, k);
-      ok = work.v[i] == p && inplace_reads_own(reads, u);
+      ok = has_rows_of(work.v[i], p, k) && inplace_reads_own(reads, u);
     }
   dn_arena_free(tmp);
   return ok;
