@@ -161,6 +161,26 @@ struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like,
   return t->value == &c->im->failed ? NULL : t;
 }
 
+/* The next value of state, of the state's type. */
+static struct ir_value *state_value(struct tfl_import *im,
+                                    const struct tfl_tensor *t,
+                                    struct ir_value *v) {
+  const struct ir_type *type = t->param->type;
+  if (!ir_type_count(type) || ir_type_as(im->ctx, v->type, v->type->dtype) !=
+                                  ir_type_as(im->ctx, type, type->dtype)) {
+    dn_error(im->ctx, tfl_loc(im, "tensor", t->name), DN_TYPE,
+             "state of %s gets %s", ir_type_text(im->ctx, NULL, type),
+             ir_type_text(im->ctx, NULL, v->type));
+    return &im->failed;
+  }
+  if (v->type != type && (!v->def || v->type->quant))
+    return ir_result(ir_op_new(
+        &im->b.at, IR_RESHAPE, IR_ARGS(v),
+        IR_ATTRS(ir_ints("shape", type->dim, type->rank)), &type, 1, 0));
+  v->type = type;
+  return v;
+}
+
 /* An output may be an input, or be made with another type. */
 static struct ir_value *output_value(struct tfl_import *im,
                                      struct tfl_tensor *t, const char *name) {
@@ -168,20 +188,15 @@ static struct ir_value *output_value(struct tfl_import *im,
   if (!v)
     dn_error(im->ctx, tfl_loc(im, "output", name), DN_GRAPH,
              "nothing makes it");
+  if (!v || v == &im->failed)
+    return v;
   if (v == &im->handle) {
     dn_error(im->ctx, tfl_loc(im, "output", name), DN_UNSUPPORTED_TYPE,
              "it is a resource");
     return &im->failed;
   }
-  if (!v || v == &im->failed)
-    return v;
-  const struct ir_type *type = with_scale(im, t, v->type);
-  if (t->param && v->type != type && !v->def) /* in the state's memory */
-    v = ir_result(ir_op_new(&im->b.at, IR_RESHAPE, IR_ARGS(v),
-                            IR_ATTRS(ir_ints("shape", type->dim, type->rank)),
-                            &type, 1, 0));
-  if (v->def)
-    v->type = type;
+  if (v->def && !t->param)
+    v->type = with_scale(im, t, v->type);
   return v;
 }
 
@@ -214,6 +229,8 @@ static void import_outputs(struct tfl_import *im, struct tfl_graph *g) {
           dn_intern(im->ctx, dn_printf(im->ctx->arena, "%s_next", t->name));
     values[i] = t ? output_value(im, t, f->result_name[i]) : NULL;
     ok = ok && values[i] && values[i] != &im->failed;
+    if (state && ok)
+      ok = (values[i] = state_value(im, t, values[i])) != &im->failed;
   }
   if (!g->outputs.n)
     ok = dn_error(im->ctx, loc, DN_GRAPH, "the graph has no outputs");
