@@ -359,7 +359,8 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   }
   const struct nest_iter *it = &f->n->iter[f->red[depth]];
   if (f->vec == 1 && !it->size &&
-      nest_steps_from(f->n, f->red[depth], k->dot.k) <= k->unroll) {
+      nest_steps_from(f->n, f->red[depth], k->dot.k) <=
+          dn_min(k->unroll, EMIT_MAX_STEPS)) {
     for (int64_t i = 0; i < it->extent && !k->failed; i++)
       level_at(f, depth, affine_const(&k->forms, i), acc);
     return;
@@ -446,6 +447,8 @@ static void choose_lanes(struct fold *f) {
     return;
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
   f->step = dn_max(1, dn_min(k->unroll, extent));
+  if (f->step > EMIT_MAX_STEPS)
+    emit_too_large(k);
   for (unsigned p = 0; p < f->npt; p++)
     if (f->pt[p].lanes > 1)
       return;

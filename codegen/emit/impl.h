@@ -131,7 +131,8 @@ enum {
   EMIT_BUCKETS = 4096,
   EMIT_MAX_NESTING = 500,
   EMIT_ANY_DEPTH = 1 << 30,
-  EMIT_MAX_WORK = 48000 /* registers' worth of values in a kernel */
+  EMIT_MAX_STEPS = 512, /* of a fold, unrolled: LLVM's time is their square */
+  EMIT_MAX_WORK = 16000 /* registers' worth of values in a kernel */
 };
 
 /* Accumulators that go from one index of a result dimension to the next, of the

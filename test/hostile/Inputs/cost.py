@@ -73,6 +73,16 @@ func @main(%x: f16[17,32,4], %w: f16[1,1,4]) -> (f16[17,32,4]) {
   return %y
 }
 """
+SUMS = b"""module form kernels
+func @main(%%x: f32[64,4096], %%w: f32[4096,512]) -> (f32[64,512]) {
+  %%y = kernel {vec=8, unroll=[%d], loops=[{dims=[1], tile=%d},
+                {dims=[0], tile=8}]} : f32[64,512] do {
+    %%1 = matmul %%x, %%w
+    yield %%1
+  }
+  return %%y
+}
+"""
 CASES = [
     ("concat.onnx", 0, "", net([node("Concat", ["x"] * 60000, ["y"],
                                      attrs={"axis": 0})])),
@@ -107,6 +117,10 @@ func @main(%x: f32[1]) -> (f32[1], i64[1], f32[1]) {
     ("errors.json", 3, "further errors are not shown",
      layers(*[{"type": "nix"}] * 100000)),
     ("tile.dnn", 0, "", TILE, "--passes=order,plan", "-O2"),
+    ("sums.dnn", 3, "code would be too large", SUMS % (512, 64), "--passes=order,plan",
+     "--mcpu=x86-64"),
+    ("steps.dnn", 3, "code would be too large", SUMS % (513, 8), "--passes=order,plan",
+     "--mcpu=x86-64"),
     ("ifs.dnn", 0, "", ifs(62)),
 ]
 
