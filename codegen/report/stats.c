@@ -227,41 +227,62 @@ size_t cg_live_at(struct dn_arena *arena, const struct ir_module *m,
 
 /* ---- Parameters ---- */
 
-static bool folds(const struct ir_value *v, int depth) {
-  bool all =
-      v->data || (v->def && v->def->noperands && depth < 8 &&
-                  (class_of(v->def) == IR_MAP || class_of(v->def) == IR_MOVE));
-  for (unsigned i = 0; !v->data && all && i < v->def->noperands; i++)
-    all = folds(ir_arg(v->def, i), depth + 1);
-  return all;
+struct counting { /* by value id */
+  bool *folds, *weight;
+};
+
+static bool folds(const struct counting *c, const struct ir_value *v) {
+  return v->data || c->folds[v->id];
+}
+
+static void mark_folds(struct counting *c, const struct ir_block *b) {
+  for (const struct ir_op *op = b->first; op; op = op->next) {
+    enum ir_class cls = class_of(op);
+    bool all = op->noperands && (cls == IR_MAP || cls == IR_MOVE);
+    for (unsigned i = 0; i < op->noperands && all; i++)
+      all = folds(c, ir_arg(op, i));
+    for (unsigned i = 0; i < op->nresults; i++)
+      c->folds[op->result[i]->id] = all;
+    for (unsigned i = 0; i < op->nregions; i++)
+      mark_folds(c, op->region[i]);
+  }
 }
 
 /* Whether `v`, or what moves and dequantization of it make, is multiplied by a
  * contraction. */
-static bool is_weight(const struct ir_value *v, int depth) {
+static bool is_weight(const struct counting *c, const struct ir_value *v) {
   for (const struct ir_use *u = v->uses; u; u = u->next) {
-    if (class_of(u->op) == IR_CONTRACT)
+    enum ir_class cls = class_of(u->op);
+    if (cls == IR_CONTRACT)
       return true;
-    bool goes_on = class_of(u->op) == IR_MOVE ||
-                   (class_of(u->op) == IR_MAP && ir_arg(u->op, 0) == v &&
-                    folds(ir_result(u->op), 0));
-    if (goes_on && u->op->nresults && depth < 8 &&
-        is_weight(ir_result(u->op), depth + 1))
+    bool goes_on = cls == IR_MOVE || (cls == IR_MAP && ir_arg(u->op, 0) == v &&
+                                      folds(c, ir_result(u->op)));
+    if (goes_on && u->op->nresults && c->weight[ir_result(u->op)->id])
       return true;
   }
   return false;
 }
 
+/* From the last op to the first: uses before what they use. */
+static void mark_weights(struct counting *c, const struct ir_block *b) {
+  for (const struct ir_op *op = b->last; op; op = op->prev) {
+    for (unsigned i = 0; i < op->nregions; i++)
+      mark_weights(c, op->region[i]);
+    for (unsigned i = 0; i < op->nresults; i++)
+      c->weight[op->result[i]->id] = is_weight(c, op->result[i]);
+  }
+}
+
 /* Floats, or integers that are added to sums; no scales of other constants or
  * of sums in integers. */
-static bool is_bias(const struct ir_value *v) {
+static bool is_bias(const struct counting *n, const struct ir_value *v) {
   bool counts = ir_is_float(v->type->dtype) || v->type->quant;
   for (const struct ir_use *u = v->uses; u; u = u->next) {
     bool map = class_of(u->op) == IR_MAP, first = ir_arg(u->op, 0) == v;
     counts |= map && v->type->dtype == IR_I32;
     const struct ir_op *other = ir_arg(u->op, 0)->def;
     if (map && !first &&
-        (folds(ir_result(u->op), 0) ||
+        (folds(n, ir_result(u->op)) ||
          (other && other->code == IR_CAST && u->op->code == IR_MUL)))
       return false;
   }
@@ -270,16 +291,23 @@ static bool is_bias(const struct ir_value *v) {
 
 struct cg_params cg_count_params(const struct ir_module *m) {
   struct cg_params p = {0};
+  struct dn_arena *scratch = dn_arena_new(m->ctx);
+  struct counting n = {DN_ARRAY(scratch, bool, m->nvalues + 1),
+                       DN_ARRAY(scratch, bool, m->nvalues + 1)};
+  for (const struct ir_func *f = m->funcs; f; f = f->next) {
+    mark_folds(&n, f->body);
+    mark_weights(&n, f->body);
+  }
   for (size_t i = 0; i < m->consts.n; i++) {
     const struct ir_value *c = m->consts.v[i];
     if (!c->uses || !ir_type_is_static(c->type))
       continue;
-    int64_t n = ir_type_count(c->type);
-    bool weight = is_weight(c, 0);
-    if (!weight && !is_bias(c))
+    bool weight = is_weight(&n, c);
+    if (!weight && !is_bias(&n, c))
       continue;
-    *(weight ? &p.weights : &p.biases) += n;
+    *(weight ? &p.weights : &p.biases) += ir_type_count(c->type);
     *(weight ? &p.weight_bytes : &p.bias_bytes) += ir_type_bytes(c->type);
   }
+  dn_arena_free(scratch);
   return p;
 }
