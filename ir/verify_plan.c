@@ -289,11 +289,12 @@ static void check_value(struct plan *p, const struct ir_op *op,
     room = p->v->m->arena_size;
   else if (l->place.space == IR_IN_OUTPUT)
     room = ir_type_bytes(ir_arg(p->f->body->last, l->place.number)->type);
-  if (!fits || l->lo < 0 || l->hi > room ||
+  bool empty = !ir_type_count(r->type); /* wherever it lies */
+  if (!fits || l->lo < 0 || (!empty && l->hi > room) ||
       l->place.offset % ir_dtypes[r->type->dtype].bytes)
     verify_op(p->v, op, RANGE, "%%%s lies at bytes %lld to %lld of %lld",
               r->name, (long long)l->lo, (long long)l->hi, (long long)room);
-  else if (l->owns && ir_type_count(r->type) && !steps_over(r->type, &l->place))
+  else if (l->owns && !empty && !steps_over(r->type, &l->place))
     verify_op(p->v, op, STRIDE, "elements of %%%s lie at one place", r->name);
 }
 
