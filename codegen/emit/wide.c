@@ -164,30 +164,26 @@ static void copy_run(struct wide *w, const struct affine *at, int64_t count,
 static void copy_level(struct wide *w, int depth, const struct affine *run) {
   struct kernel_cg *k = w->k;
   bool inner = depth + 1 == w->nred;
-  int64_t each = 1, extent = w->n->iter[w->red[depth]].extent, unroll = 1;
+  int64_t each = 1, extent = w->n->iter[w->red[depth]].extent;
   for (int i = depth + 1; i < w->nred; i++)
     each *= i + 1 < w->nred ? w->n->iter[w->red[i]].extent
                             : w->whole + (w->rest > 0);
   if (inner)
-    extent = w->whole, unroll = extent % 4 ? extent % 2 ? 1 : 2 : 4;
-  if (extent / unroll > 1)
-    scope_open(k, extent / unroll, 0, NULL, NULL);
-  const struct affine *at = extent / unroll > 1
-                                ? affine_var(&k->forms, k->scope->var, unroll)
-                                : affine_const(&k->forms, 0);
-  for (int64_t i = 0; i < dn_min(unroll, extent); i++) {
-    const struct affine *here = affine_plus(&k->forms, at, i);
-    const struct affine *next = affine_add(&k->forms, run, here, each);
-    if (inner) {
-      copy_run(w, affine_add(&k->forms, affine_const(&k->forms, 0), here, RUN),
-               RUN, next);
-      continue;
-    }
+    extent = w->whole;
+  if (extent > 1)
+    scope_open(k, extent, 0, NULL, NULL);
+  const struct affine *at = extent > 1 ? affine_var(&k->forms, k->scope->var, 1)
+                                       : affine_const(&k->forms, 0);
+  const struct affine *next = affine_add(&k->forms, run, at, each);
+  if (inner && extent) {
+    copy_run(w, affine_add(&k->forms, affine_const(&k->forms, 0), at, RUN), RUN,
+             next);
+  } else if (!inner) {
     for (unsigned p = 0; p < w->npt; p++)
-      w->iter[p * NEST_MAX_ITERS + (unsigned)w->red[depth]] = here;
+      w->iter[p * NEST_MAX_ITERS + (unsigned)w->red[depth]] = at;
     copy_level(w, depth + 1, next);
   }
-  if (extent / unroll > 1)
+  if (extent > 1)
     scope_close(k, 0, NULL, NULL);
   if (inner && w->rest)
     copy_run(w, affine_const(&k->forms, w->whole * RUN), w->rest,
