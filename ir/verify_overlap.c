@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TILES = 1 << 14, MAX_OPS = 1 << 10 };
+/* Tiles; ops; and steps, of each op for each op in each tile. */
+enum { MAX_TILES = 1 << 14, MAX_OPS = 1 << 10, MAX_STEPS = 1 << 26 };
 
 struct span { /* from lo to hi, both included; lo > hi: nothing */
   int64_t lo, hi;
@@ -257,7 +258,7 @@ static bool begin_walk(struct walk *w, struct dn_arena *arena) {
       return false;
     w->op[w->nops++] = op;
   }
-  return true;
+  return w->loop.extent * w->nops * w->nops <= MAX_STEPS;
 }
 
 bool verify_overlap(struct verifier *v, const struct ir_op *kernel,

@@ -15,7 +15,14 @@
 
 #include <string.h>
 
-enum { MAX_UNITS = 1 << 14 };
+/* Units, ops, steps of the verifier, of each op for each op in each unit, and reads
+ * of all units: more is not tried. */
+enum {
+  MAX_UNITS = 1 << 14,
+  MAX_OPS = 1 << 10,
+  MAX_STEPS = 1 << 26,
+  MAX_READS = 1 << 22
+};
 
 /* A block of indices of the result, and bytes that it reads or writes. */
 struct box {
@@ -188,8 +195,12 @@ static bool outermost(const struct ir_op *k, struct ir_loop *out) {
   for (int i = 0; i < loops.n; i++)
     if (loops.loop[i].par || loops.loop[i].size)
       return false;
+  int64_t nops = 0;
+  for (const struct ir_op *op = k->region[0]->first; op->next; op = op->next)
+    nops++;
   *out = loops.loop[0];
-  return !out->lanes && out->extent <= MAX_UNITS &&
+  return nops <= MAX_OPS && out->extent <= MAX_STEPS / (nops * nops) &&
+         !out->lanes && out->extent > 0 && out->extent <= MAX_UNITS &&
          (out->block == 1 || out->first == out->last);
 }
 
@@ -200,7 +211,9 @@ bool overlap_find(const struct aliases *a, const struct ir_op *k, int buffer,
     return false;
   o.arena = dn_arena_new(a->func->module->ctx);
   o.r = aliases_reads(o.arena, a, k);
-  o.ok = o.r->carried < 0 && o.r->pinned != UINT64_MAX && !o.r->forms.overflow;
+  o.ok = o.r->carried < 0 && o.r->pinned != UINT64_MAX &&
+         !o.r->forms.overflow &&
+         (int64_t)o.r->leaves.n <= MAX_READS / o.loop.extent;
   for (size_t i = 0; i < o.r->leaves.n && o.ok; i++) {
     const struct alias *at = alias_of(a, o.r->leaves.v[i].value);
     static const int64_t still[IR_MAX_LOOPS_AROUND];

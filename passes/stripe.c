@@ -92,8 +92,8 @@ static bool stripe_by_hand(struct pass_env *env, struct ir_module *m,
 
 /* ---- The pass ---- */
 
-/* Bytes that --max-ram leaves for the arena: it is for inputs, outputs and the
- * stack, too. */
+/* Bytes that --max-ram leaves for the arena: it is for the stack, too, and for
+ * inputs and outputs that do not lie in the arena. */
 static int64_t arena_limit(const struct pass_env *env,
                            const struct ir_func *f) {
   const struct ir_op *ret = f->body->last;
@@ -101,9 +101,9 @@ static int64_t arena_limit(const struct pass_env *env,
       env->max_ram - (env->target->bare_metal ? BARE_STACK : STACK_BYTES);
   if (!env->max_ram)
     return INT64_MAX;
-  for (unsigned i = 0; i < f->body->nparams; i++)
+  for (unsigned i = 0; !ir_io_places(f) && i < f->body->nparams; i++)
     bytes -= ir_type_bytes(f->body->param[i]->type);
-  for (unsigned i = 0; i < ret->noperands; i++)
+  for (unsigned i = 0; !ir_io_places(f) && i < ret->noperands; i++)
     bytes -= ir_type_bytes(ir_arg(ret, i)->type);
   return dn_max(bytes, 0);
 }
