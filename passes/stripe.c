@@ -32,8 +32,8 @@
 
 enum {
   MAX_RUNS = 12,      /* copies of a stripe's code */
-  STACK_BYTES = 2048, /* that code has at most, nearly always */
-  BARE_STACK = 512
+  STACK_BYTES = 2048, /* that code has at most, nearly always; and the */
+  STACK_PART = 32     /* part of a budget that is kept for it */
 };
 
 /* ---- By hand ---- */
@@ -97,8 +97,7 @@ static bool stripe_by_hand(struct pass_env *env, struct ir_module *m,
 static int64_t arena_limit(const struct pass_env *env,
                            const struct ir_func *f) {
   const struct ir_op *ret = f->body->last;
-  int64_t bytes =
-      env->max_ram - (env->target->bare_metal ? BARE_STACK : STACK_BYTES);
+  int64_t bytes = env->max_ram - dn_min(STACK_BYTES, env->max_ram / STACK_PART);
   if (!env->max_ram)
     return INT64_MAX;
   for (unsigned i = 0; !ir_io_places(f) && i < f->body->nparams; i++)

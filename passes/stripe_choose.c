@@ -16,9 +16,10 @@ enum {
   MAX_NODES = 32,     /* of a stripe */
   MAX_RUNS = 8,       /* copies of its code */
   COPY_CYCLES = 2000, /* of a kernel's, to weigh its bytes */
-  LEAST_PIXELS = 24,  /* of a block: register tiles go over them */
+  TILE_PIXELS = 6,    /* that a register tile goes over */
+  LEAST_PIXELS = 24,  /* of a block */
   CALL_CYCLES = 100,  /* of a kernel */
-  SAVED_BYTES = 16    /* of an arena that are worth a cycle */
+  SAVED_BYTES = 8     /* of an arena that are worth a cycle */
 };
 
 struct option {
@@ -226,6 +227,19 @@ static double reread_cycles(const struct chooser *c, const struct ir_block *b) {
   return cycles;
 }
 
+/* The part of a product's time that register tiles lose at the end of so many
+ * rows of a value. */
+static double lost_part(const struct stripe_value *v, int64_t rows) {
+  const struct ir_type *type = v->v->type;
+  int64_t last = type->rank - 1, pixels = rows;
+  for (int d = 0; d < last; d++)
+    pixels *= d == v->axis ? 1 : type->dim[d];
+  if (v->axis == last || pixels < 1)
+    return 0;
+  int64_t tiles = dn_div_ceil(pixels, TILE_PIXELS);
+  return (double)(tiles * TILE_PIXELS) / (double)pixels - 1;
+}
+
 /* Cycles that blocks of that size save, by how much is computed twice and what
  * is written and read. */
 static double gain_of(const struct chooser *c, const struct stripe *s,
@@ -248,6 +262,8 @@ static double gain_of(const struct chooser *c, const struct stripe *s,
                 (byte_cycles(facts, (int64_t)bytes) - near * (1 + again));
       op = ir_arg(op->region[0]->last, 0)->def;
     }
+    if (ir_ops[op->code].cls == IR_CONTRACT)
+      again += lost_part(v, t->value[i].hi - t->value[i].lo);
     if (!ir_is_view(op) || op->block != s->ops.v[0]->block)
       gain -= again * cycles_of(c->env, op);
   }
@@ -313,11 +329,21 @@ static void add_options(struct chooser *c, int last) {
       continue;
     int64_t height = stripe_height(&s), before = height;
     const struct ir_type *type = ir_result(root)->type;
-    int64_t pixels = ir_type_count(type) / height / type->dim[type->rank - 1];
-    int64_t least = dn_div_ceil(LEAST_PIXELS, dn_max(pixels, 1));
-    for (int64_t n = 2; n <= height; n += n & (n - 1) ? n / 3 : n / 2) {
+    int64_t pixels =
+        ir_type_count(type) / height / dn_max(type->dim[type->rank - 1], 1);
+    int64_t least = worst(c, first, last) > c->limit
+                        ? 1
+                        : dn_div_ceil(LEAST_PIXELS, dn_max(pixels, 1));
+    for (int64_t n = 2, step; n <= height; n += step) {
       int64_t rows = dn_div_ceil(height, n);
-      if (rows < before && (rows >= least || worst(c, first, last) > c->limit))
+      step = n & (n - 1) ? n / 3 : n / 2;
+      if (pixels == 1) { /* which number of them matters */
+        step = dn_max(n / 6, 1);
+        rows -= rows > TILE_PIXELS ? rows % TILE_PIXELS : 0;
+      }
+      if (rows < before && rows >= least &&
+          (pixels > 1 || least == 1 || height % rows == 0 ||
+           height % rows >= TILE_PIXELS))
         add_option(c, &s, first, last, rows);
       before = rows;
     }
