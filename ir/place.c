@@ -91,7 +91,7 @@ bool ir_place_moves(const struct ir_place *p) {
 
 bool ir_state_fits(const struct ir_type *from, const struct ir_type *to) {
   bool empty = ir_type_is_static(to) && !ir_type_count(to);
-  return from == to && !empty; /* types are interned */
+  return from == to && !empty && !ir_type_is_sized(to); /* interned */
 }
 
 struct ir_value *ir_carried_param(const struct ir_op *end, unsigned i) {

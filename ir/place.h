@@ -66,7 +66,7 @@ const int64_t *ir_io_places(const struct ir_func *f);
 /* ---- State: what a call leaves in memory of the caller's for the next ---- */
 
 /* Whether a result of type `to` can be left where a parameter of type `from`
- * lies: they are the same, and not empty. */
+ * lies: they are the same, not empty, and have no sizes of run time. */
 bool ir_state_fits(const struct ir_type *from, const struct ir_type *to);
 /* The parameter in whose memory operand i of a block's last op is left: for the
  * next turn of the loop around it or, of a return, for the next call. NULL: in

@@ -379,7 +379,8 @@ static bool add_state(struct compile *c, const char *text) {
                     dn_escaped(c->ctx->arena, text));
   if (!ir_state_fits(in->type, type))
     return dn_error(c->ctx, loc, DN_USAGE,
-                    "output '%s' is %s and input '%s' %s: a state has one type",
+                    "output '%s' is %s and input '%s' %s: a state has one type, "
+                    "of numbers",
                     ir_result_name(f, out), ir_type_text(c->ctx, NULL, type),
                     in->name, ir_type_text(c->ctx, NULL, in->type));
   ir_state_set(f, out, in, NULL);
