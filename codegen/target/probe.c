@@ -180,12 +180,18 @@ bool cg_target_probe(struct dn_ctx *ctx, struct cg_target *t) {
   read_facts(t, text);
   assert(!(t->facts.align & (t->facts.align - 1)) &&
          "facts.def: vectors have a power of two of bytes");
-  /* RISC-V: LLVM fails where it tries to use vectors of a type that it has none
-   * of (a comparison of i64, a sine), and it has all types with Zve64d only. */
-  if (!strstr(text, "_zve32x") || strstr(text, "_zve64d") ||
-      strstr(n->features, "-zve32x"))
+  /* LLVM fails where it tries to use vectors of a type that RISC-V has none of
+   * (a comparison of i64, a sine), and it has all types with Zve64d only; and
+   * f16 of ARM that is rounded without the instructions of ARMv8. */
+  const char *off = "";
+  if (strstr(text, "_zve32x") && !strstr(text, "_zve64d"))
+    off = "-zve32x,-zvl32b";
+  else if (t->row->backend == CG_ARM && strstr(n->features, "+fullfp16") &&
+           !strstr(text, "fp-armv8") && !strstr(text, "fpv5"))
+    off = "-fullfp16";
+  if (strstr(n->features, off))
     return true;
-  n->features = dn_printf(ctx->arena, "%s%s-zve32x,-zvl32b", n->features,
-                          *n->features ? "," : "");
+  n->features = dn_printf(ctx->arena, "%s%s%s", n->features,
+                          *n->features ? "," : "", off);
   return cg_target_probe(ctx, t);
 }
