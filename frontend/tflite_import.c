@@ -370,6 +370,8 @@ static void import_op(struct tfl_import *im, const struct tfl_graph *g,
 static struct tfl_graph *subgraph(struct tfl_call *c, int64_t number) {
   struct tfl_import *im = c->im;
   size_t k = (size_t)number;
+  if (!im->file->ok)
+    return NULL;
   if (k >= im->graphs.n)
     return fe_null(c->b, DN_GRAPH, "there is no subgraph %lld",
                    (long long)number);
@@ -382,12 +384,13 @@ static struct tfl_graph *subgraph(struct tfl_call *c, int64_t number) {
     return fe_null(c->b, DN_GRAPH, "subgraph %lld has itself in it",
                    (long long)number);
   im->parts += (int64_t)(1 + g->ntensors + g->ops.n);
-  im->file->ok = im->parts <= 4 * im->ctx->limits.nodes &&
-                 im->depth < im->ctx->limits.depth;
+  im->file->ok =
+      im->parts <= im->ctx->limits.nodes && im->depth < im->ctx->limits.depth;
   if (!im->file->ok)
     return fe_null(
-        c->b, DN_LIMIT, "subgraphs have more than %lld parts, or %lld levels",
-        (long long)im->ctx->limits.nodes * 4, (long long)im->ctx->limits.depth);
+        c->b, DN_LIMIT,
+        "subgraphs have more than %lld parts (--limit-nodes), or %lld levels",
+        (long long)im->ctx->limits.nodes, (long long)im->ctx->limits.depth);
   for (size_t i = 0; i < g->ntensors; i++)
     if (g->tensor[i].variable)
       return fe_null(c->b, DN_UNSUPPORTED_ATTR,
