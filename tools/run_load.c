@@ -94,11 +94,15 @@ static bool sizes_of_tensor(struct run *r, const struct dnn_sizes *s, size_t i,
 }
 
 /* Outputs lie in the state one behind the other. */
-static void find_state(struct run *r, int64_t align) {
+static bool find_state(struct run *r, int64_t align) {
   for (size_t i = 0; i < r->nout && align; i++) {
     if (!r->out[i].kept)
       continue;
-    r->in[r->out[i].kept - 1].kept = i + 1;
+    struct run_port *in = &r->in[r->out[i].kept - 1];
+    if (in->kept || in->type != r->out[i].type)
+      return dn_error(r->ctx, here(r), DN_OBJECT,
+                      "the model's description is broken");
+    in->kept = i + 1;
     r->out[i].at = r->state_size;
     r->state_size =
         dn_align(r->state_size + ir_type_bytes(r->out[i].type), align);
@@ -106,6 +110,7 @@ static void find_state(struct run *r, int64_t align) {
   if (r->state_size)
     r->state =
         aligned(r->ctx, (size_t)r->state_size, (size_t)dn_max(align, 16));
+  return true;
 }
 
 static bool sizes_of_object(struct run *r) {
@@ -122,8 +127,7 @@ static bool sizes_of_object(struct run *r) {
     all.least[i] = size[i].least;
   }
   r->sizes = all;
-  find_state(r, s->state_align);
-  bool ok = true;
+  bool ok = find_state(r, s->state_align);
   for (size_t i = 0; i < r->nin; i++)
     ok = ok && sizes_of_tensor(r, s, i, &r->in[i]);
   for (size_t i = 0; i < r->nout; i++)
