@@ -11,7 +11,7 @@ enum fe_decomposition {
 #undef DECOMPOSE
 };
 
-enum { FE_MAX_OPERANDS = 8, FE_MAX_ATTRS = 8, FE_MAX_RESULTS = 5 };
+enum { FE_MAX_OPERANDS = 9, FE_MAX_ATTRS = 8, FE_MAX_RESULTS = 5 };
 
 /* Results of a row, of its operands in order (NULL or fewer: absent) and its
  * attributes. A result that `out` has no room for is not built. false after a

@@ -171,33 +171,6 @@ bool onnx_rotary(struct onnx_call *c) {
 
 /* ---- ONNX Runtime's fused operators ---- */
 
-/* Embeddings of words, positions and segments, summed and normalized. */
-bool onnx_embed_norm(struct onnx_call *c) {
-  struct ir_value *ids = c->in[0], *position = ox_in(c, 8);
-  if (!ox_in(c, 2) || !ox_in(c, 3) || !ox_in(c, 5) || !ox_in(c, 6))
-    return ox_fail(c, ARITY, "embeddings, gamma or beta are missing");
-  if (ox_in(c, 7))
-    return ox_fail(c, UNSUPPORTED_ATTR, "a mask");
-  struct ir_value *x = fe_gather(c->b, c->in[2], ids, 0);
-  if (!position)
-    position = fe_iota(c->b, 1, 0, fe_dims(ids)[fe_rank(ids) - 1], IR_I32);
-  x = fe_add(c->b, x, fe_gather(c->b, c->in[3], position, 0));
-  if (ox_in(c, 1) && ox_in(c, 4))
-    x = fe_add(c->b, x, fe_gather(c->b, c->in[4], c->in[1], 0));
-  c->out[0] =
-      fe_call(c->b, FE_LAYER_NORM, IR_ARGS(x, c->in[5], c->in[6]),
-              IR_ATTRS(ir_float("epsilon", ox_float(c, "epsilon", 1e-12)),
-                       ir_int("stash_type", 0)));
-  if (c->nout > 1 && fe_rank(ids) > 0) { /* nothing is masked: full lengths */
-    int64_t n = fe_dims(ids)[0];
-    const struct ir_type *t = ir_type(c->im->ctx, IR_I32, 1, &n);
-    c->out[1] = ir_const_splat(c->im->m, c->b->name, t, 0);
-  }
-  if (c->nout > 2)
-    c->out[2] = x;
-  return c->out[0] != NULL;
-}
-
 /* Keys that a query may see: by a length for each batch [B], by key [B,T], or
  * by query and key [B,S,T]. */
 static bool fused_mask(struct onnx_call *c, struct ox_attention *a,

@@ -612,6 +612,11 @@ case("skip_norm", [x, skip, last, None, last_bias], "", each(lambda v, s: v * s,
 ss = each(skipped, x, skip, last_bias)
 case("skip_rms_norm", [x, skip, last, last_bias], "", make(x.dims, lambda i: ss.at(i) * last.at(i) / math.sqrt(
     mean([ss.at((*i[:2], k)) ** 2 for k in range(4)]))))
+eids, words, spots4, kinds = T([2, 3], [0, 4, 1, 2, 2, 3], "i32"), rand(5, 4), rand(3, 4), rand(2, 4)
+parts = T([2, 3], [0, 0, 1, 1, 0, 1], "i32")
+es = make([2, 3, 4], lambda i: words.at((eids.at(i[:2]), i[2])) + spots4.at(i[1:]) + kinds.at((parts.at(i[:2]), i[2])))
+case("embed_norm", [eids, parts, words, spots4, kinds, last, last_bias], "",
+     each(lambda v, s, b: v * s + b, norm(es, [2], 1e-12)[0], last, last_bias), T([2], [0, 0]), es)
 ls, lk, lv = rand(1, 1, 2, 3), rand(1, 1, 1, 2), rand(1, 1, 1, 3)
 case("linear_step", [ls, lk, lv], "", make([1, 1, 2, 3], lambda i: ls.at(i) + lk.v[i[2]] * lv.v[i[3]]))
 case("linear_step", [ls, lk, lv, T([1, 1, 1, 1], [-1]), T([1, 1, 1, 1], [0.5])], "", make([1, 1, 2, 3], lambda i: ls.at(i) / math.e + lk.v[
