@@ -3,7 +3,8 @@
  * the loop over the columns, into memory of the kernel's own. There a run of four
  * of each row follows that of the row before it, as two words, so that the
  * products of a tile read one pointer, and a window is one run from end to end;
- * its edges are the copy's alone.
+ * its edges are the copy's alone. What the products read is volatile: LLVM's
+ * scheduler would load ahead of them into more registers than there are.
  *
  *   of a run a b c d of one row:   a c  b d     (as sxtb16 takes bytes apart) */
 #include "codegen/emit/impl.h"
@@ -11,7 +12,7 @@
 
 #include <string.h>
 
-enum { RUN = 4, MOST_OUTER = 64, WORD = 4 };
+enum { RUN = 4, MOST_OUTER = 64, MOST_RUNS = 1024, WORD = 4 };
 
 struct wide {
   struct kernel_cg *k;
@@ -22,8 +23,8 @@ struct wide {
   unsigned *of_row, *of_column; /* a point of each */
   const int *red;               /* reduced iterators */
   int nred;
-  int64_t whole, rest, outer; /* runs of the innermost one, elements that are
-                                    left, values of the others */
+  int64_t whole, rest; /* runs of the innermost one, elements that are left */
+  int64_t outer;       /* values of the others */
   const struct ir_value *weights;
   const struct affine **first; /* where each column starts in them */
   int64_t step;                /* from run to run */
@@ -302,9 +303,9 @@ bool emit_wide_sums(struct kernel_cg *k, const struct nest *n,
     if (!dn_mul(w.outer, n->iter[red[i]].extent, &w.outer) ||
         w.outer > MOST_OUTER)
       return false;
-  if (!runs_fit(&w))
-    return false;
   int64_t runs = w.outer * (w.whole + (w.rest > 0));
+  if (runs > MOST_RUNS / (int64_t)w.nrows || !runs_fit(&w))
+    return false;
   copy_rows(&w, runs);
   add_runs(&w, runs, acc);
   return true;
