@@ -16,4 +16,5 @@ for path, whole, flags in [
     header = open(f"{scratch}.h").read()
     size = int(re.search(r"NET_ARENA_SIZE (\d+)", header).group(1))
     assert size <= 0.7 * whole
-    print(path.split("/")[-1], size, "of", whole)
+    name = path.split("/")[-1]
+    print(name, "in blocks of rows: fits" if flags and size <= 60000 else f"{size} of {whole}")
