@@ -1,13 +1,14 @@
 /* overlap.c - a kernel that goes through memory in one direction has read what
- * is behind it, and its result may lie there: a depthwise convolution keeps two
- * rows apart, a 1x1 one a tile. (Blacker et al., "Diagonal Memory Optimisation",
- * 2020, has this for loops over single elements.)
+ * is behind it, and its result may lie there: a depthwise convolution keeps
+ * two rows apart, a 1x1 one a tile. (Blacker et al., "Diagonal Memory
+ * Optimisation", 2020, has this for loops over single elements.)
  *
- * The outermost loop is looked at in units, its tiles: each reads and writes some
- * bytes, in any order within. Going up, a unit must not write what it or a later
- * one reads: the result starts so far below the operand that the end of what each
- * unit writes is at or below the start of all that is still read. Going back it
- * is the other way round. verify_overlap.c finds that on its own. */
+ * The outermost loop is looked at in units, its tiles: each reads and writes
+ * some bytes, in any order within. Going up, a unit must not write what it or
+ * a later one reads: the result starts so far below the operand that the end
+ * of what each unit writes is at or below the start of all that is still read.
+ * Going back it is the other way round. verify_overlap.c finds that on its
+ * own. */
 #include "passes/overlap.h"
 
 #include "ir/loops.h"
@@ -15,8 +16,8 @@
 
 #include <string.h>
 
-/* Units, ops, steps of the verifier, of each op for each op in each unit, and reads
- * of all units: more is not tried. */
+/* Units, ops, steps of the verifier, of each op for each op in each unit, and
+ * reads of all units: more is not tried. */
 enum {
   MAX_UNITS = 1 << 14,
   MAX_OPS = 1 << 10,

@@ -6,8 +6,8 @@
 #include "passes/liveness.h"
 #include "passes/pass.h"
 
-/* What the passes `order` and `plan` may do: overlap by their option or, when it
- * is negative, where RAM is what there is least of: without a system. */
+/* What the passes `order` and `plan` may do: overlap by their option or, when
+ * it is negative, where RAM is what there is least of: without a system. */
 enum live_reuse overlap_reuse(struct pass_env *env);
 
 /* Bytes that the result of kernel `k` must start below the buffer or, with the

@@ -1,9 +1,9 @@
-/* sink.c - what a scan goes through slice by slice is computed in its turns, where
- * RAM counts: the products of a recurrent layer with all its inputs are many
- * times its state. A row of the result must need one row of an operand, the same
- * one, and of others what is the same for all rows. The weights are then read in
- * each turn, so that is done where it saves `min_bytes` and more; with `on` -1,
- * on bare metal.
+/* sink.c - what a scan goes through slice by slice is computed in its turns,
+ * where RAM counts: the products of a recurrent layer with all its inputs are
+ * many times its state. A row of the result must need one row of an operand,
+ * the same one, and of others what is the same for all rows. The weights are
+ * then read in each turn, so that is done where it saves `min_bytes` and more;
+ * with `on` -1, on bare metal.
  *
  * before:  %4 = matmul %x, @w : f32[400,256]                 (%x : f32[400,64])
  *          %h = scan %h0, %4 {states=1} : f32[1,256] do (%p: f32[1,256],
@@ -33,8 +33,8 @@ static int64_t rows_of(const struct ir_value *v) {
   return v->type->rank ? v->type->dim[0] : 0;
 }
 
-/* An access at the row of the result: 1; at the same place for all rows: 0; else
- * -1. */
+/* An access at the row of the result: 1; at the same place for all rows: 0;
+ * else -1. */
 static int reads_row(const struct nest *n, const struct nest_access *a) {
   int row = 0, it = n->y[0].iter[0];
   for (int d = 0; d < a->rank; d++) {
@@ -50,8 +50,8 @@ static int reads_row(const struct nest *n, const struct nest_access *a) {
   return row;
 }
 
-/* The operand of which a row of the result needs that row; -1: there is none, or
- * more is needed. */
+/* The operand of which a row of the result needs that row; -1: there is none,
+ * or more is needed. */
 static int row_operand(struct dn_arena *tmp, const struct ir_op *op) {
   enum ir_class cls = ir_ops[op->code].cls;
   int found = -1;
@@ -110,8 +110,8 @@ static void find_chain(struct dn_arena *tmp, const struct ir_op *scan,
   }
 }
 
-/* Bytes of the arena: inputs and constants have none, and what is moved counts as
- * what it is moved from. */
+/* Bytes of the arena: inputs and constants have none, and what is moved counts
+ * as what it is moved from. */
 static int64_t cost(const struct ir_value *v) {
   while (v->def && ir_ops[v->def->code].cls == IR_MOVE &&
          v->def->noperands == 1)

@@ -1,6 +1,6 @@
 /* memmap.c - the arena over time as a picture: a column for each step, bytes
- * upwards, and a box for each value from the step that makes it to the last that
- * reads it. SVG without scripts; every box says in words what it shows. */
+ * upwards, and a box for each value from the step that makes it to the last
+ * that reads it. SVG without scripts; every box says in words what it shows. */
 #include "codegen/report/report.h"
 #include "codegen/report/timeline.h"
 #include "ir/place.h"

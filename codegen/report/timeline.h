@@ -6,8 +6,8 @@
 
 #include "ir/ir.h"
 
-/* Bytes [lo, hi) of the arena, in use in steps [first, last]: a value that is no
- * view of another. In a loop they are those of all turns. */
+/* Bytes [lo, hi) of the arena, in use in steps [first, last]: a value that is
+ * no view of another. In a loop they are those of all turns. */
 struct cg_span {
   const struct ir_value *value;
   int64_t lo, hi;
