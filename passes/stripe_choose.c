@@ -13,7 +13,8 @@
 #include <assert.h>
 
 enum {
-  MAX_NODES = 32,     /* of a stripe */
+  MAX_NODES = 32,     /* of a stripe that makes the arena fit, */
+  TIME_NODES = 8,     /* and of one that saves time */
   MAX_RUNS = 8,       /* copies of its code */
   COPY_CYCLES = 2000, /* of a kernel's, to weigh its bytes */
   TILE_PIXELS = 6,    /* that a register tile goes over */
@@ -34,7 +35,8 @@ struct chooser {
   struct aliases *aliases;
   struct striper s;
   struct live *l;
-  int64_t *live; /* bytes while each node runs */
+  int64_t *live;  /* bytes while each node runs */
+  double *cycles; /* of ops, by id; 0: not yet known */
   int64_t limit;
   int64_t peak; /* of the nodes as they are */
   bool time;    /* a stripe may be there to save time */
@@ -240,6 +242,13 @@ static double lost_part(const struct stripe_value *v, int64_t rows) {
   return (double)(tiles * TILE_PIXELS) / (double)pixels - 1;
 }
 
+static double op_cycles(const struct chooser *c, const struct ir_op *op) {
+  double *cycles = &c->cycles[op->id];
+  if (*cycles == 0)
+    *cycles = cycles_of(c->env, op);
+  return *cycles;
+}
+
 /* Cycles that blocks of that size save, by how much is computed twice and what
  * is written and read. */
 static double gain_of(const struct chooser *c, const struct stripe *s,
@@ -265,7 +274,7 @@ static double gain_of(const struct chooser *c, const struct stripe *s,
     if (ir_ops[op->code].cls == IR_CONTRACT)
       again += lost_part(v, t->value[i].hi - t->value[i].lo);
     if (!ir_is_view(op) || op->block != s->ops.v[0]->block)
-      gain -= again * cycles_of(c->env, op);
+      gain -= again * op_cycles(c, op);
   }
   return gain;
 }
@@ -321,6 +330,8 @@ static void add_options(struct chooser *c, int last) {
   struct stripe s;
   for (int first = last - 1; first >= 0 && first > last - MAX_NODES; first--) {
     struct ir_op *op = c->l->node[first].op;
+    if (first <= last - TIME_NODES && worst(c, first, last) <= c->limit)
+      return;
     if (!stripe_find(&c->s, root, op, &s))
       return;
     if (number_at(&s, op->nresults ? ir_result(op) : NULL) <= 0 ||
@@ -444,6 +455,7 @@ int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
   c.l =
       live_build(env->scratch, c.aliases, b, env->target->align, LIVE_IN_PLACE);
   c.s = striper_new(env->scratch, b->func->module);
+  c.cycles = DN_ARRAY(env->scratch, double, b->func->module->nops);
   c.peak = find_live(&c);
   if (!time && c.peak <= limit)
     return 0;

@@ -88,17 +88,22 @@ static bool merge_read(struct stripe_read *into, struct stripe_read r) {
   return true;
 }
 
+/* A size of it is known at run time only. */
+static bool has_sizes(const struct ir_type *type) {
+  for (int d = 0; d < type->rank; d++)
+    if (type->size[d])
+      return true;
+  return false;
+}
+
 static bool may_be_cut(const struct nest *n, int axis) {
   const struct nest_dim *y = &n->y[axis];
   if (n->to >= 0 || n->carried == axis || !is_cut_by_attrs(n->op, axis))
     return false;
-  for (int d = 0; d < n->type->rank; d++)
-    if (n->type->size[d])
-      return false;
   for (int i = 0; i < n->nnodes; i++)
     if (n->node[i].kind == NEST_ITER)
       return false;
-  return !n->type->quant && n->type->dim[axis] > 1 &&
+  return !n->type->quant && !has_sizes(n->type) && n->type->dim[axis] > 1 &&
          (n->access[0].flat || (y->n == 1 && y->stride[0] == 1));
 }
 
@@ -119,7 +124,7 @@ static bool find_reads(struct dn_arena *tmp, const struct ir_op *op, int axis,
       bool ok = a->flat ? read_flat(n->type, axis, x->type, &r)
                         : read_by_index(n, a, n->y[axis].iter[0], &r);
       bool weights = x->data && ir_ops[op->code].cls == IR_CONTRACT;
-      if (!ok || x->type->quant || (r.axis >= 0 && x->type->size[r.axis]) ||
+      if (!ok || x->type->quant || has_sizes(x->type) ||
           (weights && r.axis >= 0) || (seen[k] && !merge_read(&out[k], r)))
         return false;
       if (!seen[k])
