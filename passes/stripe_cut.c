@@ -111,7 +111,6 @@ bool stripe_cut(struct dn_arena *arena, const struct stripe *s, int64_t rows,
 struct cutter {
   struct striper *s;
   const struct stripe *stripe;
-  const struct stripe_runs *cut;
   const struct stripe_run *run;
   struct ir_builder b;             /* before the root */
   struct ir_value **view;          /* of each link to what is made outside */
@@ -342,7 +341,7 @@ static void number_values(struct cutter *c, bool on) {
 
 void stripe_apply(struct striper *s, struct stripe *stripe,
                   const struct stripe_runs *cut) {
-  struct cutter c = {.s = s, .stripe = stripe, .cut = cut};
+  struct cutter c = {.s = s, .stripe = stripe};
   struct ir_op *root = stripe->ops.v[0];
   DN_LIST(struct ir_value *) pieces = {0};
   c.b = edit_before(root);

@@ -192,11 +192,8 @@ static void add_lines(struct profile *p, const struct ir_block *b,
                       int64_t turns) {
   struct dn_arena *arena = p->r->ctx->arena;
   for (const struct ir_op *op = b->first; op; op = op->next) {
-    int64_t most = ir_is_loop(op) ? ir_max_turns(op) : 1, all;
-    if (most == INT64_MAX || !dn_mul(turns, most, &all))
-      all = turns;
     for (unsigned i = 0; ir_has_blocks(op) && i < op->nregions; i++)
-      add_lines(p, op->region[i], all);
+      add_lines(p, op->region[i], cg_turns(turns, op));
     if (op->code != IR_KERNEL)
       continue;
     struct cg_layer l = cg_layer_of(arena, op);

@@ -3,6 +3,7 @@
 
 #include "codegen/report/timeline.h"
 #include "ir/nest.h"
+#include "ir/place.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -88,14 +89,23 @@ static void add_reading(struct readings *r, const struct ir_value *v,
   if (i == r->list.n)
     DN_PUSH(r->arena, r->list, ((struct reading){v, 0}));
   assert(bytes >= 0 && "elements of a static type: count_nest()");
-  r->list.v[i].bytes =
-      dn_min(r->list.v[i].bytes + bytes, ir_type_bytes(v->type));
+  int64_t all = ir_type_bytes(v->type), *sum = &r->list.v[i].bytes;
+  *sum += dn_min(bytes, all - *sum);
 }
 
-/* Counts points of a CONTRACT and bytes read. A nest is large, and there may be
- * many thousands: one at a time. */
+int64_t cg_turns(int64_t around, const struct ir_op *op) {
+  int64_t most = ir_is_loop(op) ? ir_max_turns(op) : 1, all;
+  return most < INT64_MAX && dn_mul(around, most, &all) ? all : around;
+}
+
+static int64_t times(int64_t a, int64_t turns) {
+  return dn_mul(a, turns, &a) ? a : INT64_MAX;
+}
+
+/* Counts points of a CONTRACT and bytes read, in so many turns. A nest is large,
+ * and there may be many thousands: one at a time. */
 static void count_nest(struct cg_layer *l, struct readings *r,
-                       const struct ir_op *op) {
+                       const struct ir_op *op, int64_t turns) {
   bool known = op->nresults == 1 && ir_type_is_static(ir_result(op)->type);
   for (unsigned i = 0; i < op->noperands; i++)
     known &= ir_type_is_static(ir_arg(op, i)->type);
@@ -105,11 +115,11 @@ static void count_nest(struct cg_layer *l, struct readings *r,
   const struct nest *n = nest_build(scratch, op);
   for (unsigned i = 0; i < op->noperands; i++) {
     const struct ir_type *t = ir_arg(op, i)->type;
-    add_reading(r, ir_arg(op, i),
-                elements_read(n, op, i) * ir_dtypes[t->dtype].bytes);
+    int64_t bytes = elements_read(n, op, i) * ir_dtypes[t->dtype].bytes;
+    add_reading(r, ir_arg(op, i), times(bytes, turns));
   }
   if (n && class_of(op) == IR_CONTRACT) {
-    int64_t points = nest_points(n);
+    int64_t points = dn_min(times(nest_points(n), turns), INT64_MAX - l->macs);
     l->macs += points;
     if (ir_dtypes[ir_arg(op, 0)->type->dtype].bytes == 1)
       l->macs8 += points;
@@ -127,16 +137,18 @@ static void add_text(struct what *what, enum ir_class cls, const char *text) {
   dn_buf_printf(out, "%s%s", out->len ? "+" : "", text);
 }
 
-/* Counts what `op` and the ops in it do; the op that gives the layer its name
- * is the contraction, else the reduction, else the last one with a name. */
+/* Counts what `op` and the ops in it do in so many turns; the op that gives the
+ * layer its name is the contraction, else the reduction, else the last one with
+ * a name. */
 static void add_op(struct cg_layer *l, int *rank, struct what *what,
-                   struct readings *reads, const struct ir_op *op) {
+                   struct readings *reads, const struct ir_op *op,
+                   int64_t turns) {
   enum ir_class cls = class_of(op);
   int this_rank = cls == IR_CONTRACT ? 3 : cls == IR_REDUCE ? 2 : 1;
   if (cls != IR_REGION) {
     add_constants(l, op);
     add_text(what, cls, ir_ops[op->code].text);
-    count_nest(l, reads, op);
+    count_nest(l, reads, op, turns);
     if (op->loc && this_rank >= *rank) {
       l->name = op->loc;
       *rank = this_rank;
@@ -144,7 +156,7 @@ static void add_op(struct cg_layer *l, int *rank, struct what *what,
   }
   for (unsigned r = 0; r < op->nregions; r++)
     for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
-      add_op(l, rank, what, reads, o);
+      add_op(l, rank, what, reads, o, cg_turns(turns, op));
 }
 
 static bool is_layer(const struct ir_op *op) {
@@ -159,7 +171,7 @@ struct cg_layer cg_layer_of(struct dn_arena *arena, const struct ir_op *op) {
   int rank = 0;
   dn_buf_init(&what.computes, arena);
   dn_buf_init(&what.moves, arena);
-  add_op(&l, &rank, &what, &reads, op);
+  add_op(&l, &rank, &what, &reads, op, 1);
   for (size_t i = 0; i < reads.list.n; i++)
     l.read_bytes += reads.list.v[i].bytes;
   l.what = what.computes.len ? what.computes.text
@@ -187,9 +199,10 @@ void cg_stats(struct dn_arena *arena, const struct ir_module *m,
     if (!is_layer(op))
       continue;
     struct cg_layer l = cg_layer_of(arena, op);
-    for (size_t i = t.start[op->id]; planned && i <= t.stop[op->id]; i++)
+    for (size_t i = planned ? t.start[op->id] : 0;
+         planned && i <= t.stop[op->id]; i++)
       l.live = dn_max(l.live, t.live[i]);
-    out->macs += l.macs;
+    out->macs += dn_min(l.macs, INT64_MAX - out->macs);
     if (l.live > out->live) {
       out->live = l.live;
       out->peak = out->layers.n;
