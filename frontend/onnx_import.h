@@ -48,8 +48,7 @@ struct onnx_import {
   struct ox_scope *scope;
   const struct ox_frame *frame;
   struct dn_map functions; /* by function_key() of onnx_function.c */
-  struct dn_map
-      visited; /* graphs and functions that errors were looked for in */
+  struct dn_map visited;   /* what errors were looked for in */
   struct dn_map symbols;   /* dims bound so far: see fe_bind_dim() */
   struct dn_map sequences; /* ir_value to its ox_sequence */
   struct dn_map evaluated; /* ir_value to its constant, or to &failed */

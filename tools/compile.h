@@ -15,10 +15,10 @@ struct compile {
   struct cg_target *target;
   struct ir_module *m;
   bool runs; /* for one run, whose sizes --dim may say as well */
-  struct sizes
-      *sizes; /* with --dim NAME<=BOUND: m is one of its lanes until the
-                          passes on graphs have run; or NULL */
-  struct fe_opts fe;   /* of its import */
+  /* With --dim NAME<=BOUND: m is one of its lanes until the passes on graphs
+   * have run; or NULL. */
+  struct sizes *sizes;
+  struct fe_opts fe; /* of its import */
   struct cg_opts cg;
   struct cg_regions *regions; /* NULL: none are given */
 };

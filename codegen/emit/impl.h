@@ -39,10 +39,10 @@ struct emit {
   LLVMModuleRef mod;
   struct dn_arena *scratch;
   LLVMTypeRef i1, i8, i32, i64, f32, f64, iptr, ptr, void_;
-  int64_t *apart;     /* where a constant lies in the file of weights, by value
-                           id, or NULL; */
-  int64_t apart_size; /* and the file's size */
-  bool large;         /* constants that are passed lie in .lrodata */
+  /* Where a constant lies in the file of weights, by value id, or NULL, and the
+   * file's size. */
+  int64_t *apart, apart_size;
+  bool large;                /* constants that are passed lie in .lrodata */
   LLVMValueRef *global;      /* of constants, by value id */
   struct emit_bytes **bytes; /* of those, in EMIT_BUCKETS by hash */
   struct cg_fills *later;
@@ -59,10 +59,11 @@ struct emit {
   LLVMValueRef passed;      /* pointers for the chunks of a kernel, or NULL */
   LLVMValueRef turn[IR_MAX_LOOPS_AROUND]; /* of the loops around, iptr */
   unsigned ninputs, noutputs, nkernels;
-  int *port;          /* number among the parameters of PREFIX_run of each input,
-                         then each output; -1: it lies in the state, */
-  int64_t state_size; /* whose bytes are one parameter; 0: there is none */
-  unsigned nports;    /* parameters before the sizes */
+  /* Number among the parameters of PREFIX_run of each input, then each output;
+   * -1: it lies in the state, */
+  int *port;
+  int64_t state_size;    /* whose bytes are one parameter; 0: there is none */
+  unsigned nports;       /* parameters before the sizes */
   struct ir_sizes sizes; /* parameters of PREFIX_run, */
   LLVMValueRef size_at;  /* and where e->run has them in memory */
   bool failed;
@@ -170,8 +171,7 @@ struct emit_probe { /* records the loads of an access, instead of making them */
   const struct affine *addr;
   int loads;    /* and what is no load: 1 is one load alone */
   bool outside; /* it is known to be outside: a number */
-  int64_t
-      room; /* elements by which an offset from a checked address may grow */
+  int64_t room; /* elements that may be added to a checked address */
   int nchecked;
   const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
 };
@@ -200,8 +200,7 @@ struct kernel_cg {
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
-  struct ir_dot
-      dot; /* schedule: instruction for sums of products: emit/dot.c */
+  struct ir_dot dot; /* schedule: an instruction for sums: emit/dot.c */
   struct emit_wide wide;
   struct emit_range range; /* of the last operand of the function at hand */
   int64_t run; /* neighbours that a lane of a load has; 0: no runs */
