@@ -73,8 +73,62 @@ static LLVMValueRef by_instruction(struct kernel_cg *k, LLVMValueRef x,
   return r;
 }
 
-/* In twice the bits. What saturates is the square of the least number, and of
- * unsigned numbers what has one bit more. */
+/* The high half of 2 x y, rounded; *top, the highest bit of all: of a type
+ * without sign, the half has one bit more then. In twice the bits. */
+static LLVMValueRef by_twice_bits(struct kernel_cg *k, bool is_signed,
+                                  unsigned bits, LLVMValueRef x, LLVMValueRef y,
+                                  LLVMValueRef *top) {
+  LLVMBuilderRef b = k->b;
+  LLVMTypeRef t = LLVMTypeOf(x), wide;
+  LLVMOpcode widen = is_signed ? LLVMSExt : LLVMZExt;
+  wide = LLVMIntTypeInContext(k->e->lc, 2 * bits);
+  if (emit_is_vector(x))
+    wide = emit_vector_type(k, wide, LLVMGetVectorSize(t));
+  LLVMValueRef p = LLVMBuildMul(b, LLVMBuildCast(b, widen, x, wide, ""),
+                                LLVMBuildCast(b, widen, y, wide, ""), "");
+  p = LLVMBuildAdd(b, p, number(k, p, UINT64_C(1) << (bits - 2)), "");
+  *top = LLVMBuildLShr(b, p, number(k, p, 2 * bits - 1), "");
+  *top = LLVMBuildTrunc(b, *top, t, "");
+  return LLVMBuildTrunc(b, LLVMBuildLShr(b, p, number(k, p, bits - 1), ""), t,
+                        "");
+}
+
+/* The same by products of 32 bits, for vectors: LLVM has none of 128 bits.
+ * Knuth, The Art of Computer Programming 2, 4.3.1, algorithm M. */
+static LLVMValueRef by_halves(struct kernel_cg *k, bool is_signed,
+                              LLVMValueRef x, LLVMValueRef y,
+                              LLVMValueRef *top) {
+  LLVMBuilderRef b = k->b;
+  LLVMValueRef low = number(k, x, UINT32_MAX), half = number(k, x, 32);
+  LLVMValueRef last = number(k, x, 63);
+  LLVMValueRef x0 = LLVMBuildAnd(b, x, low, ""),
+               y0 = LLVMBuildAnd(b, y, low, "");
+  LLVMValueRef x1 = LLVMBuildLShr(b, x, half, "");
+  LLVMValueRef y1 = LLVMBuildLShr(b, y, half, "");
+  LLVMValueRef u = LLVMBuildLShr(b, LLVMBuildMul(b, x0, y0, ""), half, "");
+  u = LLVMBuildAdd(b, LLVMBuildMul(b, x1, y0, ""), u, "");
+  LLVMValueRef v = LLVMBuildAnd(b, u, low, "");
+  v = LLVMBuildAdd(b, LLVMBuildMul(b, x0, y1, ""), v, "");
+  LLVMValueRef high = LLVMBuildMul(b, x1, y1, "");
+  high = LLVMBuildAdd(b, high, LLVMBuildLShr(b, u, half, ""), "");
+  high = LLVMBuildAdd(b, high, LLVMBuildLShr(b, v, half, ""), "");
+  for (int i = 0; i < 2 && is_signed; i++) {
+    LLVMValueRef sign = LLVMBuildAShr(b, i ? y : x, last, "");
+    high = LLVMBuildSub(b, high, LLVMBuildAnd(b, sign, i ? x : y, ""), "");
+  }
+  LLVMValueRef product = LLVMBuildMul(b, x, y, "");
+  LLVMValueRef sum =
+      LLVMBuildAdd(b, product, number(k, x, UINT64_C(1) << 62), "");
+  LLVMValueRef carry = LLVMBuildICmp(b, LLVMIntULT, sum, product, "");
+  carry = LLVMBuildZExt(b, carry, LLVMTypeOf(x), "");
+  high = LLVMBuildAdd(b, high, carry, "");
+  *top = LLVMBuildLShr(b, high, last, "");
+  return LLVMBuildOr(b, LLVMBuildShl(b, high, number(k, x, 1), ""),
+                     LLVMBuildLShr(b, sum, last, ""), "");
+}
+
+/* What saturates is the square of the least number, and of unsigned numbers what
+ * has one bit more. */
 LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
                        LLVMValueRef y) {
   LLVMBuilderRef b = k->b;
@@ -90,27 +144,17 @@ LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
     if (made)
       return made;
   }
-  LLVMTypeRef t = LLVMTypeOf(x), wide;
-  wide = LLVMIntTypeInContext(k->e->lc, 2 * bits);
-  if (emit_is_vector(x))
-    wide = emit_vector_type(k, wide, LLVMGetVectorSize(t));
-  LLVMOpcode widen = is_signed ? LLVMSExt : LLVMZExt;
-  LLVMValueRef p = LLVMBuildMul(b, LLVMBuildCast(b, widen, x, wide, ""),
-                                LLVMBuildCast(b, widen, y, wide, ""), "");
-  p = LLVMBuildAdd(b, p, number(k, p, least / 2), "");
-  LLVMValueRef r = LLVMBuildLShr(b, p, number(k, p, bits - 1), ""), over;
-  r = LLVMBuildTrunc(b, r, t, "");
-  if (is_signed && k->range.least > -(INT64_C(1) << (bits - 1)))
+  LLVMValueRef over, r = bits == 64 && emit_is_vector(x)
+                             ? by_halves(k, is_signed, x, y, &over)
+                             : by_twice_bits(k, is_signed, bits, x, y, &over);
+  if (!is_signed)
+    return LLVMBuildOr(b, r, LLVMBuildNeg(b, over, ""), "");
+  if (k->range.least > -(INT64_C(1) << (bits - 1)))
     return r;
-  if (is_signed) {
-    over = LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAnd(b, x, y, ""),
-                         number(k, x, least), "");
-    over = LLVMBuildAnd(b, over, LLVMBuildICmp(b, LLVMIntEQ, x, y, ""), "");
-    return LLVMBuildSelect(b, over, number(k, x, least - 1), r, "");
-  }
-  over = LLVMBuildLShr(b, p, number(k, p, 2 * bits - 1), "");
-  over = LLVMBuildNeg(b, LLVMBuildTrunc(b, over, t, ""), "");
-  return LLVMBuildOr(b, r, over, "");
+  over = LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAnd(b, x, y, ""),
+                       number(k, x, least), "");
+  over = LLVMBuildAnd(b, over, LLVMBuildICmp(b, LLVMIntEQ, x, y, ""), "");
+  return LLVMBuildSelect(b, over, number(k, x, least - 1), r, "");
 }
 
 /* Of magnitudes: |x| + 2^y / 2 does not overflow where it has no sign. */
