@@ -111,6 +111,45 @@ static bool run_passes(struct machine *s) {
   return false;
 }
 
+/* The float that an instruction chooses by a bit, as `to` for 0 or 1; NULL: it
+ * does none such. */
+static LLVMValueRef chosen(LLVMValueRef v, unsigned to) {
+  LLVMTypeRef t = LLVMTypeOf(v);
+  if (LLVMGetTypeKind(t) != LLVMFloatTypeKind)
+    return NULL;
+  if (LLVMIsASelectInst(v))
+    return LLVMIsAConstantFP(LLVMGetOperand(v, to ? 1 : 2));
+  LLVMValueRef x = LLVMIsAUIToFPInst(v) ? LLVMGetOperand(v, 0) : NULL;
+  return x && LLVMGetIntTypeWidth(LLVMTypeOf(x)) == 1 ? LLVMConstReal(t, to)
+                                                      : NULL;
+}
+
+/* Of a choice between two floats LLVM 22 makes a vector of constants, which its
+ * back end for Xtensa cannot select: their bits are chosen instead. */
+static void choose_bits(struct machine *s) {
+  LLVMTypeRef i32 = LLVMInt32TypeInContext(s->lc);
+  LLVMBuilderRef b = LLVMCreateBuilderInContext(s->lc);
+  DN_LIST(LLVMValueRef) found = {0};
+  for (LLVMValueRef f = LLVMGetFirstFunction(s->module); f;
+       f = LLVMGetNextFunction(f))
+    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(f); block;
+         block = LLVMGetNextBasicBlock(block))
+      for (LLVMValueRef v = LLVMGetFirstInstruction(block); v;
+           v = LLVMGetNextInstruction(v))
+        if (chosen(v, 0) && chosen(v, 1))
+          DN_PUSH(s->arena, found, v);
+  for (size_t i = 0; i < found.n; i++) {
+    LLVMValueRef v = found.v[i];
+    LLVMPositionBuilderBefore(b, v);
+    LLVMValueRef r = LLVMBuildSelect(b, LLVMGetOperand(v, 0),
+                                     LLVMConstBitCast(chosen(v, 1), i32),
+                                     LLVMConstBitCast(chosen(v, 0), i32), "");
+    LLVMReplaceAllUsesWith(v, LLVMBuildBitCast(b, r, LLVMTypeOf(v), ""));
+    LLVMInstructionEraseFromParent(v);
+  }
+  LLVMDisposeBuilder(b);
+}
+
 static bool write_at(struct machine *s, const struct cg_section *section,
                      const struct cg_blob *bytes) {
   assert(s->job->file >= 0 && "cg_compile() opened it");
@@ -300,7 +339,11 @@ static bool build_module(struct machine *s) {
   if (LLVMVerifyModule(s->module, LLVMReturnStatusAction, &message))
     return failed(s, "the generated code is ill-formed", message);
   dn_phase(job->ctx, "LLVM passes");
-  return run_passes(s);
+  if (!run_passes(s))
+    return false;
+  if (job->target->row->backend == CG_Xtensa)
+    choose_bits(s);
+  return true;
 }
 
 /* LLVM has these for the process alone. */
