@@ -82,6 +82,8 @@ static bool check_options(struct dn_ctx *ctx, const struct options *o) {
     wrong = "--compare takes interp";
   else if (o->compare && o->interp)
     wrong = "--compare=interp compares compiled code: drop --interp";
+  else if (o->bench.value > 3600)
+    wrong = "--bench takes at most 3600 seconds";
   if (wrong)
     dn_error(ctx, (struct dn_loc){0}, DN_USAGE, "%s", wrong);
   return !wrong;
