@@ -91,32 +91,34 @@ struct copy {
   size_t bytes;                               /* of an element */
 };
 
-#define COPY_BLOCK(T)                                                          \
-  do {                                                                         \
-    const T *s = from;                                                         \
-    T *d = to;                                                                 \
-    for (int64_t i = 0; i < rows; i++)                                         \
-      for (int64_t j = 0; j < columns; j++)                                    \
-        d[i * c->to[r] + j * c->to[k]] = s[i * c->from[r] + j * c->from[k]];   \
-  } while (0)
+/* Bytes of files are not aligned to elements. */
+static inline void copy_elements(const struct copy *c, const char *from,
+                                 char *to, int64_t rows, int64_t columns,
+                                 int64_t bytes) {
+  const int64_t *f = c->from + c->rank - 2, *t = c->to + c->rank - 2;
+  const int64_t f0 = f[0], f1 = f[1], t0 = t[0], t1 = t[1];
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++)
+      memcpy(to + (i * t0 + j * t1) * bytes, from + (i * f0 + j * f1) * bytes,
+             (size_t)bytes);
+}
 
 /* A block of the last two dims. */
-static void copy_block(const struct copy *c, const void *from, void *to,
+static void copy_block(const struct copy *c, const char *from, char *to,
                        int64_t rows, int64_t columns) {
-  int r = c->rank - 2, k = c->rank - 1;
   switch (c->bytes) {
   case 1:
-    COPY_BLOCK(uint8_t);
+    copy_elements(c, from, to, rows, columns, 1);
     break;
   case 2:
-    COPY_BLOCK(uint16_t);
+    copy_elements(c, from, to, rows, columns, 2);
     break;
   case 4:
-    COPY_BLOCK(uint32_t);
+    copy_elements(c, from, to, rows, columns, 4);
     break;
   default:
     assert(c->bytes == 8 && "dtypes.def has elements of 1, 2, 4, 8 bytes");
-    COPY_BLOCK(uint64_t);
+    copy_elements(c, from, to, rows, columns, 8);
     break;
   }
 }

@@ -149,7 +149,7 @@ LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
                              : by_twice_bits(k, is_signed, bits, x, y, &over);
   if (!is_signed)
     return LLVMBuildOr(b, r, LLVMBuildNeg(b, over, ""), "");
-  if (k->range.least > -(INT64_C(1) << (bits - 1)))
+  if (k->range.least > -(INT64_MAX >> (64 - bits)) - 1)
     return r;
   over = LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAnd(b, x, y, ""),
                        number(k, x, least), "");
