@@ -35,8 +35,8 @@ struct run {
   struct ir_point at;      /* as they are now, for the types of in and out; */
   struct run_port *bounds; /* inputs and outputs with the bounds */
   int64_t macs;
-  void *arena;   /* of the generated code, NULL when it needs none */
-  void *state;   /* likewise, */
+  void *arena; /* of the generated code, NULL when it needs none */
+  void *state; /* likewise, */
   int64_t state_size;
   bool keeps;    /* and a call goes on from that, whatever its tensors have */
   void *weights; /* of an object whose constants are apart */
@@ -51,6 +51,8 @@ struct run {
   void *library;      /* or a shared object */
   void (*fn)(void);
   ffi_cif cif;
+  void **pointer;    /* room for a call's arguments, */
+  void **argument;   /* and where each of them is */
   uint64_t *profile; /* cycles of each kernel and of the run, or NULL */
   bool depends;      /* on the values of the inputs it was loaded for */
 };
@@ -107,7 +109,7 @@ bool run_steps(struct run *r);
 void run_print_outputs(const struct run *r, const struct ir_tensor *out);
 
 struct run_diff {
-  bool next; /* set before: a neighbour in the order of the type is right, too */
+  bool next; /* set before: a neighbour in the type's order is right, too */
   double max_abs, max_rel;
   double max_ulp; /* units in the last place, of at least largest/1024 */
   double largest; /* that atol is taken times */

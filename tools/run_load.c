@@ -243,6 +243,8 @@ static bool bind_function(struct run *r) {
                    types) != FFI_OK)
     return dn_error(r->ctx, here(r), DN_INTERNAL,
                     "libffi refuses the signature");
+  r->pointer = DN_ARRAY(r->ctx->arena, void *, n);
+  r->argument = DN_ARRAY(r->ctx->arena, void *, n);
   r->arena_size = (size_t)r->model->arena_size;
   if (r->arena_size)
     r->arena = aligned(r->ctx, r->arena_size,
@@ -472,14 +474,9 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     return run_emulate(r, in, out);
   if (!r->fn)
     return call_interpreter(r, in, out);
-  enum { FEW = 16 };
-  void *pointer[FEW], *argument[FEW], **p = pointer, **a = argument;
+  void **p = r->pointer, **a = r->argument;
   size_t nptr = count_ports(r), last = nptr + (size_t)r->at.n, k = 0;
   size_t n = last + 1 + (r->weights != NULL) + (r->state != NULL);
-  if (n > FEW) {
-    p = DN_ARRAY(r->ctx->arena, void *, 2 * n);
-    a = p + n;
-  }
   for (size_t i = 0; i < r->nin && !r->io; i++)
     if (!r->in[i].kept)
       p[k++] = in[i].data;
