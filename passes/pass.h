@@ -39,11 +39,13 @@ struct pass_env {
   int threads;
   const char *const *stripes; /* --stripe, each */
   size_t nstripes;
-  int64_t max_ram;       /* --max-ram; 0: none */
-  FILE *log;             /* -v; or NULL */
-  enum ir_dtype weights; /* what the pass precision makes of f32 */
+  int64_t max_ram;             /* --max-ram; 0: none */
+  int64_t stream, stream_step; /* --stream: 1 + the axis, 0: none; the step */
+  FILE *log;                   /* -v; or NULL */
+  enum ir_dtype weights;       /* what the pass precision makes of f32 */
   enum pass_requant requant;
-  bool rounds; /* set by a pass whose results are meant to differ */
+  bool rounds;  /* set by a pass whose results are meant to differ */
+  bool remakes; /* set by one that leaves another function */
 };
 /* Value of an option, or the row's default. */
 int64_t pass_int(const struct pass_env *env, const char *name);
@@ -78,8 +80,9 @@ struct pass_opts {         /* flags of the runner, design section 7 */
   int threads;
   const char *const *stripes; /* --stripe, each */
   size_t nstripes;
-  int64_t max_ram;       /* --max-ram; 0: none */
-  enum ir_dtype weights; /* --precision; IR_F32: as they are */
+  int64_t max_ram;             /* --max-ram; 0: none */
+  int64_t stream, stream_step; /* as in struct pass_env */
+  enum ir_dtype weights;       /* --precision; IR_F32: as they are */
   enum pass_requant requant;
   /* NULL, or where to say how far a pass that rounds has moved an element of a
    * result, as a fraction of the result's largest: on the random inputs of

@@ -62,9 +62,11 @@ static void print_after(struct runner *r, const char *pass) {
 /* --verify-each: the rules of the form, then the same results as before; or how
  * far a pass that rounds has moved them. A plan is looked at in any case: the
  * planner and the verifier share no code, and no value may lose its memory. */
-static bool check_after(struct runner *r, const char *pass, bool rounds) {
+static bool check_after(struct runner *r, const char *pass,
+                        const struct pass_env *env) {
   bool planned = r->m->form == IR_PLANNED; /* always: see verify_plan.c */
-  bool compares = r->opts->verify_each || (rounds && r->results);
+  bool differs = env->rounds || env->remakes;
+  bool compares = r->opts->verify_each || (differs && r->results);
   if (planned || compares)
     dn_phase(r->ctx, "verify");
   if ((planned || r->opts->verify_each) && !ir_verify(r->m)) {
@@ -77,9 +79,9 @@ static bool check_after(struct runner *r, const char *pass, bool rounds) {
   unsigned errors = dn_errors(r->ctx);
   struct pass_results *after = pass_results_of(arena, r->m);
   bool ok = dn_errors(r->ctx) == errors;
-  if (ok && rounds && r->opts->rounding && r->results && after)
+  if (ok && env->rounds && r->opts->rounding && r->results && after)
     *r->opts->rounding = pass_results_distance(r->results, after);
-  ok = ok && (rounds || pass_results_same(r->ctx, pass, r->results, after));
+  ok = ok && (differs || pass_results_same(r->ctx, pass, r->results, after));
   dn_arena_free(r->results_arena);
   r->results_arena = arena;
   r->results = after;
@@ -120,6 +122,8 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
                          .stripes = r->opts->stripes,
                          .nstripes = r->opts->nstripes,
                          .max_ram = r->opts->max_ram,
+                         .stream = r->opts->stream,
+                         .stream_step = r->opts->stream_step,
                          .log = r->opts->verbose ? r->opts->log : NULL,
                          .weights = r->opts->weights,
                          .requant = r->opts->requant};
@@ -134,7 +138,7 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
                     "pass '%s' failed and gave no reason", row->name);
   r->m->form = row->makes;
   print_after(r, row->name);
-  return check_after(r, row->name, env.rounds);
+  return check_after(r, row->name, &env);
 }
 
 static bool stop_is_known(struct dn_ctx *ctx, const struct pass_opts *opts,

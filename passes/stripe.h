@@ -19,6 +19,18 @@ struct stripe_read {
   int64_t coef, base, reach;
 };
 
+/* What rows of an op's result along `axis` need of each operand; false: they
+ * cannot be computed by themselves. */
+bool stripe_reads(struct dn_arena *tmp, const struct ir_op *op, int axis,
+                  struct stripe_read *out);
+/* Rows of `x`, and the attributes of `op` for the rows of its result that `type`
+ * has, of which it reads some outside its operand. */
+struct ir_value *stripe_slice(struct ir_builder *b, struct ir_value *x,
+                              int axis, struct stripe_rows r);
+struct ir_attr *stripe_attrs(struct ir_module *m, const struct ir_op *op,
+                             int axis, const struct ir_type *type,
+                             struct stripe_rows outside);
+
 struct stripe_link {
   struct ir_op *op;
   unsigned operand;

@@ -118,9 +118,8 @@ struct cutter {
   DN_LIST(struct ir_value *) args; /* of the run's scan, if it is one */
 };
 
-/* Rows of `x` along a dimension. */
-static struct ir_value *rows_of(struct ir_builder *b, struct ir_value *x,
-                                int axis, struct stripe_rows r) {
+struct ir_value *stripe_slice(struct ir_builder *b, struct ir_value *x,
+                              int axis, struct stripe_rows r) {
   int64_t start[IR_MAX_RANK] = {0}, size[IR_MAX_RANK];
   if (!r.lo && r.hi == x->type->dim[axis])
     return x;
@@ -138,7 +137,7 @@ static struct ir_value *windows_of(struct ir_builder *b, struct ir_value *x,
                                    int64_t count) {
   int64_t perm[IR_MAX_RANK] = {axis};
   struct stripe_rows all = {r.lo, r.hi + step * (count - 1)};
-  x = rows_of(b, x, axis, all);
+  x = stripe_slice(b, x, axis, all);
   x = ir_emit(b, IR_FRAME, IR_ARGS(x),
               IR_ATTRS(ir_int("axis", axis), ir_int("size", r.hi - r.lo),
                        ir_int("step", step)));
@@ -169,7 +168,7 @@ static void make_views(struct cutter *c) {
     if (c->view[i])
       continue;
     c->view[i] = step ? windows_of(&c->b, x, l->read.axis, r, step, run->count)
-                      : rows_of(&c->b, x, l->read.axis, r);
+                      : stripe_slice(&c->b, x, l->read.axis, r);
     if (step)
       DN_PUSH(c->s->arena, c->args, c->view[i]);
   }
@@ -184,16 +183,15 @@ static const struct ir_type *cut_type(const struct cutter *c,
   return ir_type(c->s->m->ctx, type->dtype, type->rank, dim);
 }
 
-/* An op's attributes for some of its rows. */
-static struct ir_attr *cut_attrs(const struct cutter *c, const struct ir_op *op,
-                                 int axis, const struct ir_type *type,
-                                 struct stripe_rows outside) {
-  struct ir_attr *as = ir_copy_attrs(c->s->m, op->attr, op->nattrs);
+struct ir_attr *stripe_attrs(struct ir_module *m, const struct ir_op *op,
+                             int axis, const struct ir_type *type,
+                             struct stripe_rows outside) {
+  struct ir_attr *as = ir_copy_attrs(m, op->attr, op->nattrs);
   for (unsigned i = 0; i < op->nattrs; i++) {
     if (as[i].kind != IR_A_INTS)
       continue;
     int64_t *v =
-        dn_copy(c->s->arena, as[i].is, (size_t)as[i].n * sizeof *as[i].is);
+        dn_copy(m->arena, as[i].is, (size_t)as[i].n * sizeof *as[i].is);
     as[i].is = v;
     if (!strcmp(as[i].name, "pads")) {
       int64_t n = as[i].n / 2, d = axis - (type->rank - n) / 2;
@@ -234,7 +232,7 @@ static struct ir_value **cut_operands(struct cutter *c, const struct ir_op *op,
     }
     int64_t lo = c->run->at.value[l->from].lo;
     r = (struct stripe_rows){r.lo - lo, r.hi - lo};
-    x[l->operand] = rows_of(views, x[l->operand], l->read.axis, r);
+    x[l->operand] = stripe_slice(views, x[l->operand], l->read.axis, r);
   }
   return x;
 }
@@ -261,7 +259,7 @@ static void cut_op(struct cutter *c, struct ir_builder *where,
   if (i >= 0) {
     int axis = c->stripe->values.v[i].axis;
     type = cut_type(c, type, axis, c->run->at.value[i]);
-    attrs = cut_attrs(c, op, axis, type, outside);
+    attrs = stripe_attrs(c->s->m, op, axis, type, outside);
   }
   c->now[y->id] = ir_result(ir_op_new(&b, op->code, x, op->noperands, attrs,
                                       op->nattrs, &type, 1, 0));

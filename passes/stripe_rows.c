@@ -107,9 +107,8 @@ static bool may_be_cut(const struct nest *n, int axis) {
          (n->access[0].flat || (y->n == 1 && y->stride[0] == 1));
 }
 
-/* The reads of an op of which rows along `axis` are wanted, by operand. */
-static bool find_reads(struct dn_arena *tmp, const struct ir_op *op, int axis,
-                       struct stripe_read *out) {
+bool stripe_reads(struct dn_arena *tmp, const struct ir_op *op, int axis,
+                  struct stripe_read *out) {
   const struct nest *n = op->nregions ? NULL : nest_build(tmp, op);
   bool *seen = DN_ARRAY(tmp, bool, op->noperands);
   if (!n || !n->naccesses || !may_be_cut(n, axis))
@@ -168,7 +167,7 @@ static bool follow_op(struct finder *f, struct ir_op *op, int axis, int of) {
       DN_ARRAY(f->tmp, struct stripe_read, op->noperands);
   for (unsigned i = 0; i < op->noperands; i++)
     read[i].axis = -1;
-  if (of >= 0 && !find_reads(f->tmp, op, axis, read))
+  if (of >= 0 && !stripe_reads(f->tmp, op, axis, read))
     return false;
   for (unsigned i = 0; i < op->noperands; i++) {
     struct stripe_link l = {op, i, of, -1, read[i]};

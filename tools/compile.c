@@ -331,7 +331,7 @@ static bool set_io(struct compile *c) {
   if (c->options->zeroize)
     return dn_error(c->ctx, loc, DN_USAGE,
                     "--zeroize clears an arena that holds outputs");
-  if (ir_find_attr(f->body->last, "state"))
+  if (ir_find_attr(f->body->last, "state") || c->options->stream)
     return dn_error(c->ctx, loc, DN_USAGE,
                     "an arena keeps no state from call to call");
   unsigned n = f->body->nparams + f->nresults;

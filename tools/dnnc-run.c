@@ -80,6 +80,8 @@ static bool check_options(struct dn_ctx *ctx, const struct options *o) {
     wrong = o->files.n ? "more than one model" : "no model given";
   else if (o->compare && strcmp(o->compare, "interp"))
     wrong = "--compare takes interp";
+  else if (o->stream && (o->interp || o->test_data.n))
+    wrong = "--stream makes another function: no --interp, no --test-data";
   else if (o->compare && o->interp)
     wrong = "--compare=interp compares compiled code: drop --interp";
   else if (o->bench.value > 3600)

@@ -3,6 +3,7 @@
 
 #include "passes/pass.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -320,6 +321,21 @@ static int requant_of(const struct options *o) {
   return -1;
 }
 
+/* --stream, "axis=A[,step=N]"; false: it is not that. */
+static bool stream_of(const char *text, int64_t *axis, int64_t *step) {
+  char *end = NULL;
+  *step = 0;
+  if (strncmp(text, "axis=", 5) != 0 || !isdigit((unsigned char)text[5]))
+    return false;
+  *axis = strtoll(text + 5, &end, 10);
+  if (!strncmp(end, ",step=", 6) && isdigit((unsigned char)end[6])) {
+    *step = strtoll(end + 6, &end, 10);
+    if (!*step)
+      return false;
+  }
+  return !*end;
+}
+
 bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
                struct options *out, bool *done) {
   *out = (struct options){.tool = tool};
@@ -348,6 +364,9 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
     fail(&r, "--precision is bf16 or f16");
   if (out->requant && requant_of(out) < 0)
     fail(&r, "--requant is onnx, tflite or exact");
+  int64_t axis, step;
+  if (out->stream && !stream_of(out->stream, &axis, &step))
+    fail(&r, "--stream is axis=A or axis=A,step=N");
   dn_error_limit(ctx, (unsigned)dn_min(out->error_limit, UINT32_MAX));
   *done = r.ok && (out->help || out->help_all || out->version);
   if (*done && out->version)
@@ -375,6 +394,8 @@ void opt_passes(const struct options *o, struct pass_opts *out) {
   out->nstripes = o->stripes.n;
   out->max_ram = dn_max(o->max_ram, 0);
   out->verbose = o->verbose;
+  if (o->stream && stream_of(o->stream, &out->stream, &out->stream_step))
+    out->stream++;
   if (o->precision)
     ir_dtype_find(o->precision, &out->weights);
   if (o->requant)

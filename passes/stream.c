@@ -1,0 +1,377 @@
+/* stream.c - with --stream, makes of a network over a window a step: it takes the
+ * rows that are new since the last call, and keeps what it needs of older ones
+ * as state. A value whose rows move on as the window does (rows of it need rows
+ * near them alone, as nests say) is computed at its new rows; of those before
+ * them it keeps as many as its readers reach back to. What reads all rows (a
+ * mean, a dense layer over the window) finds them kept, and is computed again.
+ * docs/firmware.md says what a step equals.
+ *
+ * before:  %y = conv %x, @w : f32[1,98,1,8]    (%x : f32[1,100,1,4], axis=1)
+ *          %m = reduce_mean %y {axes=[1]}
+ *          return %m
+ * after:   func @main(%x: f32[1,1,1,4], %x_rows: f32[1,2,1,4],
+ *                     %y_rows: f32[1,97,1,8])
+ *          %b = concat %x_rows, %x {axis=1}
+ *          %y = conv %b, @w : f32[1,1,1,8]
+ *          %c = concat %y_rows, %y {axis=1} : f32[1,98,1,8]
+ *          %m = reduce_mean %c {axes=[1]}
+ *          %1 = slice %b {starts=[0,1,0,0], sizes=[1,2,1,4]}
+ *          %2 = slice %c {starts=[0,1,0,0], sizes=[1,97,1,8]}
+ *          return %m, %1, %2 {state=[-1,1,2]} */
+#include "ir/nest.h"
+#include "ir/place.h"
+#include "passes/stripe.h"
+
+#include <string.h>
+
+/* A value whose rows move on with the window. */
+struct flow {
+  struct ir_value *v;
+  int axis;          /* -1: they do not */
+  int64_t stride;    /* rows of the input for each of its own */
+  int64_t len, step; /* rows of the window, and new ones */
+  int64_t keep;      /* rows before the new ones that are read */
+  bool begins;       /* rows in front of the first ones are known: */
+  double before;
+  struct ir_value *now, *all; /* the new rows; with those kept */
+};
+
+struct kept {
+  struct ir_value *param, *next, *initial;
+};
+
+struct streamer {
+  struct pass_env *env;
+  struct ir_module *m;
+  struct ir_func *f;
+  unsigned nops, nvalues;     /* of the model */
+  int64_t step;               /* rows of the input; 0: not known yet, */
+  int64_t unit;               /* and what it must be a multiple of */
+  struct flow *flow;          /* by value id */
+  struct stripe_read **reads; /* by op id: of one that is computed by rows */
+  DN_LIST(struct kept) kept;
+};
+
+static const struct dn_loc here = {.where = "--stream"};
+
+static struct flow *flow_of(const struct streamer *s,
+                            const struct ir_value *v) {
+  struct flow *f = v->id < s->nvalues ? &s->flow[v->id] : NULL;
+  return f && f->axis >= 0 ? f : NULL;
+}
+
+static void start_flow(struct streamer *s, struct ir_value *v, int axis,
+                       int64_t stride) {
+  s->flow[v->id] = (struct flow){.v = v,
+                                 .axis = axis,
+                                 .stride = stride,
+                                 .len = v->type->dim[axis],
+                                 .step = s->step / stride};
+  if (!dn_mul(stride / dn_gcd(s->unit, stride), s->unit, &s->unit))
+    s->unit = INT64_MAX; /* more rows than an input has */
+}
+
+/* ---- What is computed by rows ---- */
+
+/* Rows that the new ones of `y` read; of the first row with `first`. */
+static struct stripe_rows rows_read(const struct flow *y, struct stripe_read r,
+                                    bool first) {
+  int64_t lo = first ? 0 : y->len - y->step;
+  return (struct stripe_rows){r.coef * lo + r.base,
+                              r.coef * (y->len - 1) + r.base + r.reach + 1};
+}
+
+/* The rows of `op` along `axis` move on with those of all it reads: *stride rows
+ * of the input for each; 0: they do not. */
+static int64_t stride_along(const struct streamer *s, const struct ir_op *op,
+                            int axis, struct stripe_read *read) {
+  int64_t stride = 0;
+  for (unsigned i = 0; i < op->noperands; i++)
+    read[i].axis = -1;
+  if (!stripe_reads(s->env->scratch, op, axis, read))
+    return 0;
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct ir_value *x = ir_arg(op, i);
+    const struct flow *f = flow_of(s, x);
+    int64_t mine = 0;
+    if (!f && x->data && (read[i].axis < 0 || x->type->dim[read[i].axis] == 1))
+      continue;
+    if (!f || read[i].axis != f->axis ||
+        !dn_mul(f->stride, read[i].coef, &mine) || (stride && mine != stride) ||
+        (read[i].base < 0 && !ir_find_attr(op, "pads")))
+      return 0;
+    stride = mine;
+  }
+  return stride;
+}
+
+/* Rows in front of the window are its padding until there are others. */
+static bool pad_front(struct streamer *s, const struct ir_op *op,
+                      struct flow *x) {
+  double before = nest_build(s->env->scratch, op)->outside;
+  if (x->begins && memcmp(&x->before, &before, sizeof before) != 0)
+    return dn_error(s->env->ctx, ir_loc(op), DN_STREAM,
+                    "it is padded by other numbers than what else reads '%s'",
+                    x->v->name);
+  x->begins = true;
+  x->before = before;
+  return true;
+}
+
+static bool follow_pads(struct streamer *s, const struct ir_op *op,
+                        const struct stripe_read *read) {
+  struct flow *y = flow_of(s, ir_result(op));
+  for (unsigned i = 0; i < op->noperands; i++) {
+    struct flow *x = flow_of(s, ir_arg(op, i));
+    if (!x)
+      continue;
+    int64_t ahead = rows_read(y, read[i], true).hi - x->len;
+    if (ahead > 0) {
+      dn_error(
+          s->env->ctx, ir_loc(op), DN_STREAM,
+          "it is padded by %lld rows behind the window, where a stream has "
+          "none yet",
+          (long long)ahead);
+      dn_note(s->env->ctx,
+              "train it without this padding, or with all of it in "
+              "front (causal)");
+      return false;
+    }
+    if (read[i].base < 0 && !pad_front(s, op, x))
+      return false;
+    if (ir_ops[op->code].cls == IR_MOVE && op->noperands == 1 && x->begins) {
+      y->begins = true;
+      y->before = x->before;
+    }
+  }
+  return true;
+}
+
+/* false after a diagnostic. */
+static bool follow_op(struct streamer *s, struct ir_op *op) {
+  bool moves = false;
+  for (unsigned i = 0; i < op->noperands; i++)
+    moves |= flow_of(s, ir_arg(op, i)) != NULL;
+  if (!moves || op->nresults != 1 || op->nregions)
+    return true;
+  struct stripe_read *read =
+      DN_ARRAY(s->env->scratch, struct stripe_read, op->noperands);
+  const struct ir_type *type = ir_result(op)->type;
+  int64_t stride = 0;
+  int axis = 0;
+  while (axis < type->rank && !(stride = stride_along(s, op, axis, read)))
+    axis++;
+  if (!stride || s->step / stride >= type->dim[axis])
+    return true;
+  start_flow(s, ir_result(op), axis, stride);
+  s->reads[op->id] = read;
+  return !s->step || follow_pads(s, op, read);
+}
+
+static bool follow_input(struct streamer *s, struct ir_value *p, int64_t axis) {
+  if (ir_state_of(p) >= 0)
+    return dn_error(
+        s->env->ctx, here, DN_USAGE,
+        "the model keeps '%.200s' from call to call: it is a stream", p->name);
+  if (axis >= p->type->rank || p->type->dim[axis] <= dn_max(s->step, 1))
+    return dn_error(
+        s->env->ctx, here, DN_USAGE,
+        "input '%.200s' is %s: a step of %lld along axis %lld is no "
+        "part of it",
+        p->name, ir_type_text(s->env->ctx, NULL, p->type),
+        (long long)dn_max(s->step, 1), (long long)axis);
+  start_flow(s, p, (int)axis, 1);
+  return true;
+}
+
+/* With `step` 0: finds what it must be a multiple of. */
+static bool follow(struct streamer *s, int64_t step) {
+  bool ok = true;
+  s->step = step;
+  s->unit = 1;
+  for (unsigned i = 0; i < s->nvalues; i++)
+    s->flow[i] = (struct flow){.axis = -1};
+  memset(s->reads, 0, s->nops * sizeof *s->reads);
+  for (unsigned i = 0; i < s->f->body->nparams; i++)
+    ok &= follow_input(s, s->f->body->param[i], s->env->stream - 1);
+  if (!ok)
+    return false;
+  for (struct ir_op *op = s->f->body->first; op; op = op->next)
+    ok &= follow_op(s, op);
+  return ok;
+}
+
+/* ---- What is kept ---- */
+
+static void find_kept(const struct streamer *s, struct flow *x) {
+  for (const struct ir_use *u = x->v->uses; u; u = u->next) {
+    const struct stripe_read *read = s->reads[u->op->id];
+    int64_t first = x->len - x->step, lo = 0;
+    if (u->op == s->f->body->last)
+      continue;
+    for (unsigned i = 0; read && i < u->op->noperands; i++)
+      if (u->op->operand[i] == u)
+        lo = rows_read(flow_of(s, ir_result(u->op)), read[i], false).lo;
+    x->keep = dn_max(x->keep, first - lo);
+    if (!read && s->env->log)
+      fprintf(s->env->log, "stream: %s reads all %lld rows of %s\n",
+              u->op->loc ? u->op->loc : ir_ops[u->op->code].text,
+              (long long)x->len, x->v->name);
+  }
+}
+
+static const struct ir_type *type_of(const struct streamer *s,
+                                     const struct flow *x, int64_t rows) {
+  int64_t dim[IR_MAX_RANK];
+  const struct ir_type *type = x->v->type;
+  memcpy(dim, type->dim, sizeof dim);
+  dim[x->axis] = rows;
+  return ir_type_checked(s->env->ctx, s->m->file, type->dtype, type->rank, dim);
+}
+
+/* Rows [lo, hi) of the window. */
+static struct ir_value *rows_of(struct ir_builder *b, const struct flow *x,
+                                int64_t lo, int64_t hi) {
+  int64_t first = x->len - x->step;
+  bool is_new = lo >= first;
+  int64_t at = is_new ? first : first - x->keep;
+  return stripe_slice(b, is_new ? x->now : x->all, x->axis,
+                      (struct stripe_rows){lo - at, hi - at});
+}
+
+/* The state of a value, behind where it is made. */
+static bool keep(struct streamer *s, struct ir_builder *b, struct flow *x) {
+  x->all = x->now;
+  if (!x->keep)
+    return true;
+  const struct ir_type *type = type_of(s, x, x->keep);
+  if (!type)
+    return false;
+  const char *name = dn_printf(s->m->arena, "%s_rows", x->v->name);
+  struct kept k = {.param = ir_param_new(s->f->body, name, type)};
+  if (x->begins && x->before != 0)
+    k.initial = ir_const_splat(s->m, name, type, x->before);
+  x->all = ir_emit(b, IR_CONCAT, IR_ARGS(k.param, x->now),
+                   IR_ATTRS(ir_int("axis", x->axis)));
+  k.next = stripe_slice(b, x->all, x->axis,
+                        (struct stripe_rows){x->step, x->step + x->keep});
+  DN_PUSH(s->env->scratch, s->kept, k);
+  return k.next != NULL;
+}
+
+/* Readers that are not computed by rows find those of the window. */
+static void give_all(struct streamer *s, struct ir_builder *b, struct flow *x) {
+  struct ir_value *window = NULL;
+  for (struct ir_use *u = x->v->uses, *next; u; u = next) {
+    unsigned i = 0;
+    next = u->next;
+    bool returns = u->op == s->f->body->last;
+    if (u->op->id >= s->nops || s->reads[u->op->id])
+      continue;
+    while (u->op->operand[i] != u)
+      i++;
+    if (!returns && !window)
+      window = rows_of(b, x, 0, x->len);
+    ir_set_operand(u->op, i, returns ? x->now : window);
+  }
+}
+
+/* ---- The change ---- */
+
+static bool change_op(struct streamer *s, struct ir_op *op) {
+  struct flow *y = flow_of(s, ir_result(op));
+  struct ir_builder b = edit_before(op);
+  struct ir_value **x =
+      DN_ARRAY(s->env->scratch, struct ir_value *, op->noperands);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct flow *from = flow_of(s, ir_arg(op, i));
+    struct stripe_rows r = rows_read(y, s->reads[op->id][i], false);
+    x[i] = from ? rows_of(&b, from, r.lo, r.hi) : ir_arg(op, i);
+  }
+  const struct ir_type *type = type_of(s, y, y->step);
+  struct ir_attr *attrs =
+      stripe_attrs(s->m, op, y->axis, type, (struct stripe_rows){0});
+  y->now = ir_result(ir_op_new(&b, op->code, x, op->noperands, attrs,
+                               op->nattrs, &type, 1, 0));
+  if (!keep(s, &b, y))
+    return false;
+  give_all(s, &b, y);
+  return true;
+}
+
+static bool change_inputs(struct streamer *s) {
+  struct ir_builder b = edit_before(s->f->body->first);
+  unsigned n = s->f->body->nparams;
+  for (unsigned i = 0; i < n; i++) {
+    struct flow *x = flow_of(s, s->f->body->param[i]);
+    x->now = x->v;
+    x->v->type = type_of(s, x, x->step);
+    if (!keep(s, &b, x))
+      return false;
+    give_all(s, &b, x);
+  }
+  return true;
+}
+
+static void return_kept(struct streamer *s) {
+  struct ir_op *ret = s->f->body->last;
+  struct ir_builder b = edit_before(ret);
+  unsigned had = ret->noperands, n = had + (unsigned)s->kept.n;
+  struct ir_value **all = DN_ARRAY(s->env->scratch, struct ir_value *, n);
+  const char **names = DN_ARRAY(s->m->arena, const char *, n);
+  for (unsigned i = 0; i < n; i++) {
+    all[i] = i < had ? ir_arg(ret, i) : s->kept.v[i - had].next;
+    names[i] = i < had ? s->f->result_name[i] : s->kept.v[i - had].param->name;
+  }
+  ir_op_new(&b, IR_RETURN, all, n, NULL, 0, NULL, 0, 0);
+  ir_op_remove(ret);
+  s->f->nresults = n;
+  s->f->result_name = names;
+  for (unsigned i = had; i < n; i++)
+    ir_state_set(s->f, i, s->kept.v[i - had].param, s->kept.v[i - had].initial);
+}
+
+static int64_t change(struct streamer *s) {
+  DN_LIST(struct ir_op *) old = {0};
+  for (unsigned i = 0; i < s->nvalues; i++)
+    if (s->flow[i].axis >= 0)
+      find_kept(s, &s->flow[i]);
+  if (!change_inputs(s))
+    return -1;
+  for (struct ir_op *op = s->f->body->first; op; op = op->next) {
+    if (op->id >= s->nops || !s->reads[op->id])
+      continue;
+    if (!change_op(s, op))
+      return -1;
+    DN_PUSH(s->env->scratch, old, op);
+  }
+  return_kept(s);
+  for (size_t i = old.n; i-- > 0;) {
+    const struct flow *y = flow_of(s, ir_result(old.v[i]));
+    edit_replace(old.v[i], y->now, true);
+  }
+  return (int64_t)old.n;
+}
+
+int64_t pass_stream(struct pass_env *env, struct ir_module *m) {
+  struct streamer s = {.env = env, .m = m, .f = m->funcs};
+  if (!env->stream || !m->funcs)
+    return 0;
+  s.nops = m->nops;
+  s.nvalues = m->nvalues;
+  s.flow = DN_ARRAY(env->scratch, struct flow, s.nvalues);
+  s.reads = DN_ARRAY(env->scratch, struct stripe_read *, s.nops);
+  env->remakes = true;
+  if (!follow(&s, 0))
+    return -1;
+  int64_t unit = s.unit, step = env->stream_step ? env->stream_step : unit;
+  if (step % unit) {
+    dn_error(
+        env->ctx, here, DN_USAGE,
+        "layers make a row of every %lld: a step is a multiple of that, not "
+        "%lld",
+        (long long)unit, (long long)step);
+    return -1;
+  }
+  return follow(&s, step) ? change(&s) : -1;
+}
