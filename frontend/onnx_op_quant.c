@@ -243,28 +243,39 @@ bool onnx_qgemm(struct onnx_call *c) {
   return ox_return(c, rescale(c, acc, &p));
 }
 
-/* A product of quantized matrices, as floats, and a bias. */
-static bool float_product(struct onnx_call *c, struct ir_value *a,
-                          struct ir_value *a_scale, struct ir_value *a_zero,
-                          struct ir_value *b_scale, struct ir_value *b_zero,
-                          struct ir_value *bias) {
-  struct ir_value *y = integer_matmul(c, a, a_zero, c->in[1], b_zero);
-  struct product p = {a_scale, b_scale, NULL, NULL, 1, 0};
+/* A product of quantized matrices, as floats. */
+static struct ir_value *float_product(struct onnx_call *c, struct ir_value *a,
+                                      struct ir_value *a_scale,
+                                      struct ir_value *a_zero,
+                                      const struct ox_weights *w) {
+  struct ir_value *y = integer_matmul(c, a, a_zero, w->v, w->zero);
+  struct product p = {a_scale, w->scale, NULL, NULL, 1, 0};
   p.axis = y ? fe_rank(y) - 1 : 0;
-  y = rescale(c, y, &p);
-  return ox_return(c, bias ? fe_add(c->b, y, bias) : y);
+  return rescale(c, y, &p);
+}
+
+static bool return_sum(struct onnx_call *c, struct ir_value *y,
+                       struct ir_value *bias) {
+  return ox_return(c, y && bias ? fe_add(c->b, y, bias) : y);
 }
 
 bool onnx_matmul_integer_to_float(struct onnx_call *c) {
-  return float_product(c, c->in[0], c->in[2], ox_in(c, 4), c->in[3],
-                       ox_in(c, 5), ox_in(c, 6));
+  const struct ox_weights w = {c->in[1], c->in[3], ox_in(c, 5)};
+  return return_sum(c, float_product(c, c->in[0], c->in[2], ox_in(c, 4), &w),
+                    ox_in(c, 6));
+}
+
+struct ir_value *ox_dynamic_product(struct onnx_call *c, struct ir_value *x,
+                                    const struct ox_weights *w) {
+  struct ir_value *a[3];
+  if (!x || !fe_decompose(c->b, FE_DYNAMIC_QUANTIZE, &x, 1, NULL, 0, a, 3))
+    return NULL;
+  return float_product(c, a[0], a[1], a[2], w);
 }
 
 bool onnx_dynamic_quantize_matmul(struct onnx_call *c) {
-  struct ir_value *a[3];
-  if (!fe_decompose(c->b, FE_DYNAMIC_QUANTIZE, c->in, 1, NULL, 0, a, 3))
-    return false;
-  return float_product(c, a[0], a[1], a[2], c->in[2], ox_in(c, 3), ox_in(c, 4));
+  const struct ox_weights w = {c->in[1], c->in[2], ox_in(c, 3)};
+  return return_sum(c, ox_dynamic_product(c, c->in[0], &w), ox_in(c, 4));
 }
 
 /* Weights of few bits, in blocks of `size` along the sum of `depth`. */

@@ -1,17 +1,18 @@
 /* onnx_op_rnn.c - RNN, GRU and LSTM as scans over time. The products with the
- * input are made for all steps at once; a step multiplies the state only. */
+ * input are made for all steps at once; a step multiplies the state only.
+ * DynamicQuantizeLSTM of ONNX Runtime is LSTM with weights of 8 bits: [D, I,
+ * gates*H], and scales and zero points behind LSTM's inputs. */
 #include <string.h>
 
 #include "frontend/onnx_ops.h"
 #include "frontend/region.h"
-
-enum { RNN_GATES = 1, GRU_GATES = 3, LSTM_GATES = 4 };
 
 struct rnn {
   struct onnx_call *c;
   int gates;
   int64_t steps, batch, hidden, directions;
   bool batch_first; /* layout = 1 */
+  bool quantized;   /* the weights */
   bool before_reset, couples;
   const char *functions[2][3]; /* of a direction: f g h, as decompose.def has
                                   them */
@@ -21,7 +22,7 @@ struct rnn {
 struct cell {
   int64_t direction;
   struct ir_value *in;    /* x W + biases that need no state: [T, B, gates*H] */
-  struct ir_value *r;     /* [H, gates*H]; GRU: [H, 2H] */
+  struct ox_weights r;    /* [H, gates*H]; GRU: [H, 2H] */
   struct ir_value *rn;    /* GRU's last gate [H, H] */
   struct ir_value *rbias; /* GRU's, inside the reset: [H]; or NULL */
   struct ir_value *p[3];  /* LSTM's peepholes [H], or NULL */
@@ -83,11 +84,12 @@ static struct ir_value *columns(const struct rnn *r, struct ir_value *v,
            : NULL;
 }
 
+/* [d0, d1, d2], up to the first that is -1. */
 static bool shaped(struct onnx_call *c, size_t k, int64_t d0, int64_t d1,
                    int64_t d2) {
   const struct ir_value *v = k < c->nin ? c->in[k] : NULL;
   const int64_t want[] = {d0, d1, d2};
-  int rank = d2 < 0 ? 2 : 3;
+  int rank = d1 < 0 ? 1 : d2 < 0 ? 2 : 3;
   if (!v)
     return true;
   bool ok = fe_rank(v) == rank;
@@ -95,6 +97,14 @@ static bool shaped(struct onnx_call *c, size_t k, int64_t d0, int64_t d1,
     ok = fe_dims(v)[i] == want[i];
   return ok || ox_fail(c, TYPE, "input %zu is %s", k,
                        ir_type_text(c->im->ctx, NULL, v->type));
+}
+
+/* Inputs k and k + 1, scales and zero points: [D] or [D, gates*H]. */
+static bool scaled(struct onnx_call *c, size_t k, int64_t d, int64_t n) {
+  if (!ox_in(c, k) || !ox_in(c, k + 1))
+    return ox_fail(c, ARITY, "inputs %zu and %zu are needed", k, k + 1);
+  return shaped(c, k, d, fe_rank(c->in[k]) == 1 ? -1 : n, -1) &&
+         shaped(c, k + 1, d, fe_rank(c->in[k + 1]) == 1 ? -1 : n, -1);
 }
 
 /* The initial state of a direction, [B, H]; zeros when it is not given. */
@@ -113,17 +123,34 @@ static struct ir_value *initial(const struct rnn *r, size_t k, int64_t d) {
   return entry(c, v, d);
 }
 
+/* Weights of a direction, [k, gates*H]: input 1 or 2. */
+static struct ox_weights weights(const struct rnn *r, int input, int64_t d) {
+  struct onnx_call *c = r->c;
+  static const int64_t flip[] = {1, 0};
+  struct ir_value *v = entry(c, c->in[input], d);
+  if (!r->quantized)
+    return (struct ox_weights){fe_transpose(c->b, v, flip), NULL, NULL};
+  size_t scale = input == 1 ? 8 : 10;
+  return (struct ox_weights){v, entry(c, c->in[scale], d),
+                             entry(c, c->in[scale + 1], d)};
+}
+
+static struct ir_value *product(struct onnx_call *c, struct ir_value *x,
+                                const struct ox_weights *w) {
+  return w->scale ? ox_dynamic_product(c, x, w)
+                  : fe_op2(c->b, IR_MATMUL, x, w->v);
+}
+
 static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
                       struct cell *k) {
   struct onnx_call *c = r->c;
-  static const int64_t flip[] = {1, 0};
   int64_t n = r->gates * r->hidden;
   *k = (struct cell){.direction = d};
-  struct ir_value *w = fe_transpose(c->b, entry(c, c->in[1], d), flip);
-  k->r = fe_transpose(c->b, entry(c, c->in[2], d), flip);
+  struct ox_weights w = weights(r, 1, d);
+  k->r = weights(r, 2, d);
   const int64_t rows[] = {r->steps * r->batch, fe_dims(x)[2]};
   const int64_t dims[] = {r->steps, r->batch, n};
-  k->in = fe_op2(c->b, IR_MATMUL, fe_reshape(c->b, x, 2, rows), w);
+  k->in = product(c, fe_reshape(c->b, x, 2, rows), &w);
   if (ox_in(c, 3)) {
     struct ir_value *b = entry(c, c->in[3], d);
     struct ir_value *wb = columns(r, b, 0, r->gates);
@@ -141,8 +168,8 @@ static void open_cell(const struct rnn *r, struct ir_value *x, int64_t d,
   }
   k->in = fe_reshape(c->b, k->in, 3, dims);
   if (r->gates == GRU_GATES) { /* parts of weights are made once */
-    k->rn = columns(r, k->r, 2, 1);
-    k->r = columns(r, k->r, 0, 2);
+    k->rn = columns(r, k->r.v, 2, 1);
+    k->r.v = columns(r, k->r.v, 0, 2);
   }
   if (ox_in(c, 7))
     for (int64_t i = 0; i < 3; i++)
@@ -159,17 +186,17 @@ static bool step(const struct rnn *r, const struct cell *k, struct ir_value *x,
       ir_str("f", f[0]), ir_int("hidden", r->hidden), ir_str("g", f[1]),
       ir_int("before_reset", r->before_reset), ir_str("out", f[2])};
   if (r->gates == RNN_GATES)
-    return fe_decompose(r->c->b, FE_RNN_STEP, IR_ARGS(x, k->h, k->r), attrs, 1,
-                        out, 1);
+    return fe_decompose(r->c->b, FE_RNN_STEP, IR_ARGS(x, k->h, k->r.v), attrs,
+                        1, out, 1);
   if (r->gates == GRU_GATES)
     return fe_decompose(r->c->b, FE_GRU_STEP,
-                        IR_ARGS(x, k->h, k->r, k->rn, k->rbias), attrs, 4, out,
-                        1);
+                        IR_ARGS(x, k->h, k->r.v, k->rn, k->rbias), attrs, 4,
+                        out, 1);
   attrs[3] = ir_int("couples", r->couples);
-  return fe_decompose(
-      r->c->b, FE_LSTM_STEP,
-      IR_ARGS(x, k->h, k->state, k->r, k->p[0], k->p[1], k->p[2]), attrs, 5,
-      out, 2);
+  struct ir_value *v = fe_add(r->c->b, x, product(r->c, k->h, &k->r));
+  return fe_decompose(r->c->b, FE_LSTM_STEP,
+                      IR_ARGS(v, k->state, k->p[0], k->p[1], k->p[2]), attrs, 5,
+                      out, 2);
 }
 
 /* What a step makes: h and the state for the next, and its output. `t`: the
@@ -275,8 +302,8 @@ static bool read_rnn(struct rnn *r) {
     return false;
   r->steps = fe_dims(x)[r->batch_first];
   r->batch = fe_dims(x)[!r->batch_first];
-  r->hidden = fe_dims(c->in[1])[1] / r->gates;
-  int64_t d = r->directions, h = r->hidden, g = r->gates;
+  r->hidden = fe_dims(c->in[1])[r->quantized ? 2 : 1] / r->gates;
+  int64_t d = r->directions, h = r->hidden, g = r->gates, in = fe_dims(x)[2];
   if (ox_int(c, "hidden_size", h) != h)
     return ox_fail(c, ATTR, "hidden_size is not that of the weights");
   if (r->steps < 1)
@@ -287,8 +314,11 @@ static bool read_rnn(struct rnn *r) {
   struct ir_value *lens = ox_in(c, 4);
   if (lens && (fe_rank(lens) != 1 || fe_dims(lens)[0] != r->batch))
     return ox_fail(c, TYPE, "one length for each batch entry is needed");
-  return shaped(c, 1, d, g * h, fe_dims(x)[2]) && shaped(c, 2, d, g * h, h) &&
-         shaped(c, 3, d, 2 * g * h, -1) && shaped(c, 5, b0, b1, h) &&
+  bool ok = r->quantized
+                ? shaped(c, 1, d, in, g * h) && shaped(c, 2, d, h, g * h) &&
+                      scaled(c, 8, d, g * h) && scaled(c, 10, d, g * h)
+                : shaped(c, 1, d, g * h, in) && shaped(c, 2, d, g * h, h);
+  return ok && shaped(c, 3, d, 2 * g * h, -1) && shaped(c, 5, b0, b1, h) &&
          shaped(c, 6, b0, b1, h) && shaped(c, 7, d, 3 * h, -1);
 }
 
@@ -316,7 +346,9 @@ static struct ir_value *join_steps(const struct rnn *r,
 }
 
 bool onnx_rnn(struct onnx_call *c) {
-  struct rnn r = {.c = c, .gates = c->arg};
+  struct rnn r = {.c = c,
+                  .gates = c->arg & ~RNN_QUANTIZED,
+                  .quantized = c->arg & RNN_QUANTIZED};
   if (!read_rnn(&r))
     return false;
   struct ir_value *x = c->in[0], *h[2], *state[2], *outs[2] = {NULL};

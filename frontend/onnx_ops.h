@@ -14,6 +14,7 @@ enum onnx_qlinear {
   QLINEAR_CONCAT   /* the result's, any number of operands */
 };
 enum onnx_qfused { QFUSED_EMBED, QFUSED_ATTENTION };
+enum { RNN_GATES = 1, GRU_GATES = 3, LSTM_GATES = 4, RNN_QUANTIZED = 8 };
 
 /* An attribute of the node as one of ours; kind d, an element type by ONNX's
  * number, becomes its name. */
@@ -23,6 +24,16 @@ bool ox_ir_attr(struct onnx_call *c, const struct onnx_attr *a,
 /* The node's attributes that a row of decompose.def has: *n of them. */
 bool ox_row_attrs(struct onnx_call *c, enum fe_decomposition row,
                   struct ir_attr *attrs, size_t *n);
+
+/* Quantized weights: [k, n], a scale and a zero point (or NULL) of all or of each
+ * column. */
+struct ox_weights {
+  struct ir_value *v, *scale, *zero;
+};
+/* x as DynamicQuantizeLinear makes it, times them, in floats; NULL after a
+ * diagnostic. */
+struct ir_value *ox_dynamic_product(struct onnx_call *c, struct ir_value *x,
+                                    const struct ox_weights *w);
 
 /* An activation that an attribute names (onnx_activation.c): for recurrent
  * operators, or for what ONNX Runtime fuses. */

@@ -226,7 +226,7 @@ case("scaled_tanh", [x], "alpha=f:2 beta=f:0.5", each(lambda v: 2 * math.tanh(0.
 case("apply", [x], "f=s:(leaky_relu,(clamp,x,{lo=-1,hi=1}),{alpha=0.5})",
      each(lambda v: clip(v, -1, 1) if v > 0 else 0.5 * clip(v, -1, 1), x))
 H = 2
-h, s, r1, r2, rn, r4 = rand(3, H), rand(3, H), rand(H, H), rand(H, 2 * H), rand(H, H), rand(H, 4 * H)
+h, s, r1, r2, rn = rand(3, H), rand(3, H), rand(H, H), rand(H, 2 * H), rand(H, H)
 x1, x3, x4h = rand(3, H), rand(3, 3 * H), rand(3, 4 * H)
 rb, pi, po, pf = rand(H), rand(H), rand(H), rand(H)
 dot = lambda a, b, i, j: sum(a.at((i, k)) * b.at((k, j)) for k in range(H))
@@ -246,7 +246,7 @@ def gru(i, before, bias):
 
 def lstm(i, couples):
     b, j = i
-    g = [x4h.at((b, k * H + j)) + dot(h, r4, b, k * H + j) for k in range(4)]
+    g = [x4h.at((b, k * H + j)) for k in range(4)]
     inp = sigmoid(g[0] + pi.v[j] * s.at(i))
     forget = 1 - inp if couples else sigmoid(g[2] + pf.v[j] * s.at(i))
     c = forget * s.at(i) + inp * math.tanh(g[3])
@@ -257,7 +257,7 @@ fg = "f=s:(sigmoid,x) g=s:(tanh,x) hidden=i:2 "
 case("gru_step", [x3, h, r2, rn, rb], fg + "before_reset=i:1", make([3, H], lambda i: gru(i, True, rb)))
 case("gru_step", [x3, h, r2, rn], fg + "before_reset=i:0", make([3, H], lambda i: gru(i, False, None)))
 for couples in (0, 1):
-    case("lstm_step", [x4h, h, s, r4, pi, po, pf], fg + "out=s:(relu,x) couples=i:%d" % couples,
+    case("lstm_step", [x4h, s, pi, po, pf], fg + "out=s:(relu,x) couples=i:%d" % couples,
          *[make([3, H], lambda i: lstm(i, couples)[k]) for k in (0, 1)])
 q, s1, z1 = rand(2, 3, lo=0, hi=255, dtype="u8"), T([], [0.25]), T([], [7], "u8")
 case("dequantize", [q, s1, z1], "", each(lambda v: (v - 7) * 0.25, q))
