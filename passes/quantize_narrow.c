@@ -275,7 +275,8 @@ static bool is_from_coded(const struct quantize *p, const struct ir_value *v,
   return false;
 }
 
-/* Says what stays in floats between quantized tensors. */
+/* Says what stays in floats between quantized tensors: not where a scale is made
+ * at run time, since it is made from floats. */
 static void say_floats(const struct narrowing *n) {
   struct ir_value *v = n->value;
   int looks = 64;
@@ -290,13 +291,14 @@ static struct ir_value *of_floats(struct narrowing *n) {
   const struct ir_op *div = ir_arg(n->op, 0)->def;
   if (!div || div->code != IR_DIV || !n->zero->data)
     return NULL;
-  n->value = ir_arg(div, 0);
+  struct ir_value *value = ir_arg(div, 0);
   n->scale = ir_arg(div, 1);
-  if (!n->scale->data || n->value->type->dtype != IR_F32 ||
+  if (!n->scale->data || value->type->dtype != IR_F32 ||
       !quant_uniform(n->zero, 0, &n->z) || !quant_uniform(n->scale, 1, &n->s) ||
       !(n->s > 0))
     return NULL;
-  struct coded c = coded_of(n->p, n->value);
+  n->value = value;
+  struct coded c = coded_of(n->p, value);
   struct ir_value *y = c.q ? same_integers(n, &c) : NULL;
   if (!y && c.q)
     y = of_sum(n, &c);
