@@ -170,7 +170,7 @@ static void all_points(struct fold *f, const struct affine *inner,
     unsigned lanes = f->pt[p].lanes;
     if (f->vec > 1)
       lanes = chain < f->chains ? f->vec : 1;
-    f->k->work += dn_div_ceil(lanes, f->k->native);
+    emit_work(f->k, f->n->acc_type, lanes);
     step(f, a, lanes, iter);
   }
 }

@@ -336,6 +336,8 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
                        const struct affine *const *iter);
 /* The kernel fails: one diagnostic. */
 void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg);
+/* A row of `lanes` is computed; more than EMIT_MAX_WORK of it fails. */
+void emit_work(struct kernel_cg *k, enum ir_dtype type, unsigned lanes);
 /* It fails since its loops ask for too much code. */
 void emit_too_large(struct kernel_cg *k);
 
@@ -525,6 +527,9 @@ void emit_weights_end(struct emit *e);
 void emit_outside(struct emit *e, const struct ir_op *op);
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);
 int emit_const_align(const struct emit *e);
+/* Whether the processor has functions of so many words of parameters; else an
+ * error, and e->failed. */
+bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words);
 /* Pointer to a buffer's first byte, in this turn of the loops around, or to the
  * arena, in PREFIX_run. */
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);

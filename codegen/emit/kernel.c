@@ -257,6 +257,9 @@ static unsigned count_passed(const struct emit *e,
 static void make_function(struct kernel_cg *k, const char *name) {
   struct emit *e = k->e;
   unsigned nparams = 0, npointers = count_passed(k->e, k->places);
+  if (!emit_params_fit(e, k->op ? ir_loc(k->op) : (struct dn_loc){0},
+                       npointers))
+    k->failed = true;
   k->fn = LLVMAddFunction(e->mod, name, function_type(k, npointers));
   emit_function_attributes(e, k->fn, name);
   emit_attribute(e, k->fn, LLVMAttributeFunctionIndex, "noinline", 0);

@@ -246,6 +246,19 @@ static void store_sizes(struct emit *e) {
   }
 }
 
+bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words) {
+  unsigned most = (unsigned)e->facts->params;
+  if (!most || words <= most)
+    return true;
+  dn_error(e->ctx, loc, DN_TARGET,
+           "a function of %u words of parameters: on this processor it has %u "
+           "at most",
+           words, most);
+  dn_note(e->ctx, "--io=arena passes inputs and outputs with the arena");
+  e->failed = true;
+  return false;
+}
+
 /* A function of the buffers, which is built from here on. */
 static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
                                    const char *name) {
@@ -268,6 +281,8 @@ static void begin_run(struct emit *e) {
   const char *name = dn_printf(e->scratch, "%s_run", e->opts->prefix);
   e->b = LLVMCreateBuilderInContext(e->lc);
   e->entry = begin_function(e, e->i32, name);
+  emit_params_fit(e, (struct dn_loc){.file = e->m->file},
+                  LLVMCountParams(e->entry) + (unsigned)e->sizes.most.n);
   emit_function_attributes(e, e->entry, name);
 }
 

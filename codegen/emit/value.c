@@ -37,6 +37,14 @@ void emit_too_large(struct kernel_cg *k) {
                      "smaller; without `loops`, the pass 'loops' sees to it");
 }
 
+void emit_work(struct kernel_cg *k, enum ir_dtype type, unsigned lanes) {
+  enum { CALL = 4 }; /* takes LLVM as long as so many instructions */
+  bool calls = k->e->facts->soft_f32 && ir_is_float(type);
+  k->work += dn_div_ceil(lanes, k->native) * (calls ? CALL : 1);
+  if (k->work > EMIT_MAX_WORK)
+    emit_too_large(k);
+}
+
 const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op) {
   assert(op->block == k->body && "ops outside are leaves: kernel_is_leaf()");
   struct nest **n = &k->nests[k->e->slot[op->id]];
@@ -467,9 +475,7 @@ LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
   struct hoist h;
   hoist_begin(k, r.depth, &h);
   LLVMMetadataRef line = emit_debug_at(k->e, k->b, v->def);
-  k->work += dn_div_ceil(k->forms.lanes, k->native);
-  if (k->work > EMIT_MAX_WORK)
-    emit_too_large(k);
+  emit_work(k, v->type->dtype, k->forms.lanes);
   if (!k->failed && ir_type_count(v->type))
     value = compute(k, v, r.idx, r.varying);
   if (!value)

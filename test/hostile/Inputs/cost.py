@@ -121,6 +121,8 @@ func @main(%x: f32[1]) -> (f32[1], i64[1], f32[1]) {
      "--mcpu=x86-64"),
     ("steps.dnn", 3, "code would be too large", SUMS % (513, 8), "--passes=order,plan",
      "--mcpu=x86-64"),
+    ("calls.dnn", 3, "code would be too large", SUMS % (16, 32), "--passes=order,plan",
+     "--target=thumbv6m"),
     ("ifs.dnn", 0, "", ifs(62)),
 ]
 
