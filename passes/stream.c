@@ -1,6 +1,7 @@
 /* stream.c - with --stream, makes of a network over a window a step: it takes the
  * rows that are new since the last call, and keeps what it needs of older ones
- * as state. A value whose rows move on as the window does (rows of it need rows
+ * as state: the rows themselves, which move up by a step in each call, or where
+ * they are many a ring, of which a call writes its rows alone. A value whose rows move on as the window does (rows of it need rows
  * near them alone, as nests say) is computed at its new rows; of those before
  * them it keeps as many as its readers reach back to. What reads all rows (a
  * mean, a dense layer over the window) finds them kept, and is computed again.
@@ -10,19 +11,23 @@
  *          %m = reduce_mean %y {axes=[1]}
  *          return %m
  * after:   func @main(%x: f32[1,1,1,4], %x_rows: f32[1,2,1,4],
- *                     %y_rows: f32[1,97,1,8])
+ *                     %y_rows: f32[98,1,8], %at_98: i32[1])
  *          %b = concat %x_rows, %x {axis=1}
  *          %y = conv %b, @w : f32[1,1,1,8]
- *          %c = concat %y_rows, %y {axis=1} : f32[1,98,1,8]
+ *          %r = scatter %y_rows, %at_98, %y : f32[98,1,8]
+ *          %c = reshape %r : f32[1,98,1,8]
  *          %m = reduce_mean %c {axes=[1]}
  *          %1 = slice %b {starts=[0,1,0,0], sizes=[1,2,1,4]}
- *          %2 = slice %c {starts=[0,1,0,0], sizes=[1,97,1,8]}
- *          return %m, %1, %2 {state=[-1,1,2]} */
+ *          %2 = mod (add %at_98, 1), 98
+ *          return %m, %1, %r, %2 {state=[-1,1,2,3]} */
 #include "ir/nest.h"
 #include "ir/place.h"
 #include "passes/stripe.h"
 
 #include <string.h>
+
+/* A ring is for what is many times the step. */
+enum { RING_LEAST = 4 };
 
 /* A value whose rows move on with the window. */
 struct flow {
@@ -33,7 +38,14 @@ struct flow {
   int64_t keep;      /* rows before the new ones that are read */
   bool begins;       /* rows in front of the first ones are known: */
   double before;
-  struct ir_value *now, *all; /* the new rows; with those kept */
+  struct ir_value *now, *all; /* the new rows; with those kept, or the ring: */
+  struct ir_value *at;        /* where in it the new ones are; NULL: in order */
+};
+
+/* Where the rows of a call are in all rings of one size. */
+struct place {
+  int64_t rows, step;
+  struct ir_value *at;
 };
 
 struct kept {
@@ -49,7 +61,10 @@ struct streamer {
   int64_t unit;               /* and what it must be a multiple of */
   struct flow *flow;          /* by value id */
   struct stripe_read **reads; /* by op id: of one that is computed by rows */
+  int *
+      wide; /* by op id: 1 + axis of one that could be; what it reads is less */
   DN_LIST(struct kept) kept;
+  DN_LIST(struct place) places;
 };
 
 static const struct dn_loc here = {.where = "--stream"};
@@ -203,6 +218,53 @@ static bool follow(struct streamer *s, int64_t step) {
 
 /* ---- What is kept ---- */
 
+/* What only what reads all rows reads of is computed there when it is larger
+ * than what it is made of, which is kept in its place. */
+static void narrow(struct streamer *s, struct ir_op *op) {
+  struct flow *y = s->reads[op->id] ? flow_of(s, ir_result(op)) : NULL;
+  const struct flow *x = NULL;
+  if (!y || ir_ops[op->code].cls != IR_MAP)
+    return;
+  for (const struct ir_use *u = y->v->uses; u; u = u->next)
+    if (s->reads[u->op->id] || u->op == s->f->body->last)
+      return;
+  for (unsigned i = 0; i < op->noperands; i++) {
+    const struct flow *f = flow_of(s, ir_arg(op, i));
+    if (f && x && f != x)
+      return;
+    x = f ? f : x;
+  }
+  if (ir_type_bytes(x->v->type) >= ir_type_bytes(y->v->type))
+    return;
+  s->wide[op->id] = y->axis + 1;
+  s->reads[op->id] = NULL;
+  y->axis = -1;
+}
+
+/* Rows along `axis` of what `op` reads by `u` may come in any order. */
+static bool is_unordered(const struct streamer *s, const struct ir_use *u,
+                         int axis) {
+  const struct ir_op *op = u->op;
+  if (op->block != s->f->body || op->nresults != 1 || op->nregions)
+    return false;
+  if (s->wide[op->id]) {
+    bool all = true;
+    for (const struct ir_use *y = ir_result(op)->uses; y; y = y->next)
+      all &= is_unordered(s, y, s->wide[op->id] - 1);
+    return all;
+  }
+  const struct nest *n = nest_build(s->env->scratch, op);
+  if (n->naccesses != 1 || !n->nstates || n->access[0].flat || n->to >= 0 ||
+      n->carried >= 0 || nest_code_uses(&n->step, NEST_VAR_K))
+    return false;
+  const struct nest_index *x = &n->access[0].idx[axis];
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced && x->coef[i] == 1)
+      return nest_index_is_plain(x) && !x->base &&
+             n->iter[i].extent == u->value->type->dim[axis];
+  return false;
+}
+
 static void find_kept(const struct streamer *s, struct flow *x) {
   for (const struct ir_use *u = x->v->uses; u; u = u->next) {
     const struct stripe_read *read = s->reads[u->op->id];
@@ -229,14 +291,96 @@ static const struct ir_type *type_of(const struct streamer *s,
   return ir_type_checked(s->env->ctx, s->m->file, type->dtype, type->rank, dim);
 }
 
-/* Rows [lo, hi) of the window. */
-static struct ir_value *rows_of(struct ir_builder *b, const struct flow *x,
-                                int64_t lo, int64_t hi) {
+/* That of the new rows, which are quantized as all are. */
+static const struct ir_type *new_type(const struct streamer *s,
+                                      const struct flow *x) {
+  const struct ir_quant *q = x->v->type->quant;
+  const struct ir_type *type = type_of(s, x, x->step);
+  return q && !q->scales ? ir_type_quant(s->env->ctx, type, q) : type;
+}
+
+static struct ir_value *ints(struct streamer *s, const char *name, int64_t n,
+                             int64_t first, int64_t step) {
+  int64_t *v = DN_ARRAY(s->env->scratch, int64_t, n);
+  for (int64_t i = 0; i < n; i++)
+    v[i] = first + i * step;
+  return ir_const_ints(s->m, name, IR_I32, 1, &n, v);
+}
+
+/* (at + first + i * step) mod rows, for n of i. */
+static struct ir_value *turned(struct streamer *s, struct ir_builder *b,
+                               struct ir_value *at, int64_t rows, int64_t n,
+                               int64_t first, int64_t step) {
+  struct ir_value *sum =
+      ir_emit(b, IR_ADD, IR_ARGS(at, ints(s, "rows", n, first, step)), NULL, 0);
+  return ir_emit(b, IR_MOD, IR_ARGS(sum, ints(s, "ring", 1, rows, 0)), NULL, 0);
+}
+
+/* Rows [lo, hi) of the window, every `each`th. */
+static struct ir_value *rows_of(struct streamer *s, struct ir_builder *b,
+                                const struct flow *x, int64_t lo, int64_t hi,
+                                int64_t each) {
   int64_t first = x->len - x->step;
   bool is_new = lo >= first;
+  if (!is_new && x->at) {
+    int64_t dim[IR_MAX_RANK], n = (hi - 1 - lo) / each + 1;
+    int64_t ring = x->all->type->dim[0];
+    struct ir_value *idx =
+        turned(s, b, x->at, ring, n, ring - (first - lo), each);
+    memcpy(dim, x->v->type->dim, sizeof dim);
+    dim[x->axis] = n;
+    return edit_reshape(b, ir_emit(b, IR_GATHER, IR_ARGS(x->all, idx), NULL, 0),
+                        x->v->type->rank, dim);
+  }
   int64_t at = is_new ? first : first - x->keep;
   return stripe_slice(b, is_new ? x->now : x->all, x->axis,
                       (struct stripe_rows){lo - at, hi - at});
+}
+
+/* Rows of a ring for what is kept, which a step divides; 0: it moves up. A ring
+ * has its rows as its first dimension. */
+static int64_t ring_rows(const struct flow *x) {
+  bool first = x->keep >= RING_LEAST * x->step && x->keep < INT32_MAX / 4;
+  for (int d = 0; d < x->axis; d++)
+    first &= x->v->type->dim[d] == 1;
+  return first ? (x->keep - 1 + 2 * x->step) / x->step * x->step : 0;
+}
+
+/* The place in rings of so many rows. */
+static struct ir_value *place_in(struct streamer *s, int64_t rows,
+                                 int64_t step) {
+  for (size_t i = 0; i < s->places.n; i++)
+    if (s->places.v[i].rows == rows && s->places.v[i].step == step)
+      return s->places.v[i].at;
+  const char *name = dn_printf(s->m->arena, "at_%lld_rows", (long long)rows);
+  const struct ir_type *type =
+      ir_type(s->env->ctx, IR_I32, 1, (const int64_t[]){1});
+  struct place p = {rows, step, ir_param_new(s->f->body, name, type)};
+  struct ir_builder b = edit_before(s->f->body->last);
+  struct kept k = {.param = p.at,
+                   .next = turned(s, &b, p.at, rows, 1, step, 0)};
+  DN_PUSH(s->env->scratch, s->places, p);
+  DN_PUSH(s->env->scratch, s->kept, k);
+  return p.at;
+}
+
+/* The rows that are kept, with the new ones among or behind them: what the next
+ * call finds. */
+static struct ir_value *keep_in(struct streamer *s, struct ir_builder *b,
+                                struct flow *x, struct ir_value *kept) {
+  if (!x->at) {
+    x->all = ir_emit(b, IR_CONCAT, IR_ARGS(kept, x->now),
+                     IR_ATTRS(ir_int("axis", x->axis)));
+    return stripe_slice(b, x->all, x->axis,
+                        (struct stripe_rows){x->step, x->step + x->keep});
+  }
+  int64_t dim[IR_MAX_RANK];
+  memcpy(dim, kept->type->dim, sizeof dim);
+  dim[0] = x->step;
+  struct ir_value *rows = edit_reshape(b, x->now, kept->type->rank, dim);
+  struct ir_value *to = ir_emit(
+      b, IR_ADD, IR_ARGS(x->at, ints(s, "rows", x->step, 0, 1)), NULL, 0);
+  return x->all = ir_emit(b, IR_SCATTER, IR_ARGS(kept, to, rows), NULL, 0);
 }
 
 /* The state of a value, behind where it is made. */
@@ -244,24 +388,31 @@ static bool keep(struct streamer *s, struct ir_builder *b, struct flow *x) {
   x->all = x->now;
   if (!x->keep)
     return true;
-  const struct ir_type *type = type_of(s, x, x->keep);
+  int64_t ring = ring_rows(x);
+  const struct ir_type *type = type_of(s, x, ring ? ring : x->keep);
   if (!type)
     return false;
+  if (ring) {
+    type = ir_type(s->env->ctx, type->dtype, type->rank - x->axis,
+                   type->dim + x->axis);
+    x->at = place_in(s, ring, x->step);
+  }
   const char *name = dn_printf(s->m->arena, "%s_rows", x->v->name);
   struct kept k = {.param = ir_param_new(s->f->body, name, type)};
   if (x->begins && x->before != 0)
     k.initial = ir_const_splat(s->m, name, type, x->before);
-  x->all = ir_emit(b, IR_CONCAT, IR_ARGS(k.param, x->now),
-                   IR_ATTRS(ir_int("axis", x->axis)));
-  k.next = stripe_slice(b, x->all, x->axis,
-                        (struct stripe_rows){x->step, x->step + x->keep});
+  k.next = keep_in(s, b, x, k.param);
   DN_PUSH(s->env->scratch, s->kept, k);
   return k.next != NULL;
 }
 
-/* Readers that are not computed by rows find those of the window. */
+/* Readers that are not computed by rows find those of the window: all of the
+ * ring, where their order does not matter. */
 static void give_all(struct streamer *s, struct ir_builder *b, struct flow *x) {
-  struct ir_value *window = NULL;
+  struct ir_value *window = NULL, *ring = NULL;
+  if (x->at && x->all->type->dim[0] == x->len)
+    ring =
+        edit_reshape(b, x->all, x->v->type->rank, type_of(s, x, x->len)->dim);
   for (struct ir_use *u = x->v->uses, *next; u; u = next) {
     unsigned i = 0;
     next = u->next;
@@ -270,27 +421,51 @@ static void give_all(struct streamer *s, struct ir_builder *b, struct flow *x) {
       continue;
     while (u->op->operand[i] != u)
       i++;
-    if (!returns && !window)
-      window = rows_of(b, x, 0, x->len);
-    ir_set_operand(u->op, i, returns ? x->now : window);
+    bool any = !returns && ring && is_unordered(s, u, x->axis);
+    if (!returns && !any && !window)
+      window = rows_of(s, b, x, 0, x->len, 1);
+    ir_set_operand(u->op, i, returns ? x->now : any ? ring : window);
   }
 }
 
 /* ---- The change ---- */
+
+/* Of the one new row of `op`, which reads every so many rows along its axis; its
+ * attributes are then those of one that reads rows side by side. */
+static int64_t spread(struct streamer *s, const struct ir_op *op,
+                      const struct flow *y, struct ir_attr *attrs) {
+  for (unsigned i = 0; i < op->nattrs && y->step == 1; i++) {
+    int64_t d = y->axis - (y->v->type->rank - attrs[i].n) / 2;
+    if (strcmp(attrs[i].name, "dilations") != 0 || d < 0 || d >= attrs[i].n)
+      continue;
+    int64_t each = attrs[i].is[d];
+    int64_t *v =
+        dn_copy(s->m->arena, attrs[i].is, (size_t)attrs[i].n * sizeof *v);
+    v[d] = 1;
+    attrs[i].is = v;
+    return each;
+  }
+  return 1;
+}
 
 static bool change_op(struct streamer *s, struct ir_op *op) {
   struct flow *y = flow_of(s, ir_result(op));
   struct ir_builder b = edit_before(op);
   struct ir_value **x =
       DN_ARRAY(s->env->scratch, struct ir_value *, op->noperands);
+  const struct ir_type *type = new_type(s, y);
+  struct ir_attr *attrs =
+      stripe_attrs(s->m, op, y->axis, type, (struct stripe_rows){0});
+  const struct flow *ring = flow_of(s, ir_arg(op, 0));
+  bool turns =
+      ring && ring->at &&
+      rows_read(y, s->reads[op->id][0], false).lo < ring->len - ring->step;
+  int64_t each = turns ? spread(s, op, y, attrs) : 1;
   for (unsigned i = 0; i < op->noperands; i++) {
     const struct flow *from = flow_of(s, ir_arg(op, i));
     struct stripe_rows r = rows_read(y, s->reads[op->id][i], false);
-    x[i] = from ? rows_of(&b, from, r.lo, r.hi) : ir_arg(op, i);
+    x[i] = from ? rows_of(s, &b, from, r.lo, r.hi, each) : ir_arg(op, i);
   }
-  const struct ir_type *type = type_of(s, y, y->step);
-  struct ir_attr *attrs =
-      stripe_attrs(s->m, op, y->axis, type, (struct stripe_rows){0});
   y->now = ir_result(ir_op_new(&b, op->code, x, op->noperands, attrs,
                                op->nattrs, &type, 1, 0));
   if (!keep(s, &b, y))
@@ -305,7 +480,7 @@ static bool change_inputs(struct streamer *s) {
   for (unsigned i = 0; i < n; i++) {
     struct flow *x = flow_of(s, s->f->body->param[i]);
     x->now = x->v;
-    x->v->type = type_of(s, x, x->step);
+    x->v->type = new_type(s, x);
     if (!keep(s, &b, x))
       return false;
     give_all(s, &b, x);
@@ -333,6 +508,8 @@ static void return_kept(struct streamer *s) {
 
 static int64_t change(struct streamer *s) {
   DN_LIST(struct ir_op *) old = {0};
+  for (struct ir_op *op = s->f->body->last; op; op = op->prev)
+    narrow(s, op);
   for (unsigned i = 0; i < s->nvalues; i++)
     if (s->flow[i].axis >= 0)
       find_kept(s, &s->flow[i]);
@@ -361,6 +538,7 @@ int64_t pass_stream(struct pass_env *env, struct ir_module *m) {
   s.nvalues = m->nvalues;
   s.flow = DN_ARRAY(env->scratch, struct flow, s.nvalues);
   s.reads = DN_ARRAY(env->scratch, struct stripe_read *, s.nops);
+  s.wide = DN_ARRAY(env->scratch, int, s.nops);
   env->remakes = true;
   if (!follow(&s, 0))
     return -1;

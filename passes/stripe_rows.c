@@ -103,7 +103,7 @@ static bool may_be_cut(const struct nest *n, int axis) {
   for (int i = 0; i < n->nnodes; i++)
     if (n->node[i].kind == NEST_ITER)
       return false;
-  return !n->type->quant && !has_sizes(n->type) && n->type->dim[axis] > 1 &&
+  return !has_sizes(n->type) && n->type->dim[axis] > 1 &&
          (n->access[0].flat || (y->n == 1 && y->stride[0] == 1));
 }
 
@@ -123,7 +123,7 @@ bool stripe_reads(struct dn_arena *tmp, const struct ir_op *op, int axis,
       bool ok = a->flat ? read_flat(n->type, axis, x->type, &r)
                         : read_by_index(n, a, n->y[axis].iter[0], &r);
       bool weights = x->data && ir_ops[op->code].cls == IR_CONTRACT;
-      if (!ok || x->type->quant || has_sizes(x->type) ||
+      if (!ok || has_sizes(x->type) ||
           (weights && r.axis >= 0) || (seen[k] && !merge_read(&out[k], r)))
         return false;
       if (!seen[k])
@@ -167,7 +167,8 @@ static bool follow_op(struct finder *f, struct ir_op *op, int axis, int of) {
       DN_ARRAY(f->tmp, struct stripe_read, op->noperands);
   for (unsigned i = 0; i < op->noperands; i++)
     read[i].axis = -1;
-  if (of >= 0 && !stripe_reads(f->tmp, op, axis, read))
+  if (of >= 0 && (ir_result(op)->type->quant ||
+                  !stripe_reads(f->tmp, op, axis, read)))
     return false;
   for (unsigned i = 0; i < op->noperands; i++) {
     struct stripe_link l = {op, i, of, -1, read[i]};
