@@ -43,11 +43,11 @@ static bool bounded(struct parser *p, const char *text, int64_t least,
   parse_next(p);
   if (!parse_take(p, '=', "'=' of '<='") || !parse_int(p, bound))
     return false;
-  if (least < 1 || *bound < least)
+  if (least < 0 || *bound < dn_max(least, 1))
     return parse_fail(p, "a size has a bound of 1 or more, and of its least or "
                          "more");
   bool name = !text[strcspn(text, "*+-()/")] && !(*text >= '0' && *text <= '9');
-  if (!name && least > 1)
+  if (!name && least != 1)
     return parse_fail(p, "'%s' has no least size of its own", text);
   const struct ir_param *param =
       name ? ir_param(p->ctx, text, least, *bound) : NULL;

@@ -396,8 +396,8 @@ bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out) {
   bool ok = true;
   for (unsigned i = 0; i < f->body->nparams; i++)
     ok &= ir_point_add(&out->most, f->body->param[i]->type);
+  ok &= add_block(&out->most, f->body, ir_point_add);
   int n = out->most.n;
-  ok &= add_block(&out->most, f->body, ir_point_add) && out->most.n == n;
   for (int i = 0; i < n; i++)
     for (int k = 0; k < i; k++)
       ok &= out->most.param[i]->name != out->most.param[k]->name;

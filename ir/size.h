@@ -4,7 +4,8 @@
  *   floor((c + sum coef * parameter [* parameter]) / div)
  *
  * Parameters are what a caller passes: `--dim N<=512` makes one, of 1 to 512,
- * or of more than 1 where the model is another below (passes/sizes.c).
+ * of more than 1 where the model is another below (passes/sizes.c), of 0 where
+ * it counts rows of state (passes/state.c).
  * Memory is laid out for the bounds: strides and places are numbers. Sizes say
  * how far loops go. They are interned: equal sizes are equal pointers. */
 #ifndef IR_SIZE_H
@@ -16,7 +17,7 @@ enum { IR_MAX_SIZES = 8, IR_SIZE_TERMS = 6 };
 
 struct ir_param { /* interned */
   const char *name;
-  int64_t bound, least; /* least >= 1 */
+  int64_t bound, least; /* least >= 0 */
 };
 struct ir_term {
   int64_t coef;
@@ -82,8 +83,8 @@ bool ir_point_add(struct ir_point *p, const struct ir_type *type);
 const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
                                       const struct ir_type *from,
                                       const struct ir_type *to);
-/* The parameters of a function, in the order of its own parameters' types, each
- * with the least value at which all types of the function are sound. */
+/* The parameters of a function, in the order of its own parameters' types and then
+ * of others, each with the least value at which all types are sound. */
 struct ir_sizes {
   struct ir_point most;
   int64_t least[IR_MAX_SIZES];

@@ -199,7 +199,7 @@ static void put_size(struct dn_buf *out, const struct ir_size *s,
   ir_size_put(&text, s);
   const struct ir_param *p =
       s->n == 1 && !s->term[0].and ? s->term[0].by : NULL;
-  if (p && p->least > 1 && s->term[0].coef == 1 && !s->c && s->div == 1)
+  if (p && p->least != 1 && s->term[0].coef == 1 && !s->c && s->div == 1)
     dn_buf_printf(out, "%lld<=", (long long)p->least);
   lex_put_name(out, "", text.text);
   dn_buf_printf(out, "<=%lld", (long long)bound);

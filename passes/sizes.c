@@ -281,23 +281,28 @@ static struct ir_builder at_start(struct join *j) {
   return (struct ir_builder){.m = m, .block = b, .before = j->first};
 }
 
+struct ir_value *sizes_value(struct ir_builder *b, const struct ir_size *size,
+                             int64_t bound) {
+  int64_t one = 1, zero = 0;
+  struct ir_value *y = ir_emit(
+      b, IR_EXPAND, IR_ARGS(ir_const_ints(b->m, "one", IR_I64, 0, NULL, &one)),
+      IR_ATTRS(ir_ints("shape", &bound, 1)));
+  if (y)
+    y->type = ir_type_sized(b->m->ctx, y->type, &size);
+  return ir_emit(b, IR_REDUCE_SUM, IR_ARGS(y),
+                 IR_ATTRS(ir_ints("axes", &zero, 1)));
+}
+
 /* c + the size, as a scalar of a type. */
 static struct ir_value *emit_size(struct join *j, const struct ir_size *size,
                                   enum ir_dtype to) {
   struct ir_builder b = at_start(j);
   struct ir_module *m = b.m;
-  int64_t one = 1, bound, zero = 0, c = size->div > 1 ? 0 : size->c;
+  int64_t one = 1, c = size->div > 1 ? 0 : size->c;
   struct ir_size terms = *size;
   terms.c -= c;
   const struct ir_size *s = ir_size_make(j->ctx, &terms);
-  bound = ir_size_at(s, &j->s->at);
-  struct ir_value *y = ir_emit(
-      &b, IR_EXPAND, IR_ARGS(ir_const_ints(m, "one", IR_I64, 0, NULL, &one)),
-      IR_ATTRS(ir_ints("shape", &bound, 1)));
-  if (y)
-    y->type = ir_type_sized(j->ctx, y->type, &s);
-  y = ir_emit(&b, IR_REDUCE_SUM, IR_ARGS(y),
-              IR_ATTRS(ir_ints("axes", &zero, 1)));
+  struct ir_value *y = sizes_value(&b, s, ir_size_at(s, &j->s->at));
   if (c)
     y = ir_emit(&b, IR_ADD,
                 IR_ARGS(y, ir_const_ints(m, "c", IR_I64, 1, &one, &c)), NULL,

@@ -41,4 +41,8 @@ bool sizes_choose(struct dn_ctx *ctx, struct sizes *s);
  * diagnostics that name the first node at which that cannot be. */
 bool sizes_join(struct dn_ctx *ctx, struct sizes *s);
 
+/* Emits the size, which is `bound` at most, as an i64[1]. */
+struct ir_value *sizes_value(struct ir_builder *b, const struct ir_size *size,
+                             int64_t bound);
+
 #endif

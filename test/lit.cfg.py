@@ -63,7 +63,7 @@ feature("onnxruntime", os.path.exists(venv) and not subprocess.run(
     [venv, "-c", "import numpy, onnx, onnxruntime"],
     capture_output=True).returncode)
 
-for arch in ["arm", "aarch64", "riscv64", "riscv32", "system-arm",
+for arch in ["arm", "aarch64", "riscv64", "riscv32", "x86_64", "system-arm",
              "system-riscv32", "system-riscv64"]:
     feature("qemu-" + arch, found("qemu-" + arch))
 for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",

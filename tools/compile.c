@@ -6,6 +6,7 @@
 #include "ir/place.h"
 #include "ir/size.h"
 #include "passes/sizes.h"
+#include "passes/state.h"
 #include "tools/regions.h"
 
 #include <string.h>
@@ -115,13 +116,9 @@ static bool read_size(struct compile *c, const char *text, const char *flag,
                       struct fe_dim *out, bool *bound) {
   const char *eq = strrchr(text, '=');
   bool least = bound && eq && eq > text && eq[-1] == '<';
-  int64_t value = 0;
-  const char *p = eq ? eq + 1 : "";
-  bool good = eq && eq - least != text && *p;
-  for (; good && *p; p++)
-    good = *p >= '0' && *p <= '9' && dn_mul(value, 10, &value) &&
-           dn_add(value, *p - '0', &value);
-  if (!good)
+  int64_t value = 0, step;
+  if (!eq || eq - least == text ||
+      !opt_read_dim(eq + 1, &value, c->runs && !least ? &step : NULL))
     return dn_error(c->ctx, (struct dn_loc){.where = flag}, DN_USAGE,
                     "'%.200s' is not NAME=VALUE%s with a whole number", text,
                     bound ? " or NAME<=BOUND" : "");
@@ -372,17 +369,18 @@ static bool add_state(struct compile *c, const char *text) {
       dn_note(c->ctx, "input '%s'", f->body->param[i]->name);
     return false;
   }
-  const struct ir_type *type = ir_arg(f->body->last, out)->type;
   if (ir_carried_param(f->body->last, out) || ir_state_of(in) >= 0)
     return dn_error(c->ctx, loc, DN_USAGE,
                     "'%.200s': output or input is state already",
                     dn_escaped(c->ctx->arena, text));
-  if (!ir_state_fits(in->type, type))
-    return dn_error(c->ctx, loc, DN_USAGE,
-                    "output '%s' is %s and input '%s' %s: a state has one type, "
-                    "of numbers",
-                    ir_result_name(f, out), ir_type_text(c->ctx, NULL, type),
-                    in->name, ir_type_text(c->ctx, NULL, in->type));
+  const struct ir_type *type = ir_arg(f->body->last, out)->type;
+  if (!ir_state_fits(in->type, type) && !state_grow(f, out, in))
+    return dn_error(
+        c->ctx, loc, DN_USAGE,
+        "output '%s' is %s and input '%s' %s: a state has one type, "
+        "of numbers",
+        ir_result_name(f, out), ir_type_text(c->ctx, NULL, type), in->name,
+        ir_type_text(c->ctx, NULL, in->type));
   ir_state_set(f, out, in, NULL);
   return true;
 }

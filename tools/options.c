@@ -83,6 +83,25 @@ bool opt_read_size(const char *text, int64_t *out) {
   return !errno && end != text && (!*end || (unit && !end[1]));
 }
 
+static bool read_digits(const char **p, int64_t *out) {
+  const char *from = *p;
+  bool ok = true;
+  for (*out = 0; **p >= '0' && **p <= '9'; ++*p)
+    ok = ok && dn_mul(*out, 10, out) && dn_add(*out, **p - '0', out);
+  return ok && *p > from;
+}
+
+bool opt_read_dim(const char *text, int64_t *out, int64_t *step) {
+  bool ok = read_digits(&text, out);
+  if (step)
+    *step = 0;
+  if (ok && step && *text == '+') {
+    text++;
+    ok = read_digits(&text, step);
+  }
+  return ok && !*text;
+}
+
 static bool read_real(const char *text, double *out) {
   char *end;
   *out = strtod(text, &end);

@@ -77,6 +77,8 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
 
 /* A whole number, which may end in K, M or G. */
 bool opt_read_size(const char *text, int64_t *out);
+/* Digits of a size, and with `step` perhaps +STEP behind them. */
+bool opt_read_dim(const char *text, int64_t *out, int64_t *step);
 
 /* How many threads generated code has: one or more. */
 int opt_threads(const struct options *o);

@@ -75,11 +75,13 @@ struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
                               size_t n);
 
 /* ---- run_sizes.c ---- */
-/* Of the ports as loaded; false: there are too many. */
-bool run_find_sizes(struct run *r);
+/* Begins at the bounds, with the ports as loaded. */
+void run_find_sizes(struct run *r);
 /* Sets them by types of inputs, NULL where there is none, and by --dim; false
  * after a diagnostic. */
 bool run_set_sizes(struct run *r, const struct ir_type *const *types, size_t n);
+/* Those of the next step: --dim NAME=VALUE+STEP. */
+bool run_next_sizes(struct run *r);
 
 /* ---- run_object.c ---- */
 bool run_is_object(struct dn_ctx *ctx, const char *path);

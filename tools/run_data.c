@@ -294,8 +294,10 @@ bool run_steps(struct run *r) {
       printf("step %lld\n", (long long)step);
       run_print_outputs(r, out);
     }
-    if (ok && step + 1 < r->o->steps)
-      go_on(r, in, out, step + 1);
+    if (!ok || step + 1 == r->o->steps)
+      break;
+    go_on(r, in, out, step + 1);
+    ok = run_next_sizes(r);
   }
   return ok && (!all || run_write_outputs(r, all));
 }

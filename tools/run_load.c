@@ -132,8 +132,7 @@ static bool sizes_of_object(struct run *r) {
     ok = ok && sizes_of_tensor(r, s, i, &r->in[i]);
   for (size_t i = 0; i < r->nout; i++)
     ok = ok && sizes_of_tensor(r, s, r->nin + i, &r->out[i]);
-  ok = ok && run_find_sizes(r);
-  r->sizes = all;
+  run_find_sizes(r);
   return ok && run_set_sizes(r, NULL, 0);
 }
 

@@ -4,19 +4,11 @@
 
 #include <string.h>
 
-bool run_find_sizes(struct run *r) {
-  struct ir_sizes *s = &r->sizes;
-  bool ok = true;
-  *s = (struct ir_sizes){0};
-  for (size_t i = 0; i < r->nin; i++)
-    ok &= ir_point_add(&s->most, r->in[i].type);
-  r->at = s->most;
+void run_find_sizes(struct run *r) {
+  r->at = r->sizes.most;
   r->bounds = DN_ARRAY(r->ctx->arena, struct run_port, r->nin + r->nout + 1);
   memcpy(r->bounds, r->in, r->nin * sizeof *r->in);
   memcpy(r->bounds + r->nin, r->out, r->nout * sizeof *r->out);
-  for (int i = 0; i < s->most.n; i++)
-    s->least[i] = s->most.param[i]->least;
-  return ok;
 }
 
 /* The size of a dimension that is a parameter as it is. */
@@ -26,24 +18,42 @@ static void take_dim(struct run *r, const struct ir_size *size, int64_t dim) {
       r->at.value[i] = dim;
 }
 
-static bool take_option(struct run *r, const char *text) {
+/* The parameter that --dim NAME=VALUE is of; -1: it is of none. */
+static int find_param(const struct run *r, const char *text, const char *eq) {
+  for (int i = 0; eq && i < r->at.n; i++)
+    if (strlen(r->at.param[i]->name) == (size_t)(eq - text) &&
+        !strncmp(r->at.param[i]->name, text, (size_t)(eq - text)))
+      return i;
+  return -1;
+}
+
+/* The value, or what is added to it for each step. */
+static bool take_option(struct run *r, const char *text, bool next) {
   const char *eq = strrchr(text, '=');
-  int64_t value = 0;
-  bool good = eq && eq[1];
+  int64_t value, step;
   if (!eq || eq == text || eq[-1] == '<')
     return true; /* read when it was compiled */
-  for (const char *p = eq + 1; good && *p; p++)
-    good = *p >= '0' && *p <= '9' && dn_mul(value, 10, &value) &&
-           dn_add(value, *p - '0', &value);
-  for (int i = 0; good && i < r->at.n; i++)
-    if (strlen(r->at.param[i]->name) == (size_t)(eq - text) &&
-        !strncmp(r->at.param[i]->name, text, (size_t)(eq - text))) {
-      r->at.value[i] = value;
-      return true;
-    }
-  return r->m ||
-         dn_error(r->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
-                  "'%.200s' is no size that is known at run time only", text);
+  int i = find_param(r, text, eq);
+  if (i < 0 || !opt_read_dim(eq + 1, &value, &step))
+    return (r->m && !strchr(eq, '+')) ||
+           dn_error(r->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+                    "'%.200s' is no size that is known at run time only", text);
+  r->at.value[i] = next ? r->at.value[i] + step : value;
+  return true;
+}
+
+static bool are_in_range(struct run *r) {
+  bool ok = true;
+  for (int i = 0; i < r->at.n; i++) {
+    int64_t v = r->at.value[i], least = r->sizes.least[i];
+    if (v >= least && v <= r->sizes.most.value[i])
+      continue;
+    ok = dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
+                  "size '%s' is %lld, not %lld to %lld", r->at.param[i]->name,
+                  (long long)v, (long long)least,
+                  (long long)r->sizes.most.value[i]);
+  }
+  return ok;
 }
 
 static bool take_ports(struct run *r, struct run_port *to, size_t from,
@@ -66,16 +76,21 @@ bool run_set_sizes(struct run *r, const struct ir_type *const *types,
       take_dim(r, t->size[d], types[i]->dim[d]);
   }
   for (size_t i = 0; r->at.n && i < r->o->dims.n; i++)
-    ok &= take_option(r, r->o->dims.v[i]);
-  for (int i = 0; i < r->at.n; i++) {
-    int64_t v = r->at.value[i], least = r->sizes.least[i];
-    if (v >= least && v <= r->sizes.most.value[i])
-      continue;
-    ok = dn_error(r->ctx, (struct dn_loc){.file = r->path}, DN_USAGE,
-                  "size '%s' is %lld, not %lld to %lld", r->at.param[i]->name,
-                  (long long)v, (long long)least,
-                  (long long)r->sizes.most.value[i]);
-  }
-  return ok && take_ports(r, r->in, 0, r->nin) &&
+    ok &= take_option(r, r->o->dims.v[i], false);
+  return ok && are_in_range(r) && take_ports(r, r->in, 0, r->nin) &&
          take_ports(r, r->out, r->nin, r->nout);
+}
+
+bool run_next_sizes(struct run *r) {
+  bool ok = true, same = true;
+  for (size_t i = 0; i < r->o->dims.n; i++)
+    ok &= take_option(r, r->o->dims.v[i], true);
+  if (!ok || !are_in_range(r))
+    return false;
+  for (size_t i = 0; r->at.n && i < r->nin + r->nout; i++) {
+    const struct run_port *p = i < r->nin ? &r->in[i] : &r->out[i - r->nin];
+    same &= p->type == ir_type_at(r->ctx, r->bounds[i].type, &r->at);
+  }
+  return same || dn_error(r->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+                          "a size that steps is of an input or output");
 }
