@@ -140,6 +140,22 @@ IN_LINE uint32_t times_f32(uint32_t a, uint32_t b) {
 #endif
 }
 #include "soft_fp.h"
+/* 27 bits: a one and two digits of 13, each the product with the reciprocal of
+ * the upper half of `my`, or up to two more. The reciprocal comes from a line by
+ * two of Newton's steps and is never too large; what is left fits 32 bits. */
+IN_LINE uint32_t quotient_f32(uint32_t *mx, uint32_t my) {
+  uint32_t y = my >> 8, r = 92520 - (y * 61681 >> 16), x = *mx - my, q = 1;
+  for (int i = 0; i < 2; i++)
+    r += (uint32_t)((int32_t)r * ((int32_t)(0x80000000 - y * r) >> 16) >> 15);
+  for (int i = 0; i < 2; i++) {
+    uint32_t digit = (x >> 8) * (r - 3) >> 18;
+    for (x = (x << 13) - digit * my; x >= my; x -= my)
+      digit++;
+    q = (q << 13) + digit;
+  }
+  *mx = x;
+  return q;
+}
 #undef REP
 #undef FP
 #undef FP_BITS
@@ -169,6 +185,15 @@ IN_LINE uint64_t times_f64(uint64_t a, uint64_t b) {
   return high | (low != 0);
 }
 #include "soft_fp.h"
+IN_LINE uint64_t quotient_f64(uint64_t *mx, uint64_t my) {
+  uint64_t q = 0, x = *mx;
+  for (int i = 0; i < 52 + 4; i++, x <<= 1) {
+    q = q << 1 | (x >= my);
+    x -= x >= my ? my : 0;
+  }
+  *mx = x;
+  return q;
+}
 
 static uint64_t widen(uint32_t a) {
   uint32_t x = a & 0x7fffffff, man;

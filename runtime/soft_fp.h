@@ -192,7 +192,10 @@ IN_LINE REP FP_NAME(mul)(REP a, REP b) {
   return FP_NAME(join)(sign, e, man);
 }
 
-static REP FP_NAME(div)(REP a, REP b) {
+/* Of significands: *mx becomes what is left of it, less than my. */
+IN_LINE REP FP_NAME(quotient)(REP *mx, REP my);
+
+OUT_OF_LINE REP FP_LONG(div)(REP a, REP b) {
   REP x = a & ABS_MASK, y = b & ABS_MASK, sign = (a ^ b) & SIGN_BIT, mx, my;
   if (x > INF_REP || y > INF_REP || (x == y && (!x || x == INF_REP)))
     return NAN_REP;
@@ -205,16 +208,23 @@ static REP FP_NAME(div)(REP a, REP b) {
     mx <<= 1;
     e--;
   }
-  REP q = 0;
-  for (int i = 0; i < FP_MAN + 4; i++) {
-    q <<= 1;
-    if (mx >= my) {
-      mx -= my;
-      q |= 1;
-    }
-    mx <<= 1;
-  }
+  REP q = FP_NAME(quotient)(&mx, my);
   return FP_NAME(pack)(sign, e, q | (mx != 0));
+}
+
+IN_LINE REP FP_NAME(div)(REP a, REP b) {
+  REP e = a >> FP_MAN & EXP_MAX, ey = b >> FP_MAN & EXP_MAX;
+  if (e - 1 >= EXP_MAX - 1 || ey - 1 >= EXP_MAX - 1)
+    return FP_LONG(div)(a, b);
+  REP sign = (a ^ b) & SIGN_BIT, one = (REP)1 << FP_MAN;
+  REP mx = (a & MAN_MASK) | one, my = (b & MAN_MASK) | one, less = mx < my;
+  mx <<= less;
+  e += EXP_BIAS - 1 - ey - less;
+  REP man = FP_NAME(quotient)(&mx, my) << (GUARD - 3);
+  man |= mx != 0;
+  if (e >= EXP_MAX - 1)
+    return FP_LONG(pack)(sign, e, man);
+  return FP_NAME(join)(sign, e, man);
 }
 
 /* -1, 0, 1, or 2 when one is NaN. */
