@@ -15,6 +15,8 @@
  * zero point, may want different C. Then both are tried, and where the results
  * differ, the even one is taken.
  *
+ * The sum of two tensors of 8 bits has few values: all are tried, below.
+ *
  * With --requant, every sum is quantized in integers, on any target, and results
  * may differ by a step. */
 #include "passes/quantize.h"
@@ -257,19 +259,155 @@ static struct ir_value *as_floats(struct quantize *p, struct ir_value *sum,
                   s->zero);
 }
 
+/* ---- Sums of two 8-bit tensors ----
+ *
+ * narrow(c + a * ra + b * rb, zero), in whatever order the floats are added, is
+ * (ma * a + mb * b + C) >> s where that is so for all 65,536 pairs. */
+
+enum { NUMBERS = 256, MOST_DEPTH = 8, PAIR_BITS = 30 };
+
+struct pair {
+  struct ir_value *leaf[2];
+  double by[3];     /* ra, rb, c */
+  int64_t least[2]; /* of the leaves' types */
+  int64_t m[2], plus;
+  int shift;
+};
+
+/* Adds `by` times v to what is known of the sum; false: it is no such. */
+static bool find_terms(struct pair *s, const struct ir_value *v, double by,
+                       int depth) {
+  double c, lo, hi;
+  const struct ir_op *op = v->def;
+  if (v->type->dtype == IR_F32 && v->data && quant_uniform(v, 0, &c)) {
+    s->by[2] += c * by;
+    return true;
+  }
+  if (!op || v->type->dtype != IR_F32 || depth > MOST_DEPTH)
+    return false;
+  if (op->code == IR_CAST) {
+    struct ir_value *x = ir_arg(op, 0);
+    int i = s->leaf[0] && s->leaf[0] != x;
+    if ((x->type->dtype != IR_U8 && x->type->dtype != IR_I8) || x->data ||
+        (s->leaf[i] && s->leaf[i] != x))
+      return false;
+    ir_dtype_range(x->type->dtype, &lo, &hi);
+    s->least[i] = (int64_t)lo;
+    s->leaf[i] = x;
+    s->by[i] += by;
+    return true;
+  }
+  if (op->code == IR_ADD || op->code == IR_SUB)
+    return find_terms(s, ir_arg(op, 0), by, depth + 1) &&
+           find_terms(s, ir_arg(op, 1), op->code == IR_SUB ? -by : by,
+                      depth + 1);
+  for (unsigned i = 0; i < 2 && op->code == IR_MUL; i++)
+    if (ir_arg(op, i)->data && quant_uniform(ir_arg(op, i), 0, &c))
+      return find_terms(s, ir_arg(op, 1 - i), by * c, depth + 1);
+  return false;
+}
+
+/* What the floats make, for one number of each leaf. */
+static float sum_of(const struct pair *s, const struct ir_value *v,
+                    const float *leaf) {
+  double c = 0;
+  if (v->data) {
+    quant_uniform(v, 0, &c);
+    return (float)c;
+  }
+  const struct ir_value *x = ir_arg(v->def, 0);
+  if (v->def->code == IR_CAST)
+    return leaf[x != s->leaf[0]];
+  float a = sum_of(s, x, leaf), b = sum_of(s, ir_arg(v->def, 1), leaf);
+  return v->def->code == IR_MUL   ? a * b
+         : v->def->code == IR_SUB ? a - b
+                                  : a + b;
+}
+
+/* C, for which the integers give `result` of all pairs. */
+static bool find_plus(struct pair *s, const struct steps *to,
+                      const int16_t *result) {
+  struct interval own = {INT32_MIN, INT32_MAX};
+  for (int64_t i = 0; i < NUMBERS * NUMBERS && !is_empty(own); i++) {
+    int64_t n = result[i], unit = INT64_C(1) << s->shift;
+    int64_t sum = s->m[0] * (s->least[0] + i / NUMBERS) +
+                  s->m[1] * (s->least[1] + i % NUMBERS);
+    if ((double)n > to->least)
+      own.least = dn_max(own.least, n * unit - sum);
+    if ((double)n < to->most)
+      own.most = dn_min(own.most, (n + 1) * unit - 1 - sum);
+  }
+  s->plus = is_empty(own) ? 0 : roundest(own);
+  return !is_empty(own);
+}
+
+/* The shortest integers, near the ratios. */
+static bool find_pair(struct pair *s, const struct steps *to,
+                      const int16_t *result) {
+  double most = (fabs(s->by[0]) + fabs(s->by[1])) * NUMBERS +
+                fabs(s->by[2] + to->zero) + NUMBERS;
+  for (s->shift = 0; ldexp(most, s->shift) < ldexp(1, PAIR_BITS); s->shift++)
+    for (int near = 0; near < 9; near++) {
+      for (int i = 0; i < 2; i++)
+        s->m[i] = (int64_t)rint(ldexp(s->by[i], s->shift)) +
+                  (near / (i ? 3 : 1) + 1) % 3 - 1;
+      if (find_plus(s, to, result))
+        return true;
+    }
+  return false;
+}
+
+static struct ir_value *sum_in_integers(struct quantize *p,
+                                        const struct ir_value *v,
+                                        const struct steps *to) {
+  struct pair s = {0};
+  if (p->env->target->vector_bytes || !find_terms(&s, v, 1, 0) || !s.leaf[1])
+    return NULL;
+  int16_t *result = DN_ARRAY(p->env->scratch, int16_t, NUMBERS * NUMBERS);
+  for (int64_t i = 0; i < NUMBERS * NUMBERS; i++) {
+    float leaf[] = {(float)(s.least[0] + i / NUMBERS),
+                    (float)(s.least[1] + i % NUMBERS)};
+    double y = rint((double)sum_of(&s, v, leaf)) + to->zero;
+    if (isnan(y))
+      return NULL;
+    result[i] = (int16_t)fmin(to->most, fmax(to->least, y));
+  }
+  if (!find_pair(&s, to, result))
+    return NULL;
+  struct ir_value *y = quant_number(p, IR_I32, (double)s.plus);
+  for (int i = 0; i < 2; i++) {
+    struct ir_value *x = quant_cast(p, s.leaf[i], IR_I32);
+    x = quant_op2(p, IR_MUL, x, quant_number(p, IR_I32, (double)s.m[i]));
+    y = quant_op2(p, IR_ADD, x, y);
+  }
+  y = quant_op2(p, IR_SHR, y, quant_number(p, IR_I32, s.shift));
+  return y->type == ir_type_as(p->m->ctx, v->type, IR_I32) ? y : NULL;
+}
+
+static struct ir_value *clamped(struct quantize *p, const struct steps *s,
+                                struct ir_value *y, enum ir_dtype type) {
+  y = quant_emit(p, IR_CLAMP, IR_ARGS(y),
+                 IR_ATTRS(ir_float("lo", s->least), ir_float("hi", s->most)));
+  return quant_cast(p, y, type);
+}
+
 struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
                                const struct ir_value *zero,
                                enum ir_dtype type) {
   struct steps s = {.shift = MAX_SHIFT};
-  const struct ir_value *ratio;
+  const struct ir_value *ratio = NULL;
   struct ir_value *sum = find_sum(v, &ratio), *y;
   struct numbers by = {.count = 1};
   double one;
-  if (!sum || ir_dtypes[type].bits != 8 || !quant_uniform(zero, 0, &s.zero))
+  if (ir_dtypes[type].bits != 8 || !quant_uniform(zero, 0, &s.zero))
     return NULL;
+  ir_dtype_range(type, &s.least, &s.most);
+  if (!sum) {
+    y = sum_in_integers(p, v, &s);
+    return y ? clamped(p, &s, y, type) : NULL;
+  }
   if (!quant_uniform(ratio, 1, &one))
     by.count = ir_type_count(ratio->type);
-  ir_dtype_range(type, &s.least, &s.most);
   s.shift -= fabs(s.zero) > 127;
   double most = largest(ratio);
   while (s.shift > 32 && ldexp(most, s.shift) > INT32_MAX)
@@ -290,7 +428,5 @@ struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
   if (!y)
     return NULL;
   p->env->rounds |= how != PASS_REQUANT_OWN;
-  y = quant_emit(p, IR_CLAMP, IR_ARGS(y),
-                 IR_ATTRS(ir_float("lo", s.least), ir_float("hi", s.most)));
-  return quant_cast(p, y, type);
+  return clamped(p, &s, y, type);
 }
