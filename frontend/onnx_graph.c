@@ -139,6 +139,18 @@ static bool check_sequences(struct onnx_call *c) {
   return true;
 }
 
+/* How much of an output counts is known to the caller alone. */
+static bool check_dims(struct onnx_call *c, struct ir_value *v,
+                       const char *name) {
+  return !dn_map_get(&c->im->dims, v) ||
+         ox_fail(
+             c, DYNAMIC,
+             "it reads '%s', of which a condition known at run time decides "
+             "how large it is: such a value can only be an output, or the "
+             "condition must be a constant",
+             fe_text(c->im->ctx, name));
+}
+
 /* ---- What is not reached ---- */
 
 /* Reports the operators in nodes[], their subgraphs and the functions that they
@@ -183,7 +195,8 @@ static bool call_converter(struct onnx_call *c) {
     c->arg = c->row->arg;
   }
   for (size_t i = 0; i < c->nin; i++)
-    if (c->in[i] == &im->failed) {
+    if (c->in[i] == &im->failed ||
+        (c->in[i] && !check_dims(c, c->in[i], c->node->inputs.v[i]))) {
       check_inside(im, c->node);
       return false;
     }
@@ -297,7 +310,7 @@ bool ox_inline_graph(struct onnx_call *c, const struct onnx_graph *g,
     if (!out[i])
       ok = ox_fail(c, GRAPH, "nothing makes the subgraph's output '%s'",
                    fe_text(im->ctx, name));
-    ok = ok && out[i] != &im->failed;
+    ok = ok && out[i] != &im->failed && check_dims(c, out[i], name);
   }
   im->scope = scope.outer;
   return ok;

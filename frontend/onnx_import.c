@@ -281,6 +281,25 @@ static bool add_result(struct onnx_import *im, struct ir_value *v,
   return true;
 }
 
+/* "y.dims" for each y of which not all counts, behind the outputs. Which one is
+ * whose; NULL: there are none. */
+static const int64_t *add_dims(struct onnx_import *im, struct results *all) {
+  size_t n = all->value.n;
+  int64_t *at = DN_ARRAY(im->m->arena, int64_t, 2 * n);
+  for (size_t i = 0; i < 2 * n; i++)
+    at[i] = -1;
+  for (size_t i = 0; i < n; i++) {
+    struct ir_value *dims = dn_map_get(&im->dims, all->value.v[i]);
+    if (!dims)
+      continue;
+    at[i] = (int64_t)all->value.n;
+    const char *name = dn_printf(im->m->arena, "%s.dims", all->name.v[i]);
+    DN_PUSH(im->m->arena, all->value, dims);
+    DN_PUSH(im->m->arena, all->name, dn_intern(im->ctx, name));
+  }
+  return all->value.n > n ? at : NULL;
+}
+
 static void import_outputs(struct onnx_import *im, const struct onnx_graph *g) {
   struct ir_func *f = ir_main(im->m);
   struct results all = {0};
@@ -301,11 +320,13 @@ static void import_outputs(struct onnx_import *im, const struct onnx_graph *g) {
   else if (ok && !all.value.n)
     dn_error(im->ctx, loc, DN_UNSUPPORTED_TYPE,
              "its outputs are empty sequences");
+  const int64_t *at = ok ? add_dims(im, &all) : NULL;
+  struct ir_attr dims = ir_ints("dims", at, (int64_t)all.value.n);
   f->result_name = all.name.v;
   f->nresults = (unsigned)all.value.n;
   if (ok && all.value.n)
-    ir_op_new(&im->b.at, IR_RETURN, all.value.v, all.value.n, NULL, 0, NULL, 0,
-              0);
+    ir_op_new(&im->b.at, IR_RETURN, all.value.v, all.value.n, &dims, at != NULL,
+              NULL, 0, 0);
 }
 
 /* ---- The file ---- */

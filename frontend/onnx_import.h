@@ -51,6 +51,7 @@ struct onnx_import {
   struct dn_map visited;   /* what errors were looked for in */
   struct dn_map symbols;   /* dims bound so far: see fe_bind_dim() */
   struct dn_map sequences; /* ir_value to its ox_sequence */
+  struct dn_map dims;      /* ir_value to what of it counts, at run time */
   struct dn_map evaluated; /* ir_value to its constant, or to &failed */
   DN_LIST(struct ir_value *) known; /* constants for parameters, or NULL */
   int64_t unrolled;                 /* nodes that loops were unrolled to */

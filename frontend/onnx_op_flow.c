@@ -82,8 +82,15 @@ bool onnx_if(struct onnx_call *c) {
     return ox_inline_graph(c, known ? yes : no, NULL, 0, c->out, c->nout);
   }
   struct body body[] = {{.c = c, .g = yes}, {.c = c, .g = no}};
-  return fe_if(c->b, cond, branch, (void *[]){&body[0], &body[1]}, c->nout,
-               c->out);
+  struct ir_value **dims =
+      DN_ARRAY(c->im->ctx->arena, struct ir_value *, c->nout);
+  if (!fe_if(c->b, cond, branch, (void *[]){&body[0], &body[1]}, c->nout,
+             c->out, dims))
+    return false;
+  for (size_t i = 0; i < c->nout; i++)
+    if (dims[i])
+      dn_map_put(c->im->ctx->arena, &c->im->dims, c->out[i], dims[i]);
+  return true;
 }
 
 /* Lists of values, one a step, that become one tensor. */

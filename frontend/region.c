@@ -71,8 +71,38 @@ static bool is_alike(struct fe_build *b, const struct ir_type *x,
   return ir_type_as(b->ctx, x, x->dtype) == ir_type_as(b->ctx, y, y->dtype);
 }
 
+/* Result i, whose sizes differ, is as large as the larger ones: gives how much
+ * of it counts. */
+static struct ir_value *pad_branches(struct fe_build *b, struct fe_region *r,
+                                     unsigned i) {
+  struct ir_value *sizes[2] = {NULL};
+  const struct ir_type *t[2];
+  int64_t rank, pads[2 * IR_MAX_RANK];
+  for (int k = 0; k < 2; k++)
+    t[k] = ir_arg(r->op->region[k]->last, i)->type;
+  rank = t[0]->rank;
+  for (int k = 0; k < 2; k++) {
+    struct ir_op *yield = r->op->region[k]->last;
+    for (int64_t d = 0; d < rank; d++) {
+      pads[d] = 0;
+      pads[rank + d] = dn_max(t[!k]->dim[d] - t[k]->dim[d], 0);
+    }
+    b->at.block = yield->block;
+    b->at.before = yield;
+    struct ir_value *y = fe_pad(b, ir_arg(yield, i), pads, NULL, 0);
+    b->at = r->outer;
+    if (!y)
+      return NULL;
+    ir_set_operand(yield, i, y);
+    sizes[k] = fe_ints(b, IR_I64, 1, &rank, t[k]->dim);
+  }
+  struct ir_value *cond = fe_expand(b, ir_arg(r->op, 0), 1, &rank);
+  return fe_select(b, cond, sizes[0], sizes[1]);
+}
+
 bool fe_if(struct fe_build *b, struct ir_value *cond, fe_region_fn branch,
-           void *const data[2], size_t n, struct ir_value **out) {
+           void *const data[2], size_t n, struct ir_value **out,
+           struct ir_value **dims) {
   struct fe_region r;
   struct ir_value **v[2];
   bool ok = true;
@@ -84,13 +114,21 @@ bool fe_if(struct fe_build *b, struct ir_value *cond, fe_region_fn branch,
     bool done = branch(data[i], block->param, v[i]);
     ok = fe_region_yield(b, &r, v[i], done ? n : 0) && done && ok;
   }
-  for (size_t i = 0; i < n && ok; i++)
-    if (!is_alike(b, v[0][i]->type, v[1][i]->type))
-      ok = fe_fail(b, DN_DYNAMIC,
-                   "the branches differ in type, %s and %s: the condition "
-                   "must be a constant",
-                   ir_type_text(b->ctx, NULL, v[0][i]->type),
-                   ir_type_text(b->ctx, NULL, v[1][i]->type));
+  for (size_t i = 0; i < n && ok; i++) {
+    const struct ir_type *x = v[0][i]->type, *y = v[1][i]->type;
+    if (dims)
+      dims[i] = NULL;
+    if (is_alike(b, x, y))
+      continue;
+    if (dims && x->dtype == y->dtype && x->rank == y->rank)
+      ok = (dims[i] = pad_branches(b, &r, (unsigned)i)) != NULL;
+    else
+      ok =
+          fe_fail(b, DN_DYNAMIC,
+                  "the branches differ in type, %s and %s: the condition "
+                  "must be a constant",
+                  ir_type_text(b->ctx, NULL, x), ir_type_text(b->ctx, NULL, y));
+  }
   if (!ok || !fe_region_end(b, &r, n, 0))
     return false;
   memcpy(out, r.op->result, n * sizeof *out);

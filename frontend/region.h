@@ -31,9 +31,12 @@ bool fe_region_end(struct fe_build *b, struct fe_region *r, size_t whole,
 typedef bool (*fe_region_fn)(void *data, struct ir_value *const *params,
                              struct ir_value **out);
 /* An `if` with n results; data[0] is handed for the branch that is taken when
- * the condition, one bool, holds. */
+ * the condition, one bool, holds. A result whose sizes differ from branch to
+ * branch is as large as the larger ones, with zeros behind, and dims[i] is then
+ * how much of it counts, i64[rank]; it is an error when `dims` is NULL. */
 bool fe_if(struct fe_build *b, struct ir_value *cond, fe_region_fn branch,
-           void *const data[2], size_t n, struct ir_value **out);
+           void *const data[2], size_t n, struct ir_value **out,
+           struct ir_value **dims);
 /* A `loop`, whose turn yields whether there is a next one before the others, or
  * a `scan`. Of the results, the first are what it carries, the others are
  * stacked: `*rows` turns, which the first turn may set. Nothing is left of it on

@@ -35,7 +35,7 @@ bool tflite_if(struct tfl_call *c) {
                          .nargs = c->nin - 1};
   return is_condition(c, c->in[0]) &&
          fe_if(c->b, c->in[0], branch, (void *[]){&b[0], &b[1]}, c->nout,
-               c->out);
+               c->out, NULL);
 }
 
 /* What is carried, by the body, and whether the condition holds for it. */

@@ -124,6 +124,11 @@ int64_t ir_state_at(const struct ir_func *f, unsigned i, int64_t align) {
   return at;
 }
 
+int ir_dims_result(const struct ir_func *f, unsigned i) {
+  const struct ir_attr *a = ir_find_attr(f->body->last, "dims");
+  return a && i < a->n ? (int)a->is[i] : -1;
+}
+
 /* ---- Places ---- */
 
 const int64_t *ir_io_places(const struct ir_func *f) {

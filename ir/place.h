@@ -63,6 +63,10 @@ bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
  * as the return says (0 until there is a plan); NULL: they are the caller's. */
 const int64_t *ir_io_places(const struct ir_func *f);
 
+/* The result that holds how much of each dimension of result i counts, at run
+ * time; -1: all of it does. */
+int ir_dims_result(const struct ir_func *f, unsigned i);
+
 /* ---- State: what a call leaves in memory of the caller's for the next ---- */
 
 /* Whether a result of type `to` can be left where a parameter of type `from`

@@ -425,6 +425,23 @@ static void check_state(struct verifier *v, const struct ir_func *f,
   }
 }
 
+/* Each result's entry: -1, or the result with its sizes. */
+static void check_dims(struct verifier *v, const struct ir_op *ret) {
+  const struct ir_attr *a = ir_find_attr(ret, "dims");
+  if (a && a->n != ret->noperands)
+    verify_op(v, ret, DIMS, "%lld entries for %u results", (long long)a->n,
+              ret->noperands);
+  for (unsigned i = 0; a && a->n == ret->noperands && i < a->n; i++) {
+    int64_t k = a->is[i], rank = ir_arg(ret, i)->type->rank;
+    const struct ir_type *t =
+        k >= 0 && k < a->n && k != i ? ir_arg(ret, (unsigned)k)->type : NULL;
+    if (k != -1 && (!t || t->dtype != IR_I64 || t->rank != 1 ||
+                    t->dim[0] != rank || t->size[0]))
+      verify_op(v, ret, DIMS, "result %lld has no sizes of result %u",
+                (long long)k, i);
+  }
+}
+
 static void check_func(struct verifier *v, const struct ir_func *f) {
   assert(f->module == v->m && "functions of the module that is verified");
   check_block(v, f->body, IR_RETURN);
@@ -435,11 +452,13 @@ static void check_func(struct verifier *v, const struct ir_func *f) {
               last->noperands, f->nresults);
   else if (last && last->code == IR_RETURN && !v->errors)
     check_state(v, f, last);
+  if (last && last->code == IR_RETURN && !v->errors)
+    check_dims(v, last);
   const struct ir_attr *io = last ? ir_find_attr(last, "io") : NULL;
   struct ir_sizes sizes;
-  if (io && (io->n != f->body->nparams + f->nresults ||
-             !ir_sizes_of(f, &sizes) || sizes.most.n ||
-             ir_find_attr(last, "state")))
+  if (io &&
+      (io->n != f->body->nparams + f->nresults || !ir_sizes_of(f, &sizes) ||
+       sizes.most.n || ir_find_attr(last, "state")))
     verify_op(v, last, IO, "%lld places for %u inputs and %u outputs",
               (long long)io->n, f->body->nparams, f->nresults);
 }

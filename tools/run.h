@@ -19,6 +19,8 @@ struct run_port { /* an input or output */
   size_t kept; /* 1 + the number of the output that an input is the state of,
                   or of the input for an output; 0: it is none */
   int64_t at;  /* of such an output: byte of the state */
+  size_t dims; /* of an output of which not all counts: 1 + the output that says
+                  how much; 0: all of it does */
   bool rows;   /* the data that run_inputs() gives has a row for each step */
 };
 
@@ -105,6 +107,9 @@ struct ir_tensor *run_inputs(struct run *r);
 /* Types of the --input files, to bind symbolic dims: by position of the input,
  * or in the order given while the inputs are not known. */
 const struct ir_type **run_input_types(struct run *r);
+/* Output i, what counts of it. */
+struct ir_tensor run_output(const struct run *r, const struct ir_tensor *out,
+                            size_t i);
 bool run_write_outputs(struct run *r, const struct ir_tensor *out);
 /* --steps */
 bool run_steps(struct run *r);

@@ -187,6 +187,21 @@ struct ir_tensor *run_inputs(struct run *r) {
 
 /* ---- Outputs ---- */
 
+struct ir_tensor run_output(const struct run *r, const struct ir_tensor *out,
+                            size_t i) {
+  struct ir_tensor t = out[i];
+  int64_t dims[IR_MAX_RANK] = {0}, strides[IR_MAX_RANK];
+  if (!r->out[i].dims)
+    return t;
+  const int64_t *counts = out[r->out[i].dims - 1].data;
+  for (int d = 0; d < t.type->rank; d++)
+    dims[d] = dn_max(dn_min(counts[d], t.type->dim[d]), 0);
+  ir_type_strides(t.type, strides);
+  t.type = ir_type(r->ctx, t.type->dtype, t.type->rank, dims);
+  t.data = run_gather(r->ctx->arena, t.type, t.data, strides);
+  return t;
+}
+
 /* The file of output i: its name without what would be a folder, and a number
  * where outputs before it have this name. */
 static const char *file_name(struct run *r, const char **names, size_t i) {
@@ -211,8 +226,10 @@ bool run_write_outputs(struct run *r, const struct ir_tensor *out) {
                     "cannot make the folder: %s", strerror(errno));
   bool ok = true;
   const char **names = DN_ARRAY(r->ctx->arena, const char *, r->nout + 1);
-  for (size_t i = 0; i < r->nout; i++)
-    ok &= fe_write_npy(r->ctx, file_name(r, names, i), &out[i]);
+  for (size_t i = 0; i < r->nout; i++) {
+    const struct ir_tensor t = run_output(r, out, i);
+    ok &= fe_write_npy(r->ctx, file_name(r, names, i), &t);
+  }
   return ok;
 }
 
@@ -232,7 +249,8 @@ static void print_element(const struct run *r, const struct ir_type *t,
 void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
   enum { MOST = 16 };
   for (size_t i = 0; i < r->nout; i++) {
-    const struct ir_type *t = r->out[i].type;
+    const struct ir_tensor y = run_output(r, out, i);
+    const struct ir_type *t = y.type;
     if (r->o->steps && r->out[i].kept)
       continue;
     bool text = t->dtype == IR_CHAR && t->rank && ir_type_count(t);
@@ -241,7 +259,7 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
     printf("%s: %s =", dn_shown(r->ctx->arena, r->out[i].name),
            ir_type_text(r->ctx, NULL, t));
     for (int64_t k = 0; k < n && k < MOST; k++)
-      print_element(r, t, (const char *)out[i].data + k * size, (size_t)size);
+      print_element(r, t, (const char *)y.data + k * size, (size_t)size);
     puts(n > MOST ? " ..." : "");
   }
 }

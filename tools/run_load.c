@@ -26,6 +26,10 @@ static void *aligned(struct dn_ctx *ctx, size_t size, size_t align) {
   return (void *)((p + align - 1) / align * align);
 }
 
+static size_t dims_of(const struct run *r, size_t i) {
+  return (size_t)(ir_dims_result(ir_main(r->m), (unsigned)i) + 1);
+}
+
 static bool ports_of_module(struct run *r) {
   const struct ir_func *f = ir_main(r->m);
   r->nin = f->body->nparams;
@@ -43,7 +47,8 @@ static bool ports_of_module(struct run *r) {
     const struct ir_value *v = ir_arg(f->body->last, (unsigned)i);
     const struct ir_value *kept = ir_carried_param(f->body->last, (unsigned)i);
     r->out[i] = (struct run_port){ir_result_name(f, (unsigned)i), v->type,
-                                  .kept = kept ? kept->index + 1 : 0};
+                                  .kept = kept ? kept->index + 1 : 0,
+                                  .dims = dims_of(r, i)};
     ok &= ir_type_is_static(v->type);
   }
   return ok;
@@ -149,8 +154,10 @@ static bool ports_of_object(struct run *r) {
   bool ok = true;
   for (size_t i = 0; i < r->nin; i++)
     ok &= port_of_tensor(r, t++, &r->in[i]);
-  for (size_t i = 0; i < r->nout; i++)
+  for (size_t i = 0; i < r->nout; i++) {
     ok &= port_of_tensor(r, t++, &r->out[i]);
+    r->out[i].dims = r->m ? dims_of(r, i) : 0;
+  }
   if (m->version == DNN_ABI_ARENA)
     r->io = (const uint64_t *)(const void *)t;
   for (size_t i = 0; ok && r->io && i < r->nin + r->nout; i++) {

@@ -44,6 +44,7 @@ struct param {
   const char *model;          /* in the model */
   const struct ir_type *type; /* NULL: a size */
   int64_t at;                 /* of what lies in the state: byte */
+  int result;                 /* of the function, that it is */
 };
 
 struct header {
@@ -171,8 +172,10 @@ static void list_params(struct header *h, struct dn_arena *arena, int align) {
     if (kept)
       h->state[h->nstate++] = (struct param){
           .model = kept->name, .type = type, .at = ir_state_at(f, i, align)};
-    else
-      add_param(h, arena, ir_result_name(f, i), type);
+    if (kept)
+      continue;
+    add_param(h, arena, ir_result_name(f, i), type);
+    h->param[h->n - 1].result = (int)i;
   }
   h->nout = h->n - h->nin;
   for (int i = 0; i < h->sizes.most.n; i++)
@@ -345,6 +348,15 @@ static void put_codes(struct dn_buf *out) {
       DNN_E_STATE);
 }
 
+/* Of an output of which not all counts: what says how much does. */
+static void put_dims(const struct header *h, const struct param *p) {
+  int dims = ir_dims_result(ir_main(h->m), (unsigned)p->result);
+  for (size_t i = h->nin; i < h->nin + h->nout; i++)
+    if (dims >= 0 && h->param[i].result == dims)
+      dn_buf_printf(h->out, ", of which %s counts, zeros behind",
+                    h->param[i].name);
+}
+
 static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
                             size_t i) {
   const struct param *p = &h->param[i];
@@ -354,6 +366,8 @@ static void put_tensor_note(const struct header *h, struct dn_ctx *ctx,
     put_comment(h->out, ir_type_text(ctx, NULL, p->type));
     if (ir_dtypes[p->type->dtype].bits < 8 && p->type->dtype != IR_BOOL)
       dn_buf_printf(h->out, ", each in a byte of its own");
+    if (i >= h->nin)
+      put_dims(h, p);
   } else {
     dn_buf_printf(h->out, " *   %s: a size from %lld to %lld", p->name,
                   (long long)h->sizes.least[size],
