@@ -252,9 +252,11 @@ static bool bind_function(struct run *r) {
   r->pointer = DN_ARRAY(r->ctx->arena, void *, n);
   r->argument = DN_ARRAY(r->ctx->arena, void *, n);
   r->arena_size = (size_t)r->model->arena_size;
-  if (r->arena_size)
+  if (r->arena_size) {
     r->arena = aligned(r->ctx, r->arena_size,
                        r->model->arena_align > 16 ? r->model->arena_align : 16);
+    memset(r->arena, 0xff, r->arena_size); /* NaN: no code relies on it */
+  }
   return true;
 }
 
