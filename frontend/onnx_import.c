@@ -210,6 +210,28 @@ static struct ir_value *import_list(struct onnx_import *im,
   return &maybe->as;
 }
 
+/* A map has two parameters of one size, "x.keys" and "x.values". */
+static struct ir_value *import_map(struct onnx_import *im,
+                                   const struct onnx_value *v,
+                                   size_t *position) {
+  struct ox_sequence *s = ox_sequence_new(im, 2, false);
+  struct onnx_dim size = {.param = v->name};
+  struct onnx_value part = *v;
+  part.has_shape = true;
+  part.dims.v = &size;
+  part.dims.n = 1;
+  s->map = true;
+  for (size_t i = 0; i < s->n; i++) {
+    const char *what = i ? "values" : "keys";
+    part.dtype = i ? v->dtype : v->key;
+    s->v[i] = import_tensor(
+        im, &part, dn_printf(im->ctx->arena, "%s.%s", v->name, what), position);
+    if (s->v[i] == &im->failed)
+      return &im->failed;
+  }
+  return &s->as;
+}
+
 static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
   size_t position = 0, number = 0;
   struct dn_map initialized = {0};
@@ -225,10 +247,11 @@ static void import_inputs(struct onnx_import *im, const struct onnx_graph *g) {
     int64_t given =
         number < im->opts->ncounts ? im->opts->input_counts[number] : -1;
     bool list = v->dtype && v->kind && strcmp(v->kind, "tensor") != 0;
-    number++;
+    number += v->key ? 2 : 1;
     ox_bind(im, file_loc(im, "input", v->name), v->name,
-            list ? import_list(im, v, given, &position)
-                 : import_tensor(im, v, v->name, &position));
+            v->key ? import_map(im, v, &position)
+            : list ? import_list(im, v, given, &position)
+                   : import_tensor(im, v, v->name, &position));
   }
 }
 

@@ -30,10 +30,11 @@ struct ox_frame {
 /* The newest opset whose changes onnx_ops.def has. */
 #define NEWEST_OPSET 28
 
-/* A sequence or an optional: what names it is `as`, which no op may read. */
+/* A sequence or an optional: what names it is `as`, which no op may read. A map is
+ * its keys and its values. */
 struct ox_sequence {
   struct ir_value as;
-  bool optional;
+  bool optional, map;
   size_t n;
   struct ir_value **v;
 };

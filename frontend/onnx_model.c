@@ -118,6 +118,7 @@ MESSAGE(dim, finish_dim, FIELD(1, INT, dim, value), FIELD(2, WORD, dim, param));
 #define onnx_sequence onnx_value
 #define onnx_inner onnx_value
 #define onnx_maybe onnx_value
+#define onnx_map_type onnx_value
 MESSAGE(shape, NULL, NESTED(1, MESSAGES, value, dims, dim));
 static void finish_tensor_type(void *out, uint32_t seen, struct wire_span all) {
   (void)all;
@@ -135,6 +136,8 @@ MESSAGE(sequence, finish_sequence, NESTED(1, PART, value, name, element));
 MESSAGE(inner, NULL, NESTED(1, PART, value, name, tensor_type),
         NESTED(4, PART, value, name, sequence));
 MESSAGE(maybe, NULL, NESTED(1, PART, value, name, inner));
+MESSAGE(map_type, NULL, FIELD(1, INT, value, key),
+        NESTED(2, PART, value, name, element));
 static void finish_type(void *out, uint32_t seen, struct wire_span all) {
   (void)all;
   static const char *const kinds[] = {
@@ -146,6 +149,7 @@ static void finish_type(void *out, uint32_t seen, struct wire_span all) {
 }
 MESSAGE(type, finish_type, NESTED(1, PART, value, name, tensor_type),
         NESTED(4, PART, value, name, sequence),
+        NESTED(5, PART, value, name, map_type),
         NESTED(9, PART, value, name, maybe));
 MESSAGE(value, NULL, FIELD(1, NAME, value, name),
         NESTED(2, PART, value, name, type));

@@ -83,6 +83,7 @@ struct onnx_value {
   const char *kind; /* "tensor", "sequence" ...; NULL: no type */
   bool list;        /* a sequence of tensors, or an optional one */
   int64_t dtype;
+  int64_t key; /* the type of a map's keys, 0: it is none */
   bool has_shape;
   DN_LIST(struct onnx_dim) dims;
 };

@@ -535,6 +535,24 @@ bool onnx_category_mapper(struct onnx_call *c) {
                                        text ? of : texts, other));
 }
 
+/* A map's values for the keys of a vocabulary, 0 or "" for those it lacks. */
+bool onnx_dict_vectorizer(struct onnx_call *c) {
+  const struct ox_sequence *map = ox_sequence_of(c->im, c->in[0]);
+  struct ox_ints ints = ox_ints(c, "int64_vocabulary");
+  struct ir_value *of = ox_strings(c, "string_vocabulary");
+  if (!map || !map->map || !of == !ints.n)
+    return ox_fail(c, TYPE, "a map and one vocabulary are needed");
+  struct ir_value *keys = map->v[0], *values = map->v[1];
+  of = of ? of : fe_ints(c->b, IR_I64, 1, &ints.n, ints.v);
+  if (fe_dtype(of) != fe_dtype(keys) || !ir_type_count(keys->type))
+    return ox_fail(c, TYPE, "the vocabulary does not fit the map's keys");
+  struct ir_value *none = ox_is_string(values)
+                              ? ox_string(c, "", "")
+                              : fe_scalar(c->b, fe_dtype(values), 0);
+  return ox_return(
+      c, fe_unsqueeze(c->b, look_up(c, of, keys, values, none), 1, 0));
+}
+
 bool onnx_one_hot_encoder(struct onnx_call *c) {
   struct ox_ints cats = ox_ints(c, "cats_int64s");
   struct ir_value *texts = ox_strings(c, "cats_strings"), *x = c->in[0], *of;

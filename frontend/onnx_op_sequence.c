@@ -24,7 +24,7 @@ bool ox_takes_sequences(const struct onnx_row *row) {
       onnx_identity,        onnx_loop,           onnx_sequence_at,
       onnx_sequence_insert, onnx_sequence_erase, onnx_sequence_length,
       onnx_concat_sequence, onnx_sequence_map,   onnx_optional,
-      onnx_optional_get,    onnx_optional_has};
+      onnx_optional_get,    onnx_optional_has,   onnx_dict_vectorizer};
   for (size_t i = 0; i < DN_COUNT(able); i++)
     if (row->convert == able[i])
       return true;
@@ -41,7 +41,7 @@ static bool finish(struct onnx_call *c, struct ox_sequence *s) {
 /* Input k as a sequence; NULL after a diagnostic. */
 static struct ox_sequence *sequence(struct onnx_call *c, size_t k) {
   struct ox_sequence *s = ox_sequence_of(c->im, c->in[k]);
-  if (!s || s->optional)
+  if (!s || s->optional || s->map)
     return ox_null(c, TYPE, "input %d must be a sequence", (int)k);
   return s;
 }

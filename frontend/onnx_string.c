@@ -41,6 +41,7 @@ static const struct move *find_move(const struct onnx_row *row) {
       {onnx_tile, -1, 0, 0, false},
       {onnx_transpose, -1, 0, 0, false},
       {onnx_gather, -1, 0, 0, false},
+      {onnx_array_feature_extractor, -1, 0, 0, false},
       {onnx_gather_elements, -1, 0, 0, false},
       {onnx_gather_nd, -1, 0, 0, false},
       {onnx_decompose, FE_REVERSE_SEQUENCE, 0, 0, false},

@@ -11,6 +11,7 @@ values that its inputs and outputs have there:
     in x: f32[1,3,N]              out y: f32[1,3,2]           out y
     in x: f32[3] = 1 2 3          out y: f32[4] = ramp 1 0.5
     init w: f32[2,2] = 1 2 3 4    init b: i64[1000] = fill 7
+    in x: seq f32[N]              in x: opt f32[2]            in x: map:str f32
     sparse w: f32[2,2] = 5 6 at 1 2               (or at 0 1 1 0: [2,2] indices)
     y, z = Split(x, , w) axis=1 split=[1,2] mode="linear" name="s" domain="d"
     c = Constant() value=i64[2]:1,2
@@ -143,7 +144,10 @@ def value_info(name, dtype=None, dims=None):
         kind += blob(2, shape)
     kind = blob(1, kind)
     for word in reversed(outer):
-        kind = blob(wraps[word], blob(1, kind))
+        if word.startswith("map:"):
+            kind = blob(5, vint(1, DTYPES[word[4:]]) + blob(2, kind))
+        else:
+            kind = blob(wraps[word], blob(1, kind))
     return out + blob(2, kind)
 
 
@@ -187,7 +191,7 @@ def function(domain, name, inputs, outputs, nodes, attrs=(),
 # ---- Text ----
 
 def parse_type(text):
-    m = re.fullmatch(r"((?:seq |opt )*\w+)(?:\[(.*)\])?", text.strip())
+    m = re.fullmatch(r"((?:seq |opt |map:\w+ )*\w+)(?:\[(.*)\])?", text.strip())
     if m.group(2) is None:
         return m.group(1), None
     dims = [d.strip() for d in m.group(2).split(",") if d.strip()]

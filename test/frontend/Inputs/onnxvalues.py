@@ -8,6 +8,7 @@ inputs and outputs have values:
 
     #sum|in a: u8[2] = 1 2            or  = random 7   (a seed)
     #sum|out y: u8[2] = 3 4
+    #sum|in m: map:str f32[2] = "a" "b" -> 1 2    (no --update)
 
 It becomes a test folder in FOLDER and is run by dnnc-run at -O0, at -O2, by two
 threads and by the interpreter. `#NAME|atol 0.001` and `#NAME|rtol 0.001` allow
@@ -54,8 +55,13 @@ class Model:
                 continue
             if word in ("in", "out") and not depth:
                 line, _, text = line.partition(" =")
-                vname, kind = line.split(" ", 1)[1].split(":")
+                vname, kind = line.split(" ", 1)[1].split(":", 1)
                 dtype, dims = onnxgen.parse_type(kind)
+                if dtype.startswith("map:"):
+                    key, dtype = dtype[4:].split()
+                    keys, _, text = text.partition("->")
+                    self.ins.append((vname.strip() + ".keys", key, dims, keys))
+                    line = line.partition("[")[0]
                 (self.ins if word == "in" else self.outs).append(
                     (vname.strip(), dtype, dims, text))
             plain.append(line)
