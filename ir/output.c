@@ -34,11 +34,14 @@ struct dn_outputs {
 
 static bool write_failed(struct dn_ctx *ctx, const char *path) {
   int number = errno;
-  const char *slash = strrchr(path, '/');
+  struct stat st;
+  const char *folder = dn_folder(ctx, path);
+  bool nowhere = number == ENOENT && stat(folder, &st);
   dn_error(ctx, (struct dn_loc){.file = path}, DN_FILE_WRITE, "%s",
-           strerror(number));
-  if (number == ENOENT && slash && slash != path)
-    dn_note(ctx, "there is no folder '%.*s'", (int)(slash - path), path);
+           number == ENOENT && !nowhere ? "its folder takes no files"
+                                        : strerror(number));
+  if (nowhere)
+    dn_note(ctx, "there is no folder '%s'", folder);
   return false;
 }
 

@@ -2,7 +2,9 @@
 #include "tools/device.h"
 
 #include "frontend/json_read.h"
+#include "tools/regions.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const unsigned char builtin[] = {
@@ -85,13 +87,29 @@ static bool read_device(struct dn_ctx *ctx, const char *file,
     cJSON_ArrayForEach(item, object) ok &= read_key(ctx, file, item, d);
   if (ok && (!d->text[NAME] || !d->text[TARGET]))
     ok = bad(ctx, file, d->text[NAME], "a device needs a name and a target");
-  return ok;
+  return ok && (!d->text[REGIONS] || regions_read(ctx, d->text[REGIONS]));
 }
 
 struct devices {
   struct device *v;
   size_t n;
 };
+
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool are_named_once(struct dn_ctx *ctx, const char *file,
+                           const struct devices *d) {
+  const char **names = DN_ARRAY(ctx->arena, const char *, d->n + 1);
+  for (size_t i = 0; i < d->n; i++)
+    names[i] = d->v[i].text[NAME];
+  qsort(names, d->n, sizeof *names, compare_names);
+  for (size_t i = 1; i < d->n; i++)
+    if (!strcmp(names[i - 1], names[i]))
+      return bad(ctx, file, names[i], "two devices have this name");
+  return true;
+}
 
 /* A list of devices, or a single one. */
 static bool read_devices(struct dn_ctx *ctx, const char *file, const char *text,
@@ -109,6 +127,7 @@ static bool read_devices(struct dn_ctx *ctx, const char *file, const char *text,
   if (list)
     cJSON_ArrayForEach(item, top) ok &=
         read_device(ctx, file, item, &out->v[out->n++]);
+  ok = ok && are_named_once(ctx, file, out);
   cJSON_Delete(top);
   return ok;
 }

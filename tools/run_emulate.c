@@ -7,6 +7,8 @@
 
 #include "runtime/dnn.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,50 +24,104 @@ static bool fail(struct run *r, const char *what) {
                   "%s", what);
 }
 
-static void write_header(const struct run *r, FILE *f) {
-  fprintf(f,
-          "#define model_model %s_model\n#define model_run %s_run\n"
-          "extern const struct dnn_model model_model;\nint model_run();\n"
-          "#define MODEL_ARENA_SIZE %llu\n#define MODEL_ARENA_ALIGN %u\n"
-          "#define MODEL_STACK_SIZE %llu\n",
-          r->prefix, r->prefix, (unsigned long long)r->model->arena_size,
-          r->model->arena_align ? r->model->arena_align : 1,
-          (unsigned long long)r->model->stack_size);
+static void put_header(const struct run *r, struct dn_buf *out) {
+  dn_buf_printf(out,
+                "#define model_model %s_model\n#define model_run %s_run\n"
+                "extern const struct dnn_model model_model;\nint model_run();\n"
+                "#define MODEL_ARENA_SIZE %llu\n#define MODEL_ARENA_ALIGN %u\n"
+                "#define MODEL_STACK_SIZE %llu\n",
+                r->prefix, r->prefix, (unsigned long long)r->model->arena_size,
+                r->model->arena_align ? r->model->arena_align : 1,
+                (unsigned long long)r->model->stack_size);
 }
 
-static void write_inputs(const struct run *r, const struct ir_tensor *in,
-                         FILE *f) {
+static void put_inputs(const struct run *r, const struct ir_tensor *in,
+                       struct dn_buf *out) {
   for (size_t i = 0; i < r->nin; i++)
     for (size_t k = 0, n = filled(&in[i]); k < n; k++)
-      fprintf(f, "%u,%s",
-              k < (size_t)ir_type_bytes(in[i].type)
-                  ? ((const unsigned char *)in[i].data)[k]
-                  : 0u,
-              k % 32 == 31 ? "\n" : "");
+      dn_buf_printf(out, "%u,%s",
+                    k < (size_t)ir_type_bytes(in[i].type)
+                        ? ((const unsigned char *)in[i].data)[k]
+                        : 0u,
+                    k % 32 == 31 ? "\n" : "");
 }
 
-static const char *file_in(const struct run *r, const char *folder,
-                           const char *name) {
-  return dn_printf(r->ctx->arena, "%s/%s", folder, name);
+/* ---- The folder, which an interrupt takes away too ---- */
+
+enum { OBJECT, HEADER, INPUT, FILES };
+static const char *const names[FILES] = {"model.o", "model.h", "input.inc"};
+static struct {
+  char *path;
+  int fd;
+} folder;
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM};
+
+static void take_away(void) {
+  for (size_t i = 0; i < FILES; i++)
+    unlinkat(folder.fd, names[i], 0);
+  rmdir(folder.path);
 }
 
-static const char *const names[] = {"model.o", "model.h", "input.inc"};
+static void on_signal(int number) {
+  take_away();
+  raise(number); /* its action is the default again: SA_RESETHAND */
+}
 
-static bool write_files(struct run *r, const char *folder,
-                        const struct ir_tensor *in) {
-  bool ok = true;
-  for (size_t i = 0; i < DN_COUNT(names); i++) {
-    FILE *f = fopen(file_in(r, folder, names[i]), "wb");
-    if (f && i == 0)
-      fwrite(r->object.data, 1, r->object.size, f);
-    else if (f && i == 1)
-      write_header(r, f);
-    else if (f)
-      write_inputs(r, in, f);
-    ok = ok && f && !ferror(f);
-    ok &= f && !fclose(f);
-  }
-  return ok || fail(r, "its files cannot be written");
+static void block(int how) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < DN_COUNT(signals); i++)
+    sigaddset(&set, signals[i]);
+  sigprocmask(how, &set, NULL);
+}
+
+static void catch_signals(void (*action)(int)) {
+  struct sigaction a = {.sa_handler = action, .sa_flags = (int)SA_RESETHAND};
+  struct sigaction was;
+  for (size_t i = 0; i < DN_COUNT(signals); i++)
+    if (!sigaction(signals[i], NULL, &was) && was.sa_handler != SIG_IGN)
+      sigaction(signals[i], &a, NULL);
+}
+
+static bool make_folder(struct run *r) {
+  const char *temp = getenv("TMPDIR");
+  folder.path = dn_printf(r->ctx->arena, "%s/dnnc-run-XXXXXX",
+                          temp && *temp ? temp : "/tmp");
+  block(SIG_BLOCK);
+  bool ok = mkdtemp(folder.path) != NULL;
+  folder.fd = ok ? open(folder.path, O_DIRECTORY | O_CLOEXEC) : -1;
+  if (ok)
+    catch_signals(on_signal);
+  block(SIG_UNBLOCK);
+  return ok || fail(r, "no folder for its files");
+}
+
+static void remove_folder(void) {
+  block(SIG_BLOCK);
+  catch_signals(SIG_DFL);
+  take_away();
+  close(folder.fd);
+  block(SIG_UNBLOCK);
+}
+
+static bool write_file(struct run *r, int file, const void *data, size_t size) {
+  return dn_file_write(
+      r->ctx, dn_printf(r->ctx->arena, "%s/%s", folder.path, names[file]), data,
+      size);
+}
+
+/* Outputs of the run that wait for its end stay apart. */
+static bool write_files(struct run *r, const struct dn_buf *header,
+                        const struct dn_buf *inputs) {
+  struct dn_outputs *later = r->ctx->outputs;
+  r->ctx->outputs = NULL;
+  bool ok = write_file(r, OBJECT, r->object.data, r->object.size) &&
+            write_file(r, HEADER, header->text, header->len) &&
+            write_file(r, INPUT, inputs->text, inputs->len) &&
+            dn_outputs_commit(r->ctx);
+  dn_outputs_discard(r->ctx);
+  r->ctx->outputs = later;
+  return ok;
 }
 
 /* Digits of "bytes" lines into the outputs, one after the other. */
@@ -91,13 +147,10 @@ static bool read_bytes(const struct run *r, FILE *f, struct ir_tensor *out) {
   return i == r->nout;
 }
 
-static bool run_there(struct run *r, const char *folder,
-                      const struct ir_tensor *in, struct ir_tensor *out) {
-  if (!write_files(r, folder, in))
-    return false;
+static bool run_there(struct run *r, struct ir_tensor *out) {
   fflush(NULL);
-  FILE *f =
-      popen(dn_printf(r->ctx->arena, "%s '%s'", r->o->emulator, folder), "r");
+  FILE *f = popen(
+      dn_printf(r->ctx->arena, "%s '%s'", r->o->emulator, folder.path), "r");
   bool whole = f && read_bytes(r, f, out);
   bool ended = f && !pclose(f);
   return (whole && ended) ||
@@ -107,14 +160,14 @@ static bool run_there(struct run *r, const char *folder,
 
 bool run_emulate(struct run *r, const struct ir_tensor *in,
                  struct ir_tensor *out) {
-  const char *temp = getenv("TMPDIR");
-  char *folder = dn_printf(r->ctx->arena, "%s/dnnc-run-XXXXXX",
-                           temp && *temp ? temp : "/tmp");
-  if (!mkdtemp(folder))
-    return fail(r, "no folder for its files");
-  bool ok = run_there(r, folder, in, out);
-  for (size_t i = 0; i < DN_COUNT(names); i++)
-    unlink(file_in(r, folder, names[i]));
-  rmdir(folder);
+  struct dn_buf header, inputs;
+  dn_buf_init(&header, r->ctx->arena);
+  dn_buf_init(&inputs, r->ctx->arena);
+  put_header(r, &header);
+  put_inputs(r, in, &inputs);
+  if (!make_folder(r))
+    return false;
+  bool ok = write_files(r, &header, &inputs) && run_there(r, out);
+  remove_folder();
   return ok;
 }
