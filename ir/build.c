@@ -13,7 +13,7 @@
 static struct dn_map *names_of(struct ir_module *m, const struct ir_value *v) {
   if (v->data)
     return &m->names;
-  const struct ir_block *b = v->def ? v->def->block : v->block;
+  const struct ir_block *b = ir_home(v);
   return b ? &b->func->names : NULL;
 }
 
@@ -383,6 +383,51 @@ void ir_state_set(struct ir_func *f, unsigned i, struct ir_value *v,
   state[i] = v->index;
   v->initial = initial ? initial : v->initial;
   ir_set_attr(ret, ir_ints("state", state, ret->noperands));
+}
+
+/* ---- Walking ---- */
+
+/* First op of the regions of `op` from number `from` on. */
+static struct ir_op *first_inside(const struct ir_op *op, unsigned from) {
+  for (unsigned i = from; i < op->nregions; i++)
+    if (op->region[i]->first)
+      return op->region[i]->first;
+  return NULL;
+}
+
+/* The next op that is not in regions of `op`; in `root`, unless that is NULL. */
+static struct ir_op *next_over(const struct ir_op *root,
+                               const struct ir_op *op) {
+  while (op != root && !op->next) {
+    const struct ir_op *owner = op->block->owner;
+    const struct ir_func *next = op->block->func->next;
+    if (!owner)
+      return next ? next->body->first : NULL;
+    unsigned r = 0;
+    while (owner->region[r] != op->block)
+      r++;
+    assert(r < owner->nregions && "a block is one of its owner's regions");
+    struct ir_op *inside = first_inside(owner, r + 1);
+    if (inside)
+      return inside;
+    op = owner;
+  }
+  return op == root ? NULL : op->next;
+}
+
+struct ir_op *ir_next_inside(const struct ir_op *root, const struct ir_op *op) {
+  struct ir_op *inside = first_inside(op, 0);
+  return inside ? inside : next_over(root, op);
+}
+
+struct ir_op *ir_next(const struct ir_op *op) {
+  return ir_next_inside(NULL, op);
+}
+
+struct ir_op *ir_next_outside(const struct ir_op *op) {
+  struct ir_op *next =
+      op->code == IR_KERNEL ? next_over(NULL, op) : ir_next(op);
+  return next && next->block->func == op->block->func ? next : NULL;
 }
 
 /* ---- Checked building ---- */

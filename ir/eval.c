@@ -112,10 +112,6 @@ static struct slot value_slot(const struct eval *ev, const struct ir_value *v) {
 }
 
 /* The block that a value lives in; NULL for constants. */
-static const struct ir_block *home(const struct ir_value *v) {
-  return v->def ? v->def->block : v->block;
-}
-
 /* Takes ownership of `s`. */
 static void define(struct eval *ev, const struct ir_value *v, struct slot s) {
   if (ev->opts->watch && v->def) {
@@ -139,18 +135,16 @@ static void define(struct eval *ev, const struct ir_value *v, struct slot s) {
  * `block`. */
 static void drop_uses(struct eval *ev, const struct ir_op *op,
                       const struct ir_block *block) {
-  for (unsigned i = 0; i < op->noperands; i++) {
-    const struct ir_value *v = ir_arg(op, i);
-    if (v->data || home(v) != block)
-      continue;
-    struct slot *s = &ev->slot[v->id];
-    assert(s->uses > 0 && "each use is counted once: define()");
-    if (--s->uses == 0)
-      slot_release(ev, s);
-  }
-  for (unsigned i = 0; i < op->nregions; i++)
-    for (const struct ir_op *o = op->region[i]->first; o; o = o->next)
-      drop_uses(ev, o, block);
+  for (const struct ir_op *o = op; o; o = ir_next_inside(op, o))
+    for (unsigned i = 0; i < o->noperands; i++) {
+      const struct ir_value *v = ir_arg(o, i);
+      if (v->data || ir_home(v) != block)
+        continue;
+      struct slot *s = &ev->slot[v->id];
+      assert(s->uses > 0 && "each use is counted once: define()");
+      if (--s->uses == 0)
+        slot_release(ev, s);
+    }
 }
 
 static bool fail(const struct eval *ev, const struct ir_op *op,

@@ -30,13 +30,7 @@ enum { IR_PURE = 1, IR_COMMUTES = 2, IR_ONTO = 4 };
 
 /* A row of ops.def with its operand and attribute specs taken apart. */
 #define IR_MAX_ATTRS 16
-enum ir_attr_kind {
-  IR_A_INT,
-  IR_A_FLOAT,
-  IR_A_STR,
-  IR_A_INTS,
-  IR_A_RECORDS
-};
+enum ir_attr_kind { IR_A_INT, IR_A_FLOAT, IR_A_STR, IR_A_INTS, IR_A_RECORDS };
 struct ir_attr_spec {
   char name[16];
   enum ir_attr_kind kind;
@@ -73,8 +67,7 @@ int ir_op_attr_specs(enum ir_opcode code,
  * A view outside kernels has no place of its own unless it has `at` or `space`:
  * its place follows from its operand's by its index map (ir/nest.h). A `concat`
  * outside kernels has a place, and its operands were given places inside it. */
-#define IR_PLAN_ATTRS                                                          \
-  "at:i=0 space:s=arena stride:i*=0 turn:i*=0 places:r="
+#define IR_PLAN_ATTRS "at:i=0 space:s=arena stride:i*=0 turn:i*=0 places:r="
 bool ir_is_plan_attr(const char *name);
 
 struct ir_attr {
@@ -123,9 +116,9 @@ struct ir_value {
   const char
       *name; /* interned, without sigil; unique in its function (% or @) */
   const struct ir_type *type;
-  struct ir_op *def;      /* NULL for parameters and constants */
-  struct ir_block *block; /* parameters: their block */
-  struct ir_data *data;   /* constants */
+  struct ir_op *def;        /* NULL for parameters and constants */
+  struct ir_block *block;   /* parameters: their block */
+  struct ir_data *data;     /* constants */
   struct ir_value *initial; /* of a parameter that is state: a constant; NULL:
                                zeros */
   struct ir_use *uses;
@@ -179,9 +172,9 @@ struct ir_module {
   enum ir_form form;
   struct ir_func *funcs; /* the first, `main`, is the entry */
   DN_LIST(struct ir_value *) consts;
-  unsigned nvalues, nops;  /* ids given out so far */
-  struct dn_map names;     /* of constants, in use */
-  unsigned fresh;          /* last number given as a name */
+  unsigned nvalues, nops; /* ids given out so far */
+  struct dn_map names;    /* of constants, in use */
+  unsigned fresh;         /* last number given as a name */
   int64_t arena_size;  /* PLANNED: bytes of the arena, printed in the header */
   int64_t arena_bound; /* PLANNED: no plan of these kernels in any order or
                           place needs less; 0: not known */
@@ -307,6 +300,22 @@ static inline struct ir_value *ir_result(const struct ir_op *op) {
   return op->result[0];
 }
 size_t ir_num_uses(const struct ir_value *v);
+/* The block that defines a value, by an op or as a parameter. */
+static inline struct ir_block *ir_home(const struct ir_value *v) {
+  return v->def ? v->def->block : v->block;
+}
+
+/* ---- Walking: in program order; an op comes before the ops of its regions */
+static inline struct ir_op *ir_first(const struct ir_module *m) {
+  return m->funcs ? m->funcs->body->first : NULL;
+}
+/* The op after `op` in all functions and regions; NULL at the module's end. */
+struct ir_op *ir_next(const struct ir_op *op);
+/* The same without what is in kernels, and of one function: NULL at its end. */
+struct ir_op *ir_next_outside(const struct ir_op *op);
+/* The same of the ops inside `root`: NULL behind the last. */
+struct ir_op *ir_next_inside(const struct ir_op *root, const struct ir_op *op);
+
 /* Attributes fall back on the row's default. */
 const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name);
 /* The default of its row, stated. */

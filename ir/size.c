@@ -340,17 +340,25 @@ const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
 
 /* ---- Of a function ---- */
 
-static bool add_block(struct ir_point *p, const struct ir_block *b,
-                      bool (*visit)(struct ir_point *,
-                                    const struct ir_type *)) {
+typedef bool visit_fn(struct ir_point *, const struct ir_type *);
+
+static bool each_param(struct ir_point *p, const struct ir_block *b,
+                       visit_fn *visit) {
   bool ok = true;
   for (unsigned i = 0; i < b->nparams; i++)
     ok &= visit(p, b->param[i]->type);
-  for (const struct ir_op *op = b->first; op; op = op->next) {
+  return ok;
+}
+
+static bool each_type(struct ir_point *p, const struct ir_func *f,
+                      visit_fn *visit) {
+  bool ok = each_param(p, f->body, visit);
+  for (struct ir_op *op = f->body->first; op && op->block->func == f;
+       op = ir_next(op)) {
     for (unsigned i = 0; i < op->nresults; i++)
       ok &= visit(p, op->result[i]->type);
     for (unsigned i = 0; i < op->nregions; i++)
-      ok &= add_block(p, op->region[i], visit);
+      ok &= each_param(p, op->region[i], visit);
   }
   return ok;
 }
@@ -393,10 +401,7 @@ static bool raise_to(struct ir_point *p, const struct ir_type *type) {
 
 bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out) {
   *out = (struct ir_sizes){0};
-  bool ok = true;
-  for (unsigned i = 0; i < f->body->nparams; i++)
-    ok &= ir_point_add(&out->most, f->body->param[i]->type);
-  ok &= add_block(&out->most, f->body, ir_point_add);
+  bool ok = each_type(&out->most, f, ir_point_add);
   int n = out->most.n;
   for (int i = 0; i < n; i++)
     for (int k = 0; k < i; k++)
@@ -404,7 +409,7 @@ bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out) {
   struct ir_point least = out->most;
   for (int i = 0; i < n; i++)
     least.value[i] = least.param[i]->least;
-  ok = ok && add_block(&least, f->body, raise_to);
+  ok = ok && each_type(&least, f, raise_to);
   memcpy(out->least, least.value, sizeof out->least);
   return ok;
 }

@@ -207,23 +207,16 @@ static void slice_strides(struct verifier *v, const struct ir_op *scan,
   }
 }
 
-static void check_block(struct verifier *v, const struct ir_block *b,
-                        bool *after, int64_t **stride) {
-  for (const struct ir_op *op = b->first; op; op = op->next) {
+void verify_kernels(struct verifier *v, const struct ir_func *f) {
+  assert(!v->errors && "ir_verify() stops at errors");
+  bool *after = DN_ARRAY(v->scratch, bool, v->m->nvalues);
+  int64_t **stride = DN_ARRAY(v->scratch, int64_t *, v->m->nvalues);
+  for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
     if (op->code == IR_KERNEL)
       check_kernel(v, op, after);
     else if (ir_ops[op->code].cls != IR_REGION && v->m->form != IR_GRAPH)
       check_outside(v, op, stride);
     if (op->code == IR_SCAN)
       slice_strides(v, op, stride);
-    for (unsigned i = 0; i < op->nregions && op->code != IR_KERNEL; i++)
-      check_block(v, op->region[i], after, stride);
   }
-}
-
-void verify_kernels(struct verifier *v, const struct ir_func *f) {
-  assert(!v->errors && "ir_verify() stops at errors");
-  bool *after = DN_ARRAY(v->scratch, bool, v->m->nvalues);
-  int64_t **stride = DN_ARRAY(v->scratch, int64_t *, v->m->nvalues);
-  check_block(v, f->body, after, stride);
 }

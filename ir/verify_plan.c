@@ -66,7 +66,7 @@ static void number_block(struct plan *p, const struct ir_block *b,
  * reader and the value's block. */
 static unsigned read_position(const struct plan *p, const struct ir_value *x,
                               const struct ir_op *user) {
-  const struct ir_block *home = x->def ? x->def->block : x->block;
+  const struct ir_block *home = ir_home(x);
   unsigned at = p->start[user->id];
   for (const struct ir_block *b = user->block; b && b != home;
        b = b->owner ? b->owner->block : NULL)
@@ -171,7 +171,7 @@ static bool reach(int64_t *lo, int64_t *hi, int64_t n, int64_t step) {
  * range. */
 static bool find_extent(const struct ir_value *v, struct life *l) {
   const struct ir_type *type = v->type;
-  const struct ir_block *b = v->def ? v->def->block : v->block;
+  const struct ir_block *b = ir_home(v);
   int64_t bytes = ir_dtypes[type->dtype].bytes;
   int depth = ir_loops_around(b);
   bool ok = depth <= IR_MAX_LOOPS_AROUND;
@@ -389,16 +389,6 @@ static void check_pieces(struct plan *p, const struct ir_op *op) {
   dn_arena_free(arena);
 }
 
-/* `what` for every op outside kernels, in order, until there are errors. */
-static void each_op(struct plan *p, const struct ir_block *b,
-                    void (*what)(struct plan *, const struct ir_op *)) {
-  for (const struct ir_op *op = b->first; op; op = op->next) {
-    what(p, op);
-    for (unsigned i = 0; ir_has_blocks(op) && i < op->nregions; i++)
-      each_op(p, op->region[i], what);
-  }
-}
-
 /* Places that ops state are looked at before those that follow from them. */
 static void check_places(struct plan *p) {
   void (*const steps[])(struct plan *, const struct ir_op *) = {
@@ -408,7 +398,8 @@ static void check_places(struct plan *p) {
     check_value(p, body->last, body->param[i], true);
   for (int i = 0; i < 4 && !p->v->errors; i++) {
     p->views = i == 2;
-    each_op(p, body, steps[i]);
+    for (const struct ir_op *op = body->first; op; op = ir_next_outside(op))
+      steps[i](p, op);
   }
   check_io(p);
   if (!p->v->errors)
@@ -489,7 +480,7 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
 }
 
 static bool is_inside(const struct ir_value *v, const struct ir_op *op) {
-  const struct ir_block *b = v->def ? v->def->block : v->block;
+  const struct ir_block *b = ir_home(v);
   while (b->owner && b->owner != op)
     b = b->owner->block;
   return b->owner == op;
@@ -585,14 +576,18 @@ static void collect_value(struct sweep *s, const struct ir_value *v) {
     DN_PUSH(s->p->v->scratch, s->lives, l);
 }
 
-static void collect(struct sweep *s, const struct ir_block *b) {
+static void collect_params(struct sweep *s, const struct ir_block *b) {
   for (unsigned i = 0; i < b->nparams; i++)
     collect_value(s, b->param[i]);
-  for (const struct ir_op *op = b->first; op; op = op->next) {
+}
+
+static void collect(struct sweep *s, const struct ir_block *body) {
+  collect_params(s, body);
+  for (const struct ir_op *op = body->first; op; op = ir_next_outside(op)) {
     for (unsigned i = 0; i < op->nresults; i++)
       collect_value(s, op->result[i]);
-    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++)
-      collect(s, op->region[r]);
+    if (ir_is_loop(op))
+      collect_params(s, op->region[0]);
   }
 }
 

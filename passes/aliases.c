@@ -342,7 +342,7 @@ static void place_condition(struct aliases *a, struct ir_op *loop) {
           own_buffer(a, loop->region[0]->param[i], -1, loop->block);
       set_alias(a, loop->region[0]->param[i], &at);
     }
-  const struct ir_block *home = from->def ? from->def->block : from->block;
+  const struct ir_block *home = ir_home(from);
   if (home == loop->region[0] && (from->def ? !lies_at(a, yield, v, &own)
                                             : from->index > 1 && !from->data))
     add_misfit(a, yield, 0);

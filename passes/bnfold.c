@@ -266,7 +266,7 @@ static int64_t fold_after(struct ir_op *op) {
 int64_t pass_bnfold(struct pass_env *env, struct ir_module *m) {
   (void)env;
   int64_t folded = 0;
-  for (struct ir_op *op = edit_first(m); op; op = edit_next(op)) {
+  for (struct ir_op *op = ir_first(m); op; op = ir_next(op)) {
     int64_t n = fold_after(op);
     if (n < 0)
       return -1;

@@ -168,7 +168,7 @@ int64_t pass_canonicalize(struct pass_env *env, struct ir_module *m) {
                     .rules = rules_parse(m->ctx, env->scratch),
                     .fast = pass_int(env, "fast") != 0};
   unsigned errors = dn_errors(m->ctx);
-  for (struct ir_op *op = edit_first(m); op; op = edit_next(op))
+  for (struct ir_op *op = ir_first(m); op; op = ir_next(op))
     push(&c, op);
   /* Rules do not undo each other, so this ends by itself; the bound is for
    * two rules that do, by mistake. */

@@ -1,45 +1,8 @@
-/* edit.c - walking and changing graphs: see edit.h. */
+/* edit.c - changing graphs: see edit.h. */
 #include "passes/edit.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* First op of the regions of `op` from number `from` on. */
-static struct ir_op *first_inside(const struct ir_op *op, unsigned from) {
-  for (unsigned i = from; i < op->nregions; i++)
-    if (op->region[i]->first)
-      return op->region[i]->first;
-  return NULL;
-}
-
-/* As edit_next(), but goes past the regions of `op`. */
-static struct ir_op *next_over(const struct ir_op *op) {
-  while (!op->next) {
-    const struct ir_op *owner = op->block->owner;
-    const struct ir_func *next = op->block->func->next;
-    if (!owner)
-      return next ? next->body->first : NULL;
-    unsigned r = 0;
-    while (owner->region[r] != op->block)
-      r++;
-    assert(r < owner->nregions && "a block is one of its owner's regions");
-    struct ir_op *inside = first_inside(owner, r + 1);
-    if (inside)
-      return inside;
-    op = owner;
-  }
-  return op->next;
-}
-
-struct ir_op *edit_next(const struct ir_op *op) {
-  struct ir_op *inside = first_inside(op, 0);
-  return inside ? inside : next_over(op);
-}
-
-struct ir_op *edit_next_outside(const struct ir_op *op) {
-  struct ir_op *next = op->code == IR_KERNEL ? next_over(op) : edit_next(op);
-  return next && next->block->func == op->block->func ? next : NULL;
-}
 
 struct ir_builder edit_before(struct ir_op *op) {
   return (struct ir_builder){.m = op->block->func->module,

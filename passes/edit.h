@@ -1,19 +1,9 @@
-/* edit.h - what graph passes share: walking a module, replacing a value, taking
- * the place of an op, permutations. */
+/* edit.h - what graph passes share: replacing a value, taking the place of an
+ * op, permutations. */
 #ifndef PASS_EDIT_H
 #define PASS_EDIT_H
 
 #include "passes/pass.h"
-
-/* The op after `op` in program order, of all functions and regions: an op comes
- * before the ops of its regions. NULL at the end of the module. */
-struct ir_op *edit_next(const struct ir_op *op);
-/* The same without what is in kernels, and of one function: NULL at its end. */
-struct ir_op *edit_next_outside(const struct ir_op *op);
-/* First op of a module, in the order of edit_next(). */
-static inline struct ir_op *edit_first(const struct ir_module *m) {
-  return m->funcs ? m->funcs->body->first : NULL;
-}
 
 /* A builder that puts ops before `op` and gives them its location. */
 struct ir_builder edit_before(struct ir_op *op);

@@ -233,7 +233,7 @@ static void inline_if(struct ir_op *op) {
 
 static int64_t fold_all(struct fold *f) {
   int64_t folded = 0;
-  for (struct ir_op *op = edit_first(f->m), *next; op; op = next) {
+  for (struct ir_op *op = ir_first(f->m), *next; op; op = next) {
     if (op->code == IR_IF && ir_arg(op, 0)->data) {
       struct ir_op *prev = op->prev;
       struct ir_block *b = op->block;
@@ -242,7 +242,7 @@ static int64_t fold_all(struct fold *f) {
       folded++;
       continue;
     }
-    next = edit_next(op);
+    next = ir_next(op);
     if (!(ir_ops[op->code].traits & IR_PURE) || op->nresults != 1 ||
         !all_const(op))
       continue;

@@ -621,30 +621,31 @@ static bool sizes_are_known(struct dn_ctx *ctx, const struct ir_op *op) {
 }
 
 /* Loop nests have numbers for bounds. */
-static bool is_static(struct dn_ctx *ctx, const struct ir_block *block) {
+static bool params_are_static(struct dn_ctx *ctx, const struct ir_block *b) {
   bool ok = true;
-  for (unsigned i = 0; i < block->nparams; i++) {
-    const struct ir_value *v = block->param[i];
-    if (ir_type_is_static(v->type))
-      continue;
-    dn_error(
-        ctx,
-        (struct dn_loc){.file = block->func->module->file, .where = v->name},
-        DN_DIM, "a dimension has no value; bind it with --dim");
-    ok = false;
-  }
-  for (const struct ir_op *op = block->first; op; op = op->next) {
-    for (unsigned i = 0; i < op->nresults; i++) {
-      if (ir_type_is_static(op->result[i]->type))
-        continue;
-      dn_error(ctx, ir_loc(op), DN_DIM,
-               "a dimension of '%s' has no value; bind it with --dim",
-               op->result[i]->name);
-      ok = false;
-    }
+  for (unsigned i = 0; i < b->nparams; i++)
+    if (!ir_type_is_static(b->param[i]->type))
+      ok = dn_error(ctx,
+                    (struct dn_loc){.file = b->func->module->file,
+                                    .where = b->param[i]->name},
+                    DN_DIM, "a dimension has no value; bind it with --dim");
+  return ok;
+}
+
+static bool is_static(const struct ir_module *m) {
+  struct dn_ctx *ctx = m->ctx;
+  bool ok = true;
+  for (const struct ir_func *f = m->funcs; f; f = f->next)
+    ok &= params_are_static(ctx, f->body);
+  for (const struct ir_op *op = ir_first(m); op; op = ir_next(op)) {
+    for (unsigned i = 0; i < op->nresults; i++)
+      if (!ir_type_is_static(op->result[i]->type))
+        ok = dn_error(ctx, ir_loc(op), DN_DIM,
+                      "a dimension of '%s' has no value; bind it with --dim",
+                      op->result[i]->name);
     ok = ok && sizes_are_known(ctx, op);
     for (unsigned r = 0; r < op->nregions; r++)
-      ok &= is_static(ctx, op->region[r]);
+      ok &= params_are_static(ctx, op->region[r]);
   }
   return ok;
 }
@@ -653,9 +654,9 @@ int64_t pass_fuse(struct pass_env *env, struct ir_module *m) {
   struct fuse f = {.scratch = env->scratch, .m = m};
   f.max_ops = pass_int(env, "max_ops");
   int64_t kernels = 0;
+  if (!is_static(m))
+    return -1;
   for (struct ir_func *fn = m->funcs; fn; fn = fn->next) {
-    if (!is_static(m->ctx, fn->body))
-      return -1;
     f.info = DN_ARRAY(env->scratch, struct info, m->nops);
     f.stride = DN_ARRAY(env->scratch, int64_t *, m->nvalues);
     f.nvalues = m->nvalues;

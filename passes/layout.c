@@ -208,8 +208,8 @@ static bool rewrite_op(struct rewrite *r, struct ir_op *op) {
 
 static bool rewrite_all(struct rewrite *r) {
   DN_LIST(struct ir_op *) transposes = {0};
-  for (struct ir_op *op = edit_first(r->l->m), *next; op; op = next) {
-    next = edit_next(op);
+  for (struct ir_op *op = ir_first(r->l->m), *next; op; op = next) {
+    next = ir_next(op);
     if (op->id >= r->l->nops)
       continue; /* made by this pass */
     if (layout_kind_of(r->l, op) == LAYOUT_TRANSPOSE)
@@ -243,7 +243,7 @@ static void add_values(struct rewrite *r) {
     add_value(r, m->consts.v[i]);
   for (struct ir_func *f = m->funcs; f; f = f->next)
     add_params(r, f->body);
-  for (struct ir_op *op = edit_first(m); op; op = edit_next(op)) {
+  for (struct ir_op *op = ir_first(m); op; op = ir_next(op)) {
     for (unsigned i = 0; i < op->nresults; i++)
       add_value(r, op->result[i]);
     for (unsigned k = 0; k < op->nregions; k++)

@@ -120,7 +120,7 @@ static bool shares_order(const struct layout *l, const struct ir_value *v,
 /* Fills l->value; a grouped base has as its group, for now, its own id, with
  * `parent` telling which are one. */
 static void find_groups(struct layout *l, int *parent) {
-  for (struct ir_op *op = edit_first(l->m); op; op = edit_next(op)) {
+  for (struct ir_op *op = ir_first(l->m); op; op = ir_next(op)) {
     enum layout_kind kind = layout_kind_of(l, op);
     if (kind == LAYOUT_TRANSPOSE)
       resolve_transpose(l, op);
@@ -142,7 +142,7 @@ static void find_groups(struct layout *l, int *parent) {
 
 static void number_groups(struct layout *l, int *parent) {
   int *number = DN_ARRAY(l->arena, int, l->nvalues);
-  for (struct ir_op *op = edit_first(l->m); op; op = edit_next(op)) {
+  for (struct ir_op *op = ir_first(l->m); op; op = ir_next(op)) {
     for (unsigned i = 0; i < op->nresults; i++) {
       const struct ir_value *v = op->result[i];
       if (l->value[v->id].group < 0)
@@ -181,7 +181,7 @@ static void add_edge(struct layout *l, struct layout_edge e) {
  * that many readers of a kind count once: they share the transpose. */
 static void find_edges(struct layout *l) {
   int *last = DN_ARRAY(l->arena, int, l->nvalues);
-  for (struct ir_op *op = edit_first(l->m); op; op = edit_next(op)) {
+  for (struct ir_op *op = ir_first(l->m); op; op = ir_next(op)) {
     enum layout_kind kind = layout_kind_of(l, op);
     if (kind == LAYOUT_TRANSPOSE)
       continue;

@@ -57,12 +57,10 @@ static const struct ir_op *maker(const struct ir_value *v) {
 static void each_read(struct build *b, const struct ir_op *op, int node,
                       void (*see)(struct build *, const struct ir_value *,
                                   int)) {
-  for (unsigned i = 0; i < op->noperands; i++)
-    if (alias_of(b->aliases, ir_arg(op, i)))
-      see(b, ir_arg(op, i), node);
-  for (unsigned r = 0; r < op->nregions; r++)
-    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
-      each_read(b, o, node, see);
+  for (const struct ir_op *o = op; o; o = ir_next_inside(op, o))
+    for (unsigned i = 0; i < o->noperands; i++)
+      if (alias_of(b->aliases, ir_arg(o, i)))
+        see(b, ir_arg(o, i), node);
 }
 
 /* Number of a buffer in the block; -1: it lives elsewhere. */

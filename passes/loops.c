@@ -379,7 +379,7 @@ int64_t pass_loops(struct pass_env *env, struct ir_module *m) {
   int64_t planned = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     const struct aliases *aliases = aliases_build(env->scratch, f);
-    for (struct ir_op *op = f->body->first; op; op = edit_next_outside(op)) {
+    for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
       if (op->code != IR_KERNEL || ir_find_attr(op, "loops"))
         continue;
       plan_kernel(env, aliases, op);

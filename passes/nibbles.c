@@ -153,7 +153,7 @@ static bool take(struct nibbles *p, const struct ir_op *kernel,
 int64_t pass_nibbles(struct pass_env *env, struct ir_module *m) {
   struct nibbles p = {.env = env, .m = m};
   int64_t taken = 0;
-  for (struct ir_op *k = edit_first(m); k; k = edit_next(k)) {
+  for (struct ir_op *k = ir_first(m); k; k = ir_next(k)) {
     if (k->code != IR_KERNEL)
       continue;
     bool anchor = false;

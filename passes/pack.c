@@ -74,7 +74,7 @@ static struct ir_value *find_packed(const struct pack *p,
 /* The kernel, or the loop around it before which `w` is known. */
 static struct ir_op *before_loops(const struct ir_value *w,
                                   struct ir_op *kernel) {
-  const struct ir_block *home = w->def ? w->def->block : w->block;
+  const struct ir_block *home = ir_home(w);
   struct ir_op *at = kernel;
   while (at->block != home && at->block->owner && ir_is_loop(at->block->owner))
     at = at->block->owner;
@@ -517,7 +517,7 @@ int64_t pass_pack(struct pass_env *env, struct ir_module *m) {
   int64_t packed = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     p.aliases = aliases_build(env->scratch, f);
-    for (struct ir_op *op = f->body->first; op; op = edit_next_outside(op))
+    for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op))
       if (op->code == IR_KERNEL)
         packed += pack_kernel(&p, op);
   }

@@ -78,7 +78,7 @@ int64_t pass_parallel(struct pass_env *env, struct ir_module *m) {
   if (env->threads < 2)
     return 0;
   for (struct ir_func *f = m->funcs; f; f = f->next)
-    for (struct ir_op *op = f->body->first; op; op = edit_next_outside(op)) {
+    for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
       struct ir_loops loops;
       if (op->code != IR_KERNEL || loops_read(op, &loops) ||
           is_shared(&loops) || kernel_cycles(env, op) < LEAST_CYCLES)

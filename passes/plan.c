@@ -244,18 +244,14 @@ static bool is_materialized(struct dn_ctx *ctx, const struct aliases *a) {
 }
 
 /* Places move with so many loops. */
-static bool fits_loops(struct dn_ctx *ctx, const struct ir_block *b) {
+static bool fits_loops(struct dn_ctx *ctx, const struct ir_func *f) {
   bool ok = true;
-  for (const struct ir_op *op = b->first; op; op = op->next) {
-    if (ir_is_loop(op) && ir_loops_around(b) >= IR_MAX_LOOPS_AROUND) {
-      dn_error(ctx, ir_loc(op), DN_UNSUPPORTED_OP,
-               "no memory plan for more than %d loops, one in the other ('%s')",
-               IR_MAX_LOOPS_AROUND, ir_ops[op->code].text);
-      ok = false;
-    }
-    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++)
-      ok &= fits_loops(ctx, op->region[r]);
-  }
+  for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op))
+    if (ir_is_loop(op) && ir_loops_around(op->block) >= IR_MAX_LOOPS_AROUND)
+      ok = dn_error(
+          ctx, ir_loc(op), DN_UNSUPPORTED_OP,
+          "no memory plan for more than %d loops, one in the other ('%s')",
+          IR_MAX_LOOPS_AROUND, ir_ops[op->code].text);
   return ok;
 }
 
@@ -292,7 +288,7 @@ static bool plan_func(struct pass_env *env, struct ir_func *f,
 int64_t pass_plan(struct pass_env *env, struct ir_module *m) {
   bool ok = true;
   for (struct ir_func *f = m->funcs; f; f = f->next)
-    ok &= fits_loops(m->ctx, f->body);
+    ok &= fits_loops(m->ctx, f);
   if (!ok)
     return -1;
   enum live_reuse reuse =

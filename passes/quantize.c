@@ -445,8 +445,8 @@ int64_t pass_quantize(struct pass_env *env, struct ir_module *m) {
   struct quantize p = {.env = env, .m = m};
   unsigned errors = dn_errors(m->ctx);
   int64_t changes = 0;
-  for (struct ir_op *op = edit_first(m), *next; op; op = next) {
-    next = edit_next(op);
+  for (struct ir_op *op = ir_first(m), *next; op; op = next) {
+    next = ir_next(op);
     changes += visit(&p, op);
   }
   return dn_errors(m->ctx) > errors ? -1 : changes;

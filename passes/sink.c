@@ -225,7 +225,7 @@ int64_t pass_sink(struct pass_env *env, struct ir_module *m) {
   int64_t on = pass_int(env, "on"), sunk = 0;
   if (!on || (on < 0 && !env->target->bare_metal))
     return 0;
-  for (struct ir_op *op = edit_first(m); op; op = edit_next(op)) {
+  for (struct ir_op *op = ir_first(m); op; op = ir_next(op)) {
     unsigned states = op->code == IR_SCAN ? ir_num_carried(op) : op->noperands;
     for (unsigned k = states; k < op->noperands; k++) {
       struct dn_arena *tmp = dn_arena_new(m->ctx);

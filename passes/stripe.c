@@ -39,21 +39,19 @@ enum {
 /* ---- By hand ---- */
 
 static bool is_named(const struct ir_op *op, const char *name, size_t n) {
-  const char *has[] = {op->loc, op->nresults ? op->result[0]->name : NULL};
-  for (int i = 0; i < 2; i++)
-    if (has[i] && strlen(has[i]) == n && !memcmp(has[i], name, n))
-      return true;
-  for (unsigned r = 0; r < op->nregions; r++)
-    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
-      if (is_named(o, name, n))
+  for (const struct ir_op *o = op; o; o = ir_next_inside(op, o)) {
+    const char *has[] = {o->loc, o->nresults ? o->result[0]->name : NULL};
+    for (int i = 0; i < 2; i++)
+      if (has[i] && strlen(has[i]) == n && !memcmp(has[i], name, n))
         return true;
+  }
   return false;
 }
 
 static struct ir_op *find_op(const struct ir_module *m, const char *name,
                              size_t n) {
   for (struct ir_func *f = m->funcs; f; f = f->next)
-    for (struct ir_op *op = f->body->first; op; op = edit_next_outside(op))
+    for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op))
       if (!ir_has_blocks(op) && is_named(op, name, n))
         return op;
   return NULL;

@@ -585,7 +585,7 @@ int64_t pass_tile(struct pass_env *env, struct ir_module *m) {
     max_unroll = env->opt_level == 1 || env->opt_size ? 1 : 4;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     struct aliases *aliases = aliases_build(env->scratch, f);
-    for (struct ir_op *op = f->body->first; op; op = edit_next_outside(op)) {
+    for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
       if (op->code != IR_KERNEL || has_schedule(op))
         continue;
       tile_kernel(env, aliases, op, max_unroll);

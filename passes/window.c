@@ -139,8 +139,8 @@ static bool merge(struct ir_module *m, struct ir_op *op) {
 
 int64_t pass_window(struct pass_env *env, struct ir_module *m) {
   int64_t merged = 0;
-  for (struct ir_op *op = edit_first(m), *next; op; op = next) {
-    next = edit_next(op);
+  for (struct ir_op *op = ir_first(m), *next; op; op = next) {
+    next = ir_next(op);
     if (op->code == IR_CONV && pays(env, op))
       merged += merge(m, op);
   }

@@ -24,12 +24,12 @@ static void put_op_names(struct dn_buf *out, const struct ir_op *op) {
     dn_buf_printf(out, "%s", ir_ops[op->code].text);
     return;
   }
-  bool first = true;
+  const char *between = "";
   for (unsigned r = 0; r < op->nregions; r++)
     for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
       if (o->nresults) {
-        dn_buf_printf(out, "%s%s", first ? "" : "\\n", ir_ops[o->code].text);
-        first = false;
+        dn_buf_printf(out, "%s%s", between, ir_ops[o->code].text);
+        between = "\\n";
       }
 }
 
@@ -45,18 +45,15 @@ static void put_node(struct dn_buf *out, struct dn_ctx *ctx,
   dn_buf_printf(out, "\"];\n");
 }
 
-static void put_edges(struct dn_buf *out, const struct ir_op *to,
-                      const struct ir_op *op) {
-  for (unsigned i = 0; i < op->noperands; i++) {
-    const struct ir_value *v = ir_arg(op, i);
-    if (v->def && outermost(v->def) != to)
-      dn_buf_printf(out, "  op%u -> op%u;\n", outermost(v->def)->id, to->id);
-    else if (!v->def && !v->data && !v->block->owner)
-      dn_buf_printf(out, "  in%u -> op%u;\n", v->index, to->id);
-  }
-  for (unsigned r = 0; r < op->nregions; r++)
-    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
-      put_edges(out, to, o);
+static void put_edges(struct dn_buf *out, const struct ir_op *to) {
+  for (const struct ir_op *op = to; op; op = ir_next_inside(to, op))
+    for (unsigned i = 0; i < op->noperands; i++) {
+      const struct ir_value *v = ir_arg(op, i);
+      if (v->def && outermost(v->def) != to)
+        dn_buf_printf(out, "  op%u -> op%u;\n", outermost(v->def)->id, to->id);
+      else if (!v->def && !v->data && !v->block->owner)
+        dn_buf_printf(out, "  in%u -> op%u;\n", v->index, to->id);
+    }
 }
 
 void dot_print(struct dn_buf *out, const struct ir_module *m) {
@@ -71,7 +68,7 @@ void dot_print(struct dn_buf *out, const struct ir_module *m) {
   }
   for (const struct ir_op *op = body->first; op; op = op->next) {
     put_node(out, m->ctx, op);
-    put_edges(out, op, op);
+    put_edges(out, op);
   }
   dn_buf_printf(out, "}\n");
 }

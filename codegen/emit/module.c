@@ -388,11 +388,8 @@ static void count_cycles(struct emit *e, unsigned i, LLVMValueRef from) {
 
 static unsigned count_kernels(const struct ir_block *body) {
   unsigned n = 0;
-  for (const struct ir_op *o = body->first; o; o = o->next) {
-    n += o->code == IR_KERNEL;
-    for (unsigned r = 0; ir_has_blocks(o) && r < o->nregions; r++)
-      n += count_kernels(o->region[r]);
-  }
+  for (struct ir_op *op = body->first; op; op = ir_next_outside(op))
+    n += op->code == IR_KERNEL;
   return n;
 }
 

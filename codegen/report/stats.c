@@ -80,7 +80,7 @@ struct readings {
 
 static void add_reading(struct readings *r, const struct ir_value *v,
                         int64_t bytes) {
-  const struct ir_block *home = v->def ? v->def->block : v->block;
+  const struct ir_block *home = ir_home(v);
   size_t i = 0;
   if (v->data || home != r->outside)
     return;
@@ -248,16 +248,14 @@ static bool folds(const struct counting *c, const struct ir_value *v) {
   return v->data || c->folds[v->id];
 }
 
-static void mark_folds(struct counting *c, const struct ir_block *b) {
-  for (const struct ir_op *op = b->first; op; op = op->next) {
+static void mark_folds(struct counting *c, const struct ir_module *m) {
+  for (const struct ir_op *op = ir_first(m); op; op = ir_next(op)) {
     enum ir_class cls = class_of(op);
     bool all = op->noperands && (cls == IR_MAP || cls == IR_MOVE);
     for (unsigned i = 0; i < op->noperands && all; i++)
       all = folds(c, ir_arg(op, i));
     for (unsigned i = 0; i < op->nresults; i++)
       c->folds[op->result[i]->id] = all;
-    for (unsigned i = 0; i < op->nregions; i++)
-      mark_folds(c, op->region[i]);
   }
 }
 
@@ -307,10 +305,9 @@ struct cg_params cg_count_params(const struct ir_module *m) {
   struct dn_arena *scratch = dn_arena_new(m->ctx);
   struct counting n = {DN_ARRAY(scratch, bool, m->nvalues + 1),
                        DN_ARRAY(scratch, bool, m->nvalues + 1)};
-  for (const struct ir_func *f = m->funcs; f; f = f->next) {
-    mark_folds(&n, f->body);
+  mark_folds(&n, m);
+  for (const struct ir_func *f = m->funcs; f; f = f->next)
     mark_weights(&n, f->body);
-  }
   for (size_t i = 0; i < m->consts.n; i++) {
     const struct ir_value *c = m->consts.v[i];
     if (!c->uses || !ir_type_is_static(c->type))

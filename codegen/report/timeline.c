@@ -13,10 +13,6 @@ struct build {
   size_t *last; /* by value id: the last step that reads it */
 };
 
-static const struct ir_block *home_of(const struct ir_value *v) {
-  return v->def ? v->def->block : v->block;
-}
-
 /* Extends bytes [lo, hi] by n - 1 steps. */
 static void reach(struct cg_span *s, int64_t n, int64_t step) {
   *(step < 0 ? &s->lo : &s->hi) += (n - 1) * step;
@@ -30,8 +26,8 @@ static bool in_arena(const struct ir_value *v, struct cg_span *out) {
   *out = (struct cg_span){.value = v, .lo = p.offset, .hi = p.offset + size};
   for (int d = 0; d < v->type->rank; d++)
     reach(out, v->type->dim[d], p.stride[d] * size);
-  int depth = ir_loops_around(home_of(v));
-  for (const struct ir_op *o = home_of(v)->owner; o; o = o->block->owner)
+  int depth = ir_loops_around(ir_home(v));
+  for (const struct ir_op *o = ir_home(v)->owner; o; o = o->block->owner)
     if (ir_is_loop(o) && p.step[--depth])
       reach(out, dn_max(1, ir_max_turns(o)), p.step[depth]);
   return true;
@@ -58,12 +54,10 @@ static size_t add_step(struct build *b, const struct ir_op *op) {
 /* Values of block `home` that `op` or an op inside it reads. */
 static void add_reads(struct build *b, const struct ir_op *op,
                       const struct ir_block *home, size_t now) {
-  for (unsigned i = 0; i < op->noperands; i++)
-    if (home_of(ir_arg(op, i)) == home)
-      b->last[ir_arg(op, i)->id] = now;
-  for (unsigned r = 0; r < op->nregions; r++)
-    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
-      add_reads(b, o, home, now);
+  for (const struct ir_op *o = op; o; o = ir_next_inside(op, o))
+    for (unsigned i = 0; i < o->noperands; i++)
+      if (ir_home(ir_arg(o, i)) == home)
+        b->last[ir_arg(o, i)->id] = now;
 }
 
 static void visit(struct build *b, const struct ir_block *block) {
