@@ -32,6 +32,7 @@
 
 enum {
   MAX_RUNS = 12,      /* copies of a stripe's code */
+  MOST_NESTED = 4,    /* stripes in one another */
   STACK_BYTES = 2048, /* that code has at most, nearly always; and the */
   STACK_PART = 32     /* part of a budget that is kept for it */
 };
@@ -114,6 +115,18 @@ static bool has_large(const struct ir_func *f) {
   return false;
 }
 
+/* Stripes of a block, and of those again, of their rows' rows: heads, then the
+ * queries of a head. */
+static int64_t cut_block(struct pass_env *env, struct ir_block *b,
+                         int64_t limit, bool time) {
+  int64_t made = stripe_block(env, b, limit, time);
+  bool on = made && time && ir_loops_around(b) < MOST_NESTED;
+  for (struct ir_op *op = b->first; op && on; op = op->next)
+    if (op->code == IR_SCAN && !ir_num_carried(op))
+      made += cut_block(env, op->region[0], INT64_MAX, true);
+  return made;
+}
+
 int64_t pass_stripe(struct pass_env *env, struct ir_module *m) {
   int64_t made = 0;
   for (size_t i = 0; i < env->nstripes; i++, made++)
@@ -127,5 +140,5 @@ int64_t pass_stripe(struct pass_env *env, struct ir_module *m) {
   if (made || !m->funcs || (!env->max_ram && !(time && has_large(m->funcs))) ||
       pass_order(env, m) < 0)
     return made;
-  return stripe_block(env, m->funcs->body, arena_limit(env, m->funcs), time);
+  return cut_block(env, m->funcs->body, arena_limit(env, m->funcs), time);
 }
