@@ -339,8 +339,7 @@ static bool bind_attrs(struct call *c, const char *const *names,
 
 /* `axis is $axis`, `${h}x$w`: numbers are whole. */
 static const char *message(struct call *c, const char *text) {
-  struct dn_buf buf;
-  dn_buf_init(&buf, c->b->ctx->arena);
+  struct dn_buf buf = dn_buf_new(c->b->ctx->arena);
   while (*text) {
     size_t plain = strcspn(text, "$"), n;
     dn_buf_put(&buf, text, plain);

@@ -111,8 +111,7 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
     return NULL;
   }
   dn_error(ctx, loc, DN_FORMAT, "its first bytes are those of no known format");
-  struct dn_buf all;
-  dn_buf_init(&all, ctx->arena);
+  struct dn_buf all = dn_buf_new(ctx->arena);
   for (size_t i = 0; i < DN_COUNT(formats); i++)
     dn_buf_printf(&all, "%s%s", i ? ", " : "", formats[i].text);
   dn_note(ctx, "a model is one of: %s", all.text);

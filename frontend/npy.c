@@ -132,8 +132,7 @@ bool fe_npy_read(struct dn_ctx *ctx, const struct dn_file *f,
 
 bool fe_write_npy(struct dn_ctx *ctx, const char *path,
                   const struct ir_tensor *t) {
-  struct dn_buf out;
-  dn_buf_init(&out, ctx->arena);
+  struct dn_buf out = dn_buf_new(ctx->arena);
   const struct ir_dtype_row *row = &ir_dtypes[t->type->dtype];
   const char *bits = row->bytes > 1 ? "u2" : "u1"; /* bf16, f8e5m2 .. */
   const char *npy = row->npy[0] ? row->npy : bits;

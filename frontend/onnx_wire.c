@@ -136,8 +136,7 @@ const char *wire_name(struct wire *w, const struct wire_field *f) {
   }
   if (!memchr(s.data, 0, s.size))
     return dn_intern_n(ctx, (const char *)s.data, s.size);
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
+  struct dn_buf text = dn_buf_new(ctx->arena);
   for (size_t i = 0; i < s.size; i++) {
     if (s.data[i])
       dn_buf_put(&text, (const char *)&s.data[i], 1);

@@ -36,15 +36,15 @@ struct dn_outputs;
 
 /* One compile. No other state is shared between functions. */
 struct dn_ctx {
-  struct dn_arena *arena;  /* lives as long as the compile */
-  struct dn_names *names;  /* interned strings */
-  struct dn_names *types;  /* interned types: see ir/type.c */
-  struct dn_diags *diags;  /* diagnostics so far: see ir/diag.h */
-  struct dn_phases *phases; /* where time went: see ir/phase.h */
+  struct dn_arena *arena;     /* lives as long as the compile */
+  struct dn_names *names;     /* interned strings */
+  struct dn_names *types;     /* interned types: see ir/type.c */
+  struct dn_diags *diags;     /* diagnostics so far: see ir/diag.h */
+  struct dn_phases *phases;   /* where time went: see ir/phase.h */
   struct dn_outputs *outputs; /* prepared files: see ir/output.c */
   struct dn_limits limits;
-  int64_t allocated;       /* bytes in all arenas of this compile */
-  jmp_buf *fatal;          /* where dn_raise() goes; NULL: abort() */
+  int64_t allocated; /* bytes in all arenas of this compile */
+  jmp_buf *fatal;    /* where dn_raise() goes; NULL: abort() */
 };
 
 /* A context with default limits; diagnostics go to `err`. */
@@ -88,8 +88,8 @@ char *dn_vprintf(struct dn_arena *arena, const char *fmt, va_list ap);
     size_t n, cap;                                                             \
   }
 #define DN_PUSH(arena, list, item)                                             \
-  ((list).v = dn_grow((arena), (list).v, (list).n, &(list).cap,                \
-                      sizeof *(list).v),                                       \
+  ((list).v =                                                                  \
+       dn_grow((arena), (list).v, (list).n, &(list).cap, sizeof *(list).v),    \
    (list).v[(list).n++] = (item))
 void *dn_grow(struct dn_arena *arena, void *v, size_t n, size_t *cap,
               size_t size);
@@ -132,7 +132,7 @@ struct dn_buf {
   char *text;
   size_t len, cap;
 };
-void dn_buf_init(struct dn_buf *buf, struct dn_arena *arena);
+struct dn_buf dn_buf_new(struct dn_arena *arena);
 void dn_buf_put(struct dn_buf *buf, const char *s, size_t n);
 void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) DN_PRINTF(2, 3);
 /* Lists of words in rows, as "x w b?" and "lo:f=0 hi:f=6": the word whose name
@@ -158,6 +158,10 @@ const char *dn_base_name(const char *path);
 /* Its folders; "." of a plain name. */
 const char *dn_folder(struct dn_ctx *ctx, const char *path);
 bool dn_ends_in(const char *s, const char *end);
+/* An identifier of C of at most so many characters. */
+bool dn_is_identifier(const char *s, size_t most);
+/* A copy with letters of ASCII in upper case. */
+const char *dn_upper(struct dn_arena *arena, const char *s);
 
 /* ---- Checked arithmetic: false on overflow ---- */
 static inline bool dn_add(int64_t a, int64_t b, int64_t *out) {

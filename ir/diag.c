@@ -84,8 +84,7 @@ static void keep_place(struct dn_ctx *ctx, struct dn_loc *loc) {
 }
 
 static void print(struct dn_ctx *ctx, const struct dn_diag *diag) {
-  struct dn_buf out;
-  dn_buf_init(&out, ctx->arena);
+  struct dn_buf out = dn_buf_new(ctx->arena);
   put_place(&out, &diag->loc);
   dn_buf_printf(&out, "%s: ", diag->severity);
   dn_buf_show(&out, diag->message, MESSAGE);
@@ -136,6 +135,14 @@ bool dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
   va_list ap;
   va_start(ap, fmt);
   report(ctx, "error", loc, (int)code, fmt, ap);
+  va_end(ap);
+  return false;
+}
+
+bool dn_usage(struct dn_ctx *ctx, const char *where, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  report(ctx, "error", (struct dn_loc){.where = where}, DN_USAGE, fmt, ap);
   va_end(ap);
   return false;
 }

@@ -37,6 +37,9 @@ struct dn_loc {
 /* An error; false, for `return`. */
 bool dn_error(struct dn_ctx *ctx, struct dn_loc loc, enum dn_code code,
               const char *fmt, ...) DN_PRINTF(4, 5);
+/* A DN_USAGE error of the command line, about option `where`. */
+bool dn_usage(struct dn_ctx *ctx, const char *where, const char *fmt, ...)
+    DN_PRINTF(3, 4);
 /* At byte `at` of a file that is read in one pass: the first error ends it, and
  * clears `*ok`; those after it say nothing. */
 bool dn_error_byte(struct dn_ctx *ctx, const char *file, size_t at, bool *ok,

@@ -142,8 +142,7 @@ static void string(struct lex *lx, enum lex_kind kind) {
     set_text(lx, kind, start, n);
     return;
   }
-  struct dn_buf buf;
-  dn_buf_init(&buf, lx->arena);
+  struct dn_buf buf = dn_buf_new(lx->arena);
   lx->at = start;
   while (lx->at < lx->end && *lx->at != '"' && *lx->at != '\n') {
     char c = *lx->at++;
@@ -261,8 +260,7 @@ bool lex_is_word(const struct lex *lx, const char *word) {
 }
 
 const char *lex_describe(const struct lex *lx) {
-  struct dn_buf buf;
-  dn_buf_init(&buf, lx->arena);
+  struct dn_buf buf = dn_buf_new(lx->arena);
   size_t shown = lx->tok.len < 40 ? lx->tok.len : 40;
   const char *more = lx->tok.len > 40 ? "..." : "";
   switch (lx->tok.kind) {

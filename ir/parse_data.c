@@ -200,8 +200,7 @@ static bool dense(struct parser *p, const struct ir_type *type,
                   struct ir_data *out) {
   size_t size = ir_dtypes[type->dtype].bytes;
   int64_t count = 0;
-  struct dn_buf buf;
-  dn_buf_init(&buf, p->m->arena);
+  struct dn_buf buf = dn_buf_new(p->m->arena);
   if (!parse_take(p, '[', "'[' and numbers"))
     return false;
   while (!lex_is(&p->lx, ']')) {

@@ -42,8 +42,7 @@ const char *sexpr_word(struct sexpr_reader *r) {
 }
 
 const char *sexpr_quoted(struct sexpr_reader *r) {
-  struct dn_buf buf;
-  dn_buf_init(&buf, r->arena);
+  struct dn_buf buf = dn_buf_new(r->arena);
   expect(r, '\'');
   do { /* '' within is one quote */
     size_t n = strcspn(r->at, "'");

@@ -194,8 +194,7 @@ static void put_quant(struct dn_buf *out, const struct ir_quant *q) {
 /* N<=512, 4<=N<=512, "2*N+1"<=1025 */
 static void put_size(struct dn_buf *out, const struct ir_size *s,
                      int64_t bound) {
-  struct dn_buf text;
-  dn_buf_init(&text, out->arena);
+  struct dn_buf text = dn_buf_new(out->arena);
   ir_size_put(&text, s);
   const struct ir_param *p =
       s->n == 1 && !s->term[0].and ? s->term[0].by : NULL;
@@ -207,8 +206,7 @@ static void put_size(struct dn_buf *out, const struct ir_size *s,
 
 const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
                          const struct ir_type *type) {
-  struct dn_buf out;
-  dn_buf_init(&out, arena ? arena : ctx->arena);
+  struct dn_buf out = dn_buf_new(arena ? arena : ctx->arena);
   dn_buf_printf(&out, "%s[", ir_dtypes[type->dtype].text);
   for (int i = 0; i < type->rank; i++) {
     if (i)

@@ -169,8 +169,7 @@ static bool read_named(struct reader *r, const char *text) {
 
 static bool unknown_pass(struct reader *r, const char *name) {
   fail(r, "no pass is called '%s'", name);
-  struct dn_buf list;
-  dn_buf_init(&list, r->ctx->arena);
+  struct dn_buf list = dn_buf_new(r->ctx->arena);
   for (size_t i = 0; i < pass_nrows; i++)
     dn_buf_printf(&list, "%s%s", i ? ", " : "", pass_rows[i].name);
   dn_note(r->ctx, "passes: %s", list.text);

@@ -29,8 +29,7 @@ struct runner {
 
 static const char *module_text(struct dn_arena *arena,
                                const struct ir_module *m) {
-  struct dn_buf out;
-  dn_buf_init(&out, arena);
+  struct dn_buf out = dn_buf_new(arena);
   ir_print(&out, m, &(struct ir_print_opts){.const_limit = 64});
   return out.text;
 }

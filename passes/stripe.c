@@ -59,8 +59,7 @@ static struct ir_op *find_op(const struct ir_module *m, const char *name,
 }
 
 static bool bad(struct pass_env *env, const char *text, const char *why) {
-  return dn_error(env->ctx, (struct dn_loc){.where = "--stripe"}, DN_USAGE,
-                  "'%.200s': %s", text, why);
+  return dn_usage(env->ctx, "--stripe", "'%.200s': %s", text, why);
 }
 
 /* NODE..NODE:ROWS, the first node that is computed in blocks and the last. */

@@ -21,13 +21,11 @@ bool archive_make(struct dn_ctx *ctx, const char *member,
                   const struct cg_blob *object, struct cg_blob *out) {
   enum { MAGIC = 8, HEADER = 60, MEMBER = 15 };
   struct cg_elf elf;
-  struct dn_buf text, names;
   size_t count = 0;
   if (!cg_elf_read(ctx->arena, object->data, object->size, &elf))
     return dn_error(ctx, (struct dn_loc){0}, DN_INTERNAL,
                     "the object is no ELF");
-  dn_buf_init(&text, ctx->arena);
-  dn_buf_init(&names, ctx->arena);
+  struct dn_buf text = dn_buf_new(ctx->arena), names = dn_buf_new(ctx->arena);
   for (size_t i = 0; i < elf.symbols.n; i++) {
     const struct cg_symbol *s = &elf.symbols.v[i];
     if (!s->defined || !s->global)

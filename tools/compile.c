@@ -13,15 +13,6 @@
 
 /* ---- Target and names ---- */
 
-static bool is_identifier(const char *s) {
-  size_t n = strlen(s);
-  bool ok = n > 0 && n <= 200 && !(s[0] >= '0' && s[0] <= '9');
-  for (; *s; s++)
-    ok &= (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-          (*s >= '0' && *s <= '9') || *s == '_';
-  return ok;
-}
-
 /* "L1[,L2[,L3]]" in bytes; what is not given is -1. */
 static bool read_caches(struct dn_ctx *ctx, const char *text, int64_t out[3]) {
   size_t i = 0;
@@ -34,8 +25,7 @@ static bool read_caches(struct dn_ctx *ctx, const char *text, int64_t out[3]) {
     text = p;
   }
   return !text || !*text ||
-         dn_error(ctx, (struct dn_loc){.where = "--caches"}, DN_USAGE,
-                  "'%.100s': up to three sizes, as 32K,1M",
+         dn_usage(ctx, "--caches", "'%.100s': up to three sizes, as 32K,1M",
                   dn_escaped(ctx->arena, text));
 }
 
@@ -60,9 +50,8 @@ struct cg_target *compile_target(struct dn_ctx *ctx, const struct options *o) {
 bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                    const char *path, struct compile *c) {
   *c = (struct compile){.ctx = ctx, .options = o, .path = path};
-  if (o->name && !is_identifier(o->name))
-    return dn_error(ctx, (struct dn_loc){.where = "--name"}, DN_USAGE,
-                    "'%.200s' is no C identifier", o->name);
+  if (o->name && !dn_is_identifier(o->name, 200))
+    return dn_usage(ctx, "--name", "'%.200s' is no C identifier", o->name);
   c->cg.prefix = o->name ? o->name : cg_prefix(ctx, path);
   if (o->region && !(c->regions = regions_read(ctx, o->region)))
     return false;
@@ -86,10 +75,9 @@ static bool add_bound(struct compile *c, const struct fe_dim *d) {
   struct ir_point *at = &c->sizes->at;
   for (int i = 0; i < at->n; i++)
     if (at->param[i]->name == d->name)
-      return dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
-                      "'%.200s' is bounded twice", d->name);
+      return dn_usage(c->ctx, "--dim", "'%.200s' is bounded twice", d->name);
   if (at->n == IR_MAX_SIZES || d->value < 1)
-    return dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+    return dn_usage(c->ctx, "--dim",
                     "bounds are 1 or more, of at most %d dimensions",
                     IR_MAX_SIZES);
   at->param[at->n] = ir_param(c->ctx, d->name, 1, d->value);
@@ -104,7 +92,7 @@ static bool known_once(struct compile *c, struct fe_dim *d) {
     if (at->param[i]->name != d->name || at->value[i] == d->value)
       continue;
     if (!c->runs)
-      return dn_error(c->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+      return dn_usage(c->ctx, "--dim",
                       "'%.200s' is given as a number and by a bound", d->name);
     d->value = at->value[i];
   }
@@ -119,7 +107,7 @@ static bool read_size(struct compile *c, const char *text, const char *flag,
   int64_t value = 0, step;
   if (!eq || eq - least == text ||
       !opt_read_dim(eq + 1, &value, c->runs && !least ? &step : NULL))
-    return dn_error(c->ctx, (struct dn_loc){.where = flag}, DN_USAGE,
+    return dn_usage(c->ctx, flag,
                     "'%.200s' is not NAME=VALUE%s with a whole number", text,
                     bound ? " or NAME<=BOUND" : "");
   out->name = dn_intern_n(c->ctx, text, (size_t)(eq - least - text));
@@ -314,22 +302,21 @@ static bool has_sizes(const struct compile *c) {
 
 /* --io=arena: the plan finds places for inputs and outputs. */
 static bool set_io(struct compile *c) {
-  const struct dn_loc loc = {.where = "--io"};
   struct ir_func *f = ir_main(c->m);
   if (!c->options->io)
     return true;
   if (strcmp(c->options->io, "arena") != 0)
-    return dn_error(c->ctx, loc, DN_USAGE, "'%.100s' is not 'arena'",
+    return dn_usage(c->ctx, "--io", "'%.100s' is not 'arena'",
                     dn_escaped(c->ctx->arena, c->options->io));
   if (c->sizes || has_sizes(c))
-    return dn_error(c->ctx, loc, DN_USAGE,
+    return dn_usage(c->ctx, "--io",
                     "sizes that are known at run time only have no places in "
                     "the arena: --dim NAME=VALUE");
   if (c->options->zeroize)
-    return dn_error(c->ctx, loc, DN_USAGE,
+    return dn_usage(c->ctx, "--io",
                     "--zeroize clears an arena that holds outputs");
   if (ir_find_attr(f->body->last, "state") || c->options->stream)
-    return dn_error(c->ctx, loc, DN_USAGE,
+    return dn_usage(c->ctx, "--io",
                     "an arena keeps no state from call to call");
   unsigned n = f->body->nparams + f->nresults;
   int64_t *at = DN_ARRAY(c->ctx->arena, int64_t, n);

@@ -51,8 +51,7 @@ static bool read_key(struct dn_ctx *ctx, const char *file, const cJSON *item,
                      struct device *d) {
   int i = DN_FIND(keys, item->string);
   if (i < 0) {
-    struct dn_buf all;
-    dn_buf_init(&all, ctx->arena);
+    struct dn_buf all = dn_buf_new(ctx->arena);
     for (size_t k = 0; k < DN_COUNT(keys); k++)
       dn_buf_printf(&all, "%s%s", k ? ", " : "", keys[k].name);
     return bad(ctx, file, item->string,
@@ -180,8 +179,8 @@ bool device_apply(struct dn_ctx *ctx, const char *text, struct options *o) {
   if (o->region && !strcmp(o->region, "device")) {
     o->region = d->text[REGIONS];
     if (!o->region)
-      return dn_error(ctx, (struct dn_loc){.where = "--region"}, DN_USAGE,
-                      "device '%.100s' names no regions", d->text[NAME]);
+      return dn_usage(ctx, "--region", "device '%.100s' names no regions",
+                      d->text[NAME]);
   }
   bool own = o->target != NULL; /* a CPU belongs to its target */
   for (size_t i = TARGET; i < DN_COUNT(keys); i++) {

@@ -38,8 +38,7 @@ static bool read_stdin(struct dn_ctx *ctx, struct dn_buf *buf) {
 }
 
 static bool read_text(struct run *r, const char *path, struct text *out) {
-  struct dn_buf buf;
-  dn_buf_init(&buf, r->ctx->arena);
+  struct dn_buf buf = dn_buf_new(r->ctx->arena);
   if (strcmp(path, "-") == 0) {
     r->file = "<stdin>";
     r->dir = ".";
@@ -85,8 +84,7 @@ static bool next_part(struct text *rest, bool split, struct text *part) {
 /* The part with as many empty lines before it as it has in the file. */
 static struct text with_lines(struct run *r, const char *start,
                               struct text part) {
-  struct dn_buf buf;
-  dn_buf_init(&buf, r->ctx->arena);
+  struct dn_buf buf = dn_buf_new(r->ctx->arena);
   for (const char *s = start; s < part.bytes; s++)
     if (*s == '\n')
       dn_buf_put(&buf, "\n", 1);
@@ -175,7 +173,7 @@ static int run_tool(struct run *r, int argc, char **argv) {
   struct options opts;
   bool done;
   r->opts = &opts;
-  dn_buf_init(&r->out, r->ctx->arena);
+  r->out = dn_buf_new(r->ctx->arena);
   if (!opt_parse(r->ctx, OPT_OPT, argc, argv, &opts, &done) || !set_facts(r))
     return DN_EXIT_USAGE;
   if (done)

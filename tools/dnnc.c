@@ -117,7 +117,7 @@ static void make_listing(struct dnnc *d) {
   const char *output = d->o.output ? d->o.output : d->c.path;
   unsigned *line = DN_ARRAY(ctx->arena, unsigned, m->nops + 1);
   char folder[PATH_MAX];
-  dn_buf_init(&d->listing, ctx->arena);
+  d->listing = dn_buf_new(ctx->arena);
   ir_print(
       &d->listing, m,
       &(struct ir_print_opts){.locs = true, .const_limit = 64, .line = line});
@@ -262,7 +262,7 @@ static bool emit_shared(struct dnnc *d) {
   struct cg_blob header;
   const char *path = output_path(d, ".so");
   if (cg_target_facts(d->c.target)->bare_metal || dn_file_is_special(path))
-    return dn_error(d->ctx, (struct dn_loc){.where = "--emit=shared"}, DN_USAGE,
+    return dn_usage(d->ctx, "--emit=shared",
                     "a shared library needs an operating system and a file");
   const char *beside = with_extension(d->ctx, path, false, ".h");
   return compile_to(d, CG_OBJ) && budget_check(&d->c, &d->sizes) &&
@@ -277,8 +277,7 @@ static bool emit_shared(struct dnnc *d) {
 /* Text to a file is complete, so that it can be read back; on standard output
  * long constants are elided unless `whole`. */
 static bool print_module(struct dnnc *d, bool whole) {
-  struct dn_buf text;
-  dn_buf_init(&text, d->ctx->arena);
+  struct dn_buf text = dn_buf_new(d->ctx->arena);
   whole = whole || d->o.output;
   ir_print(
       &text, d->c.m,
@@ -294,8 +293,7 @@ static bool emit_form(struct dnnc *d) {
 }
 
 static bool emit_dot(struct dnnc *d) {
-  struct dn_buf text;
-  dn_buf_init(&text, d->ctx->arena);
+  struct dn_buf text = dn_buf_new(d->ctx->arena);
   if (!run_passes(d, IR_KERNELS))
     return false;
   dot_print(&text, d->c.m);
@@ -303,8 +301,7 @@ static bool emit_dot(struct dnnc *d) {
 }
 
 static bool emit_memmap(struct dnnc *d) {
-  struct dn_buf text;
-  dn_buf_init(&text, d->ctx->arena);
+  struct dn_buf text = dn_buf_new(d->ctx->arena);
   if (!run_passes(d, IR_PLANNED) || !compile_is_planned(&d->c))
     return false;
   cg_memmap(d->c.m, &text);
@@ -345,8 +342,7 @@ static const struct kind *find_kind(struct dn_ctx *ctx, const char *name) {
     return &kinds[row];
   for (size_t i = 0; i < NKINDS; i++)
     names[i] = kinds[i].name;
-  dn_error(ctx, (struct dn_loc){.where = "--emit"}, DN_USAGE,
-           "unknown kind of output '%.100s'", name);
+  dn_usage(ctx, "--emit", "unknown kind of output '%.100s'", name);
   dn_suggest(ctx, name, names, NKINDS);
   return NULL;
 }
@@ -362,8 +358,7 @@ static const struct kind *wanted_kind(struct dnnc *d) {
     name = "package";
   bool letters = o->package || o->object || o->assembly || o->emit_llvm;
   if (letters && o->emit && strcmp(o->emit, name) != 0) {
-    dn_error(d->ctx, (struct dn_loc){.where = "--emit"}, DN_USAGE,
-             "%s asks for '%s', not for '%.100s'",
+    dn_usage(d->ctx, "--emit", "%s asks for '%s', not for '%.100s'",
              o->package     ? "--package"
              : o->emit_llvm ? "-emit-llvm"
              : o->assembly  ? "-S"
@@ -380,8 +375,7 @@ static const struct kind *wanted_kind(struct dnnc *d) {
 
 /* Shell text of the command, for the note of a crash. */
 static const char *command_line(struct dn_ctx *ctx, int argc, char **argv) {
-  struct dn_buf out;
-  dn_buf_init(&out, ctx->arena);
+  struct dn_buf out = dn_buf_new(ctx->arena);
   for (int i = 0; i < argc; i++) {
     const char *s = i ? argv[i] : "dnnc";
     bool plain = *s && s[strcspn(s, " \t\n'\"\\$`!*?[]{}()<>|&;#~")] == 0;
@@ -400,8 +394,7 @@ static bool explain(struct dn_ctx *ctx, const char *code) {
     number = number * 10 + (*p - '0');
   const char *text = *p ? NULL : dn_explain(number);
   if (!text)
-    return dn_error(ctx, (struct dn_loc){.where = "--explain"}, DN_USAGE,
-                    "no diagnostic '%.40s'", code);
+    return dn_usage(ctx, "--explain", "no diagnostic '%.40s'", code);
   printf("E%04d: %s\n", number, text);
   return true;
 }
@@ -409,8 +402,7 @@ static bool explain(struct dn_ctx *ctx, const char *code) {
 /* Options such as --list-ops that print something and need no model; false when
  * none is given. */
 static bool answer(struct dnnc *d, bool *ok) {
-  struct dn_buf text;
-  dn_buf_init(&text, d->ctx->arena);
+  struct dn_buf text = dn_buf_new(d->ctx->arena);
   *ok = true;
   if (d->o.explain) {
     *ok = explain(d->ctx, d->o.explain);
@@ -452,8 +444,7 @@ static bool check_report(const struct dnnc *d, const struct kind *kind) {
     wrong =
         dn_printf(d->ctx->arena,
                   "'%.200s' is no kind of report: .json, .html or .txt", file);
-  return !wrong || dn_error(d->ctx, (struct dn_loc){.where = "--report"},
-                            DN_USAGE, "%s", wrong);
+  return !wrong || dn_usage(d->ctx, "--report", "%s", wrong);
 }
 
 /* -g needs a file for its listing. */
@@ -461,8 +452,8 @@ static bool check_debug(const struct dnnc *d, const struct kind *kind) {
   bool piped = d->o.output && dn_file_is_special(d->o.output);
   if (!d->o.debug || (kind->code && !d->o.check && !piped))
     return true;
-  return dn_error(
-      d->ctx, (struct dn_loc){.where = "-g"}, DN_USAGE,
+  return dn_usage(
+      d->ctx, "-g",
       piped ? "writes NAME.planned.dnn beside the output: give -o NAME.o"
             : "is for code: objects, assembly, LLVM IR, shared libraries");
 }
@@ -486,8 +477,7 @@ static bool check_output(const struct dnnc *d) {
     wrong = "the output would take the place of the model";
   else if (object && dot && !strcmp(dot, ".h"))
     wrong = "-o names the object; its header is written beside it as NAME.h";
-  return !wrong || dn_error(ctx, (struct dn_loc){.where = out ? "-o" : model},
-                            DN_USAGE, "%s", wrong);
+  return !wrong || dn_usage(ctx, out ? "-o" : model, "%s", wrong);
 }
 
 /* Sizes are known of objects alone. (--device takes any output.) */
@@ -499,25 +489,24 @@ static bool check_sized(const struct dnnc *d, const struct kind *kind) {
   const char *given = o->max_ram >= 0     ? "--max-ram"
                       : o->max_flash >= 0 ? "--max-flash"
                                           : "--max-stack";
-  return dn_error(d->ctx, (struct dn_loc){.where = given}, DN_USAGE,
+  return dn_usage(d->ctx, given,
                   "budgets are of an object; --emit=%s makes none", kind->name);
 }
 
 /* A table has one output, regions are of an object for bare metal. */
 static bool check_boards(const struct dnnc *d, const struct kind *kind) {
   const struct options *o = &d->o;
-  struct dn_loc loc = {.where = boards_asked(o) ? "--device" : "--region"};
   if (boards_asked(o) && (o->output || o->report || o->emit))
-    return dn_error(d->ctx, loc, DN_USAGE,
+    return dn_usage(d->ctx, "--device",
                     "of several boards there is a table alone, no output");
   if (!strcmp(kind->name, "package") &&
       (!o->package || !o->output || o->weights))
-    return dn_error(d->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
+    return dn_usage(d->ctx, "--package",
                     "a package has a KIND, a folder, -o, and its weights");
   if (o->region && strcmp(kind->name, "obj") != 0 && !o->package)
-    return dn_error(d->ctx, loc, DN_USAGE, "regions are of an object");
+    return dn_usage(d->ctx, "--region", "regions are of an object");
   if (o->weights && (!kind->reports || o->check || boards_asked(o)))
-    return dn_error(d->ctx, (struct dn_loc){.where = "--weights"}, DN_USAGE,
+    return dn_usage(d->ctx, "--weights",
                     "there is no object that its constants are apart from");
   return true;
 }
@@ -531,8 +520,8 @@ static bool check_usage(struct dnnc *d, const struct kind *kind) {
     return false;
   }
   if (d->o.quantize)
-    return dn_error(
-        d->ctx, (struct dn_loc){.where = "--quantize"}, DN_USAGE,
+    return dn_usage(
+        d->ctx, "--quantize",
         "dnnc does not quantize yet; quantize the model first, with "
         "ONNX Runtime's quantizer for instance: integer models compile");
   if (!check_output(d) || !check_sized(d, kind) || !check_report(d, kind) ||

@@ -5,8 +5,7 @@
 #include <string.h>
 
 static void put_text(struct dn_buf *out, const char *s) {
-  struct dn_buf text;
-  dn_buf_init(&text, out->arena);
+  struct dn_buf text = dn_buf_new(out->arena);
   dn_buf_escape(&text, s, strlen(s) < 80 ? strlen(s) : 80);
   for (const char *p = text.text; *p; p++)
     dn_buf_printf(out, *p == '\\' ? "\\%c" : "%c", *p);

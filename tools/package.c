@@ -89,7 +89,7 @@ static void make_selftest(struct package *p) {
   struct dn_buf *out = &p->selftest;
   const char *name = p->c->cg.prefix;
   static const enum ir_dtype floats[] = {IR_F32, IR_F64};
-  dn_buf_init(out, p->c->ctx->arena);
+  *out = dn_buf_new(p->c->ctx->arena);
   dn_buf_printf(out,
                 "/* %s_selftest.c - a random input and the interpreter's "
                 "outputs, as bytes. */\n#include \"%s_selftest.h\"\n\n#include "
@@ -125,8 +125,7 @@ struct package *package_begin(const struct compile *c, const char *kind) {
   struct package *p = DN_NEW(c->ctx->arena, struct package);
   struct ir_sizes sizes;
   if (DN_FIND(kinds, kind) < 0) {
-    dn_error(c->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
-             "unknown kind of package '%.100s'",
+    dn_usage(c->ctx, "--package", "unknown kind of package '%.100s'",
              dn_escaped(c->ctx->arena, kind));
     if (!dn_suggest(c->ctx, kind, kinds, DN_COUNT(kinds)))
       dn_note(c->ctx,
@@ -134,17 +133,17 @@ struct package *package_begin(const struct compile *c, const char *kind) {
     return NULL;
   }
   if (ir_io_places(ir_main(c->m))) {
-    dn_error(c->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
+    dn_usage(c->ctx, "--package",
              "a self-test passes inputs and outputs: without --io=arena");
     return NULL;
   }
   if (ir_sizes_of(ir_main(c->m), &sizes) && sizes.most.n) {
-    dn_error(c->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
+    dn_usage(c->ctx, "--package",
              "a self-test has sizes that are numbers: --dim NAME=VALUE");
     return NULL;
   }
   if (ir_state_at(ir_main(c->m), ir_main(c->m)->nresults, 1)) {
-    dn_error(c->ctx, (struct dn_loc){.where = "--package"}, DN_USAGE,
+    dn_usage(c->ctx, "--package",
              "a self-test has no state (--state, or the model's own)");
     return NULL;
   }
@@ -161,13 +160,6 @@ struct package *package_begin(const struct compile *c, const char *kind) {
 struct word {
   const char *name, *value;
 };
-
-static const char *upper(struct dn_arena *arena, const char *s) {
-  char *out = dn_printf(arena, "%s", s);
-  for (char *p = out; *p; p++)
-    *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
-  return out;
-}
 
 /* "Cortex-M0+" of "cortex-m0plus". */
 static const char *core(struct dn_arena *arena, const char *cpu) {
@@ -193,7 +185,7 @@ static void put_buffer(struct dn_buf *out, const char *name, unsigned i,
 /* The arguments of PREFIX_run in an example, and the call. */
 static void put_call(const struct package *p, const char *name,
                      struct dn_buf *buffers, struct dn_buf *call) {
-  const char *big = upper(p->c->ctx->arena, name);
+  const char *big = dn_upper(p->c->ctx->arena, name);
   dn_buf_printf(call, "%s_run(", name);
   for (unsigned i = 0; i < p->nin + p->nout; i++) {
     bool in = i < p->nin;
@@ -215,8 +207,7 @@ static void put_call(const struct package *p, const char *name,
 static const char *fill(struct dn_arena *arena, const struct word *words,
                         size_t n, const char *text, size_t size,
                         size_t *length) {
-  struct dn_buf out;
-  dn_buf_init(&out, arena);
+  struct dn_buf out = dn_buf_new(arena);
   for (const char *p = text, *end = text + size; p < end;) {
     size_t i = 0, m = 0;
     for (; *p == '@' && i < n; i++) {
@@ -306,12 +297,10 @@ bool package_write(const struct package *p, const char *folder,
   struct dn_ctx *ctx = p->c->ctx;
   const struct cg_names *names = cg_target_names(p->c->target);
   const char *name = p->c->cg.prefix;
-  struct dn_buf buffers, call;
-  dn_buf_init(&buffers, ctx->arena);
-  dn_buf_init(&call, ctx->arena);
+  struct dn_buf buffers = dn_buf_new(ctx->arena), call = dn_buf_new(ctx->arena);
   put_call(p, name, &buffers, &call);
   const struct word words[] = {{"NAME", name},
-                               {"UPPER", upper(ctx->arena, name)},
+                               {"UPPER", dn_upper(ctx->arena, name)},
                                {"CPU", names->cpu},
                                {"MCU", names->cpu},
                                {"CORE", core(ctx->arena, names->cpu)},

@@ -11,8 +11,8 @@ static const struct {
              {"code", CG_HOLDS_CODE}};
 
 static bool bad(struct dn_ctx *ctx, const char *what, const char *text) {
-  return dn_error(ctx, (struct dn_loc){.where = "--region"}, DN_USAGE,
-                  "'%.100s': %s", dn_escaped(ctx->arena, text), what);
+  return dn_usage(ctx, "--region", "'%.100s': %s", dn_escaped(ctx->arena, text),
+                  what);
 }
 
 /* The next part of `*text`, up to `end` or its own end. */
@@ -23,21 +23,13 @@ static const char *part(struct dn_ctx *ctx, const char **text, char end) {
   return out;
 }
 
-static bool is_name(const char *s) {
-  bool ok = *s && strlen(s) < 40 && !(*s >= '0' && *s <= '9');
-  for (; *s; s++)
-    ok &= (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-          (*s >= '0' && *s <= '9') || *s == '_';
-  return ok;
-}
-
 /* NAME:BYTES[:WHAT+WHAT] */
 static bool read_region(struct dn_ctx *ctx, const char *text,
                         struct cg_region *out) {
   const char *rest = text;
   *out = (struct cg_region){.name = part(ctx, &rest, ':')};
   const char *size = part(ctx, &rest, ':');
-  if (!is_name(out->name))
+  if (!dn_is_identifier(out->name, 39))
     return bad(ctx, "a region is NAME:BYTES[:WHAT], with a C identifier", text);
   if (!opt_read_size(size, &out->size) || out->size <= 0)
     return bad(ctx, "its size is a number of bytes, as 64K", text);

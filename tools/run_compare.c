@@ -26,8 +26,7 @@ static void report(struct judge *j, const struct ir_value *v,
   struct dn_ctx *ctx = j->r->ctx;
   struct dn_loc loc = ir_loc(v->def);
   int64_t index = d->at;
-  struct dn_buf at;
-  dn_buf_init(&at, ctx->arena);
+  struct dn_buf at = dn_buf_new(ctx->arena);
   int64_t stride[IR_MAX_RANK];
   ir_type_strides(v->type, stride);
   for (int k = 0; k < v->type->rank; k++) {

@@ -160,9 +160,8 @@ static bool run_there(struct run *r, struct ir_tensor *out) {
 
 bool run_emulate(struct run *r, const struct ir_tensor *in,
                  struct ir_tensor *out) {
-  struct dn_buf header, inputs;
-  dn_buf_init(&header, r->ctx->arena);
-  dn_buf_init(&inputs, r->ctx->arena);
+  struct dn_buf header = dn_buf_new(r->ctx->arena),
+                inputs = dn_buf_new(r->ctx->arena);
   put_header(r, &header);
   put_inputs(r, in, &inputs);
   if (!make_folder(r))

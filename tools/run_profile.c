@@ -121,8 +121,7 @@ static bool measure(struct profile *p) {
 
 /* Text in a JSON string. */
 static void put_json(struct dn_buf *out, const char *s) {
-  struct dn_buf shown;
-  dn_buf_init(&shown, out->arena);
+  struct dn_buf shown = dn_buf_new(out->arena);
   dn_buf_show(&shown, s, DN_SHOWN);
   for (const char *c = shown.text; *c; c++)
     dn_buf_printf(out, strchr("\"\\", *c) ? "\\%c" : "%c", *c);
@@ -130,13 +129,11 @@ static void put_json(struct dn_buf *out, const char *s) {
 
 static bool write_trace(struct profile *p) {
   struct run *r = p->r;
-  struct dn_buf out;
-  dn_buf_init(&out, r->ctx->arena);
+  struct dn_buf out = dn_buf_new(r->ctx->arena);
   dn_buf_printf(&out, "{\"traceEvents\":[\n");
   double at = 0;
   for (size_t i = 0; i < p->n; i++) {
-    struct dn_buf name;
-    dn_buf_init(&name, r->ctx->arena);
+    struct dn_buf name = dn_buf_new(r->ctx->arena);
     put_json(&name, p->lines[i].layer->name);
     dn_buf_printf(&out,
                   "%s{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":1,"

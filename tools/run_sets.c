@@ -176,8 +176,7 @@ static bool run_set(struct run *r, const char *dir) {
     return false;
   }
   struct run_diff d = {0};
-  struct dn_buf why;
-  dn_buf_init(&why, ctx->arena);
+  struct dn_buf why = dn_buf_new(ctx->arena);
   bool ok = true;
   for (size_t i = 0; i < nout; i++)
     adapt(r, &want[i], &r->out[i]);

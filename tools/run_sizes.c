@@ -36,7 +36,7 @@ static bool take_option(struct run *r, const char *text, bool next) {
   int i = find_param(r, text, eq);
   if (i < 0 || !opt_read_dim(eq + 1, &value, &step))
     return (r->m && !strchr(eq, '+')) ||
-           dn_error(r->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+           dn_usage(r->ctx, "--dim",
                     "'%.200s' is no size that is known at run time only", text);
   r->at.value[i] = next ? r->at.value[i] + step : value;
   return true;
@@ -91,6 +91,6 @@ bool run_next_sizes(struct run *r) {
     const struct run_port *p = i < r->nin ? &r->in[i] : &r->out[i - r->nin];
     same &= p->type == ir_type_at(r->ctx, r->bounds[i].type, &r->at);
   }
-  return same || dn_error(r->ctx, (struct dn_loc){.where = "--dim"}, DN_USAGE,
+  return same || dn_usage(r->ctx, "--dim",
                           "a size that steps is of an input or output");
 }

@@ -7,6 +7,7 @@
 #include "ir/place.h"
 #include "runtime/dnn.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -15,8 +16,7 @@ static const char *mangle(struct emit *e, const char *name) {
   size_t n = strlen(name);
   char *s = dn_strndup(e->scratch, name, n > 40 ? 40 : n);
   for (char *p = s; *p; p++)
-    if (!((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
-          (*p >= 'a' && *p <= 'z')))
+    if (!isalnum((unsigned char)*p))
       *p = '_';
   return s;
 }

@@ -99,8 +99,8 @@ void cg_child_run(struct dn_ctx *ctx, cg_child_fn *fn, void *user,
   close(out[1]);
   close(err[1]);
   struct dn_buf buf[2];
-  dn_buf_init(&buf[0], ctx->arena);
-  dn_buf_init(&buf[1], ctx->arena);
+  buf[0] = dn_buf_new(ctx->arena);
+  buf[1] = dn_buf_new(ctx->arena);
   if (pid > 0)
     drain((const int[]){out[0], err[0]}, buf);
   close(out[0]);

@@ -137,8 +137,7 @@ static bool run_job(void *user, int fd) {
   if (!setjmp(raised))
     ok = cg_machine_run(job);
   ctx->fatal = outer;
-  struct dn_buf out;
-  dn_buf_init(&out, ctx->arena);
+  struct dn_buf out = dn_buf_new(ctx->arena);
   put_diagnostics(&out, ctx, before);
   put_number(&out, job->stack);
   put_number(&out, job->text);

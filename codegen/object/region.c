@@ -169,8 +169,7 @@ static void put_region(const struct cg_opts *opts, int i, struct dn_buf *out) {
 void cg_linker(struct dn_ctx *ctx, const struct cg_opts *opts,
                struct cg_blob *out) {
   const struct cg_regions *r = opts->regions;
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
+  struct dn_buf text = dn_buf_new(ctx->arena);
   dn_buf_printf(
       &text,
       "/* %s.ld - where the regions of a compiled model lie. In "

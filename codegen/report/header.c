@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_PREFIX = 60 };
 
@@ -15,23 +16,20 @@ enum { MAX_PREFIX = 60 };
 static void put_identifier(struct dn_buf *out, const char *s, size_t n) {
   if (n > MAX_PREFIX)
     n = MAX_PREFIX;
-  if (n && s[0] >= '0' && s[0] <= '9')
+  if (n && isdigit((unsigned char)*s))
     dn_buf_put(out, "_", 1);
   for (size_t i = 0; i < n; i++) {
-    char c = s[i];
-    bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                (c >= '0' && c <= '9');
-    dn_buf_put(out, keep ? &c : "_", 1);
+    bool keep = isalnum((unsigned char)s[i]);
+    dn_buf_put(out, keep ? &s[i] : "_", 1);
   }
 }
 
 const char *cg_prefix(struct dn_ctx *ctx, const char *name) {
-  struct dn_buf out;
   const char *base = dn_base_name(name);
   const char *dot = strrchr(base, '.');
-  dn_buf_init(&out, ctx->arena);
+  struct dn_buf out = dn_buf_new(ctx->arena);
   size_t n = dot && dot != base ? (size_t)(dot - base) : strlen(base);
-  if (n && base[0] >= '0' && base[0] <= '9')
+  if (n && isdigit((unsigned char)*base))
     dn_buf_printf(&out, "m");
   put_identifier(&out, base, n);
   return out.len ? out.text : "model";
@@ -104,26 +102,9 @@ static bool is_reserved(const struct header *h, const char *s) {
                   DN_FIND(own, s + p) >= 0);
 }
 
-static char upper_case(char c) {
-  return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-static bool same_upper(const char *s, const char *t) {
-  while (*s && upper_case(*s) == upper_case(*t))
-    s++, t++;
-  return upper_case(*s) == upper_case(*t);
-}
-
-static const char *upper_text(const struct header *h, const struct param *p) {
-  char *name = dn_printf(h->m->ctx->arena, "%s", p->name);
-  for (char *c = name; *c; c++)
-    *c = upper_case(*c);
-  return name;
-}
-
 static bool is_taken(const struct header *h, size_t n, const char *name) {
   for (size_t i = 0; i < n; i++)
-    if (h->io ? same_upper(h->param[i].name, name)
+    if (h->io ? !strcasecmp(h->param[i].name, name)
               : !strcmp(h->param[i].name, name))
       return true;
   return is_reserved(h, name);
@@ -133,10 +114,9 @@ static bool is_taken(const struct header *h, size_t n, const char *name) {
  * compilers own such names, "x_Bool". */
 static void name_param(const struct header *h, struct dn_arena *arena,
                        size_t n) {
-  struct dn_buf out;
   assert(n < h->n && "add_param() counts them");
   const char *s = h->param[n].model;
-  dn_buf_init(&out, arena);
+  struct dn_buf out = dn_buf_new(arena);
   dn_buf_put(&out, "x",
              *s == '_' && (s[1] == '_' || (s[1] >= 'A' && s[1] <= 'Z')));
   put_identifier(&out, s, strlen(s));
@@ -301,7 +281,8 @@ static void put_places(const struct header *h) {
                           "bytes. A run writes over inputs. */\n");
   for (size_t i = 0; h->io && i < h->nin + h->nout; i++) {
     dn_buf_printf(h->out, "#define %s_%s_OFFSET %lldu /* ", h->upper,
-                  upper_text(h, &h->param[i]), (long long)h->io[i]);
+                  dn_upper(h->m->ctx->arena, h->param[i].name),
+                  (long long)h->io[i]);
     put_declaration(h->out, &h->param[i]);
     dn_buf_printf(h->out, " */\n");
   }
@@ -314,10 +295,10 @@ static void put_scales(const struct header *h) {
     const struct ir_quant *q = h->param[i].type->quant;
     bool shown = !q || q->scales;
     for (size_t k = 0; k < i; k++)
-      shown |= same_upper(h->param[k].name, h->param[i].name);
+      shown |= !strcasecmp(h->param[k].name, h->param[i].name);
     if (shown)
       continue;
-    const char *name = upper_text(h, &h->param[i]);
+    const char *name = dn_upper(h->m->ctx->arena, h->param[i].name);
     const char *scale = dn_printf(h->m->arena, "%.9g", q->scale);
     dn_buf_printf(h->out,
                   "/* %s is %s_%s_SCALE * (stored - %s_%s_ZERO_POINT) */\n"
@@ -422,19 +403,16 @@ static void put_state(const struct header *h, int align) {
                 "#define %s_STATE_SIZE %lldu\n#define %s_STATE_ALIGN %du\n",
                 h->prefix, h->upper, (long long)h->state_size, h->upper, align);
   for (size_t i = 0; i < h->nstate; i++) {
-    struct dn_buf name;
-    dn_buf_init(&name, h->m->arena);
+    struct dn_buf name = dn_buf_new(h->m->arena);
     put_identifier(&name, h->state[i].model, strlen(h->state[i].model));
-    bool shown = !name.len;
-    for (char *p = name.text; name.len && *p; p++)
-      *p = upper_case(*p);
+    const char *upper = dn_upper(h->m->arena, name.text);
+    bool shown = !*upper;
     for (size_t k = 0; k < i; k++)
-      shown |= !strcmp(h->state[k].name, name.text);
-    h->state[i].name = name.len ? name.text : "";
-    if (!shown && strcmp(name.text, "SIZE") != 0 &&
-        strcmp(name.text, "ALIGN") != 0)
+      shown |= !strcmp(h->state[k].name, upper);
+    h->state[i].name = upper;
+    if (!shown && strcmp(upper, "SIZE") != 0 && strcmp(upper, "ALIGN") != 0)
       dn_buf_printf(h->out, "#define %s_STATE_%s %lldu /* byte; %s */\n",
-                    h->upper, name.text, (long long)h->state[i].at,
+                    h->upper, upper, (long long)h->state[i].at,
                     ir_type_text(h->m->ctx, NULL, h->state[i].type));
   }
   dn_buf_printf(h->out, "void %s_reset(void *state);\n\n", h->prefix);
@@ -499,13 +477,11 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
                const struct ir_module *m, const struct cg_opts *opts,
                const struct cg_sizes *sizes, struct cg_blob *out) {
   assert(sizes && "the caller has compiled the module");
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
-  char *upper = dn_printf(ctx->arena, "%s", opts->prefix);
-  for (char *p = upper; *p; p++)
-    *p = upper_case(*p);
-  struct header h = {
-      .out = &text, .prefix = opts->prefix, .upper = upper, .m = m};
+  struct dn_buf text = dn_buf_new(ctx->arena);
+  struct header h = {.out = &text,
+                     .prefix = opts->prefix,
+                     .upper = dn_upper(ctx->arena, opts->prefix),
+                     .m = m};
   h.threads = opts->threads > 1;
   h.section = cg_arena_section(opts, ctx->arena);
   h.apart = opts->apart;

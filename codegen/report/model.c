@@ -114,8 +114,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
       .macs = (uint64_t)job->macs};
   struct dnn_tensor *t =
       DN_ARRAY(job->ctx->arena, struct dnn_tensor, nin + nout + 1);
-  struct dn_buf out;
-  dn_buf_init(&out, job->ctx->arena);
+  struct dn_buf out = dn_buf_new(job->ctx->arena);
   dn_buf_put(&out, (const char *)&model, sizeof model);
   if (sized)
     dn_buf_put(&out, (const char *)&(struct dnn_sizes){0},

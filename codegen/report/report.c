@@ -10,8 +10,7 @@ enum { MAX_ROWS = 100, NAME_WIDTH = 24, BAR_WIDTH = 20 };
 
 const char *cg_count_text(struct dn_arena *arena, int64_t n) {
   char *digits = dn_printf(arena, "%lld", (long long)n);
-  struct dn_buf out;
-  dn_buf_init(&out, arena);
+  struct dn_buf out = dn_buf_new(arena);
   size_t len = strlen(digits);
   for (size_t i = 0; i < len; i++) {
     if (i && (len - i) % 3 == 0 && digits[i - 1] != '-')
@@ -201,8 +200,7 @@ bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
                              .opts = opts,
                              .sizes = *sizes};
   assert(sizes && "the caller has compiled the module");
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
+  struct dn_buf text = dn_buf_new(ctx->arena);
   cg_stats(ctx->arena, m, &r.stats);
   r.machine = cg_machine_of(t, m, sizes);
   r.cost = cg_run_cost(&r.machine, &r.stats);

@@ -5,8 +5,7 @@
 #include <string.h>
 
 void cg_put_html(struct dn_buf *out, struct dn_arena *arena, const char *s) {
-  struct dn_buf text;
-  dn_buf_init(&text, arena);
+  struct dn_buf text = dn_buf_new(arena);
   dn_buf_escape(&text, s, strlen(s));
   for (const char *p = text.text; *p; p++) {
     if (*p == '<')

@@ -14,8 +14,7 @@ static void *made(struct dn_ctx *ctx, void *item) {
 /* cJSON writes bytes as they are; text of a model is made valid first. */
 static void add_text(struct cJSON *to, struct dn_ctx *ctx, const char *key,
                      const char *s) {
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
+  struct dn_buf text = dn_buf_new(ctx->arena);
   dn_buf_escape(&text, s, strlen(s));
   made(ctx, cJSON_AddStringToObject(to, key, text.text));
 }

@@ -169,8 +169,8 @@ struct cg_layer cg_layer_of(struct dn_arena *arena, const struct ir_op *op) {
   struct what what;
   struct readings reads = {.arena = arena, .outside = op->block};
   int rank = 0;
-  dn_buf_init(&what.computes, arena);
-  dn_buf_init(&what.moves, arena);
+  what.computes = dn_buf_new(arena);
+  what.moves = dn_buf_new(arena);
   add_op(&l, &rank, &what, &reads, op, 1);
   for (size_t i = 0; i < reads.list.n; i++)
     l.read_bytes += reads.list.v[i].bytes;

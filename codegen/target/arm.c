@@ -202,8 +202,8 @@ bool cg_arm_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
   struct arm a = {.ctx = ctx, .o = o};
   const char *system = strchr(c->triple, '-'), *abi = o->float_abi;
   bool hard = abi ? !strcmp(abi, "hard") : dn_ends_in(c->triple, "eabihf");
-  dn_buf_init(&a.features, ctx->arena);
-  dn_buf_init(&a.extensions, ctx->arena);
+  a.features = dn_buf_new(ctx->arena);
+  a.extensions = dn_buf_new(ctx->arena);
   if (o->march && !read_march(&a))
     return false;
   if (!a.arch && o->cpu)

@@ -172,7 +172,7 @@ bool cg_march_choose(struct dn_ctx *ctx, const struct cg_target_opts *o,
     if (arm[i].value)
       return dn_error(ctx, (struct dn_loc){.where = arm[i].option}, DN_CPU,
                       "is for 32-bit ARM, not '%s'", c->triple);
-  dn_buf_init(&m.features, ctx->arena);
+  m.features = dn_buf_new(ctx->arena);
   bool bare = !cg_has_system(c->triple) && !wants_floats(o);
   c->features = o->cpu ? ""
                 : bare ? c->row->bare_features

@@ -170,8 +170,7 @@ static const char *from_llvm(struct dn_ctx *ctx, char *text) {
 /* The host's features that are there, sorted: LLVM lists them in no order. */
 static const char *host_features(struct dn_ctx *ctx) {
   DN_LIST(const char *) list = {0};
-  struct dn_buf text;
-  dn_buf_init(&text, ctx->arena);
+  struct dn_buf text = dn_buf_new(ctx->arena);
   for (const char *p = from_llvm(ctx, LLVMGetHostCPUFeatures()); *p;) {
     size_t n = strcspn(p, ",");
     if (*p == '+')
@@ -193,9 +192,8 @@ static bool refuse_target(struct dn_ctx *ctx, const char *triple, bool row) {
   bool real = !LLVMGetTargetFromTriple(triple, &known, &message);
   LLVMDisposeMessage(message);
   dn_error(ctx, (struct dn_loc){0}, real ? DN_TARGET : DN_CPU,
-           "%s target '%s'%s",
-           real ? "unsupported" : "unknown", dn_escaped(ctx->arena, triple),
-           row ? ": only ELF systems" : "");
+           "%s target '%s'%s", real ? "unsupported" : "unknown",
+           dn_escaped(ctx->arena, triple), row ? ": only ELF systems" : "");
   dn_note(ctx, "--list-targets shows the families; their triples are "
                "ARCHITECTURE-VENDOR-SYSTEM, as in clang");
   return false;
@@ -350,8 +348,8 @@ LLVMTargetMachineRef cg_target_machine(const struct cg_target *t, bool large,
   LLVMTargetMachineOptionsSetFeatures(o, t->names.features);
   LLVMTargetMachineOptionsSetABI(o, t->abi);
   LLVMTargetMachineOptionsSetCodeGenOptLevel(o, levels[t->opt_level & 3]);
-  LLVMTargetMachineOptionsSetRelocMode(o, !cg_has_system(t->triple) ? LLVMRelocStatic
-                                                                  : LLVMRelocPIC);
+  LLVMTargetMachineOptionsSetRelocMode(
+      o, !cg_has_system(t->triple) ? LLVMRelocStatic : LLVMRelocPIC);
   LLVMTargetMachineOptionsSetCodeModel(o, large && t->row->backend == CG_X86
                                               ? LLVMCodeModelMedium
                                               : t->row->model);

@@ -39,7 +39,7 @@ static int import_file(const char *path, const struct fe_opts *opts, FILE *err,
     if (m && print) {
       struct dn_buf out;
       struct ir_print_opts how = {.locs = true, .const_limit = 256};
-      dn_buf_init(&out, ctx->arena);
+      out = dn_buf_new(ctx->arena);
       ir_print(&out, m, &how);
       fwrite(out.text, 1, out.len, stdout);
     }

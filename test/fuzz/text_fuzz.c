@@ -145,8 +145,7 @@ static void show(struct fuzz *z, const struct dn_ctx *ctx, const char *why,
 }
 
 static const char *print(struct ir_module *m) {
-  struct dn_buf out;
-  dn_buf_init(&out, m->ctx->arena);
+  struct dn_buf out = dn_buf_new(m->ctx->arena);
   ir_print(&out, m, NULL);
   return out.text;
 }

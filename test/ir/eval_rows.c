@@ -386,8 +386,7 @@ static void check_op(struct bench *t, const struct ir_op *op, uint64_t seed) {
     if (dn_exit_code(t->ctx) != DN_EXIT_UNSUPPORTED)
       test_fail("%s was not evaluated", ir_ops[op->code].text);
   } else if (!same_data(type, got, want, ir_ops[op->code].text)) {
-    struct dn_buf buf;
-    dn_buf_init(&buf, arena);
+    struct dn_buf buf = dn_buf_new(arena);
     nest_print(&buf, nest_build(arena, op));
     test_fail("seed %llu: %s", (unsigned long long)seed, buf.text);
   }

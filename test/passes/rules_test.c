@@ -99,8 +99,7 @@ static int try_once(struct check *c) {
       edit_replace(root_of(m), v, fresh);
       ok = run(arena, m, in, &after) && compare(c, &before, &after);
       result = ok ? 1 : -1;
-      struct dn_buf text;
-      dn_buf_init(&text, arena);
+      struct dn_buf text = dn_buf_new(arena);
       ir_print(&text, m, &(struct ir_print_opts){.const_limit = -1});
       if (result < 0)
         printf("%s", text.text);
