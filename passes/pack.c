@@ -312,6 +312,15 @@ static int last_dim(const struct ir_type *type) {
   return d;
 }
 
+/* Floats without vectors have no lanes, but a tile's columns of a row: side by side
+ * they are read from one address. */
+static bool has_columns(const struct ir_op *kernel, const struct nest *n) {
+  int last = last_dim(n->type);
+  return last >= 0 && ir_is_float(n->type->dtype) &&
+         ir_get_int(kernel, "vec") <= 1 && ir_get_int(kernel, "dot") <= 1 &&
+         loops_tile(kernel, last) > 1;
+}
+
 /* The iterator that the lanes of a kernel go along, or -1. */
 static int lane_iter(const struct ir_op *kernel, const struct nest *n) {
   int64_t vec = ir_get_int(kernel, "vec");
@@ -320,8 +329,10 @@ static int lane_iter(const struct ir_op *kernel, const struct nest *n) {
   if (vec <= 1 && ir_get_int(kernel, "wide") && last >= 0 && inner >= 0 &&
       n->iter[inner].extent % dot) /* runs that are filled up */
     return nest_dim_iter(n, last);
-  if (vec <= 1) /* along the sum, if it is dots */
-    return dot > 1 ? inner : -1;
+  if (vec <= 1 && dot > 1) /* along the sum, if it is dots */
+    return inner;
+  if (vec <= 1)
+    return has_columns(kernel, n) ? nest_dim_iter(n, last) : -1;
   bool columns = last >= 0 && loops_tile(kernel, last) >= vec;
   return columns ? nest_dim_iter(n, last) : nest_inner_reduced(n);
 }
@@ -467,6 +478,9 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   how.run = 1;
   double same;
   if (how.dim < 0 || (w->data && ir_const_uniform(w, &same)))
+    return false;
+  /* Two layouts would take more than the time. */
+  if (has_columns(kernel, n) && (!w->data || w->uses->next))
     return false;
   find_runs(kernel, n, access, iter, &how);
   int64_t width =
