@@ -10,6 +10,19 @@ static LLVMValueRef number(struct kernel_cg *k, LLVMValueRef like, uint64_t n) {
   return emit_like(k, like, LLVMConstInt(t, n, false));
 }
 
+/* As far as code depends on it (emit_hmul(), emit_rshr(), shifts): kernels that
+ * differ in the numbers alone are one function. */
+static struct emit_range round_range(enum ir_dtype type, struct emit_range r) {
+  unsigned bits = ir_dtypes[type].bits;
+  int64_t lowest = -(INT64_MAX >> (64 - bits)) - 1;
+  r.least = r.least >= INT64_C(1) << 30 ? INT64_C(1) << 30
+            : r.least >= 0              ? 0
+            : r.least > lowest          ? lowest + 1
+                                        : INT64_MIN;
+  r.most = r.most < bits ? bits - 1 : INT64_MAX;
+  return r;
+}
+
 struct emit_range emit_range_of(const struct ir_value *v) {
   struct emit_range r = {INT64_MIN, INT64_MAX};
   if (!v->data || ir_is_float(v->type->dtype) ||
@@ -21,7 +34,7 @@ struct emit_range emit_range_of(const struct ir_value *v) {
     r.least = dn_min(r.least, n);
     r.most = dn_max(r.most, n);
   }
-  return r;
+  return round_range(v->type->dtype, r);
 }
 
 /* 2^31 + x y of 64 bits, the high half, for y = 2 m - 2^32: x m / 2^31 is x more.
