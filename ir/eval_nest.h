@@ -35,7 +35,6 @@ void eval_cast(enum ir_dtype from, enum ir_dtype to, union eval_lanes *r,
 bool eval_needs_round(enum ir_dtype type);
 /* A number as a lane of the type: rounded, or saturated (NaN to 0). */
 void eval_number(enum ir_dtype type, double v, union eval_lanes *r, int n);
-int64_t eval_saturate(enum ir_dtype type, double v);
 
 /* Elements `stride` apart, starting at `p`, to lanes [at, at + n); and lanes
  * [0, n) to contiguous elements. `p` need not be aligned. */
@@ -112,9 +111,9 @@ struct eval_nest {
   struct eval_step *step;
   const union eval_lanes *root;
   enum ir_dtype root_type;
-  struct eval_key *keys;   /* of an order: one a place */
-  union eval_lanes *code;  /* of a fold: values of its nodes */
-  union eval_lanes *state; /* of a running fold: one lane for each element
+  struct eval_key *keys;      /* of an order: one a place */
+  union eval_lanes *code;     /* of a fold: values of its nodes */
+  union eval_lanes *state;    /* of a running fold: one lane for each element
                               behind its dimension */
   int64_t it[NEST_MAX_ITERS]; /* where the loops are */
 };

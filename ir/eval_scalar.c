@@ -166,7 +166,7 @@ static void requant_unsigned(PARAMS) {
 #define u_REQUANT requant_unsigned
 
 /* ---- Conversion ---- */
-int64_t eval_saturate(enum ir_dtype type, double v) {
+static int64_t saturate(enum ir_dtype type, double v) {
   if (isnan(v))
     return 0;
   if (type == IR_BOOL)
@@ -201,7 +201,7 @@ static void cast_float(PARAMS) {
     return;
   }
   for (int k = 0; k < n; k++)
-    r->i[k] = to == IR_BOOL ? a->f[k] != 0 : eval_saturate(to, a->f[k]);
+    r->i[k] = to == IR_BOOL ? a->f[k] != 0 : saturate(to, a->f[k]);
 }
 
 static void cast_int(PARAMS) {
@@ -225,8 +225,8 @@ static void cast_int(PARAMS) {
 
 static void narrow(PARAMS) {
   (void)c, (void)from;
-  double hi = (double)eval_saturate(to, HUGE_VAL);
-  double lo = (double)eval_saturate(to, -HUGE_VAL);
+  double hi = (double)saturate(to, HUGE_VAL);
+  double lo = (double)saturate(to, -HUGE_VAL);
   for (int k = 0; k < n; k++) {
     double z = rint(b->f[k]), x = rint(a->f[k]);
     r->i[k] = (int64_t)(x > lo - z ? fmin(x + z, hi) : lo);
@@ -347,7 +347,7 @@ void eval_number(enum ir_dtype type, double v, union eval_lanes *r, int n) {
     r->f[0] = ir_written_float(type, v);
     eval_round(type, r, 1);
   } else {
-    r->i[0] = eval_saturate(type, v);
+    r->i[0] = saturate(type, v);
   }
   for (int k = 1; k < n; k++)
     r->i[k] = r->i[0];

@@ -63,7 +63,7 @@ static int64_t attr_at(const struct build *b, const char *name, int k) {
 
 /* ---- Ranks ---- */
 
-/* Calls `visit` for each access and y. */
+/* The letters of an access, with the ranks that attributes give groups. */
 static void note_letters(struct build *b, const struct formula_access *a) {
   for (int i = 0; i < a->n; i++) {
     for (int t = 0; t < a->index[i].nterms; t++) {
@@ -85,7 +85,6 @@ static void note_letters(struct build *b, const struct formula_access *a) {
 static int index_rank(struct build *b, const struct formula_index *x) {
   if (x->indirect >= 0)
     return 1;
-  int rank = 1;
   bool group = false;
   for (int t = 0; t < x->nterms; t++) {
     if (!x->term[t].letter || !x->term[t].group)
@@ -94,7 +93,7 @@ static int index_rank(struct build *b, const struct formula_index *x) {
     if (letter_of(b, &x->term[t])->rank >= 0)
       return letter_of(b, &x->term[t])->rank;
   }
-  return group ? -1 : rank;
+  return group ? -1 : 1;
 }
 
 static void set_rank(struct build *b, const struct formula_index *x, int rank) {
@@ -447,33 +446,25 @@ static void build_access(struct build *b, const struct formula_access *a,
 
 /* ---- Body ---- */
 
-static void add_node(struct nest *n, struct nest_node node) {
+/* The one call is a product. */
+static void add_node(struct nest *n, enum nest_node_kind kind, int a, int b) {
   assert(n->nnodes < NEST_MAX_NODES && "a formula has two factors: formula.h");
-  n->node[n->nnodes++] = node;
+  n->node[n->nnodes++] = (struct nest_node){
+      .kind = kind, .type = n->acc_type, .fn = IR_S_MUL, .arg = {a, b}};
 }
 
 static void build_body(struct build *b) {
   struct nest *n = b->n;
   if (b->f->iter_of[0]) {
-    struct nest_node node = {.kind = NEST_ITER, .type = n->acc_type};
-    assert(ir_get_int(b->op, b->f->iter_of) >= 0 &&
-           ir_get_int(b->op, b->f->iter_of) < n->type->rank &&
-           "infer_iota() checks the axis");
-    node.arg[0] = n->y[ir_get_int(b->op, b->f->iter_of)].iter[0];
-    add_node(n, node);
+    int64_t axis = ir_get_int(b->op, b->f->iter_of);
+    assert(axis >= 0 && axis < n->type->rank && "infer_iota() checks the axis");
+    add_node(n, NEST_ITER, n->y[axis].iter[0], 0);
     return;
   }
-  for (int k = 0; k < b->f->nfactors; k++) {
-    struct nest_node node = {.kind = NEST_ACCESS, .type = n->acc_type};
-    node.arg[0] = b->f->first + k;
-    add_node(n, node);
-  }
-  if (b->f->nfactors == 2) {
-    struct nest_node node = {.kind = NEST_CALL, .type = n->acc_type};
-    node.arg[1] = 1;
-    node.fn = IR_S_MUL;
-    add_node(n, node);
-  }
+  for (int k = 0; k < b->f->nfactors; k++)
+    add_node(n, NEST_ACCESS, b->f->first + k, 0);
+  if (b->f->nfactors == 2)
+    add_node(n, NEST_CALL, 0, 1);
 }
 
 /* ---- Running folds ---- */

@@ -221,8 +221,6 @@ const struct ir_op *nest_onto(const struct ir_op *kernel);
 /* What of its sizes that are known at run time only code cannot follow; NULL:
  * nothing. */
 const char *nest_sizes_error(const struct nest *n);
-/* The same text for equal nests: CSE, tests. */
-void nest_print(struct dn_buf *out, const struct nest *n);
 /* Checks one row's body without an op, or a fold's row, for the suite: a message
  * or NULL. */
 const char *nest_check_row(struct dn_arena *arena, enum ir_opcode code);

@@ -24,7 +24,8 @@ static struct dn_phases *phases_of(struct dn_ctx *ctx) {
   return p;
 }
 
-void dn_phase_stop(struct dn_ctx *ctx) {
+/* Charges the running phase with the time up to now. */
+static void charge(struct dn_ctx *ctx) {
   struct dn_phases *p = phases_of(ctx);
   int64_t now = clock_ns(CLOCK_MONOTONIC);
   p->rows.v[p->running].ns += now - p->since;
@@ -33,7 +34,7 @@ void dn_phase_stop(struct dn_ctx *ctx) {
 
 void dn_phase(struct dn_ctx *ctx, const char *name) {
   struct dn_phases *p = phases_of(ctx);
-  dn_phase_stop(ctx);
+  charge(ctx);
   for (size_t i = 0; i < p->rows.n; i++)
     if (p->rows.v[i].changes < 0 && !strcmp(p->rows.v[i].name, name)) {
       p->running = i;
@@ -76,7 +77,7 @@ static void shares(const struct dn_phase *rows, size_t n, int *out) {
 }
 
 void dn_phases_print(struct dn_ctx *ctx, FILE *out) {
-  dn_phase_stop(ctx);
+  charge(ctx);
   const struct dn_phases *p = ctx->phases;
   int *share = DN_ARRAY(ctx->arena, int, p->rows.n);
   shares(p->rows.v, p->rows.n, share);

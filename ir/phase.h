@@ -24,8 +24,6 @@ struct dn_phases {
 void dn_phase(struct dn_ctx *ctx, const char *name);
 /* Ends the row of a pass that made `changes`. */
 void dn_phase_changed(struct dn_ctx *ctx, int64_t changes);
-/* Charges the running phase with the time up to now. */
-void dn_phase_stop(struct dn_ctx *ctx);
 /* Prints the table: ms, share and changes of each row, and the time from the
  * start of the process. The shares sum to 100 %. */
 void dn_phases_print(struct dn_ctx *ctx, FILE *out);

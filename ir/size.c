@@ -74,8 +74,9 @@ const struct ir_size *ir_size_times(struct dn_ctx *ctx, const struct ir_size *s,
   return ir_size_make(ctx, &r);
 }
 
-const struct ir_size *ir_size_over(struct dn_ctx *ctx, const struct ir_size *s,
-                                   int64_t by) {
+/* s / by where that has no remainder; else NULL. */
+static const struct ir_size *size_over(struct dn_ctx *ctx,
+                                       const struct ir_size *s, int64_t by) {
   if (!s || by < 1)
     return NULL;
   struct ir_size r = *s;
@@ -328,10 +329,9 @@ const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
       continue;
     if (!outermost(to, begin, dst, &none, &rest, &to_at) || to_at < 0)
       return NULL;
-    sizes[to_at] =
-        others == rest
-            ? size
-            : ir_size_over(ctx, ir_size_times(ctx, size, others), rest);
+    sizes[to_at] = others == rest
+                       ? size
+                       : size_over(ctx, ir_size_times(ctx, size, others), rest);
     if (!sizes[to_at])
       return NULL;
   }

@@ -50,9 +50,6 @@ const struct ir_size *ir_size_make(struct dn_ctx *ctx, const struct ir_size *s);
 /* s * by; NULL when that is no size, or s is none. */
 const struct ir_size *ir_size_times(struct dn_ctx *ctx, const struct ir_size *s,
                                     int64_t by);
-/* s / by where that has no remainder; else NULL. */
-const struct ir_size *ir_size_over(struct dn_ctx *ctx, const struct ir_size *s,
-                                   int64_t by);
 /* The size at a point that has all its parameters; -1: below 0, or too large. */
 int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at);
 /* No coefficient is below 0: the size is largest at the bounds. */

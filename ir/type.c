@@ -122,7 +122,7 @@ int64_t ir_symbol(struct dn_ctx *ctx, const char *name) {
   return -(int64_t)(intptr_t)dn_intern(ctx, name);
 }
 
-const char *ir_symbol_name(const struct dn_ctx *ctx, int64_t dim) {
+static const char *symbol_name(const struct dn_ctx *ctx, int64_t dim) {
   (void)ctx;
   assert(dim < 0 && "the caller has seen that it is a symbol");
   return (const char *)(intptr_t)-dim;
@@ -212,7 +212,7 @@ const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
     if (i)
       dn_buf_printf(&out, ",");
     if (type->dim[i] < 0)
-      lex_put_name(&out, "", ir_symbol_name(ctx, type->dim[i]));
+      lex_put_name(&out, "", symbol_name(ctx, type->dim[i]));
     else if (type->size[i])
       put_size(&out, type->size[i], type->dim[i]);
     else

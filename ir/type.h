@@ -98,7 +98,6 @@ const struct ir_type *ir_type_as(struct dn_ctx *ctx, const struct ir_type *type,
 
 /* Symbolic dims: a negative number for a name, and back. */
 int64_t ir_symbol(struct dn_ctx *ctx, const char *name);
-const char *ir_symbol_name(const struct dn_ctx *ctx, int64_t dim);
 
 bool ir_type_is_static(const struct ir_type *type);
 /* Element and byte counts of a static type. Types built by ir_type_checked() or

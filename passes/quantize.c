@@ -32,7 +32,8 @@ struct coded coded_of(const struct quantize *p, const struct ir_value *v) {
   return v && v->id < p->coded.n ? p->coded.v[v->id] : (struct coded){0};
 }
 
-void coded_set(struct quantize *p, const struct ir_value *v, struct coded c) {
+static void set_coded(struct quantize *p, const struct ir_value *v,
+                      struct coded c) {
   while (p->coded.n <= v->id)
     DN_PUSH(p->env->scratch, p->coded, (struct coded){0});
   p->coded.v[v->id] = c;
@@ -433,7 +434,7 @@ static int64_t visit(struct quantize *p, struct ir_op *op) {
   if (op->code == IR_NARROW)
     with = in_sign(p, op, with, &c);
   if (c.q)
-    coded_set(p, with ? with : ir_result(op), c);
+    set_coded(p, with ? with : ir_result(op), c);
   if (with && with->def && ir_result(op)->type->quant)
     with->type = ir_result(op)->type;
   if (with)

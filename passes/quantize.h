@@ -23,7 +23,6 @@ struct quantize {
 
 /* q is NULL where nothing is known. */
 struct coded coded_of(const struct quantize *p, const struct ir_value *v);
-void coded_set(struct quantize *p, const struct ir_value *v, struct coded c);
 /* Of 8 bits, and without a sum's parts or bounds: what a tensor of the model
  * is.
  */

@@ -372,7 +372,8 @@ static bool add_state(struct compile *c, const char *text) {
   return true;
 }
 
-bool compile_state(struct compile *c) {
+/* Makes pairs of --state one buffer; behind import and sizes. */
+static bool add_states(struct compile *c) {
   bool ok = true;
   for (size_t i = 0; i < c->options->states.n && !c->sizes; i++)
     ok &= add_state(c, c->options->states.v[i]);
@@ -410,7 +411,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
                     "%zu inputs and outputs (--limit-ports=%lld)", ports,
                     (long long)c->ctx->limits.ports);
   dn_files_idle(c->ctx);
-  if (!compile_state(c))
+  if (!add_states(c))
     return false;
   struct cg_params params = cg_count_params(c->m);
   c->cg.weights = params.weights;
@@ -510,7 +511,7 @@ bool compile_join(struct compile *c, struct pass_opts *opts) {
   c->sizes = NULL;
   size_t n = strlen(opts->pipeline);
   opts->pipeline = text + n + (text[n] == ',');
-  return ok && compile_state(c);
+  return ok && add_states(c);
 }
 
 bool compile_passes(struct compile *c, enum ir_form form) {

@@ -30,8 +30,6 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                    const char *path, struct compile *c);
 /* Imports the model; `known` says what is known of its inputs, or is NULL. */
 bool compile_import(struct compile *c, const struct fe_opts *known);
-/* Makes pairs of --state one buffer; behind import and sizes. */
-bool compile_state(struct compile *c);
 /* Runs the passes of opts on graphs for each size, after which there is one
  * module; opts then has the others. Without sizes it does nothing. */
 bool compile_join(struct compile *c, struct pass_opts *opts);

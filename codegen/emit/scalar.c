@@ -239,10 +239,10 @@ static LLVMValueRef float_pow(const struct scalar *s) {
       LLVMBuildFCmp(s->b, LLVMRealOEQ, s->x, LLVMBuildFNeg(s->b, inf, ""), "");
   LLVMValueRef x = pick(s, none, inf, s->x);
   x = LLVMBuildFAdd(s->b, x, LLVMConstNull(LLVMTypeOf(x)), ""); /* no -0 */
-  LLVMValueRef half = cg_math_sqrt(s->b, o, x);
+  LLVMValueRef half = cg_math_emit(s->b, o, CG_SQRT, x);
   if (y == 0.5)
     return half;
-  LLVMValueRef quarter = cg_math_sqrt(s->b, o, half);
+  LLVMValueRef quarter = cg_math_emit(s->b, o, CG_SQRT, half);
   return y == 0.25 ? quarter : LLVMBuildFMul(s->b, half, quarter, "");
 }
 
@@ -358,7 +358,6 @@ static LLVMValueRef narrow(const struct scalar *s) {
   static LLVMValueRef i_##ID(const struct scalar *s) { return expr; }
 #define BOTH(ID, expr) FLOAT(ID, expr) INT(ID, expr)
 #define BUILD(OP) LLVMBuild##OP(s->b, s->x, s->y, "")
-#define MATH(ID) cg_math_##ID(s->b, s->k->e->facts, s->x)
 #define ELEMENTARY(ID)                                                         \
   FLOAT(ID, cg_math_emit(s->b, s->k->e->facts, CG_##ID, s->x))
 
@@ -382,11 +381,11 @@ FLOAT(MAX, emit_extreme(s->k, s->type, true, s->x, s->y))
 INT(MAX, pick(s, less(s, s->y, s->x), s->x, s->y))
 FLOAT(ABS, float_abs(s))
 INT(ABS, int_abs(s))
-FLOAT(SQRT, MATH(sqrt))
-FLOAT(FLOOR, MATH(floor))
-FLOAT(CEIL, MATH(ceil))
-FLOAT(TRUNC, MATH(trunc))
-FLOAT(RINT, MATH(rint))
+ELEMENTARY(SQRT)
+ELEMENTARY(FLOOR)
+ELEMENTARY(CEIL)
+ELEMENTARY(TRUNC)
+ELEMENTARY(RINT)
 ELEMENTARY(EXP)
 ELEMENTARY(LOG)
 ELEMENTARY(TANH)

@@ -89,25 +89,20 @@ LLVMValueRef math_magic(const struct math_ctx *m) {
   return math_const2(m, 0x1.8p23, 0x1.8p52);
 }
 
-LLVMValueRef math_add(const struct math_ctx *m, LLVMValueRef a,
-                      LLVMValueRef c) {
-  return LLVMBuildFAdd(m->b, a, c, "");
-}
-
-LLVMValueRef math_sub(const struct math_ctx *m, LLVMValueRef a,
-                      LLVMValueRef c) {
-  return LLVMBuildFSub(m->b, a, c, "");
-}
-
-LLVMValueRef math_mul(const struct math_ctx *m, LLVMValueRef a,
-                      LLVMValueRef c) {
-  return LLVMBuildFMul(m->b, a, c, "");
-}
-
-LLVMValueRef math_div(const struct math_ctx *m, LLVMValueRef a,
-                      LLVMValueRef c) {
-  return LLVMBuildFDiv(m->b, a, c, "");
-}
+#define BINARY(name, OP)                                                       \
+  LLVMValueRef math_##name(const struct math_ctx *m, LLVMValueRef a,           \
+                           LLVMValueRef c) {                                   \
+    return LLVMBuild##OP(m->b, a, c, "");                                      \
+  }
+#define SHIFT(name, OP)                                                        \
+  LLVMValueRef math_##name(const struct math_ctx *m, LLVMValueRef a,           \
+                           unsigned n) {                                       \
+    assert(n < m->bits && "shifts stay within a lane");                        \
+    return LLVMBuild##OP(m->b, a, math_int(m, n), "");                         \
+  }
+MATH_OPS(BINARY, SHIFT)
+#undef BINARY
+#undef SHIFT
 
 LLVMValueRef math_neg(const struct math_ctx *m, LLVMValueRef a) {
   return LLVMBuildFNeg(m->b, a, "");
@@ -179,41 +174,6 @@ LLVMValueRef math_atmost(const struct math_ctx *m, LLVMValueRef a,
 LLVMValueRef math_atleast(const struct math_ctx *m, LLVMValueRef a,
                           LLVMValueRef k) {
   return math_select(m, math_lt(m, a, k), k, a);
-}
-
-LLVMValueRef math_iadd(const struct math_ctx *m, LLVMValueRef a,
-                       LLVMValueRef c) {
-  return LLVMBuildAdd(m->b, a, c, "");
-}
-
-LLVMValueRef math_isub(const struct math_ctx *m, LLVMValueRef a,
-                       LLVMValueRef c) {
-  return LLVMBuildSub(m->b, a, c, "");
-}
-
-LLVMValueRef math_iand(const struct math_ctx *m, LLVMValueRef a,
-                       LLVMValueRef c) {
-  return LLVMBuildAnd(m->b, a, c, "");
-}
-
-LLVMValueRef math_ixor(const struct math_ctx *m, LLVMValueRef a,
-                       LLVMValueRef c) {
-  return LLVMBuildXor(m->b, a, c, "");
-}
-
-LLVMValueRef math_shl(const struct math_ctx *m, LLVMValueRef a, unsigned n) {
-  assert(n < m->bits && "shifts stay within a lane");
-  return LLVMBuildShl(m->b, a, math_int(m, n), "");
-}
-
-LLVMValueRef math_lshr(const struct math_ctx *m, LLVMValueRef a, unsigned n) {
-  assert(n < m->bits && "shifts stay within a lane");
-  return LLVMBuildLShr(m->b, a, math_int(m, n), "");
-}
-
-LLVMValueRef math_ashr(const struct math_ctx *m, LLVMValueRef a, unsigned n) {
-  assert(n < m->bits && "shifts stay within a lane");
-  return LLVMBuildAShr(m->b, a, math_int(m, n), "");
 }
 
 LLVMValueRef math_icmp(const struct math_ctx *m, LLVMIntPredicate p,

@@ -43,10 +43,29 @@ LLVMValueRef math_nan(const struct math_ctx *m);
  * stands in the low bits of the sum. */
 LLVMValueRef math_magic(const struct math_ctx *m);
 
-LLVMValueRef math_add(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c);
-LLVMValueRef math_sub(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c);
-LLVMValueRef math_mul(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c);
-LLVMValueRef math_div(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c);
+/* math_NAME() of two values, and of one and a number of bits, and what LLVM
+ * calls it. */
+#define MATH_OPS(BINARY, SHIFT)                                                \
+  BINARY(add, FAdd)                                                            \
+  BINARY(sub, FSub)                                                            \
+  BINARY(mul, FMul)                                                            \
+  BINARY(div, FDiv)                                                            \
+  BINARY(iadd, Add)                                                            \
+  BINARY(isub, Sub)                                                            \
+  BINARY(iand, And)                                                            \
+  BINARY(ixor, Xor)                                                            \
+  SHIFT(shl, Shl)                                                              \
+  SHIFT(lshr, LShr)                                                            \
+  SHIFT(ashr, AShr)
+#define BINARY(name, OP)                                                       \
+  LLVMValueRef math_##name(const struct math_ctx *m, LLVMValueRef a,           \
+                           LLVMValueRef c);
+#define SHIFT(name, OP)                                                        \
+  LLVMValueRef math_##name(const struct math_ctx *m, LLVMValueRef a,           \
+                           unsigned n);
+MATH_OPS(BINARY, SHIFT)
+#undef BINARY
+#undef SHIFT
 LLVMValueRef math_neg(const struct math_ctx *m, LLVMValueRef a);
 /* a * c + d, rounded once where the target can, else twice. */
 LLVMValueRef math_fma(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c,
@@ -71,17 +90,6 @@ LLVMValueRef math_atmost(const struct math_ctx *m, LLVMValueRef a,
 LLVMValueRef math_atleast(const struct math_ctx *m, LLVMValueRef a,
                           LLVMValueRef k);
 
-LLVMValueRef math_iadd(const struct math_ctx *m, LLVMValueRef a,
-                       LLVMValueRef c);
-LLVMValueRef math_isub(const struct math_ctx *m, LLVMValueRef a,
-                       LLVMValueRef c);
-LLVMValueRef math_iand(const struct math_ctx *m, LLVMValueRef a,
-                       LLVMValueRef c);
-LLVMValueRef math_ixor(const struct math_ctx *m, LLVMValueRef a,
-                       LLVMValueRef c);
-LLVMValueRef math_shl(const struct math_ctx *m, LLVMValueRef a, unsigned n);
-LLVMValueRef math_lshr(const struct math_ctx *m, LLVMValueRef a, unsigned n);
-LLVMValueRef math_ashr(const struct math_ctx *m, LLVMValueRef a, unsigned n);
 LLVMValueRef math_icmp(const struct math_ctx *m, LLVMIntPredicate p,
                        LLVMValueRef a, LLVMValueRef c);
 /* A small signed integer as a float. */
@@ -116,10 +124,6 @@ void math_loop_end(const struct math_ctx *m, struct math_loop *l,
   LLVMValueRef math_emit_##name(const struct math_ctx *m, LLVMValueRef x);
 #include "codegen/math/elementary.def"
 #undef MATH
-
-LLVMValueRef math_emit_sqrt(const struct math_ctx *m, LLVMValueRef x);
-LLVMValueRef math_emit_trunc(const struct math_ctx *m, LLVMValueRef x);
-LLVMValueRef math_emit_rint(const struct math_ctx *m, LLVMValueRef x);
 
 /* The pieces of exp and log that pow puts together. n and r with
  * x = n ln 2 + r - tail, and n in the low bits of t. */

@@ -4,17 +4,6 @@
 
 #include <assert.h>
 
-static const struct cg_math_info math_infos[] = {
-#define MATH(ID, name, ulp32, ulp64, note) {#name, note, ulp32, ulp64},
-#include "codegen/math/elementary.def"
-#undef MATH
-};
-
-const struct cg_math_info *cg_math_info(enum cg_math fn) {
-  assert(fn < CG_MATH_COUNT && "functions are rows of elementary.def");
-  return &math_infos[fn];
-}
-
 static bool is_vector(LLVMValueRef v) {
   LLVMTypeKind kind = LLVMGetTypeKind(LLVMTypeOf(v));
   return kind == LLVMVectorTypeKind || kind == LLVMScalableVectorTypeKind;

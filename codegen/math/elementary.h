@@ -21,12 +21,6 @@ enum cg_math {
   CG_MATH_COUNT
 };
 
-struct cg_math_info {
-  const char *name, *note;
-  double ulp32, ulp64; /* bounds, in units in the last place of the result */
-};
-const struct cg_math_info *cg_math_info(enum cg_math fn);
-
 /* The emitters ask the facts has_*: with none set the code needs no more than
  * add, subtract, multiply, divide, compare and convert, with what soft-float
  * helpers these are. */
@@ -48,21 +42,5 @@ LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct ir_facts *o,
 /* C fmod(): exact, the sign of x. */
 LLVMValueRef cg_math_fmod(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x, LLVMValueRef y);
-/* Correctly rounded. */
-LLVMValueRef cg_math_sqrt(LLVMBuilderRef b, const struct ir_facts *o,
-                          LLVMValueRef x);
-/* 1 / sqrt(x): 1.5 ULP. */
-LLVMValueRef cg_math_rsqrt(LLVMBuilderRef b, const struct ir_facts *o,
-                           LLVMValueRef x);
-/* To an integer, exact; rint rounds ties to even. -0 and what rounds to it
- * from below keep the sign. */
-LLVMValueRef cg_math_floor(LLVMBuilderRef b, const struct ir_facts *o,
-                           LLVMValueRef x);
-LLVMValueRef cg_math_ceil(LLVMBuilderRef b, const struct ir_facts *o,
-                          LLVMValueRef x);
-LLVMValueRef cg_math_trunc(LLVMBuilderRef b, const struct ir_facts *o,
-                           LLVMValueRef x);
-LLVMValueRef cg_math_rint(LLVMBuilderRef b, const struct ir_facts *o,
-                          LLVMValueRef x);
 
 #endif

@@ -131,21 +131,6 @@ static LLVMValueRef math_exp_pow2(const struct math_ctx *m,
                     math_iadd(m, i, math_int(m, (m->bias + add) << m->mant)));
 }
 
-LLVMValueRef math_emit_expm1(const struct math_ctx *m, LLVMValueRef x) {
-  LLVMValueRef c = math_atmost(m, x, math_const2(m, 89, 710)), p, s, y;
-  struct math_expred e;
-
-  c = math_atleast(m, c, math_const2(m, -20, -40));
-  e = math_exp_reduce(m, c, NULL);
-  p = math_expm1_poly(m, e.r);
-  /* 2^n (p + 1) - 1 as twice 2^(n-1) p + (2^(n-1) - 1/2): n may be 128 */
-  s = math_exp_pow2(m, e, -1);
-  y = math_fma(m, s, p, math_sub(m, s, math_const(m, 0.5)));
-  y = math_add(m, y, y);
-  /* -0 would come out as 0 */
-  return math_copysign(m, y, x);
-}
-
 struct math_logred math_log_reduce(const struct math_ctx *m, LLVMValueRef x,
                                    double cut, bool denormals) {
   LLVMValueRef i, ic, mask, c = math_bits(m, math_const(m, cut));
@@ -229,14 +214,6 @@ LLVMValueRef math_emit_log1p(const struct math_ctx *m, LLVMValueRef x) {
   at0 = math_select(m, math_eq(m, u, math_const(m, 0)), math_neg(m, inf),
                     math_nan(m));
   return math_select(m, math_lt(m, math_const(m, -1), x), y, at0);
-}
-
-LLVMValueRef math_emit_sigmoid(const struct math_ctx *m, LLVMValueRef x) {
-  LLVMValueRef one = math_const(m, 1);
-  LLVMValueRef e = math_emit_exp(m, math_neg(m, math_abs(m, x)));
-  LLVMValueRef neg = math_lt(m, x, math_const(m, 0));
-  /* e / (1 + e) on the left: 1 / (1 + 1/e) would overflow */
-  return math_div(m, math_select(m, neg, e, one), math_add(m, one, e));
 }
 
 /* With E = exp(-2|x|) - 1, tanh |x| = -E / (2 + E): no digit is lost in E near

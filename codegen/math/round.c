@@ -42,46 +42,15 @@ static LLVMValueRef math_round_bits(const struct math_ctx *m, LLVMValueRef x,
   return math_copysign(m, math_float(m, y), x);
 }
 
-static LLVMValueRef math_round(const struct math_ctx *m, LLVMValueRef x,
-                               enum math_way way) {
-  static const char *const names[] = {"llvm.floor", "llvm.ceil", "llvm.trunc",
-                                      "llvm.rint"};
-  if (m->round)
-    return math_intrinsic(m, names[way], &x, 1);
-  return math_round_bits(m, x, way);
-}
-
-LLVMValueRef math_emit_trunc(const struct math_ctx *m, LLVMValueRef x) {
-  return math_round(m, x, MATH_TRUNC);
-}
-
-LLVMValueRef math_emit_rint(const struct math_ctx *m, LLVMValueRef x) {
-  return math_round(m, x, MATH_RINT);
-}
-
-LLVMValueRef cg_math_floor(LLVMBuilderRef b, const struct ir_facts *o,
-                           LLVMValueRef x) {
-  struct math_ctx m = math_ctx_of(b, o, x);
-  return math_round(&m, x, MATH_FLOOR);
-}
-
-LLVMValueRef cg_math_ceil(LLVMBuilderRef b, const struct ir_facts *o,
-                          LLVMValueRef x) {
-  struct math_ctx m = math_ctx_of(b, o, x);
-  return math_round(&m, x, MATH_CEIL);
-}
-
-LLVMValueRef cg_math_trunc(LLVMBuilderRef b, const struct ir_facts *o,
-                           LLVMValueRef x) {
-  struct math_ctx m = math_ctx_of(b, o, x);
-  return math_round(&m, x, MATH_TRUNC);
-}
-
-LLVMValueRef cg_math_rint(LLVMBuilderRef b, const struct ir_facts *o,
-                          LLVMValueRef x) {
-  struct math_ctx m = math_ctx_of(b, o, x);
-  return math_round(&m, x, MATH_RINT);
-}
+#define ROUND(name, WAY)                                                       \
+  LLVMValueRef math_emit_##name(const struct math_ctx *m, LLVMValueRef x) {    \
+    return m->round ? math_intrinsic(m, "llvm." #name, &x, 1)                  \
+                    : math_round_bits(m, x, WAY);                              \
+  }
+ROUND(floor, MATH_FLOOR)
+ROUND(ceil, MATH_CEIL)
+ROUND(trunc, MATH_TRUNC)
+ROUND(rint, MATH_RINT)
 
 /* One bit of the root a step, from the top, as with pencil and paper (fdlibm's
  * e_sqrt.c): twice the root so far plus the bit is taken off the rest where it
@@ -128,18 +97,6 @@ LLVMValueRef math_emit_sqrt(const struct math_ctx *m, LLVMValueRef x) {
   bad = math_select(m, math_lt(m, x, zero), math_nan(m), x); /* 0, inf, NaN */
   t = LLVMBuildAnd(m->b, math_lt(m, zero, x), math_lt(m, x, math_inf(m)), "");
   return math_select(m, t, y, bad);
-}
-
-LLVMValueRef cg_math_sqrt(LLVMBuilderRef b, const struct ir_facts *o,
-                          LLVMValueRef x) {
-  struct math_ctx m = math_ctx_of(b, o, x);
-  return math_emit_sqrt(&m, x);
-}
-
-LLVMValueRef cg_math_rsqrt(LLVMBuilderRef b, const struct ir_facts *o,
-                           LLVMValueRef x) {
-  struct math_ctx m = math_ctx_of(b, o, x);
-  return math_div(&m, math_const(&m, 1), math_emit_sqrt(&m, x));
 }
 
 /* 2^k y for y > 0 and 2^k y < inf, k >= 0: in two factors, as k goes to 2097 */

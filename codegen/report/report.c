@@ -180,8 +180,8 @@ static void put_layers(const struct cg_facts_sheet *r, struct dn_buf *out) {
                   count(r, (int64_t)(r->stats.layers.n - shown)));
 }
 
-void cg_report_text(const struct cg_facts_sheet *r, bool layers,
-                    struct dn_buf *out) {
+static void report_text(const struct cg_facts_sheet *r, bool layers,
+                        struct dn_buf *out) {
   put_signature(r, out);
   put_target(r, out);
   put_totals(r, out);
@@ -207,7 +207,7 @@ bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
   switch (kind) {
   case CG_REPORT_BRIEF:
   case CG_REPORT_TEXT:
-    cg_report_text(&r, kind == CG_REPORT_TEXT, &text);
+    report_text(&r, kind == CG_REPORT_TEXT, &text);
     break;
   case CG_REPORT_JSON:
     cg_report_json(&r, &text);

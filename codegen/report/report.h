@@ -17,8 +17,6 @@ struct cg_facts_sheet {
   struct cg_machine machine;
   struct cg_cost cost; /* of the run */
 };
-void cg_report_text(const struct cg_facts_sheet *r, bool layers,
-                    struct dn_buf *out);
 void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out);
 void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out);
 

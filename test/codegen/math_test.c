@@ -24,7 +24,7 @@
 
 enum { LANES_MAX = 16, BATCH = 1 << 14 };
 
-enum extra { POW, FMOD, SQRT, RSQRT, FLOOR, CEIL, TRUNC, RINT, EXTRA_COUNT };
+enum extra { POW, FMOD, EXTRA_COUNT };
 enum { ROWS = (int)CG_MATH_COUNT + (int)EXTRA_COUNT };
 
 struct row {
@@ -34,21 +34,18 @@ struct row {
   long double (*ref2)(long double, long double);
 };
 
-static long double ref_sigmoid(long double x) {
-  return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x));
-}
-
-static long double ref_rsqrt(long double x) { return 1 / sqrtl(x); }
-
 static struct row row_get(int i) {
   static const struct row refs[] = {
 #define MATH(ID, name, ulp32, ulp64, note)                                     \
   {#name, ulp32, ulp64, REF_##name, NULL},
 #define REF_exp expl
 #define REF_log logl
-#define REF_expm1 expm1l
 #define REF_log1p log1pl
-#define REF_sigmoid ref_sigmoid
+#define REF_sqrt sqrtl
+#define REF_floor floorl
+#define REF_ceil ceill
+#define REF_trunc truncl
+#define REF_rint rintl
 #define REF_tanh tanhl
 #define REF_erf erfl
 #define REF_sinh sinhl
@@ -64,10 +61,8 @@ static struct row row_get(int i) {
 #define REF_atan atanl
 #include "../../codegen/math/elementary.def"
 #undef MATH
-      {"pow", 1.5, 1.5, NULL, powl},   {"fmod", 0, 0, NULL, fmodl},
-      {"sqrt", 0.5, 0.5, sqrtl, NULL}, {"rsqrt", 1.5, 1.5, ref_rsqrt, NULL},
-      {"floor", 0, 0, floorl, NULL},   {"ceil", 0, 0, ceill, NULL},
-      {"trunc", 0, 0, truncl, NULL},   {"rint", 0, 0, rintl, NULL},
+      {"pow", 1.5, 1.5, NULL, powl},
+      {"fmod", 0, 0, NULL, fmodl},
   };
   return refs[i];
 }
@@ -81,18 +76,6 @@ static LLVMValueRef emit(LLVMBuilderRef b, const struct ir_facts *o, int i,
     return cg_math_pow(b, o, x, y);
   case FMOD:
     return cg_math_fmod(b, o, x, y);
-  case SQRT:
-    return cg_math_sqrt(b, o, x);
-  case RSQRT:
-    return cg_math_rsqrt(b, o, x);
-  case FLOOR:
-    return cg_math_floor(b, o, x);
-  case CEIL:
-    return cg_math_ceil(b, o, x);
-  case TRUNC:
-    return cg_math_trunc(b, o, x);
-  case RINT:
-    return cg_math_rint(b, o, x);
   case EXTRA_COUNT:
     break;
   }

@@ -387,7 +387,7 @@ static void check_op(struct bench *t, const struct ir_op *op, uint64_t seed) {
       test_fail("%s was not evaluated", ir_ops[op->code].text);
   } else if (!same_data(type, got, want, ir_ops[op->code].text)) {
     struct dn_buf buf = dn_buf_new(arena);
-    nest_print(&buf, nest_build(arena, op));
+    ir_print(&buf, t->m, &(struct ir_print_opts){.const_limit = -1});
     test_fail("seed %llu: %s", (unsigned long long)seed, buf.text);
   }
   dn_arena_free(arena);
