@@ -8,7 +8,7 @@
  * pooling, several neighbours of a row share what they load. What is read along
  * another dimension than it is written along is transposed, square by square.
  * Kernels that have a schedule keep it. max_unroll=0 is 4, and at -O1 and
- * -Os 1.
+ * -Os 1, but for a row of a window of integers at -Os.
  *
  * before:  %y = kernel : f32[1,56,56,64] do { ... conv, bias, relu ... }
  * after:   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} : ... */
@@ -325,7 +325,8 @@ static void tile_product(struct kernel *k, int iter) {
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   s.column_bytes = reduced_bytes(k);
   s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
-  if (s.along && !k->env->target->vector_bytes && k->max_unroll > 1)
+  if (s.along && !k->env->target->vector_bytes &&
+      (k->max_unroll > 1 || k->env->opt_size))
     tile_widen(&s, k->n->iter[nest_inner_reduced(k->n)].extent, k->dot.k);
   k->wide = s.most_rows > 0;
   struct tile_block b = tile_choose(&s);
@@ -390,8 +391,10 @@ static void tile_neighbours(struct kernel *k) {
         dn_max(group, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
   set_vectors(k, vectors);
   k->unroll = unroll_for(k, rows * vectors / group, registers(k) / group);
-  int64_t window = nest_steps_from(k->n, 0, 1);
-  if (straight && k->max_unroll > 1 && window <= MAX_WINDOW)
+  int inner = k->env->opt_size ? nest_inner_reduced(k->n) : 0;
+  int64_t window = nest_steps_from(k->n, inner < 0 ? 0 : inner, 1);
+  if (straight && (k->max_unroll > 1 || k->env->opt_size) &&
+      window <= MAX_WINDOW)
     k->unroll = window; /* its rows are found outside of the lanes' loop */
 }
 
