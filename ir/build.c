@@ -93,12 +93,16 @@ struct ir_func *ir_func_new(struct ir_module *m, const char *name) {
   return f;
 }
 
+bool ir_is_named(const struct ir_value *v) {
+  return v->name[strspn(v->name, "0123456789")];
+}
+
 const char *ir_result_name(const struct ir_func *f, unsigned i) {
   if (f->result_name && f->result_name[i])
     return f->result_name[i];
-  const char *name = ir_arg(f->body->last, i)->name;
-  if (name[strspn(name, "0123456789")])
-    return name;
+  const struct ir_value *v = ir_arg(f->body->last, i);
+  if (ir_is_named(v))
+    return v->name;
   return f->nresults == 1 ? "output"
                           : dn_printf(f->module->ctx->arena, "output%u", i + 1);
 }
@@ -166,20 +170,33 @@ static void unlink_use(struct ir_use *u) {
     u->next->prev = u->prev;
 }
 
+/* A result is called as what was returned first, whatever computes it then. */
+static void keep_result_name(const struct ir_use *u) {
+  const struct ir_op *op = u->op;
+  const struct ir_func *f = op->block ? op->block->func : NULL;
+  if (op->code != IR_RETURN || !f || !f->result_name || !ir_is_named(u->value))
+    return;
+  for (unsigned i = 0; i < f->nresults && i < op->noperands; i++)
+    if (op->operand[i] == u && !f->result_name[i])
+      f->result_name[i] = u->value->name;
+}
+
+static void redirect(struct ir_use *u, struct ir_value *v) {
+  keep_result_name(u);
+  unlink_use(u);
+  link_use(u, v);
+}
+
 void ir_set_operand(struct ir_op *op, unsigned i, struct ir_value *v) {
   assert(i < op->noperands && op->operand[i]->op == op &&
          "the caller counts the op's operands");
-  unlink_use(op->operand[i]);
-  link_use(op->operand[i], v);
+  redirect(op->operand[i], v);
 }
 
 void ir_replace_uses(struct ir_value *old, struct ir_value *with) {
   assert(old != with && "the caller has made another value");
-  while (old->uses) {
-    struct ir_use *u = old->uses;
-    unlink_use(u);
-    link_use(u, with);
-  }
+  while (old->uses)
+    redirect(old->uses, with);
 }
 
 size_t ir_num_uses(const struct ir_value *v) {

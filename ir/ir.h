@@ -344,6 +344,8 @@ struct ir_print_opts {
                           by hash: see docs/ir.md. -1: all */
   unsigned *line;      /* gets the line of each op, by its id; or NULL */
 };
+/* Whether the name of a value says more than its number. */
+bool ir_is_named(const struct ir_value *v);
 /* What a function's result is called: the model's name for it, or the value's;
  * a number is none, so that the only result is then "output", others "output1".
  */

@@ -27,15 +27,22 @@ struct ir_builder edit_after(struct ir_value *v) {
   return b;
 }
 
+static void swap_names(struct ir_module *m, struct ir_value *a,
+                       struct ir_value *b) {
+  const char *name = a->name, *other = b->name;
+  ir_value_rename(m, a, "swapped");
+  ir_value_rename(m, b, name);
+  ir_value_rename(m, a, other);
+}
+
 void edit_replace(struct ir_op *op, struct ir_value *with, bool fresh) {
   struct ir_module *m = op->block->func->module;
   assert(op->nresults == 1 && with &&
          "the caller replaces one value by another");
-  const char *name = ir_result(op)->name;
+  if (fresh)
+    swap_names(m, ir_result(op), with);
   ir_replace_uses(ir_result(op), with);
   ir_op_remove(op);
-  if (fresh)
-    ir_value_rename(m, with, name);
 }
 
 struct ir_op *edit_kernel(struct ir_op *root, const struct ir_op *named) {
@@ -47,11 +54,8 @@ struct ir_op *edit_kernel(struct ir_op *root, const struct ir_op *named) {
   b.model_op = named->model_op;
   b.line = named->line;
   struct ir_op *k = ir_op_new(&b, IR_KERNEL, NULL, 0, NULL, 0, &y->type, 1, 1);
+  swap_names(m, y, ir_result(k));
   ir_replace_uses(y, ir_result(k));
-  const char *name = y->name, *fresh = ir_result(k)->name;
-  ir_value_rename(m, ir_result(k), "kernel");
-  ir_value_rename(m, y, fresh);
-  ir_value_rename(m, ir_result(k), name);
   b.block = k->region[0];
   b.before = NULL;
   ir_op_new(&b, IR_YIELD, IR_ARGS(y), NULL, 0, NULL, 0, 0);
