@@ -15,7 +15,8 @@
 
 /* ---- Arenas: a list of chunks, the newest first ---- */
 
-/* The first chunk is smaller: many arenas hold little, and chunks are zeroed. */
+/* The first chunk is smaller: many arenas hold little, and chunks are
+ * zeroed. */
 enum { FIRST_CHUNK = 4 * 1024, CHUNK = 64 * 1024, ALIGN = 16 };
 
 struct chunk {

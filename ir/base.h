@@ -136,15 +136,17 @@ struct dn_buf dn_buf_new(struct dn_arena *arena);
 void dn_buf_put(struct dn_buf *buf, const char *s, size_t n);
 void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) DN_PRINTF(2, 3);
 /* Lists of words in rows, as "x w b?" and "lo:f=0 hi:f=6": the word whose name
- * are the `n` bytes at `name`, NULL: none; *k, when not NULL, gets its number. */
+ * are the `n` bytes at `name`, NULL: none; *k, when not NULL, gets its
+ * number. */
 const char *dn_word(const char *list, const char *name, size_t n, int *k);
 /* The text after the "=" of a word, up to a space; "": it has none. */
 const char *dn_word_default(const char *word);
-/* Length of the well-formed UTF-8 sequence at s, or 0 (Unicode 15, table 3-7: no
- * overlong forms, no surrogates, nothing above U+10FFFF). */
+/* Length of the well-formed UTF-8 sequence at s, or 0 (Unicode 15, table 3-7:
+ * no overlong forms, no surrogates, nothing above U+10FFFF). */
 size_t dn_utf8_length(const char *s, size_t n);
-/* `s` with control characters, quotes and invalid UTF-8 escaped as \xHH, as text
- * IR has strings. Controls are also marks of direction: see is_control(). */
+/* `s` with control characters, quotes and invalid UTF-8 escaped as \xHH, as
+ * text IR has strings. Controls are also marks of direction: see
+ * is_control(). */
 void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n);
 /* Text from a file for people to read: escaped but for quotes, and of more than
  * `most` bytes the first and the last. */
@@ -209,8 +211,9 @@ struct dn_file {
   const uint8_t *data; /* read-only */
   size_t size;
 };
-/* Maps a regular file, or reads a small one; a directory, a FIFO, a device or a file over the limit
- * is a diagnostic and false. The mapping lives as long as the context. */
+/* Maps a regular file, or reads a small one; a directory, a FIFO, a device or a
+ * file over the limit is a diagnostic and false. The mapping lives as long as
+ * the context. */
 bool dn_file_map(struct dn_ctx *ctx, const char *path, struct dn_file *out);
 /* The same for an open descriptor, which stays open; `path` is its name. */
 bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
@@ -218,8 +221,8 @@ bool dn_fd_map(struct dn_ctx *ctx, int fd, const char *path,
 /* Lets the system drop the resident pages of mapped files; a later read faults
  * them in again. Called after import. */
 void dn_files_idle(struct dn_ctx *ctx);
-/* Whether all of the mapped files is still there; a diagnostic for each that was
- * cut short, in which reading further is a SIGBUS. */
+/* Whether all of the mapped files is still there; a diagnostic for each that
+ * was cut short, in which reading further is a SIGBUS. */
 bool dn_files_whole(struct dn_ctx *ctx);
 struct stat;
 /* Whether this is a file that was mapped. */

@@ -412,7 +412,8 @@ static struct ir_op *first_inside(const struct ir_op *op, unsigned from) {
   return NULL;
 }
 
-/* The next op that is not in regions of `op`; in `root`, unless that is NULL. */
+/* The next op that is not in regions of `op`; in `root`, unless that is
+ * NULL. */
 static struct ir_op *next_over(const struct ir_op *root,
                                const struct ir_op *op) {
   while (op != root && !op->next) {

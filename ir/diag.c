@@ -93,8 +93,8 @@ static void print(struct dn_ctx *ctx, const struct dn_diag *diag) {
   fprintf(ctx->diags->err, "%s\n", out.text);
 }
 
-/* Counts a diagnostic; whether it is to be shown. Those that are captured, to be
- * judged or printed later, are kept. */
+/* Counts a diagnostic; whether it is to be shown. Those that are captured, to
+ * be judged or printed later, are kept. */
 static bool is_shown(struct dn_ctx *ctx, const char *severity, int number) {
   struct dn_diags *d = ctx->diags;
   bool note = severity[0] == 'n';

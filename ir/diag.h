@@ -1,7 +1,7 @@
 /* diag.h - diagnostics: each has a row in diags.def (number, exit code, title,
  * explanation), a place, a message, and notes that name the remedy. They are
- * printed as they come, up to --error-limit: an error does not stop a compile by
- * itself, its caller returns false and goes on where it can. */
+ * printed as they come, up to --error-limit: an error does not stop a compile
+ * by itself, its caller returns false and goes on where it can. */
 #ifndef DN_DIAG_H
 #define DN_DIAG_H
 

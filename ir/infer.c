@@ -78,10 +78,8 @@ static bool axis_ok(const struct infer *in, int64_t axis, int64_t rank) {
 static bool fixed(const struct infer *in, const struct ir_type *t, int from,
                   int to) {
   for (int i = from; i < to; i++)
-    if (t->dim[i] < 0) {
-      fail(in, DN_DIM, "a size must be known here: bind it with --dim");
-      return false;
-    }
+    if (t->dim[i] < 0)
+      return fail(in, DN_DIM, "a size must be known here: bind it with --dim");
   return true;
 }
 
@@ -242,6 +240,17 @@ static const struct ir_type *infer_expand(struct infer *in) {
 
 /* ---- CONTRACT ---- */
 
+/* Attributes of windows over `n` dims. */
+static bool window_ok(const struct infer *in, int n) {
+  return list_ok(in, "strides", n, 1, BIG) &&
+         list_ok(in, "dilations", n, 1, BIG) &&
+         list_ok(in, "pads", 2 * n, -BIG, BIG);
+}
+
+static int64_t pads_at(const struct infer *in, int n, int i) {
+  return ir_get_at(in->op, "pads", i) + ir_get_at(in->op, "pads", n + i);
+}
+
 /* Positions of a window along one dim; -1 when it fits nowhere. */
 static int64_t window_count(int64_t size, int64_t window, int64_t stride,
                             int64_t dilation, int64_t pads) {
@@ -264,10 +273,9 @@ static bool sum_type(const struct infer *in, enum ir_dtype *out) {
       const struct ir_dtype_row *row = &ir_dtypes[arg_type(in, i)->dtype];
       if (row->kind == IR_LOGIC || sum->kind == IR_LOGIC ||
           (row->kind == IR_FLOAT) != (sum->kind == IR_FLOAT) ||
-          row->bits > sum->bits || !*ir_get_str(in->op, "to")) {
-        fail(in, DN_TYPE, "operands differ in element type, or from their sum");
-        return false;
-      }
+          row->bits > sum->bits || !*ir_get_str(in->op, "to"))
+        return fail(in, DN_TYPE,
+                    "operands differ in element type, or from their sum");
     }
   return true;
 }
@@ -281,9 +289,7 @@ static const struct ir_type *infer_conv(struct infer *in) {
                 "x must be [N,spatial..,C], w [O,window..,C/groups]");
   if (!sum_type(in, &to))
     return NULL;
-  if (!list_ok(in, "strides", s, 1, BIG) ||
-      !list_ok(in, "dilations", s, 1, BIG) ||
-      !list_ok(in, "pads", 2 * s, -BIG, BIG) || !fixed(in, x, 1, x->rank) ||
+  if (!window_ok(in, s) || !fixed(in, x, 1, x->rank) ||
       !fixed(in, w, 0, w->rank))
     return NULL;
   int64_t g = ir_get_int(in->op, "groups"), dims[IR_MAX_RANK];
@@ -296,9 +302,9 @@ static const struct ir_type *infer_conv(struct infer *in) {
     int64_t window = w->dim[1 + i], dil = ir_get_at(in->op, "dilations", i);
     if (window < 1 || window > BIG / dil)
       return fail(in, DN_TYPE, "the window is empty or too large");
-    dims[1 + i] = window_count(
-        x->dim[1 + i], window, ir_get_at(in->op, "strides", i), dil,
-        ir_get_at(in->op, "pads", i) + ir_get_at(in->op, "pads", s + i));
+    dims[1 + i] =
+        window_count(x->dim[1 + i], window, ir_get_at(in->op, "strides", i),
+                     dil, pads_at(in, s, i));
     if (dims[1 + i] < 0)
       return fail(in, DN_TYPE, "the window is larger than the padded input");
   }
@@ -400,16 +406,14 @@ static const struct ir_type *infer_argreduce(struct infer *in) {
 static const struct ir_type *infer_window(struct infer *in) {
   const struct ir_type *x = arg_type(in, 0);
   int r = x->rank;
-  if (!list_ok(in, "kernel", r, 1, BIG) || !list_ok(in, "strides", r, 1, BIG) ||
-      !list_ok(in, "dilations", r, 1, BIG) ||
-      !list_ok(in, "pads", 2 * r, -BIG, BIG))
+  if (!list_ok(in, "kernel", r, 1, BIG) || !window_ok(in, r))
     return NULL;
   int64_t dims[IR_MAX_RANK];
   for (int i = 0; i < r; i++) {
     int64_t k = ir_get_at(in->op, "kernel", i);
     int64_t s = ir_get_at(in->op, "strides", i);
     int64_t d = ir_get_at(in->op, "dilations", i);
-    int64_t p = ir_get_at(in->op, "pads", i) + ir_get_at(in->op, "pads", r + i);
+    int64_t p = pads_at(in, r, i);
     dims[i] = x->dim[i];
     if (k == 1 && s == 1 && p == 0)
       continue; /* may be symbolic */
@@ -436,9 +440,8 @@ static const struct ir_type *infer_reshape(struct infer *in) {
   y = ir_size_reshape(in->ctx, x, y);
   return y ? y
            : fail(in, DN_DIM,
-                  "a size that is known at run time only is "
-                  "not the outermost of dimensions that become "
-                  "others");
+                  "a size that is known at run time only is not the outermost "
+                  "of dimensions that become others");
 }
 
 static const struct ir_type *infer_transpose(struct infer *in) {
@@ -514,7 +517,7 @@ static const struct ir_type *infer_pad(struct infer *in) {
     int64_t s = steps ? ir_get_at(in->op, "steps", i) : 1, d = x->dim[i];
     if (d > 0 && (!dn_mul(d - 1, s, &d) || !dn_add(d, 1, &d)))
       return fail(in, DN_SHAPE, "the padded size overflows");
-    d += ir_get_at(in->op, "pads", i) + ir_get_at(in->op, "pads", r + i);
+    d += pads_at(in, r, i);
     if (d < 0)
       return fail(in, DN_ATTR, "'pads' crop more than there is");
     if (x->dim[i] == 0 && d > 0 && !steps)
@@ -546,10 +549,7 @@ static const struct ir_type *infer_concat(struct infer *in) {
 }
 
 static bool index_ok(const struct infer *in, const struct ir_type *idx) {
-  if (ir_is_int(idx->dtype))
-    return true;
-  fail(in, DN_TYPE, "indices must be integers");
-  return false;
+  return ir_is_int(idx->dtype) || fail(in, DN_TYPE, "indices must be integers");
 }
 
 static bool has_zero(const int64_t *dims, int n) {
@@ -668,6 +668,6 @@ const struct ir_type *ir_infer(struct dn_ctx *ctx, const struct ir_op *op) {
   dn_arena_free(tmp);
   return y ? y
            : fail(&in, DN_DIM,
-                  "sizes that are known at run time only do "
-                  "not fit, or come to none that can be told");
+                  "sizes that are known at run time only do not fit, or come "
+                  "to none that can be told");
 }

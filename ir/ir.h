@@ -321,7 +321,8 @@ const struct ir_attr *ir_find_attr(const struct ir_op *op, const char *name);
 /* The default of its row, stated. */
 bool ir_attr_is_default(const struct ir_attr *a,
                         const struct ir_attr_spec *spec);
-/* The bytes of an attribute's value, and how many: equal values, equal bytes. */
+/* The bytes of an attribute's value, and how many: equal values, equal
+ * bytes. */
 const void *ir_attr_bytes(const struct ir_attr *a, size_t *n);
 int64_t ir_get_int(const struct ir_op *op, const char *name);
 double ir_get_float(const struct ir_op *op, const char *name);

@@ -9,9 +9,9 @@
  *     y[...] = finish(state)
  *
  * by the fold's row of folds.def. MAP and MOVE have no reduced iterators and no
- * fold. A fold over all elements before an element (`y[j] += x[j - k]`, every k)
- * is a running one (a scan): it continues its neighbour's accumulator, and only
- * k = 0 is left of k.
+ * fold. A fold over all elements before an element (`y[j] += x[j - k]`, every
+ * k) is a running one (a scan): it continues its neighbour's accumulator, and
+ * only k = 0 is left of k.
  *
  * A nest that goes `onto` an operand starts from a copy of it, and its points
  * are folded in, or put there, one after another:
@@ -221,8 +221,8 @@ const struct ir_op *nest_onto(const struct ir_op *kernel);
 /* What of its sizes that are known at run time only code cannot follow; NULL:
  * nothing. */
 const char *nest_sizes_error(const struct nest *n);
-/* Checks one row's body without an op, or a fold's row, for the suite: a message
- * or NULL. */
+/* Checks one row's body without an op, or a fold's row, for the suite: a
+ * message or NULL. */
 const char *nest_check_row(struct dn_arena *arena, enum ir_opcode code);
 const char *nest_check_fold(struct dn_arena *arena, enum nest_fold fold);
 

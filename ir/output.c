@@ -1,8 +1,8 @@
 /* output.c - the one place that writes files. Each is written under a temporary
- * name in the folder that it is for, synced, and renamed when all outputs of the
- * run are there: a reader sees a whole file or the one before, and a run that
- * fails changes nothing. While temporary files exist, the signals that users
- * send wait, so that none is left behind. */
+ * name in the folder that it is for, synced, and renamed when all outputs of
+ * the run are there: a reader sees a whole file or the one before, and a run
+ * that fails changes nothing. While temporary files exist, the signals that
+ * users send wait, so that none is left behind. */
 #define _GNU_SOURCE /* renameat2 */
 #include "ir/diag.h"
 
@@ -29,7 +29,7 @@ struct output {
 struct dn_outputs {
   DN_LIST(struct output) list;
   DN_LIST(const char *) folders; /* that were made for them */
-  sigset_t mask; /* as it was before the first */
+  sigset_t mask;                 /* as it was before the first */
 };
 
 static bool write_failed(struct dn_ctx *ctx, const char *path) {
@@ -86,8 +86,8 @@ bool dn_file_is_special(const char *path) {
          (!stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
 }
 
-/* Signals wait only for temporary files: a pipe may have no reader, and then its
- * user ends the run. */
+/* Signals wait only for temporary files: a pipe may have no reader, and then
+ * its user ends the run. */
 static void hold_signals(struct dn_ctx *ctx, bool temp) {
   static const int held[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM};
   sigset_t set;
@@ -138,8 +138,8 @@ static bool find_place(struct dn_ctx *ctx, const char *path,
 static int open_temp(struct dn_ctx *ctx, struct output *out) {
   const char *folder = dn_folder(ctx, out->real);
   for (unsigned n = 0; n < 1000; n++) {
-    const char *name = dn_printf(ctx->arena, "%s/.dnnc-%ld-%u", folder,
-                                 (long)getpid(), n);
+    const char *name =
+        dn_printf(ctx->arena, "%s/.dnnc-%ld-%u", folder, (long)getpid(), n);
     int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0)
       out->temp = name;

@@ -19,10 +19,10 @@ enum { IR_MAX_LOOPS_AROUND = 8 };
 
 struct ir_place {
   enum ir_space space;
-  unsigned number;              /* of the input or output */
-  const struct ir_value *base;  /* the constant */
-  int64_t offset;               /* bytes from the start of the space or constant */
-  int64_t stride[IR_MAX_RANK];  /* elements */
+  unsigned number;             /* of the input or output */
+  const struct ir_value *base; /* the constant */
+  int64_t offset; /* bytes from the start of the space or constant */
+  int64_t stride[IR_MAX_RANK];       /* elements */
   int64_t step[IR_MAX_LOOPS_AROUND]; /* bytes a turn of the loops around, the
                                         outermost first */
   /* An input or output of this type, dense for sizes that are known at run time
@@ -79,8 +79,8 @@ struct ir_value *ir_carried_param(const struct ir_op *end, unsigned i);
 /* The result that is left in the memory of a parameter of the function; -1: in
  * none. */
 int ir_state_of(const struct ir_value *param);
-/* Where result i lies in the state, in bytes, which of large ones are a multiple
- * of `align`; with i the number of results, the bytes of the state. */
+/* Where result i lies in the state, in bytes, which of large ones are a
+ * multiple of `align`; with i the number of results, the bytes of the state. */
 int64_t ir_state_at(const struct ir_func *f, unsigned i, int64_t align);
 
 /* It is elsewhere in each turn of some loop. */

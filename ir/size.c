@@ -274,8 +274,8 @@ bool ir_point_add(struct ir_point *p, const struct ir_type *type) {
 
 /* ---- Reshape ---- */
 
-/* Of dims [from, to): the outermost larger than 1 has the only size, which comes
- * to *size with the product of the others in *rest. */
+/* Of dims [from, to): the outermost larger than 1 has the only size, which
+ * comes to *size with the product of the others in *rest. */
 static bool outermost(const struct ir_type *t, int from, int to,
                       const struct ir_size **size, int64_t *rest, int *at) {
   *rest = 1;
@@ -376,8 +376,8 @@ static struct ir_point raised(const struct ir_point *p, const struct ir_size *s,
   return r;
 }
 
-/* Raises the parameters of sizes that are below 0 until they are not; sizes rise
- * with their parameters. */
+/* Raises the parameters of sizes that are below 0 until they are not; sizes
+ * rise with their parameters. */
 static bool raise_to(struct ir_point *p, const struct ir_type *type) {
   for (int d = 0; d < type->rank; d++) {
     const struct ir_size *s = type->size[d];

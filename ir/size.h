@@ -50,7 +50,8 @@ const struct ir_size *ir_size_make(struct dn_ctx *ctx, const struct ir_size *s);
 /* s * by; NULL when that is no size, or s is none. */
 const struct ir_size *ir_size_times(struct dn_ctx *ctx, const struct ir_size *s,
                                     int64_t by);
-/* The size at a point that has all its parameters; -1: below 0, or too large. */
+/* The size at a point that has all its parameters; -1: below 0, or too
+ * large. */
 int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at);
 /* No coefficient is below 0: the size is largest at the bounds. */
 bool ir_size_rises(const struct ir_size *s);
@@ -61,7 +62,8 @@ ir_size_read(struct dn_ctx *ctx, const char *text,
              const struct ir_param *(*find)(void *user, const char *name),
              void *user);
 
-/* The type with these sizes, one a dimension, NULL where the bound is the size. */
+/* The type with these sizes, one a dimension, NULL where the bound is the
+ * size. */
 const struct ir_type *ir_type_sized(struct dn_ctx *ctx,
                                     const struct ir_type *type,
                                     const struct ir_size *const *sizes);
@@ -69,8 +71,8 @@ const struct ir_type *ir_type_sized(struct dn_ctx *ctx,
 const struct ir_type *ir_type_at(struct dn_ctx *ctx, const struct ir_type *type,
                                  const struct ir_point *at);
 bool ir_type_is_sized(const struct ir_type *type);
-/* A dimension outside of one with a size is larger than 1: the strides of a dense
- * tensor are known at run time only. */
+/* A dimension outside of one with a size is larger than 1: the strides of a
+ * dense tensor are known at run time only. */
 bool ir_type_is_spread(const struct ir_type *type);
 /* Adds the parameters of a type; false: there are more than IR_MAX_SIZES. */
 bool ir_point_add(struct ir_point *p, const struct ir_type *type);
@@ -80,8 +82,8 @@ bool ir_point_add(struct ir_point *p, const struct ir_type *type);
 const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
                                       const struct ir_type *from,
                                       const struct ir_type *to);
-/* The parameters of a function, in the order of its own parameters' types and then
- * of others, each with the least value at which all types are sound. */
+/* The parameters of a function, in the order of its own parameters' types and
+ * then of others, each with the least value at which all types are sound. */
 struct ir_sizes {
   struct ir_point most;
   int64_t least[IR_MAX_SIZES];

@@ -1,8 +1,8 @@
-/* size_infer.c - sizes of an op's result from those of its operands, by what the
- * rule of its row says at points, for other values of the parameters: a size
- * that an operand has too, a sum of products or, for windows, the quotient of
- * one. Points lie above the bounds, where no dimension is 1 and none broadcasts
- * by chance. */
+/* size_infer.c - sizes of an op's result from those of its operands, by what
+ * the rule of its row says at points, for other values of the parameters: a
+ * size that an operand has too, a sum of products or, for windows, the quotient
+ * of one. Points lie above the bounds, where no dimension is 1 and none
+ * broadcasts by chance. */
 #include "ir/size_infer.h"
 
 #include <assert.h>
@@ -61,8 +61,8 @@ static bool add_term(struct ir_size *s, int64_t coef, const struct ir_param *by,
   return true;
 }
 
-/* The difference that steps along parameters i and j make, of those along either
- * alone; i == j: the one along i. */
+/* The difference that steps along parameters i and j make, of those along
+ * either alone; i == j: the one along i. */
 static bool difference(const struct ir_point *at, const int64_t *step,
                        ir_size_values *values, void *user, int i, int j,
                        int64_t *out) {

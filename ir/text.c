@@ -81,8 +81,8 @@ size_t dn_utf8_length(const char *text, size_t n) {
 }
 
 /* Whether a terminal would obey the character, or not show it where it stands:
- * controls (C1 are 0xc2 0x80..0x9f), line separators U+2028 and U+2029, marks of
- * direction U+061C, U+200E, U+200F, U+202A..U+202E, U+2066..U+2069. */
+ * controls (C1 are 0xc2 0x80..0x9f), line separators U+2028 and U+2029, marks
+ * of direction U+061C, U+200E, U+200F, U+202A..U+202E, U+2066..U+2069. */
 static bool is_control(const unsigned char *u, size_t len) {
   if (len == 1)
     return u[0] < 0x20 || u[0] == 0x7f;

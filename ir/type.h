@@ -76,8 +76,8 @@ struct ir_factor ir_factor(double v);
 
 struct ir_size;
 
-/* A dimension is a size >= 0, or a symbol < 0 (GRAPH form only). One with a size
- * that is known at run time only has its bound in `dim`: size.h. */
+/* A dimension is a size >= 0, or a symbol < 0 (GRAPH form only). One with a
+ * size that is known at run time only has its bound in `dim`: size.h. */
 struct ir_type {
   enum ir_dtype dtype;
   int rank;

@@ -1,16 +1,16 @@
 /* verify_plan.c - what the planned form adds: every value has a place, places
- * are inside their space, and values that live at once share no bytes. It shares
- * no code with the planner.
+ * are inside their space, and values that live at once share no bytes. It
+ * shares no code with the planner.
  *
  * Positions number the ops outside kernels in order; a kernel is one position.
  * A value lives from the op that makes it to its last reader, through views and
  * through concats that it is a piece of, to the end of an op whose regions read
  * it from outside, and to the end of the function when it is returned. What an
  * op with regions makes lives from its start. The value that enters a loop, the
- * parameter that stands for it, what is yielded for the next turn and the result
- * lie at one place: in a turn, the new one comes after all reads of the old.
- * Inputs in the arena, and those that are state and lie in the buffer of their
- * result, live from before the first op. */
+ * parameter that stands for it, what is yielded for the next turn and the
+ * result lie at one place: in a turn, the new one comes after all reads of the
+ * old. Inputs in the arena, and those that are state and lie in the buffer of
+ * their result, live from before the first op. */
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/place.h"
@@ -79,9 +79,9 @@ static bool in_kernel(const struct ir_op *op) {
   return op->block->owner && op->block->owner->code == IR_KERNEL;
 }
 
-/* The value that has the bytes of an operand from here on: of a view or a concat
- * outside kernels its result, of a yield its op's, of a loop what it carries;
- * or NULL. */
+/* The value that has the bytes of an operand from here on: of a view or a
+ * concat outside kernels its result, of a yield its op's, of a loop what it
+ * carries; or NULL. */
 static const struct ir_value *carries_on(const struct ir_use *u) {
   const struct ir_op *op = u->op;
   unsigned i = 0;
@@ -298,8 +298,8 @@ static void check_value(struct plan *p, const struct ir_op *op,
     verify_op(p->v, op, STRIDE, "elements of %%%s lie at one place", r->name);
 }
 
-/* What a loop passes to its region and carries; slices follow from operands, which
- * may be views. */
+/* What a loop passes to its region and carries; slices follow from operands,
+ * which may be views. */
 static void check_param_places(struct plan *p, const struct ir_op *loop) {
   unsigned stated = ir_loop_skips(loop) + ir_num_carried(loop);
   const struct ir_block *b = loop->region[0];

@@ -7,8 +7,8 @@
  * slices follow, in order.
  *
  * A value that a loop carries is written over by a kernel that comes after all
- * that read the old one, or reads it where it writes. Else it is a misfit, and a
- * copy at the end of the turn will do that. */
+ * that read the old one, or reads it where it writes. Else it is a misfit, and
+ * a copy at the end of the turn will do that. */
 #include "passes/aliases.h"
 
 #include "ir/nest.h"
@@ -245,8 +245,8 @@ struct ir_op *alias_op_in(const struct ir_block *b, struct ir_op *op) {
 }
 
 /* The value is a parameter in rows as the kernel's result has them: itself, or
- * reshaped; `k` then reads an element where it writes that, if it reads it at the
- * index of the result's. */
+ * reshaped; `k` then reads an element where it writes that, if it reads it at
+ * the index of the result's. */
 static bool has_rows_of(const struct ir_value *v, const struct ir_value *p,
                         const struct ir_op *k) {
   const struct ir_type *y = ir_result(k)->type;
@@ -329,9 +329,9 @@ static void place_entry(struct aliases *a, struct ir_op *loop, unsigned k) {
     add_misfit(a, loop, (int)i);
 }
 
-/* The condition lives until the turn is over, in memory of its own: what it is a
- * view of ends with its last reader, and a value that is carried may be another
- * by then. */
+/* The condition lives until the turn is over, in memory of its own: what it is
+ * a view of ends with its last reader, and a value that is carried may be
+ * another by then. */
 static void place_condition(struct aliases *a, struct ir_op *loop) {
   struct ir_op *yield = loop->region[0]->last;
   struct ir_value *v = ir_arg(yield, 0), *from = alias_source(v);

@@ -12,10 +12,10 @@
 #include "ir/place.h"
 #include "ir/reads.h"
 
-struct alias {                 /* where a value lies in its buffer */
-  int buffer;                  /* -1: a parameter or a constant */
-  int64_t offset;              /* bytes from the start of the buffer */
-  int64_t stride[IR_MAX_RANK]; /* elements */
+struct alias {                       /* where a value lies in its buffer */
+  int buffer;                        /* -1: a parameter or a constant */
+  int64_t offset;                    /* bytes from the start of the buffer */
+  int64_t stride[IR_MAX_RANK];       /* elements */
   int64_t step[IR_MAX_LOOPS_AROUND]; /* as a place's */
 };
 
@@ -24,11 +24,11 @@ struct alias_buffer {
   int out;      /* number of the function's result, or -1: in the arena */
   const struct ir_value *owner; /* the value that fills it */
   const struct ir_block *home;  /* it lives there, through whole ops */
-  bool enters, leaves; /* an input or an output in the arena */
+  bool enters, leaves;          /* an input or an output in the arena */
 };
 
-/* An operand that does not lie where a concat, the return or a yield needs it; with
- * operand -1, a view without users. */
+/* An operand that does not lie where a concat, the return or a yield needs it;
+ * with operand -1, a view without users. */
 struct alias_misfit {
   struct ir_op *op;
   int operand;
@@ -54,13 +54,13 @@ struct ir_value *alias_source(struct ir_value *v);
 /* The op of block `b` that is `op`, or has it in its regions. */
 struct ir_op *alias_op_in(const struct ir_block *b, struct ir_op *op);
 /* Operand i of the last op of block `b`, which a parameter of the block stands
- * for next time (ir_carried_param), is made in the memory of that by this kernel;
- * NULL: in no kernel of the block. */
+ * for next time (ir_carried_param), is made in the memory of that by this
+ * kernel; NULL: in no kernel of the block. */
 struct ir_op *alias_carrier(const struct aliases *a, const struct ir_block *b,
                             unsigned i);
 
-/* What a kernel reads, by the strides of aliases; a kernel made since then has a
- * row-major result. */
+/* What a kernel reads, by the strides of aliases; a kernel made since then has
+ * a row-major result. */
 struct reads *aliases_reads(struct dn_arena *arena, const struct aliases *s,
                             const struct ir_op *kernel);
 

@@ -1,6 +1,7 @@
 /* dce.c - drops ops whose results have no users, and constants that are left
  * without a reader. Nothing in the IR has side effects, so an unread `if` or
- * `loop` goes too, and what one makes that is not read. One walk from the end, so that a dead chain falls at once.
+ * `loop` goes too, and what one makes that is not read. One walk from the end,
+ * so that a dead chain falls at once.
  *
  * before:  %1 = exp %x : f32[8]
  *          %2 = neg %1 : f32[8]

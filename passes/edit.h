@@ -21,8 +21,8 @@ struct ir_op *edit_kernel(struct ir_op *root, const struct ir_op *named);
 /* A kernel that copies `v`, inserted before `before`. */
 struct ir_value *edit_copy(struct ir_value *v, struct ir_op *before);
 
-/* A piece of a concat but the last has a size that is known at run time only: the
- * next one's place is no number. */
+/* A piece of a concat but the last has a size that is known at run time only:
+ * the next one's place is no number. */
 bool edit_pieces_move(const struct ir_op *concat);
 
 /* Emits a transpose of `v`; `v` itself for the identity, a reshape when only

@@ -222,8 +222,9 @@ static bool low_is_free(const struct layout_edge *e, struct layout_perm have,
          same_order(&wide, want, layout_identity());
 }
 
-/* Bytes moved along an edge. Reshapes of groups not yet chosen cost nothing, and
- * next to nothing what ops that can be permuted read one element at a time. */
+/* Bytes moved along an edge. Reshapes of groups not yet chosen cost nothing,
+ * and next to nothing what ops that can be permuted read one element at a
+ * time. */
 static int64_t price(const struct layout *l, const struct layout_edge *e) {
   struct layout_perm have = layout_order_of(l, e->value);
   struct layout_perm want = *layout_group_order(l, e->to);

@@ -13,9 +13,9 @@ struct live_list {
   int *v;
 };
 
-/* A buffer that a node's own can lie over when it ends there: at its very place,
- * or `down` bytes and more below it or, with the outermost loop going back, `up`
- * bytes and more above it. */
+/* A buffer that a node's own can lie over when it ends there: at its very
+ * place, or `down` bytes and more below it or, with the outermost loop going
+ * back, `up` bytes and more above it. */
 struct live_take {
   int buffer;
   bool same;
@@ -28,9 +28,9 @@ struct live_node { /* a kernel, concat or control flow */
   struct live_list touches;      /* buffers it reads or writes, each once */
   struct live_list preds, succs; /* nodes, each once */
   int made;                      /* the buffer that it alone fills, or -1 */
-  struct live_take *take; /* for `made`, those that save most first */
+  struct live_take *take;        /* for `made`, those that save most first */
   int ntakes;
-  int64_t inside;        /* bytes that its regions need; the caller sets it */
+  int64_t inside; /* bytes that its regions need; the caller sets it */
 };
 
 struct live_buffer {
@@ -46,7 +46,7 @@ struct live {
   struct aliases *aliases;
   struct ir_block *block;
   int nnodes, nbuffers;
-  struct live_node *node;     /* in program order */
+  struct live_node *node; /* in program order */
   struct live_buffer *buffer;
 };
 

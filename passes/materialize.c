@@ -1,9 +1,9 @@
 /* materialize.c - copies what cannot lie where it is needed, so that every
  * operand of a concat lies in the result and every operand of the return in the
- * caller's buffer, and what a loop carries in one buffer (aliases.h): a parameter
- * that is concatenated or returned, a value in two concats, two values that a
- * loop swaps. Views without users go, or what they view would stay
- * alive. The passes behind this one insert no copies.
+ * caller's buffer, and what a loop carries in one buffer (aliases.h): a
+ * parameter that is concatenated or returned, a value in two concats, two
+ * values that a loop swaps. Views without users go, or what they view would
+ * stay alive. The passes behind this one insert no copies.
  *
  * before:  %1 = kernel ... : f32[2,3]
  *          %2 = concat %1, %x {axis=1} : f32[2,6]
@@ -36,8 +36,9 @@ static bool yields_param(const struct alias_misfit *m) {
          !v->data && !v->def && v->block == m->op->block;
 }
 
-/* Copies what does not fit before the op that needs it. Parameters first, if any
- * are yielded: a turn reads all that it was given before it writes that over. */
+/* Copies what does not fit before the op that needs it. Parameters first, if
+ * any are yielded: a turn reads all that it was given before it writes that
+ * over. */
 static int64_t copy_operands(const struct aliases *a) {
   int64_t copied = 0;
   for (int params = 1; params >= 0 && !copied; params--)

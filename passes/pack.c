@@ -312,8 +312,8 @@ static int last_dim(const struct ir_type *type) {
   return d;
 }
 
-/* Floats without vectors have no lanes, but a tile's columns of a row: side by side
- * they are read from one address. */
+/* Floats without vectors have no lanes, but a tile's columns of a row: side by
+ * side they are read from one address. */
 static bool has_columns(const struct ir_op *kernel, const struct nest *n) {
   int last = last_dim(n->type);
   return last >= 0 && ir_is_float(n->type->dtype) &&
@@ -444,8 +444,8 @@ static void find_runs(const struct ir_op *kernel, const struct nest *n,
   how->run = dot;
 }
 
-/* A constant that is packed for products is stored once if all else that reads it
- * picks a few rows of it: those are read where they lie then. */
+/* A constant that is packed for products is stored once if all else that reads
+ * it picks a few rows of it: those are read where they lie then. */
 static void share_packed(struct ir_value *w, const struct layout *how,
                          struct ir_value *packed) {
   enum { FEW = 16 };

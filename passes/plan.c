@@ -134,7 +134,8 @@ static int64_t find_bound(struct plan *p, struct ir_block *b) {
 
 /* ---- Places ---- */
 
-/* A value's place as attributes; returns how many. `record`: as fields of one. */
+/* A value's place as attributes; returns how many. `record`: as fields of
+ * one. */
 static int place_attrs(const struct plan *p, const struct ir_value *v,
                        bool record, struct ir_attr out[4]) {
   const struct alias *at = alias_of(p->aliases, v);

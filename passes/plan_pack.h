@@ -16,8 +16,8 @@ struct pack_item {
 };
 
 /* Gives each item an offset so that items that live at the same time do not
- * overlap, but for `over`; returns the end of the highest. The same items always get the same
- * offsets. */
+ * overlap, but for `over`; returns the end of the highest. The same items
+ * always get the same offsets. */
 int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n);
 
 #endif

@@ -1,9 +1,10 @@
 /* precision.c - with --precision=bf16 or f16, weights of that type: a constant
  * that contractions multiply by, or that gather takes slices of. Sums stay
- * f32; an element of a weight is converted where it is read, in the kernel. Half
- * the bytes in flash, and half of what a product by a vector reads from memory.
- * Where the target sums up products of the type (ir/facts.h: struct ir_dot), the
- * other operand is of that type as well, and all that reads it reads that.
+ * f32; an element of a weight is converted where it is read, in the kernel.
+ * Half the bytes in flash, and half of what a product by a vector reads from
+ * memory. Where the target sums up products of the type (ir/facts.h: struct
+ * ir_dot), the other operand is of that type as well, and all that reads it
+ * reads that.
  *
  * before:  %1 = matmul %x, @w : f32[1,512]               (@w : f32[512,512])
  * after:   %1 = matmul %x, @w_2 {to=f32} : f32[1,512]    (@w_2 : bf16[512,512])
@@ -29,7 +30,8 @@ static int weight_of(const struct ir_op *op) {
   return slices ? 0 : -1;
 }
 
-/* The constant in another type; NULL after a warning: its range is too small. */
+/* The constant in another type; NULL after a warning: its range is too
+ * small. */
 static struct ir_value *convert(struct ir_module *m, const struct ir_op *op,
                                 const struct ir_value *w, enum ir_dtype to) {
   struct dn_ctx *ctx = m->ctx;
@@ -65,8 +67,7 @@ static struct ir_value *cast(struct ir_builder *b, struct ir_value *x,
 /* The operand in type `to`, which all other operations read, too. */
 static struct ir_value *narrow_activation(struct ir_value *x,
                                           enum ir_dtype to) {
-  if (x->def && x->def->code == IR_CAST &&
-      ir_arg(x->def, 0)->type->dtype == to)
+  if (x->def && x->def->code == IR_CAST && ir_arg(x->def, 0)->type->dtype == to)
     return ir_arg(x->def, 0);
   struct ir_builder b = edit_after(x);
   struct ir_value *half = cast(&b, x, to);

@@ -60,8 +60,8 @@ struct ir_value *quant_sum(struct quantize *p, const struct coded *c);
 struct ir_value *quant_dot(struct quantize *p, struct ir_op *op,
                            struct coded *out);
 /* quantize_integer.c: narrow(v, zero) to `type` in integers; NULL: v is no i32
- * sum times a constant, nor a sum of two 8-bit tensors, or, unless --requant says how, not on this target or not
- * for all sums. */
+ * sum times a constant, nor a sum of two 8-bit tensors, or, unless --requant
+ * says how, not on this target or not for all sums. */
 struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
                                const struct ir_value *zero, enum ir_dtype type);
 /* quantize_narrow.c: what takes the place of a `narrow`. */

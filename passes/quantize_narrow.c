@@ -158,8 +158,8 @@ static struct ir_value *of_concat(const struct narrowing *n) {
   return quant_emit(n->p, IR_CONCAT, args, op->noperands, op->attr, op->nattrs);
 }
 
-/* The mean over windows: a sum, and one division by what are several counts where
- * windows have edges. */
+/* The mean over windows: a sum, and one division by what are several counts
+ * where windows have edges. */
 static struct ir_value *of_pool(const struct narrowing *n) {
   struct ir_value *sum = n->value, *count = NULL, *y;
   for (; sum->def && sum->def->code == IR_DIV; sum = ir_arg(sum->def, 0)) {
@@ -275,8 +275,8 @@ static bool is_from_coded(const struct quantize *p, const struct ir_value *v,
   return false;
 }
 
-/* Says what stays in floats between quantized tensors: not where a scale is made
- * at run time, since it is made from floats. */
+/* Says what stays in floats between quantized tensors: not where a scale is
+ * made at run time, since it is made from floats. */
 static void say_floats(const struct narrowing *n) {
   struct ir_value *v = n->value;
   int looks = 64;

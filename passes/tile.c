@@ -277,8 +277,8 @@ static void order_panels(struct kernel *k, int iter,
 }
 
 /* The instruction for products of numbers in memory, which follow each other
- * along the innermost reduced iterator; those of constants do so when `pack` has
- * laid them out. */
+ * along the innermost reduced iterator; those of constants do so when `pack`
+ * has laid them out. */
 static struct ir_dot find_dot(const struct kernel *k, int iter) {
   const struct nest *n = k->n;
   int inner = nest_inner_reduced(n);
@@ -353,7 +353,8 @@ static bool is_small(const struct ir_facts *t) {
   return !t->vector_bytes || (t->bare_metal && !t->scalable);
 }
 
-/* Products of 8-bit numbers where a word of them is a step: the DSP extension. */
+/* Products of 8-bit numbers where a word of them is a step: the DSP
+ * extension. */
 static bool are_words(const struct kernel *k) {
   const struct ir_facts *t = k->env->target;
   bool bytes = k->n->naccesses == 2 && k->n->nnodes == 3 && t->dot_k == 4 &&

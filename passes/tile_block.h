@@ -28,8 +28,8 @@ struct tile_block {
 };
 
 /* Rows of a sum along words that many columns read may be widened, in memory of
- * the kernel's own, where filling up runs of `run` bytes to whole words is little
- * more: sets most_rows. */
+ * the kernel's own, where filling up runs of `run` bytes to whole words is
+ * little more: sets most_rows. */
 void tile_widen(struct tile_space *s, int64_t run, int64_t dot);
 
 /* The cheapest block that fits into the registers. */

@@ -1,14 +1,15 @@
-/* tile_move.c - how far the addresses that a kernel reads move when the result's
- * index goes one up along a dimension (ir/reads.h). A kernel that reads along
- * another dimension than it writes along (a transpose, channels first to channels
- * last) is best read in that direction and transposed in registers. */
+/* tile_move.c - how far the addresses that a kernel reads move when the
+ * result's index goes one up along a dimension (ir/reads.h). A kernel that
+ * reads along another dimension than it writes along (a transpose, channels
+ * first to channels last) is best read in that direction and transposed in
+ * registers. */
 #include "passes/tile_move.h"
 
 #include "ir/nest.h"
 #include "ir/reads.h"
 
-/* Addresses that move by one element along `dim`, and those that move by several
- * or by an unknown step. */
+/* Addresses that move by one element along `dim`, and those that move by
+ * several or by an unknown step. */
 static void count_moves(const struct reads *r, int dim, int *contiguous,
                         int *apart) {
   *contiguous = *apart = 0;

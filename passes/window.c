@@ -1,8 +1,8 @@
 /* window.c - makes one dimension of a window's row and its channels, where they
- * lie side by side and the channels alone do not fill the target's sums of 8-bit
- * products (ir/facts.def: dot_k): first layers, of one or three channels. A
- * padded operand is copied, when that saves a third of the sums and padding is
- * not most of the copy; on bare metal it is not larger than the result.
+ * lie side by side and the channels alone do not fill the target's sums of
+ * 8-bit products (ir/facts.def: dot_k): first layers, of one or three channels.
+ * A padded operand is copied, when that saves a third of the sums and padding
+ * is not most of the copy; on bare metal it is not larger than the result.
  *
  * before:  %1 = conv %x, @w {pads=[1,1,1,1], outside=7, to=i32} : i32[1,8,8,16]
  *          (%x : u8[1,8,8,3], @w : i8[16,3,3,3])
@@ -57,8 +57,8 @@ static bool is_of_input(const struct ir_value *x) {
   return !x->def && !x->data;
 }
 
-/* The copy is small beside the operand, which it lies next to, and on bare metal
- * not larger than the result, or in place of the operand. */
+/* The copy is small beside the operand, which it lies next to, and on bare
+ * metal not larger than the result, or in place of the operand. */
 static bool copy_pays(const struct pass_env *env, const struct ir_op *op) {
   int64_t copy = count_padded(op);
   return copy / 4 <= ir_type_count(ir_arg(op, 0)->type) &&

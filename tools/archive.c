@@ -1,5 +1,5 @@
-/* archive.c - see archive.h. The format is System V's, as GNU's and LLVM's tools
- * write it: headers of 60 characters, an index of big-endian numbers. */
+/* archive.c - see archive.h. The format is System V's, as GNU's and LLVM's
+ * tools write it: headers of 60 characters, an index of big-endian numbers. */
 #include "tools/archive.h"
 
 #include "codegen/object/elf.h"

@@ -70,8 +70,8 @@ static bool put_row(struct dn_ctx *ctx, const struct options *all,
   return ok;
 }
 
-/* Every name of the list is a board's: a misspelt one is no board that the model
- * does not fit. */
+/* Every name of the list is a board's: a misspelt one is no board that the
+ * model does not fit. */
 static bool check_names(struct dn_ctx *ctx, const char *list) {
   bool ok = true;
   for (const char *p = list; *p;) {

@@ -324,7 +324,8 @@ static bool set_io(struct compile *c) {
   return true;
 }
 
-/* The result and parameter that an option "OUT=IN" names; names may have '='. */
+/* The result and parameter that an option "OUT=IN" names; names may have
+ * '='. */
 static bool find_pair(const struct ir_func *f, const char *text, unsigned *out,
                       struct ir_value **in) {
   for (const char *eq = strchr(text, '='); eq; eq = strchr(eq + 1, '=')) {

@@ -38,8 +38,8 @@ bool compile_passes(struct compile *c, enum ir_form form);
 /* The pipeline's text, as it will be run on the imported module. */
 const char *compile_pipeline(const struct compile *c, enum ir_form form);
 
-/* Whether passes went as far as code generation needs; a diagnostic says what can
- * be written otherwise. */
+/* Whether passes went as far as code generation needs; a diagnostic says what
+ * can be written otherwise. */
 bool compile_is_planned(const struct compile *c);
 /* Places what regions hold, then generates code: cg_compile(). */
 bool compile_object(struct compile *c, enum cg_emit kind, struct cg_blob *out,

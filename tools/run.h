@@ -67,8 +67,8 @@ bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
 bool run_import(struct run *r, const struct fe_opts *known);
 void run_unload(struct run *r);
 /* Runs once on tensors that match the ports; the data of outputs are made by
- * run_buffers() and filled. What is state is an input and an output like others.
- * false after a diagnostic. */
+ * run_buffers() and filled. What is state is an input and an output like
+ * others. false after a diagnostic. */
 bool run_call(struct run *r, const struct ir_tensor *in, struct ir_tensor *out);
 /* What the inputs that are state are before the first call. */
 void run_reset(struct run *r, struct ir_tensor *in);

@@ -287,7 +287,8 @@ static const struct ir_type *rows_of(struct run *r, const struct ir_type *t) {
   return ir_type_checked(r->ctx, r->path, t->dtype, t->rank + 1, dims);
 }
 
-/* Prints what each step makes, or writes all of it in rows, and the last state. */
+/* Prints what each step makes, or writes all of it in rows, and the last
+ * state. */
 bool run_steps(struct run *r) {
   struct ir_tensor *in = run_inputs(r);
   struct ir_tensor *out = run_buffers(r, r->out, r->nout), *all = NULL;

@@ -1,8 +1,8 @@
 /* run_emulate.c - --emulator=COMMAND: code for another machine is run by
  * `COMMAND FOLDER`. FOLDER has model.o, model.h, which says what the program
- * around it (test/firmware/Inputs/target.c) must know, and input.inc, the bytes of
- * the inputs, each filled up to a multiple of 64. COMMAND prints those of the
- * outputs so, in lines of hexadecimal digits: "bytes 00c0..". */
+ * around it (test/firmware/Inputs/target.c) must know, and input.inc, the bytes
+ * of the inputs, each filled up to a multiple of 64. COMMAND prints those of
+ * the outputs so, in lines of hexadecimal digits: "bytes 00c0..". */
 #include "tools/run.h"
 
 #include "runtime/dnn.h"

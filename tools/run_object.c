@@ -1,7 +1,7 @@
 /* run_object.c - an object or shared object is checked before any of it is
- * mapped or called: the machine, the headers, the symbols and the description of
- * the model. What the code does is beyond a check: it runs in a process of its
- * own, whose end by a signal is a diagnostic. */
+ * mapped or called: the machine, the headers, the symbols and the description
+ * of the model. What the code does is beyond a check: it runs in a process of
+ * its own, whose end by a signal is a diagnostic. */
 #include "tools/run.h"
 
 #include "codegen/object/seal.h"

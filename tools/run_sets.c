@@ -1,7 +1,7 @@
 /* run_sets.c - --test-data: a folder with input_K.pb and output_K.pb, or with
- * folders test_data_set_N of them. Each set may have shapes of its own, for which
- * the model is then compiled again; values decide nothing unless --const-inputs
- * says so. */
+ * folders test_data_set_N of them. Each set may have shapes of its own, for
+ * which the model is then compiled again; values decide nothing unless
+ * --const-inputs says so. */
 #include "tools/run.h"
 
 #include "frontend/fe.h"
@@ -56,8 +56,8 @@ static void fail(const char *dir, const char *why) {
   printf("FAIL %s %s\n", dir, why);
 }
 
-/* Test data of old ONNX releases hold the bits of bfloat16 as uint16; strings are
- * as wide as the longest in a file. */
+/* Test data of old ONNX releases hold the bits of bfloat16 as uint16; strings
+ * are as wide as the longest in a file. */
 static void adapt(struct run *r, struct ir_tensor *t,
                   const struct run_port *port) {
   if (t->type->dtype == IR_U16 && port->type->dtype == IR_BF16)

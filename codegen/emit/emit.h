@@ -26,16 +26,16 @@ struct cg_fills {
   DN_LIST(struct cg_fill) list;
 };
 
-/* Whether the constants exceed the reach of the small code model. On x86-64 they
- * then go into .lrodata, after all other sections, and are addressed by 64-bit
- * offsets; other targets reach them or refuse the module. */
+/* Whether the constants exceed the reach of the small code model. On x86-64
+ * they then go into .lrodata, after all other sections, and are addressed by
+ * 64-bit offsets; other targets reach them or refuse the module. */
 bool cg_is_large(const struct ir_module *m);
 
 /* Fills `out`, whose triple and data layout are set, from a verified PLANNED
  * module. Every kernel function is noinline and in a section of its own
- * (.text.PREFIX.NAME), every constant too (.rodata.PREFIX.NAME, large ones .lrodata); only
- * PREFIX_run (and PREFIX_profile with opts->profile) has external linkage.
- * Large constants go to `later`; NULL: into the module, too.
+ * (.text.PREFIX.NAME), every constant too (.rodata.PREFIX.NAME, large ones
+ * .lrodata); only PREFIX_run (and PREFIX_profile with opts->profile) has
+ * external linkage. Large constants go to `later`; NULL: into the module, too.
  * false after diagnostics that name the nodes. */
 bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
                     const struct ir_module *m, const struct cg_opts *opts,

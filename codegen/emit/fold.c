@@ -175,36 +175,6 @@ static void all_points(struct fold *f, const struct affine *inner,
   }
 }
 
-/* While a block of rows is computed with one panel of constants, a part of the
- * next panel is prefetched: `prefetch` blocks divide a panel's bytes among
- * them, a few cache lines each step. What follows the last panel in memory are
- * the constants of the next kernel. */
-static void prefetch(struct fold *f, const struct emit_stream *s) {
-  struct kernel_cg *k = f->k;
-  const struct scope *panels = f->outer, *rows = f->outer;
-  while (panels->depth && !affine_coef(s->bytes, panels->var))
-    panels = panels->parent;
-  int64_t panel = panels->depth ? affine_coef(s->bytes, panels->var) : 0;
-  int64_t part = panel / k->prefetch, blocks = 1;
-  if (part <= 0)
-    return;
-  const struct affine *at =
-      affine_const(&k->forms, panel + s->bytes->c / k->prefetch);
-  for (int i = 0; i < s->bytes->n; i++) {
-    struct affine_term t = s->bytes->term[i];
-    bool inside = k->forms.vars.v[t.var].depth > f->outer->depth;
-    at = affine_add(&k->forms, at, affine_var(&k->forms, t.var, 1),
-                    inside ? t.coef / k->prefetch : t.coef);
-  }
-  for (; rows != panels; rows = rows->parent) {
-    at = affine_add(&k->forms, at, affine_var(&k->forms, rows->var, 1),
-                    blocks * part);
-    blocks *= rows->count;
-  }
-  int64_t step = affine_coef(s->bytes, k->scope->var) / k->prefetch;
-  emit_prefetch(k, &s->place, at, dn_max(1, dn_min(step / 64, 8)));
-}
-
 /* Runs of `count` elements from `at` on can be loaded for all points. */
 static bool runs_fit(struct fold *f, int64_t at, int64_t count) {
   for (unsigned p = 0; p < f->npt; p++)
@@ -296,7 +266,7 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   k->stream = NULL;
   k->group.lanes = 0;
   if (stream.bytes)
-    prefetch(f, &stream);
+    emit_prefetch(k, f->outer, &stream);
   if (numbers)
     acc[f->total] = add_number(f, f->numbers, f->step);
   f->numbers = NULL;
@@ -545,8 +515,8 @@ static void carry_out(struct fold *f, const LLVMValueRef *acc) {
     DN_PUSH(f->k->arena, f->k->carry.next, acc[p]);
 }
 
-/* Where the lanes of an instruction go along the sum, each lane of a point has a
- * sum of its own. */
+/* Where the lanes of an instruction go along the sum, each lane of a point has
+ * a sum of its own. */
 static void fold_by_lane(struct kernel_cg *k, const struct nest *n,
                          const struct tile_vector *pt, unsigned npt,
                          LLVMValueRef *out) {

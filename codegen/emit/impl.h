@@ -4,10 +4,10 @@
  * k->forms.lanes elements along some direction, or one scalar when all lanes
  * agree) of any value at given indices, and calls itself for the operands.
  * Indices are affine forms over loop counters, known at compile time, so that
- * strides and offsets become immediates, ranges prove checks away, and equal requests
- * are found again (the memo). A request is emitted in the outermost scope where
- * all its counters exist: whatever does not depend on a loop is outside of it,
- * bounds checks and whole reductions included. */
+ * strides and offsets become immediates, ranges prove checks away, and equal
+ * requests are found again (the memo). A request is emitted in the outermost
+ * scope where all its counters exist: whatever does not depend on a loop is
+ * outside of it, bounds checks and whole reductions included. */
 #ifndef CG_EMIT_IMPL_H
 #define CG_EMIT_IMPL_H
 
@@ -345,8 +345,8 @@ void emit_too_large(struct kernel_cg *k);
 LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n, int a,
                          const struct affine *const *iter);
 
-/* Index into dimension d of a type that access `a` reads: made once per place it
- * is read at. */
+/* Index into dimension d of a type that access `a` reads: made once per place
+ * it is read at. */
 const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
                                    int a, const struct ir_type *type, int d,
                                    const struct affine *const *iter);
@@ -369,10 +369,9 @@ LLVMValueRef emit_run_number(struct kernel_cg *k, enum ir_dtype t,
 /* Where element number `addr` lies. */
 LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
                           const struct ir_place *p, const struct affine *addr);
-/* Prefetches `lines` cache lines from there on into the second-level cache; they
- * need not exist. */
-void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
-                   const struct affine *bytes, int64_t lines);
+/* In a loop that reads a panel of constants: a part of the next panel. */
+void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
+                   const struct emit_stream *s);
 void emit_store(struct kernel_cg *k, const struct ir_type *type,
                 const struct ir_place *p, const struct affine *addr,
                 LLVMValueRef v);
@@ -475,8 +474,8 @@ void emit_share_add(struct emit *e, const struct emit_places *p,
 
 /* ---- emit/kernel.c: each makes a function and calls it from `run` ---- */
 bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
-/* The part of it for one value: loops over `out`'s indices, `root` evaluated and
- * stored at each. */
+/* The part of it for one value: loops over `out`'s indices, `root` evaluated
+ * and stored at each. */
 bool emit_loops(struct emit *e, const struct ir_op *op,
                 const struct ir_value *root, const struct ir_value *out,
                 const struct ir_place *place, const char *name);
@@ -534,8 +533,8 @@ bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words);
  * arena, in PREFIX_run. */
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);
 LLVMValueRef emit_arena(struct emit *e);
-/* PREFIX_run's parameter that is i-th from the end: the arena is the first, then
- * the state, if any, then weights, if apart. */
+/* PREFIX_run's parameter that is i-th from the end: the arena is the first,
+ * then the state, if any, then weights, if apart. */
 LLVMValueRef emit_last_argument(struct emit *e, unsigned i);
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,
                               const char *name);

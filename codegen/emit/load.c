@@ -339,8 +339,10 @@ LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
       k, p, affine_add(&k->forms, zero, addr, ir_dtypes[type->dtype].bytes));
 }
 
-void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
-                   const struct affine *bytes, int64_t lines) {
+/* Into the second-level cache: cache lines from there on, which need not
+ * exist. */
+static void prefetch_lines(struct kernel_cg *k, const struct ir_place *p,
+                           const struct affine *bytes, int64_t lines) {
   enum { READ = 0, TO_L2 = 2, DATA = 1, LINE = 64 };
   LLVMTypeRef type = k->e->ptr;
   for (int64_t i = 0; i < lines; i++) {
@@ -352,6 +354,36 @@ void emit_prefetch(struct kernel_cg *k, const struct ir_place *p,
     };
     emit_intrinsic(k, "llvm.prefetch", &type, 1, arg, 4);
   }
+}
+
+/* While a block of rows is computed with one panel of constants, a part of the
+ * next panel is prefetched: `prefetch` blocks divide a panel's bytes among
+ * them, a few cache lines each step. What follows the last panel in memory are
+ * the constants of the next kernel. */
+void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
+                   const struct emit_stream *s) {
+  const struct scope *panels = outer, *rows = outer;
+  while (panels->depth && !affine_coef(s->bytes, panels->var))
+    panels = panels->parent;
+  int64_t panel = panels->depth ? affine_coef(s->bytes, panels->var) : 0;
+  int64_t part = panel / k->prefetch, blocks = 1;
+  if (part <= 0)
+    return;
+  const struct affine *at =
+      affine_const(&k->forms, panel + s->bytes->c / k->prefetch);
+  for (int i = 0; i < s->bytes->n; i++) {
+    struct affine_term t = s->bytes->term[i];
+    bool inside = k->forms.vars.v[t.var].depth > outer->depth;
+    at = affine_add(&k->forms, at, affine_var(&k->forms, t.var, 1),
+                    inside ? t.coef / k->prefetch : t.coef);
+  }
+  for (; rows != panels; rows = rows->parent) {
+    at = affine_add(&k->forms, at, affine_var(&k->forms, rows->var, 1),
+                    blocks * part);
+    blocks *= rows->count;
+  }
+  int64_t step = affine_coef(s->bytes, k->scope->var) / k->prefetch;
+  prefetch_lines(k, &s->place, at, dn_max(1, dn_min(step / 64, 8)));
 }
 
 /* ---- Loads that may be outside ---- */

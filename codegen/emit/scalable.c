@@ -1,7 +1,7 @@
 /* scalable.c - vectors whose length is the machine's: `vec` lanes times a
- * number that is known at run time (LLVM's vscale), so that one object is faster
- * where registers are longer. A row has k->count lanes, at most a whole vector:
- * the last turn of a loop takes what is left, without code of its own.
+ * number that is known at run time (LLVM's vscale), so that one object is
+ * faster where registers are longer. A row has k->count lanes, at most a whole
+ * vector: the last turn of a loop takes what is left, without code of its own.
  * Arithmetic may run on lanes that are not there; loads and stores do not, and
  * products do not either, lest the length be switched between them. */
 #include "codegen/emit/impl.h"

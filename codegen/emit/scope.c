@@ -11,8 +11,9 @@
  * while the body is being built, loops included: `gate` stays the block that
  * the phis know. The loop that threads share, from `begin` to `end` of its
  * units, and one to a size that is known at run time only may never run: the
- * gate goes to the head or past the exit. What is hoisted out of them is safe all
- * the same: it reads what the counters around point to, and these do run. */
+ * gate goes to the head or past the exit. What is hoisted out of them is safe
+ * all the same: it reads what the counters around point to, and these do
+ * run. */
 #include "codegen/emit/impl.h"
 
 #include <string.h>

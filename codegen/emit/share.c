@@ -1,11 +1,12 @@
 /* share.c - kernels that are the same up to places are one function.
  *
- * A kernel's function sees memory as buffers: ranges of bytes of the arena, of an
- * argument or of a constant, each passed as a pointer. So a function is settled
- * by a list of words that says everything of the kernel but where its buffers
- * start: schedule, ops, types, strides, offsets within a buffer, what is known of
- * its alignment, which buffers are one. The list is made in one walk over the
- * kernel, before any code; an equal list made earlier is an equal function.
+ * A kernel's function sees memory as buffers: ranges of bytes of the arena, of
+ * an argument or of a constant, each passed as a pointer. So a function is
+ * settled by a list of words that says everything of the kernel but where its
+ * buffers start: schedule, ops, types, strides, offsets within a buffer, what
+ * is known of its alignment, which buffers are one. The list is made in one
+ * walk over the kernel, before any code; an equal list made earlier is an equal
+ * function.
  *
  * Places that overlap share a buffer, so that buffers never alias, but for a
  * result over a part of an operand. */
@@ -77,8 +78,8 @@ static bool same_memory(const struct emit_buffer *a,
          !memcmp(a->step, b->step, sizeof a->step);
 }
 
-/* What is written, over a part of what is read; columns of one buffer, which lie
- * between each other, are not. */
+/* What is written, over a part of what is read; columns of one buffer, which
+ * lie between each other, are not. */
 static bool is_over(const struct emit_buffer *a, const struct emit_buffer *b) {
   return same_memory(a, b) && a->written != b->written &&
          (a->dense || b->dense) && a->from != b->from && a->from < b->to &&

@@ -80,8 +80,8 @@ static struct tile_vector *make_vectors(struct tiler *t, unsigned *count) {
   return pt;
 }
 
-/* Whether the root reads `v` at its own indices, or at those of its rows: in each
- * dimension the sizes are the same, or v's is 1. */
+/* Whether the root reads `v` at its own indices, or at those of its rows: in
+ * each dimension the sizes are the same, or v's is 1. */
 static bool is_of_rows(const struct ir_type *root, const struct ir_value *v) {
   if (v->type->rank != root->rank)
     return false;

@@ -1,8 +1,9 @@
 /* transpose.c - a block of elements that was read along one dimension and
  * is stored along another is transposed in registers: n rows of n lanes, in
  * log2(n) steps. A step of distance s exchanges, in every pair of rows i and
- * i + s, the upper right and the lower left of the s x s squares (Eklundh, "A Fast
- * Computer Method for Matrix Transposing", IEEE Trans. Computers C-21, 1972):
+ * i + s, the upper right and the lower left of the s x s squares (Eklundh, "A
+ * Fast Computer Method for Matrix Transposing", IEEE Trans. Computers C-21,
+ * 1972):
  *
  *   a = a0 a1 a2 a3    s = 1    a0 b0 a2 b2
  *   b = b0 b1 b2 b3     ->      a1 b1 a3 b3

@@ -265,8 +265,8 @@ static LLVMValueRef float_to_int(struct kernel_cg *k, LLVMValueRef v,
                                  enum ir_dtype to);
 
 /* Small integers by way of i32, which vectors of RISC-V convert to in one
- * instruction of the width of what comes; the narrowing one is longer, and makes
- * emulators abort (QEMU 7.2, at 16 bits). */
+ * instruction of the width of what comes; the narrowing one is longer, and
+ * makes emulators abort (QEMU 7.2, at 16 bits). */
 static LLVMValueRef float_to_small(struct kernel_cg *k, LLVMValueRef v,
                                    enum ir_dtype to) {
   bool is_signed = ir_dtypes[to].kind == IR_SIGNED;

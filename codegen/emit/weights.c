@@ -1,5 +1,6 @@
-/* weights.c - constants that lie apart (--weights), those that are summed before
- * a run (--checked), and the arena that is cleared behind it (--zeroize). */
+/* weights.c - constants that lie apart (--weights), those that are summed
+ * before a run (--checked), and the arena that is cleared behind it
+ * (--zeroize). */
 #include "codegen/object/weights.h"
 
 #include "codegen/emit/impl.h"

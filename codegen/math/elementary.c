@@ -1,5 +1,5 @@
-/* elementary.c - the entry points of elementary.h; the methods are in exp.c (exp,
- * log and what is made of them), trig.c, pow.c and round.c. */
+/* elementary.c - the entry points of elementary.h; the methods are in exp.c
+ * (exp, log and what is made of them), trig.c, pow.c and round.c. */
 #include "codegen/math/build.h"
 
 #include <assert.h>

@@ -14,7 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Exit statuses of the child; any other is a crash. (A sanitizer ends with 1.) */
+/* Exit statuses of the child; any other is a crash. (A sanitizer ends with
+ * 1.) */
 enum { CHILD_OK = 0, CHILD_FAILED = 69, CHILD_FATAL = 70 };
 
 static void child_fatal(const char *reason) {

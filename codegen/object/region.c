@@ -1,6 +1,6 @@
 /* region.c - see region.h. Weights that are read most often for each of their
- * bytes go first, into the first region with room; what fits in none stays where
- * constants are without regions. */
+ * bytes go first, into the first region with room; what fits in none stays
+ * where constants are without regions. */
 #include "codegen/object/region.h"
 
 #include "ir/nest.h"

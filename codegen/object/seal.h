@@ -1,7 +1,7 @@
-/* seal.h - a checksum behind an ELF file, where linkers and loaders do not look:
- * "dnncXXH3", then XXH3 (64 bits, little-endian) of all bytes before. dnnc writes
- * it, dnnc-run refuses a file whose bytes have another. A file that a linker,
- * strip or objcopy made has none. */
+/* seal.h - a checksum behind an ELF file, where linkers and loaders do not
+ * look: "dnncXXH3", then XXH3 (64 bits, little-endian) of all bytes before.
+ * dnnc writes it, dnnc-run refuses a file whose bytes have another. A file that
+ * a linker, strip or objcopy made has none. */
 #ifndef CG_SEAL_H
 #define CG_SEAL_H
 

@@ -43,8 +43,8 @@ static bool is_memory(const char *name) {
          !strcmp(name, "memset");
 }
 
-/* Names of the run-time library. Generated functions have the model's prefix, so
- * they do not match. */
+/* Names of the run-time library. Generated functions have the model's prefix,
+ * so they do not match. */
 bool cg_soft_is(const char *name) {
   static const char *const plain[] = {"floor",     "ceil",      "trunc", "rint",
                                       "nearbyint", "roundeven", "round", "sqrt",
@@ -75,9 +75,13 @@ static bool is_wanted(const struct cg_elf *elf, const char *name,
  * several core registers (ARM's __aeabi_ldivmod), wherever the target's own
  * functions would return them. */
 static void make_generic(LLVMValueRef f) {
-  static const char *const names[] = {
-      "target-cpu",    "target-features",  "tune-cpu",   "use-soft-float",
-      "frame-pointer", "no-trapping-math", "stack-protector-buffer-size"};
+  static const char *const names[] = {"target-cpu",
+                                      "target-features",
+                                      "tune-cpu",
+                                      "use-soft-float",
+                                      "frame-pointer",
+                                      "no-trapping-math",
+                                      "stack-protector-buffer-size"};
   for (size_t i = 0; i < DN_COUNT(names); i++)
     LLVMRemoveStringAttributeAtIndex(
         f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, names[i],

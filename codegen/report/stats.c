@@ -102,8 +102,8 @@ static int64_t times(int64_t a, int64_t turns) {
   return dn_mul(a, turns, &a) ? a : INT64_MAX;
 }
 
-/* Counts points of a CONTRACT and bytes read, in so many turns. A nest is large,
- * and there may be many thousands: one at a time. */
+/* Counts points of a CONTRACT and bytes read, in so many turns. A nest is
+ * large, and there may be many thousands: one at a time. */
 static void count_nest(struct cg_layer *l, struct readings *r,
                        const struct ir_op *op, int64_t turns) {
   bool known = op->nresults == 1 && ir_type_is_static(ir_result(op)->type);

@@ -31,8 +31,8 @@ struct cg_stats {
 void cg_stats(struct dn_arena *arena, const struct ir_module *m,
               struct cg_stats *out);
 
-/* Turns of what is in `op`, whose own are so many: those of a loop as if it made
- * all. A loop without a limit counts as one turn. */
+/* Turns of what is in `op`, whose own are so many: those of a loop as if it
+ * made all. A loop without a limit counts as one turn. */
 int64_t cg_turns(int64_t around, const struct ir_op *op);
 /* One op with what is in it, in all turns; without `live`. */
 struct cg_layer cg_layer_of(struct dn_arena *arena, const struct ir_op *op);
