@@ -8,8 +8,10 @@
 struct ir_tensor;
 
 struct fe_dim { /* --dim NAME=VALUE */
-  const char *name;
+  const char *name; /* interned */
   int64_t value;
+  const char *of; /* --dim NAME=32*M: a sum of products of others, instead of a
+                     value; or NULL */
 };
 struct fe_names {
   DN_LIST(const char *) list;
@@ -31,7 +33,8 @@ struct fe_opts {
   const char *const *states; /* --state OUT=IN: an initializer of such an input
                                 is its first value */
   size_t nstates;
-  struct fe_names *free; /* gets the names of the model's free dims; or NULL */
+  struct fe_names *free; /* gets the names of the model's free dims and of those
+                            that make them; or NULL */
   /* Shapes for inputs by position, from test data; NULL entries: as the model
    * says. They bind symbolic dims, and win over a model's fixed ones never. */
   const struct ir_type *const *input_types;
@@ -51,6 +54,11 @@ struct fe_opts {
    * free: it looks for sizes that the model can have. */
   int64_t free_first, free_size;
 };
+
+/* The value of a text like "32*M" or "past + 1", a sum of products of dims that
+ * have a value; -1: it is none. */
+int64_t fe_dim_of(struct dn_ctx *ctx, const struct fe_opts *opts,
+                  const char *text);
 
 /* NULL after diagnostics: everything unsupported is listed, not only the
  * first. The result is verified. */

@@ -2,6 +2,8 @@
  * format. */
 #include "frontend/fe.h"
 
+#include "ir/size.h"
+
 #include <string.h>
 
 struct format {
@@ -45,14 +47,49 @@ static const char *looks_like(const struct dn_file *f) {
   return NULL;
 }
 
+struct dims_of { /* a text's */
+  struct dn_ctx *ctx;
+  const struct fe_opts *opts;
+  struct ir_point at;
+};
+
+static const struct ir_param *find_dim(void *user, const char *name) {
+  struct dims_of *of = user;
+  for (size_t i = 0; i < of->opts->ndims; i++) {
+    const struct fe_dim *d = &of->opts->dims[i];
+    if (d->of || strcmp(d->name, name) != 0)
+      continue;
+    const struct ir_param *p = ir_param(of->ctx, name, 1, d->value);
+    if (of->opts->free)
+      DN_PUSH(of->ctx->arena, of->opts->free->list, name);
+    return ir_point_with(&of->at, p) ? p : NULL;
+  }
+  return NULL;
+}
+
+int64_t fe_dim_of(struct dn_ctx *ctx, const struct fe_opts *opts,
+                  const char *text) {
+  struct dims_of of = {.ctx = ctx, .opts = opts};
+  char *words = dn_strndup(ctx->arena, text, strlen(text)), *to = words;
+  for (const char *p = text; *p; p++)
+    if (*p != ' ')
+      *to++ = *p;
+  *to = '\0';
+  const struct ir_size *s = ir_size_read(ctx, words, find_dim, &of);
+  return s && s->n ? ir_size_at(s, &of.at) : -1;
+}
+
+/* -1: neither --dim gives it nor its name says what it is made of. */
 static int64_t option_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
                           const char *name) {
   if (opts->free)
     DN_PUSH(ctx->arena, opts->free->list, name);
-  for (size_t i = 0; i < opts->ndims; i++)
-    if (!strcmp(opts->dims[i].name, name))
-      return opts->dims[i].value;
-  return -1;
+  for (size_t i = 0; i < opts->ndims; i++) {
+    const struct fe_dim *d = &opts->dims[i];
+    if (!strcmp(d->name, name))
+      return d->of ? fe_dim_of(ctx, opts, d->of) : d->value;
+  }
+  return fe_dim_of(ctx, opts, name);
 }
 
 int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,

@@ -252,7 +252,7 @@ const struct ir_type *ir_type_at(struct dn_ctx *ctx, const struct ir_type *type,
   return ir_type(ctx, type->dtype, type->rank, dims);
 }
 
-static bool add_param(struct ir_point *p, const struct ir_param *param) {
+bool ir_point_with(struct ir_point *p, const struct ir_param *param) {
   int64_t known;
   if (!param || value_of(p, param, &known))
     return true;
@@ -267,8 +267,8 @@ bool ir_point_add(struct ir_point *p, const struct ir_type *type) {
   bool ok = true;
   for (int d = 0; d < type->rank; d++)
     for (int i = 0; type->size[d] && i < type->size[d]->n; i++)
-      ok &= add_param(p, type->size[d]->term[i].by) &&
-            add_param(p, type->size[d]->term[i].and);
+      ok &= ir_point_with(p, type->size[d]->term[i].by) &&
+            ir_point_with(p, type->size[d]->term[i].and);
   return ok;
 }
 

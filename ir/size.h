@@ -74,6 +74,8 @@ bool ir_type_is_sized(const struct ir_type *type);
 /* A dimension outside of one with a size is larger than 1: the strides of a
  * dense tensor are known at run time only. */
 bool ir_type_is_spread(const struct ir_type *type);
+/* Adds a parameter, at its bound; false: there are more than IR_MAX_SIZES. */
+bool ir_point_with(struct ir_point *p, const struct ir_param *param);
 /* Adds the parameters of a type; false: there are more than IR_MAX_SIZES. */
 bool ir_point_add(struct ir_point *p, const struct ir_type *type);
 

@@ -68,21 +68,34 @@ static const struct ir_size *fit(struct join *j) {
   return s;
 }
 
-/* The product of two sizes of types that j->number[] are, or of one and 1; the
- * last ones first, which are those of the op's operands. */
-static bool fit_product(struct join *j, const struct ir_size *out[2]) {
-  size_t n = j->sizes.n;
-  for (size_t a = n; a-- > 0;)
+/* A product that j->number[] are: a number, a size of a type and another or 1;
+ * sizes that were noted last first, which are those of the op's operands. */
+struct size_product {
+  int64_t number;
+  const struct ir_size *size[2];
+};
+
+static bool is_product(const struct join *j, struct size_product *p) {
+  p->number = 1;
+  for (int k = 0; k < j->n; k++) {
+    struct ir_point at = point_of(j, k);
+    int64_t v = p->size[1] ? ir_size_at(p->size[1], &at) : 1;
+    if (!dn_mul(v, ir_size_at(p->size[0], &at), &v) || v < 1)
+      return false;
+    if (!k)
+      p->number = j->number[0] / v;
+    if (!dn_mul(v, p->number, &v) || v != j->number[k])
+      return false;
+  }
+  return true;
+}
+
+static bool fit_product(const struct join *j, struct size_product *p) {
+  for (size_t a = j->sizes.n; a-- > 0;)
     for (size_t b = 0; b <= a + 1; b++) {
-      bool same = true;
-      out[0] = j->sizes.v[a];
-      out[1] = b ? j->sizes.v[a + 1 - b] : NULL;
-      for (int k = 0; k < j->n && same; k++) {
-        struct ir_point p = point_of(j, k);
-        int64_t v = out[1] ? ir_size_at(out[1], &p) : 1;
-        same = dn_mul(v, ir_size_at(out[0], &p), &v) && v == j->number[k];
-      }
-      if (same)
+      p->size[0] = j->sizes.v[a];
+      p->size[1] = b ? j->sizes.v[a + 1 - b] : NULL;
+      if (is_product(j, p))
         return true;
     }
   return false;
@@ -238,13 +251,20 @@ static struct ir_value *float_of_sizes(struct join *j,
       }
       whole &= bits[0] == bits[1];
     }
-    const struct ir_size *s[2] = {whole ? fit(j) : NULL, NULL};
-    if (!whole || ((!s[0] || !ir_size_rises(s[0])) && !fit_product(j, s)))
+    struct size_product p = {1, {whole ? fit(j) : NULL}};
+    if (!whole ||
+        ((!p.size[0] || !ir_size_rises(p.size[0])) && !fit_product(j, &p)))
       continue;
-    struct ir_value *y = emit_size(j, s[0], c[0]->type->dtype);
-    struct ir_value *z = s[1] ? emit_size(j, s[1], c[0]->type->dtype) : NULL;
     struct ir_builder b = at_start(j);
-    y = s[1] ? ir_emit(&b, IR_MUL, IR_ARGS(y, z), NULL, 0) : y;
+    enum ir_dtype t = c[0]->type->dtype;
+    struct ir_value *y = emit_size(j, p.size[0], t);
+    if (p.size[1])
+      y = ir_emit(&b, IR_MUL, IR_ARGS(y, emit_size(j, p.size[1], t)), NULL, 0);
+    if (p.number != 1) {
+      const struct ir_type *scalar = ir_type(j->ctx, t, 0, NULL);
+      struct ir_value *n = ir_const_splat(b.m, "n", scalar, (double)p.number);
+      y = ir_emit(&b, IR_MUL, IR_ARGS(y, n), NULL, 0);
+    }
     return inverse ? ir_emit(&b, IR_RECIP, IR_ARGS(y), NULL, 0) : y;
   }
   return NULL;

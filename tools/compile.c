@@ -99,19 +99,23 @@ static bool known_once(struct compile *c, struct fe_dim *d) {
   return true;
 }
 
-/* "NAME=VALUE" or, with `bound`, "NAME<=BOUND" too. */
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
+
+/* "NAME=VALUE" or, with `bound`, "NAME<=BOUND" and "NAME=OTHERS" too. */
 static bool read_size(struct compile *c, const char *text, const char *flag,
                       struct fe_dim *out, bool *bound) {
   const char *eq = strrchr(text, '=');
   bool least = bound && eq && eq > text && eq[-1] == '<';
-  int64_t value = 0, step;
+  int64_t value = -1, step;
+  bool of = bound && eq && !least && strpbrk(eq, LETTERS);
   if (!eq || eq - least == text ||
-      !opt_read_dim(eq + 1, &value, c->runs && !least ? &step : NULL))
+      (!of && !opt_read_dim(eq + 1, &value, c->runs && !least ? &step : NULL)))
     return dn_usage(c->ctx, flag,
                     "'%.200s' is not NAME=VALUE%s with a whole number", text,
                     bound ? " or NAME<=BOUND" : "");
   out->name = dn_intern_n(c->ctx, text, (size_t)(eq - least - text));
   out->value = value;
+  out->of = of ? eq + 1 : NULL;
   if (bound)
     *bound = least;
   return true;
@@ -146,7 +150,18 @@ static bool read_loops(struct compile *c, struct fe_opts *fe) {
   return ok;
 }
 
-/* Every --dim is of a free dim of the model. */
+/* What --dim makes of other sizes is made of such as have a value. */
+static bool check_sums(struct compile *c, const struct fe_opts *fe) {
+  for (size_t i = 0; i < fe->ndims; i++)
+    if (fe->dims[i].of && fe_dim_of(c->ctx, fe, fe->dims[i].of) < 0)
+      return dn_usage(c->ctx, "--dim",
+                      "'%.200s' is no sum of products of sizes that have a "
+                      "value or a bound",
+                      fe->dims[i].of);
+  return true;
+}
+
+/* Every --dim is of a free dim of the model, or of what one is made of. */
 static bool check_dims(struct compile *c, const struct fe_opts *fe) {
   struct dn_ctx *ctx = c->ctx;
   const char *const *names = fe->free->list.v;
@@ -392,7 +407,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
       c->options->requant && strcmp(c->options->requant, "tflite");
   fe.states = c->options->states.v;
   fe.nstates = c->options->states.n;
-  if (!read_dims(c, dims) || !read_loops(c, &fe))
+  if (!read_dims(c, dims) || !read_loops(c, &fe) || !check_sums(c, &fe))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */
     fe.folds = DN_NEW(c->ctx->arena, struct fe_folds);

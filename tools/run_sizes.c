@@ -11,11 +11,17 @@ void run_find_sizes(struct run *r) {
   memcpy(r->bounds + r->nin, r->out, r->nout * sizeof *r->out);
 }
 
-/* The size of a dimension that is a parameter as it is. */
+/* The parameter of a dimension that is made of one only. */
 static void take_dim(struct run *r, const struct ir_size *size, int64_t dim) {
-  for (int i = 0; size && i < r->at.n; i++)
-    if (size == ir_size_param(r->ctx, r->at.param[i]))
-      r->at.value[i] = dim;
+  if (!size || size->n != 1 || size->div != 1 || size->term[0].and)
+    return;
+  const struct ir_term *t = &size->term[0];
+  int64_t v;
+  if (t->coef < 1 || !dn_mul(size->c, -1, &v) || !dn_add(v, dim, &v))
+    return;
+  for (int i = 0; i < r->at.n; i++)
+    if (t->by == r->at.param[i])
+      r->at.value[i] = v / t->coef;
 }
 
 /* The parameter that --dim NAME=VALUE is of; -1: it is of none. */

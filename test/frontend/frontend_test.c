@@ -62,7 +62,7 @@ static int print_model(int argc, char **argv) {
       return 2;
     *equals = 0;
     dims[opts.ndims++] =
-        (struct fe_dim){argv[i], strtoll(equals + 1, NULL, 10)};
+        (struct fe_dim){argv[i], strtoll(equals + 1, NULL, 10), NULL};
   }
   return import_file(argv[0], &opts, stderr, true, false);
 }
