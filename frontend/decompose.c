@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/region.h"
 #include "ir/sexpr.h"
 
-enum { MAX_DEFS = 16, MAX_REQUIRES = 6 };
+enum { MAX_DEFS = 24, MAX_REQUIRES = 12 };
 
 /* Names of up to three results of one value, or `$name` of a number. */
 struct definition {
@@ -21,14 +22,11 @@ struct definition {
 
 struct decomposition {
   int noperands, nattrs, ndefs, nrequires, nresults;
-  struct {
-    const char *name;
-    bool optional;
-  } operand[FE_MAX_OPERANDS];
+  struct fe_operand operand[FE_MAX_OPERANDS];
   struct row_attr {
     const char *name, *axis_of; /* an axis, or axes, of this operand; or NULL */
-    bool optional, has_default;
-    struct sexpr_value otherwise;
+    bool optional;
+    const struct sexpr *otherwise; /* NULL: none */
   } attr[FE_MAX_ATTRS];
   struct definition def[MAX_DEFS];
   struct {
@@ -56,9 +54,16 @@ bool fe_decomposition_find(const char *name, enum fe_decomposition *out) {
   return row >= 0;
 }
 
-/* A call is of a row, or of the function that an attribute names. */
+/* A call is of a row, once or as a scan, or of the function that an attribute
+ * names. */
+static const char scan_of[] = "scan:";
+static bool is_scan(const struct sexpr *call) {
+  return !strncmp(call->name, scan_of, sizeof scan_of - 1);
+}
+
 static bool find_call(struct sexpr *call) {
-  call->code = DN_FIND(texts, call->name);
+  const char *row = call->name + (is_scan(call) ? sizeof scan_of - 1 : 0);
+  call->code = DN_FIND(texts, row);
   return call->name[0] == '$' || call->code >= 0;
 }
 
@@ -69,12 +74,14 @@ static int one_more(struct sexpr_reader *r, int *n, int most) {
   return (*n)++;
 }
 
-/* The next word of a list, a '?' at its end taken off. */
-static const char *next_word(struct sexpr_reader *r, bool *optional) {
+/* The next word of a list, without the marks `?` and `!` at its end. */
+static const char *next_word(struct sexpr_reader *r, bool *optional,
+                             bool *constant) {
   const char *w = sexpr_word(r);
-  size_t n = strlen(w);
-  *optional = w[n - 1] == '?';
-  return *optional ? dn_intern_n(r->ctx, w, n - 1) : w;
+  size_t n = strcspn(w, "?!");
+  *optional = strchr(w + n, '?');
+  *constant = strchr(w + n, '!');
+  return dn_intern_n(r->ctx, w, n);
 }
 
 /* `x scale bias?`, and `axis@x=-1 epsilon=1e-5f weight?`. */
@@ -82,17 +89,16 @@ static void read_lists(struct sexpr_reader *r, const char *operands,
                        const char *attrs, struct decomposition *d) {
   for (r->at = operands; !sexpr_at_end(r);) {
     int k = one_more(r, &d->noperands, FE_MAX_OPERANDS);
-    d->operand[k].name = next_word(r, &d->operand[k].optional);
+    struct fe_operand *o = &d->operand[k];
+    o->name = next_word(r, &o->optional, &o->constant);
   }
   for (r->at = attrs; !sexpr_at_end(r);) {
     struct row_attr *a = &d->attr[one_more(r, &d->nattrs, FE_MAX_ATTRS)];
-    const struct sexpr_env none = {0};
-    const char *w = next_word(r, &a->optional), *at = strchr(w, '@');
+    bool constant;
+    const char *w = next_word(r, &a->optional, &constant), *at = strchr(w, '@');
     a->name = at ? dn_intern_n(r->ctx, w, (size_t)(at - w)) : w;
     a->axis_of = at ? dn_intern(r->ctx, at + 1) : NULL;
-    a->has_default = sexpr_eat(r, '=');
-    if (a->has_default && !sexpr_eval(&none, sexpr_read_expr(r), &a->otherwise))
-      sexpr_bad(r, "no default before");
+    a->otherwise = sexpr_eat(r, '=') ? sexpr_read_expr(r) : NULL;
   }
 }
 
@@ -176,6 +182,12 @@ size_t fe_attr_names(struct fe_build *b, enum fe_decomposition row,
   return (size_t)d->nattrs;
 }
 
+size_t fe_operands(struct fe_build *b, enum fe_decomposition row,
+                   const struct fe_operand **operands) {
+  *operands = row_of(b, row)->operand;
+  return (size_t)row_of(b, row)->noperands;
+}
+
 /* ---- Building ---- */
 
 struct call {
@@ -244,9 +256,15 @@ static struct ir_value *emit(void *self, enum ir_opcode code,
 }
 
 static struct ir_value *number(void *self, const struct ir_value *like,
-                               double v) {
+                               const char *to, const struct sexpr_value *v) {
   struct call *c = self;
-  return fe_number(c->b, like ? like : c->operand[0], v);
+  const int64_t n = v->n;
+  enum ir_dtype t = IR_F32;
+  like = like ? like : c->operand[0];
+  if (to ? !ir_dtype_find(to, &t) : !like)
+    return NULL;
+  t = to ? t : fe_dtype(like);
+  return n < 0 ? fe_scalar(c->b, t, v->v[0]) : fe_floats(c->b, t, 1, &n, v->v);
 }
 
 static void misfit(void *self, const char *what) {
@@ -269,6 +287,51 @@ static const struct decomposition *function_of(struct fe_build *b,
   return d;
 }
 
+/* ---- Scans ---- */
+
+/* A scan by a row: of its operands the first `states` are carried, the next
+ * `rows` are read step by step, the others stay. */
+struct scan {
+  struct call *c;
+  const struct sexpr *e;
+  struct ir_value *const *arg;
+  const char *const *names;
+  const struct sexpr_value *values;
+  size_t nattrs, changes, nout;
+};
+
+static bool scan_step(void *data, struct ir_value *const *params,
+                      struct ir_value **out) {
+  const struct scan *s = data;
+  struct ir_value *arg[SEXPR_ARGS];
+  for (size_t i = 0; i < (size_t)s->e->nargs; i++)
+    arg[i] = i < s->changes && s->arg[i] ? *params++ : s->arg[i];
+  return run(s->c->b, row_of(s->c->b, (enum fe_decomposition)s->e->code),
+             s->e->name, arg, (size_t)s->e->nargs, s->names, s->values,
+             s->nattrs, out, s->nout);
+}
+
+/* Results of the row: the states, then what all steps make. */
+static bool scan(struct call *c, const struct sexpr *e,
+                 struct ir_value *const *arg, const char *const *names,
+                 const struct sexpr_value *values, size_t n,
+                 struct ir_value **out, size_t nout) {
+  struct scan s = {c, e, arg, names, values, n, 0, nout};
+  int states = dn_find_row(names, n, sizeof *names, "states");
+  int rows = dn_find_row(names, n, sizeof *names, "rows");
+  struct ir_value *in[SEXPR_ARGS];
+  size_t nin = 0, carried = (size_t)dn_int(values[states].v[0]);
+  assert(states >= 0 && rows >= 0 && "test/frontend/decompose.test");
+  s.changes = carried + (size_t)dn_int(values[rows].v[0]);
+  for (size_t i = 0; i < s.changes; i++)
+    if (arg[i])
+      in[nin++] = arg[i];
+  assert(nin > carried && "some operand is read in steps");
+  const int64_t steps = fe_dims(in[carried])[0];
+  return fe_loop(c->b, IR_SCAN, in, nin, carried, scan_step, &s, nout, &steps,
+                 out);
+}
+
 static void build_call(void *self, const struct sexpr *e, struct ir_value **out,
                        size_t nout) {
   struct call *c = self;
@@ -289,6 +352,10 @@ static void build_call(void *self, const struct sexpr *e, struct ir_value **out,
   }
   const struct decomposition *d = NULL;
   struct sexpr_value f;
+  if (fits && is_scan(e)) {
+    c->builder.failed = !scan(c, e, arg, names, values, n, out, nout);
+    return;
+  }
   if (e->code >= 0)
     d = row_of(c->b, (enum fe_decomposition)e->code);
   else if (attr_named(c, dn_intern(c->b->ctx, e->name + 1), &f) && f.s)
@@ -324,10 +391,12 @@ static bool bind_attrs(struct call *c, const char *const *names,
                        const struct sexpr_value *values, size_t n) {
   for (int i = 0; i < c->d->nattrs; i++) {
     int k = dn_find_row(names, n, sizeof *names, c->d->attr[i].name);
-    c->has_attr[i] = k >= 0 || c->d->attr[i].has_default;
-    if (c->has_attr[i])
-      c->attr[i] = k >= 0 ? values[k] : c->d->attr[i].otherwise;
-    else if (!c->d->attr[i].optional)
+    const struct sexpr *e = c->d->attr[i].otherwise;
+    c->has_attr[i] =
+        k >= 0 || (e && sexpr_eval(&c->builder.env, e, &c->attr[i]));
+    if (k >= 0)
+      c->attr[i] = values[k];
+    if (!c->has_attr[i] && !c->d->attr[i].optional)
       return fe_fail(c->b, DN_ATTR, "attribute '%s' is missing",
                      c->d->attr[i].name);
     if (c->has_attr[i] && c->d->attr[i].axis_of &&

@@ -11,7 +11,7 @@ enum fe_decomposition {
 #undef DECOMPOSE
 };
 
-enum { FE_MAX_OPERANDS = 9, FE_MAX_ATTRS = 8, FE_MAX_RESULTS = 5 };
+enum { FE_MAX_OPERANDS = 16, FE_MAX_ATTRS = 16, FE_MAX_RESULTS = 5 };
 
 /* Results of a row, of its operands in order (NULL or fewer: absent) and its
  * attributes. A result that `out` has no room for is not built. false after a
@@ -29,6 +29,13 @@ struct ir_value *fe_call(struct fe_build *b, enum fe_decomposition row,
  * same names. */
 size_t fe_attr_names(struct fe_build *b, enum fe_decomposition row,
                      const char *names[FE_MAX_ATTRS]);
+/* The operands of a row. */
+struct fe_operand {
+  const char *name;
+  bool optional, constant;
+};
+size_t fe_operands(struct fe_build *b, enum fe_decomposition row,
+                   const struct fe_operand **operands);
 /* A row by the name that texts call it by. */
 bool fe_decomposition_find(const char *name, enum fe_decomposition *out);
 

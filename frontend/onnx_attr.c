@@ -198,7 +198,7 @@ struct ir_value *ox_evaluate(struct onnx_call *c, struct ir_value *v) {
   return evaluate(c, v, EVALUATE_DEPTH);
 }
 
-const struct ir_value *ox_const(struct onnx_call *c, size_t k) {
+struct ir_value *ox_const(struct onnx_call *c, size_t k) {
   struct ir_value *v = ox_evaluate(c, c->in[k]);
   if (v)
     return v;

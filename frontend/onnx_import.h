@@ -164,9 +164,14 @@ const char *ox_attr_spec(const struct onnx_row *row, const char *name);
 /* An int that must be 0 or 1. */
 bool ox_flag(struct onnx_call *c, const char *name, bool otherwise, bool *out);
 
+/* An attribute as a constant: a number or text, a vector of them, or a tensor;
+ * where it is absent its row's default. NULL: there is none, or after a
+ * diagnostic. */
+struct ir_value *ox_attr_const(struct onnx_call *c, const char *name);
+
 /* Input k as a constant: it is one, or can be evaluated, given what is known of
  * the model's inputs. NULL after a DN_DYNAMIC diagnostic. */
-const struct ir_value *ox_const(struct onnx_call *c, size_t k);
+struct ir_value *ox_const(struct onnx_call *c, size_t k);
 
 /* A list of integers from an attribute or a constant input. */
 struct ox_ints {

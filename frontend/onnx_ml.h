@@ -11,19 +11,14 @@ const char *ml_name(struct onnx_call *c, const char *a, const char *b);
  * `name`_as_tensor; none when it is absent. false after a diagnostic. */
 bool ml_floats(struct onnx_call *c, const char *name, int64_t *n,
                const double **v);
-/* Input 0 as [rows, features]. */
-struct ir_value *ml_rows(struct onnx_call *c);
 /* y [rows, targets] plus the numbers of the attribute, one or one a target. */
 struct ir_value *ml_add_floats(struct onnx_call *c, struct ir_value *y,
                                const char *name);
 /* A post_transform of scores [rows, classes]. */
 struct ir_value *ml_post(struct onnx_call *c, struct ir_value *y,
                          const char *post);
-/* The number of labels, classlabels_int64s, _ints or _strings; -1 after a
- * diagnostic. */
+/* The number of labels, classlabels_int64s, _ints or _strings. */
 int64_t ml_classes(struct onnx_call *c);
-/* Labels of classes `at` [rows], by number. */
-struct ir_value *ml_label(struct onnx_call *c, struct ir_value *at);
 /* Outputs 0 and 1: labels of scores [rows, classes], and the scores. One score
  * for two labels is the second's: with `positive`, a probability, whose border
  * is 0.5; with `complement` the first's is 1 less it as well. */

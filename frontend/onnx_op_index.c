@@ -231,37 +231,3 @@ bool onnx_scatter_elements(struct onnx_call *c) {
       along_axis(c, x->type, wrap_index(c, idx, fe_dims(x)[axis]), axis);
   return ox_return(c, scatter(c, x, c->in[2], at, 1));
 }
-
-/* The first k along an axis, in order; `sorted` 0 allows any order, this one
- * too. */
-bool onnx_top_k(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  struct ox_ints count = {true, 1, (const int64_t[]){0}};
-  int64_t axis, k = ox_int(c, "k", 0);
-  bool largest;
-  if (!fe_axis(c->b, ox_int(c, "axis", -1), fe_rank(x), &axis) ||
-      !ox_flag(c, "largest", true, &largest) ||
-      (c->nin > 1 && ox_declared(c, 0, fe_rank(x), axis) < 0 &&
-       !ox_const_ints(c, 1, &count)))
-    return false;
-  int64_t declared = ox_declared(c, 0, fe_rank(x), axis);
-  if (c->nin > 1 && declared >= 0 && c->in[1]->data &&
-      !ox_const_ints(c, 1, &count))
-    return false;
-  if (c->nin > 1 && declared >= 0 && !c->in[1]->data)
-    count.v = &declared;
-  k = c->nin > 1 && count.n == 1 ? count.v[0] : k;
-  int64_t n = fe_dims(x)[axis];
-  if (k < 0 || k > n)
-    return ox_fail(c, ATTR, "k is %lld of %lld", (long long)k, (long long)n);
-  if (n > INT32_MAX)
-    return ox_fail(c, LIMIT, "an axis of %lld elements", (long long)n);
-  struct ir_value *at = fe_emit(c->b, IR_ARGSORT, IR_ARGS(x),
-                                IR_ATTRS(ir_int("axis", axis), ir_int("k", k),
-                                         ir_int("largest", largest)));
-  c->out[0] = fe_emit(c->b, IR_GATHER_ELEMENTS, IR_ARGS(x, at),
-                      IR_ATTRS(ir_int("axis", axis)));
-  if (c->nout > 1)
-    c->out[1] = fe_cast(c->b, at, IR_I64);
-  return c->out[0] != NULL;
-}

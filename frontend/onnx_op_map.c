@@ -137,13 +137,3 @@ bool onnx_clip(struct onnx_call *c) {
 }
 
 bool onnx_identity(struct onnx_call *c) { return ox_return(c, c->in[0]); }
-
-/* ai.onnx.ml: 1 above the threshold, else 0. */
-bool onnx_binarizer(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  double threshold = ox_float(c, "threshold", 0);
-  if (ir_is_int(fe_dtype(x)))
-    threshold = floor(threshold);
-  struct ir_value *t = fe_number(c->b, x, threshold);
-  return ox_return(c, fe_cast(c->b, fe_op2(c->b, IR_LT, t, x), fe_dtype(x)));
-}

@@ -11,144 +11,6 @@ bool onnx_concat(struct onnx_call *c) {
   return ox_return(c, fe_concat(c->b, c->in, c->nin, axis));
 }
 
-bool onnx_transpose(struct onnx_call *c) {
-  int r = fe_rank(c->in[0]);
-  struct ox_ints perm = ox_ints(c, "perm");
-  int64_t reversed[IR_MAX_RANK];
-  bool seen[IR_MAX_RANK];
-  if (perm.given) {
-    if (perm.n != r)
-      return ox_fail(c, ATTR, "perm has %lld elements for rank %d",
-                     (long long)perm.n, r);
-    for (int i = 0; i < r; i++)
-      if (perm.v[i] < 0)
-        return ox_fail(c, ATTR, "perm holds %lld", (long long)perm.v[i]);
-    if (!ox_axes(c, perm, r, seen))
-      return false;
-    return ox_return(c, fe_transpose(c->b, c->in[0], perm.v));
-  }
-  for (int i = 0; i < r; i++)
-    reversed[i] = r - 1 - i;
-  return ox_return(c, fe_transpose(c->b, c->in[0], reversed));
-}
-
-/* ---- Shapes ---- */
-
-bool onnx_reshape(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  struct ox_ints shape;
-  bool zero_stays;
-  int64_t declared[IR_MAX_RANK], rank = 0;
-  if (ox_declared_dims(c, 1, declared, &rank))
-    return ox_return(c, fe_reshape(c->b, x, rank, declared));
-  if (!ox_ints_or_input(c, "shape", 1, &shape) ||
-      !ox_flag(c, "allowzero", false, &zero_stays))
-    return false;
-  if (shape.n > IR_MAX_RANK)
-    return ox_fail(c, LIMIT, "rank %lld is over the limit of %d",
-                   (long long)shape.n, IR_MAX_RANK);
-  int64_t dims[IR_MAX_RANK], known = 1, open = -1;
-  for (int64_t i = 0; i < shape.n; i++) {
-    dims[i] = shape.v[i];
-    if (dims[i] == 0 && !zero_stays) {
-      if (i >= fe_rank(x))
-        return ox_fail(c, ATTR,
-                       "shape copies dimension %lld, which the "
-                       "input does not have",
-                       (long long)i);
-      dims[i] = fe_dims(x)[i];
-    }
-    if (dims[i] == -1 && open < 0)
-      open = i;
-    else if (dims[i] < 0 || !dn_mul(known, dims[i], &known))
-      return ox_fail(c, SHAPE, "shape holds %lld%s", (long long)dims[i],
-                     dims[i] == -1 ? " twice" : "");
-  }
-  int64_t count = ir_type_count(x->type);
-  if (open >= 0) {
-    if (known == 0 || count % known != 0)
-      return ox_fail(c, SHAPE, "%lld elements do not fill the shape",
-                     (long long)count);
-    dims[open] = count / known;
-  }
-  return ox_return(c, fe_reshape(c->b, x, shape.n, dims));
-}
-
-bool onnx_flatten(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  int64_t axis = ox_int(c, "axis", 1), r = fe_rank(x);
-  if (axis < -r || axis > r)
-    return ox_fail(c, ATTR, "axis %lld is outside [%lld, %lld]",
-                   (long long)axis, (long long)-r, (long long)r);
-  axis += axis < 0 ? r : 0;
-  int64_t dims[2] = {1, 1};
-  for (int64_t i = 0; i < r; i++)
-    dims[i >= axis] *= fe_dims(x)[i];
-  return ox_return(c, fe_reshape(c->b, x, 2, dims));
-}
-
-bool onnx_squeeze(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  struct ox_ints axes;
-  bool drop[IR_MAX_RANK];
-  int64_t declared[IR_MAX_RANK], rank = 0;
-  if (ox_declared_dims(c, 1, declared, &rank))
-    return ox_return(c, fe_reshape(c->b, x, rank, declared));
-  if (!ox_ints_or_input(c, "axes", 1, &axes) ||
-      !ox_axes(c, axes, fe_rank(x), drop))
-    return false;
-  for (int i = 0; i < fe_rank(x); i++) {
-    if (!axes.given)
-      drop[i] = fe_dims(x)[i] == 1;
-    else if (drop[i] && fe_dims(x)[i] != 1)
-      return ox_fail(c, ATTR, "dimension %d is %lld, not 1", i,
-                     (long long)fe_dims(x)[i]);
-  }
-  return ox_return(c, fe_squeeze(c->b, x, drop));
-}
-
-bool onnx_unsqueeze(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  struct ox_ints axes;
-  bool fresh[2 * IR_MAX_RANK];
-  int64_t declared[IR_MAX_RANK], rank = 0;
-  if (ox_declared_dims(c, 1, declared, &rank))
-    return ox_return(c, fe_reshape(c->b, x, rank, declared));
-  if (!ox_ints_or_input(c, "axes", 1, &axes))
-    return false;
-  int64_t dims[IR_MAX_RANK];
-  rank = fe_rank(x) + axes.n;
-  if (rank > IR_MAX_RANK)
-    return ox_fail(c, LIMIT, "rank %lld is over the limit of %d",
-                   (long long)rank, IR_MAX_RANK);
-  if (!ox_axes(c, axes, rank, fresh))
-    return false;
-  for (int64_t i = 0, k = 0; i < rank; i++)
-    dims[i] = fresh[i] ? 1 : fe_dims(x)[k++];
-  return ox_return(c, fe_reshape(c->b, x, rank, dims));
-}
-
-/* Both ways: a 1 in `shape` keeps the input's dim. */
-bool onnx_expand(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  struct ox_ints shape;
-  int64_t declared[IR_MAX_RANK], rank = 0;
-  if (ox_declared_dims(c, 1, declared, &rank))
-    return ox_return(c, fe_expand(c->b, x, rank, declared));
-  if (!ox_const_ints(c, 1, &shape))
-    return false;
-  if (shape.n > IR_MAX_RANK)
-    return ox_fail(c, LIMIT, "rank %lld is over the limit of %d",
-                   (long long)shape.n, IR_MAX_RANK);
-  int64_t r = dn_max(shape.n, fe_rank(x)), dims[IR_MAX_RANK];
-  for (int64_t i = 0; i < r; i++) {
-    int64_t s = i - (r - shape.n), k = i - (r - fe_rank(x));
-    int64_t want = s >= 0 ? shape.v[s] : 1;
-    dims[i] = k >= 0 && want == 1 ? fe_dims(x)[k] : want;
-  }
-  return ox_return(c, fe_expand(c->b, x, r, dims));
-}
-
 /* [a, b] times [p, q]: a 1 before each repeated dim is expanded and merged, for
  * the axes [lo, hi); the dims around those are one each. */
 static struct ir_value *tile_axes(struct onnx_call *c, struct ir_value *x,
@@ -204,25 +66,6 @@ bool onnx_tile(struct onnx_call *c) {
 }
 
 /* ---- Parts ---- */
-
-/* One axis of Slice. Going down, start is clamped to an element and end may be
- * before the first. (NumPy lets start be there, too.) */
-static bool slice_axis(struct onnx_call *c, int64_t dim, int64_t start,
-                       int64_t end, int64_t step, int64_t *first,
-                       int64_t *count) {
-  if (step == 0 || step == INT64_MIN)
-    return ox_fail(c, ATTR, "step is %lld", (long long)step);
-  int64_t hi = step > 0 ? dim : dim - 1;
-  start += start < 0 ? dim : 0;
-  end += end < 0 ? dim : 0;
-  start = dn_min(dn_max(start, 0), hi);
-  end = dn_min(dn_max(end, step > 0 ? 0 : -1), hi);
-  *count = step > 0 ? dn_div_ceil(end - start, step)
-                    : dn_div_ceil(start - end, -step);
-  *count = dn_max(*count, 0);
-  *first = *count ? start : 0;
-  return true;
-}
 
 /* Element i of a list input k, for dim `dim` of those that `axes` names (NULL: all
  * in turn), known at run time; `otherwise` where dim is not among them. */
@@ -287,33 +130,7 @@ bool onnx_slice(struct onnx_call *c) {
        ox_declared_dims(c, 4, declared, &rank)) &&
       rank == fe_rank(x) && ir_type_count(x->type))
     return ox_return(c, slice_any(c, declared));
-  struct ox_ints starts, ends, axes, steps;
-  if (!ox_ints_or_input(c, "starts", 1, &starts) ||
-      !ox_ints_or_input(c, "ends", 2, &ends) ||
-      !ox_ints_or_input(c, "axes", 3, &axes) || !ox_const_ints(c, 4, &steps))
-    return false;
-  int r = fe_rank(x);
-  if (starts.n != ends.n || (axes.given && axes.n != starts.n) ||
-      (steps.given && steps.n != starts.n) || starts.n > r)
-    return ox_fail(c, ATTR, "starts, ends, axes and steps differ in length");
-  int64_t of[IR_MAX_RANK], n;
-  if (!ox_axis_list(c, axes, r, of, &n))
-    return false;
-  int64_t first[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], by[IR_MAX_RANK];
-  for (int i = 0; i < r; i++) {
-    sizes[i] = fe_dims(x)[i];
-    by[i] = 1;
-  }
-  for (int64_t i = 0; i < starts.n; i++) {
-    int64_t a = of[i];
-    by[a] = steps.given ? steps.v[i] : 1;
-    if (!slice_axis(c, fe_dims(x)[a], starts.v[i], ends.v[i], by[a], &first[a],
-                    &sizes[a]))
-      return false;
-    if (sizes[a] <= 1) /* a step over the edge means nothing */
-      by[a] = 1;
-  }
-  return ox_return(c, fe_slice(c->b, x, first, sizes, by));
+  return onnx_decompose(c);
 }
 
 bool onnx_split(struct onnx_call *c) {
@@ -482,36 +299,4 @@ bool onnx_pad(struct onnx_call *c) {
     return ox_fail(c, UNSUPPORTED_ATTR,
                    "a constant_value of more than 53 bits");
   return ox_return(c, fe_pad(c->b, x, pads, NULL, value));
-}
-
-/* Cut or padded with zeros to a shape, as much on both sides; the odd one goes
- * to the end. */
-bool onnx_center_crop_pad(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  int r = fe_rank(x);
-  struct ox_ints shape, axes = ox_ints(c, "axes");
-  int64_t pads[2 * IR_MAX_RANK] = {0}, of[IR_MAX_RANK], n;
-  int64_t declared[IR_MAX_RANK], rank = 0;
-  if (!ox_axis_list(c, axes, r, of, &n))
-    return false;
-  if (ox_declared_dims(c, 1, declared, &rank) && rank == r) {
-    int64_t sizes[IR_MAX_RANK];
-    for (int64_t i = 0; i < n; i++)
-      sizes[i] = declared[of[i]];
-    memcpy(declared, sizes, sizeof sizes);
-    shape = (struct ox_ints){true, n, declared};
-  } else if (!ox_const_ints(c, 1, &shape)) {
-    return false;
-  }
-  if (shape.n != n)
-    return ox_fail(c, ATTR, "%lld sizes", (long long)shape.n);
-  for (int64_t i = 0; i < shape.n; i++) {
-    int64_t a = of[i];
-    if (shape.v[i] < 0 || shape.v[i] > INT64_C(1) << 40)
-      return ox_fail(c, SHAPE, "a size of %lld", (long long)shape.v[i]);
-    int64_t more = shape.v[i] - fe_dims(x)[a];
-    pads[a] = more / 2;
-    pads[r + a] = more - more / 2;
-  }
-  return ox_return(c, fe_pad(c->b, x, pads, NULL, 0));
 }

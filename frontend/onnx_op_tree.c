@@ -307,7 +307,7 @@ static bool begin(struct onnx_call *c, struct onnx_trees *e, int64_t targets,
     double otherwise;
   } ways[] = {
       {"SUM", 0}, {"AVERAGE", 0}, {"MIN", HUGE_VAL}, {"MAX", -HUGE_VAL}};
-  struct ir_value *x = ml_rows(c);
+  struct ir_value *x = fe_call(c->b, FE_FEATURES, c->in, 1, NULL, 0);
   int way = DN_FIND(ways, aggregate);
   if (!x)
     return false;
@@ -347,7 +347,7 @@ bool onnx_tree_regressor(struct onnx_call *c) {
   if (!begin(c, &e, ox_int(c, "n_targets", 1), how) ||
       !onnx_tree_read(&e, numbered ? NULL : "target"))
     return false;
-  struct ir_value *y = sums(&e, ml_rows(c));
+  struct ir_value *y = sums(&e, fe_call(c->b, FE_FEATURES, c->in, 1, NULL, 0));
   if (y && !strcmp(how, "AVERAGE"))
     y = fe_div(c->b, y, fe_number(c->b, y, (double)e.roots.n));
   y = ml_post(c, ml_add_floats(c, y, "base_values"), post);
@@ -364,13 +364,13 @@ bool onnx_tree_classifier(struct onnx_call *c) {
   bool one = classes <= 2, positive = true;
   for (int64_t i = 1; i < ids.n; i++)
     one = one && ids.v[i] == ids.v[0];
-  if (classes < 0 || !ml_floats(c, "base_values", &nbase, &base) ||
+  if (!ml_floats(c, "base_values", &nbase, &base) ||
       !ml_floats(c, "class_weights", &n, &w) || !begin(c, &e, classes, "SUM") ||
       !onnx_tree_read(&e, "class"))
     return false;
   for (int64_t i = 0; i < n; i++)
     positive = positive && w[i] >= 0;
-  struct ir_value *y = sums(&e, ml_rows(c));
+  struct ir_value *y = sums(&e, fe_call(c->b, FE_FEATURES, c->in, 1, NULL, 0));
   if (!one || !ids.n)
     return ml_classify(c, ml_add_floats(c, y, "base_values"), false, false);
   y = fe_slice1(c->b, y, 1, ids.v[0], 1, 1);

@@ -76,16 +76,50 @@ bool ox_row_attrs(struct onnx_call *c, enum fe_decomposition row,
   *n = 0;
   for (size_t i = 0; i < all; i++) {
     const struct onnx_attr *a = ox_attr(c, names[i]);
+    const char *spec = ox_attr_spec(c->row, names[i]);
+    if (a && !a->i && spec[0] == 'd' && spec[1] != '!')
+      continue; /* no type */
     if (a && !ox_ir_attr(c, a, names[i], &attrs[(*n)++]))
       return false;
   }
   return true;
 }
 
+/* Operands of a row: the node's inputs, then attributes by their names, of which
+ * an empty list is absent. Where an
+ * input must be a constant and is none, `declared` is the shape that the model
+ * gives the result. */
+static bool row_operands(struct onnx_call *c, enum fe_decomposition row,
+                         struct ir_value **args, size_t *n,
+                         struct ir_attr *attrs, size_t *nattrs) {
+  const struct fe_operand *o;
+  int64_t *dims = DN_ARRAY(c->im->ctx->arena, int64_t, IR_MAX_RANK), rank = 0;
+  size_t inputs = c->row->max_in < 0 ? SIZE_MAX : (size_t)c->row->max_in;
+  bool declared = false;
+  *n = fe_operands(c->b, row, &o);
+  for (size_t i = 0; i < *n; i++) {
+    unsigned errors = dn_errors(c->im->ctx);
+    args[i] = i < inputs ? ox_in(c, i) : ox_attr_const(c, o[i].name);
+    if (dn_errors(c->im->ctx) > errors)
+      return false;
+    if (i >= inputs && args[i] && !ir_type_count(args[i]->type))
+      args[i] = NULL;
+    declared |= o[i].constant && ox_declared_dims(c, i, dims, &rank);
+  }
+  if (declared)
+    attrs[(*nattrs)++] = ir_ints("declared", dims, rank);
+  for (size_t i = 0; i < *n && i < c->nin && !declared; i++)
+    if (args[i] && o[i].constant && !(args[i] = ox_const(c, i)))
+      return false;
+  return true;
+}
+
 bool onnx_decompose(struct onnx_call *c) {
   enum fe_decomposition row = (enum fe_decomposition)c->arg;
-  struct ir_attr attrs[FE_MAX_ATTRS];
-  size_t n;
-  return ox_row_attrs(c, row, attrs, &n) &&
-         fe_decompose(c->b, row, c->in, c->nin, attrs, n, c->out, c->nout);
+  struct ir_value *args[FE_MAX_OPERANDS];
+  struct ir_attr attrs[FE_MAX_ATTRS + 1];
+  size_t n, nattrs;
+  return ox_row_attrs(c, row, attrs, &nattrs) &&
+         row_operands(c, row, args, &n, attrs, &nattrs) &&
+         fe_decompose(c->b, row, args, n, attrs, nattrs, c->out, c->nout);
 }

@@ -7,16 +7,19 @@
 
 /* These know strings, or leave them alone. */
 static bool takes_strings(const struct onnx_row *row) {
-  static onnx_convert *const able[] = {
-      onnx_identity,        onnx_equal,
-      onnx_label_encoder,   onnx_one_hot_encoder,
-      onnx_category_mapper, onnx_tfidf,
-      onnx_string_concat,   onnx_regex_full_match,
-      onnx_string_split,    onnx_string_normalizer};
+  static onnx_convert *const able[] = {onnx_identity,
+                                       onnx_equal,
+                                       onnx_tfidf,
+                                       onnx_string_concat,
+                                       onnx_regex_full_match,
+                                       onnx_string_split,
+                                       onnx_string_normalizer};
   for (size_t i = 0; i < DN_COUNT(able); i++)
     if (row->convert == able[i])
       return true;
-  return false;
+  return row->convert == onnx_decompose &&
+         (row->arg == FE_LABEL_ENCODER || row->arg == FE_ONE_HOT_ENCODER ||
+          row->arg == FE_CATEGORY_MAPPER);
 }
 
 /* Inputs first to last are moved, the others say where. */
@@ -31,23 +34,23 @@ static const struct move *find_move(const struct onnx_row *row) {
   static const struct move moves[] = {
       {onnx_concat, -1, 0, SIZE_MAX, false},
       {onnx_map, IR_SELECT, 1, 2, false},
-      {onnx_expand, -1, 0, 0, false},
-      {onnx_flatten, -1, 0, 0, false},
-      {onnx_reshape, -1, 0, 0, false},
+      {onnx_decompose, FE_EXPAND_TO, 0, 0, false},
+      {onnx_decompose, FE_FLATTEN, 0, 0, false},
+      {onnx_decompose, FE_RESHAPE_TO, 0, 0, false},
       {onnx_slice, -1, 0, 0, false},
       {onnx_split, -1, 0, 0, false},
-      {onnx_squeeze, -1, 0, 0, false},
-      {onnx_unsqueeze, -1, 0, 0, false},
+      {onnx_decompose, FE_SQUEEZE_AXES, 0, 0, false},
+      {onnx_decompose, FE_UNSQUEEZE_AXES, 0, 0, false},
       {onnx_tile, -1, 0, 0, false},
-      {onnx_transpose, -1, 0, 0, false},
+      {onnx_decompose, FE_TRANSPOSE_BY, 0, 0, false},
       {onnx_gather, -1, 0, 0, false},
       {onnx_array_feature_extractor, -1, 0, 0, false},
       {onnx_gather_elements, -1, 0, 0, false},
       {onnx_gather_nd, -1, 0, 0, false},
       {onnx_decompose, FE_REVERSE_SEQUENCE, 0, 0, false},
       {onnx_compress, -1, 0, 0, false},
-      {onnx_shape, -1, 0, 0, true},
-      {onnx_size, -1, 0, 0, true}};
+      {onnx_decompose, FE_SHAPE_OF, 0, 0, true},
+      {onnx_decompose, FE_SIZE_OF, 0, 0, true}};
   for (size_t i = 0; i < DN_COUNT(moves); i++)
     if (row->convert == moves[i].convert &&
         (moves[i].arg < 0 || row->arg == moves[i].arg))
@@ -57,11 +60,7 @@ static const struct move *find_move(const struct onnx_row *row) {
 
 struct ir_value *ox_widen(struct onnx_call *c, struct ir_value *x,
                           int64_t width) {
-  int64_t pads[2 * IR_MAX_RANK] = {0};
-  if (!x || ox_width(x) == width)
-    return x;
-  pads[2 * fe_rank(x) - 1] = width - ox_width(x);
-  return fe_pad(c->b, x, pads, NULL, 0);
+  return fe_call(c->b, FE_WIDEN, IR_ARGS(x), IR_ATTRS(ir_int("width", width)));
 }
 
 /* Input k as numbers of strings, from *n on; its strings as rows. */
@@ -153,22 +152,9 @@ struct ir_value *ox_string(struct onnx_call *c, const char *name,
 
 /* ---- Comparing ---- */
 
-static struct ir_value *same(struct onnx_call *c, struct ir_value *x,
-                             struct ir_value *y) {
-  int64_t width = dn_max(ox_width(x), ox_width(y));
-  return fe_call(c->b, FE_STRING_EQ,
-                 IR_ARGS(ox_widen(c, x, width), ox_widen(c, y, width)), NULL,
-                 0);
-}
-
 struct ir_value *ox_find(struct onnx_call *c, struct ir_value *x,
                          struct ir_value *keys) {
-  int64_t width = dn_max(ox_width(x), ox_width(keys));
-  if (fe_rank(x) == IR_MAX_RANK)
-    return ox_null(c, LIMIT, "strings of rank %d", IR_MAX_RANK);
-  return fe_call(c->b, FE_STRING_FIND,
-                 IR_ARGS(ox_widen(c, x, width), ox_widen(c, keys, width)), NULL,
-                 0);
+  return fe_call(c->b, FE_STRING_FIND, IR_ARGS(x, keys), NULL, 0);
 }
 
 bool onnx_equal(struct onnx_call *c) {
@@ -176,5 +162,6 @@ bool onnx_equal(struct onnx_call *c) {
     return onnx_binary(c);
   if (fe_dtype(c->in[0]) != fe_dtype(c->in[1]))
     return ox_fail(c, TYPE, "strings are compared with numbers");
-  return ox_return(c, same(c, c->in[0], c->in[1]));
+  return ox_return(
+      c, fe_call(c->b, FE_STRING_EQ, IR_ARGS(c->in[0], c->in[1]), NULL, 0));
 }

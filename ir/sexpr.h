@@ -7,6 +7,7 @@
  *          $a           an attribute
  *          (op v .. {attr=expr, ..})   an op of ops.def, or what else the table
  *                                      knows by the name
+ *          (cast expr {to=t})          numbers of the type t
  *          (if expr v v)
  *   expr   numbers, $a, 'text', lists [a b ..] of numbers and lists, names of
  *          values as arguments, and the functions below, which work on lists
@@ -17,7 +18,7 @@
 #include "ir/ir.h"
 
 /* Elements of a list; operands, and attributes, of an op that is built. */
-enum { SEXPR_LIST = 2 * IR_MAX_RANK, SEXPR_ARGS = 4 };
+enum { SEXPR_LIST = 2 * IR_MAX_RANK, SEXPR_ARGS = 12 };
 
 /* Functions of expressions, with the number of their arguments. */
 #define SEXPR_FUNCTIONS(X)                                                     \
@@ -32,6 +33,7 @@ enum { SEXPR_LIST = 2 * IR_MAX_RANK, SEXPR_ARGS = 4 };
   X(LT, "lt", 2)                                                               \
   X(LE, "le", 2)                                                               \
   X(IF, "if", 3)                                                               \
+  X(QUO, "quo", 2) /* a / b, rounded down */                                   \
   X(AT, "at", 2)                   /* (at p q): p[q[i]] */                     \
   X(UNION, "union", 2)             /* elements of both lists, once each */     \
   X(DROP, "drop", 2)               /* (drop p q): p without its elements q */  \
@@ -39,6 +41,14 @@ enum { SEXPR_LIST = 2 * IR_MAX_RANK, SEXPR_ARGS = 4 };
   X(FILL, "fill", 2)               /* (fill n v): n times v */                 \
   X(FROM, "from", 2)               /* (from a n): a, a + 1 .. n - 1 */         \
   X(PROD, "prod", 1)               /* of a list */                             \
+  X(SUM, "sum", 1)                 /* of a list */                             \
+  X(LEN, "len", 1)                 /* of a list */                             \
+  X(SQRT, "sqrt", 1)               /* of a number */                           \
+  X(ZIP, "zip", 2)                 /* (zip p q): p[0] q[0] p[1] q[1] .. */     \
+  X(PUT, "put", 3)                 /* (put p q v): p with v at indices q */    \
+  X(INSERT, "insert", 3)           /* (insert p q n): p with n's put in, which \
+                                      are then at indices q */                 \
+  X(STRIDES, "strides", 1)         /* of a list of dims, in row-major order */ \
   X(GIVEN, "given", 1)             /* a value or $a is there */                \
   X(DIMS, "dims", 1)               /* of a value */                            \
   X(RANK, "rank", 1)               /* of a value */                            \
@@ -47,6 +57,7 @@ enum { SEXPR_LIST = 2 * IR_MAX_RANK, SEXPR_ARGS = 4 };
   X(INDEX, "index", 1)             /* 0 .. rank of a value - 1 */              \
   X(COUNT, "count", 1)             /* elements of a value */                   \
   X(VALUE, "value", 1)             /* the number that a constant holds */      \
+  X(VALUES, "values", 1)           /* the list that a constant holds */        \
   X(POW2, "pow2", 1)               /* a constant holds powers of two, and so   \
                                       do its reciprocals */                    \
   X(LOSSLESS, "lossless", 2)       /* (lossless x $t): element type t holds    \
@@ -146,8 +157,10 @@ struct sexpr_builder {
   struct ir_value *(*emit)(void *self, enum ir_opcode code,
                            struct ir_value *const *args, size_t nargs,
                            const struct ir_attr *attrs, size_t nattrs);
-  /* A number beside `like`, an operand of the same op; NULL: beside none. */
-  struct ir_value *(*number)(void *self, const struct ir_value *like, double v);
+  /* A number, or a list of them, beside `like`, an operand of the same op; NULL:
+   * beside none. `to`: of this type, or NULL. */
+  struct ir_value *(*number)(void *self, const struct ir_value *like,
+                             const char *to, const struct sexpr_value *v);
   /* Results of SEXPR_OTHER; sets `failed` when there are none. */
   void (*call)(void *self, const struct sexpr *e, struct ir_value **out,
                size_t nout);

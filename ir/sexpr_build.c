@@ -15,16 +15,16 @@ static bool is_number(const struct sexpr *e) {
          e->kind == SEXPR_FN;
 }
 
-/* A number as a constant that goes with `like`; NULL for an absent attribute.
- */
+/* Numbers as a constant that goes with `like`, or of the type `to`; NULL for an
+ * absent attribute. */
 static struct ir_value *build_number(struct sexpr_builder *b,
                                      const struct sexpr *e,
-                                     const struct ir_value *like) {
+                                     const struct ir_value *like,
+                                     const char *to) {
   struct sexpr_value v;
   if (!sexpr_eval(&b->env, e, &v))
     return e->kind == SEXPR_ATTR ? NULL : misfit(b, "an expression");
-  return v.n < 0 && !v.s ? b->number(b->env.self, like, v.v[0])
-                         : misfit(b, "a number");
+  return v.s ? misfit(b, "a number") : b->number(b->env.self, like, to, &v);
 }
 
 void sexpr_build_args(struct sexpr_builder *b, const struct sexpr *e,
@@ -39,7 +39,7 @@ void sexpr_build_args(struct sexpr_builder *b, const struct sexpr *e,
   }
   for (int i = 0; i < e->nargs; i++)
     if (is_number(e->arg[i]))
-      arg[i] = build_number(b, e->arg[i], like);
+      arg[i] = build_number(b, e->arg[i], like, NULL);
 }
 
 /* Whether a number as operand i of an arithmetic op changes nothing. */
@@ -76,6 +76,10 @@ static struct ir_value *build_op(struct sexpr_builder *b,
   struct ir_attr attr[SEXPR_ARGS];
   int64_t list[SEXPR_ARGS][SEXPR_LIST];
   size_t nattrs = 0;
+  struct sexpr_value type;
+  if (code == IR_CAST && is_number(e->arg[0]) &&
+      sexpr_eval(&b->env, e->attr[0].expr, &type) && type.s)
+    return build_number(b, e->arg[0], NULL, type.s);
   sexpr_build_args(b, e, arg);
   if (b->failed || leave_out(b, e, arg, &out))
     return b->failed ? NULL : out;
@@ -114,7 +118,7 @@ struct ir_value *sexpr_build(struct sexpr_builder *b, const struct sexpr *e) {
   case SEXPR_NUMBER:
   case SEXPR_ATTR:
   case SEXPR_FN:
-    return build_number(b, e, NULL);
+    return build_number(b, e, NULL, NULL);
   case SEXPR_TEXT:
     break;
   }

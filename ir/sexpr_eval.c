@@ -46,7 +46,7 @@ static bool scalar_fn(enum sexpr_fn fn, double a, double b, double c,
       [SEXPR_FN_MOD] = fmod(a, b),    [SEXPR_FN_MIN] = a < b ? a : b,
       [SEXPR_FN_MAX] = a > b ? a : b, [SEXPR_FN_EQ] = a == b,
       [SEXPR_FN_LT] = a < b,          [SEXPR_FN_LE] = a <= b,
-      [SEXPR_FN_IF] = a != 0 ? b : c};
+      [SEXPR_FN_IF] = a != 0 ? b : c, [SEXPR_FN_QUO] = floor(a / b)};
   if (fn >= DN_COUNT(v))
     return false;
   *out = v[fn];
@@ -125,11 +125,36 @@ static bool list_fn(enum sexpr_fn fn, const struct sexpr_value *arg,
     for (double i = a->v[0]; i < b->v[0] && fits; i++)
       fits = push(out, i);
     return fits;
-  case SEXPR_FN_PROD:
-    *out = sexpr_number(1);
-    for (int i = 0; i < length(a); i++)
-      out->v[0] *= a->v[i];
+  case SEXPR_FN_ZIP:
+    for (int i = 0; i < a->n && fits; i++)
+      fits = i < b->n && push(out, a->v[i]) && push(out, b->v[i]);
+    return fits;
+  case SEXPR_FN_PUT:
+    *out = *a;
+    for (int i = 0; i < length(b) && fits; i++)
+      if ((fits = b->v[i] >= 0 && b->v[i] < a->n))
+        out->v[(int)b->v[i]] = element(&arg[2], i);
+    return fits;
+  case SEXPR_FN_INSERT:
+    for (int k = 0; fits && (k < a->n || holds(b, out->n));)
+      fits = push(out, holds(b, out->n) ? arg[2].v[0] : a->v[k++]);
+    return fits && out->n == a->n + length(b);
+  case SEXPR_FN_STRIDES:
+    out->n = a->n;
+    for (int i = a->n; i-- > 0;)
+      out->v[i] = i + 1 < a->n ? out->v[i + 1] * a->v[i + 1] : 1;
     return true;
+  case SEXPR_FN_PROD:
+  case SEXPR_FN_SUM:
+    *out = sexpr_number(fn == SEXPR_FN_PROD);
+    for (int i = 0; i < length(a); i++)
+      out->v[0] =
+          fn == SEXPR_FN_PROD ? out->v[0] * a->v[i] : out->v[0] + a->v[i];
+    return true;
+  case SEXPR_FN_SQRT:
+    return number(out, sqrt(a->v[0]));
+  case SEXPR_FN_LEN:
+    return number(out, length(a));
   }
   return elementwise(fn, arg, fn == SEXPR_FN_IF ? 3 : 2, out);
 }
@@ -215,6 +240,13 @@ static bool tensor_fn(enum sexpr_fn fn, const struct ir_value *x,
     return true;
   case SEXPR_FN_COUNT:
     return number(out, ir_type_is_static(t) ? (double)ir_type_count(t) : -1);
+  case SEXPR_FN_VALUES:
+    out->n =
+        x->data && ir_type_count(t) <= SEXPR_LIST ? (int)ir_type_count(t) : -1;
+    for (int i = 0; i < out->n; i++)
+      out->v[i] = ir_is_float(t->dtype) ? ir_const_float(x, i)
+                                        : (double)ir_const_int(x, i);
+    return out->n >= 0;
   case SEXPR_FN_VALUE:
     return x->data && ir_const_uniform(x, &out->v[0]);
   case SEXPR_FN_POW2:

@@ -250,12 +250,14 @@ static struct ir_value *emit(void *self, enum ir_opcode code,
 
 /* A number that is the replacement has its type. */
 static struct ir_value *number(void *self, const struct ir_value *like,
-                               double v) {
+                               const char *to, const struct sexpr_value *v) {
   struct build *b = self;
   const struct ir_type *t = like
                                 ? ir_type(b->at.m->ctx, like->type->dtype, 0, 0)
                                 : ir_result(b->m->root)->type;
-  return ir_type_is_static(t) ? ir_const_splat(b->at.m, NULL, t, v) : NULL;
+  return ir_type_is_static(t) && v->n < 0 && !to
+             ? ir_const_splat(b->at.m, NULL, t, v->v[0])
+             : NULL;
 }
 
 struct ir_value *rule_build(const struct rule *r, struct rule_match *m,

@@ -4,8 +4,8 @@
  *   softmax axis=i:1 | f32:2,3:0,1,2,3,4,5      dims:elements of each result,
  *   layer_norm | f32:1:2 f32:1:1 -              one after the other
  *
- * An attribute is i:, f:, s:, or l: with a list; an operand `-` is absent. A
- * call that fails has an empty line. With --rows: the names. */
+ * An attribute is i:, f:, s:, or l: with a list; an operand `-` is absent, one
+ * behind `=` a constant. A call that fails has an empty line. With --rows: the names. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +31,11 @@ static struct ir_attr read_attr(struct dn_ctx *ctx, char *text) {
   return ir_ints(name, list, n);
 }
 
-/* f32:2,3:elements, a parameter of the function. */
+/* f32:2,3:elements, a parameter of the function, or with `=` a constant. */
 static struct ir_value *read_operand(struct ir_func *f, char *text,
-                                     struct ir_tensor *in) {
+                                     struct ir_tensor *in, size_t *nin) {
+  bool constant = *text == '=';
+  text += constant;
   struct dn_ctx *ctx = f->module->ctx;
   enum ir_dtype t;
   char *dims = strchr(text, ':'), *end;
@@ -50,7 +52,11 @@ static struct ir_value *read_operand(struct ir_func *f, char *text,
   dims++;
   for (int64_t i = 0; i < ir_type_count(type); i++, dims = end + 1)
     ir_store_float(t, data + i * ir_dtypes[t].bytes, strtod(dims, &end));
-  *in = (struct ir_tensor){type, data};
+  if (constant)
+    return ir_const_new(f->module, NULL, type,
+                        &(struct ir_data){.bytes = data,
+                                          .size = ir_type_bytes(type)});
+  in[(*nin)++] = (struct ir_tensor){type, data};
   return ir_param_new(f->body, NULL, type);
 }
 
@@ -81,8 +87,7 @@ static void run(struct dn_ctx *ctx, char *line) {
   for (; *word != '|'; word = strtok(NULL, " "))
     attrs[nattrs++] = read_attr(ctx, word);
   while ((word = strtok(NULL, " ")))
-    if ((args[nargs++] = read_operand(f, word, &in[nin])))
-      nin++;
+    args[nargs++] = read_operand(f, word, in, &nin);
   if (!fe_decomposition_find(b.loc.where, &row))
     exit(70);
   if (fe_decompose(&b, row, args, nargs, attrs, nattrs, y, FE_MAX_RESULTS)) {

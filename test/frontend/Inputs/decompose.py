@@ -13,6 +13,7 @@ random.seed(7)
 
 class T:
     """A tensor: dims, and elements in row-major order."""
+    mark = ""
 
     def __init__(self, dims, v, dtype="f32"):
         self.dims, self.v, self.dtype = list(dims), list(v), dtype
@@ -27,8 +28,14 @@ class T:
             n = n * d + (k if d > 1 else 0)
         return self.v[n]
 
+    def known(self):
+        """The same as a constant."""
+        k = T(self.dims, self.v, self.dtype)
+        k.mark = "="
+        return k
+
     def line(self):
-        return "%s:%s:%s" % (self.dtype, ",".join(map(str, self.dims)),
+        return "%s%s:%s:%s" % (self.mark, self.dtype, ",".join(map(str, self.dims)),
                              ",".join(repr(x) for x in self.v))
 
 
@@ -350,6 +357,68 @@ case("normalize_rows", [zx], "norm=s:L2", rows(lambda v: math.sqrt(sum(e * e for
 case("normalize_rows", [T([2], [0, 0])], "", T([2], [0, 0]))
 case("look_up", [T([2, 2], [3, 4, 5, 3], "i64"), T([2], [3, 5], "i64"), T([2], [0.5, 1.5]), T([], [-1])], "",
      T([2, 2], [0.5, -1, 1.5, 0.5]))
+m3 = rand(2, 3)
+w23, b2 = rand(6), rand(2)
+linear = make([2, 2], lambda i: sum(m3.at((i[0], k)) * w23.v[3 * i[1] + k] for k in range(3)))
+biased = make([2, 2], lambda i: linear.at(i) + b2.v[i[1]])
+case("features", [m3], "", m3)
+case("features", [v3], "", T([1, 3], v3.v))
+case("linear_rows", [m3, w23], "rows=i:2", linear)
+case("linear_regressor", [m3, w23, b2], "targets=i:2", biased)
+case("linear_regressor", [m3, w23], "targets=i:2 post_transform=s:LOGISTIC", each(sigmoid, linear))
+two_scores = T([2, 2], [0.5, -1, 2, 3])
+case("classify", [two_scores, None, T([2], [7, 5], "i64")], "", T([2], [7, 5]), two_scores)
+case("classify", [T([2, 1], [0.25, 0.75]), None, T([2], [7, 5], "i64")], "positive=i:1", T([2], [7, 5]),
+     T([2, 2], [0.75, 0.25, 0.25, 0.75]))
+case("classify", [T([2, 1], [0.25, -0.75]), None, T([1], [7], "i64")], "post=s:LOGISTIC", T([2], [1, 0]),
+     T([2, 1], [sigmoid(0.25), sigmoid(-0.75)]))
+best = lambda t: [max(range(2), key=lambda k: t.at((i, k))) for i in range(2)]
+case("linear_classifier", [m3, w23, b2, None, T([2], [7, 5], "i64")], "post_transform=s:SOFTMAX",
+     T([2], [(7, 5)[k] for k in best(biased)]), softmax(biased, [1]))
+svs, coef = T([6], [e * 0.5 for e in w23.v]), T([2], [0.5, -1])
+rbf = make([2, 2], lambda i: math.exp(-0.25 * sum((m3.at((i[0], k)) - svs.v[3 * i[1] + k]) ** 2 for k in range(3))))
+case("svm_rows", [m3, svs, T([3], [0.25, 0, 0]).known()], "n=i:2 kernel=s:RBF", rbf)
+decision = [sum(rbf.at((i, k)) * coef.v[k] for k in range(2)) + 0.25 for i in range(2)]
+case("svm_regressor", [m3, coef, T([1], [0.25]).known(), svs, T([3], [0.25, 0, 0]).known()],
+     "kernel_type=s:RBF n_supports=i:2", T([2, 1], decision))
+case("svm_regressor", [m3, T([3], w23.v[:3]), T([1], [0]).known()], "one_class=i:1",
+     T([2, 1], [1 if linear.at((i, 0)) > 0 else -1 for i in range(2)]))
+case("svm_decide", [m3, T([2, 1], coef.v), T([1, 2], [1, -1]), T([1], [0.25]), svs, T([3], [0.25, 0, 0]).known(), T([1], [2]),
+                    T([1], [0.5]), None, T([2], [7, 5], "i64")], "kernel=s:RBF", T([2], [7 if d > 0 else 5 for d in decision]),
+     T([2, 2], sum([[-d, d] for d in decision], [])), T([2, 1], [sigmoid(-(2 * d + 0.5)) for d in decision]))
+case("scaler", [m3, v3, T([1], [2])], "", make([2, 3], lambda i: (m3.at(i) - v3.v[i[1]]) * 2))
+case("binarizer", [m3], "threshold=f:0.5", each(lambda v: float(v > 0.5), m3))
+case("binarizer", [T([3], [-2, -1, 0], "i32")], "threshold=f:-1.5", T([3], [0, 1, 1]))
+case("imputer", [T([2, 2], [1, 2, 3, 1]), T([2], [8, 9]), None, T([], [0], "i64")], "replaced_value_float=f:1",
+     T([2, 2], [8, 2, 3, 9]))
+case("imputer", [T([2], [1, 2], "i64"), None, T([1], [9], "i64"), T([], [2], "i64")], "", T([2], [1, 9]))
+case("one_of", [None, None, v3], "", v3)
+case("at_end", [v3], "", T([], [3]))
+codes, halves = T([2], [3, 5], "i64"), T([2], [0.5, 1.5])
+case("look_up_any", [T([2, 2], [3, 4, 5, 3], "i64"), codes, halves, T([1], [-1])], "", T([2, 2], [0.5, -1, 1.5, 0.5]))
+case("one_hot_encoder", [T([2], [5, 4], "i64"), None, codes], "", T([2, 2], [0, 1, 0, 0]))
+
+moved = rand(2, 1, 3)
+whole = lambda *v: T([len(v)], v, "i64").known()
+case("transpose_by", [m3], "", make([3, 2], lambda i: m3.at(i[::-1])))
+case("transpose_by", [moved], "perm=l:1,0,2", T([1, 2, 3], moved.v))
+case("reshape_to", [moved, whole(0, -1)], "", T([2, 3], moved.v))
+case("reshape_to", [moved], "shape=l:3,2", T([3, 2], moved.v))
+case("flatten", [moved], "axis=i:-1", T([2, 3], moved.v))
+case("squeeze_axes", [moved, whole(-2)], "", T([2, 3], moved.v))
+case("squeeze_axes", [moved], "", T([2, 3], moved.v))
+case("unsqueeze_axes", [m3, whole(0, -1)], "", T([1, 2, 3, 1], m3.v))
+case("expand_to", [moved, whole(2, 1)], "", make([2, 2, 3], lambda i: moved.at((i[0], 0, i[2]))))
+case("slice_ranges", [m3, whole(5, 0), whole(-9, 2)], "steps=l:-1,1", make([2, 2], lambda i: m3.at((1 - i[0], i[1]))))
+case("slice_ranges", [m3], "starts=l:1 ends=l:99 axes=l:-1 steps=l:2", make([2, 1], lambda i: m3.at((i[0], 1))))
+case("center_crop_pad", [m3, whole(1, 4)], "", make([1, 4], lambda i: m3.at((0, i[1])) if i[1] < 3 else 0))
+case("shape_of", [moved], "start=i:-2", T([2], [1, 3]))
+case("size_of", [moved], "", T([], [6]))
+case("one_hot", [T([2], [1, -1], "i64"), whole(3), T([2], [0.5, 2])], "axis=i:0", T([3, 2], [0.5, 0.5, 2, 0.5, 0.5, 2]))
+ranked = T([1, 4], [3, 1, 4, 1])
+case("top_k", [ranked, whole(2)], "", T([1, 2], [4, 3]), T([1, 2], [2, 0]))
+case("top_k", [ranked], "k=i:2 largest=i:0", T([1, 2], [1, 1]), T([1, 2], [1, 3]))
+
 # Strings: a row of char, which zeros fill.
 def chars(dims, *words):
     w = dims[-1]
@@ -363,6 +432,18 @@ def words(x):
 
 cs = chars([2, 2, 4], "ab", "", "Zz\u00e9", "{@[`")
 keys = chars([3, 4], "Zz\u00e9", "ab", "ab")
+other_text = chars([3], "no")
+case("widen", [keys], "width=i:5", chars([3, 5], "Zz\u00e9", "ab", "ab"))
+case("look_up_any", [cs, chars([2, 2], "ab", "q"), halves, T([], [-1])], "", T([2, 2], [0.5, -1, -1, -1]))
+case("look_up_any", [codes, codes, chars([2, 2], "ab", "q"), other_text], "", chars([2, 3], "ab", "q"))
+case("label_encoder", [T([3], [3, 4, 5], "i64"), None, codes, None, None, None, None, None, chars([2, 2], "ab", "q"), None,
+                       T([], [-1]), T([], [0], "i64"), other_text], "", chars([3, 3], "ab", "no", "q"))
+case("label_encoder", [T([3], [3, 4, 5], "i64"), None, codes, None, None, None, None, halves, None, None,
+                       T([], [-1]), T([], [0], "i64"), other_text], "", T([3], [0.5, -1, 1.5]))
+case("category_mapper", [cs, chars([2, 2], "ab", "q"), codes, other_text, T([], [-1], "i64")], "", T([2, 2], [3, -1, -1, -1]))
+case("category_mapper", [T([2], [5, 9], "i64"), chars([2, 2], "ab", "q"), codes, other_text, T([], [-1], "i64")], "",
+     chars([2, 3], "q", "no"))
+case("one_hot_encoder", [chars([2, 2], "q", "x"), chars([2, 2], "ab", "q")], "", T([2, 2], [0, 1, 0, 0]))
 case("string_eq", [cs, chars([2, 4], "ab", "{@[`")], "", T([2, 2], [1, 0, 0, 1]))
 case("string_find", [cs, keys], "", T([2, 2], [1, -1, 0, -1]))
 case("string_length", [cs], "", T([2, 2, 1], [len(s.encode()) for s in words(cs)]))
@@ -656,6 +737,84 @@ case("couple_one", [T([1, 3, 3], sum(cq, [])), T([1, 3], cp), T([1, 3], cqp), T(
      T([1, 3], [(p + cd * (i == 1)) / (1 + cd) for i, p in enumerate(cp)]),
      T([1, 3], [(e + cd * r) / (1 + cd) for e, r in zip(cqp, cq[1])]),
      T([1, 1], [(cpqp + cd * (cd * cq[1][1] + 2 * cqp[1])) / (1 + cd) ** 2]))
+
+# Heads of [B,S,H*D], and attention over all keys, query by query.
+def heads(t, h):
+    d = t.dims[2] // h
+    return make([t.dims[0], h, t.dims[1], d], lambda i: t.at((i[0], i[2], i[1] * d + i[3])))
+def joined(t):
+    d = t.dims[3]
+    return make([t.dims[0], t.dims[2], t.dims[1] * d], lambda i: t.at((i[0], i[2] // d, i[1], i[2] % d)))
+def attends(q, k, v, sees, scale, bias=lambda i: 0):
+    """sees(b, s, t): whether query s sees key t; heads of k and v are shared."""
+    share = q.dims[1] // k.dims[1]
+    def logit(b, h, s, t):
+        return scale * sum(q.at((b, h, s, d)) * k.at((b, h // share, t, d)) for d in range(q.dims[3])) + bias((b, h, s, t))
+    def one(i):
+        b, h, s, e = i
+        w = {t: math.exp(logit(b, h, s, t)) for t in range(k.dims[2]) if sees(b, s, t)}
+        return sum(w[t] * v.at((b, h // share, t, e)) for t in w) / (sum(w.values()) or 1)
+    return make([*q.dims[:3], v.dims[3]], one)
+def stacked(past, t):
+    n = past.dims[2]
+    return make([*t.dims[:2], n + t.dims[2], t.dims[3]], lambda i: past.at(i) if i[2] < n else t.at((*i[:2], i[2] - n, i[3])))
+hq, hk, hv, bq = rand(1, 2, 4), rand(1, 3, 4), rand(1, 3, 4), rand(12)
+pk, pv = rand(1, 2, 1, 2), rand(1, 2, 1, 2)
+every = lambda b, s, t: True
+scaled = 1 / math.sqrt(2)
+kk, vv = stacked(pk, heads(hk, 2)), stacked(pv, heads(hv, 2))
+case("attention", [hq, hk, hv], "q_num_heads=i:2 kv_num_heads=i:2", joined(attends(heads(hq, 2), heads(hk, 2), heads(hv, 2), every, scaled)))
+case("attention", [heads(hq, 2), heads(hk, 2), heads(hv, 2), T([2, 2], [1, 0, 0, 0], "bool"), pk, pv], "scale=f:0.25 is_causal=i:1",
+     attends(heads(hq, 2), kk, vv, lambda b, s, t: s == 0 and t == 0, 0.25), kk, vv)
+case("part_heads", [hq], "first=i:2 n=i:2 heads=i:1", make([1, 1, 2, 2], lambda i: hq.at((0, i[2], 2 + i[3]))))
+case("entry", [m3], "at=i:1", T([3], m3.v[3:]))
+case("by_step", [pk], "", T([1, 1, 2, 1, 2], pk.v))
+case("unpack", [T([1, 1, 2, 2, 1], [1, 2, 3, 4])], "at=i:1", T([1, 1, 2], [2, 4]))
+case("biased_heads", [hq, bq], "first=i:4 heads=i:2", heads(make(hq.dims, lambda i: hq.at(i) + bq.v[4 + i[2]]), 2))
+case("biased_heads", [pk, bq], "first=i:4 heads=i:2", pk)
+case("fused_mask", [T([1], [2], "i32")], "batch=i:1 s=i:2 t=i:3", T([1, 1, 1, 3], [1, 1, 0]))
+case("fused_mask", [T([1, 3], [1, 0, 1], "i32")], "batch=i:1 s=i:2 t=i:3", T([1, 1, 1, 3], [1, 0, 1]))
+case("fused_mask", [T([1, 2, 3], [1, 0, 1, 0, 0, 1], "i32")], "batch=i:1 s=i:2 t=i:3", T([1, 1, 2, 3], [1, 0, 1, 0, 0, 1]))
+case("fused_attend", [heads(hq, 2), heads(hk, 2), heads(hv, 2), T([1], [2], "i32")], "past=i:0",
+     joined(attends(heads(hq, 2), heads(hk, 2), heads(hv, 2), lambda b, s, t: t < 2, scaled)))
+w3 = rand(4, 12)
+projected = lambda k: heads(make([1, 2, 4], lambda i: sum(hq.at((0, i[1], d)) * w3.at((d, 4 * k + i[2])) for d in range(4)) + bq.v[4 * k + i[2]]), 2)
+both = T([2, 1, 2, 1, 2], pk.v + pv.v)
+fk, fv = stacked(pk, projected(1)), stacked(pv, projected(2))
+case("fused_attention", [hq, w3, bq, None, both], "num_heads=i:2 unidirectional=i:1",
+     joined(attends(projected(0), fk, fv, lambda b, s, t: t <= s + 1, scaled)), T([2, 1, 2, 3, 2], fk.v + fv.v))
+biased3 = lambda t, k: heads(make(t.dims, lambda i: t.at(i) + bq.v[4 * k + i[2]]), 2)
+case("multi_head", [hq, hk, hv, bq], "num_heads=i:2", joined(attends(biased3(hq, 0), biased3(hk, 1), biased3(hv, 2), every, scaled)),
+     biased3(hk, 1), biased3(hv, 2))
+lens = T([1], [2], "i32")
+hk2, hv2 = T([1, 2, 4], hk.v[:8]), T([1, 2, 4], hv.v[:8])
+gk, gv = stacked(pk, heads(hk2, 2)), stacked(pv, heads(hv2, 2))
+case("gqa", [hq, hk2, hv2, pk, pv, lens], "keys=i:3 num_heads=i:2 kv_num_heads=i:2",
+     joined(attends(heads(hq, 2), gk, gv, lambda b, s, t: t <= s + 1, scaled)), gk, gv)
+case("linear_turn", [ls, lk, lv, T([1, 2, 1, 2], [1, 2, 3, 4])], "heads=i:2",
+     make([1, 1, 2, 3], lambda i: ls.at(i) + lk.v[i[2]] * lv.v[i[3]]),
+     make([1, 2, 1, 3], lambda i: sum((1 + 2 * i[1] + d) * (ls.at((0, 0, d, i[3])) + lk.v[d] * lv.v[i[3]]) for d in range(2))))
+def linear_attention(q, k, v, scale):
+    state, rows = [[0] * 2 for _ in range(2)], []
+    for t in range(2):
+        state = [[state[d][e] + k.at((0, t, d)) * v.at((0, t, e)) for e in range(2)] for d in range(2)]
+        rows += [scale * sum(q.at((0, t, d)) * state[d][e] for d in range(2)) for e in range(2)]
+    return T([1, 2, 2], rows), T([1, 1, 2, 2], sum(state, []))
+lq2, lk2, lv2 = rand(1, 2, 2), rand(1, 2, 2), rand(1, 2, 2)
+case("linear_attention", [lq2, lk2, lv2], "q_num_heads=i:1 kv_num_heads=i:1 update_rule=s:linear scale=f:0.5",
+     *linear_attention(lq2, lk2, lv2, 0.5))
+def turned_halves(t, i, at):
+    """rotary positions of [B,H,S,2]: one pair."""
+    a, b = t.at((*i[:3], 0)), t.at((*i[:3], 1))
+    return a * tc.v[at] - b * tsin.v[at] if i[3] == 0 else a * tsin.v[at] + b * tc.v[at]
+tc, tsin = rand(3, 1), rand(3, 1)
+tids = T([1, 2], [2, 0], "i64")
+flat_turned = make([1, 2, 2, 2], lambda i: turned_halves(heads(hq, 2), i, tids.v[i[2]]))
+case("turn_heads", [hq, tc, tsin, tids], "heads=i:2 size=i:0 neighbours=i:0", joined(flat_turned))
+case("rotary_heads", [heads(hq, 2), tc, tsin, tids], "", flat_turned)
+case("rotary_heads", [hq, tc, tsin, tids], "num_heads=i:2", joined(flat_turned))
+case("rotary_fused", [hq, T([1], [1], "i64"), tc, tsin], "",
+     joined(make([1, 2, 2, 2], lambda i: turned_halves(heads(hq, 2), i, 1 + i[2]))))
 
 lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
                 for row, operands, attrs, _ in cases)
