@@ -131,42 +131,6 @@ bool onnx_max_pool(struct onnx_call *c) {
   return c->out[0] && (c->nout < 2 || c->out[1]);
 }
 
-/* Elements at positions that a MaxPool gave, zeros elsewhere: of the result of
- * the pool's own shape, put into the corner of a larger one. */
-bool onnx_max_unpool(struct onnx_call *c) {
-  struct ir_value *x = c->in[0], *at = c->in[1];
-  struct ox_ints kernel = ox_ints(c, "kernel_shape"), pads = ox_ints(c, "pads"),
-                 strides = ox_ints(c, "strides"), shape;
-  int r = fe_rank(x), s = r - 2;
-  int64_t dims[IR_MAX_RANK], more[2 * IR_MAX_RANK] = {0}, total = 1;
-  if (!ox_const_ints(c, 2, &shape))
-    return false;
-  if (s < 1 || kernel.n != s || (pads.given && pads.n != 2 * s) ||
-      (strides.given && strides.n != s) || (shape.given && shape.n != r) ||
-      ir_type_count(at->type) != ir_type_count(x->type))
-    return ox_fail(c, ATTR, "attributes do not fit an input of rank %d", r);
-  for (int i = 0; i < r; i++) {
-    dims[i] = fe_dims(x)[i];
-    if (i >= 2 && dims[i])
-      dims[i] = (dims[i] - 1) * (strides.given ? strides.v[i - 2] : 1) +
-                kernel.v[i - 2] -
-                (pads.given ? pads.v[i - 2] + pads.v[s + i - 2] : 0);
-    if (dims[i] < 0 || !dn_mul(total, dims[i], &total) || total > 1 << 30 ||
-        (shape.given && shape.v[i] < dims[i]))
-      return ox_fail(c, SHAPE, "dimension %d of the result", i);
-    more[r + i] = shape.given ? shape.v[i] - dims[i] : 0;
-  }
-  int64_t n = ir_type_count(x->type);
-  struct ir_value *y = fe_expand(c->b, fe_number(c->b, x, 0), 1, &total);
-  if (n && total)
-    y = fe_emit(
-        c->b, IR_SCATTER,
-        IR_ARGS(y, fe_reshape(c->b, at, 1, &n), fe_reshape(c->b, x, 1, &n)),
-        NULL, 0);
-  return ox_return(c,
-                   fe_pad(c->b, fe_reshape(c->b, y, r, dims), more, NULL, 0));
-}
-
 /* (sum |x|^k)^(1/k) */
 bool onnx_lp_pool(struct onnx_call *c) {
   struct fe_window w;

@@ -1,5 +1,4 @@
-/* onnx_op_sample.c - sampling at computed places: GridSample and the grids of
- * AffineGrid. Each sample is a weighted sum of a few elements, gathered by
+/* onnx_op_sample.c - sampling at computed places: GridSample. Each sample is a weighted sum of a few elements, gathered by
  * index from the input as rows of channels. */
 #include <math.h>
 #include <string.h>
@@ -116,47 +115,4 @@ bool onnx_grid_sample(struct onnx_call *c) {
   rows = fe_reshape(c->b, rows, 2, flat);
   struct ir_value *y = fe_channels_first(c->b, sum_taps(&g, rows, t));
   return ox_return(c, fe_reshape(c->b, y, s + 2, out));
-}
-
-/* Centres of `n` cells over [-1, 1], or their corners. */
-static double cell(int64_t i, int64_t n, bool align) {
-  if (align)
-    return n > 1 ? -1 + 2 * (double)i / (double)(n - 1) : -1;
-  return (2 * (double)i + 1) / (double)n - 1;
-}
-
-bool onnx_affine_grid(struct onnx_call *c) {
-  struct ir_value *theta = c->in[0];
-  struct ox_ints size;
-  bool align;
-  if (!ox_const_ints(c, 1, &size) ||
-      !ox_flag(c, "align_corners", false, &align))
-    return false;
-  int s = (int)size.n - 2;
-  if ((s != 2 && s != 3) || fe_rank(theta) != 3 || fe_dims(theta)[1] != s ||
-      fe_dims(theta)[2] != s + 1 || fe_dims(theta)[0] != size.v[0])
-    return ox_fail(c, TYPE, "theta does not fit the size");
-  int64_t points = 1, out[5] = {size.v[0]};
-  for (int d = 0; d < s; d++) {
-    out[1 + d] = size.v[2 + d];
-    if (out[1 + d] < 1 || out[1 + d] > 1 << 20 ||
-        (points *= out[1 + d]) > 1 << 24)
-      return fe_fail(c->b, out[1 + d] < 0 ? DN_SHAPE : DN_LIMIT,
-                     "a grid of this size: 1 to 2^24 points are made");
-  }
-  out[1 + s] = s;
-  /* Homogeneous coordinates x, y, (z,) 1 of all points, [s + 1, points]. */
-  double *at = DN_ARRAY(c->im->ctx->arena, double, (s + 1) * points);
-  for (int64_t p = 0; p < points; p++) {
-    int64_t rest = p;
-    for (int d = s; d-- > 0; rest /= out[1 + d])
-      at[(s - 1 - d) * points + p] = cell(rest % out[1 + d], out[1 + d], align);
-    at[s * points + p] = 1;
-  }
-  const int64_t dims[] = {s + 1, points};
-  static const int64_t flip[] = {0, 2, 1};
-  struct ir_value *y = fe_op2(c->b, IR_MATMUL, theta,
-                              fe_floats(c->b, fe_dtype(theta), 2, dims, at));
-  return ox_return(c,
-                   fe_reshape(c->b, fe_transpose(c->b, y, flip), s + 2, out));
 }

@@ -2,11 +2,9 @@
  * what NonZero, Compress, Unique and NonMaxSuppression select. How many is
  * known when the values are, or by the shape that the model declares for the
  * output, which the values must then keep. */
-#include <math.h>
 #include <string.h>
 
 #include "frontend/onnx_string.h"
-#include "frontend/region.h"
 
 /* How many there are: of `total`, at most `most`. `size` is what the model
  * declares, or -1. */
@@ -147,68 +145,20 @@ static struct ir_value *picked_rows(struct onnx_call *c, struct ir_value *best,
   return fe_concat(c->b, row, 3, 1);
 }
 
-/* A number in an input of one element, or `otherwise`. */
-static struct ir_value *scalar_input(struct onnx_call *c, size_t k,
-                                     double otherwise) {
-  struct ir_value *v = ox_in(c, k);
-  return v ? fe_reshape(c->b, v, 0, NULL)
-           : fe_scalar(c->b, fe_dtype(c->in[0]), otherwise);
-}
-
 /* How many boxes a class may have: input 2, whose bound is *steps. NULL: as
  * many as that. */
 static struct ir_value *most_boxes(struct onnx_call *c, int64_t *steps) {
   struct ir_value *v = ox_in(c, 2), *known = v ? ox_evaluate(c, v) : NULL;
   if (v && !known)
-    return scalar_input(c, 2, 0);
+    return fe_reshape(c->b, v, 0, NULL);
   int64_t most =
       known && ir_type_count(known->type) == 1 ? ir_const_int(known, 0) : 0;
   *steps = dn_max(dn_min(*steps, most), 0);
   return NULL;
 }
 
-struct nms {
-  struct onnx_call *c;
-  struct ir_value *y[2], *x[2], *limit, *most;
-};
-
-/* Picks a box of each batch entry and class. */
-static bool pick_turn(void *data, struct ir_value *const *p,
-                      struct ir_value **out) {
-  struct nms *s = data;
-  return fe_decompose(s->c->b, FE_NMS_STEP,
-                      IR_ARGS(p[0], s->y[0], s->x[0], s->y[1], s->x[1],
-                              s->limit, p[1], s->most),
-                      NULL, 0, out, 3);
-}
-
-/* Picks boxes one after the other; best and any are [B,C,steps]. */
-static bool pick(struct onnx_call *c, struct ir_value *scores, int64_t steps,
-                 struct ir_value *most, struct ir_value **best,
-                 struct ir_value **any) {
-  struct nms s = {.c = c, .limit = scalar_input(c, 3, 0), .most = most};
-  int64_t center = ox_int(c, "center_point_box", 0);
-  const int64_t dims[] = {fe_dims(scores)[0], fe_dims(scores)[1], steps};
-  struct ir_value *out[3];
-  for (int k = 0; k < 2; k++) /* y lies before x but in a center */
-    if (!fe_decompose(c->b, FE_BOX_ENDS, IR_ARGS(c->in[0]),
-                      IR_ATTRS(ir_int("at", k ? !center : center),
-                               ir_int("center", center)),
-                      k ? s.x : s.y, 2))
-      return false;
-  if (!fe_loop(c->b, IR_SCAN,
-               IR_ARGS(scores, fe_iota(c->b, 1, 0, steps, IR_I64)), 1,
-               pick_turn, &s, 3, &steps, out))
-    return false;
-  for (int k = 1; k < 3; k++) {
-    out[k] = fe_transpose(c->b, out[k], (int64_t[]){1, 2, 0, 3});
-    *(k == 1 ? best : any) = fe_reshape(c->b, out[k], 3, dims);
-  }
-  return *best && *any;
-}
-
 bool onnx_non_max_suppression(struct onnx_call *c) {
-  struct ir_value *boxes = c->in[0], *scores = c->in[1], *best, *any;
+  struct ir_value *boxes = c->in[0], *scores = c->in[1];
   bool center;
   if (!ox_flag(c, "center_point_box", false, &center))
     return false;
@@ -221,9 +171,11 @@ bool onnx_non_max_suppression(struct onnx_call *c) {
   if (!steps || !ir_type_count(scores->type))
     return ox_return(
         c, fe_expand(c->b, fe_scalar(c->b, IR_I64, 0), 2, (int64_t[]){0, 3}));
-  struct ir_value *lowest = scalar_input(c, 4, -HUGE_VAL);
-  scores = fe_select(c->b, fe_op2(c->b, IR_LT, lowest, scores), scores,
-                     fe_number(c->b, scores, -HUGE_VAL));
-  return pick(c, scores, steps, most, &best, &any) &&
-         ox_return(c, picked_rows(c, best, any));
+  struct ir_value *args[] = {boxes, scores, most, ox_in(c, 3), ox_in(c, 4)};
+  struct ir_value *out[2] = {0};
+  return fe_decompose(
+             c->b, FE_NMS, args, 5,
+             IR_ATTRS(ir_int("center", center), ir_int("steps", steps)), out,
+             2) &&
+         ox_return(c, picked_rows(c, out[0], out[1]));
 }

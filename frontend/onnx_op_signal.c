@@ -1,40 +1,9 @@
-/* onnx_op_signal.c - windows, and Fourier transforms (onnx_fft.h). */
+/* onnx_op_signal.c - Fourier transforms (onnx_fft.h). */
 #include <math.h>
 #include <string.h>
 
 #include "frontend/onnx_fft.h"
 #include "frontend/onnx_ops.h"
-
-#define PI 3.14159265358979323846
-
-/* c0 - c1 cos(2 pi i/n) + c2 cos(4 pi i/n); arg picks the coefficients. */
-bool onnx_window(struct onnx_call *c) {
-  static const double coef[3][3] = {
-      {0.5, 0.5, 0}, {25.0 / 46, 21.0 / 46, 0}, {0.42, 0.5, 0.08}};
-  struct ox_ints size;
-  bool periodic;
-  enum ir_dtype to = IR_F32;
-  int64_t type = ox_int(c, "output_datatype", 1);
-  int64_t declared = ox_declared(c, 0, 1, 0);
-  size = (struct ox_ints){true, 1, &declared};
-  if (((declared < 0 || c->in[0]->data) && !ox_const_ints(c, 0, &size)) ||
-      !ox_flag(c, "periodic", true, &periodic))
-    return false;
-  if (!onnx_dtype_find(type, &to) || !ir_is_float(to))
-    return ox_fail(c, UNSUPPORTED_TYPE, "element type %s",
-                   onnx_dtype_name(type));
-  int64_t n = size.n == 1 ? size.v[0] : -1;
-  if (n < 0)
-    return ox_fail(c, SHAPE, "the size must be one number, 0 or more");
-  if (n > 1 << 24)
-    return ox_fail(c, LIMIT, "a window of %lld, over 2^24", (long long)n);
-  double *v = DN_ARRAY(c->im->ctx->arena, double, n);
-  double step = 2 * PI / (double)(periodic ? n : n - 1);
-  for (int64_t i = 0; i < n; i++)
-    v[i] = coef[c->arg][0] - coef[c->arg][1] * cos((double)i * step) +
-           coef[c->arg][2] * cos(2 * (double)i * step);
-  return ox_return(c, fe_floats(c->b, to, 1, &n, v));
-}
 
 struct dft {
   bool inverse, onesided;
@@ -157,34 +126,4 @@ bool onnx_stft(struct onnx_call *c) {
         c->b, x,
         fe_cast(c->b, fe_unsqueeze(c->b, window, 0, 1), fe_dtype(c->in[0])));
   return x && size_dft(c, x, 0, &d) && ox_return(c, transform(c, x, d));
-}
-
-/* As many mel bins and spectrum bins as constants, or as the shape of the output,
- * say. */
-bool onnx_mel_weights(struct onnx_call *c) {
-  struct ir_value *args[4], *out = NULL;
-  int64_t size[2];
-  enum ir_dtype to = IR_F32;
-  int64_t type = ox_int(c, "output_datatype", 1);
-  if (!onnx_dtype_find(type, &to))
-    return ox_fail(c, UNSUPPORTED_TYPE, "element type %s",
-                   onnx_dtype_name(type));
-  for (int k = 0; k < 2; k++) {
-    struct ox_ints v;
-    size[k] = ox_declared(c, 0, 2, 1 - k);
-    if (c->in[k]->data || size[k] < 0) {
-      if (!ox_const_ints(c, (size_t)k, &v))
-        return false;
-      size[k] = v.n != 1 ? -1 : k ? v.v[0] / 2 + 1 : v.v[0];
-    }
-    if (size[k] < 0 || size[k] > 1 << 20)
-      return ox_fail(c, SHAPE, "%lld bins", (long long)size[k]);
-  }
-  for (int k = 0; k < 4; k++)
-    args[k] = fe_reshape(c->b, fe_cast(c->b, c->in[k + 1], IR_F64), 0, NULL);
-  return fe_decompose(
-             c->b, FE_MEL, args, 4,
-             IR_ATTRS(ir_int("bins", size[0]), ir_int("rows", size[1])), &out,
-             1) &&
-         ox_return(c, fe_cast(c->b, out, to));
 }

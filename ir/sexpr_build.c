@@ -12,7 +12,8 @@ static struct ir_value *misfit(struct sexpr_builder *b, const char *what) {
 
 static bool is_number(const struct sexpr *e) {
   return e->kind == SEXPR_NUMBER || e->kind == SEXPR_ATTR ||
-         e->kind == SEXPR_FN;
+         e->kind == SEXPR_FN ||
+         (e->kind == SEXPR_IF && is_number(e->arg[1]) && is_number(e->arg[2]));
 }
 
 /* Numbers as a constant that goes with `like`, or of the type `to`; NULL for an

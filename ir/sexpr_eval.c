@@ -300,10 +300,12 @@ bool sexpr_eval(const struct sexpr_env *env, const struct sexpr *e,
     return env->attr(env->self, e->name, out);
   case SEXPR_FN:
     return eval_fn(env, e, out);
+  case SEXPR_IF: /* of two numbers */
+    return sexpr_eval(env, e->arg[0], out) &&
+           sexpr_eval(env, e->arg[sexpr_is_true(out) ? 1 : 2], out);
   case SEXPR_NAME:
   case SEXPR_CONST:
   case SEXPR_OP:
-  case SEXPR_IF:
   case SEXPR_OTHER:
     break;
   }

@@ -579,8 +579,8 @@ case("picked", [pv, T([1, 2, 1], [2, 0], "i32")], "shape=l:1,2,3", T([1, 2, 1], 
 ends = [T([1, 1, 3], v) for v in ([0, 0, 5], [0, 0.5, 0], [1, 1, 6], [1, 1.5, 1])]
 nms = [T([1, 2, 3], [1, 3, 2, -math.inf, -math.inf, -math.inf]), *ends, T([], [0.3])]
 nms_rest = T([1, 2, 3], [-math.inf, -math.inf, 2] + [-math.inf] * 3)
-case("nms_step", nms, "", nms_rest, T([1, 2, 1], [1, 0]), T([1, 2, 1], [1, 0]))
-case("nms_step", [*nms, T([], [2], "i64"), T([], [2], "i64")], "", nms_rest, T([1, 2, 1], [1, 0]), T([1, 2, 1], [0, 0]))
+case("nms_step", [nms[0], None, *nms[1:]], "", nms_rest, T([1, 2, 1], [1, 0]), T([1, 2, 1], [1, 0]))
+case("nms_step", [nms[0], T([], [2], "i64"), *nms[1:], T([], [2], "i64")], "", nms_rest, T([1, 2, 1], [1, 0]), T([1, 2, 1], [0, 0]))
 boxes = T([1, 2, 4], [3, 1, 2, 5, 4, 0, 6, 1])
 case("box_ends", [boxes], "at=i:0 center=i:0", T([1, 1, 2], [2, 4]), T([1, 1, 2], [3, 6]))
 case("box_ends", [boxes], "at=i:1 center=i:1", T([1, 1, 2], [-1.5, -0.5]), T([1, 1, 2], [3.5, 0.5]))
@@ -815,6 +815,65 @@ case("rotary_heads", [heads(hq, 2), tc, tsin, tids], "", flat_turned)
 case("rotary_heads", [hq, tc, tsin, tids], "num_heads=i:2", joined(flat_turned))
 case("rotary_fused", [hq, T([1], [1], "i64"), tc, tsin], "",
      joined(make([1, 2, 2, 2], lambda i: turned_halves(heads(hq, 2), i, 1 + i[2]))))
+
+# Regions and samples.
+img = rand(1, 2, 3, 4)
+case("as_rows", [img], "", make([12, 2], lambda i: img.at((0, i[1], i[0] // 4, i[0] % 4))))
+def sample(c, y, x):
+    """img at a place, between elements."""
+    y, x = clip(y, 0, 2), clip(x, 0, 3)
+    y0, x0 = min(int(y), 1), min(int(x), 2)
+    dy, dx = y - y0, x - x0
+    return sum(img.at((0, c, y0 + a, x0 + b)) * (dy if a else 1 - dy) * (dx if b else 1 - dx) for a in (0, 1) for b in (0, 1))
+box = T([1, 4], [0.5, 0.5, 2.5, 2])
+zero_batch = T([1], [0], "i64")
+for row, half, attrs in (("roi_align", 0.5, ""), ("roi_align_10", 0, "")):
+    x0, y0, x1, y1 = [e - half for e in box.v]
+    case(row, [img, box, zero_batch], "output_height=i:1 output_width=i:2 sampling_ratio=i:1", make(
+        [1, 2, 1, 2], lambda i: sample(i[1], y0 + (y1 - y0) / 2, x0 + (x1 - x0) * (2 * i[3] + 1) / 4)))
+case("max_roi_pool", [img, T([1, 5], [0, 1, 0, 2, 2])], "pooled_shape=l:1,2", make(
+    [1, 2, 1, 2], lambda i: max(img.at((0, i[1], y, 1 + i[3])) for y in range(3))))
+moves = rand(1, 2, 2, 3, lo=0, hi=1)
+case("window_places", [moves], "k=i:1 kernel=l:1,1 strides=l:1,1 dilations=l:1,1 pad=i:0 groups=i:1",
+     make([1, 1, 1, 6], lambda i: moves.v[6 + i[3]] + i[3] % 3))
+wd = rand(1, 2, 1, 1)
+case("deform_conv", [img, wd, moves, T([1], [0.5])], "", make([1, 1, 2, 3], lambda i: 0.5 + sum(
+    wd.v[c] * sample(c, i[2] + moves.at((0, 0, i[2], i[3])), i[3] + moves.at((0, 1, i[2], i[3]))) for c in range(2))))
+case("cells", [], "size=l:2,3 k=i:1 align=i:0", T([1, 6], [-2 / 3, 0, 2 / 3] * 2))
+case("cells", [], "size=l:2,3 k=i:0 align=i:1", T([1, 6], [-1] * 3 + [1] * 3))
+theta = rand(1, 2, 3)
+grid2 = lambda i: ((2 * i[2] + 1) / 3 - 1, (2 * i[1] + 1) / 2 - 1, 1)
+case("affine_grid", [theta, whole(1, 1, 2, 3)], "", make([1, 2, 3, 2], lambda i: sum(a * b for a, b in zip(theta.v[3 * i[3]:], grid2(i)))))
+# Transposed convolutions of one dimension: x [1,n,c], w [c,m/g,k].
+tx, tw = rand(1, 3, 2), rand(2, 2, 3)
+def transposed(x, w, stride, lo, size, dilation=1):
+    y = [[0] * w.dims[1] for _ in range(size)]
+    for n, c, m, k in itertools.product(range(x.dims[1]), range(x.dims[2]), range(w.dims[1]), range(w.dims[2])):
+        if 0 <= n * stride + k * dilation - lo < size:
+            y[n * stride + k * dilation - lo][m] += x.at((0, n, c)) * w.at((c, m, k))
+    return T([1, size, w.dims[1]], sum(y, []))
+case("turned_weights", [tw], "groups=i:1", make([2, 3, 2], lambda i: tw.at((i[2], i[0], 2 - i[1]))))
+case("turned_weights", [tw], "groups=i:2", make([4, 3, 1], lambda i: tw.at((i[0] // 2, i[0] % 2, 2 - i[1]))))
+case("phase_weights", [tw], "strides=l:2 taps=l:2 groups=i:1", make(
+    [4, 2, 2], lambda i: tw.at((i[2], i[0] % 2, i[0] // 2 + 2 * (1 - i[1]))) if i[0] // 2 + 2 * (1 - i[1]) < 3 else 0))
+case("join_phases", [T([1, 2, 4], range(8))], "strides=l:2 groups=i:1 starts=l:1 sizes=l:3", T([1, 3, 2], range(2, 8)))
+for row in ("conv_spread", "conv_transpose"):
+    case(row, [tx, tw], "strides=l:2 pads=l:1,0 dilations=l:1 extra=l:1 groups=i:1", transposed(tx, tw, 2, 1, 7))
+case("conv_transpose", [tx, tw], "strides=l:2 pads=l:0,0 dilations=l:2 extra=l:0 groups=i:1", transposed(tx, tw, 2, 0, 9, 2))
+cx, cw, cb, past = rand(1, 2, 3), rand(2, 1, 2), rand(2), rand(1, 2, 1)
+seen2 = lambda p: lambda c, t: p.v[c] if t < 0 else cx.at((0, c, t))
+causal = lambda p: make([1, 2, 3], lambda i: cb.v[i[1]] + sum(cw.v[2 * i[1] + k] * seen2(p)(i[1], i[2] - 1 + k) for k in range(2)))
+case("causal_conv", [cx, cw, cb], "", causal(T([2], [0, 0])), make([1, 2, 1], lambda i: cx.at((0, i[1], 2))))
+case("causal_conv", [cx, cw, cb, past], "activation=s:silu", each(lambda v: v * sigmoid(v), causal(past)))
+case("max_unpool", [T([1, 1, 2], [5, 6]), T([1, 1, 2], [1, 2], "i64")], "kernel_shape=l:2 strides=l:2", T([1, 1, 4], [0, 5, 6, 0]))
+cosines = lambda n, a, b, c: [a - b * math.cos(2 * math.pi * i / n) + c * math.cos(4 * math.pi * i / n) for i in range(5)]
+case("cosine_window", [whole(5)], "a=f:0.4 b=f:0.5 c=f:0.1", T([5], cosines(5, 0.4, 0.5, 0.1)))
+case("hann_window", [whole(5)], "periodic=i:0", T([5], cosines(4, 0.5, 0.5, 0)))
+case("hamming_window", [whole(5)], "", T([5], cosines(5, 25 / 46, 21 / 46, 0)))
+case("blackman_window", [whole(5)], "", T([5], cosines(5, 0.42, 0.5, 0.08)))
+case("mel_weights", [whole(4), whole(16)] + [T([], [v], "f64") for v in (8192, 0, 4096)], "", make([9, 4], triangle))
+case("nms", [T([1, 2, 4], [0, 0, 2, 2, 0, 0, 2, 1]), T([1, 1, 2], [0.5, 0.75]), None, T([], [0.4])], "center=i:0 steps=i:2",
+     T([1, 1, 2], [1, 0]), T([1, 1, 2], [1, 0]))
 
 lines = "".join("%s %s | %s\n" % (row, attrs, " ".join(o.line() if o else "-" for o in operands))
                 for row, operands, attrs, _ in cases)
