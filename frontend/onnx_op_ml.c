@@ -244,6 +244,7 @@ bool onnx_feature_vectorizer(struct onnx_call *c) {
   }
   return ox_return(c, fe_concat(c->b, v, c->nin, 1));
 }
+
 /* A map's values for the keys of a vocabulary, 0 or "" for those it lacks. */
 bool onnx_dict_vectorizer(struct onnx_call *c) {
   const struct ox_sequence *map = ox_sequence_of(c->im, c->in[0]);

@@ -86,13 +86,15 @@ bool ox_row_attrs(struct onnx_call *c, enum fe_decomposition row,
 }
 
 /* Operands of a row: the node's inputs, then attributes by their names, of which
- * an empty list is absent. Where an
- * input must be a constant and is none, `declared` is the shape that the model
- * gives the result. */
+ * an empty list is absent. Where an input must be a constant and is none, the
+ * row's attribute `declared` is the shape that the model gives the result. */
 static bool row_operands(struct onnx_call *c, enum fe_decomposition row,
                          struct ir_value **args, size_t *n,
                          struct ir_attr *attrs, size_t *nattrs) {
   const struct fe_operand *o;
+  const char *names[FE_MAX_ATTRS];
+  size_t known = fe_attr_names(c->b, row, names);
+  bool reads = dn_find_row(names, known, sizeof *names, "declared") >= 0;
   int64_t *dims = DN_ARRAY(c->im->ctx->arena, int64_t, IR_MAX_RANK), rank = 0;
   size_t inputs = c->row->max_in < 0 ? SIZE_MAX : (size_t)c->row->max_in;
   bool declared = false;
@@ -104,7 +106,7 @@ static bool row_operands(struct onnx_call *c, enum fe_decomposition row,
       return false;
     if (i >= inputs && args[i] && !ir_type_count(args[i]->type))
       args[i] = NULL;
-    declared |= o[i].constant && ox_declared_dims(c, i, dims, &rank);
+    declared |= reads && o[i].constant && ox_declared_dims(c, i, dims, &rank);
   }
   if (declared)
     attrs[(*nattrs)++] = ir_ints("declared", dims, rank);
