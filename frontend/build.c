@@ -268,6 +268,24 @@ struct ir_value *fe_gather(struct fe_build *b, struct ir_value *x,
   return fe_emit(b, IR_GATHER, IR_ARGS(x, idx), IR_ATTRS(ir_int("axis", axis)));
 }
 
+struct ir_value *fe_scatter_rows(struct fe_build *b, enum ir_opcode code,
+                                 struct ir_value *x, struct ir_value *at,
+                                 struct ir_value *u, int64_t row) {
+  if (!x || !at || !u)
+    return NULL;
+  int64_t n = ir_type_count(at->type);
+  if (!n || !ir_type_count(x->type))
+    return x;
+  const int64_t matrix[] = {ir_type_count(x->type) / row, row};
+  const int64_t slices[] = {n, row};
+  struct ir_value *y =
+      fe_emit(b, code,
+              IR_ARGS(fe_reshape(b, x, 2, matrix), fe_reshape(b, at, 1, &n),
+                      fe_reshape(b, u, 2, slices)),
+              NULL, 0);
+  return fe_reshape(b, y, fe_rank(x), fe_dims(x));
+}
+
 struct ir_value *fe_pad(struct fe_build *b, struct ir_value *x,
                         const int64_t *pads, const int64_t *steps,
                         double value) {

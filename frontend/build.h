@@ -114,6 +114,11 @@ struct ir_value *fe_slice1(struct fe_build *b, struct ir_value *x, int64_t axis,
                            int64_t start, int64_t size, int64_t step);
 struct ir_value *fe_gather(struct fe_build *b, struct ir_value *x,
                            struct ir_value *idx, int64_t axis);
+/* x with the rows `u` put, or folded in by `code`, at rows at[i] of its matrix
+ * [rows, row]. */
+struct ir_value *fe_scatter_rows(struct fe_build *b, enum ir_opcode code,
+                                 struct ir_value *x, struct ir_value *at,
+                                 struct ir_value *u, int64_t row);
 /* `steps` NULL: 1. */
 struct ir_value *fe_pad(struct fe_build *b, struct ir_value *x,
                         const int64_t *pads, const int64_t *steps,

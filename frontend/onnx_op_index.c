@@ -148,8 +148,7 @@ bool onnx_gather_nd(struct onnx_call *c) {
 
 /* ---- Scatter ---- */
 
-/* x with updates put, or folded by `reduction`, at rows at[i] of its matrix
- * [rows, row]. */
+/* As fe_scatter_rows(), by `reduction`. */
 static struct ir_value *scatter(struct onnx_call *c, struct ir_value *x,
                                 struct ir_value *updates, struct ir_value *at,
                                 int64_t row) {
@@ -163,21 +162,9 @@ static struct ir_value *scatter(struct onnx_call *c, struct ir_value *x,
               {"min", IR_SCATTER_MIN}};
   const char *how = ox_str(c, "reduction", "none");
   int way = DN_FIND(ways, how);
-  if (!at)
-    return NULL;
-  if (way < 0)
+  if (at && way < 0)
     return ox_null(c, ATTR, "unknown reduction '%s'", ox_text(c, how));
-  int64_t n = ir_type_count(at->type);
-  if (!n || !ir_type_count(x->type))
-    return x;
-  const int64_t matrix[] = {ir_type_count(x->type) / row, row};
-  const int64_t slices[] = {n, row};
-  struct ir_value *y = fe_emit(c->b, ways[way].code,
-                               IR_ARGS(fe_reshape(c->b, x, 2, matrix),
-                                       fe_reshape(c->b, at, 1, &n),
-                                       fe_reshape(c->b, updates, 2, slices)),
-                               NULL, 0);
-  return fe_reshape(c->b, y, fe_rank(x), fe_dims(x));
+  return at ? fe_scatter_rows(c->b, ways[way].code, x, at, updates, row) : NULL;
 }
 
 bool onnx_scatter_nd(struct onnx_call *c) {

@@ -195,6 +195,61 @@ bool tflite_broadcast_to(struct tfl_call *c) {
       c, fe_expand(c->b, c->in[0], c->tout[0]->rank, c->tout[0]->dim));
 }
 
+/* The shape that two shapes are broadcast to. */
+bool tflite_broadcast_args(struct tfl_call *c) {
+  int64_t n[2], dims[IR_MAX_RANK];
+  const int64_t *v[2];
+  if (!tfl_const_ints(c, 0, &n[0], &v[0]) ||
+      !tfl_const_ints(c, 1, &n[1], &v[1]))
+    return false;
+  int64_t rank = dn_max(n[0], n[1]);
+  if (rank > IR_MAX_RANK || !ir_is_int(c->tout[0]->dtype))
+    return tfl_fail(c, TYPE, "it makes no shape");
+  for (int64_t d = 0; d < rank; d++) {
+    int64_t i = d - (rank - n[0]), k = d - (rank - n[1]);
+    int64_t x = i < 0 ? 1 : v[0][i], y = k < 0 ? 1 : v[1][k];
+    if (x != y && x != 1 && y != 1)
+      return tfl_fail(c, SHAPE, "sizes %lld and %lld are no broadcast",
+                      (long long)x, (long long)y);
+    dims[d] = x == 1 ? y : x;
+  }
+  return tfl_return(c, fe_ints(c->b, c->tout[0]->dtype, 1, &rank, dims));
+}
+
+static bool update_fits(struct tfl_call *c) {
+  const struct ir_value *x = c->in[0], *u = c->in[1], *at = c->in[2];
+  bool ok = fe_rank(u) == fe_rank(x) && fe_dtype(u) == fe_dtype(x) &&
+            fe_rank(at) == 1 && fe_dims(at)[0] == fe_rank(x) &&
+            ir_is_int(fe_dtype(at));
+  for (int d = 0; ok && d < fe_rank(x); d++)
+    ok = fe_dims(u)[d] <= fe_dims(x)[d];
+  return ok || tfl_fail(c, TYPE, "the update is no part of the operand");
+}
+
+/* Input 1 put into input 0 at the place that input 2 says, moved inside. Dimensions
+ * at the end that the update has whole are rows. */
+bool tflite_update_slice(struct tfl_call *c) {
+  if (!update_fits(c))
+    return false;
+  struct fe_build *b = c->b;
+  struct ir_value *x = c->in[0], *u = c->in[1], *at = NULL;
+  int64_t row = 1, stride = 1, count = ir_type_count(x->type);
+  int k = fe_rank(x);
+  while (k && fe_dims(u)[k - 1] == fe_dims(x)[k - 1])
+    row *= fe_dims(x)[--k];
+  enum ir_dtype type = count < INT32_MAX ? IR_I32 : IR_I64;
+  for (int d = k; d-- > 0; stride *= fe_dims(x)[d]) {
+    double most = (double)(fe_dims(x)[d] - fe_dims(u)[d]);
+    struct ir_value *i =
+        fe_emit(b, IR_CLAMP, IR_ARGS(fe_slice1(b, c->in[2], 0, d, 1, 1)),
+                IR_ATTRS(ir_float("lo", 0), ir_float("hi", most)));
+    i = fe_add(b, fe_cast(b, i, type), fe_iota(b, k, d, fe_dims(u)[d], type));
+    i = fe_scale(b, i, (double)stride);
+    at = at ? fe_add(b, at, i) : i;
+  }
+  return tfl_return(c, k ? fe_scatter_rows(b, IR_SCATTER, x, at, u, row) : u);
+}
+
 bool tflite_cast(struct tfl_call *c) {
   return tfl_return(c, fe_cast(c->b, c->in[0], c->tout[0]->dtype));
 }
