@@ -396,6 +396,19 @@ static bool add_states(struct compile *c) {
   return ok;
 }
 
+/* What these options ask for is done on the way to a form that the module has
+ * already. */
+static bool check_form(const struct compile *c) {
+  const struct options *o = c->options;
+  enum ir_form form = c->m->form;
+  const char *late = form == IR_PLANNED && o->states.n ? "--state"
+                     : form == IR_PLANNED && o->io     ? "--io"
+                     : form != IR_GRAPH && o->stream   ? "--stream"
+                                                       : NULL;
+  return !late || dn_usage(c->ctx, late, "the model is past this, in form %s",
+                           ir_form_names[form]);
+}
+
 bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_opts fe = known ? *known : (struct fe_opts){0};
   struct fe_names names = {0};
@@ -427,7 +440,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
                     "%zu inputs and outputs (--limit-ports=%lld)", ports,
                     (long long)c->ctx->limits.ports);
   dn_files_idle(c->ctx);
-  if (!add_states(c))
+  if (!check_form(c) || !add_states(c))
     return false;
   struct cg_params params = cg_count_params(c->m);
   c->cg.weights = params.weights;
