@@ -49,13 +49,23 @@ static struct ir_data computed_data(struct dn_arena *arena,
   return data;
 }
 
-/* As the import before, if there was one. */
-static bool folds(struct fe_build *b, bool fits) {
+/* As the import before, if there was one that had this op soon. */
+static bool folds(struct fe_build *b, int code, bool fits) {
+  enum { NEAR = 64 };
   struct fe_folds *f = b->folds;
-  if (f && f->again)
-    return f->k < f->made.n ? f->made.v[f->k++] : fits;
-  if (f)
-    DN_PUSH(b->ctx->arena, f->made, fits);
+  const char *name = b->name ? b->name : "";
+  for (size_t i = f ? f->k : 0; f && f->again && i < f->made.n; i++) {
+    const struct fe_fold *m = &f->made.v[i];
+    if (i == f->k + NEAR)
+      return fits;
+    if (m->code != code || strcmp(m->name, name))
+      continue;
+    f->k = i + 1;
+    return m->fits;
+  }
+  struct fe_fold made = {name, code, fits};
+  if (f && !f->again)
+    DN_PUSH(b->ctx->arena, f->made, made);
   return fits;
 }
 
@@ -68,7 +78,7 @@ struct ir_value *fe_fold(struct fe_build *b, struct ir_value *v,
       return v;
     fits &= ir_type_bytes(ir_arg(op, i)->type) <= 16 * limit;
   }
-  if (!folds(b, fits))
+  if (!folds(b, (int)op->code, fits))
     return v;
   struct ir_module *m = b->at.m;
   struct dn_arena *scratch = dn_arena_new(b->ctx);

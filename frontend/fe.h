@@ -16,10 +16,16 @@ struct fe_dim { /* --dim NAME=VALUE */
 struct fe_names {
   DN_LIST(const char *) list;
 };
-/* Whether the k-th op on constants was evaluated. An import with `again` does as
- * the one before did, at other sizes of the model. */
+/* Whether an op on constants was evaluated, in order, and for which value of the
+ * model. An import with `again` does as the one before did, at other sizes of the
+ * model, at which some ops are missing and others are more. */
+struct fe_fold {
+  const char *name;
+  int code;
+  bool fits;
+};
 struct fe_folds {
-  DN_LIST(bool) made;
+  DN_LIST(struct fe_fold) made;
   bool again;
   size_t k;
 };
