@@ -7,8 +7,8 @@
  * padding is, stand before and behind it.
  *
  * --stripe says which; else those are chosen that save cycles of a core with
- * the target's caches or, with --max-ram, bytes until the arena fits
- * (stripe_choose.c).
+ * the target's caches; on bare metal, a good part of the arena for hardly any; or,
+ * with --max-ram, bytes until the arena fits (stripe_choose.c).
  *
  * before:  %s = kernel : f32[1,512,512] do { ... matmul %q, %kt ... }
  *          %p = kernel : f32[1,512,512] do { ... softmax of %s ... }
@@ -102,7 +102,7 @@ static int64_t arena_limit(const struct pass_env *env,
     bytes -= ir_type_bytes(f->body->param[i]->type);
   for (unsigned i = 0; !ir_io_places(f) && i < ret->noperands; i++)
     bytes -= ir_type_bytes(ir_arg(ret, i)->type);
-  return dn_max(bytes, 0);
+  return dn_max(bytes, 1); /* 0 is no limit */
 }
 
 /* Something is so large that blocks of it may save time. */
@@ -134,10 +134,13 @@ int64_t pass_stripe(struct pass_env *env, struct ir_module *m) {
     else if (!stripe_by_hand(env, m, env->stripes[i]))
       return -1;
   /* Threads share the rows of a kernel: blocks would leave less to share. */
-  bool time = env->opt_level && !env->opt_size && !env->target->bare_metal &&
-              env->threads < 2;
-  if (made || !m->funcs || (!env->max_ram && !(time && has_large(m->funcs))) ||
+  bool fast = env->opt_level && !env->opt_size && env->threads < 2;
+  bool ram = fast && env->target->bare_metal && !env->max_ram;
+  bool time = fast && !env->target->bare_metal;
+  if (made || !m->funcs ||
+      (!env->max_ram && !ram && !(time && has_large(m->funcs))) ||
       pass_order(env, m) < 0)
     return made;
-  return cut_block(env, m->funcs->body, arena_limit(env, m->funcs), time);
+  return cut_block(env, m->funcs->body, ram ? 0 : arena_limit(env, m->funcs),
+                   time);
 }

@@ -102,7 +102,9 @@ void stripe_apply(struct striper *s, struct stripe *stripe,
 enum { STRIPE_LEAST = 131072 };
 
 /* Stripes that save time, if `time`, and memory where the block would need more
- * than `limit` bytes: the cheapest that fit, or else those that need least.
+ * than `limit` bytes: the cheapest that fit, or else those that need least. With a
+ * limit of 0, those that need least of what takes few cycles more, where that is a
+ * good part less.
  * Returns how many were made. */
 int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
                      bool time);

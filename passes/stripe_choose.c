@@ -16,10 +16,13 @@ enum {
   MAX_NODES = 32,     /* of a stripe that makes the arena fit, */
   TIME_NODES = 8,     /* and of one that saves time */
   MAX_RUNS = 8,       /* copies of its code */
-  COPY_CYCLES = 2000, /* of a kernel's, to weigh its bytes */
+  COPY_CYCLES = 2000, /* of a kernel's, to weigh its bytes; */
+  COPY_BYTES = 512,   /* of which there are so many */
   TILE_PIXELS = 6,    /* that a register tile goes over */
   LEAST_PIXELS = 24,  /* of a block */
   CALL_CYCLES = 100,  /* of a kernel */
+  CHEAP_PART = 32,    /* of all cycles, that a smaller arena may take */
+  GOOD_PART = 4,      /* of an arena, that is then worth the code */
   SAVED_BYTES = 8     /* of an arena that are worth a cycle */
 };
 
@@ -32,6 +35,7 @@ struct option {
 
 struct chooser {
   struct pass_env *env;
+  struct ir_block *block;
   struct aliases *aliases;
   struct striper s;
   struct live *l;
@@ -309,8 +313,10 @@ static void add_option(struct chooser *c, const struct stripe *s, int first,
     if ((worth(c, &o, 0) > 0 || whole > c->limit) &&
         (o.peak < whole || o.peak <= c->peak) &&
         stripe_cut(tmp, s, rows, MAX_RUNS, &cut)) {
-      o.gain -= (double)((cut.runs.n - 1) * s->ops.n * COPY_CYCLES);
-      DN_PUSH(c->env->scratch, c->options, o);
+      int64_t copies = (int64_t)((cut.runs.n - 1) * s->ops.n);
+      o.gain -= c->limit ? (double)(copies * COPY_CYCLES) : 0;
+      if (c->limit || o.whole - o.peak > copies * COPY_BYTES)
+        DN_PUSH(c->env->scratch, c->options, o);
     }
   }
   dn_arena_free(tmp);
@@ -412,25 +418,49 @@ static int64_t cover_peak(const struct chooser *c, const struct step *at) {
   return peak;
 }
 
+/* Bytes in use while each node runs; returns the most. */
+static int64_t find_live(struct dn_arena *tmp, const struct live *l,
+                         int64_t *live) {
+  struct live_run run = live_start(l, tmp);
+  int64_t peak = 0;
+  for (int i = 0; i < l->nnodes; i++) {
+    live[i] = live_do(&run, i, NULL);
+    peak = dn_max(peak, live[i]);
+  }
+  return peak;
+}
+
+/* The least limit that takes few cycles more than the nodes as they are, where it
+ * saves a good part of the peak; that, otherwise. */
+static int64_t cheap_limit(const struct chooser *c, struct step *at) {
+  int64_t lo = 0, hi = c->peak, peak;
+  struct dn_arena *tmp = c->env->scratch;
+  double all = 0;
+  for (int i = 0; i < c->l->nnodes; i++)
+    for (const struct ir_op *op = c->l->node[i].op, *in = op; in;
+         in = ir_next_inside(op, in))
+      all += ir_ops[in->code].cls == IR_REGION ? 0 : op_cycles(c, in);
+  while (lo < hi) {
+    int64_t mid = lo + (hi - lo) / 2;
+    if (cover(c, mid, 0, at) && at[c->l->nnodes].gain >= -all / CHEAP_PART)
+      hi = mid;
+    else
+      lo = mid + 1;
+  }
+  peak = find_live(tmp,
+                   live_build(tmp, c->aliases, c->block, c->env->target->align,
+                              LIVE_OVERLAP),
+                   DN_ARRAY(tmp, int64_t, c->l->nnodes));
+  return hi <= peak - peak / GOOD_PART ? hi : c->peak;
+}
+
 /* Memory that some nodes need is not saved at others. */
 static void choose(const struct chooser *c, struct step *at) {
-  int64_t limit = c->limit;
+  int64_t limit = c->limit ? c->limit : cheap_limit(c, at);
   if (!cover(c, limit, 0, at))
     limit = least_limit(c, limit, c->peak, at);
   cover(c, limit, 0, at);
   cover(c, limit, cover_peak(c, at), at);
-}
-
-/* Bytes in use while each node runs; returns the most. */
-static int64_t find_live(struct chooser *c) {
-  struct live_run run = live_start(c->l, c->env->scratch);
-  int64_t peak = 0;
-  c->live = DN_ARRAY(c->env->scratch, int64_t, c->l->nnodes);
-  for (int i = 0; i < c->l->nnodes; i++) {
-    c->live[i] = live_do(&run, i, NULL);
-    peak = dn_max(peak, c->live[i]);
-  }
-  return peak;
 }
 
 static bool apply(struct chooser *c, const struct option *o) {
@@ -449,14 +479,15 @@ static bool apply(struct chooser *c, const struct option *o) {
 
 int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
                      bool time) {
-  struct chooser c = {.env = env, .limit = limit, .time = time};
+  struct chooser c = {.env = env, .block = b, .limit = limit, .time = time};
   int64_t made = 0;
   c.aliases = aliases_build(env->scratch, b->func);
   c.l =
       live_build(env->scratch, c.aliases, b, env->target->align, LIVE_IN_PLACE);
   c.s = striper_new(env->scratch, b->func->module);
   c.cycles = DN_ARRAY(env->scratch, double, b->func->module->nops);
-  c.peak = find_live(&c);
+  c.live = DN_ARRAY(env->scratch, int64_t, c.l->nnodes);
+  c.peak = find_live(env->scratch, c.l, c.live);
   if (!time && c.peak <= limit)
     return 0;
   for (int i = 0; i < c.l->nnodes; i++)
