@@ -137,6 +137,9 @@ static void put_layer(const struct cg_facts_sheet *r, struct dn_buf *out,
   dn_buf_printf(out, "%9.1f %11s ", cost.energy / 1e3, count(r, l->live));
   put_bar(out, l->live, r->stats.live);
   dn_buf_printf(out, "\n");
+  if (l->op->code == IR_IF)
+    dn_buf_printf(out, "  MACs of its branches: %s, else %s\n",
+                  count(r, l->branch[0]), count(r, l->branch[1]));
 }
 
 static int compare_macs(const void *a, const void *b) {

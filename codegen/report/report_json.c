@@ -56,6 +56,10 @@ static void add_layer(const struct cg_facts_sheet *r, struct cJSON *list,
   add_number(o, r->ctx, "activations", l->activations);
   add_number(o, r->ctx, "bytes", l->bytes);
   add_number(o, r->ctx, "macs", l->macs);
+  if (l->op->code == IR_IF) {
+    add_number(o, r->ctx, "then_macs", l->branch[0]);
+    add_number(o, r->ctx, "else_macs", l->branch[1]);
+  }
   add_number(o, r->ctx, "live_bytes", l->live);
   struct cg_cost cost = cg_layer_cost(&r->machine, l);
   add_number(o, r->ctx, "flops", (int64_t)cost.flops);

@@ -154,9 +154,21 @@ static void add_op(struct cg_layer *l, int *rank, struct what *what,
       *rank = this_rank;
     }
   }
-  for (unsigned r = 0; r < op->nregions; r++)
+  int64_t macs = l->macs, macs8 = l->macs8, most = macs, most8 = macs8;
+  for (unsigned r = 0; r < op->nregions; r++) { /* one of them runs */
+    l->macs = macs;
+    l->macs8 = macs8;
     for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
       add_op(l, rank, what, reads, o, cg_turns(turns, op));
+    if (op == l->op && op->code == IR_IF)
+      l->branch[r] = l->macs;
+    most8 = l->macs >= most ? l->macs8 : most8;
+    most = dn_max(most, l->macs);
+  }
+  if (op->nregions) {
+    l->macs = most;
+    l->macs8 = most8;
+  }
 }
 
 static bool is_layer(const struct ir_op *op) {

@@ -10,9 +10,10 @@ struct cg_layer {
   const struct ir_op *op;
   const char *name; /* the model's node, of several the one that matters */
   const char *what; /* its ops: "conv+add+relu" */
-  int64_t macs;     /* points of its CONTRACT ops */
-  int64_t macs8;    /* of these, with operands of 8 bits */
-  int64_t weights;  /* elements of the constants it reads */
+  int64_t macs; /* points of its CONTRACT ops; of branches, the worst one's */
+  int64_t branch[2]; /* those of each, where it is an `if` */
+  int64_t macs8;     /* of these, with operands of 8 bits */
+  int64_t weights;   /* elements of the constants it reads */
   int64_t weight_bytes;
   int64_t activations; /* elements of its result */
   int64_t bytes;       /* of its result */
