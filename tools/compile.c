@@ -315,6 +315,13 @@ static bool has_sizes(const struct compile *c) {
   return c->m->funcs && ir_sizes_of(ir_main(c->m), &sizes) && sizes.most.n;
 }
 
+static bool check_stream(struct compile *c) {
+  return !c->options->stream || (!c->sizes && !has_sizes(c)) ||
+         dn_error(c->ctx, (struct dn_loc){.where = "--stream"}, DN_USAGE,
+                  "a window has no sizes that are known at run time only: "
+                  "--dim NAME=VALUE");
+}
+
 /* --io=arena: the plan finds places for inputs and outputs. */
 static bool set_io(struct compile *c) {
   struct ir_func *f = ir_main(c->m);
@@ -447,7 +454,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   c->cg.biases = params.biases;
   c->cg.weight_bytes = params.weight_bytes;
   c->cg.bias_bytes = params.bias_bytes;
-  return set_io(c);
+  return check_stream(c) && set_io(c);
 }
 
 /* ---- Passes ---- */

@@ -347,6 +347,8 @@ static bool stream_of(const char *text, int64_t *axis, int64_t *step) {
   if (strncmp(text, "axis=", 5) != 0 || !isdigit((unsigned char)text[5]))
     return false;
   *axis = strtoll(text + 5, &end, 10);
+  if (*axis >= IR_MAX_RANK)
+    return false;
   if (!strncmp(end, ",step=", 6) && isdigit((unsigned char)end[6])) {
     *step = strtoll(end + 6, &end, 10);
     if (!*step)

@@ -351,7 +351,8 @@ static const char *compile_option(const struct options *o) {
     const char *name;
   } all[] = {{o->opt.seen, "-O"},       {o->target != NULL, "--target"},
              {o->cpu != NULL, "-mcpu"}, {o->attrs != NULL, "-mattr"},
-             {o->abi != NULL, "-mabi"}, {o->passes != NULL, "--passes"}};
+             {o->abi != NULL, "-mabi"}, {o->passes != NULL, "--passes"},
+             {o->stream != NULL, "--stream"}};
   for (size_t i = 0; i < DN_COUNT(all); i++)
     if (all[i].given)
       return all[i].name;
