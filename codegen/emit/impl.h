@@ -306,17 +306,23 @@ enum memo_kind {
   MEMO_PRODUCT
 };
 #define MEMO_MAX_KEY (IR_MAX_RANK + 4)
-struct memo_key {
+struct memo_key { /* of a request, to which more can be pushed */
   unsigned n;
   uint64_t word[MEMO_MAX_KEY];
+  struct hoist hoist;
 };
-void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
-                bool varying, const void *what);
+struct memo_key memo_key(struct kernel_cg *k, enum memo_kind kind, bool varying,
+                         const void *a, const void *b);
 void memo_push(struct memo_key *key, uint64_t word);
 struct memo *memo_find(struct kernel_cg *k, const struct memo_key *key);
 /* In the current scope. */
 struct memo *memo_add(struct kernel_cg *k, const struct memo_key *key,
                       LLVMValueRef value, int64_t extra);
+/* The request as it was emitted before; NULL: code up to memo_close(), which is
+ * given the value, goes into the scope of that depth. */
+struct memo *memo_open(struct kernel_cg *k, struct memo_key *key, int depth);
+struct memo *memo_close(struct kernel_cg *k, struct memo_key *key,
+                        LLVMValueRef value, int64_t extra);
 
 /* ---- emit/value.c ---- */
 LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,

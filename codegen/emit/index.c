@@ -70,22 +70,16 @@ LLVMValueRef index_value(struct kernel_cg *k, const struct affine *a) {
     return index_number(k, false, a->c);
   if (a->n == 1 && !a->lane && !a->c && a->term[0].coef == 1)
     return index_get(k, a->term[0].var);
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_INDEX, a->varying, a);
-  struct memo *found = memo_find(k, &key);
+  struct memo_key key = memo_key(k, MEMO_INDEX, a->varying, a, NULL);
+  struct memo *found = memo_open(k, &key, a->depth);
   if (found)
     return found->value;
   int64_t lo, hi;
   affine_range(&k->forms, a, &lo, &hi);
   if (k->e->facts->pointer_bytes == 4 && (lo < INT32_MIN || hi > INT32_MAX))
     emit_fail(k, DN_TARGET, "an index does not fit in 32 bits");
-  struct hoist h;
-  hoist_begin(k, a->depth, &h);
   /* A constant sum can only be all zeros here: depth 0 without terms. */
-  LLVMValueRef v = sum_up(k, a);
-  memo_add(k, &key, v, 0);
-  hoist_end(k, &h);
-  return v;
+  return memo_close(k, &key, sum_up(k, a), 0)->value;
 }
 
 /* floor(v / div): moved to where it is not negative, so that the division is
@@ -226,25 +220,20 @@ const struct affine *index_product(struct kernel_cg *k, const struct affine *a,
     return affine_add(&k->forms, a, b, c->c);
   if (affine_is_const(b))
     return affine_add(&k->forms, a, c, b->c);
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_PRODUCT, b->varying, b);
-  memo_push(&key, (uint64_t)(uintptr_t)c);
-  struct memo *found = memo_find(k, &key);
+  int depth = b->depth > c->depth ? b->depth : c->depth;
+  struct memo_key key = memo_key(k, MEMO_PRODUCT, b->varying, b, c);
+  struct memo *found = memo_open(k, &key, depth);
   if (!found) {
     int64_t lo, hi, most;
     affine_range(&k->forms, b, &lo, &hi);
     affine_range(&k->forms, c, &most, &most);
-    int depth = b->depth > c->depth ? b->depth : c->depth;
-    struct hoist h;
-    hoist_begin(k, depth, &h);
     LLVMValueRef v = index_value(k, b), w = index_value(k, c);
     if (b->varying)
       w = emit_splat(k, w, k->forms.lanes);
     v = LLVMBuildNSWMul(k->b, v, w, "");
     unsigned var = index_new_var(k, v, dn_min(lo * most, 0),
                                  dn_max(hi * most, 0), depth, b->varying);
-    found = memo_add(k, &key, v, var);
-    hoist_end(k, &h);
+    found = memo_close(k, &key, v, var);
   }
   return affine_add(&k->forms, a,
                     affine_var(&k->forms, (unsigned)found->extra, 1), 1);
@@ -254,23 +243,18 @@ const struct affine *index_clamp(struct kernel_cg *k, const struct affine *a,
                                  int64_t dim, const struct ir_size *size) {
   if (!size)
     return affine_clamp(&k->forms, a, dim);
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_CLAMP, a->varying, a);
-  memo_push(&key, (uint64_t)(uintptr_t)size);
-  struct memo *found = memo_find(k, &key);
+  struct memo_key key = memo_key(k, MEMO_CLAMP, a->varying, a, size);
+  struct memo *found = memo_open(k, &key, a->depth);
   if (!found) {
     const struct affine *last =
         affine_plus(&k->forms, index_size(k, dim, size), -1);
-    struct hoist h;
-    hoist_begin(k, a->depth, &h);
     LLVMValueRef v = index_value(k, a), w = index_value(k, last);
     if (a->varying)
       w = emit_splat(k, w, k->forms.lanes);
     v = bounded(k, LLVMIntSLT, v, w);
     v = bounded(k, LLVMIntSGT, v, index_number(k, a->varying, 0));
     unsigned var = index_new_var(k, v, 0, dim - 1, a->depth, a->varying);
-    found = memo_add(k, &key, v, var);
-    hoist_end(k, &h);
+    found = memo_close(k, &key, v, var);
   }
   return affine_var(&k->forms, (unsigned)found->extra, 1);
 }
@@ -307,23 +291,17 @@ const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
 static LLVMValueRef check(struct kernel_cg *k, enum memo_kind kind,
                           const struct affine *a, int64_t dim,
                           const struct ir_size *size) {
-  struct memo_key key;
-  memo_begin(k, &key, kind, a->varying, a);
+  struct memo_key key = memo_key(k, kind, a->varying, a, size);
   memo_push(&key, (uint64_t)dim);
-  memo_push(&key, (uint64_t)(uintptr_t)size);
-  struct memo *found = memo_find(k, &key);
+  struct memo *found = memo_open(k, &key, a->depth);
   if (found)
     return found->value;
-  struct hoist h;
-  hoist_begin(k, a->depth, &h);
   LLVMValueRef v = index_value(k, a);
   LLVMValueRef to = index_value(k, index_size(k, dim, size));
   LLVMValueRef ok =
       LLVMBuildICmp(k->b, kind == MEMO_ZERO ? LLVMIntEQ : LLVMIntULT, v,
                     a->varying ? emit_splat(k, to, k->forms.lanes) : to, "");
-  memo_add(k, &key, ok, 0);
-  hoist_end(k, &h);
-  return ok;
+  return memo_close(k, &key, ok, 0)->value;
 }
 
 LLVMValueRef index_inside(struct kernel_cg *k, const struct affine *a,
@@ -349,18 +327,12 @@ LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
                        int depth) {
   if (!a || !b)
     return a ? a : b;
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_AND, false, a);
-  memo_push(&key, (uint64_t)(uintptr_t)b);
-  struct memo *found = memo_find(k, &key);
+  struct memo_key key = memo_key(k, MEMO_AND, false, a, b);
+  struct memo *found = memo_open(k, &key, depth);
   if (found)
     return found->value;
-  struct hoist h;
-  hoist_begin(k, depth, &h);
   unsigned lanes = emit_is_vector(a) || emit_is_vector(b) ? k->forms.lanes : 1;
   LLVMValueRef both =
       LLVMBuildAnd(k->b, emit_splat(k, a, lanes), emit_splat(k, b, lanes), "");
-  memo_add(k, &key, both, 0);
-  hoist_end(k, &h);
-  return both;
+  return memo_close(k, &key, both, 0)->value;
 }

@@ -34,16 +34,12 @@ static LLVMValueRef pointer(struct kernel_cg *k, const void *what,
                             LLVMValueRef base, const struct affine *a) {
   if (!a->n)
     return base;
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_POINTER, false, a);
-  memo_push(&key, (uint64_t)(uintptr_t)what);
-  struct memo *found = memo_find(k, &key);
+  struct memo_key key = memo_key(k, MEMO_POINTER, false, a, what);
+  struct memo *found = memo_open(k, &key, a->depth);
   if (found)
     return found->value;
   LLVMValueRef p =
       pointer(k, what, base, affine_part(&k->forms, a, 0, a->depth - 1));
-  struct hoist h;
-  hoist_begin(k, a->depth, &h);
   for (int i = 0; i < a->n; i++) {
     const struct affine_var *v = &k->forms.vars.v[a->term[i].var];
     if (v->depth != a->depth)
@@ -55,27 +51,19 @@ static LLVMValueRef pointer(struct kernel_cg *k, const void *what,
           "");
     p = gep(k, p, step);
   }
-  memo_add(k, &key, p, 0);
-  hoist_end(k, &h);
-  return p;
+  return memo_close(k, &key, p, 0)->value;
 }
 
 /* Start of a place: its buffer and offset, found once per function. */
 static LLVMValueRef place_start(struct kernel_cg *k, const struct ir_place *p,
                                 const void **what) {
   struct emit_buffer *buffer = emit_buffer_of(k->places, p);
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_POINTER, false, buffer);
+  struct memo_key key = memo_key(k, MEMO_POINTER, false, buffer, NULL);
   memo_push(&key, (uint64_t)p->offset);
-  memo_push(&key, 1);
-  struct memo *found = memo_find(k, &key);
-  if (!found) {
-    struct hoist h;
-    hoist_begin(k, 0, &h);
-    found = memo_add(k, &key,
-                     gep_const(k, buffer->ptr, p->offset - buffer->from), 0);
-    hoist_end(k, &h);
-  }
+  struct memo *found = memo_open(k, &key, 0);
+  if (!found)
+    found = memo_close(k, &key,
+                       gep_const(k, buffer->ptr, p->offset - buffer->from), 0);
   *what = found;
   return found->value;
 }
@@ -271,11 +259,9 @@ static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
   size *= dn_max(k->run, 1);
   if (!grouped || !g->lanes || size * g->lanes != k->e->facts->vector_bytes)
     return load_row(k, t, base, bytes, align);
-  struct memo_key key;
   int64_t before = (int64_t)g->lane * size;
-  memo_begin(k, &key, MEMO_GROUP, false,
-             affine_plus(&k->forms, bytes, -before));
-  memo_push(&key, (uint64_t)(uintptr_t)origin);
+  struct memo_key key = memo_key(
+      k, MEMO_GROUP, false, affine_plus(&k->forms, bytes, -before), origin);
   struct memo *found = memo_find(k, &key);
   if (!found) {
     LLVMTypeRef one = run ? run_type(k) : emit_mem_type(k->e, t);
@@ -429,21 +415,16 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
     return probe(k, v, addr);
   }
   LLVMValueRef block = pad_block(k, t, outside, hi + size * dn_max(k->run, 1));
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_SELECT, false, near);
-  memo_push(&key, (uint64_t)(uintptr_t)cond);
+  struct memo_key key = memo_key(k, MEMO_SELECT, false, near, cond);
   memo_push(&key, (uint64_t)(uintptr_t)block);
   memo_push(&key, (uint64_t)(uintptr_t)emit_buffer_of(k->places, p));
   memo_push(&key, (uint64_t)p->offset);
-  struct memo *found = memo_find(k, &key);
-  if (!found) {
-    struct hoist h;
-    hoist_begin(k, cond_depth > near->depth ? cond_depth : near->depth, &h);
-    LLVMValueRef q =
-        LLVMBuildSelect(k->b, cond, address(k, p, near), block, "");
-    found = memo_add(k, &key, q, 0);
-    hoist_end(k, &h);
-  }
+  int depth = cond_depth > near->depth ? cond_depth : near->depth;
+  struct memo *found = memo_open(k, &key, depth);
+  if (!found)
+    found = memo_close(
+        k, &key, LLVMBuildSelect(k->b, cond, address(k, p, near), block, ""),
+        0);
   LLVMValueRef q = pointer(k, found, found->value, terms_of(k, far));
   int align = (int)dn_min(alignment(k, p, near, (int)size),
                           alignment(k, p, far, (int)size));

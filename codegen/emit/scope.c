@@ -16,6 +16,8 @@
  * run. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
+
 #include <string.h>
 
 LLVMBasicBlockRef scope_block(struct kernel_cg *k, const char *name) {
@@ -194,15 +196,16 @@ void hoist_end(struct kernel_cg *k, struct hoist *h) {
 }
 
 /* ---- The memo: what was already computed, by scope ---- */
-void memo_begin(struct kernel_cg *k, struct memo_key *key, enum memo_kind kind,
-                bool varying, const void *what) {
-  key->n = 0;
-  memo_push(key, (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0) |
-                     (uint64_t)k->run << 48 | (uint64_t) !!k->probe << 63);
-  memo_push(key, (uint64_t)(uintptr_t)what);
+struct memo_key memo_key(struct kernel_cg *k, enum memo_kind kind, bool varying,
+                         const void *a, const void *b) {
+  uint64_t how = (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0) |
+                 (uint64_t)k->run << 48 | (uint64_t) !!k->probe << 63;
+  return (struct memo_key){
+      3, {how, (uint64_t)(uintptr_t)a, (uint64_t)(uintptr_t)b}, {0}};
 }
 
 void memo_push(struct memo_key *key, uint64_t word) {
+  assert(key->n < MEMO_MAX_KEY && "an index a dimension, and three more");
   key->word[key->n++] = word;
 }
 
@@ -237,4 +240,18 @@ struct memo *memo_add(struct kernel_cg *k, const struct memo_key *key,
   m->made = k->scope->made;
   k->scope->made = m;
   return m;
+}
+
+struct memo *memo_open(struct kernel_cg *k, struct memo_key *key, int depth) {
+  struct memo *found = memo_find(k, key);
+  if (!found)
+    hoist_begin(k, depth, &key->hoist);
+  return found;
+}
+
+struct memo *memo_close(struct kernel_cg *k, struct memo_key *key,
+                        LLVMValueRef value, int64_t extra) {
+  struct memo *made = memo_add(k, key, value, extra);
+  hoist_end(k, &key->hoist);
+  return made;
 }

@@ -99,7 +99,6 @@ const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
   const struct nest_access *from = &n->access[a];
   const struct ir_value *v = ir_arg(n->op, (unsigned)from->operand);
   const struct affine *idx[IR_MAX_RANK];
-  struct memo_key key;
   int depth = 0;
   bool varying = false;
   for (int d = 0; d < from->rank; d++) {
@@ -107,20 +106,16 @@ const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
     depth = idx[d]->depth > depth ? idx[d]->depth : depth;
     varying |= idx[d]->varying;
   }
-  memo_begin(k, &key, MEMO_GATHER, varying, from);
+  struct memo_key key = memo_key(k, MEMO_GATHER, varying, from, type->size[at]);
   memo_push(&key, (uint64_t)type->dim[at]);
-  memo_push(&key, (uint64_t)(uintptr_t)type->size[at]);
   for (int d = 0; d < from->rank; d++)
     memo_push(&key, (uint64_t)(uintptr_t)idx[d]);
-  struct memo *found = memo_find(k, &key);
+  struct memo *found = memo_open(k, &key, depth);
   if (!found) {
-    struct hoist h;
-    hoist_begin(k, depth, &h);
     LLVMValueRef value = emit_access(k, n, a, iter);
     unsigned var =
         index_of_value(k, value, v->type->dtype, depth, type, at)->term[0].var;
-    found = memo_add(k, &key, value, var);
-    hoist_end(k, &h);
+    found = memo_close(k, &key, value, var);
   }
   return affine_var(&k->forms, (unsigned)found->extra, 1);
 }
@@ -232,18 +227,10 @@ static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
 static LLVMValueRef load_flat(struct kernel_cg *k, const struct ir_value *v,
                               const struct ir_place *p,
                               const struct affine *at) {
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_FLAT, at->varying, v);
-  memo_push(&key, (uint64_t)(uintptr_t)at);
-  struct memo *found = memo_find(k, &key);
-  if (found)
-    return found->value;
-  struct hoist h;
-  hoist_begin(k, at->depth, &h);
-  LLVMValueRef r = emit_load(k, v, p, at);
-  memo_add(k, &key, r, 0);
-  hoist_end(k, &h);
-  return r;
+  struct memo_key key = memo_key(k, MEMO_FLAT, at->varying, v, at);
+  struct memo *found = memo_open(k, &key, at->depth);
+  return found ? found->value
+               : memo_close(k, &key, emit_load(k, v, p, at), 0)->value;
 }
 
 /* Reshape: by the row-major position. */
@@ -321,21 +308,13 @@ LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n, int a,
   }
   if (!c.cond)
     return emit_value(k, c.v, c.raw);
-  struct memo_key key;
-  memo_begin(k, &key, MEMO_CHECKED, c.varying, c.a);
-  memo_push(&key, (uint64_t)(uintptr_t)c.cond);
+  struct memo_key key = memo_key(k, MEMO_CHECKED, c.varying, c.a, c.cond);
   for (int d = 0; d < c.a->rank; d++)
     memo_push(&key, (uint64_t)(uintptr_t)c.raw[d]);
-  struct memo *found = memo_find(k, &key);
-  if (found)
-    return found->value;
   int depth = c.cond_depth > c.depth ? c.cond_depth : c.depth;
-  struct hoist h;
-  hoist_begin(k, depth, &h);
-  LLVMValueRef v = checked_value(k, &c);
-  memo_add(k, &key, v, 0);
-  hoist_end(k, &h);
-  return v;
+  struct memo *found = memo_open(k, &key, depth);
+  return found ? found->value
+               : memo_close(k, &key, checked_value(k, &c), 0)->value;
 }
 
 /* ---- Bodies ---- */
@@ -443,7 +422,7 @@ static void make_request(struct kernel_cg *k, const struct ir_value *v,
       r->depth = r->idx[d]->depth;
     r->varying |= r->idx[d]->varying;
   }
-  memo_begin(k, &r->key, MEMO_VALUE, r->varying, v);
+  r->key = memo_key(k, MEMO_VALUE, r->varying, v, NULL);
   for (int d = 0; d < v->type->rank; d++)
     memo_push(&r->key, (uint64_t)(uintptr_t)r->idx[d]);
 }
@@ -466,23 +445,19 @@ LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
                         const struct affine *const *idx) {
   struct request r;
   make_request(k, v, idx, &r);
-  struct memo *found = memo_find(k, &r.key);
+  struct memo *found = memo_open(k, &r.key, r.depth);
   if (found)
     return found->value;
   if (++k->nesting > EMIT_MAX_NESTING)
     emit_fail(k, DN_LIMIT, "ops of the kernel nest too deep");
   LLVMValueRef value = NULL;
-  struct hoist h;
-  hoist_begin(k, r.depth, &h);
   LLVMMetadataRef line = emit_debug_at(k->e, k->b, v->def);
   emit_work(k, v->type->dtype, k->forms.lanes);
   if (!k->failed && ir_type_count(v->type))
     value = compute(k, v, r.idx, r.varying);
   if (!value)
     value = emit_number(k, v->type->dtype, 0);
-  memo_add(k, &r.key, value, 0);
   emit_debug_back(k->e, k->b, line);
-  hoist_end(k, &h);
   k->nesting--;
-  return value;
+  return memo_close(k, &r.key, value, 0)->value;
 }
