@@ -6,6 +6,7 @@
 #ifndef PASS_STRIPE_H
 #define PASS_STRIPE_H
 
+#include "ir/nest.h"
 #include "passes/edit.h"
 
 struct stripe_rows {
@@ -42,22 +43,34 @@ struct stripe_value {
   struct ir_value *v;
   int axis;
   struct ir_op *at; /* op of the stripe that makes it; NULL: in a kernel */
+  int key;          /* its dimension of keys, plus 1; 0: none */
+};
+
+/* Keys: a second dimension that some values have, over which the root sums, and of
+ * which a mask hides some from each row (stripe_mask.c). */
+struct stripe_keys {
+  int64_t n;                         /* 0: nothing is hidden */
+  struct stripe_rows *seen;          /* of each row */
+  DN_LIST(struct stripe_link) links; /* from outside, what has keys */
+  bool fixed;                        /* windows of them cannot move with rows */
+  int64_t rows, most; /* what a block of so many rows sees at most */
 };
 
 struct stripe {
   DN_LIST(struct ir_op *) ops;         /* the root first, then backwards */
   DN_LIST(struct stripe_value) values; /* the root's first */
   DN_LIST(struct stripe_link) links;   /* from readers to what they read */
+  struct stripe_keys *keys;            /* once stripe_find_keys() has looked */
 };
 
 /* What is known of the ops of a module. */
 struct striper {
   struct dn_arena *arena;
   struct ir_module *m;
-  struct stripe_op *
-      *of;     /* by op id: its reads, once they have been found */
-  int *number; /* by value id: in the stripe at hand, plus 1 */
-  int *state;  /* by value id: how it is read */
+  struct stripe_op **of; /* by op id: its reads, once they have been found */
+  int *number;           /* by value id: in the stripe at hand, plus 1 */
+  int *state;            /* by value id: how it is read */
+  struct dn_map masks;   /* constants: what is known of them (stripe_mask.c) */
 };
 struct striper striper_new(struct dn_arena *arena, struct ir_module *m);
 
@@ -67,11 +80,25 @@ bool stripe_find(struct striper *s, struct ir_op *root,
                  const struct ir_op *first, struct stripe *out);
 /* Rows of the root. */
 int64_t stripe_height(const struct stripe *s);
+/* Gives the stripe's values their numbers, plus 1, in s->number, the kernels' roots
+ * too; or takes them back. */
+void stripe_number(struct striper *s, const struct stripe *stripe, bool on);
+/* What an access reads as iterator `it` goes on; false: not at even steps. */
+bool stripe_read_by(const struct nest *n, const struct nest_access *a, int it,
+                    struct stripe_read *out);
+
+void stripe_find_keys(struct striper *s, struct stripe *stripe);
+/* The keys that a block of rows [lo, hi) is computed for: windows that move with
+ * rows, or else whole ones of so many parts. */
+enum { STRIPE_PARTS = 8 };
+struct stripe_rows stripe_keys_of(const struct stripe *s, int64_t lo,
+                                  int64_t hi);
 
 /* The rows of one block: of each value, and of each link what is read of the
  * operand, and rows of it that are outside. */
 struct stripe_turn {
   struct stripe_rows *value, *link, *outside;
+  struct stripe_rows keys; /* with a mask */
 };
 struct stripe_turn stripe_turn_new(struct dn_arena *arena,
                                    const struct stripe *s);

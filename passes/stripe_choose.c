@@ -56,9 +56,10 @@ static double byte_cycles(const struct ir_facts *t, int64_t bytes) {
   return bytes <= t->l3 ? 1.0 / 8 : 1.0 / 4;
 }
 
-static int64_t bytes_of(const struct stripe_value *v, int64_t rows) {
-  int64_t all = ir_type_bytes(v->v->type);
-  return all / v->v->type->dim[v->axis] * rows;
+static int64_t bytes_of(const struct stripe *s, const struct stripe_value *v,
+                        int64_t rows) {
+  int64_t all = ir_type_bytes(v->v->type) / v->v->type->dim[v->axis] * rows;
+  return v->key ? all / s->keys->n * s->keys->most : all;
 }
 
 /* What lives inside of a block of rows. */
@@ -125,7 +126,7 @@ static bool in_place(const struct chooser *c, const struct stripe *s,
     int of = c->l->buffer[n->take[k].buffer].of;
     int x = number_at(s, c->aliases->buffers.v[of].owner);
     if (n->take[k].same && x >= 0 && in->last[in->owner[x]] == at &&
-        bytes == bytes_of(&s->values.v[x], t->value[x].hi - t->value[x].lo))
+        bytes == bytes_of(s, &s->values.v[x], t->value[x].hi - t->value[x].lo))
       return true;
   }
   return false;
@@ -144,13 +145,13 @@ static int64_t inside_peak(const struct chooser *c, struct dn_arena *tmp,
     struct stripe_rows r = t->value[of];
     bool made = of && !size[of];
     if (made) {
-      size[of] = dn_align(bytes_of(&s->values.v[of], r.hi - r.lo),
+      size[of] = dn_align(bytes_of(s, &s->values.v[of], r.hi - r.lo),
                           c->env->target->align);
       live += size[of];
     }
     bool over =
         made && of == y &&
-        in_place(c, s, &in, at, bytes_of(&s->values.v[of], r.hi - r.lo), t);
+        in_place(c, s, &in, at, bytes_of(s, &s->values.v[of], r.hi - r.lo), t);
     peak = dn_max(peak, over ? live - size[of] : live);
     for (size_t i = 0; i < s->values.n; i++)
       if (size[i] && in.last[i] == at) {
@@ -259,7 +260,9 @@ static double gain_of(const struct chooser *c, const struct stripe *s,
                       const struct stripe_turn *t, int64_t rows, int64_t peak) {
   const struct ir_facts *facts = c->env->target;
   double turns = (double)stripe_height(s) / (double)rows, gain = 0;
-  double near = byte_cycles(facts, peak);
+  double near = byte_cycles(facts, peak), seen = 1;
+  if (s->keys->n)
+    seen = (double)(t->keys.hi - t->keys.lo) / (double)s->keys->n;
   for (size_t i = 0; i < s->values.n; i++) {
     const struct stripe_value *v = &s->values.v[i];
     double made = turns * (double)(t->value[i].hi - t->value[i].lo);
@@ -269,7 +272,7 @@ static double gain_of(const struct chooser *c, const struct stripe *s,
     if (v->at && v->at->code == IR_KERNEL) {
       double bytes = (double)ir_type_bytes(v->v->type);
       gain -= CALL_CYCLES * turns;
-      gain -= reread_cycles(c, op->region[0]) * (turns - 1);
+      gain -= reread_cycles(c, op->region[0]) * (turns * seen - 1);
       if (i) /* written, and read by one */
         gain += 2 * bytes *
                 (byte_cycles(facts, (int64_t)bytes) - near * (1 + again));
@@ -277,6 +280,8 @@ static double gain_of(const struct chooser *c, const struct stripe *s,
     }
     if (ir_ops[op->code].cls == IR_CONTRACT)
       again += lost_part(v, t->value[i].hi - t->value[i].lo);
+    if (v->key || !i) /* the root sums over what is seen */
+      again -= 1 - seen;
     if (!ir_is_view(op) || op->block != s->ops.v[0]->block)
       gain -= again * op_cycles(c, op);
   }
@@ -344,6 +349,7 @@ static void add_options(struct chooser *c, int last) {
         (worst(c, first, last) <= c->limit &&
          (!c->time || bytes_within(&s) < STRIPE_LEAST)))
       continue;
+    stripe_find_keys(&c->s, &s);
     int64_t height = stripe_height(&s), before = height;
     const struct ir_type *type = ir_result(root)->type;
     int64_t pixels =
@@ -467,8 +473,10 @@ static bool apply(struct chooser *c, const struct option *o) {
   struct stripe s;
   struct stripe_runs cut;
   bool ok =
-      stripe_find(&c->s, c->l->node[o->last].op, c->l->node[o->first].op, &s) &&
-      stripe_cut(c->env->scratch, &s, o->rows, MAX_RUNS, &cut);
+      stripe_find(&c->s, c->l->node[o->last].op, c->l->node[o->first].op, &s);
+  if (ok)
+    stripe_find_keys(&c->s, &s);
+  ok = ok && stripe_cut(c->env->scratch, &s, o->rows, MAX_RUNS, &cut);
   assert(ok && "add_option() has tried it");
   if (ok) {
     stripe_say(c->env, &s, &cut);

@@ -30,10 +30,15 @@ static bool read_rows(const struct stripe_link *l, struct stripe_rows y,
          ((!outside->lo && !outside->hi) || ir_find_attr(l->op, "pads"));
 }
 
+static bool has_keys(const struct stripe *s) { return s->keys && s->keys->n; }
+
 bool stripe_turn_at(const struct stripe *s, int64_t lo, int64_t hi,
                     struct stripe_turn *t) {
   memset(t->value, 0, s->values.n * sizeof *t->value);
   t->value[0] = (struct stripe_rows){lo, hi};
+  t->keys = (struct stripe_rows){0};
+  if (has_keys(s))
+    t->keys = stripe_keys_of(s, lo, hi);
   for (size_t i = 0; i < s->links.n; i++) {
     const struct stripe_link *l = &s->links.v[i];
     if (!read_rows(l, t->value[l->of], &t->link[i], &t->outside[i]))
@@ -56,6 +61,8 @@ static int64_t size_of(struct stripe_rows r) { return r.hi - r.lo; }
 /* `b` is `a` but that all rows lie further on. */
 static bool same_code(const struct stripe *s, const struct stripe_turn *a,
                       const struct stripe_turn *b) {
+  if (size_of(a->keys) != size_of(b->keys))
+    return false;
   for (size_t i = 0; i < s->values.n; i++)
     if (size_of(a->value[i]) != size_of(b->value[i]))
       return false;
@@ -73,6 +80,11 @@ static bool same_code(const struct stripe *s, const struct stripe_turn *a,
 /* Block `t` lies as far behind the run's first as its turns go. */
 static bool in_step(const struct stripe *s, const struct stripe_run *run,
                     const struct stripe_turn *t) {
+  int64_t keys = run->at.keys.lo;
+  if (t->keys.lo < keys ||
+      (run->count > 1 &&
+       t->keys.lo - keys != run->count * (run->next.keys.lo - keys)))
+    return false;
   for (size_t i = 0; i < s->links.n && run->count > 1; i++) {
     int64_t first = run->at.link[i].lo;
     if (t->link[i].lo - first != run->count * (run->next.link[i].lo - first))
@@ -85,6 +97,7 @@ bool stripe_cut(struct dn_arena *arena, const struct stripe *s, int64_t rows,
                 size_t most, struct stripe_runs *out) {
   int64_t height = stripe_height(s);
   *out = (struct stripe_runs){.rows = rows};
+  most += has_keys(s) ? STRIPE_PARTS : 0;
   struct stripe_turn t = stripe_turn_new(arena, s);
   for (int64_t i = 0; i * rows < height; i++) {
     struct stripe_run *run = out->runs.n ? &out->runs.v[out->runs.n - 1] : NULL;
@@ -113,7 +126,8 @@ struct cutter {
   const struct stripe *stripe;
   const struct stripe_run *run;
   struct ir_builder b;             /* before the root */
-  struct ir_value **view;          /* of each link to what is made outside */
+  struct ir_value **view;          /* of each link to what is made outside, */
+  struct ir_value **key;           /* and of each that has keys */
   struct ir_value **now;           /* by value id: the block's */
   DN_LIST(struct ir_value *) args; /* of the run's scan, if it is one */
 };
@@ -147,39 +161,126 @@ static struct ir_value *windows_of(struct ir_builder *b, struct ir_value *x,
   return edit_transpose(b, x, perm);
 }
 
-/* What the run reads of values from outside: views, or operands of its scan. */
+/* How far keys go on from turn to turn. */
+static int64_t key_step(const struct stripe_run *run) {
+  return run->count > 1 ? run->next.keys.lo - run->at.keys.lo : 0;
+}
+
+/* The link by which an operand from outside has keys; -1: it has none. */
+static int key_link(const struct stripe *s, const struct ir_op *op,
+                    unsigned operand) {
+  for (size_t i = 0; has_keys(s) && i < s->keys->links.n; i++)
+    if (s->keys->links.v[i].op == op && s->keys->links.v[i].operand == operand)
+      return (int)i;
+  return -1;
+}
+
+/* Rows r of all turns, and keys that go on with them: elements of the last two
+ * dimensions lie one behind the other, and are windows of one. */
+static struct ir_value *square_windows(struct ir_builder *b, struct ir_value *x,
+                                       const struct stripe_run *run,
+                                       struct stripe_rows r, int64_t step) {
+  int rank = x->type->rank;
+  int64_t n = x->type->dim[rank - 1], rows = r.hi - r.lo, dim[IR_MAX_RANK + 1];
+  int64_t width = size_of(run->at.keys), on = step * n + key_step(run);
+  struct stripe_rows all = {r.lo * n + run->at.keys.lo, 0};
+  all.hi = all.lo + on * (run->count - 1) + (rows - 1) * n + width;
+  x = edit_reshape(b, x, 1, (int64_t[]){ir_type_count(x->type)});
+  x = stripe_slice(b, x, 0, all);
+  x = ir_emit(b, IR_FRAME, IR_ARGS(x),
+              IR_ATTRS(ir_int("axis", 0),
+                       ir_int("size", (rows - 1) * n + width),
+                       ir_int("step", on)));
+  x = ir_emit(
+      b, IR_FRAME, IR_ARGS(x),
+      IR_ATTRS(ir_int("axis", 1), ir_int("size", width), ir_int("step", n)));
+  for (int d = 0; d <= rank; d++)
+    dim[d] = 1;
+  dim[0] = run->count;
+  dim[rank - 1] = rows;
+  dim[rank] = width;
+  return edit_reshape(b, x, rank + 1, dim);
+}
+
+/* What a link to a value from outside shows: rows of it, if `rows`, and keys along
+ * dimension `key`, if that is not below 0. A view, or operand of the run's scan. */
+static struct ir_value *view_of(struct cutter *c, const struct stripe_link *l,
+                                const struct stripe_rows *rows, int64_t step,
+                                int key) {
+  struct ir_value *x = ir_arg(l->op, l->operand);
+  const struct stripe_run *run = c->run;
+  int64_t on = key < 0 ? 0 : key_step(run);
+  if (rows && step && on) {
+    x = square_windows(&c->b, x, run, *rows, step);
+  } else {
+    if (key >= 0)
+      x = on ? windows_of(&c->b, x, key, run->at.keys, on, run->count)
+             : stripe_slice(&c->b, x, key, run->at.keys);
+    if (rows)
+      x = step ? windows_of(&c->b, x, l->read.axis, *rows, step, run->count)
+               : stripe_slice(&c->b, x, l->read.axis + (on != 0), *rows);
+  }
+  if (step || on)
+    DN_PUSH(c->s->arena, c->args, x);
+  return x;
+}
+
+/* What the run reads of values from outside by rows. */
 static void make_views(struct cutter *c) {
   const struct stripe_run *run = c->run;
   for (size_t i = 0; i < c->stripe->links.n; i++) {
     const struct stripe_link *l = &c->stripe->links.v[i];
-    struct ir_value *x = ir_arg(l->op, l->operand);
     struct stripe_rows r = run->at.link[i];
     int64_t step = run->count > 1 ? run->next.link[i].lo - r.lo : 0;
+    int key = key_link(c->stripe, l->op, l->operand);
     if (l->from >= 0)
       continue;
     c->view[i] = NULL;
     for (size_t k = 0; k < i && !c->view[i]; k++) {
       const struct stripe_link *o = &c->stripe->links.v[k];
-      if (o->from < 0 && ir_arg(o->op, o->operand) == x &&
+      if (o->from < 0 &&
+          ir_arg(o->op, o->operand) == ir_arg(l->op, l->operand) &&
           o->read.axis == l->read.axis &&
+          (key_link(c->stripe, o->op, o->operand) < 0) == (key < 0) &&
           !memcmp(&run->at.link[k], &r, sizeof r))
         c->view[i] = c->view[k];
     }
-    if (c->view[i])
-      continue;
-    c->view[i] = step ? windows_of(&c->b, x, l->read.axis, r, step, run->count)
-                      : stripe_slice(&c->b, x, l->read.axis, r);
-    if (step)
-      DN_PUSH(c->s->arena, c->args, c->view[i]);
+    if (!c->view[i])
+      c->view[i] =
+          view_of(c, l, &r, step,
+                  key < 0 ? -1 : c->stripe->keys->links.v[key].read.axis);
   }
 }
 
-static const struct ir_type *cut_type(const struct cutter *c,
-                                      const struct ir_type *type, int axis,
-                                      struct stripe_rows r) {
+/* And of those that have keys but no rows. */
+static void make_key_views(struct cutter *c) {
+  const struct stripe *s = c->stripe;
+  for (size_t i = 0; has_keys(s) && i < s->keys->links.n; i++) {
+    const struct stripe_link *l = &s->keys->links.v[i];
+    c->key[i] = NULL;
+    for (size_t k = 0; k < s->links.n && !c->key[i]; k++)
+      if (s->links.v[k].op == l->op && s->links.v[k].operand == l->operand)
+        c->key[i] = c->view[k];
+    for (size_t k = 0; k < i && !c->key[i]; k++) {
+      const struct stripe_link *o = &s->keys->links.v[k];
+      if (ir_arg(o->op, o->operand) == ir_arg(l->op, l->operand) &&
+          o->read.axis == l->read.axis)
+        c->key[i] = c->key[k];
+    }
+    if (!c->key[i])
+      c->key[i] = view_of(c, l, NULL, 0, l->read.axis);
+  }
+}
+
+/* The type of value `i` in a block. */
+static const struct ir_type *cut_type(const struct cutter *c, int i) {
+  const struct stripe_value *v = &c->stripe->values.v[i];
+  const struct ir_type *type = v->v->type;
   int64_t dim[IR_MAX_RANK];
   memcpy(dim, type->dim, sizeof dim);
-  dim[axis] = r.hi - r.lo;
+  dim[v->axis] = size_of(c->run->at.value[i]);
+  if (v->key)
+    dim[v->key - 1] = size_of(c->run->at.keys);
   return ir_type(c->s->m->ctx, type->dtype, type->rank, dim);
 }
 
@@ -200,7 +301,7 @@ struct ir_attr *stripe_attrs(struct ir_module *m, const struct ir_op *op,
         v[d + n] = outside.hi;
       }
     } else if (!strcmp(as[i].name, "shape") || !strcmp(as[i].name, "sizes")) {
-      v[axis] = type->dim[axis];
+      memcpy(v, type->dim, (size_t)as[i].n * sizeof *v);
     } else if (!strcmp(as[i].name, "starts")) {
       v[axis] = 0;
     }
@@ -217,7 +318,8 @@ static struct ir_value **cut_operands(struct cutter *c, const struct ir_op *op,
   *outside = (struct stripe_rows){0};
   for (unsigned i = 0; i < op->noperands; i++) {
     struct ir_value *v = ir_arg(op, i);
-    x[i] = c->now[v->id] ? c->now[v->id] : v;
+    int key = key_link(c->stripe, op, i);
+    x[i] = key >= 0 ? c->key[key] : c->now[v->id] ? c->now[v->id] : v;
   }
   for (size_t i = 0; i < c->stripe->links.n; i++) {
     const struct stripe_link *l = &c->stripe->links.v[i];
@@ -257,9 +359,9 @@ static void cut_op(struct cutter *c, struct ir_builder *where,
   const struct ir_attr *attrs = op->attr;
   int i = c->s->number[y->id] - 1;
   if (i >= 0) {
-    int axis = c->stripe->values.v[i].axis;
-    type = cut_type(c, type, axis, c->run->at.value[i]);
-    attrs = stripe_attrs(c->s->m, op, axis, type, outside);
+    type = cut_type(c, i);
+    attrs =
+        stripe_attrs(c->s->m, op, c->stripe->values.v[i].axis, type, outside);
   }
   c->now[y->id] = ir_result(ir_op_new(&b, op->code, x, op->noperands, attrs,
                                       op->nattrs, &type, 1, 0));
@@ -269,9 +371,7 @@ static void cut_kernel(struct cutter *c, struct ir_builder *where,
                        const struct ir_op *op) {
   struct ir_builder b = builder_at(where, op), in = b, views = b;
   const struct ir_value *y = ir_result(op);
-  int i = c->s->number[y->id] - 1;
-  const struct ir_type *type =
-      cut_type(c, y->type, c->stripe->values.v[i].axis, c->run->at.value[i]);
+  const struct ir_type *type = cut_type(c, c->s->number[y->id] - 1);
   struct ir_op *k =
       ir_op_new(&b, IR_KERNEL, NULL, 0, op->attr, op->nattrs, &type, 1, 1);
   in.block = k->region[0];
@@ -299,8 +399,7 @@ static struct ir_value *cut_ops(struct cutter *c, struct ir_builder *where) {
 /* A scan whose turns are the blocks of the run; its rows one after another. */
 static struct ir_value *cut_turns(struct cutter *c) {
   const struct stripe_value *y = &c->stripe->values.v[0];
-  struct stripe_rows rows = c->run->at.value[0];
-  const struct ir_type *block = cut_type(c, y->v->type, y->axis, rows);
+  const struct ir_type *block = cut_type(c, 0);
   int64_t dim[IR_MAX_RANK] = {c->run->count};
   memcpy(dim + 1, block->dim, (size_t)block->rank * sizeof *dim);
   const struct ir_type *type =
@@ -316,6 +415,9 @@ static struct ir_value *cut_turns(struct cutter *c) {
     for (size_t k = 0; k < c->stripe->links.n; k++)
       if (c->view[k] == c->args.v[i])
         c->view[k] = p;
+    for (size_t k = 0; has_keys(c->stripe) && k < c->stripe->keys->links.n; k++)
+      if (c->key[k] == c->args.v[i])
+        c->key[k] = p;
   }
   struct ir_builder in = c->b;
   in.block = scan->region[0];
@@ -327,16 +429,6 @@ static struct ir_value *cut_turns(struct cutter *c) {
   return edit_reshape(&c->b, ir_result(scan), block->rank, dim);
 }
 
-/* Names the values that have a number, or takes the numbers back. */
-static void number_values(struct cutter *c, bool on) {
-  for (size_t i = 0; i < c->stripe->values.n; i++) {
-    const struct stripe_value *v = &c->stripe->values.v[i];
-    c->s->number[v->v->id] = on ? (int)i + 1 : 0;
-    if (v->at && v->at->code == IR_KERNEL)
-      c->s->number[ir_arg(v->at->region[0]->last, 0)->id] = on ? (int)i + 1 : 0;
-  }
-}
-
 void stripe_apply(struct striper *s, struct stripe *stripe,
                   const struct stripe_runs *cut) {
   struct cutter c = {.s = s, .stripe = stripe};
@@ -344,17 +436,20 @@ void stripe_apply(struct striper *s, struct stripe *stripe,
   DN_LIST(struct ir_value *) pieces = {0};
   c.b = edit_before(root);
   c.view = DN_ARRAY(s->arena, struct ir_value *, stripe->links.n);
+  if (has_keys(stripe))
+    c.key = DN_ARRAY(s->arena, struct ir_value *, stripe->keys->links.n);
   c.now = DN_ARRAY(s->arena, struct ir_value *, s->m->nvalues);
-  number_values(&c, true);
+  stripe_number(s, stripe, true);
   for (size_t i = 0; i < cut->runs.n; i++) {
     c.run = &cut->runs.v[i];
     c.args.n = 0;
     make_views(&c);
+    make_key_views(&c);
     struct ir_value *rows =
         c.run->count > 1 ? cut_turns(&c) : cut_ops(&c, &c.b);
     DN_PUSH(s->arena, pieces, rows);
   }
-  number_values(&c, false);
+  stripe_number(s, stripe, false);
   struct ir_value *all = pieces.v[0];
   struct ir_attr axis = ir_int("axis", stripe->values.v[0].axis);
   if (pieces.n > 1)

@@ -32,8 +32,8 @@ int64_t stripe_height(const struct stripe *s) {
 /* ---- One op ---- */
 
 /* As an access by iterator `it`. */
-static bool read_by_index(const struct nest *n, const struct nest_access *a,
-                          int it, struct stripe_read *out) {
+bool stripe_read_by(const struct nest *n, const struct nest_access *a, int it,
+                    struct stripe_read *out) {
   *out = (struct stripe_read){.axis = -1};
   for (int k = 0; k < a->rank; k++) {
     const struct nest_index *x = &a->idx[k];
@@ -121,10 +121,10 @@ bool stripe_reads(struct dn_arena *tmp, const struct ir_op *op, int axis,
     for (int k = a->operand; k < a->operand + a->npieces; k++) {
       const struct ir_value *x = ir_arg(op, (unsigned)k);
       bool ok = a->flat ? read_flat(n->type, axis, x->type, &r)
-                        : read_by_index(n, a, n->y[axis].iter[0], &r);
+                        : stripe_read_by(n, a, n->y[axis].iter[0], &r);
       bool weights = x->data && ir_ops[op->code].cls == IR_CONTRACT;
-      if (!ok || has_sizes(x->type) ||
-          (weights && r.axis >= 0) || (seen[k] && !merge_read(&out[k], r)))
+      if (!ok || has_sizes(x->type) || (weights && r.axis >= 0) ||
+          (seen[k] && !merge_read(&out[k], r)))
         return false;
       if (!seen[k])
         out[k] = r;
@@ -167,8 +167,8 @@ static bool follow_op(struct finder *f, struct ir_op *op, int axis, int of) {
       DN_ARRAY(f->tmp, struct stripe_read, op->noperands);
   for (unsigned i = 0; i < op->noperands; i++)
     read[i].axis = -1;
-  if (of >= 0 && (ir_result(op)->type->quant ||
-                  !stripe_reads(f->tmp, op, axis, read)))
+  if (of >= 0 &&
+      (ir_result(op)->type->quant || !stripe_reads(f->tmp, op, axis, read)))
     return false;
   for (unsigned i = 0; i < op->noperands; i++) {
     struct stripe_link l = {op, i, of, -1, read[i]};
@@ -213,7 +213,7 @@ static const struct stripe_op *reads_of(struct striper *s, struct ir_op *op,
   all = s->of[op->id] = DN_NEW(s->arena, struct stripe_op);
   all->axis = axis;
   struct finder f = {s, all, dn_arena_new(s->m->ctx), NULL};
-  struct stripe_value v = {ir_result(op), axis, op};
+  struct stripe_value v = {ir_result(op), axis, op, 0};
   DN_PUSH(s->arena, all->values, v);
   if (op->code == IR_KERNEL) {
     all->ok = follow_kernel(&f, op, axis);
@@ -284,6 +284,15 @@ static void resolve(struct striper *s, struct stripe *out) {
     for (size_t k = 0; k < all->links.n; k++)
       s->state[ir_arg(all->links.v[k].op, all->links.v[k].operand)->id] =
           UNREAD;
+  }
+}
+
+void stripe_number(struct striper *s, const struct stripe *stripe, bool on) {
+  for (size_t i = 0; i < stripe->values.n; i++) {
+    const struct stripe_value *v = &stripe->values.v[i];
+    s->number[v->v->id] = on ? (int)i + 1 : 0;
+    if (v->at && v->at->code == IR_KERNEL)
+      s->number[ir_arg(v->at->region[0]->last, 0)->id] = on ? (int)i + 1 : 0;
   }
 }
 

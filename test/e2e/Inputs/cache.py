@@ -118,7 +118,8 @@ def main():
         run(os.environ.get("CC", "cc"), "-static", f"-I{folder}", folder / "main.c",
             folder / "step.o", "-o", folder / "step")
         for steps in 1, 10, STEPS:
-            print(form, steps, run(count, "--stored=step", folder / "step", steps), end="")
+            lines = run(count, "--run=step", folder / "step", steps)
+            print(form, steps, lines.splitlines()[1])
 
 
 main()
