@@ -170,50 +170,6 @@ bool onnx_split(struct onnx_call *c) {
 
 /* ---- Pad ---- */
 
-/* Pads as begins then ends of every dim, from the axes given. */
-static bool full_pads(struct onnx_call *c, int r, int64_t *full) {
-  struct ox_ints pads, axes;
-  const char *name = c->version < 2 ? "paddings" : "pads";
-  if (!ox_ints_or_input(c, name, 1, &pads) || !ox_const_ints(c, 3, &axes))
-    return false;
-  int64_t of[IR_MAX_RANK], n;
-  if (!ox_axis_list(c, axes, r, of, &n))
-    return false;
-  if (pads.n != 2 * n)
-    return ox_fail(c, ATTR, "%lld pads for %lld axes", (long long)pads.n,
-                   (long long)n);
-  for (int64_t i = 0; i < n; i++) {
-    full[of[i]] = pads.v[i];
-    full[r + of[i]] = pads.v[n + i];
-  }
-  return true;
-}
-
-static bool reflect_fits(struct onnx_call *c, const struct ir_value *x,
-                         const int64_t *pads) {
-  int r = fe_rank(x);
-  for (int i = 0; i < r; i++)
-    if (pads[i] >= fe_dims(x)[i] || pads[r + i] >= fe_dims(x)[i])
-      if (pads[i] > 0 || pads[r + i] > 0)
-        return ox_fail(c, UNSUPPORTED_ATTR,
-                       "reflect pads of dimension %d are not smaller than it",
-                       i);
-  return true;
-}
-
-/* What is cropped is not there to be repeated. */
-static struct ir_value *crop(struct onnx_call *c, struct ir_value *x,
-                             int64_t *pads) {
-  int64_t cut[2 * IR_MAX_RANK];
-  bool any = false;
-  for (int i = 0; i < 2 * fe_rank(x); i++) {
-    cut[i] = dn_min(pads[i], 0);
-    pads[i] -= cut[i];
-    any |= cut[i] < 0;
-  }
-  return any ? fe_pad(c->b, x, cut, NULL, 0) : x;
-}
-
 /* Pad by operands known at run time: the declared shape says how much in all. */
 static struct ir_value *pad_any(struct onnx_call *c, const int64_t *dims,
                                 const char *mode) {
@@ -248,55 +204,18 @@ static struct ir_value *pad_any(struct onnx_call *c, const int64_t *dims,
   return fe_select(c->b, inside, x, value);
 }
 
-/* Around x a value that is known at run time. */
-static struct ir_value *pad_by_input(struct onnx_call *c, const int64_t *pads) {
-  struct ir_value *x = c->in[0], *value = fe_reshape(c->b, c->in[2], 0, NULL);
-  struct ir_value *in =
-      fe_expand(c->b, fe_scalar(c->b, IR_BOOL, 1), fe_rank(x), fe_dims(x));
-  return fe_select(c->b, fe_pad(c->b, in, pads, NULL, 0),
-                   fe_pad(c->b, x, pads, NULL, 0), value);
-}
-
 bool onnx_pad(struct onnx_call *c) {
-  static const struct {
-    const char *name;
-    enum ir_opcode code;
-  } modes[] = {{"constant", IR_PAD},
-               {"edge", IR_PAD_EDGE},
-               {"reflect", IR_PAD_REFLECT},
-               {"wrap", IR_PAD_WRAP}};
-  struct ir_value *x = c->in[0];
+  static const char *const modes[] = {"constant", "edge", "reflect", "wrap"};
+  struct ir_value *x = c->in[0], *value = ox_in(c, 2);
   int64_t declared[IR_MAX_RANK], rank = 0;
-  int r = fe_rank(x);
-  int64_t pads[2 * IR_MAX_RANK] = {0}, n;
-  const double *number;
   const char *mode = ox_str(c, "mode", "constant");
-  int row = DN_FIND(modes, mode);
-  if (row < 0)
-    return ox_fail(c, ATTR, "unknown mode '%s'", ox_text(c, mode));
   if ((ox_declared_dims(c, 1, declared, &rank) ||
        ox_declared_dims(c, 3, declared, &rank)) &&
-      rank == r && ir_type_count(x->type))
+      rank == fe_rank(x) && ir_type_count(x->type) &&
+      dn_find_row(modes, DN_COUNT(modes), sizeof *modes, mode) >= 0)
     return ox_return(c, pad_any(c, declared, mode));
-  if (!full_pads(c, r, pads))
-    return false;
-  if (row > 0) {
-    x = crop(c, x, pads);
-    if (!x || (modes[row].code == IR_PAD_REFLECT && !reflect_fits(c, x, pads)))
-      return false;
-    return ox_return(c, fe_emit(c->b, modes[row].code, IR_ARGS(x),
-                                IR_ATTRS(ir_ints("pads", pads, 2 * r))));
-  }
-  if (ox_in(c, 2) && ir_type_count(c->in[2]->type) != 1)
-    return ox_fail(c, TYPE, "constant_value must be one number");
-  if (ox_in(c, 2) && !ox_evaluate(c, c->in[2]))
-    return ox_return(c, pad_by_input(c, pads));
-  if (!ox_const_floats(c, 2, &n, &number))
-    return false;
-  double value = n ? number[0] : ox_float(c, "value", 0);
-  if (n && ir_is_int(fe_dtype(x)) &&
-      (int64_t)value != ir_const_int(ox_const(c, 2), 0))
-    return ox_fail(c, UNSUPPORTED_ATTR,
-                   "a constant_value of more than 53 bits");
-  return ox_return(c, fe_pad(c->b, x, pads, NULL, value));
+  struct ir_value *known = value ? ox_evaluate(c, value) : NULL;
+  if (known)
+    c->in[2] = known;
+  return onnx_decompose(c);
 }

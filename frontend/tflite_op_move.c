@@ -3,10 +3,29 @@
 
 #include <string.h>
 
-/* The shape that the model gives the output. */
-bool tflite_reshape(struct tfl_call *c) {
-  return tfl_return(
-      c, fe_reshape(c->b, c->in[0], c->tout[0]->rank, c->tout[0]->dim));
+/* A row of decompose.def. Its attributes are options of the same names, `out`, the
+ * shape that the model gives the output, and `zero`, its zero point. */
+bool tflite_row(struct tfl_call *c) {
+  enum fe_decomposition row = (enum fe_decomposition)c->arg;
+  const struct tfl_tensor *y = c->tout[0];
+  const struct fe_operand *operands;
+  const char *names[FE_MAX_ATTRS];
+  struct ir_attr attrs[FE_MAX_ATTRS];
+  size_t n = fe_attr_names(c->b, row, names), nattrs = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (!strcmp(names[i], "out"))
+      attrs[nattrs++] = ir_ints("out", y->dim, y->rank);
+    else if (!strcmp(names[i], "zero"))
+      attrs[nattrs++] = ir_int("zero", tfl_zero(y));
+    else if (dn_word(c->row->options, names[i], strlen(names[i]), NULL))
+      attrs[nattrs++] = ir_int(names[i], tfl_int(c, names[i]));
+  }
+  n = fe_operands(c->b, row, &operands);
+  for (size_t k = 0; k < n && k < c->nin; k++)
+    if (operands[k].constant && c->in[k] && !c->in[k]->data)
+      return tfl_fail(c, DYNAMIC, "input %zu ('%s') is not a constant", k,
+                      fe_text(c->im->ctx, c->tin[k]->name));
+  return fe_decompose(c->b, row, c->in, c->nin, attrs, nattrs, c->out, c->nout);
 }
 
 /* Pairs of elements before and behind; `mode` of PADV2 has the value in a third
@@ -99,23 +118,6 @@ bool tflite_strided_slice(struct tfl_call *c) {
   return tfl_return(c, fe_reshape(c->b, x, c->tout[0]->rank, c->tout[0]->dim));
 }
 
-bool tflite_slice(struct tfl_call *c) {
-  struct ir_value *x = c->in[0];
-  int64_t n[2], sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
-  const int64_t *v[2];
-  for (size_t k = 0; k < 2; k++) {
-    if (!tfl_const_ints(c, 1 + k, &n[k], &v[k]))
-      return false;
-    if (n[k] != fe_rank(x))
-      return tfl_fail(c, TYPE, "%lld indices", (long long)n[k]);
-  }
-  for (int i = 0; i < fe_rank(x); i++) {
-    sizes[i] = v[1][i] == -1 ? fe_dims(x)[i] - v[0][i] : v[1][i];
-    steps[i] = 1;
-  }
-  return tfl_return(c, fe_slice(c->b, x, v[0], sizes, steps));
-}
-
 bool tflite_concat(struct tfl_call *c) {
   int64_t axis;
   for (size_t i = 0; i < c->nin; i++)
@@ -180,21 +182,6 @@ bool tflite_gather(struct tfl_call *c) {
          tfl_return(c, fe_gather(c->b, c->in[0], c->in[1], axis));
 }
 
-bool tflite_transpose(struct tfl_call *c) {
-  int64_t n;
-  const int64_t *v;
-  if (!tfl_const_ints(c, 1, &n, &v))
-    return false;
-  if (n != fe_rank(c->in[0]))
-    return tfl_fail(c, TYPE, "a permutation of %lld", (long long)n);
-  return tfl_return(c, fe_transpose(c->b, c->in[0], v));
-}
-
-bool tflite_broadcast_to(struct tfl_call *c) {
-  return tfl_return(
-      c, fe_expand(c->b, c->in[0], c->tout[0]->rank, c->tout[0]->dim));
-}
-
 /* The shape that two shapes are broadcast to. */
 bool tflite_broadcast_args(struct tfl_call *c) {
   int64_t n[2], dims[IR_MAX_RANK];
@@ -252,22 +239,6 @@ bool tflite_update_slice(struct tfl_call *c) {
 
 bool tflite_cast(struct tfl_call *c) {
   return tfl_return(c, fe_cast(c->b, c->in[0], c->tout[0]->dtype));
-}
-
-bool tflite_reverse(struct tfl_call *c) {
-  struct ir_value *y = c->in[0];
-  int64_t n, axis;
-  const int64_t *v;
-  if (!tfl_const_ints(c, 1, &n, &v))
-    return false;
-  for (int64_t i = 0; i < n && y; i++) {
-    if (!fe_axis(c->b, v[i], fe_rank(y), &axis))
-      return false;
-    int64_t size = fe_dims(y)[axis];
-    if (size)
-      y = fe_slice1(c->b, y, axis, size - 1, size, -1);
-  }
-  return tfl_return(c, y);
 }
 
 /* Mirrored; mode 1, SYMMETRIC, repeats the edge. */
@@ -331,49 +302,6 @@ bool tflite_tile(struct tfl_call *c) {
   return tfl_return(c, y);
 }
 
-/* Slices by indices of the first dimensions, in the last of input 1. */
-bool tflite_gather_nd(struct tfl_call *c) {
-  struct ir_value *x = c->in[0], *at = c->in[1];
-  int r = fe_rank(at), n = 1;
-  int64_t depth = r ? fe_dims(at)[r - 1] : 0, rows = 1;
-  int64_t stride[IR_MAX_RANK], dims[IR_MAX_RANK];
-  bool last[IR_MAX_RANK] = {0};
-  if (depth < 1 || depth > fe_rank(x) || !ir_is_int(fe_dtype(at)))
-    return tfl_fail(c, TYPE, "indices of %lld numbers for %d dimensions",
-                    (long long)depth, fe_rank(x));
-  for (int64_t i = depth; i-- > 0; rows *= fe_dims(x)[i])
-    stride[i] = rows;
-  dims[0] = rows;
-  for (int64_t i = depth; i < fe_rank(x); i++)
-    dims[n++] = fe_dims(x)[i];
-  last[r - 1] = true;
-  at = fe_mul(c->b, fe_cast(c->b, at, IR_I64),
-              fe_ints(c->b, IR_I64, 1, &depth, stride));
-  at = fe_squeeze(c->b, fe_reduce(c->b, IR_REDUCE_SUM, at, last), last);
-  return tfl_return(c, fe_gather(c->b, fe_reshape(c->b, x, n, dims), at, 0));
-}
-
-/* x as six dimensions, in another order, in the shape of the output. */
-static bool rearranged(struct tfl_call *c, struct ir_value *x,
-                       const int64_t *dims, const int64_t *perm) {
-  x = fe_transpose(c->b, fe_reshape(c->b, x, 6, dims), perm);
-  return tfl_return(c, fe_reshape(c->b, x, c->tout[0]->rank, c->tout[0]->dim));
-}
-
-/* [n, h, w, c] to blocks of channels (arg 1) and back (arg 0). */
-bool tflite_blocks(struct tfl_call *c) {
-  static const int64_t perm[] = {0, 1, 3, 2, 4, 5};
-  int64_t k = tfl_int(c, "block_size");
-  if (!tfl_rank(c, 0, 4, 4) || k < 1 || k > 1024)
-    return tfl_fail(c, ATTR, "blocks of %lld", (long long)k);
-  const int64_t *x = fe_dims(c->in[0]);
-  if (c->arg ? x[1] % k || x[2] % k : x[3] % (k * k))
-    return tfl_fail(c, TYPE, "no multiple of blocks of %lld", (long long)k);
-  const int64_t to[] = {x[0], x[1] / k, k, x[2] / k, k, x[3]};
-  const int64_t from[] = {x[0], x[1], x[2], k, k, x[3] / (k * k)};
-  return rearranged(c, c->in[0], c->arg ? to : from, perm);
-}
-
 /* One number everywhere: of input `arg`, or 0. */
 bool tflite_fill(struct tfl_call *c) {
   struct ir_value *v = c->arg ? c->in[c->arg] : fe_number(c->b, c->in[0], 0);
@@ -389,56 +317,4 @@ bool tflite_shape(struct tfl_call *c) {
     return tfl_fail(c, TYPE, "the output is no list of integers");
   return tfl_return(c,
                     fe_ints(c->b, c->tout[0]->dtype, 1, &r, fe_dims(c->in[0])));
-}
-
-/* Rows of input 1 by the indices in input 0. */
-bool tflite_lookup(struct tfl_call *c) {
-  return tfl_rank(c, 1, 1, IR_MAX_RANK) &&
-         tfl_return(c, fe_gather(c->b, c->in[1], c->in[0], 0));
-}
-
-/* Blocks of height and width, and what is added or cropped at their ends. */
-static bool read_blocks(struct tfl_call *c, const int64_t *v[2]) {
-  int64_t n[2];
-  if (!tfl_rank(c, 0, 4, 4) || !tfl_const_ints(c, 1, &n[0], &v[0]) ||
-      !tfl_const_ints(c, 2, &n[1], &v[1]))
-    return false;
-  bool ok = n[0] == 2 && n[1] == 4;
-  for (int i = 0; ok && i < 6; i++)
-    ok = i < 2 ? v[0][i] >= 1 && v[0][i] <= 1 << 20
-               : v[1][i - 2] >= 0 && v[1][i - 2] <= 1 << 20;
-  return ok || tfl_fail(c, UNSUPPORTED_ATTR, "blocks of other dimensions");
-}
-
-bool tflite_space_to_batch(struct tfl_call *c) {
-  static const int64_t perm[] = {2, 4, 0, 1, 3, 5};
-  const int64_t *v[2];
-  if (!read_blocks(c, v))
-    return false;
-  const int64_t pads[] = {0, v[1][0], v[1][2], 0, 0, v[1][1], v[1][3], 0};
-  struct ir_value *y =
-      fe_pad(c->b, c->in[0], pads, NULL, (double)tfl_zero(c->tout[0]));
-  const int64_t *x = y ? fe_dims(y) : v[0];
-  if (!y || x[1] % v[0][0] || x[2] % v[0][1])
-    return tfl_fail(c, TYPE, "no multiple of the blocks");
-  const int64_t dims[] = {x[0],           x[1] / v[0][0], v[0][0],
-                          x[2] / v[0][1], v[0][1],        x[3]};
-  return rearranged(c, y, dims, perm);
-}
-
-bool tflite_batch_to_space(struct tfl_call *c) {
-  static const int64_t perm[] = {2, 3, 0, 4, 1, 5};
-  const int64_t *v[2], *x = fe_dims(c->in[0]);
-  if (!read_blocks(c, v))
-    return false;
-  if (x[0] % (v[0][0] * v[0][1]))
-    return tfl_fail(c, TYPE, "no multiple of the blocks");
-  int64_t n = x[0] / (v[0][0] * v[0][1]);
-  const int64_t dims[] = {v[0][0], v[0][1], n, x[1], x[2], x[3]};
-  const int64_t all[] = {n, x[1] * v[0][0], x[2] * v[0][1], x[3]};
-  const int64_t crops[] = {0, -v[1][0], -v[1][2], 0, 0, -v[1][1], -v[1][3], 0};
-  struct ir_value *y =
-      fe_transpose(c->b, fe_reshape(c->b, c->in[0], 6, dims), perm);
-  return tfl_return(c,
-                    fe_pad(c->b, fe_reshape(c->b, y, 4, all), crops, NULL, 0));
 }

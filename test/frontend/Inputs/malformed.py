@@ -294,7 +294,7 @@ CASES = [
     ("M30-crop", 1, "larger than", conv(pads=[-9, 0, 0, 0])),
     ("M30-reflect", 3, "reflect", then("Pad", [[3, 0, 0, 0]], mode="reflect")),
     ("M30-auto-pad", 1, "unknown auto_pad", conv(auto_pad="NIX")),
-    ("M30-pad-huge", 1, "outside", then("Pad", [[BIG, BIG, BIG, BIG]])),
+    ("M30-pad-huge", 1, "do not fit", then("Pad", [[BIG, BIG, BIG, BIG]])),
     ("M30-pad-length", 1, "3 pads", then("Pad", [[1, 1, 1]])),
     ("M30-pad-crop", 1, "crop", then("Pad", [[-3, 0, 0, 0]])),
     ("M30-pad-mode", 1, "unknown mode", then("Pad", [[1, 0, 0, 0]], mode="q")),
