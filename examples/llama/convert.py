@@ -170,4 +170,5 @@ def main():
         write_tokens(f.read(), model.vocab, sys.argv[3] + "/tokens.h")
 
 
-main()
+if __name__ == "__main__":
+    main()

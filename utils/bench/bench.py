@@ -234,6 +234,37 @@ def halves(args):
                    f"geometric mean, {max(own):.2f} at most.", ""]
 
 
+def tokens(args):
+    """The story of examples/llama, and by ONNX Runtime, each by one thread; of some runs the best."""
+    head = ["## Tokens a second", ""]
+    llm, most = ROOT / "../shared/data/llm", 256
+    if not peers.version("ONNX Runtime") or not llm.is_dir():
+        return head + ["Not measured: ONNX Runtime or the checkpoint is not there.", ""]
+    import llama
+    import onnxruntime
+    path, model = llama.write(args.models, llm)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    folder, ours, theirs = args.work / "llama", [], []
+    run = [ROOT / "examples/llama/run.sh", llm / "stories260K.bin", llm / "tok512.bin", folder]
+    subprocess.run(run, check=True, capture_output=True)
+    pieces = llama.pieces(llm)
+    for _ in range(args.rounds):
+        done = subprocess.run([folder / "llama", str(most)], check=True, capture_output=True, text=True)
+        ours.append(float(done.stderr.split()[2]))
+        told, rate = llama.tell(session, model, most)
+        theirs.append(rate)
+    if "".join(pieces[t] for t in told).strip() != done.stdout.strip():
+        sys.exit("bench.py: examples/llama and ONNX Runtime tell two stories")
+    return head + [*page.table(["model", "dnnc", "ONNX Runtime", "ratio"],
+                               [["stories260K", f"{max(ours):,.0f}", f"{max(theirs):,.0f}",
+                                 f"{max(ours) / max(theirs):.2f}"]]), "",
+                   f"{most} tokens of one story, the same by both; of {args.rounds} runs the best. "
+                   "`examples/llama` keeps its caches as state; ONNX Runtime gets them as inputs and "
+                   "outputs that grow, from Python.", ""]
+
+
 def levels(args):
     rows = []
     for p in args.paths:
@@ -291,7 +322,7 @@ def sources(args):
             *page.table(["folder", "files", "lines"], [[f, n, f"{k:,}"] for f, n, k in rows]), ""]
 
 
-SECTIONS = [networks, products, quantized, dynamic, halves, scans, levels, layers, compile_time, counts, sources]
+SECTIONS = [networks, products, quantized, dynamic, halves, scans, tokens, levels, layers, compile_time, counts, sources]
 
 
 # ---- The command ----
@@ -329,7 +360,7 @@ def main():
     args.paths = [Path(n) for n in args.names if n.endswith(".onnx")]
     named = [n for n in args.names if not n.endswith(".onnx")]
     args.products, args.fast = [], {}
-    if named or not args.paths and set(args.sections) - {scans, counts, sources}:
+    if named or not args.paths and set(args.sections) - {scans, tokens, counts, sources}:
         import models
         args.paths += models.write(args.models, named or models.NETWORKS)
         args.products = models.write(args.models, models.PRODUCTS)
