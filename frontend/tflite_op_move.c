@@ -213,8 +213,8 @@ static bool update_fits(struct tfl_call *c) {
   return ok || tfl_fail(c, TYPE, "the update is no part of the operand");
 }
 
-/* Input 1 put into input 0 at the place that input 2 says, moved inside. Dimensions
- * at the end that the update has whole are rows. */
+/* Input 1 put into input 0 at the place that input 2 says, moved inside.
+ * Dimensions at the end that the update has whole are rows. */
 bool tflite_update_slice(struct tfl_call *c) {
   if (!update_fits(c))
     return false;

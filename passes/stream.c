@@ -1,24 +1,24 @@
-/* stream.c - with --stream, makes of a network over a window a step: it takes the
- * rows that are new since the last call, and keeps what it needs of older ones
- * as state: the rows themselves, which move up by a step in each call, or where
- * they are many a ring, of which a call writes its rows alone. A value whose rows move on as the window does (rows of it need rows
- * near them alone, as nests say) is computed at its new rows; of those before
- * them it keeps as many as its readers reach back to. What reads all rows (a
- * mean, a dense layer over the window) finds them kept, and is computed again.
- * docs/firmware.md says what a step equals.
+/* stream.c - with --stream, makes of a network over a window a step: it takes
+ * the rows that are new since the last call, and keeps what it needs of older
+ * ones as state: a few rows move up by a step in each call, many are a ring, of
+ * which a call writes its own. A value whose rows move on as the window does (rows of
+ * it need rows near them alone, as nests say) is computed at its new rows; of
+ * those before them it keeps as many as its readers reach back to. What reads
+ * all rows (a sum, a dense layer over the window) finds them kept, and is
+ * computed again. docs/firmware.md says what a step equals.
  *
  * before:  %y = conv %x, @w : f32[1,98,1,8]    (%x : f32[1,100,1,4], axis=1)
- *          %m = reduce_mean %y {axes=[1]}
+ *          %m = reduce_sum %y {axes=[1]}
  *          return %m
  * after:   func @main(%x: f32[1,1,1,4], %x_rows: f32[1,2,1,4],
- *                     %y_rows: f32[98,1,8], %at_98: i32[1])
+ *                     %y_rows: f32[98,1,8], %at_98_rows: i32[1])
  *          %b = concat %x_rows, %x {axis=1}
  *          %y = conv %b, @w : f32[1,1,1,8]
- *          %r = scatter %y_rows, %at_98, %y : f32[98,1,8]
+ *          %r = scatter %y_rows, %at_98_rows, %y : f32[98,1,8]
  *          %c = reshape %r : f32[1,98,1,8]
- *          %m = reduce_mean %c {axes=[1]}
+ *          %m = reduce_sum %c {axes=[1]}
  *          %1 = slice %b {starts=[0,1,0,0], sizes=[1,2,1,4]}
- *          %2 = mod (add %at_98, 1), 98
+ *          %2 = mod (add %at_98_rows, 1), 98
  *          return %m, %1, %r, %2 {state=[-1,1,2,3]} */
 #include "ir/nest.h"
 #include "ir/place.h"
@@ -61,8 +61,7 @@ struct streamer {
   int64_t unit;               /* and what it must be a multiple of */
   struct flow *flow;          /* by value id */
   struct stripe_read **reads; /* by op id: of one that is computed by rows */
-  int *
-      wide; /* by op id: 1 + axis of one that could be; what it reads is less */
+  int *wide; /* by op id: 1 + axis of one that could be, had it less to read */
   DN_LIST(struct kept) kept;
   DN_LIST(struct place) places;
 };
@@ -96,8 +95,8 @@ static struct stripe_rows rows_read(const struct flow *y, struct stripe_read r,
                               r.coef * (y->len - 1) + r.base + r.reach + 1};
 }
 
-/* The rows of `op` along `axis` move on with those of all it reads: *stride rows
- * of the input for each; 0: they do not. */
+/* Rows of the input for each row of `op` along `axis`, which move on with those
+ * of all it reads; 0: they do not. */
 static int64_t stride_along(const struct streamer *s, const struct ir_op *op,
                             int axis, struct stripe_read *read) {
   int64_t stride = 0;
@@ -430,8 +429,8 @@ static void give_all(struct streamer *s, struct ir_builder *b, struct flow *x) {
 
 /* ---- The change ---- */
 
-/* Of the one new row of `op`, which reads every so many rows along its axis; its
- * attributes are then those of one that reads rows side by side. */
+/* Of the one new row of `op`, which reads every so many rows along its axis:
+ * its attributes are then those of one that reads rows side by side. */
 static int64_t spread(struct streamer *s, const struct ir_op *op,
                       const struct flow *y, struct ir_attr *attrs) {
   for (unsigned i = 0; i < op->nattrs && y->step == 1; i++) {
