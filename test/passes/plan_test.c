@@ -5,7 +5,14 @@
 
 #include <string.h>
 
-enum { GRAPHS = 300, NODES = 9, PACKS = 400, ITEMS = 7 };
+enum {
+  GRAPHS = 300,
+  NODES = 9,
+  PACKS = 400,
+  ITEMS = 7,
+  NESTS = 20,
+  MOST = 10
+};
 
 static uint64_t state = 1;
 
@@ -199,6 +206,45 @@ static void lay_over(struct pack_item *it, int n, int i) {
   }
 }
 
+/* Buffers of a block: each is made by one of its nodes and read by a later one.
+ * A node may have a block of its own, through which lives what it reads or makes:
+ * steps go on in there. */
+static int nested_items(struct pack_item *it, int n, int *step, int depth) {
+  int nodes = 2 + below(3), begin[4], end[4];
+  int first = n;
+  for (int i = 0; i < nodes; i++) {
+    begin[i] = (*step)++;
+    if (depth < 3 && n < MOST && below(2))
+      n = nested_items(it, n, step, depth + 1);
+    end[i] = (*step)++;
+  }
+  for (int made = below(2); n < MOST && n - first < 6 && made < nodes; made++)
+    it[n++] = (struct pack_item){.size = 1 + below(9),
+                                 .align = 1,
+                                 .first = begin[made],
+                                 .last = end[made + below(nodes - made)],
+                                 .over = -1};
+  return n;
+}
+
+static int check_nests(struct dn_ctx *ctx) {
+  int wrong = 0;
+  for (int turn = 0; turn < NESTS; turn++) {
+    struct pack_item it[MOST], copy[MOST];
+    int step = 0, n = nested_items(it, 0, &step, 0);
+    int64_t top = pack_items(ctx, it, n);
+    memcpy(copy, it, sizeof copy);
+    bool ok = least_top(copy, n, 0, 0, top) == top;
+    for (int i = 0; i < n; i++)
+      for (int k = 0; k < i; k++)
+        ok &= !overlap(it, &it[i], &it[k]);
+    if (!ok)
+      printf("blocks %d: top %lld\n", turn, (long long)top);
+    wrong += !ok;
+  }
+  return wrong;
+}
+
 static int check_packs(struct dn_ctx *ctx) {
   int wrong = 0;
   for (int turn = 0; turn < PACKS; turn++) {
@@ -229,8 +275,9 @@ int main(void) {
   struct dn_ctx *ctx = dn_ctx_new(stderr);
   struct ir_module *m = ir_module_new(ctx, "test");
   struct aliases aliases = {.func = ir_func_new(m, "main")};
-  int wrong = check_orders(ctx, &aliases) + check_packs(ctx);
-  printf("%d graphs, %d sets of items, %d failures\n", GRAPHS, PACKS, wrong);
+  int wrong = check_orders(ctx, &aliases) + check_packs(ctx) + check_nests(ctx);
+  printf("%d graphs, %d sets of items, %d of nested blocks, %d failures\n",
+         GRAPHS, PACKS, NESTS, wrong);
   dn_ctx_free(ctx);
   return wrong != 0;
 }
