@@ -240,9 +240,9 @@ static void check_scan(struct verifier *v, const struct ir_op *op) {
   }
   const struct ir_type **want =
       DN_ARRAY(v->scratch, const struct ir_type *, op->noperands);
+  const struct ir_type *first = ir_arg(op, (unsigned)states)->type;
   for (unsigned i = 0; i < op->noperands; i++) {
     const struct ir_type *t = ir_arg(op, i)->type;
-    const struct ir_type *first = ir_arg(op, (unsigned)states)->type;
     want[i] = i < states ? t : slice_of(v, t);
     if (i >= states && (t->rank == 0 || t->dim[0] != first->dim[0]))
       verify_op(v, op, PARAMS, "scanned operands %s and %s differ in length",
@@ -250,6 +250,12 @@ static void check_scan(struct verifier *v, const struct ir_op *op) {
   }
   check_params(v, op, op->region[0], want, op->noperands);
   check_yield(v, op, op->region[0], 0, (unsigned)states);
+  for (unsigned i = (unsigned)states; i < op->nresults && first->rank; i++) {
+    const struct ir_type *r = op->result[i]->type;
+    if (r->rank && r->dim[0] != first->dim[0])
+      verify_op(v, op, YIELD, "result %s has a slice of each of %s",
+                verify_type_text(v, r), verify_type_text(v, first));
+  }
 }
 
 static void check_regions(struct verifier *v, const struct ir_op *op) {
