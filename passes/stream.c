@@ -3,9 +3,9 @@
  * ones as state: a few rows move up by a step in each call, many are a ring, of
  * which a call writes its own. A value whose rows move on as the window does
  * (rows of it need rows near them alone, as nests say) is computed at its new
- * rows; of those before them it keeps as many as its readers reach back to. What
- * reads all rows (a sum, a dense layer over the window) finds them kept, and is
- * computed again. docs/firmware.md says what a step equals.
+ * rows; of those before them it keeps as many as its readers reach back to.
+ * What reads all rows (a sum, a dense layer over the window) finds them kept,
+ * and is computed again. docs/firmware.md says what a step equals.
  *
  * before:  %y = conv %x, @w : f32[1,98,1,8]    (%x : f32[1,100,1,4], axis=1)
  *          %m = reduce_sum %y {axes=[1]}
