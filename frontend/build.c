@@ -49,24 +49,23 @@ static struct ir_data computed_data(struct dn_arena *arena,
   return data;
 }
 
-/* As the import before, if there was one that had this op soon. */
-static bool folds(struct fe_build *b, int code, bool fits) {
+bool fe_choose(struct fe_build *b, int code, bool now) {
   enum { NEAR = 64 };
-  struct fe_folds *f = b->folds;
+  struct fe_choices *f = b->choices;
   const char *name = b->name ? b->name : "";
   for (size_t i = f ? f->k : 0; f && f->again && i < f->made.n; i++) {
-    const struct fe_fold *m = &f->made.v[i];
+    const struct fe_choice *m = &f->made.v[i];
     if (i == f->k + NEAR)
-      return fits;
+      return now;
     if (m->code != code || strcmp(m->name, name))
       continue;
     f->k = i + 1;
-    return m->fits;
+    return m->chosen;
   }
-  struct fe_fold made = {name, code, fits};
+  struct fe_choice made = {name, code, now};
   if (f && !f->again)
     DN_PUSH(b->ctx->arena, f->made, made);
-  return fits;
+  return now;
 }
 
 struct ir_value *fe_fold(struct fe_build *b, struct ir_value *v,
@@ -78,7 +77,7 @@ struct ir_value *fe_fold(struct fe_build *b, struct ir_value *v,
       return v;
     fits &= ir_type_bytes(ir_arg(op, i)->type) <= 16 * limit;
   }
-  if (!folds(b, (int)op->code, fits))
+  if (!fe_choose(b, (int)op->code, fits))
     return v;
   struct ir_module *m = b->at.m;
   struct dn_arena *scratch = dn_arena_new(b->ctx);

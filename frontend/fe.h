@@ -16,16 +16,17 @@ struct fe_dim { /* --dim NAME=VALUE */
 struct fe_names {
   DN_LIST(const char *) list;
 };
-/* Whether an op on constants was evaluated, in order, and for which value of the
- * model. An import with `again` does as the one before did, at other sizes of the
- * model, at which some ops are missing and others are more. */
-struct fe_fold {
+/* Choices between forms, in order, each for a value of the model and an op: whether
+ * an op on constants is evaluated, a scan is one step. An import with `again` chooses
+ * as the one before did, at other sizes of the model, at which some ops are missing
+ * and others are more. */
+struct fe_choice {
   const char *name;
   int code;
-  bool fits;
+  bool chosen;
 };
-struct fe_folds {
-  DN_LIST(struct fe_fold) made;
+struct fe_choices {
+  DN_LIST(struct fe_choice) made;
   bool again;
   size_t k;
 };
@@ -54,7 +55,7 @@ struct fe_opts {
   const int64_t *input_counts;
   size_t ncounts;
   bool *values_used; /* set when the module depends on a value; NULL: no */
-  struct fe_folds *folds; /* or NULL */
+  struct fe_choices *choices; /* or NULL */
   /* What a dim that nothing binds is, after a note: the first dim of an input
    * and the others. 0: it is an error. For --check, to which a free dim is
    * free: it looks for sizes that the model can have. */

@@ -397,7 +397,7 @@ struct ir_module *fe_onnx_import(struct dn_ctx *ctx, const struct dn_file *f,
   im->m = ir_module_new(ctx, f->path);
   im->m->name = model->graph->name;
   im->b.ctx = ctx;
-  im->b.folds = opts->folds;
+  im->b.choices = opts->choices;
   im->b.at = (struct ir_builder){.m = im->m,
                                  .block = ir_func_new(im->m, "main")->body};
   unsigned errors = dn_errors(ctx);

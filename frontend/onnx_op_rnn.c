@@ -258,7 +258,7 @@ static bool run_cell(const struct rnn *r, struct cell *k, bool backwards,
   unsigned n = k->state ? 2 : 1;
   struct ir_value *args[] = {k->h, k->state, NULL, NULL}, *made[3];
   struct fe_region scan;
-  if (r->steps == 1)
+  if (fe_choose(c->b, IR_SCAN, r->steps == 1))
     return k->h && k->in && run_once(r, k, out);
   args[n] = backwards ? reverse(r, k->in) : k->in;
   args[n + 1] = lens ? step_numbers(r, backwards) : NULL;

@@ -244,7 +244,8 @@ static void check_scan(struct verifier *v, const struct ir_op *op) {
   for (unsigned i = 0; i < op->noperands; i++) {
     const struct ir_type *t = ir_arg(op, i)->type;
     want[i] = i < states ? t : slice_of(v, t);
-    if (i >= states && (t->rank == 0 || t->dim[0] != first->dim[0]))
+    if (i >= states && (t->rank == 0 || t->dim[0] != first->dim[0] ||
+                        t->size[0] != first->size[0]))
       verify_op(v, op, PARAMS, "scanned operands %s and %s differ in length",
                 verify_type_text(v, first), verify_type_text(v, t));
   }

@@ -14,6 +14,7 @@
  *   %2 = reduce_sum %1 {axes=[0]} : i64[1] */
 #include "passes/sizes.h"
 
+#include "ir/place.h"
 #include "ir/size_infer.h"
 
 #include <assert.h>
@@ -107,6 +108,22 @@ static bool fail(struct join *j, struct dn_loc loc, const char *what) {
   return false;
 }
 
+/* The size of a type that j->number[] are but for a number. */
+static const struct ir_size *fit_near(const struct join *j, int64_t *apart) {
+  for (size_t i = j->sizes.n; i-- > 0;) {
+    bool same = true;
+    for (int k = 0; k < j->n && same; k++) {
+      struct ir_point p = point_of(j, k);
+      int64_t more = j->number[k] - ir_size_at(j->sizes.v[i], &p);
+      same = !k || more == *apart;
+      *apart = more;
+    }
+    if (same)
+      return j->sizes.v[i];
+  }
+  return NULL;
+}
+
 /* ---- Types ---- */
 
 /* Dimensions of 1 simplify what others do not. */
@@ -139,8 +156,11 @@ static const struct ir_type *fit_type(struct join *j,
   for (int d = 0; d < lane[0]->rank; d++) {
     for (int k = 0; k < j->n; k++)
       j->number[k] = lane[k]->dim[d];
+    int64_t apart = 0;
     sizes[d] = fit(j);
     if (!sizes[d] || !ir_size_rises(sizes[d]))
+      sizes[d] = fit_near(j, &apart);
+    if (!sizes[d] || apart)
       return NULL;
     sizes[d] = sizes[d]->n ? sizes[d] : NULL;
   }
@@ -304,8 +324,11 @@ static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
   if (!corner)
     return spread(j, ir_is_float(type->dtype) ? float_of_sizes(j, c) : NULL,
                   type);
+  int64_t apart = 0;
   const struct ir_size *add = fit(j);
   if (!add || !ir_size_rises(add))
+    add = fit_near(j, &apart);
+  if (!add)
     return NULL;
   struct ir_value *all = c[0];
   if (all->uses->next) /* elsewhere it may be another in other lanes */
@@ -313,6 +336,11 @@ static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
   all->type = type;
   struct ir_value *more = add->n ? emit_size(j, add, type->dtype) : NULL;
   struct ir_builder b = at_start(j);
+  if (apart)
+    more = ir_emit(
+        &b, IR_ADD,
+        IR_ARGS(more, ir_const_ints(b.m, "c", type->dtype, 0, NULL, &apart)),
+        NULL, 0);
   return add->n ? ir_emit(&b, IR_ADD, IR_ARGS(all, more), NULL, 0) : all;
 }
 
@@ -406,24 +434,6 @@ static bool join_result(struct join *j, struct ir_op *const *op) {
   return true;
 }
 
-/* A quotient by a power of two is a product by now: the rule (div x #a) back,
- * where it is a quotient in another lane. */
-static void match_quotients(struct join *j, struct ir_op *const *op) {
-  bool quotient = false;
-  for (int k = 0; k < j->n; k++)
-    quotient |= op[k] && op[k]->code == IR_DIV;
-  for (int k = 0; k < j->n && quotient; k++) {
-    double v;
-    if (!op[k] || op[k]->code != IR_MUL || !ir_arg(op[k], 1)->data ||
-        !ir_const_uniform(ir_arg(op[k], 1), &v))
-      continue;
-    const struct ir_type *type = ir_arg(op[k], 1)->type;
-    op[k]->code = IR_DIV;
-    ir_set_operand(op[k], 1,
-                   ir_const_splat(j->s->lane[k].m, NULL, type, 1 / v));
-  }
-}
-
 /* What lane k has instead of the op at the bounds; NULL: the same. */
 static const char *differs(const struct join *j, struct ir_op *const *op,
                            int k) {
@@ -455,10 +465,10 @@ static const struct ir_op *next_main(const struct ir_op *op) {
 }
 
 /* Lane k has come to dimensions of 1: from here on it has the same ops but for
- * those, and they are not compared. */
+ * those, and they are not compared. Within a region it goes on. */
 static bool drop_lane(struct join *j, struct ir_op **op, int k) {
   struct sizes_lane lane = j->s->lane[k];
-  if (k < j->s->nfit || !lane.thin)
+  if (k < j->s->nfit || !lane.thin || op[0]->block->owner)
     return false;
   const struct ir_op *a = next_main(op[0]), *b = next_main(op[k]);
   while (a && b && a->code == b->code) {
@@ -475,8 +485,78 @@ static bool drop_lane(struct join *j, struct ir_op **op, int k) {
   return true;
 }
 
+static bool join_op(struct join *j, struct ir_op **op);
+
+/* A slice of what a scan goes through, or what slices make. */
+static const struct ir_type *sliced(struct join *j, const struct ir_type *t) {
+  const struct ir_type *one =
+      ir_type(j->ctx, t->dtype, t->rank - 1, t->dim + 1);
+  return ir_type_sized(j->ctx, one, t->size + 1);
+}
+
+static const struct ir_type *stacked(struct join *j, const struct ir_type *t,
+                                     const struct ir_type *through) {
+  const struct ir_size *size[IR_MAX_RANK];
+  int64_t dim[IR_MAX_RANK];
+  dim[0] = through->dim[0];
+  size[0] = through->size[0];
+  memcpy(dim + 1, t->dim, (size_t)t->rank * sizeof *dim);
+  memcpy(size + 1, t->size, (size_t)t->rank * sizeof *size);
+  return ir_type_sized(j->ctx, ir_type(j->ctx, t->dtype, t->rank + 1, dim),
+                       size);
+}
+
+/* `type` for the values v[] of the lanes. */
+static bool join_value(struct join *j, struct ir_value *const *v,
+                       const struct ir_type *type) {
+  const struct ir_type *types[SIZES_MAX_LANES];
+  for (int k = 0; k < j->n; k++) {
+    types[k] = v[k]->type;
+    j->value[k][v[k]->id] = v[0];
+  }
+  if (!type_fits(j, type, types))
+    return false;
+  v[0]->type = type;
+  return true;
+}
+
+static bool join_block(struct join *j, struct ir_op *const *op) {
+  struct ir_op *in[SIZES_MAX_LANES] = {NULL};
+  for (int k = 0; k < j->n; k++)
+    in[k] = op[k]->region[0]->first;
+  bool ok = true;
+  while (ok && in[0]) {
+    ok = join_op(j, in);
+    for (int k = 0; k < j->n; k++)
+      in[k] = in[k] ? in[k]->next : NULL;
+  }
+  return ok;
+}
+
+static bool join_scan(struct join *j, struct ir_op *const *op) {
+  struct ir_value *v[SIZES_MAX_LANES];
+  unsigned states = ir_num_carried(op[0]);
+  bool ok = true;
+  for (unsigned i = 0; i < op[0]->noperands && ok; i++) {
+    const struct ir_type *t = ir_arg(op[0], i)->type;
+    for (int k = 0; k < j->n; k++)
+      v[k] = op[k]->region[0]->param[i];
+    ok = join_value(j, v, i < states ? t : sliced(j, t));
+  }
+  if (ok && !join_block(j, op))
+    return false;
+  for (unsigned i = 0; i < op[0]->nresults && ok; i++) {
+    const struct ir_type *t = ir_arg(op[0]->region[0]->last, i)->type;
+    for (int k = 0; k < j->n; k++)
+      v[k] = op[k]->result[i];
+    ok = join_value(
+        j, v, i < states ? t : stacked(j, t, ir_arg(op[0], states)->type));
+  }
+  return ok || fail(j, ir_loc(op[0]),
+                    "a size in its turns is known at run time only");
+}
+
 static bool join_op(struct join *j, struct ir_op **op) {
-  match_quotients(j, op);
   for (int k = j->n; --k > 0;) {
     const char *what = differs(j, op, k);
     if (what && !drop_lane(j, op, k))
@@ -484,9 +564,11 @@ static bool join_op(struct join *j, struct ir_op **op) {
   }
   if (!join_operands(j, op))
     return false;
+  if (op[0]->code == IR_SCAN)
+    return join_scan(j, op);
   if (op[0]->nregions)
     return fail(j, ir_loc(op[0]),
-                "control flow and sizes that are known at run time only");
+                "branches, loops and sizes that are known at run time only");
   if (!op[0]->nresults)
     return true;
   size_t from = dn_diags_count(j->ctx);
@@ -540,6 +622,7 @@ static bool join_params(struct join *j) {
 bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {
   struct join j = {.ctx = ctx, .s = s, .scratch = dn_arena_new(ctx), .n = s->n};
   struct ir_op *op[SIZES_MAX_LANES] = {NULL};
+  sizes_match(s);
   for (int k = 0; k < s->n; k++) {
     j.value[k] =
         DN_ARRAY(j.scratch, struct ir_value *, s->lane[k].m->nvalues + 1);

@@ -35,6 +35,8 @@ struct sizes {
  * may not go so far; and the least are higher, as a model may be another below:
  * that is the least of the parameters then. false: there are no more. */
 bool sizes_choose(struct dn_ctx *ctx, struct sizes *s);
+/* Makes ops of the lanes alike that differ by how they were simplified. */
+void sizes_match(const struct sizes *s);
 /* Gives the module at the bounds the sizes that make it each of the others.
  * Where a lane that checks has come to dimensions of 1, which simplify, it may
  * have other ops from there on, and results of the same types. false after

@@ -237,8 +237,8 @@ static struct ir_module *import_lane(struct compile *c, int k) {
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
   fe.free = NULL;
-  fe.folds->again = true;
-  fe.folds->k = 0;
+  fe.choices->again = true;
+  fe.choices->k = 0;
   for (size_t d = 0; d < fe.ndims; d++) {
     dims[d] = c->fe.dims[d];
     for (int i = 0; i < s->at.n; i++)
@@ -304,6 +304,8 @@ static bool import_lanes(struct compile *c) {
     dn_diags_rewind(c->ctx, from);
     ok = import_attempt(c);
   }
+  if (ok) /* warnings are those of the bounds again */
+    dn_diags_rewind(c->ctx, from);
   dn_diags_capture(c->ctx, was);
   dn_diags_print(c->ctx, from);
   return ok;
@@ -430,7 +432,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   if (!read_dims(c, dims) || !read_loops(c, &fe) || !check_sums(c, &fe))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */
-    fe.folds = DN_NEW(c->ctx->arena, struct fe_folds);
+    fe.choices = DN_NEW(c->ctx->arena, struct fe_choices);
     fe.input_types = NULL;
     fe.ninputs = 0;
   }

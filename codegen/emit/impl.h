@@ -538,6 +538,9 @@ bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words);
 /* Pointer to a buffer's first byte, in this turn of the loops around, or to the
  * arena, in PREFIX_run. */
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);
+/* A size, of the parameters at `sizes`. */
+LLVMValueRef emit_size_value(struct emit *e, LLVMBuilderRef b,
+                             LLVMValueRef sizes, const struct ir_size *s);
 LLVMValueRef emit_arena(struct emit *e);
 /* PREFIX_run's parameter that is i-th from the end: the arena is the first,
  * then the state, if any, then weights, if apart. */

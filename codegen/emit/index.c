@@ -139,38 +139,44 @@ LLVMValueRef index_get(struct kernel_cg *k, unsigned var) {
 
 /* ---- Sizes that are known at run time only ---- */
 
-static LLVMValueRef param_value(struct kernel_cg *k, const struct ir_param *p) {
-  struct emit *e = k->e;
+static LLVMValueRef param_value(struct emit *e, LLVMBuilderRef b,
+                                LLVMValueRef sizes, const struct ir_param *p) {
   unsigned i = 0;
-  struct ir_place place = {.space = IR_IN_SIZES};
   while (e->sizes.most.param[i] != p)
     i++;
   assert(i < (unsigned)e->sizes.most.n && "cg_emit_module() has seen them all");
   LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
-  at = LLVMBuildGEP2(k->b, e->i64, emit_buffer_of(k->places, &place)->ptr, &at,
-                     1, "");
-  return LLVMBuildIntCast2(k->b, LLVMBuildLoad2(k->b, e->i64, at, ""), e->iptr,
-                           true, "");
+  at = LLVMBuildGEP2(b, e->i64, sizes, &at, 1, "");
+  return LLVMBuildIntCast2(b, LLVMBuildLoad2(b, e->i64, at, ""), e->iptr, true,
+                           "");
+}
+
+LLVMValueRef emit_size_value(struct emit *e, LLVMBuilderRef b,
+                             LLVMValueRef sizes, const struct ir_size *s) {
+  struct ir_size whole = *s;
+  whole.div = 1;
+  if (e->facts->pointer_bytes == 4 &&
+      ir_size_at(&whole, &e->sizes.most) > INT32_MAX)
+    e->failed = !dn_error(e->ctx, (struct dn_loc){.file = e->m->file},
+                          DN_TARGET, "a size does not fit in 32 bits");
+  LLVMValueRef sum = LLVMConstInt(e->iptr, (uint64_t)s->c, true);
+  for (int i = 0; i < s->n; i++) {
+    const struct ir_term *t = &s->term[i];
+    LLVMValueRef v = param_value(e, b, sizes, t->by);
+    if (t->and)
+      v = LLVMBuildMul(b, v, param_value(e, b, sizes, t->and), "");
+    v = LLVMBuildMul(b, v, LLVMConstInt(e->iptr, (uint64_t)t->coef, true), "");
+    sum = LLVMBuildAdd(b, sum, v, "");
+  }
+  if (s->div == 1)
+    return sum;
+  return LLVMBuildUDiv(b, sum, LLVMConstInt(e->iptr, (uint64_t)s->div, false),
+                       "");
 }
 
 static LLVMValueRef size_value(struct kernel_cg *k, const struct ir_size *s) {
-  struct ir_size whole = *s;
-  whole.div = 1;
-  if (k->e->facts->pointer_bytes == 4 &&
-      ir_size_at(&whole, &k->e->sizes.most) > INT32_MAX)
-    emit_fail(k, DN_TARGET, "a size does not fit in 32 bits");
-  LLVMValueRef sum = index_number(k, false, s->c);
-  for (int i = 0; i < s->n; i++) {
-    const struct ir_term *t = &s->term[i];
-    LLVMValueRef v = param_value(k, t->by);
-    if (t->and)
-      v = LLVMBuildMul(k->b, v, param_value(k, t->and), "");
-    v = LLVMBuildMul(k->b, v, index_number(k, false, t->coef), "");
-    sum = LLVMBuildAdd(k->b, sum, v, "");
-  }
-  return s->div > 1
-             ? LLVMBuildUDiv(k->b, sum, index_number(k, false, s->div), "")
-             : sum;
+  struct ir_place sizes = {.space = IR_IN_SIZES};
+  return emit_size_value(k->e, k->b, emit_buffer_of(k->places, &sizes)->ptr, s);
 }
 
 const struct affine *index_size(struct kernel_cg *k, int64_t dim,

@@ -138,8 +138,18 @@ static void emit_loop(struct emit *e, const struct ir_op *op) {
   emit_turns(e, op, any, LLVMBuildTruncOrBitCast(e->b, n, e->iptr, ""));
 }
 
+/* As many turns as there are slices. */
+static void emit_scan(struct emit *e, const struct ir_op *op) {
+  const struct ir_value *x = ir_arg(op, ir_num_carried(op));
+  const struct ir_size *size = x->type->size[0];
+  int64_t most = ir_max_turns(op);
+  LLVMValueRef n = size ? emit_size_value(e, e->b, e->size_at, size)
+                        : number(e, e->iptr, most);
+  LLVMValueRef zero = number(e, e->iptr, 0);
+  emit_turns(e, op, LLVMBuildICmp(e->b, LLVMIntUGT, n, zero, ""), n);
+}
+
 void emit_region(struct emit *e, const struct ir_op *op) {
-  int64_t turns;
   switch (op->code) {
   case IR_IF:
     emit_if(e, op);
@@ -148,7 +158,6 @@ void emit_region(struct emit *e, const struct ir_op *op) {
     emit_loop(e, op);
     return;
   default:
-    turns = ir_max_turns(op);
-    emit_turns(e, op, number(e, e->i1, turns > 0), number(e, e->iptr, turns));
+    emit_scan(e, op);
   }
 }
