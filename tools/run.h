@@ -56,6 +56,7 @@ struct run {
   void **pointer;    /* room for a call's arguments, */
   void **argument;   /* and where each of them is */
   uint64_t *profile; /* cycles of each kernel and of the run, or NULL */
+  bool reuses;       /* memory, so that only what is returned is compared */
   bool depends;      /* on the values of the inputs it was loaded for */
 };
 

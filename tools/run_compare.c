@@ -39,10 +39,15 @@ static void report(struct judge *j, const struct ir_value *v,
   j->failed = true;
 }
 
-/* Marks what enters a loop, which is written over there: by value id. */
-static bool *find_written_over(struct dn_arena *arena,
-                               const struct ir_module *m) {
+/* Marks what enters a loop, which is written over there, and with a plan that
+ * reuses memory all but what is returned: by value id. */
+static bool *find_written_over(struct dn_arena *arena, const struct run *r) {
+  const struct ir_module *m = r->m;
+  const struct ir_op *ret = ir_main(m)->body->last;
   bool *over = DN_ARRAY(arena, bool, m->nvalues + 1);
+  memset(over, r->reuses, m->nvalues + 1);
+  for (unsigned i = 0; i < ret->noperands; i++)
+    over[ir_arg(ret, i)->id] = false;
   for (const struct ir_op *op = ir_main(m)->body->last; op; op = op->prev) {
     bool shows = (ir_is_view(op) || ir_is_concat(op)) && op->nresults &&
                  over[ir_result(op)->id];
@@ -97,7 +102,7 @@ bool run_compare_values(struct run *r, const struct ir_tensor *in,
   struct judge j = {.r = r, .out = out};
   struct ir_eval_opts opts = {.watch = see, .user = &j};
   struct dn_arena *arena = dn_arena_new(r->ctx);
-  j.over = find_written_over(arena, r->m);
+  j.over = find_written_over(arena, r);
   struct ir_tensor *results = DN_ARRAY(arena, struct ir_tensor, r->nout + 1);
   bool ok = ir_eval(arena, ir_main(r->m), in, results, &opts);
   dn_arena_free(arena);

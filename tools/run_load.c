@@ -301,9 +301,8 @@ bool run_import(struct run *r, const struct fe_opts *known) {
 static const char *keeping_pipeline(struct run *r) {
   const char *text = compile_pipeline(&r->compile, IR_PLANNED);
   size_t n = strlen(text);
-  if (n >= 4 && !strcmp(text + n - 4, "plan"))
-    return dn_printf(r->ctx->arena, "%s{reuse=0}", text);
-  return text;
+  r->reuses = n < 4 || strcmp(text + n - 4, "plan") != 0; /* a given plan */
+  return r->reuses ? text : dn_printf(r->ctx->arena, "%s{reuse=0}", text);
 }
 
 static bool compile_code(struct run *r, struct cg_blob *object) {
