@@ -24,12 +24,12 @@
 
 enum {
   IRREGULAR = INT32_MAX,
-  COPY_ROWS = 8, /* that pay for a copy of what they share: see lanes_fit() */
-  SCALAR_REGISTERS = 8, /* where the target's are not known */
-  MAX_GROUP = 4,        /* registers that make one vector */
-  FEW_OPS = 4,          /* whose values are no burden on the registers */
-  MAX_WINDOW = 9,       /* steps of integers without vectors and a loop */
-  MAX_NEIGHBOURS = 8    /* results of a row that share loads */
+  SOFT_REGISTERS = 8, /* for floats that are calls */
+  COPY_ROWS = 8,  /* that pay for a copy of what they share: see lanes_fit() */
+  MAX_GROUP = 4,  /* registers that make one vector */
+  FEW_OPS = 4,    /* whose values are no burden on the registers */
+  MAX_WINDOW = 9, /* steps of integers without vectors and a loop */
+  MAX_NEIGHBOURS = 8 /* results of a row that share loads */
 };
 
 struct kernel {
@@ -129,7 +129,10 @@ static int64_t registers(const struct kernel *k) {
   if (sums_along(k))
     return k->dot.registers;
   bool own = t->vector_bytes ? k->lanes > 1 : ir_is_float(k->type->dtype);
-  return own && t->vector_regs ? t->vector_regs : SCALAR_REGISTERS;
+  bool floats = ir_is_float(k->n ? k->n->acc_type : k->type->dtype);
+  if (own && t->vector_regs)
+    return t->vector_regs;
+  return floats ? SOFT_REGISTERS : t->core_regs;
 }
 
 /* `vectors` along the last dimension. Where their length is the machine's, they

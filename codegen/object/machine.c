@@ -346,8 +346,25 @@ static bool build_module(struct machine *s) {
   return true;
 }
 
-/* LLVM has these for the process alone. */
-static void set_options(const struct ir_facts *f) {
+static bool sums_integers(const struct ir_module *m) {
+  for (const struct ir_func *f = m->funcs; f; f = f->next)
+    for (const struct ir_op *k = f->body->first; k; k = k->next)
+      for (const struct ir_op *op = k->nregions ? k->region[0]->first : NULL;
+           op; op = op->next)
+        if (ir_ops[op->code].cls == IR_CONTRACT &&
+            !ir_is_float(ir_result(op)->type->dtype))
+          return true;
+  return false;
+}
+
+/* LLVM has these for the process alone. Its scheduler loads ahead of integer
+ * sums in all of RISC-V's registers, and spills. */
+static void set_options(const struct cg_job *job) {
+  const struct ir_facts *f = &job->target->facts;
+  if (job->target->row->backend == CG_RISCV && !f->vector_bytes &&
+      sums_integers(job->module))
+    LLVMParseCommandLineOptions(
+        2, (const char *const[]){"", "-enable-misched=false"}, NULL);
   if (f->scalable) /* frames that grow with the vectors */
     LLVMParseCommandLineOptions(
         2,
@@ -365,7 +382,7 @@ bool cg_machine_run(struct cg_job *job) {
   dn_phase(job->ctx, "emit");
   cg_frames_init(&s.frames, s.arena);
   s.lc = LLVMContextCreate();
-  set_options(&job->target->facts);
+  set_options(job);
   LLVMContextSetDiagnosticHandler(s.lc, on_diagnostic, &s);
   s.module = LLVMModuleCreateWithNameInContext(job->opts->prefix, s.lc);
   s.machine =
