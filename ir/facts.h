@@ -12,6 +12,7 @@
 
 enum ir_dot_factor { IR_DOT_U8, IR_DOT_I8, IR_DOT_BF16 };
 enum ir_dot_shape { IR_DOT_SPREAD, IR_DOT_LANE, IR_DOT_ALONG };
+enum ir_walk { IR_WALK_COUNTER, IR_WALK_POINTERS, IR_WALK_INDEX };
 
 struct ir_facts {
 #define FACT(type, name, preset, probe, summary) type name;
@@ -22,8 +23,8 @@ struct ir_facts {
 /* An instruction for sums of k products in each lane (DOT rows of
  * codegen/target/targets.def). */
 struct ir_dot {
-  int id;     /* 0: there is none */
-  int64_t k;  /* 1: there is none */
+  int id;    /* 0: there is none */
+  int64_t k; /* 1: there is none */
   enum ir_dtype factor, weights, sum;
   int64_t least; /* of the weights that it multiplies right */
   enum ir_dot_shape shape;

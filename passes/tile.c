@@ -324,6 +324,8 @@ static void tile_product(struct kernel *k, int iter) {
   s.bcast_operand = k->env->target->bcast_operand;
   s.has_fma = k->env->target->has_fma || !ir_is_float(k->n->acc_type);
   s.exact = k->env->opt_size;
+  s.addressed = s.lanes == 1 && !s.along && !ir_is_float(k->n->acc_type) &&
+                k->env->target->walk == IR_WALK_INDEX;
   s.along = sums_along(k);
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   s.column_bytes = reduced_bytes(k);
@@ -344,6 +346,8 @@ static void tile_product(struct kernel *k, int iter) {
     k->tile[more] = b.more_rows;
   set_vectors(k, b.vectors * group);
   k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors, s.registers);
+  if (s.addressed && k->max_unroll > 1) /* steps take no registers */
+    k->unroll = 2 * k->max_unroll;
   int64_t window = nest_steps_from(k->n, 0, k->dot.k);
   if (s.along && k->env->target->vector_bytes && k->max_unroll > 1 &&
       window <= MAX_WINDOW)

@@ -88,6 +88,8 @@ static int64_t count_registers(const struct tile_space *s,
   int64_t n = rows * vectors + vectors + (s->has_fma ? 0 : 2);
   if (s->along)
     return rows * vectors;
+  if (s->addressed) /* sums, a factor of each side, addresses, an index */
+    return rows * vectors + 2 + rows + vectors + 1;
   if (s->lanes == 1)
     return n + 1;
   return n + (s->bcast_operand > 1 ? rows : s->bcast_operand);
@@ -105,7 +107,8 @@ static void consider(const struct tile_space *s, struct tile_block b,
       (s->rows % b.rows || s->more_rows % b.more_rows ||
        (s->columns > s->lanes && s->columns % (b.vectors * s->lanes))))
     return;
-  if (b.rows * b.more_rows > 1 && count_registers(s, &b) > most)
+  if ((s->addressed || b.rows * b.more_rows > 1) &&
+      count_registers(s, &b) > most)
     return;
   double cost = block_cost(s, &b);
   /* A smaller block must be worth it: code and loads shared are better. */

@@ -18,6 +18,7 @@ struct tile_space {
   int64_t most_rows;    /* widened for all columns; 0: none are */
   int64_t max_vectors;  /* of columns */
   bool along;           /* the registers are counted for sums alone */
+  bool addressed;       /* the registers hold an address of each, too */
   bool exact;           /* code is dear: blocks that leave no rest */
   int64_t column_bytes; /* that the reduction reads of one column */
   int64_t cache; /* bytes that a panel may take to be read again; 0: any */

@@ -193,6 +193,26 @@ bool emit_find_address(struct kernel_cg *k, const struct nest *n, int access,
   return out->loads == !out->outside && out->room >= n->iter[inner].extent;
 }
 
+static bool same_checks(const struct emit_probe *a,
+                        const struct emit_probe *b) {
+  return a->nchecked == b->nchecked &&
+         !memcmp(a->checked, b->checked, sizeof a->checked);
+}
+
+bool emit_goes_on(struct kernel_cg *k, const struct nest *n, int access,
+                  const struct affine **iter, int outer, int inner) {
+  int64_t many = n->iter[outer].extent, count = n->iter[inner].extent;
+  int64_t at[][2] = {{0, 0}, {many - 1, 0}, {1, 0}, {0, count}};
+  struct emit_probe found[4];
+  for (int i = 0; i < 4; i++) {
+    iter[outer] = affine_const(&k->forms, at[i][0]);
+    if (!emit_find_address(k, n, access, iter, inner, at[i][1], &found[i]) ||
+        found[i].outside || !same_checks(&found[i], &found[0]))
+      return false;
+  }
+  return found[0].room >= many * count && found[2].addr == found[3].addr;
+}
+
 static bool has_vectors(const struct kernel_cg *k, const struct affine *a) {
   for (int i = 0; i < a->n; i++)
     if (k->forms.vars.v[a->term[i].var].vector)
@@ -213,8 +233,7 @@ static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
         next.outside != first.outside ||
         (!first.outside &&
          next.addr != affine_plus(&k->forms, first.addr, i)) ||
-        next.nchecked != first.nchecked ||
-        memcmp(next.checked, first.checked, sizeof first.checked))
+        !same_checks(&next, &first))
       return NULL;
   if (first.outside)
     return affine_const(&k->forms, 0);

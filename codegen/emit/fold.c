@@ -25,7 +25,8 @@ struct fold {
   unsigned chains; /* vector accumulators a point */
   unsigned nacc;   /* with the scalar one, which comes last */
   unsigned total;  /* states of all accumulators of all points */
-  int64_t step;    /* of the innermost loop */
+  int64_t extent;  /* of the innermost loop, and its step */
+  int64_t step;
   int64_t run; /* elements that one step of emit/dot.c sums up; 0: another */
   const struct scope *outer; /* around the reduction */
   bool product;  /* the body is one multiplication of two accesses */
@@ -189,7 +190,7 @@ static bool runs_fit(struct fold *f, int64_t at, int64_t count) {
 /* Elements of a run of the innermost iterator, all of which goes in runs; or 0.
  */
 static int64_t choose_run(struct fold *f) {
-  int64_t dot = f->k->dot.k, extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t dot = f->k->dot.k, extent = f->extent;
   int64_t rest = extent % dot;
   bool fits =
       dot > 1 && f->product && f->n->acc_type == f->k->dot.sum && f->vec == 1;
@@ -203,7 +204,7 @@ static int64_t choose_run(struct fold *f) {
 /* What whole steps leave from i on: vectors, then elements or runs. */
 static void leftover(struct fold *f, int64_t i, LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
-  int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t extent = f->extent;
   int64_t run = dn_max(f->run, 1);
   unsigned chain = 0;
   for (; f->vec > 1 && i + f->vec <= extent && !k->failed; i += f->vec) {
@@ -226,7 +227,7 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     all_points(f, NULL, 0, acc);
     return;
   }
-  int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  int64_t extent = f->extent;
   int64_t run = choose_run(f);
   f->run = run;
   run = dn_max(run, 1);
@@ -243,6 +244,8 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   }
   if (count > 1) {
     scope_open(k, count, total, acc, phi);
+    if (f->product && f->vec == 1 && !ir_is_float(f->n->acc_type))
+      scope_walk(k, f->step);
     for (unsigned a = 0; a < total; a++)
       acc[a] = phi[a];
     base = affine_var(&k->forms, k->scope->var, f->step);
@@ -262,6 +265,8 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
       at = affine_add(&k->forms, at, affine_lanes(&k->forms, 1), 1);
     f->ahead = j;
     all_points(f, at, (unsigned)(j / f->vec) % f->chains, acc);
+    if (count > 1)
+      scope_next(k);
   }
   k->stream = NULL;
   k->group.lanes = 0;
@@ -317,6 +322,23 @@ static void level_at(struct fold *f, int depth, const struct affine *at,
   level(f, depth + 1, acc);
 }
 
+/* Sums of integers without vectors take the two innermost iterators for one
+ * where all operands let them. */
+static bool are_one(struct fold *f) {
+  struct kernel_cg *k = f->k;
+  int outer = f->red[f->nred - 2], inner = f->red[f->nred - 1];
+  bool one = f->product && !k->e->facts->vector_bytes && k->dot.k == 1 &&
+             !ir_is_float(f->n->acc_type) && !f->n->iter[outer].size &&
+             !f->n->iter[inner].size;
+  for (unsigned p = 0; one && p < f->npt; p++) {
+    k->forms.lanes = f->pt[p].lanes;
+    for (int a = 0; one && a < f->n->naccesses; a++)
+      one = emit_goes_on(k, f->n, a, f->iter + (size_t)p * NEST_MAX_ITERS,
+                         outer, inner);
+  }
+  return one;
+}
+
 /* Loops that are no more steps than the schedule unrolls are straight code. */
 static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
@@ -333,6 +355,11 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
           dn_min(k->unroll, EMIT_MAX_STEPS)) {
     for (int64_t i = 0; i < it->extent && !k->failed; i++)
       level_at(f, depth, affine_const(&k->forms, i), acc);
+    return;
+  }
+  if (depth + 2 == f->nred && are_one(f)) {
+    f->extent = it->extent * f->n->iter[f->red[depth + 1]].extent;
+    level_at(f, depth, affine_const(&k->forms, 0), acc);
     return;
   }
   unsigned total = f->total;
@@ -416,6 +443,7 @@ static void choose_lanes(struct fold *f) {
   if (!f->nred)
     return;
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
+  f->extent = extent;
   f->step = dn_max(1, dn_min(k->unroll, extent));
   if (f->step > EMIT_MAX_STEPS)
     emit_too_large(k);

@@ -92,6 +92,15 @@ struct scope { /* the function body (depth 0) or a loop */
   LLVMValueRef any, to; /* of the loop that threads share: whether it runs, and
                            until where */
   struct memo *made;
+  enum ir_walk walk;      /* how addresses go on */
+  int64_t elements, at;   /* elements each time, and of the step at hand */
+  struct walker *walkers; /* pointers */
+  LLVMValueRef index;     /* elements so far */
+};
+struct walker {
+  struct walker *next;
+  LLVMValueRef phi;
+  int64_t step; /* bytes each time */
 };
 
 struct emit_buffer { /* bytes [from, to) of a space that a kernel touches */
@@ -272,6 +281,12 @@ LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
 void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
                 const LLVMValueRef *init, LLVMValueRef *phi);
 /* `count` times, which is known at run time only, and `most` times at most. */
+/* From now on addresses in the loop, of `step` elements each time, go on as the
+ * facts say; an element further. */
+void scope_walk(struct kernel_cg *k, int64_t step);
+void scope_next(struct kernel_cg *k);
+/* A pointer that is p before the loop. */
+LLVMValueRef scope_pointer(struct kernel_cg *k, LLVMValueRef p, int64_t step);
 void scope_open_to(struct kernel_cg *k, LLVMValueRef count, int64_t most,
                    unsigned nphi, const LLVMValueRef *init, LLVMValueRef *phi);
 /* Of units [first, first + most) those in [k->begin, k->end), and of these the
@@ -416,6 +431,10 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
 bool emit_find_address(struct kernel_cg *k, const struct nest *n, int access,
                        const struct affine **iter, int inner, int64_t at,
                        struct emit_probe *out);
+/* An access goes on, at the next value of the outer of two iterators, where the
+ * inner one ends. */
+bool emit_goes_on(struct kernel_cg *k, const struct nest *n, int access,
+                  const struct affine **iter, int outer, int inner);
 /* Bytes 0 and 2 of a register, or 1 and 3, widened to 16 bits. */
 LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd);
 

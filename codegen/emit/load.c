@@ -44,6 +44,10 @@ static LLVMValueRef pointer(struct kernel_cg *k, const void *what,
     const struct affine_var *v = &k->forms.vars.v[a->term[i].var];
     if (v->depth != a->depth)
       continue;
+    if (k->scope->walk && a->term[i].var == k->scope->var) {
+      p = scope_pointer(k, p, a->term[i].coef);
+      continue;
+    }
     LLVMValueRef step = index_get(k, a->term[i].var);
     if (a->term[i].coef != 1)
       step = LLVMBuildNSWMul(
@@ -73,12 +77,28 @@ static const struct affine *terms_of(struct kernel_cg *k,
   return affine_part(&k->forms, a, 0, EMIT_ANY_DEPTH);
 }
 
+/* base plus the form; bytes that an index register counts go last. */
+static LLVMValueRef pointer_to(struct kernel_cg *k, const void *what,
+                               LLVMValueRef base, const struct affine *a) {
+  const struct scope *s = k->scope;
+  if (s->walk != IR_WALK_INDEX || affine_coef(a, s->var) != s->elements)
+    return gep_const(k, pointer(k, what, base, terms_of(k, a)), a->c);
+  const struct affine *first = affine_plus(
+      &k->forms, affine_part(&k->forms, a, 0, s->depth - 1), a->c - s->at);
+  struct memo_key key = memo_key(k, MEMO_POINTER, false, first, what);
+  struct memo *found = memo_open(k, &key, s->depth - 1);
+  if (!found) {
+    LLVMValueRef p = pointer(k, what, base, terms_of(k, first));
+    found = memo_close(k, &key, gep_const(k, p, first->c), 0);
+  }
+  return gep(k, found->value, s->index);
+}
+
 static LLVMValueRef address(struct kernel_cg *k, const struct ir_place *p,
                             const struct affine *bytes) {
   const void *what;
   LLVMValueRef base = place_start(k, p, &what);
-  base = pointer(k, what, base, terms_of(k, bytes));
-  return gep_const(k, base, bytes->c);
+  return pointer_to(k, what, base, bytes);
 }
 
 static int alignment(struct kernel_cg *k, const struct ir_place *p,
@@ -230,6 +250,8 @@ static LLVMValueRef load_row(struct kernel_cg *k, enum ir_dtype t,
   LLVMValueRef v;
   if (!bytes->varying) {
     v = load_at(k, elem, base, align);
+    /* LLVM's scheduler would load ahead in more registers than there are. */
+    LLVMSetVolatile(v, k->scope->walk != IR_WALK_COUNTER);
   } else if (k->forms.scalable) {
     v = scalable_load(k, elem, base, bytes->lane, lane_vector(k, bytes));
   } else if (plain && bytes->lane == size) {
@@ -425,10 +447,14 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
     found = memo_close(
         k, &key, LLVMBuildSelect(k->b, cond, address(k, p, near), block, ""),
         0);
-  LLVMValueRef q = pointer(k, found, found->value, terms_of(k, far));
+  enum ir_walk walk = k->scope->walk;
+  if (depth >= k->scope->depth) /* another block each time */
+    k->scope->walk = IR_WALK_COUNTER;
+  LLVMValueRef q = pointer_to(k, found, found->value, far);
+  k->scope->walk = walk;
   int align = (int)dn_min(alignment(k, p, near, (int)size),
                           alignment(k, p, far, (int)size));
-  return load_one(k, t, found, gep_const(k, q, far->c), far, align);
+  return load_one(k, t, found, q, far, align);
 }
 
 /* ---- Stores ---- */

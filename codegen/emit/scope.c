@@ -110,6 +110,51 @@ void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,
   s->any = any;
 }
 
+/* ---- Addresses that go on by themselves ----
+ *
+ * LLVM would take one counter for all pointers and add it to each. It does not
+ * see what the next value is made of. */
+
+static LLVMValueRef hidden(struct kernel_cg *k, LLVMValueRef v, int64_t n) {
+  LLVMTypeRef type = LLVMTypeOf(v);
+  LLVMTypeRef fn = LLVMFunctionType(type, &type, 1, false);
+  LLVMValueRef by = LLVMConstInt(k->e->iptr, (uint64_t)n, true);
+  LLVMValueRef same = LLVMGetInlineAsm(fn, "", 0, "=r,0", 4, false, false,
+                                       LLVMInlineAsmDialectATT, false);
+  v = type == k->e->ptr ? LLVMBuildGEP2(k->b, k->e->i8, v, &by, 1, "")
+                        : LLVMBuildAdd(k->b, v, by, "");
+  return LLVMBuildCall2(k->b, fn, same, &v, 1, "");
+}
+
+LLVMValueRef scope_pointer(struct kernel_cg *k, LLVMValueRef p, int64_t step) {
+  struct scope *s = k->scope;
+  struct walker *w = DN_NEW(k->arena, struct walker);
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
+  LLVMPositionBuilderBefore(k->b, LLVMGetFirstInstruction(s->head));
+  *w = (struct walker){s->walkers, LLVMBuildPhi(k->b, LLVMTypeOf(p), "at"),
+                       step};
+  add_incoming(w->phi, p, s->gate);
+  LLVMPositionBuilderAtEnd(k->b, at);
+  s->walkers = w;
+  return w->phi;
+}
+
+void scope_walk(struct kernel_cg *k, int64_t step) {
+  struct scope *s = k->scope;
+  s->walk = (enum ir_walk)k->e->facts->walk;
+  s->elements = step;
+  s->index = s->counter;
+  if (s->walk == IR_WALK_INDEX && step > 1) /* it counts elements from now on */
+    k->value.v[s->var] = LLVMBuildExactUDiv(
+        k->b, s->counter, LLVMConstInt(k->e->iptr, (uint64_t)step, false), "");
+}
+
+void scope_next(struct kernel_cg *k) {
+  if (k->scope->walk == IR_WALK_INDEX)
+    k->scope->index = hidden(k, k->scope->index, 1);
+  k->scope->at++;
+}
+
 static void forget(struct kernel_cg *k, struct scope *s) {
   for (struct memo *m = s->made; m; m = m->made) {
     struct memo **p = &k->memos[m->hash % EMIT_BUCKETS];
@@ -129,9 +174,13 @@ static void build_latch(struct kernel_cg *k, struct scope *s,
     return;
   }
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
-  LLVMValueRef up = LLVMBuildNSWAdd(k->b, s->counter, s->step, "");
-  LLVMSetNUW(up, true);
-  LLVMValueRef end = LLVMConstInt(e->iptr, (uint64_t)s->count, false);
+  bool index = s->walk == IR_WALK_INDEX;
+  LLVMValueRef up =
+      index ? s->index : LLVMBuildNSWAdd(k->b, s->counter, s->step, "");
+  if (!index)
+    LLVMSetNUW(up, true);
+  int64_t count = s->count * (index ? s->elements : 1);
+  LLVMValueRef end = LLVMConstInt(e->iptr, (uint64_t)count, false);
   LLVMValueRef more =
       LLVMBuildICmp(k->b, LLVMIntNE, up, s->any ? s->to : end, "");
   LLVMBuildCondBr(k->b, more, s->head, after);
@@ -154,6 +203,8 @@ void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
   struct scope *s = k->scope;
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
   LLVMBasicBlockRef after = scope_block(k, "done");
+  for (struct walker *w = s->walkers; w; w = w->next)
+    add_incoming(w->phi, hidden(k, w->phi, w->step), latch);
   build_latch(k, s, after);
   for (unsigned i = 0; i < nphi && (!s->any || s->count > 1); i++)
     add_incoming(phi[i], next[i], latch);

@@ -163,15 +163,17 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
   c->raw[d] = q;
   if (!x->checked)
     return;
-  if (k->probe && k->probe->nchecked < IR_MAX_RANK)
-    k->probe->checked[k->probe->nchecked++] = q;
-  else if (k->probe)
-    no_run(k);
   if (x->exact && x->div > 1) {
     const struct affine *rem = affine_add(&k->forms, f, q, -x->div);
     add_check(k, c, d, index_is_zero(k, rem), rem->depth);
   }
   add_check(k, c, d, index_inside(k, q, dim, c->v->type->size[d]), q->depth);
+  if (!k->probe || !c->checked[d])
+    return;
+  if (k->probe->nchecked < IR_MAX_RANK)
+    k->probe->checked[k->probe->nchecked++] = q;
+  else
+    no_run(k);
 }
 
 /* A load from one of two places: what a check concerns goes into the pointer

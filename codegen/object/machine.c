@@ -357,14 +357,17 @@ static bool sums_integers(const struct ir_module *m) {
   return false;
 }
 
-/* LLVM has these for the process alone. Its scheduler loads ahead of integer
- * sums in all of RISC-V's registers, and spills. */
+/* LLVM has these for the process alone. Its schedulers load ahead of integer
+ * sums in more registers than RISC-V and Thumb-1 have. */
 static void set_options(const struct cg_job *job) {
   const struct ir_facts *f = &job->target->facts;
-  if (job->target->row->backend == CG_RISCV && !f->vector_bytes &&
-      sums_integers(job->module))
+  bool riscv = job->target->row->backend == CG_RISCV && !f->vector_bytes;
+  if ((riscv || f->walk == IR_WALK_INDEX) && sums_integers(job->module))
     LLVMParseCommandLineOptions(
-        2, (const char *const[]){"", "-enable-misched=false"}, NULL);
+        2,
+        (const char *const[]){"", riscv ? "-enable-misched=false"
+                                        : "-pre-RA-sched=source"},
+        NULL);
   if (f->scalable) /* frames that grow with the vectors */
     LLVMParseCommandLineOptions(
         2,
