@@ -145,10 +145,15 @@ static bool expands(const struct ir_op *op) {
  * counted towards the limits of the run. */
 static bool affordable(struct fold *f, const struct ir_op *op,
                        const struct nest *n) {
-  int64_t bytes = ir_type_bytes(ir_result(op)->type), in = 0;
-  for (unsigned i = 0; i < op->noperands; i++)
+  int64_t bytes = ir_type_bytes(ir_result(op)->type), in = 0, most = 0;
+  for (unsigned i = 0; i < op->noperands; i++) {
     in += ir_type_bytes(ir_arg(op, i)->type);
-  if (expands(op))
+    most = dn_max(most, ir_type_count(ir_arg(op, i)->type));
+  }
+  /* [N,1] and [1,N] make more at most sizes, but not in bytes at all of them. */
+  bool wider = f->env->lane && ir_ops[op->code].cls == IR_MAP &&
+               ir_type_count(ir_result(op)->type) > most;
+  if (expands(op) || wider)
     return false;
   int64_t growth = dn_max(bytes - in, 0), cost;
   int64_t limit = f->m->ctx->limits.fold;
