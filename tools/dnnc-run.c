@@ -138,7 +138,9 @@ int main(int argc, char **argv) {
       !done && check_options(ctx, &o)) {
     const char *path = o.files.v[0];
     int code;
-    if (run_is_object(ctx, path) && run_in_child(ctx, path, &code)) {
+    /* An emulator runs the code: here is none, and a folder to take away. */
+    if (!o.emulator && run_is_object(ctx, path) &&
+        run_in_child(ctx, path, &code)) {
       dn_ctx_free(ctx);
       return code;
     }

@@ -64,20 +64,22 @@ static void take_away(void) {
 
 static void on_signal(int number) {
   take_away();
-  raise(number); /* its action is the default again: SA_RESETHAND */
+  signal(number, SIG_DFL); /* only now: `timeout` sends two */
+  raise(number);
 }
 
-static void block(int how) {
-  sigset_t set;
+/* Makes them wait; the mask from before. */
+static sigset_t hold_signals(void) {
+  sigset_t set, was;
   sigemptyset(&set);
   for (size_t i = 0; i < DN_COUNT(signals); i++)
     sigaddset(&set, signals[i]);
-  sigprocmask(how, &set, NULL);
+  sigprocmask(SIG_BLOCK, &set, &was);
+  return was;
 }
 
 static void catch_signals(void (*action)(int)) {
-  struct sigaction a = {.sa_handler = action, .sa_flags = (int)SA_RESETHAND};
-  struct sigaction was;
+  struct sigaction a = {.sa_handler = action}, was;
   for (size_t i = 0; i < DN_COUNT(signals); i++)
     if (!sigaction(signals[i], NULL, &was) && was.sa_handler != SIG_IGN)
       sigaction(signals[i], &a, NULL);
@@ -87,21 +89,21 @@ static bool make_folder(struct run *r) {
   const char *temp = getenv("TMPDIR");
   folder.path = dn_printf(r->ctx->arena, "%s/dnnc-run-XXXXXX",
                           temp && *temp ? temp : "/tmp");
-  block(SIG_BLOCK);
+  sigset_t mask = hold_signals();
   bool ok = mkdtemp(folder.path) != NULL;
   folder.fd = ok ? open(folder.path, O_DIRECTORY | O_CLOEXEC) : -1;
   if (ok)
     catch_signals(on_signal);
-  block(SIG_UNBLOCK);
+  sigprocmask(SIG_SETMASK, &mask, NULL);
   return ok || fail(r, "no folder for its files");
 }
 
 static void remove_folder(void) {
-  block(SIG_BLOCK);
+  sigset_t mask = hold_signals();
   catch_signals(SIG_DFL);
   take_away();
   close(folder.fd);
-  block(SIG_UNBLOCK);
+  sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 static bool write_file(struct run *r, int file, const void *data, size_t size) {
