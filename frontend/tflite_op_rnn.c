@@ -1,6 +1,7 @@
 /* tflite_op_rnn.c - recurrent operators: their state is variable tensors, read
  * as they are and made anew. Sums of quantized products are of all gates at
  * once, with a factor for each column. */
+#include "frontend/region.h"
 #include "frontend/tflite.h"
 
 #include <math.h>
@@ -112,7 +113,7 @@ bool tflite_svdf(struct tfl_call *c) {
 
 /* ---- LSTM ---- */
 
-enum { GATES = 4, MAX_STEPS = 512, LSTM_INPUTS = 24 };
+enum { GATES = 4, LSTM_INPUTS = 24 };
 enum {
   W = 1,
   R = 5,
@@ -209,24 +210,45 @@ static struct ir_value *clipped(struct lstm *l, struct ir_value *cell) {
                  IR_ATTRS(ir_float("lo", -clip), ir_float("hi", clip)));
 }
 
-/* Gates i f g o of a step; the new h and cell. */
-static void lstm_step(struct lstm *l, struct ir_value *x, struct ir_value **h,
-                      struct ir_value **cell) {
+/* A step: h, cell and gates i f g o by the input; the new h and cell, and h. */
+static bool lstm_step(void *data, struct ir_value *const *p,
+                      struct ir_value **out) {
+  struct lstm *l = data;
   struct tfl_call *c = l->c;
   const struct tfl_tensor *state = c->tin[STATE];
   struct ir_value *v[GATES];
   int power = (int)lround(log2(l->cell));
-  struct ir_value *sum = gate_sums(l, *h, state, R, 0);
-  sum = saturated_sum(l, x, sum);
+  struct ir_value *sum = gate_sums(l, p[0], state, R, 0);
+  sum = saturated_sum(l, p[2], sum);
   for (int64_t g = 0; g < GATES; g++)
     v[g] = squashed(l, fe_slice1(c->b, sum, 1, g * l->units, l->units, 1),
                     g == 2, -12);
-  struct ir_value *kept = scaled(l, v[1], *cell, 0x1p-15, 0, IR_I16);
+  struct ir_value *kept = scaled(l, v[1], p[1], 0x1p-15, 0, IR_I16);
   struct ir_value *added = scaled(l, v[0], v[2], 0x1p-30 / l->cell, 0, IR_I16);
-  *cell = clipped(l, saturated_sum(l, kept, added));
-  *h =
-      scaled(l, squashed(l, *cell, true, power), v[3],
+  out[1] = clipped(l, saturated_sum(l, kept, added));
+  out[0] = out[2] =
+      scaled(l, squashed(l, out[1], true, power), v[3],
              0x1p-30 / tfl_scale(state), (double)tfl_zero(state), state->dtype);
+  return out[0] != NULL;
+}
+
+/* All steps; x has a row for each of a step's batch. A single step needs no scan. */
+static bool lstm_steps(struct lstm *l, struct ir_value *x,
+                       struct ir_value **out) {
+  struct fe_build *b = l->c->b;
+  int64_t flat[] = {l->batch, l->units}, one[] = {1, l->batch, l->units};
+  int64_t gates[] = {l->steps, l->batch, GATES * l->units};
+  struct ir_value *in[] = {fe_reshape(b, l->c->in[STATE], 2, flat),
+                           fe_reshape(b, l->c->in[CELL], 2, flat), x};
+  if (l->steps > 1) {
+    in[2] = fe_reshape(b, x, 3, gates);
+    return in[2] &&
+           fe_loop(b, IR_SCAN, in, 3, 2, lstm_step, l, 3, &l->steps, out);
+  }
+  if (!x || !lstm_step(l, in, out))
+    return false;
+  out[2] = fe_reshape(b, out[2], 3, one);
+  return true;
 }
 
 static bool check_lstm(struct lstm *l, bool time_major) {
@@ -246,9 +268,8 @@ static bool check_lstm(struct lstm *l, bool time_major) {
   l->steps = x[!time_major];
   l->batch = x[time_major];
   l->units = fe_rank(c->in[R]) == 2 ? fe_dims(c->in[R])[1] : 0;
-  if (l->steps < 1 || l->steps > MAX_STEPS)
-    return tfl_fail(c, UNSUPPORTED_ATTR, "%lld steps: 1 to %d are unrolled",
-                    (long long)l->steps, MAX_STEPS);
+  if (l->steps < 1)
+    return tfl_fail(c, UNSUPPORTED_ATTR, "a sequence of 0 steps");
   bool ok = true;
   for (size_t g = 0; g < GATES; g++) {
     const struct ir_value *w = c->in[W + g], *r = c->in[R + g];
@@ -287,22 +308,15 @@ bool tflite_lstm(struct tfl_call *c) {
     return tfl_fail(c, UNSUPPORTED_ATTR, "a cell state of the scale %g",
                     l.cell);
   int64_t rows[] = {l.steps * l.batch, fe_dims(c->in[0])[2]};
-  int64_t one[] = {1, l.batch, l.units}, flat[] = {l.batch, l.units};
   struct ir_value *x =
       time_major ? c->in[0] : fe_transpose(c->b, c->in[0], swap);
+  struct ir_value *out[3];
   x = gate_sums(&l, fe_reshape(c->b, x, 2, rows), c->tin[0], W, BIAS);
-  struct ir_value *h = fe_reshape(c->b, c->in[STATE], 2, flat);
-  struct ir_value *cell = fe_reshape(c->b, c->in[CELL], 2, flat);
-  struct ir_value **outs =
-      DN_ARRAY(c->im->ctx->arena, struct ir_value *, l.steps);
-  for (int64_t t = 0; t < l.steps && h; t++) {
-    lstm_step(&l, fe_slice1(c->b, x, 0, t * l.batch, l.batch, 1), &h, &cell);
-    outs[t] = fe_reshape(c->b, h, 3, one);
-  }
-  c->tin[STATE]->value =
-      fe_reshape(c->b, h, fe_rank(c->in[STATE]), fe_dims(c->in[STATE]));
-  c->tin[CELL]->value =
-      fe_reshape(c->b, cell, fe_rank(c->in[CELL]), fe_dims(c->in[CELL]));
-  struct ir_value *y = fe_concat(c->b, outs, (size_t)l.steps, 0);
+  if (!lstm_steps(&l, x, out))
+    return false;
+  for (size_t k = STATE; k <= CELL; k++)
+    c->tin[k]->value =
+        fe_reshape(c->b, out[k - STATE], fe_rank(c->in[k]), fe_dims(c->in[k]));
+  struct ir_value *y = out[2];
   return tfl_return(c, time_major ? y : fe_transpose(c->b, y, swap));
 }
