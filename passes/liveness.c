@@ -292,7 +292,7 @@ struct live_run live_start(const struct live *l, struct dn_arena *arena) {
   for (int i = 0; i < l->nbuffers; i++) {
     const struct live_buffer *b = &l->buffer[i];
     r.left[i] = b->nodes.n + b->leaves;
-    r.kept += b->leaves ? b->size : 0;
+    r.kept += b->leaves && b->nodes.n ? b->size : 0;
     if (!b->enters || !b->nodes.n)
       continue;
     r.born[i] = l->nnodes + 1; /* no node */
