@@ -9,6 +9,7 @@
 #include "passes/state.h"
 #include "tools/regions.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* ---- Target and names ---- */
@@ -107,7 +108,8 @@ static bool read_size(struct compile *c, const char *text, const char *flag,
   const char *eq = strrchr(text, '=');
   bool least = bound && eq && eq > text && eq[-1] == '<';
   int64_t value = -1, step;
-  bool of = bound && eq && !least && strpbrk(eq, LETTERS);
+  const char *name = bound && eq && !least ? strpbrk(eq, LETTERS) : NULL;
+  bool of = name && !isdigit((unsigned char)name[-1]);
   if (!eq || eq - least == text ||
       (!of && !opt_read_dim(eq + 1, &value, c->runs && !least ? &step : NULL)))
     return dn_usage(c->ctx, flag,
