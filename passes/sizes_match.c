@@ -29,8 +29,10 @@ static void match_quotients(struct ir_op *const *op, int n) {
 
 /* ---- Slices ---- */
 
+enum { MOST_ROWS = 1 << 20 }; /* whose numbers are constants of all lanes */
+
 /* The axis along which a slice is not all of its operand; -1: there is none, or
- * more. */
+ * more, or it has too many rows. */
 static int sliced_axis(const struct ir_op *op) {
   const struct ir_type *from = ir_arg(op, 0)->type;
   int axis = -1, n = 0;
@@ -40,7 +42,7 @@ static int sliced_axis(const struct ir_op *op) {
       axis = d;
       n++;
     }
-  return n == 1 ? axis : -1;
+  return n == 1 && ir_get_at(op, "sizes", axis) <= MOST_ROWS ? axis : -1;
 }
 
 static struct ir_op *gather_slice(struct ir_op *op, int axis) {

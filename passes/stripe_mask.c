@@ -25,7 +25,8 @@ static const double VERY_LOW = -1e37; /* exp of it less any score is 0 */
  * not known. */
 struct known {
   const struct stripe_rows *is[NKINDS];
-  int row; /* of a constant: the dimension of rows */
+  int row, key;             /* the dimensions for which that is known, */
+  const struct known *next; /* and what is known for others */
 };
 
 struct masker {
@@ -108,10 +109,11 @@ static struct known known_const(const struct masker *m,
       c->type->dim[row] != m->height)
     return r;
   ir_type_strides(c->type, stride);
-  if (was && was->row == row)
+  if (was && was->row == row && was->key == key)
     return *was;
   struct stripe_rows *at[NKINDS];
   r.row = row;
+  r.key = key;
   for (int k = 0; k < NKINDS; k++) {
     r.is[k] = at[k] = DN_ARRAY(m->s->arena, struct stripe_rows, m->height);
     for (int64_t i = 0; i < m->height; i++)
@@ -279,10 +281,12 @@ static struct operand *operands_of(struct masker *m, const struct ir_op *op,
 
 static struct known known_value(struct masker *m, const struct operand *x,
                                 int deep) {
-  struct known none = {0}, *r = dn_map_get(&m->known, x->v);
+  struct known none = {0}, *r;
+  const struct known *first = dn_map_get(&m->known, x->v);
   const struct ir_op *op = x->v->def;
-  if (r)
-    return *r;
+  for (const struct known *k = first; k; k = k->next)
+    if (k->row == x->row && k->key == x->key)
+      return *k;
   if (x->v->data)
     return known_const(m, x->v, x->row, x->key);
   if (op && op->code == IR_KERNEL)
@@ -295,6 +299,9 @@ static struct known known_value(struct masker *m, const struct operand *x,
   if (n && in && !n->nstates && n->to < 0 && n->naccesses)
     *r = n->access[0].flat ? known_value(m, &in[0], deep + 1)
                            : known_body(m, n, in, deep + 1);
+  r->row = x->row;
+  r->key = x->key;
+  r->next = first;
   dn_map_put(m->tmp, &m->known, x->v, r);
   return *r;
 }
