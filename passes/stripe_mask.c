@@ -25,6 +25,8 @@ static const double VERY_LOW = -1e37; /* exp of it less any score is 0 */
  * not known. */
 struct known {
   const struct stripe_rows *is[NKINDS];
+  bool half;                /* true of all keys from one on, or up to one; */
+  bool holes;               /* or false of some keys inside, too */
   int row, key;             /* the dimensions for which that is known, */
   const struct known *next; /* and what is known for others */
 };
@@ -112,6 +114,7 @@ static struct known known_const(const struct masker *m,
   if (was && was->row == row && was->key == key)
     return *was;
   struct stripe_rows *at[NKINDS];
+  r.holes = true;
   r.row = row;
   r.key = key;
   for (int k = 0; k < NKINDS; k++) {
@@ -174,6 +177,7 @@ static struct known known_order(const struct masker *m,
   }
   r.is[ZERO] = swapped ? above : below;
   r.is[TRUE] = swapped ? below : above;
+  r.half = true;
   return r;
 }
 
@@ -189,8 +193,14 @@ static struct known known_call(const struct masker *m, enum ir_scalar fn,
       const struct stripe_rows *any = join(m, x[1].is[k], x[2].is[k], false);
       r.is[k] = join(m, join(m, no, yes, true), any, true);
     }
+    r.holes = true;
     break;
-  case IR_S_AND:
+  case IR_S_AND: /* where nothing may be left to see, a row is a mean of all */
+    if (!x[0].is[ZERO] || !x[1].is[ZERO] || x[0].holes || x[1].holes)
+      break;
+    r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], true);
+    r.is[TRUE] = join(m, x[0].is[TRUE], x[1].is[TRUE], false);
+    break;
   case IR_S_MUL:
     r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], true);
     r.is[TRUE] = join(m, x[0].is[TRUE], x[1].is[TRUE], false);
@@ -198,8 +208,11 @@ static struct known known_call(const struct masker *m, enum ir_scalar fn,
   case IR_S_OR:
     r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], false);
     r.is[TRUE] = join(m, x[0].is[TRUE], x[1].is[TRUE], true);
+    r.holes = true;
     break;
   case IR_S_NOT:
+    r.half = x[0].half;
+    r.holes = !x[0].half;
     r.is[ZERO] = x[0].is[TRUE];
     r.is[TRUE] = x[0].is[ZERO];
     break;
