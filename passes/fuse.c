@@ -15,6 +15,7 @@
  * map, move            any           each element is computed once at most
  * cheap map            a window      each is computed 9 times at most
  * without operands     any           costs no memory to compute again
+ * map of constants     any           of far fewer elements: a mask of positions
  *
  * Own index: the indices of the root's element. In its row: by reductions over
  * the same dims and by maps of whole rows, in whose kernel (softmax, layer
@@ -47,7 +48,8 @@
 enum {
   MAX_READS = 56, /* buffers that a kernel reads: what code generation takes */
   MAX_STAGES = 8, /* reductions of rows in a kernel */
-  RECOMPUTE = 9   /* times that a window may compute a cheap map again */
+  RECOMPUTE = 9,  /* times that a window may compute a cheap map again */
+  SPANS = 8       /* elements that a map makes of one of its operands */
 };
 
 /* What an op is. VIEW and nothing: not computed by a kernel. */
@@ -431,6 +433,15 @@ static bool unpacked(const struct candidate *c) {
   return c->in->role & UNPACKS || all;
 }
 
+/* A mask of positions, say, computed once for each element of the root. */
+static bool spans(const struct candidate *c) {
+  double from = 0;
+  for (unsigned i = 0; i < c->op->noperands; i++)
+    from += (double)ir_type_count(ir_arg(c->op, i)->type);
+  return from * SPANS <= c->in->count &&
+         c->r.evals <= (double)ir_type_count(ir_result(c->g->root)->type);
+}
+
 enum way { IN_ROW, OWN_INDEX, ANY_INDEX };
 static const struct fusion {
   unsigned role; /* all of these */
@@ -445,6 +456,7 @@ static const struct fusion {
     {MAP, ANY_INDEX, computed_once},
     {MAP | CHEAP, ANY_INDEX, in_windows},
     {NULLARY, ANY_INDEX, NULL},
+    {FIXED | MAP, ANY_INDEX, spans},
     {FIXED | MAP, ANY_INDEX, unpacked},
     {FIXED | MOVE, ANY_INDEX, unpacked},
 };

@@ -11,6 +11,7 @@
 #include "passes/liveness.h"
 
 #include <assert.h>
+#include <math.h>
 
 enum {
   MAX_NODES = 32,     /* of a stripe that makes the arena fit, */
@@ -18,7 +19,9 @@ enum {
   MAX_RUNS = 8,       /* copies of its code */
   COPY_CYCLES = 2000, /* of a kernel's, to weigh its bytes; */
   COPY_BYTES = 512,   /* of which there are so many */
-  TILE_PIXELS = 6,    /* that a register tile goes over */
+  TILE_PIXELS = 6,    /* that a register tile goes over, at least */
+  LOW_PIXELS = 4,     /* so many; for one less, of the time, */
+  LOW_PART = 50,      /* a part */
   LEAST_PIXELS = 24,  /* of a block */
   CALL_CYCLES = 100,  /* of a kernel */
   CHEAP_PART = 32,    /* of all cycles, that a smaller arena may take */
@@ -235,16 +238,34 @@ static double reread_cycles(const struct chooser *c, const struct ir_block *b) {
 }
 
 /* The part of a product's time that register tiles lose at the end of so many
- * rows of a value. */
+ * rows of a value; lower ones, to lose less there, take a little more. */
 static double lost_part(const struct stripe_value *v, int64_t rows) {
   const struct ir_type *type = v->v->type;
   int64_t last = type->rank - 1, pixels = rows;
+  double least = INFINITY;
   for (int d = 0; d < last; d++)
     pixels *= d == v->axis ? 1 : type->dim[d];
   if (v->axis == last || pixels < 1)
     return 0;
-  int64_t tiles = dn_div_ceil(pixels, TILE_PIXELS);
-  return (double)(tiles * TILE_PIXELS) / (double)pixels - 1;
+  for (int64_t tile = LOW_PIXELS; tile <= TILE_PIXELS; tile++) {
+    double lost = (double)(dn_align(pixels, tile) - pixels) / (double)pixels;
+    lost += (double)(TILE_PIXELS - tile) / LOW_PART;
+    least = lost < least ? lost : least;
+  }
+  return least;
+}
+
+/* The part of the keys that blocks of so many rows are computed for. */
+static double seen_part(const struct stripe *s, int64_t rows) {
+  int64_t height = stripe_height(s), keys = 0;
+  if (!s->keys->n)
+    return 1;
+  for (int64_t lo = 0, hi; lo < height; lo = hi) {
+    hi = dn_min(lo + rows, height);
+    struct stripe_rows r = stripe_keys_of(s, lo, hi);
+    keys += (r.hi - r.lo) * (hi - lo);
+  }
+  return (double)keys / (double)(s->keys->n * height);
 }
 
 static double op_cycles(const struct chooser *c, const struct ir_op *op) {
@@ -260,9 +281,7 @@ static double gain_of(const struct chooser *c, const struct stripe *s,
                       const struct stripe_turn *t, int64_t rows, int64_t peak) {
   const struct ir_facts *facts = c->env->target;
   double turns = (double)stripe_height(s) / (double)rows, gain = 0;
-  double near = byte_cycles(facts, peak), seen = 1;
-  if (s->keys->n)
-    seen = (double)(t->keys.hi - t->keys.lo) / (double)s->keys->n;
+  double near = byte_cycles(facts, peak), seen = seen_part(s, rows);
   for (size_t i = 0; i < s->values.n; i++) {
     const struct stripe_value *v = &s->values.v[i];
     double made = turns * (double)(t->value[i].hi - t->value[i].lo);
@@ -362,7 +381,8 @@ static void add_options(struct chooser *c, int last) {
       step = n & (n - 1) ? n / 3 : n / 2;
       if (pixels == 1) { /* which number of them matters */
         step = dn_max(n / 6, 1);
-        rows -= rows > TILE_PIXELS ? rows % TILE_PIXELS : 0;
+        if (height % rows)
+          rows -= rows > TILE_PIXELS ? rows % TILE_PIXELS : 0;
       }
       if (rows < before && rows >= least &&
           (pixels > 1 || least == 1 || height % rows == 0 ||
