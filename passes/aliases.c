@@ -244,6 +244,12 @@ struct ir_op *alias_op_in(const struct ir_block *b, struct ir_op *op) {
   return op;
 }
 
+static bool is_reshaped(const struct ir_value *v, const struct ir_value *from) {
+  while (v != from && v->def && v->def->code == IR_RESHAPE)
+    v = ir_arg(v->def, 0);
+  return v == from;
+}
+
 /* The value is a parameter in rows as the kernel's result has them: itself, or
  * reshaped; `k` then reads an element where it writes that, if it reads it at
  * the index of the result's. */
@@ -253,15 +259,14 @@ static bool has_rows_of(const struct ir_value *v, const struct ir_value *p,
   bool same = v->type->rank == y->rank;
   for (int d = 0; same && d < y->rank; d++)
     same = v->type->dim[d] == y->dim[d];
-  for (const struct ir_value *x = v; same && x != p; x = ir_arg(x->def, 0))
-    same = x->def->code == IR_RESHAPE;
-  return v == p || same;
+  return v == p || (same && is_reshaped(v, p));
 }
 
-/* Whether kernel `k` may write over parameter `p` of its block: it comes after
- * all that read it, or reads it where it writes. */
+/* Whether kernel `k` may write `v`, what views show of its result, over
+ * parameter `p` of its block: it comes after all that read it, or reads it
+ * where it writes. */
 static bool may_overwrite(const struct aliases *a, const struct ir_value *p,
-                          const struct ir_op *k) {
+                          const struct ir_value *v, const struct ir_op *k) {
   DN_LIST(const struct ir_value *) work = {0};
   struct dn_arena *tmp = dn_arena_new(a->func->module->ctx);
   const struct inplace *reads = NULL;
@@ -279,7 +284,8 @@ static bool may_overwrite(const struct aliases *a, const struct ir_value *p,
         continue;
       }
       reads = reads ? reads : inplace_build(tmp, k);
-      ok = has_rows_of(work.v[i], p, k) && inplace_reads_own(reads, u);
+      ok = has_rows_of(work.v[i], p, k) && is_reshaped(v, ir_result(k)) &&
+           inplace_reads_own(reads, u);
     }
   dn_arena_free(tmp);
   return ok;
@@ -307,7 +313,7 @@ static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
   if (v == param)
     return;
   if (maker && maker->block == b && maker->code == IR_KERNEL &&
-      may_overwrite(a, param, maker))
+      may_overwrite(a, param, v, maker))
     place_operand(a, b->last, i, at);
   else
     add_misfit(a, b->last, (int)i);
