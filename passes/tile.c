@@ -28,6 +28,7 @@ enum {
   COPY_ROWS = 8,  /* that pay for a copy of what they share: see lanes_fit() */
   MAX_GROUP = 4,  /* registers that make one vector */
   FEW_OPS = 4,    /* whose values are no burden on the registers */
+  FEW_ROWS = 2,   /* whose loads of weights are hardly shared */
   MAX_WINDOW = 9, /* steps of integers without vectors and a loop */
   MAX_NEIGHBOURS = 8 /* results of a row that share loads */
 };
@@ -191,7 +192,8 @@ static int64_t register_group(const struct kernel *k, int64_t most) {
 static int64_t unroll_for(const struct kernel *k, int64_t block,
                           int64_t registers) {
   int inner = nest_inner_reduced(k->n);
-  int64_t want = block <= 8 && 2 * block <= registers ? 4 : 2;
+  bool few = (block <= 8 || k->lanes == 1) && 2 * block <= registers;
+  int64_t want = few ? 4 : 2;
   if (inner < 0 || k->max_unroll < 2)
     return 1;
   int64_t extent = dn_div_ceil(k->n->iter[inner].extent, k->dot.k);
@@ -328,6 +330,9 @@ static void tile_product(struct kernel *k, int iter) {
                 k->env->target->walk == IR_WALK_INDEX;
   s.along = sums_along(k);
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
+  if (s.lanes == 1 && ir_is_float(k->n->acc_type) && count_ops(k) <= FEW_OPS &&
+      s.rows * s.more_rows <= FEW_ROWS && !k->env->opt_size)
+    s.max_vectors *= 2; /* no rows share loads */
   s.column_bytes = reduced_bytes(k);
   s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
   if (s.along && !k->env->target->vector_bytes &&
