@@ -19,6 +19,7 @@ struct quantize {
   struct ir_module *m;
   struct ir_builder b;         /* before the op at hand */
   DN_LIST(struct coded) coded; /* by value id */
+  int16_t *pairs;              /* results of the pairs of two 8-bit numbers */
 };
 
 /* q is NULL where nothing is known. */

@@ -264,7 +264,7 @@ static struct ir_value *as_floats(struct quantize *p, struct ir_value *sum,
  * narrow(c + a * ra + b * rb, zero), in whatever order the floats are added, is
  * (ma * a + mb * b + C) >> s where that is so for all 65,536 pairs. */
 
-enum { NUMBERS = 256, MOST_DEPTH = 8, PAIR_BITS = 30 };
+enum { NUMBERS = 256, MOST_DEPTH = 8, PAIR_BITS = 30, ODD_STRIDE = 40503 };
 
 struct pair {
   struct ir_value *leaf[2];
@@ -307,28 +307,52 @@ static bool find_terms(struct pair *s, const struct ir_value *v, double by,
   return false;
 }
 
-/* What the floats make, for one number of each leaf. */
-static float sum_of(const struct pair *s, const struct ir_value *v,
-                    const float *leaf) {
+/* What the floats make of one number of the first leaf and each of the other. */
+static void sums_of(const struct pair *s, const struct ir_value *v, float first,
+                    float y[NUMBERS]) {
+  const struct ir_op *op = v->def;
   double c = 0;
-  if (v->data) {
+  bool casts = op && op->code == IR_CAST, sums = op && !casts;
+  float other[NUMBERS];
+  if (v->data)
     quant_uniform(v, 0, &c);
-    return (float)c;
-  }
-  const struct ir_value *x = ir_arg(v->def, 0);
-  if (v->def->code == IR_CAST)
-    return leaf[x != s->leaf[0]];
-  float a = sum_of(s, x, leaf), b = sum_of(s, ir_arg(v->def, 1), leaf);
-  return v->def->code == IR_MUL   ? a * b
-         : v->def->code == IR_SUB ? a - b
-                                  : a + b;
+  for (int i = 0; i < NUMBERS && !sums; i++)
+    y[i] = v->data                       ? (float)c
+           : ir_arg(op, 0) == s->leaf[0] ? first
+                                         : (float)(s->least[1] + i);
+  if (!sums)
+    return;
+  sums_of(s, ir_arg(op, 0), first, y);
+  sums_of(s, ir_arg(op, 1), first, other);
+  for (int i = 0; i < NUMBERS; i++)
+    y[i] = op->code == IR_MUL   ? y[i] * other[i]
+           : op->code == IR_SUB ? y[i] - other[i]
+                                : y[i] + other[i];
 }
 
-/* C, for which the integers give `result` of all pairs. */
+/* The result of every pair; false: one is NaN. */
+static bool find_results(const struct pair *s, const struct ir_value *v,
+                         const struct steps *to, int16_t *result) {
+  float y[NUMBERS];
+  for (int64_t i = 0; i < NUMBERS; i++) {
+    sums_of(s, v, (float)(s->least[0] + i), y);
+    for (int64_t j = 0; j < NUMBERS; j++) {
+      double n = rint((double)y[j]) + to->zero;
+      if (isnan(n))
+        return false;
+      result[i * NUMBERS + j] = (int16_t)fmin(to->most, fmax(to->least, n));
+    }
+  }
+  return true;
+}
+
+/* C, for which the integers give `result` of all pairs. In an order that soon
+ * finds two which want different ones. */
 static bool find_plus(struct pair *s, const struct steps *to,
                       const int16_t *result) {
   struct interval own = {INT32_MIN, INT32_MAX};
-  for (int64_t i = 0; i < NUMBERS * NUMBERS && !is_empty(own); i++) {
+  for (int64_t k = 0; k < NUMBERS * NUMBERS && !is_empty(own); k++) {
+    int64_t i = k * ODD_STRIDE % (NUMBERS * NUMBERS);
     int64_t n = result[i], unit = INT64_C(1) << s->shift;
     int64_t sum = s->m[0] * (s->least[0] + i / NUMBERS) +
                   s->m[1] * (s->least[1] + i % NUMBERS);
@@ -363,16 +387,9 @@ static struct ir_value *sum_in_integers(struct quantize *p,
   struct pair s = {0};
   if (p->env->target->vector_bytes || !find_terms(&s, v, 1, 0) || !s.leaf[1])
     return NULL;
-  int16_t *result = DN_ARRAY(p->env->scratch, int16_t, NUMBERS * NUMBERS);
-  for (int64_t i = 0; i < NUMBERS * NUMBERS; i++) {
-    float leaf[] = {(float)(s.least[0] + i / NUMBERS),
-                    (float)(s.least[1] + i % NUMBERS)};
-    double y = rint((double)sum_of(&s, v, leaf)) + to->zero;
-    if (isnan(y))
-      return NULL;
-    result[i] = (int16_t)fmin(to->most, fmax(to->least, y));
-  }
-  if (!find_pair(&s, to, result))
+  if (!p->pairs)
+    p->pairs = DN_ARRAY(p->env->scratch, int16_t, NUMBERS * NUMBERS);
+  if (!find_results(&s, v, to, p->pairs) || !find_pair(&s, to, p->pairs))
     return NULL;
   struct ir_value *y = quant_number(p, IR_I32, (double)s.plus);
   for (int i = 0; i < 2; i++) {
