@@ -80,7 +80,7 @@ static bool stripe_by_hand(struct pass_env *env, struct ir_module *m,
   struct striper s = striper_new(env->scratch, m);
   struct stripe stripe;
   struct stripe_runs cut;
-  if (!stripe_find(&s, root, first, &stripe))
+  if (!stripe_find(&s, s.arena, root, first, &stripe))
     return bad(env, text, "its rows are not independent of each other");
   stripe_find_keys(&s, &stripe);
   if (!stripe_cut(env->scratch, &stripe, rows, MAX_RUNS, &cut))

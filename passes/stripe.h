@@ -57,6 +57,7 @@ struct stripe_keys {
 };
 
 struct stripe {
+  struct dn_arena *arena;              /* of what is here */
   DN_LIST(struct ir_op *) ops;         /* the root first, then backwards */
   DN_LIST(struct stripe_value) values; /* the root's first */
   DN_LIST(struct stripe_link) links;   /* from readers to what they read */
@@ -76,7 +77,7 @@ struct striper striper_new(struct dn_arena *arena, struct ir_module *m);
 
 /* The longest stripe of `root` that goes back to op `first` at most; false: its
  * rows depend on each other. */
-bool stripe_find(struct striper *s, struct ir_op *root,
+bool stripe_find(struct striper *s, struct dn_arena *arena, struct ir_op *root,
                  const struct ir_op *first, struct stripe *out);
 /* Rows of the root. */
 int64_t stripe_height(const struct stripe *s);

@@ -42,8 +42,11 @@ struct chooser {
   struct aliases *aliases;
   struct striper s;
   struct live *l;
-  int64_t *live;  /* bytes while each node runs */
-  double *cycles; /* of ops, by id; 0: not yet known */
+  int64_t *live;          /* bytes while each node runs */
+  int64_t *begun, *ended; /* bytes of buffers that live from a node before this
+                             one, until one before it */
+  int *buffer;            /* of the aliases' buffers: number in `l`, or -1 */
+  double *cycles;         /* of ops, by id; 0: not yet known */
   int64_t limit;
   int64_t peak; /* of the nodes as they are */
   bool time;    /* a stripe may be there to save time */
@@ -169,17 +172,35 @@ static int64_t inside_peak(const struct chooser *c, struct dn_arena *tmp,
  * what is made and read in it. */
 static int64_t outside_bytes(const struct chooser *c, const struct stripe *s,
                              int first, int last) {
-  int64_t bytes = 0;
-  for (int b = 0; b < c->l->nbuffers; b++) {
-    const struct live_buffer *buf = &c->l->buffer[b];
-    const struct ir_value *v = c->aliases->buffers.v[buf->of].owner;
-    int n = buf->nodes.n;
-    if (!n || buf->nodes.v[0] > last || buf->nodes.v[n - 1] < first)
-      continue;
-    if (number_at(s, v) <= 0)
-      bytes += buf->size;
+  int64_t bytes = c->begun[last + 1] - c->ended[first];
+  for (size_t i = 1; i < s->values.n; i++) {
+    const struct ir_value *v = s->values.v[i].v;
+    const struct alias *a = s->values.v[i].at ? alias_of(c->aliases, v) : NULL;
+    if (a && a->buffer >= 0 && c->buffer[a->buffer] >= 0 &&
+        c->aliases->buffers.v[a->buffer].owner == v)
+      bytes -= c->l->buffer[c->buffer[a->buffer]].size;
   }
   return bytes;
+}
+
+static void find_spans(struct chooser *c) {
+  struct dn_arena *tmp = c->env->scratch;
+  c->begun = DN_ARRAY(tmp, int64_t, c->l->nnodes + 1);
+  c->ended = DN_ARRAY(tmp, int64_t, c->l->nnodes + 1);
+  c->buffer = DN_ARRAY(tmp, int, c->aliases->buffers.n);
+  memset(c->buffer, -1, c->aliases->buffers.n * sizeof *c->buffer);
+  for (int b = 0; b < c->l->nbuffers; b++) {
+    const struct live_buffer *buf = &c->l->buffer[b];
+    if (!buf->nodes.n)
+      continue;
+    c->buffer[buf->of] = b;
+    c->begun[buf->nodes.v[0] + 1] += buf->size;
+    c->ended[buf->nodes.v[buf->nodes.n - 1] + 1] += buf->size;
+  }
+  for (int i = 0; i < c->l->nnodes; i++) {
+    c->begun[i + 1] += c->begun[i];
+    c->ended[i + 1] += c->ended[i];
+  }
 }
 
 /* Of the cycles of the blocks, those for rows that other blocks make, too. */
@@ -355,14 +376,14 @@ static int64_t bytes_within(const struct stripe *s) {
   return bytes;
 }
 
-static void add_options(struct chooser *c, int last) {
+static void add_options(struct chooser *c, struct dn_arena *tmp, int last) {
   struct ir_op *root = c->l->node[last].op;
   struct stripe s;
   for (int first = last - 1; first >= 0 && first > last - MAX_NODES; first--) {
     struct ir_op *op = c->l->node[first].op;
     if (first <= last - TIME_NODES && worst(c, first, last) <= c->limit)
       return;
-    if (!stripe_find(&c->s, root, op, &s))
+    if (!stripe_find(&c->s, tmp, root, op, &s))
       return;
     if (number_at(&s, op->nresults ? ir_result(op) : NULL) <= 0 ||
         (worst(c, first, last) <= c->limit &&
@@ -492,8 +513,8 @@ static void choose(const struct chooser *c, struct step *at) {
 static bool apply(struct chooser *c, const struct option *o) {
   struct stripe s;
   struct stripe_runs cut;
-  bool ok =
-      stripe_find(&c->s, c->l->node[o->last].op, c->l->node[o->first].op, &s);
+  bool ok = stripe_find(&c->s, c->s.arena, c->l->node[o->last].op,
+                        c->l->node[o->first].op, &s);
   if (ok)
     stripe_find_keys(&c->s, &s);
   ok = ok && stripe_cut(c->env->scratch, &s, o->rows, MAX_RUNS, &cut);
@@ -516,11 +537,15 @@ int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
   c.cycles = DN_ARRAY(env->scratch, double, b->func->module->nops);
   c.live = DN_ARRAY(env->scratch, int64_t, c.l->nnodes);
   c.peak = find_live(env->scratch, c.l, c.live);
+  find_spans(&c);
   if (!time && c.peak <= limit)
     return 0;
   for (int i = 0; i < c.l->nnodes; i++)
-    if (c.l->node[i].op->code == IR_KERNEL)
-      add_options(&c, i);
+    if (c.l->node[i].op->code == IR_KERNEL) {
+      struct dn_arena *tmp = dn_arena_new(env->ctx);
+      add_options(&c, tmp, i);
+      dn_arena_free(tmp);
+    }
   struct step *at = DN_ARRAY(env->scratch, struct step, c.l->nnodes + 1);
   choose(&c, at);
   for (int i = c.l->nnodes; i > 0;) {

@@ -418,7 +418,7 @@ static bool check_keys(struct masker *m, struct ir_op *op) {
       return false;
     struct stripe_link l = {op, i, -1, -1, {.axis = key}};
     if (from < 0 && key >= 0)
-      DN_PUSH(m->s->arena, m->stripe->keys->links, l);
+      DN_PUSH(m->stripe->arena, m->stripe->keys->links, l);
   }
   if (!has)
     return true;
@@ -479,14 +479,15 @@ static bool find_seen(struct masker *m) {
 
 void stripe_find_keys(struct striper *s, struct stripe *stripe) {
   struct masker m = {.s = s, .stripe = stripe};
-  struct stripe_keys *keys = DN_NEW(s->arena, struct stripe_keys);
+  struct stripe_keys *keys = DN_NEW(stripe->arena, struct stripe_keys);
   stripe->keys = keys;
   m.height = stripe_height(stripe);
   m.tmp = dn_arena_new(s->m->ctx);
   stripe_number(s, stripe, true);
   if (find_seen(&m)) {
     keys->n = m.n;
-    keys->seen = dn_copy(s->arena, m.seen, (size_t)m.height * sizeof *m.seen);
+    keys->seen =
+        dn_copy(stripe->arena, m.seen, (size_t)m.height * sizeof *m.seen);
     for (size_t i = 0; i < keys->links.n; i++)
       keys->fixed |= !is_square(stripe, &keys->links.v[i]);
   } else {

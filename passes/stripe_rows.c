@@ -250,10 +250,10 @@ static bool is_in(const struct striper *s, const struct ir_op *op,
 static void add_op(struct striper *s, const struct stripe_op *all,
                    struct ir_op *op, struct stripe *out) {
   int base = (int)out->values.n;
-  DN_PUSH(s->arena, out->ops, op);
+  DN_PUSH(out->arena, out->ops, op);
   s->number[ir_result(op)->id] = base + 1;
   for (size_t i = 0; i < all->values.n; i++)
-    DN_PUSH(s->arena, out->values, all->values.v[i]);
+    DN_PUSH(out->arena, out->values, all->values.v[i]);
   for (size_t i = 0; i < all->links.n; i++) {
     struct stripe_link l = all->links.v[i];
     struct ir_value *x = ir_arg(l.op, l.operand);
@@ -265,7 +265,7 @@ static void add_op(struct striper *s, const struct stripe_op *all,
     else
       *state = *state == UNREAD || *state == want ? want : WHOLE;
     if (l.read.axis >= 0)
-      DN_PUSH(s->arena, out->links, l);
+      DN_PUSH(out->arena, out->links, l);
   }
 }
 
@@ -296,11 +296,11 @@ void stripe_number(struct striper *s, const struct stripe *stripe, bool on) {
   }
 }
 
-bool stripe_find(struct striper *s, struct ir_op *root,
+bool stripe_find(struct striper *s, struct dn_arena *arena, struct ir_op *root,
                  const struct ir_op *first, struct stripe *out) {
   const struct ir_type *type = ir_result(root)->type;
   int axis = 0;
-  *out = (struct stripe){0};
+  *out = (struct stripe){.arena = arena};
   while (axis < type->rank && type->dim[axis] == 1)
     axis++;
   if (axis == type->rank || root->code != IR_KERNEL)
