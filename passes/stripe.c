@@ -116,16 +116,31 @@ static bool has_large(const struct ir_func *f) {
   return false;
 }
 
-/* Stripes of a block, and of those again, of their rows' rows: heads, then the
- * queries of a head. */
-static int64_t cut_block(struct pass_env *env, struct ir_block *b,
-                         int64_t limit, bool time) {
-  int64_t made = stripe_block(env, b, limit, time);
-  bool on = made && time && ir_loops_around(b) < MOST_NESTED;
+/* Stripes of a block that save time, and of those again, of their rows' rows:
+ * heads, then the queries of a head. */
+static int64_t cut_for_time(struct pass_env *env, struct ir_block *b,
+                            int64_t limit) {
+  int64_t made = stripe_block(env, b, limit, true);
+  bool on = made && ir_loops_around(b) < MOST_NESTED;
   for (struct ir_op *op = b->first; op && on; op = op->next)
     if (op->code == IR_SCAN && !ir_num_carried(op))
-      made += cut_block(env, op->region[0], INT64_MAX, true);
+      made += cut_for_time(env, op->region[0], INT64_MAX);
   return made;
+}
+
+/* Those that a limit needs. Blocks that are still too large are cut again: a
+ * block of rows has columns. */
+static int64_t cut_to_fit(struct pass_env *env, struct ir_block *b,
+                          int64_t limit) {
+  int64_t all = 0, made = 1;
+  for (int i = 0; made && i < MOST_NESTED; i++, all += made) {
+    made = stripe_block(env, b, limit, false);
+    if (limit && ir_loops_around(b) < MOST_NESTED)
+      made += stripe_within(env, b, limit, cut_to_fit);
+    if (!limit)
+      return made;
+  }
+  return all;
 }
 
 int64_t pass_stripe(struct pass_env *env, struct ir_module *m) {
@@ -143,6 +158,9 @@ int64_t pass_stripe(struct pass_env *env, struct ir_module *m) {
       (!env->max_ram && !ram && !(time && has_large(m->funcs))) ||
       pass_order(env, m) < 0)
     return made;
-  return cut_block(env, m->funcs->body, ram ? 0 : arena_limit(env, m->funcs),
-                   time);
+  int64_t limit = ram ? 0 : arena_limit(env, m->funcs);
+  if (time)
+    made = cut_for_time(env, m->funcs->body, limit);
+  return made +
+         (time && !env->max_ram ? 0 : cut_to_fit(env, m->funcs->body, limit));
 }

@@ -136,6 +136,12 @@ enum { STRIPE_LEAST = 131072 };
  * Returns how many were made. */
 int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
                      bool time);
+/* Cuts the blocks of those stripes of `b` in which more than `limit` bytes are in
+ * use, to fit what is left of it. */
+typedef int64_t stripe_cutter(struct pass_env *env, struct ir_block *b,
+                              int64_t limit);
+int64_t stripe_within(struct pass_env *env, struct ir_block *b, int64_t limit,
+                      stripe_cutter *cut);
 /* With -v: the stripe as --stripe has it, and the work that blocks do twice. */
 void stripe_say(const struct pass_env *env, const struct stripe *s,
                 const struct stripe_runs *cut);

@@ -477,6 +477,22 @@ static int64_t find_live(struct dn_arena *tmp, const struct live *l,
   return peak;
 }
 
+/* Of a block in its order, with what regions need inside. */
+static struct live *build_live(const struct pass_env *env, struct aliases *a,
+                               struct ir_block *b, enum live_reuse reuse) {
+  struct live *l = live_build(env->scratch, a, b, env->target->align, reuse);
+  for (int i = 0; i < l->nnodes; i++) {
+    const struct ir_op *op = l->node[i].op;
+    for (unsigned r = 0; ir_has_blocks(op) && r < op->nregions; r++) {
+      struct live *in = build_live(env, a, op->region[r], reuse);
+      int64_t *live = DN_ARRAY(env->scratch, int64_t, in->nnodes);
+      l->node[i].inside =
+          dn_max(l->node[i].inside, find_live(env->scratch, in, live));
+    }
+  }
+  return l;
+}
+
 /* The least limit that takes few cycles more than the nodes as they are, where it
  * saves a good part of the peak; that, otherwise. */
 static int64_t cheap_limit(const struct chooser *c, struct step *at) {
@@ -494,9 +510,7 @@ static int64_t cheap_limit(const struct chooser *c, struct step *at) {
     else
       lo = mid + 1;
   }
-  peak = find_live(tmp,
-                   live_build(tmp, c->aliases, c->block, c->env->target->align,
-                              LIVE_OVERLAP),
+  peak = find_live(tmp, build_live(c->env, c->aliases, c->block, LIVE_OVERLAP),
                    DN_ARRAY(tmp, int64_t, c->l->nnodes));
   return hi <= peak - peak / GOOD_PART ? hi : c->peak;
 }
@@ -531,8 +545,7 @@ int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
   struct chooser c = {.env = env, .block = b, .limit = limit, .time = time};
   int64_t made = 0;
   c.aliases = aliases_build(env->scratch, b->func);
-  c.l =
-      live_build(env->scratch, c.aliases, b, env->target->align, LIVE_IN_PLACE);
+  c.l = build_live(env, c.aliases, b, LIVE_IN_PLACE);
   c.s = striper_new(env->scratch, b->func->module);
   c.cycles = DN_ARRAY(env->scratch, double, b->func->module->nops);
   c.live = DN_ARRAY(env->scratch, int64_t, c.l->nnodes);
@@ -552,6 +565,22 @@ int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
     const struct option *o = at[i].by < 0 ? NULL : &c.options.v[at[i].by];
     made += o && apply(&c, o);
     i = o ? o->first : i - 1;
+  }
+  return made;
+}
+
+int64_t stripe_within(struct pass_env *env, struct ir_block *b, int64_t limit,
+                      stripe_cutter *cut) {
+  int64_t made = 0;
+  struct live *l =
+      build_live(env, aliases_build(env->scratch, b->func), b, LIVE_IN_PLACE);
+  int64_t *live = DN_ARRAY(env->scratch, int64_t, l->nnodes);
+  find_live(env->scratch, l, live);
+  for (int i = 0; i < l->nnodes; i++) {
+    struct ir_op *op = l->node[i].op;
+    int64_t around = live[i] - l->node[i].inside;
+    if (op->code == IR_SCAN && !ir_num_carried(op) && live[i] > limit)
+      made += cut(env, op->region[0], dn_max(limit - around, 1));
   }
   return made;
 }
