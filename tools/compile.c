@@ -412,10 +412,20 @@ static bool add_states(struct compile *c) {
 static bool check_form(const struct compile *c) {
   const struct options *o = c->options;
   enum ir_form form = c->m->form;
-  const char *late = form == IR_PLANNED && o->states.n ? "--state"
-                     : form == IR_PLANNED && o->io     ? "--io"
-                     : form != IR_GRAPH && o->stream   ? "--stream"
-                                                       : NULL;
+  struct {
+    const char *name;
+    bool given;
+    enum ir_form last; /* that it has a part in */
+  } rows[] = {{"--stream", o->stream != NULL, IR_GRAPH},
+              {"--precision", o->precision != NULL, IR_GRAPH},
+              {"--requant", o->requant != NULL, IR_GRAPH},
+              {"--state", o->states.n > 0, IR_KERNELS},
+              {"--stripe", o->stripes.n > 0, IR_KERNELS},
+              {"--io", o->io != NULL, IR_KERNELS}};
+  const char *late = NULL;
+  for (size_t i = 0; i < DN_COUNT(rows) && !late; i++)
+    if (rows[i].given && form > rows[i].last)
+      late = rows[i].name;
   return !late || dn_usage(c->ctx, late, "the model is past this, in form %s",
                            ir_form_names[form]);
 }

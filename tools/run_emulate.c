@@ -151,8 +151,9 @@ static bool read_bytes(const struct run *r, FILE *f, struct ir_tensor *out) {
 
 static bool run_there(struct run *r, struct ir_tensor *out) {
   fflush(NULL);
+  setenv("DNNC_RUN", folder.path, true); /* whatever characters it has */
   FILE *f = popen(
-      dn_printf(r->ctx->arena, "%s '%s'", r->o->emulator, folder.path), "r");
+      dn_printf(r->ctx->arena, "%s \"$DNNC_RUN\"", r->o->emulator), "r");
   bool whole = f && read_bytes(r, f, out);
   bool ended = f && !pclose(f);
   return (whole && ended) ||
