@@ -41,7 +41,12 @@ struct cg_debug {
 };
 
 /* Memories of a board, fastest first, and what lies in which: --region. */
-enum cg_holds { CG_HOLDS_ARENA = 1, CG_HOLDS_WEIGHTS = 2, CG_HOLDS_CODE = 4 };
+enum cg_holds {
+  CG_HOLDS_ARENA = 1,
+  CG_HOLDS_WEIGHTS = 2,
+  CG_HOLDS_CODE = 4,
+  CG_HOLDS_STATE = 8
+};
 struct cg_region {
   const char *name; /* the linker's, a C identifier */
   int64_t size, used;
@@ -50,17 +55,17 @@ struct cg_region {
 struct cg_regions {
   struct cg_region *v;
   size_t n;
-  int arena, code; /* -1: none */
-  int *weights;    /* by value id, -1: none; NULL: no region holds any */
+  int arena[2], state, code; /* of each part of the arena ...; -1: none */
+  int *weights; /* by value id, -1: none; NULL: no region holds any */
 };
 
 struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
   int threads;
-  bool freestanding;      /* not even memcpy/memset may stay undefined */
-  bool no_nans;           /* no operand is NaN: -ffinite-math-only */
-  bool profile;           /* count time per kernel: dnnc-run --profile */
-  unsigned timeout;       /* seconds that LLVM may take; 0: any */
+  bool freestanding;            /* not even memcpy/memset may stay undefined */
+  bool no_nans;                 /* no operand is NaN: -ffinite-math-only */
+  bool profile;                 /* count time per kernel: dnnc-run --profile */
+  unsigned timeout;             /* seconds that LLVM may take; 0: any */
   const struct cg_debug *debug; /* or NULL */
   const struct cg_regions *regions; /* or NULL */
   bool apart;   /* constants lie in a file that the caller loads: --weights */
@@ -96,9 +101,10 @@ struct cg_sizes {
 /* What a call takes of the memory that can be written. */
 int64_t cg_ram(const struct cg_sizes *s);
 
-/* Places arena and weights of a planned module; false after a diagnostic when
- * the arena fits nowhere. Then, with sizes, the same for code. */
-bool cg_place(struct dn_ctx *ctx, const struct ir_module *m,
+/* Places arena, state (of which large tensors lie at multiples of `align`) and
+ * weights of a planned module; false after a diagnostic when one of the first
+ * two fits nowhere. Then, with sizes, the same for code. */
+bool cg_place(struct dn_ctx *ctx, const struct ir_module *m, int64_t align,
               struct cg_regions *r);
 bool cg_place_code(struct dn_ctx *ctx, struct cg_regions *r,
                    const struct cg_sizes *sizes);

@@ -178,6 +178,8 @@ struct ir_module {
   int64_t arena_size;  /* PLANNED: bytes of the arena, printed in the header */
   int64_t arena_bound; /* PLANNED: no plan of these kernels in any order or
                           place needs less; 0: not known */
+  int64_t arena_split; /* PLANNED: a second part of the arena begins there, in
+                          other memory; 0: it is one */
 };
 
 /* ---- Building (ir/build.c) ---- */

@@ -188,6 +188,8 @@ bool nest_code_uses(const struct nest_code *c, int var);
 /* Points of the whole iteration space: the multiplications of a CONTRACT. What
  * is put in order is looked at once. */
 int64_t nest_points(const struct nest *n);
+/* How often a use reads an element, all elements taken together. */
+double nest_reads(struct dn_ctx *ctx, const struct ir_use *u);
 /* The iterator that changes fastest along a result dimension, and the innermost
  * reduced one, of more than one point; -1: none. */
 int nest_dim_iter(const struct nest *n, int d);

@@ -19,6 +19,16 @@ int64_t nest_points(const struct nest *n) {
   return points;
 }
 
+double nest_reads(struct dn_ctx *ctx, const struct ir_use *u) {
+  struct dn_arena *scratch = dn_arena_new(ctx);
+  const struct nest *n =
+      u->op->nresults == 1 ? nest_build(scratch, u->op) : NULL;
+  double reads =
+      n ? (double)nest_points(n) : (double)ir_type_count(u->value->type);
+  dn_arena_free(scratch);
+  return reads;
+}
+
 static bool calls_ok(const struct nest_node *node, int count) {
   for (int k = 0; k < count; k++) {
     if (node[k].kind != NEST_CALL)

@@ -520,13 +520,14 @@ static bool func(struct parser *p) {
   return dn_errors(p->ctx) > errors || finish_func(p, f, &h);
 }
 
-/* `arena=N` or `bound=N` of the header. */
+/* `arena=N`, `split=N` or `bound=N` of the header. */
 static bool plan_number(struct parser *p) {
   int64_t *out = lex_is_word(&p->lx, "arena")   ? &p->m->arena_size
+                 : lex_is_word(&p->lx, "split") ? &p->m->arena_split
                  : lex_is_word(&p->lx, "bound") ? &p->m->arena_bound
                                                 : NULL;
   if (!out)
-    return parse_expected(p, "arena or bound");
+    return parse_expected(p, "arena, split or bound");
   parse_next(p);
   if (!parse_take(p, '=', "'='") || !parse_int(p, out))
     return false;

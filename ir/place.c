@@ -136,6 +136,19 @@ const int64_t *ir_io_places(const struct ir_func *f) {
   return io ? io->is : NULL;
 }
 
+int64_t ir_arena_part(const struct ir_module *m, unsigned part) {
+  int64_t first =
+      m->arena_split ? dn_min(m->arena_split, m->arena_size) : m->arena_size;
+  return part ? m->arena_size - first : first;
+}
+
+unsigned ir_arena_find(const struct ir_module *m, int64_t *offset) {
+  if (!ir_arena_part(m, 1) || *offset < m->arena_split)
+    return 0;
+  *offset -= m->arena_split;
+  return 1;
+}
+
 /* An op outside kernels whose value was given a place of its own, as opposed to
  * following its operand's. Printing leaves default attributes out, so that a
  * kernel at the start of the arena has none. */
@@ -149,6 +162,11 @@ static void read_list(const struct ir_attr *a, int64_t max, int64_t *out) {
     out[i] = a->is[i];
 }
 
+static void find_part(const struct ir_block *b, struct ir_place *out) {
+  if (out->space == IR_IN_ARENA)
+    out->number = ir_arena_find(b->func->module, &out->offset);
+}
+
 static void read_attrs(const struct ir_op *op, struct ir_place *out) {
   const char *space = ir_get_str(op, "space");
   if (!strncmp(space, "out", 3)) {
@@ -156,6 +174,7 @@ static void read_attrs(const struct ir_op *op, struct ir_place *out) {
     out->number = (unsigned)strtoul(space + 3, NULL, 10);
   }
   out->offset = ir_get_int(op, "at");
+  find_part(op->block, out);
   read_list(ir_find_attr(op, "stride"), IR_MAX_RANK, out->stride);
   read_list(ir_find_attr(op, "turn"), IR_MAX_LOOPS_AROUND, out->step);
 }
@@ -178,6 +197,7 @@ static bool read_record(const struct ir_op *op, unsigned i,
     if (!strcmp(f->name, "out"))
       out->space = IR_IN_OUTPUT;
   }
+  find_part(op->block, out);
   return true;
 }
 
@@ -186,6 +206,7 @@ static bool param_place(const struct ir_value *v, struct ir_place *out) {
   const struct ir_op *loop = v->block->owner;
   if (!loop && ir_io_places(v->block->func)) {
     out->offset = ir_io_places(v->block->func)[v->index];
+    find_part(v->block, out);
     return true;
   }
   if (!loop) {

@@ -19,9 +19,9 @@ enum { IR_MAX_LOOPS_AROUND = 8 };
 
 struct ir_place {
   enum ir_space space;
-  unsigned number;             /* of the input or output */
+  unsigned number;             /* of the input, output or part of the arena */
   const struct ir_value *base; /* the constant */
-  int64_t offset; /* bytes from the start of the space or constant */
+  int64_t offset; /* bytes from the start of the space, part or constant */
   int64_t stride[IR_MAX_RANK];       /* elements */
   int64_t step[IR_MAX_LOOPS_AROUND]; /* bytes a turn of the loops around, the
                                         outermost first */
@@ -82,6 +82,11 @@ int ir_state_of(const struct ir_value *param);
 /* Where result i lies in the state, in bytes, which of large ones are a
  * multiple of `align`; with i the number of results, the bytes of the state. */
 int64_t ir_state_at(const struct ir_func *f, unsigned i, int64_t align);
+
+/* Bytes of part 0 or 1 of the arena. */
+int64_t ir_arena_part(const struct ir_module *m, unsigned part);
+/* The part of the arena that an offset is in; the offset becomes the part's. */
+unsigned ir_arena_find(const struct ir_module *m, int64_t *offset);
 
 /* It is elsewhere in each turn of some loop. */
 bool ir_place_moves(const struct ir_place *p);

@@ -353,6 +353,8 @@ static void put_header(struct printer *p, const struct ir_module *m) {
     dn_buf_printf(p->out, " form %s", ir_form_names[m->form]);
   if (m->form == IR_PLANNED) {
     dn_buf_printf(p->out, " {arena=%" PRId64, m->arena_size);
+    if (m->arena_split)
+      dn_buf_printf(p->out, ", split=%" PRId64, m->arena_split);
     if (m->arena_bound)
       dn_buf_printf(p->out, ", bound=%" PRId64, m->arena_bound);
     put(p, "}");

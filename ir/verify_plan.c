@@ -286,7 +286,7 @@ static void check_value(struct plan *p, const struct ir_op *op,
   bool fits = find_extent(r, l);
   int64_t room = INT64_MAX;
   if (l->place.space == IR_IN_ARENA)
-    room = p->v->m->arena_size;
+    room = ir_arena_part(p->v->m, l->place.number);
   else if (l->place.space == IR_IN_OUTPUT)
     room = ir_type_bytes(ir_arg(p->f->body->last, l->place.number)->type);
   bool empty = !ir_type_count(r->type); /* wherever it lies */
@@ -364,6 +364,7 @@ static void check_io(struct plan *p) {
   for (unsigned i = 0; io && !p->v->errors && i < ret->noperands; i++) {
     struct ir_place want = {.space = IR_IN_ARENA};
     want.offset = io[p->f->body->nparams + i];
+    want.number = ir_arena_find(p->v->m, &want.offset);
     ir_type_strides(ir_arg(ret, i)->type, want.stride);
     check_lies(p, ret, i, &want);
   }

@@ -3,7 +3,9 @@
  * over an operand that ends with it where that is safe, so the two become one
  * item; items get offsets (plan_pack.h); what the function returns is computed
  * in the caller's buffer. With reuse=0 every value has memory of its own for
- * the whole run, to be looked at afterwards. See docs/memory.md.
+ * the whole run, to be looked at afterwards. An arena of more than `first`
+ * bytes is in two parts, of which the first, in faster memory, has what a run
+ * accesses most. See docs/memory.md.
  *
  * before:  %a = kernel : f32[100] do { ... }
  *          %b = kernel : f32[100] do { ... matmul %a ... }
@@ -16,6 +18,7 @@
 #include "passes/pass.h"
 
 #include "ir/loops.h"
+#include "ir/nest.h"
 #include "passes/overlap.h"
 #include "passes/plan_pack.h"
 #include "passes/schedule.h"
@@ -221,6 +224,65 @@ static void set_directions(const struct plan *p) {
   }
 }
 
+/* Reads and writes of a value by kernels, in all turns of loops. */
+static double count_accesses(struct dn_ctx *ctx, const struct ir_value *v) {
+  double n =
+      v->def && v->def->code == IR_KERNEL ? (double)ir_type_count(v->type) : 0;
+  for (const struct ir_use *u = v->uses; u; u = u->next) {
+    const struct ir_op *kernel = u->op->block->owner;
+    if (!kernel || kernel->code != IR_KERNEL)
+      continue;
+    double reads = nest_reads(ctx, u);
+    for (const struct ir_op *o = kernel; o; o = o->block->owner)
+      if (ir_is_loop(o) && ir_max_turns(o) < INT64_MAX)
+        reads *= (double)ir_max_turns(o);
+    n += reads;
+  }
+  return n;
+}
+
+static void add_heat(struct plan *p, const struct ir_value *v) {
+  const struct alias *a = alias_of(p->aliases, v);
+  int item = a && a->buffer >= 0 ? p->item_of[a->buffer] : -1;
+  if (item >= 0)
+    p->item[item].heat +=
+        count_accesses(p->env->ctx, v) / (double)dn_max(p->item[item].size, 1);
+}
+
+static void find_heat(struct plan *p, const struct ir_func *f) {
+  for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
+    for (unsigned i = 0; i < op->nresults; i++)
+      add_heat(p, op->result[i]);
+    for (unsigned i = 0; ir_is_loop(op) && i < op->region[0]->nparams; i++)
+      add_heat(p, op->region[0]->param[i]);
+  }
+}
+
+/* Offsets; with first= and second=, of two parts, as near as they may be. */
+static int64_t pack(struct plan *p, const struct ir_func *f) {
+  struct ir_module *m = f->module;
+  int64_t align = p->env->target->align;
+  int64_t room = pass_int(p->env, "first"), part = 0;
+  int64_t split = room / align * align;
+  struct pack_rooms rooms = {0};
+  int64_t size = pack_items(m->ctx, p->item, p->nitems, rooms);
+  if (size <= room || !split || ir_io_places(f) || m->funcs->next)
+    return size;
+  find_heat(p, f);
+  rooms = (struct pack_rooms){split, split + pass_int(p->env, "second")};
+  size = pack_items(m->ctx, p->item, p->nitems, rooms);
+  if (size > rooms.most) /* one may fit where two do not */
+    return pack_items(m->ctx, p->item, p->nitems, (struct pack_rooms){0});
+  for (int i = 0; i < p->nitems; i++)
+    if (p->item[i].at < split)
+      part = dn_max(part, dn_align(p->item[i].at + p->item[i].size, align));
+  for (int i = 0; i < p->nitems; i++)
+    if (p->item[i].at >= split)
+      p->item[i].at -= split - part;
+  m->arena_split = part;
+  return size - (split - part);
+}
+
 static void set_io(const struct plan *p, const struct ir_func *f) {
   unsigned nin = f->body->nparams, n = nin + f->nresults;
   int64_t *at = DN_ARRAY(p->scratch, int64_t, n);
@@ -273,7 +335,7 @@ static bool plan_func(struct pass_env *env, struct ir_func *f,
     p.item[i].first = 0;
     p.item[i].last = p.steps;
   }
-  m->arena_size = dn_max(m->arena_size, pack_items(m->ctx, p.item, p.nitems));
+  m->arena_size = dn_max(m->arena_size, pack(&p, f));
   if (reuse) /* else other plans need less */
     m->arena_bound = dn_max(m->arena_bound, find_bound(&p, f->body));
   assert(m->arena_bound <= m->arena_size &&
@@ -294,7 +356,7 @@ int64_t pass_plan(struct pass_env *env, struct ir_module *m) {
     return -1;
   enum live_reuse reuse =
       pass_int(env, "reuse") ? overlap_reuse(env) : LIVE_APART;
-  m->arena_size = m->arena_bound = 0;
+  m->arena_size = m->arena_bound = m->arena_split = 0;
   for (struct ir_func *f = m->funcs; f; f = f->next)
     ok &= plan_func(env, f, reuse);
   if (!ok)

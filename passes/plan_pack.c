@@ -16,7 +16,9 @@ enum {
   MAX_PAIRS = 1 << 22, /* of items that live together, for the full search */
   MAX_BUMPS = 256,     /* orders tried with the top item placed earlier */
   MAX_EXACT = 20,      /* items for branch and bound */
-  MAX_STEPS = 200000   /* placements in it */
+  MAX_STEPS = 200000,  /* placements in it */
+  HEAT = 5             /* a rule of sort_order(); those before go by size and
+                          time */
 };
 
 struct pack_gap {
@@ -34,6 +36,7 @@ struct packer {
   int64_t *best; /* offsets */
   int64_t top, bound;
   int64_t steps;
+  struct pack_rooms rooms;
 };
 
 static int64_t pack_bound(struct dn_arena *scratch,
@@ -136,19 +139,23 @@ static struct pack_gap gap_of(const struct packer *p, int i, int other) {
   return g;
 }
 
+static void forbid(struct packer *p, int n, struct pack_gap g) {
+  for (; n > 0 && p->sorted[n - 1].below > g.below; n--)
+    p->sorted[n] = p->sorted[n - 1];
+  p->sorted[n] = g;
+}
+
 /* The lowest offset for item `i` among its placed neighbours. */
 static int64_t lowest(struct packer *p, int i) {
   int n = 0;
+  int64_t split = p->rooms.split;
   for (int k = p->start[i]; k < p->start[i + 1]; k++) {
-    int other = p->pair[k], at = n;
-    if (!p->placed[other] || !p->item[other].size)
-      continue;
-    struct pack_gap g = gap_of(p, i, other);
-    for (; at > 0 && p->sorted[at - 1].below > g.below; at--)
-      p->sorted[at] = p->sorted[at - 1];
-    p->sorted[at] = g;
-    n++;
+    int other = p->pair[k];
+    if (p->placed[other] && p->item[other].size)
+      forbid(p, n++, gap_of(p, i, other));
   }
+  if (split)
+    forbid(p, n++, (struct pack_gap){split - p->item[i].size, split});
   int64_t at = 0, align = p->item[i].align;
   for (int k = 0; k < n && at > p->sorted[k].below; k++)
     at = dn_max(at, dn_align(p->sorted[k].above, align));
@@ -194,14 +201,15 @@ static int by_key(const void *a, const void *b) {
 }
 
 static void sort_order(struct packer *p, int rule) {
-  assert(rule >= 0 && rule < 5 && "search() counts the rules");
+  assert(rule >= 0 && rule <= HEAT && "search() counts the rules");
   struct key *keys = DN_ARRAY(p->arena, struct key, p->n);
   for (int i = 0; i < p->n; i++) {
     const struct pack_item *it = &p->item[i];
     double size = (double)it->size, first = it->first;
     double life = it->last - it->first + 1;
-    const double major[] = {size, -first, size * life, life, first - life + 1};
-    const double minor[] = {life, size, life, size, size};
+    const double major[] = {size, -first,           size * life,
+                            life, first - life + 1, it->heat};
+    const double minor[] = {life, size, life, size, size, size};
     keys[i] = (struct key){major[rule], minor[rule], i};
   }
   qsort(keys, (size_t)p->n, sizeof *keys, by_key);
@@ -256,7 +264,10 @@ static void branch(struct packer *p, int depth, int64_t top) {
 }
 
 static void search(struct packer *p) {
-  for (int rule = 0; rule < 5 && p->top > p->bound; rule++) {
+  sort_order(p, HEAT);
+  if (p->rooms.split && try_order(p) <= p->rooms.most)
+    return;
+  for (int rule = 0; rule < HEAT && p->top > p->bound; rule++) {
     sort_order(p, rule);
     try_order(p);
     if (p->top > p->bound)
@@ -270,23 +281,27 @@ static void search(struct packer *p) {
 }
 
 /* For very many items: side by side. */
-static int64_t stack_up(struct pack_item *items, int n) {
+static int64_t stack_up(struct pack_item *items, int n, int64_t split) {
   int64_t top = 0;
   for (int i = 0; i < n; i++) {
     items[i].at = dn_align(top, items[i].align);
+    if (items[i].at < split && items[i].at + items[i].size > split)
+      items[i].at = split;
     top = items[i].at + items[i].size;
   }
   return top;
 }
 
-int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n) {
+int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n,
+                   struct pack_rooms rooms) {
   struct dn_arena *arena = dn_arena_new(ctx);
-  struct packer p = {.arena = arena, .item = items, .n = n, .top = INT64_MAX};
+  struct packer p = {
+      .arena = arena, .item = items, .n = n, .top = INT64_MAX, .rooms = rooms};
   p.bound = pack_bound(arena, items, n);
   int64_t top;
   if (find_pairs(&p)) {
     p.order = DN_ARRAY(arena, int, n);
-    p.sorted = DN_ARRAY(arena, struct pack_gap, n);
+    p.sorted = DN_ARRAY(arena, struct pack_gap, n + 1);
     p.placed = DN_ARRAY(arena, bool, n);
     p.best = DN_ARRAY(arena, int64_t, n);
     search(&p);
@@ -295,7 +310,7 @@ int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n) {
     assert((!n || p.top < INT64_MAX) && "search() tries an order at least");
     top = n ? p.top : 0;
   } else {
-    top = stack_up(items, n);
+    top = stack_up(items, n, rooms.split);
   }
   assert(top >= p.bound && "no placement is below the bound: pack_bound()");
   dn_arena_free(arena);

@@ -12,12 +12,20 @@ struct pack_item {
    * take `saved` bytes less at least. -1: none. */
   int over;
   int64_t down, up, saved;
-  int64_t at; /* result */
+  double heat; /* accesses of a byte in a run */
+  int64_t at;  /* result */
+};
+
+/* Two memories: no item lies on both sides of `split`, and those with most heat
+ * are placed first if all then ends at `most` or below. split 0: one memory. */
+struct pack_rooms {
+  int64_t split, most;
 };
 
 /* Gives each item an offset so that items that live at the same time do not
  * overlap, but for `over`; returns the end of the highest. The same items
  * always get the same offsets. */
-int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n);
+int64_t pack_items(struct dn_ctx *ctx, struct pack_item *items, int n,
+                   struct pack_rooms rooms);
 
 #endif

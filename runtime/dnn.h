@@ -15,19 +15,21 @@ extern "C" {
 #define DNN_OK 0
 #define DNN_E_ARENA                                                            \
   1 /* the arena is NULL or not aligned to PREFIX_ARENA_ALIGN */
-#define DNN_E_NULL 2 /* an input or output is NULL */
-#define DNN_E_LOOP 3 /* a loop ran longer than its outputs have room for */
+#define DNN_E_NULL 2    /* an input or output is NULL */
+#define DNN_E_LOOP 3    /* a loop ran longer than its outputs have room for */
 #define DNN_E_WEIGHTS 4 /* the weights are not the model's, or are damaged */
-#define DNN_E_SIZE 5 /* a size is not in the range that the header says */
+#define DNN_E_SIZE 5    /* a size is not in the range that the header says */
 #define DNN_E_STATE                                                            \
   6 /* the state is NULL or not aligned to PREFIX_STATE_ALIGN */
 
 /* Changes when the layout below changes: 2 has sizes, 3 inputs and outputs in
- * the arena, 4 a state and sizes, if only 0 of them, 1 none. */
+ * the arena, 4 a state and sizes, if only 0 of them, 5 an arena in two parts
+ * and sizes and state, if any, 1 none. */
 #define DNN_ABI_VERSION 1
 #define DNN_ABI_SIZES 2
 #define DNN_ABI_ARENA 3
 #define DNN_ABI_STATE 4
+#define DNN_ABI_PARTS 5
 #define DNN_MODEL_MAGIC 0x4d4e4e44u /* "DNNM" in a little-endian dump */
 #define DNN_MAX_RANK 12
 
@@ -45,7 +47,7 @@ struct dnn_model {
   uint32_t ninputs, noutputs;
   uint32_t tensors_at;  /* struct dnn_tensor: inputs, then outputs */
   uint32_t arena_align; /* bytes; 0: any */
-  uint64_t arena_size;  /* bytes; 0: PREFIX_run takes NULL */
+  uint64_t arena_size;  /* bytes, of both parts; 0: PREFIX_run takes NULL */
   uint64_t weights_size;
   uint64_t stack_size; /* worst case of PREFIX_run; 0: not known */
   uint64_t macs;       /* multiply-accumulates of one run */
@@ -54,7 +56,7 @@ struct dnn_model {
 /* Of version 3, behind the tensors: for each a uint64_t, its bytes from the
  * arena's start. PREFIX_run takes the arena, and writes over its inputs. */
 
-/* Of versions 2 and 4, behind it: sizes that PREFIX_run takes as int64_t, between its
+/* Of versions 2, 4 and 5, behind it: sizes that PREFIX_run takes as int64_t, between its
  * outputs and the arena. */
 struct dnn_sizes {
   uint32_t n;
@@ -65,6 +67,8 @@ struct dnn_sizes {
   uint32_t state_align; /* bytes; 0: there is no state. PREFIX_run takes it
                            before the arena, and PREFIX_reset(state) starts it */
 };
+/* Of version 5, behind those: a uint64_t, the bytes of the first part of the
+ * arena. PREFIX_run takes the second behind it. */
 struct dnn_size {
   uint32_t name_at;
   uint32_t unused;
@@ -79,7 +83,7 @@ struct dnn_tensor {
                      value of, in the state; PREFIX_run takes neither. Such
                      outputs lie one behind the other, at multiples of
                      state_align, as large as they can be. 0: none */
-  double scale; /* real = scale * (stored - zero); 0: not quantized */
+  double scale;   /* real = scale * (stored - zero); 0: not quantized */
   int64_t zero;
   int64_t dim[DNN_MAX_RANK]; /* 0 beyond rank */
 };

@@ -511,13 +511,30 @@ static const char *skip_done(const struct compile *c, const char *text) {
   return text;
 }
 
+/* With regions for arenas, the first and the largest of the rest are what the
+ * plan has room in. */
+static const char *plan_regions(const struct compile *c, const char *text) {
+  int64_t first = 0, second = 0;
+  for (size_t i = 0; c->regions && i < c->regions->n; i++) {
+    const struct cg_region *one = &c->regions->v[i];
+    if (one->holds & CG_HOLDS_ARENA)
+      *(first ? &second : &first) =
+          first ? dn_max(second, one->size) : one->size;
+  }
+  return second && dn_ends_in(text, "plan")
+             ? dn_printf(c->ctx->arena, "%s{first=%lld,second=%lld}", text,
+                         (long long)first, (long long)second)
+             : text;
+}
+
 const char *compile_pipeline(const struct compile *c, enum ir_form form) {
   static const char *const levels[] = {"O0", "O1", "O2", "O3"};
   const struct options *o = c->options;
   const char *text = o->passes;
   if (!text)
     text = skip_done(
-        c, pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]));
+        c, plan_regions(c, pass_pipeline_text(
+                               o->opt.size ? "Os" : levels[o->opt.level & 3])));
   return form == IR_PLANNED ? text : cut_pipeline(c, text, form);
 }
 
@@ -582,7 +599,9 @@ bool compile_passes(struct compile *c, enum ir_form form) {
 
 bool compile_object(struct compile *c, enum cg_emit kind, struct cg_blob *out,
                     struct cg_sizes *sizes) {
-  return (!c->regions || cg_place(c->ctx, c->m, c->regions)) &&
+  return (!c->regions ||
+          cg_place(c->ctx, c->m, cg_target_facts(c->target)->align,
+                   c->regions)) &&
          cg_compile(c->ctx, c->target, c->m, &c->cg, kind, out, sizes) &&
          (!c->regions || kind != CG_OBJ ||
           cg_place_code(c->ctx, c->regions, sizes));

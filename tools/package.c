@@ -18,9 +18,33 @@ struct package {
   const struct compile *c;
   const char *kind;
   unsigned nin, nout;
-  struct ir_tensor *in, *out; /* the self-test's */
+  struct ir_tensor *in, *out; /* the self-test's; NULL so far: of a stream */
   struct dn_buf selftest;
 };
+
+static bool is_kept(const struct package *p, bool in, unsigned i) {
+  const struct ir_block *b = ir_main(p->c->m)->body;
+  return in ? ir_state_of(b->param[i]) >= 0
+            : ir_carried_param(b->last, i) != NULL;
+}
+
+static bool has_state(const struct package *p) {
+  const struct ir_func *f = ir_main(p->c->m);
+  return ir_state_at(f, f->nresults, 1) > 0;
+}
+
+static bool is_split(const struct package *p) {
+  return ir_arena_part(p->c->m, 1) > 0;
+}
+
+/* The last parameters of PREFIX_run, each behind `type`. */
+static const char *memory(const struct package *p, const char *type) {
+  return dn_printf(p->c->ctx->arena, "%s%s%sarena%s%s",
+                   has_state(p) ? type : "", has_state(p) ? "state, " : "",
+                   type,
+                   is_split(p) ? dn_printf(p->c->ctx->arena, ", %s", type) : "",
+                   is_split(p) ? "arena2" : "");
+}
 
 /* ---- The self-test ---- */
 
@@ -35,7 +59,12 @@ static bool run_interpreter(struct package *p) {
     p->in[i].type = f->body->param[i]->type;
     p->in[i].data =
         dn_alloc(ctx->arena, (size_t)ir_type_bytes(p->in[i].type) + 1);
-    ir_random(&p->in[i], 1000 + i);
+    if (ir_state_of(f->body->param[i]) < 0)
+      ir_random(&p->in[i], 1000 + i);
+    else if (f->body->param[i]->initial)
+      memcpy(p->in[i].data,
+             ir_const_bytes(ctx->arena, f->body->param[i]->initial),
+             (size_t)ir_type_bytes(p->in[i].type));
   }
   return ir_eval(ctx->arena, f, p->in, p->out, NULL);
 }
@@ -88,6 +117,7 @@ static void put_check(struct dn_buf *out, unsigned i, const struct ir_type *t) {
 static void make_selftest(struct package *p) {
   struct dn_buf *out = &p->selftest;
   const char *name = p->c->cg.prefix;
+  int64_t align = cg_target_facts(p->c->target)->align;
   static const enum ir_dtype floats[] = {IR_F32, IR_F64};
   *out = dn_buf_new(p->c->ctx->arena);
   dn_buf_printf(out,
@@ -97,11 +127,16 @@ static void make_selftest(struct package *p) {
                 "#define ALIGNED __attribute__((aligned(8)))\n",
                 name, name, name);
   for (unsigned i = 0; i < p->nin; i++)
-    put_array(out, "in", i, &p->in[i]);
+    if (!is_kept(p, true, i))
+      put_array(out, "in", i, &p->in[i]);
   for (unsigned i = 0; i < p->nout; i++) {
     put_array(out, "want", i, &p->out[i]);
-    dn_buf_printf(out, "static unsigned char got%u[sizeof want%u] ALIGNED;\n",
-                  i, i);
+    if (is_kept(p, false, i))
+      dn_buf_printf(out, "#define got%u ((const char *)state + %lld)\n", i,
+                    (long long)ir_state_at(ir_main(p->c->m), i, align));
+    else
+      dn_buf_printf(out, "static unsigned char got%u[sizeof want%u] ALIGNED;\n",
+                    i, i);
   }
   for (size_t k = 0; k < DN_COUNT(floats); k++)
     for (unsigned i = 0; i < p->nout; i++)
@@ -109,13 +144,19 @@ static void make_selftest(struct package *p) {
         put_compare(out, ir_dtypes[floats[k]].ctype);
         break;
       }
-  dn_buf_printf(out, "int %s_selftest(void *arena) {\n  int status = %s_run(",
-                name, name);
+  dn_buf_printf(out, "int %s_selftest(%s) {\n  int status;\n", name,
+                memory(p, "void *"));
+  if (has_state(p))
+    dn_buf_printf(out, "  %s_reset(state);\n", name);
+  dn_buf_printf(out, "  status = %s_run(", name);
   for (unsigned i = 0; i < p->nin; i++)
-    dn_buf_printf(out, "(const void *)in%u, ", i);
+    if (!is_kept(p, true, i))
+      dn_buf_printf(out, "(const void *)in%u, ", i);
   for (unsigned i = 0; i < p->nout; i++)
-    dn_buf_printf(out, "(void *)got%u, ", i);
-  dn_buf_printf(out, "arena);\n  if (status)\n    return status;\n");
+    if (!is_kept(p, false, i))
+      dn_buf_printf(out, "(void *)got%u, ", i);
+  dn_buf_printf(out, "%s);\n  if (status)\n    return status;\n",
+                memory(p, ""));
   for (unsigned i = 0; i < p->nout; i++)
     put_check(out, i, p->out[i].type);
   dn_buf_printf(out, "  return 0;\n}\n");
@@ -142,17 +183,9 @@ struct package *package_begin(const struct compile *c, const char *kind) {
              "a self-test has sizes that are numbers: --dim NAME=VALUE");
     return NULL;
   }
-  if (ir_state_at(ir_main(c->m), ir_main(c->m)->nresults, 1)) {
-    dn_usage(c->ctx, "--package",
-             "a self-test has no state (--state, or the model's own)");
-    return NULL;
-  }
   p->c = c;
   p->kind = kind;
-  if (!run_interpreter(p))
-    return NULL;
-  make_selftest(p);
-  return p;
+  return c->options->stream || run_interpreter(p) ? p : NULL;
 }
 
 /* ---- Templates ---- */
@@ -182,6 +215,17 @@ static void put_buffer(struct dn_buf *out, const char *name, unsigned i,
   dn_buf_printf(out, ";\n");
 }
 
+static void put_memory(struct dn_buf *out, const char *prefix, const char *name,
+                       const char *macro, const char *align) {
+  dn_buf_printf(out,
+                "#ifdef %s_%s_SECTION\n"
+                "__attribute__((section(%s_%s_SECTION)))\n#endif\n"
+                "static unsigned char %s[%s_%s_SIZE + 1]\n"
+                "    __attribute__((aligned(%s_%s_ALIGN)));\n",
+                prefix, macro, prefix, macro, name, prefix, macro, prefix,
+                align);
+}
+
 /* The arguments of PREFIX_run in an example, and the call. */
 static void put_call(const struct package *p, const char *name,
                      struct dn_buf *buffers, struct dn_buf *call) {
@@ -190,17 +234,18 @@ static void put_call(const struct package *p, const char *name,
   for (unsigned i = 0; i < p->nin + p->nout; i++) {
     bool in = i < p->nin;
     unsigned k = in ? i : i - p->nin;
+    if (is_kept(p, in, k))
+      continue;
     put_buffer(buffers, in ? "in" : "out", k,
                in ? p->in[k].type : p->out[k].type);
     dn_buf_printf(call, "%s%u, ", in ? "in" : "out", k);
   }
-  dn_buf_printf(call, "arena)");
-  dn_buf_printf(buffers,
-                "#ifdef %s_ARENA_SECTION\n"
-                "__attribute__((section(%s_ARENA_SECTION)))\n#endif\n"
-                "static unsigned char arena[%s_ARENA_SIZE + 1]\n"
-                "    __attribute__((aligned(%s_ARENA_ALIGN)));\n",
-                big, big, big, big);
+  dn_buf_printf(call, "%s)", memory(p, ""));
+  put_memory(buffers, big, "arena", "ARENA", "ARENA");
+  if (is_split(p))
+    put_memory(buffers, big, "arena2", "ARENA2", "ARENA");
+  if (has_state(p))
+    put_memory(buffers, big, "state", "STATE", "STATE");
 }
 
 /* `text` with each @WORD@ replaced. */
@@ -292,12 +337,15 @@ static bool write_parts(const struct package *p, const struct parts *all,
   return ok;
 }
 
-bool package_write(const struct package *p, const char *folder,
+bool package_write(struct package *p, const char *folder,
                    const struct cg_blob *object, const struct cg_blob *header) {
   struct dn_ctx *ctx = p->c->ctx;
   const struct cg_names *names = cg_target_names(p->c->target);
   const char *name = p->c->cg.prefix;
   struct dn_buf buffers = dn_buf_new(ctx->arena), call = dn_buf_new(ctx->arena);
+  if (!p->in && !run_interpreter(p))
+    return false;
+  make_selftest(p);
   put_call(p, name, &buffers, &call);
   const struct word words[] = {{"NAME", name},
                                {"UPPER", dn_upper(ctx->arena, name)},
@@ -306,7 +354,9 @@ bool package_write(const struct package *p, const char *folder,
                                {"CORE", core(ctx->arena, names->cpu)},
                                {"TRIPLE", names->triple},
                                {"BUFFERS", buffers.text},
-                               {"RUN", call.text}};
+                               {"RUN", call.text},
+                               {"MEMORY", memory(p, "")},
+                               {"PARAMS", memory(p, "void *")}};
   struct parts all = {words, DN_COUNT(words), .header = *header,
                       .selftest = {p->selftest.text, p->selftest.len}};
   if (!archive_make(ctx, dn_printf(ctx->arena, "%s.o", name), object,

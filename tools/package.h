@@ -9,7 +9,7 @@ struct package; /* a stored input and the interpreter's outputs */
 /* Of the imported module, before passes. NULL after a diagnostic. */
 struct package *package_begin(const struct compile *c, const char *kind);
 /* Writes the folder. */
-bool package_write(const struct package *p, const char *folder,
+bool package_write(struct package *p, const char *folder,
                    const struct cg_blob *object, const struct cg_blob *header);
 
 #endif

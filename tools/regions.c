@@ -8,7 +8,8 @@ static const struct {
   enum cg_holds holds;
 } kinds[] = {{"arena", CG_HOLDS_ARENA},
              {"weights", CG_HOLDS_WEIGHTS},
-             {"code", CG_HOLDS_CODE}};
+             {"code", CG_HOLDS_CODE},
+             {"state", CG_HOLDS_STATE}};
 
 static bool bad(struct dn_ctx *ctx, const char *what, const char *text) {
   return dn_usage(ctx, "--region", "'%.100s': %s", dn_escaped(ctx->arena, text),
@@ -34,11 +35,11 @@ static bool read_region(struct dn_ctx *ctx, const char *text,
   if (!opt_read_size(size, &out->size) || out->size <= 0)
     return bad(ctx, "its size is a number of bytes, as 64K", text);
   if (!*rest)
-    out->holds = CG_HOLDS_ARENA;
+    out->holds = CG_HOLDS_ARENA | CG_HOLDS_STATE;
   while (*rest) {
     int row = DN_FIND(kinds, part(ctx, &rest, '+'));
     if (row < 0)
-      return bad(ctx, "a region holds arena, weights, code", text);
+      return bad(ctx, "a region holds arena, state, weights, code", text);
     out->holds |= (unsigned)kinds[row].holds;
   }
   return true;
@@ -65,6 +66,6 @@ struct cg_regions *regions_read(struct dn_ctx *ctx, const char *text) {
     bad(ctx, "no region is given", text);
     return NULL;
   }
-  struct cg_regions r = {.v = list.v, .n = list.n, .arena = -1, .code = -1};
+  struct cg_regions r = {list.v, list.n, {-1, -1}, -1, -1, NULL};
   return dn_copy(ctx->arena, &r, sizeof r);
 }

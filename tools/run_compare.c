@@ -74,7 +74,7 @@ static void see(void *user, const struct ir_value *v, void *want) {
     return;
   const char *got;
   if (p.space == IR_IN_ARENA)
-    got = r->arena;
+    got = (const char *)r->arena + (p.number ? ir_arena_part(r->m, 0) : 0);
   else if (p.space == IR_IN_OUTPUT)
     got = j->out[p.number].data;
   else

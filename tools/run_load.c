@@ -226,8 +226,14 @@ static size_t count_ports(const struct run *r) {
   return n;
 }
 
+/* And memory behind them: weights, state, the parts of the arena. */
+static size_t count_memory(const struct run *r) {
+  return 1u + (r->weights != NULL) + (r->state != NULL) +
+         (size_t)(cg_model_part(r->model) > 0);
+}
+
 /* int PREFIX_run(const T *input..., T *output..., int64_t size..., const void
- * *weights, void *state, void *arena) */
+ * *weights, void *state, void *arena, void *arena2) */
 static bool bind_function(struct run *r) {
   unsigned before = dn_errors(r->ctx);
   void *fn = find_symbol(r, "run");
@@ -241,7 +247,7 @@ static bool bind_function(struct run *r) {
   if (!ports_of_object(r) || !load_weights(r))
     return false;
   size_t nptr = count_ports(r), last = nptr + (size_t)r->at.n;
-  size_t n = last + 1 + (r->weights != NULL) + (r->state != NULL);
+  size_t n = last + count_memory(r);
   ffi_type **types = DN_ARRAY(r->ctx->arena, ffi_type *, n);
   for (size_t i = 0; i < n; i++)
     types[i] = i < nptr || i >= last ? &ffi_type_pointer : &ffi_type_sint64;
@@ -348,9 +354,12 @@ static const char *compile_option(const struct options *o) {
   const struct {
     bool given;
     const char *name;
-  } all[] = {{o->opt.seen, "-O"},       {o->target != NULL, "--target"},
-             {o->cpu != NULL, "-mcpu"}, {o->attrs != NULL, "-mattr"},
-             {o->abi != NULL, "-mabi"}, {o->passes != NULL, "--passes"},
+  } all[] = {{o->opt.seen, "-O"},
+             {o->target != NULL, "--target"},
+             {o->cpu != NULL, "-mcpu"},
+             {o->attrs != NULL, "-mattr"},
+             {o->abi != NULL, "-mabi"},
+             {o->passes != NULL, "--passes"},
              {o->stream != NULL, "--stream"}};
   for (size_t i = 0; i < DN_COUNT(all); i++)
     if (all[i].given)
@@ -484,7 +493,7 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     return call_interpreter(r, in, out);
   void **p = r->pointer, **a = r->argument;
   size_t nptr = count_ports(r), last = nptr + (size_t)r->at.n, k = 0;
-  size_t n = last + 1 + (r->weights != NULL) + (r->state != NULL);
+  size_t n = last + count_memory(r);
   for (size_t i = 0; i < r->nin && !r->io; i++)
     if (!r->in[i].kept)
       p[k++] = in[i].data;
@@ -497,7 +506,9 @@ bool run_call(struct run *r, const struct ir_tensor *in,
     p[k++] = r->weights;
   if (r->state)
     p[k++] = r->state;
-  p[k] = r->arena;
+  p[k++] = r->arena;
+  if (k < n)
+    p[k] = (char *)r->arena + cg_model_part(r->model);
   move_states(r, in, NULL);
   for (size_t i = 0; i < n; i++)
     a[i] = i < nptr || i >= last ? (void *)&p[i] : &r->at.value[i - nptr];

@@ -560,8 +560,9 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);
 /* A size, of the parameters at `sizes`. */
 LLVMValueRef emit_size_value(struct emit *e, LLVMBuilderRef b,
                              LLVMValueRef sizes, const struct ir_size *s);
-LLVMValueRef emit_arena(struct emit *e);
-/* PREFIX_run's parameter that is i-th from the end: the arena is the first,
+LLVMValueRef emit_arena(struct emit *e, unsigned part);
+/* PREFIX_run's parameter that is i-th from the end: the arena is the first
+ * (a second part of it is not counted),
  * then the state, if any, then weights, if apart. */
 LLVMValueRef emit_last_argument(struct emit *e, unsigned i);
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,

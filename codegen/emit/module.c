@@ -193,17 +193,23 @@ static void finish_pads(struct emit *e) {
 
 /* ---- The entry function ---- */
 
-LLVMValueRef emit_last_argument(struct emit *e, unsigned i) {
-  return LLVMGetParam(e->run, LLVMCountParams(e->run) - i);
+static bool is_split(const struct emit *e) {
+  return ir_arena_part(e->m, 1) > 0;
 }
 
-LLVMValueRef emit_arena(struct emit *e) { return emit_last_argument(e, 1); }
+LLVMValueRef emit_last_argument(struct emit *e, unsigned i) {
+  return LLVMGetParam(e->run, LLVMCountParams(e->run) - i - is_split(e));
+}
+
+LLVMValueRef emit_arena(struct emit *e, unsigned part) {
+  return part ? emit_last_argument(e, 0) : emit_last_argument(e, 1);
+}
 
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
   LLVMValueRef p = NULL, from = LLVMConstInt(e->iptr, (uint64_t)b->from, true);
   switch (b->space) {
   case IR_IN_ARENA:
-    p = emit_arena(e);
+    p = emit_arena(e, b->number);
     break;
   case IR_IN_INPUT:
   case IR_IN_OUTPUT:
@@ -263,8 +269,8 @@ bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words) {
 static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
                                    const char *name) {
   unsigned sizes = e->nports;
-  unsigned n = sizes + (unsigned)e->sizes.most.n + 1 + (e->apart != NULL) +
-               (e->state_size > 0);
+  unsigned n = sizes + (unsigned)e->sizes.most.n + 1 + is_split(e) +
+               (e->apart != NULL) + (e->state_size > 0);
   LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
   for (unsigned i = 0; i < n; i++)
     params[i] = i - sizes < (unsigned)e->sizes.most.n ? e->i64 : e->ptr;
@@ -364,8 +370,9 @@ static void check_arguments(struct emit *e, const struct ir_block *body) {
     refuse(e, LLVMBuildIsNotNull(e->b, wrong, ""), DNN_E_WEIGHTS);
   if (e->state_size)
     check_memory(e, emit_last_argument(e, 2), DNN_E_STATE);
-  if (e->m->arena_size)
-    check_memory(e, emit_arena(e), DNN_E_ARENA);
+  for (unsigned part = 0; part < 2; part++)
+    if (ir_arena_part(e->m, part))
+      check_memory(e, emit_arena(e, part), DNN_E_ARENA);
 }
 
 static LLVMValueRef cycles(struct emit *e) {

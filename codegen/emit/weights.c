@@ -129,9 +129,11 @@ void emit_weights_end(struct emit *e) {
     build_check(e, check);
   if (e->apart)
     build_load(e);
-  if (!e->opts->zeroize || !e->m->arena_size)
-    return;
-  LLVMValueRef size = LLVMConstInt(e->iptr, (uint64_t)e->m->arena_size, false);
-  LLVMBuildMemSet(e->b, emit_arena(e), LLVMConstNull(e->i8), size,
-                  (unsigned)e->facts->align);
+  for (unsigned part = 0; e->opts->zeroize && part < 2; part++) {
+    uint64_t size = (uint64_t)ir_arena_part(e->m, part);
+    if (size)
+      LLVMBuildMemSet(e->b, emit_arena(e, part), LLVMConstNull(e->i8),
+                      LLVMConstInt(e->iptr, size, false),
+                      (unsigned)e->facts->align);
+  }
 }

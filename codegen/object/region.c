@@ -4,6 +4,7 @@
 #include "codegen/object/region.h"
 
 #include "ir/nest.h"
+#include "ir/place.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,13 +36,8 @@ static bool holds(const struct cg_regions *r, enum cg_holds what) {
 /* How often a run reads an element of a constant, all uses taken together. */
 static double reads_per_element(struct dn_ctx *ctx, const struct ir_value *c) {
   double reads = 0;
-  for (const struct ir_use *u = c->uses; u; u = u->next) {
-    struct dn_arena *scratch = dn_arena_new(ctx);
-    const struct nest *n =
-        u->op->nresults == 1 ? nest_build(scratch, u->op) : NULL;
-    reads += n ? (double)nest_points(n) : (double)ir_type_count(c->type);
-    dn_arena_free(scratch);
-  }
+  for (const struct ir_use *u = c->uses; u; u = u->next)
+    reads += nest_reads(ctx, u);
   return reads / (double)ir_type_count(c->type);
 }
 
@@ -77,14 +73,28 @@ static void place_weights(struct dn_ctx *ctx, const struct ir_module *m,
         take(r, CG_HOLDS_WEIGHTS, ir_type_bytes(w[i].c->type), ALIGN);
 }
 
-bool cg_place(struct dn_ctx *ctx, const struct ir_module *m,
+/* Memory of the caller's, if any region holds such. */
+static bool place_memory(struct dn_ctx *ctx, struct cg_regions *r,
+                         enum cg_holds what, const char *name, int64_t bytes,
+                         int *out) {
+  *out = bytes ? take(r, what, bytes, 64) : -1;
+  return *out >= 0 || !bytes || !holds(r, what) ||
+         dn_error(ctx, (struct dn_loc){.where = "--region"}, DN_RAM,
+                  "%s of %lld bytes fits no region that holds it", name,
+                  (long long)bytes);
+}
+
+bool cg_place(struct dn_ctx *ctx, const struct ir_module *m, int64_t align,
               struct cg_regions *r) {
-  r->arena = m->arena_size ? take(r, CG_HOLDS_ARENA, m->arena_size, 64) : -1;
-  if (m->arena_size && r->arena < 0 && holds(r, CG_HOLDS_ARENA))
-    return dn_error(ctx, (struct dn_loc){.file = m->file, .where = "--region"},
-                    DN_RAM,
-                    "the arena of %lld bytes fits no region that holds it",
-                    (long long)m->arena_size);
+  const struct ir_func *f = ir_main(m);
+  for (unsigned part = 0; part < 2; part++)
+    if (!place_memory(ctx, r, CG_HOLDS_ARENA,
+                      part ? "the rest of the arena" : "the arena",
+                      ir_arena_part(m, part), &r->arena[part]))
+      return false;
+  if (!place_memory(ctx, r, CG_HOLDS_STATE, "the state",
+                    ir_state_at(f, f->nresults, align), &r->state))
+    return false;
   r->code = -1;
   for (size_t i = 0; i < r->n && r->code < 0; i++)
     if (r->v[i].holds & CG_HOLDS_CODE)
@@ -128,11 +138,24 @@ const char *cg_code_section(const struct cg_opts *opts, struct dn_arena *arena,
   return section(arena, ".text", r, r ? r->code : -1, symbol);
 }
 
-const char *cg_arena_section(const struct cg_opts *opts,
+static const char *bss_section(const struct cg_opts *opts,
+                               struct dn_arena *arena, int region,
+                               const char *what) {
+  return region < 0 ? NULL
+                    : section(arena, ".bss", opts->regions, region,
+                              dn_printf(arena, "%s%s", opts->prefix, what));
+}
+
+const char *cg_arena_section(const struct cg_opts *opts, struct dn_arena *arena,
+                             unsigned part) {
+  const struct cg_regions *r = opts->regions;
+  return bss_section(opts, arena, r ? r->arena[part] : -1, "");
+}
+
+const char *cg_state_section(const struct cg_opts *opts,
                              struct dn_arena *arena) {
   const struct cg_regions *r = opts->regions;
-  return r && r->arena >= 0 ? section(arena, ".bss", r, r->arena, opts->prefix)
-                            : NULL;
+  return bss_section(opts, arena, r ? r->state : -1, ".state");
 }
 
 /* ---- The linker's part ---- */
@@ -159,11 +182,11 @@ static void put_region(const struct cg_opts *opts, int i, struct dn_buf *out) {
                   "%s_%s_load = LOADADDR(.%s.%s);\n",
                   p, name, name, name, p, name, p, name);
   }
-  if (r->arena == i)
+  if (r->arena[0] == i || r->arena[1] == i || r->state == i)
     dn_buf_printf(out,
                   ".%s.%s.arena (NOLOAD) : ALIGN(64)\n{\n"
-                  "  *(.bss.dnn.%s.%s)\n} > %s\n",
-                  p, name, name, p, name);
+                  "  *(.bss.dnn.%s.%s .bss.dnn.%s.%s.state)\n} > %s\n",
+                  p, name, name, p, name, p, name);
 }
 
 void cg_linker(struct dn_ctx *ctx, const struct cg_opts *opts,

@@ -11,8 +11,11 @@ const char *cg_const_section(const struct cg_opts *opts, struct dn_arena *arena,
                              const struct ir_value *c, const char *symbol);
 const char *cg_code_section(const struct cg_opts *opts, struct dn_arena *arena,
                             const char *symbol);
-/* Section for the caller's arena; NULL: it is in no region. */
-const char *cg_arena_section(const struct cg_opts *opts,
+/* Section for a part of the caller's arena, or the state; NULL: it is in no
+ * region. */
+const char *cg_arena_section(const struct cg_opts *opts, struct dn_arena *arena,
+                             unsigned part);
+const char *cg_state_section(const struct cg_opts *opts,
                              struct dn_arena *arena);
 
 #endif

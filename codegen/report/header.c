@@ -55,10 +55,10 @@ struct header {
   size_t nstate;
   int64_t state_size;
   struct ir_sizes sizes;
-  bool threads;        /* the object may call dnn_parallel_for() */
-  const char *section; /* of the arena, or NULL */
-  bool apart;          /* weights are passed */
-  const int64_t *io;   /* where parameters lie in the arena, or NULL */
+  bool threads; /* the object may call dnn_parallel_for() */
+  const char *section[2], *state_section; /* of the arena's parts, or NULL */
+  bool apart;                             /* weights are passed */
+  const int64_t *io; /* where parameters lie in the arena, or NULL */
 };
 
 /* Keywords of C23 and C++23, macros of <stddef.h> and of GNU compilers, and
@@ -74,7 +74,8 @@ static const char words[] =
     "static static_assert static_cast struct switch template this thread_local "
     "throw true try typedef typeid typename typeof typeof_unqual union "
     "unreachable unsigned using virtual void volatile while xor xor_eq "
-    "NULL arena state weights i386 linux unix DNN_OK DNN_E_ARENA DNN_E_NULL "
+    "NULL arena arena2 state weights i386 linux unix DNN_OK DNN_E_ARENA "
+    "DNN_E_NULL "
     "DNN_E_LOOP DNN_E_WEIGHTS DNN_E_SIZE "
     "DNN_E_STATE ";
 
@@ -87,7 +88,7 @@ static bool is_reserved(const struct header *h, const char *s) {
       "_ARENA_SIZE", "_ARENA_ALIGN", "_ARENA_SECTION", "_WEIGHTS_SIZE",
       "_STACK_SIZE", "_H",           "_run",           "_model",
       "_load",       "_BLOB_SIZE",   "_BLOB_ALIGN",    "_selftest",
-      "_reset"};
+      "_reset",      "_ARENA2_SIZE", "_ARENA2_SECTION"};
   size_t n = strlen(s), p = strlen(h->prefix);
   for (const char *hit = strstr(words, s); hit; hit = strstr(hit + 1, s))
     if (hit[-1] == ' ' && hit[n] == ' ')
@@ -215,26 +216,30 @@ static void put_program(const struct header *h) {
                     (long long)h->sizes.most.value[i - h->nin - h->nout]);
     dn_buf_printf(out, ";\n");
   }
-  if (arena)
+  for (unsigned part = 0; part < 2 && ir_arena_part(h->m, part); part++) {
+    const char *two = part ? "2" : "";
     dn_buf_printf(out,
-                  " *     static unsigned char arena[%s_ARENA_SIZE]\n"
+                  " *     static unsigned char arena%s[%s_ARENA%s_SIZE]\n"
                   " *         __attribute__((aligned(%s_ARENA_ALIGN)",
-                  h->upper, h->upper);
-  if (arena && h->section)
-    dn_buf_printf(out, ", section(%s_ARENA_SECTION)", h->upper);
-  if (arena)
+                  two, h->upper, two, h->upper);
+    if (h->section[part])
+      dn_buf_printf(out, ", section(%s_ARENA%s_SECTION)", h->upper, two);
     dn_buf_printf(out, "));\n");
+  }
   if (h->nstate)
     dn_buf_printf(out,
                   " *     static unsigned char state[%s_STATE_SIZE]\n"
-                  " *         __attribute__((aligned(%s_STATE_ALIGN)));\n"
+                  " *         __attribute__((aligned(%s_STATE_ALIGN)%s%s%s));\n"
                   " *     %s_reset(state);\n",
-                  h->upper, h->upper, h->prefix);
+                  h->upper, h->upper, h->state_section ? ", section(" : "",
+                  h->state_section ? h->upper : "",
+                  h->state_section ? "_STATE_SECTION)" : "", h->prefix);
   dn_buf_printf(out, " *     return %s_run(", h->prefix);
   for (size_t i = 0; !h->io && i < h->n; i++)
     dn_buf_printf(out, "%s, ", h->param[i].name);
-  dn_buf_printf(out, "%s%s%s);\n *   }\n", h->apart ? "weights, " : "",
-                h->nstate ? "state, " : "", arena ? "arena" : "NULL");
+  dn_buf_printf(out, "%s%s%s%s);\n *   }\n", h->apart ? "weights, " : "",
+                h->nstate ? "state, " : "", arena ? "arena" : "NULL",
+                ir_arena_part(h->m, 1) ? ", arena2" : "");
 }
 
 static void put_top(const struct header *h) {
@@ -265,13 +270,22 @@ static void put_sizes(const struct header *h, int align,
       "#define %s_WEIGHTS_SIZE %lldu /* bytes of constants in the object */\n"
       "#define %s_STACK_SIZE %lldu /* worst-case stack of %s_run, bytes "
       "*/\n\n",
-      p, (long long)s->arena, s->arena ? "" : ": none, pass NULL", p, align, p,
-      (long long)s->weights, p, (long long)s->stack, h->prefix);
-  if (h->section)
-    dn_buf_printf(h->out,
-                  "#define %s_ARENA_SECTION \"%s\" /* its region, for an "
-                  "attribute */\n\n",
-                  p, h->section);
+      p, (long long)ir_arena_part(h->m, 0), s->arena ? "" : ": none, pass NULL",
+      p, align, p, (long long)s->weights, p, (long long)s->stack, h->prefix);
+  if (ir_arena_part(h->m, 1))
+    dn_buf_printf(
+        h->out,
+        "#define %s_ARENA2_SIZE %lldu /* and of a second part, aligned "
+        "alike */\n",
+        p, (long long)ir_arena_part(h->m, 1));
+  for (unsigned part = 0; part < 2; part++)
+    if (h->section[part])
+      dn_buf_printf(h->out,
+                    "#define %s_ARENA%s_SECTION \"%s\" /* its region, for an "
+                    "attribute */\n",
+                    p, part ? "2" : "", h->section[part]);
+  if (h->section[0])
+    dn_buf_printf(h->out, "\n");
 }
 
 /* NET_X_OFFSET for `x`. */
@@ -388,9 +402,10 @@ static void put_function(const struct header *h, bool typed) {
     }
     dn_buf_printf(h->out, ", ");
   }
-  dn_buf_printf(h->out, "%s%svoid *arena);\n",
+  dn_buf_printf(h->out, "%s%svoid *arena%s);\n",
                 h->apart ? "const void *weights, " : "",
-                h->nstate ? "void *state, " : "");
+                h->nstate ? "void *state, " : "",
+                ir_arena_part(h->m, 1) ? ", void *arena2" : "");
 }
 
 /* What the caller keeps from call to call, and where its tensors lie. */
@@ -410,11 +425,16 @@ static void put_state(const struct header *h, int align) {
     for (size_t k = 0; k < i; k++)
       shown |= !strcmp(h->state[k].name, upper);
     h->state[i].name = upper;
-    if (!shown && strcmp(upper, "SIZE") != 0 && strcmp(upper, "ALIGN") != 0)
+    if (!shown && !dn_word("SIZE ALIGN SECTION", upper, strlen(upper), NULL))
       dn_buf_printf(h->out, "#define %s_STATE_%s %lldu /* byte; %s */\n",
                     h->upper, upper, (long long)h->state[i].at,
                     ir_type_text(h->m->ctx, NULL, h->state[i].type));
   }
+  if (h->state_section)
+    dn_buf_printf(h->out,
+                  "#define %s_STATE_SECTION \"%s\" /* its region, for an "
+                  "attribute */\n",
+                  h->upper, h->state_section);
   dn_buf_printf(h->out, "void %s_reset(void *state);\n\n", h->prefix);
 }
 
@@ -483,7 +503,9 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
                      .upper = dn_upper(ctx->arena, opts->prefix),
                      .m = m};
   h.threads = opts->threads > 1;
-  h.section = cg_arena_section(opts, ctx->arena);
+  for (unsigned part = 0; part < 2; part++)
+    h.section[part] = cg_arena_section(opts, ctx->arena, part);
+  h.state_section = cg_state_section(opts, ctx->arena);
   h.apart = opts->apart;
   h.file =
       opts->header ? opts->header : dn_printf(ctx->arena, "%s.h", opts->prefix);

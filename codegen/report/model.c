@@ -25,7 +25,7 @@ const char *cg_model_section(const struct cg_job *job) {
 }
 
 bool cg_model_has_sizes(const struct dnn_model *m) {
-  return m->version == DNN_ABI_SIZES || m->version == DNN_ABI_STATE;
+  return m->version == DNN_ABI_SIZES || m->version >= DNN_ABI_STATE;
 }
 
 /* Appends a string and returns its offset. */
@@ -95,13 +95,16 @@ struct cg_blob cg_model(const struct cg_job *job) {
   const int64_t *io = ir_io_places(f);
   struct ir_sizes sizes;
   bool state = ir_state_at(f, nout, 1) > 0;
-  bool sized = (ir_sizes_of(f, &sizes) && sizes.most.n) || state;
-  size_t head =
-      sizeof(struct dnn_model) + (sized ? sizeof(struct dnn_sizes) : 0);
+  uint64_t part = ir_arena_part(m, 1) ? (uint64_t)ir_arena_part(m, 0) : 0;
+  bool sized = (ir_sizes_of(f, &sizes) && sizes.most.n) || state || part;
+  size_t head = sizeof(struct dnn_model) +
+                (sized ? sizeof(struct dnn_sizes) : 0) +
+                (part ? sizeof part : 0);
   size_t tensors = (nin + nout) * sizeof(struct dnn_tensor);
   struct dnn_model model = {
       .magic = DNN_MODEL_MAGIC,
-      .version = state   ? DNN_ABI_STATE
+      .version = part    ? DNN_ABI_PARTS
+                 : state ? DNN_ABI_STATE
                  : sized ? DNN_ABI_SIZES
                  : io    ? DNN_ABI_ARENA
                          : DNN_ABI_VERSION,
@@ -119,6 +122,8 @@ struct cg_blob cg_model(const struct cg_job *job) {
   if (sized)
     dn_buf_put(&out, (const char *)&(struct dnn_sizes){0},
                sizeof(struct dnn_sizes));
+  if (part)
+    dn_buf_put(&out, (const char *)&part, sizeof part);
   dn_buf_put(&out, (const char *)t, tensors);
   if (io)
     dn_buf_put(&out, (const char *)io, (nin + nout) * sizeof *io);
@@ -202,7 +207,7 @@ static bool states_hold(const char *base, const struct dnn_model *m,
     memcpy(&s, base + sizeof *m, sizeof s);
   bool ok = s.state_align
                 ? is_power_of_two(s.state_align) && s.state_align <= MAX_ALIGN
-                : m->version < DNN_ABI_STATE;
+                : m->version != DNN_ABI_STATE;
   for (uint32_t i = 0; i < m->noutputs; i++)
     ok = ok && t[m->ninputs + i].state <= (s.state_align ? m->ninputs : 0);
   return ok;
@@ -234,5 +239,18 @@ const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
         ok && has_name(base, m.size, t[i].name_at) && t[i].rank <= DNN_MAX_RANK;
   ok = ok && (!cg_model_has_sizes(&m) || sizes_hold(base, &m, tensors)) &&
        states_hold(base, &m, t);
-  return ok ? (const struct dnn_model *)(const void *)base : NULL;
+  const struct dnn_model *all = (const struct dnn_model *)(const void *)base;
+  ok = ok && (m.version != DNN_ABI_PARTS ||
+              (m.size >= sizeof m + sizeof(struct dnn_sizes) + 8 &&
+               cg_model_part(all) < m.arena_size &&
+               cg_model_part(all) % (m.arena_align ? m.arena_align : 1) == 0));
+  return ok ? all : NULL;
+}
+
+uint64_t cg_model_part(const struct dnn_model *m) {
+  uint64_t part = 0;
+  if (m->version == DNN_ABI_PARTS)
+    memcpy(&part, (const char *)(m + 1) + sizeof(struct dnn_sizes),
+           sizeof part);
+  return part;
 }

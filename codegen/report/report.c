@@ -2,6 +2,8 @@
  * arena bytes that are live while it runs. */
 #include "codegen/report/report.h"
 
+#include "ir/place.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +63,13 @@ static void put_estimate(const struct cg_facts_sheet *r, struct dn_buf *out) {
                 r->cost.energy / 1e6);
 }
 
+static void put_regions(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  const struct cg_regions *all = r->opts->regions;
+  for (size_t i = 0; all && i < all->n; i++)
+    dn_buf_printf(out, "  region      %s: %s of %s B\n", all->v[i].name,
+                  count(r, all->v[i].used), count(r, all->v[i].size));
+}
+
 static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
   const struct cg_sizes *s = &r->sizes;
   dn_buf_printf(out, "  parameters  %s (%s weights + %s biases), %s bytes\n",
@@ -85,6 +94,10 @@ static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
   if (s->arena_bound || !s->arena)
     dn_buf_printf(out, ", lower bound %s B%s", count(r, s->arena_bound),
                   s->arena <= s->arena_bound ? " (optimal)" : "");
+  if (ir_arena_part(r->m, 1))
+    dn_buf_printf(out, "; in parts of %s and %s B",
+                  count(r, ir_arena_part(r->m, 0)),
+                  count(r, ir_arena_part(r->m, 1)));
   dn_buf_printf(out, "\n");
   dn_buf_printf(out, "  stack       %s B\n", count(r, s->stack));
   dn_buf_printf(out, "  RAM         %s B: arena, %s B inputs, %s B outputs, ",
@@ -92,6 +105,7 @@ static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
   if (s->state)
     dn_buf_printf(out, "%s B state, ", count(r, s->state));
   dn_buf_printf(out, "stack\n");
+  put_regions(r, out);
 }
 
 /* ---- Layers ---- */

@@ -1,6 +1,8 @@
 /* report_json.c - the report for programs; docs/cli.md lists the keys. */
 #include "codegen/report/report.h"
 
+#include "ir/place.h"
+
 #include <cjson/cJSON.h>
 #include <string.h>
 
@@ -42,6 +44,19 @@ static void add_tensor(const struct cg_facts_sheet *r, struct cJSON *list,
         shape, made(r->ctx, cJSON_CreateNumber((double)type->dim[d])));
   add_number(o, r->ctx, "bytes", ir_type_bytes(type));
   cJSON_AddItemToArray(list, o);
+}
+
+static void add_regions(const struct cg_facts_sheet *r, struct cJSON *top) {
+  const struct cg_regions *all = r->opts->regions;
+  struct cJSON *list =
+      all ? made(r->ctx, cJSON_AddArrayToObject(top, "regions")) : NULL;
+  for (size_t i = 0; all && i < all->n; i++) {
+    struct cJSON *o = made(r->ctx, cJSON_CreateObject());
+    add_text(o, r->ctx, "name", all->v[i].name);
+    add_number(o, r->ctx, "bytes", all->v[i].size);
+    add_number(o, r->ctx, "used_bytes", all->v[i].used);
+    cJSON_AddItemToArray(list, o);
+  }
 }
 
 static void add_layer(const struct cg_facts_sheet *r, struct cJSON *list,
@@ -111,11 +126,13 @@ void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out) {
   add_number(top, ctx, "flash_bytes", r->sizes.weights + r->sizes.text);
   add_number(top, ctx, "arena_bytes", r->sizes.arena);
   add_number(top, ctx, "arena_bound_bytes", r->sizes.arena_bound);
+  add_number(top, ctx, "arena2_bytes", ir_arena_part(r->m, 1));
   add_number(top, ctx, "stack_bytes", r->sizes.stack);
   add_number(top, ctx, "input_bytes", r->sizes.inputs);
   add_number(top, ctx, "output_bytes", r->sizes.outputs);
   add_number(top, ctx, "state_bytes", r->sizes.state);
   add_number(top, ctx, "ram_bytes", cg_ram(&r->sizes));
+  add_regions(r, top);
   add_signature(r, top);
   struct cJSON *layers = made(ctx, cJSON_AddArrayToObject(top, "layers"));
   for (size_t i = 0; i < r->stats.layers.n; i++)

@@ -23,7 +23,9 @@ static bool in_arena(const struct ir_value *v, struct cg_span *out) {
   if (!ir_place_of(v, &p) || p.space != IR_IN_ARENA || !ir_type_count(v->type))
     return false;
   int64_t size = ir_dtypes[v->type->dtype].bytes;
-  *out = (struct cg_span){.value = v, .lo = p.offset, .hi = p.offset + size};
+  const struct ir_module *m = ir_home(v)->func->module;
+  int64_t lo = p.offset + (p.number ? ir_arena_part(m, 0) : 0);
+  *out = (struct cg_span){.value = v, .lo = lo, .hi = lo + size};
   for (int d = 0; d < v->type->rank; d++)
     reach(out, v->type->dim[d], p.stride[d] * size);
   int depth = ir_loops_around(ir_home(v));

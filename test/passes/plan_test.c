@@ -5,14 +5,7 @@
 
 #include <string.h>
 
-enum {
-  GRAPHS = 300,
-  NODES = 9,
-  PACKS = 400,
-  ITEMS = 7,
-  NESTS = 20,
-  MOST = 10
-};
+enum { GRAPHS = 300, NODES = 9, PACKS = 400, ITEMS = 7, NESTS = 20, MOST = 10 };
 
 static uint64_t state = 1;
 
@@ -232,7 +225,7 @@ static int check_nests(struct dn_ctx *ctx) {
   for (int turn = 0; turn < NESTS; turn++) {
     struct pack_item it[MOST], copy[MOST];
     int step = 0, n = nested_items(it, 0, &step, 0);
-    int64_t top = pack_items(ctx, it, n);
+    int64_t top = pack_items(ctx, it, n, (struct pack_rooms){0});
     memcpy(copy, it, sizeof copy);
     bool ok = least_top(copy, n, 0, 0, top) == top;
     for (int i = 0; i < n; i++)
@@ -243,6 +236,25 @@ static int check_nests(struct dn_ctx *ctx) {
     wrong += !ok;
   }
   return wrong;
+}
+
+/* Two memories: nothing lies across their border, and what is accessed most, if
+ * it fits the first, lies there. */
+static bool check_split(struct dn_ctx *ctx, struct pack_item *it, int n) {
+  struct pack_rooms rooms = {1 + below(20), INT64_MAX};
+  int hottest = 0;
+  for (int i = 0; i < n; i++) {
+    it[i].heat = below(100);
+    hottest = it[i].heat > it[hottest].heat ? i : hottest;
+  }
+  pack_items(ctx, it, n, rooms);
+  bool ok = it[hottest].size > rooms.split || it[hottest].at < rooms.split;
+  for (int i = 0; i < n; i++) {
+    ok &= it[i].at >= rooms.split || it[i].at + it[i].size <= rooms.split;
+    for (int k = 0; k < i; k++)
+      ok &= !overlap(it, &it[i], &it[k]);
+  }
+  return ok;
 }
 
 static int check_packs(struct dn_ctx *ctx) {
@@ -258,12 +270,13 @@ static int check_packs(struct dn_ctx *ctx) {
     }
     for (int i = 0; i < n; i++)
       lay_over(it, n, i);
-    int64_t top = pack_items(ctx, it, n);
+    int64_t top = pack_items(ctx, it, n, (struct pack_rooms){0});
     memcpy(copy, it, sizeof copy);
     bool ok = top == least_top(copy, n, 0, 0, INT64_MAX);
     for (int i = 0; i < n; i++)
       for (int k = 0; k < i; k++)
         ok &= !overlap(it, &it[i], &it[k]);
+    ok &= check_split(ctx, it, n);
     if (!ok)
       printf("items %d: top %lld\n", turn, (long long)top);
     wrong += !ok;
