@@ -353,6 +353,12 @@ static void tile_product(struct kernel *k, int iter) {
   k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors, s.registers);
   if (s.addressed && k->max_unroll > 1) /* steps take no registers */
     k->unroll = 2 * k->max_unroll;
+  const struct ir_value *w =
+      ir_arg(k->n->op, (unsigned)k->n->access[1].operand);
+  bool computed = w->def && w->def->block == k->n->op->block;
+  if (computed && b.rows * b.more_rows == 1 && s.lanes > 1 &&
+      k->max_unroll > 1 && k->n->access[1].rank > 1)
+    k->unroll = 4 * k->max_unroll; /* more share a scale: emit/scaled.c */
   int64_t window = nest_steps_from(k->n, 0, k->dot.k);
   if (s.along && k->env->target->vector_bytes && k->max_unroll > 1 &&
       window <= MAX_WINDOW)

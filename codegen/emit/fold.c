@@ -28,7 +28,8 @@ struct fold {
   int64_t extent;  /* of the innermost loop, and its step */
   int64_t step;
   int64_t run; /* elements that one step of emit/dot.c sums up; 0: another */
-  const struct scope *outer; /* around the reduction */
+  const struct scope *outer;  /* around the reduction */
+  struct emit_scaled *scaled; /* sums of points that have no scale yet */
   bool product;  /* the body is one multiplication of two accesses */
   bool numbered; /* the step uses the number of the point */
   LLVMValueRef
@@ -115,8 +116,8 @@ static LLVMValueRef number_of(struct fold *f,
   return emit_cast(k, index_value(k, at), own, IR_I32);
 }
 
-/* acc = fold(acc, body) at the iterators of a point. */
-static void step(struct fold *f, LLVMValueRef *acc, unsigned lanes,
+/* acc = fold(acc, body) at the iterators of point p. */
+static void step(struct fold *f, unsigned p, LLVMValueRef *acc, unsigned lanes,
                  const struct affine *const *iter) {
   struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
@@ -135,28 +136,19 @@ static void step(struct fold *f, LLVMValueRef *acc, unsigned lanes,
     emit_step(k, n, acc, x, number);
     return;
   }
+  if (f->scaled) {
+    *acc = emit_scaled_step(k, n, &f->scaled[p], *acc, lanes, iter);
+    return;
+  }
   if (lanes == 4 && emit_words_fit(k, n, iter)) {
     *acc = emit_words(k, n, *acc, iter);
     return;
   }
   LLVMValueRef a = emit_node(k, n, n->node[n->nnodes - 1].arg[0], iter);
   LLVMValueRef b = emit_node(k, n, n->node[n->nnodes - 1].arg[1], iter);
-  if (k->failed)
-    return;
-  a = emit_splat(k, a, lanes);
-  b = emit_splat(k, b, lanes);
-  const struct ir_facts *o = k->e->facts;
-  if (!ir_is_float(n->acc_type)) {
-    *acc = LLVMBuildAdd(k->b, *acc, LLVMBuildMul(k->b, a, b, ""), "");
-  } else if (!o->has_fma || (n->acc_type == IR_F64 && !o->has_f64)) {
-    *acc = LLVMBuildFAdd(k->b, *acc, LLVMBuildFMul(k->b, a, b, ""), "");
-  } else if (k->forms.scalable && lanes > 1) {
-    *acc = scalable_fma(k, a, b, *acc);
-  } else {
-    LLVMTypeRef t = LLVMTypeOf(*acc);
-    LLVMValueRef arg[] = {a, b, *acc};
-    *acc = emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
-  }
+  if (!k->failed)
+    *acc = emit_add_product(k, n->acc_type, *acc, emit_splat(k, a, lanes),
+                            emit_splat(k, b, lanes));
 }
 
 /* All points at one value of the innermost iterator; `chain` < chains takes
@@ -172,7 +164,7 @@ static void all_points(struct fold *f, const struct affine *inner,
     if (f->vec > 1)
       lanes = chain < f->chains ? f->vec : 1;
     emit_work(f->k, f->n->acc_type, lanes);
-    step(f, a, lanes, iter);
+    step(f, p, a, lanes, iter);
   }
 }
 
@@ -258,6 +250,9 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
       f->step / run % factors == 0)
     k->group =
         (struct emit_group){factors, 0, count > 1 ? k->scope->var : 0, f->step};
+  bool scaled = count && f->product && f->vec == 1 && f->step > 1 &&
+                emit_scaled_fits(k, f->n, f->pt, f->npt, f->iter);
+  f->scaled = scaled ? DN_ARRAY(k->arena, struct emit_scaled, f->npt) : NULL;
   for (int64_t j = 0; count && j < f->step && !k->failed; j += f->vec * run) {
     const struct affine *at = affine_plus(&k->forms, base, j);
     k->group.lane = k->group.lanes ? (unsigned)(j / run) % k->group.lanes : 0;
@@ -268,6 +263,9 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     if (count > 1)
       scope_next(k);
   }
+  for (unsigned p = 0; scaled && p < f->npt && !k->failed; p++)
+    acc[p] = emit_scaled_end(k, f->n, &f->scaled[p], acc[p]);
+  f->scaled = NULL;
   k->stream = NULL;
   k->group.lanes = 0;
   if (stream.bytes)

@@ -365,6 +365,12 @@ void emit_too_large(struct kernel_cg *k);
 /* The element, or run, that an access reads, in the type of its operand. */
 LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n, int a,
                          const struct affine *const *iter);
+/* The nest of what the kernel computes by `fn`, whose values `node` has, and its
+ * iterators; NULL: it has others. */
+const struct nest *emit_enter(struct kernel_cg *k, const struct nest *n,
+                              int node, enum ir_scalar fn,
+                              const struct affine *const *iter,
+                              const struct affine **inner);
 
 /* Index into dimension d of a type that access `a` reads: made once per place
  * it is read at. */
@@ -455,6 +461,23 @@ LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,
 /* The places of one row: those of `v`, whose first one has the index idx. */
 void emit_order(struct kernel_cg *k, const struct ir_value *v,
                 const struct ir_place *out, const struct affine *const *idx);
+
+/* ---- emit/scaled.c ---- */
+struct emit_scaled { /* of a point: sums that wait for zero point and scale */
+  LLVMValueRef sum, factors, zero, scale;
+};
+/* acc + a * b */
+LLVMValueRef emit_add_product(struct kernel_cg *k, enum ir_dtype type,
+                              LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
+/* Whether products of all points are summed up by scale. */
+bool emit_scaled_fits(struct kernel_cg *k, const struct nest *n,
+                      const struct tile_vector *pt, unsigned npt,
+                      const struct affine *const *iter);
+LLVMValueRef emit_scaled_step(struct kernel_cg *k, const struct nest *n,
+                              struct emit_scaled *s, LLVMValueRef acc,
+                              unsigned lanes, const struct affine *const *iter);
+LLVMValueRef emit_scaled_end(struct kernel_cg *k, const struct nest *n,
+                             const struct emit_scaled *s, LLVMValueRef acc);
 
 /* ---- emit/fold.c: CONTRACT and REDUCE ---- */
 /* The op's value at each of n points, all at once. */

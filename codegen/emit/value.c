@@ -374,6 +374,31 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
   return emit_scalar(k, x->fn, n->node[x->arg[typed]].type, x->type, arg);
 }
 
+const struct nest *emit_enter(struct kernel_cg *k, const struct nest *n,
+                              int node, enum ir_scalar fn,
+                              const struct affine *const *iter,
+                              const struct affine **inner) {
+  if (n->node[node].kind != NEST_ACCESS)
+    return NULL;
+  struct access c = {.n = n, .a = &n->access[n->node[node].arg[0]]};
+  c.v = ir_arg(n->op, (unsigned)c.a->operand);
+  if (c.a->npieces > 1 || c.a->flat || kernel_is_leaf(k, c.v) ||
+      c.v->type->dtype != n->node[node].type)
+    return NULL;
+  for (int d = 0; d < c.a->rank; d++)
+    if (c.a->idx[d].indirect >= 0 || c.a->idx[d].checked)
+      return NULL;
+  const struct nest *m = kernel_nest(k, c.v->def);
+  const struct nest_node *root = &m->node[m->nnodes - 1];
+  if (m->fold != NEST_NONE || root->kind != NEST_CALL || root->fn != fn ||
+      root->type != c.v->type->dtype)
+    return NULL;
+  for (int d = 0; d < c.a->rank; d++)
+    find_index(k, &c, d, iter);
+  emit_iters(k, m, c.raw, inner);
+  return m;
+}
+
 static LLVMValueRef emit_op(struct kernel_cg *k, const struct ir_op *op,
                             const struct affine *const *idx, bool varying) {
   const struct nest *n = kernel_nest(k, op);
@@ -406,7 +431,7 @@ bool kernel_is_leaf(const struct kernel_cg *k, const struct ir_value *v) {
   return !v->def || v->def->block != k->body;
 }
 
-/* What the memo knows a value by; indices into dimensions of size 1 are 0. */
+/* What the memo knows a value by; indices that make no difference are 0. */
 struct request {
   struct memo_key key;
   const struct affine *idx[IR_MAX_RANK];
@@ -416,10 +441,14 @@ struct request {
 
 static void make_request(struct kernel_cg *k, const struct ir_value *v,
                          const struct affine *const *idx, struct request *r) {
+  struct ir_place p;
+  bool view = v->def && v->def->code != IR_KERNEL && kernel_is_leaf(k, v) &&
+              ir_place_of(v, &p) && !p.dense;
   r->depth = 0;
   r->varying = false;
   for (int d = 0; d < v->type->rank; d++) {
-    r->idx[d] = v->type->dim[d] == 1 ? affine_const(&k->forms, 0) : idx[d];
+    bool same = v->type->dim[d] == 1 || (view && !p.stride[d]);
+    r->idx[d] = same ? affine_const(&k->forms, 0) : idx[d];
     if (r->idx[d]->depth > r->depth)
       r->depth = r->idx[d]->depth;
     r->varying |= r->idx[d]->varying;
