@@ -50,22 +50,7 @@ static struct ir_data computed_data(struct dn_arena *arena,
 }
 
 bool fe_choose(struct fe_build *b, int code, bool now) {
-  enum { NEAR = 64 };
-  struct fe_choices *f = b->choices;
-  const char *name = b->name ? b->name : "";
-  for (size_t i = f ? f->k : 0; f && f->again && i < f->made.n; i++) {
-    const struct fe_choice *m = &f->made.v[i];
-    if (i == f->k + NEAR)
-      return now;
-    if (m->code != code || strcmp(m->name, name))
-      continue;
-    f->k = i + 1;
-    return m->chosen;
-  }
-  struct fe_choice made = {name, code, now};
-  if (f && !f->again)
-    DN_PUSH(b->ctx->arena, f->made, made);
-  return now;
+  return ir_choose(b->ctx, b->choices, b->name, code, now);
 }
 
 struct ir_value *fe_fold(struct fe_build *b, struct ir_value *v,

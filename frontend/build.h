@@ -38,7 +38,7 @@ struct fe_build {
     const struct decomposition *row;
   } functions[8];
   unsigned nfunctions;
-  struct fe_choices *choices; /* see fe.h; or NULL */
+  struct ir_choices *choices; /* see ir/size.h; or NULL */
 };
 
 /* An error at the place; false, or NULL, for `return`. */

@@ -4,6 +4,7 @@
 #define FE_FE_H
 
 #include "ir/ir.h"
+#include "ir/size.h"
 
 struct ir_tensor;
 
@@ -15,20 +16,6 @@ struct fe_dim { /* --dim NAME=VALUE */
 };
 struct fe_names {
   DN_LIST(const char *) list;
-};
-/* Choices between forms, in order, each for a value of the model and an op: whether
- * an op on constants is evaluated, a scan is one step. An import with `again` chooses
- * as the one before did, at other sizes of the model, at which some ops are missing
- * and others are more. */
-struct fe_choice {
-  const char *name;
-  int code;
-  bool chosen;
-};
-struct fe_choices {
-  DN_LIST(struct fe_choice) made;
-  bool again;
-  size_t k;
 };
 struct fe_opts {
   const struct fe_dim *dims;
@@ -55,7 +42,7 @@ struct fe_opts {
   const int64_t *input_counts;
   size_t ncounts;
   bool *values_used; /* set when the module depends on a value; NULL: no */
-  struct fe_choices *choices; /* or NULL */
+  struct ir_choices *choices; /* see ir/size.h; or NULL */
   /* What a dim that nothing binds is, after a note: the first dim of an input
    * and the others. 0: it is an error. For --check, to which a free dim is
    * free: it looks for sizes that the model can have. */

@@ -93,6 +93,27 @@ static const struct ir_size *size_over(struct dn_ctx *ctx,
   return ir_size_make(ctx, &r);
 }
 
+/* ---- Choices ---- */
+
+bool ir_choose(struct dn_ctx *ctx, struct ir_choices *c, const char *name,
+               int code, bool now) {
+  enum { NEAR = 64 };
+  name = dn_intern(ctx, name ? name : "");
+  for (size_t i = c ? c->k : 0; c && c->again && i < c->made.n; i++) {
+    const struct ir_choice *m = &c->made.v[i];
+    if (i == c->k + NEAR)
+      return now;
+    if (m->code != code || m->name != name)
+      continue;
+    c->k = i + 1;
+    return m->chosen;
+  }
+  struct ir_choice made = {name, code, now};
+  if (c && !c->again)
+    DN_PUSH(ctx->arena, c->made, made);
+  return now;
+}
+
 /* ---- Values ---- */
 
 static bool value_of(const struct ir_point *at, const struct ir_param *p,

@@ -29,6 +29,24 @@ struct ir_size {
   struct ir_term term[IR_SIZE_TERMS]; /* by name, no zero coefficients */
 };
 
+/* Choices between forms, in order, each for a value of the model and an op: whether
+ * an op on constants is evaluated, a scan is one step. With `again` they are those
+ * that were made before, at other sizes of the model, at which some ops are missing
+ * and others are more. */
+struct ir_choice {
+  const char *name;
+  int code;
+  bool chosen;
+};
+struct ir_choices {
+  DN_LIST(struct ir_choice) made;
+  bool again;
+  size_t k;
+};
+/* What was chosen, or, without a choice before, `now`; c may be NULL. */
+bool ir_choose(struct dn_ctx *ctx, struct ir_choices *c, const char *name,
+               int code, bool now);
+
 struct ir_func;
 struct ir_module;
 struct ir_op;

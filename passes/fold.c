@@ -194,12 +194,14 @@ static struct ir_value *fold_op(struct fold *f, struct ir_op *op) {
   bool picks = only_picks(n);
   uint64_t splat = 0;
   struct ir_value *result = NULL;
-  if (picks && same_splat(op, n, &splat))
-    result = splat_const(f->m, type, splat);
-  else if (!picks && ir_ops[op->code].cls == IR_MAP && all_splat(op))
-    result = map_of_splats(f, op);
-  else if (affordable(f, op, n))
-    result = evaluate(f, op);
+  bool same = picks && same_splat(op, n, &splat);
+  bool map = !picks && ir_ops[op->code].cls == IR_MAP && all_splat(op);
+  /* A range of one row is a splat, and small: lanes choose as the first does. */
+  if (ir_choose(f->m->ctx, f->env->lane, op->loc, (int)op->code,
+                same || map || affordable(f, op, n)))
+    result = same  ? splat_const(f->m, type, splat)
+             : map ? map_of_splats(f, op)
+                   : evaluate(f, op);
   dn_arena_free(scratch);
   return result;
 }

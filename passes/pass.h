@@ -35,7 +35,7 @@ struct pass_env {
   struct dn_arena *scratch; /* freed after the pass */
   int opt_level;            /* 0..3 */
   bool opt_size;            /* -Os */
-  bool lane; /* another lane of the model must fare alike: sizes.h */
+  struct ir_choices *lane;  /* other lanes of the model fare alike: sizes.h */
   int threads;
   const char *const *stripes; /* --stripe, each */
   size_t nstripes;
@@ -76,7 +76,7 @@ struct pass_opts {         /* flags of the runner, design section 7 */
   size_t nplugins;
   int opt_level;
   bool opt_size;
-  bool lane;
+  struct ir_choices *lane; /* as in struct pass_env */
   int threads;
   const char *const *stripes; /* --stripe, each */
   size_t nstripes;

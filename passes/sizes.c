@@ -59,20 +59,24 @@ static bool same_op(const struct ir_op *a, const struct ir_op *b) {
 }
 
 static bool join_operands(struct join *j, struct ir_op *const *op) {
-  for (unsigned i = 0; i < op[0]->noperands; i++) {
-    struct ir_value *c[SIZES_MAX_LANES], *v = ir_arg(op[0], i);
-    if (!v->data)
+  unsigned n = op[0]->noperands;
+  struct ir_value **known = DN_ARRAY(j->scratch, struct ir_value *, n + 1);
+  for (unsigned i = 0; i < n; i++) {
+    struct ir_value *c[SIZES_MAX_LANES];
+    known[i] = ir_arg(op[0], i);
+    if (!known[i]->data)
       continue;
     for (int k = 0; k < j->n; k++)
       c[k] = ir_arg(op[k], i);
-    struct ir_value *known = sizes_join_const(j, c);
-    if (!known)
+    known[i] = sizes_join_const(j, c);
+    if (!known[i])
       return fail(j, ir_loc(op[0]),
                   "a constant depends on a size that is known at run time "
                   "only, in a way that is no sum of sizes");
-    if (known != v)
-      ir_set_operand(op[0], i, known);
   }
+  for (unsigned i = 0; i < n; i++)
+    if (known[i] != ir_arg(op[0], i))
+      ir_set_operand(op[0], i, known[i]);
   return true;
 }
 
@@ -122,6 +126,21 @@ static const char *differs(const struct join *j, struct ir_op *const *op,
   return NULL;
 }
 
+/* A constant, or what is made of constants: the first operand of a few ops. */
+static bool from_consts(const struct ir_value *v) {
+  enum { DEEP = 4 };
+  for (int depth = 0; depth < DEEP && !v->data && v->def; depth++) {
+    const struct ir_op *op = v->def;
+    for (unsigned i = 1; i < op->noperands; i++)
+      if (!ir_arg(op, i)->data)
+        return false;
+    if (!op->noperands)
+      return false;
+    v = ir_arg(op, 0);
+  }
+  return v->data != NULL;
+}
+
 /* What dimensions of 1 cannot do without: no moves, folds and constants. */
 static const struct ir_op *next_main(const struct ir_op *op) {
   for (; op; op = op->next) {
@@ -129,7 +148,7 @@ static const struct ir_op *next_main(const struct ir_op *op) {
     bool minor =
         class == IR_MOVE || class == IR_REDUCE || op->code == IR_EXPAND;
     for (unsigned i = 0; i < op->noperands && class == IR_MAP; i++)
-      minor |= ir_arg(op, i)->data != NULL;
+      minor |= from_consts(ir_arg(op, i));
     if (!minor)
       break;
   }
@@ -155,6 +174,16 @@ static bool drop_lane(struct join *j, struct ir_op **op, int k) {
   op[k] = op[last];
   j->value[k] = j->value[last];
   return true;
+}
+
+/* The lanes that can be, after errors from `from` on; false: there are none. */
+static bool drop_lanes(struct join *j, struct ir_op **op, size_t from) {
+  bool fewer = false;
+  for (int k = j->n; --k > 0;)
+    fewer |= drop_lane(j, op, k);
+  if (fewer)
+    dn_diags_rewind(j->ctx, from);
+  return fewer;
 }
 
 static bool join_op(struct join *j, struct ir_op **op);
@@ -234,24 +263,17 @@ static bool join_op(struct join *j, struct ir_op **op) {
     if (what && !drop_lane(j, op, k))
       return fail(j, ir_loc(op[0]), what);
   }
-  if (!join_operands(j, op))
+  size_t from = dn_diags_count(j->ctx);
+  if (!join_operands(j, op) &&
+      (!drop_lanes(j, op, from) || !join_operands(j, op)))
     return false;
   if (op[0]->code == IR_SCAN)
     return join_scan(j, op);
   if (op[0]->nregions)
     return fail(j, ir_loc(op[0]),
                 "branches, loops and sizes that are known at run time only");
-  if (!op[0]->nresults)
-    return true;
-  size_t from = dn_diags_count(j->ctx);
-  if (join_result(j, op))
-    return true;
-  bool fewer = false;
-  for (int k = j->n; --k > 0;)
-    fewer |= drop_lane(j, op, k);
-  if (fewer)
-    dn_diags_rewind(j->ctx, from);
-  return fewer && join_result(j, op);
+  return !op[0]->nresults || join_result(j, op) ||
+         (drop_lanes(j, op, from) && join_result(j, op));
 }
 
 /* Results have the joined types at each point, whatever ops made them. */

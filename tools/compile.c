@@ -444,7 +444,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   if (!read_dims(c, dims) || !read_loops(c, &fe) || !check_sums(c, &fe))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */
-    fe.choices = DN_NEW(c->ctx->arena, struct fe_choices);
+    fe.choices = DN_NEW(c->ctx->arena, struct ir_choices);
     fe.input_types = NULL;
     fe.ninputs = 0;
   }
@@ -541,13 +541,19 @@ const char *compile_pipeline(const struct compile *c, enum ir_form form) {
 /* Passes on graphs for each size, then one module of all. */
 static bool join_lanes(struct compile *c, const struct pass_opts *opts) {
   struct sizes *s = c->sizes;
-  struct pass_opts quiet = *opts;
+  struct ir_choices choices = {0};
+  struct pass_opts first = *opts, quiet;
+  first.lane = &choices;
+  quiet = first;
   quiet.print_after = quiet.stop_after = NULL;
   quiet.print_changed = quiet.verify_each = false;
   quiet.rounding = NULL;
   bool ok = true;
-  for (int k = 0; k < s->n && ok && *opts->pipeline; k++)
-    ok = pass_pipeline(c->ctx, s->lane[k].m, k ? &quiet : opts);
+  for (int k = 0; k < s->n && ok && *opts->pipeline; k++) {
+    ok = pass_pipeline(c->ctx, s->lane[k].m, k ? &quiet : &first);
+    choices.again = true;
+    choices.k = 0;
+  }
   ok = ok && sizes_join(c->ctx, s);
   for (int k = 1; k < s->n; k++)
     ir_module_free(s->lane[k].m);
@@ -562,7 +568,6 @@ bool compile_join(struct compile *c, struct pass_opts *opts) {
   size_t from = dn_diags_count(c->ctx);
   bool was = dn_diags_capture(c->ctx, true);
   opts->pipeline = cut_pipeline(c, text, IR_GRAPH);
-  opts->lane = true;
   bool ok = join_lanes(c, opts);
   for (bool more = true;
        !ok && more;) { /* elsewhere it may have the same ops */
