@@ -173,6 +173,9 @@ for row, f in (("sum", sum), ("product", math.prod), ("mean", mean), ("largest",
                ("norm_2", lambda v: math.sqrt(sum(e * e for e in v))), ("log_sum_exp", lse)):
     case(row, [x], "axes=l:0,2", reduce(x, [0, 2], f))
     case(row, [ints], "axes=l:1", reduce(ints, [1], lambda v: int(f(v))))
+for kind in ("f16", "bf16", "f32", "f64"):
+    case("log_sum_exp", [T([3, 2], [-math.inf, -math.inf, math.inf, 1, 5, -math.inf], kind)], "axes=l:1",
+         T([3, 1], [-math.inf, math.inf, 5], kind))
 case("log_sum", [pos], "axes=l:2", reduce(pos, [2], lambda v: math.log(sum(v))))
 case("as_float", [ints], "", ints)
 case("total", [x], "", T([], [sum(x.v)]))
