@@ -272,6 +272,8 @@ static bool join_op(struct join *j, struct ir_op **op) {
   if (op[0]->nregions)
     return fail(j, ir_loc(op[0]),
                 "branches, loops and sizes that are known at run time only");
+  if (op[0]->code == IR_RESHAPE)
+    sizes_reshape(j, op);
   return !op[0]->nresults || join_result(j, op) ||
          (drop_lanes(j, op, from) && join_result(j, op));
 }

@@ -1,5 +1,6 @@
 /* sizes_join.h - what the parts of a join share: sizes.c goes through the ops,
- * sizes_const.c fits numbers, types and constants. */
+ * sizes_const.c fits numbers, types and constants, sizes_reshape.c has reshapes
+ * that are no views. */
 #ifndef PASSES_SIZES_JOIN_H
 #define PASSES_SIZES_JOIN_H
 
@@ -34,5 +35,9 @@ void sizes_note(struct join *j, const struct ir_type *type);
 /* What stands for constants c[] of the lanes; NULL: nothing can. Ops that it needs
  * come first in the module. */
 struct ir_value *sizes_join_const(struct join *j, struct ir_value *const *c);
+
+/* Where the reshape at the bounds is no view for sizes, picks by position come in
+ * its place, and op[0] is the last of them. */
+void sizes_reshape(struct join *j, struct ir_op **op);
 
 #endif
