@@ -573,6 +573,13 @@ case("root_bit", [T([2], [30, 3], "u64"), T([2], [0, 4], "u64")], "bit=i:16", T(
 tops = T([5], [0, 10, 12, 65535 ** 2 + 65536, 2 ** 40 + 2 ** 21], "u64")
 case("root_round", [T([5], [v - math.isqrt(v) ** 2 for v in tops.v], "u64"), T([5], [math.isqrt(v) for v in tops.v], "u64"),
                     tops, T([], [1], "i32")], "", T([5], [0, 1, 1, 32767, 524288]))
+stack = [T([1, 2], [7, 8], "i16"), T([2, 2], [1, 2, 3, 4], "i16")]
+for count, before, full, after in ((0, [7, 8, 7, 8], False, 3), (3, [1, 2, 3, 4], True, 2)):
+    case("signal_stack", [*stack, T([], [count], "i32")], "left=i:1 right=i:1 step=i:2", T([3, 2], before + [7, 8]),
+         T([], [full]), T([2, 2], before[2:] + [7, 8]), T([], [after]))
+for kind, most in (("i16", 32767), ("f32", 32767 + 5)):
+    case("signal_overlap", [T([1, 3], [32767, 2, -3], kind), T([1, 3], [5, 6, 7], kind)], "step=i:2",
+         T([1, 2], [most, 8]), T([1, 3], [4, 0, 0]))
 loud, known = T([2], [1000, 10], "u32"), T([2], [500000, 90000], "u32")
 shares = T([2], [4096, 4096], "u64"), T([2], [12288, 12288], "u64")
 noises = [(x * 1024 + 3 * k) // 4 for x, k in zip(loud.v, known.v)]

@@ -8,7 +8,7 @@
                                   numbers: b a byte, i 32 bits, f a float, s a
                                   text, v a list; 3/1: of that kind in the
                                   union; `-` an absent input; a name: a custom
-                                  operator
+                                  operator, with x=NAME:NUMBER,... for options
   graph                           the next subgraph, with names of its own
 Usage: tflite.py TEST OUT NAME: the lines of TEST that begin with #NAME|"""
 import re
@@ -110,8 +110,31 @@ def tensor(name, words, buffers, variable):
     return t
 
 
+def flexible(text):
+    """A FlexBuffer: a map of numbers of 32 bits."""
+    pairs = sorted(p.split(":") for p in text.split(","))
+    out, at, types = b"", [], b""
+    for key, _ in pairs:
+        at.append(len(out))
+        out += key.encode() + b"\0"
+    out += b"\0" * (-len(out) % 4) + struct.pack("<I", len(pairs))
+    keys = len(out)
+    for a in at:
+        out += struct.pack("<I", len(out) - a)
+    out += struct.pack("<III", len(out) - keys, 4, len(pairs))
+    values = len(out)
+    for _, value in pairs:
+        real = "." in value
+        out += struct.pack("<f" if real else "<i", float(value) if real else int(value))
+        types += b"\x0e" if real else b"\x06"
+    out += types + b"\0" * (-len(types) % 4)
+    return out + struct.pack("<IBB", len(out) - values, 0x26, 4)
+
+
 def option(word):
     key, _, value = word.partition("=")
+    if key == "x":
+        return None, flexible(value)
     kind, field = key[-1], int(key[:-1])
     if kind == "s":
         return field, value
@@ -129,10 +152,14 @@ def subgraph(lines, number, buffers, codes):
             end = next((i for i, w in enumerate(words) if "=" in w), len(words))
             if op not in codes:
                 codes.append(op)
+            options = dict(map(option, words[end:]))
+            custom = options.pop(None, None)
             ops.append(Table({0: ("I", codes.index(op)),
                               1: ints(names[w] for w in words[:arrow]),
                               2: ints(names[w] for w in words[arrow + 1:end]),
-                              3: ("B", int(union or 1)), 4: Table(map(option, words[end:]))}))
+                              3: ("B", int(union or 1)), 4: Table(options)}))
+            if custom:
+                ops[-1][5] = custom
             continue
         role = words.pop(0) if words[0] in ("in", "out", "var") else ""
         name = words.pop(0)
