@@ -293,11 +293,15 @@ static struct ir_dot find_dot(const struct kernel *k, int iter) {
   const struct ir_value *w = ir_arg(n->op, (unsigned)n->access[1].operand);
   struct ir_dot dot = ir_dot_of(k->env->target, w->type->dtype);
   bool leaf = w->data && (!x->def || x->def->block != n->op->block);
+  bool rows = access_step(k, 0, iter) == 1 && dot.k == 4 && !dot.registers &&
+              dot.shape == IR_DOT_SPREAD;     /* of lanes, interleaved */
   for (int d = 0; d < n->access[0].rank; d++) /* edges are not within a run */
-    leaf &= !n->access[0].idx[d].checked || !n->access[0].idx[d].coef[inner];
+    leaf &= rows || !n->access[0].idx[d].checked ||
+            !n->access[0].idx[d].coef[inner];
   bool fits = leaf && dot.k > 1 && x->type->dtype == dot.factor &&
-              n->acc_type == dot.sum && access_step(k, 0, inner) == 1 &&
-              access_step(k, 0, iter) == 0 &&
+              n->acc_type == dot.sum &&
+              (rows || (access_step(k, 0, inner) == 1 &&
+                        access_step(k, 0, iter) == 0)) &&
               pack_has_runs(n, 1, iter, inner) &&
               (dot.least <= INT8_MIN || ir_const_least(w) >= dot.least);
   return fits ? dot : (struct ir_dot){.k = 1};
@@ -384,7 +388,10 @@ static bool are_words(const struct kernel *k) {
 }
 
 /* Several results of a row at once: windows overlap, weights are shared. */
-static void tile_neighbours(struct kernel *k) {
+static void tile_neighbours(struct kernel *k, int iter) {
+  k->dot = find_dot(k, iter);
+  if (k->dot.k > 1)
+    k->lanes = dn_min(k->lanes, k->dot.lanes);
   int64_t group = register_group(k, count_ops(k) <= FEW_OPS ? 2 : 1);
   int64_t most = dn_min(MAX_NEIGHBOURS, registers(k) / group / 4);
   bool straight = is_small(k->env->target) && !ir_is_float(k->n->acc_type);
@@ -411,8 +418,8 @@ static void tile_neighbours(struct kernel *k) {
   set_vectors(k, vectors);
   k->unroll = unroll_for(k, rows * vectors / group, registers(k) / group);
   int inner = k->env->opt_size ? nest_inner_reduced(k->n) : 0;
-  int64_t window = nest_steps_from(k->n, inner < 0 ? 0 : inner, 1);
-  if (straight && (k->max_unroll > 1 || k->env->opt_size) &&
+  int64_t window = nest_steps_from(k->n, inner < 0 ? 0 : inner, k->dot.k);
+  if ((straight || k->dot.k > 1) && (k->max_unroll > 1 || k->env->opt_size) &&
       window <= MAX_WINDOW)
     k->unroll = window; /* its rows are found outside of the lanes' loop */
 }
@@ -460,7 +467,7 @@ static void tile_anchor(struct kernel *k) {
   else if (columns && n->naccesses > 1 && count_moving(k, iter) == 1)
     tile_product(k, iter);
   else if (columns)
-    tile_neighbours(k);
+    tile_neighbours(k, iter);
   else
     k->unroll = unroll_for(k, 1, registers(k));
 }

@@ -4,7 +4,10 @@
  * reduced iterator, in one load. The pass `tile` chooses it where the operands
  * lie so and `pack` has laid the weights out; where they do not, elements are
  * multiplied one by one. A run at the end of the sum that is shorter has zeros
- * in the broadcast operand, whatever the other one has there. */
+ * in the broadcast operand, whatever the other one has there.
+ *
+ * Where each lane has a factor of its own, as channels of a depthwise window do,
+ * the elements of a run are rows of lanes, which are interleaved. */
 #include "codegen/emit/impl.h"
 #include "codegen/target/target.h"
 
@@ -250,6 +253,117 @@ static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
              : NULL;
 }
 
+/* ---- Runs of rows ---- */
+
+/* An element of the first operand: a row of neighbours in the lanes, or it is
+ * outside. */
+static bool find_row(struct kernel_cg *k, const struct nest *n,
+                     const struct affine *const *iter, struct emit_probe *at) {
+  *at = (struct emit_probe){.room = INT64_MAX};
+  k->probe = at;
+  emit_access(k, n, 0, iter);
+  k->probe = NULL;
+  return at->outside ? at->loads == 0
+                     : at->loads == 1 && at->addr->lane == 1 &&
+                           !has_vectors(k, at->addr);
+}
+
+/* The iterators, `by` further along the sum. */
+static const struct affine **move(struct kernel_cg *k, const struct nest *n,
+                                  const struct affine *const *iter,
+                                  int64_t by) {
+  const struct affine **to =
+      DN_ARRAY(k->arena, const struct affine *, NEST_MAX_ITERS);
+  int inner = nest_inner_reduced(n);
+  memcpy(to, iter, (size_t)n->niters * sizeof *to);
+  to[inner] = affine_plus(&k->forms, to[inner], by);
+  return to;
+}
+
+static bool are_rows(struct kernel_cg *k, const struct nest *n,
+                     const struct affine *const *iter, int64_t count) {
+  struct emit_probe at;
+  bool any = false;
+  if (k->dot.shape != IR_DOT_SPREAD || k->forms.lanes < 2)
+    return false;
+  for (int64_t i = 0; i < count; i++) {
+    if (!find_row(k, n, move(k, n, iter, i), &at))
+      return false;
+    any |= !at.outside;
+  }
+  return any;
+}
+
+/* What a run of rows is known by: where it begins; false: outside. */
+static bool rows_key(struct kernel_cg *k, const struct nest *n,
+                     const struct affine *const *iter, struct memo_key *key) {
+  struct emit_probe at;
+  if (!find_row(k, n, iter, &at) || at.outside)
+    return false;
+  *key = memo_key(k, MEMO_ROWS, true, at.leaf, at.addr);
+  for (int i = 0; i < at.nchecked; i++)
+    memo_push(key, (uint64_t)(uintptr_t)at.checked[i]);
+  return true;
+}
+
+/* One row more can be loaded, whatever it has. */
+static bool has_row(struct kernel_cg *k, const struct nest *n,
+                    const struct affine *const *iter) {
+  struct emit_probe at;
+  int64_t lo, hi;
+  int inner = nest_inner_reduced(n);
+  if (!find_row(k, n, iter, &at) || at.outside)
+    return false;
+  for (int d = 0; d < n->access[0].rank; d++)
+    if (n->access[0].idx[d].coef[inner] && n->access[0].idx[d].checked)
+      return true;
+  affine_range(&k->forms, at.addr, &lo, &hi);
+  return lo >= 0 && hi + k->forms.lanes <= ir_type_count(at.leaf->type);
+}
+
+static LLVMValueRef shuffle(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
+                            unsigned lanes, unsigned step) {
+  LLVMValueRef order[64];
+  for (unsigned i = 0; i < lanes; i++)
+    order[i] = LLVMConstInt(k->e->i32, step ? i % 4 * step + i / 4 : i, false);
+  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(order, lanes), "");
+}
+
+/* Element i of lane j is lane j of row i. A run of three takes a fourth row where
+ * it can: the run that begins one later has it with its weights moved. */
+static LLVMValueRef load_rows(struct kernel_cg *k, const struct nest *n,
+                              const struct affine *const *iter, int64_t count,
+                              bool *later) {
+  unsigned lanes = k->forms.lanes;
+  struct memo_key key;
+  struct memo *found;
+  LLVMValueRef row[4];
+  bool named = rows_key(k, n, iter, &key);
+  *later = false;
+  if (named && (found = memo_find(k, &key)))
+    return found->value;
+  struct memo_key before;
+  if (count == 3 && rows_key(k, n, move(k, n, iter, -1), &before) &&
+      (found = memo_find(k, &before)) && found->extra == 4) {
+    *later = true;
+    return found->value;
+  }
+  if (count == 3 && named)
+    count += has_row(k, n, move(k, n, iter, 3));
+  for (int64_t i = 0; i < 4; i++)
+    row[i] =
+        i < count
+            ? emit_splat(k, emit_access(k, n, 0, move(k, n, iter, i)), lanes)
+            : row[i - 1];
+  if (k->failed)
+    return row[0];
+  LLVMValueRef v =
+      shuffle(k, shuffle(k, row[0], row[1], 2 * lanes, 0),
+              shuffle(k, row[2], row[3], 2 * lanes, 0), 4 * lanes, lanes);
+  v = LLVMBuildBitCast(k->b, v, LLVMVectorType(k->e->i32, lanes), "");
+  return named ? memo_add(k, &key, v, count)->value : v;
+}
+
 /* The second access is the one whose elements differ between lanes. */
 bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
                    const struct affine **iter, int inner, int64_t at,
@@ -261,8 +375,12 @@ bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
     enum ir_dtype t =
         ir_arg(n->op, (unsigned)n->access[a].operand)->type->dtype;
     bool weights = lanes > 1 ? run && run->varying : a == 1;
-    fits = run && weights == (a == 1) &&
-           t == (weights ? k->dot.weights : k->dot.factor);
+    fits = run && weights == (a == 1);
+    if (!fits && !a && k->dot.k == 4) {
+      iter[inner] = affine_const(&k->forms, at);
+      fits = are_rows(k, n, iter, count);
+    }
+    fits &= t == (a ? k->dot.weights : k->dot.factor);
   }
   return fits;
 }
@@ -288,8 +406,11 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
                       LLVMValueRef acc, unsigned lanes,
                       const struct affine *const *iter, int64_t count) {
   k->forms.lanes = lanes;
-  k->run = count;
-  LLVMValueRef a = emit_access(k, n, 0, iter);
+  bool later = false;
+  bool rows = k->dot.k == 4 && are_rows(k, n, iter, count);
+  k->run = rows ? 0 : count;
+  LLVMValueRef a =
+      rows ? load_rows(k, n, iter, count, &later) : emit_access(k, n, 0, iter);
   unsigned lanes_of_group = k->group.lanes;
   k->run = run_of_weights(k, n, iter, count);
   k->group.lanes = 0; /* weights of one column are no neighbours */
@@ -298,8 +419,10 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
   k->run = 0;
   if (k->failed)
     return acc;
-  return instructions[k->dot.id](k, acc, emit_splat(k, w, lanes),
-                                 emit_splat(k, a, lanes));
+  w = emit_splat(k, w, lanes);
+  if (later)
+    w = LLVMBuildShl(k->b, w, number(k, w, 8), "");
+  return instructions[k->dot.id](k, acc, w, emit_splat(k, a, lanes));
 }
 
 /* ---- Four products at once, of four lanes ---- */

@@ -586,6 +586,8 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
   }
   struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};
   unsigned lanes = k->forms.lanes;
+  LLVMValueRef *start = k->start;
+  k->start = NULL; /* folds within are others */
   bool empty = false;
   for (int i = 0; i < n->niters; i++)
     empty |= n->iter[i].reduced && n->iter[i].extent == 0;
@@ -597,8 +599,12 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
     for (unsigned a = 0; a < f.nacc; a++) {
       unsigned wide = f.vec > 1 ? (a < f.chains ? f.vec : 1) : pt[p].lanes;
       for (int s = 0; s < n->nstates; s++)
-        *next++ = emit_splat(
-            k, emit_number(k, n->state[s].type, n->state[s].identity), wide);
+        *next++ =
+            start && a + 1 == f.nacc
+                ? start[p]
+                : emit_splat(
+                      k, emit_number(k, n->state[s].type, n->state[s].identity),
+                      wide);
     }
   }
   carry_in(&f, acc);

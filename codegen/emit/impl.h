@@ -216,6 +216,7 @@ struct kernel_cg {
   struct emit_probe *probe; /* not NULL: where loads would be */
   struct emit_group group;
   struct emit_carry carry;
+  LLVMValueRef *start; /* what the sums of emit_fold() begin with, or NULL */
   bool ordered; /* the kernel is one order, along carry.dim: emit/order.c */
   struct emit_stream *stream; /* not NULL: records loads of constants */
   LLVMValueRef count;         /* i32: lanes that a scalable row has */
@@ -318,7 +319,8 @@ enum memo_kind {
   MEMO_GROUP,
   MEMO_FLAT,
   MEMO_CLAMP,
-  MEMO_PRODUCT
+  MEMO_PRODUCT,
+  MEMO_ROWS
 };
 #define MEMO_MAX_KEY (IR_MAX_RANK + 4)
 struct memo_key { /* of a request, to which more can be pushed */

@@ -117,23 +117,57 @@ static unsigned fold_points(struct kernel_cg *k, const struct ir_type *type,
   return count;
 }
 
+/* The addition that alone reads a sum of dots, of what is there before: the sum
+ * begins with it, by a copy of a register. */
+static const struct ir_op *find_addition(struct kernel_cg *k,
+                                         const struct ir_op *op) {
+  const struct nest *n = kernel_nest(k, op);
+  const struct ir_value *y = ir_result(op);
+  const struct ir_op *add = y->uses ? y->uses->op : NULL;
+  if (!add || y->uses->next || add->code != IR_ADD || add->block != k->body ||
+      n->fold != NEST_SUM || n->nstates != 1 || n->carried >= 0 ||
+      n->acc_type != IR_I32 || y->type->dtype != IR_I32 ||
+      k->dot.k < 2 || k->dot.shape != IR_DOT_SPREAD ||
+      y->type != ir_result(add)->type)
+    return NULL;
+  return kernel_is_leaf(k, ir_arg(add, ir_arg(add, 0) == y)) ? add : NULL;
+}
+
+/* The other operand of the addition, at each point. */
+static LLVMValueRef *start_with(struct kernel_cg *k, const struct ir_op *add,
+                                const struct ir_op *sum,
+                                const struct tile_vector *pt, unsigned n) {
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  const struct nest *m = kernel_nest(k, add);
+  const struct affine *iter[NEST_MAX_ITERS];
+  for (unsigned i = 0; i < n; i++) {
+    k->forms.lanes = pt[i].lanes;
+    emit_iters(k, m, pt[i].idx, iter);
+    v[i] = emit_access(k, m, ir_arg(add, 0) == ir_result(sum), iter);
+    v[i] = emit_splat(k, v[i], pt[i].lanes);
+  }
+  return v;
+}
+
 static void emit_anchor(struct kernel_cg *k, const struct ir_op *op,
                         const struct tile_vector *pt, unsigned n) {
   struct tile_vector *rows = DN_ARRAY(k->arena, struct tile_vector, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  const struct ir_op *add = find_addition(k, op);
   int depth;
   n = fold_points(k, ir_result(op)->type, pt, n, rows, &depth);
   k->forms.lanes = rows[0].lanes;
-  if (emit_is_cached(k, ir_result(op), rows[0].idx))
+  if (emit_is_cached(k, ir_result(add ? add : op), rows[0].idx))
     return;
   struct hoist h;
   hoist_begin(k, depth, &h);
   LLVMMetadataRef line = emit_debug_at(k->e, k->b, op);
+  k->start = add ? start_with(k, add, op, rows, n) : NULL;
   emit_fold(k, kernel_nest(k, op), rows, n, v);
   emit_debug_back(k->e, k->b, line);
   for (unsigned i = 0; i < n; i++) {
     k->forms.lanes = rows[i].lanes;
-    emit_cache_value(k, ir_result(op), rows[i].idx, v[i]);
+    emit_cache_value(k, ir_result(add ? add : op), rows[i].idx, v[i]);
   }
   hoist_end(k, &h);
 }

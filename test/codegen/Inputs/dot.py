@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""dot.py TYPE SEED [CHANNELS] - as text, a convolution or product of 8-bit numbers of TYPE
-(u8, i8) with i8 constants, quantized again; or of bf16."""
+"""dot.py TYPE SEED [CHANNELS|rows] - as text, a convolution or product of 8-bit numbers of
+TYPE (u8, i8) with i8 constants, quantized again; or of bf16. rows: by channel."""
 import random
 import sys
 
@@ -20,9 +20,20 @@ def constant(name, dtype, shape, values):
 
 
 c = rng.choice([1, 2, 3, 4, 5, 7, 8, 16, 17, 24, 32, 64])
-c = int(sys.argv[3]) if len(sys.argv) > 3 else c
+ROWS = sys.argv[3:] == ["rows"]
+c = int(sys.argv[3]) if len(sys.argv) > 3 and not ROWS else c
 o = rng.choice([1, 2, 3, 4, 8, 10, 16, 17, 24, 33, 48, 64])
-if rng.random() < 0.3:
+if ROWS:
+    o = c = rng.choice([8, 16, 20, 24, 33, 48, 64])
+    k, l = rng.choice([1, 2, 3, 3, 5]), rng.choice([2, 3, 3, 4, 5, 7])
+    stride, wide, pads = rng.choice([1, 1, 2]), rng.choice([1, 1, 2]), [rng.randint(0, 2) for _ in range(4)]
+    h, v = rng.randint(k, 12), rng.randint(wide * (l - 1) + 1, 20)
+    x, w = [1, h, v, c], [c, k, l, 1]
+    y = [1, (h + pads[0] + pads[2] - k) // stride + 1,
+         (v + pads[1] + pads[3] - wide * (l - 1) - 1) // stride + 1, c]
+    op = (f"conv %x, @w {{strides={dims([stride] * 2)}, pads={dims(pads)}, dilations=[1,{wide}], "
+          f"groups={c}, outside={rng.randint(0, 100)}, to=i32}}")
+elif rng.random() < 0.3:
     m = rng.choice([1, 2, 3, 7, 12, 49])
     x, w, y, op = [m, c], [c, o], [m, o], f"matmul %x, @w {{to={SUM}}}"
 else:
