@@ -160,9 +160,12 @@ struct ir_value *tfl_bounded(struct tfl_call *c, struct ir_value *y,
 struct ir_value *tfl_narrow(struct tfl_call *c, struct ir_value *y,
                             int64_t activation);
 /* x times the factors, as tfl_rescale(), from the output's zero point, as its
- * integers; |x| is at most `most`. */
+ * integers. */
+struct tfl_factor {
+  double by, least, most; /* and the bounds of what it multiplies */
+};
 struct ir_value *tfl_result(struct tfl_call *c, struct ir_value *x, size_t n,
-                            const double *factor, double most,
+                            const struct tfl_factor *factor,
                             int64_t activation);
 /* Floats within an activation's bounds. */
 struct ir_value *tfl_activate(struct tfl_call *c, struct ir_value *y,

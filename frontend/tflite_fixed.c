@@ -155,20 +155,62 @@ struct ir_value *tfl_narrow(struct tfl_call *c, struct ir_value *y,
   return tfl_bounded(c, y, activation);
 }
 
-/* floor((h + 2^(e-1) + zero 2^e - (h < 0)) / 2^e) is h / 2^e, rounded, from the
- * zero point, where no sum overflows and every e is at least 1. */
+/* x m / 2^31, rounded; and h / 2^e. */
+static int64_t product_of(double x, int64_t m) {
+  return ((int64_t)x * m + (1 << 30)) >> 31;
+}
+
+static int64_t rounded(int64_t h, int e) {
+  return (h + (INT64_C(1) << (e - 1)) - (h < 0)) >> e;
+}
+
+struct column { /* floor((h + plus - (h < 0)) / 2^e), h = x m / 2^31, rounded */
+  int64_t m, plus;
+  int e;
+};
+
+/* Where all sums give one result, others do that are not too large for it. */
+static struct column constant_column(struct tfl_call *c, int64_t y,
+                                     const struct tfl_factor *of) {
+  struct column col = {.m = 1 << 30, .e = 1};
+  double lo, hi;
+  int64_t first = product_of(of->least, col.m);
+  ir_dtype_range(c->tout[0]->dtype, &lo, &hi);
+  y = dn_min(dn_max(y, (int64_t)lo), (int64_t)hi);
+  while (product_of(of->most, col.m) - first + 1 >= INT64_C(1) << col.e)
+    col.e++;
+  col.plus = y * (INT64_C(1) << col.e) - first + 1;
+  return col;
+}
+
+/* h / 2^e, rounded, from the zero point, is floor((h + 2^(e-1) + zero 2^e -
+ * (h < 0)) / 2^e), where no sum overflows and every e is at least 1. */
+static bool find_column(struct tfl_call *c, const struct ir_factor *f,
+                        const struct tfl_factor *of, struct column *col) {
+  int64_t zero = tfl_zero(c->tout[0]), y[2];
+  double most = fmax(-of->least, of->most);
+  *col = (struct column){.m = f->m, .e = f->m ? -f->shift : 1};
+  if (col->e < 1 || most >= 0x1p31)
+    return false;
+  col->plus = (zero * 2 + 1) * (INT64_C(1) << (col->e - 1));
+  for (int i = 0; i < 2; i++)
+    y[i] = rounded(product_of(i ? of->most : of->least, f->m), col->e);
+  if (y[0] == y[1])
+    *col = constant_column(c, zero + y[0], of);
+  return most + fabs((double)col->plus) < 0x1p31;
+}
+
 static struct ir_value *short_result(struct tfl_call *c, struct ir_value *x,
                                      size_t n, const struct ir_factor *f,
-                                     double most) {
+                                     const struct tfl_factor *of) {
   int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, 3 * n);
   for (size_t i = 0; i < n; i++) {
-    int e = -f[i].shift;
-    double all = ldexp(0.5 + fabs((double)tfl_zero(c->tout[0])), e);
-    if (e < 1 || most + all >= 0x1p31)
+    struct column col;
+    if (!find_column(c, &f[i], &of[i], &col))
       return NULL;
-    v[i] = f[i].m;
-    v[n + i] = (tfl_zero(c->tout[0]) * 2 + 1) * (INT64_C(1) << (e - 1));
-    v[2 * n + i] = e;
+    v[i] = col.m;
+    v[n + i] = col.plus;
+    v[2 * n + i] = col.e;
   }
   struct ir_value *h = fe_op2(c->b, IR_HMUL, x, numbers(c, IR_I32, n, v));
   struct ir_value *y = fe_add(c->b, h, numbers(c, IR_I32, n, v + n));
@@ -178,12 +220,15 @@ static struct ir_value *short_result(struct tfl_call *c, struct ir_value *x,
 
 /* As ONNX quantizes a sum. */
 static struct ir_value *float_result(struct tfl_call *c, struct ir_value *x,
-                                     size_t n, const double *factor,
+                                     size_t n, const struct tfl_factor *f,
                                      int64_t activation) {
+  double *factor = DN_ARRAY(c->im->ctx->arena, double, n);
   bool same = true;
   int64_t dims = (int64_t)n;
-  for (size_t i = 1; i < n; i++)
-    same = same && factor[i] == factor[0];
+  for (size_t i = 0; i < n; i++) {
+    factor[i] = f[i].by;
+    same = same && f[i].by == f[0].by;
+  }
   x = fe_cast(c->b, x, IR_F32);
   x = fe_mul(c->b, x, fe_floats(c->b, IR_F32, same ? 0 : 1, &dims, factor));
   x = fe_emit(c->b, IR_NARROW,
@@ -193,15 +238,15 @@ static struct ir_value *float_result(struct tfl_call *c, struct ir_value *x,
 }
 
 struct ir_value *tfl_result(struct tfl_call *c, struct ir_value *x, size_t n,
-                            const double *factor, double most,
+                            const struct tfl_factor *factor,
                             int64_t activation) {
   if (c->im->opts->float_factors && x && fe_dtype(x) == IR_I32)
     return float_result(c, x, n, factor, activation);
   struct ir_factor *f = DN_ARRAY(c->im->ctx->arena, struct ir_factor, n);
   for (size_t i = 0; i < n; i++)
-    f[i] = ir_factor(factor[i]);
+    f[i] = ir_factor(factor[i].by);
   struct ir_value *y =
-      x && fe_dtype(x) == IR_I32 ? short_result(c, x, n, f, most) : NULL;
+      x && fe_dtype(x) == IR_I32 ? short_result(c, x, n, f, factor) : NULL;
   return y ? tfl_bounded(c, y, activation)
            : tfl_narrow(c, rescale(c, x, n, f), activation);
 }

@@ -91,44 +91,47 @@ static struct ir_value *conv(struct tfl_call *c, struct product *p,
 
 /* ---- Sums of products ---- */
 
-/* The bias, and the most that a sum with it is: no operand is more than 255, or
+/* The bias, and the bounds of each sum with it: no operand is more than 255, or
  * 2^15, from its zero point. */
 static struct ir_value *integer_bias(struct tfl_call *c,
-                                     const struct product *p, double *most) {
+                                     const struct product *p,
+                                     struct tfl_factor *f) {
   const struct ir_value *w = c->in[1], *bias = tfl_in(c, 2);
   int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, p->columns);
-  double *sum = DN_ARRAY(c->im->ctx->arena, double, p->columns);
   for (int64_t i = 0; i < p->columns * p->terms; i++) {
     int64_t n = ir_const_int(w, i);
     int64_t at = p->last ? i % p->columns : i / p->terms;
-    sum[at] +=
+    f[at].most +=
         (p->wide ? 0x1p15 : 255) * fabs((double)(n - tfl_zero(c->tin[1])));
   }
   for (int64_t i = 0; i < p->columns; i++) {
-    int64_t b = bias ? ir_const_int(bias, i) : 0;
-    v[i] += b;
-    *most = fmax(*most, sum[i] + fabs((double)b));
+    v[i] = bias ? ir_const_int(bias, i) : 0;
+    f[i].least = (double)v[i] - f[i].most;
+    f[i].most += (double)v[i];
   }
   return bias ? fe_ints(c->b, p->wide ? IR_I64 : IR_I32, 1, &p->columns, v)
               : NULL;
 }
 
-/* Factors of the results: input times weights over output. */
-static bool factors(struct tfl_call *c, const struct product *p, size_t *n,
-                    double **f) {
+/* Factors of the results, as many as scales: input times weights over output.
+ */
+static bool factors(struct tfl_call *c, const struct product *p,
+                    struct tfl_factor *f) {
   const struct tfl_tensor *w = c->tin[1];
-  *n = w->n;
   if (w->n != 1 && (int64_t)w->n != p->columns)
     return tfl_fail(c, ATTR, "%zu scales for %lld columns", w->n,
                     (long long)p->columns);
-  *f = DN_ARRAY(c->im->ctx->arena, double, w->n);
+  for (int64_t i = 1; w->n == 1 && i < p->columns; i++) {
+    f->least = fmin(f->least, f[i].least);
+    f->most = fmax(f->most, f[i].most);
+  }
   for (size_t i = 0; i < w->n; i++) {
     float scale = fb_float_at(&w->scales, i);
     /* A fully connected layer has the product of scales in floats. */
-    (*f)[i] = c->arg && w->n == 1
+    f[i].by = c->arg && w->n == 1
                   ? (double)((float)tfl_scale(c->tin[0]) * scale)
                   : tfl_scale(c->tin[0]) * (double)scale;
-    (*f)[i] /= tfl_scale(c->tout[0]);
+    f[i].by /= tfl_scale(c->tout[0]);
   }
   return true;
 }
@@ -155,8 +158,6 @@ static struct ir_value *of_rows(struct tfl_call *c, const struct product *p,
 static bool finish(struct tfl_call *c, struct ir_value *y,
                    const struct product *p) {
   struct ir_value *bias = tfl_in(c, 2);
-  size_t n;
-  double *f = NULL, most = 0;
   if (!y)
     return false;
   if (!tfl_is_quantized(c->tout[0])) {
@@ -164,11 +165,13 @@ static bool finish(struct tfl_call *c, struct ir_value *y,
     y = bias ? fe_add(c->b, y, fe_reshape(c->b, bias, 1, &p->columns)) : y;
     return tfl_return(c, tfl_activate(c, y, p->activation));
   }
-  bias = integer_bias(c, p, &most);
-  if (!factors(c, p, &n, &f))
+  struct tfl_factor *f =
+      DN_ARRAY(c->im->ctx->arena, struct tfl_factor, dn_max(p->columns, 1));
+  bias = integer_bias(c, p, f);
+  if (!factors(c, p, f))
     return false;
   y = bias ? fe_add(c->b, y, bias) : y;
-  return tfl_return(c, tfl_result(c, y, n, f, most, p->activation));
+  return tfl_return(c, tfl_result(c, y, c->tin[1]->n, f, p->activation));
 }
 
 /* Weights are of 8 bits. Only u8 ones, and those of fully connected layers (arg

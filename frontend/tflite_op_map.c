@@ -21,15 +21,18 @@ static struct ir_value *scaled_sum(struct tfl_call *c, int64_t activation) {
   }
   struct ir_value *y = fe_op2(c->b, (enum ir_opcode)c->arg, v[0], v[1]);
   /* Each is at most half of 2^left times 2^8 or 2^16. */
-  return tfl_result(c, y, 1, (const double[]){unit / (ldexp(1, left) * to)},
-                    left == 20 ? 0x1p28 : 0x1p31, activation);
+  double most = left == 20 ? 0x1p28 : 0x1p31;
+  struct tfl_factor f = {unit / (ldexp(1, left) * to), -most, most};
+  return tfl_result(c, y, 1, &f, activation);
 }
 
 static struct ir_value *scaled_product(struct tfl_call *c, int64_t activation) {
   double f = tfl_scale(c->tin[0]) * tfl_scale(c->tin[1]);
   struct ir_value *y = fe_mul(c->b, tfl_centred(c, 0), tfl_centred(c, 1));
-  return tfl_result(c, y, 1, (const double[]){f / tfl_scale(c->tout[0])},
-                    c->tout[0]->dtype == IR_I16 ? 0x1p30 : 0x1p16, activation);
+  double most = c->tout[0]->dtype == IR_I16 ? 0x1p30 : 0x1p16;
+  return tfl_result(
+      c, y, 1, &(struct tfl_factor){f / tfl_scale(c->tout[0]), -most, most},
+      activation);
 }
 
 /* x by the inverse of y and by the factor, all of 31 bits and shifts. */
