@@ -194,6 +194,21 @@ double nest_reads(struct dn_ctx *ctx, const struct ir_use *u);
  * reduced one, of more than one point; -1: none. */
 int nest_dim_iter(const struct nest *n, int d);
 int nest_inner_reduced(const struct nest *n);
+/* A window of one or two dimensions that slides over access 0, without gaps: of
+ * the outer, [0], and the inner dimension the operand's, its iterators and the
+ * stride, and how many elements all windows span, from index `first` on. */
+struct nest_window {
+  int dim[2], out[2], red[2]; /* -1: none; of out: one point */
+  int64_t stride[2], first[2], span[2];
+};
+bool nest_window(const struct nest *n, struct nest_window *w);
+/* Bytes of a copy of what all windows span, and of a word behind it. */
+int64_t nest_window_bytes(const struct nest_window *w);
+/* A sum of products of bytes over such a window, of which each element has its
+ * own weights: of NEST_MAX_PLANE bytes at most, in more than one place of the
+ * inner dimension. */
+enum { NEST_MAX_PLANE = 2560 };
+bool nest_slides(const struct nest *n, struct nest_window *w);
 /* Steps of the reduced iterators together, from number `iter` on; the innermost
  * one goes `run` at a time. */
 int64_t nest_steps_from(const struct nest *n, int iter, int64_t run);

@@ -181,6 +181,74 @@ int nest_inner_reduced(const struct nest *n) {
   return iter;
 }
 
+/* Of dimension [i], whose reduced iterator is known. */
+static bool window_dim(const struct nest *n, struct nest_window *w, int i) {
+  const struct nest_access *a = &n->access[0];
+  for (int d = 0; d < a->rank; d++) {
+    if (!a->idx[d].coef[w->red[i]])
+      continue;
+    if (w->dim[i] >= 0 || a->idx[d].coef[w->red[i]] != 1 ||
+        !nest_index_is_affine(&a->idx[d]))
+      return false;
+    w->dim[i] = d;
+    w->first[i] = a->idx[d].base;
+  }
+  w->span[i] = n->iter[w->red[i]].extent;
+  for (int j = 0; j < n->niters && w->dim[i] >= 0; j++) {
+    int64_t coef = a->idx[w->dim[i]].coef[j];
+    if (!coef || j == w->red[i] || n->iter[j].extent == 1)
+      continue;
+    if (w->out[i] >= 0 || coef < 0 || n->iter[j].reduced)
+      return false;
+    w->out[i] = j;
+    w->stride[i] = coef;
+    if (!dn_mul(coef, n->iter[j].extent - 1, &coef) ||
+        !dn_add(w->span[i], coef, &w->span[i]))
+      return false;
+  }
+  return w->dim[i] >= 0;
+}
+
+bool nest_window(const struct nest *n, struct nest_window *w) {
+  *w = (struct nest_window){{-1, -1}, {-1, -1}, {-1, -1}, {0}, {0}, {1, 1}};
+  if (!n->naccesses || n->access[0].flat || n->access[0].npieces > 1)
+    return false;
+  for (int i = 0, at = 0; i < n->niters; i++) {
+    if (n->iter[i].size)
+      return false;
+    if (!n->iter[i].reduced || n->iter[i].extent == 1)
+      continue;
+    if (at == 2)
+      return false;
+    w->red[at++] = i;
+  }
+  if (w->red[1] < 0) { /* one dimension: the inner one */
+    w->red[1] = w->red[0];
+    w->red[0] = -1;
+  }
+  return w->red[1] >= 0 && window_dim(n, w, 1) &&
+         (w->red[0] < 0 || window_dim(n, w, 0)) && w->dim[0] != w->dim[1];
+}
+
+int64_t nest_window_bytes(const struct nest_window *w) {
+  int64_t n;
+  bool fits = dn_mul(w->span[0], w->span[1], &n) && dn_add(n, 4, &n);
+  return fits ? n : INT64_MAX;
+}
+
+bool nest_slides(const struct nest *n, struct nest_window *w) {
+  bool bytes = n->fold == NEST_SUM && n->acc_type == IR_I32 &&
+               n->naccesses == 2 && n->nnodes == 3;
+  for (int a = 0; a < 2 && bytes; a++)
+    bytes = ir_arg(n->op, (unsigned)n->access[a].operand)->type->dtype == IR_I8;
+  bytes = bytes && !n->access[1].flat && nest_window(n, w) && w->out[1] >= 0 &&
+          nest_window_bytes(w) <= NEST_MAX_PLANE;
+  for (int d = 0; bytes && d < n->access[1].rank; d++)
+    for (int i = 0; i < 2; i++)
+      bytes &= w->out[i] < 0 || !n->access[1].idx[d].coef[w->out[i]];
+  return bytes;
+}
+
 int64_t nest_steps_from(const struct nest *n, int iter, int64_t run) {
   int inner = nest_inner_reduced(n);
   int64_t steps = 1;

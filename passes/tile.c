@@ -5,7 +5,8 @@
  * dimension when the operands are contiguous or equal along it, or worth
  * packing so, which `pack` then does, else along the innermost reduced
  * iterator. Where both operands change along the lanes (depthwise), and in
- * pooling, several neighbours of a row share what they load. What is read along
+ * pooling, several neighbours of a row share what they load; sums of bytes by
+ * halves of registers take one channel after the other. What is read along
  * another dimension than it is written along is transposed, square by square.
  * Kernels that have a schedule keep it. max_unroll=0 is 4, and at -O1 and
  * -Os 1, but for a row of a window of integers at -Os.
@@ -364,6 +365,9 @@ static void tile_product(struct kernel *k, int iter) {
       k->max_unroll > 1 && k->n->access[1].rank > 1)
     k->unroll = 4 * k->max_unroll; /* more share a scale: emit/scaled.c */
   int64_t window = nest_steps_from(k->n, 0, k->dot.k);
+  if (k->wide) /* the window is one run */
+    for (k->unroll = k->max_unroll; window % k->unroll;)
+      k->unroll--;
   if (s.along && k->env->target->vector_bytes && k->max_unroll > 1 &&
       window <= MAX_WINDOW)
     k->unroll = window;
@@ -387,8 +391,31 @@ static bool are_words(const struct kernel *k) {
   return bytes;
 }
 
+/* Windows slide over copies of one channel after the other, whose results of a
+ * row share what they load (codegen/emit/plane.c). */
+static bool tile_plane(struct kernel *k) {
+  struct nest_window w;
+  const struct ir_facts *t = k->env->target;
+  int n = k->ndims;
+  if (t->dot_k != 4 || t->dot_shape != IR_DOT_ALONG || t->vector_bytes ||
+      !nest_slides(k->n, &w) || n < 2 ||
+      nest_dim_iter(k->n, k->dim[n - 2]) != w.out[1] ||
+      (w.out[0] >= 0 &&
+       (n < 3 || nest_dim_iter(k->n, k->dim[n - 3]) != w.out[0])))
+    return false;
+  int64_t extent = k->type->dim[k->dim[n - 2]];
+  const char *rows = k->env->opt_size ? "\2\3\5\1" : "\4\6\5\3\2\4";
+  while (extent % *rows && rows[1])
+    rows++;
+  k->tile[k->dim[n - 2]] = dn_min(*rows, extent);
+  k->panels_first = k->wide = true;
+  return true;
+}
+
 /* Several results of a row at once: windows overlap, weights are shared. */
 static void tile_neighbours(struct kernel *k, int iter) {
+  if (tile_plane(k))
+    return;
   k->dot = find_dot(k, iter);
   if (k->dot.k > 1)
     k->lanes = dn_min(k->lanes, k->dot.lanes);

@@ -609,7 +609,8 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
   }
   carry_in(&f, acc);
   bool wide = !empty && k->op && f.product && f.vec == 1 &&
-              emit_wide_sums(k, n, f.iter, npt, f.red, f.nred, acc);
+              (emit_wide_sums(k, n, f.iter, npt, f.red, f.nred, acc) ||
+               emit_plane_sums(k, n, f.iter, npt, acc));
   if (!empty && !wide)
     level(&f, 0, acc);
   carry_out(&f, acc);

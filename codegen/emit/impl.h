@@ -160,6 +160,12 @@ struct emit_wide {            /* rows widened to 16 bits: emit/wide.c */
   int64_t words;              /* that much; 0: none so far */
 };
 
+struct emit_plane {           /* a channel that was copied: emit/plane.c */
+  const struct nest *n;       /* the last one, */
+  const struct scope *inside; /* for the loop around all that reads it */
+  LLVMValueRef bytes, *weights;
+};
+
 struct emit_stream { /* constants that a contraction reads in vectors */
   struct ir_place place;
   const struct affine *bytes; /* NULL: none so far */
@@ -211,6 +217,7 @@ struct kernel_cg {
   int64_t unroll, prefetch;
   struct ir_dot dot; /* schedule: an instruction for sums: emit/dot.c */
   struct emit_wide wide;
+  struct emit_plane plane;
   struct emit_range range; /* of the last operand of the function at hand */
   int64_t run; /* neighbours that a lane of a load has; 0: no runs */
   struct emit_probe *probe; /* not NULL: where loads would be */
@@ -452,6 +459,12 @@ LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd);
 bool emit_wide_sums(struct kernel_cg *k, const struct nest *n,
                     const struct affine **iter, unsigned npt, const int *red,
                     int nred, LLVMValueRef *acc);
+
+/* ---- emit/plane.c ---- */
+/* The same for windows of one channel. */
+bool emit_plane_sums(struct kernel_cg *k, const struct nest *n,
+                     const struct affine **iter, unsigned npt,
+                     LLVMValueRef *acc);
 
 /* Four lanes of both factors lie in words; acc plus their products. */
 bool emit_words_fit(struct kernel_cg *k, const struct nest *n,

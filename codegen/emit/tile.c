@@ -117,8 +117,8 @@ static unsigned fold_points(struct kernel_cg *k, const struct ir_type *type,
   return count;
 }
 
-/* The addition that alone reads a sum of dots, of what is there before: the sum
- * begins with it, by a copy of a register. */
+/* The addition that alone reads a sum of dots, or of elements, of what is there
+ * before: the sum begins with it, by a copy of a register. */
 static const struct ir_op *find_addition(struct kernel_cg *k,
                                          const struct ir_op *op) {
   const struct nest *n = kernel_nest(k, op);
@@ -127,7 +127,7 @@ static const struct ir_op *find_addition(struct kernel_cg *k,
   if (!add || y->uses->next || add->code != IR_ADD || add->block != k->body ||
       n->fold != NEST_SUM || n->nstates != 1 || n->carried >= 0 ||
       n->acc_type != IR_I32 || y->type->dtype != IR_I32 ||
-      k->dot.k < 2 || k->dot.shape != IR_DOT_SPREAD ||
+      (k->vec > 1 && (k->dot.k < 2 || k->dot.shape != IR_DOT_SPREAD)) ||
       y->type != ir_result(add)->type)
     return NULL;
   return kernel_is_leaf(k, ir_arg(add, ir_arg(add, 0) == y)) ? add : NULL;

@@ -1,0 +1,270 @@
+/* plane.c - windows of bytes that slide over one channel (depthwise), by an
+ * instruction that multiplies halves of registers (DSP of ARM): the channel is
+ * copied once, with what is outside of it around, into memory of the kernel's
+ * own, where the neighbours of a row are in one word. Taken apart, two and two,
+ * they are the factors of two results:
+ *
+ *   of x0 x1 x2 x3:   even x0 x2, odd x1 x3
+ *   y0 = w0 x0 + w2 x2 + w1 x1     the halves of even, the lower of odd
+ *   y1 = w0 x1 + w2 x3 + w1 x2     the halves of odd, the upper of even
+ *
+ * Loads are volatile: LLVM's scheduler would load ahead of the products into
+ * more registers than there are. */
+#include "codegen/emit/impl.h"
+#include "codegen/target/target.h"
+
+#include <string.h>
+
+enum { WORD = 4, MOST_WORDS = 16, MOST_COPIES = 8, SHARED = 3 };
+
+struct plane {
+  struct kernel_cg *k;
+  const struct nest *n;
+  struct nest_window win;
+  const struct affine **iter; /* [npt][NEST_MAX_ITERS] */
+  unsigned npt;
+  int64_t *at;         /* of each point, elements after the first */
+  int64_t rows, words; /* of a window; words of one row */
+  int depth;           /* of the scope in which the channel is known */
+};
+
+/* The points are neighbours of one row, each after the one before it. */
+static bool find_points(struct plane *p) {
+  struct kernel_cg *k = p->k;
+  p->at = DN_ARRAY(k->arena, int64_t, p->npt);
+  for (unsigned i = 0; i < p->npt; i++)
+    for (int j = 0; j < p->n->niters; j++) {
+      const struct affine *f = p->iter[i * NEST_MAX_ITERS + (unsigned)j];
+      if (p->n->iter[j].reduced)
+        continue;
+      if (j != p->win.out[0] && j != p->win.out[1])
+        p->depth = f->depth > p->depth ? f->depth : p->depth;
+      const struct affine *by = affine_add(&k->forms, f, p->iter[j], -1);
+      if (!affine_is_const(by) || (by->c && j != p->win.out[1]))
+        return false;
+      if (j == p->win.out[1])
+        p->at[i] = by->c * p->win.stride[1];
+    }
+  for (unsigned i = 1; i < p->npt; i++)
+    if (p->at[i] <= p->at[i - 1])
+      return false;
+  return p->at[p->npt - 1] + WORD * p->words <= WORD * MOST_WORDS;
+}
+
+static LLVMValueRef byte_at(struct kernel_cg *k, LLVMValueRef p,
+                            const struct affine *at) {
+  LLVMValueRef by = index_value(k, affine_plus(&k->forms, at, -at->c));
+  p = LLVMBuildGEP2(k->b, k->e->i8, p, &by, 1, "");
+  by = LLVMConstInt(k->e->iptr, (uint64_t)at->c, true);
+  return LLVMBuildGEP2(k->b, k->e->i8, p, &by, 1, "");
+}
+
+/* ---- The copy ---- */
+
+/* Memory of the function, of bytes that are outside. */
+static void make_memory(struct plane *p) {
+  struct kernel_cg *k = p->k;
+  struct hoist h;
+  int64_t steps = dn_div_ceil(nest_window_bytes(&p->win), WORD * WORD);
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
+  LLVMBasicBlockRef entry = LLVMGetEntryBasicBlock(k->fn);
+  LLVMTypeRef type = LLVMArrayType2(k->e->i32, (uint64_t)(steps * WORD));
+  LLVMPositionBuilder(k->b, entry, LLVMGetFirstInstruction(entry));
+  k->plane.bytes = LLVMBuildAlloca(k->b, type, "plane");
+  LLVMSetAlignment(k->plane.bytes, WORD);
+  LLVMPositionBuilderAtEnd(k->b, at);
+  uint64_t one = LLVMConstIntGetZExtValue(emit_number(k, IR_I8, p->n->outside));
+  LLVMValueRef v = LLVMConstInt(k->e->i32, (one & 255) * 0x01010101u, false);
+  hoist_begin(k, 0, &h);
+  scope_open(k, steps, 0, NULL, NULL);
+  const struct affine *to = affine_var(&k->forms, k->scope->var, WORD * WORD);
+  for (int i = 0; i < WORD; i++) {
+    LLVMValueRef word =
+        byte_at(k, k->plane.bytes, affine_plus(&k->forms, to, i * WORD));
+    LLVMSetAlignment(LLVMBuildStore(k->b, v, word), WORD);
+  }
+  scope_close(k, 0, NULL, NULL);
+  hoist_end(k, &h);
+}
+
+/* Where the elements of dimension [i] lie that are there: from `lo` on. */
+static int64_t find_inside(const struct plane *p, int i, int64_t *lo) {
+  const struct nest_access *a = &p->n->access[0];
+  const struct ir_type *x = ir_arg(p->n->op, (unsigned)a->operand)->type;
+  int64_t dim = p->win.dim[i] < 0 ? 1 : x->dim[p->win.dim[i]];
+  *lo = dn_max(0, -p->win.first[i]);
+  return dn_min(p->win.span[i], dim - p->win.first[i]) - *lo;
+}
+
+/* A counter below `count`, and a loop where that is more than one. */
+static const struct affine *open_loop(struct kernel_cg *k, int64_t count) {
+  if (count == 1)
+    return affine_const(&k->forms, 0);
+  scope_open(k, count, 0, NULL, NULL);
+  return affine_var(&k->forms, k->scope->var, 1);
+}
+
+/* All of the operand that windows see. Iterators of the window count from its
+ * first place on. */
+static void copy(struct plane *p, const struct affine **iter) {
+  struct kernel_cg *k = p->k;
+  const struct affine *zero = affine_const(&k->forms, 0), *r, *c;
+  int64_t row, column, rows = find_inside(p, 0, &row);
+  int64_t columns = find_inside(p, 1, &column), step = MOST_COPIES;
+  if (rows <= 0 || columns <= 0)
+    return;
+  while (columns % step)
+    step--;
+  r = affine_plus(&k->forms, open_loop(k, rows), row);
+  c = affine_add(&k->forms, zero, open_loop(k, columns / step), step);
+  if (p->win.red[0] >= 0)
+    iter[p->win.red[0]] = r;
+  for (int64_t i = 0; i < step; i++) {
+    iter[p->win.red[1]] = affine_plus(&k->forms, c, column + i);
+    const struct affine *to =
+        affine_add(&k->forms, iter[p->win.red[1]], r, p->win.span[1]);
+    LLVMBuildStore(k->b, emit_access(k, p->n, 0, iter),
+                   byte_at(k, k->plane.bytes, to));
+  }
+  for (int i = 0; i < (rows > 1) + (columns > step); i++)
+    scope_close(k, 0, NULL, NULL);
+}
+
+/* ---- The weights ---- */
+
+static LLVMValueRef tap(struct plane *p, const struct affine **iter, int64_t i,
+                        int64_t j) {
+  struct kernel_cg *k = p->k;
+  if (i >= p->rows || j >= p->n->iter[p->win.red[1]].extent)
+    return LLVMConstNull(k->e->i32);
+  if (p->win.red[0] >= 0)
+    iter[p->win.red[0]] = affine_const(&k->forms, i);
+  iter[p->win.red[1]] = affine_const(&k->forms, j);
+  return LLVMBuildSExt(k->b, emit_access(k, p->n, 1, iter), k->e->i32, "");
+}
+
+static LLVMValueRef halves(struct kernel_cg *k, LLVMValueRef low,
+                           LLVMValueRef high) {
+  LLVMValueRef half = LLVMConstInt(k->e->i32, 16, false);
+  low = LLVMBuildAnd(k->b, low, LLVMConstInt(k->e->i32, 0xffff, false), "");
+  return LLVMBuildOr(k->b, low, LLVMBuildShl(k->b, high, half, ""), "");
+}
+
+static bool is_shared(const struct plane *p) {
+  return p->n->iter[p->win.red[1]].extent <= SHARED;
+}
+
+/* Of each word of taps two registers; where its second one has one tap only,
+ * those of two rows share a register. */
+static void load_weights(struct plane *p, const struct affine **iter) {
+  struct kernel_cg *k = p->k;
+  int64_t count = p->rows * p->words;
+  k->plane.weights = DN_ARRAY(k->arena, LLVMValueRef, 2 * count);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t r = i / p->words, c = i % p->words * WORD;
+    LLVMValueRef *to = k->plane.weights + 2 * i;
+    to[0] = halves(k, tap(p, iter, r, c), tap(p, iter, r, c + 2));
+    if (!is_shared(p))
+      to[1] = halves(k, tap(p, iter, r, c + 1), tap(p, iter, r, c + 3));
+    else if (r % 2)
+      to[1] = to[-1];
+    else
+      to[1] = halves(k, tap(p, iter, r, c + 1), tap(p, iter, r + 1, c + 1));
+  }
+}
+
+/* What the loops over one channel read, before the outermost of them. */
+static void prepare(struct plane *p) {
+  struct kernel_cg *k = p->k;
+  const struct scope *inside = k->scope;
+  const struct affine *iter[NEST_MAX_ITERS];
+  struct hoist h;
+  while (inside->depth > p->depth + 1)
+    inside = inside->parent;
+  if (k->plane.inside == inside && k->plane.n == p->n &&
+      inside->depth > p->depth)
+    return;
+  memcpy(iter, p->iter, sizeof iter);
+  for (int i = 0; i < 2; i++)
+    if (p->win.out[i] >= 0)
+      iter[p->win.out[i]] = affine_const(&k->forms, 0);
+  if (k->plane.n != p->n)
+    make_memory(p);
+  k->plane.n = p->n;
+  k->plane.inside = inside;
+  hoist_begin(k, p->depth, &h);
+  copy(p, iter);
+  load_weights(p, iter);
+  hoist_end(k, &h);
+}
+
+/* ---- The sums ---- */
+
+static LLVMValueRef multiply(struct kernel_cg *k, const char *name,
+                             LLVMValueRef x, LLVMValueRef w, LLVMValueRef acc) {
+  LLVMValueRef arg[] = {x, w, acc};
+  bool first = LLVMIsNull(acc) && !strcmp(name, "llvm.arm.smlad");
+  return emit_intrinsic(k, first ? "llvm.arm.smuad" : name, NULL, 0, arg,
+                        first ? 2 : 3);
+}
+
+/* acc plus the products of a word of taps; `next`: the factors start with the
+ * second of the word's elements. */
+static LLVMValueRef add_word(struct plane *p, LLVMValueRef acc,
+                             LLVMValueRef word, const LLVMValueRef *w,
+                             bool next, int64_t row) {
+  static const char *const one[2][2] = {{"llvm.arm.smlabb", "llvm.arm.smlabt"},
+                                        {"llvm.arm.smlatb", "llvm.arm.smlatt"}};
+  LLVMValueRef even = emit_two_bytes(p->k, word, false);
+  LLVMValueRef odd = emit_two_bytes(p->k, word, true);
+  acc = multiply(p->k, "llvm.arm.smlad", next ? odd : even, w[0], acc);
+  return multiply(p->k, is_shared(p) ? one[next][row % 2] : "llvm.arm.smlad",
+                  next ? even : odd, w[1], acc);
+}
+
+/* A row of the windows of all points. */
+static void add_row(struct plane *p, LLVMValueRef base, int64_t row,
+                    LLVMValueRef *acc) {
+  struct kernel_cg *k = p->k;
+  LLVMValueRef word[WORD * MOST_WORDS] = {NULL};
+  for (unsigned i = 0; i < p->npt; i++)
+    for (int64_t j = 0; j < p->words; j++) {
+      int64_t at = p->at[i] + j * WORD;
+      bool next = is_shared(p) && at && word[at - 1] && !word[at];
+      at -= next;
+      if (!word[at]) {
+        word[at] = LLVMBuildLoad2(
+            k->b, k->e->i32,
+            byte_at(k, base,
+                    affine_const(&k->forms, row * p->win.span[1] + at)),
+            "");
+        LLVMSetAlignment(word[at], 1);
+        LLVMSetVolatile(word[at], true);
+      }
+      acc[i] = add_word(p, acc[i], word[at],
+                        k->plane.weights + 2 * (row * p->words + j), next, row);
+    }
+}
+
+bool emit_plane_sums(struct kernel_cg *k, const struct nest *n,
+                     const struct affine **iter, unsigned npt,
+                     LLVMValueRef *acc) {
+  struct plane p = {.k = k, .n = n, .iter = iter, .npt = npt};
+  if (!ir_get_int(k->op, "wide") || k->dot.k > 1 ||
+      k->e->facts->dot != CG_DOT_SMLAD || !nest_slides(n, &p.win))
+    return false;
+  p.rows = p.win.red[0] < 0 ? 1 : n->iter[p.win.red[0]].extent;
+  p.words = dn_div_ceil(n->iter[p.win.red[1]].extent, WORD);
+  if (!find_points(&p))
+    return false;
+  prepare(&p);
+  const struct affine *at = affine_const(&k->forms, 0);
+  for (int i = 0; i < 2; i++)
+    if (p.win.out[i] >= 0)
+      at = affine_add(&k->forms, at, iter[p.win.out[i]],
+                      p.win.stride[i] * (i ? 1 : p.win.span[1]));
+  LLVMValueRef base = byte_at(k, k->plane.bytes, at);
+  for (int64_t r = 0; r < p.rows; r++)
+    add_row(&p, base, r, acc);
+  return true;
+}
