@@ -298,9 +298,12 @@ void emit_tile(struct tiler *t) {
   int across = t->shape->across;
   unsigned n;
   int64_t elements = 1;
-  for (int g = 0; g < t->shape->n; g++)
-    if (!dn_mul(elements, t->size[g], &elements) || elements > EMIT_MAX_WORK)
+  for (int g = 0; g < t->shape->n; g++) {
+    bool own = k->forms.scalable && g + 1 == t->shape->n; /* one vector */
+    if (!dn_mul(elements, own ? k->vec : t->size[g], &elements) ||
+        elements > EMIT_MAX_WORK)
       elements = EMIT_MAX_WORK;
+  }
   if (elements == EMIT_MAX_WORK)
     emit_too_large(k);
   if (k->failed)
