@@ -633,6 +633,10 @@ LLVMValueRef emit_rshr(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
 LLVMValueRef emit_scalar(struct kernel_cg *k, enum ir_scalar fn,
                          enum ir_dtype type, enum ir_dtype result,
                          LLVMValueRef *arg);
+/* The narrowed number (scalars.def) of `type` as an f32, which never is an
+ * integer: x and z are f32, on processors with vectors of them. */
+LLVMValueRef emit_narrowed(struct kernel_cg *k, enum ir_dtype type,
+                           LLVMValueRef x, LLVMValueRef z);
 /* cg_math_hide() of what all lanes share. */
 LLVMValueRef emit_hide_splat(struct kernel_cg *k, LLVMValueRef v);
 /* The number that all lanes are; false when they are not one constant. */

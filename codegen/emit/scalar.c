@@ -326,28 +326,45 @@ static LLVMValueRef narrow_vector(const struct scalar *s, double least,
   return emit_cast(s->k, LLVMBuildAdd(b, x, z, ""), IR_I32, s->result);
 }
 
-/* Saturated first, to what leaves the sum in its range: one instruction each
- * where a comparison with NaN selects the bound. */
+/* x, where the sum of it and the integer y is in the range: one instruction for
+ * each bound where a comparison with NaN selects the bound. */
+static LLVMValueRef saturated(const struct scalar *s, double least,
+                              double most) {
+  LLVMValueRef x = s->x;
+  for (int i = 0; i < 2; i++) {
+    LLVMValueRef bound = emit_number(s->k, s->type == IR_F64 ? IR_F64 : IR_F32,
+                                     i ? most : least);
+    bound = LLVMBuildFSub(s->b, emit_like(s->k, x, bound), s->y, "");
+    bound = emit_hide_splat(s->k, bound);
+    LLVMRealPredicate beyond = i ? LLVMRealOLT : LLVMRealOGT;
+    x = pick(s, LLVMBuildFCmp(s->b, beyond, x, bound, ""), x, bound);
+  }
+  return x;
+}
+
 static LLVMValueRef narrow(const struct scalar *s) {
   double least, most;
   ir_dtype_range(s->result, &least, &most);
-  LLVMValueRef bound[2], x = s->x;
+  LLVMValueRef x = s->x;
   bool core = s->k->e->facts->has_vcvtr && !emit_is_vector(x);
   if ((s->k->e->facts->soft_f32 || core) && s->type != IR_F64)
     return narrow_int(s, least, most);
   if (s->k->e->facts->has_vcvtn && s->type != IR_F64 && emit_is_vector(x) &&
       LLVMGetVectorSize(LLVMTypeOf(x)) == 4)
     return narrow_vector(s, least, most);
-  for (int i = 0; i < 2; i++) {
-    bound[i] = emit_number(s->k, s->type == IR_F64 ? IR_F64 : IR_F32,
-                           i ? most : least);
-    bound[i] = LLVMBuildFSub(s->b, emit_like(s->k, x, bound[i]), s->y, "");
-    bound[i] = emit_hide_splat(s->k, bound[i]);
-    LLVMRealPredicate beyond = i ? LLVMRealOLT : LLVMRealOGT;
-    x = pick(s, LLVMBuildFCmp(s->b, beyond, x, bound[i], ""), x, bound[i]);
-  }
+  x = saturated(s, least, most);
   x = LLVMBuildAdd(s->b, nearest(s, x), nearest(s, s->y), "");
   return emit_cast(s->k, x, s->type == IR_F64 ? IR_I64 : IR_I32, s->result);
+}
+
+LLVMValueRef emit_narrowed(struct kernel_cg *k, enum ir_dtype type,
+                           LLVMValueRef x, LLVMValueRef z) {
+  struct scalar s = {k, k->b, IR_F32, IR_FLOAT, type, x, z, NULL};
+  double least, most;
+  ir_dtype_range(type, &least, &most);
+  LLVMValueRef unit = emit_like(k, x, emit_number(k, IR_F32, 0x1.8p23));
+  LLVMValueRef sum = LLVMBuildFAdd(k->b, saturated(&s, least, most), unit, "");
+  return LLVMBuildFSub(k->b, sum, LLVMBuildFSub(k->b, unit, z, ""), "");
 }
 
 /* ---- The rows: f_ for floats, i_ for integers and bool ---- */

@@ -28,8 +28,12 @@ bool emit_scaled_fits(struct kernel_cg *k, const struct nest *n,
     for (int d = 0; d + 1 < n->type->rank; d++)
       if (pt[p].idx[d] != pt[0].idx[d])
         return false;
-  return n->acc_type == IR_F32 && 2 * (int64_t)npt < k->e->facts->vector_regs &&
-         emit_enter(k, n, n->node[n->nnodes - 1].arg[1], IR_S_MUL, iter, inner);
+  int w = n->node[n->nnodes - 1].arg[1];
+  const struct nest *m =
+      n->acc_type == IR_F32 && 2 * (int64_t)npt < k->e->facts->vector_regs
+          ? emit_enter(k, n, w, IR_S_MUL, iter, inner)
+          : NULL;
+  return m && m->node[m->nnodes - 1].type == IR_F32;
 }
 
 LLVMValueRef emit_scaled_end(struct kernel_cg *k, const struct nest *n,
@@ -54,7 +58,7 @@ LLVMValueRef emit_scaled_step(struct kernel_cg *k, const struct nest *n,
   LLVMValueRef a = emit_splat(k, emit_node(k, n, root->arg[0], iter), lanes);
   LLVMValueRef scale = emit_node(k, m, arg[1], inner), zero = NULL, w;
   const struct nest *z = emit_enter(k, m, arg[0], IR_S_SUB, inner, least);
-  if (z) {
+  if (z && z->node[z->nnodes - 1].type == IR_F32) {
     const int *of = z->node[z->nnodes - 1].arg;
     w = emit_node(k, z, of[0], least);
     zero = emit_splat(k, emit_node(k, z, of[1], least), lanes);

@@ -340,6 +340,32 @@ static struct emit_range range_of_node(const struct nest *n, int node) {
   return emit_range_of(ir_arg(n->op, (unsigned)n->access[x->arg[0]].operand));
 }
 
+/* A call that casts to a float what is narrowed from one, for it alone; NULL: it
+ * does something else. */
+static LLVMValueRef narrowed(struct kernel_cg *k, const struct nest *n,
+                             int node, const struct affine *const *iter) {
+  const struct ir_facts *f = k->e->facts;
+  const struct affine *inner[NEST_MAX_ITERS];
+  LLVMValueRef arg[2];
+  const struct nest_node *cast = &n->node[node];
+  if (cast->fn != IR_S_CAST || cast->type != IR_F32 || k->probe ||
+      !f->vector_bytes || f->soft_f32 || f->has_vcvtr || f->has_vcvtn)
+    return NULL;
+  const struct nest *m =
+      emit_enter(k, n, cast->arg[0], IR_S_NARROW, iter, inner);
+  const struct nest_node *root = m ? &m->node[m->nnodes - 1] : NULL;
+  if (!m || ir_result(m->op)->uses->next ||
+      m->node[root->arg[0]].type != IR_F32 ||
+      m->node[root->arg[1]].type != IR_F32)
+    return NULL;
+  for (int i = 0; i < 2; i++)
+    arg[i] = emit_node(k, m, root->arg[i], inner);
+  if (k->failed)
+    return NULL;
+  same_shape(k, arg, 0, 2);
+  return emit_narrowed(k, root->type, arg[0], arg[1]);
+}
+
 LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
                        const struct affine *const *iter) {
   const struct nest_node *x = &n->node[node];
@@ -364,10 +390,11 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
     break;
   }
   int arity = ir_scalars[x->fn].arity;
-  for (int i = 0; i < arity; i++)
+  LLVMValueRef v = narrowed(k, n, node, iter);
+  for (int i = 0; i < arity && !v; i++)
     arg[i] = emit_node(k, n, x->arg[i], iter);
-  if (k->failed)
-    return NULL;
+  if (v || k->failed)
+    return v;
   int typed = x->fn == IR_S_SELECT;
   k->range = range_of_node(n, x->arg[arity - 1]);
   same_shape(k, arg, typed, arity);
@@ -382,8 +409,7 @@ const struct nest *emit_enter(struct kernel_cg *k, const struct nest *n,
     return NULL;
   struct access c = {.n = n, .a = &n->access[n->node[node].arg[0]]};
   c.v = ir_arg(n->op, (unsigned)c.a->operand);
-  if (c.a->npieces > 1 || c.a->flat || kernel_is_leaf(k, c.v) ||
-      c.v->type->dtype != n->node[node].type)
+  if (c.a->npieces > 1 || c.a->flat || kernel_is_leaf(k, c.v))
     return NULL;
   for (int d = 0; d < c.a->rank; d++)
     if (c.a->idx[d].indirect >= 0 || c.a->idx[d].checked)
