@@ -321,8 +321,12 @@ int64_t loops_tile(const struct ir_op *kernel, int d) {
   return error ? 0 : 1;
 }
 
-int64_t loops_next_tile(int64_t tile, int64_t *most) {
-  int64_t next = tile / 2;
+int64_t loops_next_tile(const struct ir_loop *l, int64_t tile, int64_t *most) {
+  int64_t next = dn_min(l->tile, l->extent), rest = l->extent % next;
+  while (next >= tile)
+    next /= 2;
+  if (rest < tile)
+    next = dn_max(next, rest);
   *most = next ? (tile - 1) / next : 0;
   return next;
 }
@@ -331,7 +335,7 @@ int64_t loops_units(const struct ir_loop *l) {
   int64_t units = 0, from = 0;
   if (l->size) {
     int64_t tile = dn_min(l->tile, l->extent), most = l->extent / tile;
-    for (; tile; tile = loops_next_tile(tile, &most))
+    for (; tile; tile = loops_next_tile(l, tile, &most))
       units += most;
     return units;
   }

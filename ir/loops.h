@@ -43,8 +43,9 @@ int loops_last(const struct ir_loops *loops);
 /* Tiles that a loop goes through, the rest of each part included. */
 int64_t loops_units(const struct ir_loop *l);
 /* Of a loop with a size: what is left over by tiles of `tile` is computed by
- * smaller ones, of which there are at most *most. 0: nothing is left. */
-int64_t loops_next_tile(int64_t tile, int64_t *most);
+ * smaller ones, of which there are at most *most: halves of the first, and what is
+ * left over at the bound. 0: nothing is left. */
+int64_t loops_next_tile(const struct ir_loop *l, int64_t tile, int64_t *most);
 /* The kernel folds rows, and all of a row is folded before any of it is stored:
  * the loops within a row come last, and threads do not share a row. */
 bool loops_rows_first(const struct ir_op *kernel);

@@ -206,7 +206,7 @@ static int64_t count_tile(const struct planner *p, int g) {
   const struct ir_loop *l = &p->loop[g];
   int64_t sum = 0, from = 0, most;
   bool rows = g + 1 < p->n;
-  for (int64_t t = l->tile; l->size && t; t = loops_next_tile(t, &most))
+  for (int64_t t = l->tile; l->size && t; t = loops_next_tile(l, t, &most))
     sum += rows ? t : count_registers(p, t);
   for (int64_t i = 0; i <= l->ncuts && !l->size; i++) {
     int64_t n = (i < l->ncuts ? l->cuts[i] : l->extent) - from;

@@ -144,7 +144,7 @@ static void emit_sized(struct tiler *t, int level, const struct ir_loop *l) {
   int64_t tile = dn_min(l->tile, l->extent), most = l->extent / tile;
   if (level == t->par)
     t->unit = 0;
-  for (; tile && !k->failed; tile = loops_next_tile(tile, &most)) {
+  for (; tile && !k->failed; tile = loops_next_tile(l, tile, &most)) {
     count = emit_tiles_to(t, level, from, left, tile, most);
     from = affine_add(&k->forms, from, count, tile);
     left = affine_add(&k->forms, left, count, -tile);
