@@ -39,8 +39,11 @@ static LLVMValueRef address_of(struct emit *e, const struct ir_value *v) {
 /* One bool or i64. */
 static LLVMValueRef load(struct emit *e, const struct ir_value *v) {
   bool flag = v->type->dtype == IR_BOOL;
-  if (v->data)
-    return number(e, flag ? e->i1 : e->i64, ir_const_int(v, 0));
+  struct ir_place p;
+  bool viewed = !v->data && ir_place_of(v, &p) && p.space == IR_IN_CONST;
+  const struct ir_value *splat = viewed && !p.base->data->bytes ? p.base : NULL;
+  if (v->data || splat)
+    return number(e, flag ? e->i1 : e->i64, ir_const_int(splat ? splat : v, 0));
   LLVMValueRef x =
       LLVMBuildLoad2(e->b, flag ? e->i8 : e->i64, address_of(e, v), "");
   return flag ? LLVMBuildIsNotNull(e->b, x, "") : x;
