@@ -42,6 +42,11 @@ void verify_kernels(struct verifier *v, const struct ir_func *f);
 /* The kernel has read what it writes of `x`, which lies in its way. */
 bool verify_overlap(struct verifier *v, const struct ir_op *kernel,
                     const struct ir_value *x);
+/* `y` lies over a slice of `x`, which only the scan around `y` reads, and apart
+ * from what other ops than its kernel read of the slice. */
+bool verify_over_slice(const struct ir_value *x, const struct ir_value *y);
+/* Both lie in one slice of the scan around them, which share no bytes. */
+bool verify_apart_in_slice(const struct ir_value *x, const struct ir_value *y);
 /* Of a planned module without errors so far. */
 void verify_plan(struct verifier *v, const struct ir_func *f);
 

@@ -274,3 +274,91 @@ bool verify_overlap(struct verifier *v, const struct ir_op *kernel,
   dn_arena_free(arena);
   return ok;
 }
+
+/* ---- Over a slice ---- */
+
+/* The slice that a scan goes through `x` by, where all that reads `x` is that;
+ * or NULL. */
+static const struct ir_value *only_slice(const struct ir_value *x,
+                                         const struct ir_op *scan) {
+  const struct ir_use *u = x->uses;
+  while (u && !u->next && u->op->code == IR_RESHAPE &&
+         u->op->block == scan->block)
+    u = ir_result(u->op)->uses;
+  if (!u || u->next || u->op != scan)
+    return NULL;
+  for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++)
+    if (scan->operand[i] == u)
+      return scan->region[0]->param[i];
+  return NULL;
+}
+
+/* Bytes of a turn; false: not forwards. */
+static bool turn_bytes(const struct ir_value *v, struct ir_place *at,
+                       struct span *bytes) {
+  int64_t size = ir_dtypes[v->type->dtype].bytes;
+  if (!ir_place_of(v, at))
+    return false;
+  *bytes = (struct span){at->offset, at->offset + size - 1};
+  for (int d = 0; d < v->type->rank; d++) {
+    if (at->stride[d] < 0)
+      return false;
+    bytes->hi += (v->type->dim[d] - 1) * at->stride[d] * size;
+  }
+  return true;
+}
+
+/* The bytes of `v` within those of slice `p` in the same turn; false: it is not
+ * within. Those of other turns are elsewhere. */
+static bool in_slice(const struct ir_value *p, const struct ir_value *v,
+                     struct span *bytes) {
+  struct ir_place at, own;
+  struct span all;
+  if (!turn_bytes(p, &at, &all) || !turn_bytes(v, &own, bytes))
+    return false;
+  int64_t step = at.step[ir_loops_around(p->block) - 1];
+  return at.space == own.space && at.number == own.number &&
+         ir_type_is_dense(p->type, at.stride) &&
+         llabs(step) > all.hi - all.lo &&
+         !memcmp(at.step, own.step, sizeof at.step) && bytes->lo >= all.lo &&
+         bytes->hi <= all.hi;
+}
+
+bool verify_apart_in_slice(const struct ir_value *x, const struct ir_value *y) {
+  const struct ir_block *b = ir_home(y);
+  const struct ir_op *scan = b->owner;
+  struct span s[2];
+  if (!scan || scan->code != IR_SCAN || ir_home(x) != b)
+    return false;
+  for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++)
+    if (in_slice(b->param[i], x, &s[0]) && in_slice(b->param[i], y, &s[1]))
+      return s[0].hi < s[1].lo || s[1].hi < s[0].lo;
+  return false;
+}
+
+static bool in_kernel(const struct ir_op *op) {
+  return op->block->owner && op->block->owner->code == IR_KERNEL;
+}
+
+bool verify_over_slice(const struct ir_value *x, const struct ir_value *y) {
+  const struct ir_block *b = ir_home(y);
+  const struct ir_op *scan = b->owner;
+  bool in_scan = scan && scan->code == IR_SCAN && y->def && x->def &&
+                 x->def->block == scan->block;
+  const struct ir_value *p = in_scan ? only_slice(x, scan) : NULL;
+  struct span bytes;
+  if (!p || !in_slice(p, y, &bytes))
+    return false;
+  for (const struct ir_op *op = b->first; op; op = ir_next_inside(scan, op)) {
+    if (op->block->owner == y->def || (ir_is_view(op) && !in_kernel(op)))
+      continue;
+    for (unsigned i = 0; i < op->noperands; i++) {
+      const struct ir_value *v = ir_arg(op, i), *from = v;
+      while (from->def && !in_kernel(from->def) && ir_is_view(from->def))
+        from = ir_arg(from->def, 0);
+      if (from == p && !verify_apart_in_slice(v, y))
+        return false;
+    }
+  }
+  return true;
+}

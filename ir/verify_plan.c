@@ -448,11 +448,14 @@ static bool same_place(const struct ir_value *x, const struct ir_place *a,
   return true;
 }
 
-static bool share_bytes(const struct life *a, const struct life *b) {
+static bool share_bytes(const struct plan *p, const struct ir_value *x,
+                        const struct ir_value *y) {
+  const struct life *a = &p->life[x->id], *b = &p->life[y->id];
   assert(a->lo <= a->hi && b->lo <= b->hi &&
          "find_extent() counts up from lo to hi");
   return a->place.space == b->place.space &&
-         a->place.number == b->place.number && a->lo < b->hi && b->lo < a->hi;
+         a->place.number == b->place.number && a->lo < b->hi && b->lo < a->hi &&
+         !verify_apart_in_slice(x, y);
 }
 
 /* The kernel that makes `y` may write over what dies in it. */
@@ -466,8 +469,7 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
   for (const struct ir_op *op = body->first; op; op = op->next) {
     for (unsigned i = 0; i < op->noperands; i++) {
       const struct ir_value *x = ir_arg(op, i);
-      if (x->data || (x->def && x->def->block == body) ||
-          !share_bytes(&p->life[x->id], ly))
+      if (x->data || (x->def && x->def->block == body) || !share_bytes(p, x, y))
         continue;
       bool start = i == 0 && ir_ops[op->code].traits & IR_ONTO;
       bool same = (start || is_elementwise(p, op, x)) &&
@@ -478,6 +480,12 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
     }
   }
   return true;
+}
+
+/* The loop that makes `y` carries on `x`, its entry, at the same place. */
+static bool is_carried_on(const struct ir_value *x, const struct ir_value *y) {
+  return y->def && ir_is_loop(y->def) && y->index < ir_num_carried(y->def) &&
+         ir_arg(y->def, y->index + ir_loop_skips(y->def)) == x;
 }
 
 static bool is_inside(const struct ir_value *v, const struct ir_op *op) {
@@ -491,10 +499,12 @@ static void check_pair(struct plan *p, const struct ir_value *x,
                        const struct ir_value *y) {
   const struct life *a = &p->life[x->id], *b = &p->life[y->id];
   assert(a->def <= b->def && "collect() lists values in order of definition");
-  if (!share_bytes(a, b) ||
+  if (!share_bytes(p, x, y) ||
       (a->root == b->root && !(a->loop && y->def && is_inside(y, a->loop))))
     return;
-  if (a->end == b->def && is_in_place(p, y))
+  if (a->end == b->def && (is_carried_on(x, y) || is_in_place(p, y)))
+    return;
+  if (verify_over_slice(x, y) && is_in_place(p, y))
     return;
   verify_op(p->v, y->def ? y->def : y->block->owner, OVERLAP,
             "%%%s at bytes %lld to %lld overlaps %%%s at %lld to %lld", y->name,

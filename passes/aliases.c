@@ -302,6 +302,16 @@ struct ir_op *alias_carrier(const struct aliases *a, const struct ir_block *b,
              : NULL;
 }
 
+/* A loop carries on what one around it, or the function as its state, does:
+ * `param` enters it, and is read by nothing else. */
+static bool carries_on(const struct ir_op *loop, const struct ir_value *v,
+                       const struct ir_value *param) {
+  return ir_is_loop(loop) && v->def == loop &&
+         v->index < ir_num_carried(loop) &&
+         ir_arg(loop, v->index + ir_loop_skips(loop)) == param &&
+         !param->uses->next;
+}
+
 /* Operand i of the block's last op is made at `at`, where the parameter is that
  * it stands for in the next turn or call. */
 static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
@@ -312,8 +322,9 @@ static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
   set_alias(a, param, at);
   if (v == param)
     return;
-  if (maker && maker->block == b && maker->code == IR_KERNEL &&
-      may_overwrite(a, param, v, maker))
+  if (maker && maker->block == b &&
+      (carries_on(maker, v, param) ||
+       (maker->code == IR_KERNEL && may_overwrite(a, param, v, maker))))
     place_operand(a, b->last, i, at);
   else
     add_misfit(a, b->last, (int)i);
@@ -324,13 +335,16 @@ static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
 static void place_entry(struct aliases *a, struct ir_op *loop, unsigned k) {
   unsigned i = k + ir_loop_skips(loop);
   const struct ir_value *v = ir_arg(loop, i);
+  const struct alias *at = alias_of(a, v), *to = alias_of(a, loop->result[k]);
   bool once = !v->uses->next;
+  if (!v->def && at && at->buffer == to->buffer) /* see carries_on() */
+    return;
   while (once && v->def && ir_is_view(v->def)) {
     v = ir_arg(v->def, 0);
     once = !v->uses->next;
   }
   if (once && v->def && !ir_is_concat(v->def)) /* whose pieces may be read */
-    place_operand(a, loop, i, alias_of(a, loop->result[k]));
+    place_operand(a, loop, i, to);
   else
     add_misfit(a, loop, (int)i);
 }
@@ -431,6 +445,10 @@ static void follow_block(struct aliases *a, struct ir_block *b) {
       follow_view(a, op);
       continue;
     }
+    struct alias at;
+    if (a->over_slices && op->code == IR_KERNEL &&
+        !alias_of(a, ir_result(op)) && inplace_over_slice(a, op, &at))
+      set_alias(a, ir_result(op), &at);
     for (unsigned i = 0; i < op->nresults; i++) {
       if (alias_of(a, op->result[i]))
         continue;
@@ -480,10 +498,12 @@ static void place_results(struct aliases *a, struct ir_block *body, bool io) {
     }
 }
 
-struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
+struct aliases *aliases_reusing(struct dn_arena *arena, struct ir_func *f,
+                                bool over_slices) {
   struct aliases *a = DN_NEW(arena, struct aliases);
   a->arena = arena;
   a->func = f;
+  a->over_slices = over_slices;
   a->position = DN_ARRAY(arena, unsigned, f->module->nops);
   a->node = DN_ARRAY(arena, int, f->module->nops);
   assert(f->module->form != IR_GRAPH && f->body->last->code == IR_RETURN &&
@@ -504,6 +524,10 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
   place_block(a, body);
   follow_block(a, body);
   return a;
+}
+
+struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f) {
+  return aliases_reusing(arena, f, false);
 }
 
 /* ---- Reads ---- */

@@ -37,6 +37,7 @@ struct alias_misfit {
 struct aliases {
   struct dn_arena *arena;
   struct ir_func *func;
+  bool over_slices;
   struct alias **of; /* by value id; NULL: a value inside a kernel */
   size_t cap;
   unsigned *position; /* of ops in their blocks, by id */
@@ -48,6 +49,10 @@ struct aliases {
 /* Aliases of all values outside kernels of a KERNELS module. A misfit counts
  * as a value with a buffer of its own. */
 struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f);
+/* And what a plan may do that uses memory again: with `over_slices`, results
+ * lie over slices where they can (inplace.h). */
+struct aliases *aliases_reusing(struct dn_arena *arena, struct ir_func *f,
+                                bool over_slices);
 const struct alias *alias_of(const struct aliases *a, const struct ir_value *v);
 /* The value behind views. */
 struct ir_value *alias_source(struct ir_value *v);

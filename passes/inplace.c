@@ -3,11 +3,15 @@
  * From the yield back: an op is at the result's own index when all its users
  * are and read it there. Where rows are folded before they are stored (nest.h),
  * reductions and maps read within the row that they are for, which is as good.
- */
+ *
+ * A slice is a scan's own where a kernel beside the scan makes what it goes
+ * through for it alone. Of a slice and its views, one is read by the kernel, and
+ * what others read lies elsewhere. */
 #include "passes/inplace.h"
 
 #include "ir/loops.h"
 #include "ir/nest.h"
+#include "ir/size.h"
 
 #include <assert.h>
 
@@ -54,4 +58,93 @@ struct inplace *inplace_build(struct dn_arena *arena, const struct ir_op *k) {
     dn_map_put(arena, &p->inner, op, in);
   }
   return p;
+}
+
+/* ---- Over a slice ---- */
+
+/* What a scan goes through is a kernel's result that nothing else reads. */
+static bool is_for_turns(const struct ir_op *scan, unsigned i) {
+  const struct ir_value *v = ir_arg(scan, i);
+  while (!v->uses->next && v->def && v->def->code == IR_RESHAPE)
+    v = ir_arg(v->def, 0);
+  return !v->uses->next && v->def && v->def->code == IR_KERNEL &&
+         v->def->block == scan->block && !ir_type_is_sized(v->type);
+}
+
+struct shown { /* a slice, or what a view shows of it */
+  const struct ir_value *v;
+  struct alias at;
+  int64_t end; /* bytes */
+  bool here, own,
+      elsewhere; /* read by the kernel, where it writes; by others */
+};
+
+static bool show(const struct ir_value *v, struct shown *s) {
+  int64_t last = 0;
+  for (int d = 0; d < v->type->rank; d++) {
+    if (s->at.stride[d] < 0)
+      return false;
+    last += (v->type->dim[d] - 1) * s->at.stride[d];
+  }
+  s->v = v;
+  s->end = s->at.offset + (last + 1) * ir_dtypes[v->type->dtype].bytes;
+  s->here = s->elsewhere = false;
+  s->own = true;
+  return ir_type_count(v->type) > 0;
+}
+
+/* Where kernel `k` may write over what it reads of slice `p`: element by
+ * element, and no other op reads that. */
+static bool find_over(struct dn_arena *tmp, const struct aliases *a,
+                      const struct ir_value *p, const struct ir_op *k,
+                      struct alias *to) {
+  DN_LIST(struct shown) all = {0};
+  struct shown it = {.at = *alias_of(a, p)};
+  const struct inplace *reads = inplace_build(tmp, k);
+  const struct ir_type *y = ir_result(k)->type;
+  if (it.at.buffer < 0 || !show(p, &it))
+    return false;
+  DN_PUSH(tmp, all, it);
+  for (size_t i = 0; i < all.n; i++)
+    for (const struct ir_use *u = all.v[i].v->uses; u; u = u->next) {
+      int64_t bytes = 0;
+      it = all.v[i];
+      if (alias_op_in(k->block, u->op) == k) {
+        all.v[i].here = true;
+        all.v[i].own &= inplace_reads_own(reads, u);
+      } else if (!ir_is_view(u->op) || u->op->block != k->block) {
+        all.v[i].elsewhere = true;
+      } else {
+        if (!ir_view_of(u->op, all.v[i].at.stride, it.at.stride, &bytes))
+          return false;
+        it.at.offset += bytes;
+        if (!show(ir_result(u->op), &it))
+          return false;
+        DN_PUSH(tmp, all, it);
+      }
+    }
+  const struct shown *x = NULL;
+  for (size_t i = 0; i < all.n && !x; i++)
+    x = all.v[i].here ? &all.v[i] : NULL;
+  bool ok = x && x->own && x->v->type == y && ir_type_is_dense(y, x->at.stride);
+  for (size_t i = 0; ok && i < all.n; i++)
+    if (&all.v[i] == x ? x->elsewhere : all.v[i].here || all.v[i].elsewhere)
+      ok = all.v[i].end <= x->at.offset || x->end <= all.v[i].at.offset;
+  if (ok)
+    *to = x->at;
+  return ok;
+}
+
+bool inplace_over_slice(const struct aliases *a, const struct ir_op *k,
+                        struct alias *at) {
+  const struct ir_op *scan = k->block->owner;
+  if (!scan || scan->code != IR_SCAN)
+    return false;
+  bool found = false;
+  struct dn_arena *tmp = dn_arena_new(a->func->module->ctx);
+  for (unsigned i = ir_num_carried(scan); i < scan->noperands && !found; i++)
+    found = is_for_turns(scan, i) &&
+            find_over(tmp, a, scan->region[0]->param[i], k, at);
+  dn_arena_free(tmp);
+  return found;
 }

@@ -3,7 +3,7 @@
 #ifndef PASS_INPLACE_H
 #define PASS_INPLACE_H
 
-#include "ir/ir.h"
+#include "passes/aliases.h"
 
 struct inplace;
 
@@ -11,5 +11,11 @@ struct inplace;
 struct inplace *inplace_build(struct dn_arena *arena, const struct ir_op *k);
 /* `u`, of an op in the body, reads each element where the kernel writes it. */
 bool inplace_reads_own(const struct inplace *p, const struct ir_use *u);
+
+/* In the turns of a scan, the kernel's result may lie over what it reads of a
+ * slice, at *at: what the scan goes through is nobody else's. Views of slices
+ * need no aliases yet. */
+bool inplace_over_slice(const struct aliases *a, const struct ir_op *k,
+                        struct alias *at);
 
 #endif

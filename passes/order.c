@@ -66,7 +66,7 @@ static int64_t order_block(struct order *o, struct ir_block *b) {
 int64_t pass_order(struct pass_env *env, struct ir_module *m) {
   struct order o = {.env = env, .reuse = overlap_reuse(env)};
   for (struct ir_func *f = m->funcs; f; f = f->next) {
-    o.aliases = aliases_build(env->scratch, f);
+    o.aliases = aliases_reusing(env->scratch, f, o.reuse);
     order_block(&o, f->body);
   }
   return o.moved;

@@ -322,7 +322,7 @@ static bool plan_func(struct pass_env *env, struct ir_func *f,
                       enum live_reuse reuse) {
   struct ir_module *m = f->module;
   struct plan p = {.env = env, .scratch = env->scratch, .reuse = reuse};
-  p.aliases = aliases_build(env->scratch, f);
+  p.aliases = aliases_reusing(env->scratch, f, p.reuse);
   if (!is_materialized(env->ctx, p.aliases))
     return false;
   size_t n = p.aliases->buffers.n;
