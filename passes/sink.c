@@ -3,7 +3,10 @@
  * many times its state. A row of the result must need one row of an operand,
  * the same one, and of others what is the same for all rows. The weights are
  * then read in each turn, so that is done where it saves `min_bytes` and more;
- * with `on` -1, on bare metal.
+ * with `on` -1, on bare metal. They are read once for several turns where the
+ * scan becomes one of scans, of `block` turns each: the outer one makes what
+ * those go through. With 0 there are as many as have room in twice the bytes of
+ * the states and of what one turn goes through, and one at -Os.
  *
  * before:  %4 = matmul %x, @w : f32[400,256]                 (%x : f32[400,64])
  *          %h = scan %h0, %4 {states=1} : f32[1,256] do (%p: f32[1,256],
@@ -15,6 +18,7 @@
  *            %7 = reshape %6 {shape=[256]} : f32[256] ... } */
 #include "ir/nest.h"
 #include "ir/place.h"
+#include "ir/size.h"
 #include "passes/edit.h"
 
 #include <assert.h>
@@ -221,24 +225,155 @@ static void sink(struct ir_op *scan, unsigned k, const struct chain *c, int n,
   replace_reads(slice, first, at);
 }
 
+/* ---- Blocks of turns ---- */
+
+/* [turns, ...] as [turns / n, n, ...], and back. */
+static struct ir_value *cut_rows(struct ir_builder *b, struct ir_value *v,
+                                 int64_t n) {
+  int64_t dims[IR_MAX_RANK + 1] = {v->type->dim[0] / n, n};
+  for (int d = 1; d < v->type->rank; d++)
+    dims[d + 1] = v->type->dim[d];
+  return edit_reshape(b, v, v->type->rank + 1, dims);
+}
+
+static struct ir_value *join_rows(struct ir_builder *b, struct ir_value *v) {
+  int64_t dims[IR_MAX_RANK] = {v->type->dim[0] * v->type->dim[1]};
+  for (int d = 2; d < v->type->rank; d++)
+    dims[d - 1] = v->type->dim[d];
+  return edit_reshape(b, v, v->type->rank - 1, dims);
+}
+
+static const struct ir_type *slice_type(struct dn_ctx *ctx,
+                                        const struct ir_type *t) {
+  return ir_type(ctx, t->dtype, t->rank - 1, t->dim + 1);
+}
+
+/* A scan by n turns of this one, which becomes the only op of its region. */
+static struct ir_op *cut_turns(struct ir_op *scan, int64_t n) {
+  struct ir_builder b = edit_before(scan);
+  struct dn_ctx *ctx = b.m->ctx;
+  struct dn_arena *tmp = dn_arena_new(ctx);
+  unsigned states = ir_num_carried(scan), nargs = scan->noperands;
+  struct ir_value **v = DN_ARRAY(tmp, struct ir_value *, nargs);
+  const struct ir_type **types =
+      DN_ARRAY(tmp, const struct ir_type *, scan->nresults);
+  for (unsigned i = 0; i < nargs; i++)
+    v[i] = i < states ? ir_arg(scan, i) : cut_rows(&b, ir_arg(scan, i), n);
+  for (unsigned i = 0; i < scan->nresults; i++) {
+    const struct ir_type *t = types[i] = scan->result[i]->type;
+    int64_t dims[IR_MAX_RANK + 1] = {t->dim[0] / n, n};
+    if (i < states)
+      continue;
+    memcpy(dims + 2, t->dim + 1, (size_t)(t->rank - 1) * sizeof *dims);
+    types[i] = ir_type(ctx, t->dtype, t->rank + 1, dims);
+  }
+  struct ir_op *outer = ir_op_new(&b, IR_SCAN, v, nargs, scan->attr,
+                                  scan->nattrs, types, scan->nresults, 1);
+  for (unsigned i = 0; i < scan->nresults; i++) {
+    struct ir_value *y = outer->result[i];
+    ir_replace_uses(scan->result[i], i < states ? y : join_rows(&b, y));
+    if (i >= states)
+      scan->result[i]->type = slice_type(ctx, types[i]);
+  }
+  struct ir_block *body = outer->region[0];
+  for (unsigned i = 0; i < nargs; i++) {
+    const struct ir_type *t = v[i]->type;
+    t = i < states ? t : slice_type(ctx, t);
+    ir_set_operand(scan, i, ir_param_new(body, NULL, t));
+  }
+  ir_op_move(scan, body, NULL);
+  b.block = body;
+  b.before = NULL;
+  ir_op_new(&b, IR_YIELD, scan->result, scan->nresults, NULL, 0, NULL, 0, 0);
+  dn_arena_free(tmp);
+  return outer;
+}
+
+/* ---- The pass ---- */
+
+struct sink {
+  struct pass_env *env;
+  int64_t min_bytes, block;
+};
+
+static int find(const struct sink *s, struct dn_arena *tmp, struct ir_op *scan,
+                unsigned k, struct chain *c) {
+  int64_t turns = rows_of(ir_arg(scan, k));
+  c->n = 0;
+  if (turns > 1 && scan->region[0]->param[k]->uses)
+    find_chain(tmp, scan, ir_arg(scan, k), turns, c);
+  return choose(c, s->min_bytes);
+}
+
+/* The bytes a turn of what operand k goes through and would be sunk; -1: blocks
+ * of turns are no rows of it. */
+static int64_t sunk_bytes(const struct sink *s, struct ir_op *scan,
+                          unsigned k) {
+  const struct ir_type *t = ir_arg(scan, k)->type;
+  struct dn_arena *tmp = dn_arena_new(s->env->ctx);
+  struct chain c;
+  int n = find(s, tmp, scan, k, &c);
+  bool fits = true;
+  for (int i = 0; i < n; i++)
+    fits &= !is_reverse(c.op[i], t->dim[0]);
+  dn_arena_free(tmp);
+  return !fits ? -1 : n ? ir_type_bytes(t) / t->dim[0] : 0;
+}
+
+static bool is_cuttable(const struct ir_value *v, int64_t turns) {
+  return !ir_type_is_sized(v->type) && !v->type->quant &&
+         v->type->rank < IR_MAX_RANK && rows_of(v) == turns;
+}
+
+/* How many turns a block has. */
+static int64_t find_block(const struct sink *s, struct ir_op *scan) {
+  enum { MOST = 8 };
+  unsigned states = ir_num_carried(scan);
+  int64_t state = 0, turn = 0, turns = rows_of(ir_arg(scan, states));
+  for (unsigned k = 0; k < states; k++)
+    state += ir_type_bytes(ir_arg(scan, k)->type);
+  for (unsigned k = states; k < scan->noperands; k++) {
+    int64_t bytes = sunk_bytes(s, scan, k);
+    if (bytes < 0 || !is_cuttable(ir_arg(scan, k), turns))
+      return 1;
+    turn += bytes;
+  }
+  for (unsigned i = states; i < scan->nresults; i++)
+    if (!is_cuttable(scan->result[i], turns))
+      return 1;
+  if (!turn || (!s->block && s->env->opt_size))
+    return 1;
+  int64_t n = s->block ? s->block : dn_min((state + 2 * turn) / turn, MOST);
+  while (n > 1 && turns % n)
+    n--;
+  return n < turns ? n : 1;
+}
+
+static int64_t sink_into(const struct sink *s, struct ir_op *scan) {
+  int64_t sunk = 0;
+  for (unsigned k = ir_num_carried(scan); k < scan->noperands; k++) {
+    struct dn_arena *tmp = dn_arena_new(s->env->ctx);
+    struct chain c;
+    int n = find(s, tmp, scan, k, &c);
+    if (n)
+      sink(scan, k, &c, n, rows_of(ir_arg(scan, k)));
+    sunk += n;
+    dn_arena_free(tmp);
+  }
+  return sunk;
+}
+
 int64_t pass_sink(struct pass_env *env, struct ir_module *m) {
   int64_t on = pass_int(env, "on"), sunk = 0;
+  const struct sink s = {env, pass_int(env, "min_bytes"),
+                         pass_int(env, "block")};
   if (!on || (on < 0 && !env->target->bare_metal))
     return 0;
   for (struct ir_op *op = ir_first(m); op; op = ir_next(op)) {
-    unsigned states = op->code == IR_SCAN ? ir_num_carried(op) : op->noperands;
-    for (unsigned k = states; k < op->noperands; k++) {
-      struct dn_arena *tmp = dn_arena_new(m->ctx);
-      struct chain c = {.n = 0};
-      int64_t turns = rows_of(ir_arg(op, k));
-      if (turns > 1 && op->region[0]->param[k]->uses)
-        find_chain(tmp, op, ir_arg(op, k), turns, &c);
-      int n = choose(&c, pass_int(env, "min_bytes"));
-      if (n)
-        sink(op, k, &c, n, turns);
-      sunk += n;
-      dn_arena_free(tmp);
-    }
+    if (op->code != IR_SCAN)
+      continue;
+    int64_t n = find_block(&s, op);
+    sunk += sink_into(&s, n > 1 ? cut_turns(op, n) : op);
   }
   return sunk;
 }
