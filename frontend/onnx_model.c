@@ -189,15 +189,15 @@ MESSAGE(model, NULL, FIELD(1, INT, model, ir_version),
 /* A new element of the list at `at`; NULL: there may be no more. Lists grow
  * with the file, but a message costs two bytes there and more here. */
 static void *push(struct wire *w, const struct wire_field *f, void *at,
-                  size_t size, bool nodes) {
+                  size_t size, bool message) {
   const struct dn_limits *limits = &w->file->ctx->limits;
-  int64_t limit = nodes ? limits->nodes : limits->attr;
+  int64_t limit = message ? limits->nodes : limits->attr;
   DN_LIST(void) list;
   memcpy(&list, at, sizeof list);
   if (list.n >= (size_t)limit) {
     wire_limit(w->file, f->at, "more than %lld %s", (long long)limit,
-               nodes ? "messages in a list (--limit-nodes)"
-                     : "elements in a list (--limit-attr)");
+               message ? "messages in a list (--limit-nodes)"
+                       : "elements in a list (--limit-attr)");
     return NULL;
   }
   list.v = dn_grow(w->file->ctx->arena, list.v, list.n, &list.cap, size);
@@ -267,7 +267,7 @@ static void read_field(struct wire *w, const struct wire_field *f,
     return;
   case MESSAGES:
   case NODES:
-    if ((item = push(w, f, at, m->size, row->kind == NODES)))
+    if ((item = push(w, f, at, m->size, true)))
       read_message(wire_message(w, f), m, memset(item, 0, m->size));
     return;
   case PART:

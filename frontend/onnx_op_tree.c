@@ -1,7 +1,7 @@
 /* onnx_op_tree.c - ensembles of decision trees (ai.onnx.ml), as levels: every
- * tree keeps the number of the node it is at, [rows, trees], and a step looks up
- * that node's column of x, its threshold and its two children in tables. A number
- * past the splits is a leaf's row of weights, where a tree stays. */
+ * tree keeps the number of the slot it is at, [rows, trees], and a step looks up
+ * that slot's column of x, its threshold and where its two children are, which lie
+ * side by side. A leaf's slot leads to itself and holds its row of weights. */
 #include "frontend/onnx_tree.h"
 
 #include <math.h>
@@ -10,6 +10,8 @@
 
 /* Levels that are built, each as a step of its own. */
 #define MAX_LEVELS 256
+/* No fewer are left out of a level. */
+#define FEW_TREES 16
 /* Columns of what a model holds, and numbers in all. */
 #define MAX_TARGETS (1 << 20)
 #define MAX_WEIGHTS (1 << 27)
@@ -166,53 +168,174 @@ static bool number_rows(struct onnx_trees *e) {
 
 /* ---- Ops ---- */
 
-static enum ir_dtype unsigned_type(int64_t most) {
-  return most <= UINT8_MAX ? IR_U8 : most <= UINT16_MAX ? IR_U16 : IR_U32;
-}
-
-/* Splits and, behind them, rows of weights. */
-static int64_t place(const struct onnx_trees *e, int64_t to) {
+/* Splits that a tree passes at most. */
+static int64_t height(const struct onnx_trees *e, int64_t to) {
   to = resolve(e, to);
-  return to < 0 ? (int64_t)e->order.n + e->leaves.v[~to].row
-                : e->splits.v[to].id;
+  if (to < 0)
+    return 0;
+  struct split *s = &e->splits.v[to];
+  if (!s->height)
+    s->height = 1 + dn_max(height(e, s->to[0]), height(e, s->to[1]));
+  return s->height;
 }
 
-/* Rows of weights that the trees, in the order of `tree`, end at: [n, trees].
- */
+struct tree_key {
+  int64_t height, tree;
+};
+
+/* The deepest first. */
+static int compare_trees(const void *a, const void *b) {
+  const struct tree_key *x = a, *y = b;
+  if (x->height != y->height)
+    return x->height > y->height ? -1 : 1;
+  return (x->tree > y->tree) - (x->tree < y->tree);
+}
+
+/* Two leaves that are the children of a split. */
+struct pair_key {
+  int64_t row[2];
+  struct split *split;
+};
+
+static int compare_pairs(const void *a, const void *b) {
+  const struct pair_key *x = a, *y = b;
+  if (x->row[0] != y->row[0])
+    return x->row[0] < y->row[0] ? -1 : 1;
+  return (x->row[1] > y->row[1]) - (x->row[1] < y->row[1]);
+}
+
+static int64_t row_of(const struct onnx_trees *e, int64_t to) {
+  to = resolve(e, to);
+  return to < 0 ? e->leaves.v[~to].row : -1;
+}
+
+/* Tables of slots: first the trees' roots, then the children of each split, two
+ * slots, level by level; two leaves of equal weights are two slots once. */
+struct slots {
+  int64_t n, cap;
+  int64_t column_bits;
+  uint64_t payload; /* a NaN, to which a leaf adds its row */
+  int64_t *link, *hi;
+};
+
+static void place_children(struct onnx_trees *e, struct slots *t) {
+  size_t n = e->order.n, npairs = 0;
+  struct pair_key *pair = DN_ARRAY(e->arena, struct pair_key, n + 1);
+  t->n = (int64_t)e->roots.n;
+  for (size_t i = 0; i < n; i++) {
+    struct split *s = e->order.v[i];
+    struct pair_key key = {{row_of(e, s->to[0]), row_of(e, s->to[1])}, s};
+    if (key.row[0] >= 0 && key.row[1] >= 0) {
+      pair[npairs++] = key;
+    } else {
+      s->children = t->n;
+      t->n += 2;
+    }
+  }
+  qsort(pair, npairs, sizeof *pair, compare_pairs);
+  for (size_t i = 0; i < npairs; i++) {
+    if (!i || compare_pairs(&pair[i - 1], &pair[i]))
+      t->n += 2;
+    pair[i].split->children = t->n - 2;
+  }
+}
+
+/* On from a split: to the first child, or behind it. No number is at most a
+ * leaf's, so that it is its own second child. */
+static void fill_slot(const struct onnx_trees *e, struct slots *t, int64_t at,
+                      int64_t to) {
+  to = resolve(e, to);
+  if (to < 0) {
+    t->link[at] = dn_max(at - 1, 0) << t->column_bits;
+    t->hi[at] = (int64_t)(t->payload + (uint64_t)e->leaves.v[~to].row);
+    return;
+  }
+  const struct split *s = &e->splits.v[to];
+  uint64_t bits = 0;
+  ir_store_float(e->type, &bits, s->hi);
+  t->link[at] = s->children << t->column_bits | s->column;
+  t->hi[at] = (int64_t)bits;
+}
+
+static void fill_slots(struct onnx_trees *e, struct slots *t,
+                       const struct tree_key *tree) {
+  place_children(e, t);
+  t->link = DN_ARRAY(e->arena, int64_t, t->n);
+  t->hi = DN_ARRAY(e->arena, int64_t, t->n);
+  for (size_t i = 0; i < e->roots.n; i++)
+    fill_slot(e, t, (int64_t)i, e->roots.v[tree[i].tree]);
+  for (size_t i = 0; i < e->order.n; i++)
+    for (int k = 0; k < 2; k++)
+      fill_slot(e, t, e->order.v[i]->children + k, e->order.v[i]->to[k]);
+}
+
+/* Slots [n, trees] that trees, the deepest first, end at. A quarter of those
+ * that are left or more has ended: they are left out of the levels to come. */
 static struct ir_value *walk(struct onnx_trees *e, struct ir_value *x,
-                             const int64_t *tree) {
+                             const struct slots *t, struct ir_value *link,
+                             struct ir_value *hi, const struct tree_key *tree) {
   struct fe_build *b = e->c->b;
-  int64_t n = (int64_t)e->order.n, trees = (int64_t)e->roots.n;
-  int64_t all = n + (int64_t)e->rows.n;
-  enum ir_dtype node = all <= UINT16_MAX + 1 ? IR_U16 : IR_U32;
-  int bits = node == IR_U16 ? 16 : 32;
-  int64_t *column = DN_ARRAY(e->arena, int64_t, n);
-  int64_t *children = DN_ARRAY(e->arena, int64_t, n);
-  int64_t *root = DN_ARRAY(e->arena, int64_t, trees);
-  double *hi = DN_ARRAY(e->arena, double, n);
-  for (int64_t i = 0; i < n; i++) {
-    const struct split *s = e->order.v[i];
-    column[i] = s->column;
-    hi[i] = s->hi;
-    children[i] = place(e, s->to[0]) | place(e, s->to[1]) << bits;
+  int64_t width = (int64_t)e->roots.n, live = width;
+  int64_t *root = DN_ARRAY(e->arena, int64_t, width);
+  struct ir_value *done[MAX_LEVELS + 1];
+  size_t n = 0;
+  for (int64_t i = 0; i < width; i++)
+    root[i] = i;
+  struct ir_value *at =
+      fe_expand(b, fe_ints(b, IR_U32, 2, (int64_t[]){1, width}, root), 2,
+                (int64_t[]){fe_dims(x)[0], width});
+  for (int64_t i = 0; i < e->levels; i++) {
+    while (live && tree[live - 1].height <= i)
+      live--;
+    if (live * 4 <= width * 3 && width > FEW_TREES) {
+      done[n++] = fe_slice1(b, at, 1, live, width - live, 1);
+      at = fe_slice1(b, at, 1, 0, live, 1);
+      width = live;
+    }
+    at = fe_call(b, FE_TREE_STEP, IR_ARGS(x, link, hi, at),
+                 IR_ATTRS(ir_int("bits", t->column_bits),
+                          ir_int("mask", (INT64_C(1) << t->column_bits) - 1)));
   }
-  for (int64_t i = 0; i < trees; i++)
-    root[i] = place(e, e->roots.v[tree[i]]);
-  const int64_t start[] = {1, trees}, dims[] = {fe_dims(x)[0], trees};
-  struct ir_value *at = fe_ints(b, node, 2, start, root);
-  if (n) {
-    at = fe_expand(b, at, 2, dims);
-    struct ir_value *args[] = {
-        x, fe_ints(b, unsigned_type(2 * e->columns - 1), 1, &n, column),
-        fe_floats(b, e->type, 1, &n, hi),
-        fe_ints(b, bits == 16 ? IR_U32 : IR_U64, 1, &n, children), at};
-    for (int64_t i = 0; i < e->levels; i++)
-      args[4] = fe_call(b, FE_TREE_STEP, args, 5,
-                        IR_ATTRS(ir_int("splits", n), ir_int("bits", bits)));
-    at = args[4];
+  done[n++] = at;
+  for (size_t i = 0; i < n / 2; i++) {
+    struct ir_value *v = done[i];
+    done[i] = done[n - 1 - i];
+    done[n - 1 - i] = v;
   }
-  at = fe_sub(b, at, at ? fe_number(b, at, (double)n) : NULL);
-  return fe_expand(b, at, 2, dims);
+  return n > 1 ? fe_concat(b, done, n, 1) : at;
+}
+
+/* Weights of the leaves that the trees end at, in their order: [n, trees], or
+ * [n, trees, targets]. */
+static struct ir_value *look_up(struct onnx_trees *e, struct ir_value *x,
+                                const struct tree_key *tree,
+                                struct ir_value *order) {
+  struct fe_build *b = e->c->b;
+  bool wide = e->type == IR_F64;
+  enum ir_dtype word = wide ? IR_U64 : IR_U32;
+  struct slots t = {.column_bits = 8};
+  t.payload = wide ? UINT64_C(0x7ff8) << 48 : 0x7fc00000;
+  while (e->columns << e->has_missing > INT64_C(1) << t.column_bits)
+    t.column_bits++;
+  fill_slots(e, &t, tree);
+  int64_t n = (int64_t)e->rows.n, mask = wide ? UINT32_MAX : 0x3fffff;
+  double *v = DN_ARRAY(e->arena, double, n * e->width);
+  for (int64_t i = 0; i < n; i++)
+    memcpy(v + i * e->width, e->rows.v[i], (size_t)e->width * sizeof *v);
+  if (n > mask)
+    return ox_null(e->c, LIMIT, "over %lld leaves of different weights",
+                   (long long)mask);
+  bool far = t.n > INT64_C(1) << (32 - t.column_bits);
+  struct ir_value *link = fe_ints(b, far ? IR_U64 : IR_U32, 1, &t.n, t.link);
+  struct ir_value *hi =
+      fe_emit(b, IR_BITS, IR_ARGS(fe_ints(b, word, 1, &t.n, t.hi)),
+              IR_ATTRS(ir_str("to", wide ? "f64" : "f32")));
+  struct ir_value *w =
+      fe_floats(b, e->type, e->target_of ? 1 : 2, (int64_t[]){n, e->width}, v);
+  struct ir_value *at = fe_gather(b, walk(e, x, &t, link, hi, tree), order, 1);
+  return fe_call(
+      b, FE_TREE_LEAF, IR_ARGS(hi, w, at),
+      IR_ATTRS(ir_str("word", wide ? "u64" : "u32"), ir_int("mask", mask)));
 }
 
 static struct ir_value *fold_axis(struct onnx_trees *e, struct ir_value *v,
@@ -246,17 +369,33 @@ static struct ir_value *fold_targets(struct onnx_trees *e, struct ir_value *v,
   return fe_concat(b, part, (size_t)e->targets, 1);
 }
 
-/* Trees by target, in the model's order. */
-static void sort_trees(const struct onnx_trees *e, int64_t *tree,
-                       int64_t *count) {
+/* Trees, the deepest first. */
+static struct tree_key *sort_trees(const struct onnx_trees *e) {
+  struct tree_key *tree = DN_ARRAY(e->arena, struct tree_key, e->roots.n);
+  for (size_t i = 0; i < e->roots.n; i++)
+    tree[i] = (struct tree_key){height(e, e->roots.v[i]), (int64_t)i};
+  qsort(tree, e->roots.n, sizeof *tree, compare_trees);
+  return tree;
+}
+
+/* By target, count[k] of each, and in the model's order, in which their weights
+ * are added: where each tree is among the deepest first. */
+static struct ir_value *order_trees(const struct onnx_trees *e,
+                                    const struct tree_key *tree,
+                                    int64_t *count) {
   int64_t n = (int64_t)e->roots.n, at = 0;
-  for (int64_t i = 0; i < n; i++)
-    count[e->target_of ? dn_max(e->target_of[i], 0) : 0]++;
   int64_t *from = DN_ARRAY(e->arena, int64_t, e->targets);
+  int64_t *place = DN_ARRAY(e->arena, int64_t, n);
+  int64_t *order = DN_ARRAY(e->arena, int64_t, n);
+  for (int64_t i = 0; i < n; i++) {
+    count[e->target_of ? dn_max(e->target_of[i], 0) : 0]++;
+    place[tree[i].tree] = i;
+  }
   for (int64_t k = 0; k < e->targets; at += count[k++])
     from[k] = at;
   for (int64_t i = 0; i < n; i++)
-    tree[from[e->target_of ? dn_max(e->target_of[i], 0) : 0]++] = i;
+    order[from[e->target_of ? dn_max(e->target_of[i], 0) : 0]++] = place[i];
+  return fe_ints(e->c->b, IR_U32, 1, &n, order);
 }
 
 /* x as [n, columns], of the type of thresholds; behind them the same columns
@@ -280,17 +419,10 @@ static struct ir_value *sums(struct onnx_trees *e, struct ir_value *x) {
   e->width = one ? 1 : e->targets;
   if (!number_rows(e))
     return NULL;
-  int64_t *tree = DN_ARRAY(e->arena, int64_t, e->roots.n);
+  const struct tree_key *tree = sort_trees(e);
   int64_t *count = DN_ARRAY(e->arena, int64_t, e->targets);
-  int64_t n = (int64_t)e->rows.n;
-  double *v = DN_ARRAY(e->arena, double, n * e->width);
-  for (int64_t i = 0; i < n; i++)
-    memcpy(v + i * e->width, e->rows.v[i], (size_t)e->width * sizeof *v);
-  sort_trees(e, tree, count);
-  struct ir_value *at = walk(e, prepare(e, x), tree);
   struct ir_value *w =
-      fe_floats(b, e->type, one ? 1 : 2, (int64_t[]){n, e->width}, v);
-  w = fe_gather(b, w, at, 0);
+      look_up(e, prepare(e, x), tree, order_trees(e, tree, count));
   if (!w)
     return NULL;
   struct ir_value *y = one ? fold_targets(e, w, count) : fold_axis(e, w, 1);

@@ -18,6 +18,7 @@ struct split {
   double hi;
   int64_t to[2]; /* where x <= hi, and where not */
   int64_t level, id;
+  int64_t height, children; /* of the splits below; the first child's slot */
 };
 struct weight {
   int64_t target;
@@ -44,7 +45,7 @@ struct onnx_trees {
   double otherwise;   /* weight of a target that a leaf has none for */
   int64_t *target_of; /* by root; NULL: leaves have weights for all targets */
   int64_t levels, width;
-  DN_LIST(const struct split *) order; /* those reached, by id */
+  DN_LIST(struct split *) order; /* those reached, by id */
   DN_LIST(const double *) rows;
 };
 

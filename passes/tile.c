@@ -58,16 +58,30 @@ static int64_t lane_bytes(enum ir_dtype t) {
   return ir_is_small_float(t) ? 4 : ir_dtypes[t].bytes;
 }
 
-/* Lanes of the widest element in the kernel, up to the op `last` or of all. */
+/* Elements of an operand that lanes pick by indices, each its own. */
+static bool picks(const struct ir_op *op) {
+  if (op->code != IR_GATHER && op->code != IR_GATHER_ELEMENTS)
+    return false;
+  const struct ir_type *x = ir_arg(op, 0)->type, *at = ir_arg(op, 1)->type;
+  return ir_type_count(at) > 1 && (op->code == IR_GATHER_ELEMENTS ||
+                                   ir_get_int(op, "axis") == x->rank - 1);
+}
+
+/* Lanes of the widest element in the kernel, up to the op `last` or of all. One
+ * where most of the work is to pick elements: a lane that is picked costs three
+ * times what it would alone, to take the index out and to put the element in. */
 static int64_t count_lanes(const struct kernel *k, const struct ir_op *last) {
-  int64_t widest = 1;
+  int64_t widest = 1, picked = 0, others = 0;
   const struct ir_op *end = last ? last->next : k->op->region[0]->last;
   for (const struct ir_op *op = k->op->region[0]->first; op != end;
        op = op->next) {
+    *(picks(op) ? &picked : &others) += 1;
     widest = dn_max(widest, lane_bytes(ir_result(op)->type->dtype));
     for (unsigned i = 0; i < op->noperands; i++)
       widest = dn_max(widest, lane_bytes(ir_arg(op, i)->type->dtype));
   }
+  if (3 * picked > others && !k->env->target->scalable)
+    return 1;
   return dn_max(1, k->env->target->vector_bytes / widest);
 }
 

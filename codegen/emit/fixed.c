@@ -1,6 +1,6 @@
 /* fixed.c - arithmetic of fixed-point numbers: the rounded high half of a
  * product, and shifts that round. What is known of multipliers and shifts, which
- * are constants as a rule, leaves cases out. */
+ * are constants as a rule, leaves cases out (range.c). */
 #include "codegen/emit/impl.h"
 
 static LLVMValueRef number(struct kernel_cg *k, LLVMValueRef like, uint64_t n) {
@@ -8,33 +8,6 @@ static LLVMValueRef number(struct kernel_cg *k, LLVMValueRef like, uint64_t n) {
   if (emit_is_vector(like))
     t = LLVMGetElementType(t);
   return emit_like(k, like, LLVMConstInt(t, n, false));
-}
-
-/* As far as code depends on it (emit_hmul(), emit_rshr(), shifts): kernels that
- * differ in the numbers alone are one function. */
-static struct emit_range round_range(enum ir_dtype type, struct emit_range r) {
-  unsigned bits = ir_dtypes[type].bits;
-  int64_t lowest = -(INT64_MAX >> (64 - bits)) - 1;
-  r.least = r.least >= INT64_C(1) << 30 ? INT64_C(1) << 30
-            : r.least >= 0              ? 0
-            : r.least > lowest          ? lowest + 1
-                                        : INT64_MIN;
-  r.most = r.most < bits ? bits - 1 : INT64_MAX;
-  return r;
-}
-
-struct emit_range emit_range_of(const struct ir_value *v) {
-  struct emit_range r = {INT64_MIN, INT64_MAX};
-  if (!v->data || ir_is_float(v->type->dtype) ||
-      ir_type_count(v->type) > EMIT_RANGE_ELEMENTS || !ir_type_count(v->type))
-    return r;
-  r = (struct emit_range){INT64_MAX, INT64_MIN};
-  for (int64_t i = 0; i < ir_type_count(v->type); i++) {
-    int64_t n = ir_const_int(v, i);
-    r.least = dn_min(r.least, n);
-    r.most = dn_max(r.most, n);
-  }
-  return round_range(v->type->dtype, r);
 }
 
 /* 2^31 + x y of 64 bits, the high half, for y = 2 m - 2^32: x m / 2^31 is x more.

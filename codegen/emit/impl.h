@@ -270,9 +270,10 @@ const struct affine *index_within(struct kernel_cg *k,
 const struct affine *index_product(struct kernel_cg *k, const struct affine *a,
                                    const struct affine *b,
                                    const struct affine *c);
-/* An integer value as an index, clamped into dimension d of a type. */
+/* What is read of an integer value as an index, clamped into dimension d of a
+ * type. */
 const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
-                                    enum ir_dtype dtype, int depth,
+                                    const struct ir_value *from, int depth,
                                     const struct ir_type *type, int d);
 /* a, clamped into a dimension. */
 const struct affine *index_clamp(struct kernel_cg *k, const struct affine *a,
@@ -619,10 +620,15 @@ void emit_reset(struct emit *e);
 void emit_set_constant(struct emit *e, LLVMValueRef global, LLVMValueRef init,
                        const char *section);
 
-/* ---- emit/fixed.c ---- */
+/* ---- emit/range.c ---- */
 enum { EMIT_RANGE_ELEMENTS = 4096 };
 /* Of a small integer constant; of all else what 64 bits have. */
 struct emit_range emit_range_of(const struct ir_value *v);
+/* All integers are known to be indices of dimension d. */
+bool emit_is_inside(const struct ir_value *index, const struct ir_type *type,
+                    int d);
+
+/* ---- emit/fixed.c ---- */
 LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
                        LLVMValueRef y);
 LLVMValueRef emit_rshr(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,

@@ -266,9 +266,10 @@ const struct affine *index_clamp(struct kernel_cg *k, const struct affine *a,
 }
 
 const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
-                                    enum ir_dtype dtype, int depth,
+                                    const struct ir_value *from, int depth,
                                     const struct ir_type *type, int d) {
-  bool vector = emit_is_vector(v);
+  bool vector = emit_is_vector(v), inside = emit_is_inside(from, type, d);
+  enum ir_dtype dtype = from->type->dtype;
   int64_t dim = type->dim[d];
   unsigned bits = ir_dtypes[dtype].bits;
   unsigned own = (unsigned)k->e->facts->pointer_bytes * 8;
@@ -285,9 +286,10 @@ const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
             k, affine_plus(&k->forms, index_size(k, dim, type->size[d]), -1)),
         LLVMTypeOf(last), true, "");
   last = vector ? emit_splat(k, last, k->forms.lanes) : last;
-  if (sign)
+  if (sign && !inside)
     v = bounded(k, LLVMIntSGT, v, LLVMConstNull(wide));
-  v = bounded(k, sign ? LLVMIntSLT : LLVMIntULT, v, last);
+  if (!inside)
+    v = bounded(k, sign ? LLVMIntSLT : LLVMIntULT, v, last);
   v = LLVMBuildIntCast2(k->b, v, index_type(k, vector), true, "");
   unsigned var = index_new_var(k, v, 0, dn_max(dim - 1, 0), depth, vector);
   return affine_var(&k->forms, var, 1);

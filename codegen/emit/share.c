@@ -189,8 +189,14 @@ static void put_attrs(struct emit_places *p, const struct ir_op *op) {
       put_attr(p, &op->attr[i]);
 }
 
-/* What code of a constant multiplier or shift depends on. */
+/* What code of a constant multiplier or shift depends on, or of an index. */
 static void put_range(struct emit_places *p, const struct ir_op *op) {
+  bool onto = (ir_ops[op->code].traits & IR_ONTO) != 0;
+  if (onto || op->code == IR_GATHER || op->code == IR_GATHER_ELEMENTS) {
+    int d = onto ? 0 : (int)ir_get_int(op, "axis");
+    put(p, emit_is_inside(ir_arg(op, 1), ir_arg(op, 0)->type, d));
+    return;
+  }
   if (op->code != IR_HMUL && op->code != IR_RSHR && op->code != IR_SHR &&
       op->code != IR_SHL)
     return;

@@ -113,8 +113,7 @@ const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
   struct memo *found = memo_open(k, &key, depth);
   if (!found) {
     LLVMValueRef value = emit_access(k, n, a, iter);
-    unsigned var =
-        index_of_value(k, value, v->type->dtype, depth, type, at)->term[0].var;
+    unsigned var = index_of_value(k, value, v, depth, type, at)->term[0].var;
     found = memo_close(k, &key, value, var);
   }
   return affine_var(&k->forms, (unsigned)found->extra, 1);

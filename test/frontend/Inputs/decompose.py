@@ -331,10 +331,12 @@ case("rescale", [acc, s1, T([], [0.5])], "alpha=f:2", each(lambda v: v * 0.25, a
 case("rescale", [acc, s1, T([], [0.5]), T([], [2]), z1], "", each(lambda v: clip(round(v / 16) + 7, 0, 255), acc))
 case("rescale", [acc, s1, T([], [0.5]), T([], [2])], "", each(lambda v: clip(round(v / 16), 0, 255), acc))
 
-xt, col = T([2, 3], [1, -2, 5, 0.5, 3, -1]), T([2], [0, 2], "u8")
-hi, kids = T([2], [0.75, 2]), T([2], [1 | 2 << 16, 3 | 4 << 16], "u32")
-case("tree_step", [xt, col, hi, kids, T([2, 3], [0, 1, 3, 0, 1, 2], "u16")], "splits=i:2 bits=i:16",
-     T([2, 3], [2, 4, 3, 1, 3, 2]))
+xt, nan4 = T([2, 3], [1, -2, 5, 0.5, 3, -1]), [math.nan] * 4
+link, hi = T([6], [2 << 8, 4 << 8 | 2, 1 << 8, 2 << 8, 3 << 8, 4 << 8], "u32"), T([6], [0.75, 2, *nan4])
+case("tree_step", [xt, link, hi, T([2, 3], [0, 1, 3, 0, 1, 2], "u32")], "bits=i:8 mask=i:255",
+     T([2, 3], [3, 5, 3, 2, 4, 2], "u32"))
+case("tree_leaf", [T([4], [1, 2, 1 + 2**-22, 1 + 2**-23]), T([3, 2], range(6)), T([1, 2], [2, 3], "u32")],
+     "word=s:u32 mask=i:4194303", T([1, 2, 2], [4, 5, 2, 3]))
 zx = T([2, 3], [1, 0, -2, 0, 0.5, 3])
 case("softmax_zero", [zx], "", make([2, 3], lambda i: (math.exp(zx.at(i)) if zx.at(i) else 0) / sum(
     math.exp(zx.at((i[0], k))) for k in range(3) if zx.at((i[0], k)))))

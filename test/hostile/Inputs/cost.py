@@ -109,9 +109,12 @@ func @main(%x: f32[1]) -> (f32[1], i64[1], f32[1]) {
         [tensor("n", "i64", [], [3000])])),
     ("outputs.onnx", 3, "60001 inputs and outputs .--limit-ports",
      net(relus(60000), outputs=["y%d" % i for i in range(60000)])),
-    ("functions.onnx", 3, "limit-attr", net(
+    ("functions.onnx", 3, "limit-nodes", net(
         [node("Relu", ["x"], ["y"])], functions=[
             function("d", "f%d" % i, ["a"], ["a"], []) for i in range(70000)])),
+    ("lists.onnx", 3, "more than 64 elements in a list .--limit-attr", net(
+        [node("Squeeze", ["x"], ["y"], attrs={"axes": list(range(65))})]),
+     "--limit-attr=64", "-o", os.devnull),
     ("units.json", 3, "limit-random", layers(
         {"type": "dense", "units": 10**9, "weight": {"random": 1}})),
     ("errors.json", 3, "further errors are not shown",
