@@ -120,6 +120,8 @@ static inline bool tfl_return(struct tfl_call *c, struct ir_value *v) {
 int64_t tfl_int(const struct tfl_call *c, const char *name);
 double tfl_float(const struct tfl_call *c, const char *name);
 const char *tfl_text(const struct tfl_call *c, const char *name);
+/* Whether a custom operator's options have one of that name. */
+bool tfl_has(const struct tfl_call *c, const char *name);
 /* The elements of input k, which must be a constant of integers. */
 bool tfl_const_ints(struct tfl_call *c, size_t k, int64_t *n,
                     const int64_t **v);

@@ -53,6 +53,18 @@ static int64_t custom_at(const struct fb_vector *v, int64_t at, int64_t w) {
   return w < 8 ? value & ((INT64_C(1) << 8 * w) - 1) : value;
 }
 
+static float float_of(uint32_t bits) {
+  float v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+static double double_of(int64_t bits) {
+  double v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
 /* Where the offset of `w` bytes at byte `at` leads, which is back; -1:
  * nowhere. */
 static int64_t custom_back(const struct fb_vector *v, int64_t at, int64_t w) {
@@ -70,12 +82,12 @@ static bool is_key(const struct fb_vector *v, int64_t at, const char *name) {
   return false;
 }
 
-/* An integer of the custom options, a FlexBuffer that is a map: the root is the
+/* A number of the custom options, a FlexBuffer that is a map: the root is the
  * last number but two bytes; offsets count back. Before the values of a map are
  * the offset of the keys, the width of their offsets, and how many they are;
  * behind the values are their types. 0: there is none. */
-static int64_t custom_int(const struct tfl_call *c, const char *name) {
-  enum { UNSIGNED = 2 };
+static double custom_number(const struct tfl_call *c, const char *name) {
+  enum { UNSIGNED = 2, FLOAT };
   struct fb_vector v = fb_list(&c->op, TFL_CUSTOM_OPTIONS, 1);
   int64_t n = (int64_t)v.n, last = custom_at(&v, n - 1, 1);
   int64_t w = INT64_C(1) << (custom_at(&v, n - 2, 1) & 3);
@@ -89,18 +101,30 @@ static int64_t custom_int(const struct tfl_call *c, const char *name) {
     if (!is_key(&v, custom_back(&v, keys + i * wide, wide), name))
       continue;
     int64_t value = custom_at(&v, map + i * w, w);
-    bool is_signed = custom_at(&v, map + count * w + i, 1) >> 2 != UNSIGNED;
+    int64_t kind = custom_at(&v, map + count * w + i, 1) >> 2;
+    if (kind == FLOAT && (w == 4 || w == 8))
+      return w == 4 ? (double)float_of((uint32_t)value) : double_of(value);
     bool below = w < 8 && value >> (8 * w - 1) & 1;
-    return is_signed && below ? value - (INT64_C(1) << 8 * w) : value;
+    return (double)(kind != UNSIGNED && below ? value - (INT64_C(1) << 8 * w)
+                                              : value);
   }
   return 0;
+}
+
+bool tfl_has(const struct tfl_call *c, const char *name) {
+  struct fb_vector v = fb_list(&c->op, TFL_CUSTOM_OPTIONS, 1);
+  for (size_t i = 0; i < v.n; i++)
+    if (is_key(&v, (int64_t)i, name))
+      return true;
+  return false;
 }
 
 int64_t tfl_int(const struct tfl_call *c, const char *name) {
   int field;
   const char *kind = option(c, name, &field);
+  double v = *kind == 'x' ? custom_number(c, name) : 0;
   if (*kind == 'x')
-    return custom_int(c, name);
+    return v > -0x1p62 && v < 0x1p62 ? (int64_t)v : -1;
   return fb_int(&c->options, field, *kind == 'b' ? 1 : 4, true,
                 (int64_t)otherwise(kind));
 }
@@ -108,7 +132,8 @@ int64_t tfl_int(const struct tfl_call *c, const char *name) {
 double tfl_float(const struct tfl_call *c, const char *name) {
   int field;
   const char *kind = option(c, name, &field);
-  double v = fb_float(&c->options, field, otherwise(kind));
+  double v = *kind == 'x' ? custom_number(c, name)
+                          : fb_float(&c->options, field, otherwise(kind));
   if (!isfinite(v))
     tfl_fail(c, ATTR, "%s is %g", name, v);
   return isfinite(v) ? v : 0;

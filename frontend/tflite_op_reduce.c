@@ -83,3 +83,68 @@ bool tflite_cumsum(struct tfl_call *c) {
                  IR_ATTRS(ir_int("axis", axis), ir_int("step", back),
                           ir_int("lag", tfl_int(c, "exclusive") ? back : 0))));
 }
+
+/* ---- Boxes that are detected ---- */
+
+/* Boxes [1,n,4..], scores [1,n,classes..] and anchors [n,4]; false after a
+ * diagnostic. */
+static bool check_detection(struct tfl_call *c, int64_t classes) {
+  for (size_t k = 0; k < 3; k++) {
+    if (!tfl_rank(c, k, 3 - (k == 2), 3 - (k == 2)))
+      return false;
+    if (tfl_is_quantized(c->tin[k]))
+      c->in[k] = tfl_dequantized(c, c->in[k], c->tin[k], IR_F32);
+    if (!c->in[k] || fe_dtype(c->in[k]) != IR_F32)
+      return tfl_fail(c, UNSUPPORTED_TYPE, "input %zu is no float", k);
+  }
+  const int64_t *box = fe_dims(c->in[0]), *score = fe_dims(c->in[1]);
+  const int64_t *anchor = fe_dims(c->in[2]);
+  bool fits = box[0] == 1 && score[0] == 1 && box[1] > 0 && box[2] >= 4 &&
+              score[1] == box[1] && anchor[0] == box[1] && anchor[1] == 4 &&
+              classes > 0 && (score[2] == classes || score[2] == classes + 1);
+  return (fits && c->nout == 4) || tfl_fail(c, TYPE, "the operands do not fit");
+}
+
+bool tflite_detection(struct tfl_call *c) {
+  static const char *const names[] = {"y_scale", "x_scale", "h_scale",
+                                      "w_scale"};
+  int64_t classes = tfl_int(c, "num_classes");
+  int64_t most = tfl_int(c, "max_detections"), four = 4, each, picks, steps;
+  int64_t room = tfl_int(c, "max_classes_per_detection");
+  double low = tfl_float(c, "nms_score_threshold"), scale[4];
+  double limit = tfl_float(c, "nms_iou_threshold");
+  bool regular = tfl_int(c, "use_regular_nms") != 0;
+  if (!check_detection(c, classes))
+    return false;
+  each = tfl_has(c, "detections_per_class") ? tfl_int(c, "detections_per_class")
+                                            : 100;
+  picks = dn_min(room, classes);
+  steps = dn_min(regular ? each : most, fe_dims(c->in[0])[1]);
+  for (int i = 0; i < 4; i++)
+    scale[i] = tfl_float(c, names[i]);
+  if (most < 1 || most > 1 << 16 || room > 1 << 12 || steps < 1 || picks < 1 ||
+      !(limit > 0) || limit > 1 ||
+      !(scale[0] * scale[1] * scale[2] * scale[3] > 0))
+    return tfl_fail(c, ATTR, "options out of their range");
+  struct ir_value *in[] = {c->in[0],
+                           c->in[1],
+                           c->in[2],
+                           fe_floats(c->b, IR_F32, 1, &four, scale),
+                           fe_floats(c->b, IR_F32, 0, NULL, &limit),
+                           NULL};
+  if (!fe_decompose(c->b, FE_DETECTION, in, 6,
+                    IR_ATTRS(ir_int("classes", classes), ir_int("most", most),
+                             ir_int("room", room * most),
+                             ir_int("picks", regular ? 1 : picks),
+                             ir_int("steps", steps), ir_float("low", low),
+                             ir_int("regular", regular)),
+                    c->out, 4))
+    return false;
+  for (size_t k = 0; k < 4; k++)
+    if (!c->tout[k]->rank) { /* a size that depends on options is left out */
+      c->tout[k]->rank = fe_rank(c->out[k]);
+      memcpy(c->tout[k]->dim, fe_dims(c->out[k]),
+             (size_t)fe_rank(c->out[k]) * sizeof *c->tout[k]->dim);
+    }
+  return true;
+}

@@ -202,10 +202,10 @@ struct ir_tensor run_output(const struct run *r, const struct ir_tensor *out,
   return t;
 }
 
-/* The file of output i: its name without what would be a folder, and a number
+/* The file of output i: the start of its name, no folder in it, and a number
  * where outputs before it have this name. */
 static const char *file_name(struct run *r, const char **names, size_t i) {
-  char *name = dn_printf(r->ctx->arena, "%s", r->out[i].name);
+  char *name = dn_printf(r->ctx->arena, "%.200s", r->out[i].name);
   for (char *s = name; *s; s++)
     if (*s == '/' || (unsigned char)*s < ' ')
       *s = '_';

@@ -561,6 +561,15 @@ falls = T([2, 3], [0, -6554, -65535, 0, 0, 0], "i32")
 case("softmax_16", [falls] + [T([513], [min(round(2 ** 15 * f(i / 512)), 32767) for i in range(513)], "i32")
                               for f in (lambda v: math.exp(10 * v - 10), lambda v: 1 / (1 + v))], "",
      T([2, 3], [23955, 8813, 1] + [10922] * 3))
+# Boxes: the second lies over the first, the third far from both.
+boxes = [T([1, 3, 4], [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]), T([1, 3, 3], [9, .9, .1, 9, .8, .7, 9, .3, .4]),
+         T([3, 4], [.5, .5, 1, 1, .5, .5, 1, 1, 3, 3, 1, 1]), T([4], [10, 10, 5, 5]), T([], [.5]), None]
+near, slid, far = [0, 0, 1, 1], [.1, 0, 1.1, 1], [2.5, 2.5, 3.5, 3.5]
+case("detection", boxes, "classes=i:2 most=i:3 room=i:6 picks=i:2 steps=i:3 low=f:0.2 regular=i:0",
+     T([1, 6, 4], near * 2 + far * 2 + [0] * 8), T([1, 6], [0, 1, 1, 0, 0, 0]), T([1, 6], [.9, .1, .4, .3, 0, 0]), T([1], [2]))
+case("detection", boxes, "classes=i:2 most=i:3 room=i:4 picks=i:1 steps=i:2 low=f:0.2 regular=i:1",
+     T([1, 4, 4], near + slid + far + [0] * 4), T([1, 4], [0, 1, 1, 0]), T([1, 4], [.9, .7, .4, 0]), T([1], [3]))
+case("in_rows", [T([2, 1], [3, 4])], "w=i:2 room=i:5", T([1, 5], [3, 0, 4, 0, 0]))
 # The audio front end.
 sound = T([4], [100, -3, 32767, -32768], "i16")
 case("signal_window", [sound, T([4], [4096, 2048, 4097, 8192], "i16")], "shift=i:12", T([4], [100, -2, 32767, -32768]))
