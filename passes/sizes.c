@@ -81,7 +81,9 @@ static bool join_operands(struct join *j, struct ir_op *const *op) {
 }
 
 /* The rule's own answer where it is right, or what the lanes say. */
-static bool join_result(struct join *j, struct ir_op *const *op) {
+static bool join_result(struct join *j, struct ir_op **op) {
+  if (op[0]->code == IR_RESHAPE)
+    sizes_reshape(j, op);
   struct ir_value *y = ir_result(op[0]);
   const struct ir_type *types[SIZES_MAX_LANES];
   for (int k = 0; k < j->n; k++) {
@@ -155,18 +157,21 @@ static const struct ir_op *next_main(const struct ir_op *op) {
   return op;
 }
 
-/* Lane k has come to dimensions of 1: from here on it has the same ops but for
- * those, and they are not compared. Within a region it goes on. */
+/* Lane k has come to dimensions of 1, or will, for which the layout of what comes
+ * before may be another: from here on it has the same ops but for those, and they
+ * are not compared. Within a region it goes on. */
 static bool drop_lane(struct join *j, struct ir_op **op, int k) {
   struct sizes_lane lane = j->s->lane[k];
-  if (k < j->s->nfit || !lane.thin || op[0]->block->owner)
+  if (k < j->s->nfit || op[0]->block->owner)
     return false;
   const struct ir_op *a = next_main(op[0]), *b = next_main(op[k]);
   while (a && b && a->code == b->code) {
+    for (unsigned i = 0; i < a->nresults && i < b->nresults; i++)
+      note_thin(&lane, a->result[i]->type, b->result[i]->type);
     a = next_main(a->next);
     b = next_main(b->next);
   }
-  if (a || b)
+  if (a || b || !lane.thin)
     return false;
   int last = --j->n;
   j->s->lane[k] = j->s->lane[last];
@@ -272,8 +277,6 @@ static bool join_op(struct join *j, struct ir_op **op) {
   if (op[0]->nregions)
     return fail(j, ir_loc(op[0]),
                 "branches, loops and sizes that are known at run time only");
-  if (op[0]->code == IR_RESHAPE)
-    sizes_reshape(j, op);
   return !op[0]->nresults || join_result(j, op) ||
          (drop_lanes(j, op, from) && join_result(j, op));
 }
