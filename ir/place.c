@@ -71,6 +71,12 @@ int64_t ir_max_turns(const struct ir_op *loop) {
   return most;
 }
 
+int64_t ir_turns_at_once(const struct ir_op *op) {
+  return op->code == IR_SCAN && ir_get_int(op, "par")
+             ? dn_max(ir_max_turns(op), 1)
+             : 1;
+}
+
 bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
                     int64_t *stride, int64_t *step) {
   int around = ir_loops_around(loop->block);

@@ -249,6 +249,10 @@ static void check_scan(struct verifier *v, const struct ir_op *op) {
       verify_op(v, op, PARAMS, "scanned operands %s and %s differ in length",
                 verify_type_text(v, first), verify_type_text(v, t));
   }
+  int64_t par = ir_get_int(op, "par");
+  if (par && (par != 1 || states || op->block->owner || first->size[0]))
+    verify_op(v, op, SHARED, "par is %lld, of %lld states", (long long)par,
+              (long long)states);
   check_params(v, op, op->region[0], want, op->noperands);
   check_yield(v, op, op->region[0], 0, (unsigned)states);
   for (unsigned i = (unsigned)states; i < op->nresults && first->rank; i++) {

@@ -1,6 +1,7 @@
 /* verify.h - shared by the files of the verifier: verify.c (blocks, types,
  * regions), verify_kernel.c (kernels and what is outside them), verify_plan.c
- * (places), verify_overlap.c (results over operands). */
+ * (places), verify_overlap.c (results over operands), verify_shared.c (turns at
+ * once). */
 #ifndef IR_VERIFY_H
 #define IR_VERIFY_H
 
@@ -49,5 +50,7 @@ bool verify_over_slice(const struct ir_value *x, const struct ir_value *y);
 bool verify_apart_in_slice(const struct ir_value *x, const struct ir_value *y);
 /* Of a planned module without errors so far. */
 void verify_plan(struct verifier *v, const struct ir_func *f);
+/* And one whose values have places that hold for turns one after another. */
+void verify_shared(struct verifier *v, const struct ir_func *f);
 
 #endif

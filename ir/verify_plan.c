@@ -26,7 +26,10 @@ struct life { /* of a value outside kernels */
   const struct ir_value *root; /* it is a piece of that, views it, or is it */
   int64_t lo, hi;              /* bytes [lo, hi) of its space */
   struct ir_place place;
-  bool owns;                /* bytes of its own: not a view */
+  const struct ir_op *shared; /* the scan around whose turns run at once, or
+                                 NULL, */
+  int64_t sweep; /* of lo to hi what its turns go on (verify_shared.c) */
+  bool owns;     /* bytes of its own: not a view */
   const struct ir_op *loop; /* it enters it, or is its parameter; or NULL */
   const struct ir_value *value;
   uint64_t space;     /* and number of the place */
@@ -186,6 +189,8 @@ static bool find_extent(const struct ir_value *v, struct life *l) {
     ok = l->place.step[depth] % bytes == 0 &&
          reach(&l->lo, &l->hi, dn_max(1, ir_max_turns(b->owner)),
                l->place.step[depth]);
+    l->shared = ir_turns_at_once(b->owner) > 1 ? b->owner : NULL;
+    l->sweep = ok ? llabs(l->place.step[0]) * (ir_max_turns(b->owner) - 1) : 0;
   }
   return ok && dn_add(l->hi, bytes, &l->hi);
 }
@@ -453,9 +458,12 @@ static bool share_bytes(const struct plan *p, const struct ir_value *x,
   const struct life *a = &p->life[x->id], *b = &p->life[y->id];
   assert(a->lo <= a->hi && b->lo <= b->hi &&
          "find_extent() counts up from lo to hi");
+  bool turn = a->shared && a->shared == b->shared &&
+              a->place.step[0] == b->place.step[0]; /* are they in one? */
+  int64_t sweep = turn ? a->sweep : 0;
   return a->place.space == b->place.space &&
-         a->place.number == b->place.number && a->lo < b->hi && b->lo < a->hi &&
-         !verify_apart_in_slice(x, y);
+         a->place.number == b->place.number && a->lo < b->hi - sweep &&
+         b->lo < a->hi - sweep && !verify_apart_in_slice(x, y);
 }
 
 /* The kernel that makes `y` may write over what dies in it. */
@@ -620,4 +628,6 @@ void verify_plan(struct verifier *v, const struct ir_func *f) {
   struct sweep s = {.p = &p};
   collect(&s, f->body);
   check_overlaps(&s);
+  if (!v->errors)
+    verify_shared(v, f);
 }

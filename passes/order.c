@@ -54,7 +54,8 @@ static int64_t order_block(struct order *o, struct ir_block *b) {
     struct live_node *n = &l->node[i];
     order[i] = i;
     for (unsigned r = 0; ir_has_blocks(n->op) && r < n->op->nregions; r++)
-      n->inside = dn_max(n->inside, order_block(o, n->op->region[r]));
+      n->inside = dn_max(n->inside, order_block(o, n->op->region[r]) *
+                                        ir_turns_at_once(n->op));
   }
   int64_t before = live_peak(l, scratch, order, NULL), bound;
   int64_t after = sched_search(l, scratch, order, &bound);

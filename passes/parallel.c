@@ -4,13 +4,24 @@
  * result, so a fold is never cut, and tiles stay what they are: results have
  * the same bits for any number of threads. A `par` written by hand is kept.
  *
- * before:  %y = kernel {vec=16, loops=[{dims=[1,2], tile=6}, {dims=[3],
- * tile=64}]} after:   %y = kernel {vec=16, loops=[{dims=[1,2], tile=6, par=1},
- * ... */
+ * Turns of a scan that carries nothing, as stripes are, threads share if each
+ * gets as many; the kernels in it are then one thread's. The plan gives each
+ * turn of the outer scan memory of its own.
+ *
+ * before:  %y = kernel {vec=16, loops=[{dims=[1,2], tile=6}]}
+ *          %z = scan %x {states=0} : f32[16,32,64] do (%r: f32[32,64]) ..
+ * after:   %y = kernel {vec=16, loops=[{dims=[1,2], tile=6, par=1}]}
+ *          %p = reshape %x {shape=[2,8,32,64]}
+ *          %q = scan %p {states=0, par=1} : f32[2,8,32,64] do (%s: ..) {
+ *            %z = scan %s {states=0} : f32[8,32,64] do (%r: f32[32,64]) .. */
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "passes/cycles.h"
 #include "passes/edit.h"
+
+#include "ir/place.h"
+
+#include <string.h>
 
 /* To wake threads and to wait for them takes some 1 to 10 us, which is to be a
  * small part of the kernel: 10 us at 3 GHz. */
@@ -73,14 +84,95 @@ static bool is_shared(const struct ir_loops *loops) {
   return false;
 }
 
+/* ---- Blocks of rows ---- */
+
+/* A type with dimension 0 in so many parts. */
+static const struct ir_type *
+in_parts(struct dn_ctx *ctx, const struct ir_type *type, int64_t parts) {
+  int64_t dim[IR_MAX_RANK] = {parts, type->dim[0] / parts};
+  memcpy(dim + 2, type->dim + 1, (size_t)(type->rank - 1) * sizeof *dim);
+  return ir_type(ctx, type->dtype, type->rank + 1, dim);
+}
+
+static const struct ir_type *slice_type(struct dn_ctx *ctx,
+                                        const struct ir_type *type) {
+  return ir_type(ctx, type->dtype, type->rank - 1, type->dim + 1);
+}
+
+/* As a scan of scans: the turns of the outer one run at once. */
+static void split_turns(struct ir_op *scan, int64_t parts) {
+  struct ir_builder b = edit_before(scan), in = b;
+  struct ir_value *y = ir_result(scan);
+  const struct ir_type *type = y->type, *all = in_parts(b.m->ctx, type, parts);
+  struct ir_attr attrs[] = {ir_int("states", 0), ir_int("par", 1)};
+  struct ir_value **x =
+      DN_ARRAY(b.m->arena, struct ir_value *, scan->noperands);
+  for (unsigned i = 0; i < scan->noperands; i++) {
+    const struct ir_value *v = ir_arg(scan, i);
+    const struct ir_type *t = in_parts(b.m->ctx, v->type, parts);
+    x[i] = edit_reshape(&b, ir_arg(scan, i), t->rank, t->dim);
+  }
+  struct ir_op *outer =
+      ir_op_new(&b, IR_SCAN, x, scan->noperands, attrs, 2, &all, 1, 1);
+  for (unsigned i = 0; i < scan->noperands; i++)
+    ir_set_operand(
+        scan, i,
+        ir_param_new(outer->region[0], NULL, slice_type(b.m->ctx, x[i]->type)));
+  ir_replace_uses(y, edit_reshape(&b, ir_result(outer), type->rank, type->dim));
+  ir_op_move(scan, outer->region[0], NULL);
+  y->type = slice_type(b.m->ctx, all);
+  in.block = outer->region[0];
+  in.before = NULL;
+  ir_op_new(&in, IR_YIELD, IR_ARGS(y), NULL, 0, NULL, 0, 0);
+}
+
+static double region_cycles(struct pass_env *env, const struct ir_op *scan) {
+  double cycles = 0;
+  for (const struct ir_op *op = ir_next_inside(scan, scan); op;
+       op = ir_next_inside(scan, op)) {
+    double turns = 1;
+    for (const struct ir_op *o = op->block->owner; o != scan;
+         o = o->block->owner)
+      turns *= ir_is_loop(o) ? (double)ir_max_turns(o) : 1;
+    if (op->code == IR_KERNEL)
+      cycles += turns * kernel_cycles(env, op);
+  }
+  return cycles * (double)ir_max_turns(scan);
+}
+
+/* Turns that depend on no other, if all threads get as many of them. */
+static bool share_turns(struct pass_env *env, struct ir_op *scan) {
+  const struct ir_type *type =
+      scan->nresults == 1 ? ir_result(scan)->type : NULL;
+  if (scan->code != IR_SCAN || ir_num_carried(scan) || !type || env->max_ram ||
+      ir_turns_at_once(scan) > 1 || type->dim[0] % env->threads ||
+      type->rank == IR_MAX_RANK || region_cycles(env, scan) < LEAST_CYCLES)
+    return false;
+  split_turns(scan, env->threads);
+  return true;
+}
+
+static bool runs_at_once(const struct ir_op *op) {
+  for (; op; op = op->block->owner)
+    if (ir_turns_at_once(op) > 1)
+      return true;
+  return false;
+}
+
 int64_t pass_parallel(struct pass_env *env, struct ir_module *m) {
   int64_t shared = 0;
   if (env->threads < 2)
     return 0;
-  for (struct ir_func *f = m->funcs; f; f = f->next)
+  for (struct ir_func *f = m->funcs; f; f = f->next) {
+    struct ir_sizes sizes;
+    bool sized = !ir_sizes_of(f, &sizes) || sizes.most.n;
+    for (struct ir_op *op = f->body->first, *next; op && !sized; op = next) {
+      next = op->next;
+      shared += share_turns(env, op);
+    }
     for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
       struct ir_loops loops;
-      if (op->code != IR_KERNEL || loops_read(op, &loops) ||
+      if (op->code != IR_KERNEL || runs_at_once(op) || loops_read(op, &loops) ||
           is_shared(&loops) || kernel_cycles(env, op) < LEAST_CYCLES)
         continue;
       int loop = choose_loop(env, op, &loops);
@@ -90,5 +182,6 @@ int64_t pass_parallel(struct pass_env *env, struct ir_module *m) {
       loops_write(op, &loops);
       shared++;
     }
+  }
   return shared;
 }

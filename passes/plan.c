@@ -24,6 +24,7 @@
 #include "passes/schedule.h"
 
 #include <assert.h>
+#include <string.h>
 
 struct over { /* a kernel whose result may lie over a part of an operand */
   struct ir_op *op;
@@ -39,6 +40,9 @@ struct plan {
   struct pack_item *item;
   int nitems;
   int steps; /* so far: nodes, and ends of those with regions */
+  int *room; /* by item, of a scan whose turns run at once: the item that has
+                    a stretch for each turn, in which it lies `at`; -1: none */
+  int64_t *turn;               /* by such an item: bytes of a stretch */
   DN_LIST(struct ir_op *) ops; /* that get places */
   DN_LIST(struct over) overs;
 };
@@ -51,9 +55,8 @@ static void touch(struct plan *p, const struct live_buffer *b) {
   if (!b->in_arena)
     return;
   if (p->item_of[b->of] < 0) {
-    assert((size_t)p->nitems < p->aliases->buffers.n &&
-           "an item has a buffer of its own at least");
     p->item_of[b->of] = p->nitems;
+    p->room[p->nitems] = -1;
     p->item[p->nitems++] = (struct pack_item){
         .size = b->size, .align = b->align, .first = p->steps, .over = -1};
   }
@@ -89,11 +92,53 @@ static void set_over(struct plan *p, const struct live *l,
   DN_PUSH(p->scratch, p->overs, o);
 }
 
+/* Items from `first` on lie in one, which has room for them in each turn. */
+static void make_room(struct plan *p, const struct ir_op *op, int first,
+                      int step) {
+  int64_t align = p->env->target->align, turn;
+  if (first == p->nitems)
+    return;
+  for (int i = first; i < p->nitems; i++) {
+    p->room[i] = p->nitems;
+    if (!p->reuse) /* memory of its own */
+      p->item[i].first = 0, p->item[i].last = p->steps;
+  }
+  turn = pack_items(p->env->ctx, p->item + first, p->nitems - first,
+                    (struct pack_rooms){0});
+  turn = dn_align(turn, align);
+  p->item[p->nitems] = (struct pack_item){.size = turn * ir_turns_at_once(op),
+                                          .align = align,
+                                          .first = step,
+                                          .last = p->steps,
+                                          .over = -1};
+  p->turn[p->nitems] = turn;
+  p->room[p->nitems++] = -1;
+}
+
+/* Packs what is in no other item; returns the bytes of all. */
+static int64_t pack_outer(struct plan *p, struct pack_rooms rooms) {
+  struct pack_item *outer = DN_ARRAY(p->scratch, struct pack_item, p->nitems);
+  int *of = DN_ARRAY(p->scratch, int, p->nitems), n = 0;
+  for (int i = 0; i < p->nitems; i++) {
+    of[i] = n;
+    if (p->room[i] < 0)
+      outer[n++] = p->item[i];
+  }
+  for (int i = 0; i < n; i++)
+    outer[i].over = outer[i].over < 0 ? -1 : of[outer[i].over];
+  int64_t bytes = pack_items(p->env->ctx, outer, n, rooms);
+  for (int i = 0; i < p->nitems; i++)
+    if (p->room[i] < 0)
+      p->item[i].at = outer[of[i]].at;
+  return bytes;
+}
+
 /* The nodes of a block in order: what a node with regions touches lives from
  * before those to behind them. */
-static void make_items(struct plan *p, struct ir_block *b) {
+static void make_items(struct plan *p, struct ir_block *b,
+                       enum live_reuse reuse) {
   const struct live *l =
-      live_build(p->scratch, p->aliases, b, p->env->target->align, p->reuse);
+      live_build(p->scratch, p->aliases, b, p->env->target->align, reuse);
   int *order = DN_ARRAY(p->scratch, int, l->nnodes);
   int *taken = DN_ARRAY(p->scratch, int, l->nnodes);
   for (int i = 0; i < l->nnodes; i++)
@@ -109,9 +154,13 @@ static void make_items(struct plan *p, struct ir_block *b) {
     if (take && !take->same)
       set_over(p, l, n, take);
     for (unsigned r = 0; ir_has_blocks(n->op) && r < n->op->nregions; r++) {
-      p->steps++;
-      make_items(p, n->op->region[r]);
+      int first = p->nitems, step = ++p->steps;
+      bool shared = ir_turns_at_once(n->op) > 1;
+      make_items(p, n->op->region[r],
+                 shared ? dn_min(reuse, LIVE_IN_PLACE) : reuse);
       touch_all(p, l, n);
+      if (shared)
+        make_room(p, n->op, first, step);
     }
     p->steps++;
     DN_PUSH(p->scratch, p->ops, n->op);
@@ -129,7 +178,8 @@ static int64_t find_bound(struct plan *p, struct ir_block *b) {
     struct live_node *n = &l->node[i];
     order[i] = i;
     for (unsigned r = 0; ir_has_blocks(n->op) && r < n->op->nregions; r++)
-      n->inside = dn_max(n->inside, find_bound(p, n->op->region[r]));
+      n->inside = dn_max(n->inside, find_bound(p, n->op->region[r]) *
+                                        ir_turns_at_once(n->op));
   }
   sched_search(l, p->scratch, order, &bound);
   return bound;
@@ -146,9 +196,15 @@ static int place_attrs(const struct plan *p, const struct ir_value *v,
   assert(at && at->buffer >= 0 &&
          "results of kernels and concats have a buffer: aliases.c");
   int result = p->aliases->buffers.v[at->buffer].out;
-  int64_t offset = at->offset;
-  if (result < 0 && p->item_of[at->buffer] >= 0)
-    offset += p->item[p->item_of[at->buffer]].at;
+  int64_t offset = at->offset, step[IR_MAX_LOOPS_AROUND];
+  memcpy(step, at->step, sizeof step);
+  int item = result < 0 ? p->item_of[at->buffer] : -1;
+  int room = item < 0 ? -1 : p->room[item];
+  offset += item < 0 ? 0 : p->item[item].at;
+  if (room >= 0) {
+    offset += p->item[room].at;
+    step[0] += p->turn[room];
+  }
   if (record || offset)
     out[n++] = ir_int("at", offset);
   if (record && result >= 0)
@@ -157,10 +213,10 @@ static int place_attrs(const struct plan *p, const struct ir_value *v,
     out[n++] = ir_str("space", dn_printf(p->scratch, "out%d", result));
   if (!ir_type_is_dense(v->type, at->stride))
     out[n++] = ir_ints("stride", at->stride, v->type->rank);
-  while (steps && !at->step[steps - 1])
+  while (steps && !step[steps - 1])
     steps--;
   if (steps)
-    out[n++] = ir_ints("turn", at->step, steps);
+    out[n++] = ir_ints("turn", dn_copy(p->scratch, step, sizeof step), steps);
   return n;
 }
 
@@ -244,6 +300,8 @@ static double count_accesses(struct dn_ctx *ctx, const struct ir_value *v) {
 static void add_heat(struct plan *p, const struct ir_value *v) {
   const struct alias *a = alias_of(p->aliases, v);
   int item = a && a->buffer >= 0 ? p->item_of[a->buffer] : -1;
+  if (item >= 0 && p->room[item] >= 0)
+    item = p->room[item];
   if (item >= 0)
     p->item[item].heat +=
         count_accesses(p->env->ctx, v) / (double)dn_max(p->item[item].size, 1);
@@ -265,19 +323,19 @@ static int64_t pack(struct plan *p, const struct ir_func *f) {
   int64_t room = pass_int(p->env, "first"), part = 0;
   int64_t split = room / align * align;
   struct pack_rooms rooms = {0};
-  int64_t size = pack_items(m->ctx, p->item, p->nitems, rooms);
+  int64_t size = pack_outer(p, rooms);
   if (size <= room || !split || ir_io_places(f) || m->funcs->next)
     return size;
   find_heat(p, f);
   rooms = (struct pack_rooms){split, split + pass_int(p->env, "second")};
-  size = pack_items(m->ctx, p->item, p->nitems, rooms);
+  size = pack_outer(p, rooms);
   if (size > rooms.most) /* one may fit where two do not */
-    return pack_items(m->ctx, p->item, p->nitems, (struct pack_rooms){0});
+    return pack_outer(p, (struct pack_rooms){0});
   for (int i = 0; i < p->nitems; i++)
-    if (p->item[i].at < split)
+    if (p->room[i] < 0 && p->item[i].at < split)
       part = dn_max(part, dn_align(p->item[i].at + p->item[i].size, align));
   for (int i = 0; i < p->nitems; i++)
-    if (p->item[i].at >= split)
+    if (p->room[i] < 0 && p->item[i].at >= split)
       p->item[i].at -= split - part;
   m->arena_split = part;
   return size - (split - part);
@@ -318,6 +376,13 @@ static bool fits_loops(struct dn_ctx *ctx, const struct ir_func *f) {
   return ok;
 }
 
+static size_t count_shared(const struct ir_func *f) {
+  size_t n = 0;
+  for (const struct ir_op *op = f->body->first; op; op = op->next)
+    n += ir_turns_at_once(op) > 1;
+  return n;
+}
+
 static bool plan_func(struct pass_env *env, struct ir_func *f,
                       enum live_reuse reuse) {
   struct ir_module *m = f->module;
@@ -326,11 +391,13 @@ static bool plan_func(struct pass_env *env, struct ir_func *f,
   if (!is_materialized(env->ctx, p.aliases))
     return false;
   size_t n = p.aliases->buffers.n;
-  p.item = DN_ARRAY(p.scratch, struct pack_item, n);
+  p.item = DN_ARRAY(p.scratch, struct pack_item, n + count_shared(f));
+  p.room = DN_ARRAY(p.scratch, int, n + count_shared(f));
+  p.turn = DN_ARRAY(p.scratch, int64_t, n + count_shared(f));
   p.item_of = DN_ARRAY(p.scratch, int, n);
   for (size_t b = 0; b < n; b++)
     p.item_of[b] = -1;
-  make_items(&p, f->body);
+  make_items(&p, f->body, reuse);
   for (int i = 0; i < p.nitems && !reuse; i++) {
     p.item[i].first = 0;
     p.item[i].last = p.steps;

@@ -150,8 +150,7 @@ int64_t pass_stripe(struct pass_env *env, struct ir_module *m) {
       return made;
     else if (!stripe_by_hand(env, m, env->stripes[i]))
       return -1;
-  /* Threads share the rows of a kernel: blocks would leave less to share. */
-  bool fast = env->opt_level && !env->opt_size && env->threads < 2;
+  bool fast = env->opt_level && !env->opt_size;
   bool ram = fast && env->target->bare_metal && !env->max_ram;
   bool time = fast && !env->target->bare_metal;
   if (made || !m->funcs ||

@@ -26,7 +26,8 @@ enum {
   CALL_CYCLES = 100,  /* of a kernel */
   CHEAP_PART = 32,    /* of all cycles, that a smaller arena may take */
   GOOD_PART = 4,      /* of an arena, that is then worth the code */
-  SAVED_BYTES = 8     /* of an arena that are worth a cycle */
+  SAVED_BYTES = 8,    /* of an arena that are worth a cycle */
+  FEW_PART = 8        /* of all blocks, that one thread computes alone */
 };
 
 struct option {
@@ -48,8 +49,9 @@ struct chooser {
   int *buffer;            /* of the aliases' buffers: number in `l`, or -1 */
   double *cycles;         /* of ops, by id; 0: not yet known */
   int64_t limit;
-  int64_t peak; /* of the nodes as they are */
-  bool time;    /* a stripe may be there to save time */
+  int64_t peak;    /* of the nodes as they are */
+  bool time;       /* a stripe may be there to save time */
+  int64_t threads; /* that share its blocks */
   DN_LIST(struct option) options;
 };
 
@@ -241,15 +243,26 @@ void stripe_say(const struct pass_env *env, const struct stripe *s,
 
 /* ---- What can be done ---- */
 
+/* A block reads rows of that operand alone. */
+static bool has_rows(const struct stripe *s, const struct ir_op *op,
+                     unsigned operand) {
+  for (size_t i = 0; i < s->links.n; i++)
+    if (s->links.v[i].op == op && s->links.v[i].operand == operand)
+      return true;
+  return false;
+}
+
 /* Cycles to read once more what a kernel's products read whole, from outside of
  * it: weights, keys, values. What fits the second-level cache is read from
  * there by every tile of rows anyway. */
-static double reread_cycles(const struct chooser *c, const struct ir_block *b) {
+static double reread_cycles(const struct chooser *c, const struct stripe *s,
+                            const struct ir_block *b) {
   const struct ir_facts *t = c->env->target;
   double cycles = 0;
   for (const struct ir_op *op = b->first; op->next; op = op->next) {
     const struct ir_value *w = ir_arg(op, 1);
-    if (ir_ops[op->code].cls != IR_CONTRACT || (w->def && w->def->block == b))
+    if (ir_ops[op->code].cls != IR_CONTRACT || (w->def && w->def->block == b) ||
+        has_rows(s, op, 1))
       continue;
     int64_t bytes = ir_type_bytes(w->type);
     if (bytes * 2 > t->l2)
@@ -312,7 +325,7 @@ static double gain_of(const struct chooser *c, const struct stripe *s,
     if (v->at && v->at->code == IR_KERNEL) {
       double bytes = (double)ir_type_bytes(v->v->type);
       gain -= CALL_CYCLES * turns;
-      gain -= reread_cycles(c, op->region[0]) * (turns * seen - 1);
+      gain -= reread_cycles(c, s, op->region[0]) * (turns * seen - 1);
       if (i) /* written, and read by one */
         gain += 2 * bytes *
                 (byte_cycles(facts, (int64_t)bytes) - near * (1 + again));
@@ -343,6 +356,16 @@ static double worth(const struct chooser *c, const struct option *o,
   return o->gain + (c->time ? (double)saved / SAVED_BYTES : 0);
 }
 
+/* Threads get as many blocks each, but for a few rows. */
+static bool is_shared(const struct chooser *c, const struct stripe_runs *cut) {
+  int64_t rows = 0, all = 0;
+  for (size_t i = 0; i < cut->runs.n; i++) {
+    all += cut->runs.v[i].count;
+    rows += cut->runs.v[i].count % c->threads ? 0 : cut->runs.v[i].count;
+  }
+  return rows >= all - all / FEW_PART;
+}
+
 static void add_option(struct chooser *c, const struct stripe *s, int first,
                        int last, int64_t rows) {
   struct dn_arena *tmp = dn_arena_new(c->env->ctx);
@@ -353,11 +376,11 @@ static void add_option(struct chooser *c, const struct stripe *s, int first,
   if (stripe_turn_at(s, middle, dn_min(middle + rows, stripe_height(s)), &t)) {
     int64_t inside = inside_peak(c, tmp, s, &t);
     struct option o = {first, last, rows, whole, 0, 0};
-    o.peak = outside_bytes(c, s, first, last) + inside;
+    o.peak = outside_bytes(c, s, first, last) + inside * c->threads;
     o.gain = gain_of(c, s, &t, rows, inside);
     if ((worth(c, &o, 0) > 0 || whole > c->limit) &&
         (o.peak < whole || o.peak <= c->peak) &&
-        stripe_cut(tmp, s, rows, MAX_RUNS, &cut)) {
+        stripe_cut(tmp, s, rows, MAX_RUNS, &cut) && is_shared(c, &cut)) {
       int64_t copies = (int64_t)((cut.runs.n - 1) * s->ops.n);
       o.gain -= c->limit ? (double)(copies * COPY_CYCLES) : 0;
       if (c->limit || o.whole - o.peak > copies * COPY_BYTES)
@@ -487,7 +510,8 @@ static struct live *build_live(const struct pass_env *env, struct aliases *a,
       struct live *in = build_live(env, a, op->region[r], reuse);
       int64_t *live = DN_ARRAY(env->scratch, int64_t, in->nnodes);
       l->node[i].inside =
-          dn_max(l->node[i].inside, find_live(env->scratch, in, live));
+          dn_max(l->node[i].inside,
+                 find_live(env->scratch, in, live) * ir_turns_at_once(op));
     }
   }
   return l;
@@ -544,6 +568,7 @@ int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
                      bool time) {
   struct chooser c = {.env = env, .block = b, .limit = limit, .time = time};
   int64_t made = 0;
+  c.threads = b->owner || env->max_ram ? 1 : env->threads;
   c.aliases = aliases_build(env->scratch, b->func);
   c.l = build_live(env, c.aliases, b, LIVE_IN_PLACE);
   c.s = striper_new(env->scratch, b->func->module);

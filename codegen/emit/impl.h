@@ -52,7 +52,8 @@ struct emit {
   struct emit_function **shared; /* functions made so far, by their hash */
   uint64_t shared_mask;
   LLVMValueRef entry; /* PREFIX_run, */
-  LLVMValueRef run;   /* or the part of it that is being built at b */
+  LLVMValueRef run;   /* or the part of it that is being built at b, */
+  unsigned nrange;    /* whose last parameters these are: a range of turns */
   LLVMBuilderRef b;
   struct emit_debug *debug; /* -g; or NULL */
   LLVMValueRef profile;     /* counters, or NULL */
@@ -559,6 +560,10 @@ void onto_store(struct kernel_cg *k, const struct ir_place *p,
 /* Makes f->chunk for a kernel's function, which takes `n` pointers and a range
  * of units. */
 void emit_chunk(struct emit *e, struct emit_function *f, unsigned n);
+/* A function of the parameters of PREFIX_run and of `range` numbers behind them,
+ * which is built at e->b from here on. */
+LLVMValueRef emit_begin_function(struct emit *e, LLVMTypeRef result,
+                                 unsigned range, const char *name);
 /* Calls it in chunks through dnn_parallel_for(). */
 void emit_parallel(struct emit *e, const struct emit_function *f,
                    LLVMValueRef *args, unsigned n);

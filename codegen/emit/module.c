@@ -198,7 +198,8 @@ static bool is_split(const struct emit *e) {
 }
 
 LLVMValueRef emit_last_argument(struct emit *e, unsigned i) {
-  return LLVMGetParam(e->run, LLVMCountParams(e->run) - i - is_split(e));
+  return LLVMGetParam(e->run, LLVMCountParams(e->run) - e->nrange - i -
+                                  is_split(e));
 }
 
 LLVMValueRef emit_arena(struct emit *e, unsigned part) {
@@ -265,15 +266,17 @@ bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words) {
   return false;
 }
 
-/* A function of the buffers, which is built from here on. */
-static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
-                                   const char *name) {
+LLVMValueRef emit_begin_function(struct emit *e, LLVMTypeRef result,
+                                   unsigned range, const char *name) {
   unsigned sizes = e->nports;
   unsigned n = sizes + (unsigned)e->sizes.most.n + 1 + is_split(e) +
-               (e->apart != NULL) + (e->state_size > 0);
+               (e->apart != NULL) + (e->state_size > 0) + range;
   LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
   for (unsigned i = 0; i < n; i++)
-    params[i] = i - sizes < (unsigned)e->sizes.most.n ? e->i64 : e->ptr;
+    params[i] = i - sizes < (unsigned)e->sizes.most.n ? e->i64
+                : i < n - range                       ? e->ptr
+                                                      : e->iptr;
+  e->nrange = range;
   e->run =
       LLVMAddFunction(e->mod, name, LLVMFunctionType(result, params, n, false));
   e->passed = NULL;
@@ -286,7 +289,7 @@ static LLVMValueRef begin_function(struct emit *e, LLVMTypeRef result,
 static void begin_run(struct emit *e) {
   const char *name = dn_printf(e->scratch, "%s_run", e->opts->prefix);
   e->b = LLVMCreateBuilderInContext(e->lc);
-  e->entry = begin_function(e, e->i32, name);
+  e->entry = emit_begin_function(e, e->i32, 0, name);
   emit_params_fit(e, (struct dn_loc){.file = e->m->file},
                   LLVMCountParams(e->entry) + (unsigned)e->sizes.most.n);
   emit_function_attributes(e, e->entry, name);
@@ -301,7 +304,7 @@ static void begin_part(struct emit *e, unsigned i) {
   LLVMBuilderRef b = LLVMCreateBuilderInContext(e->lc);
   LLVMPositionBuilderAtEnd(b, LLVMGetLastBasicBlock(e->entry));
   LLVMGetParams(e->entry, args);
-  LLVMValueRef fn = begin_function(e, e->void_, name);
+  LLVMValueRef fn = emit_begin_function(e, e->void_, 0, name);
   emit_function_attributes(e, fn, name);
   emit_attribute(e, fn, LLVMAttributeFunctionIndex, "noinline", 0);
   LLVMBuildCall2(b, LLVMGlobalGetValueType(fn), fn, args, n, "");

@@ -77,15 +77,14 @@ static void tell(struct emit *e, const struct ir_block *body,
     LLVMBuildStore(e->b, number(e, e->i8, 1), address_of(e, body->param[1]));
 }
 
-/* `count` turns, if the first is `any`. */
+/* Turns from `first` on, below `end`, if there are `any`. */
 static void emit_turns(struct emit *e, const struct ir_op *op, LLVMValueRef any,
-                       LLVMValueRef count) {
+                       LLVMValueRef first, LLVMValueRef end) {
   const struct ir_block *body = op->region[0];
   int depth = ir_loops_around(op->block);
   assert(depth < IR_MAX_LOOPS_AROUND && "the pass plan refuses more");
   LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
   LLVMBasicBlockRef turn = block(e, "turn"), done = block(e, "done");
-  LLVMValueRef zero = number(e, e->iptr, 0);
   LLVMBuildCondBr(e->b, any, turn, done);
   LLVMPositionBuilderAtEnd(e->b, turn);
   LLVMValueRef phi = LLVMBuildPhi(e->b, e->iptr, "");
@@ -94,12 +93,12 @@ static void emit_turns(struct emit *e, const struct ir_op *op, LLVMValueRef any,
     tell(e, body, phi);
   emit_block(e, body);
   LLVMValueRef next = LLVMBuildAdd(e->b, phi, number(e, e->iptr, 1), "");
-  LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntULT, next, count, "");
+  LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntULT, next, end, "");
   if (op->code == IR_LOOP)
     more = LLVMBuildAnd(e->b, more, load(e, ir_arg(body->last, 0)), "");
   LLVMBasicBlockRef last = LLVMGetInsertBlock(e->b);
   LLVMBuildCondBr(e->b, more, turn, done);
-  LLVMAddIncoming(phi, &zero, &before, 1);
+  LLVMAddIncoming(phi, &first, &before, 1);
   LLVMAddIncoming(phi, &next, &last, 1);
   LLVMPositionBuilderAtEnd(e->b, done);
 }
@@ -138,7 +137,33 @@ static void emit_loop(struct emit *e, const struct ir_op *op) {
   LLVMValueRef any =
       LLVMBuildICmp(e->b, LLVMIntSGT, n, number(e, e->i64, 0), "");
   any = LLVMBuildAnd(e->b, any, load(e, ir_arg(op, 1)), "");
-  emit_turns(e, op, any, LLVMBuildTruncOrBitCast(e->b, n, e->iptr, ""));
+  emit_turns(e, op, any, number(e, e->iptr, 0),
+             LLVMBuildTruncOrBitCast(e->b, n, e->iptr, ""));
+}
+
+/* In a function of its own, whose turns threads share. */
+static void emit_shared_turns(struct emit *e, const struct ir_op *op) {
+  struct emit_function f = {.units = ir_max_turns(op)};
+  const char *name =
+      dn_printf(e->scratch, "%s.turns%u", e->opts->prefix, op->id);
+  unsigned n = LLVMCountParams(e->run);
+  LLVMValueRef *args = DN_ARRAY(e->scratch, LLVMValueRef, n), range[2];
+  LLVMValueRef run = e->run, passed = e->passed;
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b);
+  f.fn = emit_begin_function(e, e->void_, DN_COUNT(range), name);
+  emit_function_attributes(e, f.fn, name);
+  for (unsigned i = 0; i < 2; i++)
+    range[i] = LLVMGetParam(e->run, n + i);
+  emit_turns(e, op, LLVMBuildICmp(e->b, LLVMIntULT, range[0], range[1], ""),
+             range[0], range[1]);
+  LLVMBuildRetVoid(e->b);
+  e->run = run;
+  e->passed = passed;
+  e->nrange = 0;
+  LLVMPositionBuilderAtEnd(e->b, at);
+  emit_chunk(e, &f, n);
+  LLVMGetParams(e->run, args);
+  emit_parallel(e, &f, args, n);
 }
 
 /* As many turns as there are slices. */
@@ -149,7 +174,11 @@ static void emit_scan(struct emit *e, const struct ir_op *op) {
   LLVMValueRef n = size ? emit_size_value(e, e->b, e->size_at, size)
                         : number(e, e->iptr, most);
   LLVMValueRef zero = number(e, e->iptr, 0);
-  emit_turns(e, op, LLVMBuildICmp(e->b, LLVMIntUGT, n, zero, ""), n);
+  if (ir_turns_at_once(op) > 1 && e->opts->threads > 1 && !e->profile &&
+      !e->sizes.most.n)
+    emit_shared_turns(e, op);
+  else
+    emit_turns(e, op, LLVMBuildICmp(e->b, LLVMIntUGT, n, zero, ""), zero, n);
 }
 
 void emit_region(struct emit *e, const struct ir_op *op) {

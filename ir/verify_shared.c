@@ -1,0 +1,82 @@
+/* verify_shared.c - threads share the turns of a scan that says so: they run at
+ * once. So what a turn writes moves on with the turns, by the same step for all
+ * that lies together, and is no longer than the step. */
+#include "ir/place.h"
+#include "ir/verify.h"
+
+#include <stdlib.h>
+
+struct written { /* by a value in the region */
+  const struct ir_value *v;
+  uint64_t space;       /* and number of the place */
+  int64_t lo, hi, step; /* bytes [lo, hi) in the first turn */
+  int64_t from;         /* the first of all turns */
+};
+
+/* Bytes from the first to the last of elements or turns; places are in range. */
+static void reach(struct written *w, int64_t n, int64_t step) {
+  *(step < 0 ? &w->lo : &w->hi) += (n - 1) * step;
+}
+
+static bool find_written(const struct ir_op *scan, const struct ir_value *v,
+                         struct written *w) {
+  struct ir_place at;
+  int64_t bytes = ir_dtypes[v->type->dtype].bytes;
+  if (!ir_type_count(v->type) || !ir_place_of(v, &at))
+    return false;
+  *w = (struct written){.v = v, .lo = at.offset, .hi = at.offset + bytes};
+  w->space = (uint64_t)at.space << 32 | at.number;
+  for (int d = 0; d < v->type->rank; d++)
+    reach(w, v->type->dim[d], at.stride[d] * bytes);
+  int depth = ir_loops_around(ir_home(v));
+  for (const struct ir_block *b = ir_home(v); b->owner != scan;
+       b = b->owner->block)
+    if (ir_is_loop(b->owner) && at.step[--depth])
+      reach(w, dn_max(1, ir_max_turns(b->owner)), at.step[depth]);
+  w->step = at.step[0];
+  w->from = w->lo + dn_min(0, w->step * (ir_max_turns(scan) - 1));
+  return true;
+}
+
+static int compare(const void *x, const void *y) {
+  const struct written *a = x, *b = y;
+  return a->space != b->space ? (a->space > b->space) - (a->space < b->space)
+                              : (a->from > b->from) - (a->from < b->from);
+}
+
+static void check_scan(struct verifier *v, const struct ir_op *scan) {
+  DN_LIST(struct written) all = {0};
+  struct written w;
+  for (const struct ir_op *op = ir_next_inside(scan, scan); op;
+       op = ir_next_inside(scan, op)) {
+    bool inner = op->block->owner->code == IR_KERNEL || ir_is_view(op);
+    for (unsigned i = 0; i < op->nresults && !inner; i++)
+      if (find_written(scan, op->result[i], &w))
+        DN_PUSH(v->scratch, all, w);
+  }
+  if (all.n)
+    qsort(all.v, all.n, sizeof *all.v, compare);
+  int64_t lo = 0, hi = 0, end = 0;
+  for (size_t i = 0; i < all.n; i++) {
+    const struct written *x = &all.v[i], *last = i ? &all.v[i - 1] : x;
+    bool on = i && x->space == last->space && x->from < end;
+    lo = on ? dn_min(lo, x->lo) : x->lo;
+    hi = on ? dn_max(hi, x->hi) : x->hi;
+    int64_t reached = x->hi + dn_max(0, x->step * (ir_max_turns(scan) - 1));
+    end = on ? dn_max(end, reached) : reached;
+    if (hi - lo > llabs(x->step) || (on && x->step != last->step)) {
+      verify_op(
+          v, x->v->def, SHARED,
+          "%%%s at bytes %lld to %lld in one turn is in the way of another "
+          "turn's",
+          x->v->name, (long long)lo, (long long)hi);
+      return;
+    }
+  }
+}
+
+void verify_shared(struct verifier *v, const struct ir_func *f) {
+  for (const struct ir_op *op = f->body->first; op; op = op->next)
+    if (op->code == IR_SCAN && ir_turns_at_once(op) > 1)
+      check_scan(v, op);
+}
