@@ -3,6 +3,8 @@
  * dimension and transposed, square by square (emit/transpose.c). */
 #include "codegen/emit/tile.h"
 
+#include "codegen/target/target.h"
+
 #include <string.h>
 
 /* Lanes of the columns that `size` elements of the last dimension make. */
@@ -282,6 +284,99 @@ static void emit_transposed(struct tiler *t) {
   k->forms.lanes = 1;
 }
 
+/* ---- Four vectors of bytes at once ---- */
+
+/* The root narrows floats to bytes beside dots of zmm registers, whose halves
+ * and quarters are packed in one instruction each. */
+static const struct nest *find_packs(struct tiler *t) {
+  struct kernel_cg *k = t->k;
+  enum ir_dtype type = t->root->type->dtype;
+  if (k->onto || k->dot.id != CG_DOT_VPDPBUSD || k->dot.k < 2 || k->vec != 16 ||
+      kernel_is_leaf(k, t->root) || (type != IR_U8 && type != IR_I8))
+    return NULL;
+  const struct nest *n = kernel_nest(k, t->root->def);
+  const struct nest_node *root = &n->node[n->nnodes - 1];
+  return n->fold == NEST_NONE && root->kind == NEST_CALL &&
+                 root->fn == IR_S_NARROW && n->node[root->arg[0]].type == IR_F32
+             ? n
+             : NULL;
+}
+
+/* Four vectors that lie side by side in memory. */
+static bool are_side_by_side(struct tiler *t, const struct tile_vector *pt) {
+  struct kernel_cg *k = t->k;
+  const struct affine *at[4];
+  for (int i = 0; i < 4; i++) {
+    k->forms.lanes = pt[i].lanes;
+    at[i] = emit_address(k, &t->out, k->out->type->rank, pt[i].idx);
+    if (pt[i].lanes != 16 || !at[i]->varying || at[i]->lane != 1 ||
+        at[i] != affine_plus(&k->forms, at[0], 16 * i))
+      return false;
+  }
+  return true;
+}
+
+static LLVMValueRef pack(struct kernel_cg *k, const char *name, LLVMValueRef a,
+                         LLVMValueRef b) {
+  LLVMValueRef arg[] = {a, b};
+  return emit_intrinsic(k, name, NULL, 0, arg, 2);
+}
+
+/* The nearest integer of each lane, where it is not above `most`; below what 32
+ * bits have the least of them. */
+static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
+                                  double most) {
+  LLVMValueRef hi = emit_like(k, x, emit_number(k, IR_F32, most));
+  hi = emit_hide_splat(k, hi);
+  x = LLVMBuildSelect(k->b, LLVMBuildFCmp(k->b, LLVMRealOLT, x, hi, ""), x, hi,
+                      "");
+  LLVMValueRef arg[] = {
+      x, LLVMConstNull(LLVMVectorType(k->e->i32, 16)),
+      LLVMConstAllOnes(LLVMInt16TypeInContext(k->e->lc)),
+      LLVMConstInt(k->e->i32, 4, false) /* the rounding that is set */};
+  return emit_intrinsic(k, "llvm.x86.avx512.mask.cvtps2dq.512", NULL, 0, arg,
+                        4);
+}
+
+/* The bytes of four points; NULL: the zero point is no constant. */
+static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
+                                const struct tile_vector *pt) {
+  const struct nest_node *root = &n->node[n->nnodes - 1];
+  const struct affine *iter[NEST_MAX_ITERS];
+  LLVMValueRef x[4], order[16];
+  double z = 0, least, most;
+  ir_dtype_range(n->type->dtype, &least, &most);
+  for (int i = 0; i < 4; i++) {
+    k->forms.lanes = 16;
+    emit_iters(k, n, pt[i].idx, iter);
+    if (!emit_constant(k, emit_node(k, n, root->arg[1], iter), &z))
+      return NULL;
+    x[i] = emit_splat(k, emit_node(k, n, root->arg[0], iter), 16);
+    if (k->failed)
+      return NULL;
+    x[i] = nearest_lanes(k, x[i], most - z);
+  }
+  LLVMTypeRef type = LLVMVectorType(LLVMInt16TypeInContext(k->e->lc), 32);
+  for (int i = 0; i < 2; i++) {
+    x[i] = pack(k, "llvm.x86.avx512.packssdw.512", x[2 * i], x[2 * i + 1]);
+    LLVMValueRef zero =
+        LLVMConstInt(LLVMGetElementType(type), (uint64_t)(int64_t)z, true);
+    LLVMValueRef arg[] = {x[i], emit_splat(k, zero, 32)};
+    if (z != 0)
+      x[i] = emit_intrinsic(k, "llvm.sadd.sat", &type, 1, arg, 2);
+  }
+  x[0] = pack(k,
+              least < 0 ? "llvm.x86.avx512.packsswb.512"
+                        : "llvm.x86.avx512.packuswb.512",
+              x[0], x[1]);
+  for (unsigned i = 0; i < 16; i++)
+    order[i] = LLVMConstInt(k->e->i32, i % 4 * 4 + i / 4, false);
+  x[0] = LLVMBuildBitCast(k->b, x[0], LLVMVectorType(k->e->i32, 16), "");
+  x[0] = LLVMBuildShuffleVector(k->b, x[0], LLVMGetPoison(LLVMTypeOf(x[0])),
+                                LLVMConstVector(order, 16), "");
+  return LLVMBuildBitCast(k->b, x[0], LLVMVectorType(k->e->i8, 64), "");
+}
+
 static void store_vector(struct tiler *t, const struct tile_vector *p,
                          LLVMValueRef v) {
   struct kernel_cg *k = t->k;
@@ -320,11 +415,18 @@ void emit_tile(struct tiler *t) {
   struct tile_vector *pt = make_vectors(t, &n);
   emit_anchors(t, pt, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
-  for (unsigned i = 0; i < n; i++) {
+  const struct nest *packs = find_packs(t);
+  unsigned *taken = DN_ARRAY(k->arena, unsigned, n); /* points of v[i] */
+  for (unsigned i = 0; i < n; i += taken[i]) {
+    bool four = packs && i + 4 <= n && are_side_by_side(t, &pt[i]);
+    v[i] = four ? pack_points(k, packs, &pt[i]) : NULL;
+    taken[i] = v[i] ? 4 : 1;
     k->forms.lanes = pt[i].lanes;
-    v[i] = emit_value(k, t->root, pt[i].idx);
+    pt[i].lanes *= taken[i];
+    if (!v[i])
+      v[i] = emit_value(k, t->root, pt[i].idx);
   }
-  for (unsigned i = 0; i < n; i++)
+  for (unsigned i = 0; i < n; i += taken[i])
     store_vector(t, &pt[i], v[i]);
   k->forms.lanes = 1;
 }
