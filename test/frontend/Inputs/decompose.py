@@ -287,6 +287,8 @@ case("qlinear_global_average", [q4, s1, z1, T([], [0.5]), z1], "",
      reduce(q4, [2, 3], lambda v: u8((sum(v) - 7 * len(v)) * 0.5 / len(v)) + 7))
 case("qlinear_global_average", [q4, s1, None, T([], [0.5])], "channels_last=i:1",
      reduce(q4, [1, 2], lambda v: u8(sum(v) * 0.5 / len(v))))
+for kind, to in (("f16", "f32"), ("i64", "f32"), ("f64", "f64")):
+    case("wide", [T([2], [3, -2], kind)], "", T([2], [3, -2], to))
 case("cast_to", [T([2], [2.5, -2.5])], "to=s:i32", T([2], [2, -2]))
 case("cast_to", [T([4], [-9.5, 7, 8, 17])], "to=s:i4", T([4], [7, 7, -8, 1]))
 eighths = T([6], [0.3, 17, -465, 1e9, -math.inf, 0.001])
@@ -374,6 +376,8 @@ case("linear_regressor", [m3, w23], "targets=i:2 post_transform=s:LOGISTIC", eac
 two_scores = T([2, 2], [0.5, -1, 2, 3])
 case("classify", [two_scores, None, T([2], [7, 5], "i64")], "", T([2], [7, 5]), two_scores)
 case("classify", [T([2, 1], [0.25, 0.75]), None, T([2], [7, 5], "i64")], "positive=i:1", T([2], [7, 5]),
+     T([2, 2], [0.75, 0.25, 0.25, 0.75]))
+case("classify", [T([2, 1], [0.25, 0.75]), None, T([2], [7, 5], "i64")], "complement=i:1 post=s:SOFTMAX", T([2], [5, 5]),
      T([2, 2], [0.75, 0.25, 0.25, 0.75]))
 case("classify", [T([2, 1], [0.25, -0.75]), None, T([1], [7], "i64")], "post=s:LOGISTIC", T([2], [1, 0]),
      T([2, 1], [sigmoid(0.25), sigmoid(-0.75)]))
