@@ -111,13 +111,13 @@ static void add_edge(struct walk *w, const struct affine *a, int64_t at,
   }
 }
 
-static const struct affine *index_form(struct walk *w, const struct nest *n,
-                                       const struct nest_index *x,
-                                       const struct affine *const *iter) {
-  const struct affine *a = affine_const(w->f, x->base);
+const struct affine *reads_index_form(struct affines *f, const struct nest *n,
+                                      const struct nest_index *x,
+                                      const struct affine *const *iter) {
+  const struct affine *a = affine_const(f, x->base);
   for (int i = 0; i < n->niters; i++)
     if (x->coef[i])
-      a = affine_add(w->f, a, iter[i], x->coef[i]);
+      a = affine_add(f, a, iter[i], x->coef[i]);
   return a;
 }
 
@@ -130,7 +130,7 @@ static const struct affine *indirect(struct walk *w, const struct nest *n,
   uint64_t dims = 0;
   bool seen;
   for (int d = 0; d < from->rank; d++) {
-    idx[d] = index_form(w, n, &from->idx[d], iter);
+    idx[d] = reads_index_form(w->f, n, &from->idx[d], iter);
     dims |= affine_dims(w->f, idx[d]);
   }
   struct visit *v = visit(w, from, from->rank, idx, &seen);
@@ -148,7 +148,7 @@ static const struct affine *index_of(struct walk *w, const struct nest *n,
   int64_t dim = ir_arg(n->op, (unsigned)a->operand)->type->dim[d];
   if (x->indirect >= 0)
     return indirect(w, n, x->indirect, dim, iter);
-  const struct affine *f = index_form(w, n, x, iter);
+  const struct affine *f = reads_index_form(w->f, n, x, iter);
   const struct affine *q = divide(w, f, x->div);
   enum read_edge_kind kind = n->fold == NEST_NONE ? READ_EDGE : READ_WINDOW;
   if (x->checked && x->div == 1) {
@@ -227,7 +227,7 @@ static void read_pieces(struct walk *w, const struct nest *n,
                         const struct affine *const *iter) {
   const struct affine *idx[IR_MAX_RANK];
   for (int d = 0; d < a->rank; d++)
-    idx[d] = index_form(w, n, &a->idx[d], iter);
+    idx[d] = reads_index_form(w->f, n, &a->idx[d], iter);
   const struct affine *at = idx[a->axis];
   int64_t before = w->r->visits_of_piece, pieces = a->npieces;
   size_t edges = w->r->edges.n;

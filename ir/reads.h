@@ -8,6 +8,7 @@
 
 #include "ir/affine.h"
 #include "ir/ir.h"
+#include "ir/nest.h"
 
 /* Why a loop is best cut: a piece of a concat starts there; an index goes past
  * an edge of its tensor; the same, but of a window, where the loops over the
@@ -43,9 +44,9 @@ struct reads {
   /* Values and leaves that one element visits, in all pieces of a concat or in
    * one of them. */
   int64_t visits, visits_of_piece;
-  int carried;     /* dimension of a running fold or of an order; -1: none */
-  bool back;       /* it runs from the end */
-  bool ordered;    /* an order: along it there is no loop */
+  int carried;  /* dimension of a running fold or of an order; -1: none */
+  bool back;    /* it runs from the end */
+  bool ordered; /* an order: along it there is no loop */
 };
 
 /* Strides, in elements, at which a value from outside or the kernel's result
@@ -57,6 +58,10 @@ typedef bool reads_strides(const void *places, const struct ir_value *v,
 struct reads *reads_build(struct dn_arena *arena, const struct ir_op *kernel,
                           const struct ir_value *root, const int64_t *stride,
                           reads_strides *strides, const void *places);
+/* The sum that an index is before it is divided. */
+const struct affine *reads_index_form(struct affines *f, const struct nest *n,
+                                      const struct nest_index *x,
+                                      const struct affine *const *iter);
 /* All addresses see the two dimensions as one, and nothing else looks at them.
  */
 bool reads_are_one(const struct reads *r, int outer, int inner);

@@ -47,9 +47,9 @@ static LLVMValueRef half_element(struct kernel_cg *k, LLVMValueRef run,
 /* Vectors of what is left of a row, shorter than any that the target has. */
 static LLVMValueRef one_by_one(struct kernel_cg *k, LLVMValueRef acc,
                                LLVMValueRef w, LLVMValueRef a) {
-  bool is_signed = k->dot.factor == IR_I8;
-  for (int64_t i = 0; i < k->dot.k; i++) {
-    if (k->dot.sum == IR_F32) {
+  bool is_signed = k->runs.dot.factor == IR_I8;
+  for (int64_t i = 0; i < k->runs.dot.k; i++) {
+    if (k->runs.dot.sum == IR_F32) {
       LLVMTypeRef type = LLVMTypeOf(acc);
       LLVMValueRef fma[] = {half_element(k, a, i), half_element(k, w, i), acc};
       acc = emit_intrinsic(k, "llvm.fma", &type, 1, fma, 3);
@@ -99,8 +99,9 @@ static LLVMValueRef dot_neon(struct kernel_cg *k, const char *name,
                              LLVMTypeRef element, LLVMValueRef acc,
                              LLVMValueRef w, LLVMValueRef a) {
   unsigned lanes = k->forms.lanes;
-  LLVMTypeRef types[] = {LLVMTypeOf(acc),
-                         LLVMVectorType(element, (unsigned)k->dot.k * lanes)};
+  LLVMTypeRef types[] = {
+      LLVMTypeOf(acc),
+      LLVMVectorType(element, (unsigned)k->runs.dot.k * lanes)};
   LLVMValueRef arg[] = {acc, w, a};
   if (lanes != 4 && lanes != 2)
     return one_by_one(k, acc, w, a);
@@ -185,122 +186,15 @@ static dot_fn *const instructions[] = {
 #include "codegen/target/targets.def"
 };
 
-bool emit_find_address(struct kernel_cg *k, const struct nest *n, int access,
-                       const struct affine **iter, int inner, int64_t at,
-                       struct emit_probe *out) {
-  *out = (struct emit_probe){.room = INT64_MAX};
-  iter[inner] = affine_const(&k->forms, at);
-  k->probe = out;
-  emit_access(k, n, access, iter);
-  k->probe = NULL;
-  return out->loads == !out->outside && out->room >= n->iter[inner].extent;
-}
-
-static bool same_checks(const struct emit_probe *a,
-                        const struct emit_probe *b) {
-  return a->nchecked == b->nchecked &&
-         !memcmp(a->checked, b->checked, sizeof a->checked);
-}
-
-bool emit_goes_on(struct kernel_cg *k, const struct nest *n, int access,
-                  const struct affine **iter, int outer, int inner) {
-  int64_t many = n->iter[outer].extent, count = n->iter[inner].extent;
-  int64_t at[][2] = {{0, 0}, {many - 1, 0}, {1, 0}, {0, count}};
-  struct emit_probe found[4];
-  for (int i = 0; i < 4; i++) {
-    iter[outer] = affine_const(&k->forms, at[i][0]);
-    if (!emit_find_address(k, n, access, iter, inner, at[i][1], &found[i]) ||
-        found[i].outside || !same_checks(&found[i], &found[0]))
-      return false;
-  }
-  return found[0].room >= many * count && found[2].addr == found[3].addr;
-}
-
-static bool has_vectors(const struct kernel_cg *k, const struct affine *a) {
-  for (int i = 0; i < a->n; i++)
-    if (k->forms.vars.v[a->term[i].var].vector)
-      return true;
-  return false;
-}
-
-/* `count` neighbours from `at` on lie side by side, all inside their tensor or
- * none, and where lanes differ each has `dot` elements for its own. */
-static const struct affine *find_run(struct kernel_cg *k, const struct nest *n,
-                                     int access, const struct affine **iter,
-                                     int inner, int64_t at, int64_t count) {
-  struct emit_probe first, next;
-  if (!emit_find_address(k, n, access, iter, inner, at, &first))
-    return NULL;
-  for (int64_t i = 1; i < count; i++)
-    if (!emit_find_address(k, n, access, iter, inner, at + i, &next) ||
-        next.outside != first.outside ||
-        (!first.outside &&
-         next.addr != affine_plus(&k->forms, first.addr, i)) ||
-        !same_checks(&next, &first))
-      return NULL;
-  if (first.outside)
-    return affine_const(&k->forms, 0);
-  int64_t lo, hi, least = k->dot.least;
-  if (access == 1 && least > INT8_MIN &&
-      (!first.leaf->data || ir_const_least(first.leaf) < least))
-    return NULL;
-  if (!first.addr->varying)
-    return first.addr;
-  affine_range(&k->forms, first.addr, &lo, &hi);
-  bool inside = hi + k->dot.k <= ir_type_count(first.leaf->type);
-  return inside && first.addr->lane == k->dot.k && !has_vectors(k, first.addr)
-             ? first.addr
-             : NULL;
-}
-
 /* ---- Runs of rows ---- */
-
-/* An element of the first operand: a row of neighbours in the lanes, or it is
- * outside. */
-static bool find_row(struct kernel_cg *k, const struct nest *n,
-                     const struct affine *const *iter, struct emit_probe *at) {
-  *at = (struct emit_probe){.room = INT64_MAX};
-  k->probe = at;
-  emit_access(k, n, 0, iter);
-  k->probe = NULL;
-  return at->outside ? at->loads == 0
-                     : at->loads == 1 && at->addr->lane == 1 &&
-                           !has_vectors(k, at->addr);
-}
-
-/* The iterators, `by` further along the sum. */
-static const struct affine **move(struct kernel_cg *k, const struct nest *n,
-                                  const struct affine *const *iter,
-                                  int64_t by) {
-  const struct affine **to =
-      DN_ARRAY(k->arena, const struct affine *, NEST_MAX_ITERS);
-  int inner = nest_inner_reduced(n);
-  memcpy(to, iter, (size_t)n->niters * sizeof *to);
-  to[inner] = affine_plus(&k->forms, to[inner], by);
-  return to;
-}
-
-static bool are_rows(struct kernel_cg *k, const struct nest *n,
-                     const struct affine *const *iter, int64_t count) {
-  struct emit_probe at;
-  bool any = false;
-  if (k->dot.shape != IR_DOT_SPREAD || k->forms.lanes < 2)
-    return false;
-  for (int64_t i = 0; i < count; i++) {
-    if (!find_row(k, n, move(k, n, iter, i), &at))
-      return false;
-    any |= !at.outside;
-  }
-  return any;
-}
 
 /* What a run of rows is known by: where it begins; false: outside. */
 static bool rows_key(struct kernel_cg *k, const struct nest *n,
                      const struct affine *const *iter, struct memo_key *key) {
-  struct emit_probe at;
-  if (!find_row(k, n, iter, &at) || at.outside)
+  struct run_address at;
+  if (!runs_row(&k->runs, n, iter, &at) || !at.leaf)
     return false;
-  *key = memo_key(k, MEMO_ROWS, true, at.leaf, at.addr);
+  *key = memo_key(k, MEMO_ROWS, true, at.leaf, at.at);
   for (int i = 0; i < at.nchecked; i++)
     memo_push(key, (uint64_t)(uintptr_t)at.checked[i]);
   return true;
@@ -309,15 +203,15 @@ static bool rows_key(struct kernel_cg *k, const struct nest *n,
 /* One row more can be loaded, whatever it has. */
 static bool has_row(struct kernel_cg *k, const struct nest *n,
                     const struct affine *const *iter) {
-  struct emit_probe at;
+  struct run_address at;
   int64_t lo, hi;
   int inner = nest_inner_reduced(n);
-  if (!find_row(k, n, iter, &at) || at.outside)
+  if (!runs_row(&k->runs, n, iter, &at) || !at.leaf)
     return false;
   for (int d = 0; d < n->access[0].rank; d++)
     if (n->access[0].idx[d].coef[inner] && n->access[0].idx[d].checked)
       return true;
-  affine_range(&k->forms, at.addr, &lo, &hi);
+  affine_range(&k->forms, at.at, &lo, &hi);
   return lo >= 0 && hi + k->forms.lanes <= ir_type_count(at.leaf->type);
 }
 
@@ -343,18 +237,19 @@ static LLVMValueRef load_rows(struct kernel_cg *k, const struct nest *n,
   if (named && (found = memo_find(k, &key)))
     return found->value;
   struct memo_key before;
-  if (count == 3 && rows_key(k, n, move(k, n, iter, -1), &before) &&
+  if (count == 3 && rows_key(k, n, runs_move(&k->runs, n, iter, -1), &before) &&
       (found = memo_find(k, &before)) && found->extra == 4) {
     *later = true;
     return found->value;
   }
   if (count == 3 && named)
-    count += has_row(k, n, move(k, n, iter, 3));
+    count += has_row(k, n, runs_move(&k->runs, n, iter, 3));
   for (int64_t i = 0; i < 4; i++)
-    row[i] =
-        i < count
-            ? emit_splat(k, emit_access(k, n, 0, move(k, n, iter, i)), lanes)
-            : row[i - 1];
+    row[i] = i < count
+                 ? emit_splat(
+                       k, emit_access(k, n, 0, runs_move(&k->runs, n, iter, i)),
+                       lanes)
+                 : row[i - 1];
   if (k->failed)
     return row[0];
   LLVMValueRef v =
@@ -364,42 +259,19 @@ static LLVMValueRef load_rows(struct kernel_cg *k, const struct nest *n,
   return named ? memo_add(k, &key, v, count)->value : v;
 }
 
-/* The second access is the one whose elements differ between lanes. */
-bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
-                   const struct affine **iter, int inner, int64_t at,
-                   int64_t count) {
-  bool fits = k->dot.k > 1;
-  k->forms.lanes = lanes;
-  for (int a = 0; a < 2 && fits; a++) {
-    const struct affine *run = find_run(k, n, a, iter, inner, at, count);
-    enum ir_dtype t =
-        ir_arg(n->op, (unsigned)n->access[a].operand)->type->dtype;
-    bool weights = lanes > 1 ? run && run->varying : a == 1;
-    fits = run && weights == (a == 1);
-    if (!fits && !a && k->dot.k == 4) {
-      iter[inner] = affine_const(&k->forms, at);
-      fits = are_rows(k, n, iter, count);
-    }
-    fits &= t == (a ? k->dot.weights : k->dot.factor);
-  }
-  return fits;
-}
-
 /* Whole runs of weights are there for `count` of them, where `pack` has filled
  * them up: what is beyond is multiplied with zeros. */
 static int64_t run_of_weights(struct kernel_cg *k, const struct nest *n,
                               const struct affine *const *iter, int64_t count) {
-  struct emit_probe at = {.room = INT64_MAX};
+  struct run_address at;
   int64_t lo = 0, hi = 0;
-  if (count == k->dot.k || k->dot.shape != IR_DOT_ALONG)
+  if (count == k->runs.dot.k || k->runs.dot.shape != IR_DOT_ALONG ||
+      !runs_address(&k->runs, n, 1, iter, &at) || !at.leaf || at.nchecked ||
+      !at.leaf->data)
     return count;
-  k->probe = &at;
-  emit_access(k, n, 1, iter);
-  k->probe = NULL;
-  if (at.loads != 1 || at.nchecked || !at.leaf->data)
-    return count;
-  affine_range(&k->forms, at.addr, &lo, &hi);
-  return hi + k->dot.k <= ir_type_count(at.leaf->type) ? k->dot.k : count;
+  affine_range(&k->forms, at.at, &lo, &hi);
+  return hi + k->runs.dot.k <= ir_type_count(at.leaf->type) ? k->runs.dot.k
+                                                            : count;
 }
 
 LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
@@ -407,7 +279,7 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
                       const struct affine *const *iter, int64_t count) {
   k->forms.lanes = lanes;
   bool later = false;
-  bool rows = k->dot.k == 4 && are_rows(k, n, iter, count);
+  bool rows = runs_are_rows(&k->runs, n, iter, count);
   k->run = rows ? 0 : count;
   LLVMValueRef a =
       rows ? load_rows(k, n, iter, count, &later) : emit_access(k, n, 0, iter);
@@ -422,31 +294,17 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
   w = emit_splat(k, w, lanes);
   if (later)
     w = LLVMBuildShl(k->b, w, number(k, w, 8), "");
-  return instructions[k->dot.id](k, acc, w, emit_splat(k, a, lanes));
+  return instructions[k->runs.dot.id](k, acc, w, emit_splat(k, a, lanes));
 }
 
 /* ---- Four products at once, of four lanes ---- */
 
-/* A word that has the bytes of four lanes, or of what is outside. */
-static bool is_word(struct kernel_cg *k, const struct nest *n, int access,
-                    const struct affine *const *iter) {
-  struct emit_probe at = {.room = INT64_MAX};
-  const struct ir_value *v = ir_arg(n->op, (unsigned)n->access[access].operand);
-  if (v->type->dtype != IR_I8)
-    return false;
-  k->probe = &at;
-  emit_access(k, n, access, iter);
-  k->probe = NULL;
-  return at.loads == 0 ||
-         (at.loads == 1 && at.addr->lane == 1 && !has_vectors(k, at.addr));
-}
-
 bool emit_words_fit(struct kernel_cg *k, const struct nest *n,
                     const struct affine *const *iter) {
   const struct ir_facts *f = k->e->facts;
-  return f->dot == CG_DOT_SMLAD && k->dot.k == 1 && k->forms.lanes == 4 &&
-         n->acc_type == IR_I32 && is_word(k, n, 0, iter) &&
-         is_word(k, n, 1, iter);
+  return f->dot == CG_DOT_SMLAD && k->runs.dot.k == 1 && k->forms.lanes == 4 &&
+         n->acc_type == IR_I32 && runs_is_word(&k->runs, n, 0, iter) &&
+         runs_is_word(&k->runs, n, 1, iter);
 }
 
 /* acc plus the products of lanes: halves of registers are multiplied. */

@@ -169,12 +169,12 @@ static void all_points(struct fold *f, const struct affine *inner,
 }
 
 /* Runs of `count` elements from `at` on can be loaded for all points. */
-static bool runs_fit(struct fold *f, int64_t at, int64_t count) {
+static bool all_runs_fit(struct fold *f, int64_t at, int64_t count) {
   for (unsigned p = 0; p < f->npt; p++)
     if ((!p || f->pt[p].lanes != f->pt[p - 1].lanes) &&
-        !emit_dot_fits(f->k, f->n, f->pt[p].lanes,
-                       f->iter + (size_t)p * NEST_MAX_ITERS,
-                       f->red[f->nred - 1], at, count))
+        !runs_fit(&f->k->runs, f->n, f->pt[p].lanes,
+                  f->iter + (size_t)p * NEST_MAX_ITERS, f->red[f->nred - 1], at,
+                  count))
       return false;
   return true;
 }
@@ -182,14 +182,14 @@ static bool runs_fit(struct fold *f, int64_t at, int64_t count) {
 /* Elements of a run of the innermost iterator, all of which goes in runs; or 0.
  */
 static int64_t choose_run(struct fold *f) {
-  int64_t dot = f->k->dot.k, extent = f->extent;
+  int64_t dot = f->k->runs.dot.k, extent = f->extent;
   int64_t rest = extent % dot;
-  bool fits =
-      dot > 1 && f->product && f->n->acc_type == f->k->dot.sum && f->vec == 1;
+  bool fits = dot > 1 && f->product && f->n->acc_type == f->k->runs.dot.sum &&
+              f->vec == 1;
   if (fits && extent >= dot)
-    fits = runs_fit(f, 0, dot) && runs_fit(f, extent - rest - dot, dot);
+    fits = all_runs_fit(f, 0, dot) && all_runs_fit(f, extent - rest - dot, dot);
   if (fits && rest)
-    fits = runs_fit(f, extent - rest, rest);
+    fits = all_runs_fit(f, extent - rest, rest);
   return fits ? dot : 0;
 }
 
@@ -204,7 +204,7 @@ static void leftover(struct fold *f, int64_t i, LLVMValueRef *acc) {
         affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
     all_points(f, at, chain++ % f->chains, acc);
   }
-  if (k->dot.shape == IR_DOT_ALONG && !k->e->facts->vector_bytes)
+  if (k->runs.dot.shape == IR_DOT_ALONG && !k->e->facts->vector_bytes)
     f->run = 0, run = 1; /* bytes of a word cost more than their products */
   for (; i < extent && !k->failed; i += run) {
     f->run = f->run ? dn_min(run, extent - i) : 0;
@@ -325,14 +325,14 @@ static void level_at(struct fold *f, int depth, const struct affine *at,
 static bool are_one(struct fold *f) {
   struct kernel_cg *k = f->k;
   int outer = f->red[f->nred - 2], inner = f->red[f->nred - 1];
-  bool one = f->product && !k->e->facts->vector_bytes && k->dot.k == 1 &&
+  bool one = f->product && !k->e->facts->vector_bytes && k->runs.dot.k == 1 &&
              !ir_is_float(f->n->acc_type) && !f->n->iter[outer].size &&
              !f->n->iter[inner].size;
   for (unsigned p = 0; one && p < f->npt; p++) {
     k->forms.lanes = f->pt[p].lanes;
     for (int a = 0; one && a < f->n->naccesses; a++)
-      one = emit_goes_on(k, f->n, a, f->iter + (size_t)p * NEST_MAX_ITERS,
-                         outer, inner);
+      one = runs_go_on(&k->runs, f->n, a, f->iter + (size_t)p * NEST_MAX_ITERS,
+                       outer, inner);
   }
   return one;
 }
@@ -349,7 +349,7 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   }
   const struct nest_iter *it = &f->n->iter[f->red[depth]];
   if (f->vec == 1 && !it->size &&
-      nest_steps_from(f->n, f->red[depth], k->dot.k) <=
+      nest_steps_from(f->n, f->red[depth], k->runs.dot.k) <=
           dn_min(k->unroll, EMIT_MAX_STEPS)) {
     for (int64_t i = 0; i < it->extent && !k->failed; i++)
       level_at(f, depth, affine_const(&k->forms, i), acc);
@@ -448,8 +448,8 @@ static void choose_lanes(struct fold *f) {
   for (unsigned p = 0; p < f->npt; p++)
     if (f->pt[p].lanes > 1)
       return;
-  if (k->dot.k > 1 || k->vec <= 1 || extent < k->vec || k->forms.scalable ||
-      f->n->carried >= 0)
+  if (k->runs.dot.k > 1 || k->vec <= 1 || extent < k->vec ||
+      k->forms.scalable || f->n->carried >= 0)
     return;
   f->vec = k->vec;
   int64_t room = k->e->facts->vector_regs / ((int64_t)f->npt * f->n->nstates);
@@ -472,7 +472,8 @@ static void prepare(struct fold *f) {
                      (int64_t)f->npt *NEST_MAX_ITERS);
   for (unsigned p = 0; p < f->npt; p++) {
     k->forms.lanes = f->pt[p].lanes;
-    emit_iters(k, n, f->pt[p].idx, f->iter + (size_t)p * NEST_MAX_ITERS);
+    runs_iters(&k->forms, n, f->pt[p].idx,
+               f->iter + (size_t)p * NEST_MAX_ITERS);
   }
   choose_lanes(f);
   assert(n->nstates > 0 && "emit_op(), emit_tile(): a nest that folds; orders "
@@ -572,7 +573,7 @@ static void fold_by_lane(struct kernel_cg *k, const struct nest *n,
 
 static bool sums_along(const struct kernel_cg *k, const struct tile_vector *pt,
                        unsigned npt) {
-  bool same = k->dot.k > 1 && k->dot.shape == IR_DOT_ALONG;
+  bool same = k->runs.dot.k > 1 && k->runs.dot.shape == IR_DOT_ALONG;
   for (unsigned p = 0; p < npt; p++)
     same &= pt[p].lanes > 1 && pt[p].lanes == pt[0].lanes;
   return same;

@@ -16,6 +16,7 @@
 #include "ir/affine.h"
 #include "ir/nest.h"
 #include "ir/place.h"
+#include "ir/runs.h"
 
 /* ---- Module ---- */
 struct emit_bytes { /* of a constant that has been emitted */
@@ -182,16 +183,6 @@ struct emit_group {
   int64_t step;   /* which stands for that many steps */
 };
 
-struct emit_probe { /* records the loads of an access, instead of making them */
-  const struct ir_value *leaf;
-  const struct affine *addr;
-  int loads;    /* and what is no load: 1 is one load alone */
-  bool outside; /* it is known to be outside: a number */
-  int64_t room; /* elements that may be added to a checked address */
-  int nchecked;
-  const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
-};
-
 struct emit_range {
   int64_t least, most;
 };
@@ -216,12 +207,12 @@ struct kernel_cg {
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
   unsigned vec;             /* schedule: lanes, unrolling */
   int64_t unroll, prefetch;
-  struct ir_dot dot; /* schedule: an instruction for sums: emit/dot.c */
+  struct runs runs; /* what is loaded at once; schedule: runs.dot, an
+                        instruction for sums: emit/dot.c */
   struct emit_wide wide;
   struct emit_plane plane;
   struct emit_range range; /* of the last operand of the function at hand */
   int64_t run; /* neighbours that a lane of a load has; 0: no runs */
-  struct emit_probe *probe; /* not NULL: where loads would be */
   struct emit_group group;
   struct emit_carry carry;
   LLVMValueRef *start; /* what the sums of emit_fold() begin with, or NULL */
@@ -359,10 +350,6 @@ bool emit_is_vector(LLVMValueRef v);
 /* From outside the kernel: memory. */
 bool kernel_is_leaf(const struct kernel_cg *k, const struct ir_value *v);
 const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op);
-/* Forms of the parallel iterators at the result indices idx; the others NULL.
- */
-void emit_iters(struct kernel_cg *k, const struct nest *n,
-                const struct affine *const *idx, const struct affine **iter);
 /* The nest's scalar body, or its i-th node, at iterator forms. */
 LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
                        const struct affine *const *iter);
@@ -433,25 +420,11 @@ LLVMValueRef scalable_fma(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
 LLVMValueRef scalable_numbers(struct kernel_cg *k, int64_t step);
 
 /* ---- emit/dot.c ---- */
-/* The two factors of a product can be loaded in runs of `count` elements from
- * `at` on, along the reduced iterator `inner`; the others are in iter. */
-bool emit_dot_fits(struct kernel_cg *k, const struct nest *n, unsigned lanes,
-                   const struct affine **iter, int inner, int64_t at,
-                   int64_t count);
 /* acc plus the products of a run. */
 LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
                       LLVMValueRef acc, unsigned lanes,
                       const struct affine *const *iter, int64_t count);
 
-/* Where an access reads, the innermost reduced iterator being `at`; false:
- * neither by one load from memory nor outside of it. */
-bool emit_find_address(struct kernel_cg *k, const struct nest *n, int access,
-                       const struct affine **iter, int inner, int64_t at,
-                       struct emit_probe *out);
-/* An access goes on, at the next value of the outer of two iterators, where the
- * inner one ends. */
-bool emit_goes_on(struct kernel_cg *k, const struct nest *n, int access,
-                  const struct affine **iter, int outer, int inner);
 /* Bytes 0 and 2 of a register, or 1 and 3, widened to 16 bits. */
 LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd);
 

@@ -4,14 +4,31 @@
 #include "codegen/emit/tile.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { MAX_LANES = 64 };
+
+static bool place_strides(const void *unused, const struct ir_value *v,
+                          int64_t *stride) {
+  (void)unused;
+  struct ir_place p;
+  if (!ir_place_of(v, &p) || p.dense)
+    return false;
+  memcpy(stride, p.stride, sizeof p.stride);
+  return true;
+}
 
 static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
                            const struct ir_op *op, const struct ir_value *out) {
   *k = (struct kernel_cg){.e = e, .op = op, .out = out, .vec = 1};
   k->arena = dn_arena_new(e->ctx);
-  k->unroll = k->dot.k = 1;
+  k->unroll = 1;
+  k->runs = (struct runs){.forms = &k->forms,
+                          .arena = k->arena,
+                          .body = op ? op->region[0] : NULL,
+                          .strides = place_strides,
+                          .dot = {.k = 1},
+                          .far = runs_far(e->facts)};
   k->carry.dim = -1;
   k->native = (unsigned)dn_max(1, e->facts->vector_bytes / 4);
   affine_init(&k->forms, k->arena);
@@ -305,7 +322,7 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->vec = (unsigned)dn_min(ir_get_int(k->op, "vec"), MAX_LANES);
   k->unroll = ir_get_at(k->op, "unroll", 0);
   k->prefetch = ir_get_int(k->op, "prefetch");
-  k->dot = find_dot(k->op, facts);
+  k->runs.dot = find_dot(k->op, facts);
   const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
   k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
                       last && !last->size && s->across < 0 && !k->onto &&

@@ -165,12 +165,12 @@ static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
 
 /* A lane of a load of runs. */
 static LLVMTypeRef run_type(const struct kernel_cg *k) {
-  unsigned n = (unsigned)k->dot.k;
+  unsigned n = (unsigned)k->runs.dot.k;
   if (n == 1) /* a word of four lanes */
     return k->e->i32;
-  return n > 8 ? LLVMVectorType(emit_mem_type(k->e, k->dot.weights), n)
+  return n > 8 ? LLVMVectorType(emit_mem_type(k->e, k->runs.dot.weights), n)
                : LLVMIntTypeInContext(k->e->lc,
-                                      n * ir_dtypes[k->dot.weights].bits);
+                                      n * ir_dtypes[k->runs.dot.weights].bits);
 }
 
 /* A constant of a type in registers, as its bits are in memory. */
@@ -189,7 +189,7 @@ LLVMValueRef emit_run_number(struct kernel_cg *k, enum ir_dtype t,
   LLVMTypeRef type = emit_mem_type(k->e, t);
   LLVMValueRef each[16], none = LLVMConstNull(type);
   number = LLVMConstInt(type, bits_of(t, number), false);
-  int64_t count = dn_max(k->dot.k, k->run);
+  int64_t count = dn_max(k->runs.dot.k, k->run);
   for (int64_t i = 0; i < count; i++)
     each[i] = i < k->run ? number : none;
   return LLVMBuildBitCast(k->b, LLVMConstVector(each, (unsigned)count),
@@ -205,12 +205,12 @@ static LLVMValueRef load_masked(struct kernel_cg *k, LLVMTypeRef type,
   static const char name[] = "llvm.masked.load";
   unsigned n = 0, id = LLVMLookupIntrinsicID(name, sizeof name - 1);
   LLVMTypeRef fn = LLVMIntrinsicGetType(e->lc, id, types, 2);
-  for (int64_t i = 0; i < k->dot.k; i++)
+  for (int64_t i = 0; i < k->runs.dot.k; i++)
     bit[i] = LLVMConstInt(e->i1, i < k->run, false);
   arg[n++] = base;
   if (LLVMCountParamTypes(fn) == 4) /* before LLVM 22: the alignment */
     arg[n++] = LLVMConstInt(e->i32, 1, false);
-  arg[n++] = LLVMConstVector(bit, (unsigned)k->dot.k);
+  arg[n++] = LLVMConstVector(bit, (unsigned)k->runs.dot.k);
   arg[n++] = LLVMConstNull(type);
   return emit_intrinsic(k, name, types, 2, arg, n);
 }
@@ -220,17 +220,17 @@ static LLVMValueRef load_masked(struct kernel_cg *k, LLVMTypeRef type,
 static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
                              const struct affine *bytes, int align) {
   struct emit *e = k->e;
-  LLVMTypeRef type = run_type(k), one = emit_mem_type(e, k->dot.weights);
-  if (k->dot.k == 1)
+  LLVMTypeRef type = run_type(k), one = emit_mem_type(e, k->runs.dot.weights);
+  if (k->runs.dot.k == 1)
     return load_at(k, type, base, align);
-  int64_t size = ir_dtypes[k->dot.weights].bytes;
+  int64_t size = ir_dtypes[k->runs.dot.weights].bytes;
   if (bytes->varying)
     type = LLVMVectorType(type, k->forms.lanes);
-  if (bytes->varying || k->run == k->dot.k)
+  if (bytes->varying || k->run == k->runs.dot.k)
     return load_at(k, type, base, align);
-  if (e->facts->has_vcvtn && k->dot.k == 16)
+  if (e->facts->has_vcvtn && k->runs.dot.k == 16)
     return load_masked(k, type, base);
-  LLVMValueRef r = LLVMConstNull(LLVMVectorType(one, (unsigned)k->dot.k));
+  LLVMValueRef r = LLVMConstNull(LLVMVectorType(one, (unsigned)k->runs.dot.k));
   for (int64_t i = 0; i < k->run; i++)
     r = LLVMBuildInsertElement(
         k->b, r, load_at(k, one, gep_const(k, base, i * size), (int)size),
@@ -277,7 +277,7 @@ static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
   for (int i = 0; i < bytes->n && !bytes->varying; i++)
     grouped |=
         bytes->term[i].var == g->var && bytes->term[i].coef == g->step * size;
-  grouped &= !run || k->run == k->dot.k;
+  grouped &= !run || k->run == k->runs.dot.k;
   size *= dn_max(k->run, 1);
   if (!grouped || !g->lanes || size * g->lanes != k->e->facts->vector_bytes)
     return load_row(k, t, base, bytes, align);
@@ -306,20 +306,10 @@ static LLVMValueRef const_element(struct kernel_cg *k, const struct ir_value *c,
                       true);
 }
 
-static LLVMValueRef probe(struct kernel_cg *k, const struct ir_value *v,
-                          const struct affine *addr) {
-  k->probe->leaf = v;
-  k->probe->addr = addr;
-  k->probe->loads++;
-  return LLVMGetPoison(emit_reg_type(k->e, v->type->dtype));
-}
-
 LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
                        const struct ir_place *p, const struct affine *addr) {
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes;
-  if (k->probe)
-    return probe(k, v, addr);
   if (p->space == IR_IN_CONST && k->run && !p->base->data->bytes)
     return emit_run_number(k, t, const_element(k, p->base, t, 0));
   if (p->space == IR_IN_CONST && !k->run &&
@@ -424,18 +414,12 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
                                int cond_depth, double outside) {
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes, lo, hi;
-  const struct affine *addr = affine_add(&k->forms, near, far, 1);
   near = affine_add(&k->forms, affine_const(&k->forms, 0), near, size);
   far = affine_add(&k->forms, affine_const(&k->forms, 0), far, size);
   affine_range(&k->forms, far, &lo, &hi);
-  int64_t most = k->e->facts->pointer_bytes > 4 ? 65536 : 2048;
-  if (lo < 0 || hi + size > most || near->varying || lane_vector(k, far) ||
-      (p->space == IR_IN_CONST && !p->base->data->bytes))
+  if (lo < 0 || hi + size > k->runs.far || near->varying ||
+      lane_vector(k, far) || (p->space == IR_IN_CONST && !p->base->data->bytes))
     return NULL;
-  if (k->probe) {
-    k->probe->room = (most - hi) / size - 1;
-    return probe(k, v, addr);
-  }
   LLVMValueRef block = pad_block(k, t, outside, hi + size * dn_max(k->run, 1));
   struct memo_key key = memo_key(k, MEMO_SELECT, false, near, cond);
   memo_push(&key, (uint64_t)(uintptr_t)block);

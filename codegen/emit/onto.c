@@ -13,7 +13,7 @@ static const struct affine *row_address(struct kernel_cg *k,
                                         const struct affine *const *idx) {
   const struct nest *n = kernel_nest(k, k->onto);
   const struct affine *iter[NEST_MAX_ITERS], *at[IR_MAX_RANK];
-  emit_iters(k, n, idx, iter);
+  runs_iters(&k->forms, n, idx, iter);
   for (int i = 0; i < n->niters; i++)
     if (n->iter[i].reduced)
       iter[i] = idx[0];

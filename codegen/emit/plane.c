@@ -250,7 +250,7 @@ bool emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                      const struct affine **iter, unsigned npt,
                      LLVMValueRef *acc) {
   struct plane p = {.k = k, .n = n, .iter = iter, .npt = npt};
-  if (!ir_get_int(k->op, "wide") || k->dot.k > 1 ||
+  if (!ir_get_int(k->op, "wide") || k->runs.dot.k > 1 ||
       k->e->facts->dot != CG_DOT_SMLAD || !nest_slides(n, &p.win))
     return false;
   p.rows = p.win.red[0] < 0 ? 1 : n->iter[p.win.red[0]].extent;

@@ -250,7 +250,7 @@ void hoist_end(struct kernel_cg *k, struct hoist *h) {
 struct memo_key memo_key(struct kernel_cg *k, enum memo_kind kind, bool varying,
                          const void *a, const void *b) {
   uint64_t how = (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0) |
-                 (uint64_t)k->run << 48 | (uint64_t) !!k->probe << 63;
+                 (uint64_t)k->run << 48;
   return (struct memo_key){
       3, {how, (uint64_t)(uintptr_t)a, (uint64_t)(uintptr_t)b}, {0}};
 }
@@ -268,8 +268,6 @@ static uint64_t hash(const struct memo_key *key) {
 }
 
 struct memo *memo_find(struct kernel_cg *k, const struct memo_key *key) {
-  if (k->probe) /* each load is to be seen */
-    return NULL;
   uint64_t h = hash(key);
   for (struct memo *m = k->memos[h % EMIT_BUCKETS]; m; m = m->chain)
     if (m->hash == h && m->nkey == key->n &&

@@ -129,7 +129,8 @@ static const struct ir_op *find_addition(struct kernel_cg *k,
   if (!add || y->uses->next || add->code != IR_ADD || add->block != k->body ||
       n->fold != NEST_SUM || n->nstates != 1 || n->carried >= 0 ||
       n->acc_type != IR_I32 || y->type->dtype != IR_I32 ||
-      (k->vec > 1 && (k->dot.k < 2 || k->dot.shape != IR_DOT_SPREAD)) ||
+      (k->vec > 1 &&
+       (k->runs.dot.k < 2 || k->runs.dot.shape != IR_DOT_SPREAD)) ||
       y->type != ir_result(add)->type)
     return NULL;
   return kernel_is_leaf(k, ir_arg(add, ir_arg(add, 0) == y)) ? add : NULL;
@@ -144,7 +145,7 @@ static LLVMValueRef *start_with(struct kernel_cg *k, const struct ir_op *add,
   const struct affine *iter[NEST_MAX_ITERS];
   for (unsigned i = 0; i < n; i++) {
     k->forms.lanes = pt[i].lanes;
-    emit_iters(k, m, pt[i].idx, iter);
+    runs_iters(&k->forms, m, pt[i].idx, iter);
     v[i] = emit_access(k, m, ir_arg(add, 0) == ir_result(sum), iter);
     v[i] = emit_splat(k, v[i], pt[i].lanes);
   }

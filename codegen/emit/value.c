@@ -53,22 +53,6 @@ const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op) {
   return *n;
 }
 
-void emit_iters(struct kernel_cg *k, const struct nest *n,
-                const struct affine *const *idx, const struct affine **iter) {
-  for (int i = 0; i < n->niters; i++)
-    iter[i] = affine_const(&k->forms, 0);
-  for (int d = 0; d < n->type->rank; d++) {
-    const struct nest_dim *y = &n->y[d];
-    for (int i = 0; i < y->n; i++) {
-      int64_t extent = n->iter[y->iter[i]].extent;
-      const struct affine *q = affine_div(&k->forms, idx[d], y->stride[i]);
-      if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
-        q = affine_wrap(&k->forms, q, extent);
-      iter[y->iter[i]] = q;
-    }
-  }
-}
-
 /* ---- Accesses ---- */
 
 /* An access being emitted: indices, and whether they are inside. */
@@ -83,16 +67,6 @@ struct access {
   bool varying, never;
 };
 
-static const struct affine *affine(struct kernel_cg *k, const struct nest *n,
-                                   const struct nest_index *x,
-                                   const struct affine *const *iter) {
-  const struct affine *f = affine_const(&k->forms, x->base);
-  for (int i = 0; i < n->niters; i++)
-    if (x->coef[i])
-      f = affine_add(&k->forms, f, iter[i], x->coef[i]);
-  return f;
-}
-
 const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
                                    int a, const struct ir_type *type, int at,
                                    const struct affine *const *iter) {
@@ -102,7 +76,7 @@ const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
   int depth = 0;
   bool varying = false;
   for (int d = 0; d < from->rank; d++) {
-    idx[d] = affine(k, n, &from->idx[d], iter);
+    idx[d] = reads_index_form(&k->forms, n, &from->idx[d], iter);
     depth = idx[d]->depth > depth ? idx[d]->depth : depth;
     varying |= idx[d]->varying;
   }
@@ -130,10 +104,9 @@ static void add_check(struct kernel_cg *k, struct access *c, int d,
 }
 
 /* What is computed here has no runs. */
-static void no_run(struct kernel_cg *k) {
-  assert(!k->run && "emit_dot_fits() has looked");
-  if (k->probe)
-    k->probe->loads += 2;
+static void no_run(const struct kernel_cg *k) {
+  assert(!k->run && "runs_fit() has looked");
+  (void)k;
 }
 
 static void find_index(struct kernel_cg *k, struct access *c, int d,
@@ -144,21 +117,8 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
     c->raw[d] = emit_indirect(k, c->n, x->indirect, c->v->type, d, iter);
     return;
   }
-  const struct affine *f = affine(k, c->n, x, iter);
-  const struct affine *q = affine_div(&k->forms, f, x->div);
-  switch (x->fit) {
-  case NEST_CLAMP:
-    q = affine_clamp(&k->forms, q, dim);
-    break;
-  case NEST_REFLECT:
-    q = affine_reflect(&k->forms, q, dim);
-    break;
-  case NEST_WRAP:
-    q = affine_wrap(&k->forms, q, dim);
-    break;
-  case NEST_AS_IS:
-    break;
-  }
+  const struct affine *f;
+  const struct affine *q = runs_index(&k->forms, c->n, c->a, d, iter, &f);
   c->raw[d] = q;
   if (!x->checked)
     return;
@@ -167,12 +127,6 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
     add_check(k, c, d, index_is_zero(k, rem), rem->depth);
   }
   add_check(k, c, d, index_inside(k, q, dim, c->v->type->size[d]), q->depth);
-  if (!k->probe || !c->checked[d])
-    return;
-  if (k->probe->nchecked < IR_MAX_RANK)
-    k->probe->checked[k->probe->nchecked++] = q;
-  else
-    no_run(k);
 }
 
 /* A load from one of two places: what a check concerns goes into the pointer
@@ -199,8 +153,6 @@ static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
   enum ir_dtype t = c->v->type->dtype;
   struct ir_place p;
   if (c->never) {
-    if (k->probe)
-      k->probe->outside = true;
     LLVMValueRef v = emit_number(k, t, c->n->outside);
     return k->run ? emit_run_number(k, t, v) : v;
   }
@@ -263,7 +215,7 @@ static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
   const struct affine *idx[IR_MAX_RANK] = {NULL}, *at = NULL;
   int64_t lo = 0, hi = 0;
   for (int d = 0; d < a->rank; d++)
-    idx[d] = affine(k, n, &a->idx[d], iter);
+    idx[d] = reads_index_form(&k->forms, n, &a->idx[d], iter);
   at = idx[a->axis];
   LLVMValueRef r = NULL;
   for (int i = 0; i < a->npieces; i++) {
@@ -435,7 +387,7 @@ static LLVMValueRef emit_op(struct kernel_cg *k, const struct ir_op *op,
     return v;
   }
   const struct affine *iter[NEST_MAX_ITERS];
-  emit_iters(k, n, idx, iter);
+  runs_iters(&k->forms, n, idx, iter);
   v = emit_node(k, n, n->nnodes - 1, iter);
   return emit_cast(k, v, n->node[n->nnodes - 1].type, n->type->dtype);
 }

@@ -76,39 +76,39 @@ static bool find_weights(struct wide *w, unsigned column, int64_t number) {
   int64_t runs = w->whole + (w->rest > 0), lo, hi;
   const struct affine **iter =
       w->iter + (size_t)w->of_column[column] * NEST_MAX_ITERS;
-  struct emit_probe at;
+  struct run_address at;
   for (int64_t i = 0; i < runs; i++) {
-    if (!emit_find_address(w->k, w->n, 1, iter, w->red[w->nred - 1], i * RUN,
-                           &at) ||
-        at.outside || at.nchecked || !at.leaf->data ||
+    if (!runs_address_at(&w->k->runs, w->n, 1, iter, w->red[w->nred - 1],
+                         i * RUN, &at) ||
+        !at.leaf || at.nchecked || !at.leaf->data ||
         (w->weights && w->weights != at.leaf))
       return false;
     w->weights = at.leaf;
-    affine_range(&w->k->forms, at.addr, &lo, &hi);
+    affine_range(&w->k->forms, at.at, &lo, &hi);
     if (number + i == 0)
-      w->first[column] = at.addr;
+      w->first[column] = at.at;
     if (number + i == 1)
-      w->step = at.addr->c - w->first[column]->c;
-    if (at.addr != affine_plus(&w->k->forms, w->first[column],
-                               (number + i) * w->step) ||
+      w->step = at.at->c - w->first[column]->c;
+    if (at.at != affine_plus(&w->k->forms, w->first[column],
+                             (number + i) * w->step) ||
         hi + RUN > ir_type_count(at.leaf->type))
       return false;
   }
   return true;
 }
 
-static bool runs_fit(struct wide *w) {
+static bool all_runs_fit(struct wide *w) {
   int inner = w->red[w->nred - 1];
   for (int64_t o = 0; o < w->outer; o++) {
     set_outer(w, o);
     for (unsigned r = 0; r < w->nrows; r++) {
       const struct affine **iter =
           w->iter + (size_t)w->of_row[r] * NEST_MAX_ITERS;
-      if ((w->whole && (!emit_dot_fits(w->k, w->n, 1, iter, inner, 0, RUN) ||
-                        !emit_dot_fits(w->k, w->n, 1, iter, inner,
-                                       (w->whole - 1) * RUN, RUN))) ||
-          (w->rest &&
-           !emit_dot_fits(w->k, w->n, 1, iter, inner, w->whole * RUN, w->rest)))
+      if ((w->whole && (!runs_fit(&w->k->runs, w->n, 1, iter, inner, 0, RUN) ||
+                        !runs_fit(&w->k->runs, w->n, 1, iter, inner,
+                                  (w->whole - 1) * RUN, RUN))) ||
+          (w->rest && !runs_fit(&w->k->runs, w->n, 1, iter, inner,
+                                w->whole * RUN, w->rest)))
         return false;
     }
     for (unsigned c = 0; c < w->ncolumns; c++)
@@ -286,7 +286,7 @@ bool emit_wide_sums(struct kernel_cg *k, const struct nest *n,
                     int nred, LLVMValueRef *acc) {
   struct wide w = {
       .k = k, .n = n, .iter = iter, .npt = npt, .red = red, .nred = nred};
-  if (!ir_get_int(k->op, "wide") || k->dot.id != CG_DOT_SMLAD || !nred ||
+  if (!ir_get_int(k->op, "wide") || k->runs.dot.id != CG_DOT_SMLAD || !nred ||
       n->naccesses != 2 || n->access[0].flat || n->access[1].flat ||
       !rows_are_outside(&w))
     return false;
@@ -304,7 +304,7 @@ bool emit_wide_sums(struct kernel_cg *k, const struct nest *n,
         w.outer > MOST_OUTER)
       return false;
   int64_t runs = w.outer * (w.whole + (w.rest > 0));
-  if (runs > MOST_RUNS / (int64_t)w.nrows || !runs_fit(&w))
+  if (runs > MOST_RUNS / (int64_t)w.nrows || !all_runs_fit(&w))
     return false;
   copy_rows(&w, runs);
   add_runs(&w, runs, acc);

@@ -1,0 +1,362 @@
+/* runs.c - follows an access through moves in the kernel's body to the value
+ * from outside that it reads. What is computed on the way, pieces of a concat
+ * and indices that a tensor holds are no single load. */
+#include "ir/runs.h"
+
+#include "ir/place.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 500, ANY_DEPTH = 1 << 30 };
+
+struct trace {
+  struct runs *r;
+  struct run_address *out;
+  int depth;
+};
+
+/* Of one access: its indices before checks, and what the checks depend on. */
+struct checks {
+  const struct affine *raw[IR_MAX_RANK];
+  bool checked[IR_MAX_RANK], any, never, varying;
+  int depth;
+};
+
+void runs_iters(struct affines *f, const struct nest *n,
+                const struct affine *const *idx, const struct affine **iter) {
+  for (int i = 0; i < n->niters; i++)
+    iter[i] = affine_const(f, 0);
+  for (int d = 0; d < n->type->rank; d++) {
+    const struct nest_dim *y = &n->y[d];
+    for (int i = 0; i < y->n; i++) {
+      int64_t extent = n->iter[y->iter[i]].extent;
+      const struct affine *q = affine_div(f, idx[d], y->stride[i]);
+      if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
+        q = affine_wrap(f, q, extent);
+      iter[y->iter[i]] = q;
+    }
+  }
+}
+
+const struct affine *runs_index(struct affines *f, const struct nest *n,
+                                const struct nest_access *a, int d,
+                                const struct affine *const *iter,
+                                const struct affine **whole) {
+  const struct nest_index *x = &a->idx[d];
+  int64_t dim = ir_arg(n->op, (unsigned)a->operand)->type->dim[d];
+  assert(x->indirect < 0 && "an element of a tensor is no affine form");
+  const struct affine *sum = reads_index_form(f, n, x, iter);
+  const struct affine *q = affine_div(f, sum, x->div);
+  if (whole)
+    *whole = sum;
+  switch (x->fit) {
+  case NEST_CLAMP:
+    return affine_clamp(f, q, dim);
+  case NEST_REFLECT:
+    return affine_reflect(f, q, dim);
+  case NEST_WRAP:
+    return affine_wrap(f, q, dim);
+  case NEST_AS_IS:
+    break;
+  }
+  return q;
+}
+
+/* ---- Following an access ---- */
+
+static bool trace_value(struct trace *t, const struct ir_value *v,
+                        const struct affine *const *idx);
+
+static bool has_vectors(const struct affines *f, const struct affine *a) {
+  for (int i = 0; i < a->n; i++)
+    if (f->vars.v[a->term[i].var].vector)
+      return true;
+  return false;
+}
+
+/* A check of a form, of index d; `never`: it fails. */
+static void add_check(struct checks *c, int d, const struct affine *form,
+                      bool never) {
+  c->any = c->checked[d] = true;
+  c->never |= never;
+  c->varying |= !never && form->varying;
+  if (form->depth > c->depth)
+    c->depth = form->depth;
+}
+
+static bool find_index(struct trace *t, const struct nest *n,
+                       const struct nest_access *a, int d,
+                       const struct affine *const *iter, struct checks *c) {
+  const struct nest_index *x = &a->idx[d];
+  const struct ir_type *type = ir_arg(n->op, (unsigned)a->operand)->type;
+  const struct affine *sum;
+  int64_t lo, hi, dim = type->dim[d];
+  if (x->indirect >= 0)
+    return false;
+  const struct affine *q = runs_index(t->r->forms, n, a, d, iter, &sum);
+  c->raw[d] = q;
+  if (!x->checked)
+    return true;
+  if (x->exact && x->div > 1) {
+    const struct affine *rem = affine_add(t->r->forms, sum, q, -x->div);
+    affine_range(t->r->forms, rem, &lo, &hi);
+    if (lo || hi)
+      add_check(c, d, rem, affine_is_const(rem));
+  }
+  affine_range(t->r->forms, q, &lo, &hi);
+  if (lo < 0 || hi >= dim || type->size[d])
+    add_check(c, d, q, hi < 0 || lo >= dim);
+  if (!c->checked[d])
+    return true;
+  if (t->out->nchecked == IR_MAX_RANK)
+    return false;
+  t->out->checked[t->out->nchecked++] = q;
+  return true;
+}
+
+static bool is_splat(const struct ir_value *v) {
+  while (v->def && ir_is_view(v->def))
+    v = ir_arg(v->def, 0);
+  return v->data && !v->data->bytes;
+}
+
+/* What checks concern goes into the address that is checked, the rest must not
+ * lead too far from it, whatever is read instead. */
+static bool trace_checked(struct trace *t, const struct ir_value *v,
+                          const struct checks *c) {
+  struct affines *f = t->r->forms;
+  const struct affine *near = affine_const(f, 0), *far = near;
+  int64_t stride[IR_MAX_RANK], size = ir_dtypes[v->type->dtype].bytes, lo, hi;
+  if (c->varying || is_splat(v) || (v->def && v->def->block == t->r->body) ||
+      !t->r->strides(t->r->places, v, stride))
+    return false;
+  for (int d = 0; d < v->type->rank; d++) {
+    const struct affine *stay = c->raw[d];
+    if (!c->checked[d] && (stay->depth > c->depth || stay->varying))
+      stay = affine_part(f, stay, 0, c->depth);
+    if (!c->checked[d] && stay->c > 0)
+      stay = affine_plus(f, stay, -stay->c);
+    near = affine_add(f, near, stay, stride[d]);
+    far = affine_add(f, far, affine_add(f, c->raw[d], stay, -1), stride[d]);
+  }
+  affine_range(f, affine_add(f, affine_const(f, 0), far, size), &lo, &hi);
+  if (lo < 0 || hi + size > t->r->far || near->varying || has_vectors(f, far))
+    return false;
+  t->out->room = (t->r->far - hi) / size - 1;
+  t->out->leaf = v;
+  t->out->at = affine_add(f, near, far, 1);
+  return true;
+}
+
+/* Reshape: by the row-major position. */
+static bool trace_flat(struct trace *t, const struct nest *n,
+                       const struct ir_value *v,
+                       const struct affine *const *iter) {
+  struct affines *f = t->r->forms;
+  int64_t stride[IR_MAX_RANK];
+  const struct affine *at = affine_const(f, 0), *idx[IR_MAX_RANK];
+  ir_type_strides(n->type, stride);
+  for (int d = 0; d < n->type->rank; d++)
+    at = affine_add(f, at, iter[n->y[d].iter[0]], stride[d]);
+  if ((!v->def || v->def->block != t->r->body) &&
+      t->r->strides(t->r->places, v, stride) &&
+      ir_type_is_dense(v->type, stride)) {
+    t->out->leaf = v;
+    t->out->at = at;
+    return true;
+  }
+  for (int d = v->type->rank; d-- > 0;) {
+    const struct affine *q =
+        d ? affine_div(f, at, v->type->dim[d]) : affine_const(f, 0);
+    idx[d] = affine_add(f, at, q, -v->type->dim[d]);
+    at = q;
+  }
+  return trace_value(t, v, idx);
+}
+
+static bool trace_access(struct trace *t, const struct nest *n, int access,
+                         const struct affine *const *iter) {
+  const struct nest_access *a = &n->access[access];
+  const struct ir_value *v = ir_arg(n->op, (unsigned)a->operand);
+  struct checks c = {0};
+  if (a->npieces > 1)
+    return false;
+  if (a->flat)
+    return trace_flat(t, n, v, iter);
+  for (int d = 0; d < a->rank; d++)
+    if (!find_index(t, n, a, d, iter, &c))
+      return false;
+  if (c.never)
+    return true;
+  return c.any ? trace_checked(t, v, &c) : trace_value(t, v, c.raw);
+}
+
+static const struct nest *nest_of(struct runs *r, const struct ir_op *op) {
+  for (size_t i = 0; i < r->nests.n; i++)
+    if (r->nests.v[i]->op == op)
+      return r->nests.v[i];
+  const struct nest *n = nest_build(r->arena, op);
+  DN_PUSH(r->arena, r->nests, n);
+  return n;
+}
+
+/* An op of the body that moves elements. */
+static bool trace_move(struct trace *t, const struct ir_op *op,
+                       const struct affine *const *idx) {
+  const struct nest *n = nest_of(t->r, op);
+  const struct affine *iter[NEST_MAX_ITERS];
+  const struct nest_node *root = &n->node[n->nnodes - 1];
+  if (n->fold != NEST_NONE || root->kind != NEST_ACCESS ||
+      ir_arg(op, (unsigned)n->access[root->arg[0]].operand)->type->dtype !=
+          root->type)
+    return false;
+  runs_iters(t->r->forms, n, idx, iter);
+  return trace_access(t, n, root->arg[0], iter);
+}
+
+static bool trace_value(struct trace *t, const struct ir_value *v,
+                        const struct affine *const *idx) {
+  struct affines *f = t->r->forms;
+  const struct affine *own[IR_MAX_RANK];
+  int64_t stride[IR_MAX_RANK];
+  if (!ir_type_count(v->type) || ++t->depth > MAX_DEPTH)
+    return false;
+  for (int d = 0; d < v->type->rank; d++)
+    own[d] = v->type->dim[d] == 1 ? affine_const(f, 0) : idx[d];
+  if (v->def && v->def->block == t->r->body)
+    return trace_move(t, v->def, own);
+  if (!t->r->strides(t->r->places, v, stride))
+    return false;
+  t->out->leaf = v;
+  t->out->at = affine_const(f, 0);
+  for (int d = 0; d < v->type->rank; d++)
+    t->out->at = affine_add(f, t->out->at, own[d], stride[d]);
+  return true;
+}
+
+bool runs_address(struct runs *r, const struct nest *n, int access,
+                  const struct affine *const *iter, struct run_address *out) {
+  struct trace t = {.r = r, .out = out};
+  *out = (struct run_address){.room = INT64_MAX};
+  return trace_access(&t, n, access, iter);
+}
+
+/* ---- Runs ---- */
+
+bool runs_address_at(struct runs *r, const struct nest *n, int access,
+                     const struct affine **iter, int inner, int64_t at,
+                     struct run_address *out) {
+  iter[inner] = affine_const(r->forms, at);
+  return runs_address(r, n, access, iter, out) &&
+         out->room >= n->iter[inner].extent;
+}
+
+static bool same_checks(const struct run_address *a,
+                        const struct run_address *b) {
+  return a->nchecked == b->nchecked &&
+         !memcmp(a->checked, b->checked, sizeof a->checked);
+}
+
+bool runs_go_on(struct runs *r, const struct nest *n, int access,
+                const struct affine **iter, int outer, int inner) {
+  int64_t many = n->iter[outer].extent, count = n->iter[inner].extent;
+  int64_t at[][2] = {{0, 0}, {many - 1, 0}, {1, 0}, {0, count}};
+  struct run_address found[4];
+  for (int i = 0; i < 4; i++) {
+    iter[outer] = affine_const(r->forms, at[i][0]);
+    if (!runs_address_at(r, n, access, iter, inner, at[i][1], &found[i]) ||
+        !found[i].leaf || !same_checks(&found[i], &found[0]))
+      return false;
+  }
+  return found[0].room >= many * count && found[2].at == found[3].at;
+}
+
+/* `count` neighbours from `at` on lie side by side, all inside their tensor or
+ * none, and where lanes differ each has `dot` elements for its own. */
+static const struct affine *find_run(struct runs *r, const struct nest *n,
+                                     int access, const struct affine **iter,
+                                     int inner, int64_t at, int64_t count) {
+  struct run_address first, next;
+  if (!runs_address_at(r, n, access, iter, inner, at, &first))
+    return NULL;
+  for (int64_t i = 1; i < count; i++)
+    if (!runs_address_at(r, n, access, iter, inner, at + i, &next) ||
+        !next.leaf != !first.leaf ||
+        (first.leaf && next.at != affine_plus(r->forms, first.at, i)) ||
+        !same_checks(&next, &first))
+      return NULL;
+  if (!first.leaf)
+    return affine_const(r->forms, 0);
+  int64_t lo, hi, least = r->dot.least;
+  if (access == 1 && least > INT8_MIN &&
+      (!first.leaf->data || ir_const_least(first.leaf) < least))
+    return NULL;
+  if (!first.at->varying)
+    return first.at;
+  affine_range(r->forms, first.at, &lo, &hi);
+  bool inside = hi + r->dot.k <= ir_type_count(first.leaf->type);
+  return inside && first.at->lane == r->dot.k &&
+                 !has_vectors(r->forms, first.at)
+             ? first.at
+             : NULL;
+}
+
+bool runs_row(struct runs *r, const struct nest *n,
+              const struct affine *const *iter, struct run_address *out) {
+  return runs_address(r, n, 0, iter, out) &&
+         (!out->leaf ||
+          (out->at->lane == 1 && !has_vectors(r->forms, out->at)));
+}
+
+const struct affine **runs_move(struct runs *r, const struct nest *n,
+                                const struct affine *const *iter, int64_t by) {
+  const struct affine **to =
+      DN_ARRAY(r->arena, const struct affine *, NEST_MAX_ITERS);
+  int inner = nest_inner_reduced(n);
+  memcpy(to, iter, (size_t)n->niters * sizeof *to);
+  to[inner] = affine_plus(r->forms, to[inner], by);
+  return to;
+}
+
+bool runs_are_rows(struct runs *r, const struct nest *n,
+                   const struct affine *const *iter, int64_t count) {
+  struct run_address at;
+  bool any = false;
+  if (r->dot.k != 4 || r->dot.shape != IR_DOT_SPREAD || r->forms->lanes < 2)
+    return false;
+  for (int64_t i = 0; i < count; i++) {
+    if (!runs_row(r, n, runs_move(r, n, iter, i), &at))
+      return false;
+    any |= at.leaf != NULL;
+  }
+  return any;
+}
+
+bool runs_fit(struct runs *r, const struct nest *n, unsigned lanes,
+              const struct affine **iter, int inner, int64_t at,
+              int64_t count) {
+  bool fits = r->dot.k > 1;
+  r->forms->lanes = lanes;
+  for (int a = 0; a < 2 && fits; a++) {
+    const struct affine *run = find_run(r, n, a, iter, inner, at, count);
+    enum ir_dtype t =
+        ir_arg(n->op, (unsigned)n->access[a].operand)->type->dtype;
+    bool weights = lanes > 1 ? run && run->varying : a == 1;
+    fits = run && weights == (a == 1);
+    if (!fits && !a) {
+      iter[inner] = affine_const(r->forms, at);
+      fits = runs_are_rows(r, n, iter, count);
+    }
+    fits &= t == (a ? r->dot.weights : r->dot.factor);
+  }
+  return fits;
+}
+
+bool runs_is_word(struct runs *r, const struct nest *n, int access,
+                  const struct affine *const *iter) {
+  struct run_address at;
+  const struct ir_value *v = ir_arg(n->op, (unsigned)n->access[access].operand);
+  return v->type->dtype == IR_I8 && runs_address(r, n, access, iter, &at) &&
+         (!at.leaf || (at.at->lane == 1 && !has_vectors(r->forms, at.at)));
+}

@@ -1,0 +1,78 @@
+/* runs.h - where an access of a nest reads at given iterators, and whether the
+ * elements of a run, neighbours along the innermost reduced iterator, are loaded
+ * at once. The pass `loops` asks with the strides that values will have, code
+ * generation with those that they have. */
+#ifndef IR_RUNS_H
+#define IR_RUNS_H
+
+#include "ir/facts.h"
+#include "ir/nest.h"
+#include "ir/reads.h"
+
+struct runs { /* of one kernel */
+  struct affines *forms;
+  struct dn_arena *arena;
+  const struct ir_block *body; /* values made in it are computed, others read */
+  reads_strides *strides;
+  const void *places;
+  struct ir_dot dot; /* the instruction; k=1: none */
+  int64_t far;       /* bytes that can be added to an address after its check */
+  DN_LIST(const struct nest *) nests; /* of ops in the body, built so far */
+};
+
+/* One load from memory, of one element in each lane, or what is outside. */
+struct run_address {
+  const struct ir_value *leaf; /* NULL: outside of it, a number */
+  const struct affine *at;     /* elements from its first */
+  int64_t room;                /* elements that may be added behind a check */
+  int nchecked;
+  const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
+};
+
+/* What is read instead of what is outside is no longer than this. */
+static inline int64_t runs_far(const struct ir_facts *target) {
+  return target->pointer_bytes > 4 ? 65536 : 2048;
+}
+
+/* Iterators by the indices of the result, the reduced ones 0. */
+void runs_iters(struct affines *f, const struct nest *n,
+                const struct affine *const *idx, const struct affine **iter);
+/* An index that is no element of a tensor: what is divided, if `whole` is not
+ * NULL, and the index before any check. */
+const struct affine *runs_index(struct affines *f, const struct nest *n,
+                                const struct nest_access *a, int d,
+                                const struct affine *const *iter,
+                                const struct affine **whole);
+
+/* false: not by one load. */
+bool runs_address(struct runs *r, const struct nest *n, int access,
+                  const struct affine *const *iter, struct run_address *out);
+/* The same where the iterator `inner` is `at`; false, too, where its values
+ * have no room behind a check. */
+bool runs_address_at(struct runs *r, const struct nest *n, int access,
+                     const struct affine **iter, int inner, int64_t at,
+                     struct run_address *out);
+/* An access goes on, at the next value of the outer of two iterators, where the
+ * inner one ends. */
+bool runs_go_on(struct runs *r, const struct nest *n, int access,
+                const struct affine **iter, int outer, int inner);
+/* An element of the first factor is one of a row, neighbours in the lanes, or
+ * outside. */
+bool runs_row(struct runs *r, const struct nest *n,
+              const struct affine *const *iter, struct run_address *out);
+/* The iterators, `by` further along the sum. */
+const struct affine **runs_move(struct runs *r, const struct nest *n,
+                                const struct affine *const *iter, int64_t by);
+/* Each lane has a factor of its own, as channels of a depthwise window do: the
+ * elements of a run are rows, some of them inside. */
+bool runs_are_rows(struct runs *r, const struct nest *n,
+                   const struct affine *const *iter, int64_t count);
+/* The instruction takes both factors of a product, of which the second differs
+ * between lanes, in runs of `count` elements from `at` on. */
+bool runs_fit(struct runs *r, const struct nest *n, unsigned lanes,
+              const struct affine **iter, int inner, int64_t at, int64_t count);
+/* The access reads four bytes of four lanes, as a word, or what is outside. */
+bool runs_is_word(struct runs *r, const struct nest *n, int access,
+                  const struct affine *const *iter);
+
+#endif
