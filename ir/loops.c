@@ -347,6 +347,35 @@ int64_t loops_units(const struct ir_loop *l) {
   return units;
 }
 
+bool loops_comes_before(const struct ir_loop *a, const struct ir_loop *b) {
+  return a->last != b->last ? a->last < b->last : a->block > b->block;
+}
+
+int64_t loops_lanes(int64_t vec, int64_t left) {
+  int64_t lanes = 1;
+  if (left >= vec)
+    return vec;
+  while (lanes * 2 <= left)
+    lanes *= 2;
+  return lanes;
+}
+
+void loops_index(struct affines *f, const struct ir_type *type,
+                 const struct ir_loop *loop, int n,
+                 const struct affine *const *at, const struct affine **idx) {
+  for (int d = 0; d < type->rank; d++)
+    idx[d] = affine_const(f, 0);
+  for (int g = 0; g < n; g++) {
+    const struct affine *a = at[g];
+    for (int d = loop[g].last; d > loop[g].first; d--) {
+      idx[d] = affine_wrap(f, a, type->dim[d]);
+      a = affine_div(f, a, type->dim[d]);
+    }
+    int first = loop[g].first;
+    idx[first] = affine_add(f, idx[first], a, loop[g].block);
+  }
+}
+
 bool loops_rows_first(const struct ir_op *kernel) {
   uint64_t rows = nest_row_dims(kernel);
   struct ir_loops loops;

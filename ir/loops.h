@@ -4,6 +4,7 @@
 #ifndef IR_LOOPS_H
 #define IR_LOOPS_H
 
+#include "ir/affine.h"
 #include "ir/ir.h"
 
 enum { IR_MAX_LOOPS = 2 * IR_MAX_RANK };
@@ -40,6 +41,16 @@ void loops_write(struct ir_op *kernel, const struct ir_loops *loops);
 int64_t loops_tile(const struct ir_op *kernel, int d);
 /* The loop that has the lanes: over the last dimension, without blocks. */
 int loops_last(const struct ir_loops *loops);
+/* Row-major order of loops: blocks before what is in them. */
+bool loops_comes_before(const struct ir_loop *a, const struct ir_loop *b);
+/* Lanes of the next vector of `left` elements along the last loop. */
+int64_t loops_lanes(int64_t vec, int64_t left);
+/* Indices of the dimensions of a type, at one of each loop. Those of dimensions
+ * that are one loop are quotients and remainders, which cancel out where
+ * addresses see the dimensions as one. */
+void loops_index(struct affines *f, const struct ir_type *type,
+                 const struct ir_loop *loop, int n,
+                 const struct affine *const *at, const struct affine **idx);
 /* Tiles that a loop goes through, the rest of each part included. */
 int64_t loops_units(const struct ir_loop *l);
 /* Of a loop with a size: what is left over by tiles of `tile` is computed by

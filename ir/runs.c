@@ -192,7 +192,7 @@ static bool trace_access(struct trace *t, const struct nest *n, int access,
   return c.any ? trace_checked(t, v, &c) : trace_value(t, v, c.raw);
 }
 
-static const struct nest *nest_of(struct runs *r, const struct ir_op *op) {
+const struct nest *runs_nest(struct runs *r, const struct ir_op *op) {
   for (size_t i = 0; i < r->nests.n; i++)
     if (r->nests.v[i]->op == op)
       return r->nests.v[i];
@@ -204,7 +204,7 @@ static const struct nest *nest_of(struct runs *r, const struct ir_op *op) {
 /* An op of the body that moves elements. */
 static bool trace_move(struct trace *t, const struct ir_op *op,
                        const struct affine *const *idx) {
-  const struct nest *n = nest_of(t->r, op);
+  const struct nest *n = runs_nest(t->r, op);
   const struct affine *iter[NEST_MAX_ITERS];
   const struct nest_node *root = &n->node[n->nnodes - 1];
   if (n->fold != NEST_NONE || root->kind != NEST_ACCESS ||

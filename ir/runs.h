@@ -6,6 +6,7 @@
 #define IR_RUNS_H
 
 #include "ir/facts.h"
+#include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/reads.h"
 
@@ -74,5 +75,49 @@ bool runs_fit(struct runs *r, const struct nest *n, unsigned lanes,
 /* The access reads four bytes of four lanes, as a word, or what is outside. */
 bool runs_is_word(struct runs *r, const struct nest *n, int access,
                   const struct affine *const *iter);
+
+/* The nest of an op in the kernel, built once. */
+const struct nest *runs_nest(struct runs *r, const struct ir_op *op);
+/* The instruction for the products of a kernel whose schedule has it; k=1: the
+ * schedule or the target has none. */
+struct ir_dot runs_dot_of(const struct ir_op *kernel,
+                          const struct ir_facts *facts);
+/* The body is one multiplication, and its results are added up. */
+bool runs_is_product(const struct nest *n);
+/* The reduced iterators that have more than one value. */
+int runs_reduced(const struct nest *n, int *red);
+/* All of a sum along the iterator `inner` goes in runs, for points with so many
+ * lanes and, in `iter`, NEST_MAX_ITERS forms each. */
+bool runs_sum_fits(struct runs *r, const struct nest *n, const unsigned *lanes,
+                   const struct affine **iter, unsigned npt, int inner,
+                   int64_t extent);
+
+/* The sums of a tile over rows that are widened once for all columns. */
+struct runs_wide {
+  const struct nest *n;
+  const struct affine **iter; /* [npt][NEST_MAX_ITERS] */
+  unsigned npt;
+  const int *red; /* reduced iterators of more than one value */
+  int nred;
+  /* What follows is found. */
+  unsigned nrows, ncolumns;
+  unsigned *row, *column;       /* of each point */
+  unsigned *of_row, *of_column; /* a point of each */
+  int64_t whole, rest; /* runs of the innermost one, elements that are left */
+  int64_t outer;       /* values of the others */
+  int64_t runs;        /* of a row */
+  const struct ir_value *weights;
+  const struct affine **first; /* where each column starts in them */
+  int64_t step;                /* from run to run */
+};
+/* The rows depend on loops above `depth` alone: there is one over columns. */
+bool runs_rows_outside(const struct runs_wide *w, int depth);
+/* false: the rows are too long, or what is read is not in runs. */
+bool runs_widen(struct runs *r, struct runs_wide *w);
+
+/* The contractions of the kernel go by r->dot in all tiles of the loops and,
+ * with `wide`, over rows that are widened where there is a loop over columns. */
+bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
+                      const struct ir_loops *loops, bool wide);
 
 #endif

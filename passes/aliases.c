@@ -550,3 +550,28 @@ struct reads *aliases_reads(struct dn_arena *arena, const struct aliases *s,
     ir_type_strides(ir_result(kernel)->type, stride);
   return reads_build(arena, kernel, root, stride, alias_strides, s);
 }
+
+/* Those of an input or output with sizes of run time are known then alone. */
+static bool run_strides(const void *aliases, const struct ir_value *v,
+                        int64_t *stride) {
+  const struct aliases *a = aliases;
+  const struct alias *at = alias_of(a, v);
+  bool passed = at && (at->buffer < 0 || a->buffers.v[at->buffer].out >= 0);
+  return !(passed && ir_type_is_spread(v->type)) && alias_strides(a, v, stride);
+}
+
+struct runs *aliases_runs(struct dn_arena *arena, const struct aliases *s,
+                          const struct ir_op *kernel,
+                          const struct ir_facts *target) {
+  struct runs *r = DN_NEW(arena, struct runs);
+  struct affines *forms = DN_NEW(arena, struct affines);
+  affine_init(forms, arena);
+  *r = (struct runs){.forms = forms,
+                     .arena = arena,
+                     .body = kernel->region[0],
+                     .strides = run_strides,
+                     .places = s,
+                     .dot = runs_dot_of(kernel, target),
+                     .far = runs_far(target)};
+  return r;
+}

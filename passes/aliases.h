@@ -10,7 +10,7 @@
 #define PASS_ALIASES_H
 
 #include "ir/place.h"
-#include "ir/reads.h"
+#include "ir/runs.h"
 
 struct alias {                       /* where a value lies in its buffer */
   int buffer;                        /* -1: a parameter or a constant */
@@ -68,5 +68,9 @@ struct ir_op *alias_carrier(const struct aliases *a, const struct ir_block *b,
  * a row-major result. */
 struct reads *aliases_reads(struct dn_arena *arena, const struct aliases *s,
                             const struct ir_op *kernel);
+/* What it can load at once. */
+struct runs *aliases_runs(struct dn_arena *arena, const struct aliases *s,
+                          const struct ir_op *kernel,
+                          const struct ir_facts *target);
 
 #endif

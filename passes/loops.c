@@ -9,7 +9,8 @@
  *
  * Copies of the kernel's body, times the registers of a tile, are the code:
  * tile, unrolling and cuts become smaller until that is within a budget. Loops
- * written by hand are kept.
+ * written by hand are kept. Sums go by an instruction for several products
+ * (`dot`, `wide`) where what they read lies in runs in every tile.
  *
  * before:  %y = kernel {tile=[1,1,6,64], vec=16} : f32[1,56,56,64] do { ... }
  * after:   %y = kernel {vec=16, loops=[{dims=[1,2], tile=6}, {dims=[3],
@@ -342,6 +343,22 @@ static void write_loops(struct planner *p) {
   loops_write(p->kernel, &out);
 }
 
+/* Keeps `dot` and `wide` where they hold in all tiles. */
+static void keep_runs(struct planner *p, const struct aliases *aliases,
+                      struct dn_arena *tmp) {
+  struct runs *r = aliases_runs(tmp, aliases, p->kernel, p->env->target);
+  struct ir_loops loops;
+  if (r->dot.k == 1 || loops_read(p->kernel, &loops))
+    return;
+  bool fits = runs_kernel_fits(r, p->kernel, &loops, false);
+  bool wide = fits && ir_get_int(p->kernel, "wide") &&
+              runs_kernel_fits(r, p->kernel, &loops, true);
+  if (!fits)
+    ir_drop_attr(p->kernel, "dot");
+  if (!wide)
+    ir_drop_attr(p->kernel, "wide");
+}
+
 static void find_contraction(struct planner *p, const struct ir_op *op) {
   const struct ir_attr *groups = ir_find_attr(op, "groups");
   p->contracts = true;
@@ -372,6 +389,7 @@ static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
   while (count_work(&p) > MAX_WORK && shrink(&p))
     ;
   write_loops(&p);
+  keep_runs(&p, aliases, tmp);
   dn_arena_free(tmp);
 }
 

@@ -168,29 +168,20 @@ static void all_points(struct fold *f, const struct affine *inner,
   }
 }
 
-/* Runs of `count` elements from `at` on can be loaded for all points. */
-static bool all_runs_fit(struct fold *f, int64_t at, int64_t count) {
-  for (unsigned p = 0; p < f->npt; p++)
-    if ((!p || f->pt[p].lanes != f->pt[p - 1].lanes) &&
-        !runs_fit(&f->k->runs, f->n, f->pt[p].lanes,
-                  f->iter + (size_t)p * NEST_MAX_ITERS, f->red[f->nred - 1], at,
-                  count))
-      return false;
-  return true;
-}
-
-/* Elements of a run of the innermost iterator, all of which goes in runs; or 0.
- */
+/* Elements of a run of the innermost iterator, which the schedule says; or 0. */
 static int64_t choose_run(struct fold *f) {
-  int64_t dot = f->k->runs.dot.k, extent = f->extent;
-  int64_t rest = extent % dot;
-  bool fits = dot > 1 && f->product && f->n->acc_type == f->k->runs.dot.sum &&
-              f->vec == 1;
-  if (fits && extent >= dot)
-    fits = all_runs_fit(f, 0, dot) && all_runs_fit(f, extent - rest - dot, dot);
-  if (fits && rest)
-    fits = all_runs_fit(f, extent - rest, rest);
-  return fits ? dot : 0;
+  struct kernel_cg *k = f->k;
+  if (k->runs.dot.k == 1 || ir_ops[f->n->op->code].cls != IR_CONTRACT)
+    return 0;
+  unsigned *lanes = DN_ARRAY(k->arena, unsigned, f->npt);
+  for (unsigned p = 0; p < f->npt; p++)
+    lanes[p] = f->pt[p].lanes;
+  if (f->product && f->n->acc_type == k->runs.dot.sum &&
+      runs_sum_fits(&k->runs, f->n, lanes, f->iter, f->npt, f->red[f->nred - 1],
+                    f->extent))
+    return k->runs.dot.k;
+  emit_no_runs(k, "dot");
+  return 0;
 }
 
 /* What whole steps leave from i on: vectors, then elements or runs. */
@@ -286,6 +277,8 @@ static void innermost_to(struct fold *f, LLVMValueRef *acc) {
   const struct affine *left = index_size(k, it->extent, it->size);
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, f->total);
   int64_t step = f->step, most = it->extent / step;
+  if (k->runs.dot.k > 1) /* how long the last run is, is not known */
+    emit_no_runs(k, "dot");
   while (!k->failed) {
     int64_t lanes = step < f->vec ? 1 : f->vec;
     count = index_tiles(k, left, step, most);
@@ -462,12 +455,8 @@ static void choose_lanes(struct fold *f) {
 static void prepare(struct fold *f) {
   struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
-  const struct nest_node *root = &n->node[n->nnodes - 1];
-  f->product = n->fold == NEST_SUM && root->kind == NEST_CALL &&
-               root->fn == IR_S_MUL && n->acc_type != IR_BOOL;
-  for (int i = 0; i < n->niters; i++)
-    if (n->iter[i].reduced && n->iter[i].extent > 1)
-      f->red[f->nred++] = i;
+  f->product = runs_is_product(n);
+  f->nred = runs_reduced(n, f->red);
   f->iter = DN_ARRAY(k->arena, const struct affine *,
                      (int64_t)f->npt *NEST_MAX_ITERS);
   for (unsigned p = 0; p < f->npt; p++) {
@@ -609,8 +598,10 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
     }
   }
   carry_in(&f, acc);
+  struct runs_wide w = {
+      .n = n, .iter = f.iter, .npt = npt, .red = f.red, .nred = f.nred};
   bool wide = !empty && k->op && f.product && f.vec == 1 &&
-              (emit_wide_sums(k, n, f.iter, npt, f.red, f.nred, acc) ||
+              ((f.nred && k->wide.asked && emit_wide_sums(k, &w, acc)) ||
                emit_plane_sums(k, n, f.iter, npt, acc));
   if (!empty && !wide)
     level(&f, 0, acc);

@@ -157,6 +157,7 @@ struct emit_carry {
 };
 
 struct emit_wide {            /* rows widened to 16 bits: emit/wide.c */
+  bool asked;                 /* schedule */
   const struct scope *before; /* for the loop that they were made for last */
   LLVMValueRef rows;          /* memory of the function, */
   int64_t words;              /* that much; 0: none so far */
@@ -357,6 +358,8 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
 void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg);
 /* A row of `lanes` is computed; more than EMIT_MAX_WORK of it fails. */
 void emit_work(struct kernel_cg *k, enum ir_dtype type, unsigned lanes);
+/* It fails since what it reads is not as its attribute of that name says. */
+void emit_no_runs(struct kernel_cg *k, const char *attribute);
 /* It fails since its loops ask for too much code. */
 void emit_too_large(struct kernel_cg *k);
 
@@ -430,10 +433,9 @@ LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd);
 
 /* ---- emit/wide.c ---- */
 /* Adds a sum of products of each point to acc, by the schedule's wide=1; false:
- * does not fit. `red` are the reduced iterators of more than one value. */
-bool emit_wide_sums(struct kernel_cg *k, const struct nest *n,
-                    const struct affine **iter, unsigned npt, const int *red,
-                    int nred, LLVMValueRef *acc);
+ * there is no loop over columns here. */
+bool emit_wide_sums(struct kernel_cg *k, struct runs_wide *w,
+                    LLVMValueRef *acc);
 
 /* ---- emit/plane.c ---- */
 /* The same for windows of one channel. */

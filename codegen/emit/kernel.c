@@ -70,17 +70,13 @@ static void copy_loops(const struct ir_type *type, const struct ir_place *from,
     out->loop[out->n - 1].tile = tile;
 }
 
-static bool comes_before(const struct ir_loop *a, const struct ir_loop *b) {
-  return a->last != b->last ? a->last < b->last : a->block > b->block;
-}
-
 static void set_loops(struct shape *s, const struct ir_loops *loops) {
   s->n = loops->n;
   s->across = -1;
   for (int i = 0; i < s->n; i++) {
     int g = 0;
     for (int j = 0; j < s->n; j++)
-      g += comes_before(&loops->loop[j], &loops->loop[i]);
+      g += loops_comes_before(&loops->loop[j], &loops->loop[i]);
     s->loop[g] = loops->loop[i];
     s->level[i] = g;
     if (s->loop[g].lanes)
@@ -288,18 +284,6 @@ static void make_function(struct kernel_cg *k, const char *name) {
   k->end = LLVMGetParam(k->fn, nparams + 1);
 }
 
-/* The instruction for the products of a kernel whose schedule has it. */
-static struct ir_dot find_dot(const struct ir_op *kernel,
-                              const struct ir_facts *facts) {
-  for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
-    for (unsigned i = 0; ir_ops[op->code].cls == IR_CONTRACT && i < 2; i++) {
-      struct ir_dot dot = ir_dot_of(facts, ir_arg(op, i)->type->dtype);
-      if (dot.k > 1 && dot.k == ir_get_int(kernel, "dot"))
-        return dot;
-    }
-  return (struct ir_dot){.k = 1};
-}
-
 /* The schedule, with loops over `root`'s elements. */
 static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
                          const struct ir_place *out, struct shape *s) {
@@ -322,7 +306,8 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->vec = (unsigned)dn_min(ir_get_int(k->op, "vec"), MAX_LANES);
   k->unroll = ir_get_at(k->op, "unroll", 0);
   k->prefetch = ir_get_int(k->op, "prefetch");
-  k->runs.dot = find_dot(k->op, facts);
+  k->runs.dot = runs_dot_of(k->op, facts);
+  k->wide.asked = ir_get_int(k->op, "wide") && k->runs.dot.k > 1;
   const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
   k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
                       last && !last->size && s->across < 0 && !k->onto &&

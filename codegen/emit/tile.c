@@ -7,14 +7,9 @@
 
 #include <string.h>
 
-/* Lanes of the columns that `size` elements of the last dimension make. */
+/* Lanes of the next of the columns that `left` elements make. */
 static unsigned next_lanes(const struct kernel_cg *k, int64_t left) {
-  unsigned lanes = k->vec;
-  if (left >= lanes || k->forms.scalable)
-    return lanes;
-  for (lanes = 1; lanes * 2 <= left; lanes *= 2)
-    ;
-  return lanes;
+  return k->forms.scalable ? k->vec : (unsigned)loops_lanes(k->vec, left);
 }
 
 static int64_t count_columns(const struct kernel_cg *k, int64_t size) {
@@ -27,9 +22,7 @@ static int64_t count_columns(const struct kernel_cg *k, int64_t size) {
 }
 
 /* Indices of the row that starts `column` elements into row at[] of the tile;
- * its lanes go along loop `along`. Of dimensions that are one loop the indices
- * are quotients and remainders of its counter, which cancel out where addresses
- * see the dimensions as one. */
+ * its lanes go along loop `along`. */
 static const struct affine *const *point_index(struct tiler *t,
                                                const int64_t *at,
                                                int64_t column, unsigned lanes,
@@ -38,22 +31,14 @@ static const struct affine *const *point_index(struct tiler *t,
   const struct shape *s = t->shape;
   const struct affine **idx =
       DN_ARRAY(k->arena, const struct affine *, IR_MAX_RANK);
-  for (int d = 0; d < t->root->type->rank; d++)
-    idx[d] = affine_const(&k->forms, 0);
+  const struct affine *f[IR_MAX_LOOPS];
   k->forms.lanes = lanes;
   for (int g = 0; g < s->n; g++) {
-    const struct ir_loop *l = &s->loop[g];
-    const struct affine *f =
-        affine_plus(&k->forms, t->base[g], g + 1 < s->n ? at[g] : column);
+    f[g] = affine_plus(&k->forms, t->base[g], g + 1 < s->n ? at[g] : column);
     if (lanes > 1 && g == along)
-      f = affine_add(&k->forms, f, affine_lanes(&k->forms, 1), 1);
-    for (int d = l->last; d > l->first; d--) {
-      int64_t dim = t->root->type->dim[d];
-      idx[d] = affine_wrap(&k->forms, f, dim);
-      f = affine_div(&k->forms, f, dim);
-    }
-    idx[l->first] = affine_add(&k->forms, idx[l->first], f, l->block);
+      f[g] = affine_add(&k->forms, f[g], affine_lanes(&k->forms, 1), 1);
   }
+  loops_index(&k->forms, t->root->type, s->loop, s->n, f, idx);
   return idx;
 }
 

@@ -37,6 +37,17 @@ void emit_too_large(struct kernel_cg *k) {
                      "smaller; without `loops`, the pass 'loops' sees to it");
 }
 
+void emit_no_runs(struct kernel_cg *k, const char *attribute) {
+  if (k->failed)
+    return;
+  emit_fail(k, DN_ATTR,
+            "what the kernel multiplies does not lie in runs");
+  dn_note(k->e->ctx,
+          "its attribute '%s' says so; without `loops`, the pass "
+          "'loops' keeps it where it holds",
+          attribute);
+}
+
 void emit_work(struct kernel_cg *k, enum ir_dtype type, unsigned lanes) {
   enum { CALL = 4 }; /* takes LLVM as long as so many instructions */
   bool calls = k->e->facts->soft_f32 && ir_is_float(type);
