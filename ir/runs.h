@@ -1,7 +1,7 @@
 /* runs.h - where an access of a nest reads at given iterators, and whether the
  * elements of a run, neighbours along the innermost reduced iterator, are loaded
- * at once. The pass `loops` asks with the strides that values will have, code
- * generation with those that they have. */
+ * at once. The pass `loops` has the strides that values will have, code
+ * generation those that they have. */
 #ifndef IR_RUNS_H
 #define IR_RUNS_H
 

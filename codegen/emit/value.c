@@ -383,7 +383,7 @@ const struct nest *emit_enter(struct kernel_cg *k, const struct nest *n,
     return NULL;
   for (int d = 0; d < c.a->rank; d++)
     find_index(k, &c, d, iter);
-  emit_iters(k, m, c.raw, inner);
+  runs_iters(&k->forms, m, c.raw, inner);
   return m;
 }
 
