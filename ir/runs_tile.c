@@ -293,7 +293,7 @@ static bool tiles_fit(struct tiles *t, int level) {
   const struct ir_loop *l = &t->loops.loop[level];
   int64_t most, from = 0;
   for (int64_t tile = dn_min(l->tile, l->extent); l->size && tile;
-       tile = loops_next_tile(tile, &most))
+       tile = loops_next_tile(l, tile, &most))
     if (!same_tiles_fit(t, level, 0, tile, 1, l->extent))
       return false;
   for (int64_t i = 0; i <= l->ncuts && !l->size; i++) {

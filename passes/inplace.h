@@ -13,7 +13,7 @@ struct inplace *inplace_build(struct dn_arena *arena, const struct ir_op *k);
 bool inplace_reads_own(const struct inplace *p, const struct ir_use *u);
 
 /* In the turns of a scan, the kernel's result may lie over what it reads of a
- * slice, at *at: what the scan goes through is nobody else's. Views of slices
+ * slice, at *at: what the scan goes through has no other reader. Views of slices
  * need no aliases yet. */
 bool inplace_over_slice(const struct aliases *a, const struct ir_op *k,
                         struct alias *at);

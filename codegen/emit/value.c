@@ -40,8 +40,7 @@ void emit_too_large(struct kernel_cg *k) {
 void emit_no_runs(struct kernel_cg *k, const char *attribute) {
   if (k->failed)
     return;
-  emit_fail(k, DN_ATTR,
-            "what the kernel multiplies does not lie in runs");
+  emit_fail(k, DN_ATTR, "what the kernel multiplies does not lie in runs");
   dn_note(k->e->ctx,
           "its attribute '%s' says so; without `loops`, the pass "
           "'loops' keeps it where it holds",
@@ -310,8 +309,8 @@ static LLVMValueRef narrowed(struct kernel_cg *k, const struct nest *n,
   const struct affine *inner[NEST_MAX_ITERS];
   LLVMValueRef arg[2];
   const struct nest_node *cast = &n->node[node];
-  if (cast->fn != IR_S_CAST || cast->type != IR_F32 || k->probe ||
-      !f->vector_bytes || f->soft_f32 || f->has_vcvtr || f->has_vcvtn)
+  if (cast->fn != IR_S_CAST || cast->type != IR_F32 || !f->vector_bytes ||
+      f->soft_f32 || f->has_vcvtr || f->has_vcvtn)
     return NULL;
   const struct nest *m =
       emit_enter(k, n, cast->arg[0], IR_S_NARROW, iter, inner);
