@@ -277,8 +277,9 @@ static void emit_transposed(struct tiler *t) {
 static const struct nest *find_packs(struct tiler *t) {
   struct kernel_cg *k = t->k;
   enum ir_dtype type = t->root->type->dtype;
-  if (k->onto || k->dot.id != CG_DOT_VPDPBUSD || k->dot.k < 2 || k->vec != 16 ||
-      kernel_is_leaf(k, t->root) || (type != IR_U8 && type != IR_I8))
+  if (k->onto || k->runs.dot.id != CG_DOT_VPDPBUSD || k->runs.dot.k < 2 ||
+      k->vec != 16 || kernel_is_leaf(k, t->root) ||
+      (type != IR_U8 && type != IR_I8))
     return NULL;
   const struct nest *n = kernel_nest(k, t->root->def);
   const struct nest_node *root = &n->node[n->nnodes - 1];
@@ -334,7 +335,7 @@ static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
   ir_dtype_range(n->type->dtype, &least, &most);
   for (int i = 0; i < 4; i++) {
     k->forms.lanes = 16;
-    emit_iters(k, n, pt[i].idx, iter);
+    runs_iters(&k->forms, n, pt[i].idx, iter);
     if (!emit_constant(k, emit_node(k, n, root->arg[1], iter), &z))
       return NULL;
     x[i] = emit_splat(k, emit_node(k, n, root->arg[0], iter), 16);
