@@ -30,6 +30,32 @@ static struct ir_value *by_weights(struct tfl_call *c, struct ir_value *x,
                  &attr, *to != 0);
 }
 
+/* Rows of floats by weights of 8 bits, [columns, terms], with a factor for each
+ * column: each row is quantized by what it holds. */
+static struct ir_value *hybrid_sums(struct tfl_call *c, struct ir_value *x,
+                                    struct ir_value *w, const double *factor) {
+  struct ir_value *row[2] = {0};
+  const struct ir_attr attrs[] = {
+      ir_ints("axes", (int64_t[]){1}, 1),
+      ir_int("asymmetric", tfl_int(c, "asymmetric") != 0)};
+  c->b->keeps = true;
+  w = fe_cast(c->b, w, IR_I32);
+  c->b->keeps = false;
+  if (!w || !fe_decompose(c->b, FE_QUANTIZED_ROWS, &x, 1, attrs, 2, row, 2))
+    return NULL;
+  x = fe_cast(c->b, by_weights(c, row[0], w, ""), IR_F32);
+  x = fe_mul(c->b, x, row[1]);
+  return fe_mul(c->b, x, fe_floats(c->b, IR_F32, 1, fe_dims(w), factor));
+}
+
+/* Weights of 8 bits beside floats: constants of one scale, without a zero
+ * point. */
+static bool is_hybrid(const struct tfl_call *c, size_t k) {
+  const struct tfl_tensor *w = c->tin[k];
+  return !tfl_is_quantized(c->tout[0]) && w->dtype == IR_I8 && w->n == 1 &&
+         !tfl_zero(w) && c->in[k]->data && fe_dtype(c->in[0]) == IR_F32;
+}
+
 static struct ir_value *clamped(struct tfl_call *c, struct ir_value *y,
                                 enum ir_dtype to) {
   double least, most;
@@ -42,6 +68,13 @@ static struct ir_value *clamped(struct tfl_call *c, struct ir_value *y,
 /* The newest feature of each filter, as the state has them. */
 static struct ir_value *features(struct tfl_call *c) {
   const struct tfl_tensor *x = c->tin[0], *w = c->tin[1], *s = c->tin[4];
+  if (is_hybrid(c, 1)) {
+    int64_t n = fe_dims(c->in[1])[0];
+    double *f = DN_ARRAY(c->im->ctx->arena, double, n);
+    for (int64_t i = 0; i < n; i++)
+      f[i] = tfl_scale(w);
+    return hybrid_sums(c, c->in[0], c->in[1], f);
+  }
   if (!tfl_is_quantized(c->tout[0]))
     return by_weights(c, c->in[0], c->in[1], "");
   struct ir_value *y = by_weights(c, c->in[0], c->in[1], "i32");
@@ -66,7 +99,9 @@ static bool check_svdf(struct tfl_call *c, int64_t rank) {
   if (!c->tin[4]->variable)
     return tfl_fail(c, GRAPH, "its state is no variable");
   if (!tfl_is_quantized(c->tout[0]))
-    return ir_is_float(fe_dtype(c->in[0])) && ir_is_float(fe_dtype(c->in[1]))
+    return ir_is_float(fe_dtype(c->in[0])) &&
+                   (ir_is_float(fe_dtype(c->in[1])) || is_hybrid(c, 1)) &&
+                   (ir_is_float(fe_dtype(c->in[2])) || is_hybrid(c, 2))
                ? true
                : tfl_fail(c, UNSUPPORTED_TYPE, "floats by integers");
   for (size_t k = 0; k < 5; k++)
@@ -91,6 +126,8 @@ bool tflite_svdf(struct tfl_call *c) {
   struct ir_value *state = fe_concat(c->b, parts, 2, 2), *y = state;
   c->tin[4]->value = fe_reshape(c->b, state, 2, fe_dims(c->in[4]));
   struct ir_value *time = c->in[2];
+  if (is_hybrid(c, 2))
+    time = tfl_dequantized(c, time, c->tin[2], IR_F32);
   if (quantized) {
     time = fe_cast(c->b, time, IR_I32);
     y = fe_cast(c->b, y, IR_I32);
@@ -126,7 +163,7 @@ enum {
 
 struct lstm {
   struct tfl_call *c;
-  bool quantized;
+  bool quantized, hybrid;
   int64_t steps, batch, units;
   double cell; /* scale of the cell state */
 };
@@ -143,11 +180,14 @@ static struct ir_value *gate_sums(struct lstm *l, struct ir_value *x,
   struct tfl_call *c = l->c;
   struct ir_value *w = all_gates(l, first), *parts[GATES];
   bool wide = l->quantized && of->dtype == IR_I16;
-  struct ir_value *y = by_weights(c, x, w,
-                                  !l->quantized ? ""
-                                  : wide        ? "i64"
-                                                : "i32");
   double *f = DN_ARRAY(c->im->ctx->arena, double, GATES * l->units);
+  for (int64_t i = 0; l->hybrid && i < GATES * l->units; i++)
+    f[i] = tfl_scale(c->tin[first + (size_t)(i / l->units)]);
+  struct ir_value *y = l->hybrid ? hybrid_sums(c, x, w, f)
+                                 : by_weights(c, x, w,
+                                              !l->quantized ? ""
+                                              : wide        ? "i64"
+                                                            : "i32");
   if (!l->quantized)
     return bias ? fe_add(c->b, y, fe_concat(c->b, c->in + bias, GATES, 0)) : y;
   for (size_t g = 0; g < GATES; g++) {
@@ -283,7 +323,9 @@ static bool check_lstm(struct lstm *l, bool time_major) {
         (!w->data || !r->data || !c->in[BIAS + g]->data ||
          !tfl_quantized(c, c->tin[W + g]) || !tfl_quantized(c, c->tin[R + g])))
       return tfl_fail(c, DYNAMIC, "the weights are no constants");
-    ok = ok && ir_is_float(fe_dtype(w)) == !l->quantized;
+    ok = ok && (l->hybrid ? is_hybrid(c, W + g) && is_hybrid(c, R + g)
+                          : ir_is_float(fe_dtype(w)) == !l->quantized &&
+                                ir_is_float(fe_dtype(r)) == !l->quantized);
   }
   if (l->quantized && (fe_dtype(c->in[CELL]) != IR_I16 ||
                        fe_dtype(c->in[STATE]) != c->tout[0]->dtype))
@@ -297,6 +339,7 @@ static bool check_lstm(struct lstm *l, bool time_major) {
 bool tflite_lstm(struct tfl_call *c) {
   static const int64_t swap[] = {1, 0, 2};
   struct lstm l = {.c = c, .quantized = tfl_is_quantized(c->tout[0])};
+  l.hybrid = is_hybrid(c, W);
   bool time_major = tfl_int(c, "time_major") != 0;
   if (!check_lstm(&l, time_major) ||
       (l.quantized &&
