@@ -58,18 +58,20 @@ static int64_t lane_bytes(enum ir_dtype t) {
   return ir_is_small_float(t) ? 4 : ir_dtypes[t].bytes;
 }
 
-/* Elements of an operand that lanes pick by indices, each its own. */
+/* Elements of an operand that lanes pick by indices, each its own. Signed ones
+ * are clamped on both sides, of which lanes do several at once. */
 static bool picks(const struct ir_op *op) {
   if (op->code != IR_GATHER && op->code != IR_GATHER_ELEMENTS)
     return false;
   const struct ir_type *x = ir_arg(op, 0)->type, *at = ir_arg(op, 1)->type;
-  return ir_type_count(at) > 1 && (op->code == IR_GATHER_ELEMENTS ||
-                                   ir_get_int(op, "axis") == x->rank - 1);
+  return ir_dtypes[at->dtype].kind != IR_SIGNED && ir_type_count(at) > 1 &&
+         (op->code == IR_GATHER_ELEMENTS ||
+          ir_get_int(op, "axis") == x->rank - 1);
 }
 
 /* Lanes of the widest element in the kernel, up to the op `last` or of all. One
  * where most of the work is to pick elements: a lane that is picked costs three
- * times what it would alone, to take the index out and to put the element in. */
+ * times what it would alone, to take the index out and put the element in. */
 static int64_t count_lanes(const struct kernel *k, const struct ir_op *last) {
   int64_t widest = 1, picked = 0, others = 0;
   const struct ir_op *end = last ? last->next : k->op->region[0]->last;
