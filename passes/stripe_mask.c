@@ -11,9 +11,10 @@
 #include "passes/stripe.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
-enum kind { ZERO, TRUE, LOW, NKINDS }; /* false is ZERO */
+enum kind { ZERO, TRUE, LOW, NONE, NKINDS }; /* false is ZERO; NONE: -inf */
 enum {
   MOST_DEEP = 24,
   WHOLE = 16, /* keys */
@@ -27,6 +28,7 @@ struct known {
   const struct stripe_rows *is[NKINDS];
   bool half;                /* true of all keys from one on, or up to one; */
   bool holes;               /* or false of some keys inside, too */
+  bool free;                /* what the caller says is in it, but by products */
   int row, key;             /* the dimensions for which that is known, */
   const struct known *next; /* and what is known for others */
 };
@@ -74,7 +76,8 @@ static const struct stripe_rows *join(const struct masker *m,
 static bool is_kind(enum kind k, enum ir_dtype t, double v) {
   return k == ZERO   ? v == 0
          : k == TRUE ? t == IR_BOOL && v != 0
-                     : v <= VERY_LOW;
+         : k == LOW  ? v <= VERY_LOW
+                     : v == -(double)INFINITY;
 }
 
 /* One number, wherever it is read. */
@@ -181,6 +184,12 @@ static struct known known_order(const struct masker *m,
   return r;
 }
 
+/* What hides a key in a row. Where the caller may hide all others, too, a row is a
+ * mean of those that are very low, but not of -inf. */
+static enum kind hidden_kind(const struct known *x) {
+  return x->free ? NONE : LOW;
+}
+
 /* A call of scalar code; `x`: what is known of its arguments. */
 static struct known known_call(const struct masker *m, enum ir_scalar fn,
                                const struct known *x) {
@@ -218,13 +227,15 @@ static struct known known_call(const struct masker *m, enum ir_scalar fn,
     break;
   case IR_S_ADD:
     r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], false);
-    r.is[LOW] = join(m, x[0].is[LOW], x[1].is[LOW], true);
+    for (int k = LOW; k <= NONE; k++)
+      r.is[k] = join(m, x[0].is[k], x[1].is[k], true);
     break;
   case IR_S_SUB:
     r.is[LOW] = x[0].is[LOW];
+    r.is[NONE] = x[0].is[NONE];
     break;
   case IR_S_EXP:
-    r.is[ZERO] = x[0].is[LOW];
+    r.is[ZERO] = x[0].is[hidden_kind(&x[0])];
     break;
   case IR_S_DIV:
   case IR_S_CAST:
@@ -253,8 +264,10 @@ static struct known known_body(struct masker *m, const struct nest *n,
       at[i] = known_value(m, &x[n->access[node->arg[0]].operand], deep);
     if (node->kind != NEST_CALL)
       continue;
+    bool free = false;
     for (int k = 0; k < ir_scalars[node->fn].arity; k++) {
       const struct nest_node *from = &n->node[node->arg[k]];
+      free |= at[node->arg[k]].free;
       arg[k] = at[node->arg[k]];
       read[k] = from->kind == NEST_ACCESS ? &x[n->access[from->arg[0]].operand]
                                           : NULL;
@@ -266,6 +279,7 @@ static struct known known_body(struct masker *m, const struct nest *n,
       at[i] = known_order(m, read[0], read[1], false, node->fn == IR_S_LE);
     else if (read[0] && read[1])
       at[i] = known_order(m, read[1], read[0], true, node->fn == IR_S_LE);
+    at[i].free = free;
   }
   return at[n->nnodes - 1];
 }
@@ -294,7 +308,7 @@ static struct operand *operands_of(struct masker *m, const struct ir_op *op,
 
 static struct known known_value(struct masker *m, const struct operand *x,
                                 int deep) {
-  struct known none = {0}, *r;
+  struct known none = {.free = true}, *r;
   const struct known *first = dn_map_get(&m->known, x->v);
   const struct ir_op *op = x->v->def;
   for (const struct known *k = first; k; k = k->next)
@@ -312,6 +326,9 @@ static struct known known_value(struct masker *m, const struct operand *x,
   if (n && in && !n->nstates && n->to < 0 && n->naccesses)
     *r = n->access[0].flat ? known_value(m, &in[0], deep + 1)
                            : known_body(m, n, in, deep + 1);
+  else if (ir_ops[op->code].cls != IR_CONTRACT)
+    for (unsigned i = 0; i < op->noperands; i++)
+      r->free |= !in || known_value(m, &in[i], deep + 1).free;
   r->row = x->row;
   r->key = x->key;
   r->next = first;
@@ -424,9 +441,10 @@ static bool check_keys(struct masker *m, struct ir_op *op) {
     return true;
   const struct nest *n = nest_build(m->tmp, op);
   struct known body = known_body(m, n, x, 0);
-  const struct stripe_rows *outside = n->fold == NEST_SUM   ? body.is[ZERO]
-                                      : n->fold == NEST_MAX ? body.is[LOW]
-                                                            : NULL;
+  const struct stripe_rows *outside = n->fold == NEST_SUM ? body.is[ZERO]
+                                      : n->fold == NEST_MAX
+                                          ? body.is[hidden_kind(&body)]
+                                          : NULL;
   for (int64_t i = 0; outside && i < m->height; i++) /* none: a mean of all */
     m->seen[i] = outside[i].lo == outside[i].hi ? (struct stripe_rows){0, m->n}
                                                 : m->seen[i];
