@@ -204,10 +204,9 @@ struct nest_window {
 bool nest_window(const struct nest *n, struct nest_window *w);
 /* Bytes of a copy of what all windows span, and of a word behind it. */
 int64_t nest_window_bytes(const struct nest_window *w);
-/* A sum of products of bytes over such a window, of which each element has its
- * own weights: of NEST_MAX_PLANE bytes at most, in more than one place of the
- * inner dimension. */
-enum { NEST_MAX_PLANE = 2560 };
+/* A sum of products of bytes over such a window of few elements, in more than one
+ * place of the inner dimension, whose copy is small. */
+enum { NEST_MAX_PLANE = 2560, NEST_MAX_WINDOW = 64 };
 bool nest_slides(const struct nest *n, struct nest_window *w);
 /* Steps of the reduced iterators together, from number `iter` on; the innermost
  * one goes `run` at a time. */

@@ -239,10 +239,14 @@ int64_t nest_window_bytes(const struct nest_window *w) {
 bool nest_slides(const struct nest *n, struct nest_window *w) {
   bool bytes = n->fold == NEST_SUM && n->acc_type == IR_I32 &&
                n->naccesses == 2 && n->nnodes == 3;
-  for (int a = 0; a < 2 && bytes; a++)
-    bytes = ir_arg(n->op, (unsigned)n->access[a].operand)->type->dtype == IR_I8;
+  for (int a = 0; a < 2 && bytes; a++) {
+    enum ir_dtype t =
+        ir_arg(n->op, (unsigned)n->access[a].operand)->type->dtype;
+    bytes = t == IR_I8 || (t == IR_U8 && !a);
+  }
   bytes = bytes && !n->access[1].flat && nest_window(n, w) && w->out[1] >= 0 &&
-          nest_window_bytes(w) <= NEST_MAX_PLANE;
+          nest_window_bytes(w) <= NEST_MAX_PLANE &&
+          nest_steps_from(n, 0, 1) <= NEST_MAX_WINDOW;
   for (int d = 0; bytes && d < n->access[1].rank; d++)
     for (int i = 0; i < 2; i++)
       bytes &= w->out[i] < 0 || !n->access[1].idx[d].coef[w->out[i]];

@@ -5,11 +5,11 @@
  * dimension when the operands are contiguous or equal along it, or worth
  * packing so, which `pack` then does, else along the innermost reduced
  * iterator. Where both operands change along the lanes (depthwise), and in
- * pooling, several neighbours of a row share what they load; sums of bytes by
- * halves of registers take one channel after the other. What is read along
- * another dimension than it is written along is transposed, square by square.
- * Kernels that have a schedule keep it. max_unroll=0 is 4, and at -O1 and
- * -Os 1, but for a row of a window of integers at -Os.
+ * pooling, several neighbours of a row share what they load; on cores without
+ * vectors sums of bytes may take one channel after the other. What is read
+ * along another dimension than it is written along is transposed, square by
+ * square. Kernels that have a schedule keep it. max_unroll=0 is 4, and at -O1
+ * and -Os 1, but for a row of a window of integers at -Os.
  *
  * before:  %y = kernel : f32[1,56,56,64] do { ... conv, bias, relu ... }
  * after:   %y = kernel {tile=[1,1,6,64], unroll=[2], vec=16} : ... */
@@ -413,7 +413,8 @@ static bool tile_plane(struct kernel *k) {
   struct nest_window w;
   const struct ir_facts *t = k->env->target;
   int n = k->ndims;
-  if (t->dot_k != 4 || t->dot_shape != IR_DOT_ALONG || t->vector_bytes ||
+  bool halves = t->dot_k == 4 && t->dot_shape == IR_DOT_ALONG;
+  if (t->vector_bytes || (!halves && t->walk != IR_WALK_POINTERS) ||
       !nest_slides(k->n, &w) || n < 2 ||
       nest_dim_iter(k->n, k->dim[n - 2]) != w.out[1] ||
       (w.out[0] >= 0 &&

@@ -1,8 +1,8 @@
-/* plane.c - windows of bytes that slide over one channel (depthwise), by an
- * instruction that multiplies halves of registers (DSP of ARM): the channel is
+/* plane.c - windows of bytes that slide over one channel (depthwise). It is
  * copied once, with what is outside of it around, into memory of the kernel's
- * own, where the neighbours of a row are in one word. Taken apart, two and two,
- * they are the factors of two results:
+ * own, where neighbours of a row share what they load. By an instruction that
+ * multiplies halves of registers (DSP of ARM) that is a word. Taken apart, two
+ * and two, its elements are the factors of two results:
  *
  *   of x0 x1 x2 x3:   even x0 x2, odd x1 x3
  *   y0 = w0 x0 + w2 x2 + w1 x1     the halves of even, the lower of odd
@@ -26,6 +26,8 @@ struct plane {
   int64_t *at;         /* of each point, elements after the first */
   int64_t rows, words; /* of a window; words of one row */
   int depth;           /* of the scope in which the channel is known */
+  bool halves;         /* by the DSP extension */
+  enum ir_dtype type;  /* of the operand */
 };
 
 /* The points are neighbours of one row, each after the one before it. */
@@ -73,7 +75,8 @@ static void make_memory(struct plane *p) {
   k->plane.bytes = LLVMBuildAlloca(k->b, type, "plane");
   LLVMSetAlignment(k->plane.bytes, WORD);
   LLVMPositionBuilderAtEnd(k->b, at);
-  uint64_t one = LLVMConstIntGetZExtValue(emit_number(k, IR_I8, p->n->outside));
+  uint64_t one =
+      LLVMConstIntGetZExtValue(emit_number(k, p->type, p->n->outside));
   LLVMValueRef v = LLVMConstInt(k->e->i32, (one & 255) * 0x01010101u, false);
   hoist_begin(k, 0, &h);
   scope_open(k, steps, 0, NULL, NULL);
@@ -158,9 +161,11 @@ static bool is_shared(const struct plane *p) {
  * those of two rows share a register. */
 static void load_weights(struct plane *p, const struct affine **iter) {
   struct kernel_cg *k = p->k;
-  int64_t count = p->rows * p->words;
-  k->plane.weights = DN_ARRAY(k->arena, LLVMValueRef, 2 * count);
-  for (int64_t i = 0; i < count; i++) {
+  int64_t count = p->rows * p->words, taps = p->n->iter[p->win.red[1]].extent;
+  k->plane.weights = DN_ARRAY(k->arena, LLVMValueRef, WORD * count);
+  for (int64_t i = 0; i < p->rows * taps && !p->halves; i++)
+    k->plane.weights[i] = tap(p, iter, i / taps, i % taps);
+  for (int64_t i = 0; i < count && p->halves; i++) {
     int64_t r = i / p->words, c = i % p->words * WORD;
     LLVMValueRef *to = k->plane.weights + 2 * i;
     to[0] = halves(k, tap(p, iter, r, c), tap(p, iter, r, c + 2));
@@ -246,13 +251,37 @@ static void add_row(struct plane *p, LLVMValueRef base, int64_t row,
     }
 }
 
+/* The same, one product after the other. */
+static void add_products(struct plane *p, LLVMValueRef base, int64_t row,
+                         LLVMValueRef *acc) {
+  struct kernel_cg *k = p->k;
+  int64_t taps = p->n->iter[p->win.red[1]].extent;
+  LLVMValueRef x[WORD * MOST_WORDS] = {NULL};
+  for (unsigned i = 0; i < p->npt; i++)
+    for (int64_t j = 0; j < taps; j++) {
+      int64_t at = p->at[i] + j;
+      if (!x[at]) {
+        x[at] = LLVMBuildLoad2(
+            k->b, k->e->i8,
+            byte_at(k, base,
+                    affine_const(&k->forms, row * p->win.span[1] + at)),
+            "");
+        LLVMSetVolatile(x[at], true);
+        x[at] = emit_cast(k, x[at], p->type, IR_I32);
+      }
+      LLVMValueRef w = k->plane.weights[row * taps + j];
+      acc[i] = LLVMBuildAdd(k->b, acc[i], LLVMBuildMul(k->b, x[at], w, ""), "");
+    }
+}
+
 bool emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                      const struct affine **iter, unsigned npt,
                      LLVMValueRef *acc) {
   struct plane p = {.k = k, .n = n, .iter = iter, .npt = npt};
-  if (!ir_get_int(k->op, "wide") || k->runs.dot.k > 1 ||
-      k->e->facts->dot != CG_DOT_SMLAD || !nest_slides(n, &p.win))
+  if (!ir_get_int(k->op, "wide") || k->runs.dot.k > 1 || !nest_slides(n, &p.win))
     return false;
+  p.type = ir_arg(n->op, (unsigned)n->access[0].operand)->type->dtype;
+  p.halves = k->e->facts->dot == CG_DOT_SMLAD && p.type == IR_I8;
   p.rows = p.win.red[0] < 0 ? 1 : n->iter[p.win.red[0]].extent;
   p.words = dn_div_ceil(n->iter[p.win.red[1]].extent, WORD);
   if (!find_points(&p))
@@ -265,6 +294,6 @@ bool emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                       p.win.stride[i] * (i ? 1 : p.win.span[1]));
   LLVMValueRef base = byte_at(k, k->plane.bytes, at);
   for (int64_t r = 0; r < p.rows; r++)
-    add_row(&p, base, r, acc);
+    (p.halves ? add_row : add_products)(&p, base, r, acc);
   return true;
 }
