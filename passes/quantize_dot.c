@@ -5,16 +5,19 @@
  *
  * The second term is a constant for each column of constant weights; zw goes
  * into weights where the differences have 8 bits, so that the third is rare. A
- * convolution's padding consists of zx. */
+ * convolution's padding consists of zx: what is known at run time only surrounds
+ * a copy of x. */
 #include "passes/quantize.h"
 
 #include <math.h>
+#include <string.h>
 
 struct dot {
   struct quantize *p;
   struct ir_op *op;
   struct coded a, b;
   bool window;         /* a convolution: weights [O, k.., C] */
+  bool padded;         /* whose first operand has the padding */
   struct ir_value *zx; /* of a, one number or one of each row; NULL: 0 */
   struct ir_value *zw; /* what is left of that of b */
   struct ir_value *w;  /* i8 where it is constant */
@@ -28,6 +31,14 @@ static bool is_free(const struct dot *d) {
          (!zero || ir_type_count(zero) == 1 ||
           (!d->window && zero->rank == d->a.q->type->rank &&
            zero->dim[zero->rank - 1] == 1));
+}
+
+/* A number of type t, if perhaps in a wider one. */
+static bool is_of_type(const struct ir_value *v, enum ir_dtype t) {
+  while ((v->type->dtype == IR_F32 || v->type->dtype == IR_I32) && v->def &&
+         (v->def->code == IR_CAST || v->def->code == IR_RESHAPE))
+    v = ir_arg(v->def, 0);
+  return v->type->dtype == t;
 }
 
 static bool find_dot(struct dot *d) {
@@ -56,7 +67,8 @@ static bool find_dot(struct dot *d) {
   bool pads = false;
   for (int64_t i = 0; d->window && i < 2 * (w->rank - 2); i++)
     pads |= ir_get_at(op, "pads", i) != 0;
-  return !(pads && d->zx && !d->zx->data);
+  d->padded = pads && d->zx && !d->zx->data;
+  return !d->padded || is_of_type(d->a.zero, t);
 }
 
 /* ---- Weights ---- */
@@ -128,7 +140,7 @@ static struct ir_value *dot(struct dot *d, struct ir_value *a,
   size_t n = 1;
   for (size_t i = 0; d->window && i < (plain ? 1 : DN_COUNT(names)); i++) {
     const struct ir_attr *attr = ir_find_attr(d->op, names[i]);
-    if (attr)
+    if (attr && !(d->padded && !strcmp(names[i], "pads")))
       attrs[n++] = *attr;
   }
   if (d->window && !plain && quant_uniform(d->zx, 0, &outside) && outside != 0)
@@ -204,6 +216,21 @@ static struct ir_value *one_number(struct dot *d, struct ir_value *v) {
              : v;
 }
 
+/* x surrounded with zx: differences, which wrap, with zeros. */
+static struct ir_value *surround(struct dot *d) {
+  struct ir_value *x = d->a.q;
+  struct ir_value *z = quant_cast(d->p, d->zx, x->type->dtype);
+  int64_t pads[2 * IR_MAX_RANK] = {0};
+  int rank = x->type->rank, n = rank - 2;
+  for (int i = 0; i < n; i++) {
+    pads[1 + i] = ir_get_at(d->op, "pads", i);
+    pads[rank + 1 + i] = ir_get_at(d->op, "pads", n + i);
+  }
+  x = quant_emit(d->p, IR_PAD, IR_ARGS(quant_op2(d->p, IR_SUB, x, z)),
+                 IR_ATTRS(ir_ints("pads", pads, 2 * rank)));
+  return quant_op2(d->p, IR_ADD, x, z);
+}
+
 struct ir_value *quant_dot(struct quantize *p, struct ir_op *op,
                            struct coded *out) {
   struct dot d = {.p = p, .op = op};
@@ -215,6 +242,8 @@ struct ir_value *quant_dot(struct quantize *p, struct ir_op *op,
   d.zx = quant_uniform(d.zx, 0, &zero) && !zero ? NULL : one_number(&d, d.zx);
   d.zw = quant_uniform(d.zw, 0, &zero) && !zero ? NULL : one_number(&d, d.zw);
   if (d.zw && d.window && ir_get_int(op, "groups") != 1)
+    return NULL;
+  if (d.padded && !(d.a.q = surround(&d)))
     return NULL;
   *out = (struct coded){.q = dot(&d, d.a.q, d.w, false),
                         .bias = d.zx ? column_term(&d) : NULL,
