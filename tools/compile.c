@@ -511,30 +511,14 @@ static const char *skip_done(const struct compile *c, const char *text) {
   return text;
 }
 
-/* With regions for arenas, the first and the largest of the rest are what the
- * plan has room in. */
-static const char *plan_regions(const struct compile *c, const char *text) {
-  int64_t first = 0, second = 0;
-  for (size_t i = 0; c->regions && i < c->regions->n; i++) {
-    const struct cg_region *one = &c->regions->v[i];
-    if (one->holds & CG_HOLDS_ARENA)
-      *(first ? &second : &first) =
-          first ? dn_max(second, one->size) : one->size;
-  }
-  return second && dn_ends_in(text, "plan")
-             ? dn_printf(c->ctx->arena, "%s{first=%lld,second=%lld}", text,
-                         (long long)first, (long long)second)
-             : text;
-}
-
 const char *compile_pipeline(const struct compile *c, enum ir_form form) {
   static const char *const levels[] = {"O0", "O1", "O2", "O3"};
   const struct options *o = c->options;
   const char *text = o->passes;
-  if (!text)
-    text = skip_done(
-        c, plan_regions(c, pass_pipeline_text(
-                               o->opt.size ? "Os" : levels[o->opt.level & 3])));
+  if (!text) {
+    text = pass_pipeline_text(o->opt.size ? "Os" : levels[o->opt.level & 3]);
+    text = skip_done(c, regions_plan(c->ctx, c->regions, text));
+  }
   return form == IR_PLANNED ? text : cut_pipeline(c, text, form);
 }
 

@@ -69,3 +69,18 @@ struct cg_regions *regions_read(struct dn_ctx *ctx, const char *text) {
   struct cg_regions r = {list.v, list.n, {-1, -1}, -1, -1, NULL};
   return dn_copy(ctx->arena, &r, sizeof r);
 }
+
+const char *regions_plan(struct dn_ctx *ctx, const struct cg_regions *r,
+                         const char *text) {
+  int64_t first = 0, second = 0;
+  for (size_t i = 0; r && i < r->n; i++) {
+    if (!(r->v[i].holds & CG_HOLDS_ARENA))
+      continue;
+    second = first ? dn_max(second, r->v[i].size) : 0;
+    first = first ? first : r->v[i].size;
+  }
+  return second && dn_ends_in(text, "plan")
+             ? dn_printf(ctx->arena, "%s{first=%lld,second=%lld}", text,
+                         (long long)first, (long long)second)
+             : text;
+}

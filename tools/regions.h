@@ -7,5 +7,9 @@
 
 /* NULL after a diagnostic. */
 struct cg_regions *regions_read(struct dn_ctx *ctx, const char *text);
+/* A pipeline that ends with `plan`, with the room that regions, or none (NULL),
+ * have for arenas: the first, and the largest of the rest. */
+const char *regions_plan(struct dn_ctx *ctx, const struct cg_regions *r,
+                         const char *text);
 
 #endif
