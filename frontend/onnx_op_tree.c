@@ -1,7 +1,8 @@
 /* onnx_op_tree.c - ensembles of decision trees (ai.onnx.ml), as levels: every
  * tree keeps the number of the slot it is at, [rows, trees], and a step looks up
- * that slot's column of x, its threshold and where its two children are, which lie
- * side by side. A leaf's slot leads to itself and holds its row of weights. */
+ * that slot's column of x, its threshold and where its two children are, which
+ * lie side by side. A leaf's slot leads to itself and holds its row of weights.
+ */
 #include "frontend/onnx_tree.h"
 
 #include <math.h>
