@@ -79,7 +79,7 @@ int64_t fe_dim_of(struct dn_ctx *ctx, const struct fe_opts *opts,
   return s && s->n ? ir_size_at(s, &of.at) : -1;
 }
 
-/* -1: neither --dim gives it nor its name says what it is made of. */
+/* -1: no --dim sets it, and its name is no sum of sizes. */
 static int64_t option_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
                           const char *name) {
   if (opts->free)

@@ -37,7 +37,7 @@ struct message {
   size_t size;
   const struct field *field;
   size_t nfields;
-  /* What more the struct has; bit n of `seen`: field n occurred. */
+  /* Further members of the struct; bit n of `seen`: field n occurred. */
   void (*finish)(void *out, uint32_t seen, struct wire_span all);
 };
 
@@ -126,7 +126,8 @@ static void finish_tensor_type(void *out, uint32_t seen, struct wire_span all) {
 }
 MESSAGE(tensor_type, finish_tensor_type, FIELD(1, INT, value, dtype),
         NESTED(2, PART, value, name, shape));
-/* Of a sequence, and of an optional: what holds tensors in the end. */
+/* Element type of sequences and optionals, unwrapped down to the tensor type.
+ * */
 MESSAGE(element, NULL, NESTED(1, PART, value, name, tensor_type));
 static void finish_sequence(void *out, uint32_t seen, struct wire_span all) {
   (void)all, (void)seen;

@@ -131,8 +131,8 @@ static bool loop_trips(struct onnx_call *c, int64_t *n) {
 
 /* ---- Regions ---- */
 
-/* The turns that stacked output k has room for: as the model declares it, or as
- * --loop-max says; -1: nothing does. */
+/* Iterations that stacked output k has room for, by its declared type or
+ * --loop-max; -1: neither sets a bound. */
 static int64_t rows_of(const struct onnx_call *c, size_t k, int rank) {
   const struct fe_opts *o = c->im->opts;
   const char *name = ox_label(c->im, c->node);
@@ -142,8 +142,8 @@ static int64_t rows_of(const struct onnx_call *c, size_t k, int rank) {
   return ox_declared(c, k, rank + 1, 0);
 }
 
-/* The turn of a loop: yields the condition, then what is carried, then what is
- * stacked. */
+/* Imports a loop body: yields the condition, carried values, then stacked
+ * values. */
 static bool loop_turn(void *data, struct ir_value *const *params,
                       struct ir_value **out) {
   struct body *body = data;
@@ -217,8 +217,9 @@ static bool try_loop(struct onnx_call *c, const struct onnx_graph *body,
 
 /* ---- Unrolled ---- */
 
-/* What a loop that never runs stacks up: nothing, of the type that one step
- * would give, for which its body is imported once and left. */
+/* Stacked outputs of a loop that never runs: empty, of the type that an
+ * iteration would give. The body is imported once to find that type, and
+ * dropped. */
 static bool join_none(struct onnx_call *c, const struct onnx_graph *body,
                       struct ir_value **in, size_t carried,
                       struct ir_value **out) {

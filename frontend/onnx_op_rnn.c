@@ -199,8 +199,8 @@ static bool step(const struct rnn *r, const struct cell *k, struct ir_value *x,
                       out, 2);
 }
 
-/* What a step makes: h and the state for the next, and its output. `t`: the
- * number of the step, where sequences have lengths. */
+/* Results of a step: h and state for the next one, and the output. `t`: number
+ * of the step if sequences have lengths. */
 static bool run_step(const struct rnn *r, const struct cell *k,
                      struct ir_value *x, struct ir_value *t,
                      struct ir_value *made[3]) {

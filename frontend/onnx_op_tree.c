@@ -25,8 +25,8 @@ static int64_t resolve(const struct onnx_trees *e, int64_t to) {
   return to < 0 ? to : to - SPLIT;
 }
 
-/* A split met at a level, by a tree; it gets its id when it is met first, so
- * that what is read together lies together. */
+/* A split by tree and level. Ids are given at the first visit, so that splits
+ * read together are adjacent in memory. */
 static void reach(struct onnx_trees *e, struct numbers *list, int64_t s,
                   int64_t level) {
   struct split *split = &e->splits.v[s];

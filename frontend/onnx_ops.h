@@ -45,8 +45,8 @@ struct ox_activation {
   unsigned used;
 };
 const struct ox_activation *ox_activation_find(const char *name, unsigned used);
-/* It as a function for decompose.def: with its parameters, of an operand that
- * is clamped to [-clip, clip] when `clip` is over 0. */
+/* The activation as a call for decompose.def, with its parameters; with `clip`
+ * > 0 its operand is clamped to [-clip, clip]. */
 const char *ox_activation_text(struct dn_ctx *ctx,
                                const struct ox_activation *a, const double v[2],
                                double clip);

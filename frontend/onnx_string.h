@@ -25,7 +25,8 @@ struct ir_value *ox_string(struct onnx_call *c, const char *name,
 /* x with strings of `width` bytes, no less than it has. */
 struct ir_value *ox_widen(struct onnx_call *c, struct ir_value *x,
                           int64_t width);
-/* Where strings x are in keys [n, width]: the first such, or -1; i64. */
+/* Index (i64) of the first of keys [n, width] equal to each string of x, or -1.
+ * */
 struct ir_value *ox_find(struct onnx_call *c, struct ir_value *x,
                          struct ir_value *keys);
 

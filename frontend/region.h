@@ -26,7 +26,7 @@ bool fe_region_yield(struct fe_build *b, struct fe_region *r,
 bool fe_region_end(struct fe_build *b, struct fe_region *r, size_t whole,
                    int64_t rows);
 
-/* Emits a branch, or one turn of a loop with these parameters, and says what it
+/* Emits a branch, or a loop body with these parameters, and sets the values it
  * yields; false after a diagnostic. */
 typedef bool (*fe_region_fn)(void *data, struct ir_value *const *params,
                              struct ir_value **out);

@@ -541,7 +541,7 @@ bool tflite_signal_gain(struct tfl_call *c) {
                                IR_ATTRS(ir_int("shift", shift))));
 }
 
-/* By a table of how far log2 is from the chord, in 128 parts. */
+/* log2 by linear interpolation, corrected by a table of 128 errors. */
 bool tflite_signal_log(struct tfl_call *c) {
   int64_t v[130] = {0}, up, scale;
   for (int i = 0; i <= 128; i++)

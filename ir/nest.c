@@ -507,7 +507,7 @@ static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
   return -1;
 }
 
-/* Of an order: the one result dimension that the operand does not have. */
+/* For an order (top-k): the result dimension that the operand lacks. */
 static void find_places(struct build *b) {
   struct nest *n = b->n;
   n->back = !ir_get_int(n->op, b->f->largest);

@@ -232,7 +232,7 @@ uint64_t nest_row_dims(const struct ir_op *kernel);
 /* Dimensions of a kernel's result that one thread goes through: those of rows,
  * and that of a running fold. */
 uint64_t nest_whole_dims(const struct ir_op *kernel);
-/* What the kernel yields goes onto an operand: that op; or NULL. */
+/* The op whose slices the kernel stores onto an operand (scatter), or NULL. */
 const struct ir_op *nest_onto(const struct ir_op *kernel);
 /* What of its sizes that are known at run time only code cannot follow; NULL:
  * nothing. */

@@ -25,7 +25,7 @@ struct nest_names {
   struct name name[MAX_NAMES];
 };
 
-/* What a name is, up to a separator; false: none, or too long. */
+/* Copies a name up to the next separator; false if it is empty or too long. */
 static bool take_name(const char **s, char out[12]) {
   *s += strspn(*s, " ");
   size_t n = strcspn(*s, " :=;()");

@@ -14,7 +14,7 @@ struct parser {
   const char *dir;
   int braces; /* open '{' before the cursor */
   int errors;
-  /* By name; NULL: the statement that makes it is in error. */
+  /* Values by name; NULL where the defining statement had an error. */
   struct dn_map consts, funcs, values, files, params;
   struct ir_value pending; /* stands for results of the op being read */
 };

@@ -61,8 +61,9 @@ int64_t ir_turns_at_once(const struct ir_op *op);
 bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
                     int64_t *stride, int64_t *step);
 
-/* Inputs and outputs in the arena: the bytes at which each lies, inputs first,
- * as the return says (0 until there is a plan); NULL: they are the caller's. */
+/* Byte offsets of inputs, then outputs, that are placed in the arena: attribute
+ * of the return op (0 before planning). NULL: they are buffers of the caller.
+ * */
 const int64_t *ir_io_places(const struct ir_func *f);
 
 /* The result that holds how much of each dimension of result i counts, at run

@@ -92,8 +92,8 @@ static const struct affine *wrap(struct walk *w, const struct affine *a,
   return affine_add(w->f, a, divide(w, a, dim), -dim);
 }
 
-/* Where the form goes past `at` for the first value of the variables that are
- * no dimension of the result, or for the last. */
+/* Adds the index of a result dimension at which the form passes `at`, with all
+ * other variables at their least value, or at their greatest if `last`. */
 static void add_edge(struct walk *w, const struct affine *a, int64_t at,
                      bool last, enum read_edge_kind kind) {
   uint64_t dims = affine_dims(w->f, a);

@@ -43,7 +43,7 @@ struct ir_choices {
   bool again;
   size_t k;
 };
-/* What was chosen, or, without a choice before, `now`; c may be NULL. */
+/* The earlier choice, or `now` if there was none; c may be NULL. */
 bool ir_choose(struct dn_ctx *ctx, struct ir_choices *c, const char *name,
                int code, bool now);
 

@@ -40,7 +40,7 @@ static inline bool verify_same_shape(const struct ir_type *a,
 
 /* Of a module without errors so far; from the kernels form on. */
 void verify_kernels(struct verifier *v, const struct ir_func *f);
-/* The kernel has read what it writes of `x`, which lies in its way. */
+/* True if the kernel reads each element of `x` before it overwrites it. */
 bool verify_overlap(struct verifier *v, const struct ir_op *kernel,
                     const struct ir_value *x);
 /* `y` lies over a slice of `x`, which only the scan around `y` reads, and apart

@@ -160,7 +160,8 @@ static void add_access(struct walk *w, const struct nest *n,
   }
 }
 
-/* What computing a block of the result reads of x, and writes. */
+/* Elements of x that a block of the result reads, and elements that it writes.
+ * */
 static void add_block(struct walk *w, const struct need *block,
                       struct span *write) {
   struct span iter[NEST_MAX_ITERS];

@@ -65,8 +65,8 @@ static void number_block(struct plan *p, const struct ir_block *b,
   }
 }
 
-/* Where a read by `user` counts: at the end of the outermost loop between the
- * reader and the value's block. */
+/* Position of a read by `user`: the end of the outermost loop between the
+ * reader and the block of the value. */
 static unsigned read_position(const struct plan *p, const struct ir_value *x,
                               const struct ir_op *user) {
   const struct ir_block *home = ir_home(x);

@@ -478,8 +478,8 @@ static void place_foreign(struct aliases *a, const struct ir_value *v) {
   set_alias(a, v, &at);
 }
 
-/* What is returned, in buffers of the caller's: the state first, or another
- * result would have the place of a value that both are. */
+/* Places returned values in the buffers of the caller. State comes first: of a
+ * value that is returned twice, the state keeps the place. */
 static void place_results(struct aliases *a, struct ir_block *body, bool io) {
   struct ir_op *ret = body->last;
   for (int state = 1; state >= 0; state--)

@@ -142,8 +142,8 @@ static int64_t merge_block(struct table *t, struct ir_block *b) {
 
 /* ---- Constants ---- */
 
-/* Of large data only some pages: reading all weights would cost more than it
- * finds, and equal hashes are compared in full. */
+/* Hashes only some pages of large data: reading all weights would cost more
+ * than it saves, and constants of equal hash are compared in full. */
 static uint64_t hash_const(const struct ir_value *c) {
   enum { PAGE = 4096 };
   uint64_t h = (uint64_t)(uintptr_t)c->type;

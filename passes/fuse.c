@@ -409,8 +409,9 @@ static bool first_anchor(const struct candidate *c) {
   return !c->g->anchor && c->r.own;
 }
 
-/* What ends an epilogue in few bytes is not computed again, nor in the kernel
- * of another anchor from what is wider. */
+/* An epilogue whose result has few bytes is stored, not recomputed, and does
+ * not move into the kernel of another anchor, where it would read a wider
+ * value. */
 static bool at_most(const struct candidate *c, double times) {
   bool ends = c->r.again || (c->g->anchor && makes_narrower(c->op));
   return (double)c->r.evals <= times * (double)c->in->count &&

@@ -93,8 +93,8 @@ static bool show(const struct ir_value *v, struct shown *s) {
   return ir_type_count(v->type) > 0;
 }
 
-/* Where kernel `k` may write over what it reads of slice `p`: element by
- * element, and no other op reads that. */
+/* Kernel `k` may overwrite slice `p`: it reads it element by element, and no
+ * other op reads the slice. */
 static bool find_over(struct dn_arena *tmp, const struct aliases *a,
                       const struct ir_value *p, const struct ir_op *k,
                       struct alias *to) {

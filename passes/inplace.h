@@ -7,7 +7,8 @@
 
 struct inplace;
 
-/* Of the kernel's body, which does not change meanwhile. */
+/* Analyses the kernel's body, which must stay unchanged while the result is
+ * used. */
 struct inplace *inplace_build(struct dn_arena *arena, const struct ir_op *k);
 /* `u`, of an op in the body, reads each element where the kernel writes it. */
 bool inplace_reads_own(const struct inplace *p, const struct ir_use *u);

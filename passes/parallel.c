@@ -23,8 +23,8 @@
 
 #include <string.h>
 
-/* To wake threads and to wait for them takes some 1 to 10 us, which is to be a
- * small part of the kernel: 10 us at 3 GHz. */
+/* Least cycles of a kernel that threads share. Starting and joining threads
+ * takes 1 to 10 us, so it must run longer: 10 us at 3 GHz. */
 static const double LEAST_CYCLES = 30000;
 /* Bytes a cycle that one core reads from caches behind the first. */
 static const double CACHE_BYTES = 16;
@@ -99,7 +99,8 @@ static const struct ir_type *slice_type(struct dn_ctx *ctx,
   return ir_type(ctx, type->dtype, type->rank - 1, type->dim + 1);
 }
 
-/* As a scan of scans: the turns of the outer one run at once. */
+/* Splits a scan into a scan of scans; iterations of the outer one run in
+ * parallel. */
 static void split_turns(struct ir_op *scan, int64_t parts) {
   struct ir_builder b = edit_before(scan), in = b;
   struct ir_value *y = ir_result(scan);

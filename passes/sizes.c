@@ -112,7 +112,8 @@ static bool join_result(struct join *j, struct ir_op **op) {
   return true;
 }
 
-/* What lane k has instead of the op at the bounds; NULL: the same. */
+/* Names the op that lane k has instead of the one at the bounds; NULL: it has
+ * the same. */
 static const char *differs(const struct join *j, struct ir_op *const *op,
                            int k) {
   if (!op[k] || !same_op(op[0], op[k]))

@@ -128,8 +128,8 @@ static int64_t cut_for_time(struct pass_env *env, struct ir_block *b,
   return made;
 }
 
-/* Those that a limit needs. Blocks that are still too large are cut again: a
- * block of rows has columns. */
+/* Chains that --max-ram needs. A block of rows that is still too large is cut
+ * again along its columns. */
 static int64_t cut_to_fit(struct pass_env *env, struct ir_block *b,
                           int64_t limit) {
   int64_t all = 0, made = 1;

@@ -399,7 +399,8 @@ static void each_op(struct masker *m,
   }
 }
 
-/* From an op to what it reads; false: that has keys along two dimensions. */
+/* Propagates from an op to its operands; false if keys are along two
+ * dimensions. */
 static bool follow_keys(struct masker *m, struct ir_op *op) {
   bool sums, first = !m->n && ir_ops[op->code].cls == IR_CONTRACT;
   struct operand *x = key_reads(m, op, first, &sums);

@@ -57,8 +57,9 @@ static bool is_of_input(const struct ir_value *x) {
   return !x->def && !x->data;
 }
 
-/* The copy is small beside the operand, which it lies next to, and on bare
- * metal not larger than the result, or in place of the operand. */
+/* The padded copy is alive together with the operand: it must be small beside
+ * it and, on bare metal, no larger than the result, unless it replaces the
+ * operand. */
 static bool copy_pays(const struct pass_env *env, const struct ir_op *op) {
   int64_t copy = count_padded(op);
   return copy / 4 <= ir_type_count(ir_arg(op, 0)->type) &&

@@ -111,9 +111,9 @@ struct dnn_weights {
  * had taken; the child of a thread of the pool ends where fn does. */
 void dnn_parallel_for(size_t n, void (*fn)(void *user, size_t i), void *user);
 
-/* Of libdnn_parallel.a: how many threads work from the next call on, the caller
- * counted; 0, as at first, means $DNN_THREADS, or without it one a processor.
- */
+/* In libdnn_parallel.a: sets the number of threads, the caller included, for
+ * later calls. 0 (the default): $DNN_THREADS, or one for each processor if
+ * unset. */
 void dnn_set_threads(unsigned n);
 
 #ifdef __cplusplus

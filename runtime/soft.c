@@ -515,7 +515,7 @@ static uint32_t sum_with(uint32_t sum, uint32_t word) {
   return ((sum << 5 | sum >> 27) ^ word) * 16777619u;
 }
 
-/* By words, then what is left by bytes. The numbers are FNV-1a's. */
+/* Hashes words, then the remaining bytes, with the constants of FNV-1a. */
 uint32_t __dnn_sum(const void *data, size_t size) {
   const uint32_t *word = data;
   uint32_t sum = 2166136261u;

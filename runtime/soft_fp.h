@@ -192,7 +192,7 @@ IN_LINE REP FP_NAME(mul)(REP a, REP b) {
   return FP_NAME(join)(sign, e, man);
 }
 
-/* Of significands: *mx becomes what is left of it, less than my. */
+/* Divides significands: *mx becomes the remainder, less than my. */
 IN_LINE REP FP_NAME(quotient)(REP *mx, REP my);
 
 OUT_OF_LINE REP FP_LONG(div)(REP a, REP b) {

@@ -28,7 +28,8 @@ struct cg_target *compile_target(struct dn_ctx *ctx, const struct options *o);
 /* Target, name and code generation options. false after diagnostics. */
 bool compile_begin(struct dn_ctx *ctx, const struct options *o,
                    const char *path, struct compile *c);
-/* Imports the model; `known` says what is known of its inputs, or is NULL. */
+/* Imports the model; `known`: values and sizes of inputs given on the command
+ * line, or NULL. */
 bool compile_import(struct compile *c, const struct fe_opts *known);
 /* Runs the passes of opts on graphs for each size, after which there is one
  * module; opts then has the others. Without sizes it does nothing. */

@@ -174,7 +174,7 @@ static bool make_report(struct dnnc *d, enum cg_report_kind kind,
   return cg_report(d->ctx, d->c.target, d->c.m, &d->c.cg, &d->sizes, kind, out);
 }
 
-/* By the file's extension; without one it is text. -1: none of ours. */
+/* Output format by file extension; none means text, -1 an unknown one. */
 static int find_report_kind(const char *path) {
   const char *dot = strrchr(dn_base_name(path), '.');
   if (!dot || !strcmp(dot, ".txt") || !strcmp(dot, ".text"))

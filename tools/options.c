@@ -331,7 +331,7 @@ static void help(FILE *out, enum opt_tool tool, bool everything) {
   }
 }
 
-/* Of --requant, as enum pass_requant; -1: unknown. */
+/* Value of --requant as enum pass_requant; -1: unknown. */
 static int requant_of(const struct options *o) {
   static const char *const names[] = {"onnx", "tflite", "exact"};
   for (int i = 0; i < (int)DN_COUNT(names); i++)

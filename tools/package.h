@@ -6,7 +6,7 @@
 #include "tools/compile.h"
 
 struct package; /* a stored input and the interpreter's outputs */
-/* Of the imported module, before passes. NULL after a diagnostic. */
+/* Describes the imported module, before passes run. NULL after a diagnostic. */
 struct package *package_begin(const struct compile *c, const char *kind);
 /* Writes the folder. */
 bool package_write(struct package *p, const char *folder,

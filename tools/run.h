@@ -83,7 +83,7 @@ void run_find_sizes(struct run *r);
 /* Sets them by types of inputs, NULL where there is none, and by --dim; false
  * after a diagnostic. */
 bool run_set_sizes(struct run *r, const struct ir_type *const *types, size_t n);
-/* Those of the next step: --dim NAME=VALUE+STEP. */
+/* Sizes of the next step: --dim NAME=VALUE+STEP. */
 bool run_next_sizes(struct run *r);
 
 /* ---- run_object.c ---- */

@@ -266,7 +266,8 @@ void run_print_outputs(const struct run *r, const struct ir_tensor *out) {
 
 /* ---- Steps ---- */
 
-/* What a step leaves is where the next one reads it, and its rows are next. */
+/* State stays in place for the next step; only the input advances by its new
+ * rows. */
 static void go_on(struct run *r, struct ir_tensor *in,
                   const struct ir_tensor *out, int64_t step) {
   for (size_t i = 0; i < r->nin; i++) {

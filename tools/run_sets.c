@@ -100,8 +100,8 @@ static bool judge(const struct run *r, size_t i, const struct ir_tensor *got,
   return false;
 }
 
-/* Of inputs that cannot be read, the error for the model's input that is then
- * missing names it. */
+/* An input file that cannot be read is reported as the model input that it
+ * would have set. */
 static bool read_inputs(struct run *r, const char *dir, struct set *s) {
   struct dn_ctx *ctx = r->ctx;
   size_t before = dn_diags_count(ctx);

@@ -184,7 +184,8 @@ static int64_t choose_run(struct fold *f) {
   return 0;
 }
 
-/* What whole steps leave from i on: vectors, then elements or runs. */
+/* The remainder of the innermost loop from i on: vectors, then elements or
+ * runs. */
 static void leftover(struct fold *f, int64_t i, LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
   int64_t extent = f->extent;
@@ -531,8 +532,8 @@ static void carry_out(struct fold *f, const LLVMValueRef *acc) {
     DN_PUSH(f->k->arena, f->k->carry.next, acc[p]);
 }
 
-/* Where the lanes of an instruction go along the sum, each lane of a point has
- * a sum of its own. */
+/* If the lanes of the dot instruction run along the sum (IR_DOT_ALONG), each
+ * lane of a point is a sum of its own. */
 static void fold_by_lane(struct kernel_cg *k, const struct nest *n,
                          const struct tile_vector *pt, unsigned npt,
                          LLVMValueRef *out) {

@@ -282,13 +282,13 @@ LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
 /* ---- emit/scope.c: loops, hoisting, the memo ---- */
 void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
                 const LLVMValueRef *init, LLVMValueRef *phi);
-/* `count` times, which is known at run time only, and `most` times at most. */
-/* From now on addresses in the loop, of `step` elements each time, go on as the
- * facts say; an element further. */
+/* From here on addresses in the loop advance by `step` elements an iteration, in
+ * the way that the target's facts give; scope_next() is an element further. */
 void scope_walk(struct kernel_cg *k, int64_t step);
 void scope_next(struct kernel_cg *k);
 /* A pointer that is p before the loop. */
 LLVMValueRef scope_pointer(struct kernel_cg *k, LLVMValueRef p, int64_t step);
+/* `count` iterations, known at run time only; `most` at most. */
 void scope_open_to(struct kernel_cg *k, LLVMValueRef count, int64_t most,
                    unsigned nphi, const LLVMValueRef *init, LLVMValueRef *phi);
 /* Of units [first, first + most) those in [k->begin, k->end), and of these the
@@ -358,7 +358,8 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
 void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg);
 /* A row of `lanes` is computed; more than EMIT_MAX_WORK of it fails. */
 void emit_work(struct kernel_cg *k, enum ir_dtype type, unsigned lanes);
-/* It fails since what it reads is not as its attribute of that name says. */
+/* Reports that the operands do not meet the layout that the attribute asserts.
+ * */
 void emit_no_runs(struct kernel_cg *k, const char *attribute);
 /* It fails since its loops ask for too much code. */
 void emit_too_large(struct kernel_cg *k);
@@ -397,7 +398,8 @@ LLVMValueRef emit_run_number(struct kernel_cg *k, enum ir_dtype t,
 /* Where element number `addr` lies. */
 LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
                           const struct ir_place *p, const struct affine *addr);
-/* In a loop that reads a panel of constants: a part of the next panel. */
+/* In a loop that reads a panel of constants, prefetches a part of the next
+ * panel. */
 void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
                    const struct emit_stream *s);
 void emit_store(struct kernel_cg *k, const struct ir_type *type,
@@ -566,7 +568,7 @@ LLVMValueRef emit_weights_check(struct emit *e);
 void emit_weights_end(struct emit *e);
 
 /* ---- emit/module.c ---- */
-/* What the op of a block does: a call, or control flow. */
+/* Emits an op outside kernels: the call of a kernel, or control flow. */
 void emit_outside(struct emit *e, const struct ir_op *op);
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);
 int emit_const_align(const struct emit *e);

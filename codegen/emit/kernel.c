@@ -47,7 +47,8 @@ static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
 
 /* ---- The loops ---- */
 
-/* Of a copy: one for each stretch that is dense on both sides. */
+/* Loops of a copy: dimensions that are contiguous in source and destination are
+ * one loop. */
 static void copy_loops(const struct ir_type *type, const struct ir_place *from,
                        const struct ir_place *to, int64_t tile,
                        struct ir_loops *out) {

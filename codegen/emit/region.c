@@ -20,7 +20,8 @@ static LLVMValueRef number(struct emit *e, LLVMTypeRef type, int64_t v) {
   return LLVMConstInt(type, (uint64_t)v, type != e->i1);
 }
 
-/* Where a value outside kernels lies, in this turn of the loops around. */
+/* Address of a value outside kernels in the current iteration of the enclosing
+ * loops. */
 static LLVMValueRef address_of(struct emit *e, const struct ir_value *v) {
   struct ir_place p;
   if (!ir_place_of(v, &p)) {
@@ -141,7 +142,8 @@ static void emit_loop(struct emit *e, const struct ir_op *op) {
              LLVMBuildTruncOrBitCast(e->b, n, e->iptr, ""));
 }
 
-/* In a function of its own, whose turns threads share. */
+/* Emits the loop body as a function of its own; threads share the iterations.
+ * */
 static void emit_shared_turns(struct emit *e, const struct ir_op *op) {
   struct emit_function f = {.units = ir_max_turns(op)};
   const char *name =

@@ -189,7 +189,8 @@ static void put_attrs(struct emit_places *p, const struct ir_op *op) {
       put_attr(p, &op->attr[i]);
 }
 
-/* What code of a constant multiplier or shift depends on, or of an index. */
+/* Value ranges of operands that generated code depends on: indices,
+ * multipliers, shifts. */
 static void put_range(struct emit_places *p, const struct ir_op *op) {
   bool onto = (ir_ops[op->code].traits & IR_ONTO) != 0;
   if (onto || op->code == IR_GATHER || op->code == IR_GATHER_ELEMENTS) {

@@ -91,8 +91,8 @@ static void make_generic(LLVMValueRef f) {
     LLVMSetFunctionCallConv(f, LLVMARMAAPCSCallConv);
 }
 
-/* Drops the bodies that are not wanted; what is left keeps declarations of
- * what it calls, which the next object shows as undefined. */
+/* Deletes function bodies that are not needed. Calls to them stay as
+ * declarations, which the next object lists as undefined symbols. */
 static int keep_wanted(LLVMModuleRef soft, LLVMModuleRef module,
                        const struct cg_elf *elf, bool freestanding) {
   int kept = 0;

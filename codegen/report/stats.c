@@ -286,7 +286,7 @@ static bool is_weight(const struct counting *c, const struct ir_value *v) {
   return false;
 }
 
-/* From the last op to the first: uses before what they use. */
+/* Walks from the last op to the first: users come before their operands. */
 static void mark_weights(struct counting *c, const struct ir_block *b) {
   for (const struct ir_op *op = b->last; op; op = op->prev) {
     for (unsigned i = 0; i < op->nregions; i++)

@@ -35,7 +35,8 @@ void cg_stats(struct dn_arena *arena, const struct ir_module *m,
 /* Turns of what is in `op`, whose own are so many: those of a loop as if it
  * made all. A loop without a limit counts as one turn. */
 int64_t cg_turns(int64_t around, const struct ir_op *op);
-/* One op with what is in it, in all turns; without `live`. */
+/* Statistics of one op with its regions, over all iterations; `live` is not
+ * set. */
 struct cg_layer cg_layer_of(struct dn_arena *arena, const struct ir_op *op);
 
 /* A value that takes arena bytes while layer `index` runs. */
