@@ -184,6 +184,10 @@ static bool find_extent(const struct ir_value *v, struct life *l) {
   for (int d = 0; ok && d < type->rank; d++)
     ok = reach(&l->lo, &l->hi, type->dim[d], l->place.stride[d] * bytes);
   for (; ok && b->owner; b = b->owner->block) {
+    if (ir_is_loop(b->owner) && !ir_max_turns(b->owner)) { /* never made */
+      l->lo = l->hi = l->place.offset;
+      return true;
+    }
     if (!ir_is_loop(b->owner) || !l->place.step[--depth])
       continue;
     ok = l->place.step[depth] % bytes == 0 &&
