@@ -247,6 +247,7 @@ bool runs_address(struct runs *r, const struct nest *n, int access,
 bool runs_address_at(struct runs *r, const struct nest *n, int access,
                      const struct affine **iter, int inner, int64_t at,
                      struct run_address *out) {
+  assert(n->iter[inner].reduced && at >= 0 && "runs go along a sum");
   iter[inner] = affine_const(r->forms, at);
   return runs_address(r, n, access, iter, out) &&
          out->room >= n->iter[inner].extent;

@@ -226,6 +226,7 @@ static void add_point(struct tiles *t, const int64_t *at, unsigned lanes) {
       form[g] = affine_add(f, form[g], affine_lanes(f, 1), 1);
   }
   loops_index(f, loops_type(t->kernel), loop, t->loops.n, form, idx);
+  assert(lanes && f->lanes == lanes && "tile_fits() cuts columns into vectors");
   t->lanes[t->npt] = lanes;
   runs_iters(f, t->n, idx, t->iter + (size_t)t->npt++ * NEST_MAX_ITERS);
 }
@@ -282,6 +283,7 @@ static bool same_tiles_fit(struct tiles *t, int level, int64_t from,
     unsigned var = affine_new_var(f, 0, most - tile, level + 1, false, 0);
     t->base[level] = affine_var(f, var, 1);
   }
+  assert(tile > 0 && from >= 0 && "cuts rise within the loop: check_cuts()");
   bool fits = tiles_fit(t, level + 1);
   t->depth = depth;
   return fits;
