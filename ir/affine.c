@@ -43,6 +43,13 @@ static void grow(struct affines *s) {
   s->nbuckets = n;
 }
 
+static bool same_terms(const struct affine_term *a, const struct affine_term *b,
+                       int n) {
+  while (n && a[n - 1].var == b[n - 1].var && a[n - 1].coef == b[n - 1].coef)
+    n--;
+  return !n;
+}
+
 static const struct affine *intern(struct affines *s, const struct builder *b) {
   uint64_t h = (uint64_t)b->c * 0x9e3779b97f4a7c15u ^ (uint64_t)b->lane;
   for (int i = 0; i < b->n; i++)
@@ -53,7 +60,7 @@ static const struct affine *intern(struct affines *s, const struct builder *b) {
   size_t bytes = (size_t)b->n * sizeof *b->term;
   for (struct affine *l = *bucket; l; l = l->next)
     if (l->hash == h && l->c == b->c && l->lane == b->lane && l->n == b->n &&
-        (!bytes || !memcmp(l->term, b->term, bytes)))
+        same_terms(l->term, b->term, b->n))
       return l;
   struct affine *l = dn_alloc(s->arena, sizeof *l + bytes);
   l->hash = h;
