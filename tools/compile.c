@@ -14,25 +14,9 @@
 
 /* ---- Target and names ---- */
 
-/* "L1[,L2[,L3]]" in bytes; what is not given is -1. */
-static bool read_caches(struct dn_ctx *ctx, const char *text, int64_t out[3]) {
-  size_t i = 0;
-  out[0] = out[1] = out[2] = -1;
-  for (const char *p = text; p && *p && i < 3; i++) {
-    size_t n = strcspn(p, ",");
-    if (!opt_read_size(dn_strndup(ctx->arena, p, n), &out[i]) || out[i] < 0)
-      break;
-    p += n + (p[n] == ',');
-    text = p;
-  }
-  return !text || !*text ||
-         dn_usage(ctx, "--caches", "'%.100s': up to three sizes, as 32K,1M",
-                  dn_escaped(ctx->arena, text));
-}
-
 struct cg_target *compile_target(struct dn_ctx *ctx, const struct options *o) {
   int64_t caches[3];
-  if (!read_caches(ctx, o->caches, caches))
+  if (!opt_read_caches(ctx, o->caches, caches))
     return NULL;
   struct cg_target_opts t = {.triple = o->target,
                              .cpu = o->cpu,

@@ -83,6 +83,21 @@ bool opt_read_size(const char *text, int64_t *out) {
   return !errno && end != text && (!*end || (unit && !end[1]));
 }
 
+bool opt_read_caches(struct dn_ctx *ctx, const char *text, int64_t out[3]) {
+  size_t i = 0;
+  out[0] = out[1] = out[2] = -1;
+  for (const char *p = text; p && *p && i < 3; i++) {
+    size_t n = strcspn(p, ",");
+    if (!opt_read_size(dn_strndup(ctx->arena, p, n), &out[i]) || out[i] < 0)
+      break;
+    p += n + (p[n] == ',');
+    text = p;
+  }
+  return !text || !*text ||
+         dn_usage(ctx, "--caches", "'%.100s': up to three sizes, as 32K,1M",
+                  dn_escaped(ctx->arena, text));
+}
+
 static bool read_digits(const char **p, int64_t *out) {
   const char *from = *p;
   bool ok = true;

@@ -77,6 +77,8 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
 
 /* A whole number, which may end in K, M or G. */
 bool opt_read_size(const char *text, int64_t *out);
+/* "L1[,L2[,L3]]" in bytes; what is not given is -1. */
+bool opt_read_caches(struct dn_ctx *ctx, const char *text, int64_t out[3]);
 /* Digits of a size, and with `step` perhaps +STEP behind them. */
 bool opt_read_dim(const char *text, int64_t *out, int64_t *step);
 
