@@ -25,6 +25,7 @@
 #include "passes/stripe.h"
 
 #include "ir/place.h"
+#include "passes/cycles.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -56,6 +57,42 @@ static struct ir_op *find_op(const struct ir_module *m, const char *name,
       if (!ir_has_blocks(op) && is_named(op, name, n))
         return op;
   return NULL;
+}
+
+/* Of the cycles of the blocks, those for rows that other blocks make, too. */
+static double again_part(const struct pass_env *env, const struct stripe *s,
+                         const struct stripe_runs *cut) {
+  double all = 0, again = 0;
+  for (size_t i = 0; i < s->values.n; i++) {
+    const struct stripe_value *v = &s->values.v[i];
+    double rows = (double)v->v->type->dim[v->axis], made = 0;
+    const struct ir_op *op = v->at ? v->at : v->v->def;
+    for (size_t k = 0; k < cut->runs.n; k++) {
+      const struct stripe_run *run = &cut->runs.v[k];
+      made +=
+          (double)(run->count * (run->at.value[i].hi - run->at.value[i].lo));
+    }
+    if (op->code == IR_KERNEL)
+      op = ir_arg(op->region[0]->last, 0)->def;
+    else if (v->at)
+      continue;
+    all += cycles_of(env, op);
+    again += cycles_of(env, op) * (made > rows ? made / rows - 1 : 0);
+  }
+  return all > 0 ? again / all : 0;
+}
+
+void stripe_say(const struct pass_env *env, const struct stripe *s,
+                const struct stripe_runs *cut) {
+  if (!env->log)
+    return;
+  const struct ir_op *ops[] = {s->ops.v[s->ops.n - 1], s->ops.v[0]};
+  const char *name[2];
+  for (int i = 0; i < 2; i++)
+    name[i] = ops[i]->loc ? ops[i]->loc : ir_result(ops[i])->name;
+  fprintf(env->log, "stripe %s..%s:%lld, %lld rows, work +%.1f %%\n", name[0],
+          name[1], (long long)cut->rows, (long long)stripe_height(s),
+          100 * again_part(env, s, cut));
 }
 
 static bool bad(struct pass_env *env, const char *text, const char *why) {

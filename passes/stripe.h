@@ -142,6 +142,9 @@ typedef int64_t stripe_cutter(struct pass_env *env, struct ir_block *b,
                               int64_t limit);
 int64_t stripe_within(struct pass_env *env, struct ir_block *b, int64_t limit,
                       stripe_cutter *cut);
+
+/* ---- What is said of it (stripe.c) ---- */
+
 /* With -v: the stripe as --stripe has it, and the work that blocks do twice. */
 void stripe_say(const struct pass_env *env, const struct stripe *s,
                 const struct stripe_runs *cut);
