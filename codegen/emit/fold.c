@@ -6,7 +6,7 @@
  * Where every point is one element (the result's tile is one element wide) and
  * the schedule has lanes, the lanes go along the innermost reduced iterator, in
  * `unroll` independent chains, and are folded together at the end. */
-#include "codegen/emit/impl.h"
+#include "codegen/emit/fold.h"
 
 #include "ir/diag.h"
 
@@ -36,64 +36,6 @@ struct fold {
       numbers;   /* of a vector of them in the innermost loop, or NULL; */
   int64_t ahead; /* less this */
 };
-
-static enum ir_dtype folded_type(enum ir_dtype t) {
-  return ir_is_small_float(t) ? IR_F32 : t;
-}
-
-/* Code of a fold at its variables: `count` results to out. All are vectors of
- * one length, or scalars. Floats of 16 bits are folded in f32 and rounded at
- * the end. */
-static void emit_code(struct kernel_cg *k, const struct nest_code *c,
-                      const LLVMValueRef *var, int count, LLVMValueRef *out) {
-  LLVMValueRef value[NEST_MAX_NODES];
-  for (int i = 0; i < c->nnodes; i++) {
-    const struct nest_node *node = &c->node[i];
-    if (node->kind == NEST_ACCESS) {
-      value[i] = var[node->arg[0]];
-      assert(value[i] && "callers set what nest_code_uses()");
-    } else if (node->kind == NEST_NUMBER) {
-      LLVMValueRef v = emit_number(k, node->type, node->number);
-      value[i] = emit_like(k, var[0], v);
-    } else {
-      int arity = ir_scalars[node->fn].arity;
-      LLVMValueRef arg[3] = {NULL};
-      for (int j = 0; j < arity; j++)
-        arg[j] = value[node->arg[j]];
-      k->range = (struct emit_range){INT64_MIN, INT64_MAX};
-      value[i] = emit_scalar(k, node->fn,
-                             folded_type(c->node[node->arg[arity - 1]].type),
-                             folded_type(node->type), arg);
-    }
-  }
-  for (int i = 0; i < count; i++)
-    out[i] = value[c->root[i]];
-}
-
-/* acc = fold(acc, x), of which k is the number among the reduced points, or
- * NULL where the code does not use it. */
-static void emit_step(struct kernel_cg *kernel, const struct nest *n,
-                      LLVMValueRef *acc, LLVMValueRef x, LLVMValueRef k) {
-  LLVMValueRef var[NEST_NUM_VARS] = {[NEST_VAR_X] = x, [NEST_VAR_K] = k};
-  memcpy(var, acc, (size_t)n->nstates * sizeof *acc);
-  emit_code(kernel, &n->step, var, n->nstates, acc);
-}
-
-/* acc = the fold of what acc and other have folded. */
-static void emit_merge(struct kernel_cg *k, const struct nest *n,
-                       LLVMValueRef *acc, const LLVMValueRef *other) {
-  LLVMValueRef var[NEST_NUM_VARS] = {NULL};
-  memcpy(var, acc, (size_t)n->nstates * sizeof *acc);
-  memcpy(var + NEST_VAR_OTHER, other, (size_t)n->nstates * sizeof *other);
-  emit_code(k, &n->merge, var, n->nstates, acc);
-}
-
-LLVMValueRef emit_combine(struct kernel_cg *k, const struct nest *n,
-                          LLVMValueRef a, LLVMValueRef x) {
-  assert(n->nstates == 1 && "nest_check_row(): rows that go onto an operand");
-  emit_step(k, n, &a, x, NULL);
-  return a;
-}
 
 static LLVMValueRef add_number(struct fold *f, LLVMValueRef v, int64_t n) {
   LLVMValueRef c = LLVMConstInt(f->k->e->i32, (uint64_t)n, false);
@@ -367,64 +309,19 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   scope_close(k, total, phi, acc);
 }
 
-/* Lane i of each state, or `half` its lanes from there on. */
-static void part(struct kernel_cg *k, const struct nest *n,
-                 const LLVMValueRef *v, unsigned i, unsigned half,
-                 LLVMValueRef *out) {
-  LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, half + 1);
-  for (unsigned l = 0; l < half; l++)
-    order[l] = LLVMConstInt(k->e->i32, i + l, false);
-  for (int s = 0; s < n->nstates; s++)
-    out[s] = half ? LLVMBuildShuffleVector(k->b, v[s],
-                                           LLVMGetPoison(LLVMTypeOf(v[s])),
-                                           LLVMConstVector(order, half), "")
-                  : LLVMBuildExtractElement(
-                        k->b, v[s], LLVMConstInt(k->e->i32, i, false), "");
-}
-
-/* Folds the lanes of vectors into acc: halves while they are even. Sums of
- * integers have an intrinsic; of their halves LLVM makes x86's vpdpbusd, whose
- * four sums it then takes for one. */
-static void across(struct kernel_cg *k, const struct nest *n, unsigned lanes,
-                   LLVMValueRef *acc) {
-  LLVMValueRef all[NEST_MAX_STATES], other[NEST_MAX_STATES];
-  LLVMTypeRef t = LLVMTypeOf(*acc);
-  if (n->fold == NEST_SUM && !ir_is_float(n->acc_type) && lanes > 1) {
-    *acc = emit_intrinsic(k, "llvm.vector.reduce.add", &t, 1, acc, 1);
-    return;
-  }
-  while (lanes > 1 && lanes % 2 == 0) {
-    lanes /= 2;
-    memcpy(all, acc, sizeof all);
-    part(k, n, all, 0, lanes, acc);
-    part(k, n, all, lanes, lanes, other);
-    emit_merge(k, n, acc, other);
-  }
-  memcpy(all, acc, sizeof all);
-  part(k, n, all, 0, 0, acc);
-  for (unsigned i = 1; i < lanes; i++) {
-    part(k, n, all, i, 0, other);
-    emit_merge(k, n, acc, other);
-  }
-}
-
 /* One value a point from its accumulators. */
 static LLVMValueRef finish(struct fold *f, const LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
-  LLVMValueRef state[NEST_MAX_STATES] = {NULL}, var[NEST_NUM_VARS] = {NULL};
-  size_t size = (size_t)n->nstates * sizeof *acc;
-  memcpy(state, acc, size);
+  LLVMValueRef state[NEST_MAX_STATES] = {NULL};
+  memcpy(state, acc, (size_t)n->nstates * sizeof *acc);
   if (f->vec > 1) {
     for (unsigned c = 1; c < f->chains; c++)
       emit_merge(k, n, state, acc + c * (unsigned)n->nstates);
-    across(k, n, f->vec, state);
+    emit_across(k, n, f->vec, state);
     emit_merge(k, n, state, acc + f->chains * (unsigned)n->nstates);
   }
-  memcpy(var, state, size);
-  emit_code(k, &n->finish, var, 1, state);
-  enum ir_dtype t = n->finish.node[n->finish.root[0]].type;
-  return emit_cast(k, emit_round(k, t, state[0]), t, n->type->dtype);
+  return emit_finish(k, n, state);
 }
 
 /* Lanes along the reduction: when no point has any and enough is reduced. */

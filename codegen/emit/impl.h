@@ -470,10 +470,6 @@ LLVMValueRef emit_scaled_end(struct kernel_cg *k, const struct nest *n,
 void emit_fold(struct kernel_cg *k, const struct nest *n,
                const struct tile_vector *pt, unsigned npt, LLVMValueRef *out);
 
-/* fold(a, x). Floats of 16 bits are folded in f32 and rounded at the end. */
-LLVMValueRef emit_combine(struct kernel_cg *k, const struct nest *n,
-                          LLVMValueRef a, LLVMValueRef x);
-
 /* ---- emit/share.c: kernels that are the same up to places ---- */
 /* What a kernel (or, without `op`, a copy of `root`) touches, into `p`, which
  * has an arena alone; false: a value has no place. */

@@ -3,8 +3,9 @@
  * order: the first dimension one slice at a time, lanes within a slice alone,
  * by one thread. A row is loaded from where it goes, folded and stored, so that
  * slices that meet are folded one after another. */
-#include "codegen/emit/impl.h"
+#include "codegen/emit/fold.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* The address of the result's row for row idx of the slices. */
@@ -29,9 +30,11 @@ void onto_store(struct kernel_cg *k, const struct ir_place *p,
   const struct ir_value *y = ir_result(k->onto);
   const struct affine *address = row_address(k, p, idx);
   if (n->fold != NEST_NONE && !k->failed) {
-    LLVMValueRef old = emit_load(k, y, p, address);
+    assert(n->nstates == 1 && "nest_check_row(): rows that go onto an operand");
     unsigned lanes = address->varying ? k->forms.lanes : 1;
-    v = emit_combine(k, n, emit_splat(k, old, lanes), emit_splat(k, v, lanes));
+    LLVMValueRef acc = emit_splat(k, emit_load(k, y, p, address), lanes);
+    emit_step(k, n, &acc, emit_splat(k, v, lanes), NULL);
+    v = acc;
   }
   if (!k->failed)
     emit_store(k, y->type, p, address, v);
