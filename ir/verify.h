@@ -1,11 +1,13 @@
 /* verify.h - shared by the files of the verifier: verify.c (blocks, types,
  * regions), verify_kernel.c (kernels and what is outside them), verify_plan.c
- * (places), verify_overlap.c (results over operands), verify_shared.c (turns at
- * once). */
+ * (places), verify_place.c (what one op says of them), verify_overlap.c
+ * (results over operands), verify_shared.c (turns at once). */
 #ifndef IR_VERIFY_H
 #define IR_VERIFY_H
 
 #include "ir/ir.h"
+
+struct ir_place;
 
 enum verify_rule {
 #define RULE(ID, name, text) VERIFY_##ID,
@@ -48,6 +50,12 @@ bool verify_overlap(struct verifier *v, const struct ir_op *kernel,
 bool verify_over_slice(const struct ir_value *x, const struct ir_value *y);
 /* Both lie in one slice of the scan around them, which share no bytes. */
 bool verify_apart_in_slice(const struct ir_value *x, const struct ir_value *y);
+/* Whether the op itself says where its result lies. */
+bool verify_has_place(const struct ir_op *op);
+/* An op's attributes that say places; the rest relies on them. */
+void verify_place_attrs(struct verifier *v, const struct ir_op *op);
+/* No two elements of what is written share an address. */
+bool verify_steps_over(const struct ir_type *type, const struct ir_place *at);
 /* Of a planned module without errors so far. */
 void verify_plan(struct verifier *v, const struct ir_func *f);
 /* And one whose values have places that hold for turns one after another. */

@@ -47,10 +47,6 @@ struct plan {
   bool *same; /* by value id: see mark_elementwise() */
 };
 
-static bool has_place(const struct ir_op *op) {
-  return ir_find_attr(op, "at") || ir_find_attr(op, "space");
-}
-
 /* ---- Positions and lives ---- */
 
 static void number_block(struct plan *p, const struct ir_block *b,
@@ -92,7 +88,7 @@ static const struct ir_value *carries_on(const struct ir_use *u) {
     return NULL;
   while (op->operand[i] != u)
     i++;
-  if (ir_is_concat(op) || (ir_is_view(op) && !has_place(op)))
+  if (ir_is_concat(op) || (ir_is_view(op) && !verify_has_place(op)))
     return ir_result(op);
   unsigned skips = ir_is_loop(op) ? ir_loop_skips(op) : 0;
   if (ir_is_loop(op) && i >= skips && i - skips < ir_num_carried(op))
@@ -199,91 +195,6 @@ static bool find_extent(const struct ir_value *v, struct life *l) {
   return ok && dn_add(l->hi, bytes, &l->hi);
 }
 
-/* A plan attribute, or field, of what has `rank` dimensions; the rest relies on
- * it. Strides and steps of 2^40 are out of range before they overflow. */
-static void check_attr(struct plan *p, const struct ir_op *op,
-                       const struct ir_attr *a, int rank) {
-  const int64_t big = INT64_C(1) << 40;
-  bool at = !strcmp(a->name, "at"), out = !strcmp(a->name, "out");
-  bool step = !strcmp(a->name, "turn");
-  if (a->kind != (at || out ? IR_A_INT : IR_A_INTS) ||
-      (!at && !out && !step && strcmp(a->name, "stride") != 0))
-    verify_op(p->v, op, PLACED, "'%s' says nothing of a place", a->name);
-  else if (out && (a->i < 0 || a->i >= p->f->nresults))
-    verify_op(p->v, op, SPACE, "there is no result %lld", (long long)a->i);
-  else if (at && (a->i < 0 || a->i > big))
-    verify_op(p->v, op, RANGE, "at=%lld", (long long)a->i);
-  else if (step && a->n > ir_loops_around(op->block))
-    verify_op(p->v, op, STRIDE, "turn has %lld entries", (long long)a->n);
-  else if (!at && !out && !step && a->n != rank)
-    verify_op(p->v, op, STRIDE, "stride has %lld entries", (long long)a->n);
-  for (int64_t i = 0; a->kind == IR_A_INTS && i < a->n; i++)
-    if (a->is[i] > big || a->is[i] < -big)
-      verify_op(p->v, op, RANGE, "%s %lld", a->name, (long long)a->is[i]);
-}
-
-/* The value whose place record i of `places` is. */
-static const struct ir_value *record_value(const struct ir_op *op, unsigned i) {
-  return i < op->nresults ? op->result[i]
-                          : op->region[0]->param[i - op->nresults];
-}
-
-static void check_records(struct plan *p, const struct ir_op *op) {
-  const struct ir_attr *a = ir_find_attr(op, "places");
-  unsigned n = op->nresults + (ir_is_loop(op) ? ir_loop_skips(op) : 0);
-  if (a ? a->n != n : n)
-    verify_op(p->v, op, PLACED, "%lld places, not %u",
-              a ? (long long)a->n : 0LL, n);
-  for (unsigned i = 0; a && a->n == n && i < n; i++)
-    for (unsigned k = 0; k < a->rs[i].n; k++)
-      check_attr(p, op, &a->rs[i].field[k], record_value(op, i)->type->rank);
-}
-
-/* Attributes of an op as places. */
-static void check_attrs(struct plan *p, const struct ir_op *op) {
-  static const char *const names[] = {"at", "stride", "turn"};
-  const char *space = ir_get_str(op, "space");
-  char *end = NULL;
-  bool blocks = ir_has_blocks(op);
-  if (strcmp(space, "arena") != 0 &&
-      (strncmp(space, "out", 3) != 0 || !space[3] ||
-       strtoul(space + 3, &end, 10) >= p->f->nresults || *end))
-    verify_op(p->v, op, SPACE, "there is no space '%s'", space);
-  if (blocks)
-    check_records(p, op);
-  if (blocks ? has_place(op) : ir_find_attr(op, "places") != NULL)
-    verify_op(p->v, op, PLACED, "'%s' states places as other ops do",
-              ir_ops[op->code].text);
-  for (size_t i = 0; i < DN_COUNT(names) && op->nresults == 1; i++)
-    if (ir_find_attr(op, names[i]))
-      check_attr(p, op, ir_find_attr(op, names[i]), ir_result(op)->type->rank);
-}
-
-/* No two elements of what is written share an address: from the smallest stride
- * on, each steps over all that the smaller ones reach. */
-static bool steps_over(const struct ir_type *type, const struct ir_place *at) {
-  int64_t reach = 0, below = -1;
-  for (int n = 0; n < type->rank; n++) {
-    int64_t next = INT64_MAX;
-    int dims = 0, d = 0;
-    for (int i = 0; i < type->rank; i++) {
-      int64_t stride = llabs(at->stride[i]);
-      if (type->dim[i] == 1 || stride <= below || stride > next)
-        continue;
-      dims = stride == next ? dims + 1 : 1;
-      next = stride;
-      d = i;
-    }
-    if (!dims)
-      break;
-    if (dims > 1 || next <= reach)
-      return false;
-    reach += (type->dim[d] - 1) * next; /* in range: see find_extent() */
-    below = next;
-  }
-  return true;
-}
-
 static void check_value(struct plan *p, const struct ir_op *op,
                         const struct ir_value *r, bool owns) {
   struct life *l = &p->life[r->id];
@@ -303,7 +214,7 @@ static void check_value(struct plan *p, const struct ir_op *op,
       l->place.offset % ir_dtypes[r->type->dtype].bytes)
     verify_op(p->v, op, RANGE, "%%%s lies at bytes %lld to %lld of %lld",
               r->name, (long long)l->lo, (long long)l->hi, (long long)room);
-  else if (l->owns && !empty && !steps_over(r->type, &l->place))
+  else if (l->owns && !empty && !verify_steps_over(r->type, &l->place))
     verify_op(p->v, op, STRIDE, "elements of %%%s lie at one place", r->name);
 }
 
@@ -320,7 +231,7 @@ static void check_param_places(struct plan *p, const struct ir_op *loop) {
 static void check_place(struct plan *p, const struct ir_op *op) {
   bool view = ir_is_view(op);
   for (unsigned i = 0; view == p->views && i < op->nresults; i++)
-    check_value(p, op, op->result[i], !view || has_place(op));
+    check_value(p, op, op->result[i], !view || verify_has_place(op));
   if (ir_is_loop(op))
     check_param_places(p, op);
 }
@@ -397,6 +308,10 @@ static void check_pieces(struct plan *p, const struct ir_op *op) {
     check_lies(p, op, k, &want);
   }
   dn_arena_free(arena);
+}
+
+static void check_attrs(struct plan *p, const struct ir_op *op) {
+  verify_place_attrs(p->v, op);
 }
 
 /* Places that ops state are looked at before those that follow from them. */
