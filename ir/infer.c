@@ -1,55 +1,44 @@
 /* infer.c - result types. A row of ops.def names one of these functions; each
  * serves a family. Dims may be symbols where nothing is computed from them. All
  * numbers from a model are checked here, so that later layers may rely on them:
- * list attributes have the right length, and sizes stay within +-2^40. */
-#include "ir/ir.h"
+ * list attributes have the right length, and sizes stay within +-2^40. Ops that
+ * move elements have their rules in infer_move.c. */
+#include "ir/infer.h"
+
 #include "ir/size_infer.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define BIG (INT64_C(1) << 40)
-
-struct infer {
-  struct dn_ctx *ctx;
-  const struct ir_op *op;
-  const struct ir_point *at; /* operands are taken there; NULL: as they are */
-  bool sized;                /* the rule gives sizes: do not ask at points */
-};
-
-typedef const struct ir_type *infer_fn(struct infer *in);
-
-static const struct ir_type *arg_type(const struct infer *in, unsigned i) {
+const struct ir_type *infer_arg(const struct infer *in, unsigned i) {
   const struct ir_type *t = ir_arg(in->op, i)->type;
   return in->at ? ir_type_at(in->ctx, t, in->at) : t;
 }
 
-static const struct ir_type *fail(const struct infer *in, enum dn_code code,
-                                  const char *message) {
+const struct ir_type *infer_fail(const struct infer *in, enum dn_code code,
+                                 const char *message) {
   dn_error(in->ctx, ir_loc(in->op), code, "%s", message);
   for (unsigned i = 0; i < in->op->noperands && i < 4; i++)
     dn_note(in->ctx, "operand %u is %s", i,
-            ir_type_text(in->ctx, NULL, arg_type(in, i)));
+            ir_type_text(in->ctx, NULL, infer_arg(in, i)));
   return NULL;
 }
 
-static const struct ir_type *make(const struct infer *in, enum ir_dtype dtype,
-                                  int64_t rank, const int64_t *dims) {
+const struct ir_type *infer_made(const struct infer *in, enum ir_dtype dtype,
+                                 int64_t rank, const int64_t *dims) {
   for (int64_t i = 0; i < rank && i < IR_MAX_RANK; i++)
-    if (dims[i] > BIG)
-      return fail(in, DN_LIMIT, "a dimension of the result is over 2^40");
+    if (dims[i] > INFER_BIG)
+      return infer_fail(in, DN_LIMIT, "a dimension of the result is over 2^40");
   if (rank > IR_MAX_RANK)
-    return fail(in, DN_LIMIT, "the result has more than 12 dimensions");
+    return infer_fail(in, DN_LIMIT, "the result has more than 12 dimensions");
   if (!ir_type_fits(in->ctx, dtype, rank, dims))
-    return fail(in, DN_LIMIT, "the result is larger than --limit-tensor");
+    return infer_fail(in, DN_LIMIT, "the result is larger than --limit-tensor");
   assert(rank >= 0 && "a rank, or the length of a list");
   return ir_type(in->ctx, dtype, (int)rank, dims);
 }
 
-/* A list attribute of `len` elements (or absent, when it has a default), each
- * in [lo, hi]. */
-static bool list_ok(const struct infer *in, const char *name, int64_t len,
-                    int64_t lo, int64_t hi) {
+bool infer_list_ok(const struct infer *in, const char *name, int64_t len,
+                   int64_t lo, int64_t hi) {
   const struct ir_attr *a = ir_find_attr(in->op, name);
   if (!a)
     return true;
@@ -67,7 +56,7 @@ static bool list_ok(const struct infer *in, const char *name, int64_t len,
   return true;
 }
 
-static bool axis_ok(const struct infer *in, int64_t axis, int64_t rank) {
+bool infer_axis_ok(const struct infer *in, int64_t axis, int64_t rank) {
   if (axis >= 0 && axis < rank)
     return true;
   return dn_error(in->ctx, ir_loc(in->op), DN_ATTR,
@@ -75,53 +64,54 @@ static bool axis_ok(const struct infer *in, int64_t axis, int64_t rank) {
                   (long long)rank - 1);
 }
 
-static bool fixed(const struct infer *in, const struct ir_type *t, int from,
-                  int to) {
+bool infer_fixed(const struct infer *in, const struct ir_type *t, int from,
+                 int to) {
   for (int i = from; i < to; i++)
     if (t->dim[i] < 0)
-      return fail(in, DN_DIM, "a size must be known here: bind it with --dim");
+      return infer_fail(in, DN_DIM,
+                        "a size must be known here: bind it with --dim");
   return true;
 }
 
 /* ---- MAP ---- */
 
-static const struct ir_type *infer_same(struct infer *in) {
-  return ir_type_as(in->ctx, arg_type(in, 0), arg_type(in, 0)->dtype);
+const struct ir_type *infer_same(struct infer *in) {
+  return ir_type_as(in->ctx, infer_arg(in, 0), infer_arg(in, 0)->dtype);
 }
 
 static const struct ir_type *infer_axis(struct infer *in) {
-  return axis_ok(in, ir_get_int(in->op, "axis"), arg_type(in, 0)->rank)
+  return infer_axis_ok(in, ir_get_int(in->op, "axis"), infer_arg(in, 0)->rank)
              ? infer_same(in)
              : NULL;
 }
 
-static const struct ir_type *infer_argsort(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
+const struct ir_type *infer_argsort(struct infer *in) {
+  const struct ir_type *x = infer_arg(in, 0);
   int64_t axis = ir_get_int(in->op, "axis"), k = ir_get_int(in->op, "k");
   int64_t dims[IR_MAX_RANK];
-  if (!axis_ok(in, axis, x->rank))
+  if (!infer_axis_ok(in, axis, x->rank))
     return NULL;
   memcpy(dims, x->dim, sizeof dims);
-  if (!fixed(in, x, (int)axis, (int)axis + 1))
+  if (!infer_fixed(in, x, (int)axis, (int)axis + 1))
     return NULL;
   if (k < 0 || k > dims[axis] || dims[axis] > INT32_MAX)
-    return fail(in, DN_ATTR, "k is not among the elements of the axis");
+    return infer_fail(in, DN_ATTR, "k is not among the elements of the axis");
   dims[axis] = k;
   return ir_type(in->ctx, IR_I32, x->rank, dims);
 }
 
-static const struct ir_type *infer_running(struct infer *in) {
+const struct ir_type *infer_running(struct infer *in) {
   int64_t step = ir_get_int(in->op, "step"), lag = ir_get_int(in->op, "lag");
   if ((step != 1 && step != -1) || lag > INT32_MAX || lag < -INT32_MAX ||
       lag * step < 0)
-    return fail(in, DN_ATTR,
-                "step is 1, with a lag of 0 or more, or -1, of 0 or less");
+    return infer_fail(
+        in, DN_ATTR, "step is 1, with a lag of 0 or more, or -1, of 0 or less");
   return infer_axis(in);
 }
 
-static const struct ir_type *infer_float(struct infer *in) {
-  if (!ir_is_float(arg_type(in, 0)->dtype))
-    return fail(in, DN_TYPE, "the operand must be of a float type");
+const struct ir_type *infer_float(struct infer *in) {
+  if (!ir_is_float(infer_arg(in, 0)->dtype))
+    return infer_fail(in, DN_TYPE, "the operand must be of a float type");
   return infer_same(in);
 }
 
@@ -150,39 +140,39 @@ static const struct ir_type *broadcast_from(struct infer *in, unsigned first,
   int64_t dims[IR_MAX_RANK] = {0};
   int rank = 0;
   for (unsigned i = 0; i < in->op->noperands; i++) {
-    const struct ir_type *t = arg_type(in, i);
-    if (i > first && t->dtype != arg_type(in, first)->dtype)
-      return fail(in, DN_TYPE, "operands differ in element type");
+    const struct ir_type *t = infer_arg(in, i);
+    if (i > first && t->dtype != infer_arg(in, first)->dtype)
+      return infer_fail(in, DN_TYPE, "operands differ in element type");
     int64_t merged[IR_MAX_RANK];
     rank = broadcast_dims(dims, i ? rank : 0, t->dim, t->rank, merged);
     if (rank < 0)
-      return fail(in, DN_TYPE, "operand shapes do not broadcast");
+      return infer_fail(in, DN_TYPE, "operand shapes do not broadcast");
     memcpy(dims, merged, sizeof merged);
   }
-  return make(in, result, rank, dims);
+  return infer_made(in, result, rank, dims);
 }
 
-static const struct ir_type *infer_broadcast(struct infer *in) {
-  return broadcast_from(in, 0, arg_type(in, 0)->dtype);
+const struct ir_type *infer_broadcast(struct infer *in) {
+  return broadcast_from(in, 0, infer_arg(in, 0)->dtype);
 }
 
-static const struct ir_type *infer_compare(struct infer *in) {
+const struct ir_type *infer_compare(struct infer *in) {
   return broadcast_from(in, 0, IR_BOOL);
 }
 
-static const struct ir_type *infer_select(struct infer *in) {
-  if (arg_type(in, 0)->dtype != IR_BOOL)
-    return fail(in, DN_TYPE, "the condition must be bool");
-  return broadcast_from(in, 1, arg_type(in, 1)->dtype);
+const struct ir_type *infer_select(struct infer *in) {
+  if (infer_arg(in, 0)->dtype != IR_BOOL)
+    return infer_fail(in, DN_TYPE, "the condition must be bool");
+  return broadcast_from(in, 1, infer_arg(in, 1)->dtype);
 }
 
-static const struct ir_type *infer_test(struct infer *in) {
+const struct ir_type *infer_test(struct infer *in) {
   if (!infer_float(in))
     return NULL;
-  return ir_type_as(in->ctx, arg_type(in, 0), IR_BOOL);
+  return ir_type_as(in->ctx, infer_arg(in, 0), IR_BOOL);
 }
 
-static bool attr_dtype(const struct infer *in, enum ir_dtype *out) {
+bool infer_dtype(const struct infer *in, enum ir_dtype *out) {
   const char *text = ir_get_str(in->op, "to");
   if (ir_dtype_find(text, out))
     return true;
@@ -190,47 +180,50 @@ static bool attr_dtype(const struct infer *in, enum ir_dtype *out) {
                   text);
 }
 
-static const struct ir_type *infer_cast(struct infer *in) {
+const struct ir_type *infer_cast(struct infer *in) {
   enum ir_dtype to;
-  return attr_dtype(in, &to) ? ir_type_as(in->ctx, arg_type(in, 0), to) : NULL;
+  return infer_dtype(in, &to) ? ir_type_as(in->ctx, infer_arg(in, 0), to)
+                              : NULL;
 }
 
-static const struct ir_type *infer_narrow(struct infer *in) {
+const struct ir_type *infer_narrow(struct infer *in) {
   enum ir_dtype to;
-  if (!attr_dtype(in, &to) || !infer_float(in))
+  if (!infer_dtype(in, &to) || !infer_float(in))
     return NULL;
   if (ir_is_float(to) || to == IR_BOOL || ir_dtypes[to].bits > 16)
-    return fail(in, DN_TYPE, "'to' must be an integer type of up to 16 bits");
+    return infer_fail(in, DN_TYPE,
+                      "'to' must be an integer type of up to 16 bits");
   return broadcast_from(in, 0, to);
 }
 
-static const struct ir_type *infer_bits(struct infer *in) {
+const struct ir_type *infer_bits(struct infer *in) {
   enum ir_dtype to;
-  if (!attr_dtype(in, &to))
+  if (!infer_dtype(in, &to))
     return NULL;
   if (to == IR_BOOL ||
-      ir_dtypes[to].bits != ir_dtypes[arg_type(in, 0)->dtype].bits)
-    return fail(in, DN_TYPE, "the types differ in width");
-  return ir_type_as(in->ctx, arg_type(in, 0), to);
+      ir_dtypes[to].bits != ir_dtypes[infer_arg(in, 0)->dtype].bits)
+    return infer_fail(in, DN_TYPE, "the types differ in width");
+  return ir_type_as(in->ctx, infer_arg(in, 0), to);
 }
 
-static const struct ir_type *shape_attr(struct infer *in, enum ir_dtype dtype) {
+const struct ir_type *infer_shape(struct infer *in, enum ir_dtype dtype) {
   const struct ir_attr *a = ir_find_attr(in->op, "shape");
   assert(a && "ir_op_check() has seen required attributes");
-  if (!list_ok(in, "shape", a->n, 0, BIG))
+  if (!infer_list_ok(in, "shape", a->n, 0, INFER_BIG))
     return NULL;
-  return make(in, dtype, a->n, a->is);
+  return infer_made(in, dtype, a->n, a->is);
 }
 
-static const struct ir_type *infer_expand(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
-  const struct ir_type *y = shape_attr(in, x->dtype);
+const struct ir_type *infer_expand(struct infer *in) {
+  const struct ir_type *x = infer_arg(in, 0);
+  const struct ir_type *y = infer_shape(in, x->dtype);
   if (!y)
     return NULL;
   for (int i = 1; i <= x->rank; i++)
     if (i > y->rank || (x->dim[x->rank - i] != 1 &&
                         x->dim[x->rank - i] != y->dim[y->rank - i]))
-      return fail(in, DN_TYPE, "the operand does not broadcast to 'shape'");
+      return infer_fail(in, DN_TYPE,
+                        "the operand does not broadcast to 'shape'");
   const struct ir_size *sizes[IR_MAX_RANK] = {NULL};
   for (int i = 1; i <= x->rank; i++)
     sizes[y->rank - i] = x->size[x->rank - i];
@@ -242,12 +235,12 @@ static const struct ir_type *infer_expand(struct infer *in) {
 
 /* Attributes of windows over `n` dims. */
 static bool window_ok(const struct infer *in, int n) {
-  return list_ok(in, "strides", n, 1, BIG) &&
-         list_ok(in, "dilations", n, 1, BIG) &&
-         list_ok(in, "pads", 2 * n, -BIG, BIG);
+  return infer_list_ok(in, "strides", n, 1, INFER_BIG) &&
+         infer_list_ok(in, "dilations", n, 1, INFER_BIG) &&
+         infer_list_ok(in, "pads", 2 * n, -INFER_BIG, INFER_BIG);
 }
 
-static int64_t pads_at(const struct infer *in, int n, int i) {
+int64_t infer_pads(const struct infer *in, int n, int i) {
   return ir_get_at(in->op, "pads", i) + ir_get_at(in->op, "pads", n + i);
 }
 
@@ -255,7 +248,7 @@ static int64_t pads_at(const struct infer *in, int n, int i) {
 static int64_t window_count(int64_t size, int64_t window, int64_t stride,
                             int64_t dilation, int64_t pads) {
   assert(window >= 1 && stride >= 1 && dilation >= 1 &&
-         "list_ok() and the callers refuse others");
+         "infer_list_ok() and the callers refuse others");
   int64_t span = size + pads - ((window - 1) * dilation + 1);
   return span < 0 ? -1 : span / stride + 1;
 }
@@ -263,74 +256,75 @@ static int64_t window_count(int64_t size, int64_t window, int64_t stride,
 /* The type of a sum of products: that of the operands, or what `to` says, which
  * is as wide at least. */
 static bool sum_type(const struct infer *in, enum ir_dtype *out) {
-  enum ir_dtype a = arg_type(in, 0)->dtype, b = arg_type(in, 1)->dtype;
+  enum ir_dtype a = infer_arg(in, 0)->dtype, b = infer_arg(in, 1)->dtype;
   *out = a;
-  if (*ir_get_str(in->op, "to") && !attr_dtype(in, out))
+  if (*ir_get_str(in->op, "to") && !infer_dtype(in, out))
     return false;
   const struct ir_dtype_row *sum = &ir_dtypes[*out];
   if (a != b || a != *out)
     for (unsigned i = 0; i < 2; i++) {
-      const struct ir_dtype_row *row = &ir_dtypes[arg_type(in, i)->dtype];
+      const struct ir_dtype_row *row = &ir_dtypes[infer_arg(in, i)->dtype];
       if (row->kind == IR_LOGIC || sum->kind == IR_LOGIC ||
           (row->kind == IR_FLOAT) != (sum->kind == IR_FLOAT) ||
           row->bits > sum->bits || !*ir_get_str(in->op, "to"))
-        return fail(in, DN_TYPE,
-                    "operands differ in element type, or from their sum");
+        return infer_fail(in, DN_TYPE,
+                          "operands differ in element type, or from their sum");
     }
   return true;
 }
 
-static const struct ir_type *infer_conv(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0), *w = arg_type(in, 1);
+const struct ir_type *infer_conv(struct infer *in) {
+  const struct ir_type *x = infer_arg(in, 0), *w = infer_arg(in, 1);
   int s = x->rank - 2;
   enum ir_dtype to;
   if (s < 0 || w->rank != x->rank)
-    return fail(in, DN_TYPE,
-                "x must be [N,spatial..,C], w [O,window..,C/groups]");
+    return infer_fail(in, DN_TYPE,
+                      "x must be [N,spatial..,C], w [O,window..,C/groups]");
   if (!sum_type(in, &to))
     return NULL;
-  if (!window_ok(in, s) || !fixed(in, x, 1, x->rank) ||
-      !fixed(in, w, 0, w->rank))
+  if (!window_ok(in, s) || !infer_fixed(in, x, 1, x->rank) ||
+      !infer_fixed(in, w, 0, w->rank))
     return NULL;
   int64_t g = ir_get_int(in->op, "groups"), dims[IR_MAX_RANK];
   if (g < 1 || w->dim[0] % g || x->dim[s + 1] != w->dim[s + 1] * g)
-    return fail(
+    return infer_fail(
         in, DN_TYPE,
         "channels do not fit: x has C, w has C/groups, groups divides O");
   dims[0] = x->dim[0];
   for (int i = 0; i < s; i++) {
     int64_t window = w->dim[1 + i], dil = ir_get_at(in->op, "dilations", i);
-    if (window < 1 || window > BIG / dil)
-      return fail(in, DN_TYPE, "the window is empty or too large");
+    if (window < 1 || window > INFER_BIG / dil)
+      return infer_fail(in, DN_TYPE, "the window is empty or too large");
     dims[1 + i] =
         window_count(x->dim[1 + i], window, ir_get_at(in->op, "strides", i),
-                     dil, pads_at(in, s, i));
+                     dil, infer_pads(in, s, i));
     if (dims[1 + i] < 0)
-      return fail(in, DN_TYPE, "the window is larger than the padded input");
+      return infer_fail(in, DN_TYPE,
+                        "the window is larger than the padded input");
   }
   dims[s + 1] = w->dim[0];
-  return make(in, to, x->rank, dims);
+  return infer_made(in, to, x->rank, dims);
 }
 
-static const struct ir_type *infer_matmul(struct infer *in) {
-  const struct ir_type *a = arg_type(in, 0), *b = arg_type(in, 1);
+const struct ir_type *infer_matmul(struct infer *in) {
+  const struct ir_type *a = infer_arg(in, 0), *b = infer_arg(in, 1);
   enum ir_dtype to;
   if (a->rank < 2 || b->rank < 2)
-    return fail(in, DN_TYPE, "operands must be matrices");
+    return infer_fail(in, DN_TYPE, "operands must be matrices");
   if (!sum_type(in, &to))
     return NULL;
   int64_t dims[IR_MAX_RANK];
   int batch = broadcast_dims(a->dim, a->rank - 2, b->dim, b->rank - 2, dims);
   if (batch < 0 || a->dim[a->rank - 1] != b->dim[b->rank - 2])
-    return fail(in, DN_TYPE, "inner or batch dimensions do not fit");
+    return infer_fail(in, DN_TYPE, "inner or batch dimensions do not fit");
   dims[batch] = a->dim[a->rank - 2];
   dims[batch + 1] = b->dim[b->rank - 1];
-  return make(in, to, batch + 2, dims);
+  return infer_made(in, to, batch + 2, dims);
 }
 
 /* `equation` is "ab,bc->ac": letters only, two operands, every result letter in
  * an operand and once. */
-static const struct ir_type *infer_einsum(struct infer *in) {
+const struct ir_type *infer_einsum(struct infer *in) {
   const char *s = ir_get_str(in->op, "equation");
   int64_t size[128] = {0}, dims[IR_MAX_RANK];
   bool made[128] = {false};
@@ -343,10 +337,11 @@ static const struct ir_type *infer_einsum(struct infer *in) {
       const bool bad = *s == ','   ? part != 0
                        : *s == '-' ? part != 1 || s[1] != '>'
                                    : !last;
-      if (bad || (!last && n != arg_type(in, (unsigned)part)->rank))
-        return fail(in, DN_ATTR, "the equation does not fit the operands");
+      if (bad || (!last && n != infer_arg(in, (unsigned)part)->rank))
+        return infer_fail(in, DN_ATTR,
+                          "the equation does not fit the operands");
       if (last)
-        return make(in, to, n, dims);
+        return infer_made(in, to, n, dims);
       s += *s == '-';
       part++;
       n = 0;
@@ -354,13 +349,13 @@ static const struct ir_type *infer_einsum(struct infer *in) {
     }
     bool letter = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z');
     if (!letter || (last && made[(unsigned char)*s]) || n >= IR_MAX_RANK ||
-        (!last && n >= arg_type(in, (unsigned)part)->rank))
-      return fail(in, DN_ATTR, "the equation does not fit the operands");
+        (!last && n >= infer_arg(in, (unsigned)part)->rank))
+      return infer_fail(in, DN_ATTR, "the equation does not fit the operands");
     int64_t *of = &size[(unsigned char)*s];
-    int64_t d = last ? *of - 1 : arg_type(in, (unsigned)part)->dim[n];
+    int64_t d = last ? *of - 1 : infer_arg(in, (unsigned)part)->dim[n];
     if (d < 0 || (!last && *of && *of != d + 1))
-      return fail(in, DN_TYPE,
-                  "a letter of the equation stands for two sizes or none");
+      return infer_fail(
+          in, DN_TYPE, "a letter of the equation stands for two sizes or none");
     *of = d + 1;
     made[(unsigned char)*s] = last;
     dims[n++] = d;
@@ -369,261 +364,72 @@ static const struct ir_type *infer_einsum(struct infer *in) {
 
 /* ---- REDUCE ---- */
 
-static const struct ir_type *infer_reduce(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
+const struct ir_type *infer_reduce(struct infer *in) {
+  const struct ir_type *x = infer_arg(in, 0);
   const struct ir_attr *axes = ir_find_attr(in->op, "axes");
   assert(axes && "ir_op_check() has seen required attributes");
   int64_t dims[IR_MAX_RANK];
   bool seen[IR_MAX_RANK] = {0};
   memcpy(dims, x->dim, sizeof dims);
   for (int64_t i = 0; i < axes->n; i++) {
-    if (!axis_ok(in, axes->is[i], x->rank))
+    if (!infer_axis_ok(in, axes->is[i], x->rank))
       return NULL;
     if (seen[axes->is[i]])
-      return fail(in, DN_ATTR, "an axis is given twice");
+      return infer_fail(in, DN_ATTR, "an axis is given twice");
     seen[axes->is[i]] = true;
     dims[axes->is[i]] = 1;
   }
-  return make(in, x->dtype, x->rank, dims);
+  return infer_made(in, x->dtype, x->rank, dims);
 }
 
-static const struct ir_type *infer_argreduce(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0), *y = infer_reduce(in);
+const struct ir_type *infer_argreduce(struct infer *in) {
+  const struct ir_type *x = infer_arg(in, 0), *y = infer_reduce(in);
   int64_t count = 1;
   for (int d = 0; y && d < x->rank; d++) {
     if (y->dim[d] == x->dim[d])
       continue;
-    if (!fixed(in, x, d, d + 1))
+    if (!infer_fixed(in, x, d, d + 1))
       return NULL;
     if (!dn_mul(count, x->dim[d], &count))
       count = INT64_MAX;
   }
   if (count > INT32_MAX)
-    return fail(in, DN_LIMIT, "over 2^31 elements are reduced to one");
-  return y ? make(in, IR_I32, y->rank, y->dim) : NULL;
+    return infer_fail(in, DN_LIMIT, "over 2^31 elements are reduced to one");
+  return y ? infer_made(in, IR_I32, y->rank, y->dim) : NULL;
 }
 
-static const struct ir_type *infer_window(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
+const struct ir_type *infer_window(struct infer *in) {
+  const struct ir_type *x = infer_arg(in, 0);
   int r = x->rank;
-  if (!list_ok(in, "kernel", r, 1, BIG) || !window_ok(in, r))
+  if (!infer_list_ok(in, "kernel", r, 1, INFER_BIG) || !window_ok(in, r))
     return NULL;
   int64_t dims[IR_MAX_RANK];
   for (int i = 0; i < r; i++) {
     int64_t k = ir_get_at(in->op, "kernel", i);
     int64_t s = ir_get_at(in->op, "strides", i);
     int64_t d = ir_get_at(in->op, "dilations", i);
-    int64_t p = pads_at(in, r, i);
+    int64_t p = infer_pads(in, r, i);
     dims[i] = x->dim[i];
     if (k == 1 && s == 1 && p == 0)
       continue; /* may be symbolic */
-    if (!fixed(in, x, i, i + 1))
+    if (!infer_fixed(in, x, i, i + 1))
       return NULL;
-    if (k > BIG / d || (dims[i] = window_count(x->dim[i], k, s, d, p)) < 0)
-      return fail(in, DN_TYPE, "the window is larger than the padded input");
+    if (k > INFER_BIG / d ||
+        (dims[i] = window_count(x->dim[i], k, s, d, p)) < 0)
+      return infer_fail(in, DN_TYPE,
+                        "the window is larger than the padded input");
   }
-  return make(in, x->dtype, r, dims);
-}
-
-/* ---- MOVE ---- */
-
-static const struct ir_type *infer_reshape(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
-  const struct ir_type *y = shape_attr(in, x->dtype);
-  if (y && (!fixed(in, x, 0, x->rank)))
-    return NULL;
-  if (y && ir_type_count(x) != ir_type_count(y))
-    return fail(in, DN_TYPE, "'shape' has another number of elements");
-  in->sized = true;
-  if (!y || !ir_type_is_sized(x))
-    return y;
-  y = ir_size_reshape(in->ctx, x, y);
-  return y ? y
-           : fail(in, DN_DIM,
-                  "a size that is known at run time only is not the outermost "
-                  "of dimensions that become others");
-}
-
-static const struct ir_type *infer_transpose(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
-  if (!list_ok(in, "perm", x->rank, 0, x->rank - 1))
-    return NULL;
-  int64_t dims[IR_MAX_RANK];
-  bool seen[IR_MAX_RANK] = {0};
-  for (int i = 0; i < x->rank; i++) {
-    int64_t p = ir_get_at(in->op, "perm", i);
-    if (seen[p])
-      return fail(in, DN_ATTR, "'perm' is no permutation");
-    seen[p] = true;
-    dims[i] = x->dim[p];
-  }
-  return make(in, x->dtype, x->rank, dims);
-}
-
-static const struct ir_type *infer_slice(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
-  int r = x->rank;
-  if (!list_ok(in, "starts", r, 0, BIG) || !list_ok(in, "sizes", r, 0, BIG) ||
-      !list_ok(in, "steps", r, -BIG, BIG) || !fixed(in, x, 0, r))
-    return NULL;
-  for (int i = 0; i < r; i++) {
-    int64_t start = ir_get_at(in->op, "starts", i), last;
-    int64_t size = ir_get_at(in->op, "sizes", i);
-    if (size == 0)
-      continue;
-    if (!dn_mul(size - 1, ir_get_at(in->op, "steps", i), &last) ||
-        !dn_add(last, start, &last) || start >= x->dim[i] || last < 0 ||
-        last >= x->dim[i])
-      return fail(in, DN_ATTR, "the slice leaves its operand");
-  }
-  const struct ir_attr *sizes = ir_find_attr(in->op, "sizes");
-  assert(sizes && "ir_op_check() has seen required attributes");
-  const struct ir_size *whole[IR_MAX_RANK] = {NULL};
-  for (int i = 0; i < r; i++)
-    if (sizes->is[i] == x->dim[i])
-      whole[i] = x->size[i];
-  in->sized = true;
-  const struct ir_type *y = make(in, x->dtype, r, sizes->is);
-  return y ? ir_type_sized(in->ctx, y, whole) : NULL;
-}
-
-static const struct ir_type *infer_frame(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
-  int64_t axis = ir_get_int(in->op, "axis"), size = ir_get_int(in->op, "size");
-  int64_t step = ir_get_int(in->op, "step"), dims[IR_MAX_RANK] = {0};
-  if (!axis_ok(in, axis, x->rank) || !fixed(in, x, (int)axis, (int)axis + 1))
-    return NULL;
-  if (x->rank == IR_MAX_RANK)
-    return fail(in, DN_LIMIT, "too many dimensions");
-  if (size < 1 || size > x->dim[axis] || step < 1)
-    return fail(in, DN_ATTR, "a window is larger than the axis, or none");
-  for (int i = 0, d = 0; i < x->rank; i++) {
-    dims[d++] = i == axis ? (x->dim[i] - size) / step + 1 : x->dim[i];
-    if (i == axis)
-      dims[d++] = size;
-  }
-  return make(in, x->dtype, x->rank + 1, dims);
-}
-
-static const struct ir_type *infer_pad(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
-  int r = x->rank;
-  bool steps = in->op->code == IR_PAD; /* the one row with `steps` */
-  if (!list_ok(in, "pads", 2 * r, -BIG, BIG) ||
-      (steps && !list_ok(in, "steps", r, 1, BIG)) || !fixed(in, x, 0, r))
-    return NULL;
-  int64_t dims[IR_MAX_RANK];
-  for (int i = 0; i < r; i++) {
-    int64_t s = steps ? ir_get_at(in->op, "steps", i) : 1, d = x->dim[i];
-    if (d > 0 && (!dn_mul(d - 1, s, &d) || !dn_add(d, 1, &d)))
-      return fail(in, DN_SHAPE, "the padded size overflows");
-    d += pads_at(in, r, i);
-    if (d < 0)
-      return fail(in, DN_ATTR, "'pads' crop more than there is");
-    if (x->dim[i] == 0 && d > 0 && !steps)
-      return fail(in, DN_ATTR, "an empty dimension has nothing to repeat");
-    dims[i] = d;
-  }
-  return make(in, x->dtype, r, dims);
-}
-
-static const struct ir_type *infer_concat(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0);
-  int64_t axis = ir_get_int(in->op, "axis"), dims[IR_MAX_RANK];
-  if (!axis_ok(in, axis, x->rank))
-    return NULL;
-  memcpy(dims, x->dim, sizeof dims);
-  dims[axis] = 0;
-  for (unsigned i = 0; i < in->op->noperands; i++) {
-    const struct ir_type *t = arg_type(in, i);
-    if (t->dtype != x->dtype || t->rank != x->rank)
-      return fail(in, DN_TYPE, "operands differ in element type or rank");
-    for (int d = 0; d < x->rank; d++)
-      if (d != axis && t->dim[d] != x->dim[d])
-        return fail(in, DN_TYPE, "operands differ beside the axis");
-    if (!fixed(in, t, (int)axis, (int)axis + 1))
-      return NULL;
-    dims[axis] += t->dim[axis];
-  }
-  return make(in, x->dtype, x->rank, dims);
-}
-
-static bool index_ok(const struct infer *in, const struct ir_type *idx) {
-  return ir_is_int(idx->dtype) || fail(in, DN_TYPE, "indices must be integers");
-}
-
-static bool has_zero(const int64_t *dims, int n) {
-  while (n-- > 0)
-    if (dims[n] == 0)
-      return true;
-  return false;
-}
-
-static const struct ir_type *infer_gather(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0), *idx = arg_type(in, 1);
-  int64_t axis = ir_get_int(in->op, "axis"), dims[2 * IR_MAX_RANK];
-  if (!index_ok(in, idx) || !axis_ok(in, axis, x->rank))
-    return NULL;
-  int n = 0;
-  for (int i = 0; i < axis; i++)
-    dims[n++] = x->dim[i];
-  for (int i = 0; i < idx->rank; i++)
-    dims[n++] = idx->dim[i];
-  for (int i = (int)axis + 1; i < x->rank; i++)
-    dims[n++] = x->dim[i];
-  assert(n == x->rank - 1 + idx->rank && "the axis gives way to the indices");
-  if (x->dim[axis] == 0 && !has_zero(dims, n))
-    return fail(in, DN_TYPE, "nothing to pick from along the axis");
-  return make(in, x->dtype, n, dims);
-}
-
-static const struct ir_type *infer_gather_elements(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0), *idx = arg_type(in, 1);
-  int64_t axis = ir_get_int(in->op, "axis");
-  if (!index_ok(in, idx) || !axis_ok(in, axis, x->rank))
-    return NULL;
-  if (idx->rank != x->rank)
-    return fail(in, DN_TYPE, "operands differ in rank");
-  for (int i = 0; i < x->rank; i++)
-    if (i == axis ? x->dim[i] == 0 && !has_zero(idx->dim, idx->rank)
-                  : idx->dim[i] > x->dim[i])
-      return fail(in, DN_TYPE, "the indices are larger than x");
-  return make(in, x->dtype, idx->rank, idx->dim);
-}
-
-static const struct ir_type *infer_scatter(struct infer *in) {
-  const struct ir_type *x = arg_type(in, 0), *idx = arg_type(in, 1),
-                       *u = arg_type(in, 2);
-  if (!index_ok(in, idx))
-    return NULL;
-  if (idx->rank != 1 || !x->rank || u->rank != x->rank || u->dtype != x->dtype)
-    return fail(in, DN_TYPE, "one index a slice, of the type of x, is needed");
-  for (int i = 0; i < x->rank; i++)
-    if (u->dim[i] != (i ? x->dim[i] : idx->dim[0]))
-      return fail(in, DN_TYPE, "slices differ from those of x in shape");
-  if (!x->dim[0] && idx->dim[0])
-    return fail(in, DN_TYPE, "there is nowhere to put slices");
-  return x;
-}
-
-static const struct ir_type *infer_iota(struct infer *in) {
-  enum ir_dtype to;
-  if (!attr_dtype(in, &to))
-    return NULL;
-  const struct ir_type *y = shape_attr(in, to);
-  in->sized = true;
-  if (y && !axis_ok(in, ir_get_int(in->op, "axis"), y->rank))
-    return NULL;
-  return y;
+  return infer_made(in, x->dtype, r, dims);
 }
 
 /* Ops with regions and terminators: the verifier checks them. */
-static const struct ir_type *infer_region(struct infer *in) {
-  return fail(in, DN_TYPE, "the result types of this op are not inferred");
+const struct ir_type *infer_region(struct infer *in) {
+  return infer_fail(in, DN_TYPE,
+                    "the result types of this op are not inferred");
 }
 
-static const struct ir_type *infer_none(struct infer *in) {
-  return fail(in, DN_TYPE, "this op has no result");
+const struct ir_type *infer_none(struct infer *in) {
+  return infer_fail(in, DN_TYPE, "this op has no result");
 }
 
 static infer_fn *const rules[IR_NUM_OPS] = {
@@ -642,7 +448,7 @@ static const struct ir_type *infer_at(void *user, const struct ir_point *at) {
   const struct ir_type *y = NULL;
   bool ok = true;
   for (unsigned i = 0; i < in.op->noperands; i++)
-    ok &= arg_type(&in, i) != NULL;
+    ok &= infer_arg(&in, i) != NULL;
   if (ok)
     y = rules[in.op->code](&in);
   dn_diags_rewind(in.ctx, from);
@@ -667,7 +473,8 @@ const struct ir_type *ir_infer(struct dn_ctx *ctx, const struct ir_op *op) {
   y = ir_size_fit(ctx, y, known, op->noperands, infer_at, &in);
   dn_arena_free(tmp);
   return y ? y
-           : fail(&in, DN_DIM,
-                  "sizes that are known at run time only do not fit, or come "
-                  "to none that can be told");
+           : infer_fail(
+                 &in, DN_DIM,
+                 "sizes that are known at run time only do not fit, or come "
+                 "to none that can be told");
 }
