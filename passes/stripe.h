@@ -72,6 +72,7 @@ struct striper {
   int *number;           /* by value id: in the stripe at hand, plus 1 */
   int *state;            /* by value id: how it is read */
   struct dn_map masks;   /* constants: what is known of them (stripe_mask.c) */
+  struct dn_map huge;    /* and whether they have numbers that hide keys */
 };
 struct striper striper_new(struct dn_arena *arena, struct ir_module *m);
 

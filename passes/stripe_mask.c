@@ -6,8 +6,10 @@
  * work, and that of a window does work for the window.
  *
  * For each value it is found outside of which keys, for each row, all elements are 0,
- * true, or very low; from constants through the scalar code of the ops. Masked scores
- * and the values that belong to them are taken to be finite. */
+ * true, or very low; from constants through the scalar code of the ops. Where they
+ * are very low, a row must see a key besides, or it is a mean of them; -inf adds
+ * nothing to that. Masked scores and the values that belong to them are taken to be
+ * finite. */
 #include "passes/stripe.h"
 
 #include <assert.h>
@@ -29,6 +31,7 @@ struct known {
   bool half;                /* true of all keys from one on, or up to one; */
   bool holes;               /* or false of some keys inside, too */
   bool free;                /* what the caller says is in it, but by products */
+  bool bare;                /* a row may be hidden by what is not known here */
   int row, key;             /* the dimensions for which that is known, */
   const struct known *next; /* and what is known for others */
 };
@@ -80,6 +83,9 @@ static bool is_kind(enum kind k, enum ir_dtype t, double v) {
                      : v == -(double)INFINITY;
 }
 
+/* A number that hides keys, itself or subtracted. */
+static bool is_huge(double v) { return fabs(v) >= -VERY_LOW; }
+
 /* One number, wherever it is read. */
 static struct known known_number(const struct masker *m, enum ir_dtype t,
                                  double v) {
@@ -87,6 +93,7 @@ static struct known known_number(const struct masker *m, enum ir_dtype t,
   for (int k = 0; k < NKINDS; k++)
     if (is_kind(k, t, v))
       r.is[k] = m->none;
+  r.bare = !r.is[LOW] && is_huge(v);
   return r;
 }
 
@@ -103,6 +110,18 @@ static struct stripe_rows known_row(const struct ir_value *c, enum kind k,
   return r;
 }
 
+static bool has_huge(const struct masker *m, const struct ir_value *c) {
+  const bool *was = dn_map_get(&m->s->huge, c);
+  bool found = false;
+  if (was)
+    return *was;
+  for (int64_t i = 0; i < ir_type_count(c->type) && !found; i++)
+    found = is_huge(ir_const_float(c, i));
+  dn_map_put(m->s->arena, &m->s->huge, c,
+             dn_copy(m->s->arena, &found, sizeof found));
+  return found;
+}
+
 static struct known known_const(const struct masker *m,
                                 const struct ir_value *c, int row, int key) {
   double v;
@@ -111,8 +130,10 @@ static struct known known_const(const struct masker *m,
   if (ir_const_uniform(c, &v))
     return known_number(m, c->type->dtype, v);
   if (row < 0 || key < 0 || ir_type_count(c->type) != m->height * m->n ||
-      c->type->dim[row] != m->height)
+      c->type->dim[row] != m->height) {
+    r.bare = has_huge(m, c);
     return r;
+  }
   ir_type_strides(c->type, stride);
   if (was && was->row == row && was->key == key)
     return *was;
@@ -184,10 +205,17 @@ static struct known known_order(const struct masker *m,
   return r;
 }
 
-/* What hides a key in a row. Where the caller may hide all others, too, a row is a
- * mean of those that are very low, but not of -inf. */
+/* What hides a key in a row. Where the caller or another mask may hide all others,
+ * too, a row is a mean of those that are very low, but not of -inf. */
 static enum kind hidden_kind(const struct known *x) {
-  return x->free ? NONE : LOW;
+  return x->free || x->bare ? NONE : LOW;
+}
+
+/* Where both are of a kind outside of some keys, or one of them is and of the other
+ * that is not known, between them no key may be left. */
+static bool leaves_none(const struct known *x, enum kind k) {
+  return x[0].is[k] && x[1].is[k] ? x[0].holes || x[1].holes
+                                  : x[0].is[k] || x[1].is[k];
 }
 
 /* A call of scalar code; `x`: what is known of its arguments. */
@@ -201,22 +229,20 @@ static struct known known_call(const struct masker *m, enum ir_scalar fn,
       const struct stripe_rows *yes = join(m, x[0].is[TRUE], x[1].is[k], false);
       const struct stripe_rows *any = join(m, x[1].is[k], x[2].is[k], false);
       r.is[k] = join(m, join(m, no, yes, true), any, true);
+      r.bare |= any != NULL;
     }
     r.holes = true;
     break;
-  case IR_S_AND: /* where nothing may be left to see, a row is a mean of all */
-    if (!x[0].is[ZERO] || !x[1].is[ZERO] || x[0].holes || x[1].holes)
-      break;
-    r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], true);
-    r.is[TRUE] = join(m, x[0].is[TRUE], x[1].is[TRUE], false);
-    break;
+  case IR_S_AND:
   case IR_S_MUL:
     r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], true);
     r.is[TRUE] = join(m, x[0].is[TRUE], x[1].is[TRUE], false);
+    r.bare = leaves_none(x, ZERO);
     break;
   case IR_S_OR:
     r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], false);
     r.is[TRUE] = join(m, x[0].is[TRUE], x[1].is[TRUE], true);
+    r.bare = leaves_none(x, TRUE);
     r.holes = true;
     break;
   case IR_S_NOT:
@@ -229,10 +255,12 @@ static struct known known_call(const struct masker *m, enum ir_scalar fn,
     r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], false);
     for (int k = LOW; k <= NONE; k++)
       r.is[k] = join(m, x[0].is[k], x[1].is[k], true);
+    r.bare = x[0].is[LOW] && x[1].is[LOW];
     break;
   case IR_S_SUB:
     r.is[LOW] = x[0].is[LOW];
     r.is[NONE] = x[0].is[NONE];
+    r.bare = x[1].is[LOW];
     break;
   case IR_S_EXP:
     r.is[ZERO] = x[0].is[hidden_kind(&x[0])];
@@ -264,11 +292,13 @@ static struct known known_body(struct masker *m, const struct nest *n,
       at[i] = known_value(m, &x[n->access[node->arg[0]].operand], deep);
     if (node->kind != NEST_CALL)
       continue;
-    bool free = false;
+    bool free = false, bare = false, low = false;
     for (int k = 0; k < ir_scalars[node->fn].arity; k++) {
       const struct nest_node *from = &n->node[node->arg[k]];
-      free |= at[node->arg[k]].free;
       arg[k] = at[node->arg[k]];
+      free |= arg[k].free;
+      bare |= arg[k].bare;
+      low |= arg[k].is[LOW] != NULL;
       read[k] = from->kind == NEST_ACCESS ? &x[n->access[from->arg[0]].operand]
                                           : NULL;
     }
@@ -280,6 +310,7 @@ static struct known known_body(struct masker *m, const struct nest *n,
     else if (read[0] && read[1])
       at[i] = known_order(m, read[1], read[0], true, node->fn == IR_S_LE);
     at[i].free = free;
+    at[i].bare |= bare || (low && !at[i].is[LOW]);
   }
   return at[n->nnodes - 1];
 }
