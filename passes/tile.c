@@ -18,131 +18,26 @@
 #include "passes/edit.h"
 #include "passes/pack.h"
 #include "passes/tile_block.h"
+#include "passes/tile_lanes.h"
 #include "passes/tile_move.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum {
-  IRREGULAR = INT32_MAX,
   SOFT_REGISTERS = 8, /* for floats that are calls */
-  COPY_ROWS = 8,  /* that pay for a copy of what they share: see lanes_fit() */
-  MAX_GROUP = 4,  /* registers that make one vector */
-  FEW_OPS = 4,    /* whose values are no burden on the registers */
-  FEW_ROWS = 2,   /* whose loads of weights are hardly shared */
-  MAX_WINDOW = 9, /* steps of integers without vectors and a loop */
-  MAX_NEIGHBOURS = 8 /* results of a row that share loads */
+  MAX_GROUP = 4,      /* registers that make one vector */
+  FEW_OPS = 4,        /* whose values are no burden on the registers */
+  FEW_ROWS = 2,       /* whose loads of weights are hardly shared */
+  MAX_WINDOW = 9,     /* steps of integers without vectors and a loop */
+  MAX_NEIGHBOURS = 8  /* results of a row that share loads */
 };
 
-struct kernel {
-  const struct pass_env *env;
-  const struct aliases *aliases;
-  struct ir_op *op;
-  const struct ir_type *type;
-  const struct nest *n; /* of the anchor, or NULL */
-  int64_t lanes;
-  int dim[IR_MAX_RANK], ndims; /* result dimensions larger than 1 */
-  int64_t tile[IR_MAX_RANK];
-  int64_t vec, unroll, max_unroll;
-  struct ir_dot dot; /* the instruction for its sums of products, if any */
-  int read_along;    /* a dimension, or -1: the last, as it is written */
-  bool scalable; /* as many lanes as the machine's registers have, times vec */
-  bool panels_first; /* the loop over the last dimension is the outermost */
-  bool wide;         /* rows are widened to 16 bits once for all columns */
-  int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
-};
-
-/* ---- What the kernel looks like ---- */
-
-static int64_t lane_bytes(enum ir_dtype t) {
-  return ir_is_small_float(t) ? 4 : ir_dtypes[t].bytes;
-}
-
-/* Elements of an operand that lanes pick by indices, each its own. Signed ones
- * are clamped on both sides, of which lanes do several at once. */
-static bool picks(const struct ir_op *op) {
-  if (op->code != IR_GATHER && op->code != IR_GATHER_ELEMENTS)
-    return false;
-  const struct ir_type *x = ir_arg(op, 0)->type, *at = ir_arg(op, 1)->type;
-  return ir_dtypes[at->dtype].kind != IR_SIGNED && ir_type_count(at) > 1 &&
-         (op->code == IR_GATHER_ELEMENTS ||
-          ir_get_int(op, "axis") == x->rank - 1);
-}
-
-/* Lanes of the widest element in the kernel, up to the op `last` or of all. One
- * where most of the work is to pick elements: a lane that is picked costs three
- * times what it would alone, to take the index out and put the element in. */
-static int64_t count_lanes(const struct kernel *k, const struct ir_op *last) {
-  int64_t widest = 1, picked = 0, others = 0;
-  const struct ir_op *end = last ? last->next : k->op->region[0]->last;
-  for (const struct ir_op *op = k->op->region[0]->first; op != end;
-       op = op->next) {
-    *(picks(op) ? &picked : &others) += 1;
-    widest = dn_max(widest, lane_bytes(ir_result(op)->type->dtype));
-    for (unsigned i = 0; i < op->noperands; i++)
-      widest = dn_max(widest, lane_bytes(ir_arg(op, i)->type->dtype));
-  }
-  if (3 * picked > others && !k->env->target->scalable)
-    return 1;
-  return dn_max(1, k->env->target->vector_bytes / widest);
-}
-
-/* How far an access moves, in elements, when an iterator goes one up. */
-static int64_t access_step(const struct kernel *k, int access, int iter) {
-  const struct nest_access *a = &k->n->access[access];
-  const struct ir_value *x = ir_arg(k->n->op, (unsigned)a->operand);
-  const struct alias *at = alias_of(k->aliases, x);
-  int64_t stride[IR_MAX_RANK], step = 0;
-  ir_type_strides(x->type, stride);
-  if (at)
-    memcpy(stride, at->stride, sizeof stride);
-  for (int d = 0; d < a->rank && !a->flat; d++) {
-    const struct nest_index *x_d = &a->idx[d];
-    if (!x_d->coef[iter])
-      continue;
-    if (!nest_index_is_affine(x_d))
-      return IRREGULAR;
-    step += x_d->coef[iter] * stride[d];
-  }
-  return a->flat ? IRREGULAR : step;
-}
-
-/* Lanes along `iter` are neighbours or one element, or the operand is worth
- * packing: a constant, or enough rows of a contraction read each element. */
-static bool lanes_fit(const struct kernel *k, int access, int iter) {
-  int64_t step = access_step(k, access, iter);
-  const struct ir_value *x =
-      ir_arg(k->n->op, (unsigned)k->n->access[access].operand);
-  if (step == 0 || step == 1 || x->data)
-    return true;
-  return ir_ops[k->n->op->code].cls == IR_CONTRACT &&
-         pack_dim(k->n, access, iter) >= 0 &&
-         nest_points(k->n) / ir_type_count(x->type) >= COPY_ROWS;
-}
-
-/* All accesses are contiguous or equal along it. */
-static bool all_fit(const struct kernel *k, int iter) {
-  for (int a = 0; a < k->n->naccesses; a++)
-    if (!lanes_fit(k, a, iter))
-      return false;
-  return true;
-}
-
-/* How many accesses change along an iterator. */
-static int count_moving(const struct kernel *k, int iter) {
-  int n = 0;
-  for (int a = 0; a < k->n->naccesses; a++)
-    n += access_step(k, a, iter) != 0;
-  return n;
-}
-
-/* ---- Schedules ---- */
-
-static bool sums_along(const struct kernel *k) {
+static bool sums_along(const struct tiling *k) {
   return k->dot.k > 1 && k->dot.shape == IR_DOT_ALONG;
 }
 
-static int64_t registers(const struct kernel *k) {
+static int64_t registers(const struct tiling *k) {
   const struct ir_facts *t = k->env->target;
   if (sums_along(k))
     return k->dot.registers;
@@ -155,7 +50,7 @@ static int64_t registers(const struct kernel *k) {
 
 /* `vectors` along the last dimension. Where their length is the machine's, they
  * are one group of registers. */
-static void set_vectors(struct kernel *k, int64_t vectors) {
+static void set_vectors(struct tiling *k, int64_t vectors) {
   const struct ir_facts *t = k->env->target;
   int last = k->dim[k->ndims - 1];
   k->vec = k->lanes;
@@ -173,7 +68,7 @@ static void set_vectors(struct kernel *k, int64_t vectors) {
 
 /* Lanes along the innermost reduced iterator, in several chains; rows share
  * what they load of the other operand. */
-static void reduce_lanes(struct kernel *k, int inner) {
+static void reduce_lanes(struct tiling *k, int inner) {
   int64_t extent = k->n->iter[inner].extent;
   k->vec = k->lanes;
   assert(k->n->nstates > 0 &&
@@ -187,7 +82,7 @@ static void reduce_lanes(struct kernel *k, int inner) {
   k->unroll = 1;
 }
 
-static int count_ops(const struct kernel *k) {
+static int count_ops(const struct tiling *k) {
   int n = 0;
   for (const struct ir_op *op = k->op->region[0]->first; op->next;
        op = op->next)
@@ -197,7 +92,7 @@ static int count_ops(const struct kernel *k) {
 
 /* Registers that one instruction takes as a vector: up to `most`, not more than
  * the columns fill. */
-static int64_t register_group(const struct kernel *k, int64_t most) {
+static int64_t register_group(const struct tiling *k, int64_t most) {
   int64_t columns = k->type->dim[k->dim[k->ndims - 1]], n = 1;
   while (k->env->target->scalable && n < most && n * k->lanes < columns)
     n *= 2;
@@ -206,7 +101,7 @@ static int64_t register_group(const struct kernel *k, int64_t most) {
 
 /* Steps of the innermost loop at once: four where loads may run ahead without
  * taking the registers of the block. */
-static int64_t unroll_for(const struct kernel *k, int64_t block,
+static int64_t unroll_for(const struct tiling *k, int64_t block,
                           int64_t registers) {
   int inner = nest_inner_reduced(k->n);
   bool few = (block <= 8 || k->lanes == 1) && 2 * block <= registers;
@@ -227,7 +122,7 @@ static int64_t unroll_for(const struct kernel *k, int64_t block,
 }
 
 /* Whether the pass `loops` will make one loop of the two dimensions. */
-static bool are_one(const struct kernel *k, int outer, int inner) {
+static bool are_one(const struct tiling *k, int outer, int inner) {
   struct dn_arena *tmp = dn_arena_new(k->env->ctx);
   bool one = reads_are_one(aliases_reads(tmp, k->aliases, k->op), outer, inner);
   dn_arena_free(tmp);
@@ -235,7 +130,7 @@ static bool are_one(const struct kernel *k, int outer, int inner) {
 }
 
 /* Bytes of the widest operand that go into one result. */
-static int64_t reduced_bytes(const struct kernel *k) {
+static int64_t reduced_bytes(const struct tiling *k) {
   int64_t n = 1, widest = 1;
   for (int i = 0; i < k->n->niters; i++)
     if (k->n->iter[i].reduced && !dn_mul(n, k->n->iter[i].extent, &n))
@@ -249,7 +144,7 @@ static int64_t reduced_bytes(const struct kernel *k) {
 }
 
 /* Blocks of rows: all result dimensions but the last. */
-static int64_t count_blocks(const struct kernel *k,
+static int64_t count_blocks(const struct tiling *k,
                             const struct tile_space *s) {
   int64_t blocks = 1;
   int first = k->ndims - 2;
@@ -267,7 +162,7 @@ static int64_t count_blocks(const struct kernel *k,
  * the operand that columns read, the weights, leaves the cache otherwise, once
  * for each block of rows. The blocks then share the fetching of the panel that
  * comes next. */
-static void order_panels(struct kernel *k, int iter,
+static void order_panels(struct tiling *k, int iter,
                          const struct tile_space *s) {
   int64_t bytes[2] = {0, 0}, l2 = k->env->target->l2;
   const struct ir_value *weights = NULL;
@@ -276,13 +171,13 @@ static void order_panels(struct kernel *k, int iter,
   for (int a = 0; a < 2; a++) {
     const struct ir_value *x =
         ir_arg(k->n->op, (unsigned)k->n->access[a].operand);
-    bool moves = access_step(k, a, iter) != 0;
+    bool moves = tile_step(k, a, iter) != 0;
     bytes[moves] = ir_type_bytes(x->type);
     if (moves)
       weights = x;
     for (int i = 0; moves && i + 1 < k->ndims; i++) {
       int own = nest_dim_iter(k->n, k->dim[i]);
-      if (own < 0 || access_step(k, a, own) != 0)
+      if (own < 0 || tile_step(k, a, own) != 0)
         return;
     }
   }
@@ -301,7 +196,7 @@ static void order_panels(struct kernel *k, int iter,
 /* The instruction for products of numbers in memory, which follow each other
  * along the innermost reduced iterator; those of constants do so when `pack`
  * has laid them out. */
-static struct ir_dot find_dot(const struct kernel *k, int iter) {
+static struct ir_dot find_dot(const struct tiling *k, int iter) {
   const struct nest *n = k->n;
   int inner = nest_inner_reduced(n);
   if (n->fold != NEST_SUM || n->naccesses != 2 || n->nnodes != 3 || inner < 0)
@@ -310,21 +205,21 @@ static struct ir_dot find_dot(const struct kernel *k, int iter) {
   const struct ir_value *w = ir_arg(n->op, (unsigned)n->access[1].operand);
   struct ir_dot dot = ir_dot_of(k->env->target, w->type->dtype);
   bool leaf = w->data && (!x->def || x->def->block != n->op->block);
-  bool rows = access_step(k, 0, iter) == 1 && dot.k == 4 && !dot.registers &&
+  bool rows = tile_step(k, 0, iter) == 1 && dot.k == 4 && !dot.registers &&
               dot.shape == IR_DOT_SPREAD;     /* of lanes, interleaved */
   for (int d = 0; d < n->access[0].rank; d++) /* edges are not within a run */
     leaf &= rows || !n->access[0].idx[d].checked ||
             !n->access[0].idx[d].coef[inner];
-  bool fits = leaf && dot.k > 1 && x->type->dtype == dot.factor &&
-              n->acc_type == dot.sum &&
-              (rows || (access_step(k, 0, inner) == 1 &&
-                        access_step(k, 0, iter) == 0)) &&
-              pack_has_runs(n, 1, iter, inner) &&
-              (dot.least <= INT8_MIN || ir_const_least(w) >= dot.least);
+  bool fits =
+      leaf && dot.k > 1 && x->type->dtype == dot.factor &&
+      n->acc_type == dot.sum &&
+      (rows || (tile_step(k, 0, inner) == 1 && tile_step(k, 0, iter) == 0)) &&
+      pack_has_runs(n, 1, iter, inner) &&
+      (dot.least <= INT8_MIN || ir_const_least(w) >= dot.least);
   return fits ? dot : (struct ir_dot){.k = 1};
 }
 
-static void tile_product(struct kernel *k, int iter) {
+static void tile_product(struct tiling *k, int iter) {
   k->dot = find_dot(k, iter);
   if (k->dot.k > 1)
     k->lanes = dn_min(k->lanes, k->dot.lanes);
@@ -397,7 +292,7 @@ static bool is_small(const struct ir_facts *t) {
 
 /* Products of 8-bit numbers where a word of them is a step: the DSP
  * extension. */
-static bool are_words(const struct kernel *k) {
+static bool are_words(const struct tiling *k) {
   const struct ir_facts *t = k->env->target;
   bool bytes = k->n->naccesses == 2 && k->n->nnodes == 3 && t->dot_k == 4 &&
                t->dot_shape == IR_DOT_ALONG && k->ndims &&
@@ -409,7 +304,7 @@ static bool are_words(const struct kernel *k) {
 
 /* Windows slide over copies of one channel after the other, whose results of a
  * row share what they load (codegen/emit/plane.c). */
-static bool tile_plane(struct kernel *k) {
+static bool tile_plane(struct tiling *k) {
   struct nest_window w;
   const struct ir_facts *t = k->env->target;
   int n = k->ndims;
@@ -430,7 +325,7 @@ static bool tile_plane(struct kernel *k) {
 }
 
 /* Several results of a row at once: windows overlap, weights are shared. */
-static void tile_neighbours(struct kernel *k, int iter) {
+static void tile_neighbours(struct tiling *k, int iter) {
   if (tile_plane(k))
     return;
   k->dot = find_dot(k, iter);
@@ -470,19 +365,20 @@ static void tile_neighbours(struct kernel *k, int iter) {
 
 /* A running fold: one index of its dimension after another, several vectors
  * along the last one. */
-static void tile_carried(struct kernel *k) {
+static void tile_carried(struct tiling *k) {
   int last = k->ndims ? k->dim[k->ndims - 1] : -1;
   int iter = last < 0 ? -1 : nest_dim_iter(k->n, last);
-  if (iter < 0 || last == k->n->carried || k->lanes == 1 || !all_fit(k, iter))
+  if (iter < 0 || last == k->n->carried || k->lanes == 1 ||
+      !tile_all_fit(k, iter))
     return;
   int64_t vectors = dn_max(1, dn_min(4, k->type->dim[last] / k->lanes));
   set_vectors(k, k->env->target->scalable ? 1 : vectors);
 }
 
 /* Slices put onto an operand, one after another: a few vectors of each. */
-static void tile_onto(struct kernel *k) {
+static void tile_onto(struct tiling *k) {
   int last = k->type->rank - 1;
-  k->lanes = k->env->target->vector_bytes / lane_bytes(k->type->dtype);
+  k->lanes = k->env->target->vector_bytes / tile_lane_bytes(k->type->dtype);
   int64_t vectors = k->lanes ? k->type->dim[last] / k->lanes : 0;
   if (last == 0 || k->lanes < 2 || !vectors)
     return;
@@ -496,19 +392,19 @@ static int64_t least_vectors(const struct nest *n) {
   return n->nstates > 1 ? 2 : 1;
 }
 
-static void tile_anchor(struct kernel *k) {
+static void tile_anchor(struct tiling *k) {
   const struct nest *n = k->n;
   int iter = k->ndims ? nest_dim_iter(n, k->dim[k->ndims - 1]) : -1;
   int inner = nest_inner_reduced(n);
-  bool columns = iter >= 0 && all_fit(k, iter);
+  bool columns = iter >= 0 && tile_all_fit(k, iter);
   if (!columns) /* what follows the fold is computed once a result */
-    k->lanes = count_lanes(k, n->op);
-  bool along = inner >= 0 && all_fit(k, inner) &&
+    k->lanes = tile_count_lanes(k, n->op);
+  bool along = inner >= 0 && tile_all_fit(k, inner) &&
                n->iter[inner].extent >= k->lanes * least_vectors(n) &&
                k->lanes > 1;
   if (!columns && along)
     reduce_lanes(k, inner);
-  else if (columns && n->naccesses > 1 && count_moving(k, iter) == 1)
+  else if (columns && n->naccesses > 1 && tile_moving(k, iter) == 1)
     tile_product(k, iter);
   else if (columns)
     tile_neighbours(k, iter);
@@ -520,7 +416,7 @@ static void tile_anchor(struct kernel *k) {
  * within a row or across rows; within, a few rows at once hide the latency of
  * folding the lanes together, as many as the registers hold of what a map
  * computes with. */
-static void tile_rows(struct kernel *k, uint64_t within) {
+static void tile_rows(struct tiling *k, uint64_t within) {
   int last = k->dim[k->ndims - 1], d = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
   int64_t extent = k->type->dim[last];
   k->unroll = unroll_for(k, 1, registers(k));
@@ -541,7 +437,7 @@ static void tile_rows(struct kernel *k, uint64_t within) {
 /* Squares that are read along one dimension, transposed in half the registers,
  * in steps of powers of two, and written along the last, lines of the cache
  * whole on both sides. */
-static bool tile_transposed(struct kernel *k, struct dn_arena *tmp) {
+static bool tile_transposed(struct tiling *k, struct dn_arena *tmp) {
   enum { LINE = 64 };
   int last = k->dim[k->ndims - 1];
   int64_t most = dn_min(k->lanes, k->env->target->vector_regs / 2), side = 1;
@@ -567,7 +463,7 @@ static bool tile_transposed(struct kernel *k, struct dn_arena *tmp) {
 }
 
 /* Whole vectors; a few at once where that is little code. */
-static void tile_map(struct kernel *k, struct dn_arena *tmp) {
+static void tile_map(struct tiling *k, struct dn_arena *tmp) {
   bool few =
       count_ops(k) <= FEW_OPS && !k->env->target->scalable && !k->env->opt_size;
   if (k->ndims && k->lanes > 1 && !tile_transposed(k, tmp))
@@ -583,7 +479,7 @@ static const struct ir_op *find_anchor(const struct ir_op *kernel) {
   return NULL;
 }
 
-static void set_schedule(struct kernel *k) {
+static void set_schedule(struct tiling *k) {
   bool tiled = false;
   for (int d = 0; d < k->type->rank; d++)
     tiled |= k->tile[d] > 1;
@@ -620,7 +516,7 @@ static bool has_schedule(const struct ir_op *op) {
 
 void tile_kernel(struct pass_env *env, const struct aliases *aliases,
                  struct ir_op *op, int64_t max_unroll) {
-  struct kernel k = {
+  struct tiling k = {
       .env = env, .aliases = aliases, .op = op, .vec = 1, .read_along = -1};
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   k.unroll = k.dot.k = 1;
@@ -631,7 +527,7 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
     if (k.type->dim[d] > 1)
       k.dim[k.ndims++] = d;
   }
-  k.lanes = count_lanes(&k, NULL);
+  k.lanes = tile_count_lanes(&k, NULL);
   const struct ir_op *anchor = find_anchor(op);
   if (anchor)
     k.n = nest_build(tmp, anchor);
