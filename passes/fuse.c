@@ -3,9 +3,10 @@
  * A kernel is a tree that ends in one value, its root: no other value is read
  * outside, and kernels cannot depend on each other in a circle. Ops are visited
  * once, from the last to the first. An op joins the kernel of its users when
- * they are all in one and a row of this table (fusions[], below) allows it; the
- * first one that does also says how the kernel reads it. Of two convolutions
- * whose results are added, the later is visited first and gets the addition.
+ * they are all in one and a row of this table (fusions[] in fuse_legal.c)
+ * allows it; the first one that does also says how the kernel reads it. Of two
+ * convolutions whose results are added, the later is visited first and gets the
+ * addition.
  *
  * op                   read at       condition
  * reduction of rows    in its row    reads a row that the kernel reads; 8 at most
@@ -37,80 +38,14 @@
  *            %4 = relu %2
  *            yield %4
  *          } */
-#include "passes/edit.h"
+#include "passes/fuse.h"
 
 #include "ir/nest.h"
 #include "ir/place.h"
+#include "passes/edit.h"
 
 #include <assert.h>
 #include <string.h>
-
-enum {
-  MAX_READS = 56, /* buffers that a kernel reads: what code generation takes */
-  MAX_STAGES = 8, /* reductions of rows in a kernel */
-  RECOMPUTE = 9,  /* times that a window may compute a cheap map again */
-  SPANS = 8       /* elements that a map makes of one of its operands */
-};
-
-/* What an op is. VIEW and nothing: not computed by a kernel. */
-enum role {
-  VIEW = 1,
-  MOVE = 2,
-  MAP = 4,
-  ANCHOR = 8, /* a contraction, a reduction, an order, or onto an operand */
-  ROWS = 16,  /* ANCHOR: a reduction of rows; MAP: of the shape of one, read by
-                 it */
-  ONTO = 32,  /* onto its first operand, which is memory: the kernel's root */
-  ORDER = 64, /* reads its elements many times: a kernel alone */
-  CHEAP = 128,
-  FOLLOWS = 256, /* a map that could be in the epilogue of an anchor */
-  NULLARY = 512,
-  FIXED = 1024,   /* of constants only */
-  UNPACKS = 2048, /* and some of these are of less than a byte */
-  COMPUTED = MOVE | MAP | ANCHOR
-};
-
-/* How a kernel reads one of its ops. */
-struct reading {
-  bool own; /* at the root's own index, by maps only: the anchor's epilogue */
-  bool in_row;     /* within the root's row */
-  bool again;      /* at other indices than the root's, too */
-  bool window;     /* once by maps, or by windows of reductions */
-  unsigned stages; /* loops over a row that read it; bit 0: the result's */
-  double evals;    /* elements computed, all in all */
-};
-
-struct group {
-  struct ir_op *root, *anchor;
-  const struct ir_op *rows; /* reduction that says what a row is; or NULL */
-  int nops, nreads, nstages;
-  DN_LIST(struct ir_op *) ops;
-};
-
-struct info {               /* of an op */
-  unsigned role;            /* of enum role */
-  const struct ir_op *rows; /* with ROWS: the reduction */
-  uint64_t pointwise;       /* operands read at the result's own index */
-  double points, count;     /* of its loop nest; elements of its result */
-  struct reading reading;   /* once it is in a group */
-  ptrdiff_t group;          /* -1: none */
-  int position;             /* in its block */
-};
-
-struct fuse {
-  struct dn_arena *scratch;
-  struct ir_module *m;
-  struct info *info; /* by op id */
-  int64_t **stride;  /* of views, by value id; NULL: row-major */
-  unsigned nvalues;  /* before the pass: results of kernels made since are
-                        row-major */
-  DN_LIST(struct group) groups;
-  int64_t max_ops;
-};
-
-static struct info *info_of(const struct fuse *f, const struct ir_op *op) {
-  return &f->info[op->id];
-}
 
 /* ---- What the ops are ---- */
 
@@ -150,19 +85,14 @@ static bool is_cheap(const struct nest *n) {
   return calls <= 2;
 }
 
-static bool same_dims(const struct ir_type *a, const struct ir_type *b) {
-  return a->rank == b->rank &&
-         !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
-}
-
 /* The reduction of rows that a map of its shape goes on with, or NULL. */
 static const struct ir_op *rows_of_operands(const struct fuse *f,
                                             const struct ir_op *op) {
   for (unsigned i = 0; i < op->noperands; i++) {
     const struct ir_op *def = ir_arg(op, i)->def;
     const struct ir_op *rows =
-        def && def->block == op->block ? info_of(f, def)->rows : NULL;
-    if (rows && same_dims(ir_result(rows)->type, ir_result(op)->type))
+        def && def->block == op->block ? fuse_info(f, def)->rows : NULL;
+    if (rows && fuse_same_dims(ir_result(rows)->type, ir_result(op)->type))
       return rows;
   }
   return NULL;
@@ -185,7 +115,7 @@ static unsigned fixed_role(const struct fuse *f, const struct ir_op *op) {
     const struct ir_value *x = ir_arg(op, i);
     unsigned from = x->data ? FIXED : 0u;
     if (x->def && x->def->block == op->block)
-      from = info_of(f, x->def)->role;
+      from = fuse_info(f, x->def)->role;
     if (x->data && ir_dtypes[x->type->dtype].bits < 8)
       from |= UNPACKS;
     if (!(from & FIXED))
@@ -196,9 +126,9 @@ static unsigned fixed_role(const struct fuse *f, const struct ir_op *op) {
 }
 
 static void describe(struct fuse *f, struct ir_op *op) {
-  struct info *in = info_of(f, op);
+  struct info *in = fuse_info(f, op);
   in->group = -1;
-  in->position = op->prev ? info_of(f, op->prev)->position + 1 : 0;
+  in->position = op->prev ? fuse_info(f, op->prev)->position + 1 : 0;
   if (ir_ops[op->code].cls == IR_REGION ||
       (ir_is_concat(op) && !edit_pieces_move(op)))
     return;
@@ -219,52 +149,37 @@ static void describe(struct fuse *f, struct ir_op *op) {
   dn_arena_free(tmp);
 }
 
-static unsigned operand_number(const struct ir_use *u) {
-  unsigned i = 0;
-  while (u->op->operand[i] != u)
-    i++;
-  assert(i < u->op->noperands && "a use is one of its op's operands");
-  return i;
-}
-
 static bool reads_own_index(const struct fuse *f, const struct ir_use *u) {
-  unsigned i = operand_number(u);
-  return i < 64 && info_of(f, u->op)->pointwise >> i & 1;
+  unsigned i = fuse_operand_number(u);
+  return i < 64 && fuse_info(f, u->op)->pointwise >> i & 1;
 }
 
 /* Whether all users of `op` are maps that read it at their own index. */
 static bool maps_follow(const struct fuse *f, const struct ir_op *op) {
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    if (u->op->block != op->block || !(info_of(f, u->op)->role & MAP) ||
+    if (u->op->block != op->block || !(fuse_info(f, u->op)->role & MAP) ||
         !reads_own_index(f, u))
       return false;
   return true;
-}
-
-/* A map to elements of fewer bytes than it reads. */
-static bool makes_narrower(const struct ir_op *op) {
-  return ir_ops[op->code].cls == IR_MAP && op->noperands &&
-         ir_dtypes[ir_result(op)->type->dtype].bits <
-             ir_dtypes[ir_arg(op, 0)->type->dtype].bits;
 }
 
 /* Maps after an anchor belong into its kernel rather than into a later one that
  * would compute them for each access. Of several, all but the last must be
  * followed by maps again (as in x * sigmoid(x)), or no kernel can hold them. */
 static void mark_followers(struct fuse *f, const struct ir_op *op) {
-  const struct info *in = info_of(f, op);
+  const struct info *in = fuse_info(f, op);
   if (!(in->role & (ANCHOR | FOLLOWS)) || in->role & ORDER ||
-      makes_narrower(op) || !maps_follow(f, op))
+      fuse_narrows(op) || !maps_follow(f, op))
     return;
   const struct ir_op *last = op;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    if (info_of(f, u->op)->position > info_of(f, last)->position)
+    if (fuse_info(f, u->op)->position > fuse_info(f, last)->position)
       last = u->op;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
     if (u->op != last && !maps_follow(f, u->op))
       return;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    info_of(f, u->op)->role |= FOLLOWS;
+    fuse_info(f, u->op)->role |= FOLLOWS;
 }
 
 /* ---- Readings ---- */
@@ -274,7 +189,7 @@ static struct group *group_of_users(const struct fuse *f,
                                     const struct ir_op *op) {
   ptrdiff_t group = -1;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
-    const struct info *user = info_of(f, u->op);
+    const struct info *user = fuse_info(f, u->op);
     if (u->op->block != op->block || !(user->role & COMPUTED) ||
         (group >= 0 && user->group != group))
       return NULL;
@@ -291,7 +206,7 @@ static struct reading read_by_users(const struct fuse *f,
   struct reading r = {.own = true, .window = true};
   double shared = 0;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next) {
-    const struct info *user = info_of(f, u->op);
+    const struct info *user = fuse_info(f, u->op);
     const struct reading *by = &user->reading;
     bool own = user->role & MAP && reads_own_index(f, u);
     r.own &= own && by->own;
@@ -306,180 +221,6 @@ static struct reading read_by_users(const struct fuse *f,
   }
   r.evals += shared;
   return r;
-}
-
-/* ---- Legal fusions ---- */
-
-/* May `op`, read as in `r`, join the group? */
-struct candidate {
-  const struct fuse *f;
-  const struct ir_op *op;
-  const struct info *in;
-  const struct group *g;
-  struct reading r;
-};
-
-/* A whole row, or one element of it. */
-static bool is_of_rows(const struct ir_type *type, const struct ir_op *rows) {
-  return same_dims(type, ir_arg(rows, 0)->type) ||
-         same_dims(type, ir_result(rows)->type);
-}
-
-/* Whether `op` is of the rows of the group, or of its own when that has none,
- * and its users read it within their own row. */
-static bool rows_fit(const struct candidate *c) {
-  assert(c->g->nstages <= MAX_STAGES && "refused below");
-  const struct group *g = c->g;
-  const struct ir_op *rows = c->in->rows ? c->in->rows : g->rows;
-  if (!rows || !is_of_rows(ir_result(c->op)->type, rows) ||
-      g->nstages == MAX_STAGES)
-    return false;
-  if (g->rows && (!same_dims(ir_arg(g->rows, 0)->type, ir_arg(rows, 0)->type) ||
-                  !same_dims(ir_result(g->rows)->type, ir_result(rows)->type)))
-    return false;
-  if (!g->rows && (g->anchor || !is_of_rows(ir_result(g->root)->type, rows)))
-    return false;
-  for (const struct ir_use *u = ir_result(c->op)->uses; u; u = u->next) {
-    const struct info *user = info_of(c->f, u->op);
-    if (!user->reading.in_row || !(user->role & (MAP | ROWS)) ||
-        !is_of_rows(ir_result(u->op)->type, rows))
-      return false;
-  }
-  return true;
-}
-
-/* Users of `x` besides c->op: whether some are in the group, or all are. */
-static void other_users(const struct candidate *c, const struct ir_value *x,
-                        bool *some, bool *all) {
-  *some = false, *all = true;
-  for (const struct ir_use *u = x->uses; u; u = u->next) {
-    bool in = u->op == c->op ||
-              (u->op->block == c->op->block &&
-               info_of(c->f, u->op)->group == c->g - c->f->groups.v);
-    *some |= in && u->op != c->op;
-    *all &= in;
-  }
-}
-
-/* It reads a row that the group reads, at once or through maps, and so makes no
- * more rows live; or it is the first, of the root's shape. */
-static bool row_is_shared(const struct candidate *c) {
-  bool some, all;
-  if (!rows_fit(c))
-    return false;
-  if (!c->g->nstages &&
-      same_dims(ir_result(c->g->root)->type, ir_result(c->op)->type))
-    return true;
-  for (const struct ir_value *x = ir_arg(c->op, 0), *row; x; x = row) {
-    const struct ir_op *def = x->def;
-    other_users(c, x, &some, &all);
-    if (some)
-      return true;
-    if (!def || def->block != c->op->block || !(info_of(c->f, def)->role & MAP))
-      return false;
-    row = NULL; /* the operand that is a row, too */
-    for (unsigned i = 0; i < def->noperands && !row; i++)
-      if (same_dims(ir_arg(def, i)->type, x->type))
-        row = ir_arg(def, i);
-  }
-  return false;
-}
-
-/* The reductions that `op` is made of can join, too. */
-static bool reductions_join(const struct candidate *c) {
-  bool some, all;
-  for (unsigned i = 0; i < c->op->noperands; i++) {
-    const struct ir_op *def = ir_arg(c->op, i)->def;
-    if (!def || def->block != c->op->block || !info_of(c->f, def)->rows)
-      continue;
-    other_users(c, ir_arg(c->op, i), &some, &all);
-    if (!all)
-      return false;
-  }
-  return rows_fit(c);
-}
-
-static bool one_stage(const struct candidate *c) {
-  bool one = __builtin_popcount(c->r.stages) <= 1;
-  return !(c->in->role & ROWS) && (one || c->in->role & CHEAP) &&
-         (c->r.stages == 1 || !(c->in->role & FOLLOWS)) && rows_fit(c);
-}
-
-static bool first_anchor(const struct candidate *c) {
-  return !c->g->anchor && c->r.own;
-}
-
-/* An epilogue whose result has few bytes is stored, not recomputed, and does
- * not move into the kernel of another anchor, where it would read a wider
- * value. */
-static bool at_most(const struct candidate *c, double times) {
-  bool ends = c->r.again || (c->g->anchor && makes_narrower(c->op));
-  return (double)c->r.evals <= times * (double)c->in->count &&
-         !(ends && c->in->role & FOLLOWS);
-}
-/* But for the padding of a copy. */
-static bool computed_once(const struct candidate *c) {
-  return at_most(c, 1.125);
-}
-static bool in_windows(const struct candidate *c) {
-  return c->r.window && at_most(c, RECOMPUTE);
-}
-
-/* Weights of less than a byte, and what they are multiplied by, are never
- * expanded in memory: each tile computes what it reads. */
-static bool unpacked(const struct candidate *c) {
-  bool all = true;
-  for (const struct ir_use *u = ir_result(c->op)->uses; u; u = u->next)
-    all &= (info_of(c->f, u->op)->role & UNPACKS) != 0;
-  return c->in->role & UNPACKS || all;
-}
-
-/* A mask of positions, say, computed once for each element of the root. */
-static bool spans(const struct candidate *c) {
-  double from = 0;
-  for (unsigned i = 0; i < c->op->noperands; i++)
-    from += (double)ir_type_count(ir_arg(c->op, i)->type);
-  return from * SPANS <= c->in->count &&
-         c->r.evals <= (double)ir_type_count(ir_result(c->g->root)->type);
-}
-
-enum way { IN_ROW, OWN_INDEX, ANY_INDEX };
-static const struct fusion {
-  unsigned role; /* all of these */
-  enum way way;
-  bool (*legal)(const struct candidate *c); /* NULL: always */
-} fusions[] = {
-    {ANCHOR | ROWS, IN_ROW, row_is_shared},
-    {MAP | ROWS, IN_ROW, reductions_join},
-    {MAP, IN_ROW, one_stage},
-    {ANCHOR, OWN_INDEX, first_anchor},
-    {MOVE, ANY_INDEX, computed_once},
-    {MAP, ANY_INDEX, computed_once},
-    {MAP | CHEAP, ANY_INDEX, in_windows},
-    {NULLARY, ANY_INDEX, NULL},
-    {FIXED | MAP, ANY_INDEX, spans},
-    {FIXED | MAP, ANY_INDEX, unpacked},
-    {FIXED | MOVE, ANY_INDEX, unpacked},
-};
-
-/* Some op goes onto it: it is memory. */
-static bool is_gone_onto(const struct fuse *f, const struct ir_op *op) {
-  for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    if (info_of(f, u->op)->role & ONTO && operand_number(u) == 0)
-      return true;
-  return false;
-}
-
-static const struct fusion *find_fusion(const struct candidate *c) {
-  if (c->in->role & (ONTO | ORDER) || info_of(c->f, c->g->root)->role & ORDER ||
-      is_gone_onto(c->f, c->op) || c->g->nops >= c->f->max_ops ||
-      c->g->nreads - 1 + (int)c->op->noperands > MAX_READS)
-    return NULL;
-  for (size_t i = 0; i < sizeof fusions / sizeof *fusions; i++)
-    if ((c->in->role & fusions[i].role) == fusions[i].role &&
-        (!fusions[i].legal || fusions[i].legal(c)))
-      return &fusions[i];
-  return NULL;
 }
 
 /* ---- Groups ---- */
@@ -499,6 +240,7 @@ static struct reading read_as(const struct candidate *c, enum way way) {
   case OWN_INDEX:
     return (struct reading){.evals = c->in->count};
   case ANY_INDEX:
+  case APART:
     break;
   }
   r.own = r.in_row = r.own && c->in->role & MAP;
@@ -507,7 +249,7 @@ static struct reading read_as(const struct candidate *c, enum way way) {
 }
 
 static struct group *new_group(struct fuse *f, struct ir_op *root) {
-  struct info *in = info_of(f, root);
+  struct info *in = fuse_info(f, root);
   struct group g = {.root = root, .nreads = 1};
   in->reading = (struct reading){
       .own = in->role & MAP, .in_row = true, .stages = 1, .evals = in->count};
@@ -516,17 +258,17 @@ static struct group *new_group(struct fuse *f, struct ir_op *root) {
 }
 
 static void assign_group(struct fuse *f, struct ir_op *op) {
-  struct info *in = info_of(f, op);
+  struct info *in = fuse_info(f, op);
   if (!(in->role & COMPUTED))
     return;
   struct group *g = group_of_users(f, op);
   struct candidate c = {f, op, in, g, .r = read_by_users(f, op)};
-  const struct fusion *fusion = g ? find_fusion(&c) : NULL;
-  if (!fusion) {
+  enum way way = g ? fuse_way(&c) : APART;
+  if (way == APART) {
     g = new_group(f, op);
   } else {
-    in->reading = read_as(&c, fusion->way);
-    if (fusion->way == IN_ROW)
+    in->reading = read_as(&c, way);
+    if (way == IN_ROW)
       g->rows = in->rows ? in->rows : g->rows;
   }
   in->group = g - f->groups.v;
@@ -551,7 +293,7 @@ static void set_order(struct ir_op *kernel, const struct ir_op *rows) {
   int64_t order[IR_MAX_RANK];
   int n = 0;
   bool sorted = true;
-  if (!same_dims(ir_result(kernel)->type, all))
+  if (!fuse_same_dims(ir_result(kernel)->type, all))
     return;
   for (int within = 0; within < 2; within++)
     for (int d = 0; d < all->rank; d++)
@@ -595,7 +337,7 @@ static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
   for (struct ir_op *op = block->last; op; op = op->prev)
     assign_group(f, op);
   for (struct ir_op *op = block->first; op; op = op->next) {
-    ptrdiff_t group = info_of(f, op)->group;
+    ptrdiff_t group = fuse_info(f, op)->group;
     if (group >= 0)
       DN_PUSH(f->scratch, f->groups.v[group].ops, op);
   }
