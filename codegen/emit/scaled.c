@@ -2,7 +2,8 @@
  * has one zero point and one scale is summed up first,
  *     (sum(x * w) - zero * sum(x)) * scale,
  * which takes them once for all of it instead of for every weight. That pays
- * where one row is computed: more rows share the weight that has them. */
+ * where one row is computed: more rows share the weight that has them. Weights
+ * of more than 8 bits would lose in the large sums what w - zero has. */
 #include "codegen/emit/impl.h"
 
 LLVMValueRef emit_add_product(struct kernel_cg *k, enum ir_dtype type,
@@ -20,10 +21,24 @@ LLVMValueRef emit_add_product(struct kernel_cg *k, enum ir_dtype type,
   return emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
 }
 
+static bool is_of_8_bits(const struct nest *n, int node) {
+  if (n->node[node].kind != NEST_ACCESS)
+    return false;
+  const struct nest_access *a = &n->access[n->node[node].arg[0]];
+  if (a->npieces > 1)
+    return false;
+  const struct ir_value *v = ir_arg(n->op, (unsigned)a->operand);
+  while (ir_dtypes[v->type->dtype].bits > 8 && v->def &&
+         (v->def->code == IR_CAST || v->def->code == IR_RESHAPE ||
+          v->def->code == IR_EXPAND))
+    v = ir_arg(v->def, 0);
+  return ir_dtypes[v->type->dtype].bits <= 8;
+}
+
 bool emit_scaled_fits(struct kernel_cg *k, const struct nest *n,
                       const struct tile_vector *pt, unsigned npt,
                       const struct affine *const *iter) {
-  const struct affine *inner[NEST_MAX_ITERS];
+  const struct affine *inner[NEST_MAX_ITERS], *least[NEST_MAX_ITERS];
   for (unsigned p = 1; p < npt; p++)
     for (int d = 0; d + 1 < n->type->rank; d++)
       if (pt[p].idx[d] != pt[0].idx[d])
@@ -33,7 +48,12 @@ bool emit_scaled_fits(struct kernel_cg *k, const struct nest *n,
       n->acc_type == IR_F32 && 2 * (int64_t)npt < k->e->facts->vector_regs
           ? emit_enter(k, n, w, IR_S_MUL, iter, inner)
           : NULL;
-  return m && m->node[m->nnodes - 1].type == IR_F32;
+  if (!m || m->node[m->nnodes - 1].type != IR_F32)
+    return false;
+  w = m->node[m->nnodes - 1].arg[0];
+  const struct nest *z = emit_enter(k, m, w, IR_S_SUB, inner, least);
+  return z ? is_of_8_bits(z, z->node[z->nnodes - 1].arg[0])
+           : is_of_8_bits(m, w);
 }
 
 LLVMValueRef emit_scaled_end(struct kernel_cg *k, const struct nest *n,
