@@ -77,6 +77,15 @@ int64_t ir_turns_at_once(const struct ir_op *op) {
              : 1;
 }
 
+bool ir_may_nest(const struct ir_op *loop) {
+  int64_t most = ir_loops_around(loop->block);
+  for (const struct ir_op *op = ir_next_inside(loop, loop); op;
+       op = ir_next_inside(loop, op))
+    if (ir_is_loop(op))
+      most = dn_max(most, ir_loops_around(op->block));
+  return most + 1 < IR_MAX_LOOPS_AROUND;
+}
+
 bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
                     int64_t *stride, int64_t *step) {
   int around = ir_loops_around(loop->block);

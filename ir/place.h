@@ -54,8 +54,12 @@ unsigned ir_num_carried(const struct ir_op *loop);
 /* The turns that a loop has at most, by the rows of its results and operands;
  * INT64_MAX: any number. */
 int64_t ir_max_turns(const struct ir_op *loop);
-/* Turns that may run at once: 1, but for a scan that threads share. */
+/* Turns that may run at once: 1, but for a scan that threads share; that has no
+ * more than so many. */
+enum { IR_MAX_THREADS = 1024 };
 int64_t ir_turns_at_once(const struct ir_op *op);
+/* One more loop around this one is not too many for those in it. */
+bool ir_may_nest(const struct ir_op *loop);
 /* Turns what a value of that type has into what its slice along dimension 0 has
  * in a turn of `loop`; false: there are too many loops around. */
 bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,

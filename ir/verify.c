@@ -250,9 +250,11 @@ static void check_scan(struct verifier *v, const struct ir_op *op) {
                 verify_type_text(v, first), verify_type_text(v, t));
   }
   int64_t par = ir_get_int(op, "par");
-  if (par && (par != 1 || states || op->block->owner || first->size[0]))
-    verify_op(v, op, SHARED, "par is %lld, of %lld states", (long long)par,
-              (long long)states);
+  int64_t turns = first->rank ? first->dim[0] : 0;
+  if (par && (par != 1 || states || op->block->owner || !first->rank ||
+              first->size[0] || turns > IR_MAX_THREADS))
+    verify_op(v, op, SHARED, "par is %lld, of %lld states and %lld turns",
+              (long long)par, (long long)states, (long long)turns);
   check_params(v, op, op->region[0], want, op->noperands);
   check_yield(v, op, op->region[0], 0, (unsigned)states);
   for (unsigned i = (unsigned)states; i < op->nresults && first->rank; i++) {

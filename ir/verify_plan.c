@@ -189,8 +189,10 @@ static bool find_extent(const struct ir_value *v, struct life *l) {
     ok = l->place.step[depth] % bytes == 0 &&
          reach(&l->lo, &l->hi, dn_max(1, ir_max_turns(b->owner)),
                l->place.step[depth]);
-    l->shared = ir_turns_at_once(b->owner) > 1 ? b->owner : NULL;
-    l->sweep = ok ? llabs(l->place.step[0]) * (ir_max_turns(b->owner) - 1) : 0;
+    if (ok && ir_turns_at_once(b->owner) > 1) { /* the outermost */
+      l->shared = b->owner;
+      l->sweep = llabs(l->place.step[0]) * (ir_max_turns(b->owner) - 1);
+    }
   }
   return ok && dn_add(l->hi, bytes, &l->hi);
 }

@@ -141,13 +141,22 @@ static double region_cycles(struct pass_env *env, const struct ir_op *scan) {
   return cycles * (double)ir_max_turns(scan);
 }
 
+/* There may be one loop more around it, and a dimension of what that goes
+ * through and makes. */
+static bool has_room(const struct ir_op *scan) {
+  bool ok = ir_may_nest(scan) && ir_result(scan)->type->rank < IR_MAX_RANK;
+  for (unsigned i = 0; i < scan->noperands; i++)
+    ok &= ir_arg(scan, i)->type->rank < IR_MAX_RANK;
+  return ok;
+}
+
 /* Turns that depend on no other, if all threads get as many of them. */
 static bool share_turns(struct pass_env *env, struct ir_op *scan) {
   const struct ir_type *type =
       scan->nresults == 1 ? ir_result(scan)->type : NULL;
   if (scan->code != IR_SCAN || ir_num_carried(scan) || !type || env->max_ram ||
       ir_turns_at_once(scan) > 1 || type->dim[0] % env->threads ||
-      type->rank == IR_MAX_RANK || region_cycles(env, scan) < LEAST_CYCLES)
+      !has_room(scan) || region_cycles(env, scan) < LEAST_CYCLES)
     return false;
   split_turns(scan, env->threads);
   return true;

@@ -327,7 +327,7 @@ static bool is_cuttable(const struct ir_value *v, int64_t turns) {
 
 /* How many turns a block has. */
 static int64_t find_block(const struct sink *s, struct ir_op *scan) {
-  enum { MOST = 8 };
+  enum { MOST = 8, LIMIT = 65536 };
   unsigned states = ir_num_carried(scan);
   int64_t state = 0, turn = 0, turns = rows_of(ir_arg(scan, states));
   for (unsigned k = 0; k < states; k++)
@@ -341,9 +341,10 @@ static int64_t find_block(const struct sink *s, struct ir_op *scan) {
   for (unsigned i = states; i < scan->nresults; i++)
     if (!is_cuttable(scan->result[i], turns))
       return 1;
-  if (!turn || (!s->block && s->env->opt_size))
+  if (!turn || (!s->block && s->env->opt_size) || !ir_may_nest(scan))
     return 1;
   int64_t n = s->block ? s->block : dn_min((state + 2 * turn) / turn, MOST);
+  n = dn_min(n, dn_min(turns, LIMIT));
   while (n > 1 && turns % n)
     n--;
   return n < turns ? n : 1;

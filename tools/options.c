@@ -1,6 +1,7 @@
 /* options.c - see options.h. */
 #include "tools/options.h"
 
+#include "ir/place.h"
 #include "passes/pass.h"
 
 #include <ctype.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 
 /* Readers recurse this deep at most, which fits any stack. */
-enum { MAX_DEPTH = 1000, MAX_THREADS = 1024 };
+enum { MAX_DEPTH = 1000 };
 
 enum { D = OPT_DNNC, O = OPT_OPT, R = OPT_RUN, X = 8, N = 16, C = 32 };
 
@@ -393,8 +394,8 @@ bool opt_parse(struct dn_ctx *ctx, enum opt_tool tool, int argc, char **argv,
     else
       DN_PUSH(ctx->arena, out->files, arg);
   }
-  if (out->threads < 1 || out->threads > MAX_THREADS)
-    fail(&r, "--threads is 1 to %d", MAX_THREADS);
+  if (out->threads < 1 || out->threads > IR_MAX_THREADS)
+    fail(&r, "--threads is 1 to %d", IR_MAX_THREADS);
   if (out->precision && strcmp(out->precision, "bf16") != 0 &&
       strcmp(out->precision, "f16") != 0)
     fail(&r, "--precision is bf16 or f16");
