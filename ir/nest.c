@@ -352,9 +352,8 @@ static bool may_leave(const struct nest *n, const struct nest_index *x,
   return false;
 }
 
-/* Least and greatest value over the iteration space, `fit` left aside. */
-static void index_range(const struct nest *n, struct nest_index *x, int64_t dim,
-                        const struct ir_size *size) {
+void nest_index_range(const struct nest *n, struct nest_index *x, int64_t dim,
+                      const struct ir_size *size) {
   assert(x->div >= 1 && "steps are 1 or more: infer_pad()");
   x->lo = x->hi = x->base;
   for (int i = 0; i < n->niters; i++) {
@@ -396,7 +395,7 @@ static void build_index(struct build *b, const struct formula_index *x, int at,
     for (int t = 0; t < x->nterms; t++)
       add_term(b, &x->term[t], at, out);
   }
-  index_range(b->n, out, dim, size);
+  nest_index_range(b->n, out, dim, size);
   if (out->fit != NEST_AS_IS && out->lo >= 0 && out->hi < dim && !size)
     out->fit = NEST_AS_IS; /* never leaves: a plain index */
 }
@@ -467,46 +466,6 @@ static void build_body(struct build *b) {
     add_node(n, NEST_CALL, 0, 1);
 }
 
-/* ---- Running folds ---- */
-
-/* The one reduced iterator with more than one value, or -1. */
-static int sole_reduced(const struct nest *n) {
-  int sole = -1;
-  for (int i = 0; i < n->niters; i++) {
-    if (!n->iter[i].reduced || n->iter[i].extent == 1)
-      continue;
-    if (sole >= 0)
-      return -1;
-    sole = i;
-  }
-  return sole;
-}
-
-/* The index j - k or j + k plus a constant, k reduced: a window that grows by
- * one element from one j to the next. Returns the result dimension of j, or -1.
- */
-static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
-                       int64_t dim) {
-  assert(k >= 0 && k < n->niters && n->iter[k].reduced &&
-         "sole_reduced() found it");
-  int j = -1, d = 0;
-  for (int i = 0; i < n->niters; i++)
-    if (i != k && x->coef[i] && n->iter[i].extent > 1)
-      j = j < 0 && x->coef[i] == 1 ? i : n->niters;
-  if (j < 0 || j == n->niters || n->iter[j].reduced || !nest_index_is_affine(x))
-    return -1;
-  int64_t last = n->iter[j].extent - 1, end = n->iter[k].extent;
-  bool back = x->coef[k] == 1;
-  if (!back && (x->coef[k] != -1 || x->base > 0 || last + x->base - end >= 0))
-    return -1;
-  if (back && (last + x->base + 1 < dim || x->base + end < dim))
-    return -1;
-  for (; d < n->type->rank; d++)
-    if (n->y[d].n == 1 && n->y[d].iter[0] == j)
-      return d;
-  return -1;
-}
-
 /* For an order (top-k): the result dimension that the operand lacks. */
 static void find_places(struct build *b) {
   struct nest *n = b->n;
@@ -518,31 +477,6 @@ static void find_places(struct build *b) {
     if (!read)
       n->carried = d;
   }
-}
-
-static void find_carried(struct nest *n) {
-  int k = n->nstates != 1 || n->naccesses != 1 ? -1 : sole_reduced(n);
-  struct nest_access *a = &n->access[0];
-  const struct ir_type *type =
-      k < 0 ? NULL : ir_arg(n->op, (unsigned)a->operand)->type;
-  struct nest_index *x = NULL;
-  for (int d = 0; k >= 0 && d < a->rank; d++) {
-    if (!a->idx[d].coef[k])
-      continue;
-    if (x)
-      return;
-    x = &a->idx[d];
-  }
-  int64_t dim = x ? type->dim[x - a->idx] : 0;
-  int carried = x ? carried_dim(n, x, k, dim) : -1;
-  if (carried < 0)
-    return;
-  assert(x && n->fold != NEST_NTH && "orders have find_places()");
-  n->carried = carried;
-  n->behind = k;
-  n->back = x->coef[k] > 0;
-  n->iter[k].extent = 1;
-  index_range(n, x, dim, type->size[x - a->idx]);
 }
 
 static void build_indexed(struct build *b) {
@@ -567,7 +501,7 @@ static void build_indexed(struct build *b) {
   if (b->n->fold == NEST_NTH)
     find_places(b);
   else
-    find_carried(b->n);
+    nest_find_carried(b->n);
 }
 
 struct nest *nest_build(struct dn_arena *arena, const struct ir_op *op) {

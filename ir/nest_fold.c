@@ -1,4 +1,5 @@
-/* nest_fold.c - rows of folds.def compiled for the type of the elements. */
+/* nest_fold.c - rows of folds.def compiled for the type of the elements; and
+ * which folds run on from one index of the result to the next. */
 #include "ir/nest_map.h"
 
 #include <assert.h>
@@ -177,4 +178,69 @@ const char *nest_check_fold(struct dn_arena *arena, enum nest_fold fold) {
   n->fold = fold;
   n->acc_type = IR_F32;
   return nest_build_fold(arena, n);
+}
+
+/* ---- Running folds ---- */
+
+/* The one reduced iterator with more than one value, or -1. */
+static int sole_reduced(const struct nest *n) {
+  int sole = -1;
+  for (int i = 0; i < n->niters; i++) {
+    if (!n->iter[i].reduced || n->iter[i].extent == 1)
+      continue;
+    if (sole >= 0)
+      return -1;
+    sole = i;
+  }
+  return sole;
+}
+
+/* The index j - k or j + k plus a constant, k reduced: a window that grows by
+ * one element from one j to the next. Returns the result dimension of j, or -1.
+ */
+static int carried_dim(const struct nest *n, const struct nest_index *x, int k,
+                       int64_t dim) {
+  assert(k >= 0 && k < n->niters && n->iter[k].reduced &&
+         "sole_reduced() found it");
+  int j = -1, d = 0;
+  for (int i = 0; i < n->niters; i++)
+    if (i != k && x->coef[i] && n->iter[i].extent > 1)
+      j = j < 0 && x->coef[i] == 1 ? i : n->niters;
+  if (j < 0 || j == n->niters || n->iter[j].reduced || !nest_index_is_affine(x))
+    return -1;
+  int64_t last = n->iter[j].extent - 1, end = n->iter[k].extent;
+  bool back = x->coef[k] == 1;
+  if (!back && (x->coef[k] != -1 || x->base > 0 || last + x->base - end >= 0))
+    return -1;
+  if (back && (last + x->base + 1 < dim || x->base + end < dim))
+    return -1;
+  for (; d < n->type->rank; d++)
+    if (n->y[d].n == 1 && n->y[d].iter[0] == j)
+      return d;
+  return -1;
+}
+
+void nest_find_carried(struct nest *n) {
+  int k = n->nstates != 1 || n->naccesses != 1 ? -1 : sole_reduced(n);
+  struct nest_access *a = &n->access[0];
+  const struct ir_type *type =
+      k < 0 ? NULL : ir_arg(n->op, (unsigned)a->operand)->type;
+  struct nest_index *x = NULL;
+  for (int d = 0; k >= 0 && d < a->rank; d++) {
+    if (!a->idx[d].coef[k])
+      continue;
+    if (x)
+      return;
+    x = &a->idx[d];
+  }
+  int64_t dim = x ? type->dim[x - a->idx] : 0;
+  int carried = x ? carried_dim(n, x, k, dim) : -1;
+  if (carried < 0)
+    return;
+  assert(x && n->fold != NEST_NTH && "orders have find_places()");
+  n->carried = carried;
+  n->behind = k;
+  n->back = x->coef[k] > 0;
+  n->iter[k].extent = 1;
+  nest_index_range(n, x, dim, type->size[x - a->idx]);
 }

@@ -1,5 +1,5 @@
-/* nest_map.h - private to nest*.c: scalar expressions of MAP rows and of folds.
- */
+/* nest_map.h - private to nest*.c: scalar expressions of MAP rows and of folds,
+ * and folds that run on. */
 #ifndef IR_NEST_MAP_H
 #define IR_NEST_MAP_H
 
@@ -30,6 +30,12 @@ const char *nest_build_map(struct dn_arena *arena, const struct ir_op *op,
                            struct nest *n);
 /* States and code of n's fold; NULL, or what is wrong with its row. */
 const char *nest_build_fold(struct dn_arena *arena, struct nest *n);
+/* Least and greatest value over the iteration space, `fit` left aside. */
+void nest_index_range(const struct nest *n, struct nest_index *x, int64_t dim,
+                      const struct ir_size *size);
+/* Sets n->carried of a fold whose windows grow by one element from one index to
+ * the next. */
+void nest_find_carried(struct nest *n);
 /* Checks the syntax and the names of a MAP row. */
 const char *nest_check_map(struct dn_arena *arena, enum ir_opcode code);
 
