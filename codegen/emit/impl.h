@@ -511,10 +511,6 @@ void onto_store(struct kernel_cg *k, const struct ir_place *p,
 /* Makes f->chunk for a kernel's function, which takes `n` pointers and a range
  * of units. */
 void emit_chunk(struct emit *e, struct emit_function *f, unsigned n);
-/* A function of the parameters of PREFIX_run and of `range` numbers behind them,
- * which is built at e->b from here on. */
-LLVMValueRef emit_begin_function(struct emit *e, LLVMTypeRef result,
-                                 unsigned range, const char *name);
 /* Calls it in chunks through dnn_parallel_for(). */
 void emit_parallel(struct emit *e, const struct emit_function *f,
                    LLVMValueRef *args, unsigned n);
@@ -527,6 +523,14 @@ void emit_debug_function(struct emit *e, LLVMValueRef fn, const char *name);
 LLVMMetadataRef emit_debug_at(struct emit *e, LLVMBuilderRef b,
                               const struct ir_op *op);
 void emit_debug_back(struct emit *e, LLVMBuilderRef b, LLVMMetadataRef was);
+
+/* ---- emit/profile.c: nothing without --profile ---- */
+/* One counter a kernel, and behind them one for the whole run. */
+void emit_profile_begin(struct emit *e, unsigned kernels);
+/* The cycle counter here, or NULL. */
+LLVMValueRef emit_profile_from(struct emit *e);
+/* PREFIX_profile[i] += cycles since `from`, if any. */
+void emit_profile_add(struct emit *e, unsigned i, LLVMValueRef from);
 
 /* ---- emit/region.c ---- */
 /* `if`, `loop`, `scan` in PREFIX_run. */
@@ -546,6 +550,13 @@ void emit_weights_end(struct emit *e);
 void emit_outside(struct emit *e, const struct ir_op *op);
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);
 int emit_const_align(const struct emit *e);
+/* A constant of the module, in its section. */
+void emit_set_constant(struct emit *e, LLVMValueRef g, LLVMValueRef init,
+                       const char *section);
+/* A function of the parameters of PREFIX_run and of `range` numbers behind them,
+ * which is built at e->b from here on. */
+LLVMValueRef emit_begin_function(struct emit *e, LLVMTypeRef result,
+                                 unsigned range, const char *name);
 /* Whether the processor has functions of so many words of parameters; else an
  * error, and e->failed. */
 bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words);
@@ -572,8 +583,5 @@ void emit_number_ports(struct emit *e);
 LLVMValueRef emit_port(struct emit *e, bool in, unsigned number);
 /* void PREFIX_reset(void *state), where there is a state. */
 void emit_reset(struct emit *e);
-/* A constant of the module, in its section. */
-void emit_set_constant(struct emit *e, LLVMValueRef global, LLVMValueRef init,
-                       const char *section);
 
 #endif

@@ -1,6 +1,6 @@
-/* module.c - the module around the kernels: constants, blocks of padding,
- * the entry function, counters for profiling. Names and order follow the module
- * alone, so that the same input gives the same bytes. */
+/* module.c - the module around the kernels: constants, blocks of padding, the
+ * entry function. Names and order follow the module alone, so that the same
+ * input gives the same bytes. */
 #include "codegen/emit/impl.h"
 #include "codegen/object/region.h"
 #include "codegen/target/target.h"
@@ -378,38 +378,11 @@ static void check_arguments(struct emit *e, const struct ir_block *body) {
       check_memory(e, emit_arena(e, part), DNN_E_ARENA);
 }
 
-static LLVMValueRef cycles(struct emit *e) {
-  const char *name = "llvm.readcyclecounter";
-  unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
-  LLVMValueRef fn = LLVMGetIntrinsicDeclaration(e->mod, id, NULL, 0);
-  return LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->lc, id, NULL, 0), fn,
-                        NULL, 0, "");
-}
-
-/* PREFIX_profile[i] += cycles since `from`. */
-static void count_cycles(struct emit *e, unsigned i, LLVMValueRef from) {
-  LLVMValueRef spent = LLVMBuildSub(e->b, cycles(e), from, "");
-  LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
-  LLVMValueRef p = LLVMBuildGEP2(e->b, e->i64, e->profile, &at, 1, "");
-  LLVMValueRef sum =
-      LLVMBuildAdd(e->b, LLVMBuildLoad2(e->b, e->i64, p, ""), spent, "");
-  LLVMBuildStore(e->b, sum, p);
-}
-
 static unsigned count_kernels(const struct ir_block *body) {
   unsigned n = 0;
   for (struct ir_op *op = body->first; op; op = ir_next_outside(op))
     n += op->code == IR_KERNEL;
   return n;
-}
-
-/* One counter a kernel, and behind them one for the whole run. */
-static void add_profile(struct emit *e, const struct ir_block *body) {
-  unsigned n = count_kernels(body) + 1;
-  LLVMTypeRef type = LLVMArrayType2(e->i64, n);
-  e->profile = LLVMAddGlobal(
-      e->mod, type, dn_printf(e->scratch, "%s_profile", e->opts->prefix));
-  LLVMSetInitializer(e->profile, LLVMConstNull(type));
 }
 
 static const char *kernel_name(struct emit *e, const struct ir_op *op) {
@@ -429,11 +402,10 @@ void emit_outside(struct emit *e, const struct ir_op *op) {
     emit_region(e, op);
   if (op->code != IR_KERNEL)
     return;
-  LLVMValueRef from = e->profile ? cycles(e) : NULL;
+  LLVMValueRef from = emit_profile_from(e);
   if (!emit_kernel(e, op, kernel_name(e, op)))
     e->failed = true;
-  if (from)
-    count_cycles(e, e->nkernels, from);
+  emit_profile_add(e, e->nkernels, from);
   e->nkernels++;
 }
 
@@ -581,14 +553,12 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   add_far(&e);
   begin_run(&e);
   check_arguments(&e, body);
-  if (opts->profile)
-    add_profile(&e, body);
-  LLVMValueRef from = e.profile ? cycles(&e) : NULL;
+  emit_profile_begin(&e, count_kernels(body));
+  LLVMValueRef from = emit_profile_from(&e);
   emit_body(&e, body);
   emit_debug_at(&e, e.b, body->last);
   copy_results(&e, body->last);
-  if (from)
-    count_cycles(&e, e.nkernels, from);
+  emit_profile_add(&e, e.nkernels, from);
   emit_weights_end(&e);
   LLVMBuildRet(e.b, LLVMConstInt(e.i32, 0, false));
   emit_reset(&e);
