@@ -5,6 +5,7 @@
 
 #include "codegen/target/target.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Lanes of the next of the columns that `left` elements make. */
@@ -310,12 +311,12 @@ static LLVMValueRef pack(struct kernel_cg *k, const char *name, LLVMValueRef a,
 }
 
 /* The nearest integer of each lane, where it is not above `most`; below what 32
- * bits have the least of them. */
+ * bits have, and of NaN, the least of them. */
 static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
                                   double most) {
   LLVMValueRef hi = emit_like(k, x, emit_number(k, IR_F32, most));
   hi = emit_hide_splat(k, hi);
-  x = LLVMBuildSelect(k->b, LLVMBuildFCmp(k->b, LLVMRealOLT, x, hi, ""), x, hi,
+  x = LLVMBuildSelect(k->b, LLVMBuildFCmp(k->b, LLVMRealOLT, hi, x, ""), hi, x,
                       "");
   LLVMValueRef arg[] = {
       x, LLVMConstNull(LLVMVectorType(k->e->i32, 16)),
@@ -325,7 +326,7 @@ static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
                         4);
 }
 
-/* The bytes of four points; NULL: the zero point is no constant. */
+/* The bytes of four points; NULL: the zero point is no constant of 16 bits. */
 static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
                                 const struct tile_vector *pt) {
   const struct nest_node *root = &n->node[n->nnodes - 1];
@@ -336,7 +337,8 @@ static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
   for (int i = 0; i < 4; i++) {
     k->forms.lanes = 16;
     runs_iters(&k->forms, n, pt[i].idx, iter);
-    if (!emit_constant(k, emit_node(k, n, root->arg[1], iter), &z))
+    if (!emit_constant(k, emit_node(k, n, root->arg[1], iter), &z) ||
+        z != rint(z) || fabs(z) > INT16_MAX)
       return NULL;
     x[i] = emit_splat(k, emit_node(k, n, root->arg[0], iter), 16);
     if (k->failed)
