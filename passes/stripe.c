@@ -32,10 +32,11 @@
 #include <string.h>
 
 enum {
-  MAX_RUNS = 12,      /* copies of a stripe's code */
-  MOST_NESTED = 4,    /* stripes in one another */
-  STACK_BYTES = 2048, /* that code has at most, nearly always; and the */
-  STACK_PART = 32     /* part of a budget that is kept for it */
+  MAX_RUNS = 12,       /* copies of a stripe's code */
+  MOST_NESTED = 4,     /* stripes in one another */
+  MOST_WORK = 1 << 23, /* ops times blocks that they are looked at for */
+  STACK_BYTES = 2048,  /* that code has at most, nearly always; and the */
+  STACK_PART = 32      /* part of a budget that is kept for it */
 };
 
 /* ---- By hand ---- */
@@ -153,12 +154,23 @@ static bool has_large(const struct ir_func *f) {
   return false;
 }
 
+/* Scans may be cut within: for each, where all values lie is found anew, some
+ * times. */
+static bool has_time(const struct ir_func *f, int64_t times) {
+  int64_t ops = 0, scans = 0;
+  for (const struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
+    ops++;
+    scans += op->code == IR_SCAN && !ir_num_carried(op);
+  }
+  return ops * scans * times <= MOST_WORK;
+}
+
 /* Stripes of a block that save time, and of those again, of their rows' rows:
  * heads, then the queries of a head. */
 static int64_t cut_for_time(struct pass_env *env, struct ir_block *b,
                             int64_t limit) {
   int64_t made = stripe_block(env, b, limit, true);
-  bool on = made && ir_loops_around(b) < MOST_NESTED;
+  bool on = made && ir_loops_around(b) < MOST_NESTED && has_time(b->func, 1);
   for (struct ir_op *op = b->first; op && on; op = op->next)
     if (op->code == IR_SCAN && !ir_num_carried(op))
       made += cut_for_time(env, op->region[0], INT64_MAX);
@@ -172,7 +184,8 @@ static int64_t cut_to_fit(struct pass_env *env, struct ir_block *b,
   int64_t all = 0, made = 1;
   for (int i = 0; made && i < MOST_NESTED; i++, all += made) {
     made = stripe_block(env, b, limit, false);
-    if (limit && ir_loops_around(b) < MOST_NESTED)
+    if (limit && ir_loops_around(b) < MOST_NESTED &&
+        has_time(b->func, 4 * MOST_NESTED))
       made += stripe_within(env, b, limit, cut_to_fit);
     if (!limit)
       return made;

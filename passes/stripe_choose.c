@@ -528,8 +528,8 @@ static bool apply(struct chooser *c, const struct option *o) {
   return ok;
 }
 
-int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
-                     bool time) {
+static int64_t cut_block(struct pass_env *env, struct ir_block *b,
+                         int64_t limit, bool time) {
   struct chooser c = {.env = env, .block = b, .limit = limit, .time = time};
   int64_t made = 0;
   c.threads = b->owner || env->max_ram ? 1 : env->threads;
@@ -558,18 +558,30 @@ int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
   return made;
 }
 
+int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
+                     bool time) {
+  struct pass_env own = *env; /* of many blocks, what each needs is freed */
+  own.scratch = dn_arena_new(env->ctx);
+  int64_t made = cut_block(&own, b, limit, time);
+  dn_arena_free(own.scratch);
+  return made;
+}
+
 int64_t stripe_within(struct pass_env *env, struct ir_block *b, int64_t limit,
                       stripe_cutter *cut) {
   int64_t made = 0;
+  struct pass_env own = *env;
+  struct dn_arena *tmp = own.scratch = dn_arena_new(env->ctx);
   struct live *l =
-      build_live(env, aliases_build(env->scratch, b->func), b, LIVE_IN_PLACE);
-  int64_t *live = DN_ARRAY(env->scratch, int64_t, l->nnodes);
-  find_live(env->scratch, l, live);
+      build_live(&own, aliases_build(tmp, b->func), b, LIVE_IN_PLACE);
+  int64_t *live = DN_ARRAY(tmp, int64_t, l->nnodes);
+  find_live(tmp, l, live);
   for (int i = 0; i < l->nnodes; i++) {
     struct ir_op *op = l->node[i].op;
     int64_t around = live[i] - l->node[i].inside;
     if (op->code == IR_SCAN && !ir_num_carried(op) && live[i] > limit)
       made += cut(env, op->region[0], dn_max(limit - around, 1));
   }
+  dn_arena_free(tmp);
   return made;
 }

@@ -62,6 +62,17 @@ def ifs(n):
     return (text + "}\n").encode()
 
 
+def scans(n):
+    """Each too large for a small --max-ram."""
+    text = "const @w : f32[64,64] = splat 0.5\n"
+    text += "func @main(%x0: f32[8,64,64]) -> (f32[8,64,64]) {\n"
+    for i in range(n):
+        text += "%%x%d = scan %%x%d {states=0} : f32[8,64,64] do" % (i + 1, i)
+        text += " (%%r%d: f32[64,64]) {\n%%a%d = matmul %%r%d, @w\n" % (i, i, i)
+        text += "%%b%d = matmul %%a%d, @w\nyield %%b%d\n}\n" % (i, i, i)
+    return (text + "return %%x%d\n}\n" % n).encode()
+
+
 TILE = b"""module form kernels
 func @main(%x: f16[17,32,4], %w: f16[1,1,4]) -> (f16[17,32,4]) {
   %y = kernel {unroll=[1000], vec=6, loops=[{dims=[0], tile=1000},
@@ -127,6 +138,8 @@ func @main(%x: f32[1]) -> (f32[1], i64[1], f32[1]) {
     ("calls.dnn", 3, "code would be too large", SUMS % (16, 32), "--passes=order,plan",
      "--target=thumbv6m"),
     ("ifs.dnn", 0, "", ifs(62)),
+    ("scans.dnn", 4, "the budget is 20000", scans(500), "--max-ram=20000", "-o",
+     os.devnull),
 ]
 
 
