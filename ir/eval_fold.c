@@ -161,7 +161,7 @@ static void run_reduced_lanes(struct eval_nest *e, char *out) {
  * running fold's dimension: folded with what the one before left in `state`. */
 static void run_on(struct eval_nest *e, int64_t pos, int n, bool first,
                    union eval_lanes *state, char *out) {
-  assert(e->nest->nstates == 1 && "nest_find_carried() takes folds of one state");
+  assert(e->nest->nstates == 1 && "nest_find_carried(): of one state");
   union eval_lanes acc;
   size_t size = (size_t)n * sizeof acc.i[0];
   if (first)
@@ -177,7 +177,7 @@ static void run_on(struct eval_nest *e, int64_t pos, int n, bool first,
 static void run_carried(struct eval_nest *e, char *out) {
   const struct nest *n = e->nest;
   int64_t inner = eval_nest_inner(e), along = n->type->dim[n->carried];
-  assert(n->nstates == 1 && "nest_find_carried() asks for one state");
+  assert(n->nstates == 1 && "nest_find_carried(): of one state");
   const union eval_lanes *root = e->root;
   for (int64_t done = 0; done < e->par.count;) {
     int chunk = (int)dn_min(EVAL_LANES, e->par.count - done);

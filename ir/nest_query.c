@@ -302,15 +302,10 @@ bool nest_folds_rows(const struct nest *n) {
   return folds;
 }
 
-static bool same_dims(const struct ir_type *a, const struct ir_type *b) {
-  return a->rank == b->rank &&
-         !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
-}
-
 bool nest_same_rows(const struct nest *a, const struct nest *b) {
   return nest_folds_rows(a) && nest_folds_rows(b) &&
-         same_dims(a->type, b->type) &&
-         same_dims(ir_arg(a->op, 0)->type, ir_arg(b->op, 0)->type);
+         ir_same_dims(a->type, b->type) &&
+         ir_same_dims(ir_arg(a->op, 0)->type, ir_arg(b->op, 0)->type);
 }
 
 /* Dimensions that the kernel's folds of whole rows go along; with `whole`,
@@ -324,7 +319,7 @@ static uint64_t kernel_dims(const struct ir_op *kernel, bool whole) {
        op = op->next) {
     const struct nest *n =
         ir_ops[op->code].cls == IR_REDUCE ? nest_build(tmp, op) : NULL;
-    bool rows = n && nest_folds_rows(n) && same_dims(ir_arg(op, 0)->type, y);
+    bool rows = n && nest_folds_rows(n) && ir_same_dims(ir_arg(op, 0)->type, y);
     for (int d = 0; rows && d < y->rank; d++)
       if (n->type->dim[d] != y->dim[d])
         dims |= UINT64_C(1) << d;

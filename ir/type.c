@@ -135,6 +135,11 @@ bool ir_type_is_static(const struct ir_type *type) {
   return true;
 }
 
+bool ir_same_dims(const struct ir_type *a, const struct ir_type *b) {
+  return a->rank == b->rank &&
+         !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+}
+
 int64_t ir_type_count(const struct ir_type *type) {
   int64_t n = 1;
   for (int i = 0; i < type->rank; i++)

@@ -121,6 +121,8 @@ const char *ir_type_text(struct dn_ctx *ctx, struct dn_arena *arena,
 void ir_type_strides(const struct ir_type *type, int64_t *strides);
 /* Whether `perm` keeps the order of the dimensions larger than 1. */
 bool ir_perm_is_view(const struct ir_type *type, const int64_t *perm);
+/* The sizes alone; element types may differ. */
+bool ir_same_dims(const struct ir_type *a, const struct ir_type *b);
 /* Whether `stride` is row-major without gaps, dims of size 1 aside. */
 bool ir_type_is_dense(const struct ir_type *type, const int64_t *stride);
 

@@ -130,7 +130,7 @@ static void check_type(struct verifier *v, const struct ir_value *value) {
 
 /* Same element type and shape; quantization is not looked at. */
 static bool alike(const struct ir_type *a, const struct ir_type *b) {
-  return a->dtype == b->dtype && verify_same_shape(a, b);
+  return a->dtype == b->dtype && ir_same_dims(a, b);
 }
 
 /* One element of a type. */

@@ -30,16 +30,6 @@ void verify_fail(struct verifier *v, struct dn_loc loc, enum verify_rule rule,
 #define verify_op(v, op, rule, ...)                                            \
   verify_fail(v, ir_loc(op), VERIFY_##rule, __VA_ARGS__)
 const char *verify_type_text(struct verifier *v, const struct ir_type *type);
-static inline bool verify_same_shape(const struct ir_type *a,
-                                     const struct ir_type *b) {
-  if (a->rank != b->rank)
-    return false;
-  for (int i = 0; i < a->rank; i++)
-    if (a->dim[i] != b->dim[i])
-      return false;
-  return true;
-}
-
 /* Of a module without errors so far; from the kernels form on. */
 void verify_kernels(struct verifier *v, const struct ir_func *f);
 /* True if the kernel reads each element of `x` before it overwrites it. */

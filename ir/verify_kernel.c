@@ -17,9 +17,9 @@ static bool is_anchor(const struct ir_op *op) {
 
 /* What may follow an anchor: a map of its shape, or of its rows. */
 static bool follows(const struct ir_type *type, const struct nest *anchor) {
-  return verify_same_shape(type, anchor->type) ||
+  return ir_same_dims(type, anchor->type) ||
          (nest_folds_rows(anchor) &&
-          verify_same_shape(type, ir_arg(anchor->op, 0)->type));
+          ir_same_dims(type, ir_arg(anchor->op, 0)->type));
 }
 
 /* An op after the anchor reads it, directly or not: `after` by value id. */

@@ -343,7 +343,7 @@ static bool is_elementwise(const struct plan *p, const struct ir_op *op,
   enum ir_class cls = ir_ops[op->code].cls;
   return op->code == IR_YIELD || (p->rows && cls == IR_REDUCE) ||
          (cls == IR_MAP &&
-          (p->rows || verify_same_shape(x->type, ir_result(op)->type)));
+          (p->rows || ir_same_dims(x->type, ir_result(op)->type)));
 }
 
 /* Marks the values of a kernel whose element i is used for element i of the
@@ -365,7 +365,7 @@ static void mark_elementwise(struct plan *p, const struct ir_block *body) {
 static bool same_place(const struct ir_value *x, const struct ir_place *a,
                        const struct ir_value *y, const struct ir_place *b) {
   if (a->offset != b->offset || memcmp(a->step, b->step, sizeof a->step) != 0 ||
-      !verify_same_shape(x->type, y->type) ||
+      !ir_same_dims(x->type, y->type) ||
       ir_dtypes[x->type->dtype].bytes != ir_dtypes[y->type->dtype].bytes)
     return false;
   for (int d = 0; d < x->type->rank; d++)

@@ -92,7 +92,7 @@ static const struct ir_op *rows_of_operands(const struct fuse *f,
     const struct ir_op *def = ir_arg(op, i)->def;
     const struct ir_op *rows =
         def && def->block == op->block ? fuse_info(f, def)->rows : NULL;
-    if (rows && fuse_same_dims(ir_result(rows)->type, ir_result(op)->type))
+    if (rows && ir_same_dims(ir_result(rows)->type, ir_result(op)->type))
       return rows;
   }
   return NULL;
@@ -293,7 +293,7 @@ static void set_order(struct ir_op *kernel, const struct ir_op *rows) {
   int64_t order[IR_MAX_RANK];
   int n = 0;
   bool sorted = true;
-  if (!fuse_same_dims(ir_result(kernel)->type, all))
+  if (!ir_same_dims(ir_result(kernel)->type, all))
     return;
   for (int within = 0; within < 2; within++)
     for (int d = 0; d < all->rank; d++)

@@ -81,7 +81,6 @@ struct candidate {
 enum way { APART, IN_ROW, OWN_INDEX, ANY_INDEX };
 enum way fuse_way(const struct candidate *c);
 
-bool fuse_same_dims(const struct ir_type *a, const struct ir_type *b);
 unsigned fuse_operand_number(const struct ir_use *u);
 /* A map to elements of fewer bytes than it reads. */
 bool fuse_narrows(const struct ir_op *op);

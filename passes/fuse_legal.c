@@ -11,11 +11,6 @@ enum {
   SPANS = 8       /* elements that a map makes of one of its operands */
 };
 
-bool fuse_same_dims(const struct ir_type *a, const struct ir_type *b) {
-  return a->rank == b->rank &&
-         !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
-}
-
 unsigned fuse_operand_number(const struct ir_use *u) {
   unsigned i = 0;
   while (u->op->operand[i] != u)
@@ -34,8 +29,8 @@ bool fuse_narrows(const struct ir_op *op) {
 
 /* A whole row, or one element of it. */
 static bool is_of_rows(const struct ir_type *type, const struct ir_op *rows) {
-  return fuse_same_dims(type, ir_arg(rows, 0)->type) ||
-         fuse_same_dims(type, ir_result(rows)->type);
+  return ir_same_dims(type, ir_arg(rows, 0)->type) ||
+         ir_same_dims(type, ir_result(rows)->type);
 }
 
 /* Whether `op` is of the rows of the group, or of its own when that has none,
@@ -48,8 +43,8 @@ static bool rows_fit(const struct candidate *c) {
       g->nstages == MAX_STAGES)
     return false;
   if (g->rows &&
-      (!fuse_same_dims(ir_arg(g->rows, 0)->type, ir_arg(rows, 0)->type) ||
-       !fuse_same_dims(ir_result(g->rows)->type, ir_result(rows)->type)))
+      (!ir_same_dims(ir_arg(g->rows, 0)->type, ir_arg(rows, 0)->type) ||
+       !ir_same_dims(ir_result(g->rows)->type, ir_result(rows)->type)))
     return false;
   if (!g->rows && (g->anchor || !is_of_rows(ir_result(g->root)->type, rows)))
     return false;
@@ -82,7 +77,7 @@ static bool row_is_shared(const struct candidate *c) {
   if (!rows_fit(c))
     return false;
   if (!c->g->nstages &&
-      fuse_same_dims(ir_result(c->g->root)->type, ir_result(c->op)->type))
+      ir_same_dims(ir_result(c->g->root)->type, ir_result(c->op)->type))
     return true;
   for (const struct ir_value *x = ir_arg(c->op, 0), *row; x; x = row) {
     const struct ir_op *def = x->def;
@@ -94,7 +89,7 @@ static bool row_is_shared(const struct candidate *c) {
       return false;
     row = NULL; /* the operand that is a row, too */
     for (unsigned i = 0; i < def->noperands && !row; i++)
-      if (fuse_same_dims(ir_arg(def, i)->type, x->type))
+      if (ir_same_dims(ir_arg(def, i)->type, x->type))
         row = ir_arg(def, i);
   }
   return false;
