@@ -73,6 +73,8 @@ static void see(void *user, const struct ir_value *v, void *want) {
       j->over[v->id] || !ir_place_of(v, &p))
     return;
   const char *got;
+  if (p.space == IR_IN_ARENA && !r->arena) /* of an emulator */
+    return;
   if (p.space == IR_IN_ARENA)
     got = (const char *)r->arena + (p.number ? ir_arena_part(r->m, 0) : 0);
   else if (p.space == IR_IN_OUTPUT)
