@@ -328,12 +328,15 @@ static bool in_slice(const struct ir_value *p, const struct ir_value *v,
 bool verify_apart_in_slice(const struct ir_value *x, const struct ir_value *y) {
   const struct ir_block *b = ir_home(y);
   const struct ir_op *scan = b->owner;
+  struct ir_place at;
   struct span s[2];
-  if (!scan || scan->code != IR_SCAN || ir_home(x) != b)
-    return false;
+  if (!scan || scan->code != IR_SCAN || ir_home(x) != b ||
+      !turn_bytes(x, &at, &s[0]) || !turn_bytes(y, &at, &s[1]) ||
+      (s[0].lo <= s[1].hi && s[1].lo <= s[0].hi))
+    return false; /* nearly always: there may be many slices */
   for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++)
     if (in_slice(b->param[i], x, &s[0]) && in_slice(b->param[i], y, &s[1]))
-      return s[0].hi < s[1].lo || s[1].hi < s[0].lo;
+      return true;
   return false;
 }
 
