@@ -35,6 +35,14 @@ static double before(const struct onnx_trees *e, double v) {
                            : (double)nextafterf((float)v, -HUGE_VALF);
 }
 
+/* x < v: below -inf is nothing but a NaN that goes there. */
+static int64_t put_below(struct onnx_trees *e, int64_t feature, double v,
+                         bool missing, int64_t yes, int64_t no) {
+  return v == -HUGE_VAL
+             ? put(e, feature, HUGE_VAL, false, no, missing ? yes : no)
+             : put(e, feature, before(e, v), missing, yes, no);
+}
+
 static int64_t put_equal(struct onnx_trees *e, int64_t feature, double v,
                          bool missing, int64_t yes, int64_t no) {
   int64_t below = put(e, feature, before(e, v), false, no, yes);
@@ -60,9 +68,9 @@ static int64_t put_node(struct onnx_trees *e, int64_t mode, int64_t feature,
   case LEQ:
     return put(e, feature, v, missing, yes, no);
   case LT:
-    return put(e, feature, before(e, v), missing, yes, no);
+    return put_below(e, feature, v, missing, yes, no);
   case GTE:
-    return put(e, feature, before(e, v), !missing, no, yes);
+    return put_below(e, feature, v, !missing, no, yes);
   case GT:
     return put(e, feature, v, !missing, no, yes);
   case EQ:
