@@ -39,6 +39,11 @@ static bool moves(const struct emit_buffer *b) {
   return memcmp(b->step, still, sizeof still) != 0;
 }
 
+/* What code can make use of: without vectors, that of words. */
+static int64_t arena_align(const struct ir_facts *t) {
+  return t->vector_bytes ? t->align : dn_min(t->align, t->pointer_bytes);
+}
+
 static struct emit_buffer range_of(struct emit *e, const struct ir_value *v,
                                    const struct ir_place *p) {
   int64_t size = ir_dtypes[v->type->dtype].bytes;
@@ -49,9 +54,10 @@ static struct emit_buffer range_of(struct emit *e, const struct ir_value *v,
     b.to += dn_max(last, 0);
   }
   b.to += size;
+  b.align = (int)size;
   if (p->space == IR_IN_ARENA ||
       (p->space == IR_IN_OUTPUT && e->port[e->ninputs + p->number] < 0))
-    b.align = e->facts->align;
+    b.align = (int)dn_max(arena_align(e->facts), size);
   if (p->space == IR_IN_CONST)
     b.align = emit_const_align(e);
   return b;
@@ -103,6 +109,7 @@ static void join_ranges(struct emit_places *p, bool all) {
     if (last && same_memory(last, b) &&
         (all || (b->from < last->to && !is_over(last, b)))) {
       last->to = dn_max(last->to, b->to);
+      last->align = (int)dn_min(last->align, b->align);
       last->written |= b->written;
       last->dense |= b->dense;
     } else {
@@ -122,7 +129,7 @@ static size_t count_arena(const struct emit_places *p) {
 bool emit_is_passed(const struct emit *e, const struct emit_buffer *b) {
   return b->space != IR_IN_CONST ||
          (b->base->data->bytes &&
-          (e->apart || ir_type_bytes(b->base->type) >= 64 || moves(b)));
+          (e->apart || ir_type_bytes(b->base->type) >= 16 || moves(b)));
 }
 
 struct emit_buffer *emit_buffer_of(const struct emit_places *places,
