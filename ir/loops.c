@@ -396,3 +396,58 @@ bool loops_rows_first(const struct ir_op *kernel) {
   }
   return true;
 }
+
+/* Loops over channels, over rows, and over the columns of a row. */
+static bool is_by_channels(const struct ir_op *kernel, int channel) {
+  struct ir_loops loops;
+  if (!ir_get_int(kernel, "wide") || loops_read(kernel, &loops) || loops.n != 3)
+    return false;
+  for (int i = 0; i < 3; i++) {
+    const struct ir_loop *l = &loops.loop[i];
+    if (l->first != l->last || l->block != 1 || l->size || l->par ||
+        (i < 2 && (l->tile != 1 || l->ncuts || l->extent < 2)))
+      return false;
+  }
+  return loops.loop[0].last == channel;
+}
+
+/* Each result of channel c is of windows in channel c. */
+static bool is_of_channel(const struct nest *n, int channel) {
+  const struct nest_access *x = &n->access[0];
+  int own = nest_dim_iter(n, channel);
+  if (x->operand || x->flat || x->npieces != 1 || own < 0)
+    return false;
+  for (int d = 0; d < x->rank; d++) {
+    const struct nest_index *at = &x->idx[d];
+    if (at->coef[own] != (d == channel))
+      return false;
+    if (d == channel && (at->base || at->div != 1 || at->indirect >= 0))
+      return false;
+    for (int i = 0; i < n->niters && d == channel; i++)
+      if (i != own && n->iter[i].extent > 1 && at->coef[i])
+        return false;
+  }
+  return true;
+}
+
+bool loops_channels_first(const struct ir_op *kernel, const struct ir_op *op) {
+  const struct ir_type *y = ir_result(op)->type;
+  const struct ir_value *x = op->noperands ? ir_arg(op, 0) : NULL;
+  struct nest_window w;
+  if (ir_ops[op->code].cls != IR_CONTRACT || y->rank < 3 ||
+      !ir_same_dims(x->type, y) || !ir_same_dims(y, ir_result(kernel)->type) ||
+      !is_by_channels(kernel, y->rank - 1))
+    return false;
+  for (const struct ir_op *o = kernel->region[0]->first; o; o = o->next)
+    if (o != op && ir_ops[o->code].cls == IR_CONTRACT)
+      return false;
+  for (int d = 0; d < y->rank - 3; d++)
+    if (y->dim[d] != 1)
+      return false;
+  struct dn_arena *tmp = dn_arena_new(kernel->block->func->module->ctx);
+  const struct nest *n = nest_build(tmp, op);
+  bool ok =
+      n && nest_slides(n, &w) && w.out[0] >= 0 && is_of_channel(n, y->rank - 1);
+  dn_arena_free(tmp);
+  return ok;
+}

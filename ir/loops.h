@@ -60,5 +60,9 @@ int64_t loops_next_tile(const struct ir_loop *l, int64_t tile, int64_t *most);
 /* The kernel folds rows, and all of a row is folded before any of it is stored:
  * the loops within a row come last, and threads do not share a row. */
 bool loops_rows_first(const struct ir_op *kernel);
+/* `op` sums over windows of operand 0, of the same dimensions, one channel after the
+ * other: a copy of a channel is read, so that all of it is before any of its
+ * results is stored (codegen/emit/plane.c). */
+bool loops_channels_first(const struct ir_op *kernel, const struct ir_op *op);
 
 #endif

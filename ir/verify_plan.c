@@ -401,7 +401,8 @@ static bool is_in_place(struct plan *p, const struct ir_value *y) {
       if (x->data || (x->def && x->def->block == body) || !share_bytes(p, x, y))
         continue;
       bool start = i == 0 && ir_ops[op->code].traits & IR_ONTO;
-      bool same = (start || is_elementwise(p, op, x)) &&
+      bool channel = i == 0 && loops_channels_first(y->def, op);
+      bool same = (start || channel || is_elementwise(p, op, x)) &&
                   (op->code == IR_YIELD || p->same[ir_result(op)->id]) &&
                   same_place(x, &p->life[x->id].place, y, &ly->place);
       if (!same && !verify_overlap(p->v, y->def, x))

@@ -51,6 +51,8 @@ struct inplace *inplace_build(struct dn_arena *arena, const struct ir_op *k) {
     if ((rows && ir_ops[op->code].cls == IR_REDUCE) ||
         ir_ops[op->code].traits & IR_ONTO)
       in->pointwise = 1; /* ... as is what slices are put onto */
+    if (loops_channels_first(k, op))
+      in->pointwise |= 1;
     dn_arena_free(tmp);
     in->own = true;
     for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)

@@ -30,7 +30,8 @@ enum {
   FEW_OPS = 4,        /* whose values are no burden on the registers */
   FEW_ROWS = 2,       /* whose loads of weights are hardly shared */
   MAX_WINDOW = 9,     /* steps of integers without vectors and a loop */
-  MAX_NEIGHBOURS = 8  /* results of a row that share loads */
+  MAX_NEIGHBOURS = 8, /* results of a row that share loads */
+  MOST_APART = 32768  /* bytes of an operand and what cannot lie over it */
 };
 
 static bool sums_along(const struct tiling *k) {
@@ -314,6 +315,10 @@ static bool tile_plane(struct tiling *k) {
       nest_dim_iter(k->n, k->dim[n - 2]) != w.out[1] ||
       (w.out[0] >= 0 &&
        (n < 3 || nest_dim_iter(k->n, k->dim[n - 3]) != w.out[0])))
+    return false;
+  const struct ir_type *x = ir_arg(k->n->op, 0)->type;
+  if (k->env->target->bare_metal && !ir_same_dims(x, k->n->type) &&
+      ir_type_bytes(x) + ir_type_count(k->type) > MOST_APART)
     return false;
   int64_t extent = k->type->dim[k->dim[n - 2]];
   const char *rows = k->env->opt_size ? "\2\3\5\1" : "\4\6\5\3\2\4";

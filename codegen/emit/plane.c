@@ -178,6 +178,15 @@ static void load_weights(struct plane *p, const struct affine **iter) {
   }
 }
 
+/* Results lie where the channel does: loops_channels_first(). */
+static bool is_over_channel(const struct plane *p) {
+  const struct kernel_cg *k = p->k;
+  struct ir_place x, y;
+  return loops_channels_first(k->op, p->n->op) &&
+         ir_place_of(ir_arg(p->n->op, 0), &x) && ir_place_of(k->out, &y) &&
+         emit_buffer_of(k->places, &x) == emit_buffer_of(k->places, &y);
+}
+
 /* What the loops over one channel read, before the outermost of them. */
 static void prepare(struct plane *p) {
   struct kernel_cg *k = p->k;
@@ -195,6 +204,9 @@ static void prepare(struct plane *p) {
       iter[p->win.out[i]] = affine_const(&k->forms, 0);
   if (k->plane.n != p->n)
     make_memory(p);
+  else if (is_over_channel(p))
+    emit_fail(k, DN_INTERNAL,
+              "a channel that results lie over is copied twice");
   k->plane.n = p->n;
   k->plane.inside = inside;
   hoist_begin(k, p->depth, &h);
@@ -278,14 +290,19 @@ bool emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                      const struct affine **iter, unsigned npt,
                      LLVMValueRef *acc) {
   struct plane p = {.k = k, .n = n, .iter = iter, .npt = npt};
-  if (!ir_get_int(k->op, "wide") || k->runs.dot.k > 1 || !nest_slides(n, &p.win))
+  if (!ir_get_int(k->op, "wide") || k->runs.dot.k > 1 ||
+      !nest_slides(n, &p.win))
     return false;
   p.type = ir_arg(n->op, (unsigned)n->access[0].operand)->type->dtype;
   p.halves = k->e->facts->dot == CG_DOT_SMLAD && p.type == IR_I8;
   p.rows = p.win.red[0] < 0 ? 1 : n->iter[p.win.red[0]].extent;
   p.words = dn_div_ceil(n->iter[p.win.red[1]].extent, WORD);
-  if (!find_points(&p))
+  if (!find_points(&p)) {
+    if (is_over_channel(&p))
+      emit_fail(k, DN_INTERNAL,
+                "a channel that results lie over is not copied");
     return false;
+  }
   prepare(&p);
   const struct affine *at = affine_const(&k->forms, 0);
   for (int i = 0; i < 2; i++)
