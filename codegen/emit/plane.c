@@ -239,6 +239,18 @@ static LLVMValueRef add_word(struct plane *p, LLVMValueRef acc,
                   next ? even : odd, w[1], acc);
 }
 
+/* What lies `at` elements from where the windows' row begins. */
+static LLVMValueRef load(const struct plane *p, LLVMTypeRef type,
+                         LLVMValueRef base, int64_t row, int64_t at) {
+  struct kernel_cg *k = p->k;
+  at += row * p->win.span[1];
+  LLVMValueRef from = byte_at(k, base, affine_const(&k->forms, at));
+  LLVMValueRef v = LLVMBuildLoad2(k->b, type, from, "");
+  LLVMSetAlignment(v, 1);
+  LLVMSetVolatile(v, true);
+  return v;
+}
+
 /* A row of the windows of all points. */
 static void add_row(struct plane *p, LLVMValueRef base, int64_t row,
                     LLVMValueRef *acc) {
@@ -249,15 +261,8 @@ static void add_row(struct plane *p, LLVMValueRef base, int64_t row,
       int64_t at = p->at[i] + j * WORD;
       bool next = is_shared(p) && at && word[at - 1] && !word[at];
       at -= next;
-      if (!word[at]) {
-        word[at] = LLVMBuildLoad2(
-            k->b, k->e->i32,
-            byte_at(k, base,
-                    affine_const(&k->forms, row * p->win.span[1] + at)),
-            "");
-        LLVMSetAlignment(word[at], 1);
-        LLVMSetVolatile(word[at], true);
-      }
+      if (!word[at])
+        word[at] = load(p, k->e->i32, base, row, at);
       acc[i] = add_word(p, acc[i], word[at],
                         k->plane.weights + 2 * (row * p->words + j), next, row);
     }
@@ -272,15 +277,8 @@ static void add_products(struct plane *p, LLVMValueRef base, int64_t row,
   for (unsigned i = 0; i < p->npt; i++)
     for (int64_t j = 0; j < taps; j++) {
       int64_t at = p->at[i] + j;
-      if (!x[at]) {
-        x[at] = LLVMBuildLoad2(
-            k->b, k->e->i8,
-            byte_at(k, base,
-                    affine_const(&k->forms, row * p->win.span[1] + at)),
-            "");
-        LLVMSetVolatile(x[at], true);
-        x[at] = emit_cast(k, x[at], p->type, IR_I32);
-      }
+      if (!x[at])
+        x[at] = emit_cast(k, load(p, k->e->i8, base, row, at), p->type, IR_I32);
       LLVMValueRef w = k->plane.weights[row * taps + j];
       acc[i] = LLVMBuildAdd(k->b, acc[i], LLVMBuildMul(k->b, x[at], w, ""), "");
     }
