@@ -398,7 +398,8 @@ int64_t pass_loops(struct pass_env *env, struct ir_module *m) {
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     const struct aliases *aliases = aliases_build(env->scratch, f);
     for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
-      if (op->code != IR_KERNEL || ir_find_attr(op, "loops"))
+      if (op->code != IR_KERNEL || ir_find_attr(op, "loops") ||
+          !ir_type_count(loops_type(op))) /* nothing is stored */
         continue;
       plan_kernel(env, aliases, op);
       planned++;

@@ -327,7 +327,9 @@ static int64_t pack(struct plan *p, const struct ir_func *f) {
   if (size <= room || !split || ir_io_places(f) || m->funcs->next)
     return size;
   find_heat(p, f);
-  rooms = (struct pack_rooms){split, split + pass_int(p->env, "second")};
+  rooms.split = split;
+  if (!dn_add(split, pass_int(p->env, "second"), &rooms.most))
+    rooms.most = INT64_MAX;
   size = pack_outer(p, rooms);
   if (size > rooms.most) /* one may fit where two do not */
     return pack_outer(p, (struct pack_rooms){0});
