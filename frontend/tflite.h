@@ -14,6 +14,7 @@
 
 /* ---- The file (tflite_model.c) ---- */
 struct tfl_tensor {
+  size_t at; /* byte of the file where its table is */
   const char *name;
   int64_t code; /* TensorType of the schema */
   enum ir_dtype dtype;
@@ -72,9 +73,9 @@ struct tfl_import {
   struct tfl_code *code;
   struct ir_value failed, handle;
   /* Variable tensors and resource variables, `value` the latest; variables by
-   * their names. */
+   * their names, others by where they are in the file and their names. */
   DN_LIST(struct tfl_tensor *) states;
-  struct dn_map variables;
+  struct dn_map variables, kept;
   bool first; /* in what runs once, before all: CALL_ONCE */
 };
 
@@ -190,6 +191,10 @@ struct ir_value *tfl_table(struct tfl_call *c,
  * diagnostic. */
 struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like,
                             const char *name);
+
+/* The type that the model declares; NULL after a diagnostic. */
+const struct ir_type *tfl_type_of(struct tfl_import *im,
+                                  const struct tfl_tensor *t);
 
 /* Imports a subgraph where the operator stands, its inputs and outputs are
  * values; false after a diagnostic. */

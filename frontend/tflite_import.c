@@ -37,8 +37,8 @@ static struct tfl_tensor *tensor_at(struct tfl_import *im,
   return NULL;
 }
 
-static const struct ir_type *type_of(struct tfl_import *im,
-                                     const struct tfl_tensor *t) {
+const struct ir_type *tfl_type_of(struct tfl_import *im,
+                                  const struct tfl_tensor *t) {
   struct dn_loc loc = tfl_loc(im, "tensor", t->name);
   if (!t->known || (t->int4 && !tfl_data(im, t).n)) {
     dn_error(im->ctx, loc, DN_UNSUPPORTED_TYPE, "element type %s (%lld)",
@@ -85,7 +85,7 @@ static struct ir_value *constant(struct tfl_import *im, struct tfl_tensor *t) {
     empty |= t->dim[i] == 0;
   if (!data.n && !empty)
     return NULL;
-  const struct ir_type *type = type_of(im, t);
+  const struct ir_type *type = tfl_type_of(im, t);
   if (!type)
     return &im->failed;
   int64_t n = ir_type_bytes(type);
@@ -113,7 +113,7 @@ static struct ir_value *value_of(struct tfl_import *im, struct tfl_tensor *t) {
 /* ---- Inputs, state, outputs ---- */
 
 static void add_param(struct tfl_import *im, struct tfl_tensor *t) {
-  const struct ir_type *type = type_of(im, t);
+  const struct ir_type *type = tfl_type_of(im, t);
   t->value = type ? ir_param_new(ir_main(im->m)->body, t->name,
                                  with_scale(im, t, type))
                   : &im->failed;
@@ -148,17 +148,27 @@ static void import_inputs(struct tfl_import *im, struct tfl_graph *g) {
   }
 }
 
+/* State of that name of the table at byte `at` of the file, which is imported
+ * wherever its subgraph runs. */
+static struct tfl_tensor *state_of(struct tfl_import *im, size_t at,
+                                   const struct tfl_tensor *like,
+                                   const char *name) {
+  const char *key =
+      dn_intern(im->ctx, dn_printf(im->ctx->arena, "%zu %s", at, name));
+  struct tfl_tensor *t = dn_map_get(&im->kept, key);
+  if (!t) {
+    t = DN_NEW(im->ctx->arena, struct tfl_tensor);
+    *t = *like;
+    t->name = dn_intern(im->ctx, name);
+    add_state(im, t);
+    dn_map_put(im->ctx->arena, &im->kept, key, t);
+  }
+  return t->value == &im->failed ? NULL : t;
+}
+
 struct tfl_tensor *tfl_keep(struct tfl_call *c, const struct tfl_tensor *like,
                             const char *name) {
-  if (c->im->depth && !c->im->first) {
-    tfl_fail(c, UNSUPPORTED_ATTR, "it keeps a state, in a branch or a loop");
-    return NULL;
-  }
-  struct tfl_tensor *t = DN_NEW(c->im->ctx->arena, struct tfl_tensor);
-  *t = *like;
-  t->name = dn_intern(c->im->ctx, name);
-  add_state(c->im, t);
-  return t->value == &c->im->failed ? NULL : t;
+  return state_of(c->im, c->op.at, like, name);
 }
 
 /* The next value of state, of the state's type. */
@@ -267,7 +277,7 @@ static bool read_operands(struct tfl_call *c) {
   c->tin = DN_ARRAY(arena, struct tfl_tensor *, in.n + 1);
   c->out = DN_ARRAY(arena, struct ir_value *, out.n + 1);
   c->tout = DN_ARRAY(arena, struct tfl_tensor *, out.n + 1);
-  bool ok = out.n > 0 || (c->row && !c->row->max_out) ||
+  bool ok = out.n > 0 || (c->row && (!c->row->max_out || c->row->convert == tflite_if)) ||
             tfl_fail(c, ARITY, "no outputs");
   bool handles = c->row && c->row->convert == tflite_variable;
   for (size_t i = 0; i < out.n; i++) {
@@ -306,7 +316,7 @@ static struct ir_value *checked(struct tfl_call *c, size_t k) {
   if (!v)
     return fe_null(c->b, DN_UNSUPPORTED_ATTR, "output %zu ('%s')", k,
                    fe_text(c->im->ctx, t->name));
-  const struct ir_type *type = type_of(c->im, t);
+  const struct ir_type *type = tfl_type_of(c->im, t);
   if (!type || type == ir_type_as(c->im->ctx, v->type, v->type->dtype))
     return type ? v : NULL;
   return fe_null(c->b, DN_TYPE, "output %zu is declared %s, and is %s", k,
@@ -391,11 +401,6 @@ static struct tfl_graph *subgraph(struct tfl_call *c, int64_t number) {
         c->b, DN_LIMIT,
         "subgraphs have more than %lld parts (--limit-nodes), or %lld levels",
         (long long)im->ctx->limits.nodes, (long long)im->ctx->limits.depth);
-  for (size_t i = 0; i < g->ntensors; i++)
-    if (g->tensor[i].variable)
-      return fe_null(c->b, DN_UNSUPPORTED_ATTR,
-                     "'%s' keeps a state, in a branch or a loop",
-                     fe_text(im->ctx, g->tensor[i].name));
   return g;
 }
 
@@ -414,7 +419,7 @@ static bool bind_inputs(struct tfl_call *c, struct tfl_graph *g,
                         struct ir_value *const *args) {
   for (size_t i = 0; i < g->inputs.n; i++) {
     struct tfl_tensor *t = port(c, g, &g->inputs, i);
-    const struct ir_type *type = t ? type_of(c->im, t) : NULL;
+    const struct ir_type *type = t ? tfl_type_of(c->im, t) : NULL;
     if (!type)
       return false;
     if (t->value || !args[i])
@@ -429,11 +434,32 @@ static bool bind_inputs(struct tfl_call *c, struct tfl_graph *g,
   return true;
 }
 
+/* Variable tensors of a subgraph, which are state; false after a diagnostic. */
+static bool bind_states(struct tfl_import *im, struct tfl_graph *g,
+                        struct tfl_tensor **states) {
+  for (size_t i = 0; i < g->ntensors; i++) {
+    struct tfl_tensor *t = &g->tensor[i];
+    states[i] = NULL;
+    if (!t->variable || t->value)
+      continue;
+    states[i] = state_of(im, t->at, t, t->name);
+    if (!states[i])
+      return false;
+    t->value = states[i]->value;
+  }
+  return true;
+}
+
 static bool import_graph(struct tfl_call *c, struct tfl_graph *g,
                          struct ir_value **out) {
-  bool ok = true;
-  for (size_t i = 0; i < g->ops.n && c->im->file->ok; i++)
+  struct tfl_tensor **states =
+      DN_ARRAY(c->im->ctx->arena, struct tfl_tensor *, g->ntensors);
+  bool ok = bind_states(c->im, g, states);
+  for (size_t i = 0; ok && i < g->ops.n && c->im->file->ok; i++)
     import_op(c->im, g, i);
+  for (size_t i = 0; ok && i < g->ntensors; i++)
+    if (states[i])
+      states[i]->value = g->tensor[i].value;
   for (size_t i = 0; i < g->outputs.n; i++) {
     struct tfl_tensor *t = port(c, g, &g->outputs, i);
     out[i] = t ? value_of(c->im, t) : NULL;

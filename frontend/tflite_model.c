@@ -118,6 +118,7 @@ static void read_quant(struct tfl_import *im, const struct fb_table *table,
 static bool read_tensor(struct tfl_import *im, const struct fb_table *table,
                         struct tfl_tensor *t) {
   struct fb_vector shape = fb_list(table, TENSOR_SHAPE, 4);
+  t->at = table->at;
   t->name = fb_name(table, TENSOR_NAME);
   t->code = fb_int(table, TENSOR_TYPE, 1, true, 0);
   t->buffer = (size_t)fb_int(table, TENSOR_BUFFER, 4, false, 0);

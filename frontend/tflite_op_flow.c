@@ -6,19 +6,77 @@
 
 #include <string.h>
 
+/* States that regions of an operator change. Those that are known are carried: a
+ * region yields them behind its outputs. Others are found when a region changes
+ * one; then the operator is imported anew. */
+struct carried {
+  DN_LIST(struct tfl_tensor *) states;
+  size_t n; /* that are known */
+};
+
 /* A subgraph of the operator for a region, which reads these values. */
 struct body {
   struct tfl_call *c;
   int64_t graph, test; /* of a loop: the subgraph of its condition */
   struct ir_value **args;
   size_t nargs;
+  struct carried *carried;
 };
+
+static struct ir_value **save_states(struct tfl_import *im) {
+  struct ir_value **was =
+      DN_ARRAY(im->ctx->arena, struct ir_value *, im->states.n + 1);
+  for (size_t i = 0; i < im->states.n; i++)
+    was[i] = im->states.v[i]->value;
+  was[im->states.n] = NULL;
+  return was;
+}
+
+/* Gives what the known states are at the end of a region, behind which all are
+ * what they were before. */
+static void leave_region(struct body *b, struct ir_value **was,
+                         struct ir_value **out) {
+  struct tfl_import *im = b->c->im;
+  bool old = true; /* states that were there before the region */
+  for (size_t k = 0; k < b->carried->n; k++)
+    out[k] = b->carried->states.v[k]->value;
+  for (size_t i = 0; i < im->states.n; i++) {
+    struct tfl_tensor *t = im->states.v[i];
+    bool there = false;
+    old = old && was[i];
+    struct ir_value *before = old ? was[i] : t->param;
+    for (size_t k = 0; k < b->carried->states.n; k++)
+      there = there || b->carried->states.v[k] == t;
+    if (t->value != before && !there)
+      DN_PUSH(im->ctx->arena, b->carried->states, t);
+    t->value = before;
+  }
+}
+
+/* Whether the operator, which gave `out`, must be imported anew; else the known
+ * states are the last of its results. */
+static bool import_again(struct carried *s, struct ir_value **out,
+                         size_t nout) {
+  if (s->states.n > s->n) {
+    ir_op_remove(out[0]->def);
+    return true;
+  }
+  for (size_t k = 0; k < s->n; k++)
+    s->states.v[k]->value = out[nout + k];
+  return false;
+}
 
 static bool branch(void *data, struct ir_value *const *params,
                    struct ir_value **out) {
   struct body *b = data;
+  size_t n = b->c->nout;
+  struct ir_value **was = save_states(b->c->im);
   (void)params;
-  return tfl_inline(b->c, b->graph, b->args, b->nargs, out, b->c->nout);
+  bool ok = tfl_inline(b->c, b->graph, b->args, b->nargs, out, n);
+  leave_region(b, was, out + n);
+  if (ok && !n && !b->carried->n) /* an op has a result */
+    out[0] = fe_scalar(b->c->b, IR_I32, 0);
+  return ok;
 }
 
 static bool is_condition(struct tfl_call *c, const struct ir_value *v) {
@@ -27,15 +85,26 @@ static bool is_condition(struct tfl_call *c, const struct ir_value *v) {
 }
 
 bool tflite_if(struct tfl_call *c) {
+  struct carried s = {0};
   struct body b[2];
+  struct ir_value **out;
+  if (!is_condition(c, c->in[0]))
+    return false;
   for (int i = 0; i < 2; i++)
     b[i] = (struct body){.c = c,
                          .graph = tfl_int(c, i ? "else" : "then"),
                          .args = c->in + 1,
-                         .nargs = c->nin - 1};
-  return is_condition(c, c->in[0]) &&
-         fe_if(c->b, c->in[0], branch, (void *[]){&b[0], &b[1]}, c->nout,
-               c->out, NULL);
+                         .nargs = c->nin - 1,
+                         .carried = &s};
+  do {
+    s.n = s.states.n;
+    size_t n = c->nout + s.n + (c->nout + s.n == 0);
+    out = DN_ARRAY(c->im->ctx->arena, struct ir_value *, n);
+    if (!fe_if(c->b, c->in[0], branch, (void *[]){&b[0], &b[1]}, n, out, NULL))
+      return false;
+  } while (import_again(&s, out, c->nout));
+  memcpy(c->out, out, c->nout * sizeof *out);
+  return true;
 }
 
 /* What is carried, by the body, and whether the condition holds for it. */
@@ -43,26 +112,46 @@ static bool turn(void *data, struct ir_value *const *params,
                  struct ir_value **out) {
   struct body *b = data;
   size_t n = b->c->nout;
-  return tfl_inline(b->c, b->graph, params + 2, n, out + 1, n) &&
-         tfl_inline(b->c, b->test, out + 1, n, out, 1) &&
-         is_condition(b->c, out[0]);
+  struct ir_value **was = save_states(b->c->im);
+  for (size_t k = 0; k < b->carried->n; k++)
+    b->carried->states.v[k]->value = params[2 + n + k];
+  bool ok = tfl_inline(b->c, b->graph, params + 2, n, out + 1, n) &&
+            tfl_inline(b->c, b->test, out + 1, n, out, 1) &&
+            is_condition(b->c, out[0]);
+  leave_region(b, was, out + 1 + n);
+  return ok;
 }
 
 bool tflite_while(struct tfl_call *c) {
-  struct body b = {
-      .c = c, .graph = tfl_int(c, "body"), .test = tfl_int(c, "cond")};
-  struct ir_value **in =
-      DN_ARRAY(c->im->ctx->arena, struct ir_value *, 2 + c->nin);
+  struct carried s = {0};
+  struct body b = {.c = c,
+                   .graph = tfl_int(c, "body"),
+                   .test = tfl_int(c, "cond"),
+                   .carried = &s};
+  struct ir_value *first[2], **in, **out;
   if (c->nout != c->nin)
     return tfl_fail(c, ARITY, "%zu inputs, %zu outputs", c->nin, c->nout);
-  if (!tfl_inline(c, b.test, c->in, c->nin, &in[1], 1) ||
-      !is_condition(c, in[1]))
+  if (!tfl_inline(c, b.test, c->in, c->nin, &first[1], 1) ||
+      !is_condition(c, first[1]))
     return false;
-  in[0] = fe_ints(c->b, IR_I64, 0, NULL, &(int64_t){INT64_MAX});
-  in[1] = fe_reshape(c->b, in[1], 0, NULL);
-  memcpy(in + 2, c->in, c->nin * sizeof *in);
-  return in[1] && fe_loop(c->b, IR_LOOP, in, 2 + c->nin, c->nin, turn, &b,
-                          c->nout, &(int64_t){0}, c->out);
+  first[0] = fe_ints(c->b, IR_I64, 0, NULL, &(int64_t){INT64_MAX});
+  first[1] = fe_reshape(c->b, first[1], 0, NULL);
+  if (!first[1])
+    return false;
+  do {
+    s.n = s.states.n;
+    size_t n = c->nin + s.n;
+    in = DN_ARRAY(c->im->ctx->arena, struct ir_value *, 2 + n);
+    out = DN_ARRAY(c->im->ctx->arena, struct ir_value *, n);
+    memcpy(in, first, sizeof first);
+    memcpy(in + 2, c->in, c->nin * sizeof *in);
+    for (size_t k = 0; k < s.n; k++)
+      in[2 + c->nin + k] = s.states.v[k]->value;
+    if (!fe_loop(c->b, IR_LOOP, in, 2 + n, n, turn, &b, n, &(int64_t){0}, out))
+      return false;
+  } while (import_again(&s, out, c->nout));
+  memcpy(c->out, out, c->nout * sizeof *out);
+  return true;
 }
 
 bool tflite_call_once(struct tfl_call *c) {
@@ -113,9 +202,6 @@ static bool assign(struct tfl_call *c, struct tfl_tensor *t,
     return tfl_fail(c, DYNAMIC, "what it is at first is no constant");
   if (c->im->first)
     t->initial = ir_const_new(c->im->m, t->name, type, x->data);
-  else if (c->im->depth)
-    return tfl_fail(c, UNSUPPORTED_ATTR,
-                    "it keeps a state, in a branch or a loop");
   else
     t->value = x;
   return true;

@@ -579,10 +579,11 @@ sound = T([4], [100, -3, 32767, -32768], "i16")
 case("signal_window", [sound, T([4], [4096, 2048, 4097, 8192], "i16")], "shift=i:12", T([4], [100, -2, 32767, -32768]))
 case("signal_scale", [T([3], [100, -3, 0], "i16")], "", T([3], [25600, -768, 0]), T([], [8]))
 case("signal_scale", [sound], "", sound, T([], [0]))
-case("fft_part", [T([3], [100, -100, 32767], "i32")], "by=i:8191", T([3], [25, -25, 8191]))
+case("fft_part", [T([3], [100, -100, 32767], "i32")], "by=i:8191 half=i:16384 bits=i:15", T([3], [25, -25, 8191]))
 wave = [T([3], v, "i32") for v in ([3000, -3000, 0], [1000, 7, -9], [16384, 0, 32767], [-16384, 32767, 0])]
 turns = [complex(a, b) * complex(c, d) / 32768 for a, b, c, d in zip(*(t.v for t in wave))]
-case("fft_turn", wave, "", T([3], [math.floor(v.real + 0.5) for v in turns]), T([3], [math.floor(v.imag + 0.5) for v in turns]))
+case("fft_turn", wave, "half=i:16384 bits=i:15", T([3], [math.floor(v.real + 0.5) for v in turns]), T([3], [math.floor(v.imag + 0.5) for v in turns]))
+case("fft_turn", [T([1], [v]) for v in (1.5, -2, 0.5, 0.25)], "half=i:0 bits=i:0", T([1], [1.25]), T([1], [-0.625]))
 case("signal_energy", [T([2, 2], [3, 4, -32768, -32768], "i16")], "", T([2], [25, 2 ** 31]))
 case("root_bit", [T([2], [30, 3], "u64"), T([2], [0, 4], "u64")], "bit=i:16", T([2], [14, 3]), T([2], [16, 2]))
 tops = T([5], [0, 10, 12, 65535 ** 2 + 65536, 2 ** 40 + 2 ** 21], "u64")
