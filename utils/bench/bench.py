@@ -3,8 +3,8 @@
 
     bench.py [options] [NAME|MODEL.onnx...]
 
-Writes a page of tables: to docs/benchmarks.md, or, with models named or --quick,
-to the standard output. --help lists the options; peers.py has the other runtimes,
+Writes a page of tables: to docs/benchmarks.md, or, with models or sections named or
+--quick, to the standard output. --help lists the options; peers.py has the other runtimes,
 models.py the networks, page.py the tables.
 """
 import argparse
@@ -341,7 +341,7 @@ def arguments():
     p.add_argument("--build", default=ROOT / "build", help="of the tools")
     p.add_argument("names", nargs="*", metavar="MODEL")
     a = p.parse_args()
-    some = a.quick or a.names
+    some = a.quick or a.names or a.sections
     a.rounds = a.rounds or (2 if a.quick else 5)
     a.seconds = a.seconds or (.2 if a.quick else .5)
     a.threads = [int(t) for t in (a.threads or ("1" if a.quick else "1,2")).split(",")]
