@@ -367,16 +367,6 @@ static bool needs(struct onnx_call *c, size_t k) {
   return ox_in(c, k) || fe_fail(c->b, DN_ARITY, "input %d is missing", (int)k);
 }
 
-/* A row of decompose.def; inputs but the first, and the second operand's of a
- * sum or product, are scales and zero points. */
-bool onnx_qlinear_row(struct onnx_call *c) {
-  bool pool = c->arg == FE_QLINEAR_GLOBAL_AVERAGE;
-  for (size_t k = 1; k < c->nin; k++)
-    if (c->in[k] && (pool || k != 3) && !(c->in[k] = one(c, k)))
-      return false;
-  return onnx_decompose(c);
-}
-
 /* Another operator of the table does the work, on inputs of its own. */
 static struct ir_value *plainly(struct onnx_call *c, const char *domain,
                                 const char *op, int version,
@@ -400,7 +390,8 @@ static struct ir_value *plainly(struct onnx_call *c, const char *domain,
 bool onnx_qlinear(struct onnx_call *c) {
   bool concat = c->arg == QLINEAR_CONCAT, last;
   size_t plain = c->arg == QLINEAR_WHERE, at = concat ? 2 : plain;
-  size_t n = concat ? c->nin / 3 : c->arg == QLINEAR_WHERE ? 2 : 1;
+  bool pair = plain || c->arg == QLINEAR_PAIR;
+  size_t n = concat ? c->nin / 3 : pair ? 2 : 1;
   size_t to = concat ? 0 : at + 3 * n;
   if (!needs(c, at) || !needs(c, to) ||
       !ox_flag(c, "channels_last", false, &last))

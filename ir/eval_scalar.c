@@ -81,6 +81,14 @@ SIGNED(ABS, x < 0 ? 0 - U(x) : U(x))
 UNSIGNED(ABS, x)
 
 /* ---- Functions of floats ---- */
+static void float_fma(PARAMS) {
+  (void)from;
+  for (int k = 0; k < n; k++)
+    r->f[k] = to == IR_F64 ? fma(a->f[k], b->f[k], c->f[k])
+                           : (double)fmaf((float)a->f[k], (float)b->f[k],
+                                          (float)c->f[k]);
+}
+#define f_FMA float_fma
 FLOAT(SQRT, sqrt(x))
 FLOAT(EXP, exp(x))
 FLOAT(LOG, log(x))

@@ -297,6 +297,10 @@ static bool find_terms(struct pair *s, const struct ir_value *v, double by,
     s->by[i] += by;
     return true;
   }
+  if (op->code == IR_FMA && ir_arg(op, 1)->data &&
+      quant_uniform(ir_arg(op, 1), 0, &c))
+    return find_terms(s, ir_arg(op, 0), by * c, depth + 1) &&
+           find_terms(s, ir_arg(op, 2), by, depth + 1);
   if (op->code == IR_ADD || op->code == IR_SUB)
     return find_terms(s, ir_arg(op, 0), by, depth + 1) &&
            find_terms(s, ir_arg(op, 1), op->code == IR_SUB ? -by : by,
@@ -313,7 +317,7 @@ static void sums_of(const struct pair *s, const struct ir_value *v, float first,
   const struct ir_op *op = v->def;
   double c = 0;
   bool casts = op && op->code == IR_CAST, sums = op && !casts;
-  float other[NUMBERS];
+  float other[NUMBERS], plus[NUMBERS];
   if (v->data)
     quant_uniform(v, 0, &c);
   for (int i = 0; i < NUMBERS && !sums; i++)
@@ -324,8 +328,11 @@ static void sums_of(const struct pair *s, const struct ir_value *v, float first,
     return;
   sums_of(s, ir_arg(op, 0), first, y);
   sums_of(s, ir_arg(op, 1), first, other);
+  if (op->code == IR_FMA)
+    sums_of(s, ir_arg(op, 2), first, plus);
   for (int i = 0; i < NUMBERS; i++)
-    y[i] = op->code == IR_MUL   ? y[i] * other[i]
+    y[i] = op->code == IR_FMA   ? fmaf(y[i], other[i], plus[i])
+           : op->code == IR_MUL ? y[i] * other[i]
            : op->code == IR_SUB ? y[i] - other[i]
                                 : y[i] + other[i];
 }

@@ -25,12 +25,11 @@ static struct ir_value *narrow_to(const struct narrowing *n, struct ir_value *v,
                         IR_ATTRS(ir_str("to", ir_dtypes[n->type].text)));
 }
 
-/* Rounded after the zero point is added: that of the model, in any type. */
-static struct ir_value *narrow_sum(const struct narrowing *n,
-                                   struct ir_value *x, struct ir_value *y) {
+/* Of what has the zero point of the model. */
+static struct ir_value *narrow_steps(const struct narrowing *n,
+                                     struct ir_value *v) {
   double shift = quant_shift(ir_result(n->op)->type->dtype, n->type);
-  return narrow_to(n, quant_op2(n->p, IR_ADD, x, y),
-                   quant_number(n->p, IR_F32, shift));
+  return narrow_to(n, v, quant_number(n->p, IR_F32, shift));
 }
 
 /* A bound of the value, as the integer that it is quantized to. */
@@ -92,21 +91,44 @@ static struct ir_value *float_of(const struct narrowing *n,
   return quant_cast(n->p, c->q, IR_F32);
 }
 
-/* a sa + b sb - za sa - zb sb, all in steps of the result. */
+/* Its last dimension has one element, and that of the result more. */
+static bool repeats(const struct ir_type *x, const struct ir_type *y) {
+  for (int d = 1; d <= y->rank; d++)
+    if (y->dim[y->rank - d] > 1)
+      return d > x->rank || x->dim[x->rank - d] == 1;
+  return true;
+}
+
+static struct ir_value *fused(struct quantize *p, struct ir_value *x,
+                              struct ir_value *y, struct ir_value *plus) {
+  return quant_emit(p, IR_FMA, IR_ARGS(x, y, plus), NULL, 0);
+}
+
+/* a sa + b sb - za sa - zb sb, all in steps of the result, from the integers
+ * that the model has; a and b change places where a is the same all along a
+ * row. */
 static struct ir_value *of_addition(const struct narrowing *n,
                                     const struct coded c[2]) {
   struct quantize *p = n->p;
-  struct ir_value *y[2], *less = NULL;
-  for (int i = 0; i < 2; i++) {
-    struct ir_value *ratio = quant_op2(p, IR_DIV, c[i].scale, n->scale);
-    struct ir_value *zero = quant_or(p, c[i].zero, 0);
-    y[i] = quant_op2(p, IR_MUL, float_of(n, &c[i]), ratio);
-    zero = quant_op2(p, IR_MUL, zero, ratio);
-    less = less ? quant_op2(p, IR_ADD, less, zero) : zero;
+  const struct ir_type *type = ir_result(n->op)->type;
+  struct ir_value *x[2], *ratio[2], *zero[2], *y;
+  bool swap = repeats(c[0].q->type, type);
+  for (int k = 0; k < 2; k++) {
+    const struct coded *from = &c[k ^ (int)swap];
+    enum ir_dtype t = from->q->type->dtype;
+    bool whole = ir_dtypes[type->dtype].bits == 8;
+    struct ir_value *shift =
+        quant_number(p, IR_F32, whole ? quant_shift(t, type->dtype) : 0);
+    x[k] = float_of(n, from);
+    if (whole && t != type->dtype)
+      x[k] = quant_op2(p, IR_ADD, x[k], shift);
+    zero[k] = quant_op2(p, IR_ADD, quant_or(p, from->zero, 0), shift);
+    ratio[k] = quant_op2(p, IR_DIV, from->scale, n->scale);
   }
-  less = quant_op2(p, IR_SUB, n->given, less);
-  y[0] = quant_op2(p, IR_ADD, y[0], less);
-  return narrow_sum(n, y[0], y[1]);
+  y = fused(p, ratio[0], zero[0], quant_op2(p, IR_MUL, ratio[1], zero[1]));
+  y = quant_op2(p, IR_SUB, n->given, y);
+  y = fused(p, x[0], ratio[0], fused(p, x[1], ratio[1], y));
+  return narrow_steps(n, y);
 }
 
 static struct ir_value *of_product(const struct narrowing *n,
@@ -121,7 +143,7 @@ static struct ir_value *of_product(const struct narrowing *n,
   y = quant_op2(p, IR_MUL, c[0].scale, c[1].scale);
   y = quant_op2(p, IR_DIV, y, n->scale);
   y = quant_op2(p, IR_MUL, quant_op2(p, IR_MUL, f[0], f[1]), y);
-  return narrow_sum(n, y, n->given);
+  return narrow_steps(n, quant_op2(p, IR_ADD, y, n->given));
 }
 
 static struct ir_value *of_pair(const struct narrowing *n) {
@@ -174,7 +196,8 @@ static struct ir_value *of_pool(const struct narrowing *n) {
   if (!coded_is_tensor(&c) || !c.scale)
     return NULL;
   y = quant_op2(n->p, IR_DIV, sum, count);
-  return narrow_sum(n, quant_op2(n->p, IR_DIV, y, n->scale), n->given);
+  y = quant_op2(n->p, IR_DIV, y, n->scale);
+  return narrow_steps(n, quant_op2(n->p, IR_ADD, y, n->given));
 }
 
 /* ---- Functions of one 8-bit tensor, as tables ---- */

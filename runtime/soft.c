@@ -450,6 +450,9 @@ int __clzdi2(uint64_t a) { return zeros_u64(a); }
   FP fmod##s(FP a, FP b) {                                                     \
     return value_##W(remainder_##W(bits_##W(a), bits_##W(b)));                 \
   }                                                                            \
+  FP fma##s(FP a, FP b, FP c) {                                                \
+    return value_##W(fma_##W(bits_##W(a), bits_##W(b), bits_##W(c)));          \
+  }                                                                            \
   FP fmin##s(FP a, FP b) {                                                     \
     int o = order_##W(bits_##W(a), bits_##W(b));                               \
     return o == 2 ? (order_##W(bits_##W(a), bits_##W(a)) == 2 ? b : a)         \

@@ -192,6 +192,71 @@ IN_LINE REP FP_NAME(mul)(REP a, REP b) {
   return FP_NAME(join)(sign, e, man);
 }
 
+/* high:low >> n, with the lowest bit set if a one was lost. */
+IN_LINE void FP_NAME(shift_pair)(REP *high, REP *low, int n) {
+  if (n >= FP_BITS) {
+    *low = FP_NAME(shift_sticky)(*high, n - FP_BITS) | (*low != 0);
+    *high = 0;
+  } else if (n > 0) {
+    *low = FP_NAME(shift_sticky)(*low, n) | *high << (FP_BITS - n);
+    *high >>= n;
+  }
+}
+
+/* a * b + c, rounded once. Product and summand have two words, with their
+ * leading ones in bit FP_BITS - 4 of the upper one, or the next: shifts that
+ * lose a one move by more than a subtraction then cancels. */
+static REP FP_NAME(fma)(REP a, REP b, REP c) {
+  REP x = a & ABS_MASK, y = b & ABS_MASK, z = c & ABS_MASK;
+  REP mx, my, high, low, more = 0;
+  if (x >= INF_REP || y >= INF_REP || !x || !y)
+    return FP_LONG(add)(FP_LONG(mul)(a, b), c);
+  if (z >= INF_REP)
+    return z > INF_REP ? NAN_REP : c;
+  if (!z)
+    return FP_LONG(mul)(a, b);
+  REP sign = (a ^ b) & SIGN_BIT, other = c & SIGN_BIT;
+  int e = FP_NAME(split)(x, &mx) + FP_NAME(split)(y, &my) - EXP_BIAS;
+  high = FP_NAME(wide)(mx << (FP_BITS - 1 - FP_MAN),
+                       my << (FP_BITS - 1 - FP_MAN), &low);
+  FP_NAME(shift_pair)(&high, &low, 2);
+  int ez = FP_NAME(split)(z, &z);
+  z <<= FP_BITS - 4 - FP_MAN;
+  FP_NAME(shift_pair)(&z, &more, e - ez);
+  FP_NAME(shift_pair)(&high, &low, ez - e);
+  e = e > ez ? e : ez;
+  if (sign == other) {
+    low += more;
+    high += z + (low < more);
+  } else {
+    if (high < z || (high == z && low < more)) {
+      REP t = high;
+      high = z;
+      z = t;
+      t = low;
+      low = more;
+      more = t;
+      sign = other;
+    }
+    high -= z + (low < more);
+    low -= more;
+  }
+  if (!high) {
+    if (!low)
+      return 0;
+    high = low;
+    low = 0;
+    e -= FP_BITS;
+  }
+  int n = FP_ZEROS(high);
+  if (n) {
+    high = high << n | low >> (FP_BITS - n);
+    low <<= n;
+  }
+  high = FP_NAME(shift_sticky)(high, FP_BITS - 4 - FP_MAN) | (low != 0);
+  return FP_NAME(pack)(sign, e + 3 - n, high);
+}
+
 /* Divides significands: *mx becomes the remainder, less than my. */
 IN_LINE REP FP_NAME(quotient)(REP *mx, REP my);
 

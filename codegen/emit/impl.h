@@ -452,6 +452,9 @@ void emit_order(struct kernel_cg *k, const struct ir_value *v,
 struct emit_scaled { /* of a point: sums that wait for zero point and scale */
   LLVMValueRef sum, factors, zero, scale;
 };
+/* a * b + c, rounded once on every target */
+LLVMValueRef emit_fma(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef a,
+                      LLVMValueRef b, LLVMValueRef c);
 /* acc + a * b */
 LLVMValueRef emit_add_product(struct kernel_cg *k, enum ir_dtype type,
                               LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);

@@ -6,6 +6,15 @@
  * of more than 8 bits would lose in the large sums what w - zero has. */
 #include "codegen/emit/impl.h"
 
+LLVMValueRef emit_fma(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef a,
+                      LLVMValueRef b, LLVMValueRef c) {
+  const struct ir_facts *o = k->e->facts;
+  bool fused = o->has_fma && (type != IR_F64 || o->has_f64);
+  if (fused && k->forms.scalable && emit_is_vector(c))
+    return scalable_fma(k, a, b, c);
+  return cg_math_fma(k->b, o, a, b, c);
+}
+
 LLVMValueRef emit_add_product(struct kernel_cg *k, enum ir_dtype type,
                               LLVMValueRef acc, LLVMValueRef a,
                               LLVMValueRef b) {
@@ -14,11 +23,7 @@ LLVMValueRef emit_add_product(struct kernel_cg *k, enum ir_dtype type,
     return LLVMBuildAdd(k->b, acc, LLVMBuildMul(k->b, a, b, ""), "");
   if (!o->has_fma || (type == IR_F64 && !o->has_f64))
     return LLVMBuildFAdd(k->b, acc, LLVMBuildFMul(k->b, a, b, ""), "");
-  if (k->forms.scalable && emit_is_vector(acc))
-    return scalable_fma(k, a, b, acc);
-  LLVMTypeRef t = LLVMTypeOf(acc);
-  LLVMValueRef arg[] = {a, b, acc};
-  return emit_intrinsic(k, "llvm.fma", &t, 1, arg, 3);
+  return emit_fma(k, type, a, b, acc);
 }
 
 static bool is_of_8_bits(const struct nest *n, int node) {

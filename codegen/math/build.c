@@ -130,6 +130,30 @@ LLVMValueRef math_fma(const struct math_ctx *m, LLVMValueRef a, LLVMValueRef c,
   return math_intrinsic(m, "llvm.fma", args, 3);
 }
 
+/* Without the instruction in f64: the product is exact, and a sum that loses
+ * bits is rounded to odd, so that rounding it to f32 is right (Boldo, Melquiond
+ * 2008). Without f64 LLVM calls a function of runtime/soft.c. */
+LLVMValueRef cg_math_fma(LLVMBuilderRef b, const struct ir_facts *o,
+                         LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
+  struct math_ctx m = math_ctx_of(b, o, x);
+  LLVMValueRef arg[] = {x, y, z};
+  if (m.fma || m.f64 || o->soft_f64)
+    return math_intrinsic(&m, "llvm.fma", arg, 3);
+  LLVMTypeRef f64 = LLVMDoubleTypeInContext(LLVMGetTypeContext(m.ft));
+  for (int i = 0; i < 3; i++)
+    arg[i] = LLVMBuildFPExt(b, arg[i], math_type_shape(m.ft, f64), "");
+  struct math_ctx d = math_ctx_of(b, o, arg[0]);
+  struct math_dw s = math_two_sum(&d, math_mul(&d, arg[0], arg[1]), arg[2]);
+  LLVMValueRef bits = math_bits(&d, s.h), one = math_int(&d, 1);
+  LLVMValueRef lost = LLVMBuildFCmp(b, LLVMRealONE, s.l, math_const(&d, 0), "");
+  LLVMValueRef even =
+      math_icmp(&d, LLVMIntEQ, math_iand(&d, bits, one), math_int(&d, 0));
+  LLVMValueRef by = math_ashr(&d, math_ixor(&d, bits, math_bits(&d, s.l)), 63);
+  by = math_iadd(&d, bits, LLVMBuildOr(b, by, one, ""));
+  bits = math_select(&d, LLVMBuildAnd(b, lost, even, ""), by, bits);
+  return LLVMBuildFPTrunc(b, math_float(&d, bits), m.ft, "");
+}
+
 LLVMValueRef math_abs(const struct math_ctx *m, LLVMValueRef a) {
   return math_intrinsic(m, "llvm.fabs", &a, 1);
 }

@@ -39,6 +39,9 @@ LLVMValueRef cg_math_emit(LLVMBuilderRef b, const struct ir_facts *o,
 /* C pow() with all its special cases: 1.2 ULP. */
 LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct ir_facts *o,
                          LLVMValueRef x, LLVMValueRef y);
+/* x * y + z, rounded once, on every target. */
+LLVMValueRef cg_math_fma(LLVMBuilderRef b, const struct ir_facts *o,
+                         LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 /* C fmod(): exact, the sign of x. */
 LLVMValueRef cg_math_fmod(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x, LLVMValueRef y);

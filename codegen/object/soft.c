@@ -48,7 +48,7 @@ static bool is_memory(const char *name) {
 bool cg_soft_is(const char *name) {
   static const char *const plain[] = {"floor",     "ceil",      "trunc", "rint",
                                       "nearbyint", "roundeven", "round", "sqrt",
-                                      "fmod",      "fmin",      "fmax"};
+                                      "fmod",      "fmin",      "fmax",  "fma"};
   if (!strncmp(name, "__", 2) || is_memory(name))
     return true;
   for (size_t i = 0; i < DN_COUNT(plain); i++) {

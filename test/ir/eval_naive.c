@@ -250,6 +250,12 @@ struct num naive_call(enum ir_scalar fn, enum ir_dtype t, enum ir_dtype to,
         ir_dtypes[t].kind == IR_SIGNED ? (int64_t)v >> 32 : (int64_t)(v >> 32);
     return r;
   }
+  if (fn == IR_S_FMA) { /* a long double has the product of floats */
+    r.f = t == IR_F64 ? fma(arg[0].f, arg[1].f, arg[2].f)
+                      : (double)(float)((long double)arg[0].f * arg[1].f +
+                                        (long double)arg[2].f);
+    return r;
+  }
   if (!ir_is_float(t))
     r.i = int_call(fn, t, arg[0].i, arg[1].i);
   else if (fn == IR_S_ISNAN)

@@ -20,6 +20,8 @@ EACH_MATH(DECLARE1, float, f)
 EACH_MATH(DECLARE1, double, )
 float soft_fmodf(float, float);
 double soft_fmod(double, double);
+float soft_fmaf(float, float, float);
+double soft_fma(double, double, double);
 int soft___ltsf2(float, float), soft___gesf2(float, float);
 int soft___eqsf2(float, float), soft___unordsf2(float, float);
 int soft___gtdf2(double, double), soft___ledf2(double, double);
@@ -120,6 +122,23 @@ static void say(const char *name, double a, double b) {
       say(name, (double)(a), (double)(b));                                     \
   } while (0)
 
+/* The last bits of a product, or a sum next to it that cancels most of it. */
+#define FUSED(FP, name, REP, random)                                           \
+  static void name##_sums(void) {                                              \
+    FP a = random(), b = random(), c = random(), p = a * b;                    \
+    REP r;                                                                     \
+    if (random_bits() & 1) {                                                   \
+      memcpy(&r, &p, sizeof r);                                                \
+      r ^= (REP)random_bits() & 15;                                            \
+      r ^= (REP)(random_bits() & 1) << (8 * sizeof r - 1);                     \
+      r += (REP)(random_bits() % 129 - 64) << (sizeof r > 4 ? 52 : 23);        \
+      memcpy(&c, &r, sizeof r);                                                \
+    }                                                                          \
+    SAME(#name, a, c, soft_##name(a, b, c), name(a, b, c));                    \
+  }
+FUSED(float, fmaf, uint32_t, random_float)
+FUSED(double, fma, uint64_t, random_double)
+
 static void arithmetic(void) {
   float a = random_float(), b = random_float();
   if (random_bits() % 4 == 0) { /* a few units apart, perhaps of other sign */
@@ -209,6 +228,8 @@ static void integers(void) {
 int main(void) {
   for (int i = 0; i < 500000; i++) {
     arithmetic();
+    fmaf_sums();
+    fma_sums();
     arithmetic_double();
     halves();
     integers();
