@@ -368,11 +368,13 @@ bool tflite_batch_matmul(struct tfl_call *c) {
     for (int k = 0; k < r; k++)
       perm[k] = k < r - 2 ? k : 2 * r - 3 - k;
     f[i] = quantized ? tfl_centred(c, i) : c->in[i];
+    if (quantized && fe_dtype(c->in[i]) == IR_I16)
+      f[i] = fe_cast(c->b, f[i], IR_I64);
     if (tfl_int(c, i ? "adj_y" : "adj_x"))
       f[i] = fe_transpose(c->b, f[i], perm);
   }
   if (fe_dtype(c->in[0]) != fe_dtype(c->in[1]) ||
-      (quantized && fe_dtype(c->in[0]) != IR_I8))
+      (quantized && fe_dtype(c->in[0]) != c->tout[0]->dtype))
     return tfl_fail(c, UNSUPPORTED_TYPE, "%s by %s",
                     tfl_type_name(c->tin[0]->code),
                     tfl_type_name(c->tin[1]->code));

@@ -7,23 +7,56 @@
 
 /* ---- Two operands ---- */
 
-/* Sums and differences in steps of 2^-left of twice the larger scale. */
-static struct ir_value *scaled_sum(struct tfl_call *c, int64_t activation) {
-  double s[2] = {tfl_scale(c->tin[0]), tfl_scale(c->tin[1])};
-  double unit = 2 * fmax(s[0], s[1]), to = tfl_scale(c->tout[0]);
+/* Operand i in steps of 2^-left of twice the largest scale, which is `unit`. */
+static struct ir_value *in_steps(struct tfl_call *c, size_t i, double unit,
+                                 int left) {
+  struct ir_value *x = tfl_centred(c, i);
+  double s = tfl_scale(c->tin[i]);
+  bool half = left && s * 2 == unit; /* which is exact */
+  x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, left - half));
+  return half ? x : tfl_rescale1(c, x, ir_factor(s / unit));
+}
+
+static double twice_largest(const struct tfl_call *c) {
+  return 2 * fmax(tfl_scale(c->tin[0]), tfl_scale(c->tin[1]));
+}
+
+/* Sums and differences. */
+static struct ir_value *scaled_sum(struct tfl_call *c, enum ir_opcode code,
+                                   int64_t activation) {
+  double unit = twice_largest(c), to = tfl_scale(c->tout[0]);
   int left = c->tout[0]->dtype == IR_I16 ? 15 : 20;
-  struct ir_value *v[2];
-  for (size_t i = 0; i < 2; i++) {
-    struct ir_value *x = tfl_centred(c, i);
-    bool half = s[i] * 2 == unit; /* which is exact */
-    x = fe_op2(c->b, IR_SHL, x, fe_number(c->b, x, left - half));
-    v[i] = half ? x : tfl_rescale1(c, x, ir_factor(s[i] / unit));
-  }
-  struct ir_value *y = fe_op2(c->b, (enum ir_opcode)c->arg, v[0], v[1]);
+  struct ir_value *y = fe_op2(c->b, code, in_steps(c, 0, unit, left),
+                              in_steps(c, 1, unit, left));
   /* Each is at most half of 2^left times 2^8 or 2^16. */
   double most = left == 20 ? 0x1p28 : 0x1p31;
   struct tfl_factor f = {unit / (ldexp(1, left) * to), -most, most};
   return tfl_result(c, y, 1, &f, activation);
+}
+
+/* The sum of all, or along a dimension (cumsum): numbers of 8 bits and one scale,
+ * in steps of 2^-20 of twice that. The kernels begin with the integer 0, which
+ * stands for a number below 0 where the zero point is above. */
+static struct ir_value *total(struct tfl_call *c, size_t n,
+                              const struct ir_attr *cumsum) {
+  double unit = 2 * tfl_scale(c->tin[0]), to = tfl_scale(c->tout[0]);
+  struct ir_value *y = in_steps(c, 0, unit, 20);
+  for (size_t i = 1; i < n; i++)
+    y = fe_add(c->b, y, in_steps(c, i, unit, 20));
+  if (cumsum)
+    y = fe_emit(c->b, IR_CUMSUM, IR_ARGS(y), cumsum, 3);
+  y = fe_offset(c->b, y, -0x1p19 * (double)tfl_zero(c->tin[0]));
+  struct tfl_factor f = {unit / (0x1p20 * to), -0x1p31, 0x1p31};
+  return tfl_result(c, y, 1, &f, 0);
+}
+
+static struct ir_value *scaled_square(struct tfl_call *c) {
+  double unit = twice_largest(c), to = tfl_scale(c->tout[0]);
+  int left = c->tout[0]->dtype == IR_I16 ? 0 : 7;
+  struct ir_value *y =
+      fe_sub(c->b, in_steps(c, 0, unit, left), in_steps(c, 1, unit, left));
+  struct tfl_factor f = {unit * unit / (ldexp(1, 2 * left) * to), 0, 0x1p31};
+  return tfl_result(c, fe_mul(c->b, y, y), 1, &f, 0);
 }
 
 static struct ir_value *scaled_product(struct tfl_call *c, int64_t activation) {
@@ -73,17 +106,45 @@ bool tflite_binary(struct tfl_call *c) {
                     tfl_type_name(c->tout[0]->code));
   return tfl_return(c, code == IR_MUL   ? scaled_product(c, activation)
                        : code == IR_DIV ? scaled_quotient(c, activation)
-                                        : scaled_sum(c, activation));
+                                        : scaled_sum(c, code, activation));
 }
 
-/* The sum of all. */
+/* The sum of all. Quantized ones have one scale. */
 bool tflite_add_n(struct tfl_call *c) {
   struct ir_value *y = c->in[0];
-  if (!same_types(c) || tfl_is_quantized(c->tout[0]))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "sums of quantized tensors");
+  if (!same_types(c))
+    return false;
+  if (tfl_is_quantized(c->tout[0])) {
+    bool fits = c->nin > 1 && c->tout[0]->dtype == IR_I8 &&
+                fe_dtype(y) == IR_I8 && tfl_quantized(c, c->tin[0]) &&
+                tfl_quantized(c, c->tout[0]);
+    for (size_t i = 1; i < c->nin && fits; i++)
+      fits = tfl_scale(c->tin[i]) == tfl_scale(c->tin[0]) &&
+             tfl_zero(c->tin[i]) == tfl_zero(c->tin[0]);
+    return fits ? tfl_return(c, total(c, c->nin, NULL))
+                : tfl_fail(c, UNSUPPORTED_TYPE, "a sum of other scales");
+  }
   for (size_t i = 1; i < c->nin; i++)
     y = fe_add(c->b, y, c->in[i]);
   return tfl_return(c, y);
+}
+
+bool tflite_cumsum(struct tfl_call *c) {
+  int64_t axis, back = tfl_int(c, "reverse") ? -1 : 1;
+  if (!tfl_const_int(c, 1, &axis) ||
+      !fe_axis(c->b, axis, fe_rank(c->in[0]), &axis))
+    return false;
+  struct ir_attr attrs[] = {ir_int("axis", axis), ir_int("step", back),
+                            ir_int("lag", tfl_int(c, "exclusive") ? back : 0)};
+  if (!tfl_is_quantized(c->tout[0]))
+    return tfl_return(
+        c, fe_emit(c->b, IR_CUMSUM, IR_ARGS(c->in[0]), attrs, DN_COUNT(attrs)));
+  if (c->tout[0]->dtype != IR_I8 || fe_dtype(c->in[0]) != IR_I8)
+    return tfl_fail(c, UNSUPPORTED_TYPE, "sums of %s to %s",
+                    tfl_type_name(c->tin[0]->code),
+                    tfl_type_name(c->tout[0]->code));
+  return tfl_quantized(c, c->tin[0]) && tfl_quantized(c, c->tout[0]) &&
+         tfl_return(c, total(c, 1, attrs));
 }
 
 /* Operands and result of one scale. */
@@ -315,6 +376,13 @@ bool tflite_unary(struct tfl_call *c) {
 
 bool tflite_square(struct tfl_call *c) {
   struct ir_value *x = c->in[0];
+  if (c->nin > 1 && tfl_is_quantized(c->tin[0]))
+    return same_types(c) && tfl_quantized(c, c->tin[0]) &&
+           tfl_quantized(c, c->tin[1]) && tfl_quantized(c, c->tout[0]) &&
+           (c->tout[0]->dtype == fe_dtype(x) ||
+            tfl_fail(c, UNSUPPORTED_TYPE, "to %s",
+                     tfl_type_name(c->tout[0]->code))) &&
+           tfl_return(c, scaled_square(c));
   if (c->nin > 1)
     x = same_types(c) ? fe_sub(c->b, x, c->in[1]) : NULL;
   if (tfl_is_quantized(c->tin[0]))

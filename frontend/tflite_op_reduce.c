@@ -71,19 +71,6 @@ bool tflite_arg_extreme(struct tfl_call *c) {
   return tfl_return(c, fe_reshape(c->b, y, c->tout[0]->rank, c->tout[0]->dim));
 }
 
-bool tflite_cumsum(struct tfl_call *c) {
-  int64_t axis, back = tfl_int(c, "reverse") ? -1 : 1;
-  if (!tfl_const_int(c, 1, &axis) ||
-      !fe_axis(c->b, axis, fe_rank(c->in[0]), &axis))
-    return false;
-  if (tfl_is_quantized(c->tout[0]))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "sums of quantized numbers");
-  return tfl_return(
-      c, fe_emit(c->b, IR_CUMSUM, IR_ARGS(c->in[0]),
-                 IR_ATTRS(ir_int("axis", axis), ir_int("step", back),
-                          ir_int("lag", tfl_int(c, "exclusive") ? back : 0))));
-}
-
 /* ---- Boxes that are detected ---- */
 
 /* Boxes [1,n,4..], scores [1,n,classes..] and anchors [n,4]; false after a

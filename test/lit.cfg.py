@@ -57,11 +57,12 @@ feature("onnx-testdata", os.path.isdir(onnx_data))
 python = os.environ.get("DNNC_PYTHON") or found("python3")
 
 # The virtual environment of the benchmarks (utils/venv), for tests in which ONNX
-# Runtime judges.
+# Runtime or TensorFlow Lite Micro judges.
 venv = os.path.join(config.source_dir, "build", "bench-venv", "bin", "python")
-feature("onnxruntime", os.path.exists(venv) and not subprocess.run(
-    [venv, "-c", "import numpy, onnx, onnxruntime"],
-    capture_output=True).returncode)
+for judge, modules in (("onnxruntime", "numpy, onnx, onnxruntime"),
+                       ("tflite-micro", "numpy, tflite_micro")):
+    feature(judge, os.path.exists(venv) and not subprocess.run(
+        [venv, "-c", "import " + modules], capture_output=True).returncode)
 
 for arch in ["arm", "aarch64", "riscv64", "riscv32", "x86_64", "system-arm",
              "system-riscv32", "system-riscv64"]:
