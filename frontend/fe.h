@@ -8,7 +8,7 @@
 
 struct ir_tensor;
 
-struct fe_dim { /* --dim NAME=VALUE */
+struct fe_dim {     /* --dim NAME=VALUE */
   const char *name; /* interned */
   int64_t value;
   const char *of; /* --dim NAME=32*M: a sum of products of others, instead of a
@@ -17,16 +17,21 @@ struct fe_dim { /* --dim NAME=VALUE */
 struct fe_names {
   DN_LIST(const char *) list;
 };
+struct fe_made { /* sizes that values of the model decide, and their bounds */
+  DN_LIST(struct fe_dim) list;
+};
 struct fe_opts {
   const struct fe_dim *dims;
   size_t ndims;
   const struct fe_dim *loops; /* --loop-max NODE=N */
   size_t nloops;
-  bool float_factors; /* sums of products are quantized by floats, and rounded to
+  bool
+      float_factors; /* sums of products are quantized by floats, and rounded to
                          even, whatever the model's own arithmetic */
   const char *const *states; /* --state OUT=IN: an initializer of such an input
                                 is its first value */
   size_t nstates;
+  struct fe_made *made;  /* gets those that no --dim sets; NULL: an error */
   struct fe_names *free; /* gets the names of the model's free dims and of those
                             that make them; or NULL */
   /* Shapes for inputs by position, from test data; NULL entries: as the model
@@ -66,6 +71,11 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
 int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
                     struct dn_map *bound, struct dn_loc loc, const char *name,
                     const char *what, int64_t given, int64_t taken);
+
+/* For importers: the size `name` that values of the model decide, at most `most`:
+ * of --dim, or `most`, which is noted; -1: it has none. */
+int64_t fe_made_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
+                    const char *name, int64_t most);
 
 /* Tensors in files: ONNX TensorProto (.pb), .npy, by their first bytes. Data are
  * borrowed from the mapped file when they can be. false after a diagnostic. */

@@ -124,6 +124,16 @@ int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
   return *size;
 }
 
+int64_t fe_made_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
+                    const char *name, int64_t most) {
+  int64_t n = option_dim(ctx, opts, name);
+  struct fe_dim d = {.name = dn_intern(ctx, name), .value = most};
+  if (n >= 0 || !opts->made)
+    return n;
+  DN_PUSH(ctx->arena, opts->made->list, d);
+  return most;
+}
+
 struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
                             const struct fe_opts *opts) {
   static const struct fe_opts none = {0};

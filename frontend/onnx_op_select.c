@@ -2,26 +2,61 @@
  * what NonZero, Compress, Unique and NonMaxSuppression select. How many is
  * known when the values are, or by the shape that the model declares for the
  * output, which the values must then keep. */
+#include <ctype.h>
 #include <string.h>
 
 #include "frontend/onnx_string.h"
 
-/* How many there are: of `total`, at most `most`. `size` is what the model
- * declares, or -1. */
+/* Entries that there is room for where values decide: sizes of fewer are taken
+ * for numbers. */
+#define LEAST_ROOM 4
+
+/* The name of a size that the node makes: its own, in letters, digits, dots and
+ * underscores. */
+static const char *size_name(struct onnx_call *c) {
+  struct dn_ctx *ctx = c->im->ctx;
+  const char *label = ox_label(c->im, c->node);
+  char *name = dn_strndup(ctx->arena, label, strlen(label));
+  for (char *p = name; *p; p++)
+    if (!isalnum((unsigned char)*p) && *p != '.')
+      *p = '_';
+  return dn_intern(ctx, name);
+}
+
 bool ox_find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
-                  int64_t size, int64_t *n) {
+                  int64_t declared, struct ox_count *n) {
   struct ir_value *known = NULL;
+  *n = (struct ox_count){.n = declared, .total = total};
   if (!total)
     return false;
-  if (total->data || size < 0)
+  if (total->data || declared < 0)
     known = ox_evaluate(c, total);
-  *n = known ? ir_const_int(known, 0) : size;
-  if (*n < 0)
+  if (known)
+    n->n = ir_const_int(known, 0);
+  if (n->n < 0 && most && !c->b->at.block->owner) {
+    most = dn_max(most, LEAST_ROOM);
+    n->size = size_name(c);
+    n->n = fe_made_dim(c->im->ctx, c->im->opts, n->size, most);
+  }
+  n->room = n->size ? most : n->n;
+  if (n->n < 0)
     return ox_fail(c, DYNAMIC,
                    "values decide how large its result is, whose shape must be "
                    "declared or whose inputs must be constants");
-  return *n <= most || ox_fail(c, SHAPE, "%lld of %lld entries are declared",
-                               (long long)*n, (long long)most);
+  return n->n <= most || ox_fail(c, SHAPE, "%lld of %lld entries are declared",
+                                 (long long)n->n, (long long)most);
+}
+
+struct ir_value *ox_first(struct onnx_call *c, struct ir_value *v,
+                          const struct ox_count *n) {
+  int64_t dims[IR_MAX_RANK];
+  if (!v || !n->size)
+    return v;
+  memcpy(dims, fe_dims(v), sizeof dims);
+  dims[0] = n->n;
+  return fe_emit(
+      c->b, IR_SET_SIZE, IR_ARGS(v, fe_reshape(c->b, n->total, 0, NULL)),
+      IR_ATTRS(ir_ints("shape", dims, fe_rank(v)), ir_str("name", n->size)));
 }
 
 static struct ir_value *flat(struct onnx_call *c, struct ir_value *x) {
@@ -38,8 +73,11 @@ struct ir_value *ox_total(struct onnx_call *c, struct ir_value *mask) {
 
 /* Numbers of the first n entries that are set in a mask [m]. */
 struct ir_value *ox_selected(struct onnx_call *c, struct ir_value *mask,
-                             int64_t n) {
-  return fe_call(c->b, FE_SELECTED, IR_ARGS(mask), IR_ATTRS(ir_int("n", n)));
+                             const struct ox_count *n) {
+  return ox_first(
+      c,
+      fe_call(c->b, FE_SELECTED, IR_ARGS(mask), IR_ATTRS(ir_int("n", n->room))),
+      n);
 }
 
 /* Row-major numbers [n] as indices along one dim, [n]. */
@@ -54,15 +92,16 @@ bool onnx_non_zero(struct onnx_call *c) {
   struct ir_value *mask = flat(c, fe_cast(c->b, c->in[0], IR_BOOL));
   const struct ir_type *t = c->in[0]->type;
   struct ir_value *rows[IR_MAX_RANK + 1];
-  int64_t strides[IR_MAX_RANK], n;
+  int64_t strides[IR_MAX_RANK];
+  struct ox_count n;
   if (!ox_find_size(c, ox_total(c, mask), ir_type_count(t),
                     ox_declared(c, 0, 2, 1), &n))
     return false;
-  if (!n || !t->rank)
+  if (!n.n || !t->rank)
     return ox_return(c, fe_expand(c->b, fe_scalar(c->b, IR_I64, 0), 2,
-                                  (int64_t[]){t->rank, n}));
+                                  (int64_t[]){t->rank, n.n}));
   ir_type_strides(t, strides);
-  struct ir_value *at = ox_selected(c, mask, n);
+  struct ir_value *at = ox_selected(c, mask, &n);
   for (int i = 0; i < t->rank; i++)
     rows[i] =
         fe_unsqueeze(c->b, coordinate(c, at, strides[i], t->dim[i]), 1, 0);
@@ -73,7 +112,8 @@ bool onnx_non_zero(struct onnx_call *c) {
  * holds. */
 bool onnx_compress(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *keep = c->in[1];
-  int64_t axis = 0, n;
+  int64_t axis = 0;
+  struct ox_count n;
   bool all = !ox_attr(c, "axis");
   if (all)
     x = flat(c, x);
@@ -84,7 +124,7 @@ bool onnx_compress(struct onnx_call *c) {
   if (!ox_find_size(c, ox_total(c, keep), fe_dims(keep)[0],
                     ox_declared(c, 0, fe_rank(x), axis), &n))
     return false;
-  return ox_return(c, fe_gather(c->b, x, ox_selected(c, keep, n), axis));
+  return ox_return(c, fe_gather(c->b, x, ox_selected(c, keep, &n), axis));
 }
 
 /* ---- Unique ---- */
@@ -92,7 +132,8 @@ bool onnx_compress(struct onnx_call *c) {
 bool onnx_unique(struct onnx_call *c) {
   struct ir_value *x = c->in[0];
   bool sorted, all = !ox_attr(c, "axis");
-  int64_t axis = 0, n;
+  int64_t axis = 0;
+  struct ox_count n;
   if (!ox_flag(c, "sorted", true, &sorted))
     return false;
   if (all)
@@ -110,12 +151,17 @@ bool onnx_unique(struct onnx_call *c) {
   int64_t m = fe_dims(key)[0], size = ox_declared(c, 0, fe_rank(x), axis);
   for (size_t k = 1; k < 4 && size < 0; k += 2)
     size = ox_declared(c, k, 1, 0);
-  struct ir_value *sort[2] = {0}, *v[3] = {0};
-  if (!fe_decompose(c->b, FE_SORT_GROUPS, &key, 1, NULL, 0, sort, 2) ||
-      !ox_find_size(c, ox_total(c, sort[1]), m, size, &n) ||
-      !fe_decompose(c->b, FE_UNIQUE, sort, 2,
-                    IR_ATTRS(ir_int("n", n), ir_int("sorted", sorted)), v, 3))
+  struct ir_value *sort[3] = {0}, *v[3] = {0};
+  if (!fe_decompose(c->b, FE_SORT_GROUPS, &key, 1, NULL, 0, sort, 2))
     return false;
+  sort[2] = ox_total(c, sort[1]);
+  if (!ox_find_size(c, sort[2], m, size, &n) ||
+      !fe_decompose(c->b, FE_UNIQUE, sort, 3,
+                    IR_ATTRS(ir_int("n", n.room), ir_int("sorted", sorted)), v,
+                    3))
+    return false;
+  v[0] = ox_first(c, v[0], &n);
+  v[2] = ox_first(c, v[2], &n);
   struct ir_value *results[] = {
       fe_cast(c->b, fe_gather(c->b, x, v[0], axis), fe_dtype(c->in[0])),
       fe_cast(c->b, v[0], IR_I64), v[1], v[2]};
@@ -129,13 +175,14 @@ bool onnx_unique(struct onnx_call *c) {
 /* Rows (batch entry, class, box) of the boxes that were picked, [n,3]. */
 static struct ir_value *picked_rows(struct onnx_call *c, struct ir_value *best,
                                     struct ir_value *any) {
-  int64_t n, classes = fe_dims(best)[1], steps = fe_dims(best)[2];
+  int64_t classes = fe_dims(best)[1], steps = fe_dims(best)[2];
+  struct ox_count n;
   any = flat(c, any);
   best = flat(c, best);
   if (!ox_find_size(c, ox_total(c, any), ir_type_count(best->type),
                     ox_declared(c, 0, 2, 0), &n))
     return NULL;
-  struct ir_value *at = ox_selected(c, any, n);
+  struct ir_value *at = ox_selected(c, any, &n);
   struct ir_value *row[] = {
       coordinate(c, at, classes * steps, INT32_MAX),
       coordinate(c, at, steps, classes),

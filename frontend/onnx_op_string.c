@@ -92,9 +92,20 @@ static bool pieces(struct onnx_call *c, struct ir_value **member,
   return ok;
 }
 
+/* A number that is known or declared. */
+static bool find_number(struct onnx_call *c, struct ir_value *total,
+                        int64_t most, int64_t declared, struct ox_count *n) {
+  return ox_find_size(c, total, most, declared, n) &&
+         (!n->size ||
+          ox_fail(c, DYNAMIC,
+                  "values decide how many strings its result has, whose shape "
+                  "must be declared or whose inputs must be constants"));
+}
+
 bool onnx_string_split(struct onnx_call *c) {
   struct ir_value *x = c->in[0], *member = NULL, *piece = NULL;
-  int64_t n, r = fe_rank(x) - 1, dims[IR_MAX_RANK];
+  int64_t r = fe_rank(x) - 1, dims[IR_MAX_RANK];
+  struct ox_count n;
   if (!ox_is_string(x))
     return ox_fail(c, TYPE, "the input must be strings");
   if (r + 2 > IR_MAX_RANK)
@@ -113,18 +124,18 @@ bool onnx_string_split(struct onnx_call *c) {
     count = fe_expand(c->b, fe_scalar(c->b, IR_I64, 0), r, fe_dims(x));
     most = fe_scalar(c->b, IR_I64, 0);
   }
-  if (!ox_find_size(c, most, ox_width(x) + 1, ox_declared(c, 0, r + 1, r), &n))
+  if (!find_number(c, most, ox_width(x) + 1, ox_declared(c, 0, r + 1, r), &n))
     return false;
   memcpy(dims, fe_dims(x), sizeof dims);
-  dims[r] = n;
+  dims[r] = n.n;
   dims[r + 1] = ox_width(x);
   if (c->nout > 1)
     c->out[1] = count;
-  if (!n || !ir_type_count(x->type))
+  if (!n.n || !ir_type_count(x->type))
     return ox_return(c,
                      fe_expand(c->b, fe_scalar(c->b, IR_CHAR, 0), r + 2, dims));
   return ox_return(c, fe_call(c->b, FE_STRING_PIECES, IR_ARGS(x, member, piece),
-                              IR_ATTRS(ir_int("n", n))));
+                              IR_ATTRS(ir_int("n", n.n))));
 }
 
 /* ---- StringNormalizer ---- */
@@ -156,13 +167,14 @@ static struct ir_value *without_stopwords(struct onnx_call *c,
   if (!left)
     return NULL;
   struct ir_value *size = fe_op2(c->b, IR_MAX, left, fe_number(c->b, left, 1));
-  if (!ox_find_size(c, size, n, declared, &n))
+  struct ox_count kept;
+  if (!find_number(c, size, n, declared, &kept))
     return NULL;
-  if (!n)
+  if (!kept.n)
     return ox_null(c, SHAPE, "a result without strings is declared");
-  x = fe_gather(c->b, x, ox_selected(c, keep, n), 0);
+  x = fe_gather(c->b, x, ox_selected(c, keep, &kept), 0);
   struct ir_value *is =
-      fe_op2(c->b, IR_LT, fe_iota(c->b, 2, 0, n, IR_I64), left);
+      fe_op2(c->b, IR_LT, fe_iota(c->b, 2, 0, kept.n, IR_I64), left);
   return fe_select(c->b, is, x, fe_number(c->b, x, 0));
 }
 

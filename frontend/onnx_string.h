@@ -30,13 +30,22 @@ struct ir_value *ox_widen(struct onnx_call *c, struct ir_value *x,
 struct ir_value *ox_find(struct onnx_call *c, struct ir_value *x,
                          struct ir_value *keys);
 
-/* How many a result has, of `total`, at most `most`; `size`: as declared or -1;
- * and the numbers of the first n entries that are set in a mask
- * (onnx_op_select.c). */
+/* How many entries a result has (onnx_op_select.c): n of `room` that are made, as
+ * many as `total` says at run time where they have a size. */
+struct ox_count {
+  int64_t n, room;
+  const char *size; /* NULL: n is known */
+  struct ir_value *total;
+};
+/* Of `total`, at most `most`; `declared` by the model, or -1. */
 bool ox_find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
-                  int64_t size, int64_t *n);
+                  int64_t declared, struct ox_count *n);
+/* How many of a mask [m] are set, the numbers of the first n of these, and the
+ * first n entries of v. */
 struct ir_value *ox_total(struct onnx_call *c, struct ir_value *mask);
 struct ir_value *ox_selected(struct onnx_call *c, struct ir_value *mask,
-                             int64_t n);
+                             const struct ox_count *n);
+struct ir_value *ox_first(struct onnx_call *c, struct ir_value *v,
+                          const struct ox_count *n);
 
 #endif

@@ -194,6 +194,25 @@ const struct ir_type *infer_scatter(struct infer *in) {
   return x;
 }
 
+const struct ir_type *infer_set_size(struct infer *in) {
+  const struct ir_type *x = infer_arg(in, 0), *n = infer_arg(in, 1);
+  const struct ir_type *y = infer_shape(in, x->dtype);
+  bool ok = n->dtype == IR_I64 && !n->rank && x->rank && y &&
+            y->rank == x->rank && y->dim[0] <= x->dim[0];
+  const struct ir_size *sizes[IR_MAX_RANK] = {NULL};
+  for (int d = 1; ok && d < x->rank; d++) {
+    ok = y->dim[d] == x->dim[d];
+    sizes[d] = x->size[d];
+  }
+  in->sized = true;
+  if (!ok)
+    return y ? infer_fail(in, DN_TYPE,
+                          "'shape' is no first entries of x, or n is "
+                          "no i64")
+             : NULL;
+  return ir_type_sized(in->ctx, y, sizes);
+}
+
 const struct ir_type *infer_iota(struct infer *in) {
   enum ir_dtype to;
   if (!infer_dtype(in, &to))

@@ -420,10 +420,36 @@ static bool raise_to(struct ir_point *p, const struct ir_type *type) {
   return true;
 }
 
+bool ir_makes_param(const struct ir_op *op, const struct ir_param *p) {
+  return op->code == IR_SET_SIZE && !strcmp(ir_get_str(op, "name"), p->name);
+}
+
+/* Those that are passed come first. */
+static int sort_params(struct ir_point *p, const struct ir_func *f) {
+  struct ir_point made = {0};
+  int passed = 0;
+  for (int i = 0; i < p->n; i++) {
+    const struct ir_op *op = f->body->first;
+    while (op && op->block->func == f && !ir_makes_param(op, p->param[i]))
+      op = ir_next(op);
+    bool is_made = op && op->block->func == f;
+    struct ir_point *to = is_made ? &made : p;
+    int at = is_made ? made.n++ : passed++;
+    to->param[at] = p->param[i];
+    to->value[at] = p->value[i];
+  }
+  for (int i = 0; i < made.n; i++) {
+    p->param[passed + i] = made.param[i];
+    p->value[passed + i] = made.value[i];
+  }
+  return passed;
+}
+
 bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out) {
   *out = (struct ir_sizes){0};
   bool ok = each_type(&out->most, f, ir_point_add);
   int n = out->most.n;
+  out->passed = sort_params(&out->most, f);
   for (int i = 0; i < n; i++)
     for (int k = 0; k < i; k++)
       ok &= out->most.param[i]->name != out->most.param[k]->name;

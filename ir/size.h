@@ -102,10 +102,14 @@ bool ir_point_add(struct ir_point *p, const struct ir_type *type);
 const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
                                       const struct ir_type *from,
                                       const struct ir_type *to);
+/* The op makes the parameter: one that no caller passes (set_size). */
+bool ir_makes_param(const struct ir_op *op, const struct ir_param *p);
 /* The parameters of a function, in the order of its own parameters' types and
- * then of others, each with the least value at which all types are sound. */
+ * then of others, those that are made last, each with the least value at which all
+ * types are sound. */
 struct ir_sizes {
   struct ir_point most;
+  int passed; /* by the caller: the first of them */
   int64_t least[IR_MAX_SIZES];
 };
 bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out);

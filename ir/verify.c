@@ -484,6 +484,8 @@ bool ir_verify(struct ir_module *m) {
   for (const struct ir_func *f = m->funcs; f; f = f->next)
     check_func(&v, f);
   for (const struct ir_func *f = m->funcs; f && !v.errors; f = f->next)
+    verify_sizes(&v, f);
+  for (const struct ir_func *f = m->funcs; f && !v.errors; f = f->next)
     verify_kernels(&v, f);
   if (m->form == IR_PLANNED)
     for (const struct ir_func *f = m->funcs; f && !v.errors; f = f->next)

@@ -1,7 +1,8 @@
 /* verify.h - shared by the files of the verifier: verify.c (blocks, types,
  * regions), verify_kernel.c (kernels and what is outside them), verify_plan.c
  * (places), verify_place.c (what one op says of them), verify_overlap.c
- * (results over operands), verify_shared.c (turns at once). */
+ * (results over operands), verify_shared.c (turns at once), verify_sizes.c (sizes
+ * that ops make). */
 #ifndef IR_VERIFY_H
 #define IR_VERIFY_H
 
@@ -30,6 +31,8 @@ void verify_fail(struct verifier *v, struct dn_loc loc, enum verify_rule rule,
 #define verify_op(v, op, rule, ...)                                            \
   verify_fail(v, ir_loc(op), VERIFY_##rule, __VA_ARGS__)
 const char *verify_type_text(struct verifier *v, const struct ir_type *type);
+/* Of a module without errors so far: sizes that ops make. */
+void verify_sizes(struct verifier *v, const struct ir_func *f);
 /* Of a module without errors so far; from the kernels form on. */
 void verify_kernels(struct verifier *v, const struct ir_func *f);
 /* True if the kernel reads each element of `x` before it overwrites it. */

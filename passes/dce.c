@@ -12,8 +12,14 @@
 #include "ir/place.h"
 #include "passes/pass.h"
 
+/* Types may have the size that it sets. */
+static bool sets_size(const struct ir_op *op) {
+  return op->code == IR_SET_SIZE ||
+         (op->code == IR_KERNEL && op->region[0]->first->code == IR_SET_SIZE);
+}
+
 static bool is_dead(const struct ir_op *op) {
-  if (!(ir_ops[op->code].traits & IR_PURE) && !op->nregions)
+  if ((!(ir_ops[op->code].traits & IR_PURE) && !op->nregions) || sets_size(op))
     return false; /* a terminator */
   for (unsigned i = 0; i < op->nresults; i++)
     if (op->result[i]->uses)

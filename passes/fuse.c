@@ -106,6 +106,7 @@ static unsigned role_of(struct fuse *f, const struct ir_op *op,
   unsigned role = n->fold != NEST_NONE || onto ? ANCHOR : map ? MAP : MOVE;
   role |= (onto ? ONTO : 0u) | (n->fold == NEST_NTH ? ORDER : 0u);
   role |= op->noperands ? 0u : NULLARY;
+  role |= op->code == IR_SET_SIZE ? ORDER : 0u; /* n comes before the kernel */
   return role | (role & MAP && is_cheap(n) ? CHEAP : 0u);
 }
 
@@ -358,8 +359,9 @@ static bool sizes_are_known(struct dn_ctx *ctx, const struct ir_op *op) {
   struct ir_sizes all;
   if (op->nregions && op->code != IR_KERNEL && op->code != IR_SCAN)
     return (ir_sizes_of(op->block->func, &all) && !all.most.n) ||
-           dn_error(ctx, ir_loc(op), DN_DIM,
-                    "branches, loops and sizes that are known at run time only");
+           dn_error(
+               ctx, ir_loc(op), DN_DIM,
+               "branches, loops and sizes that are known at run time only");
   if (ir_ops[op->code].cls == IR_REGION)
     return true;
   bool sized = ir_type_is_sized(ir_result(op)->type);

@@ -16,7 +16,8 @@ enum role {
   ROWS = 16,  /* ANCHOR: a reduction of rows; MAP: of the shape of one, read by
                  it */
   ONTO = 32,  /* onto its first operand, which is memory: the kernel's root */
-  ORDER = 64, /* reads its elements many times: a kernel alone */
+  ORDER =
+      64, /* a kernel alone: it reads its elements many times, or sets a size */
   CHEAP = 128,
   FOLLOWS = 256, /* a map that could be in the epilogue of an anchor */
   NULLARY = 512,

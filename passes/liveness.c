@@ -1,6 +1,7 @@
 /* liveness.c - nodes, buffers and live bytes: see liveness.h. */
 #include "passes/liveness.h"
 
+#include "ir/size.h"
 #include "passes/inplace.h"
 #include "passes/overlap.h"
 
@@ -79,6 +80,29 @@ static void see_maker(struct build *b, const struct ir_value *v, int node) {
   const struct ir_op *op = maker(v);
   if (op && op->block == b->l->block)
     collect(b, b->aliases->node[op->id], node);
+}
+
+/* Kernels that set a size of the type come before node `node`, which has it. */
+static void see_type(struct build *b, const struct ir_type *t, int node) {
+  for (int d = 0; d < t->rank; d++)
+    for (int i = 0; t->size[d] && i < t->size[d]->n; i++)
+      for (int k = 0; k < node; k++) {
+        const struct ir_op *op = b->l->node[k].op;
+        const struct ir_term *term = &t->size[d]->term[i];
+        if (op->code == IR_KERNEL &&
+            (ir_makes_param(op->region[0]->first, term->by) ||
+             (term->and &&ir_makes_param(op->region[0]->first, term->and))))
+          collect(b, k, node);
+      }
+}
+
+static void see_sizes(struct build *b, const struct ir_op *op, int node) {
+  for (const struct ir_op *o = op; o; o = ir_next_inside(op, o)) {
+    for (unsigned i = 0; i < o->noperands; i++)
+      see_type(b, ir_arg(o, i)->type, node);
+    for (unsigned i = 0; i < o->nresults; i++)
+      see_type(b, o->result[i]->type, node);
+  }
 }
 
 /* ---- In place ---- */
@@ -275,6 +299,7 @@ struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
   for (int i = 0; i < l->nnodes; i++) {
     begin(&b);
     each_read(&b, l->node[i].op, i, see_maker);
+    see_sizes(&b, l->node[i].op, i);
     see_readers(&b, i);
     l->node[i].preds = finish(&b);
   }

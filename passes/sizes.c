@@ -84,6 +84,8 @@ static bool join_operands(struct join *j, struct ir_op *const *op) {
 static bool join_result(struct join *j, struct ir_op **op) {
   if (op[0]->code == IR_RESHAPE)
     sizes_reshape(j, op);
+  if (op[0]->code == IR_SET_SIZE) /* ops that need the size come behind it */
+    j->first = op[0]->next;
   struct ir_value *y = ir_result(op[0]);
   const struct ir_type *types[SIZES_MAX_LANES];
   for (int k = 0; k < j->n; k++) {
@@ -319,6 +321,17 @@ static bool join_params(struct join *j) {
   return true;
 }
 
+/* Values may be few. */
+static bool are_made(struct join *j) {
+  bool ok = true;
+  for (int i = 0; i < j->s->at.n; i++)
+    if (j->s->made[i] && j->s->at.param[i]->least)
+      ok = fail(j, (struct dn_loc){.where = j->s->at.param[i]->name},
+                "values decide this size, and of few entries the model is "
+                "another");
+  return ok;
+}
+
 bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {
   struct join j = {.ctx = ctx, .s = s, .scratch = dn_arena_new(ctx), .n = s->n};
   struct ir_op *op[SIZES_MAX_LANES] = {NULL};
@@ -335,7 +348,9 @@ bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {
     for (int k = 0; k < s->n; k++)
       op[k] = op[k] ? op[k]->next : NULL;
   }
-  ok = ok && join_returns(&j);
+  ok = ok && join_returns(&j) && are_made(&j);
+  if (ok)
+    sizes_widen_results(s->lane[0].m);
   dn_arena_free(j.scratch);
   ir_sweep_consts(s->lane[0].m);
   return ok && ir_verify(s->lane[0].m);

@@ -22,10 +22,11 @@ struct sizes {
   struct ir_point at;          /* the bounds */
   int64_t least[IR_MAX_SIZES]; /* at which the model is one */
   int64_t step[IR_MAX_SIZES];
-  int checks;   /* lanes that check, of SIZES_CHECKS */
-  int attempts; /* so far: see sizes_choose() */
-  int n;        /* lanes: at the bounds first */
-  int nfit;     /* those that tell the sizes; the others check */
+  bool made[IR_MAX_SIZES]; /* by values of the model: from 0 on */
+  int checks;              /* lanes that check, of SIZES_CHECKS */
+  int attempts;            /* so far: see sizes_choose() */
+  int n;                   /* lanes: at the bounds first */
+  int nfit;                /* those that tell the sizes; the others check */
   struct sizes_lane lane[SIZES_MAX_LANES];
 };
 

@@ -260,6 +260,31 @@ static struct ir_value *spread(struct join *j, struct ir_value *v,
   return v;
 }
 
+/* Dimensions, say: each is a size or a number. */
+static struct ir_value *vector_of_sizes(struct join *j,
+                                        struct ir_value *const *c,
+                                        const struct ir_type *type) {
+  struct ir_value *part[IR_MAX_RANK];
+  struct ir_builder b = at_start(j);
+  int64_t one = 1;
+  if (type->size[0] || type->dim[0] > IR_MAX_RANK)
+    return NULL;
+  for (int64_t i = 0; i < type->dim[0]; i++) {
+    for (int k = 0; k < j->n; k++)
+      j->number[k] = ir_const_int(c[k], i);
+    const struct ir_size *s = fit(j);
+    if (!s || !ir_size_rises(s))
+      return NULL;
+    part[i] = s->n ? emit_size(j, s, type->dtype)
+                   : ir_const_ints(b.m, "dim", type->dtype, 1, &one, &s->c);
+    if (s->n)
+      part[i] = ir_emit(&b, IR_RESHAPE, IR_ARGS(part[i]),
+                        IR_ATTRS(ir_ints("shape", &one, 1)));
+  }
+  return ir_emit(&b, IR_CONCAT, part, (size_t)type->dim[0],
+                 IR_ATTRS(ir_int("axis", 0)));
+}
+
 /* What stands for constants c[] of the lanes; NULL: nothing can. */
 static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
   const struct ir_type *types[SIZES_MAX_LANES];
@@ -278,6 +303,8 @@ static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
     j->number[k] = 0;
     corner = differ_by(j, c[0], c[k], &j->number[k]);
   }
+  if (!corner && type->rank == 1 && type->dtype == IR_I64)
+    return vector_of_sizes(j, c, type);
   if (!corner)
     return spread(j, ir_is_float(type->dtype) ? float_of_sizes(j, c) : NULL,
                   type);

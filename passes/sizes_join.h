@@ -40,4 +40,7 @@ struct ir_value *sizes_join_const(struct join *j, struct ir_value *const *c);
  * its place, and op[0] is the last of them. */
 void sizes_reshape(struct join *j, struct ir_op **op);
 
+/* Results of a size that values decide become as large as the bound. */
+void sizes_widen_results(struct ir_module *m);
+
 #endif

@@ -63,7 +63,9 @@ static void choose_lanes(struct sizes *s, bool up) {
     /* Down, lest a table end; not to 1, which broadcasts. */
     s->step[i] = bound >= 4 ? -1 : 1;
     near.by[i] = s->step[i] * 2;
-    far.by[i] = up ? bound : bound >= 8 ? -(bound / 2) : near.by[i];
+    far.by[i] = up && !s->made[i] ? bound
+                : bound >= 8      ? -(bound / 2)
+                                  : near.by[i];
     alone[i] = (struct sizes_lane){0};
     alone[i].by[i] = far.by[i];
     for (int j = 0; j <= i; j++) {
@@ -93,8 +95,11 @@ bool sizes_choose(struct dn_ctx *ctx, struct sizes *s) {
   choose_lanes(s, s->attempts % 2 == 0);
   choose_checks(s, k);
   s->attempts = 2 * k + s->attempts % 2 + 1;
-  for (int i = 0; i < s->at.n; i++)
-    s->at.param[i] = ir_param(ctx, s->at.param[i]->name, low_of(s, i, k),
-                              s->at.param[i]->bound);
+  for (int i = 0; i < s->at.n; i++) {
+    int64_t low = low_of(s, i, k);
+    s->at.param[i] =
+        ir_param(ctx, s->at.param[i]->name, s->made[i] && low == 1 ? 0 : low,
+                 s->at.param[i]->bound);
+  }
   return true;
 }

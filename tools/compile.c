@@ -216,6 +216,33 @@ static struct ir_module *import_free(struct compile *c, struct fe_opts *fe) {
   return m;
 }
 
+/* The model at the bounds, those of sizes that its values decide too. */
+static struct ir_module *import_made(struct compile *c, struct fe_opts *fe) {
+  struct fe_made made = {0};
+  fe->made = &made;
+  struct ir_module *m = fe_import(c->ctx, c->path, fe);
+  fe->made = NULL;
+  size_t n = made.list.n;
+  if (!m || !n)
+    return m;
+  struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe->ndims + n);
+  memcpy(dims, fe->dims, fe->ndims * sizeof *dims);
+  memcpy(dims + fe->ndims, made.list.v, n * sizeof *dims);
+  fe->dims = dims;
+  fe->ndims += n;
+  if (!c->sizes)
+    c->sizes = DN_NEW(c->ctx->arena, struct sizes);
+  if (!fe->choices)
+    fe->choices = DN_NEW(c->ctx->arena, struct ir_choices);
+  fe->choices->made.n = 0;
+  bool ok = true;
+  for (size_t i = 0; i < n && ok; i++)
+    ok = add_bound(c, &made.list.v[i]) &&
+         (c->sizes->made[c->sizes->at.n - 1] = true);
+  ir_module_free(m);
+  return ok ? fe_import(c->ctx, c->path, fe) : NULL;
+}
+
 /* The model at point k. */
 static struct ir_module *import_lane(struct compile *c, int k) {
   const struct sizes *s = c->sizes;
@@ -432,9 +459,8 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
     fe.input_types = NULL;
     fe.ninputs = 0;
   }
+  c->m = c->options->check ? import_free(c, &fe) : import_made(c, &fe);
   c->fe = fe;
-  c->m =
-      c->options->check ? import_free(c, &fe) : fe_import(c->ctx, c->path, &fe);
   if ((c->m || names.list.n) && !check_dims(c, &fe))
     return false;
   if (!c->m || (c->sizes && !import_lanes(c)))

@@ -551,6 +551,8 @@ void emit_weights_end(struct emit *e);
 /* ---- emit/module.c ---- */
 /* Emits an op outside kernels: the call of a kernel, or control flow. */
 void emit_outside(struct emit *e, const struct ir_op *op);
+/* One bool (i1) or i64, outside of kernels. */
+LLVMValueRef emit_one(struct emit *e, const struct ir_value *v);
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);
 int emit_const_align(const struct emit *e);
 /* A constant of the module, in its section. */

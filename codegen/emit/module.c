@@ -198,8 +198,8 @@ static bool is_split(const struct emit *e) {
 }
 
 LLVMValueRef emit_last_argument(struct emit *e, unsigned i) {
-  return LLVMGetParam(e->run, LLVMCountParams(e->run) - e->nrange - i -
-                                  is_split(e));
+  return LLVMGetParam(e->run,
+                      LLVMCountParams(e->run) - e->nrange - i - is_split(e));
 }
 
 LLVMValueRef emit_arena(struct emit *e, unsigned part) {
@@ -240,17 +240,19 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
   return p;
 }
 
+static void store_size(struct emit *e, unsigned i, LLVMValueRef n) {
+  LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
+  LLVMBuildStore(e->b, n, LLVMBuildGEP2(e->b, e->i64, e->size_at, &at, 1, ""));
+}
+
 /* Kernels get a pointer to the sizes. */
 static void store_sizes(struct emit *e) {
   unsigned n = (unsigned)e->sizes.most.n;
   if (!n)
     return;
   e->size_at = LLVMBuildAlloca(e->b, LLVMArrayType2(e->i64, n), "sizes");
-  for (unsigned i = 0; i < n; i++) {
-    LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
-    LLVMBuildStore(e->b, LLVMGetParam(e->run, e->nports + i),
-                   LLVMBuildGEP2(e->b, e->i64, e->size_at, &at, 1, ""));
-  }
+  for (unsigned i = 0; i < (unsigned)e->sizes.passed; i++)
+    store_size(e, i, LLVMGetParam(e->run, e->nports + i));
 }
 
 bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words) {
@@ -267,13 +269,13 @@ bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words) {
 }
 
 LLVMValueRef emit_begin_function(struct emit *e, LLVMTypeRef result,
-                                   unsigned range, const char *name) {
+                                 unsigned range, const char *name) {
   unsigned sizes = e->nports;
-  unsigned n = sizes + (unsigned)e->sizes.most.n + 1 + is_split(e) +
+  unsigned n = sizes + (unsigned)e->sizes.passed + 1 + is_split(e) +
                (e->apart != NULL) + (e->state_size > 0) + range;
   LLVMTypeRef *params = DN_ARRAY(e->scratch, LLVMTypeRef, n);
   for (unsigned i = 0; i < n; i++)
-    params[i] = i - sizes < (unsigned)e->sizes.most.n ? e->i64
+    params[i] = i - sizes < (unsigned)e->sizes.passed ? e->i64
                 : i < n - range                       ? e->ptr
                                                       : e->iptr;
   e->nrange = range;
@@ -291,7 +293,7 @@ static void begin_run(struct emit *e) {
   e->b = LLVMCreateBuilderInContext(e->lc);
   e->entry = emit_begin_function(e, e->i32, 0, name);
   emit_params_fit(e, (struct dn_loc){.file = e->m->file},
-                  LLVMCountParams(e->entry) + (unsigned)e->sizes.most.n);
+                  LLVMCountParams(e->entry) + (unsigned)e->sizes.passed);
   emit_function_attributes(e, e->entry, name);
 }
 
@@ -330,7 +332,7 @@ static void refuse(struct emit *e, LLVMValueRef bad, unsigned code) {
 /* A size out of its range is an error code. */
 static void check_sizes(struct emit *e) {
   LLVMValueRef bad = NULL;
-  for (unsigned i = 0; i < (unsigned)e->sizes.most.n; i++) {
+  for (unsigned i = 0; i < (unsigned)e->sizes.passed; i++) {
     int64_t least = e->sizes.least[i], most = e->sizes.most.value[i];
     LLVMValueRef n = LLVMGetParam(e->run, e->nports + i);
     n = LLVMBuildSub(e->b, n, LLVMConstInt(e->i64, (uint64_t)least, true), "");
@@ -396,12 +398,28 @@ static const char *kernel_name(struct emit *e, const struct ir_op *op) {
                    mangle(e, name));
 }
 
+/* The sizes that the kernel sets are known before it runs: no more than their
+ * bounds. */
+static void set_sizes(struct emit *e, const struct ir_op *kernel) {
+  const struct ir_op *op = kernel->region[0]->first;
+  for (int i = e->sizes.passed; i < e->sizes.most.n; i++) {
+    if (!ir_makes_param(op, e->sizes.most.param[i]))
+      continue;
+    LLVMValueRef most =
+        LLVMConstInt(e->i64, (uint64_t)e->sizes.most.value[i], true);
+    LLVMValueRef n = emit_one(e, ir_arg(op, 1));
+    LLVMValueRef over = LLVMBuildICmp(e->b, LLVMIntUGT, n, most, "");
+    store_size(e, (unsigned)i, LLVMBuildSelect(e->b, over, most, n, ""));
+  }
+}
+
 void emit_outside(struct emit *e, const struct ir_op *op) {
   emit_debug_at(e, e->b, op);
   if (ir_has_blocks(op))
     emit_region(e, op);
   if (op->code != IR_KERNEL)
     return;
+  set_sizes(e, op);
   LLVMValueRef from = emit_profile_from(e);
   if (!emit_kernel(e, op, kernel_name(e, op)))
     e->failed = true;
@@ -412,9 +430,10 @@ void emit_outside(struct emit *e, const struct ir_op *op) {
 static void emit_body(struct emit *e, const struct ir_block *body) {
   enum { PART = 250 }; /* kernels */
   unsigned total = count_kernels(body), parts = 0;
-  bool open = false;
+  bool open = false, made = e->sizes.passed < e->sizes.most.n;
   for (const struct ir_op *o = body->first; o != body->last; o = o->next) {
-    if (total > PART && !ir_is_view(o) && e->nkernels >= parts * PART) {
+    if (total > PART && !made && !ir_is_view(o) &&
+        e->nkernels >= parts * PART) {
       if (open)
         end_part(e);
       begin_part(e, parts++);

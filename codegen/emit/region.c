@@ -37,8 +37,7 @@ static LLVMValueRef address_of(struct emit *e, const struct ir_value *v) {
   return emit_argument(e, &b);
 }
 
-/* One bool or i64. */
-static LLVMValueRef load(struct emit *e, const struct ir_value *v) {
+LLVMValueRef emit_one(struct emit *e, const struct ir_value *v) {
   bool flag = v->type->dtype == IR_BOOL;
   struct ir_place p;
   bool viewed = !v->data && ir_place_of(v, &p) && p.space == IR_IN_CONST;
@@ -58,7 +57,7 @@ static void emit_block(struct emit *e, const struct ir_block *b) {
 static void emit_if(struct emit *e, const struct ir_op *op) {
   LLVMBasicBlockRef branch[] = {block(e, "then"), block(e, "else")};
   LLVMBasicBlockRef done = block(e, "done");
-  LLVMBuildCondBr(e->b, load(e, ir_arg(op, 0)), branch[0], branch[1]);
+  LLVMBuildCondBr(e->b, emit_one(e, ir_arg(op, 0)), branch[0], branch[1]);
   for (int r = 0; r < 2; r++) {
     LLVMPositionBuilderAtEnd(e->b, branch[r]);
     emit_block(e, op->region[r]);
@@ -96,7 +95,7 @@ static void emit_turns(struct emit *e, const struct ir_op *op, LLVMValueRef any,
   LLVMValueRef next = LLVMBuildAdd(e->b, phi, number(e, e->iptr, 1), "");
   LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntULT, next, end, "");
   if (op->code == IR_LOOP)
-    more = LLVMBuildAnd(e->b, more, load(e, ir_arg(body->last, 0)), "");
+    more = LLVMBuildAnd(e->b, more, emit_one(e, ir_arg(body->last, 0)), "");
   LLVMBasicBlockRef last = LLVMGetInsertBlock(e->b);
   LLVMBuildCondBr(e->b, more, turn, done);
   LLVMAddIncoming(phi, &first, &before, 1);
@@ -132,12 +131,12 @@ static void emit_loop(struct emit *e, const struct ir_op *op) {
   int64_t reach = e->iptr == e->i64 ? INT64_MAX : INT32_MAX;
   LLVMValueRef most = number(e, e->i64, dn_min(ir_max_turns(op), reach));
   clear_rows(e, op);
-  LLVMValueRef n = load(e, ir_arg(op, 0));
+  LLVMValueRef n = emit_one(e, ir_arg(op, 0));
   LLVMValueRef fewer = LLVMBuildICmp(e->b, LLVMIntSLT, n, most, "");
   n = LLVMBuildSelect(e->b, fewer, n, most, "");
   LLVMValueRef any =
       LLVMBuildICmp(e->b, LLVMIntSGT, n, number(e, e->i64, 0), "");
-  any = LLVMBuildAnd(e->b, any, load(e, ir_arg(op, 1)), "");
+  any = LLVMBuildAnd(e->b, any, emit_one(e, ir_arg(op, 1)), "");
   emit_turns(e, op, any, number(e, e->iptr, 0),
              LLVMBuildTruncOrBitCast(e->b, n, e->iptr, ""));
 }

@@ -138,7 +138,7 @@ static void list_params(struct header *h, struct dn_arena *arena, int align) {
   const struct ir_op *ret = f->body->last;
   h->io = ir_io_places(f);
   ir_sizes_of(f, &h->sizes);
-  size_t most = f->body->nparams + f->nresults + (size_t)h->sizes.most.n;
+  size_t most = f->body->nparams + f->nresults + (size_t)h->sizes.passed;
   assert(ret->noperands == f->nresults && "rule return");
   h->param = DN_ARRAY(arena, struct param, most + 1);
   h->state = DN_ARRAY(arena, struct param, f->nresults + 1);
@@ -159,7 +159,7 @@ static void list_params(struct header *h, struct dn_arena *arena, int align) {
     h->param[h->n - 1].result = (int)i;
   }
   h->nout = h->n - h->nin;
-  for (int i = 0; i < h->sizes.most.n; i++)
+  for (int i = 0; i < h->sizes.passed; i++)
     add_param(h, arena, h->sizes.most.param[i]->name, NULL);
 }
 
@@ -458,7 +458,7 @@ static void put_prototype(const struct header *h, struct dn_ctx *ctx) {
                 "Re-entrant: it changes nothing but\n"
                 " * its outputs%s and the arena.\n",
                 h->nstate ? ", the state" : "");
-  if (h->sizes.most.n)
+  if (h->sizes.passed)
     dn_buf_printf(h->out,
                   " * Tensors have the sizes that are passed, row-major "
                   "without gaps: a bound\n * is only the most that "

@@ -56,7 +56,7 @@ static void describe_sizes(struct dn_buf *out, const struct cg_job *job,
                            const struct ir_sizes *sizes, size_t at) {
   const struct ir_func *f = ir_main(job->module);
   unsigned nin = f->body->nparams, n = nin + f->nresults;
-  struct dnn_sizes s = {.n = (uint32_t)sizes->most.n};
+  struct dnn_sizes s = {.n = (uint32_t)sizes->passed};
   if (ir_state_at(f, f->nresults, 1))
     s.state_align = (uint32_t)cg_target_facts(job->target)->align;
   struct dnn_size *size = DN_ARRAY(job->ctx->arena, struct dnn_size, s.n + 1);
@@ -96,7 +96,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
   struct ir_sizes sizes;
   bool state = ir_state_at(f, nout, 1) > 0;
   uint64_t part = ir_arena_part(m, 1) ? (uint64_t)ir_arena_part(m, 0) : 0;
-  bool sized = (ir_sizes_of(f, &sizes) && sizes.most.n) || state || part;
+  bool sized = (ir_sizes_of(f, &sizes) && sizes.passed) || state || part;
   size_t head = sizeof(struct dnn_model) +
                 (sized ? sizeof(struct dnn_sizes) : 0) +
                 (part ? sizeof part : 0);

@@ -221,8 +221,7 @@ static struct num define_conv(const struct naive *w, const int64_t *y) {
   int64_t tap[IR_MAX_RANK] = {0};
   int64_t block = weight->dim[0] / ir_get_int(w->op, "groups");
   struct fold f = fold_start(w, IR_S_ADD);
-  struct num outside =
-      naive_number(x->dtype, ir_get_float(w->op, "outside"));
+  struct num outside = naive_number(x->dtype, ir_get_float(w->op, "outside"));
   i[0] = y[0];
   j[0] = y[s + 1];
   do {
@@ -413,8 +412,8 @@ static struct num define_argsort(const struct naive *w, const int64_t *y) {
     for (j[axis] = 0; j[axis] < n && before <= y[axis]; j[axis]++) {
       struct num v = at(w, 0, j);
       bool less = is_less(x->dtype, v, own), more = is_less(x->dtype, own, v);
-      before += (largest ? more : less) ||
-                (!less && !more && j[axis] < i[axis]);
+      before +=
+          (largest ? more : less) || (!less && !more && j[axis] < i[axis]);
     }
     if (before == y[axis])
       return (struct num){0, i[axis]};
@@ -447,6 +446,10 @@ static struct num define_slice(const struct naive *w, const int64_t *y) {
   for (int d = 0; d < type_of(w, 0)->rank; d++)
     i[d] = ir_get_at(w->op, "starts", d) + y[d] * ir_get_at(w->op, "steps", d);
   return at(w, 0, i);
+}
+
+static struct num define_set_size(const struct naive *w, const int64_t *y) {
+  return at(w, 0, y);
 }
 
 /* Where index e, outside or not, lies in a dim. */
@@ -586,6 +589,7 @@ static define_fn *const define[IR_NUM_OPS] = {
     [IR_SCATTER_MAX] = define_scatter,
     [IR_SCATTER_MIN] = define_scatter,
     [IR_IOTA] = define_iota,
+    [IR_SET_SIZE] = define_set_size,
 };
 
 void naive_eval(const struct ir_op *op, const void *const *data, void *out) {

@@ -281,6 +281,7 @@ static int least_rank(enum ir_opcode code) {
   case IR_GATHER:
   case IR_GATHER_ELEMENTS:
   case IR_IOTA:
+  case IR_SET_SIZE:
   case IR_SCATTER:
   case IR_SCATTER_SUM:
   case IR_SCATTER_PROD:
@@ -361,6 +362,12 @@ static void draft_other(struct bench *t, enum ir_opcode code,
   case IR_SCATTER_MAX:
   case IR_SCATTER_MIN:
     draft_scatter(t, dtype, rank, dims, d);
+    break;
+  case IR_SET_SIZE:
+    dims[0] = pick(t, 0, dims[0]);
+    memcpy(add_list(d, "shape", rank), dims, sizeof dims);
+    d->attr[d->nattrs++] = ir_str("name", "n");
+    d->arg[d->nargs++] = random_const(t, IR_I64, 0, NULL);
     break;
   case IR_IOTA:
     memcpy(add_list(d, "shape", rank), dims, sizeof dims);

@@ -631,6 +631,7 @@ case("rank_entries", [T([2, 4], [e[k] for k in range(2) for e in entries])], "ax
 keys = [3, 1, 3, 0, 1, 3]
 case("sort_groups", [T([6], keys)], "", T([6], [3, 1, 4, 0, 2, 5]), T([6], [1, 1, 0, 1, 0, 0]))
 groups = [T([6], [3, 1, 4, 0, 2, 5], "i32"), T([6], [1, 1, 0, 1, 0, 0], "bool")]
+groups.append(T([], [3], "i64"))
 case("unique", groups, "n=i:3 sorted=i:1", T([3], [3, 1, 0]), T([6], [2, 1, 2, 0, 1, 2]), T([3], [1, 2, 3]))
 case("unique", groups, "n=i:3 sorted=i:0", T([3], [0, 1, 3]), T([6], [0, 1, 0, 2, 1, 0]), T([3], [3, 2, 1]))
 px = lambda h, w: "h=i:%d w=i:%d" % (h, w)

@@ -12,7 +12,9 @@ inputs and outputs have values:
 
 It becomes a test folder in FOLDER and is run by dnnc-run at -O0, at -O2, by two
 threads and by the interpreter. `#NAME|atol 0.001` and `#NAME|rtol 0.001` allow
-a difference; integers must be equal without them.
+a difference; integers must be equal without them. `#NAME|undeclared`: the model does
+not say how large its outputs are. `#NAME|like OTHER` has the nodes and constants of
+another.
 --update writes what ONNX Runtime, or else ONNX's reference evaluator, makes of
 the inputs into TEST."""
 import os
@@ -45,6 +47,7 @@ def values(dtype, dims, text):
 class Model:
     def __init__(self, name, lines):
         self.name, self.flags, self.ins, self.outs = name, [], [], []
+        self.declared = True
         plain, depth = [], 0
         for line in lines:
             word, _, rest = line.partition(" ")
@@ -52,6 +55,9 @@ class Model:
             depth -= word == "end"
             if word in ("atol", "rtol"):
                 self.flags.append("--%s=%s" % (word, rest))
+                continue
+            if word == "undeclared":
+                self.declared = False
                 continue
             if word in ("in", "out") and not depth:
                 line, _, text = line.partition(" =")
@@ -61,6 +67,8 @@ class Model:
                     key, dtype = dtype[4:].split()
                     keys, _, text = text.partition("->")
                     self.ins.append((vname.strip() + ".keys", key, dims, keys))
+                    line = line.partition("[")[0]
+                if word == "out" and not self.declared:
                     line = line.partition("[")[0]
                 (self.ins if word == "in" else self.outs).append(
                     (vname.strip(), dtype, dims, text))
@@ -83,7 +91,7 @@ class Model:
 
     def run(self, top):
         folder, ok = self.write(top), True
-        for flags in RUNS:
+        for flags in RUNS if self.declared else RUNS[:3]:
             command = ["dnnc-run", os.path.join(folder, "model.onnx"),
                        "--test-data", folder] + (self.flags or
                                                  ["--atol=1e-6", "--rtol=1e-5"]) + flags
@@ -134,6 +142,12 @@ def main():
         m = re.match(r"#(\w+)\|(.*)", line)
         if m:
             models.setdefault(m.group(1), []).append(m.group(2))
+    def like(line):
+        word, _, other = line.partition(" ")
+        return [x for x in models[other] if x.split()[0] not in ("in", "out")] \
+            if word == "like" else [line]
+
+    models = {n: [x for line in l for x in like(line)] for n, l in models.items()}
     models = {n: Model(n, l) for n, l in models.items()
               if not names or n in names}
     if not update:

@@ -1,0 +1,60 @@
+/* verify_sizes.c - sizes that ops make: types have them behind the op only, and the
+ * caller passes no such size and gets none. */
+#include "ir/place.h"
+#include "ir/size.h"
+#include "ir/verify.h"
+
+struct made {
+  struct verifier *v;
+  struct ir_sizes all;
+  bool known[IR_MAX_SIZES];
+};
+
+static void check_made(struct made *m, const struct ir_op *op,
+                       const struct ir_type *type) {
+  struct ir_point p = {0};
+  ir_point_add(&p, type);
+  for (int i = 0; i < p.n; i++)
+    for (int k = m->all.passed; k < m->all.most.n; k++)
+      if (p.param[i] == m->all.most.param[k] && !m->known[k])
+        verify_op(m->v, op, MADE, "'%s' is not known here", p.param[i]->name);
+}
+
+static void check_values(struct made *m, const struct ir_op *op,
+                         struct ir_value *const *v, unsigned n) {
+  for (unsigned i = 0; i < n; i++)
+    check_made(m, op, v[i]->type);
+}
+
+static void make_size(struct made *m, const struct ir_op *op) {
+  const struct ir_block *b = op->block;
+  bool inside = b != b->func->body;
+  if (inside && (b->owner->code != IR_KERNEL || b->first != op ||
+                 op->next != b->last || b->owner->block != b->func->body))
+    verify_op(m->v, op, MADE,
+              "it is in a region, or beside others in its kernel");
+  for (int k = m->all.passed; k < m->all.most.n; k++)
+    m->known[k] |= ir_makes_param(op, m->all.most.param[k]);
+}
+
+void verify_sizes(struct verifier *v, const struct ir_func *f) {
+  struct made m = {.v = v};
+  const struct ir_op *ret = f->body->last;
+  if (!ir_sizes_of(f, &m.all) || m.all.passed == m.all.most.n)
+    return;
+  check_values(&m, ret, f->body->param, f->body->nparams);
+  for (const struct ir_op *op = f->body->first; op != ret; op = ir_next(op)) {
+    if (v->m->form != IR_GRAPH && op->block == f->body && ir_is_view(op))
+      continue; /* it computes nothing */
+    for (unsigned i = 0; i < op->noperands; i++)
+      check_made(&m, op, ir_arg(op, i)->type);
+    if (op->code == IR_SET_SIZE)
+      make_size(&m, op);
+    if (op->code != IR_KERNEL) /* what it yields is made inside */
+      check_values(&m, op, op->result, op->nresults);
+  }
+  for (int k = m.all.passed; k < m.all.most.n; k++)
+    m.known[k] = false;
+  for (unsigned i = 0; i < ret->noperands; i++)
+    check_made(&m, ret, ir_arg(ret, i)->type);
+}
