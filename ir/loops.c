@@ -400,7 +400,7 @@ bool loops_rows_first(const struct ir_op *kernel) {
 /* Loops over channels, over rows, and over the columns of a row. */
 static bool is_by_channels(const struct ir_op *kernel, int channel) {
   struct ir_loops loops;
-  if (!ir_get_int(kernel, "wide") || loops_read(kernel, &loops) || loops.n != 3)
+  if (!ir_get_int(kernel, "plane") || loops_read(kernel, &loops) || loops.n != 3)
     return false;
   for (int i = 0; i < 3; i++) {
     const struct ir_loop *l = &loops.loop[i];

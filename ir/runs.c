@@ -121,25 +121,34 @@ static bool is_splat(const struct ir_value *v) {
   return v->data && !v->data->bytes;
 }
 
-/* What checks concern goes into the address that is checked, the rest must not
- * lead too far from it, whatever is read instead. */
+void runs_split(struct affines *f, const struct ir_type *type,
+                const struct affine *const *raw, const bool *checked, int depth,
+                const int64_t *stride, int64_t far_bytes,
+                const struct affine **near, const struct affine **far) {
+  *near = *far = affine_const(f, 0);
+  for (int d = 0; d < type->rank; d++) {
+    const struct affine *stay = raw[d];
+    if (!checked[d] && (stay->depth > depth || stay->varying))
+      stay = affine_part(f, stay, 0, depth);
+    int64_t bytes = (int64_t)ir_dtypes[type->dtype].bytes * stride[d];
+    if (!checked[d] && stay->c > 0 && dn_mul(stay->c, bytes, &bytes) &&
+        bytes < far_bytes)
+      stay = affine_plus(f, stay, -stay->c);
+    *near = affine_add(f, *near, stay, stride[d]);
+    *far = affine_add(f, *far, affine_add(f, raw[d], stay, -1), stride[d]);
+  }
+}
+
 static bool trace_checked(struct trace *t, const struct ir_value *v,
                           const struct checks *c) {
   struct affines *f = t->r->forms;
-  const struct affine *near = affine_const(f, 0), *far = near;
+  const struct affine *near, *far;
   int64_t stride[IR_MAX_RANK], size = ir_dtypes[v->type->dtype].bytes, lo, hi;
   if (c->varying || is_splat(v) || (v->def && v->def->block == t->r->body) ||
       !t->r->strides(t->r->places, v, stride))
     return false;
-  for (int d = 0; d < v->type->rank; d++) {
-    const struct affine *stay = c->raw[d];
-    if (!c->checked[d] && (stay->depth > c->depth || stay->varying))
-      stay = affine_part(f, stay, 0, c->depth);
-    if (!c->checked[d] && stay->c > 0)
-      stay = affine_plus(f, stay, -stay->c);
-    near = affine_add(f, near, stay, stride[d]);
-    far = affine_add(f, far, affine_add(f, c->raw[d], stay, -1), stride[d]);
-  }
+  runs_split(f, v->type, c->raw, c->checked, c->depth, stride, t->r->far, &near,
+             &far);
   affine_range(f, affine_add(f, affine_const(f, 0), far, size), &lo, &hi);
   if (lo < 0 || hi + size > t->r->far || near->varying || has_vectors(f, far))
     return false;
@@ -259,18 +268,39 @@ static bool same_checks(const struct run_address *a,
          !memcmp(a->checked, b->checked, sizeof a->checked);
 }
 
-bool runs_go_on(struct runs *r, const struct nest *n, int access,
-                const struct affine **iter, int outer, int inner) {
+/* An access goes on, at the next value of the outer iterator, where the inner
+ * one ends. */
+static enum runs_join joins(struct runs *r, const struct nest *n, int access,
+                            const struct affine **iter, int outer, int inner) {
   int64_t many = n->iter[outer].extent, count = n->iter[inner].extent;
   int64_t at[][2] = {{0, 0}, {many - 1, 0}, {1, 0}, {0, count}};
   struct run_address found[4];
+  bool one = true, checked = false;
   for (int i = 0; i < 4; i++) {
     iter[outer] = affine_const(r->forms, at[i][0]);
-    if (!runs_address_at(r, n, access, iter, inner, at[i][1], &found[i]) ||
-        !found[i].leaf || !same_checks(&found[i], &found[0]))
-      return false;
+    one &= runs_address_at(r, n, access, iter, inner, at[i][1], &found[i]) &&
+           found[i].leaf && same_checks(&found[i], &found[0]);
+    checked |= found[i].nchecked > 0;
   }
-  return found[0].room >= many * count && found[2].at == found[3].at;
+  one = one && found[0].room >= many * count && found[2].at == found[3].at;
+  return one ? RUNS_ONE : checked ? RUNS_AT_EDGE : RUNS_APART;
+}
+
+enum runs_join runs_join(struct runs *r, const struct nest *n,
+                         const unsigned *lanes, const struct affine **iter,
+                         unsigned npt, int outer, int inner) {
+  enum runs_join all = RUNS_ONE;
+  if (n->iter[outer].size || n->iter[inner].size)
+    return RUNS_APART;
+  for (unsigned p = 0; p < npt && all != RUNS_APART; p++) {
+    r->forms->lanes = lanes[p];
+    for (int a = 0; a < n->naccesses; a++) {
+      enum runs_join one =
+          joins(r, n, a, iter + (size_t)p * NEST_MAX_ITERS, outer, inner);
+      all = one < all ? one : all;
+    }
+  }
+  return all;
 }
 
 /* `count` neighbours from `at` on lie side by side, all inside their tensor or
@@ -354,10 +384,26 @@ bool runs_fit(struct runs *r, const struct nest *n, unsigned lanes,
   return fits;
 }
 
-bool runs_is_word(struct runs *r, const struct nest *n, int access,
-                  const struct affine *const *iter) {
+/* The access reads four bytes of four lanes, as a word, or what is outside. */
+static bool is_word(struct runs *r, const struct nest *n, int access,
+                    const struct affine *const *iter) {
   struct run_address at;
   const struct ir_value *v = ir_arg(n->op, (unsigned)n->access[access].operand);
   return v->type->dtype == IR_I8 && runs_address(r, n, access, iter, &at) &&
          (!at.leaf || (at.at->lane == 1 && !has_vectors(r->forms, at.at)));
+}
+
+bool runs_words_fit(struct runs *r, const struct nest *n, const unsigned *lanes,
+                    const struct affine **iter, unsigned npt, int inner) {
+  int64_t extent = inner < 0 ? 1 : n->iter[inner].extent;
+  bool fits = n->acc_type == IR_I32 && extent <= RUNS_MAX_WORDS;
+  for (unsigned p = 0; p < npt; p++)
+    for (int64_t i = 0; i < extent && fits && lanes[p] == RUNS_WORD; i++) {
+      const struct affine **at = iter + (size_t)p * NEST_MAX_ITERS;
+      r->forms->lanes = lanes[p];
+      if (inner >= 0)
+        at[inner] = affine_const(r->forms, i);
+      fits = is_word(r, n, 0, at) && is_word(r, n, 1, at);
+    }
+  return fits;
 }

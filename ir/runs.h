@@ -45,6 +45,15 @@ const struct affine *runs_index(struct affines *f, const struct nest *n,
                                 const struct affine *const *iter,
                                 const struct affine **whole);
 
+/* An address in two parts: what the checked indices, known at `depth`, concern
+ * goes into `near`; `far` is what may be added to that, whatever is read
+ * instead. Constants of other indices are part of it if they are small, so that
+ * neighbours share a pointer. */
+void runs_split(struct affines *f, const struct ir_type *type,
+                const struct affine *const *raw, const bool *checked, int depth,
+                const int64_t *stride, int64_t far_bytes,
+                const struct affine **near, const struct affine **far);
+
 /* false: not by one load. */
 bool runs_address(struct runs *r, const struct nest *n, int access,
                   const struct affine *const *iter, struct run_address *out);
@@ -53,10 +62,6 @@ bool runs_address(struct runs *r, const struct nest *n, int access,
 bool runs_address_at(struct runs *r, const struct nest *n, int access,
                      const struct affine **iter, int inner, int64_t at,
                      struct run_address *out);
-/* An access goes on, at the next value of the outer of two iterators, where the
- * inner one ends. */
-bool runs_go_on(struct runs *r, const struct nest *n, int access,
-                const struct affine **iter, int outer, int inner);
 /* An element of the first factor is one of a row, neighbours in the lanes, or
  * outside. */
 bool runs_row(struct runs *r, const struct nest *n,
@@ -72,9 +77,6 @@ bool runs_are_rows(struct runs *r, const struct nest *n,
  * between lanes, in runs of `count` elements from `at` on. */
 bool runs_fit(struct runs *r, const struct nest *n, unsigned lanes,
               const struct affine **iter, int inner, int64_t at, int64_t count);
-/* The access reads four bytes of four lanes, as a word, or what is outside. */
-bool runs_is_word(struct runs *r, const struct nest *n, int access,
-                  const struct affine *const *iter);
 
 /* The nest of an op in the kernel, built once. */
 const struct nest *runs_nest(struct runs *r, const struct ir_op *op);
@@ -91,6 +93,19 @@ int runs_reduced(const struct nest *n, int *red);
 bool runs_sum_fits(struct runs *r, const struct nest *n, const unsigned *lanes,
                    const struct affine **iter, unsigned npt, int inner,
                    int64_t extent);
+
+/* Whether all operands let the loops over two reduced iterators be one (`join`);
+ * at an edge, where checks depend on them, they are two. */
+enum runs_join { RUNS_APART, RUNS_AT_EDGE, RUNS_ONE };
+enum runs_join runs_join(struct runs *r, const struct nest *n,
+                         const unsigned *lanes, const struct affine **iter,
+                         unsigned npt, int outer, int inner);
+/* Both factors of points of RUNS_WORD lanes are words of so many bytes, or what
+ * is outside, at all values of the iterator `inner` (-1: there is none), which
+ * are few (`words`). */
+enum { RUNS_WORD = 4, RUNS_MAX_WORDS = 256 };
+bool runs_words_fit(struct runs *r, const struct nest *n, const unsigned *lanes,
+                    const struct affine **iter, unsigned npt, int inner);
 
 /* The sums of a tile over rows that are widened once for all columns. */
 struct runs_wide {
@@ -115,9 +130,25 @@ bool runs_rows_outside(const struct runs_wide *w, int depth);
 /* false: the rows are too long, or what is read is not in runs. */
 bool runs_widen(struct runs *r, struct runs_wide *w);
 
-/* The contractions of the kernel go by r->dot in all tiles of the loops and,
- * with `wide`, over rows that are widened where there is a loop over columns. */
+/* Windows that slide over a copy of one channel (`plane`). */
+struct runs_plane {
+  const struct nest *n;
+  const struct affine **iter; /* [npt][NEST_MAX_ITERS] */
+  unsigned npt;
+  /* What follows is found. */
+  struct nest_window win;
+  int64_t *at;         /* of each point, elements after the first */
+  int64_t rows, words; /* of a window; words of one row */
+  int depth;           /* of the scope in which the channel is known */
+};
+enum { RUNS_MAX_PLANE = 64 }; /* elements of a row that a tile reads */
+/* The points are neighbours of one row, each after the one before it. */
+bool runs_slide(struct runs *r, struct runs_plane *p);
+
+/* The sums of the kernel's contraction are made as its attribute `dot`, `wide`,
+ * `plane`, `words` or `join` says, in all tiles of the loops; two loops are one
+ * in one tile at least. */
 bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
-                      const struct ir_loops *loops, bool wide);
+                      const struct ir_loops *loops, const char *attribute);
 
 #endif

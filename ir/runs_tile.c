@@ -1,6 +1,6 @@
-/* runs_tile.c - whether the sums of a kernel go in runs (`dot`), and in rows
- * that were widened (`wide`), in every tile of its loops: what the pass `loops`
- * writes, and code generation relies on. */
+/* runs_tile.c - whether the sums of one tile go in runs (`dot`), over rows that
+ * were widened (`wide`), over a copy of a channel (`plane`) or in words
+ * (`words`), and whether two loops of them are one (`join`). */
 #include "ir/runs.h"
 
 #include <assert.h>
@@ -168,164 +168,30 @@ bool runs_widen(struct runs *r, struct runs_wide *w) {
   return w->runs <= MOST_RUNS / (int64_t)w->nrows && rows_and_weights_fit(r, w);
 }
 
-/* ---- All tiles ---- */
+/* ---- Windows that slide over a channel ---- */
 
-struct tiles {
-  struct runs *r;
-  const struct nest *n;
-  const struct ir_op *kernel;
-  struct ir_loops loops;
-  int row_major[IR_MAX_LOOPS];             /* levels of them */
-  const struct affine *base[IR_MAX_LOOPS]; /* by level */
-  int64_t size[IR_MAX_LOOPS];
-  int depth;
-  int red[NEST_MAX_ITERS], nred;
-  const struct affine **iter; /* of the points of a tile */
-  unsigned *lanes, npt;
-  bool wide; /* else dot */
-};
-
-/* The sum from reduced iterator `level` on: those that are straight code by
- * each value, of others any. */
-static bool sum_fits(struct tiles *t, int level) {
-  const struct nest_iter *it = &t->n->iter[t->red[level]];
-  struct affines *f = t->r->forms;
-  int64_t unroll = ir_get_at(t->kernel, "unroll", 0);
-  if (it->size && level + 1 == t->nred)
+bool runs_slide(struct runs *r, struct runs_plane *p) {
+  const struct nest *n = p->n;
+  if (!nest_slides(n, &p->win))
     return false;
-  if (level + 1 == t->nred)
-    return runs_sum_fits(t->r, t->n, t->lanes, t->iter, t->npt, t->red[level],
-                         it->extent);
-  bool straight =
-      !it->size && nest_steps_from(t->n, t->red[level], t->r->dot.k) <= unroll;
-  for (int64_t i = 0; i < (straight ? it->extent : 1); i++) {
-    const struct affine *at = affine_const(f, i);
-    if (!straight)
-      at = affine_var(f,
-                      affine_new_var(f, 0, it->extent - 1,
-                                     t->loops.n + 1 + level, false, 0),
-                      1);
-    for (unsigned p = 0; p < t->npt; p++)
-      t->iter[p * NEST_MAX_ITERS + (unsigned)t->red[level]] = at;
-    if (!sum_fits(t, level + 1))
-      return false;
-  }
-  return true;
-}
-
-/* The point of a tile at `at`, by loop in row-major order. */
-static void add_point(struct tiles *t, const int64_t *at, unsigned lanes) {
-  struct affines *f = t->r->forms;
-  const struct affine *form[IR_MAX_LOOPS], *idx[IR_MAX_RANK];
-  struct ir_loop loop[IR_MAX_LOOPS];
-  f->lanes = lanes;
-  for (int g = 0; g < t->loops.n; g++) {
-    loop[g] = t->loops.loop[t->row_major[g]];
-    form[g] = affine_plus(f, t->base[t->row_major[g]], at[g]);
-    if (lanes > 1 && g + 1 == t->loops.n)
-      form[g] = affine_add(f, form[g], affine_lanes(f, 1), 1);
-  }
-  loops_index(f, loops_type(t->kernel), loop, t->loops.n, form, idx);
-  assert(lanes && f->lanes == lanes && "tile_fits() cuts columns into vectors");
-  t->lanes[t->npt] = lanes;
-  runs_iters(f, t->n, idx, t->iter + (size_t)t->npt++ * NEST_MAX_ITERS);
-}
-
-static bool tile_fits(struct tiles *t) {
-  int64_t vec = ir_get_int(t->kernel, "vec"), rows = 1, at[IR_MAX_LOOPS] = {0};
-  int last = t->loops.n - 1;
-  int64_t columns = last < 0 ? 1 : t->size[t->row_major[last]];
-  bool along = t->r->dot.shape == IR_DOT_ALONG && columns % vec == 0;
-  for (int g = 0; g < last; g++)
-    rows *= t->size[t->row_major[g]];
-  t->npt = 0;
-  t->lanes = DN_ARRAY(t->r->arena, unsigned, rows *columns);
-  t->iter = DN_ARRAY(t->r->arena, const struct affine *,
-                     rows *columns *NEST_MAX_ITERS);
-  for (int64_t row = 0; row < rows; row++) {
-    int64_t lanes;
-    for (int64_t c = 0; c < columns; c += lanes) {
-      lanes = along || last < 0 ? 1 : loops_lanes(vec, columns - c);
-      if (last >= 0)
-        at[last] = c;
-      add_point(t, at, (unsigned)lanes);
+  p->rows = p->win.red[0] < 0 ? 1 : n->iter[p->win.red[0]].extent;
+  p->words = dn_div_ceil(n->iter[p->win.red[1]].extent, RUN);
+  p->at = DN_ARRAY(r->arena, int64_t, p->npt);
+  for (unsigned i = 0; i < p->npt; i++)
+    for (int j = 0; j < n->niters; j++) {
+      const struct affine *f = p->iter[i * NEST_MAX_ITERS + (unsigned)j];
+      if (n->iter[j].reduced)
+        continue;
+      if (j != p->win.out[0] && j != p->win.out[1])
+        p->depth = f->depth > p->depth ? f->depth : p->depth;
+      const struct affine *by = affine_add(r->forms, f, p->iter[j], -1);
+      if (!affine_is_const(by) || (by->c && j != p->win.out[1]))
+        return false;
+      if (j == p->win.out[1])
+        p->at[i] = by->c * p->win.stride[1];
     }
-    for (int g = last - 1; g >= 0 && ++at[g] == t->size[t->row_major[g]]; g--)
-      at[g] = 0;
-  }
-  if (!t->wide)
-    return !t->nred || sum_fits(t, 0);
-  struct runs_wide w = {.n = t->n,
-                        .iter = t->iter,
-                        .npt = t->npt,
-                        .red = t->red,
-                        .nred = t->nred};
-  return !runs_rows_outside(&w, t->depth) || runs_widen(t->r, &w);
-}
-
-static bool tiles_fit(struct tiles *t, int level);
-
-/* At most `count` tiles of one size, the first of which starts at `from`. */
-static bool same_tiles_fit(struct tiles *t, int level, int64_t from,
-                           int64_t tile, int64_t count, int64_t most) {
-  struct affines *f = t->r->forms;
-  int depth = t->depth;
-  if (!count)
-    return true;
-  t->size[level] = tile;
-  t->base[level] = affine_const(f, from);
-  if (count > 1) {
-    t->depth = level + 1;
-    unsigned var = affine_new_var(f, 0, count - 1, level + 1, false, 0);
-    t->base[level] = affine_add(f, t->base[level], affine_var(f, var, 1), tile);
-  } else if (most) {
-    t->depth = level + 1;
-    unsigned var = affine_new_var(f, 0, most - tile, level + 1, false, 0);
-    t->base[level] = affine_var(f, var, 1);
-  }
-  assert(tile > 0 && from >= 0 && "cuts rise within the loop: check_cuts()");
-  bool fits = tiles_fit(t, level + 1);
-  t->depth = depth;
-  return fits;
-}
-
-static bool tiles_fit(struct tiles *t, int level) {
-  if (level == t->loops.n)
-    return tile_fits(t);
-  const struct ir_loop *l = &t->loops.loop[level];
-  int64_t most, from = 0;
-  for (int64_t tile = dn_min(l->tile, l->extent); l->size && tile;
-       tile = loops_next_tile(l, tile, &most))
-    if (!same_tiles_fit(t, level, 0, tile, 1, l->extent))
+  for (unsigned i = 1; i < p->npt; i++)
+    if (p->at[i] <= p->at[i - 1])
       return false;
-  for (int64_t i = 0; i <= l->ncuts && !l->size; i++) {
-    int64_t to = i < l->ncuts ? l->cuts[i] : l->extent, n = to - from;
-    int64_t tile = dn_min(l->tile, n), whole = n / tile * tile;
-    if (!same_tiles_fit(t, level, from, tile, n / tile, 0) ||
-        !same_tiles_fit(t, level, from + whole, n % tile, n > whole, 0))
-      return false;
-    from = to;
-  }
-  return true;
-}
-
-bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
-                      const struct ir_loops *loops, bool wide) {
-  struct tiles t = {.r = r, .kernel = kernel, .loops = *loops, .wide = wide};
-  for (int i = 0; i < t.loops.n; i++) {
-    int g = 0;
-    for (int j = 0; j < t.loops.n; j++)
-      g += loops_comes_before(&t.loops.loop[j], &t.loops.loop[i]);
-    t.row_major[g] = i;
-  }
-  for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next) {
-    if (ir_ops[op->code].cls != IR_CONTRACT)
-      continue;
-    t.n = runs_nest(r, op);
-    t.nred = runs_reduced(t.n, t.red);
-    if (!runs_is_product(t.n) || t.n->acc_type != r->dot.sum ||
-        !tiles_fit(&t, 0))
-      return false;
-  }
-  return !r->forms->overflow;
+  return p->at[p->npt - 1] + RUN * p->words <= RUNS_MAX_PLANE;
 }

@@ -5,6 +5,7 @@
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/place.h"
+#include "ir/runs.h"
 #include "ir/verify.h"
 
 #include <assert.h>
@@ -39,8 +40,10 @@ static void check_onto(struct verifier *v, const struct ir_op *kernel,
               ir_ops[op->code].text);
 }
 
-static void check_body(struct verifier *v, const struct ir_op *kernel,
-                       bool *after, struct dn_arena *arena) {
+/* Returns the last anchor, or NULL. */
+static const struct nest *check_body(struct verifier *v,
+                                     const struct ir_op *kernel, bool *after,
+                                     struct dn_arena *arena) {
   assert(kernel->region[0]->last->code == IR_YIELD &&
          "rule terminator holds: ir_verify()");
   const struct nest *anchor = NULL;
@@ -48,7 +51,7 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
        op = op->next) {
     if (ir_ops[op->code].cls == IR_REGION) {
       verify_op(v, op, BODY, "'%s' in a kernel", ir_ops[op->code].text);
-      return;
+      return NULL;
     }
     const struct ir_value *r = ir_result(op);
     bool tail = reads_anchor(op, after);
@@ -75,6 +78,7 @@ static void check_body(struct verifier *v, const struct ir_op *kernel,
                   verify_type_text(v, anchor->type));
     }
   }
+  return anchor;
 }
 
 /* Each dimension once, or absent. */
@@ -116,13 +120,53 @@ static void check_loops(struct verifier *v, const struct ir_op *kernel) {
     verify_op(v, kernel, LOOPS, "%s", error);
 }
 
+static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
+  static const struct {
+    const char *name;
+    int64_t least, most;
+  } number[] = {{"vec", 1, INT64_MAX}, {"dot", 1, INT64_MAX},
+                {"wide", 0, 1},        {"plane", 0, 1},
+                {"words", 0, 1},       {"join", 0, 1},
+                {"chains", 0, 8},      {"prefetch", 0, INT64_MAX}};
+  for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
+    int64_t n = ir_get_int(kernel, number[i].name);
+    if (n < number[i].least || n > number[i].most)
+      verify_fail(v, ir_loc(kernel), VERIFY_SCHEDULE, "%s=%lld", number[i].name,
+                  (long long)n);
+  }
+}
+
+/* How sums are made: what its anchor and the other attributes allow. */
+static void check_sums(struct verifier *v, const struct ir_op *kernel,
+                       const struct nest *n) {
+  const char *const way[] = {"wide", "plane", "words", "join", "chains"};
+  enum { WIDE, PLANE, WORDS, JOIN, CHAINS, WAYS };
+  int64_t vec = ir_get_int(kernel, "vec"), is[WAYS];
+  int red[NEST_MAX_ITERS], nred = n ? runs_reduced(n, red) : 0;
+  bool sums = n && ir_ops[n->op->code].cls == IR_CONTRACT && runs_is_product(n);
+  bool dot = ir_get_int(kernel, "dot") > 1;
+  for (int i = 0; i < WAYS; i++)
+    is[i] = ir_get_int(kernel, way[i]);
+  const bool allowed[WAYS] = {
+      [WIDE] = sums && dot,
+      [PLANE] = sums && !dot && vec == 1,
+      [WORDS] = sums && !dot && vec == RUNS_WORD,
+      [JOIN] = sums && !dot && !is[PLANE] && !is[WORDS] && nred > 1,
+      [CHAINS] = nred && !dot && vec > 1 && n->carried < 0 &&
+                 !ir_get_int(kernel, "scalable") &&
+                 n->iter[red[nred - 1]].extent / vec >= is[CHAINS]};
+  for (int i = 0; i < WAYS; i++)
+    if (is[i] > 0 && !allowed[i])
+      verify_fail(v, ir_loc(kernel), VERIFY_SUMS, "%s=%lld", way[i],
+                  (long long)is[i]);
+}
+
 static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
   struct dn_loc loc = ir_loc(kernel);
   const struct ir_type *type = ir_result(kernel)->type;
   int64_t vec = ir_get_int(kernel, "vec");
   const struct ir_attr *tile = ir_find_attr(kernel, "tile");
-  if (vec < 1)
-    verify_fail(v, loc, VERIFY_SCHEDULE, "vec=%lld", (long long)vec);
+  check_numbers(v, kernel);
   if (ir_get_int(kernel, "scalable") && !ir_find_attr(kernel, "loops") &&
       (!tile || tile->n != type->rank))
     verify_fail(v, loc, VERIFY_SCHEDULE, "scalable=1 without a tile");
@@ -131,12 +175,6 @@ static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
   if (!lanes_turn(kernel, type, vec))
     verify_fail(v, loc, VERIFY_SCHEDULE, "lanes=%lld",
                 (long long)ir_get_int(kernel, "lanes"));
-  if (ir_get_int(kernel, "dot") < 1)
-    verify_fail(v, loc, VERIFY_SCHEDULE, "dot is below 1");
-  if (ir_get_int(kernel, "wide") >> 1)
-    verify_fail(v, loc, VERIFY_SCHEDULE, "wide is neither 0 nor 1");
-  if (ir_get_int(kernel, "prefetch") < 0)
-    verify_fail(v, loc, VERIFY_SCHEDULE, "prefetch is below 0");
   if (!is_order(kernel, type->rank))
     verify_fail(v, loc, VERIFY_SCHEDULE,
                 "order does not have each dimension of %s once",
@@ -173,9 +211,10 @@ static void check_kernel(struct verifier *v, const struct ir_op *kernel,
     return;
   }
   struct dn_arena *arena = dn_arena_new(v->ctx);
-  check_body(v, kernel, after, arena);
-  dn_arena_free(arena);
+  const struct nest *anchor = check_body(v, kernel, after, arena);
   check_schedule(v, kernel);
+  check_sums(v, kernel, anchor);
+  dn_arena_free(arena);
 }
 
 /* A view needs the element strides of what it views: `stride` by value id, NULL

@@ -9,8 +9,9 @@
  *
  * Copies of the kernel's body, times the registers of a tile, are the code:
  * tile, unrolling and cuts become smaller until that is within a budget. Loops
- * written by hand are kept. Sums go by an instruction for several products
- * (`dot`, `wide`) where what they read lies in runs in every tile.
+ * written by hand are kept. How sums are made (`dot`, `wide`, `plane`, `words`,
+ * `join`) is written where what they read lies so in every tile, and where lanes
+ * go along a reduction, in how many accumulators (`chains`).
  *
  * before:  %y = kernel {tile=[1,1,6,64], vec=16} : f32[1,56,56,64] do { ... }
  * after:   %y = kernel {vec=16, loops=[{dims=[1,2], tile=6}, {dims=[3],
@@ -145,13 +146,14 @@ static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
   while (around > 0 && !t->vector_bytes &&
          p->loop[around].last == p->loop[p->n - 1].last)
     around--;
-  bool wide = ir_get_int(p->kernel, "wide"); /* a copy has the edges */
+  bool copies = ir_get_int(p->kernel, "wide") || ir_get_int(p->kernel, "plane");
   bool inner =
       g == p->n - 1 || (g == around && p->integers && !p->env->opt_size &&
                         (!t->vector_bytes || t->bare_metal));
   return l->first == e->dim && l->last == e->dim && l->block == 1 && !l->size &&
          l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&
-         (e->kind != READ_WINDOW || (inner && !wide));
+         (e->kind != READ_WINDOW ||
+          (inner && !copies)); /* which have the edges */
 }
 
 static void add_edge(struct planner *p, const struct read_edge *e) {
@@ -343,20 +345,69 @@ static void write_loops(struct planner *p) {
   loops_write(p->kernel, &out);
 }
 
-/* Keeps `dot` and `wide` where they hold in all tiles. */
-static void keep_runs(struct planner *p, const struct aliases *aliases,
-                      struct dn_arena *tmp) {
-  struct runs *r = aliases_runs(tmp, aliases, p->kernel, p->env->target);
+/* ---- How sums are made ---- */
+
+/* Ways that may hold, and are kept if they do in all tiles. Loops over integers
+ * without vectors are one where all operands let them. */
+static void set_ways(struct planner *p, const struct aliases *aliases,
+                     struct dn_arena *tmp) {
+  static const char *const way[] = {"dot", "wide", "plane", "words", "join"};
+  struct ir_op *kernel = p->kernel;
   struct ir_loops loops;
-  if (r->dot.k == 1 || loops_read(p->kernel, &loops))
+  if (loops_read(kernel, &loops))
     return;
-  bool fits = runs_kernel_fits(r, p->kernel, &loops, false);
-  bool wide = fits && ir_get_int(p->kernel, "wide") &&
-              runs_kernel_fits(r, p->kernel, &loops, true);
-  if (!fits)
-    ir_drop_attr(p->kernel, "dot");
-  if (!wide)
-    ir_drop_attr(p->kernel, "wide");
+  for (int i = 0; i < 5; i++) {
+    bool dot = ir_get_int(kernel, "dot") > 1;
+    if (i == 4 && p->contracts && p->integers && !dot &&
+        !p->env->target->vector_bytes && !ir_get_int(kernel, "plane") &&
+        !ir_get_int(kernel, "words"))
+      ir_set_attr(kernel, ir_int("join", 1));
+    if (ir_get_int(kernel, way[i]) == !i)
+      continue;
+    struct runs *r = aliases_runs(tmp, aliases, kernel, p->env->target);
+    if (dot != (i < 2) || !runs_kernel_fits(r, kernel, &loops, way[i]))
+      ir_drop_attr(kernel, way[i]);
+  }
+}
+
+/* Whether a tile has one column: its lanes go along the reduction. */
+static bool has_single(const struct planner *p, uint64_t rows) {
+  const struct ir_loop *l = p->n ? &p->loop[p->n - 1] : NULL;
+  bool single = !l || l->tile == 1 || l->size || rows >> l->last & 1;
+  int64_t from = 0;
+  for (int64_t i = 0; !single && i <= l->ncuts; i++) {
+    int64_t n = (i < l->ncuts ? l->cuts[i] : l->extent) - from;
+    single = n == 1 || (n > l->tile && n % l->tile == 1);
+    from += n;
+  }
+  return single;
+}
+
+/* Accumulators of a result whose lanes go along the innermost reduced iterator:
+ * as many as are unrolled, and as there are registers. */
+static void set_chains(struct planner *p, struct dn_arena *tmp) {
+  uint64_t within = nest_row_dims(p->kernel);
+  int64_t chains = dn_min(p->unroll, 8), have = p->env->target->vector_regs;
+  bool any = false;
+  for (int g = 0; g + 1 < p->n; g++)
+    if (!(within >> p->loop[g].last & 1))
+      have /= dn_min(p->loop[g].tile, p->loop[g].extent);
+  for (const struct ir_op *op = p->kernel->region[0]->first; op->next;
+       op = op->next) {
+    enum ir_class cls = ir_ops[op->code].cls;
+    if (cls != IR_REDUCE && cls != IR_CONTRACT)
+      continue;
+    const struct nest *n = nest_build(tmp, op);
+    int inner = nest_inner_reduced(n);
+    if (inner < 0 || n->carried >= 0 || !n->nstates)
+      return;
+    any = true;
+    chains = dn_min(chains, dn_max(1, have / n->nstates));
+    chains = dn_min(chains, n->iter[inner].extent / p->vec);
+  }
+  if (any && chains > 0 && p->vec > 1 && ir_get_int(p->kernel, "dot") == 1 &&
+      !ir_get_int(p->kernel, "scalable") && has_single(p, within))
+    ir_set_attr(p->kernel, ir_int("chains", chains));
 }
 
 static void find_contraction(struct planner *p, const struct ir_op *op) {
@@ -389,7 +440,8 @@ static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
   while (count_work(&p) > MAX_WORK && shrink(&p))
     ;
   write_loops(&p);
-  keep_runs(&p, aliases, tmp);
+  set_ways(&p, aliases, tmp);
+  set_chains(&p, tmp);
   dn_arena_free(tmp);
 }
 

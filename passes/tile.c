@@ -325,7 +325,7 @@ static bool tile_plane(struct tiling *k) {
   while (extent % *rows && rows[1])
     rows++;
   k->tile[k->dim[n - 2]] = dn_min(*rows, extent);
-  k->panels_first = k->wide = true;
+  k->panels_first = k->plane = true;
   return true;
 }
 
@@ -354,8 +354,8 @@ static void tile_neighbours(struct tiling *k, int iter) {
       rows--;
     k->tile[d] = rows;
   }
-  bool words = straight && are_words(k);
-  if (rows == 1 && !words &&
+  k->words = straight && are_words(k) && k->dot.k == 1;
+  if (rows == 1 && !(straight && are_words(k)) &&
       !k->env->target->scalable) /* chains to hide latency */
     vectors =
         dn_max(group, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
@@ -498,6 +498,10 @@ static void set_schedule(struct tiling *k) {
     ir_set_attr(k->op, ir_int("dot", k->dot.k));
   if (k->wide)
     ir_set_attr(k->op, ir_int("wide", 1));
+  if (k->plane)
+    ir_set_attr(k->op, ir_int("plane", 1));
+  if (k->words)
+    ir_set_attr(k->op, ir_int("words", 1));
   if (k->read_along >= 0)
     ir_set_attr(k->op, ir_int("lanes", k->read_along));
   if (k->scalable)

@@ -22,6 +22,8 @@ struct tiling {
   bool scalable; /* as many lanes as the machine's registers have, times vec */
   bool panels_first; /* the loop over the last dimension is the outermost */
   bool wide;         /* rows are widened to 16 bits once for all columns */
+  bool plane;        /* windows slide over a copy of one channel */
+  bool words;        /* products of four lanes go by words */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
 };
 

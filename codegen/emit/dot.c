@@ -299,14 +299,6 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
 
 /* ---- Four products at once, of four lanes ---- */
 
-bool emit_words_fit(struct kernel_cg *k, const struct nest *n,
-                    const struct affine *const *iter) {
-  const struct ir_facts *f = k->e->facts;
-  return f->dot == CG_DOT_SMLAD && k->runs.dot.k == 1 && k->forms.lanes == 4 &&
-         n->acc_type == IR_I32 && runs_is_word(&k->runs, n, 0, iter) &&
-         runs_is_word(&k->runs, n, 1, iter);
-}
-
 /* acc plus the products of lanes: halves of registers are multiplied. */
 LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,
                         LLVMValueRef acc, const struct affine *const *iter) {

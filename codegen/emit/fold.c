@@ -30,6 +30,8 @@ struct fold {
   int64_t run; /* elements that one step of emit/dot.c sums up; 0: another */
   const struct scope *outer;  /* around the reduction */
   struct emit_scaled *scaled; /* sums of points that have no scale yet */
+  unsigned *lanes;            /* of the points */
+  bool words;                 /* products of four lanes go by emit_words() */
   bool product;  /* the body is one multiplication of two accesses */
   bool numbered; /* the step uses the number of the point */
   LLVMValueRef
@@ -82,7 +84,7 @@ static void step(struct fold *f, unsigned p, LLVMValueRef *acc, unsigned lanes,
     *acc = emit_scaled_step(k, n, &f->scaled[p], *acc, lanes, iter);
     return;
   }
-  if (lanes == 4 && emit_words_fit(k, n, iter)) {
+  if (f->words && lanes == RUNS_WORD) {
     *acc = emit_words(k, n, *acc, iter);
     return;
   }
@@ -115,15 +117,22 @@ static int64_t choose_run(struct fold *f) {
   struct kernel_cg *k = f->k;
   if (k->runs.dot.k == 1 || ir_ops[f->n->op->code].cls != IR_CONTRACT)
     return 0;
-  unsigned *lanes = DN_ARRAY(k->arena, unsigned, f->npt);
-  for (unsigned p = 0; p < f->npt; p++)
-    lanes[p] = f->pt[p].lanes;
   if (f->product && f->n->acc_type == k->runs.dot.sum &&
-      runs_sum_fits(&k->runs, f->n, lanes, f->iter, f->npt, f->red[f->nred - 1],
-                    f->extent))
+      runs_sum_fits(&k->runs, f->n, f->lanes, f->iter, f->npt,
+                    f->red[f->nred - 1], f->extent))
     return k->runs.dot.k;
   emit_no_runs(k, "dot");
   return 0;
+}
+
+/* Products of four lanes go in words, if the schedule says so. */
+static void set_words(struct fold *f) {
+  struct kernel_cg *k = f->k;
+  int inner = f->nred ? f->red[f->nred - 1] : -1;
+  f->words = k->by_words && f->product;
+  if (f->words &&
+      !runs_words_fit(&k->runs, f->n, f->lanes, f->iter, f->npt, inner))
+    emit_no_runs(k, "words");
 }
 
 /* The remainder of the innermost loop from i on: vectors, then elements or
@@ -149,6 +158,7 @@ static void leftover(struct fold *f, int64_t i, LLVMValueRef *acc) {
 /* The innermost loop: whole steps, then what is left, straight. */
 static void innermost(struct fold *f, LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
+  set_words(f);
   if (!f->nred) {
     all_points(f, NULL, 0, acc);
     return;
@@ -256,21 +266,16 @@ static void level_at(struct fold *f, int depth, const struct affine *at,
   level(f, depth + 1, acc);
 }
 
-/* Sums of integers without vectors take the two innermost iterators for one
- * where all operands let them. */
+/* The two innermost loops are one, if the schedule says so, but at edges. */
 static bool are_one(struct fold *f) {
   struct kernel_cg *k = f->k;
-  int outer = f->red[f->nred - 2], inner = f->red[f->nred - 1];
-  bool one = f->product && !k->e->facts->vector_bytes && k->runs.dot.k == 1 &&
-             !ir_is_float(f->n->acc_type) && !f->n->iter[outer].size &&
-             !f->n->iter[inner].size;
-  for (unsigned p = 0; one && p < f->npt; p++) {
-    k->forms.lanes = f->pt[p].lanes;
-    for (int a = 0; one && a < f->n->naccesses; a++)
-      one = runs_go_on(&k->runs, f->n, a, f->iter + (size_t)p * NEST_MAX_ITERS,
-                       outer, inner);
-  }
-  return one;
+  if (!k->joins || !f->product)
+    return false;
+  enum runs_join join = runs_join(&k->runs, f->n, f->lanes, f->iter, f->npt,
+                                  f->red[f->nred - 2], f->red[f->nred - 1]);
+  if (join == RUNS_APART)
+    emit_no_runs(k, "join");
+  return join == RUNS_ONE;
 }
 
 /* Loops that are no more steps than the schedule unrolls are straight code. */
@@ -324,8 +329,9 @@ static LLVMValueRef finish(struct fold *f, const LLVMValueRef *acc) {
   return emit_finish(k, n, state);
 }
 
-/* Lanes along the reduction: when no point has any and enough is reduced. */
-static void choose_lanes(struct fold *f) {
+/* Lanes go along the reduction, in the schedule's chains, where no point has
+ * any. */
+static void set_lanes(struct fold *f) {
   struct kernel_cg *k = f->k;
   f->vec = f->chains = f->nacc = 1;
   f->step = 1;
@@ -336,16 +342,14 @@ static void choose_lanes(struct fold *f) {
   f->step = dn_max(1, dn_min(k->unroll, extent));
   if (f->step > EMIT_MAX_STEPS)
     emit_too_large(k);
+  bool single = k->chains > 0;
   for (unsigned p = 0; p < f->npt; p++)
-    if (f->pt[p].lanes > 1)
-      return;
-  if (k->runs.dot.k > 1 || k->vec <= 1 || extent < k->vec ||
-      k->forms.scalable || f->n->carried >= 0)
+    single &= f->lanes[p] == 1;
+  if (!single)
     return;
+  assert(extent >= k->vec * k->chains && "rule schedule: check_chains()");
   f->vec = k->vec;
-  int64_t room = k->e->facts->vector_regs / ((int64_t)f->npt * f->n->nstates);
-  f->chains = (unsigned)dn_max(
-      1, dn_min(dn_min(dn_min(k->unroll, 8), room), extent / k->vec));
+  f->chains = (unsigned)k->chains;
   f->step = (int64_t)f->vec * f->chains;
   f->nacc = f->chains + 1;
 }
@@ -357,12 +361,13 @@ static void prepare(struct fold *f) {
   f->nred = runs_reduced(n, f->red);
   f->iter = DN_ARRAY(k->arena, const struct affine *,
                      (int64_t)f->npt *NEST_MAX_ITERS);
+  f->lanes = DN_ARRAY(k->arena, unsigned, f->npt);
   for (unsigned p = 0; p < f->npt; p++) {
-    k->forms.lanes = f->pt[p].lanes;
+    k->forms.lanes = f->lanes[p] = f->pt[p].lanes;
     runs_iters(&k->forms, n, f->pt[p].idx,
                f->iter + (size_t)p * NEST_MAX_ITERS);
   }
-  choose_lanes(f);
+  set_lanes(f);
   assert(n->nstates > 0 && "emit_op(), emit_tile(): a nest that folds; orders "
                            "have their own engine");
   f->total = f->npt * f->nacc * (unsigned)n->nstates;
@@ -498,10 +503,10 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
   carry_in(&f, acc);
   struct runs_wide w = {
       .n = n, .iter = f.iter, .npt = npt, .red = f.red, .nred = f.nred};
-  bool wide = !empty && k->op && f.product && f.vec == 1 &&
-              ((f.nred && k->wide.asked && emit_wide_sums(k, &w, acc)) ||
-               emit_plane_sums(k, n, f.iter, npt, acc));
-  if (!empty && !wide)
+  if (!empty && k->by_plane && f.product)
+    emit_plane_sums(k, n, f.iter, npt, acc);
+  else if (!empty &&
+           !(k->by_wide && f.product && f.nred && emit_wide_sums(k, &w, acc)))
     level(&f, 0, acc);
   carry_out(&f, acc);
   for (unsigned p = 0; p < npt; p++) {

@@ -158,7 +158,6 @@ struct emit_carry {
 };
 
 struct emit_wide {            /* rows widened to 16 bits: emit/wide.c */
-  bool asked;                 /* schedule */
   const struct scope *before; /* for the loop that they were made for last */
   LLVMValueRef rows;          /* memory of the function, */
   int64_t words;              /* that much; 0: none so far */
@@ -207,10 +206,11 @@ struct kernel_cg {
   LLVMBuilderRef b;
   struct scope *scope;
   LLVMBasicBlockRef before; /* new blocks go before it; NULL: at the end */
-  unsigned vec;             /* schedule: lanes, unrolling */
-  int64_t unroll, prefetch;
-  struct runs runs; /* what is loaded at once; schedule: runs.dot, an
+  struct runs runs;         /* what is loaded at once; schedule: runs.dot, an
                         instruction for sums: emit/dot.c */
+  unsigned vec;             /* schedule: lanes, */
+  int64_t unroll, prefetch, chains;
+  bool by_wide, by_plane, by_words, joins; /* how sums are made */
   struct emit_wide wide;
   struct emit_plane plane;
   struct emit_range range; /* of the last operand of the function at hand */
@@ -432,14 +432,12 @@ bool emit_wide_sums(struct kernel_cg *k, struct runs_wide *w,
                     LLVMValueRef *acc);
 
 /* ---- emit/plane.c ---- */
-/* The same for windows of one channel. */
-bool emit_plane_sums(struct kernel_cg *k, const struct nest *n,
+/* The same for windows of one channel, by the schedule's plane=1. */
+void emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                      const struct affine **iter, unsigned npt,
                      LLVMValueRef *acc);
 
-/* Four lanes of both factors lie in words; acc plus their products. */
-bool emit_words_fit(struct kernel_cg *k, const struct nest *n,
-                    const struct affine *const *iter);
+/* acc plus the products of four lanes, which lie in words. */
 LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,
                         LLVMValueRef acc, const struct affine *const *iter);
 

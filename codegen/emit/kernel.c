@@ -3,6 +3,8 @@
  * where it is cut. */
 #include "codegen/emit/tile.h"
 
+#include "codegen/target/target.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -308,7 +310,11 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->unroll = ir_get_at(k->op, "unroll", 0);
   k->prefetch = ir_get_int(k->op, "prefetch");
   k->runs.dot = runs_dot_of(k->op, facts);
-  k->wide.asked = ir_get_int(k->op, "wide") && k->runs.dot.k > 1;
+  k->chains = ir_get_int(k->op, "chains");
+  k->joins = ir_get_int(k->op, "join");
+  k->by_wide = ir_get_int(k->op, "wide") && k->runs.dot.k > 1;
+  k->by_plane = ir_get_int(k->op, "plane");
+  k->by_words = ir_get_int(k->op, "words") && facts->dot == CG_DOT_SMLAD;
   const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
   k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
                       last && !last->size && s->across < 0 && !k->onto &&

@@ -15,43 +15,14 @@
 
 #include <string.h>
 
-enum { WORD = 4, MOST_WORDS = 16, MOST_COPIES = 8, SHARED = 3 };
+enum { WORD = 4, MOST_COPIES = 8, SHARED = 3 };
 
 struct plane {
   struct kernel_cg *k;
-  const struct nest *n;
-  struct nest_window win;
-  const struct affine **iter; /* [npt][NEST_MAX_ITERS] */
-  unsigned npt;
-  int64_t *at;         /* of each point, elements after the first */
-  int64_t rows, words; /* of a window; words of one row */
-  int depth;           /* of the scope in which the channel is known */
-  bool halves;         /* by the DSP extension */
-  enum ir_dtype type;  /* of the operand */
+  const struct runs_plane *of;
+  bool halves;        /* by the DSP extension */
+  enum ir_dtype type; /* of the operand */
 };
-
-/* The points are neighbours of one row, each after the one before it. */
-static bool find_points(struct plane *p) {
-  struct kernel_cg *k = p->k;
-  p->at = DN_ARRAY(k->arena, int64_t, p->npt);
-  for (unsigned i = 0; i < p->npt; i++)
-    for (int j = 0; j < p->n->niters; j++) {
-      const struct affine *f = p->iter[i * NEST_MAX_ITERS + (unsigned)j];
-      if (p->n->iter[j].reduced)
-        continue;
-      if (j != p->win.out[0] && j != p->win.out[1])
-        p->depth = f->depth > p->depth ? f->depth : p->depth;
-      const struct affine *by = affine_add(&k->forms, f, p->iter[j], -1);
-      if (!affine_is_const(by) || (by->c && j != p->win.out[1]))
-        return false;
-      if (j == p->win.out[1])
-        p->at[i] = by->c * p->win.stride[1];
-    }
-  for (unsigned i = 1; i < p->npt; i++)
-    if (p->at[i] <= p->at[i - 1])
-      return false;
-  return p->at[p->npt - 1] + WORD * p->words <= WORD * MOST_WORDS;
-}
 
 static LLVMValueRef byte_at(struct kernel_cg *k, LLVMValueRef p,
                             const struct affine *at) {
@@ -67,7 +38,7 @@ static LLVMValueRef byte_at(struct kernel_cg *k, LLVMValueRef p,
 static void make_memory(struct plane *p) {
   struct kernel_cg *k = p->k;
   struct hoist h;
-  int64_t steps = dn_div_ceil(nest_window_bytes(&p->win), WORD * WORD);
+  int64_t steps = dn_div_ceil(nest_window_bytes(&p->of->win), WORD * WORD);
   LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
   LLVMBasicBlockRef entry = LLVMGetEntryBasicBlock(k->fn);
   LLVMTypeRef type = LLVMArrayType2(k->e->i32, (uint64_t)(steps * WORD));
@@ -76,7 +47,7 @@ static void make_memory(struct plane *p) {
   LLVMSetAlignment(k->plane.bytes, WORD);
   LLVMPositionBuilderAtEnd(k->b, at);
   uint64_t one =
-      LLVMConstIntGetZExtValue(emit_number(k, p->type, p->n->outside));
+      LLVMConstIntGetZExtValue(emit_number(k, p->type, p->of->n->outside));
   LLVMValueRef v = LLVMConstInt(k->e->i32, (one & 255) * 0x01010101u, false);
   hoist_begin(k, 0, &h);
   scope_open(k, steps, 0, NULL, NULL);
@@ -92,11 +63,11 @@ static void make_memory(struct plane *p) {
 
 /* Where the elements of dimension [i] lie that are there: from `lo` on. */
 static int64_t find_inside(const struct plane *p, int i, int64_t *lo) {
-  const struct nest_access *a = &p->n->access[0];
-  const struct ir_type *x = ir_arg(p->n->op, (unsigned)a->operand)->type;
-  int64_t dim = p->win.dim[i] < 0 ? 1 : x->dim[p->win.dim[i]];
-  *lo = dn_max(0, -p->win.first[i]);
-  return dn_min(p->win.span[i], dim - p->win.first[i]) - *lo;
+  const struct nest_access *a = &p->of->n->access[0];
+  const struct ir_type *x = ir_arg(p->of->n->op, (unsigned)a->operand)->type;
+  int64_t dim = p->of->win.dim[i] < 0 ? 1 : x->dim[p->of->win.dim[i]];
+  *lo = dn_max(0, -p->of->win.first[i]);
+  return dn_min(p->of->win.span[i], dim - p->of->win.first[i]) - *lo;
 }
 
 /* A counter below `count`, and a loop where that is more than one. */
@@ -120,13 +91,13 @@ static void copy(struct plane *p, const struct affine **iter) {
     step--;
   r = affine_plus(&k->forms, open_loop(k, rows), row);
   c = affine_add(&k->forms, zero, open_loop(k, columns / step), step);
-  if (p->win.red[0] >= 0)
-    iter[p->win.red[0]] = r;
+  if (p->of->win.red[0] >= 0)
+    iter[p->of->win.red[0]] = r;
   for (int64_t i = 0; i < step; i++) {
-    iter[p->win.red[1]] = affine_plus(&k->forms, c, column + i);
+    iter[p->of->win.red[1]] = affine_plus(&k->forms, c, column + i);
     const struct affine *to =
-        affine_add(&k->forms, iter[p->win.red[1]], r, p->win.span[1]);
-    LLVMBuildStore(k->b, emit_access(k, p->n, 0, iter),
+        affine_add(&k->forms, iter[p->of->win.red[1]], r, p->of->win.span[1]);
+    LLVMBuildStore(k->b, emit_access(k, p->of->n, 0, iter),
                    byte_at(k, k->plane.bytes, to));
   }
   for (int i = 0; i < (rows > 1) + (columns > step); i++)
@@ -138,12 +109,12 @@ static void copy(struct plane *p, const struct affine **iter) {
 static LLVMValueRef tap(struct plane *p, const struct affine **iter, int64_t i,
                         int64_t j) {
   struct kernel_cg *k = p->k;
-  if (i >= p->rows || j >= p->n->iter[p->win.red[1]].extent)
+  if (i >= p->of->rows || j >= p->of->n->iter[p->of->win.red[1]].extent)
     return LLVMConstNull(k->e->i32);
-  if (p->win.red[0] >= 0)
-    iter[p->win.red[0]] = affine_const(&k->forms, i);
-  iter[p->win.red[1]] = affine_const(&k->forms, j);
-  return LLVMBuildSExt(k->b, emit_access(k, p->n, 1, iter), k->e->i32, "");
+  if (p->of->win.red[0] >= 0)
+    iter[p->of->win.red[0]] = affine_const(&k->forms, i);
+  iter[p->of->win.red[1]] = affine_const(&k->forms, j);
+  return LLVMBuildSExt(k->b, emit_access(k, p->of->n, 1, iter), k->e->i32, "");
 }
 
 static LLVMValueRef halves(struct kernel_cg *k, LLVMValueRef low,
@@ -154,19 +125,20 @@ static LLVMValueRef halves(struct kernel_cg *k, LLVMValueRef low,
 }
 
 static bool is_shared(const struct plane *p) {
-  return p->n->iter[p->win.red[1]].extent <= SHARED;
+  return p->of->n->iter[p->of->win.red[1]].extent <= SHARED;
 }
 
 /* Of each word of taps two registers; where its second one has one tap only,
  * those of two rows share a register. */
 static void load_weights(struct plane *p, const struct affine **iter) {
   struct kernel_cg *k = p->k;
-  int64_t count = p->rows * p->words, taps = p->n->iter[p->win.red[1]].extent;
+  int64_t count = p->of->rows * p->of->words,
+          taps = p->of->n->iter[p->of->win.red[1]].extent;
   k->plane.weights = DN_ARRAY(k->arena, LLVMValueRef, WORD * count);
-  for (int64_t i = 0; i < p->rows * taps && !p->halves; i++)
+  for (int64_t i = 0; i < p->of->rows * taps && !p->halves; i++)
     k->plane.weights[i] = tap(p, iter, i / taps, i % taps);
   for (int64_t i = 0; i < count && p->halves; i++) {
-    int64_t r = i / p->words, c = i % p->words * WORD;
+    int64_t r = i / p->of->words, c = i % p->of->words * WORD;
     LLVMValueRef *to = k->plane.weights + 2 * i;
     to[0] = halves(k, tap(p, iter, r, c), tap(p, iter, r, c + 2));
     if (!is_shared(p))
@@ -182,8 +154,8 @@ static void load_weights(struct plane *p, const struct affine **iter) {
 static bool is_over_channel(const struct plane *p) {
   const struct kernel_cg *k = p->k;
   struct ir_place x, y;
-  return loops_channels_first(k->op, p->n->op) &&
-         ir_place_of(ir_arg(p->n->op, 0), &x) && ir_place_of(k->out, &y) &&
+  return loops_channels_first(k->op, p->of->n->op) &&
+         ir_place_of(ir_arg(p->of->n->op, 0), &x) && ir_place_of(k->out, &y) &&
          emit_buffer_of(k->places, &x) == emit_buffer_of(k->places, &y);
 }
 
@@ -193,23 +165,23 @@ static void prepare(struct plane *p) {
   const struct scope *inside = k->scope;
   const struct affine *iter[NEST_MAX_ITERS];
   struct hoist h;
-  while (inside->depth > p->depth + 1)
+  while (inside->depth > p->of->depth + 1)
     inside = inside->parent;
-  if (k->plane.inside == inside && k->plane.n == p->n &&
-      inside->depth > p->depth)
+  if (k->plane.inside == inside && k->plane.n == p->of->n &&
+      inside->depth > p->of->depth)
     return;
-  memcpy(iter, p->iter, sizeof iter);
+  memcpy(iter, p->of->iter, sizeof iter);
   for (int i = 0; i < 2; i++)
-    if (p->win.out[i] >= 0)
-      iter[p->win.out[i]] = affine_const(&k->forms, 0);
-  if (k->plane.n != p->n)
+    if (p->of->win.out[i] >= 0)
+      iter[p->of->win.out[i]] = affine_const(&k->forms, 0);
+  if (k->plane.n != p->of->n)
     make_memory(p);
   else if (is_over_channel(p))
     emit_fail(k, DN_INTERNAL,
               "a channel that results lie over is copied twice");
-  k->plane.n = p->n;
+  k->plane.n = p->of->n;
   k->plane.inside = inside;
-  hoist_begin(k, p->depth, &h);
+  hoist_begin(k, p->of->depth, &h);
   copy(p, iter);
   load_weights(p, iter);
   hoist_end(k, &h);
@@ -243,7 +215,7 @@ static LLVMValueRef add_word(struct plane *p, LLVMValueRef acc,
 static LLVMValueRef load(const struct plane *p, LLVMTypeRef type,
                          LLVMValueRef base, int64_t row, int64_t at) {
   struct kernel_cg *k = p->k;
-  at += row * p->win.span[1];
+  at += row * p->of->win.span[1];
   LLVMValueRef from = byte_at(k, base, affine_const(&k->forms, at));
   LLVMValueRef v = LLVMBuildLoad2(k->b, type, from, "");
   LLVMSetAlignment(v, 1);
@@ -255,16 +227,17 @@ static LLVMValueRef load(const struct plane *p, LLVMTypeRef type,
 static void add_row(struct plane *p, LLVMValueRef base, int64_t row,
                     LLVMValueRef *acc) {
   struct kernel_cg *k = p->k;
-  LLVMValueRef word[WORD * MOST_WORDS] = {NULL};
-  for (unsigned i = 0; i < p->npt; i++)
-    for (int64_t j = 0; j < p->words; j++) {
-      int64_t at = p->at[i] + j * WORD;
+  LLVMValueRef word[RUNS_MAX_PLANE] = {NULL};
+  for (unsigned i = 0; i < p->of->npt; i++)
+    for (int64_t j = 0; j < p->of->words; j++) {
+      int64_t at = p->of->at[i] + j * WORD;
       bool next = is_shared(p) && at && word[at - 1] && !word[at];
       at -= next;
       if (!word[at])
         word[at] = load(p, k->e->i32, base, row, at);
-      acc[i] = add_word(p, acc[i], word[at],
-                        k->plane.weights + 2 * (row * p->words + j), next, row);
+      acc[i] =
+          add_word(p, acc[i], word[at],
+                   k->plane.weights + 2 * (row * p->of->words + j), next, row);
     }
 }
 
@@ -272,11 +245,11 @@ static void add_row(struct plane *p, LLVMValueRef base, int64_t row,
 static void add_products(struct plane *p, LLVMValueRef base, int64_t row,
                          LLVMValueRef *acc) {
   struct kernel_cg *k = p->k;
-  int64_t taps = p->n->iter[p->win.red[1]].extent;
-  LLVMValueRef x[WORD * MOST_WORDS] = {NULL};
-  for (unsigned i = 0; i < p->npt; i++)
+  int64_t taps = p->of->n->iter[p->of->win.red[1]].extent;
+  LLVMValueRef x[RUNS_MAX_PLANE] = {NULL};
+  for (unsigned i = 0; i < p->of->npt; i++)
     for (int64_t j = 0; j < taps; j++) {
-      int64_t at = p->at[i] + j;
+      int64_t at = p->of->at[i] + j;
       if (!x[at])
         x[at] = emit_cast(k, load(p, k->e->i8, base, row, at), p->type, IR_I32);
       LLVMValueRef w = k->plane.weights[row * taps + j];
@@ -284,31 +257,24 @@ static void add_products(struct plane *p, LLVMValueRef base, int64_t row,
     }
 }
 
-bool emit_plane_sums(struct kernel_cg *k, const struct nest *n,
+void emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                      const struct affine **iter, unsigned npt,
                      LLVMValueRef *acc) {
-  struct plane p = {.k = k, .n = n, .iter = iter, .npt = npt};
-  if (!ir_get_int(k->op, "wide") || k->runs.dot.k > 1 ||
-      !nest_slides(n, &p.win))
-    return false;
+  struct runs_plane of = {.n = n, .iter = iter, .npt = npt};
+  if (!runs_slide(&k->runs, &of)) {
+    emit_no_runs(k, "plane");
+    return;
+  }
+  struct plane p = {.k = k, .of = &of};
   p.type = ir_arg(n->op, (unsigned)n->access[0].operand)->type->dtype;
   p.halves = k->e->facts->dot == CG_DOT_SMLAD && p.type == IR_I8;
-  p.rows = p.win.red[0] < 0 ? 1 : n->iter[p.win.red[0]].extent;
-  p.words = dn_div_ceil(n->iter[p.win.red[1]].extent, WORD);
-  if (!find_points(&p)) {
-    if (is_over_channel(&p))
-      emit_fail(k, DN_INTERNAL,
-                "a channel that results lie over is not copied");
-    return false;
-  }
   prepare(&p);
   const struct affine *at = affine_const(&k->forms, 0);
   for (int i = 0; i < 2; i++)
-    if (p.win.out[i] >= 0)
-      at = affine_add(&k->forms, at, iter[p.win.out[i]],
-                      p.win.stride[i] * (i ? 1 : p.win.span[1]));
+    if (of.win.out[i] >= 0)
+      at = affine_add(&k->forms, at, iter[of.win.out[i]],
+                      of.win.stride[i] * (i ? 1 : of.win.span[1]));
   LLVMValueRef base = byte_at(k, k->plane.bytes, at);
-  for (int64_t r = 0; r < p.rows; r++)
+  for (int64_t r = 0; r < of.rows; r++)
     (p.halves ? add_row : add_products)(&p, base, r, acc);
-  return true;
 }

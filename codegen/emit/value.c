@@ -40,11 +40,12 @@ void emit_too_large(struct kernel_cg *k) {
 void emit_no_runs(struct kernel_cg *k, const char *attribute) {
   if (k->failed)
     return;
-  emit_fail(k, DN_ATTR, "what the kernel multiplies does not lie in runs");
-  dn_note(k->e->ctx,
-          "its attribute '%s' says so; without `loops`, the pass "
-          "'loops' keeps it where it holds",
-          attribute);
+  dn_error(k->e->ctx, ir_loc(k->op), DN_ATTR,
+           "what the kernel multiplies does not lie as its attribute '%s' says",
+           attribute);
+  dn_note(k->e->ctx, "without `loops`, the pass 'loops' keeps it where it "
+                     "holds");
+  k->failed = k->e->failed = true;
 }
 
 void emit_work(struct kernel_cg *k, enum ir_dtype type, unsigned lanes) {
@@ -143,18 +144,9 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
  * that is selected, the rest stays an offset. */
 static LLVMValueRef checked_load(struct kernel_cg *k, const struct access *c,
                                  const struct ir_place *p) {
-  const struct affine *near = affine_const(&k->forms, 0), *far = near;
-  for (int d = 0; d < c->a->rank; d++) {
-    const struct affine *f = c->raw[d];
-    const struct affine *stay = f;
-    if (!c->checked[d] && (f->depth > c->cond_depth || f->varying))
-      stay = affine_part(&k->forms, f, 0, c->cond_depth);
-    if (!c->checked[d] && stay->c > 0) /* neighbours share a pointer */
-      stay = affine_plus(&k->forms, stay, -stay->c);
-    near = affine_add(&k->forms, near, stay, p->stride[d]);
-    far = affine_add(&k->forms, far, affine_add(&k->forms, f, stay, -1),
-                     p->stride[d]);
-  }
+  const struct affine *near, *far;
+  runs_split(&k->forms, c->v->type, c->raw, c->checked, c->cond_depth,
+             p->stride, k->runs.far, &near, &far);
   return emit_load_checked(k, c->v, p, near, far, c->cond, c->cond_depth,
                            c->n->outside);
 }
