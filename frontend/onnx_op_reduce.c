@@ -87,32 +87,28 @@ bool onnx_reduce(struct onnx_call *c) {
   return reduce_axes(c, axes) && ox_return(c, reduce_some(c, axes, keep));
 }
 
-static struct ir_value *running(struct onnx_call *c, int64_t axis,
-                                bool exclusive, bool reverse) {
-  int64_t step = reverse ? -1 : 1;
-  return fe_emit(c->b, c->arg ? IR_CUMPROD : IR_CUMSUM, IR_ARGS(c->in[0]),
-                 IR_ATTRS(ir_int("axis", axis), ir_int("step", step),
-                          ir_int("lag", exclusive ? step : 0)));
+static struct ir_value *running(struct onnx_call *c, int64_t axis) {
+  struct ir_attr attrs[FE_MAX_ATTRS];
+  size_t n;
+  enum fe_decomposition row = (enum fe_decomposition)c->arg;
+  if (!ox_row_attrs(c, row, attrs, &n))
+    return NULL;
+  attrs[n++] = ir_int("axis", axis);
+  return fe_call(c->b, row, c->in, 1, attrs, n);
 }
 
 /* An axis known at run time picks among all. */
 bool onnx_cum_sum(struct onnx_call *c) {
   struct ir_value *known = ox_evaluate(c, c->in[1]), *y = NULL;
-  bool exclusive, reverse;
   int r = fe_rank(c->in[0]);
-  int64_t axis;
-  if (!ox_flag(c, "exclusive", false, &exclusive) ||
-      !ox_flag(c, "reverse", false, &reverse))
-    return false;
   if (ir_type_count(c->in[1]->type) != 1 || !ir_is_int(fe_dtype(c->in[1])))
     return ox_fail(c, TYPE, "axis must be one number");
   if (known)
-    return fe_axis(c->b, ir_const_int(known, 0), r, &axis) &&
-           ox_return(c, running(c, axis, exclusive, reverse));
+    return ox_return(c, running(c, ir_const_int(known, 0)));
   for (int i = 0; i < r; i++) {
     bool set[IR_MAX_RANK] = {0};
     set[i] = true;
-    struct ir_value *v = running(c, i, exclusive, reverse);
+    struct ir_value *v = running(c, i);
     y = y ? fe_select(c->b, all_in(c, c->in[1], set), v, y) : v;
   }
   return ox_return(c, y);

@@ -108,6 +108,8 @@ struct tfl_call {
 };
 
 #define tfl_fail(c, code, ...) fe_fail((c)->b, DN_##code, __VA_ARGS__)
+/* The error that input k has a type which the operator has not; false. */
+bool tfl_unsupported(const struct tfl_call *c, size_t k);
 static inline struct ir_value *tfl_in(const struct tfl_call *c, size_t k) {
   return k < c->nin ? c->in[k] : NULL;
 }

@@ -27,6 +27,11 @@ bool tflite_unsupported(struct tfl_call *c) {
   return tfl_fail(c, UNSUPPORTED_OP, "operator not supported");
 }
 
+bool tfl_unsupported(const struct tfl_call *c, size_t k) {
+  return tfl_fail(c, UNSUPPORTED_TYPE, "input %zu is %s", k,
+                  tfl_type_name(c->tin[k]->code));
+}
+
 /* ---- Options: "axis:0i act:1b beta:0f=1" ---- */
 
 static const char *option(const struct tfl_call *c, const char *name,

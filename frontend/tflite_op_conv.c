@@ -2,37 +2,40 @@
  * and pooling. Quantized operands of products are counted from their zero
  * points. */
 #include "frontend/tflite.h"
+#include "frontend/window.h"
 
 #include <math.h>
 #include <string.h>
 
 /* ---- Windows ---- */
 
-struct window { /* of height and width */
-  int64_t kernel[2], stride[2], dilation[2], pads[4], out[2];
-};
+/* Height and width, which are dims 1 and 2. */
+static struct fe_window window_of(struct tfl_call *c, int64_t height,
+                                  int64_t width) {
+  return (struct fe_window){
+      .n = 2,
+      .first = 1,
+      .kernel = {height, width},
+      .strides = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")},
+      .dilations = {1, 1}};
+}
 
-/* Padding SAME (0) or VALID (1) over dims 1 and 2 of an NHWC shape. */
+/* Padding SAME (0) or VALID (1) over an NHWC shape. */
 static bool place_window(struct tfl_call *c, const int64_t *dims,
-                         int64_t padding, struct window *w) {
-  for (int i = 0; i < 2; i++) {
-    int64_t span, in = dims[1 + i], total = 0;
-    if (w->stride[i] < 1 || w->dilation[i] < 1 || w->kernel[i] < 1 ||
-        w->stride[i] > INT32_MAX || w->dilation[i] > INT32_MAX)
+                         struct fe_window *w) {
+  int64_t padding = tfl_int(c, "padding");
+  for (int i = 0; i < 2; i++)
+    if (w->strides[i] < 1 || w->dilations[i] < 1 || w->kernel[i] < 1 ||
+        w->strides[i] > INT32_MAX || w->dilations[i] > INT32_MAX)
       return tfl_fail(c, ATTR, "a stride, dilation or window of 0 or less");
-    span = (w->kernel[i] - 1) * w->dilation[i] + 1;
-    if (padding != 0 && padding != 1)
-      return tfl_fail(c, ATTR, "padding %lld", (long long)padding);
-    w->out[i] = dn_div_ceil(padding ? in - span + 1 : in, w->stride[i]);
-    if (w->out[i] < 1)
-      return tfl_fail(c, SHAPE, "a window of %lld over %lld elements",
-                      (long long)span, (long long)in);
-    if (!padding)
-      total = dn_max((w->out[i] - 1) * w->stride[i] + span - in, 0);
-    w->pads[i] = total / 2;
-    w->pads[2 + i] = total - total / 2;
-  }
-  return true;
+  if (padding != 0 && padding != 1)
+    return tfl_fail(c, ATTR, "padding %lld", (long long)padding);
+  for (int i = 0; i < 2 && !padding; i++)
+    fe_window_pad_same(w, i, dims[1 + i], false);
+  int bad = fe_window_fit(w, dims + 1, false);
+  return bad < 0 ||
+         tfl_fail(c, SHAPE, "a window of %lld over %lld elements",
+                  (long long)fe_window_reach(w, bad), (long long)dims[1 + bad]);
 }
 
 /* How floats beside weights of 8 bits are quantized, each row by what it holds. */
@@ -79,10 +82,10 @@ static struct ir_value *operand(struct tfl_call *c, struct product *p, size_t k,
 
 static struct ir_value *conv(struct tfl_call *c, struct product *p,
                              struct ir_value *x, struct ir_value *w,
-                             const struct window *at, int64_t groups) {
+                             const struct fe_window *at, int64_t groups) {
   const struct ir_attr attrs[] = {
-      ir_ints("strides", at->stride, 2), ir_ints("pads", at->pads, 4),
-      ir_ints("dilations", at->dilation, 2), ir_int("groups", groups),
+      ir_ints("strides", at->strides, 2), ir_ints("pads", at->pads, 4),
+      ir_ints("dilations", at->dilations, 2), ir_int("groups", groups),
       ir_str("to", "i64")};
   return fe_emit(c->b, IR_CONV,
                  IR_ARGS(operand(c, p, 0, x), operand(c, p, 1, w)), attrs,
@@ -234,54 +237,51 @@ static bool check_quantized(struct tfl_call *c, struct product *p) {
          tfl_fail(c, UNSUPPORTED_ATTR, "a zero point of 16 bits");
 }
 
+/* Weights [columns, h, w, channels of a group]; of a depthwise convolution
+ * [1, h, w, columns]. */
+static struct ir_value *weights_of(struct tfl_call *c,
+                                   const struct product *p) {
+  static const int64_t perm[] = {3, 1, 2, 0};
+  return p->last ? fe_transpose(c->b, c->in[1], perm) : c->in[1];
+}
+
+static bool convolution(struct tfl_call *c, struct product *p, int64_t groups) {
+  const int64_t *w = fe_dims(c->in[1]);
+  struct fe_window at = window_of(c, w[1], w[2]);
+  at.dilations[0] = tfl_int(c, "dilation_h");
+  at.dilations[1] = tfl_int(c, "dilation_w");
+  p->activation = tfl_int(c, "activation");
+  return check_bias(c, p->columns) && check_quantized(c, p) &&
+         place_window(c, fe_dims(c->in[0]), &at) &&
+         finish(c, conv(c, p, c->in[0], weights_of(c, p), &at, groups), p);
+}
+
 bool tflite_conv(struct tfl_call *c) {
-  struct window at = {
-      .stride = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")},
-      .dilation = {tfl_int(c, "dilation_h"), tfl_int(c, "dilation_w")}};
   if (!tfl_rank(c, 0, 4, 4) || !tfl_rank(c, 1, 4, 4))
     return false;
   const int64_t *x = fe_dims(c->in[0]), *w = fe_dims(c->in[1]);
   struct product p = {.columns = w[0],
                       .terms = w[1] * w[2] * w[3],
-                      .hybrid = c->tin[1]->n == 1 ? SYMMETRIC : ASYMMETRIC,
-                      .activation = tfl_int(c, "activation")};
-  at.kernel[0] = w[1];
-  at.kernel[1] = w[2];
+                      .hybrid = c->tin[1]->n == 1 ? SYMMETRIC : ASYMMETRIC};
   if (!w[3] || !x[3] || x[3] % w[3] || w[0] % (x[3] / w[3]))
     return tfl_fail(c, TYPE, "%lld channels by weights of %lld",
                     (long long)x[3], (long long)w[3]);
-  if (!check_bias(c, p.columns) || !check_quantized(c, &p) ||
-      !place_window(c, x, tfl_int(c, "padding"), &at))
-    return false;
-  struct ir_value *y = conv(c, &p, c->in[0], c->in[1], &at, x[3] / w[3]);
-  return finish(c, y, &p);
+  return convolution(c, &p, x[3] / w[3]);
 }
 
 /* Weights [1, h, w, c] are c groups of one channel each. */
 bool tflite_depthwise(struct tfl_call *c) {
-  struct window at = {
-      .stride = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")},
-      .dilation = {tfl_int(c, "dilation_h"), tfl_int(c, "dilation_w")}};
-  static const int64_t perm[] = {3, 1, 2, 0};
   if (!tfl_rank(c, 0, 4, 4) || !tfl_rank(c, 1, 4, 4))
     return false;
   const int64_t *x = fe_dims(c->in[0]), *w = fe_dims(c->in[1]);
   struct product p = {.columns = w[3],
                       .terms = w[1] * w[2],
                       .last = true,
-                      .hybrid = ASYMMETRIC,
-                      .activation = tfl_int(c, "activation")};
-  at.kernel[0] = w[1];
-  at.kernel[1] = w[2];
+                      .hybrid = ASYMMETRIC};
   if (w[0] != 1 || !x[3] || w[3] % x[3])
     return tfl_fail(c, TYPE, "%lld channels by weights of %lld",
                     (long long)x[3], (long long)w[3]);
-  if (!check_bias(c, p.columns) || !check_quantized(c, &p) ||
-      !place_window(c, x, tfl_int(c, "padding"), &at))
-    return false;
-  struct ir_value *y =
-      conv(c, &p, c->in[0], fe_transpose(c->b, c->in[1], perm), &at, x[3]);
-  return finish(c, y, &p);
+  return convolution(c, &p, x[3]);
 }
 
 /* [.., terms] by [columns, terms], the rows as the output has them. */
@@ -321,9 +321,6 @@ bool tflite_transpose_conv(struct tfl_call *c) {
   struct tfl_call inner = *c;
   struct ir_value *in[] = {tfl_in(c, 2), c->in[1], tfl_in(c, 3)};
   struct tfl_tensor *tin[] = {c->tin[2], c->tin[1], c->nin > 3 ? c->tin[3] : 0};
-  struct window at = {
-      .dilation = {1, 1},
-      .stride = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")}};
   inner.in = in;
   inner.tin = tin;
   inner.nin = 3;
@@ -334,23 +331,22 @@ bool tflite_transpose_conv(struct tfl_call *c) {
   struct product p = {.columns = w[0],
                       .terms = w[1] * w[2] * w[3],
                       .activation = tfl_int(c, "activation")};
-  int64_t pads[8] = {0}, steps[] = {1, at.stride[0], at.stride[1], 1};
+  struct fe_window at = window_of(c, w[1], w[2]);
+  int64_t pads[8] = {0}, steps[] = {1, at.strides[0], at.strides[1], 1};
   int64_t starts[] = {0, w[1] - 1, w[2] - 1, 0}, back[] = {1, -1, -1, 1};
-  at.kernel[0] = w[1];
-  at.kernel[1] = w[2];
   if (x[3] != w[3] || !check_bias(&inner, p.columns) ||
-      !check_quantized(&inner, &p) ||
-      !place_window(c, c->tout[0]->dim, tfl_int(c, "padding"), &at))
+      !check_quantized(&inner, &p) || !place_window(c, c->tout[0]->dim, &at))
     return tfl_fail(c, TYPE, "the operands do not fit");
   for (int i = 0; i < 2; i++) {
     pads[1 + i] = w[1 + i] - 1 - at.pads[i];
     pads[5 + i] = c->tout[0]->dim[1 + i] + w[1 + i] - 1 - pads[1 + i] -
-                  ((x[1 + i] - 1) * at.stride[i] + 1);
+                  ((x[1 + i] - 1) * at.strides[i] + 1);
   }
   double zero = (double)tfl_zero(tin[0]);
   struct ir_value *spread = fe_pad(c->b, in[0], pads, steps, zero);
   struct ir_value *mirror = fe_slice(c->b, in[1], starts, w, back);
-  static const struct window plain = {.stride = {1, 1}, .dilation = {1, 1}};
+  static const struct fe_window plain = {.strides = {1, 1},
+                                         .dilations = {1, 1}};
   struct ir_value *y = conv(&inner, &p, spread, mirror, &plain, 1);
   return finish(&inner, y, &p);
 }
@@ -388,56 +384,27 @@ bool tflite_batch_matmul(struct tfl_call *c) {
 
 /* ---- Pooling ---- */
 
-/* How many elements each window has inside, [1, h, w, 1], or one number. */
-static struct ir_value *window_counts(struct tfl_call *c, const int64_t *dims,
-                                      const struct window *w,
-                                      enum ir_dtype type) {
-  struct ir_value *all = fe_scalar(c->b, IR_I32, 1);
-  for (int d = 0; d < 2; d++) {
-    int64_t n = w->out[d];
-    if (n > 1 << 20)
-      return fe_null(c->b, DN_LIMIT, "%lld windows", (long long)n);
-    int64_t *v = DN_ARRAY(c->im->ctx->arena, int64_t, n);
-    bool same = true;
-    for (int64_t i = 0; i < n; i++) {
-      int64_t from = i * w->stride[d] - w->pads[d];
-      v[i] = dn_min(from + w->kernel[d], dims[1 + d]) - dn_max(from, 0);
-      same = same && v[i] == v[0];
-    }
-    const int64_t *along = fe_along(c->b, 4, 1 + d, n);
-    all = fe_mul(c->b, all, fe_ints(c->b, IR_I32, same ? 0 : 4, along, v));
-  }
-  return fe_cast(c->b, all, type);
-}
-
 bool tflite_pool(struct tfl_call *c) {
-  struct window at = {
-      .kernel = {tfl_int(c, "filter_h"), tfl_int(c, "filter_w")},
-      .stride = {tfl_int(c, "stride_h"), tfl_int(c, "stride_w")},
-      .dilation = {1, 1}};
-  struct ir_value *x = c->in[0], *y;
+  struct fe_window at =
+      window_of(c, tfl_int(c, "filter_h"), tfl_int(c, "filter_w"));
+  struct ir_value *x = c->in[0], *y, *n = fe_scalar(c->b, IR_I32, 1);
   bool quantized = tfl_is_quantized(c->tout[0]), sum = c->arg != IR_WINDOW_MAX;
-  if (!tfl_rank(c, 0, 4, 4) ||
-      !place_window(c, fe_dims(x), tfl_int(c, "padding"), &at))
+  if (!tfl_rank(c, 0, 4, 4) || !place_window(c, fe_dims(x), &at))
     return false;
   if (fe_dtype(x) != c->tout[0]->dtype ||
       (!quantized && !ir_is_float(fe_dtype(x))))
     return tfl_fail(c, TYPE, "the output is of another type");
   if (quantized && (!tfl_quantized(c, c->tout[0]) || c->arg == IR_SQRT))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
-  int64_t kernel[] = {1, at.kernel[0], at.kernel[1], 1};
-  int64_t stride[] = {1, at.stride[0], at.stride[1], 1};
-  int64_t pads[] = {0, at.pads[0], at.pads[1], 0, 0, at.pads[2], at.pads[3], 0};
+    return tfl_unsupported(c, 0);
   if (sum && quantized)
     x = fe_cast(c->b, x, IR_I32);
   if (c->arg == IR_SQRT)
     x = fe_mul(c->b, x, x);
-  y = fe_emit(c->b, sum ? IR_WINDOW_SUM : IR_WINDOW_MAX, IR_ARGS(x),
-              IR_ATTRS(ir_ints("kernel", kernel, 4),
-                       ir_ints("strides", stride, 4),
-                       ir_ints("pads", pads, 8)));
-  struct ir_value *n =
-      sum ? window_counts(c, fe_dims(x), &at, fe_dtype(x)) : NULL;
+  y = fe_pool(c->b, sum ? IR_WINDOW_SUM : IR_WINDOW_MAX, x, &at);
+  /* The quotient of a product of counts: one rounding. */
+  for (int i = 0; i < 2 && sum; i++)
+    n = fe_mul(c->b, n, fe_window_count(c->b, IR_I32, x, &at, i, false));
+  n = fe_cast(c->b, n, fe_dtype(x));
   if (sum && quantized)
     y = fe_call(c->b, FE_ROUNDED_QUOTIENT, IR_ARGS(y, n), NULL, 0);
   else if (sum)

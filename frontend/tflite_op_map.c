@@ -290,7 +290,7 @@ bool tflite_sigmoid(struct tfl_call *c) {
     return false;
   bool tanh = c->arg == FE_FIXED_TANH, wide = fe_dtype(x) == IR_I16;
   if ((!wide && fe_dtype(x) != IR_I8) || c->tout[0]->dtype != fe_dtype(x))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+    return tfl_unsupported(c, 0);
   if (!tfl_output_is(c,
                      wide   ? 0x1p-15
                      : tanh ? 0x1p-7
@@ -302,18 +302,25 @@ bool tflite_sigmoid(struct tfl_call *c) {
   return tfl_return(c, tfl_table(c, sigmoid));
 }
 
-/* A function `f` of integers, or for floats an op. */
-static bool of_integers(struct tfl_call *c, enum ir_opcode code,
+/* A function `f` of one tensor, quantized in 8 or 16 bits: of 8 bits a table. */
+static bool of_integers(struct tfl_call *c,
                         struct ir_value *(*f)(struct tfl_call *c,
                                               struct ir_value *x)) {
   struct ir_value *x = c->in[0];
-  if (!tfl_is_quantized(c->tin[0]))
-    return tfl_return(c, fe_op1(c->b, code, x));
   if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
     return false;
   return tfl_return(c, ir_dtypes[fe_dtype(x)].bits == 8
                            ? tfl_table(c, f)
                            : f(c, fe_cast(c->b, x, IR_I32)));
+}
+
+/* The op of what is not quantized. */
+static bool of_numbers(struct tfl_call *c, enum ir_opcode code,
+                       struct ir_value *(*f)(struct tfl_call *c,
+                                             struct ir_value *x)) {
+  return tfl_is_quantized(c->tin[0])
+             ? of_integers(c, f)
+             : tfl_return(c, fe_op1(c->b, code, c->in[0]));
 }
 
 static struct ir_value *fixed_abs(struct tfl_call *c, struct ir_value *x) {
@@ -323,9 +330,7 @@ static struct ir_value *fixed_abs(struct tfl_call *c, struct ir_value *x) {
                     0);
 }
 
-bool tflite_abs(struct tfl_call *c) {
-  return of_integers(c, IR_ABS, fixed_abs);
-}
+bool tflite_abs(struct tfl_call *c) { return of_numbers(c, IR_ABS, fixed_abs); }
 
 /* In steps of 2^-20; not above 0, the greatest number. */
 static struct ir_value *fixed_rsqrt(struct tfl_call *c, struct ir_value *x) {
@@ -343,7 +348,7 @@ static struct ir_value *fixed_rsqrt(struct tfl_call *c, struct ir_value *x) {
 }
 
 bool tflite_rsqrt(struct tfl_call *c) {
-  return of_integers(c, IR_RSQRT, fixed_rsqrt);
+  return of_numbers(c, IR_RSQRT, fixed_rsqrt);
 }
 
 static struct ir_value *function(struct tfl_call *c, struct ir_value *x) {
@@ -366,36 +371,24 @@ static struct ir_value *by_floats(struct tfl_call *c, struct ir_value *x) {
 bool tflite_unary(struct tfl_call *c) {
   struct ir_value *x = c->in[0];
   if (tfl_is_quantized(c->tin[0]) && ir_dtypes[fe_dtype(x)].bits == 8)
-    return tfl_quantized(c, c->tin[0]) && tfl_quantized(c, c->tout[0]) &&
-           tfl_return(c, tfl_table(c, by_floats));
+    return of_integers(c, by_floats);
   if (!ir_is_float(fe_dtype(x)) && c->arg != IR_NOT &&
       (tfl_is_quantized(c->tin[0]) || c->arg > IR_SIGN))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+    return tfl_unsupported(c, 0);
   return tfl_return(c, function(c, x));
 }
 
-bool tflite_square(struct tfl_call *c) {
-  struct ir_value *x = c->in[0];
-  if (c->nin > 1 && tfl_is_quantized(c->tin[0]))
-    return same_types(c) && tfl_quantized(c, c->tin[0]) &&
-           tfl_quantized(c, c->tin[1]) && tfl_quantized(c, c->tout[0]) &&
-           (c->tout[0]->dtype == fe_dtype(x) ||
-            tfl_fail(c, UNSUPPORTED_TYPE, "to %s",
-                     tfl_type_name(c->tout[0]->code))) &&
-           tfl_return(c, scaled_square(c));
-  if (c->nin > 1)
-    x = same_types(c) ? fe_sub(c->b, x, c->in[1]) : NULL;
-  if (tfl_is_quantized(c->tin[0]))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
-  return tfl_return(c, fe_mul(c->b, x, x));
-}
-
-/* Rows of decompose.def of floats alone. */
-bool tflite_float_row(struct tfl_call *c) {
-  if (!ir_is_float(fe_dtype(c->in[0])))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
-  return tfl_return(
-      c, fe_call(c->b, (enum fe_decomposition)c->arg, c->in, c->nin, NULL, 0));
+bool tflite_squared_difference(struct tfl_call *c) {
+  if (!same_types(c))
+    return false;
+  if (!tfl_is_quantized(c->tin[0])) {
+    struct ir_value *x = fe_sub(c->b, c->in[0], c->in[1]);
+    return tfl_return(c, fe_mul(c->b, x, x));
+  }
+  if (c->tout[0]->dtype != fe_dtype(c->in[0]))
+    return tfl_unsupported(c, 0);
+  return tfl_quantized(c, c->tin[0]) && tfl_quantized(c, c->tin[1]) &&
+         tfl_quantized(c, c->tout[0]) && tfl_return(c, scaled_square(c));
 }
 
 /* ---- Bounds ---- */
@@ -409,14 +402,9 @@ static struct ir_value *rectified(struct tfl_call *c, struct ir_value *x) {
 
 /* arg: an ActivationFunctionType. */
 bool tflite_bounds(struct tfl_call *c) {
-  struct ir_value *x = c->in[0];
-  if (!tfl_is_quantized(c->tin[0]))
-    return tfl_return(c, tfl_activate(c, x, c->arg));
-  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
-    return false;
-  if (ir_dtypes[fe_dtype(x)].bits == 8 && fe_dtype(x) == c->tout[0]->dtype)
-    return tfl_return(c, tfl_table(c, rectified));
-  return tfl_return(c, rectified(c, fe_cast(c->b, x, IR_I32)));
+  return tfl_is_quantized(c->tin[0])
+             ? of_integers(c, rectified)
+             : tfl_return(c, tfl_activate(c, c->in[0], c->arg));
 }
 
 /* ---- Comparisons ---- */
@@ -443,28 +431,6 @@ bool tflite_compare(struct tfl_call *c) {
   return tfl_return(c, fe_op1(c->b, IR_NOT, y));
 }
 
-/* Quotients rounded down (arg 0), and what is left of them. */
-bool tflite_floor_div(struct tfl_call *c) {
-  if (!same_types(c) || tfl_is_quantized(c->tout[0]))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "operands of these types");
-  struct ir_value *x = c->in[0], *y = c->in[1];
-  struct ir_value *rest = fe_op2(c->b, IR_MOD, x, y);
-  if (c->arg)
-    return tfl_return(c, rest);
-  if (ir_is_float(fe_dtype(x)))
-    return tfl_return(c, fe_op1(c->b, IR_FLOOR, fe_div(c->b, x, y)));
-  return tfl_return(c, fe_div(c->b, fe_sub(c->b, x, rest), y));
-}
-
-/* A condition that is a vector is of the first dimension (arg 1), or of the
- * last. */
-bool tflite_select(struct tfl_call *c) {
-  struct ir_value *cond = c->in[0];
-  if (c->arg && fe_rank(cond) == 1)
-    cond = fe_unsqueeze(c->b, cond, 0, dn_max(fe_rank(c->in[1]) - 1, 0));
-  return tfl_return(c, fe_select(c->b, cond, c->in[1], c->in[2]));
-}
-
 /* x by one factor, or by another below 0. */
 static struct ir_value *leaky(struct tfl_call *c, struct ir_value *x) {
   float in = (float)tfl_scale(c->tin[0]), to = (float)tfl_scale(c->tout[0]);
@@ -478,16 +444,11 @@ static struct ir_value *leaky(struct tfl_call *c, struct ir_value *x) {
 }
 
 bool tflite_leaky_relu(struct tfl_call *c) {
-  struct ir_value *x = c->in[0];
-  if (ir_is_float(fe_dtype(x)))
-    return tfl_return(
-        c, fe_emit(c->b, IR_LEAKY_RELU, IR_ARGS(x),
-                   IR_ATTRS(ir_float("alpha", tfl_float(c, "alpha")))));
-  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
-    return false;
-  if (ir_dtypes[fe_dtype(x)].bits == 8)
-    return tfl_return(c, tfl_table(c, leaky));
-  return tfl_return(c, leaky(c, fe_cast(c->b, x, IR_I32)));
+  if (!ir_is_float(fe_dtype(c->in[0])))
+    return of_integers(c, leaky);
+  return tfl_return(
+      c, fe_emit(c->b, IR_LEAKY_RELU, IR_ARGS(c->in[0]),
+                 IR_ATTRS(ir_float("alpha", tfl_float(c, "alpha")))));
 }
 
 /* x, or below 0 x times a factor of its channel. */
@@ -563,9 +524,6 @@ bool tflite_hard_swish(struct tfl_call *c) {
   struct ir_value *x = c->in[0];
   if (ir_is_float(fe_dtype(x)))
     return tfl_return(c, fe_call(c->b, FE_HARD_SWISH, IR_ARGS(x), NULL, 0));
-  if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
-    return false;
-  if (ir_dtypes[fe_dtype(x)].bits != 8)
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
-  return tfl_return(c, tfl_table(c, hard_swish));
+  return ir_dtypes[fe_dtype(x)].bits == 8 ? of_integers(c, hard_swish)
+                                          : tfl_unsupported(c, 0);
 }

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-/* A row of decompose.def. Its attributes are options of the same names, `out`, the
- * shape that the model gives the output, and `zero`, its zero point. */
+/* A row of decompose.def. Its attributes are options of the same names, and of the
+ * output in the model `out`, the shape, `to`, the element type, and `zero`, the zero
+ * point; `quantized`: it or the first input is. */
 bool tflite_row(struct tfl_call *c) {
   enum fe_decomposition row = (enum fe_decomposition)c->arg;
   const struct tfl_tensor *y = c->tout[0];
@@ -17,6 +18,12 @@ bool tflite_row(struct tfl_call *c) {
       attrs[nattrs++] = ir_ints("out", y->dim, y->rank);
     else if (!strcmp(names[i], "zero"))
       attrs[nattrs++] = ir_int("zero", tfl_zero(y));
+    else if (!strcmp(names[i], "to"))
+      attrs[nattrs++] = ir_str("to", ir_dtypes[y->dtype].text);
+    else if (!strcmp(names[i], "quantized"))
+      attrs[nattrs++] =
+          ir_int("quantized", tfl_is_quantized(y) ||
+                                  (c->nin && tfl_is_quantized(c->tin[0])));
     else if (dn_word(c->row->options, names[i], strlen(names[i]), NULL))
       attrs[nattrs++] = ir_int(names[i], tfl_int(c, names[i]));
   }
@@ -26,27 +33,6 @@ bool tflite_row(struct tfl_call *c) {
       return tfl_fail(c, DYNAMIC, "input %zu ('%s') is not a constant", k,
                       fe_text(c->im->ctx, c->tin[k]->name));
   return fe_decompose(c->b, row, c->in, c->nin, attrs, nattrs, c->out, c->nout);
-}
-
-/* Pairs of elements before and behind; `mode` of PADV2 has the value in a third
- * input. */
-bool tflite_pad(struct tfl_call *c) {
-  struct ir_value *x = c->in[0], *value = tfl_in(c, 2);
-  int64_t n, pads[2 * IR_MAX_RANK];
-  const int64_t *v;
-  int r = fe_rank(x);
-  if (!tfl_const_ints(c, 1, &n, &v))
-    return false;
-  if (n != 2 * r)
-    return tfl_fail(c, TYPE, "%lld pads for %d dimensions", (long long)n, r);
-  for (int i = 0; i < r; i++) {
-    pads[i] = v[2 * i];
-    pads[r + i] = v[2 * i + 1];
-  }
-  if (value && (!value->data || ir_type_count(value->type) != 1))
-    return tfl_fail(c, DYNAMIC, "the value is no constant");
-  double with = value ? ir_const_float(value, 0) : (double)tfl_zero(c->tout[0]);
-  return tfl_return(c, fe_pad(c->b, x, pads, NULL, with));
 }
 
 struct slice {
@@ -174,35 +160,6 @@ bool tflite_split(struct tfl_call *c) { /* arg: where the axis is */
 
 bool tflite_unpack(struct tfl_call *c) { return cut(c, 0, tfl_int(c, "axis")); }
 
-bool tflite_gather(struct tfl_call *c) {
-  int64_t axis;
-  if (tfl_int(c, "batch_dims"))
-    return tfl_fail(c, UNSUPPORTED_ATTR, "batch_dims");
-  return fe_axis(c->b, tfl_int(c, "axis"), fe_rank(c->in[0]), &axis) &&
-         tfl_return(c, fe_gather(c->b, c->in[0], c->in[1], axis));
-}
-
-/* The shape that two shapes are broadcast to. */
-bool tflite_broadcast_args(struct tfl_call *c) {
-  int64_t n[2], dims[IR_MAX_RANK];
-  const int64_t *v[2];
-  if (!tfl_const_ints(c, 0, &n[0], &v[0]) ||
-      !tfl_const_ints(c, 1, &n[1], &v[1]))
-    return false;
-  int64_t rank = dn_max(n[0], n[1]);
-  if (rank > IR_MAX_RANK || !ir_is_int(c->tout[0]->dtype))
-    return tfl_fail(c, TYPE, "it makes no shape");
-  for (int64_t d = 0; d < rank; d++) {
-    int64_t i = d - (rank - n[0]), k = d - (rank - n[1]);
-    int64_t x = i < 0 ? 1 : v[0][i], y = k < 0 ? 1 : v[1][k];
-    if (x != y && x != 1 && y != 1)
-      return tfl_fail(c, SHAPE, "sizes %lld and %lld are no broadcast",
-                      (long long)x, (long long)y);
-    dims[d] = x == 1 ? y : x;
-  }
-  return tfl_return(c, fe_ints(c->b, c->tout[0]->dtype, 1, &rank, dims));
-}
-
 static bool update_fits(struct tfl_call *c) {
   const struct ir_value *x = c->in[0], *u = c->in[1], *at = c->in[2];
   bool ok = fe_rank(u) == fe_rank(x) && fe_dtype(u) == fe_dtype(x) &&
@@ -235,10 +192,6 @@ bool tflite_update_slice(struct tfl_call *c) {
     at = at ? fe_add(b, at, i) : i;
   }
   return tfl_return(c, k ? fe_scatter_rows(b, IR_SCATTER, x, at, u, row) : u);
-}
-
-bool tflite_cast(struct tfl_call *c) {
-  return tfl_return(c, fe_cast(c->b, c->in[0], c->tout[0]->dtype));
 }
 
 /* Mirrored; mode 1, SYMMETRIC, repeats the edge. */
@@ -300,21 +253,4 @@ bool tflite_tile(struct tfl_call *c) {
     y = fe_reshape(c->b, y, r, to);
   }
   return tfl_return(c, y);
-}
-
-/* One number everywhere: of input `arg`, or 0. */
-bool tflite_fill(struct tfl_call *c) {
-  struct ir_value *v = c->arg ? c->in[c->arg] : fe_number(c->b, c->in[0], 0);
-  if (ir_type_count(v->type) != 1)
-    return tfl_fail(c, TYPE, "the value is no single number");
-  v = fe_reshape(c->b, v, 0, NULL);
-  return tfl_return(c, fe_expand(c->b, v, c->tout[0]->rank, c->tout[0]->dim));
-}
-
-bool tflite_shape(struct tfl_call *c) {
-  int64_t r = fe_rank(c->in[0]);
-  if (!ir_is_int(c->tout[0]->dtype))
-    return tfl_fail(c, TYPE, "the output is no list of integers");
-  return tfl_return(c,
-                    fe_ints(c->b, c->tout[0]->dtype, 1, &r, fe_dims(c->in[0])));
 }

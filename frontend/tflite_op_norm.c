@@ -76,7 +76,7 @@ bool tflite_softmax(struct tfl_call *c) {
   double least, greatest;
   ir_dtype_range(c->tout[0]->dtype, &least, &greatest);
   if (ir_dtypes[fe_dtype(x)].bits != 8 || size > 16)
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+    return tfl_unsupported(c, 0);
   if (!tfl_output_is(c, ldexp(1, -(int)size), (int64_t)least))
     return false;
   bool axes[IR_MAX_RANK] = {0};
@@ -102,7 +102,7 @@ bool tflite_l2_norm(struct tfl_call *c) {
   if (!tfl_quantized(c, c->tin[0]) || !tfl_quantized(c, c->tout[0]))
     return false;
   if (fe_dtype(x) != IR_I8 || tfl_int(c, "activation"))
-    return tfl_fail(c, UNSUPPORTED_TYPE, "%s", tfl_type_name(c->tin[0]->code));
+    return tfl_unsupported(c, 0);
   if (!tfl_output_is(c, 0x1p-7, 0))
     return false;
   x = fe_call(c->b, FE_FIXED_L2_NORM, IR_ARGS(tfl_centred(c, 0)), NULL, 0);

@@ -12,9 +12,7 @@ static struct ir_value *list(struct tfl_call *c, int64_t n, const int64_t *v) {
 }
 
 static bool is_type(struct tfl_call *c, size_t k, enum ir_dtype type) {
-  return fe_dtype(c->in[k]) == type ||
-         tfl_fail(c, UNSUPPORTED_TYPE, "input %zu is %s", k,
-                  tfl_type_name(c->tin[k]->code));
+  return fe_dtype(c->in[k]) == type || tfl_unsupported(c, k);
 }
 
 /* An option within bounds. */
@@ -25,39 +23,7 @@ static bool option(struct tfl_call *c, const char *name, int64_t most,
          tfl_fail(c, ATTR, "%s is %lld", name, (long long)*v);
 }
 
-/* ---- Window, scale ---- */
-
-bool tflite_signal_window(struct tfl_call *c) {
-  int64_t shift;
-  return is_type(c, 0, IR_I16) && is_type(c, 1, IR_I16) &&
-         option(c, "shift", 31, &shift) &&
-         tfl_return(c, fe_call(c->b, FE_SIGNAL_WINDOW, c->in, 2,
-                               IR_ATTRS(ir_int("shift", shift))));
-}
-
-bool tflite_signal_scale(struct tfl_call *c) {
-  return is_type(c, 0, IR_I16) && fe_decompose(c->b, FE_SIGNAL_SCALE, c->in, 1,
-                                               NULL, 0, c->out, c->nout);
-}
-
 /* ---- Filter banks ---- */
-
-/* Energies of the frequencies from a first one to a last, else 0. */
-bool tflite_signal_energy(struct tfl_call *c) {
-  int64_t n = ir_type_count(c->in[0]->type) / 2, from, to;
-  if (!tfl_rank(c, 0, 1, IR_MAX_RANK) || !is_type(c, 0, IR_I16) ||
-      !option(c, "start_index", n, &from) || !option(c, "end_index", n, &to))
-    return false;
-  if (from > to || ir_type_count(c->in[0]->type) != 2 * n)
-    return tfl_fail(c, ATTR, "energies of %lld to %lld", (long long)from,
-                    (long long)to);
-  const int64_t dims[] = {n, 2}, pads[] = {from, n - to};
-  struct ir_value *x = fe_reshape(c->b, c->in[0], 2, dims);
-  x = fe_slice1(c->b, x, 0, from, to - from, 1);
-  x = fe_call(c->b, FE_SIGNAL_ENERGY, IR_ARGS(x), NULL, 0);
-  x = fe_pad(c->b, x, pads, NULL, 0);
-  return tfl_return(c, fe_reshape(c->b, x, c->tout[0]->rank, c->tout[0]->dim));
-}
 
 /* Constants: weights, the rest of them, and for each channel where its
  * frequencies and weights begin and how many they are. */
@@ -132,24 +98,6 @@ bool tflite_signal_filter_bank(struct tfl_call *c) {
   x = fe_add(c->b, channel_sums(c, x, ends, WEIGHTS, at + all, 1, n),
              channel_sums(c, x, ends, RESTS, at + all, 0, n));
   return tfl_return(c, fe_cast(c->b, x, IR_U64));
-}
-
-/* Digit by digit, from the highest bit on. */
-bool tflite_signal_root(struct tfl_call *c) {
-  struct ir_value *x = c->in[0], *state[] = {x, fe_scalar(c->b, IR_U64, 0)};
-  if (!is_type(c, 0, IR_U64) || !is_type(c, 1, IR_I32))
-    return false;
-  for (int64_t bit = INT64_C(1) << 62; bit; bit >>= 2) {
-    struct ir_value *next[2] = {0};
-    if (!fe_decompose(c->b, FE_ROOT_BIT, state, 2, IR_ATTRS(ir_int("bit", bit)),
-                      next, 2))
-      return false;
-    state[0] = next[0];
-    state[1] = next[1];
-  }
-  return tfl_return(c,
-                    fe_call(c->b, FE_ROOT_ROUND,
-                            IR_ARGS(state[0], state[1], x, c->in[1]), NULL, 0));
 }
 
 /* ---- What is kept from one run to the next ---- */
@@ -364,15 +312,6 @@ bool tflite_signal_noise(struct tfl_call *c) {
                    c->out, 2);
   kept->value = ok ? c->out[1] : &c->im->failed;
   return ok;
-}
-
-bool tflite_signal_gain(struct tfl_call *c) {
-  int64_t shift;
-  return is_type(c, 0, IR_U32) && is_type(c, 1, IR_U32) &&
-         is_type(c, 2, IR_I16) && tfl_rank(c, 2, 1, 1) &&
-         option(c, "snr_shift", 63, &shift) &&
-         tfl_return(c, fe_call(c->b, FE_SIGNAL_GAIN, c->in, 3,
-                               IR_ATTRS(ir_int("shift", shift))));
 }
 
 /* log2 by linear interpolation, corrected by a table of 128 errors. */

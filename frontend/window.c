@@ -67,31 +67,48 @@ static int64_t window_count(const struct fe_window *w, int i, int64_t o,
   return dn_max(0, w->kernel[i] - skip - over);
 }
 
-/* The count is a product over the dims, and differs at the edges only: a number
- * where it does not, a vector along its dim where it does. */
+/* What all windows along dim i have; -1: they differ. [*lo, *hi) is inside. */
+static int64_t same_count(const struct ir_value *x, const struct fe_window *w,
+                          int i, bool with_pads, int64_t *lo, int64_t *hi) {
+  int64_t size = fe_dims(x)[w->first + i], n = w->out[i];
+  *lo = with_pads ? -w->model_pads[i] : 0;
+  *hi = with_pads ? size + w->model_pads[w->n + i] : size;
+  int64_t first = window_count(w, i, 0, *lo, *hi);
+  /* The first and the last window are full: so are all between them. */
+  bool same = first == window_count(w, i, n - 1, *lo, *hi) &&
+              (n == 1 || first == w->kernel[i]);
+  return same ? first : -1;
+}
+
+struct ir_value *fe_window_count(struct fe_build *b, enum ir_dtype dtype,
+                                 const struct ir_value *x,
+                                 const struct fe_window *w, int i,
+                                 bool with_pads) {
+  int64_t lo, hi, n = w->out[i];
+  int64_t same = same_count(x, w, i, with_pads, &lo, &hi);
+  if (same >= 0)
+    return fe_scalar(b, dtype, (double)same);
+  if (n > 1 << 20)
+    return fe_null(b, DN_LIMIT, "%lld windows along dimension %d", (long long)n,
+                   i);
+  double *count = DN_ARRAY(b->ctx->arena, double, n);
+  for (int64_t o = 0; o < n; o++)
+    count[o] = (double)window_count(w, i, o, lo, hi);
+  const int64_t *dims = fe_along(b, fe_rank(x), w->first + i, n);
+  return fe_floats(b, dtype, fe_rank(x), dims, count);
+}
+
 struct ir_value *fe_average_pool(struct fe_build *b, struct ir_value *x,
                                  const struct fe_window *w, bool with_pads) {
   struct ir_value *sum = fe_pool(b, IR_WINDOW_SUM, x, w);
   double all = 1;
   for (int i = 0; i < w->n && sum; i++) {
-    int64_t size = fe_dims(x)[w->first + i], n = w->out[i];
-    int64_t lo = with_pads ? -w->model_pads[i] : 0;
-    int64_t hi = with_pads ? size + w->model_pads[w->n + i] : size;
-    int64_t first = window_count(w, i, 0, lo, hi);
-    /* The first and the last window are full: so are all between them. */
-    if (first == window_count(w, i, n - 1, lo, hi) &&
-        (n == 1 || first == w->kernel[i])) {
-      all *= (double)first;
-      continue;
-    }
-    if (n > 1 << 20)
-      return fe_null(b, DN_LIMIT, "%lld windows along dimension %d",
-                     (long long)n, i);
-    double *count = DN_ARRAY(b->ctx->arena, double, n);
-    for (int64_t o = 0; o < n; o++)
-      count[o] = (double)window_count(w, i, o, lo, hi);
-    const int64_t *dims = fe_along(b, fe_rank(x), w->first + i, n);
-    sum = fe_div(b, sum, fe_floats(b, fe_dtype(sum), fe_rank(x), dims, count));
+    int64_t lo, hi, same = same_count(x, w, i, with_pads, &lo, &hi);
+    if (same >= 0)
+      all *= (double)same;
+    else
+      sum =
+          fe_div(b, sum, fe_window_count(b, fe_dtype(sum), x, w, i, with_pads));
   }
   return all == 1 || !sum ? sum : fe_div(b, sum, fe_number(b, sum, all));
 }

@@ -427,6 +427,25 @@ case("part_of", [m3, whole(1, 1), whole(-1, 1)], "", T([1, 1], [m3.at((1, 1))]))
 case("reverse_axes", [m3, whole(-1)], "", make([2, 3], lambda i: m3.at((i[0], 2 - i[1]))))
 case("gather_tuples", [m3, T([1, 2, 2], [1, 0, 0, 2], "i32")], "", T([1, 2], [m3.at((1, 0)), m3.at((0, 2))]))
 case("gather_tuples", [m3, T([1, 1], [1], "i32")], "", T([1, 3], m3.v[3:]))
+case("padded", [m3, T([2, 2], [1, 0, 0, 2], "i32").known()], "zero=i:5", make([3, 5], lambda i: m3.at((i[0] - 1, i[1])) if i[0] and i[1] < 3 else 5))
+case("padded", [m3, whole(0, 0, 0, 1), T([], [2]).known()], "zero=i:5", make([2, 4], lambda i: m3.at(i) if i[1] < 3 else 2))
+case("filled", [whole(2, 2), T([1], [3])], "out=l:2,2", T([2, 2], [3] * 4))
+case("zeros_of", [m3], "out=l:2,3 to=s:i8", T([2, 3], [0] * 6))
+case("converted", [T([2], [1.5, -2.5])], "to=s:i32", T([2], [1, -2]))
+case("dims_of", [m3], "to=s:i32", T([2], [2, 3]))
+case("broadcast_dims", [whole(2, 1, 3), whole(4, 1)], "to=s:i32", T([3], [2, 4, 3]))
+case("select_first", [T([2], [1, 0], "bool"), m3, v3], "", make([2, 3], lambda i: v3.at(i) if i[0] else m3.at(i)))
+case("select_last", [T([3], [1, 0, 0], "bool"), m3, v3], "", make([2, 3], lambda i: v3.at(i) if i[1] else m3.at(i)))
+case("squared", [m3], "quantized=i:0", each(lambda v: v * v, m3))
+odds = T([4], [7, -7, 7, -7], "i32"), T([4], [2, 2, -2, -2], "i32")
+case("floor_mod", odds, "quantized=i:0", T([4], [1, 1, -1, -1]))
+case("floor_div", odds, "quantized=i:0", T([4], [3, -4, -4, 3]))
+case("floor_div", [m3, T([], [0.5])], "quantized=i:0", each(lambda v: math.floor(v / 0.5), m3))
+case("log_softmax_last", [m3], "", each(lambda v, s: v - s, m3, reduce(m3, [1], lse)))
+case("running_sum", [m3, whole(1)], "", make([2, 3], lambda i: sum(m3.at((i[0], k)) for k in range(i[1] + 1))))
+case("running_sum", [m3], "axis=i:-2 reverse=i:1 exclusive=i:1", make([2, 3], lambda i: 0 if i[0] else m3.at((1, i[1]))))
+case("running_prod", [m3, whole(-1)], "exclusive=i:1", make([2, 3], lambda i: math.prod(m3.at((i[0], k)) for k in range(i[1]))))
+case("gather_along", [m3, T([1], [2], "i32")], "axis=i:-1 batch_dims=i:0", make([2, 1], lambda i: m3.at((i[0], 2))))
 case("entries_of", [T([1], [1], "i32"), m3], "", T([1, 3], m3.v[3:]))
 nhwc = rand(1, 2, 4, 1)
 nested = make([1, 1, 2, 4], lambda i: nhwc.at((0, i[3] // 2, 2 * i[2] + i[3] % 2, 0)))
@@ -574,11 +593,13 @@ wave = [T([3], v, "i32") for v in ([3000, -3000, 0], [1000, 7, -9], [16384, 0, 3
 turns = [complex(a, b) * complex(c, d) / 32768 for a, b, c, d in zip(*(t.v for t in wave))]
 case("fft_turn", wave, "half=i:16384 bits=i:15", T([3], [math.floor(v.real + 0.5) for v in turns]), T([3], [math.floor(v.imag + 0.5) for v in turns]))
 case("fft_turn", [T([1], [v]) for v in (1.5, -2, 0.5, 0.25)], "half=i:0 bits=i:0", T([1], [1.25]), T([1], [-0.625]))
-case("signal_energy", [T([2, 2], [3, 4, -32768, -32768], "i16")], "", T([2], [25, 2 ** 31]))
+case("signal_energy", [T([3, 2], [3, 4, -32768, -32768, 1, 1], "i16")], "start_index=i:0 end_index=i:2 out=l:3", T([3], [25, 2 ** 31, 0]))
 case("root_bit", [T([2], [30, 3], "u64"), T([2], [0, 4], "u64")], "bit=i:16", T([2], [14, 3]), T([2], [16, 2]))
 tops = T([5], [0, 10, 12, 65535 ** 2 + 65536, 2 ** 40 + 2 ** 21], "u64")
 case("root_round", [T([5], [v - math.isqrt(v) ** 2 for v in tops.v], "u64"), T([5], [math.isqrt(v) for v in tops.v], "u64"),
                     tops, T([], [1], "i32")], "", T([5], [0, 1, 1, 32767, 524288]))
+case("root_from", [T([2], [30, 19], "u64"), T([2], [0, 0], "u64"), T([2], [30, 19], "u64"), T([], [0], "i32")], "bit=i:16", T([2], [5, 4]))
+case("signal_root", [tops, T([], [1], "i32")], "", T([5], [0, 1, 1, 32767, 524288]))
 stack = [T([1, 2], [7, 8], "i16"), T([2, 2], [1, 2, 3, 4], "i16")]
 for count, before, full, after in ((0, [7, 8, 7, 8], False, 3), (3, [1, 2, 3, 4], True, 2)):
     case("signal_stack", [*stack, T([], [count], "i32")], "left=i:1 right=i:1 step=i:2", T([3, 2], before + [7, 8]),
@@ -607,7 +628,7 @@ def gain(x, noise):
 
 
 pairs = T([4], [100, 900, 5, 70000], "u32"), T([4], [0, 3, 1025, 99999], "u32")
-case("signal_gain", [*pairs, gains], "shift=i:6", T([4], list(map(gain, pairs[0].v, pairs[1].v))))
+case("signal_gain", [*pairs, gains], "snr_shift=i:6", T([4], list(map(gain, pairs[0].v, pairs[1].v))))
 chords = T([130], [round(65536 * math.log2(1 + i / 128) - 512 * i) if i < 129 else 0 for i in range(130)], "i32")
 case("signal_log", [T([5], [0, 1, 12, 3000, 99999999], "u32"), chords], "up=i:3 scale=i:64",
      T([5], [0] + [round(64 * math.log(8 * v)) for v in (1, 12, 3000, 99999999)]))
