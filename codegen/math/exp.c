@@ -51,8 +51,17 @@ LLVMValueRef math_exp_poly(const struct math_ctx *m, struct math_expred e) {
   return math_add(m, one, math_add(m, r, q));
 }
 
-/* AVX-512 multiplies by 2^n with any n, denormal results included. NULL: no
- * such instruction for the type. */
+/* Bits of the vectors that AVX-512 multiplies by 2^n with any n, denormal results
+ * included; 0: the type is none of them. */
+static unsigned math_scalef_bits(const struct math_ctx *m) {
+  unsigned bits;
+  if (!m->o->has_scalef || LLVMGetTypeKind(m->ft) != LLVMVectorTypeKind)
+    return 0;
+  bits = LLVMGetVectorSize(m->ft) * m->bits;
+  return bits == 128 || bits == 256 || bits == 512 ? bits : 0;
+}
+
+/* NULL: there is no such instruction for the type. */
 static LLVMValueRef math_scalef(const struct math_ctx *m, LLVMValueRef p,
                                 LLVMValueRef n) {
   static const char *const names[2][3] = {
@@ -64,16 +73,12 @@ static LLVMValueRef math_scalef(const struct math_ctx *m, LLVMValueRef p,
        "llvm.x86.avx512.mask.scalef.pd.512"}};
   LLVMContextRef c = LLVMGetTypeContext(m->ft);
   LLVMValueRef args[5] = {p, n, p}, f;
-  unsigned size, id, lanes;
+  unsigned size = math_scalef_bits(m), id;
   const char *name;
 
-  if (!m->o->has_scalef || LLVMGetTypeKind(m->ft) != LLVMVectorTypeKind)
+  if (!size)
     return NULL;
-  lanes = LLVMGetVectorSize(m->ft);
-  size = lanes * m->bits;
-  if (size != 128 && size != 256 && size != 512)
-    return NULL;
-  assert(size / 256 < 3 && "128, 256 or 512: seen above");
+  assert(size / 256 < 3 && "128, 256 or 512");
   name = names[m->f64][size / 256];
   for (id = 0; name[id]; id++)
     ;
@@ -83,7 +88,8 @@ static LLVMValueRef math_scalef(const struct math_ctx *m, LLVMValueRef p,
   f = LLVMGetIntrinsicDeclaration(
       LLVMGetGlobalParent(LLVMGetBasicBlockParent(LLVMGetInsertBlock(m->b))),
       id, NULL, 0);
-  args[3] = LLVMConstAllOnes(LLVMIntTypeInContext(c, lanes == 16 ? 16 : 8));
+  args[3] = LLVMConstAllOnes(
+      LLVMIntTypeInContext(c, LLVMGetVectorSize(m->ft) == 16 ? 16 : 8));
   args[4] = LLVMConstInt(LLVMInt32TypeInContext(c), 4, 0); /* MXCSR rounding */
   return LLVMBuildCall2(m->b, LLVMGlobalGetValueType(f), f, args,
                         size == 512 ? 5 : 4, "");
@@ -112,9 +118,13 @@ LLVMValueRef math_exp_scale(const struct math_ctx *m, LLVMValueRef p,
 static LLVMValueRef math_exp_times(const struct math_ctx *m, LLVMValueRef x,
                                    int add) {
   struct math_expred e;
-  /* beyond these the result is 0 or inf; NaN goes through */
+  /* beyond these the result is 0 or inf; NaN goes through. Where 2^n is far below
+   * all numbers scaling takes a cycle, a hundred times less than where a number may
+   * come of it: what a softmax has masked is such. */
   x = math_atmost(m, x, math_const2(m, 90, 711));
-  x = math_atleast(m, x, math_const2(m, -104, -746));
+  x = math_atleast(m, x,
+                   math_scalef_bits(m) ? math_const2(m, -1000, -3000)
+                                       : math_const2(m, -104, -746));
   e = math_exp_reduce(m, x, NULL);
   return math_exp_scale(m, math_exp_poly(m, e), e, add);
 }
