@@ -9,6 +9,7 @@
 #include "ir/loops.h"
 
 #include "ir/nest.h"
+#include "ir/size.h"
 
 #include <assert.h>
 #include <string.h>
@@ -321,12 +322,19 @@ int64_t loops_tile(const struct ir_op *kernel, int d) {
   return error ? 0 : 1;
 }
 
-int64_t loops_next_tile(const struct ir_loop *l, int64_t tile, int64_t *most) {
+static int64_t smaller_tile(const struct ir_loop *l, int64_t tile) {
   int64_t next = dn_min(l->tile, l->extent), rest = l->extent % next;
   while (next >= tile)
     next /= 2;
-  if (rest < tile)
-    next = dn_max(next, rest);
+  return rest < tile ? dn_max(next, rest) : next;
+}
+
+int64_t loops_next_tile(const struct ir_loop *l, int64_t tile, int64_t *most) {
+  int64_t next = smaller_tile(l, tile), divides = ir_size_step(l->size);
+  for (int64_t t = dn_min(l->tile, l->extent); t > tile; t = smaller_tile(l, t))
+    divides = dn_gcd(divides, t); /* what is left by tiles so far */
+  if (dn_gcd(divides, tile) == tile)
+    next = 0;
   *most = next ? (tile - 1) / next : 0;
   return next;
 }

@@ -333,20 +333,23 @@ static bool may_leave(const struct nest *n, const struct nest_index *x,
   enum { MOST = 1 << 16 };
   struct ir_type t = {.rank = 1, .dim = {dim}, .size = {size}};
   struct ir_point at = {0};
-  bool sized = size != NULL, own = !x->base && x->div == 1;
+  bool sized = size != NULL, own = !x->base && x->div == 1, most = !size;
   ir_point_add(&at, &t);
   for (int i = 0; i < n->niters; i++) {
     t.size[0] = n->iter[i].size;
     sized |= x->coef[i] && t.size[0];
+    most &= !x->coef[i] || !t.size[0] ||
+            (x->coef[i] > 0 && ir_size_rises(t.size[0]));
     own &= !x->coef[i] || (x->coef[i] == 1 && n->iter[i].size == size);
     if (x->coef[i] && !ir_point_add(&at, &t))
       return true;
   }
-  if (!sized || own)
+  if (!sized || own || most) /* it is furthest at the bounds */
     return false;
   if (at.n != 1 || at.param[0]->bound > MOST)
     return true;
-  for (at.value[0] = 1; at.value[0] <= at.param[0]->bound; at.value[0]++)
+  for (at.value[0] = dn_min(at.param[0]->least, 1);
+       at.value[0] <= at.param[0]->bound; at.value[0]++)
     if (leaves_at(n, x, dim, size, &at))
       return true;
   return false;

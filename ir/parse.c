@@ -12,6 +12,9 @@
  *   region := ['(' params ')'] block */
 #include "ir/parse.h"
 
+#include "ir/place.h"
+#include "ir/size.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -392,8 +395,21 @@ static bool params(struct parser *p, struct ir_block *b) {
   return true;
 }
 
+/* Sizes in the region of a scan may name the number of the turn. */
+static void name_turn(struct parser *p, const struct ir_op *op) {
+  int64_t states = op->code == IR_SCAN ? ir_get_int(op, "states") : -1;
+  if (states < 0 || states >= op->noperands)
+    return;
+  const struct ir_type *x = ir_arg(op, (unsigned)states)->type;
+  const struct ir_param *turn = ir_param_of_turn(
+      p->ctx, ir_loops_around(op->block), x->rank ? x->dim[0] : 1);
+  dn_map_put(p->scratch, &p->params, turn->name, (void *)(uintptr_t)turn);
+}
+
 static bool regions(struct parser *p, struct ir_op *op, int depth) {
   bool more = take_word(p, "do");
+  if (more)
+    name_turn(p, op);
   while (more) {
     if (op->nregions == MAX_REGIONS || depth >= p->ctx->limits.depth)
       return parse_fail(p, "too many regions, or nested deeper than "

@@ -46,7 +46,8 @@ static bool bounded(struct parser *p, const char *text, int64_t least,
   if (least < 0 || *bound < dn_max(least, 1))
     return parse_fail(p, "a size has a bound of 1 or more, and of its least or "
                          "more");
-  bool name = !text[strcspn(text, "*+-()/")] && !(*text >= '0' && *text <= '9');
+  bool name = !text[strcspn(text, "$*+-()/")] &&
+              !(*text >= '0' && *text <= '9');
   if (!name && least != 1)
     return parse_fail(p, "'%s' has no least size of its own", text);
   const struct ir_param *param =

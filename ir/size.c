@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,17 @@ const struct ir_param *ir_param(struct dn_ctx *ctx, const char *name,
   p.bound = bound;
   p.least = least;
   return dn_intern_record(ctx, &p, sizeof p);
+}
+
+const struct ir_param *ir_param_of_turn(struct dn_ctx *ctx, int depth,
+                                        int64_t turns) {
+  char name[16];
+  snprintf(name, sizeof name, "$%d", depth);
+  return ir_param(ctx, name, 0, turns - 1);
+}
+
+int ir_param_depth(const struct ir_param *p) {
+  return p->name[0] == '$' ? atoi(p->name + 1) : -1;
 }
 
 static int compare_terms(const void *a, const void *b) {
@@ -137,6 +149,13 @@ int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at) {
       return -1;
   }
   return dn_div_floor(sum, s->div);
+}
+
+int64_t ir_size_step(const struct ir_size *s) {
+  int64_t step = s->div > 1 ? 1 : s->c;
+  for (int i = 0; i < s->n && s->div == 1; i++)
+    step = dn_gcd(step, s->term[i].coef);
+  return step;
 }
 
 bool ir_size_rises(const struct ir_size *s) {
@@ -363,6 +382,23 @@ const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
 
 typedef bool visit_fn(struct ir_point *, const struct ir_type *);
 
+static bool has_turn(const struct ir_size *s) {
+  for (int i = 0; s && i < s->n; i++)
+    if (ir_param_depth(s->term[i].by) >= 0 ||
+        (s->term[i].and &&ir_param_depth(s->term[i].and) >= 0))
+      return true;
+  return false;
+}
+
+/* All parameters of a type but those that number turns. */
+static bool add_passed(struct ir_point *p, const struct ir_type *type) {
+  struct ir_point all = {0};
+  bool ok = ir_point_add(&all, type);
+  for (int i = 0; i < all.n; i++)
+    ok &= ir_param_depth(all.param[i]) >= 0 || ir_point_with(p, all.param[i]);
+  return ok;
+}
+
 static bool each_param(struct ir_point *p, const struct ir_block *b,
                        visit_fn *visit) {
   bool ok = true;
@@ -403,7 +439,7 @@ static bool raise_to(struct ir_point *p, const struct ir_type *type) {
   for (int d = 0; d < type->rank; d++) {
     const struct ir_size *s = type->size[d];
     int64_t lo = 0, hi = INT64_C(1) << 41;
-    if (!s || ir_size_at(s, p) >= 0)
+    if (!s || has_turn(s) || ir_size_at(s, p) >= 0)
       continue;
     while (lo < hi) {
       int64_t mid = lo + (hi - lo) / 2;
@@ -447,7 +483,7 @@ static int sort_params(struct ir_point *p, const struct ir_func *f) {
 
 bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out) {
   *out = (struct ir_sizes){0};
-  bool ok = each_type(&out->most, f, ir_point_add);
+  bool ok = each_type(&out->most, f, add_passed);
   int n = out->most.n;
   out->passed = sort_params(&out->most, f);
   for (int i = 0; i < n; i++)
@@ -459,4 +495,19 @@ bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out) {
   ok = ok && each_type(&least, f, raise_to);
   memcpy(out->least, least.value, sizeof out->least);
   return ok;
+}
+
+/* p->value[0]: the most that was met. */
+static bool count_turns(struct ir_point *p, const struct ir_type *type) {
+  struct ir_point all = {0};
+  bool ok = ir_point_add(&all, type);
+  for (int i = 0; i < all.n; i++)
+    p->value[0] = dn_max(p->value[0], ir_param_depth(all.param[i]) + 1);
+  return ok;
+}
+
+int ir_turns_named(const struct ir_func *f) {
+  struct ir_point p = {0};
+  each_type(&p, f, count_turns);
+  return (int)p.value[0];
 }

@@ -7,7 +7,11 @@
  * of more than 1 where the model is another below (passes/sizes.c), of 0 where
  * it counts rows of state (passes/state.c).
  * Memory is laid out for the bounds: strides and places are numbers. Sizes say
- * how far loops go. They are interned: equal sizes are equal pointers. */
+ * how far loops go. They are interned: equal sizes are equal pointers.
+ *
+ * In the region of a scan, the number of its turn is a parameter too: `$0` that of
+ * the outermost loop, `$1` that of one within it. What lies beyond such a size is of
+ * no account, or adds nothing to what reads it: it may be computed or not. */
 #ifndef IR_SIZE_H
 #define IR_SIZE_H
 
@@ -61,6 +65,11 @@ struct ir_point {
 
 const struct ir_param *ir_param(struct dn_ctx *ctx, const char *name,
                                 int64_t least, int64_t bound);
+/* The number of the turn of a loop with `depth` loops around it. */
+const struct ir_param *ir_param_of_turn(struct dn_ctx *ctx, int depth,
+                                        int64_t turns);
+/* How many loops are around the one whose turns it numbers; -1: none. */
+int ir_param_depth(const struct ir_param *p);
 const struct ir_size *ir_size_param(struct dn_ctx *ctx,
                                     const struct ir_param *p);
 /* NULL: no such form has so many terms. A number is a size without terms. */
@@ -71,6 +80,8 @@ const struct ir_size *ir_size_times(struct dn_ctx *ctx, const struct ir_size *s,
 /* The size at a point that has all its parameters; -1: below 0, or too
  * large. */
 int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at);
+/* What divides all its values. */
+int64_t ir_size_step(const struct ir_size *s);
 /* No coefficient is below 0: the size is largest at the bounds. */
 bool ir_size_rises(const struct ir_size *s);
 /* Its text, and back; `find` gives the parameters that it names, NULL: none. */
@@ -104,7 +115,7 @@ const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
                                       const struct ir_type *to);
 /* The op makes the parameter: one that no caller passes (set_size). */
 bool ir_makes_param(const struct ir_op *op, const struct ir_param *p);
-/* The parameters of a function, in the order of its own parameters' types and
+/* The parameters of a function but the numbers of turns, in the order of its own parameters' types and
  * then of others, those that are made last, each with the least value at which all
  * types are sound. */
 struct ir_sizes {
@@ -113,5 +124,7 @@ struct ir_sizes {
   int64_t least[IR_MAX_SIZES];
 };
 bool ir_sizes_of(const struct ir_func *f, struct ir_sizes *out);
+/* Loops that are nested and whose turns' numbers are in sizes. */
+int ir_turns_named(const struct ir_func *f);
 
 #endif

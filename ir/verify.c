@@ -372,6 +372,7 @@ static void check_op(struct verifier *v, const struct ir_op *op) {
 static void define(struct verifier *v, const struct ir_value *x) {
   assert(x->id < v->m->nvalues && "ids are dense: value_new()");
   check_type(v, x);
+  verify_turns(v, x);
   v->defined[x->id] = true;
 }
 

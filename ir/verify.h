@@ -33,6 +33,8 @@ void verify_fail(struct verifier *v, struct dn_loc loc, enum verify_rule rule,
 const char *verify_type_text(struct verifier *v, const struct ir_type *type);
 /* Of a module without errors so far: sizes that ops make. */
 void verify_sizes(struct verifier *v, const struct ir_func *f);
+/* Numbers of turns in the type of `x`. */
+void verify_turns(struct verifier *v, const struct ir_value *x);
 /* Of a module without errors so far; from the kernels form on. */
 void verify_kernels(struct verifier *v, const struct ir_func *f);
 /* True if the kernel reads each element of `x` before it overwrites it. */

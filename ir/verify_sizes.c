@@ -1,5 +1,6 @@
 /* verify_sizes.c - sizes that ops make: types have them behind the op only, and the
- * caller passes no such size and gets none. */
+ * caller passes no such size and gets none; and those by the numbers of turns, which
+ * types have in the region of the scan alone. */
 #include "ir/place.h"
 #include "ir/size.h"
 #include "ir/verify.h"
@@ -57,4 +58,29 @@ void verify_sizes(struct verifier *v, const struct ir_func *f) {
     m.known[k] = false;
   for (unsigned i = 0; i < ret->noperands; i++)
     check_made(&m, ret, ir_arg(ret, i)->type);
+}
+
+/* `p` numbers the turns of a scan around `b`. */
+static bool is_around(const struct ir_block *b, const struct ir_param *p) {
+  for (const struct ir_op *op = b->owner; op; op = op->block->owner)
+    if (op->code == IR_SCAN &&
+        ir_loops_around(op->block) == ir_param_depth(p) &&
+        ir_get_int(op, "states") < op->noperands)
+      return ir_max_turns(op) == p->bound + 1;
+  return false;
+}
+
+void verify_turns(struct verifier *v, const struct ir_value *x) {
+  struct ir_point all = {0};
+  if (!ir_home(x) || !ir_point_add(&all, x->type))
+    return;
+  for (int i = 0; i < all.n; i++)
+    if (ir_param_depth(all.param[i]) >= 0 &&
+        !is_around(ir_home(x), all.param[i]))
+      verify_fail(v,
+                  x->def
+                      ? ir_loc(x->def)
+                      : (struct dn_loc){.file = v->m->file, .where = x->name},
+                  VERIFY_TURN, "%s of %s", all.param[i]->name,
+                  verify_type_text(v, x->type));
 }

@@ -1,6 +1,8 @@
 /* edit.c - changing graphs: see edit.h. */
 #include "passes/edit.h"
 
+#include "ir/size.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -134,4 +136,25 @@ bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a) {
   struct ir_attr_spec spec;
   return ir_op_attr_spec(op->code, a->name, strlen(a->name), &spec) &&
          ir_attr_is_default(a, &spec);
+}
+
+static void size_type(struct ir_value *v, struct dn_ctx *ctx, edit_size *to,
+                      const void *user) {
+  const struct ir_size *size[IR_MAX_RANK] = {NULL};
+  for (int d = 0; d < v->type->rank; d++)
+    size[d] = v->type->size[d] ? to(ctx, v->type->size[d], user) : NULL;
+  if (ir_type_is_sized(v->type))
+    v->type = ir_type_sized(ctx, v->type, size);
+}
+
+void edit_sizes(struct ir_block *b, edit_size *to, const void *user) {
+  struct dn_ctx *ctx = b->func->module->ctx;
+  for (unsigned i = 0; i < b->nparams; i++)
+    size_type(b->param[i], ctx, to, user);
+  for (struct ir_op *op = b->first; op; op = op->next) {
+    for (unsigned i = 0; i < op->nresults; i++)
+      size_type(op->result[i], ctx, to, user);
+    for (unsigned r = 0; r < op->nregions; r++)
+      edit_sizes(op->region[r], to, user);
+  }
 }

@@ -23,6 +23,7 @@
 #include "passes/pack.h"
 
 #include "ir/loops.h"
+#include "ir/size.h"
 #include "passes/edit.h"
 #include "passes/tile.h"
 
@@ -463,6 +464,29 @@ static void share_packed(struct ir_value *w, const struct layout *how,
   }
 }
 
+/* What turns of a loop read more of from one to the next is laid out once. */
+static struct ir_value *whole_of(struct ir_value *w) {
+  const struct ir_op *op = w->def;
+  bool first = op && op->code == IR_SLICE && ir_type_is_sized(w->type) &&
+               !ir_type_is_sized(ir_arg(op, 0)->type);
+  for (int d = 0; first && d < w->type->rank; d++)
+    first = ir_get_at(op, "starts", d) == 0 && ir_get_at(op, "steps", d) == 1;
+  return first ? ir_arg(op, 0) : w;
+}
+
+/* As much of `whole` as there is of `part`, for the op `reader`. */
+static struct ir_value *part_of(struct ir_value *whole,
+                                const struct ir_value *part,
+                                struct ir_op *reader) {
+  struct ir_builder b = edit_before(reader);
+  const struct ir_op *op = part->def;
+  struct ir_value *y =
+      ir_emit(&b, IR_SLICE, IR_ARGS(whole),
+              ir_copy_attrs(b.m, op->attr, op->nattrs), op->nattrs);
+  y->type = part->type;
+  return y;
+}
+
 static bool pack_operand(struct pack *p, struct ir_op *anchor,
                          struct ir_op *kernel, const struct nest *n, int access,
                          int iter) {
@@ -470,6 +494,8 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   struct ir_op *reader = anchor;
   struct ir_value *w =
       behind_maps(ir_arg(anchor, operand), anchor->block, &reader);
+  struct ir_value *part = w;
+  w = whole_of(w);
   operand = reader == anchor ? operand : 0;
   struct layout how;
   memset(&how, 0, sizeof how); /* compared as bytes */
@@ -503,7 +529,9 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   struct ir_value *y = packed ? unpack(reader, w, &how, packed) : NULL;
   if (!y)
     return false;
-  ir_set_operand(reader, operand, y);
+  ir_set_operand(reader, operand, part == w ? y : part_of(y, part, reader));
+  if (part != w && !part->uses)
+    ir_op_remove(part->def);
   if (w->data)
     share_packed(w, &how, packed);
   if (w->data && ir_type_bytes(w->type) > 1 << 24 && !w->uses)

@@ -20,7 +20,9 @@
 #include "passes/edit.h"
 
 #include "ir/place.h"
+#include "ir/size.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Least cycles of a kernel that threads share. Starting and joining threads
@@ -86,6 +88,33 @@ static bool is_shared(const struct ir_loops *loops) {
 
 /* ---- Blocks of rows ---- */
 
+/* A size by the numbers of turns once a loop is one of loops: its turn is then the
+ * inner loop's, and so many for each of the outer one's. */
+struct shared_turns {
+  int64_t parts, turns; /* of the outer loop and the inner one */
+};
+
+static const struct ir_size *
+shared_size(struct dn_ctx *ctx, const struct ir_size *s, const void *user) {
+  const struct shared_turns *t = user;
+  struct ir_size r = *s;
+  for (int i = 0; i < s->n; i++) {
+    const struct ir_param *by = s->term[i].by;
+    int depth = ir_param_depth(by);
+    assert(!s->term[i].and &&"stripe_cut.c makes sums of turns");
+    if (depth > 0)
+      r.term[i].by = ir_param_of_turn(ctx, depth + 1, by->bound + 1);
+    if (depth)
+      continue;
+    assert(r.n < IR_SIZE_TERMS && "one more for the outermost loop");
+    r.term[r.n] = s->term[i];
+    r.term[r.n++].by = ir_param_of_turn(ctx, 1, t->turns);
+    r.term[i].coef *= t->turns;
+    r.term[i].by = ir_param_of_turn(ctx, 0, t->parts);
+  }
+  return ir_size_make(ctx, &r);
+}
+
 /* A type with dimension 0 in so many parts. */
 static const struct ir_type *
 in_parts(struct dn_ctx *ctx, const struct ir_type *type, int64_t parts) {
@@ -104,6 +133,8 @@ static const struct ir_type *slice_type(struct dn_ctx *ctx,
 static void split_turns(struct ir_op *scan, int64_t parts) {
   struct ir_builder b = edit_before(scan), in = b;
   struct ir_value *y = ir_result(scan);
+  struct shared_turns shared = {parts, y->type->dim[0] / parts};
+  edit_sizes(scan->region[0], shared_size, &shared);
   const struct ir_type *type = y->type, *all = in_parts(b.m->ctx, type, parts);
   struct ir_attr attrs[] = {ir_int("states", 0), ir_int("par", 1)};
   struct ir_value **x =

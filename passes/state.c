@@ -19,12 +19,10 @@
 
 /* ---- The least size ---- */
 
-/* `s` with parameter *swap[0] as swap[1]. */
-static const struct ir_size *swapped(struct dn_ctx *ctx,
-                                     const struct ir_size *s,
-                                     const struct ir_param *const *swap) {
-  if (!s)
-    return NULL;
+/* `s` with parameter swap[0] as swap[1]. */
+static const struct ir_size *
+swapped(struct dn_ctx *ctx, const struct ir_size *s, const void *user) {
+  const struct ir_param *const *swap = user;
   struct ir_size r = *s;
   for (int i = 0; i < r.n; i++) {
     if (r.term[i].by == swap[0])
@@ -35,34 +33,13 @@ static const struct ir_size *swapped(struct dn_ctx *ctx,
   return ir_size_make(ctx, &r);
 }
 
-static void swap_type(struct ir_value *v, struct dn_ctx *ctx,
-                      const struct ir_param *const *swap) {
-  const struct ir_size *size[IR_MAX_RANK];
-  for (int d = 0; d < v->type->rank; d++)
-    size[d] = swapped(ctx, v->type->size[d], swap);
-  if (ir_type_is_sized(v->type))
-    v->type = ir_type_sized(ctx, v->type, size);
-}
-
-static void swap_types(struct ir_block *b, const struct ir_param *const *swap) {
-  struct dn_ctx *ctx = b->func->module->ctx;
-  for (unsigned i = 0; i < b->nparams; i++)
-    swap_type(b->param[i], ctx, swap);
-  for (struct ir_op *op = b->first; op; op = op->next) {
-    for (unsigned i = 0; i < op->nresults; i++)
-      swap_type(op->result[i], ctx, swap);
-    for (unsigned r = 0; r < op->nregions; r++)
-      swap_types(op->region[r], swap);
-  }
-}
-
 /* No rows are there before the first call. */
 static void begin_at_0(struct ir_func *f, const struct ir_size *s) {
   struct dn_ctx *ctx = f->module->ctx;
   const struct ir_param *p = s->term[0].by;
   const struct ir_param *swap[] = {p, ir_param(ctx, p->name, 0, p->bound)};
   if (s == ir_size_param(ctx, p) && p->least == 1)
-    swap_types(f->body, swap);
+    edit_sizes(f->body, swapped, swap);
 }
 
 /* ---- The change ---- */

@@ -53,6 +53,8 @@ struct stripe_keys {
   struct stripe_rows *seen;          /* of each row */
   DN_LIST(struct stripe_link) links; /* from outside, what has keys */
   bool fixed;                        /* windows of them cannot move with rows */
+  bool rise;          /* a row sees as many more than the one before
+                                        as all rows do, from the first key on */
   int64_t rows, most; /* what a block of so many rows sees at most */
 };
 

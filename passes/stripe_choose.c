@@ -23,6 +23,7 @@ enum {
   LOW_PIXELS = 4,     /* so many; for one less, of the time, */
   LOW_PART = 50,      /* a part */
   LEAST_PIXELS = 24,  /* of a block */
+  LEAST_RISING = 16,  /* of one that sees more keys than the one before */
   CALL_CYCLES = 100,  /* of a kernel */
   CHEAP_PART = 32,    /* of all cycles, that a smaller arena may take */
   GOOD_PART = 4,      /* of an arena, that is then worth the code */
@@ -253,6 +254,20 @@ static double lost_part(const struct stripe_value *v, int64_t rows) {
   return least;
 }
 
+/* The part of a product's time that it takes where blocks of so many rows see ever
+ * more keys: tiles are narrow at the end, and vectors, too, where those that are
+ * more are no whole ones. */
+static double ragged_part(const struct chooser *c, const struct stripe *s,
+                          int64_t rows) {
+  int64_t lanes = dn_max(c->env->target->vector_bytes / 4, 1);
+  const struct stripe_keys *k = s->keys;
+  if (!k->rise)
+    return 0;
+  int64_t more = (k->seen[1].hi - k->seen[0].hi) * rows;
+  double vectors = more % lanes ? 2.5 : more % (4 * lanes) ? 0.5 : 0;
+  return vectors * (double)lanes / (double)k->n;
+}
+
 /* The part of the keys that blocks of so many rows are computed for. */
 static double seen_part(const struct stripe *s, int64_t rows) {
   int64_t height = stripe_height(s), keys = 0;
@@ -296,7 +311,8 @@ static double gain_of(const struct chooser *c, const struct stripe *s,
       op = ir_arg(op->region[0]->last, 0)->def;
     }
     if (ir_ops[op->code].cls == IR_CONTRACT)
-      again += lost_part(v, t->value[i].hi - t->value[i].lo);
+      again += lost_part(v, t->value[i].hi - t->value[i].lo) +
+               (v->key ? ragged_part(c, s, rows) : 0);
     if (v->key || !i) /* the root sums over what is seen */
       again -= 1 - seen;
     if (!ir_is_view(op) || op->block != s->ops.v[0]->block)
@@ -363,6 +379,13 @@ static int64_t bytes_within(const struct stripe *s) {
   return bytes;
 }
 
+/* Threads that share blocks in one loop get as much to do if each block sees as many
+ * keys. */
+static void find_keys(struct chooser *c, struct stripe *s) {
+  stripe_find_keys(&c->s, s);
+  s->keys->rise &= c->threads == 1;
+}
+
 static void add_options(struct chooser *c, struct dn_arena *tmp, int last) {
   struct ir_op *root = c->l->node[last].op;
   struct stripe s;
@@ -376,25 +399,29 @@ static void add_options(struct chooser *c, struct dn_arena *tmp, int last) {
         (worst(c, first, last) <= c->limit &&
          (!c->time || bytes_within(&s) < STRIPE_LEAST)))
       continue;
-    stripe_find_keys(&c->s, &s);
+    find_keys(c, &s);
     int64_t height = stripe_height(&s), before = height;
     const struct ir_type *type = ir_result(root)->type;
     int64_t pixels =
         ir_type_count(type) / height / dn_max(type->dim[type->rank - 1], 1);
-    int64_t least = worst(c, first, last) > c->limit
-                        ? 1
-                        : dn_div_ceil(LEAST_PIXELS, dn_max(pixels, 1));
+    int64_t least =
+        worst(c, first, last) > c->limit
+            ? 1
+            : dn_div_ceil(s.keys->rise ? LEAST_RISING : LEAST_PIXELS,
+                          dn_max(pixels, 1));
     for (int64_t n = 2, step; n <= height; n += step) {
       int64_t rows = dn_div_ceil(height, n);
       step = n & (n - 1) ? n / 3 : n / 2;
       if (pixels == 1) { /* which number of them matters */
         step = dn_max(n / 6, 1);
+        int64_t whole = s.keys->rise ? LEAST_RISING : TILE_PIXELS;
         if (height % rows)
-          rows -= rows > TILE_PIXELS ? rows % TILE_PIXELS : 0;
+          rows -= rows > whole ? rows % whole : 0;
       }
       if (rows < before && rows >= least &&
           (pixels > 1 || least == 1 || height % rows == 0 ||
-           height % rows >= TILE_PIXELS))
+           (height % rows >= TILE_PIXELS &&
+            !(s.keys->rise && height % LEAST_RISING == 0))))
         add_option(c, &s, first, last, rows);
       before = rows;
     }
@@ -518,7 +545,7 @@ static bool apply(struct chooser *c, const struct option *o) {
   bool ok = stripe_find(&c->s, c->s.arena, c->l->node[o->last].op,
                         c->l->node[o->first].op, &s);
   if (ok)
-    stripe_find_keys(&c->s, &s);
+    find_keys(c, &s);
   ok = ok && stripe_cut(c->env->scratch, &s, o->rows, MAX_RUNS, &cut);
   assert(ok && "add_option() has tried it");
   if (ok) {

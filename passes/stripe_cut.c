@@ -3,6 +3,7 @@
 #include "passes/stripe.h"
 
 #include "ir/place.h"
+#include "ir/size.h"
 
 #include <assert.h>
 #include <string.h>
@@ -61,7 +62,7 @@ static int64_t size_of(struct stripe_rows r) { return r.hi - r.lo; }
 /* `b` is `a` but that all rows lie further on. */
 static bool same_code(const struct stripe *s, const struct stripe_turn *a,
                       const struct stripe_turn *b) {
-  if (size_of(a->keys) != size_of(b->keys))
+  if (size_of(a->keys) != size_of(b->keys) && !s->keys->rise)
     return false;
   for (size_t i = 0; i < s->values.n; i++)
     if (size_of(a->value[i]) != size_of(b->value[i]))
@@ -80,10 +81,11 @@ static bool same_code(const struct stripe *s, const struct stripe_turn *a,
 /* Block `t` lies as far behind the run's first as its turns go. */
 static bool in_step(const struct stripe *s, const struct stripe_run *run,
                     const struct stripe_turn *t) {
-  int64_t keys = run->at.keys.lo;
-  if (t->keys.lo < keys ||
+  struct stripe_rows keys = run->at.keys;
+  if (t->keys.lo < keys.lo ||
       (run->count > 1 &&
-       t->keys.lo - keys != run->count * (run->next.keys.lo - keys)))
+       (t->keys.lo - keys.lo != run->count * (run->next.keys.lo - keys.lo) ||
+        t->keys.hi - keys.hi != run->count * (run->next.keys.hi - keys.hi))))
     return false;
   for (size_t i = 0; i < s->links.n && run->count > 1; i++) {
     int64_t first = run->at.link[i].lo;
@@ -166,6 +168,11 @@ static int64_t key_step(const struct stripe_run *run) {
   return run->count > 1 ? run->next.keys.lo - run->at.keys.lo : 0;
 }
 
+/* How many more there are from turn to turn. */
+static int64_t key_growth(const struct stripe_run *run) {
+  return run->count > 1 ? size_of(run->next.keys) - size_of(run->at.keys) : 0;
+}
+
 /* The link by which an operand from outside has keys; -1: it has none. */
 static int key_link(const struct stripe *s, const struct ir_op *op,
                     unsigned operand) {
@@ -213,7 +220,7 @@ static struct ir_value *view_of(struct cutter *c, const struct stripe_link *l,
   if (rows && step && on) {
     x = square_windows(&c->b, x, run, *rows, step);
   } else {
-    if (key >= 0)
+    if (key >= 0 && !key_growth(run)) /* else in each turn: key_corners() */
       x = on ? windows_of(&c->b, x, key, run->at.keys, on, run->count)
              : stripe_slice(&c->b, x, key, run->at.keys);
     if (rows)
@@ -272,6 +279,26 @@ static void make_key_views(struct cutter *c) {
   }
 }
 
+/* `type` with the keys of a block along dimension `d`. */
+static const struct ir_type *key_type(const struct cutter *c,
+                                      const struct ir_type *type, int d) {
+  const struct stripe_run *run = c->run;
+  struct dn_ctx *ctx = c->s->m->ctx;
+  const struct ir_size *sizes[IR_MAX_RANK] = {NULL};
+  struct ir_size size = {.c = size_of(run->at.keys), .div = 1, .n = 1};
+  int64_t dim[IR_MAX_RANK], growth = key_growth(run);
+  memcpy(dim, type->dim, sizeof dim);
+  dim[d] = size.c + growth * (run->count - 1);
+  type = ir_type(ctx, type->dtype, type->rank, dim);
+  if (!growth)
+    return type;
+  size.term[0].coef = growth;
+  size.term[0].by =
+      ir_param_of_turn(ctx, ir_loops_around(c->b.block), run->count);
+  sizes[d] = ir_size_make(ctx, &size);
+  return ir_type_sized(ctx, type, sizes);
+}
+
 /* The type of value `i` in a block. */
 static const struct ir_type *cut_type(const struct cutter *c, int i) {
   const struct stripe_value *v = &c->stripe->values.v[i];
@@ -279,9 +306,8 @@ static const struct ir_type *cut_type(const struct cutter *c, int i) {
   int64_t dim[IR_MAX_RANK];
   memcpy(dim, type->dim, sizeof dim);
   dim[v->axis] = size_of(c->run->at.value[i]);
-  if (v->key)
-    dim[v->key - 1] = size_of(c->run->at.keys);
-  return ir_type(c->s->m->ctx, type->dtype, type->rank, dim);
+  type = ir_type(c->s->m->ctx, type->dtype, type->rank, dim);
+  return v->key ? key_type(c, type, v->key - 1) : type;
 }
 
 struct ir_attr *stripe_attrs(struct ir_module *m, const struct ir_op *op,
@@ -396,6 +422,32 @@ static struct ir_value *cut_ops(struct cutter *c, struct ir_builder *where) {
   return c->now[ir_result(c->stripe->ops.v[0])->id];
 }
 
+/* In a turn, of what has keys those that its block sees. */
+static void key_corners(struct cutter *c, struct ir_builder *in) {
+  const struct stripe *s = c->stripe;
+  struct ir_value **whole =
+      dn_copy(c->s->arena, c->key, s->keys->links.n * sizeof *c->key);
+  for (size_t i = 0; i < s->keys->links.n; i++) {
+    const struct stripe_link *l = &s->keys->links.v[i];
+    const struct ir_type *type = key_type(c, whole[i]->type, l->read.axis);
+    int64_t starts[IR_MAX_RANK] = {0};
+    size_t k = 0;
+    while (whole[k] != whole[i] ||
+           s->keys->links.v[k].read.axis != l->read.axis)
+      k++;
+    if (k == i) {
+      c->key[i] = ir_emit(in, IR_SLICE, IR_ARGS(whole[i]),
+                          IR_ATTRS(ir_ints("starts", starts, type->rank),
+                                   ir_ints("sizes", type->dim, type->rank)));
+      c->key[i]->type = type;
+    }
+    c->key[i] = c->key[k];
+    for (k = 0; k < s->links.n; k++)
+      if (s->links.v[k].op == l->op && s->links.v[k].operand == l->operand)
+        c->view[k] = c->key[i];
+  }
+}
+
 /* A scan whose turns are the blocks of the run; its rows one after another. */
 static struct ir_value *cut_turns(struct cutter *c) {
   const struct stripe_value *y = &c->stripe->values.v[0];
@@ -422,6 +474,8 @@ static struct ir_value *cut_turns(struct cutter *c) {
   struct ir_builder in = c->b;
   in.block = scan->region[0];
   in.before = NULL;
+  if (key_growth(c->run))
+    key_corners(c, &in);
   struct ir_value *rows_made = cut_ops(c, &in);
   ir_op_new(&in, IR_YIELD, IR_ARGS(rows_made), NULL, 0, NULL, 0, 0);
   memcpy(dim, block->dim, sizeof dim);

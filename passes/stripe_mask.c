@@ -527,6 +527,15 @@ static bool find_seen(struct masker *m) {
   return ok && seen && seen <= m->n * m->height / SAVED * (SAVED - 1);
 }
 
+static bool do_rise(const struct masker *m) {
+  const struct stripe_rows *r = m->seen;
+  int64_t step = m->height > 1 ? r[1].hi - r[0].hi : 0;
+  for (int64_t i = 0; i < m->height; i++)
+    if (r[i].lo || (i && r[i].hi - r[i - 1].hi != step))
+      return false;
+  return step > 0;
+}
+
 void stripe_find_keys(struct striper *s, struct stripe *stripe) {
   struct masker m = {.s = s, .stripe = stripe};
   struct stripe_keys *keys = DN_NEW(stripe->arena, struct stripe_keys);
@@ -540,6 +549,7 @@ void stripe_find_keys(struct striper *s, struct stripe *stripe) {
         dn_copy(stripe->arena, m.seen, (size_t)m.height * sizeof *m.seen);
     for (size_t i = 0; i < keys->links.n; i++)
       keys->fixed |= !is_square(stripe, &keys->links.v[i]);
+    keys->rise = do_rise(&m);
   } else {
     for (size_t i = 0; i < stripe->values.n; i++)
       stripe->values.v[i].key = 0;
@@ -584,6 +594,8 @@ struct stripe_rows stripe_keys_of(const struct stripe *s, int64_t lo,
     int64_t at = dn_max(0, dn_min(r.hi, k->n) - most);
     return (struct stripe_rows){at, at + most};
   }
+  if (k->rise)
+    return r;
   int64_t part = dn_div_ceil(k->n, STRIPE_PARTS);
   r.lo = r.lo / part * part;
   r.hi = dn_min(dn_div_ceil(r.hi, part) * part, k->n);

@@ -68,7 +68,8 @@ struct emit {
   int64_t state_size;    /* whose bytes are one parameter; 0: there is none */
   unsigned nports;       /* parameters before the sizes */
   struct ir_sizes sizes; /* parameters of PREFIX_run, */
-  LLVMValueRef size_at;  /* and where e->run has them in memory */
+  LLVMValueRef size_at;  /* and where e->run has them in memory, behind them */
+  int turns;             /* the numbers of turns of so many nested loops */
   bool failed;
 };
 
@@ -566,6 +567,8 @@ bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words);
 /* Pointer to a buffer's first byte, in this turn of the loops around, or to the
  * arena, in PREFIX_run. */
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b);
+/* Where e->run has size `i`. */
+void emit_store_size(struct emit *e, int i, LLVMValueRef v);
 /* A size, of the parameters at `sizes`. */
 LLVMValueRef emit_size_value(struct emit *e, LLVMBuilderRef b,
                              LLVMValueRef sizes, const struct ir_size *s);

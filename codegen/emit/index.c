@@ -141,11 +141,12 @@ LLVMValueRef index_get(struct kernel_cg *k, unsigned var) {
 
 static LLVMValueRef param_value(struct emit *e, LLVMBuilderRef b,
                                 LLVMValueRef sizes, const struct ir_param *p) {
-  unsigned i = 0;
-  while (e->sizes.most.param[i] != p)
+  int i = ir_param_depth(p) < 0 ? 0 : e->sizes.most.n + ir_param_depth(p);
+  while (i < e->sizes.most.n && e->sizes.most.param[i] != p)
     i++;
-  assert(i < (unsigned)e->sizes.most.n && "cg_emit_module() has seen them all");
-  LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
+  assert(i < e->sizes.most.n + e->turns &&
+         "cg_emit_module() has seen them all");
+  LLVMValueRef at = LLVMConstInt(e->iptr, (unsigned)i, false);
   at = LLVMBuildGEP2(b, e->i64, sizes, &at, 1, "");
   return LLVMBuildIntCast2(b, LLVMBuildLoad2(b, e->i64, at, ""), e->iptr, true,
                            "");
@@ -212,11 +213,17 @@ const struct affine *index_within(struct kernel_cg *k,
                                   const struct affine *from, int64_t step,
                                   int64_t extent) {
   const struct affine *at = affine_var(&k->forms, k->scope->var, step);
+  int64_t most = extent - step;
   if (affine_is_const(from))
     return affine_add(&k->forms, at, from, 1);
+  const struct affine *rest;
+  affine_split(&k->forms, from, step, &rest);
+  if (!affine_is_const(rest) || rest->c)
+    step = 1;
   LLVMValueRef v = index_value(k, affine_add(&k->forms, at, from, 1));
-  unsigned var = index_new_var(k, v, 0, extent - step, k->scope->depth, false);
-  return affine_var(&k->forms, var, 1);
+  v = LLVMBuildExactUDiv(k->b, v, index_number(k, false, step), "");
+  unsigned var = index_new_var(k, v, 0, most / step, k->scope->depth, false);
+  return affine_var(&k->forms, var, step);
 }
 
 const struct affine *index_product(struct kernel_cg *k, const struct affine *a,

@@ -240,19 +240,21 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
   return p;
 }
 
-static void store_size(struct emit *e, unsigned i, LLVMValueRef n) {
-  LLVMValueRef at = LLVMConstInt(e->iptr, i, false);
-  LLVMBuildStore(e->b, n, LLVMBuildGEP2(e->b, e->i64, e->size_at, &at, 1, ""));
+void emit_store_size(struct emit *e, int i, LLVMValueRef v) {
+  LLVMValueRef at = LLVMConstInt(e->iptr, (unsigned)i, false);
+  at = LLVMBuildGEP2(e->b, e->i64, e->size_at, &at, 1, "");
+  LLVMBuildStore(e->b, v, at);
 }
 
 /* Kernels get a pointer to the sizes. */
 static void store_sizes(struct emit *e) {
-  unsigned n = (unsigned)e->sizes.most.n;
-  if (!n)
+  int n = e->sizes.most.n, all = n + e->turns;
+  if (!all)
     return;
-  e->size_at = LLVMBuildAlloca(e->b, LLVMArrayType2(e->i64, n), "sizes");
-  for (unsigned i = 0; i < (unsigned)e->sizes.passed; i++)
-    store_size(e, i, LLVMGetParam(e->run, e->nports + i));
+  e->size_at =
+      LLVMBuildAlloca(e->b, LLVMArrayType2(e->i64, (uint64_t)all), "sizes");
+  for (int i = 0; i < e->sizes.passed; i++)
+    emit_store_size(e, i, LLVMGetParam(e->run, e->nports + (unsigned)i));
 }
 
 bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words) {
@@ -409,7 +411,7 @@ static void set_sizes(struct emit *e, const struct ir_op *kernel) {
         LLVMConstInt(e->i64, (uint64_t)e->sizes.most.value[i], true);
     LLVMValueRef n = emit_one(e, ir_arg(op, 1));
     LLVMValueRef over = LLVMBuildICmp(e->b, LLVMIntUGT, n, most, "");
-    store_size(e, (unsigned)i, LLVMBuildSelect(e->b, over, most, n, ""));
+    emit_store_size(e, i, LLVMBuildSelect(e->b, over, most, n, ""));
   }
 }
 
@@ -563,6 +565,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   emit_number_ports(&e);
   set_types(&e);
   ir_sizes_of(ir_main(m), &e.sizes);
+  e.turns = ir_turns_named(ir_main(m));
   if (!fits_pointer(&e) || !fits_code(&e, t->row->backend)) {
     dn_arena_free(e.scratch);
     return false;

@@ -91,6 +91,9 @@ static void emit_turns(struct emit *e, const struct ir_op *op, LLVMValueRef any,
   e->turn[depth] = phi;
   if (op->code == IR_LOOP)
     tell(e, body, phi);
+  if (depth < e->turns)
+    emit_store_size(e, e->sizes.most.n + depth,
+                    LLVMBuildZExt(e->b, phi, e->i64, ""));
   emit_block(e, body);
   LLVMValueRef next = LLVMBuildAdd(e->b, phi, number(e, e->iptr, 1), "");
   LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntULT, next, end, "");
@@ -149,7 +152,7 @@ static void emit_shared_turns(struct emit *e, const struct ir_op *op) {
       dn_printf(e->scratch, "%s.turns%u", e->opts->prefix, op->id);
   unsigned n = LLVMCountParams(e->run);
   LLVMValueRef *args = DN_ARRAY(e->scratch, LLVMValueRef, n), range[2];
-  LLVMValueRef run = e->run, passed = e->passed;
+  LLVMValueRef run = e->run, passed = e->passed, size_at = e->size_at;
   LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b);
   f.fn = emit_begin_function(e, e->void_, DN_COUNT(range), name);
   emit_function_attributes(e, f.fn, name);
@@ -160,6 +163,7 @@ static void emit_shared_turns(struct emit *e, const struct ir_op *op) {
   LLVMBuildRetVoid(e->b);
   e->run = run;
   e->passed = passed;
+  e->size_at = size_at;
   e->nrange = 0;
   LLVMPositionBuilderAtEnd(e->b, at);
   emit_chunk(e, &f, n);

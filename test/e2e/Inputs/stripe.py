@@ -1,4 +1,5 @@
-"""Attention of N queries and keys of 64 elements, in H heads; or convolutions."""
+"""Attention of N queries and keys of 64 elements, in H heads, causal if asked; or
+convolutions."""
 import random
 import sys
 
@@ -11,15 +12,22 @@ def const(name, shape, r):
     print(f"const @{name} : f32[{','.join(map(str, shape))}] = dense [{data}]")
 
 
-def attention(n, h):
+def attention(n, h, causal):
     t = f"f32[{h},{n},64]"
-    print(f"""const @scale : f32[] = splat 0.125
+    numbers = ", ".join(map(str, range(n)))
+    mask = f"""const @key : i32[1,{n}] = dense [{numbers}]
+const @query : i32[{n},1] = dense [{numbers}]
+const @low : f32[] = splat -inf
+"""
+    select = "  %seen = le @key, @query\n  %y = select %seen, %x, @low\n"
+    y = "y" if causal else "x"
+    print(f"""{mask if causal else ''}const @scale : f32[] = splat 0.125
 func @main(%q: {t}, %k: {t}, %v: {t}) -> ("o": {t}) {{
   %kt = transpose %k {{perm=[0,2,1]}}
   %s = matmul %q, %kt
   %x = mul %s, @scale
-  %m = reduce_max %x {{axes=[2]}}
-  %d = sub %x, %m
+{select if causal else ''}  %m = reduce_max %{y} {{axes=[2]}}
+  %d = sub %{y}, %m
   %e = exp %d
   %t = reduce_sum %e {{axes=[2]}}
   %p = div %e, %t
@@ -43,6 +51,6 @@ def convolutions():
 
 
 if sys.argv[1] == "attention":
-    attention(int(sys.argv[2]), int(sys.argv[3]))
+    attention(int(sys.argv[2]), int(sys.argv[3]), "causal" in sys.argv)
 else:
     convolutions()
