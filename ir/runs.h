@@ -145,8 +145,36 @@ enum { RUNS_MAX_PLANE = 64 }; /* elements of a row that a tile reads */
 /* The points are neighbours of one row, each after the one before it. */
 bool runs_slide(struct runs *r, struct runs_plane *p);
 
+/* The sums of a tile by matrix registers: blocks of RUNS_MATRIX_ROWS columns
+ * against blocks of `rows` rows, neighbours along the last loop over rows. Blocks
+ * of columns, and those of rows, are of one size, so that the last one may lie
+ * over the one before it, and begin before a tile that is smaller. */
+enum { RUNS_MATRIX_ROWS = 16 };
+struct runs_block {
+  int64_t at; /* of the tile's sums: the row or column that it begins with */
+  const struct affine **iter; /* NEST_MAX_ITERS */
+};
+struct runs_matrix {
+  const struct nest *n;
+  int64_t rows;               /* of a block */
+  int64_t nrows, ncolumns;    /* of sums: those of the tile, */
+  int64_t skip, skip_columns; /* behind so many in each row of the last loop */
+  unsigned nacross, ndown;    /* blocks of columns, of rows */
+  struct runs_block *across, *down;
+  int64_t step; /* elements of the first factor from row to row, */
+  int64_t run;  /* of the second from run (r->dot.k elements) to run */
+};
+/* Rows of a block; 0: the loops have none. */
+int64_t runs_matrix_rows(const struct ir_loops *loops);
+/* Of the tile at `base` of `size`, for loops in row-major order, of a kernel with
+ * result `type`; false: what is multiplied does not lie so. Reduced iterators are 0. */
+bool runs_matrix_find(struct runs *r, const struct ir_type *type,
+                      const struct ir_loop *loop, int nloops,
+                      const struct affine *const *base, const int64_t *size,
+                      struct runs_matrix *m);
+
 /* The sums of the kernel's contraction are made as its attribute `dot`, `wide`,
- * `plane`, `words` or `join` says, in all tiles of the loops; two loops are one
+ * `plane`, `words`, `matrix` or `join` says, in all tiles of the loops; two loops are one
  * in one tile at least. */
 bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
                       const struct ir_loops *loops, const char *attribute);

@@ -26,7 +26,8 @@ struct tiles {
 
 struct way { /* an attribute of the kernel */
   const char *name;
-  int inner; /* so many of the innermost loops are looked at together; 0: all */
+  int inner; /* so many of the innermost loops are looked at together; 0: all,
+                -1: of no point by itself */
   bool (*fits)(struct tiles *t, int level);
 };
 
@@ -80,6 +81,8 @@ static bool tile_fits(struct tiles *t) {
   int64_t vec = ir_get_int(t->kernel, "vec"), rows = 1, at[IR_MAX_LOOPS] = {0};
   int last = t->loops.n - 1;
   int64_t columns = last < 0 ? 1 : t->size[t->row_major[last]];
+  if (t->way->inner < 0)
+    return t->way->fits(t, 0);
   bool along = t->r->dot.shape == IR_DOT_ALONG && columns % vec == 0;
   for (int g = 0; g < last; g++)
     rows *= t->size[t->row_major[g]];
@@ -192,9 +195,26 @@ static bool join_fits(struct tiles *t, int level) {
   return join != RUNS_APART;
 }
 
+static bool matrix_fits(struct tiles *t, int level) {
+  struct runs_matrix m = {.n = t->n, .rows = runs_matrix_rows(&t->loops)};
+  struct ir_loop loop[IR_MAX_LOOPS];
+  const struct affine *base[IR_MAX_LOOPS];
+  int64_t size[IR_MAX_LOOPS];
+  assert(!level && "the way looks at all loops of a sum");
+  (void)level;
+  for (int g = 0; g < t->loops.n; g++) {
+    loop[g] = t->loops.loop[t->row_major[g]];
+    base[g] = t->base[t->row_major[g]];
+    size[g] = t->size[t->row_major[g]];
+  }
+  return runs_matrix_find(t->r, loops_type(t->kernel), loop, t->loops.n, base,
+                          size, &m);
+}
+
 static const struct way ways[] = {
-    {"dot", 1, dot_fits},    {"wide", 0, wide_fits}, {"plane", 0, plane_fits},
-    {"words", 1, words_fit}, {"join", 2, join_fits},
+    {"dot", 1, dot_fits},     {"wide", 0, wide_fits},
+    {"plane", 0, plane_fits}, {"words", 1, words_fit},
+    {"join", 2, join_fits},   {"matrix", -1, matrix_fits},
 };
 
 bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,

@@ -127,7 +127,8 @@ static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
   } number[] = {{"vec", 1, INT64_MAX}, {"dot", 1, INT64_MAX},
                 {"wide", 0, 1},        {"plane", 0, 1},
                 {"words", 0, 1},       {"join", 0, 1},
-                {"chains", 0, 8},      {"prefetch", 0, INT64_MAX}};
+                {"chains", 0, 8},      {"prefetch", 0, INT64_MAX},
+                {"matrix", 0, 64}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
     int64_t n = ir_get_int(kernel, number[i].name);
     if (n < number[i].least || n > number[i].most)
@@ -139,8 +140,9 @@ static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
 /* How sums are made: what its anchor and the other attributes allow. */
 static void check_sums(struct verifier *v, const struct ir_op *kernel,
                        const struct nest *n) {
-  const char *const way[] = {"wide", "plane", "words", "join", "chains"};
-  enum { WIDE, PLANE, WORDS, JOIN, CHAINS, WAYS };
+  const char *const way[] = {"wide", "plane",  "words",
+                             "join", "chains", "matrix"};
+  enum { WIDE, PLANE, WORDS, JOIN, CHAINS, MATRIX, WAYS };
   int64_t vec = ir_get_int(kernel, "vec"), is[WAYS];
   int red[NEST_MAX_ITERS], nred = n ? runs_reduced(n, red) : 0;
   bool sums = n && ir_ops[n->op->code].cls == IR_CONTRACT && runs_is_product(n);
@@ -154,7 +156,8 @@ static void check_sums(struct verifier *v, const struct ir_op *kernel,
       [JOIN] = sums && !dot && !is[PLANE] && !is[WORDS] && nred > 1,
       [CHAINS] = nred && !dot && vec > 1 && n->carried < 0 &&
                  !ir_get_int(kernel, "scalable") &&
-                 n->iter[red[nred - 1]].extent / vec >= is[CHAINS]};
+                 n->iter[red[nred - 1]].extent / vec >= is[CHAINS],
+      [MATRIX] = sums && dot && is[MATRIX] % ir_get_int(kernel, "dot") == 0};
   for (int i = 0; i < WAYS; i++)
     if (is[i] > 0 && !allowed[i])
       verify_fail(v, ir_loc(kernel), VERIFY_SUMS, "%s=%lld", way[i],

@@ -209,15 +209,17 @@ static int64_t count_tile(const struct planner *p, int g) {
   const struct ir_loop *l = &p->loop[g];
   int64_t sum = 0, from = 0, most;
   bool rows = g + 1 < p->n;
+  bool loop = rows && ir_get_int(p->kernel, "matrix"); /* over rows of sums */
   for (int64_t t = l->tile; l->size && t; t = loops_next_tile(l, t, &most))
     sum += rows ? t : count_registers(p, t);
   for (int64_t i = 0; i <= l->ncuts && !l->size; i++) {
     int64_t n = (i < l->ncuts ? l->cuts[i] : l->extent) - from;
     int64_t tile = dn_min(l->tile, n);
     from += n;
-    sum += rows ? tile + n % tile
-                : count_registers(p, tile) +
-                      (n % tile ? count_registers(p, n % tile) : 0);
+    sum += loop   ? 1 + (n % tile > 0)
+           : rows ? tile + n % tile
+                  : count_registers(p, tile) +
+                        (n % tile ? count_registers(p, n % tile) : 0);
   }
   return sum;
 }
@@ -242,7 +244,8 @@ static int64_t count_sums(const struct planner *p, bool cut) {
  * are one, 3 are two. */
 static void fit_registers(struct planner *p) {
   int64_t have = p->env->target->vector_regs;
-  if (!have || !p->contracts || count_sums(p, false) > have)
+  if (!have || !p->contracts || ir_get_int(p->kernel, "matrix") ||
+      count_sums(p, false) > have)
     return;
   while (count_sums(p, true) > have) {
     struct ir_loop *most = NULL;
@@ -347,6 +350,15 @@ static void write_loops(struct planner *p) {
 
 /* ---- How sums are made ---- */
 
+/* Tiles for the registers of vectors, instead of those of matrices. */
+static void leave_matrix(struct planner *p) {
+  enum { ROWS = 4 };
+  ir_drop_attr(p->kernel, "matrix");
+  for (int g = 0; g + 1 < p->n; g++)
+    p->loop[g].tile = g + 2 < p->n ? 1 : dn_min(p->loop[g].tile, ROWS);
+  write_loops(p);
+}
+
 /* Ways that may hold, and are kept if they do in all tiles. Loops over integers
  * without vectors are one where all operands let them. */
 static void set_ways(struct planner *p, const struct aliases *aliases,
@@ -356,6 +368,13 @@ static void set_ways(struct planner *p, const struct aliases *aliases,
   struct ir_loops loops;
   if (loops_read(kernel, &loops))
     return;
+  if (ir_get_int(kernel, "matrix")) {
+    struct runs *r = aliases_runs(tmp, aliases, kernel, p->env->target);
+    if (runs_kernel_fits(r, kernel, &loops, "matrix"))
+      return;
+    leave_matrix(p);
+    loops_read(kernel, &loops);
+  }
   for (int i = 0; i < 5; i++) {
     bool dot = ir_get_int(kernel, "dot") > 1;
     if (i == 4 && p->contracts && p->integers && !dot &&

@@ -19,6 +19,7 @@
 #include "passes/pack.h"
 #include "passes/tile_block.h"
 #include "passes/tile_lanes.h"
+#include "passes/tile_matrix.h"
 #include "passes/tile_move.h"
 
 #include <assert.h>
@@ -185,12 +186,16 @@ static void order_panels(struct tiling *k, int iter,
   int last = k->dim[k->ndims - 1];
   int64_t panels = dn_div_ceil(k->type->dim[last], k->tile[last]);
   int64_t blocks = count_blocks(k, s);
-  if (!weights || bytes[1] <= l2 / 2 || panels < 2)
+  /* Products of matrix registers wait for what is not in the second cache. */
+  if (!weights || (!k->matrix && (panels < 2 || bytes[1] <= l2 / 2)))
     return;
-  k->panels_first = bytes[0] <= l2 / 2 || bytes[0] / blocks < bytes[1] / panels;
+  k->panels_first = panels > 1 && (bytes[0] <= l2 / 2 ||
+                                   bytes[0] / blocks < bytes[1] / panels);
   /* Without panels there is no next one in one piece. */
+  bool one = k->matrix && panels == 1;
   bool cut = weights->data && pack_cuts(s->columns, k->tile[last], k->scalable);
-  for (int64_t p = 2; k->panels_first && cut && p <= blocks; p *= 2)
+  for (int64_t p = k->matrix ? 1 : 2;
+       (one || (k->panels_first && cut)) && p <= blocks; p *= 2)
     k->prefetch = p;
 }
 
@@ -233,6 +238,10 @@ static void tile_product(struct tiling *k, int iter) {
     s.more_rows = k->type->dim[more];
   s.merged = more >= 0 && are_one(k, more, rows);
   s.columns = k->n->iter[iter].extent;
+  if (tile_matrix(k, iter, s.merged)) {
+    order_panels(k, iter, &s);
+    return;
+  }
   s.registers = registers(k);
   int64_t group = register_group(k, MAX_GROUP);
   s.lanes *= group;
@@ -502,10 +511,14 @@ static void set_schedule(struct tiling *k) {
     ir_set_attr(k->op, ir_int("plane", 1));
   if (k->words)
     ir_set_attr(k->op, ir_int("words", 1));
+  if (k->matrix)
+    ir_set_attr(k->op, ir_int("matrix", k->matrix));
   if (k->read_along >= 0)
     ir_set_attr(k->op, ir_int("lanes", k->read_along));
   if (k->scalable)
     ir_set_attr(k->op, ir_int("scalable", 1));
+  if (k->prefetch)
+    ir_set_attr(k->op, ir_int("prefetch", k->prefetch));
   if (!k->panels_first)
     return;
   int64_t order[IR_MAX_RANK];
@@ -514,8 +527,6 @@ static void set_schedule(struct tiling *k) {
     if (d != order[0])
       order[n++] = d;
   ir_set_attr(k->op, ir_ints("order", order, k->type->rank));
-  if (k->prefetch)
-    ir_set_attr(k->op, ir_int("prefetch", k->prefetch));
 }
 
 static bool has_schedule(const struct ir_op *op) {
@@ -528,6 +539,7 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
   struct tiling k = {
       .env = env, .aliases = aliases, .op = op, .vec = 1, .read_along = -1};
   struct dn_arena *tmp = dn_arena_new(env->ctx);
+  k.tmp = tmp;
   k.unroll = k.dot.k = 1;
   k.max_unroll = max_unroll;
   k.type = ir_result(op)->type;

@@ -8,9 +8,10 @@
 #include "passes/pass.h"
 
 struct tiling {
-  const struct pass_env *env;
+  struct pass_env *env;
   const struct aliases *aliases;
   struct ir_op *op;
+  struct dn_arena *tmp;
   const struct ir_type *type;
   const struct nest *n; /* of the anchor, or NULL */
   int64_t lanes;
@@ -24,6 +25,7 @@ struct tiling {
   bool wide;         /* rows are widened to 16 bits once for all columns */
   bool plane;        /* windows slide over a copy of one channel */
   bool words;        /* products of four lanes go by words */
+  int64_t matrix;    /* elements of a step of matrix registers; 0: none */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
 };
 

@@ -21,6 +21,7 @@ extern "C" {
 #define DNN_E_SIZE 5    /* a size is not in the range that the header says */
 #define DNN_E_STATE                                                            \
   6 /* the state is NULL or not aligned to PREFIX_STATE_ALIGN */
+#define DNN_E_MATRIX 7 /* the system refuses the registers of matrices (AMX) */
 
 /* Changes when the layout below changes: 2 has sizes, 3 inputs and outputs in
  * the arena, 4 a state and sizes, if only 0 of them, 5 an arena in two parts

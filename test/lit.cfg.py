@@ -95,6 +95,9 @@ feature("large-memory",
         os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 8 << 30 and
         shutil.disk_usage(config.build_dir).free > 10 << 30)
 feature("x86_64", os.uname().machine == "x86_64")
+cpuinfo = open("/proc/cpuinfo").read().split()
+feature("amx-int8", "amx_int8" in cpuinfo)
+feature("amx-bf16", "amx_bf16" in cpuinfo)
 feature("llvm-%d" % config.llvm_version, True)
 
 config.substitutions += [

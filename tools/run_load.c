@@ -420,6 +420,8 @@ static const char *status_text(int status) {
     return "a size is not in its range";
   case DNN_E_STATE:
     return "the state is missing or misaligned";
+  case DNN_E_MATRIX:
+    return "the system refuses the registers of matrices (AMX)";
   default:
     return "unknown status";
   }

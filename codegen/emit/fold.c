@@ -187,7 +187,7 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     base = affine_var(&k->forms, k->scope->var, f->step);
     f->numbers = numbers ? phi[f->total] : NULL;
   }
-  struct emit_stream stream = {0};
+  struct emit_stream stream = {.pieces = 1};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
   unsigned factors = (unsigned)k->e->facts->bcast_operand;
   if ((count > 1 || f->run) && factors > 1 && f->vec == 1 &&
@@ -471,10 +471,29 @@ static bool sums_along(const struct kernel_cg *k, const struct tile_vector *pt,
   return same;
 }
 
+/* Sums that matrix registers have made: what they begin with is added. */
+static void read_matrix(struct kernel_cg *k, const struct nest *n,
+                        const struct tile_vector *pt, unsigned npt,
+                        LLVMValueRef *out) {
+  LLVMValueRef *start = k->start;
+  k->start = NULL;
+  emit_matrix_read(k, pt, npt, out);
+  for (unsigned p = 0; p < npt; p++) {
+    k->forms.lanes = pt[p].lanes;
+    if (start)
+      out[p] = LLVMBuildAdd(k->b, out[p], start[p], "");
+    out[p] = emit_finish(k, n, &out[p]);
+  }
+}
+
 void emit_fold(struct kernel_cg *k, const struct nest *n,
                const struct tile_vector *pt, unsigned npt, LLVMValueRef *out) {
   if (sums_along(k, pt, npt)) {
     fold_by_lane(k, n, pt, npt, out);
+    return;
+  }
+  if (k->matrix.op == n->op && n->op) {
+    read_matrix(k, n, pt, npt, out);
     return;
   }
   struct fold f = {.k = k, .n = n, .pt = pt, .npt = npt};

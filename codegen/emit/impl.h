@@ -170,9 +170,21 @@ struct emit_plane {           /* a channel that was copied: emit/plane.c */
   LLVMValueRef bytes, *weights;
 };
 
+struct emit_matrix {  /* sums by matrix registers: emit/matrix.c */
+  int64_t step, rows; /* schedule: elements of a step, 0: none; of a block */
+  bool loaded;        /* the shape of the registers */
+  LLVMValueRef sums;  /* memory of the function, */
+  int64_t words;      /* that much; 0: none so far */
+  const struct ir_op *op;        /* whose sums they are, or NULL; */
+  const struct affine *row;      /* their row at hand, */
+  int64_t columns, skip_columns; /* of so many, the first of which are others */
+};
+
 struct emit_stream { /* constants that a contraction reads in vectors */
   struct ir_place place;
   const struct affine *bytes; /* NULL: none so far */
+  int64_t all;                /* bytes of a panel if there is only one; or 0 */
+  int64_t piece, pieces;      /* of a panel, which loops read in turn */
 };
 
 /* Processors that multiply by one lane of a register (NEON) load factors that
@@ -214,6 +226,7 @@ struct kernel_cg {
   bool by_wide, by_plane, by_words, joins; /* how sums are made */
   struct emit_wide wide;
   struct emit_plane plane;
+  struct emit_matrix matrix;
   struct emit_range range; /* of the last operand of the function at hand */
   int64_t run; /* neighbours that a lane of a load has; 0: no runs */
   struct emit_group group;
@@ -437,6 +450,17 @@ bool emit_wide_sums(struct kernel_cg *k, struct runs_wide *w,
 void emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                      const struct affine **iter, unsigned npt,
                      LLVMValueRef *acc);
+
+/* ---- emit/matrix.c ---- */
+/* The sums of a row of the tile that matrix registers have made. */
+void emit_matrix_read(struct kernel_cg *k, const struct tile_vector *pt,
+                      unsigned npt, LLVMValueRef *out);
+/* At the end of the function. */
+void emit_matrix_end(struct kernel_cg *k);
+/* Calls the system to allow the registers: not 0 where it refuses. NULL: no kernel has
+ * them. */
+LLVMValueRef emit_matrix_permission(struct emit *e,
+                                    const struct ir_block *body);
 
 /* acc plus the products of four lanes, which lie in words. */
 LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,

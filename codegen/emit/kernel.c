@@ -315,6 +315,8 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->by_wide = ir_get_int(k->op, "wide") && k->runs.dot.k > 1;
   k->by_plane = ir_get_int(k->op, "plane");
   k->by_words = ir_get_int(k->op, "words") && facts->dot == CG_DOT_SMLAD;
+  k->matrix.step = ir_get_int(k->op, "matrix");
+  k->matrix.rows = k->matrix.step ? runs_matrix_rows(&loops) : 0;
   const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
   k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
                       last && !last->size && s->across < 0 && !k->onto &&
@@ -361,6 +363,7 @@ static void build_function(struct kernel_cg *k, const struct ir_value *root,
   struct tiler t = {
       .k = k, .shape = &shape, .root = root, .out = *out, .par = par};
   emit_dim(&t, 0);
+  emit_matrix_end(k);
   LLVMBuildRetVoid(k->b);
   LLVMDisposeBuilder(k->b);
   if (k->forms.overflow)

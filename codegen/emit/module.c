@@ -375,6 +375,9 @@ static void check_arguments(struct emit *e, const struct ir_block *body) {
   LLVMValueRef wrong = emit_weights_check(e);
   if (wrong)
     refuse(e, LLVMBuildIsNotNull(e->b, wrong, ""), DNN_E_WEIGHTS);
+  wrong = emit_matrix_permission(e, body);
+  if (wrong)
+    refuse(e, LLVMBuildIsNotNull(e->b, wrong, ""), DNN_E_MATRIX);
   if (e->state_size)
     check_memory(e, emit_last_argument(e, 2), DNN_E_STATE);
   for (unsigned part = 0; part < 2; part++)

@@ -377,10 +377,31 @@ static void store_vector(struct tiler *t, const struct tile_vector *p,
                emit_address(k, &t->out, k->out->type->rank, p->idx), v);
 }
 
+void emit_points(struct tiler *t) {
+  struct kernel_cg *k = t->k;
+  unsigned n;
+  struct tile_vector *pt = make_vectors(t, &n);
+  emit_anchors(t, pt, n);
+  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
+  const struct nest *packs = find_packs(t);
+  unsigned *taken = DN_ARRAY(k->arena, unsigned, n); /* points of v[i] */
+  for (unsigned i = 0; i < n; i += taken[i]) {
+    bool four = packs && i + 4 <= n && are_side_by_side(t, &pt[i]);
+    v[i] = four ? pack_points(k, packs, &pt[i]) : NULL;
+    taken[i] = v[i] ? 4 : 1;
+    k->forms.lanes = pt[i].lanes;
+    pt[i].lanes *= taken[i];
+    if (!v[i])
+      v[i] = emit_value(k, t->root, pt[i].idx);
+  }
+  for (unsigned i = 0; i < n; i += taken[i])
+    store_vector(t, &pt[i], v[i]);
+  k->forms.lanes = 1;
+}
+
 void emit_tile(struct tiler *t) {
   struct kernel_cg *k = t->k;
   int across = t->shape->across;
-  unsigned n;
   int64_t elements = 1;
   for (int g = 0; g < t->shape->n; g++) {
     bool own = k->forms.scalable && g + 1 == t->shape->n; /* one vector */
@@ -401,21 +422,8 @@ void emit_tile(struct tiler *t) {
     emit_transposed(t);
     return;
   }
-  struct tile_vector *pt = make_vectors(t, &n);
-  emit_anchors(t, pt, n);
-  LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
-  const struct nest *packs = find_packs(t);
-  unsigned *taken = DN_ARRAY(k->arena, unsigned, n); /* points of v[i] */
-  for (unsigned i = 0; i < n; i += taken[i]) {
-    bool four = packs && i + 4 <= n && are_side_by_side(t, &pt[i]);
-    v[i] = four ? pack_points(k, packs, &pt[i]) : NULL;
-    taken[i] = v[i] ? 4 : 1;
-    k->forms.lanes = pt[i].lanes;
-    pt[i].lanes *= taken[i];
-    if (!v[i])
-      v[i] = emit_value(k, t->root, pt[i].idx);
-  }
-  for (unsigned i = 0; i < n; i += taken[i])
-    store_vector(t, &pt[i], v[i]);
-  k->forms.lanes = 1;
+  if (k->matrix.step)
+    emit_matrix_tile(t);
+  else
+    emit_points(t);
 }

@@ -27,5 +27,9 @@ struct tiler {
 
 /* Code for the elements of the tile that starts at t->base, of t->size. */
 void emit_tile(struct tiler *t);
+/* The same, of rows whose folds are known or in registers. */
+void emit_points(struct tiler *t);
+/* ---- emit/matrix.c: a tile of a kernel whose schedule says `matrix` ---- */
+void emit_matrix_tile(struct tiler *t);
 
 #endif

@@ -77,7 +77,7 @@ static const char words[] =
     "NULL arena arena2 state weights i386 linux unix DNN_OK DNN_E_ARENA "
     "DNN_E_NULL "
     "DNN_E_LOOP DNN_E_WEIGHTS DNN_E_SIZE "
-    "DNN_E_STATE ";
+    "DNN_E_STATE DNN_E_MATRIX ";
 
 /* Whole families that <stdint.h> and <stddef.h> take: size_t and int_fast8_t,
  * INT8_MAX and UINT16_C; and what the header defines: NET_ARENA_SIZE, net_run.
@@ -338,9 +338,10 @@ static void put_codes(struct dn_buf *out) {
       "are damaged */\n"
       "#define DNN_E_SIZE %d /* a size is not in its range */\n"
       "#define DNN_E_STATE %d /* the state is NULL or misaligned */\n"
+      "#define DNN_E_MATRIX %d /* the system refuses matrix registers */\n"
       "#endif\n\n",
       DNN_OK, DNN_E_ARENA, DNN_E_NULL, DNN_E_LOOP, DNN_E_WEIGHTS, DNN_E_SIZE,
-      DNN_E_STATE);
+      DNN_E_STATE, DNN_E_MATRIX);
 }
 
 /* Of an output of which not all counts: what says how much does. */

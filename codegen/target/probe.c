@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <llvm-c/Core.h>
+#include <llvm-c/ErrorHandling.h>
 #include <llvm-c/IRReader.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,64 +43,84 @@ static const unsigned char code[] = {
 #include "probe.inc"
 };
 
-/* Whether the attribute `name` of a function is the architecture `arch`. */
-static bool names_arch(LLVMValueRef fn, const char *name, const char *arch) {
+/* A string attribute of a function, or NULL. */
+static const char *attribute(LLVMValueRef fn, const char *name) {
   unsigned n = 0;
   LLVMAttributeRef a = LLVMGetStringAttributeAtIndex(
       fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, name,
       (unsigned)strlen(name));
-  return a && strstr(LLVMGetStringAttributeValue(a, &n), arch);
+  return a ? LLVMGetStringAttributeValue(a, &n) : NULL;
 }
 
-static bool has_attribute(LLVMValueRef fn, const char *name) {
-  return names_arch(fn, name, "");
+/* Whether `text`, the assembly of functions before it, or NULL, and the target
+ * let the function be compiled. */
+static bool is_next(LLVMValueRef fn, const char *arch, const char *text) {
+  const char *except = attribute(fn, "except"), *only = attribute(fn, "only");
+  const char *after = attribute(fn, "after");
+  if ((except && strstr(except, arch)) || (only && !strstr(only, arch)))
+    return false;
+  return after ? text && strstr(text, after) : !text;
 }
 
-/* The functions of probe.ll that the target's back end can compile. */
+/* Those functions of probe.ll; NULL without a message: there are none. */
 static LLVMModuleRef probe_module(LLVMContextRef lc, const struct cg_target *t,
-                                  char **message) {
+                                  const char *before, char **message) {
   LLVMModuleRef mod = NULL;
   LLVMMemoryBufferRef text = LLVMCreateMemoryBufferWithMemoryRangeCopy(
       (const char *)code, sizeof code, "probe.ll");
   if (LLVMParseIRInContext(lc, text, &mod, message))
     return NULL;
+  bool any = false;
   for (LLVMValueRef fn = LLVMGetFirstFunction(mod), next; fn; fn = next) {
     next = LLVMGetNextFunction(fn);
-    if (names_arch(fn, "except", t->row->arch) ||
-        (has_attribute(fn, "only") && !names_arch(fn, "only", t->row->arch)))
+    bool is_declared = !LLVMCountBasicBlocks(fn);
+    bool keep = is_declared || is_next(fn, t->row->arch, before);
+    any |= keep && !is_declared;
+    if (!keep)
       LLVMDeleteFunction(fn);
   }
-  return mod;
+  return any ? mod : NULL;
 }
 
-/* In the child: writes the assembly of the functions. */
+/* An intrinsic that the processor lacks ends the child; what it wrote before that
+ * stands. */
+static void end_of_probe(const char *reason) {
+  (void)reason;
+  _exit(0);
+}
+
+/* In the child: writes the assembly of the functions, first of those that every
+ * processor can do, then of those that may come after what was found. */
 static bool probe_compile(void *user, int fd) {
   const struct cg_target *t = user;
   char *message = NULL;
-  LLVMMemoryBufferRef text = NULL;
+  const char *text = NULL;
   LLVMTargetMachineRef machine = cg_target_machine(t, false, &message);
-  LLVMModuleRef mod =
-      machine ? probe_module(LLVMContextCreate(), t, &message) : NULL;
-  if (!mod) {
-    fputs(message, stderr);
-    return false;
+  while (machine) {
+    LLVMMemoryBufferRef out = NULL;
+    LLVMModuleRef mod = probe_module(LLVMContextCreate(), t, text, &message);
+    if (!mod && !message)
+      return true;
+    if (!mod)
+      break;
+    LLVMSetTarget(mod, t->triple);
+    LLVMSetModuleDataLayout(mod, LLVMCreateTargetDataLayout(machine));
+    if (LLVMTargetMachineEmitToMemoryBuffer(machine, mod, LLVMAssemblyFile,
+                                            &message, &out))
+      break;
+    text = LLVMGetBufferStart(out);
+    for (size_t at = 0, left = LLVMGetBufferSize(out); left;) {
+      ssize_t n = write(fd, text + at, left);
+      if (n <= 0)
+        return false;
+      at += (size_t)n;
+      left -= (size_t)n;
+    }
+    LLVMResetFatalErrorHandler();
+    LLVMInstallFatalErrorHandler(end_of_probe);
   }
-  LLVMSetTarget(mod, t->triple);
-  LLVMSetModuleDataLayout(mod, LLVMCreateTargetDataLayout(machine));
-  if (LLVMTargetMachineEmitToMemoryBuffer(machine, mod, LLVMAssemblyFile,
-                                          &message, &text)) {
-    fputs(message, stderr);
-    return false;
-  }
-  const char *p = LLVMGetBufferStart(text);
-  for (size_t left = LLVMGetBufferSize(text); left;) {
-    ssize_t n = write(fd, p, left);
-    if (n <= 0)
-      return false;
-    p += n;
-    left -= (size_t)n;
-  }
-  return true;
+  fputs(message, stderr);
+  return false;
 }
 
 /* RISC-V: the largest N of "zvlNb" in the architecture's name. */
@@ -158,9 +179,11 @@ static void read_facts(struct cg_target *t, const char *text) {
   struct ir_facts *f = &t->facts;
 #define calls(names) calls_any(text, names)
 #define has(part) (strstr(text, part) != NULL)
+#define matrix(part) (has(part) && strstr(t->names.triple, "linux") ? 64 : 0)
 #define FACT(type, name, preset, probe, summary) f->name = (type)(probe);
 #include "ir/facts.def"
 #undef FACT
+#undef matrix
 #undef has
 #undef calls
 }

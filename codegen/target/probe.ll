@@ -1,7 +1,8 @@
 ; probe.ll - compiled for a target, so that the assembly shows what it can do:
 ; see ir/facts.def and VECTOR in targets.def. A function with the attribute
 ; "except" is left out for targets of that architecture, one with "only" for all
-; but those.
+; but those. One with "after" is compiled where the assembly of those before it has
+; the text, and may try what LLVM aborts at.
 
 ; Vectors.
 define void @probe_add(ptr %p, ptr %q) "prefer-vector-width"="512" "min-legal-vector-width"="512" {
@@ -144,5 +145,17 @@ define void @probe_abs8(ptr %p) "except"="xtensa" {
   %x = load <16 x i8>, ptr %p
   %y = call <16 x i8> @llvm.abs.v16i8(<16 x i8> %x, i1 false)
   store <16 x i8> %y, ptr %p
+  ret void
+}
+
+; Sums of products of matrix registers, which come with those of vectors of bf16.
+declare void @llvm.x86.tdpbusd(i8, i8, i8)
+declare void @llvm.x86.tdpbf16ps(i8, i8, i8)
+define void @probe_matrix() "only"="x86_64" "after"="vcvtneps2bf16" {
+  call void @llvm.x86.tdpbusd(i8 0, i8 1, i8 2)
+  ret void
+}
+define void @probe_matrix_bf16() "only"="x86_64" "after"="tdpbusd" {
+  call void @llvm.x86.tdpbf16ps(i8 0, i8 1, i8 2)
   ret void
 }

@@ -1,0 +1,186 @@
+/* tile_matrix.c - products by matrix registers: the tile, by a model of the time.
+ *
+ * A register has up to 16 rows. A product of two of them (16 rows by 16 columns)
+ * takes a cycle a row, LEAST at least, and the registers that it multiplies are
+ * loaded at two rows a cycle; two by two of them share loads. Vectors make 128
+ * products a cycle. What follows the sums takes the same time either way.
+ *
+ * before:  %1 = conv %x, @w {pads=[1,1,1,1], outside=7, to=i32} : i32[1,8,8,64]
+ * after:   %2 = kernel do { pad %x {pads=[0,1,1,0,0,1,1,0], value=7} : u8[1,10,10,64] }
+ *          %1 = conv %2, @w {to=i32} : i32[1,8,8,64]     (in kernel {matrix=64, ...}) */
+#include "passes/tile_matrix.h"
+
+#include "passes/edit.h"
+#include "passes/tile.h"
+
+#include <string.h>
+
+enum {
+  ROWS = 16,      /* of a register, and columns of its products */
+  LEAST = 9,      /* cycles of a product */
+  PASS = 40,      /* cycles to clear and store sums, beside other work */
+  SETUP = 700,    /* cycles to set the registers up and give them back */
+  MOST_ROWS = 64, /* of a tile */
+  VECTOR = 128    /* products of vectors in a cycle */
+};
+
+struct shape {
+  int64_t rows, outer; /* of the last loop over rows, and of those around */
+  int64_t columns, steps;
+};
+
+/* Cycles of `rows` rows in blocks of `block`, against 32 columns. */
+static double pass_cycles(int64_t rows, int64_t block, int64_t steps) {
+  double cycles = 0, product = (double)dn_max(block, LEAST);
+  for (int64_t n = dn_div_ceil(rows, block); n > 0; n -= 2) {
+    double load = (double)(ROWS + (n > 1 ? block : block / 2));
+    double products = (n > 1 ? 4 : 2) * product;
+    cycles += (double)steps * (products > load ? products : load) + PASS;
+  }
+  return cycles;
+}
+
+/* Cycles of all, where a tile has so many rows of the last loop, and of the one
+ * around it. */
+static double cycles(const struct shape *s, int64_t tile, int64_t outer) {
+  int64_t block = dn_div_ceil(tile, dn_div_ceil(tile, ROWS));
+  int64_t times = dn_div_ceil(s->outer, outer);
+  double one =
+      (double)(s->rows / tile) * pass_cycles(tile * outer, block, s->steps);
+  if (s->rows % tile)
+    one += pass_cycles(s->rows % tile * outer, block, s->steps);
+  return one * (double)times * (double)dn_div_ceil(s->columns, 2 * ROWS);
+}
+
+/* Rows of a tile; of two loops, the outer one is cut where a row of the inner one
+ * is one block. */
+static double choose_rows(const struct shape *s, int64_t *tile,
+                          int64_t *outer) {
+  double least = 1e300;
+  *tile = *outer = 1;
+  for (int64_t t = dn_min(s->rows, MOST_ROWS); t > 0; t--) {
+    int64_t o = t <= ROWS ? dn_min(s->outer, 2) : 1;
+    double c = cycles(s, t, o) * (t * o > 2 * ROWS ? 1.02 : 1);
+    if (c < least * 0.995) {
+      least = c;
+      *tile = t;
+      *outer = o;
+    }
+  }
+  return least;
+}
+
+/* Columns of a tile: four vectors are packed at once where they divide. */
+static int64_t choose_columns(int64_t columns) {
+  static const int64_t of[] = {64, 48, 32};
+  for (size_t i = 0; i < DN_COUNT(of); i++)
+    if (columns % of[i] == 0)
+      return of[i];
+  return dn_align(dn_min(columns, of[0]), ROWS);
+}
+
+/* The most elements of a sum, up to a register's row, that divide it in runs. */
+static int64_t choose_step(const struct tiling *k, int64_t extent) {
+  const struct ir_facts *t = k->env->target;
+  int64_t most = k->dot.weights == IR_BF16 ? t->bmatrix : t->matrix;
+  if (k->dot.shape != IR_DOT_SPREAD || k->lanes != ROWS)
+    return 0;
+  for (int64_t step = most; step > 0; step -= k->dot.k)
+    if (extent % step == 0)
+      return step;
+  return 0;
+}
+
+/* Everything that is read is inside. */
+static bool is_plain(const struct nest *n) {
+  for (int d = 0; d < n->access[0].rank; d++)
+    if (!nest_index_is_plain(&n->access[0].idx[d]))
+      return false;
+  return !n->access[0].flat && n->access[0].npieces == 1;
+}
+
+/* The contraction, if the kernel folds nothing else. */
+static struct ir_op *only_fold(const struct ir_op *kernel) {
+  struct ir_op *found = NULL;
+  for (struct ir_op *op = kernel->region[0]->first; op; op = op->next) {
+    enum ir_class cls = ir_ops[op->code].cls;
+    if (cls == IR_REDUCE || (cls == IR_CONTRACT && found))
+      return NULL;
+    found = cls == IR_CONTRACT ? op : found;
+  }
+  return found;
+}
+
+/* A kernel before this one copies the operand with its padding. */
+static bool pad_operand(struct tiling *k, struct ir_op *conv) {
+  struct ir_builder b = edit_before(k->op);
+  struct ir_value *x = ir_arg(conv, 0);
+  int64_t pads[2 * IR_MAX_RANK] = {0}, none[2 * IR_MAX_RANK] = {0};
+  int rank = x->type->rank, spatial = rank - 2;
+  for (int i = 0; i < spatial; i++) {
+    pads[1 + i] = ir_get_at(conv, "pads", i);
+    pads[rank + 1 + i] = ir_get_at(conv, "pads", spatial + i);
+  }
+  struct ir_value *y =
+      ir_emit(&b, IR_PAD, IR_ARGS(x),
+              IR_ATTRS(ir_ints("pads", pads, 2 * rank),
+                       ir_float("value", ir_get_float(conv, "outside"))));
+  if (!y)
+    return false;
+  struct ir_op *move = y->def, *copy = edit_kernel(move, move);
+  ir_op_move(move, copy->region[0], copy->region[0]->last);
+  tile_kernel(k->env, k->aliases, copy, 1);
+  ir_set_operand(conv, 0, ir_result(copy));
+  ir_set_attr(conv, ir_ints("pads", none, 2 * spatial));
+  ir_drop_attr(conv, "outside");
+  k->n = nest_build(k->tmp, conv);
+  return true;
+}
+
+static struct shape shape_of(const struct tiling *k, int iter, bool merged) {
+  int rows = k->dim[k->ndims - 2],
+      more = k->ndims > 2 ? k->dim[k->ndims - 3] : -1;
+  struct shape s = {.rows = k->type->dim[rows],
+                    .outer = 1,
+                    .steps = 1,
+                    .columns = k->n->iter[iter].extent};
+  for (int i = 0; i < k->ndims - 2; i++)
+    *(merged && k->dim[i] == more ? &s.rows : &s.outer) *=
+        k->type->dim[k->dim[i]];
+  for (int i = 0; i < k->n->niters; i++)
+    if (k->n->iter[i].reduced)
+      s.steps *= k->n->iter[i].extent;
+  return s;
+}
+
+bool tile_matrix(struct tiling *k, int iter, bool merged) {
+  int inner = nest_inner_reduced(k->n);
+  struct ir_op *op = only_fold(k->op);
+  if (!op || k->dot.k < 2 || k->ndims < 2 || inner < 0 ||
+      ir_type_is_sized(k->type) || k->n->iter[iter].extent < ROWS)
+    return false;
+  int64_t step = choose_step(k, k->n->iter[inner].extent), tile, outer;
+  bool plain = is_plain(k->n);
+  if (!step || (!plain && op->code != IR_CONV))
+    return false;
+  struct shape s = shape_of(k, iter, merged);
+  double vectors = (double)s.rows * (double)s.outer * (double)s.columns *
+                   (double)s.steps * ((double)k->dot.k / 4) / VECTOR;
+  s.steps /= step;
+  double own = choose_rows(&s, &tile, &outer) + SETUP;
+  if (!plain) /* two bytes a cycle and more, both ways */
+    own += (double)ir_type_bytes(ir_arg(op, 0)->type) / 16 + SETUP;
+  if (own * 1.2 > vectors || (!plain && !pad_operand(k, op)))
+    return false;
+  int rows = k->dim[k->ndims - 2];
+  k->matrix = step;
+  k->tile[rows] = tile;
+  if (k->ndims > 2 && !merged)
+    k->tile[k->dim[k->ndims - 3]] = outer;
+  k->unroll = 1;
+  k->vec = k->lanes;
+  k->tile[k->dim[k->ndims - 1]] = choose_columns(s.columns);
+  if (k->dim[k->ndims - 1] != k->type->rank - 1)
+    k->tile[k->type->rank - 1] = k->vec;
+  return true;
+}
