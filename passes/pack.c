@@ -322,15 +322,23 @@ static bool has_columns(const struct ir_op *kernel, const struct nest *n) {
          loops_tile(kernel, last) > 1;
 }
 
+/* Sums of integers whose operands share one index register: each lies along
+ * the sum. */
+static bool has_index(const struct pack *p, const struct nest *n) {
+  return p->env->target->walk == IR_WALK_INDEX && n->fold == NEST_SUM &&
+         !ir_is_float(n->acc_type) && n->naccesses == 2;
+}
+
 /* The iterator that the lanes of a kernel go along, or -1. */
-static int lane_iter(const struct ir_op *kernel, const struct nest *n) {
+static int lane_iter(const struct pack *p, const struct ir_op *kernel,
+                     const struct nest *n) {
   int64_t vec = ir_get_int(kernel, "vec");
   int last = last_dim(n->type), inner = nest_inner_reduced(n);
   int64_t dot = ir_get_int(kernel, "dot");
   if (vec <= 1 && ir_get_int(kernel, "wide") && last >= 0 && inner >= 0 &&
       n->iter[inner].extent % dot) /* runs that are filled up */
     return nest_dim_iter(n, last);
-  if (vec <= 1 && dot > 1) /* along the sum, if it is dots */
+  if (vec <= 1 && (dot > 1 || has_index(p, n))) /* along the sum */
     return inner;
   if (vec <= 1)
     return has_columns(kernel, n) ? nest_dim_iter(n, last) : -1;
@@ -506,7 +514,8 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
   if (how.dim < 0 || (w->data && ir_const_uniform(w, &same)))
     return false;
   /* Two layouts would take more than the time. */
-  if (has_columns(kernel, n) && (!w->data || w->uses->next))
+  if ((has_columns(kernel, n) || has_index(p, n)) &&
+      (!w->data || w->uses->next))
     return false;
   find_runs(kernel, n, access, iter, &how);
   int64_t width =
@@ -546,7 +555,7 @@ static int64_t pack_kernel(struct pack *p, struct ir_op *kernel) {
       continue;
     struct dn_arena *tmp = dn_arena_new(p->m->ctx);
     const struct nest *n = nest_build(tmp, op);
-    int iter = n ? lane_iter(kernel, n) : -1;
+    int iter = n ? lane_iter(p, kernel, n) : -1;
     for (int a = 0; iter >= 0 && a < n->naccesses; a++)
       packed += pack_operand(p, op, kernel, n, a, iter);
     dn_arena_free(tmp);

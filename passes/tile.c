@@ -252,9 +252,10 @@ static void tile_product(struct tiling *k, int iter) {
   s.bcast_operand = k->env->target->bcast_operand;
   s.has_fma = k->env->target->has_fma || !ir_is_float(k->n->acc_type);
   s.exact = k->env->opt_size;
-  s.addressed = s.lanes == 1 && !s.along && !ir_is_float(k->n->acc_type) &&
-                k->env->target->walk == IR_WALK_INDEX;
   s.along = sums_along(k);
+  bool walks = s.lanes == 1 && !s.along && !ir_is_float(k->n->acc_type) &&
+               k->env->target->walk != IR_WALK_COUNTER;
+  s.addressed = walks && k->env->target->walk == IR_WALK_INDEX;
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   if (s.lanes == 1 && ir_is_float(k->n->acc_type) && count_ops(k) <= FEW_OPS &&
       s.rows * s.more_rows <= FEW_ROWS && !k->env->opt_size)
@@ -277,7 +278,7 @@ static void tile_product(struct tiling *k, int iter) {
     k->tile[more] = b.more_rows;
   set_vectors(k, b.vectors * group);
   k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors, s.registers);
-  if (s.addressed && k->max_unroll > 1) /* steps take no registers */
+  if (walks && k->max_unroll > 1) /* steps take no registers */
     k->unroll = 2 * k->max_unroll;
   const struct ir_value *w =
       ir_arg(k->n->op, (unsigned)k->n->access[1].operand);

@@ -140,11 +140,20 @@ IN_LINE uint32_t times_f32(uint32_t a, uint32_t b) {
 #endif
 }
 #include "soft_fp.h"
-/* 27 bits: a one and two digits of 13, each the product with the reciprocal of
- * the upper half of `my`, or up to two more. The reciprocal comes from a line by
- * two of Newton's steps and is never too large; what is left fits 32 bits. */
+/* q, and 8 bits more: x / my; *x becomes the remainder. */
+IN_LINE uint32_t append_digit(uint32_t q, uint32_t *x, uint32_t my) {
+  uint32_t digit = (*x << 8) / my;
+  *x = (*x << 8) - digit * my;
+  return (q << 8) + digit;
+}
+/* 27 bits. On Thumb-1 a one and two digits of 13, each the product with the
+ * reciprocal of the upper half of `my`, or up to two more. The reciprocal comes
+ * from a line by two of Newton's steps and is never too large; what is left fits
+ * 32 bits. Elsewhere a one and three digits of 8 by division; two bits are 0. */
 IN_LINE uint32_t quotient_f32(uint32_t *mx, uint32_t my) {
-  uint32_t y = my >> 8, r = 92520 - (y * 61681 >> 16), x = *mx - my, q = 1;
+  uint32_t x = *mx - my, q = 1;
+#ifdef SOFT_NARROW
+  uint32_t y = my >> 8, r = 92520 - (y * 61681 >> 16);
   for (int i = 0; i < 2; i++)
     r += (uint32_t)((int32_t)r * ((int32_t)(0x80000000 - y * r) >> 16) >> 15);
   for (int i = 0; i < 2; i++) {
@@ -153,6 +162,9 @@ IN_LINE uint32_t quotient_f32(uint32_t *mx, uint32_t my) {
       digit++;
     q = (q << 13) + digit;
   }
+#else
+  q = append_digit(append_digit(append_digit(q, &x, my), &x, my), &x, my) << 2;
+#endif
   *mx = x;
   return q;
 }

@@ -358,15 +358,16 @@ static bool sums_integers(const struct ir_module *m) {
 }
 
 /* LLVM has these for the process alone. Its schedulers load ahead of integer
- * sums in more registers than RISC-V and Thumb-1 have. */
+ * sums in more registers than RISC-V and Thumb have. */
 static void set_options(const struct cg_job *job) {
   const struct ir_facts *f = &job->target->facts;
   bool riscv = job->target->row->backend == CG_RISCV && !f->vector_bytes;
-  if ((riscv || f->walk == IR_WALK_INDEX) && sums_integers(job->module))
+  if ((riscv || f->walk != IR_WALK_COUNTER) && sums_integers(job->module))
     LLVMParseCommandLineOptions(
         2,
-        (const char *const[]){"", riscv ? "-enable-misched=false"
-                                        : "-pre-RA-sched=source"},
+        (const char *const[]){"", f->walk == IR_WALK_INDEX
+                                      ? "-pre-RA-sched=source"
+                                      : "-enable-misched=false"},
         NULL);
   if (f->scalable) /* frames that grow with the vectors */
     LLVMParseCommandLineOptions(
