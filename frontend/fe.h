@@ -25,9 +25,9 @@ struct fe_opts {
   size_t ndims;
   const struct fe_dim *loops; /* --loop-max NODE=N */
   size_t nloops;
-  bool
-      float_factors; /* sums of products are quantized by floats, and rounded to
-                         even, whatever the model's own arithmetic */
+  /* Sums of products are quantized by floats, and rounded to even, whatever the
+   * model's own arithmetic. */
+  bool float_factors;
   const char *const *states; /* --state OUT=IN: an initializer of such an input
                                 is its first value */
   size_t nstates;

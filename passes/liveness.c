@@ -17,7 +17,8 @@ struct build {
   const struct aliases *aliases;
   int *number; /* of the buffers that live in the block, by the aliases' */
   int *seen;   /* by buffer or node: the node that last listed it, plus 1 */
-  DN_LIST(int) list; /* being collected */
+  DN_LIST(int) list;   /* being collected */
+  DN_LIST(int) makers; /* nodes so far that set sizes */
 };
 
 /* Small buffers are aligned to what divides their size, so that none is lost
@@ -82,18 +83,20 @@ static void see_maker(struct build *b, const struct ir_value *v, int node) {
     collect(b, b->aliases->node[op->id], node);
 }
 
+static bool makes_size(const struct build *b, int node,
+                       const struct ir_term *term) {
+  const struct ir_op *set = b->l->node[node].op->region[0]->first;
+  return ir_makes_param(set, term->by) ||
+         (term->and &&ir_makes_param(set, term->and));
+}
+
 /* Kernels that set a size of the type come before node `node`, which has it. */
 static void see_type(struct build *b, const struct ir_type *t, int node) {
-  for (int d = 0; d < t->rank; d++)
+  for (int d = 0; b->makers.n && d < t->rank; d++)
     for (int i = 0; t->size[d] && i < t->size[d]->n; i++)
-      for (int k = 0; k < node; k++) {
-        const struct ir_op *op = b->l->node[k].op;
-        const struct ir_term *term = &t->size[d]->term[i];
-        if (op->code == IR_KERNEL &&
-            (ir_makes_param(op->region[0]->first, term->by) ||
-             (term->and &&ir_makes_param(op->region[0]->first, term->and))))
-          collect(b, k, node);
-      }
+      for (size_t k = 0; k < b->makers.n; k++)
+        if (makes_size(b, b->makers.v[k], &t->size[d]->term[i]))
+          collect(b, b->makers.v[k], node);
 }
 
 static void see_sizes(struct build *b, const struct ir_op *op, int node) {
@@ -302,6 +305,9 @@ struct live *live_build(struct dn_arena *arena, struct aliases *aliases,
     see_sizes(&b, l->node[i].op, i);
     see_readers(&b, i);
     l->node[i].preds = finish(&b);
+    const struct ir_op *op = l->node[i].op;
+    if (op->code == IR_KERNEL && op->region[0]->first->code == IR_SET_SIZE)
+      DN_PUSH(arena, b.makers, i);
   }
   invert(&b, true);
   invert(&b, false);
