@@ -59,6 +59,13 @@ struct cg_regions {
   int *weights; /* by value id, -1: none; NULL: no region holds any */
 };
 
+/* What a byte of a memory costs, in cycles, for estimates: regions by their
+ * names; "flash": constants that are in none. */
+struct cg_wait {
+  const char *name;
+  double cycles;
+};
+
 struct cg_opts {
   const char *prefix; /* of every symbol, a C identifier: see cg_prefix() */
   int threads;
@@ -77,6 +84,8 @@ struct cg_opts {
    * report: see cg_count_params(). */
   int64_t weights, biases, weight_bytes, bias_bytes;
   int64_t clock; /* MHz; -1: not known */
+  const struct cg_wait *waits;
+  size_t nwaits;
   /* --precision, and how far it moved results (pass.h); NULL and negative. */
   const char *precision;
   double rounding;

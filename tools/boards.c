@@ -31,7 +31,7 @@ static void put_cost(FILE *out, const struct compile *c,
                      const struct cg_sizes *sizes) {
   struct cg_stats stats;
   cg_stats(c->ctx->arena, c->m, &stats);
-  struct cg_machine machine = cg_machine_of(c->target, c->m, sizes);
+  struct cg_machine machine = cg_machine_of(c->target, c->m, &c->cg, sizes);
   struct cg_cost cost = cg_run_cost(&machine, &stats);
   double ms = cg_milliseconds(&c->cg, &cost);
   if (ms > 0)

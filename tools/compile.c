@@ -41,6 +41,8 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
   if (o->region && !(c->regions = regions_read(ctx, o->region)))
     return false;
   c->cg.regions = c->regions;
+  if (o->waits && !waits_read(ctx, o->waits, &c->cg))
+    return false;
   c->cg.clock = o->clock;
   c->cg.apart = o->weights && o->tool == OPT_DNNC;
   c->cg.checked = o->checked;

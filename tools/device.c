@@ -26,10 +26,11 @@ static const struct key keys[] = {
     {"features", true, 0, 0, offsetof(struct options, attrs)},
     {"caches", true, 0, 0, offsetof(struct options, caches)},
     {"regions", true, 0, 0, offsetof(struct options, region)},
+    {"waits", true, 0, 0, offsetof(struct options, waits)},
     {"ram", false, 0, INT64_C(1) << 50, offsetof(struct options, max_ram)},
     {"flash", false, 0, INT64_C(1) << 50, offsetof(struct options, max_flash)},
     {"clock", false, 1, 100000, offsetof(struct options, clock)}};
-enum { NAME, ABOUT, TARGET, CPU, FEATURES, CACHES, REGIONS, RAM, FLASH };
+enum { NAME, ABOUT, TARGET, CPU, FEATURES, CACHES, REGIONS, WAITS, RAM, FLASH };
 
 struct device {
   const char *text[DN_COUNT(keys)]; /* NULL: not given */

@@ -1,6 +1,7 @@
 /* regions.c - see regions.h. */
 #include "tools/regions.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -68,6 +69,25 @@ struct cg_regions *regions_read(struct dn_ctx *ctx, const char *text) {
   }
   struct cg_regions r = {list.v, list.n, {-1, -1}, -1, -1, NULL};
   return dn_copy(ctx->arena, &r, sizeof r);
+}
+
+bool waits_read(struct dn_ctx *ctx, const char *text, struct cg_opts *out) {
+  DN_LIST(struct cg_wait) list = {0};
+  for (const char *rest = text; *rest;) {
+    const char *one = part(ctx, &rest, ','), *number = one;
+    struct cg_wait w = {.name = part(ctx, &number, ':')};
+    char *end;
+    w.cycles = strtod(number, &end);
+    if (!dn_is_identifier(w.name, 39) || end == number || *end ||
+        !(w.cycles >= 0 && w.cycles <= 1e4))
+      return dn_usage(ctx, "--waits",
+                      "'%.100s': a memory is NAME:CYCLES, as flash:2.5",
+                      dn_escaped(ctx->arena, one));
+    DN_PUSH(ctx->arena, list, w);
+  }
+  out->waits = list.v;
+  out->nwaits = list.n;
+  return true;
 }
 
 const char *regions_plan(struct dn_ctx *ctx, const struct cg_regions *r,

@@ -10,10 +10,12 @@
 struct cg_core; /* a row */
 struct cg_machine {
   const struct cg_core *core; /* NULL: no row is the CPU's */
+  const struct cg_opts *opts; /* its regions, and what waiting for them costs */
   bool dram; /* the network's values and weights are in no cache or SRAM */
 };
 struct cg_machine cg_machine_of(const struct cg_target *t,
                                 const struct ir_module *m,
+                                const struct cg_opts *opts,
                                 const struct cg_sizes *sizes);
 
 struct cg_cost {

@@ -219,7 +219,7 @@ bool cg_report(struct dn_ctx *ctx, const struct cg_target *t,
   assert(sizes && "the caller has compiled the module");
   struct dn_buf text = dn_buf_new(ctx->arena);
   cg_stats(ctx->arena, m, &r.stats);
-  r.machine = cg_machine_of(t, m, sizes);
+  r.machine = cg_machine_of(t, m, opts, sizes);
   r.cost = cg_run_cost(&r.machine, &r.stats);
   switch (kind) {
   case CG_REPORT_BRIEF:

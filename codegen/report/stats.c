@@ -67,27 +67,22 @@ static int64_t elements_read(const struct nest *n, const struct ir_op *op,
   return dn_min(sum, all);
 }
 
-/* A value from outside a layer, and how much of it the layer reads. */
-struct reading {
-  const struct ir_value *value;
-  int64_t bytes;
-};
 struct readings {
   struct dn_arena *arena;
   const struct ir_block *outside;
-  DN_LIST(struct reading) list;
+  DN_LIST(struct cg_reading) list;
 };
 
 static void add_reading(struct readings *r, const struct ir_value *v,
                         int64_t bytes) {
   const struct ir_block *home = ir_home(v);
   size_t i = 0;
-  if (v->data || home != r->outside)
+  if (!v->data && home != r->outside)
     return;
   while (i < r->list.n && r->list.v[i].value != v)
     i++;
   if (i == r->list.n)
-    DN_PUSH(r->arena, r->list, ((struct reading){v, 0}));
+    DN_PUSH(r->arena, r->list, ((struct cg_reading){v, 0}));
   assert(bytes >= 0 && "elements of a static type: count_nest()");
   int64_t all = ir_type_bytes(v->type), *sum = &r->list.v[i].bytes;
   *sum += dn_min(bytes, all - *sum);
@@ -185,7 +180,10 @@ struct cg_layer cg_layer_of(struct dn_arena *arena, const struct ir_op *op) {
   what.moves = dn_buf_new(arena);
   add_op(&l, &rank, &what, &reads, op, 1);
   for (size_t i = 0; i < reads.list.n; i++)
-    l.read_bytes += reads.list.v[i].bytes;
+    if (!reads.list.v[i].value->data)
+      l.read_bytes += reads.list.v[i].bytes;
+  l.reads = reads.list.v;
+  l.nreads = reads.list.n;
   l.what = what.computes.len ? what.computes.text
            : what.moves.len  ? what.moves.text
                              : ir_ops[op->code].text;

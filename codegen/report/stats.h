@@ -5,6 +5,12 @@
 
 #include "ir/ir.h"
 
+/* A value from outside a layer, and how much of it the layer reads. */
+struct cg_reading {
+  const struct ir_value *value;
+  int64_t bytes;
+};
+
 /* One op outside kernels that computes: a kernel, or control flow. */
 struct cg_layer {
   const struct ir_op *op;
@@ -19,6 +25,8 @@ struct cg_layer {
   int64_t bytes;       /* of its result */
   int64_t read_bytes;  /* of what it reads of values that are not constant */
   int64_t live;        /* arena bytes in use while it runs */
+  const struct cg_reading *reads; /* constants, too */
+  size_t nreads;
 };
 
 struct cg_stats {
