@@ -11,6 +11,8 @@ struct ir_tensor;
 struct fe_dim {     /* --dim NAME=VALUE */
   const char *name; /* interned */
   int64_t value;
+  int64_t bound;     /* the most that it can be, or 0: it is a number */
+  struct dn_loc loc; /* the node that makes it */
   const char *of; /* --dim NAME=32*M: a sum of products of others, instead of a
                      value; or NULL */
 };
@@ -31,7 +33,8 @@ struct fe_opts {
   const char *const *states; /* --state OUT=IN: an initializer of such an input
                                 is its first value */
   size_t nstates;
-  struct fe_made *made;  /* gets those that no --dim sets; NULL: an error */
+  struct fe_made
+      *made; /* gets those that are no numbers; NULL: --dim has all */
   struct fe_names *free; /* gets the names of the model's free dims and of those
                             that make them; or NULL */
   /* Shapes for inputs by position, from test data; NULL entries: as the model
@@ -73,9 +76,11 @@ int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
                     const char *what, int64_t given, int64_t taken);
 
 /* For importers: the size `name` that values of the model decide, at most `most`:
- * of --dim, or `most`, which is noted; -1: it has none. */
+ * of --dim, or `most`; -1: it has none. *bound: the most that it can be where it is
+ * known at run time only, or 0. */
 int64_t fe_made_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
-                    const char *name, int64_t most);
+                    struct dn_loc loc, const char *name, int64_t most,
+                    int64_t *bound);
 
 /* Tensors in files: ONNX TensorProto (.pb), .npy, by their first bytes. Data are
  * borrowed from the mapped file when they can be. false after a diagnostic. */

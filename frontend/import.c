@@ -125,13 +125,21 @@ int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
 }
 
 int64_t fe_made_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
-                    const char *name, int64_t most) {
-  int64_t n = option_dim(ctx, opts, name);
-  struct fe_dim d = {.name = dn_intern(ctx, name), .value = most};
-  if (n >= 0 || !opts->made)
-    return n;
-  DN_PUSH(ctx->arena, opts->made->list, d);
-  return most;
+                    struct dn_loc loc, const char *name, int64_t most,
+                    int64_t *bound) {
+  struct fe_dim d = {.name = dn_intern(ctx, name), .value = -1};
+  if (opts->free)
+    DN_PUSH(ctx->arena, opts->free->list, d.name);
+  for (size_t i = 0; i < opts->ndims; i++)
+    if (!strcmp(opts->dims[i].name, name))
+      d = opts->dims[i];
+  if (d.value < 0 && opts->made)
+    d = (struct fe_dim){
+        .name = d.name, .value = most, .bound = most, .loc = loc};
+  if (d.bound && opts->made)
+    DN_PUSH(ctx->arena, opts->made->list, d);
+  *bound = d.bound;
+  return d.value;
 }
 
 struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,

@@ -34,11 +34,16 @@ bool ox_find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
   if (known)
     n->n = ir_const_int(known, 0);
   if (n->n < 0 && most && !c->b->at.block->owner) {
-    most = dn_max(most, LEAST_ROOM);
-    n->size = size_name(c);
-    n->n = fe_made_dim(c->im->ctx, c->im->opts, n->size, most);
+    const char *name = size_name(c);
+    n->n = fe_made_dim(c->im->ctx, c->im->opts, c->b->loc, name,
+                       dn_max(most, LEAST_ROOM), &n->room);
+    n->size = n->room ? name : NULL;
   }
-  n->room = n->size ? most : n->n;
+  if (n->size && n->room < LEAST_ROOM) /* lanes step up: sizes_points.c */
+    n->room = LEAST_ROOM + 1;
+  if (n->size)
+    return true;
+  n->room = n->n;
   if (n->n < 0)
     return ox_fail(c, DYNAMIC,
                    "values decide how large its result is, whose shape must be "

@@ -120,6 +120,7 @@ static bool read_dims(struct compile *c, struct fe_dim *dims) {
     }
     if (bound && !c->sizes)
       c->sizes = DN_NEW(c->ctx->arena, struct sizes);
+    dims[i].bound = bound ? dims[i].value : 0;
     ok = ok && (!bound || add_bound(c, &dims[i]));
   }
   for (size_t i = 0; ok && c->sizes && i < given->n; i++)
@@ -224,23 +225,36 @@ static struct ir_module *import_made(struct compile *c, struct fe_opts *fe) {
   fe->made = &made;
   struct ir_module *m = fe_import(c->ctx, c->path, fe);
   fe->made = NULL;
-  size_t n = made.list.n;
-  if (!m || !n)
-    return m;
-  struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe->ndims + n);
-  memcpy(dims, fe->dims, fe->ndims * sizeof *dims);
-  memcpy(dims + fe->ndims, made.list.v, n * sizeof *dims);
-  fe->dims = dims;
-  fe->ndims += n;
-  if (!c->sizes)
+  size_t n = fe->ndims;
+  struct fe_dim *dims =
+      DN_ARRAY(c->ctx->arena, struct fe_dim, n + made.list.n + 1);
+  memcpy(dims, fe->dims, n * sizeof *dims);
+  if (made.list.n && !c->sizes)
     c->sizes = DN_NEW(c->ctx->arena, struct sizes);
-  if (!fe->choices)
-    fe->choices = DN_NEW(c->ctx->arena, struct ir_choices);
-  fe->choices->made.n = 0;
-  bool ok = true;
-  for (size_t i = 0; i < n && ok; i++)
-    ok = add_bound(c, &made.list.v[i]) &&
-         (c->sizes->made[c->sizes->at.n - 1] = true);
+  bool ok = m != NULL;
+  for (size_t i = 0; i < made.list.n && ok; i++) {
+    const struct fe_dim *d = &made.list.v[i];
+    struct ir_point *at = &c->sizes->at;
+    int k = 0;
+    while (k < at->n && at->param[k]->name != d->name)
+      k++;
+    if (k == at->n) {
+      ok = k < IR_MAX_SIZES ? add_bound(c, d)
+                            : dn_error(c->ctx, d->loc, DN_DYNAMIC,
+                                       "values decide how large its result is, "
+                                       "and of more than %d such sizes one "
+                                       "must be given: --dim NODE=VALUE",
+                                       IR_MAX_SIZES);
+      dims[n++] = *d;
+    }
+    if (ok)
+      c->sizes->made[k] = true;
+  }
+  if (ok && n == fe->ndims)
+    return m;
+  fe->dims = dims;
+  fe->ndims = n;
+  fe->choices = DN_NEW(c->ctx->arena, struct ir_choices);
   ir_module_free(m);
   return ok ? fe_import(c->ctx, c->path, fe) : NULL;
 }

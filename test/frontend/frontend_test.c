@@ -61,8 +61,8 @@ static int print_model(int argc, char **argv) {
     if (!equals)
       return 2;
     *equals = 0;
-    dims[opts.ndims++] =
-        (struct fe_dim){argv[i], strtoll(equals + 1, NULL, 10), NULL};
+    dims[opts.ndims++] = (struct fe_dim){
+        .name = argv[i], .value = strtoll(equals + 1, NULL, 10)};
   }
   return import_file(argv[0], &opts, stderr, true, false);
 }
