@@ -92,7 +92,8 @@ bool ir_place_slice(const struct ir_op *loop, const struct ir_type *type,
   assert(type->rank > 0 && "slices are of dimension 0: rules params, yield");
   if (around >= IR_MAX_LOOPS_AROUND)
     return false;
-  step[around] += stride[0] * ir_dtypes[type->dtype].bytes;
+  if (ir_max_turns(loop) != 1)
+    step[around] += stride[0] * ir_dtypes[type->dtype].bytes;
   memmove(stride, stride + 1, (size_t)(type->rank - 1) * sizeof *stride);
   return true;
 }

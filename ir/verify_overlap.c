@@ -320,7 +320,8 @@ static bool in_slice(const struct ir_value *p, const struct ir_value *v,
   int64_t step = at.step[ir_loops_around(p->block) - 1];
   return at.space == own.space && at.number == own.number &&
          ir_type_is_dense(p->type, at.stride) &&
-         llabs(step) > all.hi - all.lo &&
+         (llabs(step) > all.hi - all.lo ||
+          ir_max_turns(p->block->owner) == 1) &&
          !memcmp(at.step, own.step, sizeof at.step) && bytes->lo >= all.lo &&
          bytes->hi <= all.hi;
 }

@@ -495,6 +495,19 @@ static struct ir_value *part_of(struct ir_value *whole,
   return y;
 }
 
+/* All that reads constant `w` is such an op in a kernel whose tiles are as wide. */
+static bool is_read_alike(const struct ir_value *w, const struct ir_op *anchor,
+                          unsigned operand, int64_t width) {
+  for (const struct ir_use *u = w->uses; u; u = u->next) {
+    const struct ir_op *kernel = u->op->block->owner;
+    if (u->op->code != anchor->code || u != u->op->operand[operand] ||
+        !kernel || kernel->code != IR_KERNEL ||
+        loops_tile(kernel, last_dim(ir_result(u->op)->type)) != width)
+      return false;
+  }
+  return true;
+}
+
 static bool pack_operand(struct pack *p, struct ir_op *anchor,
                          struct ir_op *kernel, const struct nest *n, int access,
                          int iter) {
@@ -515,7 +528,8 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
     return false;
   /* Two layouts would take more than the time. */
   if ((has_columns(kernel, n) || has_index(p, n)) &&
-      (!w->data || w->uses->next))
+      (!w->data || !is_read_alike(w, anchor, operand,
+                                  loops_tile(kernel, last_dim(n->type)))))
     return false;
   find_runs(kernel, n, access, iter, &how);
   int64_t width =

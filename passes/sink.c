@@ -6,7 +6,9 @@
  * with `on` -1, on bare metal. They are read once for several turns where the
  * scan becomes one of scans, of `block` turns each: the outer one makes what
  * those go through. With 0 there are as many as have room in twice the bytes of
- * the states and of what one turn goes through, and one at -Os.
+ * the states and of what one turn goes through, and one at -Os. The last turns, where
+ * they are no whole block, are a scan of their own, which what is computed for all of
+ * them at once stands before.
  *
  * before:  %4 = matmul %x, @w : f32[400,256]                 (%x : f32[400,64])
  *          %h = scan %h0, %4 {states=1} : f32[1,256] do (%p: f32[1,256],
@@ -137,6 +139,20 @@ static int choose(const struct chain *c, int64_t min_bytes) {
   return now - least >= min_bytes ? best : 0;
 }
 
+struct sink {
+  struct pass_env *env;
+  int64_t min_bytes, block;
+};
+
+static int find(const struct sink *s, struct dn_arena *tmp, struct ir_op *scan,
+                unsigned k, struct chain *c) {
+  int64_t turns = rows_of(ir_arg(scan, k));
+  c->n = 0;
+  if (turns > 1 && scan->region[0]->param[k]->uses)
+    find_chain(tmp, scan, ir_arg(scan, k), turns, c);
+  return choose(c, s->min_bytes);
+}
+
 /* ---- Moving ---- */
 
 /* Reads `v` as rows of turns: [turns, rows of one, ...]; in reverse. */
@@ -161,15 +177,16 @@ static struct ir_value *slices(struct ir_op *scan, struct ir_value *v,
                           ir_ints("steps", steps, v->type->rank)));
 }
 
-/* Op i of the chain in the region, for the rows of a turn. */
+/* Op i of the chain for the rows of some of all turns. */
 static struct ir_value *move_op(struct ir_builder *b, const struct chain *c,
-                                int i, int64_t turns, struct ir_value *rows) {
+                                int i, int64_t turns, int64_t some,
+                                struct ir_value *rows) {
   const struct ir_op *op = c->op[i];
   const struct ir_type *y = ir_result(op)->type;
   if (is_reshape(op)) {
     int64_t dims[IR_MAX_RANK];
     memcpy(dims, y->dim, sizeof dims);
-    dims[0] /= turns;
+    dims[0] = dims[0] / turns * some;
     return edit_reshape(b, rows, y->rank, dims);
   }
   if (is_reverse(op, turns))
@@ -219,10 +236,119 @@ static void sink(struct ir_op *scan, unsigned k, const struct chain *c, int n,
     at = edit_reshape(&b, slice, v->type->rank, dims);
   }
   for (int i = n; i-- > 0;)
-    at = move_op(&b, c, i, turns, at);
+    at = move_op(&b, c, i, turns, 1, at);
   at = edit_reshape(&b, at, was->rank, was->dim);
   const struct ir_op *first = next->prev ? body->first : NULL;
   replace_reads(slice, first, at);
+}
+
+/* ---- The last turns ---- */
+
+/* Rows [from, to) of `v`. */
+static struct ir_value *rows_between(struct ir_builder *b, struct ir_value *v,
+                                     int64_t from, int64_t to) {
+  int64_t starts[IR_MAX_RANK] = {from}, sizes[IR_MAX_RANK];
+  memcpy(sizes, v->type->dim, sizeof sizes);
+  sizes[0] = to - from;
+  return ir_emit(b, IR_SLICE, IR_ARGS(v),
+                 IR_ATTRS(ir_ints("starts", starts, v->type->rank),
+                          ir_ints("sizes", sizes, v->type->rank)));
+}
+
+/* What the scan goes through as operand k, in turns [from, to) of all: what a chain
+ * makes of the rows of these. */
+static struct ir_value *part_of(struct ir_op *scan, unsigned k,
+                                const struct chain *c, int n, int64_t from,
+                                int64_t to) {
+  struct ir_builder b = edit_before(scan);
+  struct ir_value *v = ir_arg(scan, k);
+  int64_t turns = rows_of(v);
+  if (n)
+    v = ir_arg(c->op[n - 1], c->rows[n - 1]);
+  int64_t rows = rows_of(v) / turns;
+  v = rows_between(&b, v, from * rows, to * rows);
+  for (int i = n; i-- > 0;)
+    v = move_op(&b, c, i, turns, to - from, v);
+  return v;
+}
+
+/* The same op, with other operands, before `where`. */
+static struct ir_op *copy_op(struct dn_arena *tmp, struct dn_map *now,
+                             struct ir_builder *where, const struct ir_op *op) {
+  struct ir_builder b = *where;
+  b.loc = op->loc;
+  b.model_op = op->model_op;
+  struct ir_value **x = DN_ARRAY(tmp, struct ir_value *, op->noperands);
+  const struct ir_type **types =
+      DN_ARRAY(tmp, const struct ir_type *, op->nresults);
+  for (unsigned i = 0; i < op->noperands; i++) {
+    struct ir_value *copy = dn_map_get(now, ir_arg(op, i));
+    x[i] = copy ? copy : ir_arg(op, i);
+  }
+  for (unsigned i = 0; i < op->nresults; i++)
+    types[i] = op->result[i]->type;
+  struct ir_op *copy = ir_op_new(&b, op->code, x, op->noperands, op->attr,
+                                 op->nattrs, types, op->nresults, op->nregions);
+  for (unsigned i = 0; i < op->nresults; i++)
+    dn_map_put(tmp, now, op->result[i], copy->result[i]);
+  for (unsigned r = 0; r < op->nregions; r++) {
+    struct ir_builder in = b;
+    in.block = copy->region[r];
+    in.before = NULL;
+    for (unsigned i = 0; i < op->region[r]->nparams; i++) {
+      const struct ir_value *p = op->region[r]->param[i];
+      dn_map_put(tmp, now, p, ir_param_new(in.block, NULL, p->type));
+    }
+    for (const struct ir_op *o = op->region[r]->first; o; o = o->next)
+      copy_op(tmp, now, &in, o);
+  }
+  return copy;
+}
+
+static const struct ir_type *with_rows(struct dn_ctx *ctx,
+                                       const struct ir_type *t, int64_t rows) {
+  int64_t dims[IR_MAX_RANK];
+  memcpy(dims, t->dim, sizeof dims);
+  dims[0] = rows;
+  return ir_type(ctx, t->dtype, t->rank, dims);
+}
+
+/* Leaves the first `first` turns of the scan to it, and the others to the one that it
+ * returns, behind it. */
+static struct ir_op *cut_last(const struct sink *s, struct ir_op *scan,
+                              int64_t first) {
+  struct ir_builder b = edit_before(scan);
+  struct dn_ctx *ctx = b.m->ctx;
+  struct dn_arena *tmp = dn_arena_new(ctx);
+  unsigned states = ir_num_carried(scan);
+  int64_t turns = rows_of(ir_arg(scan, states));
+  struct dn_map now = {0};
+  struct ir_value **last = DN_ARRAY(tmp, struct ir_value *, scan->noperands);
+  for (unsigned k = states; k < scan->noperands; k++) {
+    struct chain c;
+    int n = find(s, tmp, scan, k, &c);
+    last[k] = part_of(scan, k, &c, n, first, turns);
+    struct ir_value *v = part_of(scan, k, &c, n, 0, first);
+    ir_set_operand(scan, k, v);
+  }
+  b.before = scan->next;
+  struct ir_op *rest = copy_op(tmp, &now, &b, scan);
+  for (unsigned i = 0; i < scan->nresults; i++) {
+    struct ir_value *y = scan->result[i], *z = rest->result[i];
+    if (i < states) {
+      ir_replace_uses(y, z);
+      continue;
+    }
+    struct ir_attr axis = ir_int("axis", 0);
+    z->type = with_rows(ctx, y->type, turns - first);
+    y->type = with_rows(ctx, y->type, first);
+    struct ir_value *all = ir_emit(&b, IR_CONCAT, IR_ARGS(y, z), &axis, 1);
+    replace_reads(y, all->def, all);
+  }
+  for (unsigned k = 0; k < scan->noperands; k++)
+    ir_set_operand(rest, k, k < states ? scan->result[k] : last[k]);
+  dn_arena_free(tmp);
+  return rest;
 }
 
 /* ---- Blocks of turns ---- */
@@ -291,20 +417,6 @@ static struct ir_op *cut_turns(struct ir_op *scan, int64_t n) {
 
 /* ---- The pass ---- */
 
-struct sink {
-  struct pass_env *env;
-  int64_t min_bytes, block;
-};
-
-static int find(const struct sink *s, struct dn_arena *tmp, struct ir_op *scan,
-                unsigned k, struct chain *c) {
-  int64_t turns = rows_of(ir_arg(scan, k));
-  c->n = 0;
-  if (turns > 1 && scan->region[0]->param[k]->uses)
-    find_chain(tmp, scan, ir_arg(scan, k), turns, c);
-  return choose(c, s->min_bytes);
-}
-
 /* The bytes a turn of what operand k goes through and would be sunk; -1: blocks
  * of turns are no rows of it. */
 static int64_t sunk_bytes(const struct sink *s, struct ir_op *scan,
@@ -344,9 +456,11 @@ static int64_t find_block(const struct sink *s, struct ir_op *scan) {
   if (!turn || (!s->block && s->env->opt_size) || !ir_may_nest(scan))
     return 1;
   int64_t n = s->block ? s->block : dn_min((state + 2 * turn) / turn, MOST);
-  n = dn_min(n, dn_min(turns, LIMIT));
-  while (n > 1 && turns % n)
+  int64_t most = dn_min(n, dn_min(turns, LIMIT));
+  for (n = most; n > 1 && turns % n;)
     n--;
+  if (n * 2 <= most) /* whole blocks would be half as long */
+    n = most;
   return n < turns ? n : 1;
 }
 
@@ -370,10 +484,14 @@ int64_t pass_sink(struct pass_env *env, struct ir_module *m) {
                          pass_int(env, "block")};
   if (!on || (on < 0 && !env->target->bare_metal))
     return 0;
+  const struct ir_op *last = NULL; /* of those that were cut, what is left */
   for (struct ir_op *op = ir_first(m); op; op = ir_next(op)) {
-    if (op->code != IR_SCAN)
+    if (op->code != IR_SCAN || op == last)
       continue;
     int64_t n = find_block(&s, op);
+    int64_t turns = rows_of(ir_arg(op, ir_num_carried(op)));
+    if (n > 1 && turns % n)
+      last = cut_last(&s, op, turns / n * n);
     sunk += sink_into(&s, n > 1 ? cut_turns(op, n) : op);
   }
   return sunk;

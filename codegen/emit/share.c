@@ -241,7 +241,8 @@ static void put_place(struct emit_places *p, const struct ir_value *v,
   put_buffer(p, b);
   put(p, (uint64_t)(at->offset - b->from));
   put(p, at->dense != NULL);
-  put_bytes(p, at->stride, (size_t)v->type->rank * sizeof *at->stride);
+  for (int d = 0; d < v->type->rank; d++) /* of one element none counts */
+    put(p, v->type->dim[d] > 1 ? (uint64_t)at->stride[d] : 0);
 }
 
 /* ---- One walk ---- */
