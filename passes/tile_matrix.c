@@ -3,7 +3,7 @@
  * A register has up to 16 rows. A product of two of them (16 rows by 16 columns)
  * takes a cycle a row, LEAST at least, and the registers that it multiplies are
  * loaded at two rows a cycle; two by two of them share loads. Vectors make 128
- * products a cycle. What follows the sums takes the same time either way.
+ * products of bytes a cycle. What follows the sums takes the same time either way.
  *
  * before:  %1 = conv %x, @w {pads=[1,1,1,1], outside=7, to=i32} : i32[1,8,8,64]
  * after:   %2 = kernel do { pad %x {pads=[0,1,1,0,0,1,1,0], value=7} : u8[1,10,10,64] }
@@ -21,7 +21,8 @@ enum {
   PASS = 40,      /* cycles to clear and store sums, beside other work */
   SETUP = 700,    /* cycles to set the registers up and give them back */
   MOST_ROWS = 64, /* of a tile */
-  VECTOR = 128    /* products of vectors in a cycle */
+  VECTOR = 128,   /* products of vectors in a cycle */
+  VECTOR_BF16 = 32
 };
 
 struct shape {
@@ -165,7 +166,8 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
     return false;
   struct shape s = shape_of(k, iter, merged);
   double vectors = (double)s.rows * (double)s.outer * (double)s.columns *
-                   (double)s.steps * ((double)k->dot.k / 4) / VECTOR;
+                   (double)s.steps /
+                   (k->dot.weights == IR_BF16 ? VECTOR_BF16 : VECTOR);
   s.steps /= step;
   double own = choose_rows(&s, &tile, &outer) + SETUP;
   if (!plain) /* two bytes a cycle and more, both ways */

@@ -109,7 +109,45 @@ static void join(const struct ir_type *type, int64_t *dims) {
   dims[last] = 1;
 }
 
-static bool merge(struct ir_module *m, struct ir_op *op) {
+/* The row of a window, filled up with zeros to whole runs where that stays in the
+ * row of the operand: matrix registers take no others. */
+static int64_t filled_row(const struct pass_env *env, const struct ir_op *op,
+                          const struct ir_value *x) {
+  const struct ir_type *w = ir_arg(op, 1)->type;
+  int last = w->rank - 1;
+  int64_t c = w->dim[last], row = w->dim[last - 1] * c;
+  int64_t more = dn_align(row, ir_dot_of(env->target, w->dtype).k);
+  int64_t out = ir_result(op)->type->dim[last - 1];
+  int64_t first = (out - 1) * ir_get_at(op, "strides", last - 2) * c;
+  bool fits = first + more <= x->type->dim[last - 1] * c;
+  bool matrix =
+      w->dtype == IR_BF16 ? env->target->bmatrix > 0 : env->target->matrix > 0;
+  return matrix && fits ? more : row;
+}
+
+/* Weights of rows of `row` elements, the last ones zeros. */
+static struct ir_value *fill_weights(struct ir_module *m, struct ir_value *w,
+                                     const int64_t *dims, int64_t own) {
+  int rank = w->type->rank;
+  int64_t row = dims[rank - 2], rows = ir_type_count(w->type) / own;
+  const struct ir_type *type = ir_type(m->ctx, w->type->dtype, rank, dims);
+  struct dn_arena *tmp = dn_arena_new(m->ctx);
+  if (row == own || !w->data->bytes) {
+    dn_arena_free(tmp);
+    return ir_const_new(m, w->name, type, w->data);
+  }
+  const char *from = ir_const_bytes(tmp, w);
+  char *to = dn_alloc(m->arena, (size_t)ir_type_bytes(type));
+  int64_t bytes = ir_dtypes[type->dtype].bytes;
+  for (int64_t i = 0; i < rows; i++)
+    memcpy(to + i * row * bytes, from + i * own * bytes, (size_t)(own * bytes));
+  dn_arena_free(tmp);
+  struct ir_data data = {.bytes = to, .size = ir_type_bytes(type)};
+  return ir_const_new(m, w->name, type, &data);
+}
+
+static bool merge(const struct pass_env *env, struct ir_module *m,
+                  struct ir_op *op) {
   struct ir_builder b = edit_before(op);
   struct ir_value *w = ir_arg(op, 1), *x = padded(&b, op);
   int64_t dims[IR_MAX_RANK], strides[IR_MAX_RANK], dilations[IR_MAX_RANK];
@@ -121,12 +159,13 @@ static bool merge(struct ir_module *m, struct ir_op *op) {
     dilations[i] = ir_get_at(op, "dilations", i);
   }
   strides[spatial - 1] *= w->type->dim[spatial + 1];
+  int64_t own = w->type->dim[spatial] * w->type->dim[spatial + 1];
+  int64_t row = w->data->bytes ? filled_row(env, op, x) : own;
   join(x->type, dims);
   x = edit_reshape(&b, x, x->type->rank, dims);
   join(w->type, dims);
-  w = ir_const_new(m, w->name,
-                   ir_type(m->ctx, w->type->dtype, w->type->rank, dims),
-                   w->data);
+  dims[spatial] = row;
+  w = fill_weights(m, w, dims, own);
   struct ir_value *y =
       ir_emit(&b, IR_CONV, IR_ARGS(x, w),
               IR_ATTRS(ir_ints("strides", strides, spatial),
@@ -143,7 +182,7 @@ int64_t pass_window(struct pass_env *env, struct ir_module *m) {
   for (struct ir_op *op = ir_first(m), *next; op; op = next) {
     next = ir_next(op);
     if (op->code == IR_CONV && pays(env, op))
-      merged += merge(m, op);
+      merged += merge(env, m, op);
   }
   return merged;
 }
