@@ -75,7 +75,8 @@ class Net:
             return y, c, (t - 1) // l["s"] + 1
         if self.causal and l["kind"] == "skip":
             return self.op("neg " + x), c, t
-        if l["kind"] in ("relu", "pad") or t - reach < 6 * l["s"]:
+        # The window decides; the whole signal has the same layers.
+        if l["kind"] in ("relu", "pad") or l.setdefault("small", t - reach < 6 * l["s"]):
             return self.op("relu " + x), c, t
         front = reach if self.causal else 0
         rows = (t + front - reach - 1) // l["s"] + 1
