@@ -287,9 +287,11 @@ static void tile_product(struct tiling *k, int iter) {
       k->max_unroll > 1 && k->n->access[1].rank > 1)
     k->unroll = 4 * k->max_unroll; /* more share a scale: emit/scaled.c */
   int64_t window = nest_steps_from(k->n, 0, k->dot.k);
-  if (k->wide) /* the window is one run */
-    for (k->unroll = k->max_unroll; window % k->unroll;)
+  if (k->wide) { /* the window is one run */
+    k->unroll = k->max_unroll > 1 ? MAX_WINDOW : 1;
+    while (window % k->unroll)
       k->unroll--;
+  }
   if (s.along && k->env->target->vector_bytes && k->max_unroll > 1 &&
       window <= MAX_WINDOW)
     k->unroll = window;

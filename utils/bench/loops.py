@@ -6,10 +6,11 @@ they keep on the stack: an accumulator that does not stay in its register.
 
 One line a function: its frame in bytes, its innermost loops, and in the worst
 of them the frame accesses of accumulators (spills) and of other things, which
-are pointers and counters. A vector or float on the frame is an accumulator; a
-core register is one when what is stored was made by a multiplication (mla, or an
-addition of a product), or what is loaded goes into one. Prints the total of
-spills and fails when there are any."""
+are pointers, counters and constants. A vector or float on the frame is an
+accumulator; a core register is one when what is stored was made by a
+multiplication (mla, or an addition of a product), or what is loaded goes into one
+and was stored in the loop. Prints the total of spills and fails when there are
+any."""
 import re
 import shutil
 import subprocess
@@ -73,6 +74,28 @@ def operands(text):
     return names[:n], names if both else names[n:]
 
 
+def added(text):
+    """The registers that a product is added to: of a long one the first two, which
+    it writes, else the last."""
+    names = REGISTER.findall(text)
+    return names[:2] if re.match(r"[su]mla[lw]|umaal|smlsld", text) else names[-1:]
+
+
+def slots(text):
+    """The words of the frame that an access is of."""
+    at = re.search(r"\[sp(?:, #(\w+))?\]|\b(\w*)\(%?[re]?sp", text)
+    if not at:
+        return set()
+    first = int(at[1] or at[2] or "0", 0)
+    return {first, first + 4} if re.match(r"ldrd|strd", text) else {first}
+
+
+def kept(body, text):
+    """What is loaded from the frame was stored in the same loop."""
+    return any(STORE.match(t) and FRAME.search(t) and slots(t) & slots(text)
+               for t in body)
+
+
 def accumulates(body, i):
     """The access to the frame by body[i] is of an accumulator."""
     text = body[i]
@@ -94,13 +117,12 @@ def accumulates(body, i):
                     break
     elif ADD.match(text):  # x86 adds what lies in memory
         return any(is_product(body, i, n) for n in read)
-    elif LOAD.match(text):
+    elif LOAD.match(text) and kept(body, text):
         for name in written:
             for j in around:  # who takes it
                 out, taken = operands(body[j])
                 if name in taken:
-                    if ADDED.match(body[j]) and (
-                            taken[-1] == name or name in out):
+                    if ADDED.match(body[j]) and name in added(body[j]):
                         return True
                     if ADD.match(body[j]) and any(
                             is_product(body, j, n) for n in taken if n != name):
