@@ -312,30 +312,22 @@ AEABI(uint32_t, d2h, uint64_t a) { return narrow_half_f64(a); }
 /* Quotient and remainder come back side by side in r0 to r3. */
 typedef uint32_t pair32 __attribute__((vector_size(8)));
 typedef uint64_t pair64 __attribute__((vector_size(16)));
-AEABI(int32_t, idiv, int32_t a, int32_t b) {
-  int32_t r;
-  return divide_i32(a, b, &r);
-}
-AEABI(uint32_t, uidiv, uint32_t a, uint32_t b) {
-  uint32_t r;
-  return divide_u32(a, b, &r);
-}
-AEABI(pair32, idivmod, int32_t a, int32_t b) {
-  int32_t r, q = divide_i32(a, b, &r);
-  return (pair32){(uint32_t)q, (uint32_t)r};
-}
-AEABI(pair32, uidivmod, uint32_t a, uint32_t b) {
-  uint32_t r, q = divide_u32(a, b, &r);
-  return (pair32){q, r};
-}
-AEABI(pair64, ldivmod, int64_t a, int64_t b) {
-  int64_t r, q = divide_i64(a, b, &r);
-  return (pair64){(uint64_t)q, (uint64_t)r};
-}
-AEABI(pair64, uldivmod, uint64_t a, uint64_t b) {
-  uint64_t r, q = divide_u64(a, b, &r);
-  return (pair64){q, r};
-}
+#define AEABI_DIVIDE(name, T, W)                                               \
+  AEABI(T, name, T a, T b) {                                                   \
+    T r;                                                                       \
+    return divide_##W(a, b, &r);                                               \
+  }
+#define AEABI_BOTH(name, T, W, U, pair)                                        \
+  AEABI(pair, name, T a, T b) {                                                \
+    T r, q = divide_##W(a, b, &r);                                             \
+    return (pair){(U)q, (U)r};                                                 \
+  }
+AEABI_DIVIDE(idiv, int32_t, i32)
+AEABI_DIVIDE(uidiv, uint32_t, u32)
+AEABI_BOTH(idivmod, int32_t, i32, uint32_t, pair32)
+AEABI_BOTH(uidivmod, uint32_t, u32, uint32_t, pair32)
+AEABI_BOTH(ldivmod, int64_t, i64, uint64_t, pair64)
+AEABI_BOTH(uldivmod, uint64_t, u64, uint64_t, pair64)
 AEABI(uint64_t, lmul, uint64_t a, uint64_t b) { return product_u64(a, b); }
 AEABI(uint64_t, llsl, uint64_t a, int n) { return shift_left(a, n); }
 AEABI(uint64_t, llsr, uint64_t a, int n) { return shift_right(a, n); }
@@ -343,46 +335,36 @@ AEABI(uint64_t, lasr, uint64_t a, int n) { return shift_signed(a, n); }
 
 /* ---- The names of GCC's library ---- */
 
+/* Products and so on of two values, comparisons, integers; by the bits of values. */
+#define FP_2(FP, name, W, f)                                                   \
+  FP name(FP a, FP b) { return value_##W(f##_##W(bits_##W(a), bits_##W(b))); }
+#define FP_ORDER(FP, name, W, unordered)                                       \
+  int name(FP a, FP b) {                                                       \
+    int o = order_##W(bits_##W(a), bits_##W(b));                               \
+    return o == 2 ? unordered : o;                                             \
+  }
+#define FP_TO(T, name, FP, W, f, most)                                         \
+  T name(FP a) { return (T)f##_##W(bits_##W(a), most); }
 #define GCC_FP(w, FP, W)                                                       \
-  FP __add##w##f3(FP a, FP b) {                                                \
-    return value_##W(add_##W(bits_##W(a), bits_##W(b)));                       \
-  }                                                                            \
+  FP_2(FP, __add##w##f3, W, add)                                               \
   FP __sub##w##f3(FP a, FP b) {                                                \
     return __add##w##f3(a, value_##W(bits_##W(b) ^ bits_##W((FP)-0.0)));       \
   }                                                                            \
-  FP __mul##w##f3(FP a, FP b) {                                                \
-    return value_##W(mul_##W(bits_##W(a), bits_##W(b)));                       \
-  }                                                                            \
-  FP __div##w##f3(FP a, FP b) {                                                \
-    return value_##W(div_##W(bits_##W(a), bits_##W(b)));                       \
-  }                                                                            \
-  int __eq##w##f2(FP a, FP b) { return order_##W(bits_##W(a), bits_##W(b)); }  \
-  int __ne##w##f2(FP a, FP b) { return order_##W(bits_##W(a), bits_##W(b)); }  \
-  int __lt##w##f2(FP a, FP b) { return order_##W(bits_##W(a), bits_##W(b)); }  \
-  int __le##w##f2(FP a, FP b) { return order_##W(bits_##W(a), bits_##W(b)); }  \
-  int __gt##w##f2(FP a, FP b) {                                                \
-    int o = order_##W(bits_##W(a), bits_##W(b));                               \
-    return o == 2 ? -1 : o;                                                    \
-  }                                                                            \
-  int __ge##w##f2(FP a, FP b) {                                                \
-    int o = order_##W(bits_##W(a), bits_##W(b));                               \
-    return o == 2 ? -1 : o;                                                    \
-  }                                                                            \
+  FP_2(FP, __mul##w##f3, W, mul)                                               \
+  FP_2(FP, __div##w##f3, W, div)                                               \
+  FP_ORDER(FP, __eq##w##f2, W, 2)                                              \
+  FP_ORDER(FP, __ne##w##f2, W, 2)                                              \
+  FP_ORDER(FP, __lt##w##f2, W, 2)                                              \
+  FP_ORDER(FP, __le##w##f2, W, 2)                                              \
+  FP_ORDER(FP, __gt##w##f2, W, -1)                                             \
+  FP_ORDER(FP, __ge##w##f2, W, -1)                                             \
   int __unord##w##f2(FP a, FP b) {                                             \
     return order_##W(bits_##W(a), bits_##W(b)) == 2;                           \
   }                                                                            \
-  int32_t __fix##w##fsi(FP a) {                                                \
-    return (int32_t)to_signed_##W(bits_##W(a), INT32_MAX);                     \
-  }                                                                            \
-  int64_t __fix##w##fdi(FP a) {                                                \
-    return to_signed_##W(bits_##W(a), INT64_MAX);                              \
-  }                                                                            \
-  uint32_t __fixuns##w##fsi(FP a) {                                            \
-    return (uint32_t)to_unsigned_##W(bits_##W(a), UINT32_MAX);                 \
-  }                                                                            \
-  uint64_t __fixuns##w##fdi(FP a) {                                            \
-    return to_unsigned_##W(bits_##W(a), UINT64_MAX);                           \
-  }                                                                            \
+  FP_TO(int32_t, __fix##w##fsi, FP, W, to_signed, INT32_MAX)                   \
+  FP_TO(int64_t, __fix##w##fdi, FP, W, to_signed, INT64_MAX)                   \
+  FP_TO(uint32_t, __fixuns##w##fsi, FP, W, to_unsigned, UINT32_MAX)            \
+  FP_TO(uint64_t, __fixuns##w##fdi, FP, W, to_unsigned, UINT64_MAX)            \
   FP __floatsi##w##f(int32_t a) { return value_##W(from_i64_##W(a)); }         \
   FP __floatdi##w##f(int64_t a) { return value_##W(from_i64_##W(a)); }         \
   FP __floatunsi##w##f(uint32_t a) { return value_##W(from_u64_##W(a, 0)); }   \
@@ -405,42 +387,20 @@ uint32_t __mulsi3(uint32_t a, uint32_t b) {
     sum += b & 1 ? a : 0;
   return sum;
 }
-int32_t __divsi3(int32_t a, int32_t b) {
-  int32_t r;
-  return divide_i32(a, b, &r);
-}
-int32_t __modsi3(int32_t a, int32_t b) {
-  int32_t r;
-  divide_i32(a, b, &r);
-  return r;
-}
-uint32_t __udivsi3(uint32_t a, uint32_t b) {
-  uint32_t r;
-  return divide_u32(a, b, &r);
-}
-uint32_t __umodsi3(uint32_t a, uint32_t b) {
-  uint32_t r;
-  divide_u32(a, b, &r);
-  return r;
-}
-int64_t __divdi3(int64_t a, int64_t b) {
-  int64_t r;
-  return divide_i64(a, b, &r);
-}
-int64_t __moddi3(int64_t a, int64_t b) {
-  int64_t r;
-  divide_i64(a, b, &r);
-  return r;
-}
-uint64_t __udivdi3(uint64_t a, uint64_t b) {
-  uint64_t r;
-  return divide_u64(a, b, &r);
-}
-uint64_t __umoddi3(uint64_t a, uint64_t b) {
-  uint64_t r;
-  divide_u64(a, b, &r);
-  return r;
-}
+#define GCC_DIVIDE(div, mod, T, W)                                             \
+  T div(T a, T b) {                                                            \
+    T r;                                                                       \
+    return divide_##W(a, b, &r);                                               \
+  }                                                                            \
+  T mod(T a, T b) {                                                            \
+    T r;                                                                       \
+    divide_##W(a, b, &r);                                                      \
+    return r;                                                                  \
+  }
+GCC_DIVIDE(__divsi3, __modsi3, int32_t, i32)
+GCC_DIVIDE(__udivsi3, __umodsi3, uint32_t, u32)
+GCC_DIVIDE(__divdi3, __moddi3, int64_t, i64)
+GCC_DIVIDE(__udivdi3, __umoddi3, uint64_t, u64)
 uint64_t __muldi3(uint64_t a, uint64_t b) { return product_u64(a, b); }
 uint64_t __ashldi3(uint64_t a, int n) { return shift_left(a, n); }
 uint64_t __lshrdi3(uint64_t a, int n) { return shift_right(a, n); }
@@ -450,6 +410,13 @@ int __clzdi2(uint64_t a) { return zeros_u64(a); }
 
 /* ---- The C library's, where LLVM has no instruction ---- */
 
+/* a if it is on that side of b; the other where one is not a number. */
+#define EXTREME(FP, name, W, side)                                             \
+  FP name(FP a, FP b) {                                                        \
+    int o = order_##W(bits_##W(a), bits_##W(b));                               \
+    return o == 2 ? (order_##W(bits_##W(a), bits_##W(a)) == 2 ? b : a)         \
+                  : (o side 0 ? a : b);                                        \
+  }
 #define MATH(FP, W, s)                                                         \
   FP floor##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_FLOOR)); }    \
   FP ceil##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_CEIL)); }      \
@@ -459,22 +426,12 @@ int __clzdi2(uint64_t a) { return zeros_u64(a); }
   FP roundeven##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_EVEN)); } \
   FP round##s(FP a) { return value_##W(whole_##W(bits_##W(a), TO_AWAY)); }     \
   FP sqrt##s(FP a) { return value_##W(root_##W(bits_##W(a))); }                \
-  FP fmod##s(FP a, FP b) {                                                     \
-    return value_##W(remainder_##W(bits_##W(a), bits_##W(b)));                 \
-  }                                                                            \
+  FP_2(FP, fmod##s, W, remainder)                                              \
   FP fma##s(FP a, FP b, FP c) {                                                \
     return value_##W(fma_##W(bits_##W(a), bits_##W(b), bits_##W(c)));          \
   }                                                                            \
-  FP fmin##s(FP a, FP b) {                                                     \
-    int o = order_##W(bits_##W(a), bits_##W(b));                               \
-    return o == 2 ? (order_##W(bits_##W(a), bits_##W(a)) == 2 ? b : a)         \
-                  : (o < 0 ? a : b);                                           \
-  }                                                                            \
-  FP fmax##s(FP a, FP b) {                                                     \
-    int o = order_##W(bits_##W(a), bits_##W(b));                               \
-    return o == 2 ? (order_##W(bits_##W(a), bits_##W(a)) == 2 ? b : a)         \
-                  : (o > 0 ? a : b);                                           \
-  }
+  EXTREME(FP, fmin##s, W, <)                                                   \
+  EXTREME(FP, fmax##s, W, >)
 MATH(float, f32, f)
 MATH(double, f64, )
 
