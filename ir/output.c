@@ -6,6 +6,7 @@
 #define _GNU_SOURCE /* renameat2 */
 #include "ir/diag.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -65,6 +66,7 @@ bool dn_write_all(int fd, const char *data, size_t size) {
 static bool write_file(int fd, const char *data, size_t size) {
   enum { BLOCK = 1 << 16 };
   static const char zero[BLOCK];
+  assert(fd >= 0 && "prepare() has opened the file");
   for (size_t n; size; data += n, size -= n) {
     n = size < BLOCK ? size : BLOCK;
     bool hole = size > BLOCK && !memcmp(data, zero, n);

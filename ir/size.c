@@ -34,6 +34,7 @@ int ir_param_depth(const struct ir_param *p) {
 
 static int compare_terms(const void *a, const void *b) {
   const struct ir_term *x = a, *y = b;
+  assert(x->by && y->by && "a term has a parameter");
   int by = strcmp(x->by->name, y->by->name);
   if (by)
     return by;
@@ -140,6 +141,7 @@ static bool value_of(const struct ir_point *at, const struct ir_param *p,
 
 int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at) {
   int64_t sum = s->c;
+  assert(s->div >= 1 && "ir_size_make()");
   for (int i = 0; i < s->n; i++) {
     int64_t v, w = 1;
     if (!value_of(at, s->term[i].by, &v) ||

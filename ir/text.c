@@ -37,6 +37,7 @@ void dn_buf_printf(struct dn_buf *buf, const char *fmt, ...) {
   va_start(ap, fmt);
   va_copy(again, ap);
   int n = vsnprintf(NULL, 0, fmt, ap);
+  assert(n >= 0 && "formats are those of this program");
   buf_reserve(buf, (size_t)n);
   vsnprintf(buf->text + buf->len, (size_t)n + 1, fmt, again);
   buf->len += (size_t)n;
@@ -117,6 +118,7 @@ void dn_buf_escape(struct dn_buf *buf, const char *s, size_t n) {
 
 /* Where a text of `n` bytes may be cut at `at`: not within a character. */
 static size_t cut(const char *s, size_t n, size_t at) {
+  assert(at <= n && "a place in the text");
   while (at < n && at && ((unsigned char)s[at] & 0xc0) == 0x80)
     at--;
   return at;

@@ -8,6 +8,7 @@
 #include "ir/place.h"
 #include "ir/verify.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,7 @@ static void find_iters(const struct nest *n, const struct need *y,
     for (int i = 0; i < n->y[d].n; i++) {
       int64_t stride = n->y[d].stride[i];
       int64_t extent = n->iter[n->y[d].iter[i]].extent;
+      assert(stride > 0 && "elements from one index of a dim to the next");
       struct span q = {dn_div_floor(y->d[d].lo, stride),
                        dn_div_floor(y->d[d].hi, stride)};
       bool wraps = n->y[d].n > 1 && stride * extent < n->type->dim[d];

@@ -148,6 +148,7 @@ static uint64_t hash_const(const struct ir_value *c) {
   enum { PAGE = 4096 };
   uint64_t h = (uint64_t)(uintptr_t)c->type;
   const struct ir_data *d = c->data;
+  assert(d && "m->consts has constants alone");
   if (!d->bytes)
     return mix(h, d->splat);
   size_t size = (size_t)d->size;

@@ -12,6 +12,8 @@
 #include "ir/place.h"
 #include "passes/pass.h"
 
+#include <assert.h>
+
 /* Types may have the size that it sets. */
 static bool sets_size(const struct ir_op *op) {
   return op->code == IR_SET_SIZE ||
@@ -31,6 +33,7 @@ static bool is_dead(const struct ir_op *op) {
 static bool ends_loop(const struct ir_op *op, unsigned i) {
   int64_t rows = op->result[i]->type->dim[0];
   const struct ir_value *n = ir_arg(op, 0);
+  assert(op->result[i]->type->rank && "a loop stacks rows");
   unsigned carried = ir_num_carried(op);
   if (op->code == IR_LOOP && n->data && ir_const_int(n, 0) <= rows)
     return false;

@@ -228,6 +228,7 @@ static struct reading read_by_users(const struct fuse *f,
 
 /* How the kernel reads a member that joined it. */
 static struct reading read_as(const struct candidate *c, enum way way) {
+  assert(way != APART && "assign_group() makes a kernel of its own then");
   struct reading r = c->r;
   switch (way) {
   case IN_ROW:
@@ -251,6 +252,8 @@ static struct reading read_as(const struct candidate *c, enum way way) {
 
 static struct group *new_group(struct fuse *f, struct ir_op *root) {
   struct info *in = fuse_info(f, root);
+  assert(in->group < 0 && in->role & COMPUTED &&
+         "assign_group() sees each op once");
   struct group g = {.root = root, .nreads = 1};
   in->reading = (struct reading){
       .own = in->role & MAP, .in_row = true, .stages = 1, .evals = in->count};
@@ -294,6 +297,7 @@ static void set_order(struct ir_op *kernel, const struct ir_op *rows) {
   int64_t order[IR_MAX_RANK];
   int n = 0;
   bool sorted = true;
+  assert(all->rank == one->rank && "a reduction keeps dims, of size 1");
   if (!ir_same_dims(ir_result(kernel)->type, all))
     return;
   for (int within = 0; within < 2; within++)
@@ -339,6 +343,7 @@ static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
     assign_group(f, op);
   for (struct ir_op *op = block->first; op; op = op->next) {
     ptrdiff_t group = fuse_info(f, op)->group;
+    assert(group < (ptrdiff_t)f->groups.n && "assign_group() numbers groups");
     if (group >= 0)
       DN_PUSH(f->scratch, f->groups.v[group].ops, op);
   }

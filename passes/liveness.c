@@ -147,6 +147,8 @@ static bool find_take(struct build *b, const struct live_node *n,
                       const struct inplace *reads, enum live_reuse reuse,
                       int other, struct live_take *out) {
   const struct live_buffer *x = &b->l->buffer[other];
+  assert(n->made >= 0 && other != n->made &&
+         "find_takes() asks for others than its own");
   int64_t made = b->l->buffer[n->made].size;
   *out = (struct live_take){.buffer = other};
   out->same = can_take(b, reads, n->op, x->of);
@@ -229,6 +231,7 @@ static void add_buffers(struct build *b, int64_t align) {
     if (from->home != l->block)
       continue;
     struct live_buffer *to = &l->buffer[n++];
+    assert(b->number[i] + 1 == (int)n && "numbered in the same order above");
     to->of = (int)i;
     to->in_arena = from->out < 0;
     to->enters = from->enters;

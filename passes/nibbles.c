@@ -36,6 +36,7 @@ struct nibbles {
 };
 
 static int64_t in_byte(const struct ir_value *w) {
+  assert(ir_dtypes[w->type->dtype].bits <= 4 && "choose() takes 4 and 2 bits");
   return 8 / (int64_t)ir_dtypes[w->type->dtype].bits;
 }
 
@@ -112,6 +113,7 @@ static struct ir_value *unpack(const struct packed *how, struct ir_op *reader) {
   const struct ir_type *type = how->from->type;
   int64_t perm[IR_MAX_RANK];
   int n = how->to->type->rank;
+  assert(n == type->rank + 3 && "make_packed() adds panels, shares and lanes");
   for (int d = 0; d < n; d++)
     perm[d] = d;
   for (int d = 0; d + 1 < type->rank; d++)

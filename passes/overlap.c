@@ -14,6 +14,7 @@
 #include "ir/loops.h"
 #include "ir/nest.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Units, ops, steps of the verifier, of each op for each op in each unit, and
@@ -117,6 +118,7 @@ static void add_box(struct overlap *o, const struct box *b, struct bytes *reads,
  * it: a block at most from each change of an outer index to the next. */
 static void add_range(struct overlap *o, struct box *b, int d, int64_t from,
                       int64_t to, struct bytes *reads, struct bytes *writes) {
+  assert(from < to && d <= o->loop.last && "a range of indices of the loop");
   int64_t inner = 1;
   for (int k = d + 1; k <= o->loop.last; k++)
     inner *= o->r->type->dim[k];
@@ -165,6 +167,8 @@ static void find_distances(struct overlap *o, int64_t *down, int64_t *up) {
   for (int64_t from = 0, to; from < o->loop.extent; from = to, n++) {
     struct box b;
     to = tile_end(&o->loop, from);
+    assert(to > from && to <= o->loop.extent &&
+           "tiles have indices: loops_read()");
     for (int d = 0; d < o->r->type->rank; d++) {
       b.lo[d] = 0;
       b.hi[d] = dn_max(o->r->type->dim[d], 1) - 1;

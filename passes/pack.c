@@ -139,6 +139,7 @@ static void copy_plane(const struct copy *c, const char *from, char *to) {
 static void copy_strided(const struct copy *c, const char *from, char *to) {
   int64_t at[IR_MAX_RANK] = {0};
   int outer = c->rank - 2;
+  assert(outer >= 0 && "is_movable() takes matrices and more");
   for (;;) {
     int64_t f = 0, t = 0;
     for (int d = 0; d < outer; d++) {
@@ -162,6 +163,8 @@ static const struct ir_type *packed_type(struct pack *p,
                                          const struct layout *how) {
   int64_t dims[IR_MAX_RANK], size = w->type->dim[how->dim];
   int n = 0;
+  assert((!how->panel || size % how->panel == 0) &&
+         "pack_cuts(): panels are whole");
   if (how->panel)
     dims[n++] = size / how->panel;
   for (int d = 0; d < w->type->rank; d++)
@@ -172,10 +175,13 @@ static const struct ir_type *packed_type(struct pack *p,
   dims[n++] = how->panel ? how->panel : size;
   if (how->run > 1)
     dims[n++] = how->run;
+  assert(n <= IR_MAX_RANK && "is_movable() and pack_has_runs() leave room");
   return ir_type(p->m->ctx, w->type->dtype, n, dims);
 }
 
 static void copy_dim(struct copy *c, int64_t dim, int64_t from, int64_t to) {
+  assert(c->rank < IR_MAX_RANK &&
+         "no more dims than the packed form has, and a run");
   c->dim[c->rank] = dim;
   c->from[c->rank] = from;
   c->to[c->rank++] = to;
@@ -385,6 +391,8 @@ static struct ir_value *behind_maps(struct ir_value *w,
 }
 
 int pack_dim(const struct nest *n, int access, int iter) {
+  assert(access < n->naccesses && iter >= 0 && iter < n->niters &&
+         "an access and an iterator of the nest");
   const struct nest_access *a = &n->access[access];
   struct ir_op *reader = NULL;
   const struct ir_value *w =

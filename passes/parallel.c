@@ -125,12 +125,15 @@ in_parts(struct dn_ctx *ctx, const struct ir_type *type, int64_t parts) {
 
 static const struct ir_type *slice_type(struct dn_ctx *ctx,
                                         const struct ir_type *type) {
+  assert(type->rank && "a scan goes through rows");
   return ir_type(ctx, type->dtype, type->rank - 1, type->dim + 1);
 }
 
 /* Splits a scan into a scan of scans; iterations of the outer one run in
  * parallel. */
 static void split_turns(struct ir_op *scan, int64_t parts) {
+  assert(parts > 1 && ir_result(scan)->type->dim[0] % parts == 0 &&
+         "share_turns(): each thread gets as many");
   struct ir_builder b = edit_before(scan), in = b;
   struct ir_value *y = ir_result(scan);
   struct shared_turns shared = {parts, y->type->dim[0] / parts};

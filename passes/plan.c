@@ -83,6 +83,7 @@ static int item_of(const struct plan *p, const struct live *l, int buffer) {
 /* What the node makes may lie over a part of an operand. */
 static void set_over(struct plan *p, const struct live *l,
                      const struct live_node *n, const struct live_take *take) {
+  assert(take->buffer != n->made && "a result lies over what it is made of");
   struct pack_item *it = &p->item[item_of(p, l, n->made)];
   it->over = item_of(p, l, take->buffer);
   it->down = take->down;
@@ -127,9 +128,14 @@ static int64_t pack_outer(struct plan *p, struct pack_rooms rooms) {
   for (int i = 0; i < n; i++)
     outer[i].over = outer[i].over < 0 ? -1 : of[outer[i].over];
   int64_t bytes = pack_items(p->env->ctx, outer, n, rooms);
-  for (int i = 0; i < p->nitems; i++)
-    if (p->room[i] < 0)
-      p->item[i].at = outer[of[i]].at;
+  for (int i = 0; i < p->nitems; i++) {
+    const struct pack_item *it = &outer[of[i]];
+    if (p->room[i] >= 0)
+      continue;
+    assert(it->at >= 0 && it->at + it->size <= bytes &&
+           "pack_items() has counted the bytes of all");
+    p->item[i].at = it->at;
+  }
   return bytes;
 }
 
@@ -274,6 +280,7 @@ static void set_back(struct ir_op *op, bool back) {
 static void set_directions(const struct plan *p) {
   for (size_t i = 0; i < p->overs.n; i++) {
     const struct pack_item *y = &p->item[p->overs.v[i].item];
+    assert(y->over >= 0 && "set_over() has named the operand");
     const struct pack_item *x = &p->item[y->over];
     set_back(p->overs.v[i].op,
              y->at > x->at - y->down && y->at < x->at + x->size);
@@ -339,6 +346,7 @@ static int64_t pack(struct plan *p, const struct ir_func *f) {
   for (int i = 0; i < p->nitems; i++)
     if (p->room[i] < 0 && p->item[i].at >= split)
       p->item[i].at -= split - part;
+  assert(part <= split && "pack_items() keeps what is below the split there");
   m->arena_split = part;
   return size - (split - part);
 }

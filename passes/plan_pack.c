@@ -149,6 +149,7 @@ static void forbid(struct packer *p, int n, struct pack_gap g) {
 static int64_t lowest(struct packer *p, int i) {
   int n = 0;
   int64_t split = p->rooms.split;
+  assert(!p->placed[i] && "an item is placed once");
   for (int k = p->start[i]; k < p->start[i + 1]; k++) {
     int other = p->pair[k];
     if (p->placed[other] && p->item[other].size)

@@ -15,6 +15,7 @@
 
 #include "ir/diag.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* The operand of `op` that may be narrower than its result; -1: none. */
@@ -38,6 +39,8 @@ static struct ir_value *convert(struct ir_module *m, const struct ir_op *op,
   const struct ir_type *type = ir_type(ctx, to, w->type->rank, w->type->dim);
   int64_t n = ir_type_count(type), bytes = ir_dtypes[to].bytes;
   bool fits = true;
+  assert(w->data && w->type->dtype == IR_F32 &&
+         "weight_of() takes f32 constants");
   if (!w->data->bytes) {
     double v = ir_const_float(w, 0);
     return ir_const_splat(m, w->name, type, v);
@@ -67,6 +70,7 @@ static struct ir_value *cast(struct ir_builder *b, struct ir_value *x,
 /* The operand in type `to`, which all other operations read, too. */
 static struct ir_value *narrow_activation(struct ir_value *x,
                                           enum ir_dtype to) {
+  assert(!x->data && "weight_of(): one operand of two is a constant");
   if (x->def && x->def->code == IR_CAST && ir_arg(x->def, 0)->type->dtype == to)
     return ir_arg(x->def, 0);
   struct ir_builder b = edit_after(x);

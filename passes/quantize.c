@@ -22,6 +22,7 @@
 
 #include "ir/eval.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ struct coded coded_of(const struct quantize *p, const struct ir_value *v) {
 
 static void set_coded(struct quantize *p, const struct ir_value *v,
                       struct coded c) {
+  assert(c.lo <= c.hi && "of_clamp() keeps bounds in order");
   while (p->coded.n <= v->id)
     DN_PUSH(p->env->scratch, p->coded, (struct coded){0});
   p->coded.v[v->id] = c;
@@ -47,6 +49,8 @@ bool coded_is_tensor(const struct coded *c) {
 /* ---- Building ---- */
 
 static struct ir_value *evaluated(struct quantize *p, struct ir_value *v) {
+  assert(v->def && !v->uses &&
+         "an op that ir_emit() has made and nothing reads");
   struct ir_data data = {.bytes = ir_eval_op(p->m->arena, v->def),
                          .size = ir_type_bytes(v->type)};
   const struct ir_type *type = v->type;
@@ -119,6 +123,8 @@ double quant_shift(enum ir_dtype from, enum ir_dtype to) {
 
 struct ir_value *quant_flip(struct quantize *p, struct ir_value *q) {
   bool is_signed = q->type->dtype == IR_I8;
+  assert((is_signed || q->type->dtype == IR_U8) &&
+         "quant_sign() changes those alone");
   struct ir_value *top =
       quant_number(p, q->type->dtype, is_signed ? -128 : 128);
   return quant_emit(p, IR_BITS, IR_ARGS(quant_op2(p, IR_XOR, q, top)),
@@ -268,6 +274,7 @@ static bool move_parameter(struct quantize *p, const struct ir_op *op,
     return true;
   if (op->code != IR_TRANSPOSE)
     return false;
+  assert((*v)->type->rank <= rank && "parameters broadcast with the integers");
   for (int d = 0; d < rank; d++) {
     int from = d - (rank - (*v)->type->rank);
     dims[d] = from < 0 ? 1 : (*v)->type->dim[from];

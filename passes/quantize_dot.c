@@ -9,6 +9,7 @@
  * a copy of x. */
 #include "passes/quantize.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -77,6 +78,8 @@ static bool find_dot(struct dot *d) {
 static struct ir_value *made_constant(struct dot *d, struct ir_value *v) {
   if (v->data)
     return v;
+  assert(v->def && v->def->noperands &&
+         "edit_folds() has found a constant before it");
   struct ir_value *x = made_constant(d, ir_arg(v->def, 0));
   return x ? quant_constant(d->p, v->def->code, IR_ARGS(x), v->def->attr,
                             v->def->nattrs)
@@ -164,6 +167,7 @@ static struct ir_value *as_row(struct dot *d, struct ir_value *v) {
 
 /* -zx sum w */
 static struct ir_value *column_term(struct dot *d) {
+  assert(d->zx && d->k > 0 && "a sum of products less a zero point");
   const struct ir_type *x = d->a.q->type, *w = d->w->type;
   int64_t dims[IR_MAX_RANK] = {1, d->k};
   for (int i = 1; d->window && i < w->rank; i++)
@@ -177,6 +181,7 @@ static struct ir_value *column_term(struct dot *d) {
 
 /* -zw (sum x - K zx) */
 static struct ir_value *row_term(struct dot *d) {
+  assert(d->zw && d->k > 0 && "a sum of products less a zero point");
   const struct ir_type *w = d->w->type;
   int64_t dims[IR_MAX_RANK] = {d->window ? 1 : d->k, 1};
   for (int i = 1; d->window && i < w->rank; i++)
@@ -218,6 +223,7 @@ static struct ir_value *one_number(struct dot *d, struct ir_value *v) {
 
 /* x surrounded with zx: differences, which wrap, with zeros. */
 static struct ir_value *surround(struct dot *d) {
+  assert(d->window && d->zx && "find_dot(): padding is of convolutions");
   struct ir_value *x = d->a.q;
   struct ir_value *z = quant_cast(d->p, d->zx, x->type->dtype);
   int64_t pads[2 * IR_MAX_RANK] = {0};

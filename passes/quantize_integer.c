@@ -21,6 +21,7 @@
  * may differ by a step. */
 #include "passes/quantize.h"
 
+#include <assert.h>
 #include <math.h>
 
 enum {
@@ -75,6 +76,7 @@ static bool is_empty(struct interval a) { return a.least > a.most; }
 /* The number with the most zeros at its end: half of a result, which is no
  * fraction, is one of them more often than not. */
 static int64_t roundest(struct interval a) {
+  assert(!is_empty(a) && "callers have looked");
   int64_t unit = 1;
   while (dn_div_ceil(a.least, 2 * unit) <= dn_div_floor(a.most, 2 * unit) &&
          unit < INT64_C(1) << 32)
@@ -86,6 +88,7 @@ static int64_t roundest(struct interval a) {
  * point, [0], and what is odd where the floats do. */
 static void find_intervals(const struct steps *s, int64_t m,
                            struct interval out[2]) {
+  assert(m > 0 && s->least < s->most && "find_numbers() takes positive ratios");
   int64_t unit = INT64_C(1) << FRACTION;
   out[0] = out[1] = (struct interval){INT32_MIN, INT32_MAX};
   for (int64_t n = (int64_t)s->least + 1; n <= (int64_t)s->most; n++) {
@@ -100,6 +103,7 @@ static void find_intervals(const struct steps *s, int64_t m,
 }
 
 static double largest(const struct ir_value *v) {
+  assert(v->data && "find_sum() takes constant ratios");
   double most = 0;
   for (int64_t i = 0; i < (v->data->bytes ? ir_type_count(v->type) : 1); i++)
     most = fmax(most, ir_const_float(v, i));
@@ -107,6 +111,7 @@ static double largest(const struct ir_value *v) {
 }
 
 static bool is_positive(const struct ir_value *v) {
+  assert(v->data && "find_sum() takes constant ratios");
   for (int64_t i = 0; i < (v->data->bytes ? ir_type_count(v->type) : 1); i++)
     if (!(ir_const_float(v, i) > 0))
       return false;
@@ -169,6 +174,7 @@ static struct ir_value *rescaled(struct quantize *p, struct ir_value *sum,
                                  const struct ir_value *ratio,
                                  const struct numbers *by,
                                  const struct interval *plus, int shift) {
+  assert(shift >= 32 && "requant gives the upper half of 64 bits");
   int64_t *c = DN_ARRAY(p->env->scratch, int64_t, by->count);
   struct interval shared = plus[0];
   for (int64_t i = 0; i < by->count; i++) {
@@ -228,6 +234,8 @@ static void find_exact(struct quantize *p, const struct ir_value *ratio,
 static struct ir_value *rounded_twice(struct quantize *p, struct ir_value *x,
                                       const struct ir_value *ratio, int64_t n,
                                       double zero) {
+  assert((n == 1 || n == ir_type_count(ratio->type)) &&
+         "a factor for all or for each column");
   int64_t *m = DN_ARRAY(p->env->scratch, int64_t, 3 * n);
   bool left = false;
   for (int64_t i = 0; i < n; i++) {
@@ -317,6 +325,8 @@ static void sums_of(const struct pair *s, const struct ir_value *v, float first,
   const struct ir_op *op = v->def;
   double c = 0;
   bool casts = op && op->code == IR_CAST, sums = op && !casts;
+  assert((v->data || op) && s->leaf[1] &&
+         "find_terms() has been through all of it");
   float other[NUMBERS], plus[NUMBERS];
   if (v->data)
     quant_uniform(v, 0, &c);
@@ -340,6 +350,8 @@ static void sums_of(const struct pair *s, const struct ir_value *v, float first,
 /* The result of every pair; false: one is NaN. */
 static bool find_results(const struct pair *s, const struct ir_value *v,
                          const struct steps *to, int16_t *result) {
+  assert(to->least >= INT16_MIN && to->most <= INT16_MAX &&
+         "results have 8 bits");
   float y[NUMBERS];
   for (int64_t i = 0; i < NUMBERS; i++) {
     sums_of(s, v, (float)(s->least[0] + i), y);

@@ -4,6 +4,7 @@
 
 #include "ir/nest.h"
 
+#include <assert.h>
 #include <math.h>
 
 struct narrowing {
@@ -34,6 +35,7 @@ static struct ir_value *narrow_steps(const struct narrowing *n,
 
 /* A bound of the value, as the integer that it is quantized to. */
 static double step_of(const struct narrowing *n, double bound) {
+  assert(n->s > 0 && "of_floats() takes positive scales");
   double v = rint(bound / n->s) + n->z;
   return fmin(n->most, fmax(n->least, v));
 }
@@ -113,6 +115,7 @@ static struct ir_value *of_addition(const struct narrowing *n,
   const struct ir_type *type = ir_result(n->op)->type;
   struct ir_value *x[2], *ratio[2], *zero[2], *y;
   bool swap = repeats(c[0].q->type, type);
+  assert(c[0].scale && c[1].scale && "of_pair() takes tensors with scales");
   for (int k = 0; k < 2; k++) {
     const struct coded *from = &c[k ^ (int)swap];
     enum ir_dtype t = from->q->type->dtype;
@@ -135,6 +138,7 @@ static struct ir_value *of_product(const struct narrowing *n,
                                    const struct coded c[2]) {
   struct quantize *p = n->p;
   struct ir_value *f[2], *y;
+  assert(c[0].scale && c[1].scale && "of_pair() takes tensors with scales");
   for (int i = 0; i < 2; i++) {
     f[i] = float_of(n, &c[i]);
     if (c[i].zero)
@@ -279,6 +283,7 @@ static struct ir_value *of_table(struct narrowing *n) {
   if (!n->is_function || ir_type_count(t.x->type) < VALUES ||
       (!t.costly && p->env->target->vector_bytes))
     return NULL;
+  assert(ir_type_count(table->type) == VALUES && "an entry for each integer");
   at = t.x;
   if (at->type->dtype == IR_I8) {
     at = coded_of(p, at).q;

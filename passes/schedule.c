@@ -88,6 +88,7 @@ static int take_ready(struct segment *g, int n, int at, bool back) {
 static int pick(struct segment *g, struct live_run *s, int n) {
   int best = 0;
   int64_t least = INT64_MAX, low = INT64_MAX;
+  assert(n > 0 && "nodes do not wait for each other in a circle");
   for (int i = 0; i < n && i < MAX_SCAN; i++) {
     int64_t peak = live_do(s, g->ready[i], NULL);
     if (s->live < least || (s->live == least && peak < low)) {
@@ -281,6 +282,7 @@ int64_t sched_search(const struct live *l, struct dn_arena *scratch, int *order,
       end++;
     g.was = &was[i];
     g.n = end - i;
+    assert(g.n > 0 && end <= l->nnodes && "segments have nodes");
     for (int k = i; k < end; k++)
       live_undo(&back, was[k]);
     *bound = dn_max(*bound, search_segment(&g, &back, *bound, &budget));

@@ -158,6 +158,8 @@ static int find(const struct sink *s, struct dn_arena *tmp, struct ir_op *scan,
 /* Reads `v` as rows of turns: [turns, rows of one, ...]; in reverse. */
 static struct ir_value *slices(struct ir_op *scan, struct ir_value *v,
                                int64_t turns, bool back) {
+  assert(rows_of(v) % turns == 0 &&
+         "find_chain() ends before what has other rows");
   struct ir_builder b = edit_before(scan);
   int64_t dims[IR_MAX_RANK] = {turns, rows_of(v) / turns};
   int rank = v->type->rank;
@@ -215,6 +217,7 @@ static void replace_reads(struct ir_value *slice, const struct ir_op *but,
 
 static void sink(struct ir_op *scan, unsigned k, const struct chain *c, int n,
                  int64_t turns) {
+  assert(n > 0 && n <= c->n && "choose() has found operations");
   struct ir_block *body = scan->region[0];
   struct ir_value *slice = body->param[k];
   const struct ir_type *was = slice->type;
@@ -356,6 +359,8 @@ static struct ir_op *cut_last(const struct sink *s, struct ir_op *scan,
 /* [turns, ...] as [turns / n, n, ...], and back. */
 static struct ir_value *cut_rows(struct ir_builder *b, struct ir_value *v,
                                  int64_t n) {
+  assert(rows_of(v) % n == 0 && v->type->rank < IR_MAX_RANK &&
+         "is_cuttable() and find_block()");
   int64_t dims[IR_MAX_RANK + 1] = {v->type->dim[0] / n, n};
   for (int d = 1; d < v->type->rank; d++)
     dims[d + 1] = v->type->dim[d];
@@ -363,6 +368,7 @@ static struct ir_value *cut_rows(struct ir_builder *b, struct ir_value *v,
 }
 
 static struct ir_value *join_rows(struct ir_builder *b, struct ir_value *v) {
+  assert(v->type->rank >= 2 && "blocks of turns: cut_turns()");
   int64_t dims[IR_MAX_RANK] = {v->type->dim[0] * v->type->dim[1]};
   for (int d = 2; d < v->type->rank; d++)
     dims[d - 1] = v->type->dim[d];
@@ -371,6 +377,7 @@ static struct ir_value *join_rows(struct ir_builder *b, struct ir_value *v) {
 
 static const struct ir_type *slice_type(struct dn_ctx *ctx,
                                         const struct ir_type *t) {
+  assert(t->rank && "a scan goes through rows");
   return ir_type(ctx, t->dtype, t->rank - 1, t->dim + 1);
 }
 

@@ -164,6 +164,7 @@ static const struct ir_op *next_main(const struct ir_op *op) {
  * before may be another: from here on it has the same ops but for those, and they
  * are not compared. Within a region it goes on. */
 static bool drop_lane(struct join *j, struct ir_op **op, int k) {
+  assert(k > 0 && k < j->n && "the lane at the bounds stays");
   struct sizes_lane lane = j->s->lane[k];
   if (k < j->s->nfit || op[0]->block->owner)
     return false;
@@ -198,6 +199,7 @@ static bool join_op(struct join *j, struct ir_op **op);
 
 /* A slice of what a scan goes through, or what slices make. */
 static const struct ir_type *sliced(struct join *j, const struct ir_type *t) {
+  assert(t->rank && "a scan goes through rows");
   const struct ir_type *one =
       ir_type(j->ctx, t->dtype, t->rank - 1, t->dim + 1);
   return ir_type_sized(j->ctx, one, t->size + 1);
@@ -335,6 +337,7 @@ static bool are_made(struct join *j) {
 bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {
   struct join j = {.ctx = ctx, .s = s, .scratch = dn_arena_new(ctx), .n = s->n};
   struct ir_op *op[SIZES_MAX_LANES] = {NULL};
+  assert(s->n > 0 && s->n <= SIZES_MAX_LANES && "sizes_choose()");
   sizes_match(s);
   for (int k = 0; k < s->n; k++) {
     j.value[k] =

@@ -4,6 +4,7 @@
 
 #include "ir/size_infer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -180,6 +181,7 @@ static struct ir_builder at_start(struct join *j) {
 struct ir_value *sizes_value(struct ir_builder *b, const struct ir_size *size,
                              int64_t bound) {
   int64_t one = 1, zero = 0;
+  assert(size && bound >= 0 && "a size and its bound: ir_size_at()");
   struct ir_value *y = ir_emit(
       b, IR_EXPAND, IR_ARGS(ir_const_ints(b->m, "one", IR_I64, 0, NULL, &one)),
       IR_ATTRS(ir_ints("shape", &bound, 1)));

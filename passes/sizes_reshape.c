@@ -11,6 +11,8 @@
 
 #include "passes/edit.h"
 
+#include <assert.h>
+
 static const struct ir_type *part(struct join *j, const struct ir_type *t,
                                   int at, int n) {
   return ir_type_sized(j->ctx, ir_type(j->ctx, t->dtype, n, t->dim + at),
@@ -73,6 +75,8 @@ static struct ir_value *pick(struct join *j, struct ir_builder *b,
                              const struct ir_type *from,
                              const struct ir_type *to) {
   struct ir_value *pos = position(b, to), *index[IR_MAX_RANK];
+  assert(from->rank && to->rank &&
+         "sizes_reshape() takes dims between two borders");
   if (v->type->rank + to->rank > IR_MAX_RANK)
     return NULL;
   for (int d = from->rank; d-- > 1; pos = with_dim(b, IR_DIV, pos, from, d))
@@ -101,11 +105,13 @@ static struct ir_value *pick(struct join *j, struct ir_builder *b,
 static int64_t count_before(const struct ir_type *bounds,
                             const struct ir_type *t, int n) {
   int64_t count = 1;
-  for (int d = 0; n; d++)
+  for (int d = 0; n; d++) {
+    assert(d < bounds->rank && "n is at most those of squeezed()");
     if (bounds->dim[d] != 1) {
       count *= t->dim[d];
       n--;
     }
+  }
   return count;
 }
 

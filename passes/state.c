@@ -17,6 +17,8 @@
 #include "passes/edit.h"
 #include "passes/sizes.h"
 
+#include <assert.h>
+
 /* ---- The least size ---- */
 
 /* `s` with parameter swap[0] as swap[1]. */
@@ -35,6 +37,7 @@ swapped(struct dn_ctx *ctx, const struct ir_size *s, const void *user) {
 
 /* No rows are there before the first call. */
 static void begin_at_0(struct ir_func *f, const struct ir_size *s) {
+  assert(s->n && "find_growth(): a size with a parameter");
   struct dn_ctx *ctx = f->module->ctx;
   const struct ir_param *p = s->term[0].by;
   const struct ir_param *swap[] = {p, ir_param(ctx, p->name, 0, p->bound)};
@@ -68,6 +71,7 @@ static struct ir_value *first_rows(struct ir_builder *b, struct ir_value *all,
       ir_emit(b, IR_SLICE, IR_ARGS(all),
               IR_ATTRS(ir_ints("starts", starts, type->rank),
                        ir_ints("sizes", type->dim, type->rank)));
+  assert(v && "the sizes are at most those of `all`");
   v->type = type;
   return v;
 }
@@ -77,6 +81,7 @@ static struct ir_value *row_numbers(struct ir_builder *b, int64_t outer,
                                     int64_t all, int64_t new,
                                     struct ir_value *first) {
   int64_t n = outer * new;
+  assert(new <= all && "rows are added behind those that are there");
   struct dn_arena *tmp = dn_arena_new(b->m->ctx);
   int64_t *at = DN_ARRAY(tmp, int64_t, n);
   for (int64_t i = 0; i < n; i++)

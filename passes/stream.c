@@ -24,6 +24,7 @@
 #include "ir/place.h"
 #include "passes/stripe.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* A ring is for what is many times the step. */
@@ -76,6 +77,7 @@ static struct flow *flow_of(const struct streamer *s,
 
 static void start_flow(struct streamer *s, struct ir_value *v, int axis,
                        int64_t stride) {
+  assert(axis < v->type->rank && stride && "stride_along() has found rows");
   s->flow[v->id] = (struct flow){.v = v,
                                  .axis = axis,
                                  .stride = stride,
@@ -233,6 +235,7 @@ static void narrow(struct streamer *s, struct ir_op *op) {
       return;
     x = f ? f : x;
   }
+  assert(x && "rows move on with those of an operand: follow_op()");
   if (ir_type_bytes(x->v->type) >= ir_type_bytes(y->v->type))
     return;
   s->wide[op->id] = y->axis + 1;
@@ -339,6 +342,7 @@ static struct ir_value *rows_of(struct streamer *s, struct ir_builder *b,
 /* Rows of a ring for what is kept, which a step divides; 0: it moves up. A ring
  * has its rows as its first dimension. */
 static int64_t ring_rows(const struct flow *x) {
+  assert(x->step > 0 && "pass_stream(): the step is a multiple of the unit");
   bool first = x->keep >= RING_LEAST * x->step && x->keep < INT32_MAX / 4;
   for (int d = 0; d < x->axis; d++)
     first &= x->v->type->dim[d] == 1;

@@ -11,6 +11,7 @@
  *          %1 = conv %3, @w_2 {strides=[1,3], to=i32} : i32[1,8,8,16]
  *          (@w_2 : i8[16,3,9,1]) */
 #include "passes/edit.h"
+#include <assert.h>
 #include <string.h>
 
 /* What the sum of n products costs: one a run, and two for a rest, whose bytes
@@ -103,6 +104,7 @@ static struct ir_value *padded(struct ir_builder *b, const struct ir_op *op) {
 
 /* The last two dimensions as one, before one of size 1. */
 static void join(const struct ir_type *type, int64_t *dims) {
+  assert(type->rank >= 2 && "an image, or windows: pays()");
   int last = type->rank - 1;
   memcpy(dims, type->dim, sizeof type->dim);
   dims[last - 1] *= dims[last];
@@ -152,6 +154,7 @@ static bool merge(const struct pass_env *env, struct ir_module *m,
   struct ir_value *w = ir_arg(op, 1), *x = padded(&b, op);
   int64_t dims[IR_MAX_RANK], strides[IR_MAX_RANK], dilations[IR_MAX_RANK];
   int spatial = w->type->rank - 2;
+  assert(w->data && spatial >= 1 && "pays() takes constant weights");
   if (!x)
     return false;
   for (int i = 0; i < spatial; i++) {
