@@ -278,6 +278,7 @@ case("quantize_float", [T([3], [0.3, -50, 500]), s1], "to=s:f8e4m3fn", T([3], [1
 case("quantize_float", [T([3], [0.3, -50, 500]), s1, T([], [0], "f4e2m1")], "to=s:f4e2m1", T([3], [1, -6, 6]))
 case("quantize", [x, s1], "to=s:i8", each(lambda v: clip(round(v / 0.25), -128, 127), x))
 case("dynamic_quantize", [x], "", *dynamic_quantize(x))
+case("dynamic_quantize", [T([2], [0, 0])], "", T([2], [0, 0]), T([], [1]), T([], [0]))
 for kind, to in (("f16", "f32"), ("i64", "f32"), ("f64", "f64")):
     case("wide", [T([2], [3, -2], kind)], "", T([2], [3, -2], to))
 case("cast_to", [T([2], [2.5, -2.5])], "to=s:i32", T([2], [2, -2]))
