@@ -367,6 +367,34 @@ static bool needs(struct onnx_call *c, size_t k) {
   return ox_in(c, k) || fe_fail(c->b, DN_ARITY, "input %d is missing", (int)k);
 }
 
+/* The same all along a row of what it is added to. */
+static bool repeats(const struct ir_value *x, const struct ir_value *to) {
+  int64_t r = dn_max(fe_rank(x), fe_rank(to));
+  for (int d = 1; d <= r; d++) {
+    int64_t own = d > fe_rank(x) ? 1 : fe_dims(x)[fe_rank(x) - d];
+    if (own != 1 || (d <= fe_rank(to) && fe_dims(to)[fe_rank(to) - d] != 1))
+      return own == 1;
+  }
+  return true;
+}
+
+/* A row of decompose.def; inputs but the first, and the second operand's of a
+ * sum or product, are scales and zero points. */
+bool onnx_qlinear_row(struct onnx_call *c) {
+  bool pool = c->arg == FE_QLINEAR_GLOBAL_AVERAGE;
+  for (size_t k = 1; k < c->nin; k++)
+    if (c->in[k] && (pool || k != 3) && !(c->in[k] = one(c, k)))
+      return false;
+  if (c->arg != FE_QLINEAR_ADD || c->nin < 6 || !repeats(c->in[0], c->in[3]))
+    return onnx_decompose(c);
+  struct onnx_call swapped = *c;
+  struct ir_value *in[8];
+  for (size_t k = 0; k < c->nin; k++)
+    in[k] = c->in[k < 6 ? (k + 3) % 6 : k];
+  swapped.in = in;
+  return onnx_decompose(&swapped);
+}
+
 /* Another operator of the table does the work, on inputs of its own. */
 static struct ir_value *plainly(struct onnx_call *c, const char *domain,
                                 const char *op, int version,
@@ -390,8 +418,7 @@ static struct ir_value *plainly(struct onnx_call *c, const char *domain,
 bool onnx_qlinear(struct onnx_call *c) {
   bool concat = c->arg == QLINEAR_CONCAT, last;
   size_t plain = c->arg == QLINEAR_WHERE, at = concat ? 2 : plain;
-  bool pair = plain || c->arg == QLINEAR_PAIR;
-  size_t n = concat ? c->nin / 3 : pair ? 2 : 1;
+  size_t n = concat ? c->nin / 3 : c->arg == QLINEAR_WHERE ? 2 : 1;
   size_t to = concat ? 0 : at + 3 * n;
   if (!needs(c, at) || !needs(c, to) ||
       !ox_flag(c, "channels_last", false, &last))

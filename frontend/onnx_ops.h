@@ -11,7 +11,6 @@ enum onnx_qlinear {
   QLINEAR_POOL,    /* so, and the zero is added before rounding */
   QLINEAR_SOFTMAX, /* so, and 1 / scale is whole */
   QLINEAR_WHERE,   /* a condition, two operands; the result's */
-  QLINEAR_PAIR,    /* two operands; the result's */
   QLINEAR_CONCAT   /* the result's, any number of operands */
 };
 enum onnx_qfused { QFUSED_EMBED, QFUSED_ATTENTION };

@@ -93,7 +93,7 @@ static struct ir_value *float_of(const struct narrowing *n,
   return quant_cast(n->p, c->q, IR_F32);
 }
 
-/* Its last dimension has one element, and that of the result more. */
+/* The same all along a row of the result. */
 static bool repeats(const struct ir_type *x, const struct ir_type *y) {
   for (int d = 1; d <= y->rank; d++)
     if (y->dim[y->rank - d] > 1)

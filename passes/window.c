@@ -9,7 +9,10 @@
  * after:   %2 = pad %x {pads=[0,1,1,0,0,1,1,0], value=7} : u8[1,10,10,3]
  *          %3 = reshape %2 {shape=[1,10,30,1]} : u8[1,10,30,1]
  *          %1 = conv %3, @w_2 {strides=[1,3], to=i32} : i32[1,8,8,16]
- *          (@w_2 : i8[16,3,9,1]) */
+ *          (@w_2 : i8[16,3,9,1])
+ *
+ * So do the last dimensions of the largest, or smallest, of a tensor in memory:
+ * the range that it is quantized to at run time. */
 #include "passes/edit.h"
 #include <assert.h>
 #include <string.h>
@@ -180,12 +183,50 @@ static bool merge(const struct pass_env *env, struct ir_module *m,
   return true;
 }
 
+/* Dimensions that the op reduces, if these are the last ones of its operand. */
+static int reduced_last(const struct ir_op *op) {
+  int rank = ir_arg(op, 0)->type->rank, n = (int)ir_find_attr(op, "axes")->n;
+  for (int i = 0; i < n; i++)
+    if (ir_get_at(op, "axes", i) < rank - n)
+      return 0;
+  return n;
+}
+
+/* Rows that do not fill the vectors of a few chains. What only this op reads may
+ * be fused into it, as it is. */
+static bool rows_are_short(const struct pass_env *env, const struct ir_op *op) {
+  const struct ir_value *x = ir_arg(op, 0);
+  bool stored = !x->def || (x->uses && x->uses->next);
+  return stored && ir_type_is_static(x->type) && reduced_last(op) > 1 &&
+         x->type->dim[x->type->rank - 1] <
+             32 * env->target->vector_bytes /
+                 (int)ir_dtypes[x->type->dtype].bits;
+}
+
+static bool merge_rows(struct ir_op *op) {
+  struct ir_builder b = edit_before(op);
+  struct ir_value *x = ir_arg(op, 0);
+  int n = reduced_last(op);
+  int64_t dims[IR_MAX_RANK], first = x->type->rank - n;
+  memcpy(dims, x->type->dim, sizeof dims);
+  for (int i = 1; i < n; i++)
+    dims[first] *= dims[first + i];
+  x = edit_reshape(&b, x, (int)first + 1, dims);
+  x = ir_emit(&b, op->code, IR_ARGS(x), IR_ATTRS(ir_ints("axes", &first, 1)));
+  x = edit_reshape(&b, x, ir_result(op)->type->rank, ir_result(op)->type->dim);
+  edit_replace(op, x, true);
+  return true;
+}
+
 int64_t pass_window(struct pass_env *env, struct ir_module *m) {
   int64_t merged = 0;
   for (struct ir_op *op = ir_first(m), *next; op; op = next) {
     next = ir_next(op);
     if (op->code == IR_CONV && pays(env, op))
       merged += merge(env, m, op);
+    else if ((op->code == IR_REDUCE_MAX || op->code == IR_REDUCE_MIN) &&
+             rows_are_short(env, op))
+      merged += merge_rows(op);
   }
   return merged;
 }

@@ -279,6 +279,15 @@ case("quantize_float", [T([3], [0.3, -50, 500]), s1, T([], [0], "f4e2m1")], "to=
 case("quantize", [x, s1], "to=s:i8", each(lambda v: clip(round(v / 0.25), -128, 127), x))
 case("dynamic_quantize", [x], "", *dynamic_quantize(x))
 case("dynamic_quantize", [T([2], [0, 0])], "", T([2], [0, 0]), T([], [1]), T([], [0]))
+qa, qb, sy = rand(2, 3, lo=0, hi=255, dtype="u8"), rand(2, 3, lo=0, hi=255, dtype="u8"), T([], [2.5])
+u8 = lambda v: clip(round(v), 0, 255)
+case("qlinear_add", [qa, s1, z1, qb, sy, None, sy, z1], "", each(lambda a, b: u8((a - 7) * 0.1 + b + 7), qa, qb))
+case("qlinear_mul", [qa, s1, z1, qb, s1, None, sy, z1], "", each(lambda a, b: u8((a - 7) * b * 0.025 + 7), qa, qb))
+q4 = rand(2, 4, 3, 2, lo=0, hi=255, dtype="u8")
+case("qlinear_global_average", [q4, s1, z1, T([], [0.5]), z1], "",
+     reduce(q4, [2, 3], lambda v: u8((sum(v) - 7 * len(v)) * 0.5 / len(v)) + 7))
+case("qlinear_global_average", [q4, s1, None, T([], [0.5])], "channels_last=i:1",
+     reduce(q4, [1, 2], lambda v: u8(sum(v) * 0.5 / len(v))))
 for kind, to in (("f16", "f32"), ("i64", "f32"), ("f64", "f64")):
     case("wide", [T([2], [3, -2], kind)], "", T([2], [3, -2], to))
 case("cast_to", [T([2], [2.5, -2.5])], "to=s:i32", T([2], [2, -2]))
@@ -311,6 +320,7 @@ for begin, dim, mode, row in [(2, 3, "reflect", "2101210"), (2, 3, "edge", "0001
     case("pad_at", [T([len(row)], range(-begin, len(row) - begin), "i64"), T([], [begin], "i64")],
          "mode=s:%s dim=i:%d size=i:%d" % (mode, dim, len(row)), T([len(row)], map(int, row)))
 case("eye_like", [rand(2, 3)], "", T([2, 3], [1, 0, 0, 0, 1, 0]))
+case("f32_or_0", [qa], "", T([], [0]))
 case("is_inf", [T([3], [math.inf, -math.inf, 1])], "detect_negative=i:0", T([3], [1, 0, 0]))
 deep, wide = rand(1, 8, 2, 3), rand(1, 2, 4, 6)
 case("depth_to_space", [deep], "blocksize=i:2", make([1, 2, 4, 6], lambda i: deep.at(
