@@ -42,17 +42,23 @@ static bool word(struct onnx_call *c, const char *attr, const char *otherwise,
          ox_fail(c, ATTR, "unknown %s '%s'", attr, ox_text(c, text));
 }
 
+/* x / scale: exact where it is whole, when the scale is that of two lengths. */
+static double over(const struct axis *a, double x) {
+  double in = (double)a->in, out = (double)a->out;
+  return a->scale == out / in ? x * in / out : x / a->scale;
+}
+
 static double source(const struct resize *r, const struct axis *a, int64_t o) {
   double x = (double)o, in = (double)a->in, out = a->scale * in;
   switch (r->coordinates) {
   case ASYMMETRIC:
-    return x / a->scale;
+    return over(a, x);
   case HALF_PIXEL:
-    return (x + 0.5) / a->scale - 0.5;
+    return over(a, x + 0.5) - 0.5;
   case HALF_PIXEL_SYMMETRIC:
-    return in / 2 * (1 - (double)a->out / out) + (x + 0.5) / a->scale - 0.5;
+    return in / 2 * (1 - (double)a->out / out) + over(a, x + 0.5) - 0.5;
   case PYTORCH_HALF_PIXEL: /* the length itself decides, not scale * in */
-    return a->out == 1 ? 0 : (x + 0.5) / a->scale - 0.5;
+    return a->out == 1 ? 0 : over(a, x + 0.5) - 0.5;
   case ALIGN_CORNERS:
     return out == 1 ? 0 : x * (in - 1) / (out - 1);
   case TF_CROP: {
@@ -61,7 +67,7 @@ static double source(const struct resize *r, const struct axis *a, int64_t o) {
            a->roi[0] * (in - 1);
   }
   case TF_HALF_PIXEL_NN:
-    return (x + 0.5) / a->scale;
+    return over(a, x + 0.5);
   }
   return 0;
 }
