@@ -124,7 +124,11 @@ static int64_t stride_along(const struct streamer *s, const struct ir_op *op,
 /* Rows in front of the window are its padding until there are others. */
 static bool pad_front(struct streamer *s, const struct ir_op *op,
                       struct flow *x) {
-  double before = nest_build(s->env->scratch, op)->outside;
+  double before = nest_build(s->env->scratch, op)->outside, least, most;
+  if (ir_is_int(x->v->type->dtype)) { /* of integers, -inf is the least */
+    ir_dtype_range(x->v->type->dtype, &least, &most);
+    before = before < least ? least : before > most ? most : before;
+  }
   if (x->begins && memcmp(&x->before, &before, sizeof before) != 0)
     return dn_error(s->env->ctx, ir_loc(op), DN_STREAM,
                     "it is padded by other numbers than what else reads '%s'",
