@@ -61,6 +61,17 @@ int loops_last(const struct ir_loops *loops) {
   return last;
 }
 
+bool loops_scale(const struct ir_op *kernel, const struct ir_loops *loops) {
+  int last = loops_last(loops);
+  int64_t vec = ir_get_int(kernel, "vec");
+  bool lanes = false;
+  for (int i = 0; i < loops->n; i++)
+    lanes |= loops->loop[i].lanes;
+  return last >= 0 && !loops->loop[last].size && !lanes && vec > 1 &&
+         !(vec & (vec - 1)) && !nest_onto(kernel) &&
+         loops->loop[last].last != body_of(kernel).carried;
+}
+
 /* ---- Without the attribute ---- */
 
 static void add_plain(const struct ir_op *kernel, const struct body *b, int d,
@@ -268,8 +279,12 @@ const char *loops_read(const struct ir_op *kernel, struct ir_loops *out) {
     npar += out->loop[i].par;
     nlanes += out->loop[i].lanes;
   }
-  return !error && (npar > 1 || nlanes > 1) ? "two loops have par, or lanes"
-                                            : error;
+  if (!error && (npar > 1 || nlanes > 1))
+    error = "two loops have par, or lanes";
+  if (!error && ir_get_int(kernel, "scalable") && !loops_scale(kernel, out))
+    error = "scalable vectors go along a last loop without size, lanes, slices "
+            "or a running fold, in powers of two";
+  return error;
 }
 
 static void put(struct ir_record *r, struct ir_attr a) { r->field[r->n++] = a; }
@@ -408,7 +423,8 @@ bool loops_rows_first(const struct ir_op *kernel) {
 /* Loops over channels, over rows, and over the columns of a row. */
 static bool is_by_channels(const struct ir_op *kernel, int channel) {
   struct ir_loops loops;
-  if (!ir_get_int(kernel, "plane") || loops_read(kernel, &loops) || loops.n != 3)
+  if (!ir_get_int(kernel, "plane") || loops_read(kernel, &loops) ||
+      loops.n != 3)
     return false;
   for (int i = 0; i < 3; i++) {
     const struct ir_loop *l = &loops.loop[i];

@@ -41,6 +41,8 @@ void loops_write(struct ir_op *kernel, const struct ir_loops *loops);
 int64_t loops_tile(const struct ir_op *kernel, int d);
 /* The loop that has the lanes: over the last dimension, without blocks. */
 int loops_last(const struct ir_loops *loops);
+/* The last loop can be one of vectors whose length is known at run time. */
+bool loops_scale(const struct ir_op *kernel, const struct ir_loops *loops);
 /* Row-major order of loops: blocks before what is in them. */
 bool loops_comes_before(const struct ir_loop *a, const struct ir_loop *b);
 /* Lanes of the next vector of `left` elements along the last loop. */

@@ -204,6 +204,12 @@ struct nest_window {
 bool nest_window(const struct nest *n, struct nest_window *w);
 /* Bytes of a copy of what all windows span, and of a word behind it. */
 int64_t nest_window_bytes(const struct nest_window *w);
+/* Each element is an f32 narrowed to a byte, with one constant zero point of 16
+ * bits. */
+bool nest_narrows(const struct nest *n, double *zero);
+/* The addition that alone reads a sum of 32-bit integers, and adds to it what is
+ * there before: not made in the kernel. NULL: there is none. */
+const struct ir_op *nest_addition(const struct nest *n);
 /* A sum of products of bytes over such a window of few elements, in more than one
  * place of the inner dimension, whose copy is small. */
 enum { NEST_MAX_PLANE = 2560, NEST_MAX_WINDOW = 64 };

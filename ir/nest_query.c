@@ -4,8 +4,10 @@
 
 #include "ir/formula.h"
 #include "ir/nest_map.h"
+#include "ir/place.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 int64_t nest_points(const struct nest *n) {
@@ -251,6 +253,33 @@ bool nest_slides(const struct nest *n, struct nest_window *w) {
     for (int i = 0; i < 2; i++)
       bytes &= w->out[i] < 0 || !n->access[1].idx[d].coef[w->out[i]];
   return bytes;
+}
+
+bool nest_narrows(const struct nest *n, double *zero) {
+  const struct nest_node *root = &n->node[n->nnodes - 1];
+  if (n->fold != NEST_NONE || root->kind != NEST_CALL ||
+      root->fn != IR_S_NARROW || ir_dtypes[n->type->dtype].bits != 8 ||
+      n->node[root->arg[0]].type != IR_F32 ||
+      n->node[root->arg[1]].kind != NEST_ACCESS)
+    return false;
+  const struct nest_access *a = &n->access[n->node[root->arg[1]].arg[0]];
+  const struct ir_value *z = ir_arg(n->op, (unsigned)a->operand);
+  while (z->def && ir_is_view(z->def))
+    z = ir_arg(z->def, 0);
+  return z->data && ir_const_uniform(z, zero) && *zero == rint(*zero) &&
+         fabs(*zero) <= INT16_MAX;
+}
+
+const struct ir_op *nest_addition(const struct nest *n) {
+  const struct ir_value *y = ir_result(n->op);
+  const struct ir_op *add = y->uses ? y->uses->op : NULL;
+  if (!add || y->uses->next || add->code != IR_ADD ||
+      add->block != n->op->block || n->fold != NEST_SUM || n->nstates != 1 ||
+      n->carried >= 0 || n->acc_type != IR_I32 || y->type->dtype != IR_I32 ||
+      y->type != ir_result(add)->type)
+    return NULL;
+  const struct ir_op *other = ir_arg(add, ir_arg(add, 0) == y)->def;
+  return other && other->block == add->block ? NULL : add;
 }
 
 int64_t nest_steps_from(const struct nest *n, int iter, int64_t run) {

@@ -407,3 +407,51 @@ bool runs_words_fit(struct runs *r, const struct nest *n, const unsigned *lanes,
     }
   return fits;
 }
+
+/* ---- Weights with a scale ---- */
+
+const struct nest *runs_enter(struct runs *r, const struct nest *n, int node,
+                              enum ir_scalar fn) {
+  if (n->node[node].kind != NEST_ACCESS)
+    return NULL;
+  const struct nest_access *a = &n->access[n->node[node].arg[0]];
+  const struct ir_value *v = ir_arg(n->op, (unsigned)a->operand);
+  if (a->npieces > 1 || a->flat || !v->def || v->def->block != r->body)
+    return NULL;
+  for (int d = 0; d < a->rank; d++)
+    if (a->idx[d].indirect >= 0 || a->idx[d].checked)
+      return NULL;
+  const struct nest *m = runs_nest(r, v->def);
+  const struct nest_node *root = &m->node[m->nnodes - 1];
+  return m->fold == NEST_NONE && root->kind == NEST_CALL && root->fn == fn &&
+                 root->type == v->type->dtype
+             ? m
+             : NULL;
+}
+
+static bool is_of_8_bits(const struct nest *n, int node) {
+  if (n->node[node].kind != NEST_ACCESS)
+    return false;
+  const struct nest_access *a = &n->access[n->node[node].arg[0]];
+  if (a->npieces > 1)
+    return false;
+  const struct ir_value *v = ir_arg(n->op, (unsigned)a->operand);
+  while (ir_dtypes[v->type->dtype].bits > 8 && v->def &&
+         (v->def->code == IR_CAST || v->def->code == IR_RESHAPE ||
+          v->def->code == IR_EXPAND))
+    v = ir_arg(v->def, 0);
+  return ir_dtypes[v->type->dtype].bits <= 8;
+}
+
+bool runs_scaled(struct runs *r, const struct nest *n) {
+  const struct nest *m =
+      runs_is_product(n) && n->acc_type == IR_F32
+          ? runs_enter(r, n, n->node[n->nnodes - 1].arg[1], IR_S_MUL)
+          : NULL;
+  if (!m || m->node[m->nnodes - 1].type != IR_F32)
+    return false;
+  int w = m->node[m->nnodes - 1].arg[0];
+  const struct nest *z = runs_enter(r, m, w, IR_S_SUB);
+  return z ? is_of_8_bits(z, z->node[z->nnodes - 1].arg[0])
+           : is_of_8_bits(m, w);
+}

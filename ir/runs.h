@@ -107,6 +107,14 @@ enum { RUNS_WORD = 4, RUNS_MAX_WORDS = 256 };
 bool runs_words_fit(struct runs *r, const struct nest *n, const unsigned *lanes,
                     const struct affine **iter, unsigned npt, int inner);
 
+/* The nest of what the kernel computes by `fn`, whose values `node` has; NULL:
+ * it has others. */
+const struct nest *runs_enter(struct runs *r, const struct nest *n, int node,
+                              enum ir_scalar fn);
+/* A sum of products with (w - zero) * scale or w * scale, w of 8 bits
+ * (`scaled`). */
+bool runs_scaled(struct runs *r, const struct nest *n);
+
 /* The sums of a tile over rows that are widened once for all columns. */
 struct runs_wide {
   const struct nest *n;

@@ -124,11 +124,12 @@ static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
   static const struct {
     const char *name;
     int64_t least, most;
-  } number[] = {{"vec", 1, INT64_MAX}, {"dot", 1, INT64_MAX},
-                {"wide", 0, 1},        {"plane", 0, 1},
-                {"words", 0, 1},       {"join", 0, 1},
-                {"chains", 0, 8},      {"prefetch", 0, INT64_MAX},
-                {"matrix", 0, 64}};
+  } number[] = {
+      {"vec", 1, INT64_MAX},     {"dot", 1, INT64_MAX}, {"wide", 0, 1},
+      {"plane", 0, 1},           {"words", 0, 1},       {"join", 0, 1},
+      {"chains", 0, 8},          {"bias", 0, 1},        {"scaled", 0, 1},
+      {"narrow", 0, 1},          {"scalable", 0, 1},    {"matrix", 0, 64},
+      {"prefetch", 0, INT64_MAX}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
     int64_t n = ir_get_int(kernel, number[i].name);
     if (n < number[i].least || n > number[i].most)
@@ -140,9 +141,9 @@ static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
 /* How sums are made: what its anchor and the other attributes allow. */
 static void check_sums(struct verifier *v, const struct ir_op *kernel,
                        const struct nest *n) {
-  const char *const way[] = {"wide", "plane",  "words",
-                             "join", "chains", "matrix"};
-  enum { WIDE, PLANE, WORDS, JOIN, CHAINS, MATRIX, WAYS };
+  const char *const way[] = {"wide", "plane",  "words",  "join",  "chains",
+                             "bias", "scaled", "narrow", "matrix"};
+  enum { WIDE, PLANE, WORDS, JOIN, CHAINS, BIAS, SCALED, NARROW, MATRIX, WAYS };
   int64_t vec = ir_get_int(kernel, "vec"), is[WAYS];
   int red[NEST_MAX_ITERS], nred = n ? runs_reduced(n, red) : 0;
   bool sums = n && ir_ops[n->op->code].cls == IR_CONTRACT && runs_is_product(n);
@@ -157,6 +158,10 @@ static void check_sums(struct verifier *v, const struct ir_op *kernel,
       [CHAINS] = nred && !dot && vec > 1 && n->carried < 0 &&
                  !ir_get_int(kernel, "scalable") &&
                  n->iter[red[nred - 1]].extent / vec >= is[CHAINS],
+      [BIAS] = n && nest_addition(n),
+      [SCALED] = sums && !dot,
+      [NARROW] = sums && dot && vec == 16,
+
       [MATRIX] = sums && dot && is[MATRIX] % ir_get_int(kernel, "dot") == 0};
   for (int i = 0; i < WAYS; i++)
     if (is[i] > 0 && !allowed[i])

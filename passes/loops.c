@@ -345,6 +345,8 @@ static void write_loops(struct planner *p) {
     ir_set_attr(p->kernel, ir_int("vec", p->vec));
   if (p->unroll != ir_get_at(p->kernel, "unroll", 0))
     ir_set_attr(p->kernel, ir_ints("unroll", &p->unroll, 1));
+  if (!loops_scale(p->kernel, &out))
+    ir_drop_attr(p->kernel, "scalable");
   loops_write(p->kernel, &out);
 }
 
@@ -389,6 +391,50 @@ static void set_ways(struct planner *p, const struct aliases *aliases,
   }
 }
 
+/* Sums of integers begin with what is added to them, by a copy of a register;
+ * four vectors of them are narrowed at once, by registers of 64 bytes. */
+static void set_ends(struct planner *p, const struct nest *anchor) {
+  const struct ir_facts *t = p->env->target;
+  bool dot = ir_get_int(p->kernel, "dot") > 1;
+  if (nest_addition(anchor) &&
+      (p->vec == 1 || (dot && t->dot_shape == IR_DOT_SPREAD)))
+    ir_set_attr(p->kernel, ir_int("bias", 1));
+  enum { WIDEST = 16, VECTORS = 4 };
+  const struct ir_op *root = ir_arg(p->kernel->region[0]->last, 0)->def;
+  const struct affine *out = p->r->at.v[0];
+  double zero;
+  if (!dot || t->dot_shape != IR_DOT_SPREAD || t->dot_lanes != WIDEST ||
+      p->vec != WIDEST || !p->n || nest_onto(p->kernel) ||
+      affine_coef(out, (unsigned)p->loop[p->n - 1].last) != 1)
+    return;
+  int64_t elements = 1;
+  for (int g = 0; g < p->n; g++)
+    elements = times(elements, dn_min(p->loop[g].tile, p->loop[g].extent));
+  struct dn_arena *tmp = dn_arena_new(p->env->ctx);
+  if (elements >= VECTORS * WIDEST &&
+      nest_narrows(nest_build(tmp, root), &zero))
+    ir_set_attr(p->kernel, ir_int("narrow", 1));
+  dn_arena_free(tmp);
+}
+
+/* Tiles of one row, whose registers hold two sums a point, sum up by scale. */
+static void set_scaled(struct planner *p, struct runs *r,
+                       const struct nest *anchor) {
+  int64_t points = 0, last = p->n ? p->loop[p->n - 1].tile : 1;
+  for (int g = 0; g + 1 < p->n; g++) {
+    int64_t extent = p->loop[g].extent, tile = dn_min(p->loop[g].tile, extent);
+    if (tile > 1 && extent % tile != 1 && !p->loop[g].ncuts && !p->loop[g].size)
+      return;
+  }
+  if (ir_get_int(p->kernel, "scalable"))
+    last = 1;
+  for (; last > 0; points++)
+    last -= loops_lanes(p->vec, last);
+  if (p->unroll > 1 && 2 * points < p->env->target->vector_regs &&
+      runs_scaled(r, anchor))
+    ir_set_attr(p->kernel, ir_int("scaled", 1));
+}
+
 /* Whether a tile has one column: its lanes go along the reduction. */
 static bool has_single(const struct planner *p, uint64_t rows) {
   const struct ir_loop *l = p->n ? &p->loop[p->n - 1] : NULL;
@@ -429,6 +475,20 @@ static void set_chains(struct planner *p, struct dn_arena *tmp) {
     ir_set_attr(p->kernel, ir_int("chains", chains));
 }
 
+static void set_rest(struct planner *p, const struct aliases *aliases,
+                     struct dn_arena *tmp) {
+  const struct nest *anchor = NULL;
+  for (const struct ir_op *op = p->kernel->region[0]->first; op->next;
+       op = op->next)
+    if (ir_ops[op->code].cls == IR_CONTRACT ||
+        ir_ops[op->code].cls == IR_REDUCE)
+      anchor = nest_build(tmp, op);
+  if (!anchor)
+    return;
+  set_ends(p, anchor);
+  set_scaled(p, aliases_runs(tmp, aliases, p->kernel, p->env->target), anchor);
+}
+
 static void find_contraction(struct planner *p, const struct ir_op *op) {
   const struct ir_attr *groups = ir_find_attr(op, "groups");
   p->contracts = true;
@@ -461,6 +521,7 @@ static void plan_kernel(struct pass_env *env, const struct aliases *aliases,
   write_loops(&p);
   set_ways(&p, aliases, tmp);
   set_chains(&p, tmp);
+  set_rest(&p, aliases, tmp);
   dn_arena_free(tmp);
 }
 

@@ -194,8 +194,8 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
       f->step / run % factors == 0)
     k->group =
         (struct emit_group){factors, 0, count > 1 ? k->scope->var : 0, f->step};
-  bool scaled = count && f->product && f->vec == 1 && f->step > 1 &&
-                emit_scaled_fits(k, f->n, f->pt, f->npt, f->iter);
+  bool scaled = k->scaled && count && f->product && f->vec == 1 &&
+                f->step > 1 && emit_scaled_fits(k, f->n, f->pt, f->npt);
   f->scaled = scaled ? DN_ARRAY(k->arena, struct emit_scaled, f->npt) : NULL;
   for (int64_t j = 0; count && j < f->step && !k->failed; j += f->vec * run) {
     const struct affine *at = affine_plus(&k->forms, base, j);

@@ -223,7 +223,8 @@ struct kernel_cg {
                         instruction for sums: emit/dot.c */
   unsigned vec;             /* schedule: lanes, */
   int64_t unroll, prefetch, chains;
-  bool by_wide, by_plane, by_words, joins; /* how sums are made */
+  bool by_wide, by_plane, by_words, joins, bias, scaled; /* how sums are made */
+  bool narrow; /* four vectors of results become bytes at once */
   struct emit_wide wide;
   struct emit_plane plane;
   struct emit_matrix matrix;
@@ -481,10 +482,10 @@ LLVMValueRef emit_fma(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef a,
 /* acc + a * b */
 LLVMValueRef emit_add_product(struct kernel_cg *k, enum ir_dtype type,
                               LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
-/* Whether products of all points are summed up by scale. */
+/* The points are of one row, whose products the schedule's scaled=1 sums up by
+ * scale. */
 bool emit_scaled_fits(struct kernel_cg *k, const struct nest *n,
-                      const struct tile_vector *pt, unsigned npt,
-                      const struct affine *const *iter);
+                      const struct tile_vector *pt, unsigned npt);
 LLVMValueRef emit_scaled_step(struct kernel_cg *k, const struct nest *n,
                               struct emit_scaled *s, LLVMValueRef acc,
                               unsigned lanes, const struct affine *const *iter);

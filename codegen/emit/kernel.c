@@ -312,16 +312,15 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->runs.dot = runs_dot_of(k->op, facts);
   k->chains = ir_get_int(k->op, "chains");
   k->joins = ir_get_int(k->op, "join");
+  k->bias = ir_get_int(k->op, "bias");
+  k->scaled = ir_get_int(k->op, "scaled");
+  k->narrow = ir_get_int(k->op, "narrow") && k->runs.dot.id == CG_DOT_VPDPBUSD;
   k->by_wide = ir_get_int(k->op, "wide") && k->runs.dot.k > 1;
   k->by_plane = ir_get_int(k->op, "plane");
   k->by_words = ir_get_int(k->op, "words") && facts->dot == CG_DOT_SMLAD;
   k->matrix.step = ir_get_int(k->op, "matrix");
   k->matrix.rows = k->matrix.step ? runs_matrix_rows(&loops) : 0;
-  const struct ir_loop *last = s->n ? &s->loop[s->n - 1] : NULL;
-  k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable &&
-                      last && !last->size && s->across < 0 && !k->onto &&
-                      k->vec > 1 && !(k->vec & (k->vec - 1)) &&
-                      last->last != k->carry.dim;
+  k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable;
 }
 
 /* A running fold, or an order, in the kernel. */

@@ -26,39 +26,15 @@ LLVMValueRef emit_add_product(struct kernel_cg *k, enum ir_dtype type,
   return emit_fma(k, type, a, b, acc);
 }
 
-static bool is_of_8_bits(const struct nest *n, int node) {
-  if (n->node[node].kind != NEST_ACCESS)
-    return false;
-  const struct nest_access *a = &n->access[n->node[node].arg[0]];
-  if (a->npieces > 1)
-    return false;
-  const struct ir_value *v = ir_arg(n->op, (unsigned)a->operand);
-  while (ir_dtypes[v->type->dtype].bits > 8 && v->def &&
-         (v->def->code == IR_CAST || v->def->code == IR_RESHAPE ||
-          v->def->code == IR_EXPAND))
-    v = ir_arg(v->def, 0);
-  return ir_dtypes[v->type->dtype].bits <= 8;
-}
-
 bool emit_scaled_fits(struct kernel_cg *k, const struct nest *n,
-                      const struct tile_vector *pt, unsigned npt,
-                      const struct affine *const *iter) {
-  const struct affine *inner[NEST_MAX_ITERS], *least[NEST_MAX_ITERS];
+                      const struct tile_vector *pt, unsigned npt) {
   for (unsigned p = 1; p < npt; p++)
     for (int d = 0; d + 1 < n->type->rank; d++)
       if (pt[p].idx[d] != pt[0].idx[d])
         return false;
-  int w = n->node[n->nnodes - 1].arg[1];
-  const struct nest *m =
-      n->acc_type == IR_F32 && 2 * (int64_t)npt < k->e->facts->vector_regs
-          ? emit_enter(k, n, w, IR_S_MUL, iter, inner)
-          : NULL;
-  if (!m || m->node[m->nnodes - 1].type != IR_F32)
-    return false;
-  w = m->node[m->nnodes - 1].arg[0];
-  const struct nest *z = emit_enter(k, m, w, IR_S_SUB, inner, least);
-  return z ? is_of_8_bits(z, z->node[z->nnodes - 1].arg[0])
-           : is_of_8_bits(m, w);
+  if (!runs_scaled(&k->runs, n))
+    emit_no_runs(k, "scaled");
+  return true;
 }
 
 LLVMValueRef emit_scaled_end(struct kernel_cg *k, const struct nest *n,

@@ -5,7 +5,6 @@
 
 #include "codegen/target/target.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Lanes of the next of the columns that `left` elements make. */
@@ -105,23 +104,6 @@ static unsigned fold_points(struct kernel_cg *k, const struct ir_type *type,
   return count;
 }
 
-/* The addition that alone reads a sum of dots, or of elements, of what is there
- * before: the sum begins with it, by a copy of a register. */
-static const struct ir_op *find_addition(struct kernel_cg *k,
-                                         const struct ir_op *op) {
-  const struct nest *n = kernel_nest(k, op);
-  const struct ir_value *y = ir_result(op);
-  const struct ir_op *add = y->uses ? y->uses->op : NULL;
-  if (!add || y->uses->next || add->code != IR_ADD || add->block != k->body ||
-      n->fold != NEST_SUM || n->nstates != 1 || n->carried >= 0 ||
-      n->acc_type != IR_I32 || y->type->dtype != IR_I32 ||
-      (k->vec > 1 &&
-       (k->runs.dot.k < 2 || k->runs.dot.shape != IR_DOT_SPREAD)) ||
-      y->type != ir_result(add)->type)
-    return NULL;
-  return kernel_is_leaf(k, ir_arg(add, ir_arg(add, 0) == y)) ? add : NULL;
-}
-
 /* The other operand of the addition, at each point. */
 static LLVMValueRef *start_with(struct kernel_cg *k, const struct ir_op *add,
                                 const struct ir_op *sum,
@@ -142,7 +124,8 @@ static void emit_anchor(struct kernel_cg *k, const struct ir_op *op,
                         const struct tile_vector *pt, unsigned n) {
   struct tile_vector *rows = DN_ARRAY(k->arena, struct tile_vector, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
-  const struct ir_op *add = find_addition(k, op);
+  /* A sum that begins with what is added to it takes a copy of a register. */
+  const struct ir_op *add = k->bias ? nest_addition(kernel_nest(k, op)) : NULL;
   int depth;
   n = fold_points(k, ir_result(op)->type, pt, n, rows, &depth);
   k->forms.lanes = rows[0].lanes;
@@ -274,20 +257,16 @@ static void emit_transposed(struct tiler *t) {
 /* ---- Four vectors of bytes at once ---- */
 
 /* The root narrows floats to bytes beside dots of zmm registers, whose halves
- * and quarters are packed in one instruction each. */
-static const struct nest *find_packs(struct tiler *t) {
+ * and quarters are packed in one instruction each, by the schedule's narrow=1. */
+static const struct nest *find_packs(struct tiler *t, double *zero) {
   struct kernel_cg *k = t->k;
-  enum ir_dtype type = t->root->type->dtype;
-  if (k->onto || k->runs.dot.id != CG_DOT_VPDPBUSD || k->runs.dot.k < 2 ||
-      k->vec != 16 || kernel_is_leaf(k, t->root) ||
-      (type != IR_U8 && type != IR_I8))
+  if (!k->narrow)
     return NULL;
   const struct nest *n = kernel_nest(k, t->root->def);
-  const struct nest_node *root = &n->node[n->nnodes - 1];
-  return n->fold == NEST_NONE && root->kind == NEST_CALL &&
-                 root->fn == IR_S_NARROW && n->node[root->arg[0]].type == IR_F32
-             ? n
-             : NULL;
+  if (nest_narrows(n, zero))
+    return n;
+  emit_no_runs(k, "narrow");
+  return NULL;
 }
 
 /* Four vectors that lie side by side in memory. */
@@ -326,20 +305,17 @@ static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
                         4);
 }
 
-/* The bytes of four points; NULL: the zero point is no constant of 16 bits. */
+/* The bytes of four points. */
 static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
-                                const struct tile_vector *pt) {
+                                double z, const struct tile_vector *pt) {
   const struct nest_node *root = &n->node[n->nnodes - 1];
   const struct affine *iter[NEST_MAX_ITERS];
   LLVMValueRef x[4], order[16];
-  double z = 0, least, most;
+  double least, most;
   ir_dtype_range(n->type->dtype, &least, &most);
   for (int i = 0; i < 4; i++) {
     k->forms.lanes = 16;
     runs_iters(&k->forms, n, pt[i].idx, iter);
-    if (!emit_constant(k, emit_node(k, n, root->arg[1], iter), &z) ||
-        z != rint(z) || fabs(z) > INT16_MAX)
-      return NULL;
     x[i] = emit_splat(k, emit_node(k, n, root->arg[0], iter), 16);
     if (k->failed)
       return NULL;
@@ -383,11 +359,12 @@ void emit_points(struct tiler *t) {
   struct tile_vector *pt = make_vectors(t, &n);
   emit_anchors(t, pt, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
-  const struct nest *packs = find_packs(t);
+  double zero = 0;
+  const struct nest *packs = find_packs(t, &zero);
   unsigned *taken = DN_ARRAY(k->arena, unsigned, n); /* points of v[i] */
   for (unsigned i = 0; i < n; i += taken[i]) {
     bool four = packs && i + 4 <= n && are_side_by_side(t, &pt[i]);
-    v[i] = four ? pack_points(k, packs, &pt[i]) : NULL;
+    v[i] = four ? pack_points(k, packs, zero, &pt[i]) : NULL;
     taken[i] = v[i] ? 4 : 1;
     k->forms.lanes = pt[i].lanes;
     pt[i].lanes *= taken[i];

@@ -41,7 +41,7 @@ void emit_no_runs(struct kernel_cg *k, const char *attribute) {
   if (k->failed)
     return;
   dn_error(k->e->ctx, ir_loc(k->op), DN_ATTR,
-           "what the kernel multiplies does not lie as its attribute '%s' says",
+           "what the kernel computes does not allow its attribute '%s'",
            attribute);
   dn_note(k->e->ctx, "without `loops`, the pass 'loops' keeps it where it "
                      "holds");
@@ -358,20 +358,11 @@ const struct nest *emit_enter(struct kernel_cg *k, const struct nest *n,
                               int node, enum ir_scalar fn,
                               const struct affine *const *iter,
                               const struct affine **inner) {
-  if (n->node[node].kind != NEST_ACCESS)
+  const struct nest *m = runs_enter(&k->runs, n, node, fn);
+  if (!m)
     return NULL;
   struct access c = {.n = n, .a = &n->access[n->node[node].arg[0]]};
   c.v = ir_arg(n->op, (unsigned)c.a->operand);
-  if (c.a->npieces > 1 || c.a->flat || kernel_is_leaf(k, c.v))
-    return NULL;
-  for (int d = 0; d < c.a->rank; d++)
-    if (c.a->idx[d].indirect >= 0 || c.a->idx[d].checked)
-      return NULL;
-  const struct nest *m = kernel_nest(k, c.v->def);
-  const struct nest_node *root = &m->node[m->nnodes - 1];
-  if (m->fold != NEST_NONE || root->kind != NEST_CALL || root->fn != fn ||
-      root->type != c.v->type->dtype)
-    return NULL;
   for (int d = 0; d < c.a->rank; d++)
     find_index(k, &c, d, iter);
   runs_iters(&k->forms, m, c.raw, inner);
