@@ -152,6 +152,9 @@ void edit_sizes(struct ir_block *b, edit_size *to, const void *user) {
   for (unsigned i = 0; i < b->nparams; i++)
     size_type(b->param[i], ctx, to, user);
   for (struct ir_op *op = b->first; op; op = op->next) {
+    for (unsigned i = 0; i < op->noperands; i++)
+      if (ir_arg(op, i)->data)
+        size_type(ir_arg(op, i), ctx, to, user);
     for (unsigned i = 0; i < op->nresults; i++)
       size_type(op->result[i], ctx, to, user);
     for (unsigned r = 0; r < op->nregions; r++)

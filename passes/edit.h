@@ -40,8 +40,8 @@ bool edit_folds(const struct ir_value *v);
 /* An attribute that might as well be left out. */
 bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a);
 
-/* Makes each size of run time in the types of a block, regions included, what `to`
- * says. */
+/* Makes each size of run time in the types of a block, regions included, and of the
+ * constants that it reads, what `to` says. */
 typedef const struct ir_size *
 edit_size(struct dn_ctx *ctx, const struct ir_size *s, const void *user);
 void edit_sizes(struct ir_block *b, edit_size *to, const void *user);
