@@ -43,6 +43,10 @@ void verify_sizes(struct verifier *v, const struct ir_func *f) {
   const struct ir_op *ret = f->body->last;
   if (!ir_sizes_of(f, &m.all) || m.all.passed == m.all.most.n)
     return;
+  for (int k = m.all.passed; k < m.all.most.n; k++)
+    if (m.all.least[k] > m.all.most.param[k]->least)
+      verify_op(v, ret, MADE, "of '%s' at its least a size is below 0",
+                m.all.most.param[k]->name);
   check_values(&m, ret, f->body->param, f->body->nparams);
   for (const struct ir_op *op = f->body->first; op != ret; op = ir_next(op)) {
     if (v->m->form != IR_GRAPH && op->block == f->body && ir_is_view(op))

@@ -325,10 +325,12 @@ static bool join_params(struct join *j) {
 
 /* Values may be few. */
 static bool are_made(struct join *j) {
+  struct ir_sizes all;
   bool ok = true;
-  for (int i = 0; i < j->s->at.n; i++)
-    if (j->s->made[i] && j->s->at.param[i]->least)
-      ok = fail(j, (struct dn_loc){.where = j->s->at.param[i]->name},
+  ir_sizes_of(ir_main(j->s->lane[0].m), &all);
+  for (int i = all.passed; i < all.most.n; i++)
+    if (all.least[i])
+      ok = fail(j, (struct dn_loc){.where = all.most.param[i]->name},
                 "values decide this size, and of few entries the model is "
                 "another");
   return ok;
