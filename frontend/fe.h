@@ -27,8 +27,8 @@ struct fe_opts {
   size_t ndims;
   const struct fe_dim *loops; /* --loop-max NODE=N */
   size_t nloops;
-  /* Sums of products are quantized by floats, and rounded to even, whatever the
-   * model's own arithmetic. */
+  /* Quantize sums of products by float factors, rounded to even, in place of
+   * the model's own arithmetic. */
   bool float_factors;
   const char *const *states; /* --state OUT=IN: an initializer of such an input
                                 is its first value */
@@ -67,10 +67,10 @@ int64_t fe_dim_of(struct dn_ctx *ctx, const struct fe_opts *opts,
 struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
                             const struct fe_opts *opts);
 
-/* For importers: the size of the free dim `name`, of --dim, of the input's file
- * (`given`, or -1), what it was before, or what is taken for one that nothing
- * binds (0: nothing is); -1 after a diagnostic, which calls it `what`. `bound`
- * is the model's table of such dims. */
+/* For importers: the size of the free dim `name`; -1 after a diagnostic, which
+ * calls it `what`. The size is that of --dim, else of the input's file
+ * (`given`, or -1), else of an earlier binding, else the one assumed for
+ * unbound dims (0: none). `bound` is the model's table of such dims. */
 int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
                     struct dn_map *bound, struct dn_loc loc, const char *name,
                     const char *what, int64_t given, int64_t taken);

@@ -171,7 +171,8 @@ static void transform(double *re, double *im, int64_t n) {
     }
 }
 
-/* u[0, length), turned the other way when `inverse`. */
+/* The chirp exp(-i pi n^2 / length) times `scale`, n in [0, length); its
+ * conjugate when `inverse`. */
 static void chirp(int64_t length, bool inverse, double scale, double *re,
                   double *im) {
   for (int64_t n = 0; n < length; n++) {

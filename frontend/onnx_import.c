@@ -304,8 +304,9 @@ static bool add_result(struct onnx_import *im, struct ir_value *v,
   return true;
 }
 
-/* "y.dims" for each y of which not all counts, behind the outputs. Which one is
- * whose; NULL: there are none. */
+/* Appends a result "y.dims" for each output y whose size is known at run time
+ * only. Returns the number of that result by output, -1: none; NULL: for no
+ * output. */
 static const int64_t *add_dims(struct onnx_import *im, struct results *all) {
   size_t n = all->value.n;
   int64_t *at = DN_ARRAY(im->m->arena, int64_t, 2 * n);

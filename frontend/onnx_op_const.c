@@ -83,8 +83,7 @@ bool onnx_constant_of_shape(struct onnx_call *c) {
   return ox_return(c, ir_const_new(c->im->m, c->b->name, type, &data));
 }
 
-/* start + i * delta; the count must be known here. */
-/* Elements from the first on. */
+/* start + i * delta for i in [0, count). */
 static struct ir_value *steps(struct onnx_call *c, int64_t count) {
   bool wraps[IR_MAX_RANK] = {0};
   for (int k = 0; k < IR_MAX_RANK; k++)

@@ -185,8 +185,8 @@ bool onnx_conv_transpose(struct onnx_call *c) {
   return ox_return(c, fe_channels_first(c->b, add_bias(c, x)));
 }
 
-/* Blocks of an image put back where they are from, and added: one tap of all
- * blocks after another. */
+/* Adds blocks [N, C * taps, blocks] up to an image, each at its place: one tap
+ * of all blocks at a time. */
 bool onnx_col2im(struct onnx_call *c) {
   struct ox_ints image, block, strides = ox_ints(c, "strides");
   struct ox_ints dilations = ox_ints(c, "dilations"), pads = ox_ints(c, "pads");

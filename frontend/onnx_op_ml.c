@@ -86,9 +86,10 @@ bool ml_classify(struct onnx_call *c, struct ir_value *y, bool positive,
 
 /* ---- Support vectors ---- */
 
-/* A vote between each two classes i < j: decisions [rows, pairs] are sums of
- * kernels by coefficients, which lie as [classes - 1, vectors]; over 0 votes
- * for i. Matrices from kernels to decisions and from decisions to votes. */
+/* A vote for each pair of classes i < j. Decisions [rows, pairs] are sums of
+ * kernels times coefficients, which are stored as [classes - 1, vectors]; a
+ * decision over 0 is a vote for i. Makes the matrices from kernels to decisions
+ * and from decisions to votes. */
 struct pairs {
   int64_t classes, vectors, n;
   double *decide, *vote; /* [vectors, n], [n, classes] */

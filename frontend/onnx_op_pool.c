@@ -77,8 +77,9 @@ static bool largest_along(struct onnx_call *c, const struct fe_window *w, int i,
   return m->at != NULL;
 }
 
-/* The second result: where in the input each largest element is, as a position
- * in row-major order, or with the spatial dimensions the other way round. */
+/* The second result: the position of each largest element in the input, in row-
+ * major order, or column-major over the spatial dimensions (storage_order 1).
+ * */
 static struct ir_value *largest_at(struct onnx_call *c,
                                    const struct fe_window *p) {
   struct ir_value *x = c->in[0], *y;

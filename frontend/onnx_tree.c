@@ -228,7 +228,8 @@ static int compare_numbers(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The members of one node, up to a NaN, sorted and once each; *at goes on. */
+/* Reads the members of one node, up to a NaN, into *out, sorted and without
+ * doubles; *at becomes the index behind the NaN. Returns their number. */
 static int64_t next_set(struct onnx_trees *e, const double *v, int64_t n,
                         int64_t *at, double **out) {
   int64_t from = *at, k = 0, m = 0;

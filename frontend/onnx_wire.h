@@ -56,7 +56,8 @@ bool wire_fail(struct wire_file *file, const uint8_t *at, enum dn_code code,
 struct wire_span wire_bytes(struct wire *w, const struct wire_field *f);
 int64_t wire_int(struct wire *w, const struct wire_field *f);
 float wire_float(struct wire *w, const struct wire_field *f);
-/* A reader for the nested message; an empty one when it lies too deep. */
+/* A reader for the nested message; an empty one where messages nest deeper than
+ * the limit. */
 struct wire wire_message(struct wire *w, const struct wire_field *f);
 /* Interned; a name over --limit-name is an error and gives "". A NUL inside is
  * spelled out. */

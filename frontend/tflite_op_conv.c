@@ -315,8 +315,8 @@ bool tflite_fully_connected(struct tfl_call *c) {
       c, fe_reshape(c->b, c->out[0], c->tout[0]->rank, c->tout[0]->dim));
 }
 
-/* What a forward convolution of this window would read each element from: the
- * operand with zeros between its elements, by the mirrored window. */
+/* A transposed convolution is a convolution of the operand, with zeros between
+ * its elements, by the mirrored weights. */
 bool tflite_transpose_conv(struct tfl_call *c) {
   struct tfl_call inner = *c;
   struct ir_value *in[] = {tfl_in(c, 2), c->in[1], tfl_in(c, 3)};

@@ -348,8 +348,8 @@ static bool map_failed(struct dn_ctx *ctx, const char *path, const char *why,
   return dn_error(ctx, (struct dn_loc){.file = path}, code, "%s", why);
 }
 
-/* A file that another program cuts short takes the pages behind its end from
- * all who mapped it, so that all but large files are read. */
+/* Only large files are mapped: when another program truncates a file, its
+ * mapped pages are gone, and reading them is a signal. */
 enum { MAP_FROM = 4 << 20 };
 
 static void *map_bytes(int fd, size_t size, bool copy) {

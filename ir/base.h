@@ -240,7 +240,8 @@ bool dn_file_write(struct dn_ctx *ctx, const char *path, const void *data,
                    size_t size);
 /* The same for a file that another program writes under the name returned. */
 const char *dn_file_reserve(struct dn_ctx *ctx, const char *path);
-/* A device, a pipe: nothing lies beside it. */
+/* True for a device or a pipe (or "-"): it is written to directly, without a
+ * temporary file beside it. */
 bool dn_file_is_special(const char *path);
 /* Puts all prepared files in their places, or none of them. */
 bool dn_outputs_commit(struct dn_ctx *ctx);

@@ -170,7 +170,8 @@ static void unlink_use(struct ir_use *u) {
     u->next->prev = u->prev;
 }
 
-/* A result is called as what was returned first, whatever computes it then. */
+/* A result keeps the name of the value that the function returned first, also
+ * when another value takes its place. */
 static void keep_result_name(const struct ir_use *u) {
   const struct ir_op *op = u->op;
   const struct ir_func *f = op->block ? op->block->func : NULL;

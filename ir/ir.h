@@ -288,9 +288,9 @@ void ir_drop_attr(struct ir_op *op, const char *name);
 /* Drops constants without uses. */
 void ir_sweep_consts(struct ir_module *m);
 
-/* Result i of a function that has its return is left where parameter `v` lies,
- * for the next call (docs/ir.md); `initial` is what that is at first, NULL: zeros.
- */
+/* Makes result i of a function that has its return state: it is written to the
+ * memory of parameter `v`, for the next call (docs/ir.md). `initial` is its
+ * first value; NULL: zeros. */
 void ir_state_set(struct ir_func *f, unsigned i, struct ir_value *v,
                   struct ir_value *initial);
 

@@ -30,8 +30,8 @@ struct ir_place {
   const struct ir_type *dense;
 };
 
-/* Ops outside kernels own no memory of their own: a view shows its operand's in
- * other strides, and the operands of a concat lie in its result as pieces. */
+/* Ops outside kernels allocate no memory: a view is its operand's memory with
+ * other strides, and the operands of a concat are pieces of its result. */
 bool ir_is_view(const struct ir_op *op);
 bool ir_is_concat(const struct ir_op *op);
 /* Strides, in elements, and offset, in bytes, of the view that `op` makes of an
@@ -76,8 +76,9 @@ int ir_dims_result(const struct ir_func *f, unsigned i);
 
 /* ---- State: what a call leaves in memory of the caller's for the next ---- */
 
-/* Whether a result of type `to` can be left where a parameter of type `from`
- * lies: they are the same, not empty, and have no sizes of run time. */
+/* Whether a result of type `to` can be state in the memory of a parameter of
+ * type `from`: the types are the same, not empty, and without sizes of run
+ * time. */
 bool ir_state_fits(const struct ir_type *from, const struct ir_type *to);
 /* The parameter in whose memory operand i of a block's last op is left: for the
  * next turn of the loop around it or, of a return, for the next call. NULL: in
@@ -86,8 +87,8 @@ struct ir_value *ir_carried_param(const struct ir_op *end, unsigned i);
 /* The result that is left in the memory of a parameter of the function; -1: in
  * none. */
 int ir_state_of(const struct ir_value *param);
-/* Where result i lies in the state, in bytes, which of large ones are a
- * multiple of `align`; with i the number of results, the bytes of the state. */
+/* Byte offset of result i in the state, for large results a multiple of
+ * `align`. With i = the number of results: the size of the state. */
 int64_t ir_state_at(const struct ir_func *f, unsigned i, int64_t align);
 
 /* Bytes of part 0 or 1 of the arena. */

@@ -40,8 +40,8 @@ void verify_kernels(struct verifier *v, const struct ir_func *f);
 /* True if the kernel reads each element of `x` before it overwrites it. */
 bool verify_overlap(struct verifier *v, const struct ir_op *kernel,
                     const struct ir_value *x);
-/* `y` lies over a slice of `x`, which only the scan around `y` reads, and apart
- * from what other ops than its kernel read of the slice. */
+/* `y` overwrites a slice of `x`: only the scan around `y` reads `x`, and ops
+ * other than the kernel of `y` read other bytes of the slice. */
 bool verify_over_slice(const struct ir_value *x, const struct ir_value *y);
 /* Both lie in one slice of the scan around them, which share no bytes. */
 bool verify_apart_in_slice(const struct ir_value *x, const struct ir_value *y);

@@ -243,7 +243,7 @@ static void check_outside(struct verifier *v, const struct ir_op *op,
     verify_op(v, op, OUTSIDE, "'%s' is not in a kernel", ir_ops[op->code].text);
 }
 
-/* Slices of what a scan goes through lie as that does. */
+/* A slice of a scan's operand has the operand's strides, without the first. */
 static void slice_strides(struct verifier *v, const struct ir_op *scan,
                           int64_t **stride) {
   for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++) {

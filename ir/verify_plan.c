@@ -124,8 +124,8 @@ static void find_life(struct plan *p, const struct ir_value *x, unsigned def) {
   }
 }
 
-/* Parameters of a loop's region: what is passed lives through it, what
- * it carries to its last reader. */
+/* Parameters of a loop's region: operands live to the end of the loop, carried
+ * values to their last reader. */
 static void find_params(struct plan *p, const struct ir_op *op) {
   const struct ir_block *b = op->region[0];
   for (unsigned i = 0; i < b->nparams; i++) {
@@ -253,7 +253,7 @@ static void check_lies(struct plan *p, const struct ir_op *op, unsigned k,
               x->name, (long long)want->offset);
 }
 
-/* What the caller keeps lies in its memory before and after the call. */
+/* State is in the caller's memory before and after the call. */
 static void check_state_places(struct plan *p) {
   const struct ir_op *ret = p->f->body->last;
   for (unsigned i = 0; i < ret->noperands; i++) {

@@ -85,7 +85,7 @@ static bool is_cheap(const struct nest *n) {
   return calls <= 2;
 }
 
-/* The reduction of rows that a map of its shape goes on with, or NULL. */
+/* The reduction of rows whose stage a map of the same shape joins, or NULL. */
 static const struct ir_op *rows_of_operands(const struct fuse *f,
                                             const struct ir_op *op) {
   for (unsigned i = 0; i < op->noperands; i++) {
@@ -321,7 +321,7 @@ static void make_kernel(const struct group *g) {
     ir_op_move(g->ops.v[i], k->region[0], k->region[0]->last);
 }
 
-/* Slices of what a scan goes through lie as that does. */
+/* A slice of a scan's operand has the operand's strides, without the first. */
 static void slice_strides(struct fuse *f, const struct ir_op *scan) {
   int64_t stride[IR_MAX_RANK + 1] = {0};
   for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++) {

@@ -13,9 +13,9 @@ struct inplace *inplace_build(struct dn_arena *arena, const struct ir_op *k);
 /* `u`, of an op in the body, reads each element where the kernel writes it. */
 bool inplace_reads_own(const struct inplace *p, const struct ir_use *u);
 
-/* In the turns of a scan, the kernel's result may lie over what it reads of a
- * slice, at *at: what the scan goes through has no other reader. Views of slices
- * need no aliases yet. */
+/* In the turns of a scan, the kernel's result may overwrite what it reads of a
+ * slice, at *at: the scan's operand has no other reader. Views of slices need
+ * no aliases yet. */
 bool inplace_over_slice(const struct aliases *a, const struct ir_op *k,
                         struct alias *at);
 

@@ -142,7 +142,8 @@ static int compare_takes(const void *a, const void *b) {
   return x->same != y->same ? y->same - x->same : x->buffer - y->buffer;
 }
 
-/* What the node's own buffer can lie over of `other`. */
+/* How much of the buffer `other` the node's own can overwrite; false: nothing.
+ * */
 static bool find_take(struct build *b, const struct live_node *n,
                       const struct inplace *reads, enum live_reuse reuse,
                       int other, struct live_take *out) {

@@ -461,8 +461,8 @@ static void find_runs(const struct ir_op *kernel, const struct nest *n,
   how->run = dot;
 }
 
-/* A constant that is packed for products is stored once if all else that reads
- * it picks a few rows of it: those are read where they lie then. */
+/* Stores a constant that is packed for products once, if its other readers
+ * gather a few rows: they read those from the packed form. */
 static void share_packed(struct ir_value *w, const struct layout *how,
                          struct ir_value *packed) {
   enum { FEW = 16 };

@@ -80,7 +80,7 @@ static int item_of(const struct plan *p, const struct live *l, int buffer) {
   return p->item_of[l->buffer[buffer].of];
 }
 
-/* What the node makes may lie over a part of an operand. */
+/* Notes that the node's result may overwrite a part of an operand. */
 static void set_over(struct plan *p, const struct live *l,
                      const struct live_node *n, const struct live_take *take) {
   assert(take->buffer != n->made && "a result lies over what it is made of");
@@ -93,7 +93,8 @@ static void set_over(struct plan *p, const struct live *l,
   DN_PUSH(p->scratch, p->overs, o);
 }
 
-/* Items from `first` on lie in one, which has room for them in each turn. */
+/* Packs the items from `first` on into one item, which has a stretch of memory
+ * for each turn. */
 static void make_room(struct plan *p, const struct ir_op *op, int first,
                       int step) {
   int64_t align = p->env->target->align, turn;

@@ -84,8 +84,9 @@ static int64_t roundest(struct interval a) {
   return dn_div_ceil(a.least, unit) * unit;
 }
 
-/* Those for which the integers of a column reach what is even without its zero
- * point, [0], and what is odd where the floats do. */
+/* The constants C for which sum * M + C, shifted, is what the floats give:
+ * out[0] for results that are even without the zero point, out[1] for odd ones.
+ * */
 static void find_intervals(const struct steps *s, int64_t m,
                            struct interval out[2]) {
   assert(m > 0 && s->least < s->most && "find_numbers() takes positive ratios");

@@ -116,8 +116,8 @@ static void find_chain(struct dn_arena *tmp, const struct ir_op *scan,
   }
 }
 
-/* Bytes of the arena: inputs and constants have none, and what is moved counts
- * as what it is moved from. */
+/* Bytes of the arena that a value takes: inputs and constants take none, the
+ * result of a move as many as its operand. */
 static int64_t cost(const struct ir_value *v) {
   while (v->def && ir_ops[v->def->code].cls == IR_MOVE &&
          v->def->noperands == 1)

@@ -146,7 +146,8 @@ static bool from_consts(const struct ir_value *v) {
   return v->data != NULL;
 }
 
-/* What dimensions of 1 cannot do without: no moves, folds and constants. */
+/* The next op that is there at dimensions of 1 too: no move, no reduction, no
+ * op on constants, which those simplify away. */
 static const struct ir_op *next_main(const struct ir_op *op) {
   for (; op; op = op->next) {
     enum ir_class class = ir_ops[op->code].cls;
@@ -160,9 +161,9 @@ static const struct ir_op *next_main(const struct ir_op *op) {
   return op;
 }
 
-/* Lane k has come to dimensions of 1, or will, for which the layout of what comes
- * before may be another: from here on it has the same ops but for those, and they
- * are not compared. Within a region it goes on. */
+/* Drops lane k if it has dimensions of 1, or will have, and from here on the
+ * same main ops: ops before such dimensions may have another layout, so they
+ * are not compared. A lane is not dropped within a region. */
 static bool drop_lane(struct join *j, struct ir_op **op, int k) {
   assert(k > 0 && k < j->n && "the lane at the bounds stays");
   struct sizes_lane lane = j->s->lane[k];
@@ -286,7 +287,8 @@ static bool join_op(struct join *j, struct ir_op **op) {
          (drop_lanes(j, op, from) && join_result(j, op));
 }
 
-/* Results have the joined types at each point, whatever ops made them. */
+/* Checks that the results of dropped lanes have the joined types at their
+ * points. */
 static bool join_returns(struct join *j) {
   const struct ir_op *y = ir_main(j->s->lane[0].m)->body->last;
   for (int k = j->n; k < j->s->n; k++) {

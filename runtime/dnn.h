@@ -80,10 +80,10 @@ struct dnn_tensor {
   uint32_t name_at;
   uint8_t type; /* as ONNX TensorProto.DataType: 1 float, 3 int8 ... */
   uint8_t rank;
-  uint16_t state; /* Outputs: 1 + the number of the input that this is the next
-                     value of, in the state; PREFIX_run takes neither. Such
-                     outputs lie one behind the other, at multiples of
-                     state_align, as large as they can be. 0: none */
+  uint16_t state; /* Outputs that are state: 1 + the number of the input whose
+                   * next value this is. PREFIX_run takes neither. They follow
+                   * each other in the state, at multiples of state_align, each
+                   * with its largest size. 0: no state */
   double scale;   /* real = scale * (stored - zero); 0: not quantized */
   int64_t zero;
   int64_t dim[DNN_MAX_RANK]; /* 0 beyond rank */
@@ -99,7 +99,7 @@ struct dnn_weights {
   uint32_t version; /* DNN_WEIGHTS_VERSION */
   uint64_t abi;     /* hash of the code and constants that stay in the object */
   uint64_t size;    /* of all, a multiple of 4 */
-  uint32_t align;   /* of the address that it lies at */
+  uint32_t align;   /* alignment of its address */
   uint32_t sum;     /* of the bytes behind this header; any byte that changes
                        changes it */
 };

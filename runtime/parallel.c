@@ -29,7 +29,7 @@ enum { MAX_THREADS = 256, SPIN_NS = 50000, LINE = 64 };
 /* The gate: workers inside, whether it is open, and the number of the job. */
 enum { INSIDE = 0xfff, OPEN = 0x1000, JOB = 0x2000 };
 
-/* The only mutable state there is: a function without a handle needs it. */
+/* The only mutable state: dnn_parallel_for() has no handle to keep it in. */
 static struct {
   _Alignas(LINE) atomic_uint gate;
   size_t n; /* the job: written while the gate is closed and no worker inside */
@@ -124,7 +124,8 @@ static size_t first_index(size_t thread, size_t threads) {
   return pool.n / threads * thread + (thread < more ? thread : more);
 }
 
-/* A fn that forks returns here in the child too, which takes what is left. */
+/* If fn forks, the child returns here too and takes the indices that are left.
+ * */
 static void take_indices(size_t self) {
   size_t threads = pool.nworkers + 1, i;
   for (size_t k = 0; k < threads; k++) {

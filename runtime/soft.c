@@ -69,7 +69,8 @@ IN_LINE uint64_t product_u64(uint64_t a, uint64_t b) {
          join((uint32_t)(a >> 32) * bl + al * (uint32_t)(b >> 32), 0);
 }
 
-/* Quotient, and remainder by pointer; x/0 is all ones or x, as on RISC-V. */
+/* Quotient, and remainder in *rest. Division by 0 as on RISC-V: the quotient is
+ * all ones, the remainder a. */
 static uint32_t divide_u32(uint32_t a, uint32_t b, uint32_t *rest) {
   uint32_t q = 0, r = 0;
   for (int i = 31; i >= 0; i--) {
@@ -309,7 +310,7 @@ AEABI(uint32_t, h2f, uint32_t a) { return widen_half(a & 0xffff); }
 AEABI(uint32_t, f2h, uint32_t a) { return narrow_half(a); }
 AEABI(uint32_t, d2h, uint64_t a) { return narrow_half_f64(a); }
 
-/* Quotient and remainder come back side by side in r0 to r3. */
+/* Quotient and remainder are returned in r0 and r1, or r0 to r3. */
 typedef uint32_t pair32 __attribute__((vector_size(8)));
 typedef uint64_t pair64 __attribute__((vector_size(16)));
 #define AEABI_DIVIDE(name, T, W)                                               \
@@ -335,7 +336,8 @@ AEABI(uint64_t, lasr, uint64_t a, int n) { return shift_signed(a, n); }
 
 /* ---- The names of GCC's library ---- */
 
-/* Products and so on of two values, comparisons, integers; by the bits of values. */
+/* Shapes of functions: of two floats to a float, to an order (as C compares),
+ * and of a float to an integer. */
 #define FP_2(FP, name, W, f)                                                   \
   FP name(FP a, FP b) { return value_##W(f##_##W(bits_##W(a), bits_##W(b))); }
 #define FP_ORDER(FP, name, W, unordered)                                       \
@@ -410,7 +412,7 @@ int __clzdi2(uint64_t a) { return zeros_u64(a); }
 
 /* ---- The C library's, where LLVM has no instruction ---- */
 
-/* a if it is on that side of b; the other where one is not a number. */
+/* fmin (side <) or fmax (>): a number where the other operand is NaN. */
 #define EXTREME(FP, name, W, side)                                             \
   FP name(FP a, FP b) {                                                        \
     int o = order_##W(bits_##W(a), bits_##W(b));                               \

@@ -54,7 +54,7 @@ static REP FP_NAME(pack)(REP sign, int e, REP man) {
   REP rest = man & 7;
   man >>= 3;
   man += rest > 4 || (rest == 4 && (man & 1));
-  /* A carry out of the significand runs into the exponent, as it should. */
+  /* A carry out of the significand increments the exponent, which is right. */
   return sign | ((e ? (REP)(e - 1) << FP_MAN : 0) + man);
 }
 
@@ -77,7 +77,7 @@ static REP FP_NAME(join)(REP sign, REP e, REP man) {
   return sign + (e << FP_MAN) + (man >> GUARD);
 }
 
-/* Too large or too small; the exponent has wrapped around. */
+/* Overflow or underflow; the exponent has wrapped around. */
 OUT_OF_LINE REP FP_LONG(pack)(REP sign, REP e, REP man) {
   man = man >> (GUARD - 3) | ((man & (((REP)1 << (GUARD - 3)) - 1)) != 0);
   return FP_NAME(pack)(sign, (int)e + 1, man);
@@ -306,7 +306,7 @@ static int FP_NAME(order)(REP a, REP b) {
 
 /* ---- Integers ---- */
 
-/* `x` with the binary point at the right, and a sign. */
+/* The integer `x` as a float, with a sign. */
 static REP FP_NAME(from_u64)(uint64_t x, REP sign) {
   if (!x)
     return sign;

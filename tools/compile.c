@@ -139,7 +139,8 @@ static bool read_loops(struct compile *c, struct fe_opts *fe) {
   return ok;
 }
 
-/* What --dim makes of other sizes is made of such as have a value. */
+/* Checks that a --dim given by other sizes uses sizes that have a value or a
+ * bound. */
 static bool check_sums(struct compile *c, const struct fe_opts *fe) {
   for (size_t i = 0; i < fe->ndims; i++)
     if (fe->dims[i].of && fe_dim_of(c->ctx, fe, fe->dims[i].of) < 0)
@@ -150,7 +151,8 @@ static bool check_sums(struct compile *c, const struct fe_opts *fe) {
   return true;
 }
 
-/* Every --dim is of a free dim of the model, or of what one is made of. */
+/* Checks that each --dim names a free dimension of the model, or one that
+ * another --dim is made of. */
 static bool check_dims(struct compile *c, const struct fe_opts *fe) {
   struct dn_ctx *ctx = c->ctx;
   const char *const *names = fe->free->list.v;
@@ -184,8 +186,8 @@ static bool depends_on_sizes(struct dn_ctx *ctx, size_t from) {
   return false;
 }
 
-/* --check: free dims are bound to the sizes, of a few usual ones, with the
- * fewest errors. */
+/* --check: binds free dims to that of a few usual sizes at which the model has
+ * the fewest errors. */
 static struct ir_module *import_free(struct compile *c, struct fe_opts *fe) {
   static const int64_t sizes[] = {1,  2,   3,   4,   8,   16,  32,
                                   64, 128, 224, 256, 512, 1024};
@@ -295,7 +297,8 @@ static void find_least(struct compile *c, int i) {
   s->least[i] = hi;
 }
 
-/* The lanes of one attempt; which is tried again where a size is too low. */
+/* Imports the lanes of one attempt. Where one fails at a least size, raises
+ * that size, and the attempt is made again. */
 static bool import_attempt(struct compile *c) {
   struct sizes *s = c->sizes;
   s->lane[0].m = c->m;
@@ -322,8 +325,8 @@ static int count_checks(const struct ir_module *m) {
   return (int)dn_max(2, dn_min(SIZES_CHECKS, (1 << 15) / cost));
 }
 
-/* The model at the points that tell its sizes, besides the bounds: at those of
- * the first attempt that has them all. */
+/* Imports the model at the points, besides the bounds, that its sizes are
+ * fitted to: those of the first attempt in which every import succeeds. */
 static bool import_lanes(struct compile *c) {
   struct sizes *s = c->sizes;
   size_t from = dn_diags_count(c->ctx);
@@ -434,7 +437,7 @@ static bool add_states(struct compile *c) {
   return ok;
 }
 
-/* What these options ask for is done on the way to a form that the module has
+/* Refuses options of passes that run before the form which the module has
  * already. */
 static bool check_form(const struct compile *c) {
   const struct options *o = c->options;

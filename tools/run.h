@@ -40,7 +40,7 @@ struct run {
   void *arena; /* of the generated code, NULL when it needs none */
   void *state; /* likewise, */
   int64_t state_size;
-  bool keeps;    /* and a call goes on from that, whatever its tensors have */
+  bool keeps;    /* calls read the state there, not in `in` */
   void *weights; /* of an object whose constants are apart */
   size_t arena_size;
   const uint64_t *io; /* bytes of the arena where inputs and outputs lie: of a
@@ -93,8 +93,8 @@ bool run_is_object(struct dn_ctx *ctx, const char *path);
 bool run_check_object(struct run *r, const struct cg_blob *object);
 /* Whether the object defines PREFIX_what. */
 bool run_has(const struct run *r, const char *what);
-/* Goes on in a child, where it is false; true in the parent when the child has
- * ended, with its exit code. A signal in the child is a diagnostic here. */
+/* Forks. Returns false in the child; in the parent true, after the child has
+ * ended, with its exit code. A signal in the child becomes a diagnostic. */
 bool run_in_child(struct dn_ctx *ctx, const char *path, int *code);
 
 /* ---- run_emulate.c ---- */

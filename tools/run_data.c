@@ -104,7 +104,7 @@ void run_fit_strings(struct run *r, struct ir_tensor *t,
   *t = (struct ir_tensor){ir_type(r->ctx, IR_CHAR, from->rank, dims), to};
 }
 
-/* A row for each step, if the file has that many of the port's tensors. */
+/* Takes a file that holds one of the port's tensors for each step. */
 static bool take_rows(struct run *r, const struct ir_tensor *file, size_t size,
                       struct run_port *port, struct ir_tensor *t) {
   size_t one = (size_t)ir_type_bytes(t->type), n = (size_t)r->o->steps;
@@ -281,7 +281,8 @@ static void go_on(struct run *r, struct ir_tensor *in,
   }
 }
 
-/* The type of N of them; NULL after a diagnostic. */
+/* The type of as many tensors as there are steps, stacked; NULL after a
+ * diagnostic. */
 static const struct ir_type *rows_of(struct run *r, const struct ir_type *t) {
   int64_t dims[IR_MAX_RANK + 1] = {r->o->steps};
   memcpy(dims + 1, t->dim, (size_t)t->rank * sizeof *dims);

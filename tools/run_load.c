@@ -98,7 +98,8 @@ static bool sizes_of_tensor(struct run *r, const struct dnn_sizes *s, size_t i,
   return true;
 }
 
-/* Outputs lie in the state one behind the other. */
+/* Finds the offset of each state output: they follow each other in the state.
+ * */
 static bool find_state(struct run *r, int64_t align) {
   for (size_t i = 0; i < r->nout && align; i++) {
     if (!r->out[i].kept)
