@@ -122,6 +122,24 @@ static void put_cell(struct dn_buf *out, struct dn_arena *arena, const char *s,
   dn_buf_printf(out, "%*s ", width - n, "");
 }
 
+/* A layer's name, of which the end tells it from others when it is long. Of the
+ * names that TensorFlow Lite joins by `;`, the first. */
+static void put_name(struct dn_buf *out, struct dn_arena *arena,
+                     const char *s) {
+  size_t first = strcspn(s, ";"), i = 0;
+  if (first)
+    s = dn_strndup(arena, s, first);
+  const char *text = dn_escaped(arena, s);
+  int n = 0;
+  for (size_t k = 0; text[k]; n++)
+    k += dn_utf8_length(text + k, strlen(text + k));
+  bool cut = n > NAME_WIDTH;
+  for (; cut && n > NAME_WIDTH - 2; n--)
+    i += dn_utf8_length(text + i, strlen(text + i));
+  text = cut ? dn_printf(arena, "..%s", text + i) : text;
+  put_cell(out, arena, text, NAME_WIDTH);
+}
+
 /* Eighths of a block: U+2588 is full, U+258F an eighth. */
 static void put_bar(struct dn_buf *out, int64_t part, int64_t whole) {
   int64_t eighths =
@@ -139,7 +157,7 @@ static void put_bar(struct dn_buf *out, int64_t part, int64_t whole) {
 static void put_layer(const struct cg_facts_sheet *r, struct dn_buf *out,
                       const struct cg_layer *l) {
   struct dn_arena *arena = r->ctx->arena;
-  put_cell(out, arena, l->name, NAME_WIDTH);
+  put_name(out, arena, l->name);
   put_cell(out, arena, l->what, NAME_WIDTH);
   put_cell(out, arena, ir_type_text(r->ctx, NULL, ir_result(l->op)->type), 20);
   struct cg_cost cost = cg_layer_cost(&r->machine, l);
