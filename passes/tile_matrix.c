@@ -1,9 +1,10 @@
 /* tile_matrix.c - products by matrix registers: the tile, by a model of the time.
  *
  * A register has up to 16 rows. A product of two of them (16 rows by 16 columns)
- * takes a cycle a row, LEAST at least, and the registers that it multiplies are
- * loaded at two rows a cycle; two by two of them share loads. Vectors make 128
- * products of bytes a cycle. What follows the sums takes the same time either way.
+ * takes a cycle a row, LEAST at least; the registers that it multiplies are loaded at
+ * two rows a cycle, or fewer from the second cache, and two by two of them share
+ * loads. Vectors make 128 products of bytes a cycle. What follows the sums takes the
+ * same time either way.
  *
  * before:  %1 = conv %x, @w {pads=[1,1,1,1], outside=7, to=i32} : i32[1,8,8,64]
  * after:   %2 = kernel do { pad %x {pads=[0,1,1,0,0,1,1,0], value=7} : u8[1,10,10,64] }
@@ -18,6 +19,7 @@
 enum {
   ROWS = 16,      /* of a register, and columns of its products */
   LEAST = 9,      /* cycles of a product */
+  FAR = 52,       /* cycles to load 32 columns from the second cache */
   PASS = 40,      /* cycles to clear and store sums, beside other work */
   SETUP = 700,    /* cycles to set the registers up and give them back */
   MOST_ROWS = 64, /* of a tile */
@@ -28,15 +30,16 @@ enum {
 struct shape {
   int64_t rows, outer; /* of the last loop over rows, and of those around */
   int64_t columns, steps;
+  bool far; /* a panel of columns does not stay in the first cache */
 };
 
 /* Cycles of `rows` rows in blocks of `block`, against 32 columns. */
-static double pass_cycles(int64_t rows, int64_t block, int64_t steps) {
+static double pass_cycles(const struct shape *s, int64_t rows, int64_t block) {
   double cycles = 0, product = (double)dn_max(block, LEAST);
   for (int64_t n = dn_div_ceil(rows, block); n > 0; n -= 2) {
-    double load = (double)(ROWS + (n > 1 ? block : block / 2));
+    double load = (double)((s->far ? FAR : ROWS) + (n > 1 ? block : block / 2));
     double products = (n > 1 ? 4 : 2) * product;
-    cycles += (double)steps * (products > load ? products : load) + PASS;
+    cycles += (double)s->steps * (products > load ? products : load) + PASS;
   }
   return cycles;
 }
@@ -46,10 +49,9 @@ static double pass_cycles(int64_t rows, int64_t block, int64_t steps) {
 static double cycles(const struct shape *s, int64_t tile, int64_t outer) {
   int64_t block = dn_div_ceil(tile, dn_div_ceil(tile, ROWS));
   int64_t times = dn_div_ceil(s->outer, outer);
-  double one =
-      (double)(s->rows / tile) * pass_cycles(tile * outer, block, s->steps);
+  double one = (double)(s->rows / tile) * pass_cycles(s, tile * outer, block);
   if (s->rows % tile)
-    one += pass_cycles(s->rows % tile * outer, block, s->steps);
+    one += pass_cycles(s, s->rows % tile * outer, block);
   return one * (double)times * (double)dn_div_ceil(s->columns, 2 * ROWS);
 }
 
@@ -61,7 +63,7 @@ static double choose_rows(const struct shape *s, int64_t *tile,
   *tile = *outer = 1;
   for (int64_t t = dn_min(s->rows, MOST_ROWS); t > 0; t--) {
     int64_t o = t <= ROWS ? dn_min(s->outer, 2) : 1;
-    double c = cycles(s, t, o) * (t * o > 2 * ROWS ? 1.02 : 1);
+    double c = cycles(s, t, o) * (t * o > 2 * ROWS && !s->far ? 1.02 : 1);
     if (c < least * 0.995) {
       least = c;
       *tile = t;
@@ -168,6 +170,8 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
   double vectors = (double)s.rows * (double)s.outer * (double)s.columns *
                    (double)s.steps /
                    (k->dot.weights == IR_BF16 ? VECTOR_BF16 : VECTOR);
+  int64_t bytes = ir_dtypes[k->dot.weights].bytes * s.steps;
+  s.far = 4 * ROWS * bytes > k->env->target->l1 * 3 / 4;
   s.steps /= step;
   double own = choose_rows(&s, &tile, &outer) + SETUP;
   if (!plain) /* two bytes a cycle and more, both ways */

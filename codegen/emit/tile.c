@@ -289,14 +289,35 @@ static LLVMValueRef pack(struct kernel_cg *k, const char *name, LLVMValueRef a,
   return emit_intrinsic(k, name, NULL, 0, arg, 2);
 }
 
+/* What is narrowed is an i32 times a constant below 1: its nearest integer is an
+ * i32, too. */
+static bool is_product_in_range(struct kernel_cg *k,
+                                const struct ir_op *narrow) {
+  const struct ir_value *x = ir_arg(narrow, 0);
+  if (kernel_is_leaf(k, x) || x->def->code != IR_MUL)
+    return false;
+  for (unsigned i = 0; i < 2; i++) {
+    const struct ir_value *a = ir_arg(x->def, i), *by = ir_arg(x->def, 1 - i);
+    if (kernel_is_leaf(k, a) || a->def->code != IR_CAST || !by->data ||
+        ir_arg(a->def, 0)->type->dtype != IR_I32)
+      continue;
+    int64_t n = by->data->bytes ? ir_type_count(by->type) : 1;
+    while (n && fabs(ir_const_float(by, n - 1)) < 1)
+      n--;
+    return n == 0;
+  }
+  return false;
+}
+
 /* The nearest integer of each lane, where it is not above `most`; below what 32
  * bits have, and of NaN, the least of them. */
 static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
-                                  double most) {
+                                  bool in_range, double most) {
   LLVMValueRef hi = emit_like(k, x, emit_number(k, IR_F32, most));
   hi = emit_hide_splat(k, hi);
-  x = LLVMBuildSelect(k->b, LLVMBuildFCmp(k->b, LLVMRealOLT, hi, x, ""), hi, x,
-                      "");
+  if (!in_range)
+    x = LLVMBuildSelect(k->b, LLVMBuildFCmp(k->b, LLVMRealOLT, hi, x, ""), hi,
+                        x, "");
   LLVMValueRef arg[] = {
       x, LLVMConstNull(LLVMVectorType(k->e->i32, 16)),
       LLVMConstAllOnes(LLVMInt16TypeInContext(k->e->lc)),
@@ -313,13 +334,14 @@ static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
   LLVMValueRef x[4], order[16];
   double least, most;
   ir_dtype_range(n->type->dtype, &least, &most);
+  bool in_range = is_product_in_range(k, n->op);
   for (int i = 0; i < 4; i++) {
     k->forms.lanes = 16;
     runs_iters(&k->forms, n, pt[i].idx, iter);
     x[i] = emit_splat(k, emit_node(k, n, root->arg[0], iter), 16);
     if (k->failed)
       return NULL;
-    x[i] = nearest_lanes(k, x[i], most - z);
+    x[i] = nearest_lanes(k, x[i], in_range, most - z);
   }
   LLVMTypeRef type = LLVMVectorType(LLVMInt16TypeInContext(k->e->lc), 32);
   for (int i = 0; i < 2; i++) {
