@@ -155,14 +155,20 @@ static bool has_large(const struct ir_func *f) {
 }
 
 /* Scans may be cut within: for each, where all values lie is found anew, some
- * times. */
-static bool has_time(const struct ir_func *f, int64_t times) {
+ * times. Of very many -v says that they are not. */
+static bool has_time(const struct pass_env *env, const struct ir_func *f,
+                     int64_t times) {
   int64_t ops = 0, scans = 0;
   for (const struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
     ops++;
     scans += op->code == IR_SCAN && !ir_num_carried(op);
   }
-  return ops * scans * times <= MOST_WORK;
+  bool ok = ops * scans * times <= MOST_WORK;
+  if (!ok && env->log)
+    fprintf(env->log,
+            "stripe: %lld loops among %lld ops are too many to be cut again\n",
+            (long long)scans, (long long)ops);
+  return ok;
 }
 
 /* Stripes of a block that save time, and of those again, of their rows' rows:
@@ -170,7 +176,8 @@ static bool has_time(const struct ir_func *f, int64_t times) {
 static int64_t cut_for_time(struct pass_env *env, struct ir_block *b,
                             int64_t limit) {
   int64_t made = stripe_block(env, b, limit, true);
-  bool on = made && ir_loops_around(b) < MOST_NESTED && has_time(b->func, 1);
+  bool on =
+      made && ir_loops_around(b) < MOST_NESTED && has_time(env, b->func, 1);
   for (struct ir_op *op = b->first; op && on; op = op->next)
     if (op->code == IR_SCAN && !ir_num_carried(op))
       made += cut_for_time(env, op->region[0], INT64_MAX);
@@ -185,7 +192,7 @@ static int64_t cut_to_fit(struct pass_env *env, struct ir_block *b,
   for (int i = 0; made && i < MOST_NESTED; i++, all += made) {
     made = stripe_block(env, b, limit, false);
     if (limit && ir_loops_around(b) < MOST_NESTED &&
-        has_time(b->func, 4 * MOST_NESTED))
+        has_time(env, b->func, 4 * MOST_NESTED))
       made += stripe_within(env, b, limit, cut_to_fit);
     if (!limit)
       return made;

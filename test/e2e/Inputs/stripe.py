@@ -1,5 +1,5 @@
 """Attention of N queries and keys of 64 elements, in H heads, causal if asked; or
-convolutions."""
+convolutions, or loops."""
 import random
 import sys
 
@@ -50,7 +50,17 @@ def convolutions():
     print("  " + "\n  ".join(ops) + "\n  return %o\n}")
 
 
-if sys.argv[1] == "attention":
+def loops(n):
+    print("func @main(%x0: f32[8,4]) -> (f32[8,4]) {")
+    for i in range(n):
+        print(f"  %x{i + 1} = scan %x{i} {{states=0}} : f32[8,4] do (%r{i}: f32[4]) {{"
+              f" %a{i} = exp %r{i} yield %a{i} }}")
+    print(f"  return %x{n}\n}}")
+
+
+if sys.argv[1] == "loops":
+    loops(int(sys.argv[2]))
+elif sys.argv[1] == "attention":
     attention(int(sys.argv[2]), int(sys.argv[3]), "causal" in sys.argv)
 else:
     convolutions()
