@@ -373,6 +373,48 @@ struct ir_value *fe_matmul(struct fe_build *b, struct ir_value *x,
   return fe_squeeze(b, z, drop);
 }
 
+/* [a, b] times [p, q]: a 1 before each repeated dim is expanded and merged, for
+ * the axes [lo, hi); the dims around those are one each. */
+static struct ir_value *tile_axes(struct fe_build *b, struct ir_value *x,
+                                  const int64_t *reps, int lo, int hi) {
+  int64_t split[2 * IR_MAX_RANK], full[2 * IR_MAX_RANK], dims[IR_MAX_RANK];
+  int r = fe_rank(x), n = 0;
+  bool around = false; /* the last dim of `full` is of axes not repeated here */
+  for (int i = 0; i < r; i++) {
+    int64_t d = fe_dims(x)[i], by = i < lo || i >= hi ? 1 : reps[i];
+    dims[i] = d * by;
+    if (by == 1 && around) {
+      split[n - 1] *= d;
+      full[n - 1] *= d;
+      continue;
+    }
+    if (by != 1 && d != 1) {
+      split[n] = 1;
+      full[n++] = by;
+    }
+    split[n] = d;
+    full[n++] = d == 1 ? by : d;
+    around = by == 1;
+  }
+  x = fe_expand(b, fe_reshape(b, x, n, split), n, full);
+  return fe_reshape(b, x, r, dims);
+}
+
+struct ir_value *fe_tile(struct fe_build *b, struct ir_value *x,
+                         const int64_t *reps) {
+  enum { AXES = IR_MAX_RANK / 2 - 1 }; /* and two dims around them */
+  int r = x ? fe_rank(x) : 0, most = r <= AXES + 1 ? r : AXES;
+  for (int i = 0; i < r; i++) {
+    int64_t size;
+    if (reps[i] < 0 || !dn_mul(fe_dims(x)[i], reps[i], &size))
+      return fe_null(b, DN_SHAPE, "dimension %d is repeated %lld times", i,
+                     (long long)reps[i]);
+  }
+  for (int hi = r; hi > 0 && x; hi -= most)
+    x = tile_axes(b, x, reps, hi - most < 0 ? 0 : hi - most, hi);
+  return x;
+}
+
 /* Dimension 1 at the end, or the last one at 1. */
 static struct ir_value *move_channels(struct fe_build *b, struct ir_value *x,
                                       bool last) {

@@ -145,6 +145,9 @@ struct ir_value *fe_squeeze(struct fe_build *b, struct ir_value *x,
 /* Dims of size 1 added: `front` of them first, `behind` of them at the end. */
 struct ir_value *fe_unsqueeze(struct fe_build *b, struct ir_value *x,
                               int64_t front, int64_t behind);
+/* x repeated reps[d] times along each dimension d. */
+struct ir_value *fe_tile(struct fe_build *b, struct ir_value *x,
+                         const int64_t *reps);
 /* With numpy's rules for vectors. */
 struct ir_value *fe_matmul(struct fe_build *b, struct ir_value *x,
                            struct ir_value *y);

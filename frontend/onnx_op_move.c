@@ -11,36 +11,8 @@ bool onnx_concat(struct onnx_call *c) {
   return ox_return(c, fe_concat(c->b, c->in, c->nin, axis));
 }
 
-/* [a, b] times [p, q]: a 1 before each repeated dim is expanded and merged, for
- * the axes [lo, hi); the dims around those are one each. */
-static struct ir_value *tile_axes(struct onnx_call *c, struct ir_value *x,
-                                  const int64_t *reps, int lo, int hi) {
-  int64_t split[2 * IR_MAX_RANK], full[2 * IR_MAX_RANK], dims[IR_MAX_RANK];
-  int r = fe_rank(x), n = 0;
-  bool around = false; /* the last dim of `full` is of axes not repeated here */
-  for (int i = 0; i < r; i++) {
-    int64_t d = fe_dims(x)[i], by = i < lo || i >= hi ? 1 : reps[i];
-    dims[i] = d * by;
-    if (by == 1 && around) {
-      split[n - 1] *= d;
-      full[n - 1] *= d;
-      continue;
-    }
-    if (by != 1 && d != 1) {
-      split[n] = 1;
-      full[n++] = by;
-    }
-    split[n] = d;
-    full[n++] = d == 1 ? by : d;
-    around = by == 1;
-  }
-  x = fe_expand(c->b, fe_reshape(c->b, x, n, split), n, full);
-  return fe_reshape(c->b, x, r, dims);
-}
-
 bool onnx_tile(struct onnx_call *c) {
-  enum { AXES = IR_MAX_RANK / 2 - 1 }; /* and two dims around them */
-  struct ir_value *x = c->in[0];
+  const struct ir_value *x = c->in[0];
   struct ox_ints reps;
   int r = fe_rank(x);
   int64_t declared[IR_MAX_RANK], rank = 0;
@@ -53,16 +25,7 @@ bool onnx_tile(struct onnx_call *c) {
   }
   if (reps.n != r)
     return ox_fail(c, ATTR, "%lld repeats for rank %d", (long long)reps.n, r);
-  for (int i = 0; i < r; i++) {
-    int64_t size;
-    if (reps.v[i] < 0 || !dn_mul(fe_dims(x)[i], reps.v[i], &size))
-      return ox_fail(c, SHAPE, "dimension %d is repeated %lld times", i,
-                     (long long)reps.v[i]);
-  }
-  int most = r <= AXES + 1 ? r : AXES;
-  for (int hi = r; hi > 0 && x; hi -= most)
-    x = tile_axes(c, x, reps.v, hi - most < 0 ? 0 : hi - most, hi);
-  return ox_return(c, x);
+  return ox_return(c, fe_tile(c->b, c->in[0], reps.v));
 }
 
 /* ---- Parts ---- */

@@ -233,24 +233,10 @@ bool tflite_mirror_pad(struct tfl_call *c) {
 bool tflite_tile(struct tfl_call *c) {
   int64_t n;
   const int64_t *v;
-  struct ir_value *y = c->in[0];
-  int r = fe_rank(y);
-  if (!tfl_rank(c, 0, 0, IR_MAX_RANK - 1) || !tfl_const_ints(c, 1, &n, &v))
+  if (!tfl_const_ints(c, 1, &n, &v))
     return false;
-  if (n != r)
-    return tfl_fail(c, TYPE, "%lld repeats for %d dimensions", (long long)n, r);
-  for (int i = 0; i < r && y; i++) {
-    int64_t to[IR_MAX_RANK], size;
-    if (v[i] < 0 || !dn_mul(fe_dims(y)[i], v[i], &size))
-      return tfl_fail(c, SHAPE, "%lld repeats", (long long)v[i]);
-    if (v[i] == 1)
-      continue;
-    for (int k = 0; k <= r; k++)
-      to[k] = k == i ? v[i] : fe_dims(y)[k - (k > i)];
-    y = fe_expand(c->b, fe_insert(c->b, y, i), r + 1, to);
-    to[i + 1] = size;
-    memmove(to + i, to + i + 1, (size_t)(r - i) * sizeof *to);
-    y = fe_reshape(c->b, y, r, to);
-  }
-  return tfl_return(c, y);
+  if (n != fe_rank(c->in[0]))
+    return tfl_fail(c, TYPE, "%lld repeats for %d dimensions", (long long)n,
+                    fe_rank(c->in[0]));
+  return tfl_return(c, fe_tile(c->b, c->in[0], v));
 }

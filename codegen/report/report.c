@@ -122,8 +122,8 @@ static void put_cell(struct dn_buf *out, struct dn_arena *arena, const char *s,
   dn_buf_printf(out, "%*s ", width - n, "");
 }
 
-/* A layer's name, of which the end tells it from others when it is long. Of the
- * names that TensorFlow Lite joins by `;`, the first. */
+/* A layer's name; of a long one the end, which differs from layer to layer. Of
+ * the names that TensorFlow Lite joins by `;`, the first. */
 static void put_name(struct dn_buf *out, struct dn_arena *arena,
                      const char *s) {
   size_t first = strcspn(s, ";"), i = 0;
