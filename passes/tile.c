@@ -30,6 +30,7 @@ enum {
   MAX_GROUP = 4,      /* registers that make one vector */
   FEW_OPS = 4,        /* whose values are no burden on the registers */
   FEW_ROWS = 2,       /* whose loads of weights are hardly shared */
+  MAX_RUNS = 16,      /* of a copied row, without a loop */
   MAX_WINDOW = 9,     /* steps of integers without vectors and a loop */
   MAX_NEIGHBOURS = 8, /* results of a row that share loads */
   MOST_APART = 32768  /* bytes of an operand and what cannot lie over it */
@@ -288,7 +289,7 @@ static void tile_product(struct tiling *k, int iter) {
     k->unroll = 4 * k->max_unroll; /* more share a scale: emit/scaled.c */
   int64_t window = nest_steps_from(k->n, 0, k->dot.k);
   if (k->wide) { /* the window is one run */
-    k->unroll = k->max_unroll > 1 ? MAX_WINDOW : 1;
+    k->unroll = k->max_unroll > 1 ? MAX_RUNS : 1;
     while (window % k->unroll)
       k->unroll--;
   }
@@ -479,12 +480,17 @@ static bool tile_transposed(struct tiling *k, struct dn_arena *tmp) {
   return true;
 }
 
-/* Whole vectors; a few at once where that is little code. */
+/* Whole vectors; a few at once where that is little code. Without them a row of a
+ * few integers, whose loop would be more than its elements, at once. */
 static void tile_map(struct tiling *k, struct dn_arena *tmp) {
-  bool few =
-      count_ops(k) <= FEW_OPS && !k->env->target->scalable && !k->env->opt_size;
+  const struct ir_facts *t = k->env->target;
+  bool few = count_ops(k) <= FEW_OPS && !t->scalable && !k->env->opt_size;
   if (k->ndims && k->lanes > 1 && !tile_transposed(k, tmp))
     set_vectors(k, few ? 4 : 2);
+  int last = k->ndims ? k->dim[k->ndims - 1] : 0;
+  if (k->ndims && few && !t->vector_bytes && !t->soft_f32 &&
+      !ir_is_float(k->type->dtype) && k->type->dim[last] <= k->max_unroll)
+    k->tile[last] = k->type->dim[last];
 }
 
 static const struct ir_op *find_anchor(const struct ir_op *kernel) {

@@ -27,6 +27,18 @@ static LLVMValueRef rows_at(struct kernel_cg *k, struct runs_wide *w,
   return LLVMBuildGEP2(k->b, k->e->i8, p, &at, 1, "");
 }
 
+/* Runs of a row up to the end of the innermost iterator. */
+static int64_t runs_of_row(const struct runs_wide *w) {
+  return w->whole + (w->rest > 0);
+}
+
+/* Runs of one element, at places that are known wherever they are read, have no
+ * second word. */
+static bool ends_half(const struct kernel_cg *k, const struct runs_wide *w) {
+  return w->rest == 1 &&
+         (k->unroll >= w->runs || k->unroll % runs_of_row(w) == 0);
+}
+
 /* `count` elements of every row from `at` on, which are run number `run`. */
 static void copy_run(struct kernel_cg *k, struct runs_wide *w,
                      const struct affine *at, int64_t count,
@@ -38,7 +50,8 @@ static void copy_run(struct kernel_cg *k, struct runs_wide *w,
     k->run = count;
     LLVMValueRef word = emit_access(k, w->n, 0, iter);
     k->run = 0;
-    for (unsigned odd = 0; odd < 2 && !k->failed; odd++)
+    unsigned words = count == 1 && ends_half(k, w) ? 1 : 2;
+    for (unsigned odd = 0; odd < words && !k->failed; odd++)
       LLVMBuildStore(k->b, emit_two_bytes(k, word, odd),
                      rows_at(k, w, run, (2 * r + odd) * WORD));
   }
@@ -50,8 +63,7 @@ static void copy_level(struct kernel_cg *k, struct runs_wide *w, int depth,
   bool inner = depth + 1 == w->nred;
   int64_t each = 1, extent = w->n->iter[w->red[depth]].extent;
   for (int i = depth + 1; i < w->nred; i++)
-    each *= i + 1 < w->nred ? w->n->iter[w->red[i]].extent
-                            : w->whole + (w->rest > 0);
+    each *= i + 1 < w->nred ? w->n->iter[w->red[i]].extent : runs_of_row(w);
   if (inner)
     extent = w->whole;
   if (extent > 1)
@@ -112,10 +124,11 @@ static LLVMValueRef row_words(struct kernel_cg *k, struct runs_wide *w,
   return v;
 }
 
-/* acc plus the products of run number `run` of all points. */
+/* acc plus the products of run number `run`, the row's run `at`, of all points. */
 static void add_run(struct kernel_cg *k, struct runs_wide *w,
-                    const struct affine *run, LLVMValueRef *acc) {
+                    const struct affine *run, int64_t at, LLVMValueRef *acc) {
   struct ir_place place;
+  unsigned words = ends_half(k, w) && at == w->whole ? 1 : 2;
   LLVMValueRef *row = DN_ARRAY(k->arena, LLVMValueRef, w->nrows);
   ir_place_of(w->weights, &place);
   for (unsigned c = 0; c < w->ncolumns; c++) {
@@ -131,7 +144,7 @@ static void add_run(struct kernel_cg *k, struct runs_wide *w,
     for (unsigned p = 0; p < w->npt; p++) {
       unsigned r = w->row[p];
       row[r] = row[r] ? row[r] : row_words(k, w, run, r);
-      for (unsigned odd = 0; odd < 2 && w->column[p] == c; odd++) {
+      for (unsigned odd = 0; odd < words && w->column[p] == c; odd++) {
         LLVMValueRef a = LLVMBuildLShr(
             k->b, row[r], LLVMConstInt(k->e->i64, 32 * odd, false), "");
         LLVMValueRef arg[] = {LLVMBuildTrunc(k->b, a, k->e->i32, ""), of[odd],
@@ -145,6 +158,7 @@ static void add_run(struct kernel_cg *k, struct runs_wide *w,
 static void add_runs(struct kernel_cg *k, struct runs_wide *w, int64_t runs,
                      LLVMValueRef *acc) {
   int64_t unroll = dn_min(k->unroll, runs), i = runs / unroll * unroll;
+  int64_t row = runs_of_row(w);
   const struct affine *base = affine_const(&k->forms, 0);
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, w->npt);
   bool loop = runs / unroll > 1;
@@ -154,11 +168,11 @@ static void add_runs(struct kernel_cg *k, struct runs_wide *w, int64_t runs,
     base = affine_var(&k->forms, k->scope->var, unroll);
   }
   for (int64_t j = 0; j < unroll && !k->failed; j++)
-    add_run(k, w, affine_plus(&k->forms, base, j), acc);
+    add_run(k, w, affine_plus(&k->forms, base, j), j % row, acc);
   if (loop)
     scope_close(k, w->npt, phi, acc);
   for (; i < runs && !k->failed; i++)
-    add_run(k, w, affine_const(&k->forms, i), acc);
+    add_run(k, w, affine_const(&k->forms, i), i % row, acc);
 }
 
 bool emit_wide_sums(struct kernel_cg *k, struct runs_wide *w,
