@@ -295,49 +295,21 @@ static double round_small(enum ir_dtype type, double v) {
 }
 
 void eval_round(enum ir_dtype type, union eval_lanes *r, int n) {
-#define WRAP(ID, T)                                                            \
-  case IR_##ID:                                                                \
-    for (int k = 0; k < n; k++)                                                \
-      r->i[k] = (T)r->i[k];                                                    \
+  unsigned lost = 64 - ir_dtypes[type].bits;
+  bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
+  if (!eval_needs_round(type))
     return;
-  switch (type) {
-  case IR_F32:
+  if (type == IR_F32)
     for (int k = 0; k < n; k++)
       r->f[k] = (double)(float)r->f[k];
-    return;
-  case IR_F16:
-  case IR_BF16:
-  case IR_F8E4M3FN:
-  case IR_F8E4M3FNUZ:
-  case IR_F8E5M2:
-  case IR_F8E5M2FNUZ:
-  case IR_F8E8M0:
-  case IR_F4E2M1:
+  else if (ir_is_float(type))
     for (int k = 0; k < n; k++)
       r->f[k] = round_small(type, r->f[k]);
-    return;
-    WRAP(I8, int8_t)
-    WRAP(I16, int16_t)
-    WRAP(I32, int32_t)
-    WRAP(U8, uint8_t)
-    WRAP(CHAR, uint8_t)
-    WRAP(U16, uint16_t)
-    WRAP(U32, uint32_t)
-  case IR_I4:
-  case IR_U4:
-  case IR_I2:
-  case IR_U2:
-    for (int k = 0; k < n; k++)
-      r->i[k] = ir_load_int(type, &r->i[k]);
-    return;
-  case IR_F64:
-  case IR_I64:
-  case IR_U64:
-  case IR_BOOL:
-  case IR_NUM_DTYPES:
-    return;
-  }
-#undef WRAP
+  else /* integers wrap */
+    for (int k = 0; k < n; k++) {
+      uint64_t kept = U(r->i[k]) << lost;
+      r->i[k] = is_signed ? (int64_t)kept >> lost : (int64_t)(kept >> lost);
+    }
 }
 
 void eval_cast(enum ir_dtype from, enum ir_dtype to, union eval_lanes *r,
@@ -427,46 +399,22 @@ void eval_store(enum ir_dtype type, void *p, const union eval_lanes *a, int n) {
   for (int k = 0; k < n; k++) {                                                \
     T v = (T)a->M[k];                                                          \
     memcpy((char *)p + (size_t)k * sizeof v, &v, sizeof v);                    \
-  }                                                                            \
-  return;
-  switch (type) {
-  case IR_F32:
-    STORE(float, f)
-  case IR_F64:
-    STORE(double, f)
-  case IR_F16:
-  case IR_BF16:
-  case IR_F8E4M3FN:
-  case IR_F8E4M3FNUZ:
-  case IR_F8E5M2:
-  case IR_F8E5M2FNUZ:
-  case IR_F8E8M0:
-  case IR_F4E2M1:
-    for (int k = 0; k < n; k++)
-      ir_store_float(type, (char *)p + ir_dtypes[type].bytes * (size_t)k,
-                     a->f[k]);
-    return;
-  case IR_I8:
-  case IR_U8:
-  case IR_CHAR:
-  case IR_BOOL:
-  case IR_I4:
-  case IR_U4:
-  case IR_I2:
-  case IR_U2:
-    STORE(uint8_t, i)
-  case IR_I16:
-  case IR_U16:
-    STORE(uint16_t, i)
-  case IR_I32:
-  case IR_U32:
-    STORE(uint32_t, i)
-  case IR_I64:
-  case IR_U64:
-    STORE(int64_t, i)
-  case IR_NUM_DTYPES:
-    break;
   }
+  size_t bytes = ir_dtypes[type].bytes;
+  if (type == IR_F32)
+    STORE(float, f)
+  else if (type == IR_F64)
+    STORE(double, f)
+  else if (ir_is_float(type))
+    for (int k = 0; k < n; k++)
+      ir_store_float(type, (char *)p + bytes * (size_t)k, a->f[k]);
+  else if (bytes == 1)
+    STORE(uint8_t, i)
+  else if (bytes == 2)
+    STORE(uint16_t, i)
+  else if (bytes == 4)
+    STORE(uint32_t, i)
+  else
+    STORE(int64_t, i)
 #undef STORE
-  assert(!"every element type has a case above");
 }
