@@ -193,10 +193,9 @@ static void order_panels(struct tiling *k, int iter,
   k->panels_first = panels > 1 && (bytes[0] <= l2 / 2 ||
                                    bytes[0] / blocks < bytes[1] / panels);
   /* Without panels there is no next one in one piece. */
-  bool one = k->matrix && panels == 1;
   bool cut = weights->data && pack_cuts(s->columns, k->tile[last], k->scalable);
-  for (int64_t p = k->matrix ? 1 : 2;
-       (one || (k->panels_first && cut)) && p <= blocks; p *= 2)
+  cut &= !k->matrix; /* it is read fast enough without */
+  for (int64_t p = 2; k->panels_first && cut && p <= blocks; p *= 2)
     k->prefetch = p;
 }
 

@@ -187,7 +187,7 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     base = affine_var(&k->forms, k->scope->var, f->step);
     f->numbers = numbers ? phi[f->total] : NULL;
   }
-  struct emit_stream stream = {.pieces = 1};
+  struct emit_stream stream = {0};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
   unsigned factors = (unsigned)k->e->facts->bcast_operand;
   if ((count > 1 || f->run) && factors > 1 && f->vec == 1 &&

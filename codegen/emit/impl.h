@@ -183,8 +183,6 @@ struct emit_matrix {  /* sums by matrix registers: emit/matrix.c */
 struct emit_stream { /* constants that a contraction reads in vectors */
   struct ir_place place;
   const struct affine *bytes; /* NULL: none so far */
-  int64_t all;                /* bytes of a panel if there is only one; or 0 */
-  int64_t piece, pieces;      /* of a panel, which loops read in turn */
 };
 
 /* Processors that multiply by one lane of a register (NEON) load factors that

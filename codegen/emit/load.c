@@ -323,7 +323,7 @@ LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
       affine_add(&k->forms, affine_const(&k->forms, 0), addr, size);
   if (k->stream && !k->stream->bytes && p->space == IR_IN_CONST &&
       bytes->varying)
-    k->stream->place = *p, k->stream->bytes = bytes;
+    *k->stream = (struct emit_stream){*p, bytes};
   const void *origin;
   place_start(k, p, &origin);
   return load_one(k, t, origin, address(k, p, bytes), bytes,
@@ -363,26 +363,25 @@ void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
   const struct scope *panels = outer, *rows = outer;
   while (panels->depth && !affine_coef(s->bytes, panels->var))
     panels = panels->parent;
-  int64_t panel = panels->depth ? affine_coef(s->bytes, panels->var) : s->all;
-  int64_t pieces = s->pieces, parts = k->prefetch * pieces;
-  int64_t part = panel / parts, blocks = pieces;
+  int64_t panel = panels->depth ? affine_coef(s->bytes, panels->var) : 0;
+  int64_t part = panel / k->prefetch, blocks = 1;
   if (part <= 0)
     return;
   const struct affine *at =
-      affine_const(&k->forms, panel + s->bytes->c / parts + s->piece * part);
+      affine_const(&k->forms, panel + s->bytes->c / k->prefetch);
   for (int i = 0; i < s->bytes->n; i++) {
     struct affine_term t = s->bytes->term[i];
     bool inside = k->forms.vars.v[t.var].depth > outer->depth;
     at = affine_add(&k->forms, at, affine_var(&k->forms, t.var, 1),
-                    inside ? t.coef / parts : t.coef);
+                    inside ? t.coef / k->prefetch : t.coef);
   }
   for (; rows != panels; rows = rows->parent) {
     at = affine_add(&k->forms, at, affine_var(&k->forms, rows->var, 1),
                     blocks * part);
     blocks *= rows->count;
   }
-  int64_t step = affine_coef(s->bytes, k->scope->var) / parts;
-  prefetch_lines(k, &s->place, at, dn_max(1, dn_min(step / 64, 16)));
+  int64_t step = affine_coef(s->bytes, k->scope->var) / k->prefetch;
+  prefetch_lines(k, &s->place, at, dn_max(1, dn_min(step / 64, 8)));
 }
 
 /* ---- Loads that may be outside ---- */

@@ -106,8 +106,6 @@ struct pass { /* of up to 2 by 2 blocks */
   struct runs_block *down, *across;
   unsigned ndown, nacross;
   int red[NEST_MAX_ITERS], nred;
-  const struct scope *outer; /* around the sums */
-  int64_t piece, pieces;     /* number among the passes of a tile */
 };
 
 /* Memory of the function for the sums of a tile. */
@@ -144,12 +142,6 @@ static void load_block(struct pass *p, int access, const struct runs_block *b,
     emit_no_runs(k, "matrix");
     return;
   }
-  if (k->stream && !k->stream->bytes && access && place.space == IR_IN_CONST) {
-    k->stream->place = place;
-    k->stream->all = ir_type_bytes(at.leaf->type);
-    k->stream->bytes = affine_add(&k->forms, affine_const(&k->forms, 0), at.at,
-                                  element_bytes(k));
-  }
   LLVMValueRef arg[] = {number(k, reg),
                         emit_pointer(k, at.leaf->type, &place, at.at),
                         bytes_of(k, step * element_bytes(k))};
@@ -181,7 +173,6 @@ static void set_iter(struct pass *p, int iter, const struct affine *at) {
 
 static void level(struct pass *p, int depth) {
   struct kernel_cg *k = p->k;
-  struct emit_stream stream = {.piece = p->piece, .pieces = p->pieces};
   int iter = p->red[depth];
   bool inner = depth + 1 == p->nred;
   int64_t by = inner ? k->matrix.step : 1;
@@ -191,16 +182,10 @@ static void level(struct pass *p, int depth) {
   set_iter(p, iter,
            count > 1 ? affine_var(&k->forms, k->scope->var, by)
                      : affine_const(&k->forms, 0));
-  if (!inner) {
-    level(p, depth + 1);
-  } else {
-    bool loop = k->scope != p->outer;
-    k->stream = loop && k->prefetch > 0 ? &stream : NULL;
+  if (inner)
     step(p);
-    k->stream = NULL;
-    if (stream.bytes)
-      emit_prefetch(k, p->outer, &stream);
-  }
+  else
+    level(p, depth + 1);
   if (count > 1)
     scope_close(k, 0, NULL, NULL);
 }
@@ -221,9 +206,8 @@ static void each_sum(struct pass *p, bool store) {
 }
 
 static void emit_sums(struct kernel_cg *k, const struct runs_matrix *m) {
-  struct pass p = {.k = k, .m = m, .outer = k->scope};
+  struct pass p = {.k = k, .m = m};
   p.nred = runs_reduced(m->n, p.red);
-  p.pieces = dn_div_ceil(m->nacross, PAIR) * dn_div_ceil(m->ndown, PAIR);
   for (unsigned j = 0; j < m->nacross; j += PAIR)
     for (unsigned i = 0; i < m->ndown; i += PAIR) {
       p.down = m->down + i;
@@ -233,7 +217,6 @@ static void emit_sums(struct kernel_cg *k, const struct runs_matrix *m) {
       each_sum(&p, false);
       level(&p, 0);
       each_sum(&p, true);
-      p.piece++;
     }
 }
 
