@@ -2,6 +2,8 @@
  * over time as a picture, and the layers as a table. */
 #include "codegen/report/report.h"
 
+#include "ir/place.h"
+
 #include <string.h>
 
 void cg_put_html(struct dn_buf *out, struct dn_arena *arena, const char *s) {
@@ -25,8 +27,9 @@ static const char *count(const struct cg_facts_sheet *r, int64_t n) {
 
 static void put_total(const struct cg_facts_sheet *r, struct dn_buf *out,
                       const char *what, int64_t n, const char *unit) {
-  dn_buf_printf(out, "<tr><th>%s</th><td>%s%s</td></tr>\n", what, count(r, n),
-                unit);
+  if (what)
+    dn_buf_printf(out, "<tr><th>%s</th><td>%s%s</td></tr>\n", what, count(r, n),
+                  unit);
 }
 
 static void put_table(const struct cg_facts_sheet *r, struct dn_buf *out) {
@@ -63,25 +66,9 @@ void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out) {
   dn_buf_printf(out,
                 "</h1>\n<table>\n<tr><th>target</th><td>%s, %s</td></tr>\n",
                 r->target->triple, r->target->cpu);
-  put_total(r, out, "parameters", r->opts->weights + r->opts->biases, "");
-  put_total(r, out, "parameters", r->opts->weight_bytes + r->opts->bias_bytes,
-            " bytes");
-  put_total(r, out, "weights", r->opts->weights, "");
-  put_total(r, out, "biases", r->opts->biases, "");
-  put_total(r, out, "MACs", r->stats.macs, "");
-  put_total(r, out, "FLOPs", (int64_t)r->cost.flops, "");
-  if (r->cost.cycles > 0)
-    put_total(r, out, "estimate", (int64_t)r->cost.cycles, " cycles");
+#define TOTAL(key, label, unit, value) put_total(r, out, label, value, unit);
+#include "codegen/report/totals.def"
   put_total(r, out, "energy", (int64_t)(r->cost.energy / 1e3), " nJ");
-  put_total(r, out, "weights", r->sizes.weights, " bytes");
-  put_total(r, out, "code", r->sizes.text, " bytes");
-  put_total(r, out, "arena", r->sizes.arena, " bytes");
-  put_total(r, out, "arena, lower bound", r->sizes.arena_bound, " bytes");
-  put_total(r, out, "stack", r->sizes.stack, " bytes");
-  put_total(r, out, "inputs", r->sizes.inputs, " bytes");
-  put_total(r, out, "outputs", r->sizes.outputs, " bytes");
-  put_total(r, out, "RAM: arena, stack, inputs, outputs", cg_ram(&r->sizes),
-            " bytes");
   dn_buf_printf(out, "</table>\n");
   dn_buf_printf(out, "<h2>Arena over time</h2>\n");
   cg_memmap(r->m, out);

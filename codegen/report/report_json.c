@@ -107,31 +107,14 @@ void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out) {
   add_text(target, ctx, "triple", r->target->triple);
   add_text(target, ctx, "cpu", r->target->cpu);
   add_text(target, ctx, "features", r->target->features);
-  add_number(top, ctx, "parameters", r->opts->weights + r->opts->biases);
-  add_number(top, ctx, "weights", r->opts->weights);
-  add_number(top, ctx, "biases", r->opts->biases);
-  add_number(top, ctx, "parameter_bytes",
-             r->opts->weight_bytes + r->opts->bias_bytes);
-  add_number(top, ctx, "macs", r->stats.macs);
+#define TOTAL(key, label, unit, value) add_number(top, ctx, #key, value);
+#include "codegen/report/totals.def"
   if (r->opts->precision)
     add_text(top, ctx, "precision", r->opts->precision);
   if (r->opts->precision && r->opts->rounding >= 0)
     made(ctx, cJSON_AddNumberToObject(top, "rounding", r->opts->rounding));
-  add_number(top, ctx, "flops", (int64_t)r->cost.flops);
-  add_number(top, ctx, "cycles", (int64_t)r->cost.cycles);
   add_real(top, ctx, "milliseconds", cg_milliseconds(r->opts, &r->cost));
   add_real(top, ctx, "energy_nj", r->cost.energy / 1e3);
-  add_number(top, ctx, "weights_bytes", r->sizes.weights);
-  add_number(top, ctx, "text_bytes", r->sizes.text);
-  add_number(top, ctx, "flash_bytes", r->sizes.weights + r->sizes.text);
-  add_number(top, ctx, "arena_bytes", r->sizes.arena);
-  add_number(top, ctx, "arena_bound_bytes", r->sizes.arena_bound);
-  add_number(top, ctx, "arena2_bytes", ir_arena_part(r->m, 1));
-  add_number(top, ctx, "stack_bytes", r->sizes.stack);
-  add_number(top, ctx, "input_bytes", r->sizes.inputs);
-  add_number(top, ctx, "output_bytes", r->sizes.outputs);
-  add_number(top, ctx, "state_bytes", r->sizes.state);
-  add_number(top, ctx, "ram_bytes", cg_ram(&r->sizes));
   add_regions(r, top);
   add_signature(r, top);
   struct cJSON *layers = made(ctx, cJSON_AddArrayToObject(top, "layers"));
