@@ -139,6 +139,8 @@ static bool rows_and_weights_fit(struct runs *r, struct runs_wide *w) {
 }
 
 bool runs_rows_outside(const struct runs_wide *w, int depth) {
+  if (!depth)
+    return false;
   for (unsigned p = 0; p < w->npt; p++)
     for (int i = 0; i < w->n->niters; i++)
       if (!w->n->iter[i].reduced && uses(w->n, 0, i) &&

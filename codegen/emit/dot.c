@@ -11,6 +11,7 @@
 #include "codegen/emit/impl.h"
 #include "codegen/target/target.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -218,6 +219,7 @@ static bool has_row(struct kernel_cg *k, const struct nest *n,
 static LLVMValueRef shuffle(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
                             unsigned lanes, unsigned step) {
   LLVMValueRef order[64];
+  assert(lanes <= 64 && "four rows of sixteen lanes at most");
   for (unsigned i = 0; i < lanes; i++)
     order[i] = LLVMConstInt(k->e->i32, step ? i % 4 * step + i / 4 : i, false);
   return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(order, lanes), "");
@@ -232,6 +234,7 @@ static LLVMValueRef load_rows(struct kernel_cg *k, const struct nest *n,
   struct memo_key key;
   struct memo *found;
   LLVMValueRef row[4];
+  assert(count > 0 && count <= 4 && "runs_are_rows()");
   bool named = rows_key(k, n, iter, &key);
   *later = false;
   if (named && (found = memo_find(k, &key)))
@@ -278,6 +281,7 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
                       LLVMValueRef acc, unsigned lanes,
                       const struct affine *const *iter, int64_t count) {
   k->forms.lanes = lanes;
+  assert(count > 0 && count <= k->runs.dot.k && "runs_sum_fits()");
   bool later = false;
   bool rows = runs_are_rows(&k->runs, n, iter, count);
   k->run = rows ? 0 : count;
@@ -303,6 +307,7 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
 LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,
                         LLVMValueRef acc, const struct affine *const *iter) {
   LLVMValueRef word[2];
+  assert(k->forms.lanes == RUNS_WORD && "runs_words_fit()");
   k->run = 4;
   for (int a = 0; a < 2; a++)
     word[a] = emit_access(k, n, a, iter);

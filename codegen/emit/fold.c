@@ -142,6 +142,7 @@ static void leftover(struct fold *f, int64_t i, LLVMValueRef *acc) {
   int64_t extent = f->extent;
   int64_t run = dn_max(f->run, 1);
   unsigned chain = 0;
+  assert(i <= extent && "whole steps stay within the loop: innermost()");
   for (; f->vec > 1 && i + f->vec <= extent && !k->failed; i += f->vec) {
     const struct affine *at =
         affine_plus(&k->forms, affine_lanes(&k->forms, 1), i);
@@ -271,6 +272,7 @@ static bool are_one(struct fold *f) {
   struct kernel_cg *k = f->k;
   if (!k->joins || !f->product)
     return false;
+  assert(f->nred > 1 && "level() counts the loops that are left");
   enum runs_join join = runs_join(&k->runs, f->n, f->lanes, f->iter, f->npt,
                                   f->red[f->nred - 2], f->red[f->nred - 1]);
   if (join == RUNS_APART)
@@ -319,6 +321,7 @@ static LLVMValueRef finish(struct fold *f, const LLVMValueRef *acc) {
   struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
   LLVMValueRef state[NEST_MAX_STATES] = {NULL};
+  assert((f->vec == 1 || f->nacc == f->chains + 1) && "set_lanes()");
   memcpy(state, acc, (size_t)n->nstates * sizeof *acc);
   if (f->vec > 1) {
     for (unsigned c = 1; c < f->chains; c++)

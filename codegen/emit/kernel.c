@@ -194,6 +194,7 @@ static void emit_carried(struct tiler *t, int level, const struct ir_loop *l) {
 static void emit_segment(struct tiler *t, int level, int64_t from, int64_t n) {
   int g = t->shape->level[level];
   int64_t tile = dn_min(t->shape->loop[g].tile, n);
+  assert(n > 0 && tile > 0 && "rule loops: cuts rise, tiles are 1 or more");
   if (t->k->forms.scalable && g == t->shape->n - 1) {
     emit_scalable(t, level, from, n);
     return;
@@ -308,6 +309,7 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   set_loops(s, &loops);
   k->vec = (unsigned)dn_min(ir_get_int(k->op, "vec"), MAX_LANES);
   k->unroll = ir_get_at(k->op, "unroll", 0);
+  assert(k->vec && k->unroll > 0 && "rule schedule");
   k->prefetch = ir_get_int(k->op, "prefetch");
   k->runs.dot = runs_dot_of(k->op, facts);
   k->chains = ir_get_int(k->op, "chains");
@@ -362,6 +364,7 @@ static void build_function(struct kernel_cg *k, const struct ir_value *root,
   struct tiler t = {
       .k = k, .shape = &shape, .root = root, .out = *out, .par = par};
   emit_dim(&t, 0);
+  assert(!k->scope->depth && "each loop that is opened is closed");
   emit_matrix_end(k);
   LLVMBuildRetVoid(k->b);
   LLVMDisposeBuilder(k->b);
@@ -376,6 +379,8 @@ static void call_function(struct emit *e, const struct emit_places *p,
   for (size_t i = 0; i < p->order.n; i++)
     if (emit_is_passed(e, p->order.v[i]))
       args[n++] = emit_argument(e, p->order.v[i]);
+  assert(LLVMCountParams(f->fn) == n + (f->units ? 2 : 0) &&
+         "functions of equal words have equal parameters");
   if (f->units)
     emit_parallel(e, f, args, n);
   else

@@ -7,6 +7,7 @@
  * Units and chunks are known here, so that ranges are immediates. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Several chunks for each thread: one that loses its core for a while leaves
@@ -15,6 +16,7 @@ enum { CHUNKS_OF_A_THREAD = 8 };
 
 static int64_t count_chunks(const struct emit *e,
                             const struct emit_function *f) {
+  assert(f->units > 1 && e->opts->threads > 1 && "shared_level()");
   return dn_min(f->units, (int64_t)e->opts->threads * CHUNKS_OF_A_THREAD);
 }
 
@@ -94,7 +96,6 @@ void emit_parallel(struct emit *e, const struct emit_function *f,
     LLVMBuildStore(e->b, args[i],
                    LLVMBuildGEP2(e->b, e->ptr, pointers, &at, 1, ""));
   }
-  LLVMValueRef call[] = {number(e, count_chunks(e, f)), f->chunk,
-                         pointers};
+  LLVMValueRef call[] = {number(e, count_chunks(e, f)), f->chunk, pointers};
   LLVMBuildCall2(e->b, type, share, call, 3, "");
 }

@@ -13,6 +13,7 @@
 #include "codegen/emit/impl.h"
 #include "codegen/target/target.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { WORD = 4, MOST_COPIES = 8, SHARED = 3 };
@@ -233,6 +234,7 @@ static void add_row(struct plane *p, LLVMValueRef base, int64_t row,
       int64_t at = p->of->at[i] + j * WORD;
       bool next = is_shared(p) && at && word[at - 1] && !word[at];
       at -= next;
+      assert(at >= 0 && at < RUNS_MAX_PLANE && "runs_slide() has measured it");
       if (!word[at])
         word[at] = load(p, k->e->i32, base, row, at);
       acc[i] =
@@ -250,6 +252,7 @@ static void add_products(struct plane *p, LLVMValueRef base, int64_t row,
   for (unsigned i = 0; i < p->of->npt; i++)
     for (int64_t j = 0; j < taps; j++) {
       int64_t at = p->of->at[i] + j;
+      assert(at >= 0 && at < RUNS_MAX_PLANE && "runs_slide() has measured it");
       if (!x[at])
         x[at] = emit_cast(k, load(p, k->e->i8, base, row, at), p->type, IR_I32);
       LLVMValueRef w = k->plane.weights[row * taps + j];
@@ -261,6 +264,7 @@ void emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                      const struct affine **iter, unsigned npt,
                      LLVMValueRef *acc) {
   struct runs_plane of = {.n = n, .iter = iter, .npt = npt};
+  assert(k->vec == 1 && k->runs.dot.k == 1 && "rule sums: plane");
   if (!runs_slide(&k->runs, &of)) {
     emit_no_runs(k, "plane");
     return;

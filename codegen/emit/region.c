@@ -55,6 +55,7 @@ static void emit_block(struct emit *e, const struct ir_block *b) {
 }
 
 static void emit_if(struct emit *e, const struct ir_op *op) {
+  assert(op->nregions == 2 && "rule regions");
   LLVMBasicBlockRef branch[] = {block(e, "then"), block(e, "else")};
   LLVMBasicBlockRef done = block(e, "done");
   LLVMBuildCondBr(e->b, emit_one(e, ir_arg(op, 0)), branch[0], branch[1]);

@@ -6,6 +6,7 @@
  * products do not either, lest the length be switched between them. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
 #include <llvm-c/Target.h>
 
 static LLVMValueRef every_lane(struct kernel_cg *k) {
@@ -14,6 +15,7 @@ static LLVMValueRef every_lane(struct kernel_cg *k) {
 
 void scalable_open(struct kernel_cg *k, int64_t n) {
   struct emit *e = k->e;
+  assert(n > 0 && k->vec > 1 && "rule loops: scalable vectors");
   scope_open(k, n, 0, NULL, NULL);
   LLVMValueRef left = LLVMBuildNUWSub(
       k->b, LLVMConstInt(e->iptr, (uint64_t)n, false), k->scope->counter, "");

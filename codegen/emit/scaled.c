@@ -6,6 +6,8 @@
  * of more than 8 bits would lose in the large sums what w - zero has. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
+
 LLVMValueRef emit_fma(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef a,
                       LLVMValueRef b, LLVMValueRef c) {
   const struct ir_facts *o = k->e->facts;
@@ -55,6 +57,7 @@ LLVMValueRef emit_scaled_step(struct kernel_cg *k, const struct nest *n,
   const struct affine *inner[NEST_MAX_ITERS], *least[NEST_MAX_ITERS];
   const struct nest_node *root = &n->node[n->nnodes - 1];
   const struct nest *m = emit_enter(k, n, root->arg[1], IR_S_MUL, iter, inner);
+  assert(m && "runs_scaled()");
   const int *arg = m->node[m->nnodes - 1].arg;
   LLVMValueRef a = emit_splat(k, emit_node(k, n, root->arg[0], iter), lanes);
   LLVMValueRef scale = emit_node(k, m, arg[1], inner), zero = NULL, w;

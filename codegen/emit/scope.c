@@ -33,6 +33,7 @@ static void add_incoming(LLVMValueRef phi, LLVMValueRef v,
 
 /* Stands in the gate. */
 static struct scope *new_scope(struct kernel_cg *k, int64_t count) {
+  assert(count > 0 && "callers leave out loops without steps");
   struct scope *s = DN_NEW(k->arena, struct scope);
   s->parent = k->scope;
   s->depth = k->scope->depth + 1;
@@ -140,6 +141,7 @@ LLVMValueRef scope_pointer(struct kernel_cg *k, LLVMValueRef p, int64_t step) {
 }
 
 void scope_walk(struct kernel_cg *k, int64_t step) {
+  assert(step > 0 && k->scope->depth && "innermost() is in a loop");
   struct scope *s = k->scope;
   s->walk = (enum ir_walk)k->e->facts->walk;
   s->elements = step;
@@ -158,8 +160,8 @@ void scope_next(struct kernel_cg *k) {
 static void forget(struct kernel_cg *k, struct scope *s) {
   for (struct memo *m = s->made; m; m = m->made) {
     struct memo **p = &k->memos[m->hash % EMIT_BUCKETS];
-    while (*p != m)
-      p = &(*p)->chain;
+    for (; *p != m; p = &(*p)->chain)
+      assert(*p && "memo_add() has put it there");
     *p = m->chain;
   }
   s->made = NULL;
@@ -201,6 +203,7 @@ static void leave(struct kernel_cg *k, const struct scope *s,
 void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
                  LLVMValueRef *next) {
   struct scope *s = k->scope;
+  assert(s->parent && "scope_open() comes before");
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(k->b);
   LLVMBasicBlockRef after = scope_block(k, "done");
   for (struct walker *w = s->walkers; w; w = w->next)
@@ -221,6 +224,7 @@ void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
 
 void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h) {
   h->scope = k->scope;
+  assert(depth >= 0 && "the body of the function has depth 0");
   h->child = NULL;
   if (depth >= k->scope->depth)
     return;
@@ -240,6 +244,7 @@ void hoist_end(struct kernel_cg *k, struct hoist *h) {
   if (!h->child)
     return;
   h->child->pre = LLVMGetInsertBlock(k->b);
+  assert(k->scope == h->child->parent && "hoisted loops are closed");
   LLVMBuildBr(k->b, h->child->gate);
   k->scope = h->scope;
   k->before = h->before;

@@ -5,10 +5,12 @@
 
 #include "codegen/target/target.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Lanes of the next of the columns that `left` elements make. */
 static unsigned next_lanes(const struct kernel_cg *k, int64_t left) {
+  assert(left > 0 && "columns end with the tile");
   return k->forms.scalable ? k->vec : (unsigned)loops_lanes(k->vec, left);
 }
 
@@ -64,6 +66,7 @@ static struct tile_vector *make_vectors(struct tiler *t, unsigned *count) {
     for (int g = groups - 2; g >= 0 && ++at[g] == t->size[g]; g--)
       at[g] = 0;
   }
+  assert(*count == rows * columns && *count && "a tile has an element");
   return pt;
 }
 
@@ -225,6 +228,7 @@ static bool is_strip(const struct tiler *t, unsigned rows, unsigned wide) {
 static void emit_transposed(struct tiler *t) {
   struct kernel_cg *k = t->k;
   int last = t->shape->n - 1, across = t->shape->across, g;
+  assert(across != last && "rule loops: lanes need a loop but the last");
   int64_t at[IR_MAX_LOOPS] = {0};
   do {
     for (int64_t c = 0; c < t->size[last];) {
@@ -336,6 +340,7 @@ static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
   ir_dtype_range(n->type->dtype, &least, &most);
   bool in_range = is_product_in_range(k, n->op);
   for (int i = 0; i < 4; i++) {
+    assert(pt[i].lanes == 16 && "are_side_by_side()");
     k->forms.lanes = 16;
     runs_iters(&k->forms, n, pt[i].idx, iter);
     x[i] = emit_splat(k, emit_node(k, n, root->arg[0], iter), 16);

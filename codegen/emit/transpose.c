@@ -11,6 +11,8 @@
  * which is trn1 and trn2 of NEON, and a move and a blend of AVX. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
+
 /* Lanes of one of the two results: of the pair (a, b), a lane of a is l, one of
  * b is n + l. */
 static LLVMValueRef exchange(struct kernel_cg *k, LLVMValueRef a,
@@ -25,6 +27,7 @@ static LLVMValueRef exchange(struct kernel_cg *k, LLVMValueRef a,
 }
 
 void emit_transpose(struct kernel_cg *k, LLVMValueRef *row, unsigned n) {
+  assert(n && !(n & (n - 1)) && "rule loops: squares of a power of two");
   for (unsigned s = 1; s < n; s *= 2)
     for (unsigned i = 0; i < n; i++) {
       LLVMValueRef a = row[i];
@@ -52,6 +55,7 @@ void emit_interleave(struct kernel_cg *k, LLVMValueRef *v, unsigned count,
   if (count == 1)
     return;
   unsigned half = count / 2;
+  assert(count % 2 == 0 && n % 2 == 0 && "is_strip(): powers of two");
   LLVMValueRef *even = DN_ARRAY(k->arena, LLVMValueRef, half);
   LLVMValueRef *odd = DN_ARRAY(k->arena, LLVMValueRef, half);
   for (unsigned i = 0; i < half; i++) {

@@ -10,6 +10,7 @@
 #include "codegen/emit/impl.h"
 #include "codegen/target/target.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { RUN = 4, WORD = 4 };
@@ -43,6 +44,7 @@ static bool ends_half(const struct kernel_cg *k, const struct runs_wide *w) {
 static void copy_run(struct kernel_cg *k, struct runs_wide *w,
                      const struct affine *at, int64_t count,
                      const struct affine *run) {
+  assert(count > 0 && count <= RUN && "copy_level() cuts rows into runs");
   for (unsigned r = 0; r < w->nrows && !k->failed; r++) {
     const struct affine **iter =
         w->iter + (size_t)w->of_row[r] * NEST_MAX_ITERS;
@@ -106,6 +108,7 @@ static void find_memory(struct kernel_cg *k, struct runs_wide *w,
 static void copy_rows(struct kernel_cg *k, struct runs_wide *w, int64_t runs) {
   struct hoist h;
   find_memory(k, w, runs);
+  assert(k->scope->depth > 0 && "runs_rows_outside(): in a loop");
   k->wide.before = k->scope;
   hoist_begin(k, k->scope->depth - 1, &h);
   copy_level(k, w, 0, affine_const(&k->forms, 0));
@@ -157,6 +160,7 @@ static void add_run(struct kernel_cg *k, struct runs_wide *w,
 
 static void add_runs(struct kernel_cg *k, struct runs_wide *w, int64_t runs,
                      LLVMValueRef *acc) {
+  assert(runs > 0 && k->unroll > 0 && "runs_widen(), rule schedule");
   int64_t unroll = dn_min(k->unroll, runs), i = runs / unroll * unroll;
   int64_t row = runs_of_row(w);
   const struct affine *base = affine_const(&k->forms, 0);
