@@ -186,7 +186,7 @@ bool nest_types_ok(const struct nest *n);
 bool nest_code_uses(const struct nest_code *c, int var);
 
 /* Points of the whole iteration space: the multiplications of a CONTRACT. What
- * is put in order is looked at once. */
+ * is put in order is looked at once. Of sizes by turns: the mean of all turns. */
 int64_t nest_points(const struct nest *n);
 /* How often a use reads an element, all elements taken together. */
 double nest_reads(struct dn_ctx *ctx, const struct ir_use *u);

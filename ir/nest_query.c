@@ -5,6 +5,7 @@
 #include "ir/formula.h"
 #include "ir/nest_map.h"
 #include "ir/place.h"
+#include "ir/size.h"
 
 #include <assert.h>
 #include <math.h>
@@ -15,9 +16,12 @@ int64_t nest_points(const struct nest *n) {
          "an order has a dimension of places: find_places()");
   int64_t points = 1;
   int places = n->fold == NEST_NTH ? n->y[n->carried].iter[0] : -1;
-  for (int i = 0; i < n->niters; i++)
-    if (i != places && !dn_mul(points, n->iter[i].extent, &points))
+  for (int i = 0; i < n->niters; i++) {
+    const struct nest_iter *it = &n->iter[i];
+    int64_t extent = ir_size_mean(it->size, it->extent);
+    if (i != places && !dn_mul(points, extent, &points))
       return INT64_MAX;
+  }
   return points;
 }
 

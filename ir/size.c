@@ -153,6 +153,27 @@ int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at) {
   return dn_div_floor(sum, s->div);
 }
 
+static bool has_turn(const struct ir_size *s) {
+  for (int i = 0; s && i < s->n; i++)
+    if (ir_param_depth(s->term[i].by) >= 0 ||
+        (s->term[i].and &&ir_param_depth(s->term[i].and) >= 0))
+      return true;
+  return false;
+}
+
+int64_t ir_size_mean(const struct ir_size *s, int64_t most) {
+  struct ir_point first = {0};
+  if (!has_turn(s))
+    return most;
+  for (int i = 0; i < s->n; i++) {
+    ir_point_with(&first, s->term[i].by);
+    ir_point_with(&first, s->term[i].and);
+  }
+  for (int i = 0; i < first.n; i++)
+    first.value[i] *= ir_param_depth(first.param[i]) < 0;
+  return (ir_size_at(s, &first) + most) / 2; /* a sum of turns */
+}
+
 int64_t ir_size_step(const struct ir_size *s) {
   int64_t step = s->div > 1 ? 1 : s->c;
   for (int i = 0; i < s->n && s->div == 1; i++)
@@ -383,14 +404,6 @@ const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
 /* ---- Of a function ---- */
 
 typedef bool visit_fn(struct ir_point *, const struct ir_type *);
-
-static bool has_turn(const struct ir_size *s) {
-  for (int i = 0; s && i < s->n; i++)
-    if (ir_param_depth(s->term[i].by) >= 0 ||
-        (s->term[i].and &&ir_param_depth(s->term[i].and) >= 0))
-      return true;
-  return false;
-}
 
 /* All parameters of a type but those that number turns. */
 static bool add_passed(struct ir_point *p, const struct ir_type *type) {

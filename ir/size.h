@@ -80,6 +80,9 @@ const struct ir_size *ir_size_times(struct dn_ctx *ctx, const struct ir_size *s,
 /* The size at a point that has all its parameters; -1: below 0, or too
  * large. */
 int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at);
+/* Its mean over the turns that it names, at the bounds of other parameters, where it
+ * is `most`. */
+int64_t ir_size_mean(const struct ir_size *s, int64_t most);
 /* What divides all its values. */
 int64_t ir_size_step(const struct ir_size *s);
 /* No coefficient is below 0: the size is largest at the bounds. */
