@@ -137,6 +137,9 @@ bool onnx_tfidf(struct onnx_call *c) {
   if (!read_grams(c, strings, &g))
     return false;
   x = fe_cast(c->b, one ? fe_unsqueeze(c->b, x, 1, 0) : x, IR_I64);
+  if (strings) /* of as few as may be: -1 is no word of the pool */
+    x = fe_pad(c->b, x, (int64_t[]){0, 0, 0, (g.max - 1) * (g.skips + 1)}, NULL,
+               -1);
   struct ir_value *y = x ? count_grams(c, &g, x) : NULL;
   if (idf && y)
     y = fe_op2(c->b, IR_MIN, y, fe_number(c->b, y, 1));

@@ -1,5 +1,5 @@
 /* onnx_op_string.c - operators of strings: StringConcat, StringSplit,
- * StringNormalizer and RegexFullMatch. Loops over bytes are rows of decompose.def. */
+ * Tokenizer, StringNormalizer and RegexFullMatch. Loops over bytes are rows of decompose.def. */
 #include "frontend/onnx_string.h"
 
 #include "frontend/decompose.h"
@@ -136,6 +136,103 @@ bool onnx_string_split(struct onnx_call *c) {
                      fe_expand(c->b, fe_scalar(c->b, IR_CHAR, 0), r + 2, dims));
   return ox_return(c, fe_call(c->b, FE_STRING_PIECES, IR_ARGS(x, member, piece),
                               IR_ATTRS(ir_int("n", n.n))));
+}
+
+/* ---- Tokenizer ---- */
+
+/* Whether what the automaton matches are the runs of a set of bytes, which comes to
+ * in[256]. */
+static bool matches_runs(const struct fe_automaton *a, int64_t *in,
+                         struct dn_arena *arena) {
+  const int64_t *first = a->next + FE_REGEX_FIRST * a->classes;
+  bool *seen = DN_ARRAY(arena, bool, a->states);
+  bool ok = first[a->class_of[0]] != FE_REGEX_MATCHED, more = true;
+  for (int b = 1; b < 256; b++) {
+    int64_t to = first[a->class_of[b]];
+    in[b] = to != FE_REGEX_NONE;
+    seen[to] |= in[b];
+  }
+  while (more && ok) {
+    more = false;
+    for (int64_t s = FE_REGEX_FIRST; s < a->states; s++) {
+      const int64_t *next = a->next + s * a->classes;
+      ok &= !seen[s] || next[a->class_of[0]] == FE_REGEX_MATCHED;
+      for (int b = 1; b < 256 && seen[s] && ok; b++) {
+        int64_t to = next[a->class_of[b]];
+        ok = in[b] == (to != FE_REGEX_NONE);
+        more |= in[b] && !seen[to];
+        seen[to] |= in[b];
+      }
+    }
+  }
+  return ok;
+}
+
+/* Bytes of tokens; NULL after a diagnostic. */
+static struct ir_value *token_bytes(struct onnx_call *c, struct ir_value *x) {
+  const struct onnx_attr *exp = ox_attr(c, "tokenexp");
+  struct fe_automaton a;
+  int64_t in[256] = {0}, bytes = 256;
+  if (!exp || ox_attr(c, "separators") || ox_int(c, "mark", 0) ||
+      ox_int(c, "mincharnum", 1) != 1)
+    return ox_null(c, UNSUPPORTED_ATTR,
+                   "tokens by separators, marked ones, or of more than a "
+                   "character");
+  if (!fe_regex(c->b, (const char *)exp->s.data, exp->s.size, &a))
+    return NULL;
+  if (!matches_runs(&a, in, c->im->ctx->arena))
+    return ox_null(c, UNSUPPORTED_ATTR,
+                   "'tokenexp' is no set of ASCII, once or more: [a-z]+");
+  return fe_cast(c->b,
+                 fe_gather(c->b, fe_ints(c->b, IR_I32, 1, &bytes, in),
+                           fe_cast(c->b, x, IR_I32), 0),
+                 IR_BOOL);
+}
+
+/* Tokens [.., n, width] of strings x [.., width], with others in place of those that
+ * there are none of. */
+static struct ir_value *tokens(struct onnx_call *c, struct ir_value *x,
+                               struct ir_value *in, struct ir_value *piece,
+                               struct ir_value *count,
+                               const struct ox_count *n) {
+  int64_t r = fe_rank(x) - 1, perm[IR_MAX_RANK], back[IR_MAX_RANK];
+  struct ir_value *pad = ox_string(c, "pad_value", "");
+  struct ir_value *y = fe_call(c->b, FE_STRING_PIECES, IR_ARGS(x, in, piece),
+                               IR_ATTRS(ir_int("n", n->room)));
+  int64_t width = dn_max(ox_width(x), ox_width(pad));
+  struct ir_value *is =
+      fe_op2(c->b, IR_LT, fe_iota(c->b, (int)r + 1, (int)r, n->room, IR_I64),
+             fe_unsqueeze(c->b, count, 0, 1));
+  y = fe_select(c->b, fe_unsqueeze(c->b, is, 0, 1), ox_widen(c, y, width),
+                ox_widen(c, pad, width));
+  for (int i = 0; i < r + 2; i++) {
+    perm[i] = i ? i - (i <= r) : r;
+    back[perm[i]] = i;
+  }
+  return fe_transpose(c->b, ox_first(c, fe_transpose(c->b, y, perm), n), back);
+}
+
+bool onnx_tokenizer(struct onnx_call *c) {
+  struct ir_value *x = c->in[0];
+  bool all[IR_MAX_RANK];
+  struct ox_count n;
+  memset(all, true, sizeof all);
+  if (!ox_is_string(x) || fe_rank(x) < 2 || fe_rank(x) > 3 ||
+      !ir_type_count(x->type))
+    return ox_fail(c, TYPE, "the input must be strings [n] or [n,m]");
+  struct ir_value *in = token_bytes(c, x);
+  struct ir_value *piece =
+      in ? fe_call(c->b, FE_STRING_RUNS, IR_ARGS(in), NULL, 0) : NULL;
+  if (!piece)
+    return false;
+  int r = fe_rank(x) - 1;
+  struct ir_value *count =
+      fe_call(c->b, FE_STRING_COUNT, IR_ARGS(piece), NULL, 0);
+  struct ir_value *most =
+      fe_reshape(c->b, fe_reduce(c->b, IR_REDUCE_MAX, count, all), 0, NULL);
+  return ox_find_size(c, most, (ox_width(x) + 1) / 2,
+                      ox_declared(c, 0, r + 1, r), &n) &&
+         ox_return(c, tokens(c, x, in, piece, count, &n));
 }
 
 /* ---- StringNormalizer ---- */

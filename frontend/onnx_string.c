@@ -13,6 +13,7 @@ static bool takes_strings(const struct onnx_row *row) {
                                        onnx_string_concat,
                                        onnx_regex_full_match,
                                        onnx_string_split,
+                                       onnx_tokenizer,
                                        onnx_string_normalizer};
   for (size_t i = 0; i < DN_COUNT(able); i++)
     if (row->convert == able[i])
@@ -75,16 +76,27 @@ static struct ir_value *number(struct onnx_call *c, size_t k, int64_t width,
   return fe_reshape(c->b, ox_widen(c, x, width), 2, (int64_t[]){count, width});
 }
 
+/* Numbers of all n strings, in order. */
+static bool are_in_order(struct onnx_call *c, struct ir_value *at, int64_t n) {
+  const struct ir_value *known =
+      ir_type_count(at->type) == n ? ox_evaluate(c, at) : NULL;
+  for (int64_t i = 0; i < n && known; i++)
+    known = ir_const_int(known, i) == i ? known : NULL;
+  return known != NULL;
+}
+
 /* Strings [dims.., width] by their numbers. */
 static struct ir_value *take(struct onnx_call *c, struct ir_value *table,
                              struct ir_value *at) {
   int64_t dims[IR_MAX_RANK];
   if (!at || fe_rank(at) == IR_MAX_RANK)
     return at ? ox_null(c, LIMIT, "strings of rank %d", IR_MAX_RANK) : NULL;
-  if (ir_type_count(at->type))
-    return fe_gather(c->b, table, at, 0);
   memcpy(dims, fe_dims(at), sizeof dims);
   dims[fe_rank(at)] = ox_width(table);
+  if (ir_type_count(at->type))
+    return are_in_order(c, at, fe_dims(table)[0])
+               ? fe_reshape(c->b, table, fe_rank(at) + 1, dims)
+               : fe_gather(c->b, table, at, 0);
   return fe_expand(c->b, fe_scalar(c->b, IR_CHAR, 0), fe_rank(at) + 1, dims);
 }
 
