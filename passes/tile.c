@@ -288,7 +288,9 @@ static void tile_product(struct tiling *k, int iter) {
     k->unroll = 4 * k->max_unroll; /* more share a scale: emit/scaled.c */
   int64_t window = nest_steps_from(k->n, 0, k->dot.k);
   if (k->wide) { /* the window is one run */
-    k->unroll = k->max_unroll > 1 ? MAX_RUNS : 1;
+    k->unroll = k->max_unroll < 2    ? 1
+                : window <= MAX_RUNS ? window
+                                     : MAX_WINDOW;
     while (window % k->unroll)
       k->unroll--;
   }
