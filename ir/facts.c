@@ -22,7 +22,8 @@ struct ir_dot ir_dot_of(const struct ir_facts *f, enum ir_dtype weights) {
                            .least = f->dot_least,
                            .shape = (enum ir_dot_shape)f->dot_shape,
                            .lanes = f->dot_lanes,
-                           .registers = f->dot_registers};
+                           .registers = f->dot_registers,
+                           .matrix = f->matrix};
   if (weights == IR_BF16 && f->bdot_k > 1)
     return (struct ir_dot){.id = f->bdot,
                            .k = f->bdot_k,
@@ -31,7 +32,8 @@ struct ir_dot ir_dot_of(const struct ir_facts *f, enum ir_dtype weights) {
                            .sum = IR_F32,
                            .least = INT64_MIN,
                            .shape = (enum ir_dot_shape)f->bdot_shape,
-                           .lanes = f->bdot_lanes};
+                           .lanes = f->bdot_lanes,
+                           .matrix = f->bmatrix};
   return (struct ir_dot){.k = 1};
 }
 

@@ -165,6 +165,7 @@ struct runs_block {
 struct runs_matrix {
   const struct nest *n;
   int64_t rows;               /* of a block */
+  int64_t part;               /* elements of a sum that a step adds */
   int64_t nrows, ncolumns;    /* of sums: those of the tile, */
   int64_t skip, skip_columns; /* behind so many in each row of the last loop */
   unsigned nacross, ndown;    /* blocks of columns, of rows */

@@ -196,7 +196,9 @@ static bool join_fits(struct tiles *t, int level) {
 }
 
 static bool matrix_fits(struct tiles *t, int level) {
-  struct runs_matrix m = {.n = t->n, .rows = runs_matrix_rows(&t->loops)};
+  struct runs_matrix m = {.n = t->n,
+                          .rows = runs_matrix_rows(&t->loops),
+                          .part = ir_get_int(t->kernel, "matrix")};
   struct ir_loop loop[IR_MAX_LOOPS];
   const struct affine *base[IR_MAX_LOOPS];
   int64_t size[IR_MAX_LOOPS];

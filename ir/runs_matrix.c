@@ -203,6 +203,13 @@ static bool find_down(const struct finder *f, const int64_t *size) {
   return true;
 }
 
+/* A step is of whole runs, as a register holds, and the sums of whole steps. */
+static bool steps_fit(const struct runs *r, const struct runs_matrix *m) {
+  int inner = nest_inner_reduced(m->n);
+  return inner >= 0 && m->part > 0 && m->part <= r->dot.matrix &&
+         m->part % r->dot.k == 0 && m->n->iter[inner].extent % m->part == 0;
+}
+
 bool runs_matrix_find(struct runs *r, const struct ir_type *type,
                       const struct ir_loop *loop, int nloops,
                       const struct affine *const *base, const int64_t *size,
@@ -212,7 +219,7 @@ bool runs_matrix_find(struct runs *r, const struct ir_type *type,
   const struct nest *n = m->n;
   m->step = m->run = 0;
   bool fits = nloops >= 2 && m->rows > 0 && n->naccesses == 2 &&
-              runs_is_product(n) && nest_inner_reduced(n) >= 0 &&
+              runs_is_product(n) && steps_fit(r, m) &&
               ir_arg(n->op, (unsigned)n->access[0].operand)->type->dtype ==
                   r->dot.factor &&
               ir_arg(n->op, (unsigned)n->access[1].operand)->type->dtype ==

@@ -132,6 +132,19 @@ struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,
                  IR_ATTRS(ir_ints("perm", perm, rank)));
 }
 
+struct ir_value *edit_padded(struct ir_builder *b, const struct ir_op *conv) {
+  struct ir_value *x = ir_arg(conv, 0);
+  int64_t pads[2 * IR_MAX_RANK] = {0};
+  int rank = x->type->rank, spatial = rank - 2;
+  for (int i = 0; i < spatial; i++) {
+    pads[1 + i] = ir_get_at(conv, "pads", i);
+    pads[rank + 1 + i] = ir_get_at(conv, "pads", spatial + i);
+  }
+  return ir_emit(b, IR_PAD, IR_ARGS(x),
+                 IR_ATTRS(ir_ints("pads", pads, 2 * rank),
+                          ir_float("value", ir_get_float(conv, "outside"))));
+}
+
 bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a) {
   struct ir_attr_spec spec;
   return ir_op_attr_spec(op->code, a->name, strlen(a->name), &spec) &&

@@ -32,6 +32,9 @@ struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,
 struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
                               int rank, const int64_t *dims);
 bool edit_perm_is_identity(int rank, const int64_t *perm);
+/* Emits a pad of the first operand of an op with attributes `pads` and `outside`, which
+ * no window is then beside. NULL after a diagnostic. */
+struct ir_value *edit_padded(struct ir_builder *b, const struct ir_op *conv);
 
 /* A constant, or made from one constant by single-operand ops: the fold pass
  * will make it one. */

@@ -84,11 +84,9 @@ static int64_t choose_columns(int64_t columns) {
 
 /* The most elements of a sum, up to a register's row, that divide it in runs. */
 static int64_t choose_step(const struct tiling *k, int64_t extent) {
-  const struct ir_facts *t = k->env->target;
-  int64_t most = k->dot.weights == IR_BF16 ? t->bmatrix : t->matrix;
   if (k->dot.shape != IR_DOT_SPREAD || k->lanes != ROWS)
     return 0;
-  for (int64_t step = most; step > 0; step -= k->dot.k)
+  for (int64_t step = k->dot.matrix; step > 0; step -= k->dot.k)
     if (extent % step == 0)
       return step;
   return 0;
@@ -117,24 +115,14 @@ static struct ir_op *only_fold(const struct ir_op *kernel) {
 /* A kernel before this one copies the operand with its padding. */
 static bool pad_operand(struct tiling *k, struct ir_op *conv) {
   struct ir_builder b = edit_before(k->op);
-  struct ir_value *x = ir_arg(conv, 0);
-  int64_t pads[2 * IR_MAX_RANK] = {0}, none[2 * IR_MAX_RANK] = {0};
-  int rank = x->type->rank, spatial = rank - 2;
-  for (int i = 0; i < spatial; i++) {
-    pads[1 + i] = ir_get_at(conv, "pads", i);
-    pads[rank + 1 + i] = ir_get_at(conv, "pads", spatial + i);
-  }
-  struct ir_value *y =
-      ir_emit(&b, IR_PAD, IR_ARGS(x),
-              IR_ATTRS(ir_ints("pads", pads, 2 * rank),
-                       ir_float("value", ir_get_float(conv, "outside"))));
+  struct ir_value *y = edit_padded(&b, conv);
   if (!y)
     return false;
   struct ir_op *move = y->def, *copy = edit_kernel(move, move);
   ir_op_move(move, copy->region[0], copy->region[0]->last);
   tile_kernel(k->env, k->aliases, copy, 1);
   ir_set_operand(conv, 0, ir_result(copy));
-  ir_set_attr(conv, ir_ints("pads", none, 2 * spatial));
+  ir_drop_attr(conv, "pads");
   ir_drop_attr(conv, "outside");
   k->n = nest_build(k->tmp, conv);
   return true;
@@ -164,7 +152,7 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
     return false;
   int64_t step = choose_step(k, k->n->iter[inner].extent), tile, outer;
   bool plain = is_plain(k->n);
-  if (!step || (!plain && op->code != IR_CONV))
+  if (!step || (!plain && !ir_find_attr(op, "outside")))
     return false;
   struct shape s = shape_of(k, iter, merged);
   double vectors = (double)s.rows * (double)s.outer * (double)s.columns *

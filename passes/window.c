@@ -89,22 +89,6 @@ static bool pays(const struct pass_env *env, const struct ir_op *op) {
   return 3 * merged <= 2 * apart && copy_pays(env, op);
 }
 
-/* The operand with its padding, which no row of a window is then beside. */
-static struct ir_value *padded(struct ir_builder *b, const struct ir_op *op) {
-  struct ir_value *x = ir_arg(op, 0);
-  int64_t pads[2 * IR_MAX_RANK] = {0};
-  int spatial = x->type->rank - 2;
-  if (!has_pads(op, spatial))
-    return x;
-  for (int i = 0; i < spatial; i++) {
-    pads[1 + i] = ir_get_at(op, "pads", i);
-    pads[x->type->rank + 1 + i] = ir_get_at(op, "pads", spatial + i);
-  }
-  return ir_emit(b, IR_PAD, IR_ARGS(x),
-                 IR_ATTRS(ir_ints("pads", pads, 2 * x->type->rank),
-                          ir_float("value", ir_get_float(op, "outside"))));
-}
-
 /* The last two dimensions as one, before one of size 1. */
 static void join(const struct ir_type *type, int64_t *dims) {
   assert(type->rank >= 2 && "an image, or windows: pays()");
@@ -115,19 +99,19 @@ static void join(const struct ir_type *type, int64_t *dims) {
 }
 
 /* The row of a window, filled up with zeros to whole runs where that stays in the
- * row of the operand: matrix registers take no others. */
+ * row of the operand: matrix registers take no others. Zeros do not hide floats
+ * that are infinite or NaN. */
 static int64_t filled_row(const struct pass_env *env, const struct ir_op *op,
                           const struct ir_value *x) {
   const struct ir_type *w = ir_arg(op, 1)->type;
   int last = w->rank - 1;
   int64_t c = w->dim[last], row = w->dim[last - 1] * c;
-  int64_t more = dn_align(row, ir_dot_of(env->target, w->dtype).k);
+  struct ir_dot dot = ir_dot_of(env->target, w->dtype);
+  int64_t more = dn_align(row, dot.k);
   int64_t out = ir_result(op)->type->dim[last - 1];
   int64_t first = (out - 1) * ir_get_at(op, "strides", last - 2) * c;
   bool fits = first + more <= x->type->dim[last - 1] * c;
-  bool matrix =
-      w->dtype == IR_BF16 ? env->target->bmatrix > 0 : env->target->matrix > 0;
-  return matrix && fits ? more : row;
+  return dot.matrix && !ir_is_float(w->dtype) && fits ? more : row;
 }
 
 /* Weights of rows of `row` elements, the last ones zeros. */
@@ -154,10 +138,12 @@ static struct ir_value *fill_weights(struct ir_module *m, struct ir_value *w,
 static bool merge(const struct pass_env *env, struct ir_module *m,
                   struct ir_op *op) {
   struct ir_builder b = edit_before(op);
-  struct ir_value *w = ir_arg(op, 1), *x = padded(&b, op);
+  struct ir_value *w = ir_arg(op, 1), *x = ir_arg(op, 0);
   int64_t dims[IR_MAX_RANK], strides[IR_MAX_RANK], dilations[IR_MAX_RANK];
   int spatial = w->type->rank - 2;
   assert(w->data && spatial >= 1 && "pays() takes constant weights");
+  if (has_pads(op, spatial))
+    x = edit_padded(&b, op);
   if (!x)
     return false;
   for (int i = 0; i < spatial; i++) {

@@ -242,10 +242,10 @@ void emit_matrix_read(struct kernel_cg *k, const struct tile_vector *pt,
 static bool find(struct tiler *t, const struct ir_op *op,
                  struct runs_matrix *m) {
   struct kernel_cg *k = t->k;
-  *m = (struct runs_matrix){.n = kernel_nest(k, op), .rows = k->matrix.rows};
+  *m = (struct runs_matrix){
+      .n = kernel_nest(k, op), .rows = k->matrix.rows, .part = k->matrix.step};
   return runs_matrix_find(&k->runs, t->root->type, t->shape->loop, t->shape->n,
-                          t->base, t->size, m) &&
-         m->n->iter[nest_inner_reduced(m->n)].extent % k->matrix.step == 0;
+                          t->base, t->size, m);
 }
 
 /* What follows the sums, row by row. */
