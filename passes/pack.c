@@ -454,7 +454,7 @@ static void find_runs(const struct ir_op *kernel, const struct nest *n,
                       int access, int iter, struct layout *how) {
   int64_t dot = ir_get_int(kernel, "dot");
   int inner = nest_inner_reduced(n);
-  if (dot < 2 || iter == inner || access != 1 ||
+  if (dot < 2 || inner < 0 || iter == inner || access != 1 ||
       !pack_has_runs(n, access, iter, inner))
     return;
   how->inner = pack_dim(n, access, inner);
