@@ -114,14 +114,19 @@ static bool join_result(struct join *j, struct ir_op **op) {
   return true;
 }
 
+static const char *another_op(struct dn_arena *arena, const struct ir_op *a,
+                              const struct ir_op *b) {
+  return dn_printf(arena,
+                   "'%s' is '%s' at other sizes, or has other attributes",
+                   ir_ops[a->code].text, b ? ir_ops[b->code].text : "nothing");
+}
+
 /* Names the op that lane k has instead of the one at the bounds; NULL: it has
  * the same. */
 static const char *differs(const struct join *j, struct ir_op *const *op,
                            int k) {
   if (!op[k] || !same_op(op[0], op[k]))
-    return dn_printf(
-        j->scratch, "'%s' is '%s' at other sizes, or has other attributes",
-        ir_ops[op[0]->code].text, op[k] ? ir_ops[op[k]->code].text : "nothing");
+    return another_op(j->scratch, op[0], op[k]);
   for (unsigned i = 0; i < op[0]->noperands; i++) {
     const struct ir_value *v = ir_arg(op[0], i), *c = ir_arg(op[k], i);
     if (v->data ? !c->data : c->data || j->value[k][c->id] != v)
@@ -161,22 +166,30 @@ static const struct ir_op *next_main(const struct ir_op *op) {
   return op;
 }
 
-/* Drops lane k if it has dimensions of 1, or will have, and from here on the
- * same main ops: ops before such dimensions may have another layout, so they
- * are not compared. A lane is not dropped within a region. */
+/* The lane has dimensions of 1, or will have, and from its op b on the same main
+ * ops as the bounds from a on: ops before such dimensions may have another
+ * layout, so they are not compared. */
+static bool is_thin(struct sizes_lane *lane, const struct ir_op *a,
+                    const struct ir_op *b) {
+  a = next_main(a);
+  b = next_main(b);
+  while (a && b && a->code == b->code) {
+    for (unsigned i = 0; i < a->nresults && i < b->nresults; i++)
+      note_thin(lane, a->result[i]->type, b->result[i]->type);
+    a = next_main(a->next);
+    b = next_main(b->next);
+  }
+  return !a && !b && lane->thin;
+}
+
+/* Drops lane k if it is thin from here on. A lane is not dropped within a
+ * region. */
 static bool drop_lane(struct join *j, struct ir_op **op, int k) {
   assert(k > 0 && k < j->n && "the lane at the bounds stays");
   struct sizes_lane lane = j->s->lane[k];
   if (k < j->s->nfit || op[0]->block->owner)
     return false;
-  const struct ir_op *a = next_main(op[0]), *b = next_main(op[k]);
-  while (a && b && a->code == b->code) {
-    for (unsigned i = 0; i < a->nresults && i < b->nresults; i++)
-      note_thin(&lane, a->result[i]->type, b->result[i]->type);
-    a = next_main(a->next);
-    b = next_main(b->next);
-  }
-  if (a || b || !lane.thin)
+  if (!is_thin(&lane, op[0], op[k]))
     return false;
   int last = --j->n;
   j->s->lane[k] = j->s->lane[last];
@@ -336,6 +349,29 @@ static bool are_made(struct join *j) {
                 "values decide this size, and of few entries the model is "
                 "another");
   return ok;
+}
+
+/* Products are quotients behind sizes_match(). */
+static bool same_code(const struct ir_op *a, const struct ir_op *b) {
+  return a->code == b->code || (a->code == IR_MUL && b->code == IR_DIV) ||
+         (a->code == IR_DIV && b->code == IR_MUL);
+}
+
+bool sizes_alike(struct dn_ctx *ctx, struct sizes *s, int k) {
+  const struct ir_block *x = ir_main(s->lane[0].m)->body;
+  const struct ir_block *y = ir_main(s->lane[k].m)->body;
+  const struct ir_op *a = x->first, *b = y->first;
+  struct join j = {.ctx = ctx};
+  struct sizes_lane lane = s->lane[k];
+  for (unsigned i = 0; i < x->nparams; i++)
+    note_thin(&lane, x->param[i]->type, y->param[i]->type);
+  for (; a && b && same_code(a, b); a = a->next, b = b->next)
+    for (unsigned i = 0; i < a->nresults && i < b->nresults; i++)
+      note_thin(&lane, a->result[i]->type, b->result[i]->type);
+  if (!a || (k >= s->nfit && is_thin(&lane, a, b)))
+    return true;
+  s->failed = k < s->nstep;
+  return fail(&j, ir_loc(a), another_op(ctx->arena, a, b));
 }
 
 bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {

@@ -26,7 +26,9 @@ struct sizes {
   int checks;              /* lanes that check, of SIZES_CHECKS */
   int attempts;            /* so far: see sizes_choose() */
   int n;                   /* lanes: at the bounds first */
+  int nstep;               /* the first of them, which each attempt has */
   int nfit;                /* those that tell the sizes; the others check */
+  bool failed;             /* at one that each attempt has: others fail, too */
   struct sizes_lane lane[SIZES_MAX_LANES];
 };
 
@@ -36,6 +38,9 @@ struct sizes {
  * may not go so far; and the least are higher, as a model may be another below:
  * that is the least of the parameters then. false: there are no more. */
 bool sizes_choose(struct dn_ctx *ctx, struct sizes *s);
+/* Whether lane k has the ops of the bounds, or is one that sizes_join() drops:
+ * false after a diagnostic, when there is no need to have the other lanes. */
+bool sizes_alike(struct dn_ctx *ctx, struct sizes *s, int k);
 /* Makes ops of the lanes alike that differ by how they were simplified. */
 void sizes_match(const struct sizes *s);
 /* Gives the module at the bounds the sizes that make it each of the others.

@@ -76,6 +76,7 @@ static void choose_lanes(struct sizes *s, bool up) {
     }
   }
   add_lane(s, &near);
+  s->nstep = s->n;
   add_lane(s, &far);
   for (int i = 0; i < n; i++)
     add_lane(s, &alone[i]);

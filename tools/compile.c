@@ -563,7 +563,8 @@ static bool join_lanes(struct compile *c, const struct pass_opts *opts) {
   quiet.rounding = NULL;
   bool ok = true;
   for (int k = 0; k < s->n && ok && *opts->pipeline; k++) {
-    ok = pass_pipeline(c->ctx, s->lane[k].m, k ? &quiet : &first);
+    ok = pass_pipeline(c->ctx, s->lane[k].m, k ? &quiet : &first) &&
+         sizes_alike(c->ctx, s, k);
     choices.again = true;
     choices.k = 0;
   }
@@ -582,7 +583,7 @@ bool compile_join(struct compile *c, struct pass_opts *opts) {
   bool was = dn_diags_capture(c->ctx, true);
   opts->pipeline = cut_pipeline(c, text, IR_GRAPH);
   bool ok = join_lanes(c, opts);
-  for (bool more = true;
+  for (bool more = !s->failed;
        !ok && more;) { /* elsewhere it may have the same ops */
     size_t last = dn_diags_count(c->ctx);
     ir_module_free(c->m);
