@@ -295,8 +295,8 @@ static void tile_product(struct tiling *k, int iter) {
       k->unroll--;
   }
   if (s.along && k->env->target->vector_bytes && k->max_unroll > 1 &&
-      window <= MAX_WINDOW)
-    k->unroll = window;
+      window <= 2 * k->dot.registers)
+    k->unroll = window; /* half of the row's vectors stay in registers */
   order_panels(k, iter, &s);
 }
 

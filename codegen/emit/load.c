@@ -215,6 +215,16 @@ static LLVMValueRef load_masked(struct kernel_cg *k, LLVMTypeRef type,
   return emit_intrinsic(k, name, types, 2, arg, n);
 }
 
+/* A vector of MVE as words, whose offsets reach four times as far as those of
+ * bytes. Volatile: or LLVM makes bytes of them again, and loads ahead into more
+ * registers than there are. */
+static LLVMValueRef load_words(struct kernel_cg *k, LLVMTypeRef type,
+                               LLVMValueRef base, int align) {
+  LLVMValueRef words = load_at(k, LLVMVectorType(k->e->i32, 4), base, align);
+  LLVMSetVolatile(words, true);
+  return LLVMBuildBitCast(k->b, words, type, "");
+}
+
 /* Runs of neighbours: a whole one in each lane, or the k->run elements that are
  * left and zeros. */
 static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
@@ -224,11 +234,14 @@ static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
   if (k->runs.dot.k == 1)
     return load_at(k, type, base, align);
   int64_t size = ir_dtypes[k->runs.dot.weights].bytes;
+  bool mve = e->facts->has_vcvtn && k->runs.dot.k == 16 && !bytes->varying;
   if (bytes->varying)
     type = LLVMVectorType(type, k->forms.lanes);
+  if (mve && k->run == 16 && align >= 4)
+    return load_words(k, type, base, align);
   if (bytes->varying || k->run == k->runs.dot.k)
     return load_at(k, type, base, align);
-  if (e->facts->has_vcvtn && k->runs.dot.k == 16)
+  if (mve)
     return load_masked(k, type, base);
   LLVMValueRef r = LLVMConstNull(LLVMVectorType(one, (unsigned)k->runs.dot.k));
   for (int64_t i = 0; i < k->run; i++)
