@@ -205,7 +205,8 @@ struct ir_tensor run_output(const struct run *r, const struct ir_tensor *out,
 /* The file of output i: the start of its name, no folder in it, and a number
  * where outputs before it have this name. */
 static const char *file_name(struct run *r, const char **names, size_t i) {
-  char *name = dn_printf(r->ctx->arena, "%.200s", r->out[i].name);
+  const char *own = r->out[i].name;
+  char *name = dn_printf(r->ctx->arena, "%.200s", *own ? own : "output");
   for (char *s = name; *s; s++)
     if (*s == '/' || (unsigned char)*s < ' ')
       *s = '_';

@@ -418,7 +418,7 @@ static const char *status_text(int status) {
   case DNN_E_LOOP:
     return "a loop ran longer than its outputs have room for";
   case DNN_E_SIZE:
-    return "a size is not in its range";
+    return "a size, which values may decide, is not in its range";
   case DNN_E_STATE:
     return "the state is missing or misaligned";
   case DNN_E_MATRIX:
@@ -521,7 +521,9 @@ bool run_call(struct run *r, const struct ir_tensor *in,
   move_states(r, NULL, out);
   if ((int)status == DNN_OK)
     return true;
-  return dn_error(
-      r->ctx, here(r), status == DNN_E_WEIGHTS ? DN_OBJECT : DN_INTERNAL,
-      "the run returned %d: %s", (int)status, status_text((int)status));
+  enum dn_code kind = status == DNN_E_WEIGHTS ? DN_OBJECT
+                      : status == DNN_E_SIZE  ? DN_DIM
+                                              : DN_INTERNAL;
+  return dn_error(r->ctx, here(r), kind, "the run returned %d: %s", (int)status,
+                  status_text((int)status));
 }

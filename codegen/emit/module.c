@@ -403,8 +403,8 @@ static const char *kernel_name(struct emit *e, const struct ir_op *op) {
                    mangle(e, name));
 }
 
-/* The sizes that the kernel sets are known before it runs: no more than their
- * bounds. */
+/* The sizes that the kernel sets are known before it runs. Of more than a bound
+ * the first count, and the function's result says so. */
 static void set_sizes(struct emit *e, const struct ir_op *kernel) {
   const struct ir_op *op = kernel->region[0]->first;
   for (int i = e->sizes.passed; i < e->sizes.most.n; i++) {
@@ -415,6 +415,7 @@ static void set_sizes(struct emit *e, const struct ir_op *kernel) {
     LLVMValueRef n = emit_one(e, ir_arg(op, 1));
     LLVMValueRef over = LLVMBuildICmp(e->b, LLVMIntUGT, n, most, "");
     emit_store_size(e, i, LLVMBuildSelect(e->b, over, most, n, ""));
+    e->over = e->over ? LLVMBuildOr(e->b, e->over, over, "") : over;
   }
 }
 
@@ -585,7 +586,9 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   copy_results(&e, body->last);
   emit_profile_add(&e, e.nkernels, from);
   emit_weights_end(&e);
-  LLVMBuildRet(e.b, LLVMConstInt(e.i32, 0, false));
+  LLVMValueRef ok = LLVMConstInt(e.i32, DNN_OK, false);
+  LLVMValueRef over = LLVMConstInt(e.i32, DNN_E_SIZE, false);
+  LLVMBuildRet(e.b, e.over ? LLVMBuildSelect(e.b, e.over, over, ok, "") : ok);
   emit_reset(&e);
   LLVMDisposeBuilder(e.b);
   finish_pads(&e);

@@ -33,10 +33,21 @@ static size_t element(const struct dnn_tensor *t) {
   return t->type < sizeof size ? size[t->type] : 1;
 }
 
+enum { PATH = 1000 };
+
+/* DIR/FILE, named as dnnc-run names files of outputs. */
+static void make_path(char *path, const char *dir, const char *file,
+                      const char *end) {
+  size_t at = strlen(dir) + 1;
+  snprintf(path, PATH, "%s/%s%s", dir, file, end);
+  for (; at < strlen(path); at++)
+    path[at] = path[at] == '/' ? '_' : path[at];
+}
+
 static FILE *open_file(const char *dir, const char *file, const char *end,
                        const char *mode) {
-  char path[1000];
-  snprintf(path, sizeof path, "%s/%s%s", dir, file, end);
+  char path[PATH];
+  make_path(path, dir, file, end);
   FILE *f = fopen(path, mode);
   if (!f) {
     perror(path);
@@ -66,7 +77,9 @@ static void make_inputs(const char *dir) {
     fclose(bin);
     for (size_t k = 0; k < (size + 63) / 64 * 64; k++)
       fprintf(inc, "%u,%s", p[k], k % 32 == 31 ? "\n" : "");
-    fprintf(args, "--input=%s=%s/%s.bin ", name(t), dir, name(t));
+    char path[PATH];
+    make_path(path, dir, name(t), ".bin");
+    fprintf(args, "--input=%s=%s ", name(t), path);
     free(p);
   }
   fclose(inc);
