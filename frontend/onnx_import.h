@@ -50,7 +50,7 @@ struct onnx_import {
   const struct ox_frame *frame;
   struct dn_map functions; /* by function_key() of onnx_function.c */
   struct dn_map visited;   /* what errors were looked for in */
-  struct dn_map symbols;   /* dims bound so far: see fe_bind_dim() */
+  struct dn_map symbols;   /* dims so far, by name: see fe_bind_dim() */
   struct dn_map sequences; /* ir_value to its ox_sequence */
   struct dn_map dims;      /* ir_value to what of it counts, at run time */
   struct dn_map evaluated; /* ir_value to its constant, or to &failed */

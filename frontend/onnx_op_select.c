@@ -12,7 +12,7 @@
 #define LEAST_ROOM 4
 
 /* The name of a size that the node makes: its own, in letters, digits, dots and
- * underscores. */
+ * underscores, and a number where another size has that name. */
 static const char *size_name(struct onnx_call *c) {
   struct dn_ctx *ctx = c->im->ctx;
   const char *label = ox_label(c->im, c->node);
@@ -20,7 +20,11 @@ static const char *size_name(struct onnx_call *c) {
   for (char *p = name; *p; p++)
     if (!isalnum((unsigned char)*p) && *p != '.')
       *p = '_';
-  return dn_intern(ctx, name);
+  const char *own = dn_intern(ctx, name);
+  for (int k = 2; dn_map_get(&c->im->symbols, own); k++)
+    own = dn_intern(ctx, dn_printf(ctx->arena, "%s_%d", name, k));
+  dn_map_put(ctx->arena, &c->im->symbols, own, name);
+  return own;
 }
 
 bool ox_find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
