@@ -118,9 +118,9 @@ const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
                                       const struct ir_type *to);
 /* The op makes the parameter: one that no caller passes (set_size). */
 bool ir_makes_param(const struct ir_op *op, const struct ir_param *p);
-/* The parameters of a function but the numbers of turns, in the order of its own parameters' types and
- * then of others, those that are made last, each with the least value at which all
- * types are sound. */
+/* The parameters of a function but the numbers of turns, in the order of its own
+ * parameters' types and then of others, those that are made last, each with the
+ * least value at which all types are sound. */
 struct ir_sizes {
   struct ir_point most;
   int passed; /* by the caller: the first of them */

@@ -69,7 +69,7 @@ struct emit {
   unsigned nports;       /* parameters before the sizes */
   struct ir_sizes sizes; /* parameters of PREFIX_run, */
   LLVMValueRef size_at;  /* and where e->run has them in memory, behind them */
-  LLVMValueRef over;     /* i1: values ask for more than a size's bound; NULL */
+  LLVMValueRef over;     /* i1: values ask for a size out of its range; NULL */
   int turns;             /* the numbers of turns of so many nested loops */
   bool failed;
 };

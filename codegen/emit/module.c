@@ -331,15 +331,21 @@ static void refuse(struct emit *e, LLVMValueRef bad, unsigned code) {
   LLVMPositionBuilderAtEnd(e->b, on);
 }
 
+/* Whether size i is not in its range. */
+static LLVMValueRef is_beyond(struct emit *e, int i, LLVMValueRef n) {
+  int64_t least = e->sizes.least[i], most = e->sizes.most.value[i];
+  n = LLVMBuildSub(e->b, n, LLVMConstInt(e->i64, (uint64_t)least, true), "");
+  return LLVMBuildICmp(e->b, LLVMIntUGT, n,
+                       LLVMConstInt(e->i64, (uint64_t)(most - least), true),
+                       "");
+}
+
 /* A size out of its range is an error code. */
 static void check_sizes(struct emit *e) {
   LLVMValueRef bad = NULL;
-  for (unsigned i = 0; i < (unsigned)e->sizes.passed; i++) {
-    int64_t least = e->sizes.least[i], most = e->sizes.most.value[i];
-    LLVMValueRef n = LLVMGetParam(e->run, e->nports + i);
-    n = LLVMBuildSub(e->b, n, LLVMConstInt(e->i64, (uint64_t)least, true), "");
-    n = LLVMBuildICmp(e->b, LLVMIntUGT, n,
-                      LLVMConstInt(e->i64, (uint64_t)(most - least), true), "");
+  for (int i = 0; i < e->sizes.passed; i++) {
+    LLVMValueRef n = LLVMGetParam(e->run, e->nports + (unsigned)i);
+    n = is_beyond(e, i, n);
     bad = bad ? LLVMBuildOr(e->b, bad, n, "") : n;
   }
   if (bad)
@@ -413,7 +419,7 @@ static void set_sizes(struct emit *e, const struct ir_op *kernel) {
     LLVMValueRef most =
         LLVMConstInt(e->i64, (uint64_t)e->sizes.most.value[i], true);
     LLVMValueRef n = emit_one(e, ir_arg(op, 1));
-    LLVMValueRef over = LLVMBuildICmp(e->b, LLVMIntUGT, n, most, "");
+    LLVMValueRef over = is_beyond(e, i, n);
     emit_store_size(e, i, LLVMBuildSelect(e->b, over, most, n, ""));
     e->over = e->over ? LLVMBuildOr(e->b, e->over, over, "") : over;
   }
