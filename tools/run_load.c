@@ -142,6 +142,19 @@ static bool sizes_of_object(struct run *r) {
   return ok && run_set_sizes(r, NULL, 0);
 }
 
+/* The description of an object has no more than the name "y.dims". */
+static size_t dims_by_name(const struct run *r, size_t i) {
+  size_t n = strlen(r->out[i].name);
+  for (size_t k = i + 1; k < r->nout; k++) {
+    const struct run_port *p = &r->out[k];
+    if (!strncmp(p->name, r->out[i].name, n) && !strcmp(p->name + n, ".dims") &&
+        p->type->dtype == IR_I64 && p->type->rank == 1 &&
+        p->type->dim[0] == r->out[i].type->rank)
+      return k + 1;
+  }
+  return 0;
+}
+
 static bool ports_of_object(struct run *r) {
   const struct dnn_model *m = r->model;
   const struct dnn_tensor *t =
@@ -155,10 +168,10 @@ static bool ports_of_object(struct run *r) {
   bool ok = true;
   for (size_t i = 0; i < r->nin; i++)
     ok &= port_of_tensor(r, t++, &r->in[i]);
-  for (size_t i = 0; i < r->nout; i++) {
+  for (size_t i = 0; i < r->nout; i++)
     ok &= port_of_tensor(r, t++, &r->out[i]);
-    r->out[i].dims = r->m ? dims_of(r, i) : 0;
-  }
+  for (size_t i = 0; i < r->nout && ok; i++)
+    r->out[i].dims = r->m ? dims_of(r, i) : dims_by_name(r, i);
   if (m->version == DNN_ABI_ARENA)
     r->io = (const uint64_t *)(const void *)t;
   for (size_t i = 0; ok && r->io && i < r->nin + r->nout; i++) {
