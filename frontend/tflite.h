@@ -76,6 +76,7 @@ struct tfl_import {
    * their names, others by where they are in the file and their names. */
   DN_LIST(struct tfl_tensor *) states;
   struct dn_map variables, kept;
+  struct dn_map carried; /* struct carried of tflite_op_flow.c, by operator */
   bool first; /* in what runs once, before all: CALL_ONCE */
 };
 

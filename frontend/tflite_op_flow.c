@@ -23,6 +23,26 @@ struct body {
   struct carried *carried;
 };
 
+static const char *key_of(struct tfl_call *c) {
+  return dn_intern(c->im->ctx, dn_printf(c->im->ctx->arena, "%zu", c->op.at));
+}
+
+/* Those that the operator carried where it was imported before: when an operator
+ * around it is imported anew, they need not be found again. */
+static struct carried begin_carried(struct tfl_call *c) {
+  const struct carried *before = dn_map_get(&c->im->carried, key_of(c));
+  struct carried s = {0};
+  for (size_t i = 0; before && i < before->n; i++)
+    DN_PUSH(c->im->ctx->arena, s.states, before->states.v[i]);
+  return s;
+}
+
+static void keep_carried(struct tfl_call *c, const struct carried *s) {
+  struct dn_arena *arena = c->im->ctx->arena;
+  dn_map_at(arena, &c->im->carried, key_of(c))->value =
+      dn_copy(arena, s, sizeof *s);
+}
+
 static struct ir_value **save_states(struct tfl_import *im) {
   struct ir_value **was =
       DN_ARRAY(im->ctx->arena, struct ir_value *, im->states.n + 1);
@@ -85,7 +105,7 @@ static bool is_condition(struct tfl_call *c, const struct ir_value *v) {
 }
 
 bool tflite_if(struct tfl_call *c) {
-  struct carried s = {0};
+  struct carried s = begin_carried(c);
   struct body b[2];
   struct ir_value **out;
   if (!is_condition(c, c->in[0]))
@@ -104,6 +124,7 @@ bool tflite_if(struct tfl_call *c) {
       return false;
   } while (import_again(&s, out, c->nout));
   memcpy(c->out, out, c->nout * sizeof *out);
+  keep_carried(c, &s);
   return true;
 }
 
@@ -123,7 +144,7 @@ static bool turn(void *data, struct ir_value *const *params,
 }
 
 bool tflite_while(struct tfl_call *c) {
-  struct carried s = {0};
+  struct carried s = begin_carried(c);
   struct body b = {.c = c,
                    .graph = tfl_int(c, "body"),
                    .test = tfl_int(c, "cond"),
@@ -151,6 +172,7 @@ bool tflite_while(struct tfl_call *c) {
       return false;
   } while (import_again(&s, out, c->nout));
   memcpy(c->out, out, c->nout * sizeof *out);
+  keep_carried(c, &s);
   return true;
 }
 
