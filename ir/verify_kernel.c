@@ -161,7 +161,6 @@ static void check_sums(struct verifier *v, const struct ir_op *kernel,
       [BIAS] = n && nest_addition(n),
       [SCALED] = sums && !dot,
       [NARROW] = sums && dot && vec == 16,
-
       [MATRIX] = sums && dot && is[MATRIX] % ir_get_int(kernel, "dot") == 0};
   for (int i = 0; i < WAYS; i++)
     if (is[i] > 0 && !allowed[i])
