@@ -144,6 +144,12 @@ static struct shape shape_of(const struct tiling *k, int iter, bool merged) {
   return s;
 }
 
+/* A convolution: its row has the attribute. */
+static bool has_outside(const struct ir_op *op) {
+  struct ir_attr_spec spec;
+  return ir_op_attr_spec(op->code, "outside", strlen("outside"), &spec);
+}
+
 bool tile_matrix(struct tiling *k, int iter, bool merged) {
   int inner = nest_inner_reduced(k->n);
   struct ir_op *op = only_fold(k->op);
@@ -152,7 +158,7 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
     return false;
   int64_t step = choose_step(k, k->n->iter[inner].extent), tile, outer;
   bool plain = is_plain(k->n);
-  if (!step || (!plain && !ir_find_attr(op, "outside")))
+  if (!step || (!plain && !has_outside(op)))
     return false;
   struct shape s = shape_of(k, iter, merged);
   double vectors = (double)s.rows * (double)s.outer * (double)s.columns *
