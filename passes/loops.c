@@ -361,11 +361,29 @@ static void leave_matrix(struct planner *p) {
   write_loops(p);
 }
 
-/* Ways that may hold, and are kept if they do in all tiles. Loops over integers
- * without vectors are one where all operands let them. */
+/* Loops over integers without vectors are one where all operands let them. */
+static bool may_join(const struct planner *p) {
+  return p->contracts && p->integers && !p->env->target->vector_bytes &&
+         ir_get_int(p->kernel, "dot") < 2 && !ir_get_int(p->kernel, "plane") &&
+         !ir_get_int(p->kernel, "words");
+}
+
+/* Keeps what the kernel says of its sums if it holds in all tiles. */
+static void keep_way(struct planner *p, const struct aliases *aliases,
+                     struct dn_arena *tmp, const struct ir_loops *loops,
+                     const char *way) {
+  if (!ir_find_attr(p->kernel, way))
+    return;
+  struct runs *r = aliases_runs(tmp, aliases, p->kernel, p->env->target);
+  bool of_dot = !strcmp(way, "dot") || !strcmp(way, "wide");
+  if (of_dot != (ir_get_int(p->kernel, "dot") > 1) ||
+      !runs_kernel_fits(r, p->kernel, loops, way))
+    ir_drop_attr(p->kernel, way);
+}
+
 static void set_ways(struct planner *p, const struct aliases *aliases,
                      struct dn_arena *tmp) {
-  static const char *const way[] = {"dot", "wide", "plane", "words", "join"};
+  static const char *const way[] = {"dot", "wide", "plane", "words"};
   struct ir_op *kernel = p->kernel;
   struct ir_loops loops;
   if (loops_read(kernel, &loops))
@@ -377,18 +395,11 @@ static void set_ways(struct planner *p, const struct aliases *aliases,
     leave_matrix(p);
     loops_read(kernel, &loops);
   }
-  for (int i = 0; i < 5; i++) {
-    bool dot = ir_get_int(kernel, "dot") > 1;
-    if (i == 4 && p->contracts && p->integers && !dot &&
-        !p->env->target->vector_bytes && !ir_get_int(kernel, "plane") &&
-        !ir_get_int(kernel, "words"))
-      ir_set_attr(kernel, ir_int("join", 1));
-    if (ir_get_int(kernel, way[i]) == !i)
-      continue;
-    struct runs *r = aliases_runs(tmp, aliases, kernel, p->env->target);
-    if (dot != (i < 2) || !runs_kernel_fits(r, kernel, &loops, way[i]))
-      ir_drop_attr(kernel, way[i]);
-  }
+  for (size_t i = 0; i < DN_COUNT(way); i++)
+    keep_way(p, aliases, tmp, &loops, way[i]);
+  if (may_join(p))
+    ir_set_attr(kernel, ir_int("join", 1));
+  keep_way(p, aliases, tmp, &loops, "join");
 }
 
 /* Sums of integers begin with what is added to them, by a copy of a register;
