@@ -200,6 +200,14 @@ void ir_replace_uses(struct ir_value *old, struct ir_value *with) {
     redirect(old->uses, with);
 }
 
+unsigned ir_operand_number(const struct ir_use *u) {
+  unsigned i = 0;
+  while (u->op->operand[i] != u)
+    i++;
+  assert(i < u->op->noperands && "a use is one of its op's operands");
+  return i;
+}
+
 size_t ir_num_uses(const struct ir_value *v) {
   size_t n = 0;
   for (const struct ir_use *u = v->uses; u; u = u->next)

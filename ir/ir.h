@@ -301,10 +301,15 @@ static inline struct ir_value *ir_arg(const struct ir_op *op, unsigned i) {
 static inline struct ir_value *ir_result(const struct ir_op *op) {
   return op->result[0];
 }
+/* Number of the operand that a use is. */
+unsigned ir_operand_number(const struct ir_use *u);
 size_t ir_num_uses(const struct ir_value *v);
 /* The block that defines a value, by an op or as a parameter. */
 static inline struct ir_block *ir_home(const struct ir_value *v) {
   return v->def ? v->def->block : v->block;
+}
+static inline bool ir_in_kernel(const struct ir_op *op) {
+  return op->block->owner && op->block->owner->code == IR_KERNEL;
 }
 
 /* ---- Walking: in program order; an op comes before the ops of its regions */

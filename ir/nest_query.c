@@ -267,9 +267,8 @@ bool nest_narrows(const struct nest *n, double *zero) {
       n->node[root->arg[1]].kind != NEST_ACCESS)
     return false;
   const struct nest_access *a = &n->access[n->node[root->arg[1]].arg[0]];
-  const struct ir_value *z = ir_arg(n->op, (unsigned)a->operand);
-  while (z->def && ir_is_view(z->def))
-    z = ir_arg(z->def, 0);
+  const struct ir_value *z =
+      ir_view_source(ir_arg(n->op, (unsigned)a->operand));
   return z->data && ir_const_uniform(z, zero) && *zero == rint(*zero) &&
          fabs(*zero) <= INT16_MAX;
 }

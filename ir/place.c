@@ -22,6 +22,12 @@ bool ir_is_view(const struct ir_op *op) {
          !ir_is_concat(op);
 }
 
+const struct ir_value *ir_view_source(const struct ir_value *v) {
+  while (v->def && ir_is_view(v->def))
+    v = ir_arg(v->def, 0);
+  return v;
+}
+
 bool ir_view_of(const struct ir_op *op, const int64_t *stride,
                 int64_t *out_stride, int64_t *out_bytes) {
   struct dn_arena *tmp = dn_arena_new(op->block->func->module->ctx);
@@ -266,13 +272,8 @@ static bool base_place(const struct ir_value *v, struct ir_place *out) {
   return true;
 }
 
-static bool is_inside_kernel(const struct ir_value *v) {
-  return v->def && v->def->block->owner &&
-         v->def->block->owner->code == IR_KERNEL;
-}
-
 bool ir_place_of(const struct ir_value *v, struct ir_place *out) {
-  if (is_inside_kernel(v))
+  if (v->def && ir_in_kernel(v->def))
     return false;
   struct dn_arena *arena = NULL;
   DN_LIST(const struct ir_op *) views = {0};

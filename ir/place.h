@@ -34,6 +34,8 @@ struct ir_place {
  * other strides, and the operands of a concat are pieces of its result. */
 bool ir_is_view(const struct ir_op *op);
 bool ir_is_concat(const struct ir_op *op);
+/* The value behind views. */
+const struct ir_value *ir_view_source(const struct ir_value *v);
 /* Strides, in elements, and offset, in bytes, of the view that `op` makes of an
  * operand at `stride`; false when strides cannot express it. */
 bool ir_view_of(const struct ir_op *op, const int64_t *stride,

@@ -116,9 +116,8 @@ static bool find_index(struct trace *t, const struct nest *n,
 }
 
 static bool is_splat(const struct ir_value *v) {
-  while (v->def && ir_is_view(v->def))
-    v = ir_arg(v->def, 0);
-  return v->data && !v->data->bytes;
+  const struct ir_data *data = ir_view_source(v)->data;
+  return data && !data->bytes;
 }
 
 void runs_split(struct affines *f, const struct ir_type *type,

@@ -290,10 +290,8 @@ static const struct ir_value *only_slice(const struct ir_value *x,
     u = ir_result(u->op)->uses;
   if (!u || u->next || u->op != scan)
     return NULL;
-  for (unsigned i = ir_num_carried(scan); i < scan->noperands; i++)
-    if (scan->operand[i] == u)
-      return scan->region[0]->param[i];
-  return NULL;
+  unsigned i = ir_operand_number(u);
+  return i < ir_num_carried(scan) ? NULL : scan->region[0]->param[i];
 }
 
 /* Bytes of a turn; false: not forwards. */
@@ -343,10 +341,6 @@ bool verify_apart_in_slice(const struct ir_value *x, const struct ir_value *y) {
   return false;
 }
 
-static bool in_kernel(const struct ir_op *op) {
-  return op->block->owner && op->block->owner->code == IR_KERNEL;
-}
-
 bool verify_over_slice(const struct ir_value *x, const struct ir_value *y) {
   const struct ir_block *b = ir_home(y);
   const struct ir_op *scan = b->owner;
@@ -357,11 +351,11 @@ bool verify_over_slice(const struct ir_value *x, const struct ir_value *y) {
   if (!p || !in_slice(p, y, &bytes))
     return false;
   for (const struct ir_op *op = b->first; op; op = ir_next_inside(scan, op)) {
-    if (op->block->owner == y->def || (ir_is_view(op) && !in_kernel(op)))
+    if (op->block->owner == y->def || (ir_is_view(op) && !ir_in_kernel(op)))
       continue;
     for (unsigned i = 0; i < op->noperands; i++) {
       const struct ir_value *v = ir_arg(op, i), *from = v;
-      while (from->def && !in_kernel(from->def) && ir_is_view(from->def))
+      while (from->def && !ir_in_kernel(from->def) && ir_is_view(from->def))
         from = ir_arg(from->def, 0);
       if (from == p && !verify_apart_in_slice(v, y))
         return false;

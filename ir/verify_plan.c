@@ -74,20 +74,14 @@ static unsigned read_position(const struct plan *p, const struct ir_value *x,
   return at;
 }
 
-static bool in_kernel(const struct ir_op *op) {
-  return op->block->owner && op->block->owner->code == IR_KERNEL;
-}
-
 /* The value that has the bytes of an operand from here on: of a view or a
  * concat outside kernels its result, of a yield its op's, of a loop what it
  * carries; or NULL. */
 static const struct ir_value *carries_on(const struct ir_use *u) {
   const struct ir_op *op = u->op;
-  unsigned i = 0;
-  if (in_kernel(op))
+  unsigned i = ir_operand_number(u);
+  if (ir_in_kernel(op))
     return NULL;
-  while (op->operand[i] != u)
-    i++;
   if (ir_is_concat(op) || (ir_is_view(op) && !verify_has_place(op)))
     return ir_result(op);
   unsigned skips = ir_is_loop(op) ? ir_loop_skips(op) : 0;

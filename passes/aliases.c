@@ -108,10 +108,6 @@ static bool invert_view(const struct ir_op *op, const int64_t *stride,
   return ok;
 }
 
-static bool is_in_kernel(const struct ir_op *op) {
-  return op->block->owner && op->block->owner->code == IR_KERNEL;
-}
-
 /* A value that some views show, and its strides. */
 struct viewed {
   const struct ir_value *v;
@@ -124,12 +120,11 @@ static bool view_by(const struct ir_use *u, const struct viewed *from,
                     struct viewed *next) {
   int64_t bytes, step[IR_MAX_LOOPS_AROUND] = {0};
   next->v = NULL;
-  if (is_in_kernel(u->op))
+  if (ir_in_kernel(u->op))
     return true;
   if (u->op->code == IR_SCAN) {
-    for (unsigned i = ir_num_carried(u->op); i < u->op->noperands; i++)
-      if (u->op->operand[i] == u)
-        next->v = u->op->region[0]->param[i];
+    unsigned i = ir_operand_number(u);
+    next->v = i < ir_num_carried(u->op) ? NULL : u->op->region[0]->param[i];
     memcpy(next->stride, from->stride, sizeof next->stride);
     return !next->v || ir_place_slice(u->op, from->v->type, next->stride, step);
   }
@@ -232,12 +227,6 @@ static void place_concat(struct aliases *a, struct ir_op *op) {
 
 /* ---- Regions ---- */
 
-struct ir_value *alias_source(struct ir_value *v) {
-  while (v->def && ir_is_view(v->def))
-    v = ir_arg(v->def, 0);
-  return v;
-}
-
 struct ir_op *alias_op_in(const struct ir_block *b, struct ir_op *op) {
   while (op && op->block != b)
     op = op->block->owner;
@@ -274,7 +263,7 @@ static bool may_overwrite(const struct aliases *a, const struct ir_value *p,
   DN_PUSH(tmp, work, p);
   for (size_t i = 0; i < work.n && ok; i++)
     for (const struct ir_use *u = work.v[i]->uses; u && ok; u = u->next) {
-      if (ir_is_view(u->op) && !is_in_kernel(u->op)) {
+      if (ir_is_view(u->op) && !ir_in_kernel(u->op)) {
         DN_PUSH(tmp, work, (const struct ir_value *)ir_result(u->op));
         continue;
       }
@@ -293,7 +282,7 @@ static bool may_overwrite(const struct aliases *a, const struct ir_value *p,
 
 struct ir_op *alias_carrier(const struct aliases *a, const struct ir_block *b,
                             unsigned i) {
-  struct ir_value *v = alias_source(ir_arg(b->last, i));
+  const struct ir_value *v = ir_view_source(ir_arg(b->last, i));
   const struct alias *at = alias_of(a, v);
   const struct alias *to = alias_of(a, ir_carried_param(b->last, i));
   return v->def && v->def->block == b && v->def->code == IR_KERNEL && at &&
@@ -318,7 +307,7 @@ static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
                           const struct alias *at) {
   struct ir_value *param = ir_carried_param(b->last, i);
   struct ir_value *v = ir_arg(b->last, i);
-  const struct ir_op *maker = alias_source(v)->def;
+  const struct ir_op *maker = ir_view_source(v)->def;
   set_alias(a, param, at);
   if (v == param)
     return;
@@ -354,7 +343,7 @@ static void place_entry(struct aliases *a, struct ir_op *loop, unsigned k) {
  * another by then. */
 static void place_condition(struct aliases *a, struct ir_op *loop) {
   struct ir_op *yield = loop->region[0]->last;
-  struct ir_value *v = ir_arg(yield, 0), *from = alias_source(v);
+  const struct ir_value *v = ir_arg(yield, 0), *from = ir_view_source(v);
   struct alias own = own_buffer(a, v, -1, loop->block);
   for (unsigned i = 0; i < 2; i++)
     if (loop->region[0]->param[i]->uses) {

@@ -54,8 +54,6 @@ struct aliases *aliases_build(struct dn_arena *arena, struct ir_func *f);
 struct aliases *aliases_reusing(struct dn_arena *arena, struct ir_func *f,
                                 bool over_slices);
 const struct alias *alias_of(const struct aliases *a, const struct ir_value *v);
-/* The value behind views. */
-struct ir_value *alias_source(struct ir_value *v);
 /* The op of block `b` that is `op`, or has it in its regions. */
 struct ir_op *alias_op_in(const struct ir_block *b, struct ir_op *op);
 /* Operand i of the last op of block `b`, which a parameter of the block stands

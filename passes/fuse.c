@@ -151,7 +151,7 @@ static void describe(struct fuse *f, struct ir_op *op) {
 }
 
 static bool reads_own_index(const struct fuse *f, const struct ir_use *u) {
-  unsigned i = fuse_operand_number(u);
+  unsigned i = ir_operand_number(u);
   return i < 64 && fuse_info(f, u->op)->pointwise >> i & 1;
 }
 

@@ -82,7 +82,6 @@ struct candidate {
 enum way { APART, IN_ROW, OWN_INDEX, ANY_INDEX };
 enum way fuse_way(const struct candidate *c);
 
-unsigned fuse_operand_number(const struct ir_use *u);
 /* A map to elements of fewer bytes than it reads. */
 bool fuse_narrows(const struct ir_op *op);
 

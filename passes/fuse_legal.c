@@ -11,14 +11,6 @@ enum {
   SPANS = 8       /* elements that a map makes of one of its operands */
 };
 
-unsigned fuse_operand_number(const struct ir_use *u) {
-  unsigned i = 0;
-  while (u->op->operand[i] != u)
-    i++;
-  assert(i < u->op->noperands && "a use is one of its op's operands");
-  return i;
-}
-
 bool fuse_narrows(const struct ir_op *op) {
   return ir_ops[op->code].cls == IR_MAP && op->noperands &&
          ir_dtypes[ir_result(op)->type->dtype].bits <
@@ -174,7 +166,7 @@ static const struct fusion {
 /* Some op goes onto it: it is memory. */
 static bool is_gone_onto(const struct fuse *f, const struct ir_op *op) {
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
-    if (fuse_info(f, u->op)->role & ONTO && fuse_operand_number(u) == 0)
+    if (fuse_info(f, u->op)->role & ONTO && ir_operand_number(u) == 0)
       return true;
   return false;
 }

@@ -25,10 +25,7 @@ struct inplace {
 };
 
 bool inplace_reads_own(const struct inplace *p, const struct ir_use *u) {
-  unsigned i = 0;
-  while (u->op->operand[i] != u)
-    i++;
-  assert(i < u->op->noperands && "a use is one of its op's operands");
+  unsigned i = ir_operand_number(u);
   if (u->op->code == IR_YIELD)
     return true;
   const struct inner *in = dn_map_get(&p->inner, u->op);

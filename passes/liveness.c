@@ -47,13 +47,6 @@ static void collect(struct build *b, int what, int node) {
   DN_PUSH(b->arena, b->list, what);
 }
 
-/* The op whose memory `v` shows, NULL for parameters and constants. */
-static const struct ir_op *maker(const struct ir_value *v) {
-  while (v->def && ir_is_view(v->def))
-    v = ir_arg(v->def, 0);
-  return v->def;
-}
-
 /* Calls `see` for every value from outside that an op reads, in its regions
  * too. */
 static void each_read(struct build *b, const struct ir_op *op, int node,
@@ -78,7 +71,7 @@ static void see_buffer(struct build *b, const struct ir_value *v, int node) {
 }
 
 static void see_maker(struct build *b, const struct ir_value *v, int node) {
-  const struct ir_op *op = maker(v);
+  const struct ir_op *op = ir_view_source(v)->def;
   if (op && op->block == b->l->block)
     collect(b, b->aliases->node[op->id], node);
 }

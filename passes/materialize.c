@@ -31,7 +31,8 @@ static int64_t drop_dead_views(struct ir_block *body) {
 
 /* A parameter of the block that yields it, or returns it beside a state. */
 static bool yields_param(const struct alias_misfit *m) {
-  const struct ir_value *v = alias_source(ir_arg(m->op, (unsigned)m->operand));
+  const struct ir_value *v =
+      ir_view_source(ir_arg(m->op, (unsigned)m->operand));
   return (m->op->code == IR_YIELD || ir_find_attr(m->op, "state")) &&
          !v->data && !v->def && v->block == m->op->block;
 }

@@ -206,12 +206,9 @@ static struct ir_value *move_op(struct ir_builder *b, const struct chain *c,
 static void replace_reads(struct ir_value *slice, const struct ir_op *but,
                           struct ir_value *with) {
   for (struct ir_use *u = slice->uses, *next; u; u = next) {
-    unsigned i = 0;
     next = u->next;
-    while (u->op->operand[i] != u)
-      i++;
     if (u->op != but)
-      ir_set_operand(u->op, i, with);
+      ir_set_operand(u->op, ir_operand_number(u), with);
   }
 }
 

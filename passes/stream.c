@@ -277,9 +277,10 @@ static void find_kept(const struct streamer *s, struct flow *x) {
     int64_t first = x->len - x->step, lo = 0;
     if (u->op == s->f->body->last)
       continue;
-    for (unsigned i = 0; read && i < u->op->noperands; i++)
-      if (u->op->operand[i] == u)
-        lo = rows_read(flow_of(s, ir_result(u->op)), read[i], false).lo;
+    if (read)
+      lo = rows_read(flow_of(s, ir_result(u->op)), read[ir_operand_number(u)],
+                     false)
+               .lo;
     x->keep = dn_max(x->keep, first - lo);
     if (!read && s->env->log)
       fprintf(s->env->log, "stream: %s reads all %lld rows of %s\n",
@@ -421,17 +422,17 @@ static void give_all(struct streamer *s, struct ir_builder *b, struct flow *x) {
     ring =
         edit_reshape(b, x->all, x->v->type->rank, type_of(s, x, x->len)->dim);
   for (struct ir_use *u = x->v->uses, *next; u; u = next) {
-    unsigned i = 0;
     next = u->next;
     bool returns = u->op == s->f->body->last;
     if (u->op->id >= s->nops || s->reads[u->op->id])
       continue;
-    while (u->op->operand[i] != u)
-      i++;
     bool any = !returns && ring && is_unordered(s, u, x->axis);
     if (!returns && !any && !window)
       window = rows_of(s, b, x, 0, x->len, 1);
-    ir_set_operand(u->op, i, returns ? x->now : any ? ring : window);
+    ir_set_operand(u->op, ir_operand_number(u),
+                   returns ? x->now
+                   : any   ? ring
+                           : window);
   }
 }
 

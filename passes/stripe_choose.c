@@ -117,7 +117,7 @@ static void find_ends(const struct stripe *s, struct inside *in) {
     size_t at = 0;
     if (l->from < 0 || !s->values.v[l->from].at)
       continue;
-    if (reader->block->owner && reader->block->owner->code == IR_KERNEL)
+    if (ir_in_kernel(reader))
       reader = reader->block->owner;
     while (s->ops.v[at] != reader)
       at++;

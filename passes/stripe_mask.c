@@ -460,10 +460,9 @@ static bool check_keys(struct masker *m, struct ir_op *op) {
     const struct ir_value *v = ir_arg(op, i);
     int from = number_of(m, v), key = x ? x[i].key : -1;
     if ((from >= 0 ? m->stripe->values.v[from].key - 1 : key) != key ||
-        (key >= 0 &&
-         (v->type->dim[key] != m->n ||
-          (from < 0 && v->def && v->def->block == op->block &&
-           op->block->owner && op->block->owner->code == IR_KERNEL))))
+        (key >= 0 && (v->type->dim[key] != m->n ||
+                      (from < 0 && v->def && v->def->block == op->block &&
+                       ir_in_kernel(op)))))
       return false;
     struct stripe_link l = {op, i, -1, -1, {.axis = key}};
     if (from < 0 && key >= 0)

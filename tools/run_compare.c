@@ -64,9 +64,7 @@ static void see(void *user, const struct ir_value *v, void *want) {
   struct judge *j = user;
   struct ir_place p;
   const struct run *r = j->r;
-  const struct ir_value *from = v;
-  while (from->def && ir_is_view(from->def))
-    from = ir_arg(from->def, 0);
+  const struct ir_value *from = ir_view_source(v);
   if (j->failed || !from->def ||
       /* the state has been written over */ v->def->block !=
           ir_main(r->m)->body ||
