@@ -27,6 +27,14 @@ static const char *size_name(struct onnx_call *c) {
   return own;
 }
 
+/* No scan is around the node, whose turns may run at once. */
+static bool makes_sizes(const struct onnx_call *c) {
+  const struct ir_block *b = c->b->at.block;
+  while (b->owner && b->owner->code != IR_SCAN)
+    b = b->owner->block;
+  return !b->owner;
+}
+
 bool ox_find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
                   int64_t declared, struct ox_count *n) {
   struct ir_value *known = NULL;
@@ -37,7 +45,7 @@ bool ox_find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
     known = ox_evaluate(c, total);
   if (known)
     n->n = ir_const_int(known, 0);
-  if (n->n < 0 && most && !c->b->at.block->owner) {
+  if (n->n < 0 && most && makes_sizes(c)) {
     const char *name = size_name(c);
     n->n = fe_made_dim(c->im->ctx, c->im->opts, c->b->loc, name,
                        dn_max(most, LEAST_ROOM), &n->room);

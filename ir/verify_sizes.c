@@ -5,11 +5,21 @@
 #include "ir/size.h"
 #include "ir/verify.h"
 
+#include <string.h>
+
 struct made {
   struct verifier *v;
   struct ir_sizes all;
-  bool known[IR_MAX_SIZES];
+  const struct ir_block
+      *by[IR_MAX_SIZES]; /* where each is made; NULL: behind */
 };
+
+/* `b` is that block, or in a region of it. */
+static bool is_inside(const struct ir_block *b, const struct ir_block *of) {
+  while (of && b && b != of)
+    b = b->owner ? b->owner->block : NULL;
+  return of && b == of;
+}
 
 static void check_made(struct made *m, const struct ir_op *op,
                        const struct ir_type *type) {
@@ -17,7 +27,7 @@ static void check_made(struct made *m, const struct ir_op *op,
   ir_point_add(&p, type);
   for (int i = 0; i < p.n; i++)
     for (int k = m->all.passed; k < m->all.most.n; k++)
-      if (p.param[i] == m->all.most.param[k] && !m->known[k])
+      if (p.param[i] == m->all.most.param[k] && !is_inside(op->block, m->by[k]))
         verify_op(m->v, op, MADE, "'%s' is not known here", p.param[i]->name);
 }
 
@@ -29,13 +39,18 @@ static void check_values(struct made *m, const struct ir_op *op,
 
 static void make_size(struct made *m, const struct ir_op *op) {
   const struct ir_block *b = op->block;
-  bool inside = b != b->func->body;
-  if (inside && (b->owner->code != IR_KERNEL || b->first != op ||
-                 op->next != b->last || b->owner->block != b->func->body))
-    verify_op(m->v, op, MADE,
-              "it is in a region, or beside others in its kernel");
+  if (b->owner && b->owner->code == IR_KERNEL) {
+    if (b->first != op || op->next != b->last)
+      verify_op(m->v, op, MADE, "it is beside others in its kernel");
+    b = b->owner->block;
+  }
   for (int k = m->all.passed; k < m->all.most.n; k++)
-    m->known[k] |= ir_makes_param(op, m->all.most.param[k]);
+    if (ir_makes_param(op, m->all.most.param[k]))
+      m->by[k] = b;
+  while (b->owner && b->owner->code != IR_SCAN)
+    b = b->owner->block;
+  if (b->owner)
+    verify_op(m->v, op, MADE, "it is in a scan");
 }
 
 void verify_sizes(struct verifier *v, const struct ir_func *f) {
@@ -58,8 +73,7 @@ void verify_sizes(struct verifier *v, const struct ir_func *f) {
     if (op->code != IR_KERNEL) /* what it yields is made inside */
       check_values(&m, op, op->result, op->nresults);
   }
-  for (int k = m.all.passed; k < m.all.most.n; k++)
-    m.known[k] = false;
+  memset(m.by, 0, sizeof m.by);
   for (unsigned i = 0; i < ret->noperands; i++)
     check_made(&m, ret, ir_arg(ret, i)->type);
 }

@@ -361,12 +361,6 @@ static int64_t fuse_block(struct fuse *f, struct ir_block *block) {
 
 /* Code can follow its sizes that are known at run time only. */
 static bool sizes_are_known(struct dn_ctx *ctx, const struct ir_op *op) {
-  struct ir_sizes all;
-  if (op->nregions && op->code != IR_KERNEL && op->code != IR_SCAN)
-    return (ir_sizes_of(op->block->func, &all) && !all.most.n) ||
-           dn_error(
-               ctx, ir_loc(op), DN_DIM,
-               "branches, loops and sizes that are known at run time only");
   if (ir_ops[op->code].cls == IR_REGION)
     return true;
   bool sized = ir_type_is_sized(ir_result(op)->type);

@@ -166,11 +166,13 @@ static const struct ir_op *next_main(const struct ir_op *op) {
   return op;
 }
 
-/* The lane has dimensions of 1, or will have, and from its op b on the same main
- * ops as the bounds from a on: ops before such dimensions may have another
- * layout, so they are not compared. */
+/* The lane has dimensions of 1, or will have, and from its op b on, and behind the
+ * regions that it is in, the same main ops as the bounds from a on: ops before such
+ * dimensions may have another layout, so they are not compared. */
 static bool is_thin(struct sizes_lane *lane, const struct ir_op *a,
                     const struct ir_op *b) {
+  const struct ir_op *around = a->block->owner;
+  const struct ir_op *other = b ? b->block->owner : NULL;
   a = next_main(a);
   b = next_main(b);
   while (a && b && a->code == b->code) {
@@ -179,22 +181,22 @@ static bool is_thin(struct sizes_lane *lane, const struct ir_op *a,
     a = next_main(a->next);
     b = next_main(b->next);
   }
+  if (around && other && !a && !b)
+    return is_thin(lane, around, other);
   return !a && !b && lane->thin;
 }
 
-/* Drops lane k if it is thin from here on. A lane is not dropped within a
- * region. */
-static bool drop_lane(struct join *j, struct ir_op **op, int k) {
+/* Drops lane k if it is thin from here on. */
+static bool drop_lane(struct join *j, struct ir_op *const *op, int k) {
   assert(k > 0 && k < j->n && "the lane at the bounds stays");
   struct sizes_lane lane = j->s->lane[k];
-  if (k < j->s->nfit || op[0]->block->owner)
-    return false;
-  if (!is_thin(&lane, op[0], op[k]))
+  if (k < j->s->nfit || !is_thin(&lane, op[0], op[k]))
     return false;
   int last = --j->n;
   j->s->lane[k] = j->s->lane[last];
   j->s->lane[last] = lane;
-  op[k] = op[last];
+  for (struct join_ops *at = j->ops; at; at = at->around)
+    at->op[k] = at->op[last];
   j->value[k] = j->value[last];
   return true;
 }
@@ -210,6 +212,20 @@ static bool drop_lanes(struct join *j, struct ir_op **op, size_t from) {
 }
 
 static bool join_op(struct join *j, struct ir_op **op);
+
+/* The ops of a block, from op[] on. */
+static bool join_ops(struct join *j, struct ir_op **op) {
+  struct join_ops here = {.op = op, .around = j->ops};
+  bool ok = true;
+  j->ops = &here;
+  while (ok && op[0]) {
+    ok = join_op(j, op);
+    for (int k = 0; k < j->n; k++)
+      op[k] = op[k] ? op[k]->next : NULL;
+  }
+  j->ops = here.around;
+  return ok;
+}
 
 /* A slice of what a scan goes through, or what slices make. */
 static const struct ir_type *sliced(struct join *j, const struct ir_type *t) {
@@ -245,40 +261,74 @@ static bool join_value(struct join *j, struct ir_value *const *v,
   return true;
 }
 
-static bool join_block(struct join *j, struct ir_op *const *op) {
-  struct ir_op *in[SIZES_MAX_LANES] = {NULL};
+static bool join_inside(struct join *j, struct ir_op *const *op, unsigned r) {
+  struct ir_op *first[SIZES_MAX_LANES];
   for (int k = 0; k < j->n; k++)
-    in[k] = op[k]->region[0]->first;
+    first[k] = op[k]->region[r]->first;
+  return join_ops(j, first);
+}
+
+/* What region r gets: carried values, and slices of what a scan goes through. */
+static bool join_region(struct join *j, struct ir_op *const *op, unsigned r) {
+  struct ir_value *v[SIZES_MAX_LANES];
+  const struct ir_block *body = op[0]->region[r];
+  bool loop = ir_is_loop(op[0]);
+  unsigned skips = loop ? ir_loop_skips(op[0]) : 0;
+  unsigned carried = loop ? ir_num_carried(op[0]) : 0;
   bool ok = true;
-  while (ok && in[0]) {
-    ok = join_op(j, in);
+  for (unsigned i = 0; i < body->nparams && ok; i++) {
+    const struct ir_type *t = ir_arg(op[0], i)->type;
     for (int k = 0; k < j->n; k++)
-      in[k] = in[k] ? in[k]->next : NULL;
+      v[k] = op[k]->region[r]->param[i];
+    ok = join_value(j, v,
+                    i < skips             ? v[0]->type
+                    : i < skips + carried ? t
+                                          : sliced(j, t));
+  }
+  return ok && join_inside(j, op, r);
+}
+
+/* A type with as many rows as stacked result i. */
+static const struct ir_type *rows_of(const struct ir_op *op, unsigned i) {
+  return op->code == IR_SCAN ? ir_arg(op, ir_num_carried(op))->type
+                             : op->result[i]->type;
+}
+
+/* Results are what regions yield, which is of one type in both branches, or the
+ * rows of it. */
+static bool join_yields(struct join *j, struct ir_op *const *op) {
+  struct ir_value *v[SIZES_MAX_LANES];
+  unsigned skips = ir_yield_skips(op[0]);
+  unsigned whole = ir_is_loop(op[0]) ? ir_num_carried(op[0]) : op[0]->nresults;
+  bool ok = true;
+  for (unsigned i = 0; i < op[0]->nresults && ok; i++) {
+    const struct ir_type *t = ir_arg(op[0]->region[0]->last, skips + i)->type;
+    for (unsigned r = 1; r < op[0]->nregions; r++)
+      ok &= ir_arg(op[0]->region[r]->last, skips + i)->type == t;
+    for (int k = 0; k < j->n; k++)
+      v[k] = op[k]->result[i];
+    ok = ok &&
+         join_value(j, v, i < whole ? t : stacked(j, t, rows_of(op[0], i)));
   }
   return ok;
 }
 
-static bool join_scan(struct join *j, struct ir_op *const *op) {
-  struct ir_value *v[SIZES_MAX_LANES];
-  unsigned states = ir_num_carried(op[0]);
+/* A size that a region makes is known in it only, and so are constants that are
+ * made of it. */
+static bool join_regions(struct join *j, struct ir_op *const *op) {
   bool ok = true;
-  for (unsigned i = 0; i < op[0]->noperands && ok; i++) {
-    const struct ir_type *t = ir_arg(op[0], i)->type;
-    for (int k = 0; k < j->n; k++)
-      v[k] = op[k]->region[0]->param[i];
-    ok = join_value(j, v, i < states ? t : sliced(j, t));
+  size_t from = dn_diags_count(j->ctx);
+  struct ir_op *first = j->first;
+  for (unsigned r = 0; r < op[0]->nregions && ok; r++) {
+    ok = join_region(j, op, r);
+    if (j->first != first)
+      j->joined = (struct dn_map){0};
+    j->first = first;
   }
-  if (ok && !join_block(j, op))
-    return false;
-  for (unsigned i = 0; i < op[0]->nresults && ok; i++) {
-    const struct ir_type *t = ir_arg(op[0]->region[0]->last, i)->type;
-    for (int k = 0; k < j->n; k++)
-      v[k] = op[k]->result[i];
-    ok = join_value(
-        j, v, i < states ? t : stacked(j, t, ir_arg(op[0], states)->type));
-  }
-  return ok || fail(j, ir_loc(op[0]),
-                    "a size in its turns is known at run time only");
+  ok = ok && join_yields(j, op);
+  return ok || dn_diags_count(j->ctx) > from ||
+         fail(j, ir_loc(op[0]),
+              "a size in its regions is known at run time only");
 }
 
 static bool join_op(struct join *j, struct ir_op **op) {
@@ -291,11 +341,8 @@ static bool join_op(struct join *j, struct ir_op **op) {
   if (!join_operands(j, op) &&
       (!drop_lanes(j, op, from) || !join_operands(j, op)))
     return false;
-  if (op[0]->code == IR_SCAN)
-    return join_scan(j, op);
   if (op[0]->nregions)
-    return fail(j, ir_loc(op[0]),
-                "branches, loops and sizes that are known at run time only");
+    return join_regions(j, op);
   return !op[0]->nresults || join_result(j, op) ||
          (drop_lanes(j, op, from) && join_result(j, op));
 }
@@ -385,13 +432,8 @@ bool sizes_join(struct dn_ctx *ctx, struct sizes *s) {
     op[k] = ir_main(s->lane[k].m)->body->first;
   }
   j.first = op[0];
-  bool ok = join_params(&j);
-  while (ok && op[0]) {
-    ok = join_op(&j, op);
-    for (int k = 0; k < s->n; k++)
-      op[k] = op[k] ? op[k]->next : NULL;
-  }
-  ok = ok && join_returns(&j) && are_made(&j);
+  bool ok =
+      join_params(&j) && join_ops(&j, op) && join_returns(&j) && are_made(&j);
   if (ok)
     sizes_widen_results(s->lane[0].m);
   dn_arena_free(j.scratch);

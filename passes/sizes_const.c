@@ -173,9 +173,8 @@ void sizes_note(struct join *j, const struct ir_type *type) {
 }
 
 static struct ir_builder at_start(struct join *j) {
-  struct ir_module *m = j->s->lane[0].m;
-  struct ir_block *b = ir_main(m)->body;
-  return (struct ir_builder){.m = m, .block = b, .before = j->first};
+  return (struct ir_builder){
+      .m = j->s->lane[0].m, .block = j->first->block, .before = j->first};
 }
 
 struct ir_value *sizes_value(struct ir_builder *b, const struct ir_size *size,

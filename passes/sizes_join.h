@@ -10,10 +10,15 @@ struct joined { /* constants of lanes */
   struct ir_value **c, *known;
   int n;
 };
+struct join_ops { /* of the lanes, that are joined now, and around those */
+  struct ir_op **op;
+  struct join_ops *around;
+};
 struct join {
   struct dn_ctx *ctx;
   struct sizes *s;
   struct dn_arena *scratch;
+  struct join_ops *ops;
   struct ir_op *first; /* at the bounds: ops that are new come before it */
   DN_LIST(const struct ir_size *) sizes; /* of types */
   struct dn_map joined; /* constants at the bounds, to struct joined */

@@ -69,8 +69,9 @@ struct emit {
   unsigned nports;       /* parameters before the sizes */
   struct ir_sizes sizes; /* parameters of PREFIX_run, */
   LLVMValueRef size_at;  /* and where e->run has them in memory, behind them */
-  LLVMValueRef over;     /* i1: values ask for a size out of its range; NULL */
-  int turns;             /* the numbers of turns of so many nested loops */
+  LLVMValueRef
+      over;  /* an i8 in memory: values ask for a size out of its range */
+  int turns; /* the numbers of turns of so many nested loops */
   bool failed;
 };
 

@@ -255,6 +255,10 @@ static void store_sizes(struct emit *e) {
       LLVMBuildAlloca(e->b, LLVMArrayType2(e->i64, (uint64_t)all), "sizes");
   for (int i = 0; i < e->sizes.passed; i++)
     emit_store_size(e, i, LLVMGetParam(e->run, e->nports + (unsigned)i));
+  if (e->sizes.passed == n)
+    return;
+  e->over = LLVMBuildAlloca(e->b, e->i8, "over");
+  LLVMBuildStore(e->b, LLVMConstInt(e->i8, 0, false), e->over);
 }
 
 bool emit_params_fit(struct emit *e, struct dn_loc loc, unsigned words) {
@@ -421,7 +425,9 @@ static void set_sizes(struct emit *e, const struct ir_op *kernel) {
     LLVMValueRef n = emit_one(e, ir_arg(op, 1));
     LLVMValueRef over = is_beyond(e, i, n);
     emit_store_size(e, i, LLVMBuildSelect(e->b, over, most, n, ""));
-    e->over = e->over ? LLVMBuildOr(e->b, e->over, over, "") : over;
+    LLVMValueRef any = LLVMBuildLoad2(e->b, e->i8, e->over, "");
+    any = LLVMBuildOr(e->b, any, LLVMBuildZExt(e->b, over, e->i8, ""), "");
+    LLVMBuildStore(e->b, any, e->over);
   }
 }
 
@@ -593,8 +599,13 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   emit_profile_add(&e, e.nkernels, from);
   emit_weights_end(&e);
   LLVMValueRef ok = LLVMConstInt(e.i32, DNN_OK, false);
-  LLVMValueRef over = LLVMConstInt(e.i32, DNN_E_SIZE, false);
-  LLVMBuildRet(e.b, e.over ? LLVMBuildSelect(e.b, e.over, over, ok, "") : ok);
+  if (e.over) {
+    LLVMValueRef any = LLVMBuildLoad2(e.b, e.i8, e.over, "");
+    any = LLVMBuildTrunc(e.b, any, LLVMInt1TypeInContext(e.lc), "");
+    ok = LLVMBuildSelect(e.b, any, LLVMConstInt(e.i32, DNN_E_SIZE, false), ok,
+                         "");
+  }
+  LLVMBuildRet(e.b, ok);
   emit_reset(&e);
   LLVMDisposeBuilder(e.b);
   finish_pads(&e);

@@ -144,7 +144,7 @@ def main():
             models.setdefault(m.group(1), []).append(m.group(2))
     def like(line):
         word, _, other = line.partition(" ")
-        return [x for x in models[other] if x.split()[0] not in ("in", "out")] \
+        return [x for x in models[other] if not re.match("(in|out) .*=", x)] \
             if word == "like" else [line]
 
     models = {n: [x for line in l for x in like(line)] for n, l in models.items()}
