@@ -207,6 +207,9 @@ int64_t nest_window_bytes(const struct nest_window *w);
 /* Each element is an f32 narrowed to a byte, with one constant zero point of 16
  * bits. */
 bool nest_narrows(const struct nest *n, double *zero);
+/* `narrow` is of i32 times constants below 1, in its block: the nearest integers are
+ * of i32, too. */
+bool nest_narrows_products(const struct ir_op *narrow);
 /* The addition that alone reads a sum of 32-bit integers, and adds to it what is
  * there before: not made in the kernel. NULL: there is none. */
 const struct ir_op *nest_addition(const struct nest *n);

@@ -273,6 +273,25 @@ bool nest_narrows(const struct nest *n, double *zero) {
          fabs(*zero) <= INT16_MAX;
 }
 
+bool nest_narrows_products(const struct ir_op *narrow) {
+  const struct ir_op *mul = ir_arg(narrow, 0)->def;
+  assert(narrow->code == IR_NARROW && "nest_narrows()");
+  if (!mul || mul->block != narrow->block || mul->code != IR_MUL)
+    return false;
+  for (unsigned i = 0; i < 2; i++) {
+    const struct ir_op *cast = ir_arg(mul, i)->def;
+    const struct ir_value *by = ir_arg(mul, 1 - i);
+    if (!cast || cast->block != narrow->block || cast->code != IR_CAST ||
+        !by->data || ir_arg(cast, 0)->type->dtype != IR_I32)
+      continue;
+    int64_t n = by->data->bytes ? ir_type_count(by->type) : 1;
+    while (n && fabs(ir_const_float(by, n - 1)) < 1)
+      n--;
+    return n == 0;
+  }
+  return false;
+}
+
 const struct ir_op *nest_addition(const struct nest *n) {
   const struct ir_value *y = ir_result(n->op);
   const struct ir_op *add = y->uses ? y->uses->op : NULL;

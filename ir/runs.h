@@ -88,6 +88,9 @@ struct ir_dot runs_dot_of(const struct ir_op *kernel,
 bool runs_is_product(const struct nest *n);
 /* The reduced iterators that have more than one value. */
 int runs_reduced(const struct nest *n, int *red);
+/* Steps of the innermost of them in straight code, which are runs of so many elements;
+ * 1: it is no loop of them. */
+int64_t runs_steps(const struct nest *n, int64_t unroll, int64_t run);
 /* All of a sum along the iterator `inner` goes in runs, for points with so many
  * lanes and, in `iter`, NEST_MAX_ITERS forms each. */
 bool runs_sum_fits(struct runs *r, const struct nest *n, const unsigned *lanes,
@@ -114,6 +117,16 @@ const struct nest *runs_enter(struct runs *r, const struct nest *n, int node,
 /* A sum of products with (w - zero) * scale or w * scale, w of 8 bits
  * (`scaled`). */
 bool runs_scaled(struct runs *r, const struct nest *n);
+
+/* The greatest `narrow` that the kernel can have: 0 unless its result narrows floats to
+ * bytes; 2: products of integers with constants below 1, whose nearest integers
+ * need no bound. */
+int64_t runs_narrow(struct dn_arena *arena, const struct ir_op *kernel);
+/* Vectors of a tile whose results lie side by side in memory, at so many
+ * elements, become bytes at once. */
+enum { RUNS_PACK = 4, RUNS_PACK_LANES = 16 };
+bool runs_are_packed(struct affines *f, const unsigned *lanes,
+                     const struct affine *const *at);
 
 /* The sums of a tile over rows that are widened once for all columns. */
 struct runs_wide {
@@ -183,8 +196,8 @@ bool runs_matrix_find(struct runs *r, const struct ir_type *type,
                       struct runs_matrix *m);
 
 /* The sums of the kernel's contraction are made as its attribute `dot`, `wide`,
- * `plane`, `words`, `matrix` or `join` says, in all tiles of the loops; two loops are one
- * in one tile at least. */
+ * `plane`, `words`, `matrix`, `join` or `narrow` says, in all tiles of the loops; two
+ * loops are one, or vectors are narrowed at once, in one tile at least. */
 bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
                       const struct ir_loops *loops, const char *attribute);
 

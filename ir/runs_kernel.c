@@ -18,16 +18,19 @@ struct tiles {
   int64_t size[IR_MAX_LOOPS];
   int depth;
   int red[NEST_MAX_ITERS], nred;
-  const struct affine **iter; /* of the points of a tile */
-  unsigned *lanes, npt;
+  const struct affine **iter;   /* of the points of a tile */
+  const struct affine **at;     /* elements from the result's first, of each */
+  unsigned *lanes, npt, across; /* across: points of a row of the tile */
+  int64_t stride[IR_MAX_RANK];  /* of the result */
   const struct way *way;
-  bool joined; /* two loops of a sum are one somewhere */
+  bool used; /* somewhere */
 };
 
 struct way { /* an attribute of the kernel */
   const char *name;
-  int inner; /* so many of the innermost loops are looked at together; 0: all,
+  int inner;  /* so many of the innermost loops are looked at together; 0: all,
                 -1: of no point by itself */
+  bool parts; /* it need not be used in all tiles, but in one */
   bool (*fits)(struct tiles *t, int level);
 };
 
@@ -74,6 +77,9 @@ static void add_point(struct tiles *t, const int64_t *at, unsigned lanes) {
   loops_index(f, loops_type(t->kernel), loop, t->loops.n, form, idx);
   assert(lanes && f->lanes == lanes && "tile_fits() cuts columns into vectors");
   t->lanes[t->npt] = lanes;
+  t->at[t->npt] = affine_const(f, 0);
+  for (int d = 0; d < loops_type(t->kernel)->rank; d++)
+    t->at[t->npt] = affine_add(f, t->at[t->npt], idx[d], t->stride[d]);
   runs_iters(f, t->n, idx, t->iter + (size_t)t->npt++ * NEST_MAX_ITERS);
 }
 
@@ -88,6 +94,7 @@ static bool tile_fits(struct tiles *t) {
     rows *= t->size[t->row_major[g]];
   t->npt = 0;
   t->lanes = DN_ARRAY(t->r->arena, unsigned, rows *columns);
+  t->at = DN_ARRAY(t->r->arena, const struct affine *, rows *columns);
   t->iter = DN_ARRAY(t->r->arena, const struct affine *,
                      rows *columns *NEST_MAX_ITERS);
   for (int64_t row = 0; row < rows; row++) {
@@ -100,6 +107,7 @@ static bool tile_fits(struct tiles *t) {
     }
     for (int g = last - 1; g >= 0 && ++at[g] == t->size[t->row_major[g]]; g--)
       at[g] = 0;
+    t->across = row ? t->across : t->npt;
   }
   return sum_fits(t, 0);
 }
@@ -191,7 +199,7 @@ static bool join_fits(struct tiles *t, int level) {
     return true;
   enum runs_join join = runs_join(t->r, t->n, t->lanes, t->iter, t->npt,
                                   t->red[level], t->red[level + 1]);
-  t->joined |= join == RUNS_ONE;
+  t->used |= join == RUNS_ONE;
   return join != RUNS_APART;
 }
 
@@ -213,10 +221,21 @@ static bool matrix_fits(struct tiles *t, int level) {
                           size, &m);
 }
 
+/* Results of matrix registers are stored row by row. */
+static bool narrow_fits(struct tiles *t, int level) {
+  unsigned n = ir_get_int(t->kernel, "matrix") ? t->across : t->npt;
+  assert(!level && "the way looks at all loops of a sum");
+  (void)level;
+  for (unsigned i = 0; i + RUNS_PACK <= n && !t->used; i++)
+    t->used = runs_are_packed(t->r->forms, t->lanes + i, t->at + i);
+  return true;
+}
+
 static const struct way ways[] = {
-    {"dot", 1, dot_fits},     {"wide", 0, wide_fits},
-    {"plane", 0, plane_fits}, {"words", 1, words_fit},
-    {"join", 2, join_fits},   {"matrix", -1, matrix_fits},
+    {"dot", 1, false, dot_fits},      {"wide", 0, false, wide_fits},
+    {"plane", 0, false, plane_fits},  {"words", 1, false, words_fit},
+    {"join", 2, true, join_fits},     {"matrix", -1, false, matrix_fits},
+    {"narrow", 0, true, narrow_fits},
 };
 
 bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
@@ -225,6 +244,8 @@ bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
     if (!strcmp(ways[i].name, attribute))
       t.way = &ways[i];
+  if (!r->strides(r->places, ir_result(kernel), t.stride))
+    ir_type_strides(ir_result(kernel)->type, t.stride);
   assert(t.way && "the attribute is a row of ways[]");
   for (int i = 0; i < t.loops.n; i++) {
     int g = 0;
@@ -242,5 +263,5 @@ bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
     if (!sums || !runs_is_product(t.n) || !tiles_fit(&t, 0))
       return false;
   }
-  return !r->forms->overflow && (t.joined || t.way->fits != join_fits);
+  return !r->forms->overflow && (t.used || !t.way->parts);
 }

@@ -34,6 +34,13 @@ int runs_reduced(const struct nest *n, int *red) {
   return nred;
 }
 
+int64_t runs_steps(const struct nest *n, int64_t unroll, int64_t run) {
+  int inner = nest_inner_reduced(n);
+  if (inner < 0 || n->iter[inner].size)
+    return 1;
+  return dn_max(1, dn_min(unroll, n->iter[inner].extent / run));
+}
+
 bool runs_sum_fits(struct runs *r, const struct nest *n, const unsigned *lanes,
                    const struct affine **iter, unsigned npt, int inner,
                    int64_t extent) {
@@ -49,6 +56,23 @@ bool runs_sum_fits(struct runs *r, const struct nest *n, const unsigned *lanes,
     if (rest && !runs_fit(r, n, lanes[p], at, inner, extent - rest, rest))
       return false;
   }
+  return true;
+}
+
+int64_t runs_narrow(struct dn_arena *arena, const struct ir_op *kernel) {
+  const struct ir_op *op = ir_arg(kernel->region[0]->last, 0)->def;
+  double zero;
+  if (nest_onto(kernel) || !nest_narrows(nest_build(arena, op), &zero))
+    return 0;
+  return nest_narrows_products(op) ? 2 : 1;
+}
+
+bool runs_are_packed(struct affines *f, const unsigned *lanes,
+                     const struct affine *const *at) {
+  for (int i = 0; i < RUNS_PACK; i++)
+    if (lanes[i] != RUNS_PACK_LANES || !at[i]->varying || at[i]->lane != 1 ||
+        at[i] != affine_plus(f, at[0], RUNS_PACK_LANES * i))
+      return false;
   return true;
 }
 

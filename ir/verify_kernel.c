@@ -124,12 +124,13 @@ static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
   static const struct {
     const char *name;
     int64_t least, most;
-  } number[] = {
-      {"vec", 1, INT64_MAX},     {"dot", 1, INT64_MAX}, {"wide", 0, 1},
-      {"plane", 0, 1},           {"words", 0, 1},       {"join", 0, 1},
-      {"chains", 0, 8},          {"bias", 0, 1},        {"scaled", 0, 1},
-      {"narrow", 0, 1},          {"scalable", 0, 1},    {"matrix", 0, 64},
-      {"prefetch", 0, INT64_MAX}};
+  } number[] = {{"vec", 1, INT64_MAX}, {"dot", 1, INT64_MAX},
+                {"wide", 0, 1},        {"plane", 0, 1},
+                {"words", 0, 1},       {"join", 0, 1},
+                {"chains", 0, 8},      {"bias", 0, 1},
+                {"scaled", 0, 1},      {"narrow", 0, 2},
+                {"factors", 0, 64},    {"scalable", 0, 1},
+                {"matrix", 0, 64},     {"prefetch", 0, INT64_MAX}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
     int64_t n = ir_get_int(kernel, number[i].name);
     if (n < number[i].least || n > number[i].most)
@@ -140,32 +141,39 @@ static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
 
 /* How sums are made: what its anchor and the other attributes allow. */
 static void check_sums(struct verifier *v, const struct ir_op *kernel,
-                       const struct nest *n) {
-  const char *const way[] = {"wide", "plane",  "words",  "join",  "chains",
-                             "bias", "scaled", "narrow", "matrix"};
-  enum { WIDE, PLANE, WORDS, JOIN, CHAINS, BIAS, SCALED, NARROW, MATRIX, WAYS };
-  int64_t vec = ir_get_int(kernel, "vec"), is[WAYS];
+                       const struct nest *n, struct dn_arena *arena) {
+  int64_t vec = ir_get_int(kernel, "vec"), dot = ir_get_int(kernel, "dot");
+  int64_t factors = dn_max(1, ir_get_int(kernel, "factors"));
   int red[NEST_MAX_ITERS], nred = n ? runs_reduced(n, red) : 0;
+  int64_t inner = nred ? n->iter[red[nred - 1]].extent : 1;
   bool sums = n && ir_ops[n->op->code].cls == IR_CONTRACT && runs_is_product(n);
-  bool dot = ir_get_int(kernel, "dot") > 1;
-  for (int i = 0; i < WAYS; i++)
-    is[i] = ir_get_int(kernel, way[i]);
-  const bool allowed[WAYS] = {
-      [WIDE] = sums && dot,
-      [PLANE] = sums && !dot && vec == 1,
-      [WORDS] = sums && !dot && vec == RUNS_WORD,
-      [JOIN] = sums && !dot && !is[PLANE] && !is[WORDS] && nred > 1,
-      [CHAINS] = nred && !dot && vec > 1 && n->carried < 0 &&
-                 !ir_get_int(kernel, "scalable") &&
-                 n->iter[red[nred - 1]].extent / vec >= is[CHAINS],
-      [BIAS] = n && nest_addition(n),
-      [SCALED] = sums && !dot,
-      [NARROW] = sums && dot && vec == 16,
-      [MATRIX] = sums && dot && is[MATRIX] % ir_get_int(kernel, "dot") == 0};
-  for (int i = 0; i < WAYS; i++)
-    if (is[i] > 0 && !allowed[i])
-      verify_fail(v, ir_loc(kernel), VERIFY_SUMS, "%s=%lld", way[i],
-                  (long long)is[i]);
+  bool runs = sums && dot > 1, plain = sums && dot <= 1;
+  bool plane = ir_get_int(kernel, "plane"), words = ir_get_int(kernel, "words");
+  bool along = vec > 1 && dot <= 1 && !ir_get_int(kernel, "scalable");
+  bool packs = vec == RUNS_PACK_LANES &&
+               ir_get_int(kernel, "narrow") <= runs_narrow(arena, kernel);
+  const struct {
+    const char *name;
+    bool allowed;
+  } way[] = {
+      {"wide", runs},
+      {"plane", plain && vec == 1},
+      {"words", plain && vec == RUNS_WORD},
+      {"join", plain && !plane && !words && nred > 1},
+      {"chains", nred && along && n->carried < 0 &&
+                     inner / vec >= ir_get_int(kernel, "chains")},
+      {"bias", n && nest_addition(n)},
+      {"scaled", plain},
+      {"narrow", runs && packs},
+      {"matrix", runs && ir_get_int(kernel, "matrix") % dot == 0},
+      {"factors",
+       nred &&
+           runs_steps(n, ir_get_at(kernel, "unroll", 0), dot) % factors == 0},
+  };
+  for (size_t i = 0; i < DN_COUNT(way); i++)
+    if (ir_get_int(kernel, way[i].name) > 0 && !way[i].allowed)
+      verify_fail(v, ir_loc(kernel), VERIFY_SUMS, "%s=%lld", way[i].name,
+                  (long long)ir_get_int(kernel, way[i].name));
 }
 
 static void check_schedule(struct verifier *v, const struct ir_op *kernel) {
@@ -220,7 +228,7 @@ static void check_kernel(struct verifier *v, const struct ir_op *kernel,
   struct dn_arena *arena = dn_arena_new(v->ctx);
   const struct nest *anchor = check_body(v, kernel, after, arena);
   check_schedule(v, kernel);
-  check_sums(v, kernel, anchor);
+  check_sums(v, kernel, anchor, arena);
   dn_arena_free(arena);
 }
 

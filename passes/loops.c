@@ -375,7 +375,8 @@ static void keep_way(struct planner *p, const struct aliases *aliases,
   if (!ir_find_attr(p->kernel, way))
     return;
   struct runs *r = aliases_runs(tmp, aliases, p->kernel, p->env->target);
-  bool of_dot = !strcmp(way, "dot") || !strcmp(way, "wide");
+  bool of_dot =
+      !strcmp(way, "dot") || !strcmp(way, "wide") || !strcmp(way, "narrow");
   if (of_dot != (ir_get_int(p->kernel, "dot") > 1) ||
       !runs_kernel_fits(r, p->kernel, loops, way))
     ir_drop_attr(p->kernel, way);
@@ -404,28 +405,17 @@ static void set_ways(struct planner *p, const struct aliases *aliases,
 
 /* Sums of integers begin with what is added to them, by a copy of a register;
  * four vectors of them are narrowed at once, by registers of 64 bytes. */
-static void set_ends(struct planner *p, const struct nest *anchor) {
+static void set_ends(struct planner *p, const struct nest *anchor,
+                     struct dn_arena *arena) {
   const struct ir_facts *t = p->env->target;
   bool dot = ir_get_int(p->kernel, "dot") > 1;
   if (nest_addition(anchor) &&
       (p->vec == 1 || (dot && t->dot_shape == IR_DOT_SPREAD)))
     ir_set_attr(p->kernel, ir_int("bias", 1));
-  enum { WIDEST = 16, VECTORS = 4 };
-  const struct ir_op *root = ir_arg(p->kernel->region[0]->last, 0)->def;
-  const struct affine *out = p->r->at.v[0];
-  double zero;
-  if (!dot || t->dot_shape != IR_DOT_SPREAD || t->dot_lanes != WIDEST ||
-      p->vec != WIDEST || !p->n || nest_onto(p->kernel) ||
-      affine_coef(out, (unsigned)p->loop[p->n - 1].last) != 1)
-    return;
-  int64_t elements = 1;
-  for (int g = 0; g < p->n; g++)
-    elements = times(elements, dn_min(p->loop[g].tile, p->loop[g].extent));
-  struct dn_arena *tmp = dn_arena_new(p->env->ctx);
-  if (elements >= VECTORS * WIDEST &&
-      nest_narrows(nest_build(tmp, root), &zero))
-    ir_set_attr(p->kernel, ir_int("narrow", 1));
-  dn_arena_free(tmp);
+  int64_t narrow = runs_narrow(arena, p->kernel);
+  if (dot && t->dot_shape == IR_DOT_SPREAD && t->dot_lanes == RUNS_PACK_LANES &&
+      p->vec == RUNS_PACK_LANES && narrow)
+    ir_set_attr(p->kernel, ir_int("narrow", narrow));
 }
 
 /* Tiles of one row, whose registers hold two sums a point, sum up by scale. */
@@ -489,14 +479,20 @@ static void set_chains(struct planner *p, struct dn_arena *tmp) {
 static void set_rest(struct planner *p, const struct aliases *aliases,
                      struct dn_arena *tmp) {
   const struct nest *anchor = NULL;
+  struct ir_loops loops;
   for (const struct ir_op *op = p->kernel->region[0]->first; op->next;
        op = op->next)
     if (ir_ops[op->code].cls == IR_CONTRACT ||
         ir_ops[op->code].cls == IR_REDUCE)
       anchor = nest_build(tmp, op);
-  if (!anchor)
+  if (!anchor || loops_read(p->kernel, &loops))
     return;
-  set_ends(p, anchor);
+  int64_t dot = ir_get_int(p->kernel, "dot"),
+          factors = p->env->target->bcast_operand;
+  if (factors > 1 && runs_steps(anchor, p->unroll, dot) % factors == 0)
+    ir_set_attr(p->kernel, ir_int("factors", factors));
+  set_ends(p, anchor, tmp);
+  keep_way(p, aliases, tmp, &loops, "narrow");
   set_scaled(p, aliases_runs(tmp, aliases, p->kernel, p->env->target), anchor);
 }
 

@@ -190,11 +190,10 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
   }
   struct emit_stream stream = {0};
   k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
-  unsigned factors = (unsigned)k->e->facts->bcast_operand;
-  if ((count > 1 || f->run) && factors > 1 && f->vec == 1 &&
-      f->step / run % factors == 0)
-    k->group =
-        (struct emit_group){factors, 0, count > 1 ? k->scope->var : 0, f->step};
+  if ((count > 1 || f->run) && f->vec == 1 && k->factors &&
+      f->step / run % k->factors == 0)
+    k->group = (struct emit_group){k->factors, 0, count > 1 ? k->scope->var : 0,
+                                   f->step};
   bool scaled = k->scaled && count && f->product && f->vec == 1 &&
                 f->step > 1 && emit_scaled_fits(k, f->n, f->pt, f->npt);
   f->scaled = scaled ? DN_ARRAY(k->arena, struct emit_scaled, f->npt) : NULL;

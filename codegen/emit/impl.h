@@ -187,9 +187,8 @@ struct emit_stream { /* constants that a contraction reads in vectors */
   const struct affine *bytes; /* NULL: none so far */
 };
 
-/* Processors that multiply by one lane of a register (NEON) load factors that
- * all lanes share several at a time: those of consecutive steps of the
- * innermost loop. */
+/* Factors that all lanes share are loaded several at a time, by the schedule's
+ * `factors`: those of consecutive steps of the innermost loop. */
 struct emit_group {
   unsigned lanes; /* 0: no group */
   unsigned lane;  /* of the step being emitted */
@@ -224,7 +223,9 @@ struct kernel_cg {
   unsigned vec;             /* schedule: lanes, */
   int64_t unroll, prefetch, chains;
   bool by_wide, by_plane, by_words, joins, bias, scaled; /* how sums are made */
-  bool narrow; /* four vectors of results become bytes at once */
+  int64_t narrow;   /* four vectors of results become bytes at once, */
+  bool packed;      /* and have somewhere */
+  unsigned factors; /* of so many steps are loaded at once; 0: of one */
   struct emit_wide wide;
   struct emit_plane plane;
   struct emit_matrix matrix;

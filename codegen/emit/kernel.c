@@ -316,7 +316,9 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->joins = ir_get_int(k->op, "join");
   k->bias = ir_get_int(k->op, "bias");
   k->scaled = ir_get_int(k->op, "scaled");
-  k->narrow = ir_get_int(k->op, "narrow") && k->runs.dot.id == CG_DOT_VPDPBUSD;
+  k->factors = (unsigned)ir_get_int(k->op, "factors");
+  if (k->runs.dot.id == CG_DOT_VPDPBUSD)
+    k->narrow = ir_get_int(k->op, "narrow");
   k->by_wide = ir_get_int(k->op, "wide") && k->runs.dot.k > 1;
   k->by_plane = ir_get_int(k->op, "plane");
   k->by_words = ir_get_int(k->op, "words") && facts->dot == CG_DOT_SMLAD;
@@ -365,6 +367,8 @@ static void build_function(struct kernel_cg *k, const struct ir_value *root,
       .k = k, .shape = &shape, .root = root, .out = *out, .par = par};
   emit_dim(&t, 0);
   assert(!k->scope->depth && "each loop that is opened is closed");
+  if (k->narrow && !k->packed)
+    emit_no_runs(k, "narrow");
   emit_matrix_end(k);
   LLVMBuildRetVoid(k->b);
   LLVMDisposeBuilder(k->b);

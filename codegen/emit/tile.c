@@ -260,31 +260,16 @@ static void emit_transposed(struct tiler *t) {
 
 /* ---- Four vectors of bytes at once ---- */
 
-/* The root narrows floats to bytes beside dots of zmm registers, whose halves
- * and quarters are packed in one instruction each, by the schedule's narrow=1. */
-static const struct nest *find_packs(struct tiler *t, double *zero) {
+/* The points are narrowed to bytes at once, by the schedule's narrow=1. */
+static bool are_packed(struct tiler *t, const struct tile_vector *pt) {
   struct kernel_cg *k = t->k;
-  if (!k->narrow)
-    return NULL;
-  const struct nest *n = kernel_nest(k, t->root->def);
-  if (nest_narrows(n, zero))
-    return n;
-  emit_no_runs(k, "narrow");
-  return NULL;
-}
-
-/* Four vectors that lie side by side in memory. */
-static bool are_side_by_side(struct tiler *t, const struct tile_vector *pt) {
-  struct kernel_cg *k = t->k;
-  const struct affine *at[4];
-  for (int i = 0; i < 4; i++) {
-    k->forms.lanes = pt[i].lanes;
+  const struct affine *at[RUNS_PACK];
+  unsigned lanes[RUNS_PACK];
+  for (int i = 0; i < RUNS_PACK; i++) {
+    k->forms.lanes = lanes[i] = pt[i].lanes;
     at[i] = emit_address(k, &t->out, k->out->type->rank, pt[i].idx);
-    if (pt[i].lanes != 16 || !at[i]->varying || at[i]->lane != 1 ||
-        at[i] != affine_plus(&k->forms, at[0], 16 * i))
-      return false;
   }
-  return true;
+  return runs_are_packed(&k->forms, lanes, at);
 }
 
 static LLVMValueRef pack(struct kernel_cg *k, const char *name, LLVMValueRef a,
@@ -293,33 +278,13 @@ static LLVMValueRef pack(struct kernel_cg *k, const char *name, LLVMValueRef a,
   return emit_intrinsic(k, name, NULL, 0, arg, 2);
 }
 
-/* What is narrowed is an i32 times a constant below 1: its nearest integer is an
- * i32, too. */
-static bool is_product_in_range(struct kernel_cg *k,
-                                const struct ir_op *narrow) {
-  const struct ir_value *x = ir_arg(narrow, 0);
-  if (kernel_is_leaf(k, x) || x->def->code != IR_MUL)
-    return false;
-  for (unsigned i = 0; i < 2; i++) {
-    const struct ir_value *a = ir_arg(x->def, i), *by = ir_arg(x->def, 1 - i);
-    if (kernel_is_leaf(k, a) || a->def->code != IR_CAST || !by->data ||
-        ir_arg(a->def, 0)->type->dtype != IR_I32)
-      continue;
-    int64_t n = by->data->bytes ? ir_type_count(by->type) : 1;
-    while (n && fabs(ir_const_float(by, n - 1)) < 1)
-      n--;
-    return n == 0;
-  }
-  return false;
-}
-
-/* The nearest integer of each lane, where it is not above `most`; below what 32
- * bits have, and of NaN, the least of them. */
+/* The nearest integer of each lane, where it is not above `most`, which narrow=2
+ * says of it; below what 32 bits have, and of NaN, the least of them. */
 static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
-                                  bool in_range, double most) {
+                                  double most) {
   LLVMValueRef hi = emit_like(k, x, emit_number(k, IR_F32, most));
   hi = emit_hide_splat(k, hi);
-  if (!in_range)
+  if (k->narrow == 1)
     x = LLVMBuildSelect(k->b, LLVMBuildFCmp(k->b, LLVMRealOLT, hi, x, ""), hi,
                         x, "");
   LLVMValueRef arg[] = {
@@ -332,21 +297,22 @@ static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
 
 /* The bytes of four points. */
 static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
-                                double z, const struct tile_vector *pt) {
+                                const struct tile_vector *pt) {
   const struct nest_node *root = &n->node[n->nnodes - 1];
   const struct affine *iter[NEST_MAX_ITERS];
   LLVMValueRef x[4], order[16];
-  double least, most;
+  double least, most, z = 0;
+  bool narrows = nest_narrows(n, &z);
+  assert(narrows && "rule sums: runs_narrow()");
+  (void)narrows;
   ir_dtype_range(n->type->dtype, &least, &most);
-  bool in_range = is_product_in_range(k, n->op);
   for (int i = 0; i < 4; i++) {
-    assert(pt[i].lanes == 16 && "are_side_by_side()");
     k->forms.lanes = 16;
     runs_iters(&k->forms, n, pt[i].idx, iter);
     x[i] = emit_splat(k, emit_node(k, n, root->arg[0], iter), 16);
     if (k->failed)
       return NULL;
-    x[i] = nearest_lanes(k, x[i], in_range, most - z);
+    x[i] = nearest_lanes(k, x[i], most - z);
   }
   LLVMTypeRef type = LLVMVectorType(LLVMInt16TypeInContext(k->e->lc), 32);
   for (int i = 0; i < 2; i++) {
@@ -386,13 +352,12 @@ void emit_points(struct tiler *t) {
   struct tile_vector *pt = make_vectors(t, &n);
   emit_anchors(t, pt, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
-  double zero = 0;
-  const struct nest *packs = find_packs(t, &zero);
   unsigned *taken = DN_ARRAY(k->arena, unsigned, n); /* points of v[i] */
   for (unsigned i = 0; i < n; i += taken[i]) {
-    bool four = packs && i + 4 <= n && are_side_by_side(t, &pt[i]);
-    v[i] = four ? pack_points(k, packs, zero, &pt[i]) : NULL;
-    taken[i] = v[i] ? 4 : 1;
+    bool four = k->narrow && i + RUNS_PACK <= n && are_packed(t, &pt[i]);
+    v[i] = four ? pack_points(k, kernel_nest(k, t->root->def), &pt[i]) : NULL;
+    taken[i] = v[i] ? RUNS_PACK : 1;
+    k->packed |= four;
     k->forms.lanes = pt[i].lanes;
     pt[i].lanes *= taken[i];
     if (!v[i])
