@@ -151,14 +151,14 @@ static bool affordable(struct fold *f, const struct ir_op *op,
     most = dn_max(most, ir_type_count(ir_arg(op, i)->type));
   }
   /* [N,1] and [1,N] make more at most sizes, but not in bytes at all of them. */
-  bool wider = f->env->lane && ir_ops[op->code].cls == IR_MAP &&
+  bool wider = f->env->opts->lane && ir_ops[op->code].cls == IR_MAP &&
                ir_type_count(ir_result(op)->type) > most;
   if (expands(op) || wider)
     return false;
   int64_t growth = dn_max(bytes - in, 0), cost;
   int64_t limit = f->m->ctx->limits.fold;
   if (bytes > pass_int(f->env, "max_bytes") ||
-      growth > (f->env->lane ? 0 : pass_int(f->env, "max_growth")) ||
+      growth > (f->env->opts->lane ? 0 : pass_int(f->env, "max_growth")) ||
       growth > MAX_GROWTH - f->growth ||
       !dn_mul(nest_points(n), point_cost(n), &cost) || cost > limit - f->cost)
     return false;
@@ -197,7 +197,7 @@ static struct ir_value *fold_op(struct fold *f, struct ir_op *op) {
   bool same = picks && same_splat(op, n, &splat);
   bool map = !picks && ir_ops[op->code].cls == IR_MAP && all_splat(op);
   /* A range of one row is a splat, and small: lanes choose as the first does. */
-  if (ir_choose(f->m->ctx, f->env->lane, op->loc, (int)op->code,
+  if (ir_choose(f->m->ctx, f->env->opts->lane, op->loc, (int)op->code,
                 same || map || affordable(f, op, n)))
     result = same  ? splat_const(f->m, type, splat)
              : map ? map_of_splats(f, op)

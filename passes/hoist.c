@@ -44,7 +44,7 @@ static bool is_same(const struct hoist *h, const struct ir_op *op) {
 static bool pays(const struct hoist *h, const struct ir_op *op) {
   enum { FEW_OPS = 3, SMALL_PART = 64 };
   const struct ir_type *t = ir_result(op)->type;
-  int64_t bytes = ir_type_bytes(t), most = h->env->max_ram;
+  int64_t bytes = ir_type_bytes(t), most = h->env->opts->max_ram;
   double lanes = (double)dn_max(h->env->target->vector_bytes / 4, 1);
   if (!ir_type_is_static(t) || (most && bytes > most / SMALL_PART))
     return false;

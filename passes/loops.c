@@ -148,7 +148,7 @@ static bool cuts_at(const struct planner *p, int g, const struct read_edge *e) {
     around--;
   bool copies = ir_get_int(p->kernel, "wide") || ir_get_int(p->kernel, "plane");
   bool inner =
-      g == p->n - 1 || (g == around && p->integers && !p->env->opt_size &&
+      g == p->n - 1 || (g == around && p->integers && !p->env->opts->opt_size &&
                         (!t->vector_bytes || t->bare_metal));
   return l->first == e->dim && l->last == e->dim && l->block == 1 && !l->size &&
          l->extent == p->type->dim[e->dim] && e->dim != p->r->carried &&

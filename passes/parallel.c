@@ -68,7 +68,7 @@ static int choose_loop(const struct pass_env *env, const struct ir_op *kernel,
   for (int i = 0; i < loops->n && best < EVEN; i++) {
     const struct ir_loop *l = &loops->loop[i];
     int64_t units = loops_units(l);
-    double even = evenness(units, env->threads);
+    double even = evenness(units, env->opts->threads);
     uint64_t dims = (UINT64_C(2) << l->last) - (UINT64_C(1) << l->first);
     if (units < 2 || even <= best || within & dims ||
         (scalable && i == loops_last(loops)))
@@ -188,11 +188,12 @@ static bool has_room(const struct ir_op *scan) {
 static bool share_turns(struct pass_env *env, struct ir_op *scan) {
   const struct ir_type *type =
       scan->nresults == 1 ? ir_result(scan)->type : NULL;
-  if (scan->code != IR_SCAN || ir_num_carried(scan) || !type || env->max_ram ||
-      ir_turns_at_once(scan) > 1 || type->dim[0] % env->threads ||
-      !has_room(scan) || region_cycles(env, scan) < LEAST_CYCLES)
+  if (scan->code != IR_SCAN || ir_num_carried(scan) || !type ||
+      env->opts->max_ram || ir_turns_at_once(scan) > 1 ||
+      type->dim[0] % env->opts->threads || !has_room(scan) ||
+      region_cycles(env, scan) < LEAST_CYCLES)
     return false;
-  split_turns(scan, env->threads);
+  split_turns(scan, env->opts->threads);
   return true;
 }
 
@@ -205,7 +206,7 @@ static bool runs_at_once(const struct ir_op *op) {
 
 int64_t pass_parallel(struct pass_env *env, struct ir_module *m) {
   int64_t shared = 0;
-  if (env->threads < 2)
+  if (env->opts->threads < 2)
     return 0;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     struct ir_sizes sizes;

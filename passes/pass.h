@@ -19,7 +19,6 @@ struct pass_run { /* one pass in a pipeline */
   size_t nopts;
 };
 
-/* What a pass is called with. */
 /* --requant: how a sum of products is quantized to 8 bits. */
 enum pass_requant {
   PASS_REQUANT_OWN,    /* as the model has it */
@@ -28,22 +27,39 @@ enum pass_requant {
                          rounded */
   PASS_REQUANT_EXACT   /* one product of integers, rounded once */
 };
-struct pass_env {
-  struct dn_ctx *ctx;
-  const struct ir_facts *target;
-  const struct pass_run *run;
-  struct dn_arena *scratch; /* freed after the pass */
-  int opt_level;            /* 0..3 */
-  bool opt_size;            /* -Os */
-  struct ir_choices *lane;  /* other lanes of the model fare alike: sizes.h */
+struct pass_opts {         /* of the runner and its passes */
+  const char *pipeline;    /* text; NULL: the one of opt_level */
+  const char *print_after; /* pass name or "all" */
+  bool print_changed, verify_each, verbose;
+  const char *stop_after;     /* pass name */
+  int64_t bisect_limit;       /* run only the first N passes; -1: all */
+  const char *const *plugins; /* --load-pass */
+  size_t nplugins;
+  int opt_level;           /* 0..3 */
+  bool opt_size;           /* -Os */
+  struct ir_choices *lane; /* other lanes of the model fare alike: sizes.h */
   int threads;
   const char *const *stripes; /* --stripe, each */
   size_t nstripes;
   int64_t max_ram;             /* --max-ram; 0: none */
   int64_t stream, stream_step; /* --stream: 1 + the axis, 0: none; the step */
-  FILE *log;                   /* -v; or NULL */
-  enum ir_dtype weights;       /* what the pass precision makes of f32 */
+  enum ir_dtype weights;       /* --precision: what f32 becomes */
   enum pass_requant requant;
+  /* NULL, or where to say how far a pass that rounds has moved an element of a
+   * result, as a fraction of the result's largest: on the random inputs of
+   * --verify-each; as it was where there is no such pass. */
+  double *rounding;
+  const struct ir_facts *target;
+  FILE *log; /* for printing: stderr */
+};
+/* What a pass is called with. */
+struct pass_env {
+  struct dn_ctx *ctx;
+  const struct pass_opts *opts;
+  const struct ir_facts *target;
+  const struct pass_run *run;
+  struct dn_arena *scratch; /* freed after the pass */
+  FILE *log;                /* -v; or NULL */
   bool rounds;  /* set by a pass whose results are meant to differ */
   bool remakes; /* set by one that leaves another function */
 };
@@ -66,31 +82,6 @@ extern const size_t pass_nrows;
 /* A plug-in exports `const struct pass_row dnnc_pass;` */
 #define PASS_PLUGIN_SYMBOL "dnnc_pass"
 
-struct pass_opts {         /* flags of the runner, design section 7 */
-  const char *pipeline;    /* text; NULL: the one of opt_level */
-  const char *print_after; /* pass name or "all" */
-  bool print_changed, verify_each, verbose;
-  const char *stop_after;     /* pass name */
-  int64_t bisect_limit;       /* run only the first N passes; -1: all */
-  const char *const *plugins; /* --load-pass */
-  size_t nplugins;
-  int opt_level;
-  bool opt_size;
-  struct ir_choices *lane; /* as in struct pass_env */
-  int threads;
-  const char *const *stripes; /* --stripe, each */
-  size_t nstripes;
-  int64_t max_ram;             /* --max-ram; 0: none */
-  int64_t stream, stream_step; /* as in struct pass_env */
-  enum ir_dtype weights;       /* --precision; IR_F32: as they are */
-  enum pass_requant requant;
-  /* NULL, or where to say how far a pass that rounds has moved an element of a
-   * result, as a fraction of the result's largest: on the random inputs of
-   * --verify-each; as it was where there is no such pass. */
-  double *rounding;
-  const struct ir_facts *target;
-  FILE *log; /* for printing: stderr */
-};
 /* Runs a pipeline over `m`. false after diagnostics. */
 bool pass_pipeline(struct dn_ctx *ctx, struct ir_module *m,
                    const struct pass_opts *opts);

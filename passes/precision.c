@@ -115,14 +115,14 @@ static bool narrow(const struct pass_env *env, struct ir_op *op, unsigned i,
 int64_t pass_precision(struct pass_env *env, struct ir_module *m) {
   int64_t converted = 0;
   size_t n = m->consts.n; /* those made here come after */
-  for (size_t k = 0; env->weights != IR_F32 && k < n; k++) {
+  for (size_t k = 0; env->opts->weights != IR_F32 && k < n; k++) {
     struct ir_value *w = m->consts.v[k], *with = NULL;
     for (struct ir_use *u = w->uses, *next; u; u = next) {
       next = u->next;
       int i = weight_of(u->op);
       if (i < 0 || ir_arg(u->op, (unsigned)i) != w)
         continue;
-      with = with ? with : convert(m, u->op, w, env->weights);
+      with = with ? with : convert(m, u->op, w, env->opts->weights);
       if (!with)
         break;
       if (!narrow(env, u->op, (unsigned)i, with))

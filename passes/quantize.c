@@ -112,7 +112,7 @@ struct ir_value *quant_sum(struct quantize *p, const struct coded *c) {
 
 enum ir_dtype quant_sign(const struct quantize *p, enum ir_dtype t) {
   struct ir_dot dot = ir_dot_of(p->env->target, IR_I8);
-  if ((t != IR_I8 && t != IR_U8) || dot.k < 2 || !p->env->opt_level)
+  if ((t != IR_I8 && t != IR_U8) || dot.k < 2 || !p->env->opts->opt_level)
     return t;
   return dot.factor;
 }

@@ -452,7 +452,7 @@ struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
   bool fits = ldexp(most, s.shift) <= INT32_MAX;
   if (by.count > MAX_COLUMNS)
     return NULL;
-  enum pass_requant how = p->env->requant;
+  enum pass_requant how = p->env->opts->requant;
   if (how == PASS_REQUANT_TFLITE && is_positive(ratio) && most < 0x1p30) {
     y = rounded_twice(p, sum, ratio, by.count, s.zero);
   } else if (how == PASS_REQUANT_EXACT && is_positive(ratio) && fits) {

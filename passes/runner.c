@@ -111,21 +111,11 @@ static bool run_one(struct runner *r, size_t i, const struct pass_run *run) {
     return dn_error(r->ctx, (struct dn_loc){.file = r->m->file}, DN_DIM,
                     "pass '%s' is for sizes that are numbers", row->name);
   struct pass_env env = {.ctx = r->ctx,
+                         .opts = r->opts,
                          .target = r->opts->target,
                          .run = run,
                          .scratch = dn_arena_new(r->ctx),
-                         .opt_level = r->opts->opt_level,
-                         .opt_size = r->opts->opt_size,
-                         .lane = r->opts->lane,
-                         .threads = r->opts->threads,
-                         .stripes = r->opts->stripes,
-                         .nstripes = r->opts->nstripes,
-                         .max_ram = r->opts->max_ram,
-                         .stream = r->opts->stream,
-                         .stream_step = r->opts->stream_step,
-                         .log = r->opts->verbose ? r->opts->log : NULL,
-                         .weights = r->opts->weights,
-                         .requant = r->opts->requant};
+                         .log = r->opts->verbose ? r->opts->log : NULL};
   unsigned errors = dn_errors(r->ctx);
   dn_phase(r->ctx, dn_intern(r->ctx, row->name));
   int64_t changes = row->fn(&env, r->m);

@@ -457,7 +457,7 @@ static int64_t find_block(const struct sink *s, struct ir_op *scan) {
   for (unsigned i = states; i < scan->nresults; i++)
     if (!is_cuttable(scan->result[i], turns))
       return 1;
-  if (!turn || (!s->block && s->env->opt_size) || !ir_may_nest(scan))
+  if (!turn || (!s->block && s->env->opts->opt_size) || !ir_may_nest(scan))
     return 1;
   int64_t n = s->block ? s->block : dn_min((state + 2 * turn) / turn, MOST);
   int64_t most = dn_min(n, dn_min(turns, LIMIT));

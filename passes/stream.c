@@ -213,7 +213,7 @@ static bool follow(struct streamer *s, int64_t step) {
     s->flow[i] = (struct flow){.axis = -1};
   memset(s->reads, 0, s->nops * sizeof *s->reads);
   for (unsigned i = 0; i < s->f->body->nparams; i++)
-    ok &= follow_input(s, s->f->body->param[i], s->env->stream - 1);
+    ok &= follow_input(s, s->f->body->param[i], s->env->opts->stream - 1);
   if (!ok)
     return false;
   for (struct ir_op *op = s->f->body->first; op; op = op->next)
@@ -540,7 +540,7 @@ static int64_t change(struct streamer *s) {
 
 int64_t pass_stream(struct pass_env *env, struct ir_module *m) {
   struct streamer s = {.env = env, .m = m, .f = m->funcs};
-  if (!env->stream || !m->funcs)
+  if (!env->opts->stream || !m->funcs)
     return 0;
   s.nops = m->nops;
   s.nvalues = m->nvalues;
@@ -550,7 +550,8 @@ int64_t pass_stream(struct pass_env *env, struct ir_module *m) {
   env->remakes = true;
   if (!follow(&s, 0))
     return -1;
-  int64_t unit = s.unit, step = env->stream_step ? env->stream_step : unit;
+  int64_t unit = s.unit,
+          step = env->opts->stream_step ? env->opts->stream_step : unit;
   if (step % unit) {
     dn_error(
         env->ctx, here, DN_USAGE,

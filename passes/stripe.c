@@ -135,8 +135,9 @@ static bool stripe_by_hand(struct pass_env *env, struct ir_module *m,
 static int64_t arena_limit(const struct pass_env *env,
                            const struct ir_func *f) {
   const struct ir_op *ret = f->body->last;
-  int64_t bytes = env->max_ram - dn_min(STACK_BYTES, env->max_ram / STACK_PART);
-  if (!env->max_ram)
+  int64_t bytes =
+      env->opts->max_ram - dn_min(STACK_BYTES, env->opts->max_ram / STACK_PART);
+  if (!env->opts->max_ram)
     return INT64_MAX;
   for (unsigned i = 0; !ir_io_places(f) && i < f->body->nparams; i++)
     bytes -= ir_type_bytes(f->body->param[i]->type);
@@ -202,21 +203,22 @@ static int64_t cut_to_fit(struct pass_env *env, struct ir_block *b,
 
 int64_t pass_stripe(struct pass_env *env, struct ir_module *m) {
   int64_t made = 0;
-  for (size_t i = 0; i < env->nstripes; i++, made++)
-    if (!strcmp(env->stripes[i], "off"))
+  for (size_t i = 0; i < env->opts->nstripes; i++, made++)
+    if (!strcmp(env->opts->stripes[i], "off"))
       return made;
-    else if (!stripe_by_hand(env, m, env->stripes[i]))
+    else if (!stripe_by_hand(env, m, env->opts->stripes[i]))
       return -1;
-  bool fast = env->opt_level && !env->opt_size;
-  bool ram = fast && env->target->bare_metal && !env->max_ram;
+  bool fast = env->opts->opt_level && !env->opts->opt_size;
+  bool ram = fast && env->target->bare_metal && !env->opts->max_ram;
   bool time = fast && !env->target->bare_metal;
   if (made || !m->funcs ||
-      (!env->max_ram && !ram && !(time && has_large(m->funcs))) ||
+      (!env->opts->max_ram && !ram && !(time && has_large(m->funcs))) ||
       pass_order(env, m) < 0)
     return made;
   int64_t limit = ram ? 0 : arena_limit(env, m->funcs);
   if (time)
     made = cut_for_time(env, m->funcs->body, limit);
-  return made +
-         (time && !env->max_ram ? 0 : cut_to_fit(env, m->funcs->body, limit));
+  return made + (time && !env->opts->max_ram
+                     ? 0
+                     : cut_to_fit(env, m->funcs->body, limit));
 }

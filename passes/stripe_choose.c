@@ -559,7 +559,7 @@ static int64_t cut_block(struct pass_env *env, struct ir_block *b,
                          int64_t limit, bool time) {
   struct chooser c = {.env = env, .block = b, .limit = limit, .time = time};
   int64_t made = 0;
-  c.threads = b->owner || env->max_ram ? 1 : env->threads;
+  c.threads = b->owner || env->opts->max_ram ? 1 : env->opts->threads;
   c.aliases = aliases_build(env->scratch, b->func);
   c.l = build_live(env, c.aliases, b, LIVE_IN_PLACE);
   c.s = striper_new(env->scratch, b->func->module);

@@ -251,19 +251,19 @@ static void tile_product(struct tiling *k, int iter) {
     s.registers -= k->dot.registers;
   s.bcast_operand = k->env->target->bcast_operand;
   s.has_fma = k->env->target->has_fma || !ir_is_float(k->n->acc_type);
-  s.exact = k->env->opt_size;
+  s.exact = k->env->opts->opt_size;
   s.along = sums_along(k);
   bool walks = s.lanes == 1 && !s.along && !ir_is_float(k->n->acc_type) &&
                k->env->target->walk != IR_WALK_COUNTER;
   s.addressed = walks && k->env->target->walk == IR_WALK_INDEX;
   s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
   if (s.lanes == 1 && ir_is_float(k->n->acc_type) && count_ops(k) <= FEW_OPS &&
-      s.rows * s.more_rows <= FEW_ROWS && !k->env->opt_size)
+      s.rows * s.more_rows <= FEW_ROWS && !k->env->opts->opt_size)
     s.max_vectors *= 2; /* no rows share loads */
   s.column_bytes = reduced_bytes(k);
   s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
   if (s.along && !k->env->target->vector_bytes &&
-      (k->max_unroll > 1 || k->env->opt_size))
+      (k->max_unroll > 1 || k->env->opts->opt_size))
     tile_widen(&s, k->n->iter[nest_inner_reduced(k->n)].extent, k->dot.k);
   k->wide = s.most_rows > 0;
   struct tile_block b = tile_choose(&s);
@@ -335,7 +335,7 @@ static bool tile_plane(struct tiling *k) {
       ir_type_bytes(x) + ir_type_count(k->type) > MOST_APART)
     return false;
   int64_t extent = k->type->dim[k->dim[n - 2]];
-  const char *rows = k->env->opt_size ? "\2\3\5\1" : "\4\6\5\3\2\4";
+  const char *rows = k->env->opts->opt_size ? "\2\3\5\1" : "\4\6\5\3\2\4";
   while (extent % *rows && rows[1])
     rows++;
   k->tile[k->dim[n - 2]] = dn_min(*rows, extent);
@@ -364,7 +364,7 @@ static void tile_neighbours(struct tiling *k, int iter) {
     int d = k->dim[k->ndims - 2];
     int64_t extent = k->type->dim[d];
     rows = dn_div_ceil(extent, dn_div_ceil(extent, dn_max(most, 1)));
-    while (k->env->opt_size && extent % rows)
+    while (k->env->opts->opt_size && extent % rows)
       rows--;
     k->tile[d] = rows;
   }
@@ -375,10 +375,10 @@ static void tile_neighbours(struct tiling *k, int iter) {
         dn_max(group, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
   set_vectors(k, vectors);
   k->unroll = unroll_for(k, rows * vectors / group, registers(k) / group);
-  int inner = k->env->opt_size ? nest_inner_reduced(k->n) : 0;
+  int inner = k->env->opts->opt_size ? nest_inner_reduced(k->n) : 0;
   int64_t window = nest_steps_from(k->n, inner < 0 ? 0 : inner, k->dot.k);
-  if ((straight || k->dot.k > 1) && (k->max_unroll > 1 || k->env->opt_size) &&
-      window <= MAX_WINDOW)
+  if ((straight || k->dot.k > 1) &&
+      (k->max_unroll > 1 || k->env->opts->opt_size) && window <= MAX_WINDOW)
     k->unroll = window; /* its rows are found outside of the lanes' loop */
 }
 
@@ -485,7 +485,7 @@ static bool tile_transposed(struct tiling *k, struct dn_arena *tmp) {
  * few integers, whose loop would be more than its elements, at once. */
 static void tile_map(struct tiling *k, struct dn_arena *tmp) {
   const struct ir_facts *t = k->env->target;
-  bool few = count_ops(k) <= FEW_OPS && !t->scalable && !k->env->opt_size;
+  bool few = count_ops(k) <= FEW_OPS && !t->scalable && !k->env->opts->opt_size;
   if (k->ndims && k->lanes > 1 && !tile_transposed(k, tmp))
     set_vectors(k, few ? 4 : 2);
   int last = k->ndims ? k->dim[k->ndims - 1] : 0;
@@ -582,7 +582,7 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
 int64_t pass_tile(struct pass_env *env, struct ir_module *m) {
   int64_t tiled = 0, max_unroll = pass_int(env, "max_unroll");
   if (!max_unroll)
-    max_unroll = env->opt_level == 1 || env->opt_size ? 1 : 4;
+    max_unroll = env->opts->opt_level == 1 || env->opts->opt_size ? 1 : 4;
   for (struct ir_func *f = m->funcs; f; f = f->next) {
     struct aliases *aliases = aliases_build(env->scratch, f);
     for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
