@@ -42,10 +42,13 @@ static bool is_old(const struct rewrite *r, const struct ir_value *v) {
   return v->id < r->l->nvalues;
 }
 
-static void widen(struct layout_perm p, int rank, int64_t *out) {
-  assert(rank <= IR_MAX_RANK && "the rank of a type");
-  for (int d = 0; d < rank; d++)
-    out[d] = p.at[d];
+/* The dimensions of a type in another order. */
+static void order_dims(const struct ir_type *type, struct layout_perm order,
+                       int64_t *dims) {
+  for (int d = 0; d < type->rank; d++) {
+    assert(order.at[d] < type->rank && "an order of the type's dimensions");
+    dims[d] = type->dim[order.at[d]];
+  }
 }
 
 /* A base whose layout is unchanged. */
@@ -60,18 +63,16 @@ static struct ir_value *get(struct rewrite *r, struct ir_value *v,
   assert(is_old(r, v) && "values that the pass made are asked for as they are");
   const struct layout_value *at = &r->l->value[v->id];
   struct layout_perm have = layout_order_of(r->l, v);
-  struct layout_perm move = layout_identity();
+  struct layout_perm move = layout_identity;
   int rank = v->type->rank;
   for (int d = 0; d < rank; d++)
     for (int k = 0; k < rank; k++)
       if (have.at[k] == want.at[d])
-        move.at[d] = (int8_t)k;
+        move.at[d] = k;
   struct ir_value *base = r->stored[at->base->id];
   if (!base)
     base = at->base;
-  int64_t perm[IR_MAX_RANK];
-  widen(move, rank, perm);
-  if (edit_perm_is_identity(rank, perm))
+  if (layout_is_identity(move))
     return base;
   if (is_plain(r, at->base) && layout_is_identity(want))
     return v; /* nothing has changed: the old transpose does */
@@ -81,7 +82,7 @@ static struct ir_value *get(struct rewrite *r, struct ir_value *v,
       return c->value;
   struct ir_builder b = edit_after(base);
   struct copy *c = DN_NEW(r->l->arena, struct copy);
-  *c = (struct copy){move, edit_transpose(&b, base, perm), *list};
+  *c = (struct copy){move, edit_transpose(&b, base, move.at), *list};
   *list = c;
   return c->value;
 }
@@ -94,31 +95,28 @@ static struct ir_value *map_operand(struct rewrite *r, struct ir_op *op,
   bool constant = edit_folds(v);
   int lead = y->rank - v->type->rank;
   assert(lead >= 0 && "operands broadcast to the result: infer.c");
-  int64_t dims[IR_MAX_RANK], perm[IR_MAX_RANK];
+  int64_t dims[IR_MAX_RANK];
   if (lead == 0 && !constant)
     return get(r, v, order);
-  struct ir_value *as_is = constant ? v : get(r, v, layout_identity());
-  widen(order, y->rank, perm);
-  if (edit_perm_is_identity(y->rank, perm) || ir_type_count(v->type) == 1)
+  struct ir_value *as_is = constant ? v : get(r, v, layout_identity);
+  if (layout_is_identity(order) || ir_type_count(v->type) == 1)
     return as_is;
   for (int d = 0; d < y->rank; d++)
     dims[d] = d < lead ? 1 : as_is->type->dim[d - lead];
   struct ir_builder b = edit_before(op);
   struct ir_value *wide = edit_reshape(&b, as_is, y->rank, dims);
-  return wide ? edit_transpose(&b, wide, perm) : NULL;
+  return wide ? edit_transpose(&b, wide, order.at) : NULL;
 }
 
 /* Sets the type and a name of its own: comparing by name must not take the
  * value for what it was before. */
 static void retype(struct rewrite *r, struct ir_value *v,
                    struct layout_perm order) {
-  int64_t dims[IR_MAX_RANK], perm[IR_MAX_RANK];
+  int64_t dims[IR_MAX_RANK];
   const struct ir_type *old = v->type;
-  widen(order, old->rank, perm);
-  if (edit_perm_is_identity(old->rank, perm))
+  if (layout_is_identity(order))
     return;
-  for (int d = 0; d < old->rank; d++)
-    dims[d] = old->dim[perm[d]];
+  order_dims(old, order, dims);
   struct dn_ctx *ctx = r->l->m->ctx;
   v->type =
       ir_type_quant(ctx, ir_type(ctx, old->dtype, old->rank, dims), old->quant);
@@ -140,10 +138,8 @@ static bool rewrite_alike(struct rewrite *r, struct ir_op *op) {
   for (unsigned i = 0; i < op->noperands; i++)
     if (!set_operand(op, i, map_operand(r, op, ir_arg(op, i), order)))
       return false;
-  int64_t perm[IR_MAX_RANK];
-  widen(order, y->type->rank, perm);
-  if (!edit_perm_is_identity(y->type->rank, perm))
-    layout_permute_attrs(op, row, perm);
+  if (!layout_is_identity(order))
+    layout_permute_attrs(op, row, order.at);
   retype(r, y, order);
   return true;
 }
@@ -162,21 +158,19 @@ static bool rewrite_reshape(struct rewrite *r, struct ir_op *op) {
     if (!layout_absorb(y, from, have, group))
       return false;
   } else if (!as_is && !layout_reshape_order(to, order, from, &want)) {
-    want = layout_identity();
+    want = layout_identity;
   }
   if (!set_operand(op, 0, get(r, x, want)))
     return false;
-  int64_t dims[IR_MAX_RANK], perm[IR_MAX_RANK];
-  widen(order, to->rank, perm);
+  int64_t dims[IR_MAX_RANK];
   if (!layout_is_identity(want) || as_is || layout_is_identity(order)) {
-    for (int d = 0; d < to->rank; d++)
-      dims[d] = to->dim[perm[d]];
+    order_dims(to, order, dims);
     ir_set_attr(op, ir_ints("shape", dims, to->rank));
     retype(r, y, order);
     return true;
   }
   struct ir_builder b = edit_after(y);
-  r->stored[y->id] = edit_transpose(&b, y, perm);
+  r->stored[y->id] = edit_transpose(&b, y, order.at);
   return r->stored[y->id] != NULL;
 }
 
@@ -184,7 +178,7 @@ static bool rewrite_fixed(struct rewrite *r, struct ir_op *op) {
   for (unsigned i = 0; i < op->noperands; i++) {
     struct ir_value *v = ir_arg(op, i);
     if (is_old(r, v) && !edit_folds(v) &&
-        !set_operand(op, i, get(r, v, layout_identity())))
+        !set_operand(op, i, get(r, v, layout_identity)))
       return false;
   }
   return true;
@@ -228,7 +222,7 @@ static bool rewrite_all(struct rewrite *r) {
 
 /* Every value is its own base, pinned, until layout_choose() knows better. */
 static void add_value(struct rewrite *r, struct ir_value *v) {
-  r->l->value[v->id] = (struct layout_value){v, layout_identity(), -1};
+  r->l->value[v->id] = (struct layout_value){v, layout_identity, -1};
   r->type[v->id] = v->type;
 }
 

@@ -28,7 +28,7 @@ void layout_permute_attrs(struct ir_op *op, const struct layout_row *row,
 
 /* A permutation of up to IR_MAX_RANK dimensions. */
 struct layout_perm {
-  int8_t at[IR_MAX_RANK];
+  int64_t at[IR_MAX_RANK];
 };
 
 /* Value = base transposed by perm; base is not made by a transpose. */
@@ -96,7 +96,7 @@ bool layout_can_absorb(const struct ir_value *v);
 bool layout_absorb(struct ir_value *v, const struct ir_type *from,
                    struct layout_perm order, const int *group);
 
-struct layout_perm layout_identity(void);
+extern const struct layout_perm layout_identity;
 bool layout_is_identity(struct layout_perm p);
 
 #endif

@@ -18,8 +18,8 @@ static struct layout_perm inverse(struct layout_perm p) {
   struct layout_perm out;
   for (int d = 0; d < IR_MAX_RANK; d++) {
     assert(p.at[d] >= 0 && p.at[d] < IR_MAX_RANK &&
-           "a permutation of all dimensions: layout_identity()");
-    out.at[p.at[d]] = (int8_t)d;
+           "a permutation of all dimensions: layout_identity");
+    out.at[p.at[d]] = d;
   }
   return out;
 }
@@ -50,10 +50,8 @@ static bool same_order(const struct ir_type *type, struct layout_perm a,
 
 const struct layout_perm *layout_group_order(const struct layout *l,
                                              int group) {
-  static const struct layout_perm identity = {
-      {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}};
   assert(group < (int)l->group.n && "number_groups() has numbered them");
-  return group < 0 ? &identity : &l->group.v[group].order;
+  return group < 0 ? &layout_identity : &l->group.v[group].order;
 }
 
 struct layout_perm layout_order_of(const struct layout *l,
@@ -88,8 +86,7 @@ enum layout_kind layout_kind_of(const struct layout *l,
   return constant ? LAYOUT_FIXED : l->row[op->code].kind;
 }
 
-static int find_root(struct layout *l, int *parent, int id) {
-  (void)l;
+static int find_root(int *parent, int id) {
   while (parent[id] != id) {
     parent[id] = parent[parent[id]];
     id = parent[id];
@@ -99,9 +96,9 @@ static int find_root(struct layout *l, int *parent, int id) {
 
 static void resolve_transpose(struct layout *l, const struct ir_op *op) {
   const struct layout_value *x = &l->value[ir_arg(op, 0)->id];
-  struct layout_perm p = layout_identity();
+  struct layout_perm p = layout_identity;
   for (int d = 0; d < ir_result(op)->type->rank; d++) {
-    p.at[d] = (int8_t)ir_get_at(op, "perm", d);
+    p.at[d] = ir_get_at(op, "perm", d);
     assert(p.at[d] >= 0 && p.at[d] < ir_result(op)->type->rank &&
            "perm is a permutation: infer_transpose()");
   }
@@ -134,8 +131,8 @@ static void find_groups(struct layout *l, int *parent) {
       struct ir_value *v = ir_arg(op, i);
       if (!shares_order(l, v, y))
         continue;
-      int a = find_root(l, parent, (int)l->value[v->id].base->id);
-      parent[find_root(l, parent, (int)y->id)] = a;
+      int a = find_root(parent, (int)l->value[v->id].base->id);
+      parent[find_root(parent, (int)y->id)] = a;
     }
   }
 }
@@ -147,10 +144,10 @@ static void number_groups(struct layout *l, int *parent) {
       const struct ir_value *v = op->result[i];
       if (l->value[v->id].group < 0)
         continue;
-      int root = find_root(l, parent, (int)v->id);
+      int root = find_root(parent, (int)v->id);
       if (!number[root]) {
         struct layout_group g = {.rank = v->type->rank,
-                                 .order = layout_identity()};
+                                 .order = layout_identity};
         DN_PUSH(l->arena, l->group, g);
         number[root] = (int)l->group.n;
       }
@@ -218,8 +215,8 @@ static bool low_is_free(const struct layout_edge *e, struct layout_perm have,
   assert(lead >= 0 && "operands broadcast to the result: infer.c");
   for (int d = 0; d < wide.rank; d++)
     wide.dim[d] = d < lead ? 1 : e->value->type->dim[d - lead];
-  return same_order(e->value->type, have, layout_identity()) &&
-         same_order(&wide, want, layout_identity());
+  return same_order(e->value->type, have, layout_identity) &&
+         same_order(&wide, want, layout_identity);
 }
 
 /* Bytes moved along an edge. Reshapes of groups not yet chosen cost nothing,
@@ -243,11 +240,11 @@ static int64_t price(const struct layout *l, const struct layout_edge *e) {
     if (layout_reshape_is_free(type, have, e->result, want))
       return 0;
     if (e->absorbs && layout_reshape_merges(type, have, e->result, group) &&
-        same_order(e->result, want, layout_identity()))
+        same_order(e->result, want, layout_identity))
       return 0;
     if (layout_reshape_order(e->result, want, type, &between))
       return bytes;
-    return bytes + (same_order(type, have, layout_identity()) ? 0 : bytes);
+    return bytes + (same_order(type, have, layout_identity) ? 0 : bytes);
   }
   return 0;
 }
@@ -306,7 +303,7 @@ static int candidates(const struct layout *l, int group,
     if (k == n)
       out[n++] = p;
   }
-  out[n++] = layout_identity();
+  out[n++] = layout_identity;
   assert(n <= MAX_CANDIDATES && "one is left for the identity");
   return n;
 }

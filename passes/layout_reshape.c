@@ -10,16 +10,11 @@
 #include <assert.h>
 #include <string.h>
 
-struct layout_perm layout_identity(void) {
-  struct layout_perm p;
-  for (int d = 0; d < IR_MAX_RANK; d++)
-    p.at[d] = (int8_t)d;
-  return p;
-}
+const struct layout_perm layout_identity = {
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}};
 
 bool layout_is_identity(struct layout_perm p) {
-  struct layout_perm identity = layout_identity();
-  return !memcmp(&p, &identity, sizeof p);
+  return !memcmp(&p, &layout_identity, sizeof p);
 }
 
 /* Group of each dimension, -1 for those of 1. false for empty tensors. */
@@ -55,12 +50,14 @@ static bool find_groups(const struct ir_type *a, const struct ir_type *b,
  * or turns it round. */
 static int walk_groups(int rank, struct layout_perm order, const int *group,
                        int *out) {
-  int n = 0, last = -1, size[IR_MAX_RANK] = {0}, seen[IR_MAX_RANK] = {0};
+  int n = 0, size[IR_MAX_RANK] = {0}, seen[IR_MAX_RANK] = {0};
+  int64_t last = -1;
   for (int d = 0; d < rank; d++)
     if (group[d] >= 0)
       size[group[d]]++;
   for (int d = 0; d < rank; d++) {
-    int dim = order.at[d], g = group[dim];
+    int64_t dim = order.at[d];
+    int g = group[dim];
     if (g < 0)
       continue;
     bool more = n && out[n - 1] == g;
@@ -88,22 +85,22 @@ bool layout_reshape_is_free(const struct ir_type *from, struct layout_perm a,
 bool layout_reshape_order(const struct ir_type *from, struct layout_perm a,
                           const struct ir_type *to, struct layout_perm *b) {
   int ga[IR_MAX_RANK], gb[IR_MAX_RANK], walk[IR_MAX_RANK];
-  *b = layout_identity();
+  *b = layout_identity;
   if (!find_groups(from, to, ga, gb))
     return true;
   int n = walk_groups(from->rank, a, ga, walk), at = 0, d = 0;
   if (n < 0)
     return false;
   for (; d < to->rank && gb[d] < 0; d++) /* leading ones stay in front */
-    b->at[at++] = (int8_t)d;
+    b->at[at++] = d;
   int lead = d;
   for (int k = 0; k < n; k++)
     for (d = 0; d < to->rank; d++)
       if (gb[d] == walk[k])
-        b->at[at++] = (int8_t)d;
+        b->at[at++] = d;
   for (d = lead; d < to->rank; d++)
     if (gb[d] < 0)
-      b->at[at++] = (int8_t)d;
+      b->at[at++] = d;
   assert(at == to->rank && "each dimension is in a group of both sides, or 1");
   return true;
 }
@@ -122,7 +119,8 @@ bool layout_reshape_merges(const struct ir_type *from, struct layout_perm a,
       return false; /* splits */
     into[gb[d]] = d;
   }
-  int last = -1, dim = -1;
+  int last = -1;
+  int64_t dim = -1;
   for (int d = 0; d < from->rank; d++) {
     group[d] = ga[d] < 0 ? -1 : into[ga[d]];
     int g = ga[a.at[d]];
