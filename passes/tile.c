@@ -544,6 +544,17 @@ static bool has_schedule(const struct ir_op *op) {
          ir_find_attr(op, "vec") || ir_find_attr(op, "unroll");
 }
 
+/* An order: how many elements are held against the last of those kept at once,
+ * where few are. */
+static void tile_order(struct tiling *k) {
+  int d = k->n->carried;
+  int64_t others = ir_arg(k->n->op, 0)->type->dim[d] - k->type->dim[d];
+  bool contiguous = d + 1 == k->type->rank;
+  if (contiguous && !k->env->target->scalable && !k->env->opt_size &&
+      others >= 8 * k->lanes)
+    k->vec = k->lanes;
+}
+
 void tile_kernel(struct pass_env *env, const struct aliases *aliases,
                  struct ir_op *op, int64_t max_unroll) {
   struct tiling k = {
@@ -566,7 +577,7 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
   if (nest_onto(op))
     tile_onto(&k);
   else if (k.n && k.n->fold == NEST_NTH)
-    k.unroll = 1; /* codegen/emit/order.c has one way */
+    tile_order(&k);
   else if (k.n && k.n->carried >= 0)
     tile_carried(&k);
   else if (within)

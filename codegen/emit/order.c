@@ -7,13 +7,13 @@
  * further element is held against the root and replaces it when it stands
  * before it; then the root is taken out k times, to the last place first:
  * n + k log k + (replaced) log k comparisons, no recursion, and a frame that is
- * known. Many places are parted first, as quicksort does, so that each heap
- * stays in the cache. Why so: docs/decisions/0007-one-heap.md. */
+ * known. More than a few places are parted first, as quicksort does, until each
+ * heap is small. Why so: docs/decisions/0007-one-heap.md. */
 #include "codegen/emit/impl.h"
 
-/* Places that a heap orders at once: with their elements they stay in a
- * second-level cache. */
-enum { CHUNK = 4096 };
+/* More places than FEW are parted, into chunks of at most CHUNK: branches of a
+ * heap depend on its elements, and small heaps have few. */
+enum { FEW = 256, CHUNK = 8 };
 
 struct order { /* a function being built */
   struct kernel_cg *k;
@@ -56,44 +56,73 @@ static void set(struct order *o, LLVMValueRef place, LLVMValueRef i) {
   LLVMSetAlignment(s, 4);
 }
 
+static LLVMTypeRef key_type(struct order *o) {
+  return LLVMIntTypeInContext(o->k->e->lc, ir_dtypes[o->type->dtype].bits);
+}
+
+static LLVMValueRef key_const(struct order *o, uint64_t v, unsigned lanes) {
+  return emit_splat(o->k, LLVMConstInt(key_type(o), v, false), lanes);
+}
+
 /* Bits of a float as an integer that compares like it: below 0 the magnitude
  * counts down, so that both zeros are 0; NaN is the greatest. */
-static LLVMValueRef float_key(struct order *o, LLVMValueRef bits) {
+static LLVMValueRef float_key(struct order *o, LLVMValueRef bits,
+                              unsigned lanes) {
   LLVMBuilderRef b = o->k->b;
-  LLVMTypeRef t = LLVMTypeOf(bits);
   unsigned width = ir_dtypes[o->type->dtype].bits;
   uint64_t sign = UINT64_C(1) << (width - 1), inf = 0;
   ir_store_float(o->type->dtype, &inf, __builtin_inf());
-  LLVMValueRef zero = LLVMConstNull(t), least = LLVMConstInt(t, sign, false);
+  LLVMValueRef least = key_const(o, sign, lanes);
+  LLVMValueRef most = key_const(o, sign - 1, lanes);
   LLVMValueRef down = LLVMBuildSub(b, least, bits, "");
-  LLVMValueRef below = LLVMBuildICmp(b, LLVMIntSLT, bits, zero, "");
-  LLVMValueRef size =
-      LLVMBuildAnd(b, bits, LLVMConstInt(t, sign - 1, false), "");
+  LLVMValueRef below =
+      LLVMBuildICmp(b, LLVMIntSLT, bits, key_const(o, 0, lanes), "");
+  LLVMValueRef size = LLVMBuildAnd(b, bits, most, "");
   LLVMValueRef nan =
-      LLVMBuildICmp(b, LLVMIntUGT, size, LLVMConstInt(t, inf, false), "");
-  return LLVMBuildSelect(b, nan, LLVMConstInt(t, sign - 1, false),
+      LLVMBuildICmp(b, LLVMIntUGT, size, key_const(o, inf, lanes), "");
+  return LLVMBuildSelect(b, nan, most,
                          LLVMBuildSelect(b, below, down, bits, ""), "");
 }
 
-/* An integer that is the greater the earlier element i stands. */
-static LLVMValueRef code_of(struct order *o, LLVMValueRef i) {
+/* The bits of `lanes` elements from the i-th on. */
+static LLVMValueRef load_keys(struct order *o, LLVMValueRef i, unsigned lanes) {
+  LLVMBuilderRef b = o->k->b;
+  unsigned bytes = ir_dtypes[o->type->dtype].bytes;
+  LLVMTypeRef t = key_type(o), all = lanes > 1 ? LLVMVectorType(t, lanes) : t;
+  if (lanes == 1 || o->xstep == bytes) {
+    LLVMValueRef v = LLVMBuildLoad2(b, all, element(o, o->x, i, o->xstep), "");
+    LLVMSetAlignment(v, bytes);
+    return v;
+  }
+  LLVMValueRef v = LLVMGetPoison(all);
+  for (unsigned lane = 0; lane < lanes; lane++) {
+    LLVMValueRef at = LLVMBuildAdd(b, i, index_const(o, lane), "");
+    v = LLVMBuildInsertElement(b, v, load_keys(o, at, 1),
+                               LLVMConstInt(o->k->e->i32, lane, false), "");
+  }
+  return v;
+}
+
+/* Integers that are the greater the earlier the elements from the i-th on stand,
+ * but for the index. */
+static LLVMValueRef keys_of(struct order *o, LLVMValueRef i, unsigned lanes) {
   LLVMBuilderRef b = o->k->b;
   enum ir_dtype d = o->type->dtype;
-  LLVMTypeRef t = LLVMIntTypeInContext(o->k->e->lc, ir_dtypes[d].bits);
-  LLVMValueRef key = LLVMConstInt(t, o->splat, false);
-  if (!o->is_splat) {
-    key = LLVMBuildLoad2(b, t, element(o, o->x, i, o->xstep), "");
-    LLVMSetAlignment(key, ir_dtypes[d].bytes);
-  }
+  LLVMValueRef key =
+      o->is_splat ? key_const(o, o->splat, lanes) : load_keys(o, i, lanes);
   if (ir_is_float(d))
-    key = float_key(o, key);
+    key = float_key(o, key, lanes);
   else if (ir_dtypes[d].kind != IR_SIGNED)
     key = LLVMBuildXor(
-        b, key, LLVMConstInt(t, UINT64_C(1) << (ir_dtypes[d].bits - 1), false),
+        b, key, key_const(o, UINT64_C(1) << (ir_dtypes[d].bits - 1), lanes),
         "");
-  if (o->n->back)
-    key = LLVMBuildNot(b, key, "");
-  key = LLVMBuildSExtOrBitCast(b, key, o->code, "");
+  return o->n->back ? LLVMBuildNot(b, key, "") : key;
+}
+
+/* The code of element i. */
+static LLVMValueRef code_of(struct order *o, LLVMValueRef i) {
+  LLVMBuilderRef b = o->k->b;
+  LLVMValueRef key = LLVMBuildSExtOrBitCast(b, keys_of(o, i, 1), o->code, "");
   key = LLVMBuildShl(b, key, LLVMConstInt(o->code, 32, false), "");
   i = LLVMBuildTruncOrBitCast(b, i, o->cell, "");
   i = LLVMBuildZExt(b, LLVMBuildNot(b, i, ""), o->code, "");
@@ -201,25 +230,64 @@ static void loop_end(struct order *o, struct counted c, int64_t by,
   LLVMPositionBuilderAtEnd(b, after);
 }
 
-/* Elements behind the first `places`, each against the root. */
-static void take_others(struct order *o) {
+/* Elements [from, to) behind the first `places`, each against the root, whose
+ * code is given; returns the root's code then. */
+static LLVMValueRef take(struct order *o, LLVMValueRef from, LLVMValueRef to,
+                         LLVMValueRef root) {
   LLVMBuilderRef b = o->k->b;
   LLVMValueRef zero = index_const(o, 0);
-  LLVMValueRef root = code_of(o, get(o, zero));
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
-  struct counted c = loop(o, index_const(o, o->places));
+  struct counted c = loop(o, from);
   LLVMValueRef last = phi(o, root, before);
-  LLVMBasicBlockRef take = block(o, "take"), on = block(o, "on");
-  LLVMBuildCondBr(b, less(o, last, code_of(o, c.i)), take, on);
-  LLVMPositionBuilderAtEnd(b, take);
+  LLVMBasicBlockRef kept = block(o, "kept"), on = block(o, "on");
+  LLVMBuildCondBr(b, less(o, last, code_of(o, c.i)), kept, on);
+  LLVMPositionBuilderAtEnd(b, kept);
   sift(o, zero, index_const(o, o->places), c.i);
   root = code_of(o, get(o, zero));
   LLVMBuildBr(b, on);
   LLVMPositionBuilderAtEnd(b, on);
   LLVMValueRef now = phi(o, last, c.head);
-  LLVMAddIncoming(now, &root, &take, 1);
+  LLVMAddIncoming(now, &root, &kept, 1);
   LLVMAddIncoming(last, &now, &on, 1);
-  loop_end(o, c, 1, index_const(o, o->count));
+  loop_end(o, c, 1, to);
+  return now;
+}
+
+/* take() of all, `vec` at once: where none of a vector has a greater key than
+ * the root, none is kept, since of equal keys the first stands first. */
+static void take_others(struct order *o) {
+  LLVMBuilderRef b = o->k->b;
+  int64_t vec = o->k->vec, from = o->places;
+  if (vec > 1)
+    from = o->count - (o->count - o->places) % vec;
+  LLVMValueRef root = code_of(o, get(o, index_const(o, 0)));
+  if (from > o->places) {
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
+    struct counted c = loop(o, index_const(o, o->places));
+    LLVMValueRef last = phi(o, root, before);
+    LLVMBasicBlockRef some = block(o, "some"), none = block(o, "none");
+    LLVMValueRef key = LLVMBuildTrunc(
+        b, LLVMBuildAShr(b, last, LLVMConstInt(o->code, 32, false), ""),
+        key_type(o), "");
+    LLVMValueRef kept =
+        LLVMBuildICmp(b, LLVMIntSGT, keys_of(o, c.i, (unsigned)vec),
+                      emit_splat(o->k, key, (unsigned)vec), "");
+    LLVMTypeRef t = LLVMTypeOf(kept);
+    kept = emit_intrinsic(o->k, "llvm.vector.reduce.or", &t, 1, &kept, 1);
+    LLVMBuildCondBr(b, kept, some, none);
+    LLVMPositionBuilderAtEnd(b, some);
+    LLVMValueRef to = LLVMBuildAdd(b, c.i, index_const(o, vec), "");
+    LLVMValueRef now = take(o, c.i, to, last);
+    LLVMBasicBlockRef taken = LLVMGetInsertBlock(b);
+    LLVMBuildBr(b, none);
+    LLVMPositionBuilderAtEnd(b, none);
+    root = phi(o, last, c.head);
+    LLVMAddIncoming(root, &now, &taken, 1);
+    LLVMAddIncoming(last, &root, &none, 1);
+    loop_end(o, c, vec, index_const(o, from));
+  }
+  if (from < o->count)
+    take(o, index_const(o, from), index_const(o, o->count), root);
 }
 
 /* Makes y[0, size) a heap; and takes its root out, size - 1 times: what stands
@@ -245,25 +313,6 @@ static void take_out(struct order *o, LLVMValueRef size) {
 
 /* ---- Long orders ---- */
 
-/* Moves i from `from` by 1 or -1 past places on their own side of `code`: those
- * that stand before it when going up, after it when going down. Returns the
- * first i that is not. */
-static LLVMValueRef skip(struct order *o, LLVMValueRef from, LLVMValueRef code,
-                         int64_t by) {
-  LLVMBuilderRef b = o->k->b;
-  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "skip"),
-                    after = block(o, "stop");
-  LLVMBuildBr(b, head);
-  LLVMPositionBuilderAtEnd(b, head);
-  LLVMValueRef i = phi(o, from, before), own = code_of(o, get(o, i));
-  LLVMValueRef on = by > 0 ? less(o, code, own) : less(o, own, code);
-  LLVMValueRef next = LLVMBuildAdd(b, i, index_const(o, by), "");
-  LLVMAddIncoming(i, &next, &head, 1);
-  LLVMBuildCondBr(b, on, head, after);
-  LLVMPositionBuilderAtEnd(b, after);
-  return i;
-}
-
 /* The greater of two codes; with `least` the smaller. */
 static LLVMValueRef greater_of(struct order *o, LLVMValueRef a, LLVMValueRef b,
                                bool least) {
@@ -271,42 +320,53 @@ static LLVMValueRef greater_of(struct order *o, LLVMValueRef a, LLVMValueRef b,
   return LLVMBuildSelect(o->k->b, c, least ? a : b, least ? b : a, "");
 }
 
-/* The median of three codes of y[lo, hi). */
-static LLVMValueRef median(struct order *o, LLVMValueRef lo, LLVMValueRef hi) {
+/* Puts the median of the first, the middle and the last place of y[lo, hi) at
+ * `lo`, and the other two at the places that are left. Returns the median's
+ * code; an index is what a code ends in, inverted. */
+static LLVMValueRef take_median(struct order *o, LLVMValueRef lo,
+                                LLVMValueRef hi) {
   LLVMBuilderRef b = o->k->b;
   LLVMValueRef one = index_const(o, 1);
   LLVMValueRef mid = LLVMBuildLShr(b, LLVMBuildAdd(b, lo, hi, ""), one, "");
-  LLVMValueRef p = code_of(o, get(o, lo)), q = code_of(o, get(o, mid));
-  LLVMValueRef r = code_of(o, get(o, LLVMBuildSub(b, hi, one, "")));
-  LLVMValueRef top = greater_of(o, p, q, false);
-  LLVMValueRef low = greater_of(o, p, q, true);
-  return greater_of(o, greater_of(o, top, r, true), low, false);
+  LLVMValueRef at[] = {lo, mid, LLVMBuildSub(b, hi, one, "")}, code[3];
+  for (int i = 0; i < 3; i++)
+    code[i] = code_of(o, get(o, at[i]));
+  LLVMValueRef top = greater_of(o, code[0], code[1], false);
+  LLVMValueRef low = greater_of(o, code[0], code[1], true);
+  LLVMValueRef under = greater_of(o, top, code[2], true);
+  code[1] = greater_of(o, top, code[2], false);
+  code[0] = greater_of(o, low, under, false);
+  code[2] = greater_of(o, low, under, true);
+  for (int i = 0; i < 3; i++) {
+    LLVMValueRef end = LLVMBuildTruncOrBitCast(b, code[i], o->cell, "");
+    set(o, at[i], LLVMBuildNot(b, end, ""));
+  }
+  return code[0];
 }
 
-/* Parts y[lo, hi) into what stands before its median of three and what stands
- * after; both have an element. Returns where the second part starts. */
+/* Parts y[lo, hi) around its median of three, whose place it returns: below it
+ * is what stands before the median. The median waits at `lo`, and each element
+ * changes places with the first of those that stand behind it, of which there
+ * then is one less where the element stands before it: no branch depends on an
+ * element (N. Lomuto's partition). */
 static LLVMValueRef part(struct order *o, LLVMValueRef lo, LLVMValueRef hi) {
   LLVMBuilderRef b = o->k->b;
-  LLVMValueRef one = index_const(o, 1), code = median(o, lo, hi);
-  LLVMValueRef last = LLVMBuildSub(b, hi, one, "");
-  LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "part"),
-                    swap = block(o, "swap"), done = block(o, "parted");
-  LLVMBuildBr(b, head);
-  LLVMPositionBuilderAtEnd(b, head);
-  LLVMValueRef from = phi(o, lo, before), to = phi(o, last, before);
-  LLVMValueRef i = skip(o, from, code, 1), j = skip(o, to, code, -1);
-  LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, i, j, ""), swap, done);
-  LLVMPositionBuilderAtEnd(b, swap);
-  LLVMValueRef vi = get(o, i), vj = get(o, j);
-  set(o, i, vj);
-  set(o, j, vi);
-  LLVMValueRef up = LLVMBuildAdd(b, i, one, "");
-  LLVMValueRef down = LLVMBuildSub(b, j, one, "");
-  LLVMBuildBr(b, head);
-  LLVMAddIncoming(from, &up, &swap, 1);
-  LLVMAddIncoming(to, &down, &swap, 1);
-  LLVMPositionBuilderAtEnd(b, done);
-  return i;
+  LLVMValueRef one = index_const(o, 1), median = take_median(o, lo, hi);
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
+  struct counted c = loop(o, LLVMBuildAdd(b, lo, one, ""));
+  LLVMValueRef last = phi(o, lo, before), item = get(o, c.i);
+  LLVMValueRef next = LLVMBuildAdd(b, last, one, "");
+  LLVMValueRef is_before = less(o, median, code_of(o, item));
+  set(o, c.i, get(o, next));
+  set(o, next, item);
+  next = LLVMBuildSelect(b, is_before, next, last, "");
+  LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
+  LLVMAddIncoming(last, &next, &latch, 1);
+  loop_end(o, c, 1, hi);
+  item = get(o, lo);
+  set(o, lo, get(o, next));
+  set(o, next, item);
+  return next;
 }
 
 /* chunk(x, y, size): orders y[0, size). */
@@ -333,7 +393,7 @@ static LLVMValueRef cell_of(struct order *o, LLVMValueRef stack,
   return LLVMBuildGEP2(b, o->k->e->iptr, stack, &at, 1, "");
 }
 
-/* Parts the places until a heap of each stays in the cache, or `depth` times:
+/* Parts the places until each part is a chunk, or `depth` times:
  * then the heap is as good. The parts to come are on a stack, `depth` at most,
  * since each has been parted less often than the one above it. */
 static void order_parts(struct order *o, LLVMValueRef stack, int64_t depth) {
@@ -355,14 +415,15 @@ static void order_parts(struct order *o, LLVMValueRef stack, int64_t depth) {
   LLVMValueRef may = LLVMBuildICmp(b, LLVMIntNE, v[2], zero, "");
   LLVMBuildCondBr(b, LLVMBuildAnd(b, large, may, ""), cut, whole);
   LLVMPositionBuilderAtEnd(b, cut);
-  w[0] = part(o, v[0], v[1]);
+  LLVMValueRef median = part(o, v[0], v[1]);
+  w[0] = LLVMBuildAdd(b, median, one, "");
   w[1] = v[1];
   w[2] = LLVMBuildSub(b, v[2], one, "");
   w[3] = LLVMBuildAdd(b, v[3], one, "");
   for (int k = 0; k < 3; k++)
     LLVMBuildStore(b, w[k], cell_of(o, stack, v[3], k));
   LLVMBasicBlockRef from = LLVMGetInsertBlock(b);
-  LLVMValueRef left[] = {v[0], w[0], w[2], w[3]};
+  LLVMValueRef left[] = {v[0], median, w[2], w[3]};
   LLVMBuildBr(b, head);
   for (int k = 0; k < 4; k++)
     LLVMAddIncoming(v[k], &left[k], &from, 1);
@@ -410,7 +471,7 @@ static LLVMValueRef function_of(struct order *o) {
   size_t n;
   const char *kernel = LLVMGetValueName2(k->fn, &n);
   make_sift(o, dn_printf(k->e->scratch, "%.*s.sift", (int)n, kernel));
-  if (o->places > CHUNK)
+  if (o->places > FEW)
     make_chunk(o, dn_printf(k->e->scratch, "%.*s.chunk", (int)n, kernel));
   make_order(o, dn_printf(k->e->scratch, "%.*s.order", (int)n, kernel));
   return o->fn;
