@@ -99,7 +99,13 @@ struct cg_blob {
 
 /* What is known after code generation. */
 struct cg_sizes {
-  int64_t arena, weights, stack, text;
+  int64_t arena, weights, text;
+  int64_t
+      *kernel;   /* of text, by the kernel's number: cg_layer; 0 where the code
+                      of one before does for it */
+  int64_t soft;  /* of text, arithmetic that the processor lacks */
+  int64_t stack; /* with the longest vectors: cg_vector_most(), */
+  int64_t stack_least;     /* and with those that the target has at least */
   int64_t arena_bound;     /* no order and no placement of the kernels' values
                               needs less (memory.md) */
   int64_t inputs, outputs; /* what the caller provides beside the arena, */
@@ -107,6 +113,9 @@ struct cg_sizes {
   uint64_t abi;            /* of weights apart: dnn.h */
   int64_t blob;            /* bytes of their file */
 };
+/* Bytes of the vectors that the stack is counted for; where their length is known
+ * at run time only, 128 or more. */
+int64_t cg_vector_most(const struct ir_facts *f);
 /* What a call takes of the memory that can be written. */
 int64_t cg_ram(const struct cg_sizes *s);
 

@@ -108,17 +108,25 @@ struct pass { /* of up to 2 by 2 blocks */
   int red[NEST_MAX_ITERS], nred;
 };
 
-/* Memory of the function for the sums of a tile. */
+/* Memory of the function for the sums of a tile, at a multiple of 64 bytes, which
+ * is found here: a frame of that alignment takes more stack than it says. */
 static void find_memory(struct kernel_cg *k, const struct runs_matrix *m) {
   int64_t words = m->nrows * m->ncolumns;
   if (words <= k->matrix.words)
     return;
   LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
   LLVMBasicBlockRef entry = LLVMGetEntryBasicBlock(k->fn);
-  LLVMTypeRef type = LLVMArrayType2(k->e->i32, (uint64_t)words);
+  enum { LINE = 64 };
+  const int over = LINE - 16; /* the stack itself is aligned to 16 */
+  LLVMTypeRef type = LLVMArrayType2(k->e->i8, (uint64_t)(words * 4 + over));
   LLVMPositionBuilder(k->b, entry, LLVMGetFirstInstruction(entry));
-  k->matrix.sums = LLVMBuildAlloca(k->b, type, "sums");
-  LLVMSetAlignment(k->matrix.sums, 64);
+  LLVMValueRef room = LLVMBuildAlloca(k->b, type, "");
+  LLVMSetAlignment(room, 16);
+  LLVMValueRef behind = LLVMConstInt(k->e->iptr, (uint64_t)over, false);
+  LLVMTypeRef types[] = {LLVMTypeOf(room), k->e->iptr};
+  LLVMValueRef arg[] = {LLVMBuildGEP2(k->b, k->e->i8, room, &behind, 1, ""),
+                        LLVMConstInt(k->e->iptr, ~(uint64_t)(LINE - 1), false)};
+  k->matrix.sums = emit_intrinsic(k, "llvm.ptrmask", types, 2, arg, 2);
   LLVMPositionBuilderAtEnd(k->b, at);
   k->matrix.words = words;
 }

@@ -38,7 +38,13 @@ static const char *text(const struct reader *r, const struct cg_section *table,
   return memchr(s, 0, table->size - at) ? s : "";
 }
 
-enum { SHT_SYMTAB_ = 2, SHT_NOBITS_ = 8, SHT_DYNSYM_ = 11 };
+enum {
+  SHT_SYMTAB_ = 2,
+  SHT_RELA_ = 4,
+  SHT_NOBITS_ = 8,
+  SHT_REL_ = 9,
+  SHT_DYNSYM_ = 11
+};
 enum { SHF_ALLOC_ = 2, SHF_EXEC_ = 4 };
 
 static bool read_section(const struct reader *r, uint64_t base,
@@ -77,6 +83,29 @@ static void read_symbols(const struct reader *r, struct dn_arena *arena,
     s.value = word(r, base, 4, 8);
     s.size = word(r, base, 8, 16);
     DN_PUSH(arena, out->symbols, s);
+  }
+}
+
+/* What the code of one section names in others, by the relocations in `table`
+ * whose header is at `base`. */
+static void read_calls(const struct reader *r, struct dn_arena *arena,
+                       struct cg_elf *out, uint64_t base,
+                       const struct cg_section *table, bool addends) {
+  uint64_t symbols = field(r, base + (r->wide ? 40 : 24), 4);
+  uint64_t from = field(r, base + (r->wide ? 44 : 28), 4);
+  uint64_t entry = (r->wide ? 16u : 8u) + (addends ? (r->wide ? 8u : 4u) : 0u);
+  size_t n = out->sections.n;
+  if (!table->stored || symbols >= n || from >= n ||
+      !out->sections.v[from].code)
+    return;
+  for (uint64_t i = 0; i < table->size / entry; i++) {
+    uint64_t info = word(r, table->offset + i * entry, 4, 8);
+    uint64_t symbol = info >> (r->wide ? 32 : 8);
+    uint64_t at =
+        out->sections.v[symbols].offset + symbol * (r->wide ? 24 : 16);
+    uint64_t to = field(r, at + (r->wide ? 6 : 14), 2);
+    if (to < n && to != from && out->sections.v[to].code)
+      DN_PUSH(arena, out->calls, ((struct cg_call){(size_t)from, (size_t)to}));
   }
 }
 
@@ -126,8 +155,11 @@ bool cg_elf_read(struct dn_arena *arena, const void *data, size_t size,
   for (uint64_t i = 0; i < count; i++) {
     uint64_t base = table + i * entry;
     uint64_t link = field(&r, base + (r.wide ? 40 : 24), 4);
-    if (field(&r, base + 4, 4) == kind && link < count)
+    uint64_t type = field(&r, base + 4, 4);
+    if (type == kind && link < count)
       read_symbols(&r, arena, out, &out->sections.v[i], &out->sections.v[link]);
+    if (type == SHT_REL_ || type == SHT_RELA_)
+      read_calls(&r, arena, out, base, &out->sections.v[i], type == SHT_RELA_);
   }
   return true;
 }

@@ -1,6 +1,6 @@
 /* elf.h - reading the objects that LLVM wrote: section sizes for the report,
- * places to fill in, undefined symbols. Every offset is checked, since dnnc-run
- * also takes objects from users. */
+ * places to fill in, undefined symbols, calls. Every offset is checked, since
+ * dnnc-run also takes objects from users. */
 #ifndef CG_ELF_H
 #define CG_ELF_H
 
@@ -22,11 +22,15 @@ struct cg_symbol {
   size_t section; /* index into sections, or CG_NO_SECTION */
   uint64_t value, size;
 };
+struct cg_call { /* a section of code that names another, by a relocation */
+  size_t from, to;
+};
 struct cg_elf {
   unsigned type, machine; /* CG_ELF_OBJECT ..; as the standard numbers them */
   bool wide;              /* ELF64 */
   DN_LIST(struct cg_section) sections; /* as numbered in the file */
   DN_LIST(struct cg_symbol) symbols;   /* named ones */
+  DN_LIST(struct cg_call) calls;       /* each relocation, so with repeats */
 };
 
 /* Little-endian ELF32 and ELF64; false when the bytes are no such file. Names

@@ -4,6 +4,7 @@
 
 #include "codegen/emit/emit.h"
 #include "codegen/object/elf.h"
+#include "codegen/object/region.h"
 #include "codegen/object/soft.h"
 #include "codegen/object/stack.h"
 #include "codegen/object/weights.h"
@@ -83,9 +84,15 @@ static void set_attributes(struct machine *s) {
        f = LLVMGetNextFunction(f)) {
     if (LLVMIsDeclaration(f))
       continue;
+    size_t n;
+    const char *name = LLVMGetValueName2(f, &n);
     add_attribute(s, f, "warn-stack-size", "0");
     /* Below the stack pointer is memory that no frame size includes. */
     add_flag(s, f, "noredzone");
+    if (!LLVMGetSection(f)) /* arithmetic of soft.c */
+      LLVMSetSection(f, cg_code_section(s->job->opts, s->arena,
+                                        dn_printf(s->arena, "%s.%s",
+                                                  s->job->opts->prefix, name)));
     if (size)
       add_flag(s, f, "optsize");
   }
@@ -215,6 +222,47 @@ static bool write_abi(struct machine *s, const struct cg_elf *elf) {
          failed(s, "object", "cannot write it");
 }
 
+static void measure_stack(struct machine *s, const struct cg_elf *elf) {
+  struct cg_job *job = s->job;
+  const struct ir_facts *f = &job->target->facts;
+  const char *entry = dn_printf(s->arena, "%s_run", job->opts->prefix);
+  const int unit = f->scalable ? f->scalable : 1;
+  job->stack = cg_frames_worst(&s->frames, job->target, elf, entry,
+                               cg_vector_most(f) / unit);
+  job->stack_least = cg_frames_worst(&s->frames, job->target, elf, entry,
+                                     f->vector_bytes / unit);
+}
+
+/* The number of a kernel by its function's name, PREFIX.k3.conv, which functions
+ * of its parts begin with; -1: it is another function. */
+static int64_t kernel_number(const char *prefix, const char *name) {
+  size_t n = strlen(prefix);
+  if (strncmp(name, prefix, n) || strncmp(name + n, ".k", 2))
+    return -1;
+  char *end;
+  int64_t number = strtoll(name + n + 2, &end, 10);
+  return *end == '.' ? number : -1;
+}
+
+/* Bytes of the code of each kernel and of soft arithmetic. */
+static void count_code(struct machine *s, const struct cg_elf *elf) {
+  struct cg_job *job = s->job;
+  bool *seen = DN_ARRAY(s->arena, bool, elf->sections.n + 1);
+  for (size_t i = 0; i < elf->symbols.n; i++) {
+    const struct cg_symbol *f = &elf->symbols.v[i];
+    if (f->section == CG_NO_SECTION || seen[f->section] ||
+        !elf->sections.v[f->section].code || f->name[0] == '$')
+      continue;
+    int64_t bytes = (int64_t)elf->sections.v[f->section].size;
+    int64_t number = kernel_number(job->opts->prefix, f->name);
+    seen[f->section] = true;
+    if (number >= 0 && number < (int64_t)job->nkernels)
+      job->kernel[number] += bytes;
+    else if (cg_soft_is(f->name))
+      job->soft += bytes;
+  }
+}
+
 /* Sizes from the object, and the bytes that were held back into it. */
 static bool finish_object(struct machine *s, const struct cg_elf *elf) {
   struct cg_job *job = s->job;
@@ -240,7 +288,8 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
             &s->fills.list.v[i].bytes))
       return false;
   assert(s->job->kind == CG_OBJ && "other artefacts have no sections to fill");
-  job->stack = cg_frames_worst(&s->frames, job->target);
+  measure_stack(s, elf);
+  count_code(s, elf);
   cg_model_finish(job, &s->model);
   if (job->opts->apart && !write_abi(s, elf))
     return false;
@@ -290,12 +339,11 @@ static bool read_object(struct machine *s, struct cg_elf *elf) {
 /* Emits a copy, since emission changes a module; then again with the functions
  * that the object calls, until there are none. */
 static bool emit_object(struct machine *s) {
-  const char *entry = dn_printf(s->arena, "%s_run", s->job->opts->prefix);
   struct cg_elf elf;
   for (;;) {
     set_attributes(s);
     LLVMModuleRef copy = LLVMCloneModule(s->module);
-    cg_frames_calls(&s->frames, copy, entry);
+    s->frames.list.n = 0;
     bool ok = emit_file(s, copy, LLVMObjectFile);
     LLVMDisposeModule(copy);
     dn_phase(s->job->ctx, "object");
@@ -369,11 +417,12 @@ static void set_options(const struct cg_job *job) {
                                       ? "-pre-RA-sched=source"
                                       : "-enable-misched=false"},
         NULL);
-  if (f->scalable) /* frames that grow with the vectors */
-    LLVMParseCommandLineOptions(
-        2,
-        (const char *const[]){"", "-pass-remarks-analysis=stack-frame-layout"},
-        NULL);
+  LLVMParseCommandLineOptions(/* for cg_frames_add() */
+                              2,
+                              (const char *const[]){
+                                  "",
+                                  "-pass-remarks-analysis=stack-frame-layout"},
+                              NULL);
   if (!f->vector_bytes && f->pointer_bytes == 4) /* wide factors stay seen */
     LLVMParseCommandLineOptions(
         2, (const char *const[]){"", "-disable-constant-hoisting"}, NULL);
@@ -381,10 +430,11 @@ static void set_options(const struct cg_job *job) {
 
 bool cg_machine_run(struct cg_job *job) {
   char *message = NULL;
-  struct machine s = {.job = job, .arena = job->ctx->arena};
+  struct machine s = {.job = job,
+                      .arena = job->ctx->arena,
+                      .frames = {.arena = job->ctx->arena}};
   unsigned before = dn_errors(job->ctx);
   dn_phase(job->ctx, "emit");
-  cg_frames_init(&s.frames, s.arena);
   s.lc = LLVMContextCreate();
   set_options(job);
   LLVMContextSetDiagnosticHandler(s.lc, on_diagnostic, &s);

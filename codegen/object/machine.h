@@ -13,8 +13,11 @@ struct cg_job {
   int64_t macs;
   int file;         /* where the artefact goes: open, empty, seekable */
   const char *path; /* of `file` */
+  size_t nkernels;
   /* Filled, for objects. */
-  int64_t stack, text, weights;
+  int64_t *kernel; /* bytes of code of each, */
+  int64_t soft;    /* and of arithmetic that the processor lacks */
+  int64_t stack, stack_least, text, weights;
   uint64_t abi; /* of weights apart, */
   int64_t blob; /* and the size of their file */
 };

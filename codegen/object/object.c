@@ -140,10 +140,14 @@ static bool run_job(void *user, int fd) {
   struct dn_buf out = dn_buf_new(ctx->arena);
   put_diagnostics(&out, ctx, before);
   put_number(&out, job->stack);
+  put_number(&out, job->stack_least);
   put_number(&out, job->text);
   put_number(&out, job->weights);
   put_number(&out, (int64_t)job->abi);
   put_number(&out, job->blob);
+  put_number(&out, job->soft);
+  for (size_t i = 0; i < job->nkernels; i++)
+    put_number(&out, job->kernel[i]);
   put_phases(&out, ctx);
   return dn_write_all(fd, out.text, out.len) && ok;
 }
@@ -177,13 +181,17 @@ static bool map_result(struct dn_ctx *ctx, struct cg_job *job,
   return true;
 }
 
+int64_t cg_vector_most(const struct ir_facts *f) {
+  return f->scalable ? dn_max(f->vector_bytes, 128) : f->vector_bytes;
+}
+
 int64_t cg_ram(const struct cg_sizes *s) {
   return s->arena + s->inputs + s->outputs + s->state + s->stack;
 }
 
 /* What the module says, and the sizes that the child found. */
 static void fill_sizes(struct fields *in, const struct ir_module *m,
-                       int64_t align, struct cg_sizes *sizes) {
+                       int64_t align, size_t nkernels, struct cg_sizes *sizes) {
   struct cg_sizes s = {.arena = m->arena_size, .arena_bound = m->arena_bound};
   const struct ir_block *body = ir_main(m)->body;
   bool own = !ir_io_places(ir_main(m));
@@ -195,10 +203,15 @@ static void fill_sizes(struct fields *in, const struct ir_module *m,
       s.outputs += ir_type_bytes(ir_arg(body->last, i)->type);
   s.state = ir_state_at(ir_main(m), body->last->noperands, align);
   s.stack = get_number(in);
+  s.stack_least = get_number(in);
   s.text = get_number(in);
   s.weights = get_number(in);
   s.abi = (uint64_t)get_number(in);
   s.blob = get_number(in);
+  s.soft = get_number(in);
+  s.kernel = DN_ARRAY(in->ctx->arena, int64_t, nkernels + 1);
+  for (size_t i = 0; i < nkernels; i++)
+    s.kernel[i] = get_number(in);
   get_phases(in);
   if (sizes)
     *sizes = s;
@@ -236,7 +249,9 @@ bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
                        .opts = opts,
                        .kind = kind,
                        .macs = stats.macs,
-                       .file = file};
+                       .file = file,
+                       .nkernels = stats.nkernels};
+  job.kernel = DN_ARRAY(ctx->arena, int64_t, job.nkernels + 1);
   job.path = dn_printf(ctx->arena, "/proc/self/fd/%d", file);
   cg_child_run(ctx, run_job, &job, opts->timeout, &child);
   struct fields in = {ctx, child.out, child.size};
@@ -250,7 +265,7 @@ bool cg_compile(struct dn_ctx *ctx, const struct cg_target *t,
     report_crash(ctx, m, opts,
                  child.crashed ? child.message : "no reason given");
   if (ok)
-    fill_sizes(&in, m, cg_target_facts(t)->align, sizes);
+    fill_sizes(&in, m, cg_target_facts(t)->align, job.nkernels, sizes);
   close(file);
   return ok;
 }

@@ -1,41 +1,29 @@
 /* stack.h - the worst case of the stack: frame sizes as LLVM reports them under
- * the attribute "warn-stack-size"="0" and, for what grows with the processor's
- * vectors, in remarks of "stack-frame-layout", along the calls of the module.
- */
+ * the attribute "warn-stack-size"="0", their slots by remarks of
+ * "stack-frame-layout", along the calls in the object. */
 #ifndef CG_STACK_H
 #define CG_STACK_H
 
+#include "codegen/object/elf.h"
 #include "codegen/target/target.h"
 
-/* Vectors on the stack are taken to have at most 1024 bits (RISC-V: 64 bits
- * for each vscale). */
-enum { CG_MAX_VSCALE = 16 };
-
-struct cg_function {
-  const void *key; /* the LLVM function */
+struct cg_frame { /* what one message says of a function's */
   const char *name;
-  int64_t frame, depth; /* bytes; depth -1: not known yet, -2: in work */
-  DN_LIST(size_t) calls;
-  bool soft; /* arithmetic that LLVM calls without a call in the IR */
+  int64_t bytes;
+  int64_t scaled; /* bytes for each unit of vscale */
+  int64_t align;  /* the greatest of its slots */
 };
 struct cg_frames {
   struct dn_arena *arena;
-  DN_LIST(struct cg_function) functions; /* by key once calls are known */
-  DN_LIST(struct cg_frame {
-    const char *name;
-    int64_t bytes;
-  })
-  frames;
-  const char *entry;
+  DN_LIST(struct cg_frame) list;
 };
-void cg_frames_init(struct cg_frames *f, struct dn_arena *arena);
 /* Takes one diagnostic or remark; false when it is not about a frame. */
 bool cg_frames_add(struct cg_frames *f, const char *text);
-/* Takes the calls of a module; before its object is emitted. */
-void cg_frames_calls(struct cg_frames *f, LLVMModuleRef module,
-                     const char *entry);
-/* Bytes below the caller's stack pointer that the entry function may use,
- * return addresses included; what memcpy and memset use is not. */
-int64_t cg_frames_worst(struct cg_frames *f, const struct cg_target *t);
+/* Bytes below the caller's stack pointer that the function `entry` of the object
+ * may use, return addresses included, with vectors of `vscale` units; what
+ * memcpy and memset use is not. Each function is a section of its own. */
+int64_t cg_frames_worst(struct cg_frames *f, const struct cg_target *t,
+                        const struct cg_elf *elf, const char *entry,
+                        int64_t vscale);
 
 #endif

@@ -59,6 +59,7 @@ struct header {
   const char *section[2], *state_section; /* of the arena's parts, or NULL */
   bool apart;                             /* weights are passed */
   const int64_t *io; /* where parameters lie in the arena, or NULL */
+  int64_t vector;    /* bytes that the stack is counted for */
 };
 
 /* Keywords of C23 and C++23, macros of <stddef.h> and of GNU compilers, and
@@ -268,10 +269,14 @@ static void put_sizes(const struct header *h, int align,
       "provides%s */\n"
       "#define %s_ARENA_ALIGN %du\n"
       "#define %s_WEIGHTS_SIZE %lldu /* bytes of constants in the object */\n"
-      "#define %s_STACK_SIZE %lldu /* worst-case stack of %s_run, bytes "
+      "#define %s_STACK_SIZE %lldu /* worst-case stack of %s_run, bytes%s "
       "*/\n\n",
       p, (long long)ir_arena_part(h->m, 0), s->arena ? "" : ": none, pass NULL",
-      p, align, p, (long long)s->weights, p, (long long)s->stack, h->prefix);
+      p, align, p, (long long)s->weights, p, (long long)s->stack, h->prefix,
+      s->stack == s->stack_least
+          ? ""
+          : dn_printf(h->m->ctx->arena, ", with vectors of at most %lld bits",
+                      8 * (long long)h->vector));
   if (ir_arena_part(h->m, 1))
     dn_buf_printf(
         h->out,
@@ -504,6 +509,7 @@ bool cg_header(struct dn_ctx *ctx, const struct cg_target *t,
                      .upper = dn_upper(ctx->arena, opts->prefix),
                      .m = m};
   h.threads = opts->threads > 1;
+  h.vector = cg_vector_most(cg_target_facts(t));
   for (unsigned part = 0; part < 2; part++)
     h.section[part] = cg_arena_section(opts, ctx->arena, part);
   h.state_section = cg_state_section(opts, ctx->arena);

@@ -99,7 +99,12 @@ static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
                   count(r, ir_arena_part(r->m, 0)),
                   count(r, ir_arena_part(r->m, 1)));
   dn_buf_printf(out, "\n");
-  dn_buf_printf(out, "  stack       %s B\n", count(r, s->stack));
+  dn_buf_printf(out, "  stack       %s B", count(r, s->stack));
+  if (s->stack != s->stack_least)
+    dn_buf_printf(out, " with vectors of %s bits, %s B of %d",
+                  count(r, 8 * cg_vector_most(r->facts)),
+                  count(r, s->stack_least), 8 * r->facts->vector_bytes);
+  dn_buf_printf(out, "\n");
   dn_buf_printf(out, "  RAM         %s B: arena, %s B inputs, %s B outputs, ",
                 count(r, cg_ram(s)), count(r, s->inputs), count(r, s->outputs));
   if (s->state)

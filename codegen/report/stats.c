@@ -149,6 +149,7 @@ static void add_op(struct cg_layer *l, int *rank, struct what *what,
       *rank = this_rank;
     }
   }
+  l->kernels += op->code == IR_KERNEL;
   int64_t macs = l->macs, macs8 = l->macs8, most = macs, most8 = macs8;
   for (unsigned r = 0; r < op->nregions; r++) { /* one of them runs */
     l->macs = macs;
@@ -212,6 +213,8 @@ void cg_stats(struct dn_arena *arena, const struct ir_module *m,
     for (size_t i = planned ? t.start[op->id] : 0;
          planned && i <= t.stop[op->id]; i++)
       l.live = dn_max(l.live, t.live[i]);
+    l.first = out->nkernels;
+    out->nkernels += l.kernels;
     out->macs += dn_min(l.macs, INT64_MAX - out->macs);
     if (l.live > out->live) {
       out->live = l.live;

@@ -21,10 +21,11 @@ struct cg_layer {
   int64_t macs8;     /* of these, with operands of 8 bits */
   int64_t weights;   /* elements of the constants it reads */
   int64_t weight_bytes;
-  int64_t activations; /* elements of its result */
-  int64_t bytes;       /* of its result */
-  int64_t read_bytes;  /* of what it reads of values that are not constant */
-  int64_t live;        /* arena bytes in use while it runs */
+  int64_t activations;   /* elements of its result */
+  int64_t bytes;         /* of its result */
+  int64_t read_bytes;    /* of what it reads of values that are not constant */
+  int64_t live;          /* arena bytes in use while it runs */
+  size_t first, kernels; /* how many are in it, and the number of the first */
   const struct cg_reading *reads; /* constants, too */
   size_t nreads;
 };
@@ -32,6 +33,7 @@ struct cg_layer {
 struct cg_stats {
   DN_LIST(struct cg_layer) layers;
   int64_t macs;
+  size_t nkernels;
   int64_t live; /* the greatest of the layers' */
   size_t peak;  /* the layer that has it */
 };

@@ -16,6 +16,10 @@ static const unsigned char input[] __attribute__((aligned(64))) = {
 #define OUTPUT (1 << 18)
 #endif
 #endif
+/* Calls, from stacks that begin 8 bytes apart. */
+#ifndef SHIFTS
+#define SHIFTS 1
+#endif
 static unsigned char output[OUTPUT] __attribute__((aligned(64)));
 static unsigned char state[OUTPUT / 2] __attribute__((aligned(64)));
 static unsigned char arena[MODEL_ARENA_SIZE + 1]
@@ -80,7 +84,8 @@ static int call(void *const *p) {
                PASS(24), PASS(28));
 }
 
-enum { PAINT = 6000, COLOUR = 0xa5 };
+/* What is painted: more than the stack that the model says. */
+enum { PAINT = MODEL_STACK_SIZE + 256, COLOUR = 0xa5 };
 
 /* Calls with the stack below painted; *used is how much lost its colour. */
 __attribute__((noinline)) static int call_painted(void *const *p,
@@ -93,8 +98,17 @@ __attribute__((noinline)) static int call_painted(void *const *p,
   unsigned i = PAINT;
   while (i && sp[-(long)i] == COLOUR)
     i--;
-  *used = i;
+  *used = i > *used ? i : *used;
   return result;
+}
+
+/* The same where the stack begins `shift` bytes lower: what aligns its frame
+ * takes more or less then. */
+__attribute__((noinline)) static int call_shifted(void *const *p, size_t shift,
+                                                  unsigned *used) {
+  volatile unsigned char *below = __builtin_alloca(shift + 1);
+  below[0] = 0;
+  return call_painted(p, used);
 }
 
 static void copy(unsigned char *to, const unsigned char *from, size_t n) {
@@ -138,7 +152,8 @@ int main(void) {
   static void *p[ARGUMENTS];
   static size_t in[ARGUMENTS], out[ARGUMENTS];
   size_t at = 0;
-  unsigned used, n = 0;
+  unsigned used = 0, n = 0;
+  int result = 0;
   if (m->ninputs + m->noutputs + 2 > ARGUMENTS)
     return 1;
   place(t, m->ninputs, in, &at);
@@ -158,7 +173,10 @@ int main(void) {
   if (move_state(m, y, in, out, 0))
     p[n++] = state;
   p[n] = MODEL_ARENA_SIZE ? arena : NULL;
-  int result = call_painted(p, &used);
+  for (size_t i = 0; i < SHIFTS; i++) {
+    move_state(m, y, in, out, 0);
+    result |= call_shifted(p, i * 8, &used);
+  }
   move_state(m, y, in, out, 1);
   put_text("stack ");
   put_number((long)used);
