@@ -550,7 +550,7 @@ static void tile_order(struct tiling *k) {
   int d = k->n->carried;
   int64_t others = ir_arg(k->n->op, 0)->type->dim[d] - k->type->dim[d];
   bool contiguous = d + 1 == k->type->rank;
-  if (contiguous && !k->env->target->scalable && !k->env->opt_size &&
+  if (contiguous && !k->env->target->scalable && !k->env->opts->opt_size &&
       others >= 8 * k->lanes)
     k->vec = k->lanes;
 }
