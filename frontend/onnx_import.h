@@ -30,6 +30,8 @@ struct ox_frame {
 /* The newest opset whose changes onnx_ops.def has. */
 #define NEWEST_OPSET 28
 
+struct ox_count;
+
 /* A sequence or an optional: what names it is `as`, which no op may read. A map is
  * its keys and its values. */
 struct ox_sequence {
@@ -54,6 +56,7 @@ struct onnx_import {
   struct dn_map sequences; /* ir_value to its ox_sequence */
   struct dn_map dims;      /* ir_value to what of it counts, at run time */
   struct dn_map evaluated; /* ir_value to its constant, or to &failed */
+  DN_LIST(const struct ox_count *) made; /* sizes that values decide */
   DN_LIST(struct ir_value *) known; /* constants for parameters, or NULL */
   int64_t unrolled;                 /* nodes that loops were unrolled to */
   bool guessed_opset;               /* after a warning */

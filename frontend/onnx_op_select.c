@@ -27,6 +27,45 @@ static const char *size_name(struct onnx_call *c) {
   return own;
 }
 
+/* Equal ops of the same values compute both, as exporters write a mask once for
+ * each of its readers. `left`: how many values may still be looked at. */
+static bool is_same(const struct ir_value *x, const struct ir_value *y,
+                    int *left) {
+  enum { FEW = 64 };
+  if (x == y)
+    return true;
+  if (x->data && y->data)
+    return ir_type_count(x->type) <= FEW && ir_const_same(x, y);
+  const struct ir_op *a = x->def, *b = y->def;
+  if (!a || !b || a->code != b->code || a->nattrs != b->nattrs || a->nregions ||
+      a->noperands != b->noperands || a->nresults != 1 || !--*left)
+    return false;
+  bool same = true;
+  for (unsigned i = 0; i < a->nattrs && same; i++)
+    same = a->attr[i].name == b->attr[i].name &&
+           ir_attr_same(&a->attr[i], &b->attr[i]);
+  for (unsigned i = 0; i < a->noperands && same; i++)
+    same = is_same(ir_arg(a, i), ir_arg(b, i), left);
+  return same;
+}
+
+/* What was made here, or around, as many as `total` says, with that room. */
+static const struct ox_count *made_before(const struct onnx_call *c,
+                                          const struct ir_value *total,
+                                          int64_t most) {
+  enum { LOOK_AT = 100 };
+  for (size_t i = 0; i < c->im->made.n; i++) {
+    const struct ox_count *n = c->im->made.v[i];
+    const struct ir_block *b = c->b->at.block;
+    int left = LOOK_AT;
+    while (b && b != n->total->def->block)
+      b = b->owner ? b->owner->block : NULL;
+    if (b && n->most == most && is_same(n->total, total, &left))
+      return n;
+  }
+  return NULL;
+}
+
 /* No scan is around the node, whose turns may run at once. */
 static bool makes_sizes(const struct onnx_call *c) {
   const struct ir_block *b = c->b->at.block;
@@ -38,21 +77,27 @@ static bool makes_sizes(const struct onnx_call *c) {
 bool ox_find_size(struct onnx_call *c, struct ir_value *total, int64_t most,
                   int64_t declared, struct ox_count *n) {
   struct ir_value *known = NULL;
-  *n = (struct ox_count){.n = declared, .total = total};
+  *n = (struct ox_count){.n = declared, .most = most, .total = total};
   if (!total)
     return false;
   if (total->data || declared < 0)
     known = ox_evaluate(c, total);
   if (known)
     n->n = ir_const_int(known, 0);
-  if (n->n < 0 && most && makes_sizes(c)) {
+  const struct ox_count *same = made_before(c, total, most);
+  if (n->n < 0 && same) {
+    *n = *same;
+  } else if (n->n < 0 && most && makes_sizes(c)) {
     const char *name = size_name(c);
     n->n = fe_made_dim(c->im->ctx, c->im->opts, c->b->loc, name,
                        dn_max(most, LEAST_ROOM), &n->room);
     n->size = n->room ? name : NULL;
+    if (n->size && n->room < LEAST_ROOM) /* lanes step up: sizes_points.c */
+      n->room = LEAST_ROOM + 1;
+    if (n->size)
+      DN_PUSH(c->im->ctx->arena, c->im->made,
+              dn_copy(c->im->ctx->arena, n, sizeof *n));
   }
-  if (n->size && n->room < LEAST_ROOM) /* lanes step up: sizes_points.c */
-    n->room = LEAST_ROOM + 1;
   if (n->size)
     return true;
   n->room = n->n;

@@ -31,9 +31,9 @@ struct ir_value *ox_find(struct onnx_call *c, struct ir_value *x,
                          struct ir_value *keys);
 
 /* How many entries a result has (onnx_op_select.c): n of `room` that are made, as
- * many as `total` says at run time where they have a size. */
+ * many as `total` says at run time where they have a size, `most` at most. */
 struct ox_count {
-  int64_t n, room;
+  int64_t n, most, room;
   const char *size; /* NULL: n is known */
   struct ir_value *total;
 };

@@ -331,6 +331,8 @@ bool ir_attr_is_default(const struct ir_attr *a,
 /* The bytes of an attribute's value, and how many: equal values, equal
  * bytes. */
 const void *ir_attr_bytes(const struct ir_attr *a, size_t *n);
+/* The same kind, and the same value. */
+bool ir_attr_same(const struct ir_attr *a, const struct ir_attr *b);
 int64_t ir_get_int(const struct ir_op *op, const char *name);
 double ir_get_float(const struct ir_op *op, const char *name);
 const char *ir_get_str(const struct ir_op *op, const char *name);

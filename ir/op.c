@@ -165,6 +165,12 @@ const void *ir_attr_bytes(const struct ir_attr *a, size_t *n) {
   return a->is;
 }
 
+bool ir_attr_same(const struct ir_attr *a, const struct ir_attr *b) {
+  size_t m, n;
+  const void *x = ir_attr_bytes(a, &m), *y = ir_attr_bytes(b, &n);
+  return a->kind == b->kind && m == n && (!n || !memcmp(x, y, n));
+}
+
 int64_t ir_get_int(const struct ir_op *op, const char *name) {
   const struct ir_attr *a = ir_find_attr(op, name);
   return a && a->kind == IR_A_INT ? a->i

@@ -45,17 +45,11 @@ static uint64_t hash_attr(const struct ir_attr *a) {
                     bytes, n);
 }
 
-static bool same_attr(const struct ir_attr *a, const struct ir_attr *b) {
-  size_t m, n;
-  const void *x = ir_attr_bytes(a, &m), *y = ir_attr_bytes(b, &n);
-  return a->kind == b->kind && m == n && (!n || !memcmp(x, y, n));
-}
-
 /* Every attribute of `a` that is not its default is the same in `b`. */
 static bool covers(const struct ir_op *a, const struct ir_op *b) {
   for (unsigned i = 0; i < a->nattrs; i++) {
     const struct ir_attr *other = ir_find_attr(b, a->attr[i].name);
-    if (other ? !same_attr(&a->attr[i], other)
+    if (other ? !ir_attr_same(&a->attr[i], other)
               : !edit_attr_is_default(a, &a->attr[i]))
       return false;
   }

@@ -34,15 +34,6 @@ static void note_thin(struct sizes_lane *l, const struct ir_type *bounds,
     l->thin |= type->dim[d] <= 1 && bounds->dim[d] > 1;
 }
 
-static bool same_attr(const struct ir_attr *a, const struct ir_attr *b,
-                      bool sizes) {
-  size_t n, m;
-  if (a->name != b->name || a->kind != b->kind)
-    return false;
-  const void *x = ir_attr_bytes(a, &n), *y = ir_attr_bytes(b, &m);
-  return n == m && (sizes || !memcmp(x, y, n));
-}
-
 /* Attributes that hold the result's dimensions may differ as those do. */
 static bool same_op(const struct ir_op *a, const struct ir_op *b) {
   if (a->code != b->code || a->noperands != b->noperands ||
@@ -50,9 +41,9 @@ static bool same_op(const struct ir_op *a, const struct ir_op *b) {
       a->nregions != b->nregions)
     return false;
   for (unsigned i = 0; i < a->nattrs; i++) {
-    const char *name = a->attr[i].name;
-    bool sizes = !strcmp(name, "shape") || !strcmp(name, "sizes");
-    if (!same_attr(&a->attr[i], &b->attr[i], sizes))
+    const struct ir_attr *x = &a->attr[i], *y = &b->attr[i];
+    bool sizes = !strcmp(x->name, "shape") || !strcmp(x->name, "sizes");
+    if (x->name != y->name || !(sizes ? x->n == y->n : ir_attr_same(x, y)))
       return false;
   }
   return true;
