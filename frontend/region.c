@@ -20,7 +20,7 @@ static const struct ir_type *param_type(struct dn_ctx *ctx,
   if (op->code == IR_LOOP && i < 2)
     return ir_type(ctx, i ? IR_BOOL : IR_I64, 0, NULL);
   if (op->code == IR_SCAN && i >= ir_num_carried(op))
-    return ir_type(ctx, t->dtype, t->rank - 1, t->dim + 1);
+    return ir_type_part(ctx, t, 1, t->rank - 1);
   return t;
 }
 

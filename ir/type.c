@@ -109,6 +109,14 @@ const struct ir_type *ir_type_as(struct dn_ctx *ctx, const struct ir_type *type,
   return intern_type(ctx, dtype, type->rank, type->dim, NULL, type->size);
 }
 
+const struct ir_type *
+ir_type_part(struct dn_ctx *ctx, const struct ir_type *type, int from, int n) {
+  assert(from >= 0 && n >= 0 && from + n <= type->rank &&
+         "the caller counts the type's dimensions");
+  return intern_type(ctx, type->dtype, n, type->dim + from, NULL,
+                     type->size + from);
+}
+
 const struct ir_type *ir_type_sized(struct dn_ctx *ctx,
                                     const struct ir_type *type,
                                     const struct ir_size *const *sizes) {

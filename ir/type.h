@@ -96,6 +96,10 @@ const struct ir_type *ir_type_quant(struct dn_ctx *ctx,
 const struct ir_type *ir_type_as(struct dn_ctx *ctx, const struct ir_type *type,
                                  enum ir_dtype dtype);
 
+/* Dimensions [from, from + n) of a type, not quantized. */
+const struct ir_type *ir_type_part(struct dn_ctx *ctx,
+                                   const struct ir_type *type, int from, int n);
+
 /* Symbolic dims: a negative number for a name, and back. */
 int64_t ir_symbol(struct dn_ctx *ctx, const char *name);
 

@@ -144,7 +144,7 @@ static bool is_scalar(const struct ir_type *t, enum ir_dtype dtype) {
 /* `t` without its first dimension. */
 static const struct ir_type *slice_of(struct verifier *v,
                                       const struct ir_type *t) {
-  return t->rank ? ir_type(v->ctx, t->dtype, t->rank - 1, t->dim + 1) : t;
+  return t->rank ? ir_type_part(v->ctx, t, 1, t->rank - 1) : t;
 }
 
 static void check_params(struct verifier *v, const struct ir_op *op,

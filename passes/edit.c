@@ -1,6 +1,7 @@
 /* edit.c - changing graphs: see edit.h. */
 #include "passes/edit.h"
 
+#include "ir/place.h"
 #include "ir/size.h"
 
 #include <assert.h>
@@ -143,6 +144,60 @@ struct ir_value *edit_padded(struct ir_builder *b, const struct ir_op *conv) {
   return ir_emit(b, IR_PAD, IR_ARGS(x),
                  IR_ATTRS(ir_ints("pads", pads, 2 * rank),
                           ir_float("value", ir_get_float(conv, "outside"))));
+}
+
+/* A type with dimension 0 in blocks of n. */
+static const struct ir_type *in_blocks(struct dn_ctx *ctx,
+                                       const struct ir_type *t, int64_t n) {
+  assert(t->dim[0] % n == 0 && t->rank < IR_MAX_RANK &&
+         "the caller has looked");
+  int64_t dims[IR_MAX_RANK] = {t->dim[0] / n, n};
+  memcpy(dims + 2, t->dim + 1, (size_t)(t->rank - 1) * sizeof *dims);
+  return ir_type(ctx, t->dtype, t->rank + 1, dims);
+}
+
+struct ir_value *edit_cut_rows(struct ir_builder *b, struct ir_value *v,
+                               int64_t n) {
+  const struct ir_type *t = in_blocks(b->m->ctx, v->type, n);
+  return edit_reshape(b, v, t->rank, t->dim);
+}
+
+struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n) {
+  struct ir_builder b = edit_before(scan);
+  struct dn_ctx *ctx = b.m->ctx;
+  struct dn_arena *tmp = dn_arena_new(ctx);
+  unsigned states = ir_num_carried(scan), nargs = scan->noperands;
+  struct ir_value **v = DN_ARRAY(tmp, struct ir_value *, nargs);
+  const struct ir_type **types =
+      DN_ARRAY(tmp, const struct ir_type *, scan->nresults);
+  for (unsigned i = 0; i < nargs; i++)
+    v[i] = i < states ? ir_arg(scan, i) : edit_cut_rows(&b, ir_arg(scan, i), n);
+  for (unsigned i = 0; i < scan->nresults; i++) {
+    types[i] = scan->result[i]->type;
+    types[i] = i < states ? types[i] : in_blocks(ctx, types[i], n);
+  }
+  struct ir_op *outer = ir_op_new(&b, IR_SCAN, v, nargs, scan->attr,
+                                  scan->nattrs, types, scan->nresults, 1);
+  for (unsigned i = 0; i < scan->nresults; i++) {
+    struct ir_value *y = outer->result[i], *was = scan->result[i];
+    if (i >= states) {
+      y = edit_reshape(&b, y, was->type->rank, was->type->dim);
+      was->type = ir_type_part(ctx, types[i], 1, was->type->rank);
+    }
+    ir_replace_uses(was, y);
+  }
+  struct ir_block *body = outer->region[0];
+  for (unsigned i = 0; i < nargs; i++) {
+    const struct ir_type *t = v[i]->type;
+    t = i < states ? t : ir_type_part(ctx, t, 1, t->rank - 1);
+    ir_set_operand(scan, i, ir_param_new(body, NULL, t));
+  }
+  ir_op_move(scan, body, NULL);
+  b.block = body;
+  b.before = NULL;
+  ir_op_new(&b, IR_YIELD, scan->result, scan->nresults, NULL, 0, NULL, 0, 0);
+  dn_arena_free(tmp);
+  return outer;
 }
 
 bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a) {

@@ -36,6 +36,14 @@ bool edit_perm_is_identity(int rank, const int64_t *perm);
  * no window is then beside. NULL after a diagnostic. */
 struct ir_value *edit_padded(struct ir_builder *b, const struct ir_op *conv);
 
+/* Emits [rows, ...] as [rows / n, n, ...]. */
+struct ir_value *edit_cut_rows(struct ir_builder *b, struct ir_value *v,
+                               int64_t n);
+/* A scan by n turns of this one, which becomes the only op of its region. The
+ * caller has seen that n divides the turns, and that there may be one loop and
+ * dimension more. */
+struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n);
+
 /* A constant, or made from one constant by single-operand ops: the fold pass
  * will make it one. */
 bool edit_folds(const struct ir_value *v);

@@ -115,50 +115,15 @@ shared_size(struct dn_ctx *ctx, const struct ir_size *s, const void *user) {
   return ir_size_make(ctx, &r);
 }
 
-/* A type with dimension 0 in so many parts. */
-static const struct ir_type *
-in_parts(struct dn_ctx *ctx, const struct ir_type *type, int64_t parts) {
-  int64_t dim[IR_MAX_RANK] = {parts, type->dim[0] / parts};
-  memcpy(dim + 2, type->dim + 1, (size_t)(type->rank - 1) * sizeof *dim);
-  return ir_type(ctx, type->dtype, type->rank + 1, dim);
-}
-
-static const struct ir_type *slice_type(struct dn_ctx *ctx,
-                                        const struct ir_type *type) {
-  assert(type->rank && "a scan goes through rows");
-  return ir_type(ctx, type->dtype, type->rank - 1, type->dim + 1);
-}
-
 /* Splits a scan into a scan of scans; iterations of the outer one run in
  * parallel. */
 static void split_turns(struct ir_op *scan, int64_t parts) {
-  assert(parts > 1 && ir_result(scan)->type->dim[0] % parts == 0 &&
+  int64_t turns = ir_result(scan)->type->dim[0] / parts;
+  assert(parts > 1 && turns * parts == ir_result(scan)->type->dim[0] &&
          "share_turns(): each thread gets as many");
-  struct ir_builder b = edit_before(scan), in = b;
-  struct ir_value *y = ir_result(scan);
-  struct shared_turns shared = {parts, y->type->dim[0] / parts};
+  struct shared_turns shared = {parts, turns};
   edit_sizes(scan->region[0], shared_size, &shared);
-  const struct ir_type *type = y->type, *all = in_parts(b.m->ctx, type, parts);
-  struct ir_attr attrs[] = {ir_int("states", 0), ir_int("par", 1)};
-  struct ir_value **x =
-      DN_ARRAY(b.m->arena, struct ir_value *, scan->noperands);
-  for (unsigned i = 0; i < scan->noperands; i++) {
-    const struct ir_value *v = ir_arg(scan, i);
-    const struct ir_type *t = in_parts(b.m->ctx, v->type, parts);
-    x[i] = edit_reshape(&b, ir_arg(scan, i), t->rank, t->dim);
-  }
-  struct ir_op *outer =
-      ir_op_new(&b, IR_SCAN, x, scan->noperands, attrs, 2, &all, 1, 1);
-  for (unsigned i = 0; i < scan->noperands; i++)
-    ir_set_operand(
-        scan, i,
-        ir_param_new(outer->region[0], NULL, slice_type(b.m->ctx, x[i]->type)));
-  ir_replace_uses(y, edit_reshape(&b, ir_result(outer), type->rank, type->dim));
-  ir_op_move(scan, outer->region[0], NULL);
-  y->type = slice_type(b.m->ctx, all);
-  in.block = outer->region[0];
-  in.before = NULL;
-  ir_op_new(&in, IR_YIELD, IR_ARGS(y), NULL, 0, NULL, 0, 0);
+  ir_set_attr(edit_cut_turns(scan, turns), ir_int("par", 1));
 }
 
 static double region_cycles(struct pass_env *env, const struct ir_op *scan) {

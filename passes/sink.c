@@ -21,7 +21,7 @@
 #include "ir/nest.h"
 #include "ir/place.h"
 #include "ir/size.h"
-#include "passes/edit.h"
+#include "passes/stripe.h"
 
 #include <assert.h>
 #include <string.h>
@@ -161,13 +161,8 @@ static struct ir_value *slices(struct ir_op *scan, struct ir_value *v,
   assert(rows_of(v) % turns == 0 &&
          "find_chain() ends before what has other rows");
   struct ir_builder b = edit_before(scan);
-  int64_t dims[IR_MAX_RANK] = {turns, rows_of(v) / turns};
-  int rank = v->type->rank;
-  if (dims[1] != 1 && rank < IR_MAX_RANK) {
-    for (int d = 1; d < rank; d++)
-      dims[d + 1] = v->type->dim[d];
-    v = edit_reshape(&b, v, rank + 1, dims);
-  }
+  if (rows_of(v) != turns && v->type->rank < IR_MAX_RANK)
+    v = edit_cut_rows(&b, v, rows_of(v) / turns);
   if (!back)
     return v;
   int64_t starts[IR_MAX_RANK] = {turns - 1}, steps[IR_MAX_RANK];
@@ -224,8 +219,8 @@ static void sink(struct ir_op *scan, unsigned k, const struct chain *c, int n,
     back ^= is_reverse(c->op[i], turns);
   int64_t rows = rows_of(v) / turns;
   ir_set_operand(scan, k, v = slices(scan, v, turns, back));
-  slice->type = ir_type(scan->block->func->module->ctx, v->type->dtype,
-                        v->type->rank - 1, v->type->dim + 1);
+  slice->type = ir_type_part(scan->block->func->module->ctx, v->type, 1,
+                             v->type->rank - 1);
   struct ir_builder b = edit_before(body->first);
   struct ir_op *next = body->first;
   struct ir_value *at = slice;
@@ -244,17 +239,6 @@ static void sink(struct ir_op *scan, unsigned k, const struct chain *c, int n,
 
 /* ---- The last turns ---- */
 
-/* Rows [from, to) of `v`. */
-static struct ir_value *rows_between(struct ir_builder *b, struct ir_value *v,
-                                     int64_t from, int64_t to) {
-  int64_t starts[IR_MAX_RANK] = {from}, sizes[IR_MAX_RANK];
-  memcpy(sizes, v->type->dim, sizeof sizes);
-  sizes[0] = to - from;
-  return ir_emit(b, IR_SLICE, IR_ARGS(v),
-                 IR_ATTRS(ir_ints("starts", starts, v->type->rank),
-                          ir_ints("sizes", sizes, v->type->rank)));
-}
-
 /* What the scan goes through as operand k, in turns [from, to) of all: what a chain
  * makes of the rows of these. */
 static struct ir_value *part_of(struct ir_op *scan, unsigned k,
@@ -266,7 +250,7 @@ static struct ir_value *part_of(struct ir_op *scan, unsigned k,
   if (n)
     v = ir_arg(c->op[n - 1], c->rows[n - 1]);
   int64_t rows = rows_of(v) / turns;
-  v = rows_between(&b, v, from * rows, to * rows);
+  v = stripe_slice(&b, v, 0, (struct stripe_rows){from * rows, to * rows});
   for (int i = n; i-- > 0;)
     v = move_op(&b, c, i, turns, to - from, v);
   return v;
@@ -351,74 +335,6 @@ static struct ir_op *cut_last(const struct sink *s, struct ir_op *scan,
   return rest;
 }
 
-/* ---- Blocks of turns ---- */
-
-/* [turns, ...] as [turns / n, n, ...], and back. */
-static struct ir_value *cut_rows(struct ir_builder *b, struct ir_value *v,
-                                 int64_t n) {
-  assert(rows_of(v) % n == 0 && v->type->rank < IR_MAX_RANK &&
-         "is_cuttable() and find_block()");
-  int64_t dims[IR_MAX_RANK + 1] = {v->type->dim[0] / n, n};
-  for (int d = 1; d < v->type->rank; d++)
-    dims[d + 1] = v->type->dim[d];
-  return edit_reshape(b, v, v->type->rank + 1, dims);
-}
-
-static struct ir_value *join_rows(struct ir_builder *b, struct ir_value *v) {
-  assert(v->type->rank >= 2 && "blocks of turns: cut_turns()");
-  int64_t dims[IR_MAX_RANK] = {v->type->dim[0] * v->type->dim[1]};
-  for (int d = 2; d < v->type->rank; d++)
-    dims[d - 1] = v->type->dim[d];
-  return edit_reshape(b, v, v->type->rank - 1, dims);
-}
-
-static const struct ir_type *slice_type(struct dn_ctx *ctx,
-                                        const struct ir_type *t) {
-  assert(t->rank && "a scan goes through rows");
-  return ir_type(ctx, t->dtype, t->rank - 1, t->dim + 1);
-}
-
-/* A scan by n turns of this one, which becomes the only op of its region. */
-static struct ir_op *cut_turns(struct ir_op *scan, int64_t n) {
-  struct ir_builder b = edit_before(scan);
-  struct dn_ctx *ctx = b.m->ctx;
-  struct dn_arena *tmp = dn_arena_new(ctx);
-  unsigned states = ir_num_carried(scan), nargs = scan->noperands;
-  struct ir_value **v = DN_ARRAY(tmp, struct ir_value *, nargs);
-  const struct ir_type **types =
-      DN_ARRAY(tmp, const struct ir_type *, scan->nresults);
-  for (unsigned i = 0; i < nargs; i++)
-    v[i] = i < states ? ir_arg(scan, i) : cut_rows(&b, ir_arg(scan, i), n);
-  for (unsigned i = 0; i < scan->nresults; i++) {
-    const struct ir_type *t = types[i] = scan->result[i]->type;
-    int64_t dims[IR_MAX_RANK + 1] = {t->dim[0] / n, n};
-    if (i < states)
-      continue;
-    memcpy(dims + 2, t->dim + 1, (size_t)(t->rank - 1) * sizeof *dims);
-    types[i] = ir_type(ctx, t->dtype, t->rank + 1, dims);
-  }
-  struct ir_op *outer = ir_op_new(&b, IR_SCAN, v, nargs, scan->attr,
-                                  scan->nattrs, types, scan->nresults, 1);
-  for (unsigned i = 0; i < scan->nresults; i++) {
-    struct ir_value *y = outer->result[i];
-    ir_replace_uses(scan->result[i], i < states ? y : join_rows(&b, y));
-    if (i >= states)
-      scan->result[i]->type = slice_type(ctx, types[i]);
-  }
-  struct ir_block *body = outer->region[0];
-  for (unsigned i = 0; i < nargs; i++) {
-    const struct ir_type *t = v[i]->type;
-    t = i < states ? t : slice_type(ctx, t);
-    ir_set_operand(scan, i, ir_param_new(body, NULL, t));
-  }
-  ir_op_move(scan, body, NULL);
-  b.block = body;
-  b.before = NULL;
-  ir_op_new(&b, IR_YIELD, scan->result, scan->nresults, NULL, 0, NULL, 0, 0);
-  dn_arena_free(tmp);
-  return outer;
-}
-
 /* ---- The pass ---- */
 
 /* The bytes a turn of what operand k goes through and would be sunk; -1: blocks
@@ -496,7 +412,7 @@ int64_t pass_sink(struct pass_env *env, struct ir_module *m) {
     int64_t turns = rows_of(ir_arg(op, ir_num_carried(op)));
     if (n > 1 && turns % n)
       last = cut_last(&s, op, turns / n * n);
-    sunk += sink_into(&s, n > 1 ? cut_turns(op, n) : op);
+    sunk += sink_into(&s, n > 1 ? edit_cut_turns(op, n) : op);
   }
   return sunk;
 }

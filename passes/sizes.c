@@ -218,14 +218,6 @@ static bool join_ops(struct join *j, struct ir_op **op) {
   return ok;
 }
 
-/* A slice of what a scan goes through, or what slices make. */
-static const struct ir_type *sliced(struct join *j, const struct ir_type *t) {
-  assert(t->rank && "a scan goes through rows");
-  const struct ir_type *one =
-      ir_type(j->ctx, t->dtype, t->rank - 1, t->dim + 1);
-  return ir_type_sized(j->ctx, one, t->size + 1);
-}
-
 static const struct ir_type *stacked(struct join *j, const struct ir_type *t,
                                      const struct ir_type *through) {
   const struct ir_size *size[IR_MAX_RANK];
@@ -272,9 +264,10 @@ static bool join_region(struct join *j, struct ir_op *const *op, unsigned r) {
     for (int k = 0; k < j->n; k++)
       v[k] = op[k]->region[r]->param[i];
     ok = join_value(j, v,
-                    i < skips             ? v[0]->type
-                    : i < skips + carried ? t
-                                          : sliced(j, t));
+                    i < skips ? v[0]->type
+                    : i < skips + carried
+                        ? t
+                        : ir_type_part(j->ctx, t, 1, t->rank - 1));
   }
   return ok && join_inside(j, op, r);
 }

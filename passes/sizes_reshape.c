@@ -13,12 +13,6 @@
 
 #include <assert.h>
 
-static const struct ir_type *part(struct join *j, const struct ir_type *t,
-                                  int at, int n) {
-  return ir_type_sized(j->ctx, ir_type(j->ctx, t->dtype, n, t->dim + at),
-                       t->size + at);
-}
-
 /* Without dimensions of 1. */
 static const struct ir_type *squeezed(struct join *j, const struct ir_type *t) {
   const struct ir_size *size[IR_MAX_RANK];
@@ -149,8 +143,10 @@ void sizes_reshape(struct join *j, struct ir_op **op) {
     return;
   v = shaped(&b, IR_RESHAPE, v, from);
   for (; v && n; n--) {
-    const struct ir_type *old = part(j, from, p[n - 1], p[n] - p[n - 1]);
-    const struct ir_type *new = part(j, want, q[n - 1], q[n] - q[n - 1]);
+    const struct ir_type *old =
+        ir_type_part(j->ctx, from, p[n - 1], p[n] - p[n - 1]);
+    const struct ir_type *new =
+        ir_type_part(j->ctx, want, q[n - 1], q[n] - q[n - 1]);
     const struct ir_type *bounds =
         ir_type(j->ctx, new->dtype, new->rank, new->dim);
     if (ir_size_reshape(j->ctx, old, bounds) != new)
