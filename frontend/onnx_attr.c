@@ -183,6 +183,8 @@ static struct ir_value *evaluate(struct onnx_call *c, struct ir_value *v,
         v->index < c->im->known.n ? c->im->known.v[v->index] : NULL;
     if (known && c->im->opts->values_used)
       *c->im->opts->values_used = true;
+    if (!known && !ir_type_count(v->type)) /* an input of no elements */
+      known = ir_const_splat(c->im->m, NULL, v->type, 0);
     return known;
   }
   struct ir_value *found = dn_map_get(&c->im->evaluated, v);
