@@ -222,17 +222,19 @@ static bool same_scale(struct quantize *p, struct ir_value *a,
   return true;
 }
 
-/* The integers of a bias: as they are beside an i32 sum, else in its steps;
- * NULL: it is none. */
+/* The integers of a bias: as they are beside an i32 sum, else in its steps, in
+ * which zeros are whatever their own; NULL: it is none. */
 static struct ir_value *bias_of(struct quantize *p, struct ir_value *v,
                                 const struct coded *sum) {
   struct coded k = coded_of(p, v);
-  double zero;
+  double zero, number;
   if (v->type->dtype == IR_I32)
     return !sum->scale && edit_folds(v) ? v : NULL;
   bool fits = k.q && k.q->type->dtype == IR_I32 && !k.bias && edit_folds(k.q) &&
               quant_uniform(k.zero, 0, &zero) && zero == 0 && k.scale &&
-              sum->scale && same_scale(p, k.scale, sum->scale);
+              sum->scale &&
+              ((k.q->data && ir_const_uniform(k.q, &number) && number == 0) ||
+               same_scale(p, k.scale, sum->scale));
   return fits ? k.q : NULL;
 }
 
