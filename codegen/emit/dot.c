@@ -15,18 +15,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static LLVMValueRef number(struct kernel_cg *k, LLVMValueRef like, int64_t n) {
-  LLVMTypeRef t = LLVMTypeOf(like);
-  if (emit_is_vector(like))
-    t = LLVMGetElementType(t);
-  return emit_like(k, like, LLVMConstInt(t, (uint64_t)n, true));
-}
-
 /* Number `i` of each run of four, widened. */
 static LLVMValueRef element(struct kernel_cg *k, LLVMValueRef run, int64_t i,
                             bool is_signed) {
-  LLVMValueRef v = LLVMBuildShl(k->b, run, number(k, run, 24 - 8 * i), "");
-  LLVMValueRef by = number(k, run, 24);
+  LLVMValueRef v = LLVMBuildShl(k->b, run, emit_int(k, run, 24 - 8 * i), "");
+  LLVMValueRef by = emit_int(k, run, 24);
   return is_signed ? LLVMBuildAShr(k->b, v, by, "")
                    : LLVMBuildLShr(k->b, v, by, "");
 }
@@ -41,8 +34,8 @@ static LLVMValueRef as_floats(struct kernel_cg *k, LLVMValueRef bits) {
 /* Number `i` of each run of two bf16, as f32. */
 static LLVMValueRef half_element(struct kernel_cg *k, LLVMValueRef run,
                                  int64_t i) {
-  return as_floats(k, i ? LLVMBuildAnd(k->b, run, number(k, run, -65536), "")
-                        : LLVMBuildShl(k->b, run, number(k, run, 16), ""));
+  return as_floats(k, i ? LLVMBuildAnd(k->b, run, emit_int(k, run, -65536), "")
+                        : LLVMBuildShl(k->b, run, emit_int(k, run, 16), ""));
 }
 
 /* Vectors of what is left of a row, shorter than any that the target has. */
@@ -218,11 +211,11 @@ static bool has_row(struct kernel_cg *k, const struct nest *n,
 
 static LLVMValueRef shuffle(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
                             unsigned lanes, unsigned step) {
-  LLVMValueRef order[64];
+  unsigned lane[64];
   assert(lanes <= 64 && "four rows of sixteen lanes at most");
   for (unsigned i = 0; i < lanes; i++)
-    order[i] = LLVMConstInt(k->e->i32, step ? i % 4 * step + i / 4 : i, false);
-  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(order, lanes), "");
+    lane[i] = step ? i % 4 * step + i / 4 : i;
+  return emit_shuffle(k, a, b, lane, lanes);
 }
 
 /* Element i of lane j is lane j of row i. A run of three takes a fourth row where
@@ -297,7 +290,7 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
     return acc;
   w = emit_splat(k, w, lanes);
   if (later)
-    w = LLVMBuildShl(k->b, w, number(k, w, 8), "");
+    w = LLVMBuildShl(k->b, w, emit_int(k, w, 8), "");
   return instructions[k->runs.dot.id](k, acc, w, emit_splat(k, a, lanes));
 }
 
@@ -313,13 +306,12 @@ LLVMValueRef emit_words(struct kernel_cg *k, const struct nest *n,
     word[a] = emit_access(k, n, a, iter);
   k->run = 0;
   for (unsigned i = 0; i < 4 && !k->failed; i++) {
-    LLVMValueRef lane = LLVMConstInt(k->e->i32, i, false);
     LLVMValueRef arg[] = {emit_two_bytes(k, word[0], i & 1),
                           emit_two_bytes(k, word[1], i & 1),
-                          LLVMBuildExtractElement(k->b, acc, lane, "")};
+                          emit_lane(k, acc, i)};
     LLVMValueRef sum = emit_intrinsic(
         k, i & 2 ? "llvm.arm.smlatt" : "llvm.arm.smlabb", NULL, 0, arg, 3);
-    acc = LLVMBuildInsertElement(k->b, acc, sum, lane, "");
+    acc = emit_with_lane(k, acc, i, sum);
   }
   return acc;
 }

@@ -3,13 +3,6 @@
  * are constants as a rule, leaves cases out (range.c). */
 #include "codegen/emit/impl.h"
 
-static LLVMValueRef number(struct kernel_cg *k, LLVMValueRef like, uint64_t n) {
-  LLVMTypeRef t = LLVMTypeOf(like);
-  if (emit_is_vector(like))
-    t = LLVMGetElementType(t);
-  return emit_like(k, like, LLVMConstInt(t, n, false));
-}
-
 /* 2^31 + x y of 64 bits, the high half, for y = 2 m - 2^32: x m / 2^31 is x more.
  * Some processors of 32 bits have one instruction for all of it. */
 static LLVMValueRef by_high_half(struct kernel_cg *k, LLVMValueRef x,
@@ -18,21 +11,21 @@ static LLVMValueRef by_high_half(struct kernel_cg *k, LLVMValueRef x,
   LLVMTypeRef wide = k->e->i64, t = LLVMTypeOf(x);
   if (emit_is_vector(x))
     wide = emit_vector_type(k, wide, LLVMGetVectorSize(t));
-  LLVMValueRef y = LLVMBuildShl(b, m, number(k, m, 1), "");
+  LLVMValueRef y = LLVMBuildShl(b, m, emit_int(k, m, 1), "");
   LLVMValueRef p = LLVMBuildMul(b, LLVMBuildSExt(b, x, wide, ""),
                                 LLVMBuildSExt(b, y, wide, ""), "");
-  p = LLVMBuildAdd(b, p, number(k, p, UINT64_C(1) << 31), "");
-  p = LLVMBuildTrunc(b, LLVMBuildLShr(b, p, number(k, p, 32), ""), t, "");
+  p = LLVMBuildAdd(b, p, emit_int(k, p, INT64_C(1) << 31), "");
+  p = LLVMBuildTrunc(b, LLVMBuildLShr(b, p, emit_int(k, p, 32), ""), t, "");
   return LLVMBuildAdd(b, p, x, "");
 }
 
 /* Elements from `from` on of two vectors that are one after the other. */
 static LLVMValueRef elements(struct kernel_cg *k, LLVMValueRef a,
                              LLVMValueRef b, unsigned from, unsigned n) {
-  LLVMValueRef *at = DN_ARRAY(k->arena, LLVMValueRef, n);
+  unsigned *lane = DN_ARRAY(k->arena, unsigned, n);
   for (unsigned i = 0; i < n; i++)
-    at[i] = LLVMConstInt(k->e->i32, from + i, false);
-  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(at, n), "");
+    lane[i] = from + i;
+  return emit_shuffle(k, a, b, lane, n);
 }
 
 /* Four numbers of 32 bits at a time are one instruction. */
@@ -72,10 +65,10 @@ static LLVMValueRef by_twice_bits(struct kernel_cg *k, bool is_signed,
     wide = emit_vector_type(k, wide, LLVMGetVectorSize(t));
   LLVMValueRef p = LLVMBuildMul(b, LLVMBuildCast(b, widen, x, wide, ""),
                                 LLVMBuildCast(b, widen, y, wide, ""), "");
-  p = LLVMBuildAdd(b, p, number(k, p, UINT64_C(1) << (bits - 2)), "");
-  *top = LLVMBuildLShr(b, p, number(k, p, 2 * bits - 1), "");
+  p = LLVMBuildAdd(b, p, emit_int(k, p, INT64_C(1) << (bits - 2)), "");
+  *top = LLVMBuildLShr(b, p, emit_int(k, p, 2 * bits - 1), "");
   *top = LLVMBuildTrunc(b, *top, t, "");
-  return LLVMBuildTrunc(b, LLVMBuildLShr(b, p, number(k, p, bits - 1), ""), t,
+  return LLVMBuildTrunc(b, LLVMBuildLShr(b, p, emit_int(k, p, bits - 1), ""), t,
                         "");
 }
 
@@ -85,8 +78,8 @@ static LLVMValueRef by_halves(struct kernel_cg *k, bool is_signed,
                               LLVMValueRef x, LLVMValueRef y,
                               LLVMValueRef *top) {
   LLVMBuilderRef b = k->b;
-  LLVMValueRef low = number(k, x, UINT32_MAX), half = number(k, x, 32);
-  LLVMValueRef last = number(k, x, 63);
+  LLVMValueRef low = emit_int(k, x, UINT32_MAX), half = emit_int(k, x, 32);
+  LLVMValueRef last = emit_int(k, x, 63);
   LLVMValueRef x0 = LLVMBuildAnd(b, x, low, ""),
                y0 = LLVMBuildAnd(b, y, low, "");
   LLVMValueRef x1 = LLVMBuildLShr(b, x, half, "");
@@ -104,12 +97,12 @@ static LLVMValueRef by_halves(struct kernel_cg *k, bool is_signed,
   }
   LLVMValueRef product = LLVMBuildMul(b, x, y, "");
   LLVMValueRef sum =
-      LLVMBuildAdd(b, product, number(k, x, UINT64_C(1) << 62), "");
+      LLVMBuildAdd(b, product, emit_int(k, x, INT64_C(1) << 62), "");
   LLVMValueRef carry = LLVMBuildICmp(b, LLVMIntULT, sum, product, "");
   carry = LLVMBuildZExt(b, carry, LLVMTypeOf(x), "");
   high = LLVMBuildAdd(b, high, carry, "");
   *top = LLVMBuildLShr(b, high, last, "");
-  return LLVMBuildOr(b, LLVMBuildShl(b, high, number(k, x, 1), ""),
+  return LLVMBuildOr(b, LLVMBuildShl(b, high, emit_int(k, x, 1), ""),
                      LLVMBuildLShr(b, sum, last, ""), "");
 }
 
@@ -120,7 +113,7 @@ LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
   LLVMBuilderRef b = k->b;
   bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
   unsigned bits = ir_dtypes[type].bits;
-  uint64_t least = UINT64_C(1) << (bits - 1);
+  int64_t least = INT64_MIN >> (64 - bits);
   bool alone = !emit_is_vector(x) || !k->e->facts->vector_bytes;
   if (type == IR_I32 && alone && k->e->facts->pointer_bytes == 4 &&
       k->range.least >= INT64_C(1) << 30)
@@ -135,12 +128,12 @@ LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
                              : by_twice_bits(k, is_signed, bits, x, y, &over);
   if (!is_signed)
     return LLVMBuildOr(b, r, LLVMBuildNeg(b, over, ""), "");
-  if (k->range.least > -(INT64_MAX >> (64 - bits)) - 1)
+  if (k->range.least > least)
     return r;
   over = LLVMBuildICmp(b, LLVMIntEQ, LLVMBuildAnd(b, x, y, ""),
-                       number(k, x, least), "");
+                       emit_int(k, x, least), "");
   over = LLVMBuildAnd(b, over, LLVMBuildICmp(b, LLVMIntEQ, x, y, ""), "");
-  return LLVMBuildSelect(b, over, number(k, x, least - 1), r, "");
+  return LLVMBuildSelect(b, over, emit_int(k, x, ~least), r, "");
 }
 
 /* Of magnitudes: |x| + 2^y / 2 does not overflow where it has no sign. */
@@ -150,10 +143,10 @@ LLVMValueRef emit_rshr(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
   bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
   unsigned bits = ir_dtypes[type].bits;
   bool far = k->range.least < 0 || k->range.most >= bits;
-  LLVMValueRef nil = number(k, y, 0), one = number(k, y, 1), is_far = NULL;
-  LLVMValueRef sign = LLVMBuildAShr(b, x, number(k, x, bits - 1), "");
+  LLVMValueRef nil = emit_int(k, y, 0), one = emit_int(k, y, 1), is_far = NULL;
+  LLVMValueRef sign = LLVMBuildAShr(b, x, emit_int(k, x, bits - 1), "");
   if (far) {
-    is_far = LLVMBuildICmp(b, LLVMIntUGE, y, number(k, y, bits), "");
+    is_far = LLVMBuildICmp(b, LLVMIntUGE, y, emit_int(k, y, bits), "");
     y = LLVMBuildSelect(b, is_far, nil, y, "");
   }
   if (is_signed)

@@ -460,8 +460,7 @@ static void fold_by_lane(struct kernel_cg *k, const struct nest *n,
     LLVMTypeRef type = LLVMVectorType(LLVMTypeOf(sum[0]), lanes);
     out[p] = LLVMGetPoison(type);
     for (unsigned l = 0; l < lanes; l++)
-      out[p] = LLVMBuildInsertElement(k->b, out[p], sum[p * lanes + l],
-                                      LLVMConstInt(k->e->i32, l, false), "");
+      out[p] = emit_with_lane(k, out[p], l, sum[p * lanes + l]);
   }
 }
 

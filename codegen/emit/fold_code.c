@@ -67,15 +67,12 @@ LLVMValueRef emit_finish(struct kernel_cg *k, const struct nest *n,
 static void part(struct kernel_cg *k, const struct nest *n,
                  const LLVMValueRef *v, unsigned i, unsigned half,
                  LLVMValueRef *out) {
-  LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, half + 1);
+  unsigned *lane = DN_ARRAY(k->arena, unsigned, half + 1);
   for (unsigned l = 0; l < half; l++)
-    order[l] = LLVMConstInt(k->e->i32, i + l, false);
+    lane[l] = i + l;
   for (int s = 0; s < n->nstates; s++)
-    out[s] = half ? LLVMBuildShuffleVector(k->b, v[s],
-                                           LLVMGetPoison(LLVMTypeOf(v[s])),
-                                           LLVMConstVector(order, half), "")
-                  : LLVMBuildExtractElement(
-                        k->b, v[s], LLVMConstInt(k->e->i32, i, false), "");
+    out[s] =
+        half ? emit_shuffle(k, v[s], NULL, lane, half) : emit_lane(k, v[s], i);
 }
 
 /* Halves while they are even. Sums of integers have an intrinsic; of their

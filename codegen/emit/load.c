@@ -123,11 +123,10 @@ static LLVMValueRef load_at(struct kernel_cg *k, LLVMTypeRef type,
 }
 
 static LLVMValueRef reversed(struct kernel_cg *k, LLVMValueRef v, unsigned n) {
-  LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, n);
+  unsigned *lane = DN_ARRAY(k->arena, unsigned, n);
   for (unsigned i = 0; i < n; i++)
-    order[i] = LLVMConstInt(k->e->i32, n - 1 - i, false);
-  return LLVMBuildShuffleVector(k->b, v, LLVMGetPoison(LLVMTypeOf(v)),
-                                LLVMConstVector(order, n), "");
+    lane[i] = n - 1 - i;
+  return emit_shuffle(k, v, NULL, lane, n);
 }
 
 /* Byte offset of each lane from the uniform part, as scalars. */
@@ -136,8 +135,7 @@ static LLVMValueRef lane_offset(struct kernel_cg *k, const struct affine *bytes,
   if (!all)
     return LLVMConstInt(k->e->iptr, (uint64_t)(bytes->lane * (int64_t)lane),
                         true);
-  return LLVMBuildExtractElement(k->b, all,
-                                 LLVMConstInt(k->e->i32, lane, false), "");
+  return emit_lane(k, all, lane);
 }
 
 /* The part of a form that differs between lanes, as a vector; NULL when it is
@@ -157,8 +155,7 @@ static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
   LLVMValueRef r = LLVMGetPoison(LLVMVectorType(elem, k->forms.lanes));
   for (unsigned i = 0; i < k->forms.lanes; i++) {
     LLVMValueRef p = gep(k, base, lane_offset(k, bytes, all, i));
-    r = LLVMBuildInsertElement(k->b, r, load_at(k, elem, p, align),
-                               LLVMConstInt(k->e->i32, i, false), "");
+    r = emit_with_lane(k, r, i, load_at(k, elem, p, align));
   }
   return r;
 }
@@ -245,9 +242,9 @@ static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
     return load_masked(k, type, base);
   LLVMValueRef r = LLVMConstNull(LLVMVectorType(one, (unsigned)k->runs.dot.k));
   for (int64_t i = 0; i < k->run; i++)
-    r = LLVMBuildInsertElement(
-        k->b, r, load_at(k, one, gep_const(k, base, i * size), (int)size),
-        LLVMConstInt(e->i32, (uint64_t)i, false), "");
+    r = emit_with_lane(
+        k, r, (unsigned)i,
+        load_at(k, one, gep_const(k, base, i * size), (int)size));
   return LLVMBuildBitCast(k->b, r, type, "");
 }
 
@@ -306,8 +303,7 @@ static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
                              (int)ir_dtypes[t].bytes),
                      0);
   }
-  LLVMValueRef lane = LLVMConstInt(k->e->i32, g->lane, false);
-  LLVMValueRef v = LLVMBuildExtractElement(k->b, found->value, lane, "");
+  LLVMValueRef v = emit_lane(k, found->value, g->lane);
   return run ? v : emit_from_mem(k, t, v);
 }
 
@@ -483,8 +479,7 @@ void emit_store(struct kernel_cg *k, const struct ir_type *type,
   }
   v = emit_splat(k, v, k->forms.lanes);
   for (unsigned i = 0; i < k->forms.lanes; i++) {
-    LLVMValueRef one =
-        LLVMBuildExtractElement(k->b, v, LLVMConstInt(k->e->i32, i, false), "");
-    store_at(k, one, gep(k, base, lane_offset(k, bytes, NULL, i)), size);
+    LLVMValueRef to = gep(k, base, lane_offset(k, bytes, NULL, i));
+    store_at(k, emit_lane(k, v, i), to, size);
   }
 }

@@ -20,8 +20,7 @@ struct scalar { /* a call being emitted */
 typedef LLVMValueRef scalar_fn(const struct scalar *s);
 
 static LLVMValueRef number(const struct scalar *s, int64_t v) {
-  LLVMTypeRef t = emit_reg_type(s->k->e, s->type);
-  return emit_like(s->k, s->x, LLVMConstInt(t, (uint64_t)v, true));
+  return emit_int(s->k, s->x, v);
 }
 
 static LLVMValueRef pick(const struct scalar *s, LLVMValueRef c, LLVMValueRef a,
@@ -211,8 +210,7 @@ bool emit_constant(struct kernel_cg *k, LLVMValueRef v, double *out) {
     if (!LLVMIsConstant(v))
       return false;
     LLVMTypeRef type = LLVMTypeOf(v);
-    LLVMValueRef zero = LLVMConstNull(k->e->i32); /* the element is folded */
-    LLVMValueRef first = LLVMBuildExtractElement(k->b, v, zero, "");
+    LLVMValueRef first = emit_lane(k, v, 0);                  /* it is folded */
     bool fixed = LLVMGetTypeKind(type) == LLVMVectorTypeKind; /* else a splat */
     for (unsigned i = 1; fixed && i < LLVMGetVectorSize(type); i++)
       if (LLVMGetAggregateElement(v, i) != first)
@@ -370,13 +368,11 @@ LLVMValueRef emit_narrowed(struct kernel_cg *k, enum ir_dtype type,
 /* ---- The rows: f_ for floats, i_ for integers and bool ---- */
 
 #define FLOAT(ID, expr)                                                        \
-  static LLVMValueRef f_##ID(const struct scalar *s) { return expr; }
+  static inline LLVMValueRef f_##ID(const struct scalar *s) { return expr; }
 #define INT(ID, expr)                                                          \
   static LLVMValueRef i_##ID(const struct scalar *s) { return expr; }
 #define BOTH(ID, expr) FLOAT(ID, expr) INT(ID, expr)
 #define BUILD(OP) LLVMBuild##OP(s->b, s->x, s->y, "")
-#define ELEMENTARY(ID)                                                         \
-  FLOAT(ID, cg_math_emit(s->b, s->k->e->facts, CG_##ID, s->x))
 
 FLOAT(ADD, BUILD(FAdd))
 INT(ADD, BUILD(Add))
@@ -399,26 +395,10 @@ FLOAT(MAX, emit_extreme(s->k, s->type, true, s->x, s->y))
 INT(MAX, pick(s, less(s, s->y, s->x), s->x, s->y))
 FLOAT(ABS, float_abs(s))
 INT(ABS, int_abs(s))
-ELEMENTARY(SQRT)
-ELEMENTARY(FLOOR)
-ELEMENTARY(CEIL)
-ELEMENTARY(TRUNC)
-ELEMENTARY(RINT)
-ELEMENTARY(EXP)
-ELEMENTARY(LOG)
-ELEMENTARY(TANH)
-ELEMENTARY(ERF)
-ELEMENTARY(SIN)
-ELEMENTARY(COS)
-ELEMENTARY(TAN)
-ELEMENTARY(ASIN)
-ELEMENTARY(ACOS)
-ELEMENTARY(ATAN)
-ELEMENTARY(SINH)
-ELEMENTARY(COSH)
-ELEMENTARY(ASINH)
-ELEMENTARY(ACOSH)
-ELEMENTARY(ATANH)
+#define MATH(ID, name, ulp32, ulp64, note)                                     \
+  FLOAT(ID, cg_math_emit(s->b, s->k->e->facts, CG_##ID, s->x))
+#include "codegen/math/elementary.def"
+#undef MATH
 BOTH(EQ, compare(s, LLVMRealOEQ, LLVMIntEQ, LLVMIntEQ, s->x, s->y))
 BOTH(LT, less(s, s->x, s->y))
 BOTH(LE, compare(s, LLVMRealOLE, LLVMIntSLE, LLVMIntULE, s->x, s->y))

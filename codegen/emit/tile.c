@@ -300,7 +300,8 @@ static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
                                 const struct tile_vector *pt) {
   const struct nest_node *root = &n->node[n->nnodes - 1];
   const struct affine *iter[NEST_MAX_ITERS];
-  LLVMValueRef x[4], order[16];
+  LLVMValueRef x[4];
+  unsigned order[16];
   double least, most, z = 0;
   bool narrows = nest_narrows(n, &z);
   assert(narrows && "rule sums: runs_narrow()");
@@ -328,10 +329,9 @@ static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
                         : "llvm.x86.avx512.packuswb.512",
               x[0], x[1]);
   for (unsigned i = 0; i < 16; i++)
-    order[i] = LLVMConstInt(k->e->i32, i % 4 * 4 + i / 4, false);
+    order[i] = i % 4 * 4 + i / 4;
   x[0] = LLVMBuildBitCast(k->b, x[0], LLVMVectorType(k->e->i32, 16), "");
-  x[0] = LLVMBuildShuffleVector(k->b, x[0], LLVMGetPoison(LLVMTypeOf(x[0])),
-                                LLVMConstVector(order, 16), "");
+  x[0] = emit_shuffle(k, x[0], NULL, order, 16);
   return LLVMBuildBitCast(k->b, x[0], LLVMVectorType(k->e->i8, 64), "");
 }
 

@@ -18,12 +18,10 @@
 static LLVMValueRef exchange(struct kernel_cg *k, LLVMValueRef a,
                              LLVMValueRef b, unsigned n, unsigned s,
                              bool lower) {
-  LLVMValueRef *lane = DN_ARRAY(k->arena, LLVMValueRef, n);
-  for (unsigned l = 0; l < n; l++) {
-    unsigned from = l & s ? n + l - (lower ? 0 : s) : l + (lower ? s : 0);
-    lane[l] = LLVMConstInt(k->e->i32, from, false);
-  }
-  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(lane, n), "");
+  unsigned *lane = DN_ARRAY(k->arena, unsigned, n);
+  for (unsigned l = 0; l < n; l++)
+    lane[l] = l & s ? n + l - (lower ? 0 : s) : l + (lower ? s : 0);
+  return emit_shuffle(k, a, b, lane, n);
 }
 
 void emit_transpose(struct kernel_cg *k, LLVMValueRef *row, unsigned n) {
@@ -41,11 +39,10 @@ void emit_transpose(struct kernel_cg *k, LLVMValueRef *row, unsigned n) {
 /* Half of a and of b, lane by lane in turn. */
 static LLVMValueRef zip(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
                         unsigned n, bool upper) {
-  LLVMValueRef *lane = DN_ARRAY(k->arena, LLVMValueRef, n);
+  unsigned *lane = DN_ARRAY(k->arena, unsigned, n);
   for (unsigned l = 0; l < n; l++)
-    lane[l] = LLVMConstInt(
-        k->e->i32, l / 2 + (upper ? n / 2 : 0) + (l % 2 ? n : 0), false);
-  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(lane, n), "");
+    lane[l] = l / 2 + (upper ? n / 2 : 0) + (l % 2 ? n : 0);
+  return emit_shuffle(k, a, b, lane, n);
 }
 
 /* Those of even number first, then the odd ones; each in turn with the other.

@@ -5,6 +5,7 @@
  * no library function is called. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -40,6 +41,40 @@ LLVMTypeRef emit_mem_type(struct emit *e, enum ir_dtype t) {
 LLVMValueRef emit_like(struct kernel_cg *k, LLVMValueRef pattern,
                        LLVMValueRef scalar) {
   return emit_splat(k, scalar, lanes_of(pattern));
+}
+
+LLVMValueRef emit_int(struct kernel_cg *k, LLVMValueRef pattern, int64_t n) {
+  LLVMTypeRef t = LLVMTypeOf(pattern);
+  if (emit_is_vector(pattern))
+    t = LLVMGetElementType(t);
+  assert(LLVMGetTypeKind(t) == LLVMIntegerTypeKind && "lanes of integers");
+  return emit_like(k, pattern, LLVMConstInt(t, (uint64_t)n, n < 0));
+}
+
+static LLVMValueRef number_of_lane(struct kernel_cg *k, unsigned i) {
+  return LLVMConstInt(k->e->i32, i, false);
+}
+
+LLVMValueRef emit_lane(struct kernel_cg *k, LLVMValueRef v, unsigned i) {
+  assert(i < lanes_of(v) && "the vector has the lane");
+  return LLVMBuildExtractElement(k->b, v, number_of_lane(k, i), "");
+}
+
+LLVMValueRef emit_with_lane(struct kernel_cg *k, LLVMValueRef v, unsigned i,
+                            LLVMValueRef x) {
+  assert(i < lanes_of(v) && "the vector has the lane");
+  return LLVMBuildInsertElement(k->b, v, x, number_of_lane(k, i), "");
+}
+
+LLVMValueRef emit_shuffle(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
+                          const unsigned *lane, unsigned n) {
+  LLVMValueRef *order = DN_ARRAY(k->arena, LLVMValueRef, n);
+  for (unsigned i = 0; i < n; i++) {
+    assert(lane[i] < (b ? 2 : 1) * lanes_of(a) && "lanes of the operands");
+    order[i] = number_of_lane(k, lane[i]);
+  }
+  b = b ? b : LLVMGetPoison(LLVMTypeOf(a));
+  return LLVMBuildShuffleVector(k->b, a, b, LLVMConstVector(order, n), "");
 }
 
 LLVMValueRef emit_intrinsic(struct kernel_cg *k, const char *name,
@@ -83,10 +118,6 @@ LLVMValueRef emit_number(struct kernel_cg *k, enum ir_dtype type, double v) {
 
 /* ---- Small floats ---- */
 
-static LLVMValueRef int_like(struct kernel_cg *k, LLVMValueRef v, uint64_t n) {
-  return emit_like(k, v, LLVMConstInt(k->e->i32, n, false));
-}
-
 static LLVMTypeRef int_type(struct kernel_cg *k, LLVMValueRef v,
                             unsigned bits) {
   return emit_vector_type(k, LLVMIntTypeInContext(k->e->lc, bits), lanes_of(v));
@@ -97,8 +128,8 @@ static LLVMTypeRef f32_type(struct kernel_cg *k, LLVMValueRef v) {
 }
 
 static LLVMValueRef is_int(struct kernel_cg *k, LLVMIntPredicate p,
-                           LLVMValueRef x, uint64_t n) {
-  return LLVMBuildICmp(k->b, p, x, int_like(k, x, n), "");
+                           LLVMValueRef x, int64_t n) {
+  return LLVMBuildICmp(k->b, p, x, emit_int(k, x, n), "");
 }
 
 /* Bits, in lanes of i32, to f32. The exponent is moved by an integer addition;
@@ -110,26 +141,26 @@ static LLVMValueRef format_to_f32(struct kernel_cg *k,
   LLVMTypeRef ft = f32_type(k, x);
   unsigned up_by = 23 - f->fraction, top = f->exponent + f->fraction;
   uint32_t mask = (1u << top) - 1, one = (128 - f->bias) << 23;
-  LLVMValueRef em = LLVMBuildAnd(b, x, int_like(k, x, mask), "");
-  LLVMValueRef sign = LLVMBuildAnd(b, x, int_like(k, x, 1u << top), "");
-  sign = LLVMBuildShl(b, sign, int_like(k, x, 31 - top), "");
-  LLVMValueRef up = LLVMBuildShl(b, em, int_like(k, x, up_by), "");
-  LLVMValueRef r = LLVMBuildAdd(b, up, int_like(k, x, one - (1u << 23)), "");
+  LLVMValueRef em = LLVMBuildAnd(b, x, emit_int(k, x, mask), "");
+  LLVMValueRef sign = LLVMBuildAnd(b, x, emit_int(k, x, 1u << top), "");
+  sign = LLVMBuildShl(b, sign, emit_int(k, x, 31 - top), "");
+  LLVMValueRef up = LLVMBuildShl(b, em, emit_int(k, x, up_by), "");
+  LLVMValueRef r = LLVMBuildAdd(b, up, emit_int(k, x, one - (1u << 23)), "");
   if (f->over == f->largest + 1 && f->over != f->nan) {
     LLVMValueRef special = /* an infinity, and NaN by its fraction */
-        LLVMBuildOr(b, up, int_like(k, x, 255u << 23), "");
+        LLVMBuildOr(b, up, emit_int(k, x, 255u << 23), "");
     r = LLVMBuildSelect(b, is_int(k, LLVMIntUGT, em, f->largest), special, r,
                         "");
   }
-  LLVMValueRef tiny = LLVMBuildAdd(b, up, int_like(k, x, one), "");
+  LLVMValueRef tiny = LLVMBuildAdd(b, up, emit_int(k, x, one), "");
   tiny = LLVMBuildFSub(b, LLVMBuildBitCast(b, tiny, ft, ""),
-                       LLVMBuildBitCast(b, int_like(k, x, one), ft, ""), "");
+                       LLVMBuildBitCast(b, emit_int(k, x, one), ft, ""), "");
   tiny = LLVMBuildBitCast(b, tiny, LLVMTypeOf(x), "");
   r = LLVMBuildSelect(b, is_int(k, LLVMIntULT, em, 1u << f->fraction), tiny, r,
                       "");
   if (f->over == f->nan) {
     LLVMValueRef nan = is_int(k, LLVMIntEQ, f->nan > mask ? x : em, f->nan);
-    r = LLVMBuildSelect(b, nan, int_like(k, x, 0x7fc00000), r, "");
+    r = LLVMBuildSelect(b, nan, emit_int(k, x, 0x7fc00000), r, "");
   }
   return LLVMBuildBitCast(b, LLVMBuildOr(b, r, sign, ""), ft, "");
 }
@@ -142,33 +173,33 @@ static LLVMValueRef f32_to_format(struct kernel_cg *k,
   LLVMTypeRef it = int_type(k, v, 32);
   unsigned down = 23 - f->fraction, top = f->exponent + f->fraction;
   LLVMValueRef bits = LLVMBuildBitCast(b, v, it, "");
-  LLVMValueRef sign = LLVMBuildAnd(b, bits, int_like(k, bits, 1u << 31), "");
+  LLVMValueRef sign = LLVMBuildAnd(b, bits, emit_int(k, bits, 1u << 31), "");
   LLVMValueRef x = LLVMBuildXor(b, bits, sign, "");
   /* Denormal: the float adder aligns and rounds. */
   uint32_t magic = (127 - f->bias + 24 - f->fraction) << 23;
   LLVMValueRef sum = LLVMBuildFAdd(
       b, LLVMBuildBitCast(b, x, LLVMTypeOf(v), ""),
-      LLVMBuildBitCast(b, int_like(k, x, magic), LLVMTypeOf(v), ""), "");
+      LLVMBuildBitCast(b, emit_int(k, x, magic), LLVMTypeOf(v), ""), "");
   LLVMValueRef small = LLVMBuildSub(b, LLVMBuildBitCast(b, sum, it, ""),
-                                    int_like(k, x, magic), "");
+                                    emit_int(k, x, magic), "");
   LLVMValueRef odd = LLVMBuildAnd(
-      b, LLVMBuildLShr(b, x, int_like(k, x, down), ""), int_like(k, x, 1), "");
+      b, LLVMBuildLShr(b, x, emit_int(k, x, down), ""), emit_int(k, x, 1), "");
   uint32_t half = (1u << (down - 1)) - 1;
   LLVMValueRef mid =
-      LLVMBuildAdd(b, x, int_like(k, x, half - ((127 - f->bias) << 23)), "");
+      LLVMBuildAdd(b, x, emit_int(k, x, half - ((127 - f->bias) << 23)), "");
   mid =
-      LLVMBuildLShr(b, LLVMBuildAdd(b, mid, odd, ""), int_like(k, x, down), "");
+      LLVMBuildLShr(b, LLVMBuildAdd(b, mid, odd, ""), emit_int(k, x, down), "");
   LLVMValueRef is_small = is_int(k, LLVMIntULT, x, (128 - f->bias) << 23);
   LLVMValueRef r = LLVMBuildSelect(b, is_small, small, mid, "");
   LLVMValueRef beyond = is_int(k, LLVMIntUGT, r, f->largest);
-  r = LLVMBuildSelect(b, beyond, int_like(k, x, f->over), r, "");
+  r = LLVMBuildSelect(b, beyond, emit_int(k, x, f->over), r, "");
   LLVMValueRef nan = is_int(k, LLVMIntUGT, x, 0x7f800000u);
-  r = LLVMBuildSelect(b, nan, int_like(k, x, f->nan), r, "");
-  sign = LLVMBuildLShr(b, sign, int_like(k, x, 31 - top), "");
+  r = LLVMBuildSelect(b, nan, emit_int(k, x, f->nan), r, "");
+  sign = LLVMBuildLShr(b, sign, emit_int(k, x, 31 - top), "");
   if (f->over == 1u << top) { /* neither zero nor NaN has a sign */
-    LLVMValueRef none = LLVMBuildSub(b, r, int_like(k, r, 1), "");
+    LLVMValueRef none = LLVMBuildSub(b, r, emit_int(k, r, 1), "");
     none = is_int(k, LLVMIntUGE, none, f->largest);
-    sign = LLVMBuildSelect(b, none, int_like(k, r, 0), sign, "");
+    sign = LLVMBuildSelect(b, none, emit_int(k, r, 0), sign, "");
   }
   return LLVMBuildXor(b, r, sign, "");
 }
@@ -179,18 +210,18 @@ static LLVMTypeRef half_type(struct kernel_cg *k, LLVMValueRef v) {
 
 static LLVMValueRef bfloat_to_f32(struct kernel_cg *k, LLVMValueRef h) {
   LLVMValueRef x = LLVMBuildZExt(k->b, h, int_type(k, h, 32), "");
-  x = LLVMBuildShl(k->b, x, int_like(k, x, 16), "");
+  x = LLVMBuildShl(k->b, x, emit_int(k, x, 16), "");
   return LLVMBuildBitCast(k->b, x, f32_type(k, h), "");
 }
 
 static LLVMValueRef f32_to_bfloat(struct kernel_cg *k, LLVMValueRef f) {
   LLVMBuilderRef b = k->b;
   LLVMValueRef x = LLVMBuildBitCast(b, f, int_type(k, f, 32), "");
-  LLVMValueRef top = LLVMBuildLShr(b, x, int_like(k, x, 16), "");
-  LLVMValueRef odd = LLVMBuildAnd(b, top, int_like(k, x, 1), "");
-  LLVMValueRef r = LLVMBuildAdd(b, x, int_like(k, x, 0x7fff), "");
-  r = LLVMBuildLShr(b, LLVMBuildAdd(b, r, odd, ""), int_like(k, x, 16), "");
-  LLVMValueRef quiet = LLVMBuildOr(b, top, int_like(k, x, 0x40), "");
+  LLVMValueRef top = LLVMBuildLShr(b, x, emit_int(k, x, 16), "");
+  LLVMValueRef odd = LLVMBuildAnd(b, top, emit_int(k, x, 1), "");
+  LLVMValueRef r = LLVMBuildAdd(b, x, emit_int(k, x, 0x7fff), "");
+  r = LLVMBuildLShr(b, LLVMBuildAdd(b, r, odd, ""), emit_int(k, x, 16), "");
+  LLVMValueRef quiet = LLVMBuildOr(b, top, emit_int(k, x, 0x40), "");
   LLVMValueRef nan = cg_math_isnan(b, k->e->facts, f);
   r = LLVMBuildSelect(b, nan, quiet, r, "");
   return LLVMBuildTrunc(b, r, int_type(k, f, 16), "");
@@ -198,11 +229,11 @@ static LLVMValueRef f32_to_bfloat(struct kernel_cg *k, LLVMValueRef f) {
 
 /* Exponents alone: f8e8m0. */
 static LLVMValueRef power_to_f32(struct kernel_cg *k, LLVMValueRef x) {
-  LLVMValueRef r = LLVMBuildShl(k->b, x, int_like(k, x, 23), "");
+  LLVMValueRef r = LLVMBuildShl(k->b, x, emit_int(k, x, 23), "");
   r = LLVMBuildSelect(k->b, is_int(k, LLVMIntEQ, x, 0),
-                      int_like(k, x, 1u << 22), r, "");
+                      emit_int(k, x, 1u << 22), r, "");
   r = LLVMBuildSelect(k->b, is_int(k, LLVMIntEQ, x, 255),
-                      int_like(k, x, 0x7fc00000), r, "");
+                      emit_int(k, x, 0x7fc00000), r, "");
   return LLVMBuildBitCast(k->b, r, f32_type(k, x), "");
 }
 
@@ -210,12 +241,12 @@ static LLVMValueRef f32_to_power(struct kernel_cg *k, LLVMValueRef v) {
   LLVMValueRef x = LLVMBuildBitCast(k->b, v, int_type(k, v, 32), "");
   LLVMValueRef half =
       LLVMBuildSelect(k->b, is_int(k, LLVMIntULT, x, 1u << 23),
-                      int_like(k, x, 1u << 21), int_like(k, x, 1u << 22), "");
+                      emit_int(k, x, 1u << 21), emit_int(k, x, 1u << 22), "");
   LLVMValueRef r = LLVMBuildAdd(k->b, x, half, "");
-  r = LLVMBuildLShr(k->b, r, int_like(k, x, 23), "");
-  LLVMValueRef bad = LLVMBuildSub(k->b, x, int_like(k, x, 1), "");
+  r = LLVMBuildLShr(k->b, r, emit_int(k, x, 23), "");
+  LLVMValueRef bad = LLVMBuildSub(k->b, x, emit_int(k, x, 1), "");
   bad = is_int(k, LLVMIntUGE, bad, 0x7f800000u - 1); /* <= 0, infinite, NaN */
-  return LLVMBuildSelect(k->b, bad, int_like(k, x, 255), r, "");
+  return LLVMBuildSelect(k->b, bad, emit_int(k, x, 255), r, "");
 }
 
 LLVMValueRef emit_from_mem(struct kernel_cg *k, enum ir_dtype t,

@@ -15,8 +15,7 @@ LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes) {
       all[i] = v;
     return LLVMConstVector(all, lanes);
   }
-  LLVMValueRef one = LLVMBuildInsertElement(
-      k->b, LLVMGetPoison(type), v, LLVMConstInt(k->e->i32, 0, false), "");
+  LLVMValueRef one = emit_with_lane(k, LLVMGetPoison(type), 0, v);
   return LLVMBuildShuffleVector(
       k->b, one, LLVMGetPoison(type),
       LLVMConstNull(emit_vector_type(k, k->e->i32, lanes)), "");

@@ -60,6 +60,15 @@ LLVMValueRef emit_round(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v);
 /* A vector of equal constants when `pattern` is one. */
 LLVMValueRef emit_like(struct kernel_cg *k, LLVMValueRef pattern,
                        LLVMValueRef scalar);
+/* An integer of the type of `pattern`, in all of its lanes. */
+LLVMValueRef emit_int(struct kernel_cg *k, LLVMValueRef pattern, int64_t n);
+/* Lane i of a vector; the vector with x there. */
+LLVMValueRef emit_lane(struct kernel_cg *k, LLVMValueRef v, unsigned i);
+LLVMValueRef emit_with_lane(struct kernel_cg *k, LLVMValueRef v, unsigned i,
+                            LLVMValueRef x);
+/* A vector of n lanes of a, then of b; NULL: there is no b. */
+LLVMValueRef emit_shuffle(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
+                          const unsigned *lane, unsigned n);
 LLVMValueRef emit_intrinsic(struct kernel_cg *k, const char *name,
                             LLVMTypeRef *types, unsigned ntypes,
                             LLVMValueRef *args, unsigned n);
