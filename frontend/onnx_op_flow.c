@@ -38,7 +38,7 @@ struct body {
   const struct onnx_graph *g;
   size_t params;
   int64_t most; /* turns that are known to be at most, or a number below 0 */
-  int64_t rows; /* of what is stacked */
+  int64_t rows; /* the turns that there is room for; -1: any number */
 };
 
 /* A branch that is taken for some inputs only, which are not known: that shapes
@@ -131,15 +131,11 @@ static bool loop_trips(struct onnx_call *c, int64_t *n) {
 
 /* ---- Regions ---- */
 
-/* Iterations that stacked output k has room for, by its declared type or
- * --loop-max; -1: neither sets a bound. */
+/* Turns that stacked output k has room for, by --loop-max or its declared type;
+ * -1: neither sets a bound. */
 static int64_t rows_of(const struct onnx_call *c, size_t k, int rank) {
-  const struct fe_opts *o = c->im->opts;
-  const char *name = ox_label(c->im, c->node);
-  for (size_t i = 0; i < o->nloops; i++)
-    if (!strcmp(o->loops[i].name, name))
-      return o->loops[i].value;
-  return ox_declared(c, k, rank + 1, 0);
+  int64_t most = fe_loop_max(c->b, c->im->opts);
+  return most >= 0 ? most : ox_declared(c, k, rank + 1, 0);
 }
 
 /* Imports a loop body: yields the condition, carried values, then stacked
@@ -156,8 +152,10 @@ static bool loop_turn(void *data, struct ir_value *const *params,
       return ox_fail(c, TYPE, "a sequence in a loop of unknown length");
   bool goes_on = out[0] == params[1] || truth(c, out[0]) > 0;
   body->rows = body->most;
-  if (c->nout > carried && (body->most < 0 || !goes_on))
-    body->rows = rows_of(c, carried, fe_rank(out[1 + carried]));
+  if (body->most < 0 || !goes_on)
+    body->rows = c->nout > carried
+                     ? rows_of(c, carried, fe_rank(out[1 + carried]))
+                     : fe_loop_max(c->b, c->im->opts);
   return c->nout == carried || body->rows >= 0 ||
          ox_fail(c, DYNAMIC,
                  "how many turns it stacks is not known: --loop-max '%s=N' "

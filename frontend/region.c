@@ -155,15 +155,26 @@ static bool loop_turn(struct fe_build *b, struct fe_region *r, size_t carried,
   return fe_region_yield(b, r, out, ok ? first + n : 0) && ok;
 }
 
+int64_t fe_loop_max(const struct fe_build *b, const struct fe_opts *opts) {
+  const struct fe_dim *loop = opts->loops;
+  for (size_t i = 0; i < opts->nloops; i++)
+    if (!strcmp(loop[i].name, b->loc.node))
+      return loop[i].value;
+  return -1;
+}
+
 bool fe_loop(struct fe_build *b, enum ir_opcode code,
              struct ir_value *const *in, size_t nin, size_t carried,
-             fe_region_fn turn, void *data, size_t n, const int64_t *rows,
+             fe_region_fn turn, void *data, size_t n, const int64_t *most,
              struct ir_value **out) {
   struct fe_region r;
   struct ir_attr states = ir_int("states", (int64_t)carried);
   fe_region_begin(b, code, in, nin, &states, code == IR_SCAN, &r);
   bool ok = loop_turn(b, &r, carried, turn, data, n) &&
-            fe_region_end(b, &r, carried, *rows);
+            fe_region_end(b, &r, carried, *most);
+  if (ok && code == IR_LOOP && n == carried && *most >= 0 &&
+      ir_may_exceed(r.op, *most))
+    ir_set_attr(r.op, ir_int("most", *most));
   if (ok)
     memcpy(out, r.op->result, n * sizeof *out);
   else

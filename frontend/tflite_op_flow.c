@@ -149,6 +149,7 @@ bool tflite_while(struct tfl_call *c) {
                    .graph = tfl_int(c, "body"),
                    .test = tfl_int(c, "cond"),
                    .carried = &s};
+  int64_t most = fe_loop_max(c->b, c->im->opts);
   struct ir_value *first[2], **in, **out;
   if (c->nout != c->nin)
     return tfl_fail(c, ARITY, "%zu inputs, %zu outputs", c->nin, c->nout);
@@ -168,7 +169,7 @@ bool tflite_while(struct tfl_call *c) {
     memcpy(in + 2, c->in, c->nin * sizeof *in);
     for (size_t k = 0; k < s.n; k++)
       in[2 + c->nin + k] = s.states.v[k]->value;
-    if (!fe_loop(c->b, IR_LOOP, in, 2 + n, n, turn, &b, n, &(int64_t){0}, out))
+    if (!fe_loop(c->b, IR_LOOP, in, 2 + n, n, turn, &b, n, &most, out))
       return false;
   } while (import_again(&s, out, c->nout));
   memcpy(c->out, out, c->nout * sizeof *out);

@@ -111,7 +111,6 @@ static struct slot value_slot(const struct eval *ev, const struct ir_value *v) {
   return v->data ? const_slot(v) : ev->slot[v->id];
 }
 
-/* The block that a value lives in; NULL for constants. */
 /* Takes ownership of `s`. */
 static void define(struct eval *ev, const struct ir_value *v, struct slot s) {
   if (ev->opts->watch && v->def) {
@@ -310,11 +309,14 @@ static bool run_loop(struct eval *ev, const struct ir_op *op) {
   struct iteration it = iteration_new(ev, op, op->noperands - 2);
   it.first_arg = 2;
   it.first_result = 1;
-  int64_t trips = dn_min(scalar(ev, ir_arg(op, 0)), ir_max_turns(op));
+  int64_t trips = scalar(ev, ir_arg(op, 0)), most = ir_max_turns(op);
   bool more = scalar(ev, ir_arg(op, 1)) != 0;
   for (unsigned i = 0; i < it.ncarried; i++)
     it.args[2 + i] = take_operand(ev, op, 2 + i);
   while (more && it.done < trips) {
+    if (it.done >= most)
+      return dn_error(ev->ctx, ir_loc(op), DN_LOOP,
+                      "it goes on beyond its bound, %lld", (long long)most);
     if (it.done >= MAX_TRIPS)
       return fail(ev, op, DN_LIMIT, "the loop runs more than 2^24 times");
     it.args[0] = scalar_slot(ev, it.body->param[0], it.done);

@@ -68,8 +68,9 @@ unsigned ir_num_carried(const struct ir_op *loop) {
 }
 
 int64_t ir_max_turns(const struct ir_op *loop) {
-  int64_t most = INT64_MAX;
+  int64_t most = loop->code == IR_LOOP ? ir_get_int(loop, "most") : -1;
   unsigned carried = ir_num_carried(loop);
+  most = most < 0 ? INT64_MAX : most;
   for (unsigned i = carried; i < loop->nresults; i++)
     most = dn_min(most, loop->result[i]->type->dim[0]);
   for (unsigned i = carried; loop->code == IR_SCAN && i < loop->noperands; i++)
@@ -77,10 +78,22 @@ int64_t ir_max_turns(const struct ir_op *loop) {
   return most;
 }
 
+bool ir_may_exceed(const struct ir_op *loop, int64_t most) {
+  const struct ir_value *n = loop->code == IR_LOOP ? ir_arg(loop, 0) : NULL;
+  return n && most < INT64_MAX && (!n->data || ir_const_int(n, 0) > most);
+}
+
 int64_t ir_turns_at_once(const struct ir_op *op) {
   return op->code == IR_SCAN && ir_get_int(op, "par")
              ? dn_max(ir_max_turns(op), 1)
              : 1;
+}
+
+bool ir_holds_loop(const struct ir_op *scan) {
+  const struct ir_op *op = ir_next_inside(scan, scan);
+  while (op && op->code != IR_LOOP)
+    op = ir_next_inside(scan, op);
+  return op != NULL;
 }
 
 bool ir_may_nest(const struct ir_op *loop) {

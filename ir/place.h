@@ -53,13 +53,18 @@ unsigned ir_loop_skips(const struct ir_op *loop);
 unsigned ir_yield_skips(const struct ir_op *op);
 /* Values that a loop carries from turn to turn: its first results. */
 unsigned ir_num_carried(const struct ir_op *loop);
-/* The turns that a loop has at most, by the rows of its results and operands;
- * INT64_MAX: any number. */
+/* The turns that a loop has at most, by its attribute and the rows of its
+ * results and operands; INT64_MAX: any number. */
 int64_t ir_max_turns(const struct ir_op *loop);
+/* Its trip count, unlike that of a scan, may ask for more than `most` turns:
+ * the run fails where it does so and the condition holds. */
+bool ir_may_exceed(const struct ir_op *loop, int64_t most);
 /* Turns that may run at once: 1, but for a scan that threads share; that has no
  * more than so many. */
 enum { IR_MAX_THREADS = 1024 };
 int64_t ir_turns_at_once(const struct ir_op *op);
+/* There is a `loop` in it, which may fail. */
+bool ir_holds_loop(const struct ir_op *scan);
 /* One more loop around this one is not too many for those in it. */
 bool ir_may_nest(const struct ir_op *loop);
 /* Turns what a value of that type has into what its slice along dimension 0 has

@@ -255,6 +255,8 @@ static void check_scan(struct verifier *v, const struct ir_op *op) {
               first->size[0] || turns > IR_MAX_THREADS))
     verify_op(v, op, SHARED, "par is %lld, of %lld states and %lld turns",
               (long long)par, (long long)states, (long long)turns);
+  if (par && ir_holds_loop(op))
+    verify_op(v, op, SHARED, "par is %lld, with a loop in it", (long long)par);
   check_params(v, op, op->region[0], want, op->noperands);
   check_yield(v, op, op->region[0], 0, (unsigned)states);
   for (unsigned i = (unsigned)states; i < op->nresults && first->rank; i++) {

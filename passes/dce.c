@@ -29,35 +29,22 @@ static bool is_dead(const struct ir_op *op) {
   return true;
 }
 
-/* A loop ends when result i has a row for each turn, and may not without it. */
-static bool ends_loop(const struct ir_op *op, unsigned i) {
-  int64_t rows = op->result[i]->type->dim[0];
-  const struct ir_value *n = ir_arg(op, 0);
-  assert(op->result[i]->type->rank && "a loop stacks rows");
-  unsigned carried = ir_num_carried(op);
-  if (op->code == IR_LOOP && n->data && ir_const_int(n, 0) <= rows)
-    return false;
-  for (unsigned k = carried; k < op->nresults; k++)
-    if (k != i && op->result[k]->type->dim[0] <= rows)
-      return false;
-  for (unsigned k = carried; op->code == IR_SCAN && k < op->noperands; k++)
-    if (ir_arg(op, k)->type->dim[0] <= rows)
-      return false;
-  return true;
-}
-
-/* Results that are not read and that no turn carries on; one at least stays. */
+/* Results that are not read and that no turn carries on; one at least stays. A
+ * loop that may want more turns than they have rows for keeps that bound. */
 static int64_t drop_results(struct ir_op *op) {
   unsigned first = ir_is_loop(op) ? ir_num_carried(op) : 0;
-  int64_t dropped = 0;
+  int64_t dropped = 0, most = ir_is_loop(op) ? ir_max_turns(op) : 0;
   for (unsigned i = op->nresults; i-- > first && op->nresults > 1;) {
-    if (op->result[i]->uses || (ir_is_loop(op) && ends_loop(op, i)))
+    if (op->result[i]->uses)
       continue;
     for (unsigned r = 0; r < op->nregions; r++)
       ir_drop_operand(op->region[r]->last, i + ir_yield_skips(op));
     ir_drop_result(op, i);
     dropped++;
   }
+  if (dropped && op->code == IR_LOOP && ir_max_turns(op) > most &&
+      ir_may_exceed(op, most))
+    ir_set_attr(op, ir_int("most", most));
   return dropped;
 }
 

@@ -155,8 +155,8 @@ static bool share_turns(struct pass_env *env, struct ir_op *scan) {
       scan->nresults == 1 ? ir_result(scan)->type : NULL;
   if (scan->code != IR_SCAN || ir_num_carried(scan) || !type ||
       env->opts->max_ram || ir_turns_at_once(scan) > 1 ||
-      type->dim[0] % env->opts->threads || !has_room(scan) ||
-      region_cycles(env, scan) < LEAST_CYCLES)
+      type->dim[0] % env->opts->threads || ir_holds_loop(scan) ||
+      !has_room(scan) || region_cycles(env, scan) < LEAST_CYCLES)
     return false;
   split_turns(scan, env->opts->threads);
   return true;

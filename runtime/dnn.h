@@ -16,7 +16,7 @@ extern "C" {
 #define DNN_E_ARENA                                                            \
   1 /* the arena is NULL or not aligned to PREFIX_ARENA_ALIGN */
 #define DNN_E_NULL 2    /* an input or output is NULL */
-#define DNN_E_LOOP 3    /* a loop ran longer than its outputs have room for */
+#define DNN_E_LOOP 3    /* a loop would go on beyond its bound */
 #define DNN_E_WEIGHTS 4 /* the weights are not the model's, or are damaged */
 #define DNN_E_SIZE 5    /* a size is not in the range that the header says */
 #define DNN_E_STATE                                                            \

@@ -71,6 +71,8 @@ void run_unload(struct run *r);
  * run_buffers() and filled. What is state is an input and an output like
  * others. false after a diagnostic. */
 bool run_call(struct run *r, const struct ir_tensor *in, struct ir_tensor *out);
+/* Whether the generated function returned DNN_OK; else a diagnostic. */
+bool run_status(struct run *r, int status);
 /* What the inputs that are state are before the first call. */
 void run_reset(struct run *r, struct ir_tensor *in);
 /* Tensors with the types of ports and aligned, zeroed data. */

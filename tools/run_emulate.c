@@ -2,7 +2,8 @@
  * `COMMAND FOLDER`. FOLDER has model.o, model.h, which says what the program
  * around it (test/firmware/Inputs/target.c) must know, and input.inc, the bytes
  * of the inputs, each filled up to a multiple of 64. COMMAND prints those of
- * the outputs so, in lines of hexadecimal digits: "bytes 00c0..". */
+ * the outputs so, in lines of hexadecimal digits: "bytes 00c0..", and before
+ * them what the function returned: "status 0". */
 #include "tools/run.h"
 
 #include "runtime/dnn.h"
@@ -127,11 +128,13 @@ static bool write_files(struct run *r, const struct dn_buf *header,
 }
 
 /* Digits of "bytes" lines into the outputs, one after the other. */
-static bool read_bytes(const struct run *r, FILE *f, struct ir_tensor *out) {
+static bool read_bytes(const struct run *r, FILE *f, struct ir_tensor *out,
+                       int *status) {
   char line[200];
   size_t i = 0, at = 0;
   while (fgets(line, sizeof line, f)) {
     unsigned byte;
+    sscanf(line, "status %d", status);
     if (strncmp(line, "bytes ", 6) != 0)
       continue;
     for (char *p = line + 6; sscanf(p, "%2x", &byte) == 1; p += 2) {
@@ -152,13 +155,15 @@ static bool read_bytes(const struct run *r, FILE *f, struct ir_tensor *out) {
 static bool run_there(struct run *r, struct ir_tensor *out) {
   fflush(NULL);
   setenv("DNNC_RUN", folder.path, true); /* whatever characters it has */
-  FILE *f = popen(
-      dn_printf(r->ctx->arena, "%s \"$DNNC_RUN\"", r->o->emulator), "r");
-  bool whole = f && read_bytes(r, f, out);
+  FILE *f =
+      popen(dn_printf(r->ctx->arena, "%s \"$DNNC_RUN\"", r->o->emulator), "r");
+  int status = 0;
+  bool whole = f && read_bytes(r, f, out, &status);
   bool ended = f && !pclose(f);
-  return (whole && ended) ||
-         fail(r, ended ? "it printed other bytes than the outputs have"
-                       : "the command failed");
+  if (!whole || !ended)
+    return fail(r, ended ? "it printed other bytes than the outputs have"
+                         : "the command failed");
+  return run_status(r, status);
 }
 
 bool run_emulate(struct run *r, const struct ir_tensor *in,

@@ -429,7 +429,7 @@ static const char *status_text(int status) {
   case DNN_E_WEIGHTS:
     return "its weights are damaged";
   case DNN_E_LOOP:
-    return "a loop ran longer than its outputs have room for";
+    return "a loop goes on beyond its bound";
   case DNN_E_SIZE:
     return "a size, which values may decide, is not in its range";
   case DNN_E_STATE:
@@ -439,6 +439,17 @@ static const char *status_text(int status) {
   default:
     return "unknown status";
   }
+}
+
+bool run_status(struct run *r, int status) {
+  if (status == DNN_OK)
+    return true;
+  enum dn_code kind = status == DNN_E_WEIGHTS ? DN_OBJECT
+                      : status == DNN_E_SIZE  ? DN_DIM
+                      : status == DNN_E_LOOP  ? DN_LOOP
+                                              : DN_INTERNAL;
+  return dn_error(r->ctx, here(r), kind, "the run returned %d: %s", status,
+                  status_text(status));
 }
 
 static bool call_interpreter(struct run *r, const struct ir_tensor *in,
@@ -532,11 +543,5 @@ bool run_call(struct run *r, const struct ir_tensor *in,
   ffi_call(&r->cif, r->fn, &status, a);
   copy_io(r, out, r->nout, false);
   move_states(r, NULL, out);
-  if ((int)status == DNN_OK)
-    return true;
-  enum dn_code kind = status == DNN_E_WEIGHTS ? DN_OBJECT
-                      : status == DNN_E_SIZE  ? DN_DIM
-                                              : DN_INTERNAL;
-  return dn_error(r->ctx, here(r), kind, "the run returned %d: %s", (int)status,
-                  status_text((int)status));
+  return run_status(r, (int)status);
 }

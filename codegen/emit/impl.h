@@ -69,6 +69,9 @@ struct emit {
   unsigned nports;       /* parameters before the sizes */
   struct ir_sizes sizes; /* parameters of PREFIX_run, */
   LLVMValueRef size_at;  /* and where e->run has them in memory, behind them */
+  LLVMBasicBlockRef leave; /* where PREFIX_run ends with `status`, i32; NULL: it
+                              ends once, where all is made */
+  LLVMValueRef status;
   LLVMValueRef
       over;  /* an i8 in memory: values ask for a size out of its range */
   int turns; /* the numbers of turns of so many nested loops */
@@ -563,6 +566,8 @@ void emit_profile_add(struct emit *e, unsigned i, LLVMValueRef from);
 /* ---- emit/region.c ---- */
 /* `if`, `loop`, `scan` in PREFIX_run. */
 void emit_region(struct emit *e, const struct ir_op *op);
+/* It is a loop whose run-time count may be beyond its bound. */
+bool emit_may_fail(struct emit *e, const struct ir_op *op);
 
 /* ---- emit/weights.c ---- */
 void emit_weights_begin(struct emit *e);
@@ -576,6 +581,8 @@ void emit_weights_end(struct emit *e);
 /* ---- emit/module.c ---- */
 /* Emits an op outside kernels: the call of a kernel, or control flow. */
 void emit_outside(struct emit *e, const struct ir_op *op);
+/* PREFIX_run ends with status `code`, i32, where `bad` holds. */
+void emit_leave(struct emit *e, LLVMValueRef bad, LLVMValueRef code);
 /* One bool (i1) or i64, outside of kernels. */
 LLVMValueRef emit_one(struct emit *e, const struct ir_value *v);
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c);

@@ -303,26 +303,81 @@ static void begin_run(struct emit *e) {
   emit_function_attributes(e, e->entry, name);
 }
 
-/* Part `i` of PREFIX_run: what LLVM does with a function of thousands of calls
- * takes more than thousands of times as long. */
-static void begin_part(struct emit *e, unsigned i) {
-  const char *name = dn_printf(e->scratch, "%s.part%u", e->opts->prefix, i);
-  unsigned n = LLVMCountParams(e->entry);
-  LLVMValueRef *args = DN_ARRAY(e->scratch, LLVMValueRef, n);
-  LLVMBuilderRef b = LLVMCreateBuilderInContext(e->lc);
-  LLVMPositionBuilderAtEnd(b, LLVMGetLastBasicBlock(e->entry));
-  LLVMGetParams(e->entry, args);
-  LLVMValueRef fn = emit_begin_function(e, e->void_, 0, name);
-  emit_function_attributes(e, fn, name);
-  emit_attribute(e, fn, LLVMAttributeFunctionIndex, "noinline", 0);
-  LLVMBuildCall2(b, LLVMGlobalGetValueType(fn), fn, args, n, "");
-  LLVMDisposeBuilder(b);
+void emit_leave(struct emit *e, LLVMValueRef bad, LLVMValueRef code) {
+  LLVMBasicBlockRef on = LLVMAppendBasicBlockInContext(e->lc, e->run, "good");
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b), out = e->leave;
+  if (e->run == e->entry)
+    LLVMAddIncoming(e->status, &code, &at, 1);
+  else
+    out = LLVMAppendBasicBlockInContext(e->lc, e->run, "bad");
+  LLVMBuildCondBr(e->b, bad, out, on);
+  if (e->run != e->entry) {
+    LLVMPositionBuilderAtEnd(e->b, out);
+    LLVMBuildRet(e->b, code);
+  }
+  LLVMPositionBuilderAtEnd(e->b, on);
 }
 
-static void end_part(struct emit *e) {
-  LLVMBuildRetVoid(e->b);
+/* Where PREFIX_run ends, if it may end before all is made. */
+static void begin_leave(struct emit *e, const struct ir_block *body) {
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b);
+  const struct ir_op *op = body->first;
+  while (op && !emit_may_fail(e, op))
+    op = ir_next_outside(op);
+  if (!op)
+    return;
+  e->leave = LLVMAppendBasicBlockInContext(e->lc, e->entry, "leave");
+  LLVMPositionBuilderAtEnd(e->b, e->leave);
+  e->status = LLVMBuildPhi(e->b, e->i32, "");
+  LLVMPositionBuilderAtEnd(e->b, at);
+}
+
+/* PREFIX_run's status where all is made. */
+static LLVMValueRef end_leave(struct emit *e) {
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b);
+  LLVMValueRef ok = LLVMConstInt(e->i32, DNN_OK, false);
+  if (e->over) {
+    LLVMValueRef over = LLVMConstInt(e->i32, DNN_E_SIZE, false);
+    LLVMValueRef any = LLVMBuildLoad2(e->b, e->i8, e->over, "");
+    any = LLVMBuildTrunc(e->b, any, e->i1, "");
+    ok = LLVMBuildSelect(e->b, any, over, ok, "");
+  }
+  if (!e->leave)
+    return ok;
+  LLVMAddIncoming(e->status, &ok, &at, 1);
+  LLVMBuildBr(e->b, e->leave);
+  LLVMPositionBuilderAtEnd(e->b, e->leave);
+  return e->status;
+}
+
+/* Part `i` of PREFIX_run: what LLVM does with a function of thousands of calls
+ * takes more than thousands of times as long. Gives where it is called. */
+static LLVMBasicBlockRef begin_part(struct emit *e, unsigned i) {
+  const char *name = dn_printf(e->scratch, "%s.part%u", e->opts->prefix, i);
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b);
+  LLVMValueRef fn =
+      emit_begin_function(e, e->leave ? e->i32 : e->void_, 0, name);
+  emit_function_attributes(e, fn, name);
+  emit_attribute(e, fn, LLVMAttributeFunctionIndex, "noinline", 0);
+  return at;
+}
+
+static void end_part(struct emit *e, LLVMBasicBlockRef at) {
+  unsigned n = LLVMCountParams(e->entry);
+  LLVMValueRef *args = DN_ARRAY(e->scratch, LLVMValueRef, n), fn = e->run;
+  LLVMValueRef none = LLVMConstInt(e->i32, DNN_OK, false);
+  LLVMGetParams(e->entry, args);
+  if (e->leave)
+    LLVMBuildRet(e->b, none);
+  else
+    LLVMBuildRetVoid(e->b);
   e->run = e->entry;
-  LLVMPositionBuilderAtEnd(e->b, LLVMGetLastBasicBlock(e->entry));
+  LLVMPositionBuilderAtEnd(e->b, at);
+  emit_debug_back(e, e->b, NULL);
+  LLVMValueRef status =
+      LLVMBuildCall2(e->b, LLVMGlobalGetValueType(fn), fn, args, n, "");
+  if (e->leave)
+    emit_leave(e, LLVMBuildICmp(e->b, LLVMIntNE, status, none, ""), status);
 }
 
 /* Goes on only where `bad` does not hold; else returns `code`. */
@@ -448,19 +503,21 @@ void emit_outside(struct emit *e, const struct ir_op *op) {
 static void emit_body(struct emit *e, const struct ir_block *body) {
   enum { PART = 250 }; /* kernels */
   unsigned total = count_kernels(body), parts = 0;
-  bool open = false, made = e->sizes.passed < e->sizes.most.n;
+  bool made = e->sizes.passed < e->sizes.most.n;
+  LLVMBasicBlockRef at = NULL; /* where the open part is called */
+  LLVMValueRef size_at = e->size_at;
   for (const struct ir_op *o = body->first; o != body->last; o = o->next) {
     if (total > PART && !made && !ir_is_view(o) &&
         e->nkernels >= parts * PART) {
-      if (open)
-        end_part(e);
-      begin_part(e, parts++);
-      open = true;
+      if (at)
+        end_part(e, at);
+      at = begin_part(e, parts++);
     }
     emit_outside(e, o);
   }
-  if (open)
-    end_part(e);
+  if (at)
+    end_part(e, at);
+  e->size_at = size_at;
 }
 
 /* Results that were not made in the caller's buffer are copied there. */
@@ -591,21 +648,16 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   add_far(&e);
   begin_run(&e);
   check_arguments(&e, body);
+  begin_leave(&e, body);
   emit_profile_begin(&e, count_kernels(body));
   LLVMValueRef from = emit_profile_from(&e);
   emit_body(&e, body);
   emit_debug_at(&e, e.b, body->last);
   copy_results(&e, body->last);
   emit_profile_add(&e, e.nkernels, from);
+  LLVMValueRef status = end_leave(&e);
   emit_weights_end(&e);
-  LLVMValueRef ok = LLVMConstInt(e.i32, DNN_OK, false);
-  if (e.over) {
-    LLVMValueRef any = LLVMBuildLoad2(e.b, e.i8, e.over, "");
-    any = LLVMBuildTrunc(e.b, any, LLVMInt1TypeInContext(e.lc), "");
-    ok = LLVMBuildSelect(e.b, any, LLVMConstInt(e.i32, DNN_E_SIZE, false), ok,
-                         "");
-  }
-  LLVMBuildRet(e.b, ok);
+  LLVMBuildRet(e.b, status);
   emit_reset(&e);
   LLVMDisposeBuilder(e.b);
   finish_pads(&e);

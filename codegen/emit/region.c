@@ -7,8 +7,12 @@
  *   before --------------------> turn: --------------------------.
  *     |                            ^   kernels of the region       |
  *     |                            '---- next < count, condition --|
- *     '----------------------------------> done <------------------' */
+ *     '----------------------------------> done <------------------'
+ *
+ * The run fails where a loop is done since it has no more turns, and the
+ * condition holds. */
 #include "codegen/emit/impl.h"
+#include "runtime/dnn.h"
 
 #include <assert.h>
 
@@ -78,9 +82,11 @@ static void tell(struct emit *e, const struct ir_block *body,
     LLVMBuildStore(e->b, number(e, e->i8, 1), address_of(e, body->param[1]));
 }
 
-/* Turns from `first` on, below `end`, if there are `any`. */
-static void emit_turns(struct emit *e, const struct ir_op *op, LLVMValueRef any,
-                       LLVMValueRef first, LLVMValueRef end) {
+/* Turns from `first` on, below `end`, if there are `any`. Of a loop, gives its
+ * condition behind them, which was `go` before. */
+static LLVMValueRef emit_turns(struct emit *e, const struct ir_op *op,
+                               LLVMValueRef any, LLVMValueRef go,
+                               LLVMValueRef first, LLVMValueRef end) {
   const struct ir_block *body = op->region[0];
   int depth = ir_loops_around(op->block);
   assert(depth < IR_MAX_LOOPS_AROUND && "the pass plan refuses more");
@@ -98,13 +104,20 @@ static void emit_turns(struct emit *e, const struct ir_op *op, LLVMValueRef any,
   emit_block(e, body);
   LLVMValueRef next = LLVMBuildAdd(e->b, phi, number(e, e->iptr, 1), "");
   LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntULT, next, end, "");
-  if (op->code == IR_LOOP)
-    more = LLVMBuildAnd(e->b, more, emit_one(e, ir_arg(body->last, 0)), "");
+  LLVMValueRef on = go ? emit_one(e, ir_arg(body->last, 0)) : NULL;
+  if (go)
+    more = LLVMBuildAnd(e->b, more, on, "");
   LLVMBasicBlockRef last = LLVMGetInsertBlock(e->b);
   LLVMBuildCondBr(e->b, more, turn, done);
   LLVMAddIncoming(phi, &first, &before, 1);
   LLVMAddIncoming(phi, &next, &last, 1);
   LLVMPositionBuilderAtEnd(e->b, done);
+  if (!go)
+    return NULL;
+  LLVMValueRef goes_on = LLVMBuildPhi(e->b, e->i1, "");
+  LLVMAddIncoming(goes_on, &go, &before, 1);
+  LLVMAddIncoming(goes_on, &on, &last, 1);
+  return goes_on;
 }
 
 static bool is_true(const struct ir_value *v) {
@@ -131,18 +144,31 @@ static void clear_rows(struct emit *e, const struct ir_op *loop) {
   }
 }
 
-static void emit_loop(struct emit *e, const struct ir_op *op) {
+/* That a loop has at most, by counters of the processor, too. */
+static int64_t max_turns(struct emit *e, const struct ir_op *loop) {
   int64_t reach = e->iptr == e->i64 ? INT64_MAX : INT32_MAX;
-  LLVMValueRef most = number(e, e->i64, dn_min(ir_max_turns(op), reach));
+  return dn_min(ir_max_turns(loop), reach);
+}
+
+bool emit_may_fail(struct emit *e, const struct ir_op *op) {
+  return op->code == IR_LOOP && ir_may_exceed(op, max_turns(e, op));
+}
+
+static void emit_loop(struct emit *e, const struct ir_op *op) {
+  LLVMValueRef most = number(e, e->i64, max_turns(e, op));
   clear_rows(e, op);
-  LLVMValueRef n = emit_one(e, ir_arg(op, 0));
+  LLVMValueRef n = emit_one(e, ir_arg(op, 0)), go = emit_one(e, ir_arg(op, 1));
+  LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntSGT, n, most, "");
   LLVMValueRef fewer = LLVMBuildICmp(e->b, LLVMIntSLT, n, most, "");
   n = LLVMBuildSelect(e->b, fewer, n, most, "");
   LLVMValueRef any =
       LLVMBuildICmp(e->b, LLVMIntSGT, n, number(e, e->i64, 0), "");
-  any = LLVMBuildAnd(e->b, any, emit_one(e, ir_arg(op, 1)), "");
-  emit_turns(e, op, any, number(e, e->iptr, 0),
-             LLVMBuildTruncOrBitCast(e->b, n, e->iptr, ""));
+  any = LLVMBuildAnd(e->b, any, go, "");
+  go = emit_turns(e, op, any, go, number(e, e->iptr, 0),
+                  LLVMBuildTruncOrBitCast(e->b, n, e->iptr, ""));
+  if (emit_may_fail(e, op))
+    emit_leave(e, LLVMBuildAnd(e->b, more, go, ""),
+               LLVMConstInt(e->i32, DNN_E_LOOP, false));
 }
 
 /* Emits the loop body as a function of its own; threads share the iterations.
@@ -160,7 +186,7 @@ static void emit_shared_turns(struct emit *e, const struct ir_op *op) {
   for (unsigned i = 0; i < 2; i++)
     range[i] = LLVMGetParam(e->run, n + i);
   emit_turns(e, op, LLVMBuildICmp(e->b, LLVMIntULT, range[0], range[1], ""),
-             range[0], range[1]);
+             NULL, range[0], range[1]);
   LLVMBuildRetVoid(e->b);
   e->run = run;
   e->passed = passed;
@@ -184,7 +210,8 @@ static void emit_scan(struct emit *e, const struct ir_op *op) {
       !e->sizes.most.n)
     emit_shared_turns(e, op);
   else
-    emit_turns(e, op, LLVMBuildICmp(e->b, LLVMIntUGT, n, zero, ""), zero, n);
+    emit_turns(e, op, LLVMBuildICmp(e->b, LLVMIntUGT, n, zero, ""), NULL, zero,
+               n);
 }
 
 void emit_region(struct emit *e, const struct ir_op *op) {

@@ -178,7 +178,9 @@ int main(void) {
     result |= call_shifted(p, i * 8, &used);
   }
   move_state(m, y, in, out, 1);
-  put_text("stack ");
+  put_text("status ");
+  put_number(result);
+  put_text("\nstack ");
   put_number((long)used);
   put_text(used <= MODEL_STACK_SIZE ? " within " : " over ");
   put_number(MODEL_STACK_SIZE);
