@@ -29,7 +29,7 @@ enum ir_opcode {
 enum { IR_PURE = 1, IR_COMMUTES = 2, IR_ONTO = 4 };
 
 /* A row of ops.def with its operand and attribute specs taken apart. */
-#define IR_MAX_ATTRS 24
+#define IR_MAX_ATTRS 32
 enum ir_attr_kind { IR_A_INT, IR_A_FLOAT, IR_A_STR, IR_A_INTS, IR_A_RECORDS };
 struct ir_attr_spec {
   char name[16];

@@ -130,7 +130,8 @@ static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
                 {"chains", 0, 8},      {"bias", 0, 1},
                 {"scaled", 0, 1},      {"narrow", 0, 2},
                 {"factors", 0, 64},    {"scalable", 0, 1},
-                {"matrix", 0, 64},     {"prefetch", 0, INT64_MAX}};
+                {"matrix", 0, 64},     {"prefetch", 0, INT64_MAX},
+                {"ahead", 0, INT32_MAX}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
     int64_t n = ir_get_int(kernel, number[i].name);
     if (n < number[i].least || n > number[i].most)

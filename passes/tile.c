@@ -33,7 +33,8 @@ enum {
   MAX_RUNS = 16,      /* of a copied row, without a loop */
   MAX_WINDOW = 9,     /* steps of integers without vectors and a loop */
   MAX_NEIGHBOURS = 8, /* results of a row that share loads */
-  MOST_APART = 32768  /* bytes of an operand and what cannot lie over it */
+  MOST_APART = 32768, /* bytes of an operand and what cannot lie over it */
+  AHEAD = 4096 /* bytes by which weights that are read once are fetched */
 };
 
 static bool sums_along(const struct tiling *k) {
@@ -187,6 +188,11 @@ static void order_panels(struct tiling *k, int iter,
   int last = k->dim[k->ndims - 1];
   int64_t panels = dn_div_ceil(k->type->dim[last], k->tile[last]);
   int64_t blocks = count_blocks(k, s);
+  /* Weights that are read once come from memory; lanes fill half a line. */
+  if (weights && weights->data && blocks == 1 && !k->matrix &&
+      bytes[1] > l2 / 2 && k->lanes > 1 && !k->scalable &&
+      k->env->target->vector_bytes >= 32)
+    k->ahead = AHEAD;
   /* Products of matrix registers wait for what is not in the second cache. */
   if (!weights || (!k->matrix && (panels < 2 || bytes[1] <= l2 / 2)))
     return;
@@ -194,9 +200,10 @@ static void order_panels(struct tiling *k, int iter,
                                    bytes[0] / blocks < bytes[1] / panels);
   /* Without panels there is no next one in one piece. */
   bool cut = weights->data && pack_cuts(s->columns, k->tile[last], k->scalable);
-  cut &= !k->matrix; /* it is read fast enough without */
-  for (int64_t p = 2; k->panels_first && cut && p <= blocks; p *= 2)
-    k->prefetch = p;
+  if (k->panels_first && cut && k->matrix)
+    k->prefetch = blocks * k->passes;
+  else if (k->panels_first && cut && blocks > 1)
+    k->prefetch = INT64_C(1) << (63 - __builtin_clzll((uint64_t)blocks));
 }
 
 /* The instruction for products of numbers in memory, which follow each other
@@ -529,6 +536,8 @@ static void set_schedule(struct tiling *k) {
     ir_set_attr(k->op, ir_int("scalable", 1));
   if (k->prefetch)
     ir_set_attr(k->op, ir_int("prefetch", k->prefetch));
+  if (k->ahead)
+    ir_set_attr(k->op, ir_int("ahead", k->ahead));
   if (!k->panels_first)
     return;
   int64_t order[IR_MAX_RANK];

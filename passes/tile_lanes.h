@@ -26,7 +26,9 @@ struct tiling {
   bool plane;        /* windows slide over a copy of one channel */
   bool words;        /* products of four lanes go by words */
   int64_t matrix;    /* elements of a step of matrix registers; 0: none */
+  int64_t passes;    /* of matrix registers over a tile's columns */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
+  int64_t ahead;     /* bytes by which weights are fetched in advance; 0: none */
 };
 
 int64_t tile_lane_bytes(enum ir_dtype t);

@@ -73,6 +73,12 @@ static double choose_rows(const struct shape *s, int64_t *tile,
   return least;
 }
 
+/* Passes over a tile: each of two blocks of rows and two of columns. */
+static int64_t count_passes(int64_t tile, int64_t outer, int64_t columns) {
+  int64_t blocks = outer * dn_div_ceil(tile, ROWS);
+  return dn_div_ceil(blocks, 2) * dn_div_ceil(columns, 2 * ROWS);
+}
+
 /* Columns of a tile: four vectors are packed at once where they divide. */
 static int64_t choose_columns(int64_t columns) {
   static const int64_t of[] = {64, 48, 32};
@@ -180,6 +186,7 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
   k->unroll = 1;
   k->vec = k->lanes;
   k->tile[k->dim[k->ndims - 1]] = choose_columns(s.columns);
+  k->passes = count_passes(tile, outer, choose_columns(s.columns));
   if (k->dim[k->ndims - 1] != k->type->rank - 1)
     k->tile[k->type->rank - 1] = k->vec;
   return true;

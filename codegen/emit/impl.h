@@ -188,6 +188,7 @@ struct emit_matrix {  /* sums by matrix registers: emit/matrix.c */
 struct emit_stream { /* constants that a contraction reads in vectors */
   struct ir_place place;
   const struct affine *bytes; /* NULL: none so far */
+  int64_t block, blocks; /* which of the blocks of a tile reads them */
 };
 
 /* Factors that all lanes share are loaded several at a time, by the schedule's
@@ -224,7 +225,7 @@ struct kernel_cg {
   struct runs runs;         /* what is loaded at once; schedule: runs.dot, an
                         instruction for sums: emit/dot.c */
   unsigned vec;             /* schedule: lanes, */
-  int64_t unroll, prefetch, chains;
+  int64_t unroll, prefetch, ahead, chains;
   bool by_wide, by_plane, by_words, joins, bias, scaled; /* how sums are made */
   int64_t narrow;   /* four vectors of results become bytes at once, */
   bool packed;      /* and have somewhere */
@@ -428,6 +429,9 @@ LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
  * panel. */
 void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
                    const struct emit_stream *s);
+/* Prefetches the cache lines k->ahead bytes behind one that is read, and a part of
+ * that. */
+void emit_prefetch_ahead(struct kernel_cg *k, LLVMValueRef at);
 void emit_store(struct kernel_cg *k, const struct ir_type *type,
                 const struct ir_place *p, const struct affine *addr,
                 LLVMValueRef v);

@@ -311,6 +311,7 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->unroll = ir_get_at(k->op, "unroll", 0);
   assert(k->vec && k->unroll > 0 && "rule schedule");
   k->prefetch = ir_get_int(k->op, "prefetch");
+  k->ahead = ir_get_int(k->op, "ahead");
   k->runs.dot = runs_dot_of(k->op, facts);
   k->chains = ir_get_int(k->op, "chains");
   k->joins = ir_get_int(k->op, "join");

@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+/* Bytes of a cache line, which part of the distance is the near one, and where
+ * lines go. */
+enum { LINE = 64, NEAR = 4, TO_L2 = 2, TO_L1 = 3 };
+
 const struct affine *emit_address(struct kernel_cg *k, const struct ir_place *p,
                                   int rank, const struct affine *const *idx) {
   const struct affine *a = affine_const(&k->forms, 0);
@@ -315,6 +319,23 @@ static LLVMValueRef const_element(struct kernel_cg *k, const struct ir_value *c,
                       true);
 }
 
+/* A cache line, which need not exist. */
+static void prefetch(struct kernel_cg *k, LLVMValueRef at, int where) {
+  enum { READ = 0, DATA = 1 };
+  LLVMTypeRef type = k->e->ptr;
+  LLVMValueRef arg[] = {at, LLVMConstInt(k->e->i32, READ, false),
+                        LLVMConstInt(k->e->i32, (unsigned)where, false),
+                        LLVMConstInt(k->e->i32, DATA, false)};
+  emit_intrinsic(k, "llvm.prefetch", &type, 1, arg, 4);
+}
+
+void emit_prefetch_ahead(struct kernel_cg *k, LLVMValueRef at) {
+  if (!k->ahead)
+    return;
+  prefetch(k, gep_const(k, at, k->ahead), TO_L2);
+  prefetch(k, gep_const(k, at, k->ahead / NEAR), TO_L1);
+}
+
 LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
                        const struct ir_place *p, const struct affine *addr) {
   enum ir_dtype t = v->type->dtype;
@@ -332,11 +353,13 @@ LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
       affine_add(&k->forms, affine_const(&k->forms, 0), addr, size);
   if (k->stream && !k->stream->bytes && p->space == IR_IN_CONST &&
       bytes->varying)
-    *k->stream = (struct emit_stream){*p, bytes};
+    *k->stream = (struct emit_stream){*p, bytes, 0, 1};
   const void *origin;
   place_start(k, p, &origin);
-  return load_one(k, t, origin, address(k, p, bytes), bytes,
-                  alignment(k, p, bytes, (int)size));
+  LLVMValueRef at = address(k, p, bytes);
+  if (p->space == IR_IN_CONST && bytes->varying && bytes->c % LINE == 0)
+    emit_prefetch_ahead(k, at);
+  return load_one(k, t, origin, at, bytes, alignment(k, p, bytes, (int)size));
 }
 
 LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
@@ -350,17 +373,8 @@ LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
  * exist. */
 static void prefetch_lines(struct kernel_cg *k, const struct ir_place *p,
                            const struct affine *bytes, int64_t lines) {
-  enum { READ = 0, TO_L2 = 2, DATA = 1, LINE = 64 };
-  LLVMTypeRef type = k->e->ptr;
-  for (int64_t i = 0; i < lines; i++) {
-    LLVMValueRef arg[] = {
-        address(k, p, affine_plus(&k->forms, bytes, i * LINE)),
-        LLVMConstInt(k->e->i32, READ, false),
-        LLVMConstInt(k->e->i32, TO_L2, false),
-        LLVMConstInt(k->e->i32, DATA, false),
-    };
-    emit_intrinsic(k, "llvm.prefetch", &type, 1, arg, 4);
-  }
+  for (int64_t i = 0; i < lines; i++)
+    prefetch(k, address(k, p, affine_plus(&k->forms, bytes, i * LINE)), TO_L2);
 }
 
 /* While a block of rows is computed with one panel of constants, a part of the
@@ -369,15 +383,16 @@ static void prefetch_lines(struct kernel_cg *k, const struct ir_place *p,
  * the constants of the next kernel. */
 void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
                    const struct emit_stream *s) {
+  enum { MOST = 16 };
   const struct scope *panels = outer, *rows = outer;
   while (panels->depth && !affine_coef(s->bytes, panels->var))
     panels = panels->parent;
   int64_t panel = panels->depth ? affine_coef(s->bytes, panels->var) : 0;
-  int64_t part = panel / k->prefetch, blocks = 1;
+  int64_t part = panel / k->prefetch, blocks = s->blocks;
   if (part <= 0)
     return;
-  const struct affine *at =
-      affine_const(&k->forms, panel + s->bytes->c / k->prefetch);
+  const struct affine *at = affine_const(
+      &k->forms, panel + s->block * part + s->bytes->c / k->prefetch);
   for (int i = 0; i < s->bytes->n; i++) {
     struct affine_term t = s->bytes->term[i];
     bool inside = k->forms.vars.v[t.var].depth > outer->depth;
@@ -390,7 +405,7 @@ void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
     blocks *= rows->count;
   }
   int64_t step = affine_coef(s->bytes, k->scope->var) / k->prefetch;
-  prefetch_lines(k, &s->place, at, dn_max(1, dn_min(step / 64, 8)));
+  prefetch_lines(k, &s->place, at, dn_max(1, dn_min(step / LINE, MOST)));
 }
 
 /* ---- Loads that may be outside ---- */

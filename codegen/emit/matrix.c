@@ -105,6 +105,8 @@ struct pass { /* of up to 2 by 2 blocks */
   const struct runs_matrix *m;
   struct runs_block *down, *across;
   unsigned ndown, nacross;
+  int64_t number;            /* of those of the tile */
+  const struct scope *outer; /* around its sums */
   int red[NEST_MAX_ITERS], nred;
 };
 
@@ -138,6 +140,21 @@ static LLVMValueRef sums_at(struct kernel_cg *k, int64_t row, int64_t column,
   return LLVMBuildGEP2(k->b, k->e->i8, k->matrix.sums, &at, 1, "");
 }
 
+static int64_t count_passes(unsigned blocks) {
+  return dn_div_ceil(blocks, PAIR);
+}
+
+/* The blocks of the tile share the fetching of the next panel of columns. */
+static void prefetch(struct pass *p, const struct ir_place *place,
+                     const struct affine *at) {
+  struct kernel_cg *k = p->k;
+  struct affines *forms = &k->forms;
+  struct emit_stream s = {
+      *place, affine_add(forms, affine_const(forms, 0), at, element_bytes(k)),
+      p->number, count_passes(p->m->ndown) * count_passes(p->m->nacross)};
+  emit_prefetch(k, p->outer, &s);
+}
+
 /* Loads a block of one of the factors, at its iterators. */
 static void load_block(struct pass *p, int access, const struct runs_block *b,
                        unsigned reg, int64_t step) {
@@ -150,6 +167,8 @@ static void load_block(struct pass *p, int access, const struct runs_block *b,
     emit_no_runs(k, "matrix");
     return;
   }
+  if (k->prefetch && access && b == p->across)
+    prefetch(p, &place, at.at);
   LLVMValueRef arg[] = {number(k, reg),
                         emit_pointer(k, at.leaf->type, &place, at.at),
                         bytes_of(k, step * element_bytes(k))};
@@ -214,7 +233,7 @@ static void each_sum(struct pass *p, bool store) {
 }
 
 static void emit_sums(struct kernel_cg *k, const struct runs_matrix *m) {
-  struct pass p = {.k = k, .m = m};
+  struct pass p = {.k = k, .m = m, .outer = k->scope};
   p.nred = runs_reduced(m->n, p.red);
   for (unsigned j = 0; j < m->nacross; j += PAIR)
     for (unsigned i = 0; i < m->ndown; i += PAIR) {
@@ -225,6 +244,7 @@ static void emit_sums(struct kernel_cg *k, const struct runs_matrix *m) {
       each_sum(&p, false);
       level(&p, 0);
       each_sum(&p, true);
+      p.number++;
     }
 }
 
