@@ -23,6 +23,8 @@ struct ir_dot ir_dot_of(const struct ir_facts *f, enum ir_dtype weights) {
                            .shape = (enum ir_dot_shape)f->dot_shape,
                            .lanes = f->dot_lanes,
                            .registers = f->dot_registers,
+                           .step = f->dot_step,
+                           .apart = f->dot_apart,
                            .matrix = f->matrix};
   if (weights == IR_BF16 && f->bdot_k > 1)
     return (struct ir_dot){.id = f->bdot,

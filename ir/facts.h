@@ -29,6 +29,7 @@ struct ir_dot {
   int64_t least; /* of the weights that it multiplies right */
   enum ir_dot_shape shape;
   int lanes, registers;
+  int64_t step, apart; /* instructions: facts.def */
   int64_t matrix; /* elements of a row of a matrix register; 0: there is none */
 };
 /* The one for weights of a type. */

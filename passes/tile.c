@@ -232,11 +232,18 @@ static struct ir_dot find_dot(const struct tiling *k, int iter) {
   return fits ? dot : (struct ir_dot){.k = 1};
 }
 
-static void tile_product(struct tiling *k, int iter) {
-  k->dot = find_dot(k, iter);
-  if (k->dot.k > 1)
-    k->lanes = dn_min(k->lanes, k->dot.lanes);
-  struct tile_space s = {.rows = 1, .more_rows = 1, .lanes = k->lanes};
+/* Sums of integers without vectors and dot, whose addresses go on. */
+static bool walks(const struct tiling *k) {
+  return k->lanes == 1 && !sums_along(k) && !ir_is_float(k->n->acc_type) &&
+         k->env->target->walk != IR_WALK_COUNTER;
+}
+
+/* What the block is chosen for; its rows are those of the last dimension but one,
+ * and of the one around it. */
+static struct tile_space find_space(const struct tiling *k, int iter,
+                                    int64_t group) {
+  const struct ir_facts *t = k->env->target;
+  struct tile_space s = {.rows = 1, .more_rows = 1};
   int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
   int more = k->ndims > 2 ? k->dim[k->ndims - 3] : -1;
   if (rows >= 0)
@@ -245,53 +252,63 @@ static void tile_product(struct tiling *k, int iter) {
     s.more_rows = k->type->dim[more];
   s.merged = more >= 0 && are_one(k, more, rows);
   s.columns = k->n->iter[iter].extent;
-  if (tile_matrix(k, iter, s.merged)) {
-    order_panels(k, iter, &s);
-    return;
-  }
-  s.registers = registers(k);
-  int64_t group = register_group(k, MAX_GROUP);
-  s.lanes *= group;
-  s.registers /= group;
+  s.lanes = k->lanes * group;
+  s.registers = registers(k) / group;
   s.registers -= group > 1; /* for what follows the sums */
-  if (k->dot.k > 1 && !sums_along(k))
-    s.registers -= k->dot.registers;
-  s.bcast_operand = k->env->target->bcast_operand;
-  s.has_fma = k->env->target->has_fma || !ir_is_float(k->n->acc_type);
-  s.exact = k->env->opts->opt_size;
   s.along = sums_along(k);
-  bool walks = s.lanes == 1 && !s.along && !ir_is_float(k->n->acc_type) &&
-               k->env->target->walk != IR_WALK_COUNTER;
-  s.addressed = walks && k->env->target->walk == IR_WALK_INDEX;
-  s.max_vectors = k->env->target->scalable ? 1 : s.rows == 1 ? 8 : 4;
+  if (k->dot.k > 1 && !s.along)
+    s.registers -= k->dot.registers;
+  s.bcast_operand = t->bcast_operand;
+  s.has_fma = t->has_fma || !ir_is_float(k->n->acc_type);
+  s.exact = k->env->opts->opt_size;
+  s.addressed = walks(k) && t->walk == IR_WALK_INDEX;
+  s.max_vectors = t->scalable ? 1 : s.rows == 1 ? 8 : 4;
   if (s.lanes == 1 && ir_is_float(k->n->acc_type) && count_ops(k) <= FEW_OPS &&
       s.rows * s.more_rows <= FEW_ROWS && !k->env->opts->opt_size)
     s.max_vectors *= 2; /* no rows share loads */
   s.column_bytes = reduced_bytes(k);
-  s.cache = s.rows > 1 ? k->env->target->l2 * 3 / 4 : 0; /* or read once */
-  if (s.along && !k->env->target->vector_bytes &&
+  s.cache = s.rows > 1 ? t->l2 * 3 / 4 : 0; /* or read once */
+  s.step = k->dot.step;
+  s.apart = k->dot.apart;
+  if (s.along && !t->vector_bytes &&
       (k->max_unroll > 1 || k->env->opts->opt_size))
     tile_widen(&s, k->n->iter[nest_inner_reduced(k->n)].extent, k->dot.k);
-  k->wide = s.most_rows > 0;
-  struct tile_block b = tile_choose(&s);
-  int64_t lanes = k->env->target->vector_bytes / 4;
-  if (s.along && lanes > 1 && s.columns % lanes == 0) {
-    b = (struct tile_block){1, 1, 1}; /* a vector for what follows the sums */
-    k->lanes = lanes;
-  }
-  if (rows >= 0)
-    k->tile[rows] = b.rows;
-  if (more >= 0)
-    k->tile[more] = b.more_rows;
-  set_vectors(k, b.vectors * group);
-  k->unroll = unroll_for(k, b.rows * b.more_rows * b.vectors, s.registers);
-  if (walks && k->max_unroll > 1) /* steps take no registers */
+  return s;
+}
+
+/* Products by the instruction of the target, if it is worth it: one that takes as
+ * many steps as it has products saves loads of rows that are widened. */
+static struct tile_block choose_dot(struct tiling *k, int iter, int64_t group,
+                                    struct tile_space *s) {
+  *s = find_space(k, iter, group);
+  struct tile_block b = tile_choose(s);
+  if (k->dot.k < 2 || k->dot.step < k->dot.k)
+    return b;
+  struct tiling plain = *k;
+  plain.dot = (struct ir_dot){.k = 1};
+  struct tile_space other = find_space(&plain, iter, group);
+  struct tile_block one = tile_choose(&other);
+  double copies = (double)(k->dot.apart * s->rows * s->more_rows);
+  if (s->most_rows && b.cost + copies < one.cost * (double)k->dot.k)
+    return b;
+  k->dot = plain.dot;
+  *s = other;
+  return one;
+}
+
+/* Steps of the innermost loop: as unroll_for() says, but for loops that are
+ * short, or whose steps take no registers. */
+static void set_unroll(struct tiling *k, const struct tile_space *s,
+                       const struct tile_block *b) {
+  int64_t tall = b->rows * b->more_rows;
+  k->unroll = unroll_for(k, tall * b->vectors, s->registers);
+  if (s->lanes == 1 && walks(k) && k->max_unroll > 1)
     k->unroll = 2 * k->max_unroll;
   const struct ir_value *w =
       ir_arg(k->n->op, (unsigned)k->n->access[1].operand);
   bool computed = w->def && w->def->block == k->n->op->block;
-  if (computed && b.rows * b.more_rows == 1 && s.lanes > 1 &&
-      k->max_unroll > 1 && k->n->access[1].rank > 1)
+  if (computed && tall == 1 && s->lanes > 1 && k->max_unroll > 1 &&
+      k->n->access[1].rank > 1)
     k->unroll = 4 * k->max_unroll; /* more share a scale: emit/scaled.c */
   int64_t window = nest_steps_from(k->n, 0, k->dot.k);
   if (k->wide) { /* the window is one run */
@@ -301,9 +318,37 @@ static void tile_product(struct tiling *k, int iter) {
     while (window % k->unroll)
       k->unroll--;
   }
-  if (s.along && k->env->target->vector_bytes && k->max_unroll > 1 &&
+  if (s->along && k->env->target->vector_bytes && k->max_unroll > 1 &&
       window <= 2 * k->dot.registers)
     k->unroll = window; /* half of the row's vectors stay in registers */
+}
+
+static void tile_product(struct tiling *k, int iter) {
+  k->dot = find_dot(k, iter);
+  if (k->dot.k > 1)
+    k->lanes = dn_min(k->lanes, k->dot.lanes);
+  int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
+  int more = k->ndims > 2 ? k->dim[k->ndims - 3] : -1;
+  int64_t group = register_group(k, MAX_GROUP);
+  struct tile_space s = find_space(k, iter, group);
+  if (tile_matrix(k, iter, s.merged)) {
+    order_panels(k, iter, &s);
+    return;
+  }
+  struct tile_block b = choose_dot(k, iter, group, &s);
+  k->wide = s.most_rows > 0;
+  int64_t lanes = k->env->target->vector_bytes / 4;
+  if (s.along && lanes > 1 && s.columns % lanes == 0) {
+    b = (struct tile_block){1, 1, 1,
+                            0}; /* a vector for what follows the sums */
+    k->lanes = lanes;
+  }
+  if (rows >= 0)
+    k->tile[rows] = b.rows;
+  if (more >= 0)
+    k->tile[more] = b.more_rows;
+  set_vectors(k, b.vectors * group);
+  set_unroll(k, &s, &b);
   order_panels(k, iter, &s);
 }
 
@@ -317,7 +362,7 @@ static bool is_small(const struct ir_facts *t) {
 static bool are_words(const struct tiling *k) {
   const struct ir_facts *t = k->env->target;
   bool bytes = k->n->naccesses == 2 && k->n->nnodes == 3 && t->dot_k == 4 &&
-               t->dot_shape == IR_DOT_ALONG && k->ndims &&
+               t->dot_step < 4 && t->dot_shape == IR_DOT_ALONG && k->ndims &&
                k->type->dim[k->dim[k->ndims - 1]] % 4 == 0;
   for (unsigned i = 0; bytes && i < 2; i++)
     bytes = ir_arg(k->n->op, i)->type->dtype == IR_I8;
@@ -330,7 +375,8 @@ static bool tile_plane(struct tiling *k) {
   struct nest_window w;
   const struct ir_facts *t = k->env->target;
   int n = k->ndims;
-  bool halves = t->dot_k == 4 && t->dot_shape == IR_DOT_ALONG;
+  bool halves =
+      t->dot_k == 4 && t->dot_step < 4 && t->dot_shape == IR_DOT_ALONG;
   if (t->vector_bytes || (!halves && t->walk != IR_WALK_POINTERS) ||
       !nest_slides(k->n, &w) || n < 2 ||
       nest_dim_iter(k->n, k->dim[n - 2]) != w.out[1] ||

@@ -15,7 +15,7 @@
 
 enum {
   WIDE = 2,        /* bytes of a widened element, */
-  MAX_WIDE = 2304, /* and of memory for them */
+  MAX_WIDE = 576,  /* and of memory for them, for each sum of a tile */
   WIDE_COLUMNS = 8 /* that pay for it */
 };
 enum { LATENCY = 8 }; /* multiply-adds under way: 4 cycles, 2 a cycle */
@@ -27,8 +27,8 @@ static const double STREAM = 2.5, FAR_STREAM = 5, UNEVEN = 1.03;
  * is taken to do one thing at a time. */
 static double step_cost(const struct tile_space *s, int64_t rows,
                         int64_t vectors) {
-  if (s->most_rows) /* two products; a load, for columns two bytes each apart */
-    return (double)(2 * rows * vectors + rows + 3 * vectors);
+  if (s->most_rows)
+    return (double)(s->step * rows * vectors + rows + s->apart * vectors);
   if (s->lanes == 1)
     return (double)(rows * vectors + rows + vectors);
   int64_t cost = dn_max(rows * vectors, rows + vectors);
@@ -115,6 +115,7 @@ static void consider(const struct tile_space *s, struct tile_block b,
   if (cost < *least * 0.995) {
     *least = cost;
     *best = b;
+    best->cost = cost;
   }
 }
 
@@ -122,11 +123,11 @@ void tile_widen(struct tile_space *s, int64_t run, int64_t dot) {
   int64_t filled = dn_div_ceil(run, dot) * dot;
   int64_t bytes = WIDE * s->column_bytes / dn_max(run, 1) * filled;
   if (bytes && s->columns >= WIDE_COLUMNS && 3 * filled <= 4 * run)
-    s->most_rows = MAX_WIDE / bytes;
+    s->most_rows = MAX_WIDE * s->registers / bytes;
 }
 
 struct tile_block tile_choose(const struct tile_space *s) {
-  struct tile_block best = {1, 1, 1};
+  struct tile_block best = {.rows = 1, .more_rows = 1, .vectors = 1};
   double least = 1e300;
   int64_t most = dn_div_ceil(s->columns, s->lanes);
   for (int64_t v = dn_min(most, s->max_vectors); v >= 1; v--) {
@@ -135,7 +136,7 @@ struct tile_block tile_choose(const struct tile_space *s) {
     for (int64_t r = dn_min(s->rows, s->registers); r >= 1; r--) {
       int64_t deep = r == s->rows ? dn_min(s->more_rows, 8) : 1;
       for (int64_t m = deep; m >= 1; m--)
-        consider(s, (struct tile_block){r, m, v}, &best, &least);
+        consider(s, (struct tile_block){r, m, v, 0}, &best, &least);
     }
   }
   return best;

@@ -16,6 +16,7 @@ struct tile_space {
   int64_t bcast_operand; /* facts.def */
   bool has_fma;
   int64_t most_rows;    /* widened for all columns; 0: none are */
+  int64_t step, apart;  /* instructions for a run of those: facts.def */
   int64_t max_vectors;  /* of columns */
   bool along;           /* the registers are counted for sums alone */
   bool addressed;       /* the registers hold an address of each, too */
@@ -26,6 +27,7 @@ struct tile_space {
 
 struct tile_block {
   int64_t rows, more_rows, vectors;
+  double cost; /* of a step, or a run, of all sums */
 };
 
 /* Rows of a sum along words that many columns read may be widened, in memory of

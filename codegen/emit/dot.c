@@ -157,14 +157,60 @@ LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd) {
   return emit_intrinsic(k, "llvm.arm.sxtb16", NULL, 0, &v, 1);
 }
 
+/* Of a word a b c d: a + c * 65536 and b + d * 65536, `across`: c + a * 65536 and
+ * d + b * 65536. */
+static void pairs_of_bytes(struct kernel_cg *k, LLVMValueRef word, bool across,
+                           LLVMValueRef *pair) {
+  LLVMTypeRef t = k->e->i32;
+  word = LLVMBuildXor(k->b, word, LLVMConstInt(t, 0x80808080u, false), "");
+  for (unsigned odd = 0; odd < 2; odd++) {
+    LLVMValueRef by = LLVMConstInt(t, 8 * odd + (across ? 16 : 0), false);
+    LLVMValueRef arg[] = {word, word, by};
+    LLVMValueRef v = across ? emit_intrinsic(k, "llvm.fshr", &t, 1, arg, 3)
+                            : LLVMBuildLShr(k->b, word, by, "");
+    v = LLVMBuildAnd(k->b, v, LLVMConstInt(t, 0x00ff00ffu, false), "");
+    pair[odd] = LLVMBuildSub(k->b, v, LLVMConstInt(t, 0x00800080u, false), "");
+  }
+}
+
+void emit_halves(struct kernel_cg *k, LLVMValueRef word, bool row,
+                 LLVMValueRef *halves) {
+  if (k->runs.dot.id == CG_DOT_MLA)
+    pairs_of_bytes(k, word, row, halves);
+  for (int odd = 0; odd < 2 && k->runs.dot.id != CG_DOT_MLA; odd++)
+    halves[odd] = emit_two_bytes(k, word, odd);
+}
+
+/* (a + c * 65536) * (z + x * 65536) has a * x + c * z in its upper half, where
+ * that and a * z are numbers of 16 bits: half of its one, added, rounds. */
+LLVMValueRef emit_add_halves(struct kernel_cg *k, LLVMValueRef acc,
+                             LLVMValueRef row, LLVMValueRef w,
+                             LLVMValueRef half) {
+  LLVMValueRef arg[] = {row, w, acc}, by = LLVMConstInt(k->e->i32, 16, false);
+  if (k->runs.dot.id != CG_DOT_MLA)
+    return emit_intrinsic(k, "llvm.arm.smlad", NULL, 0, arg, 3);
+  LLVMValueRef sum =
+      LLVMBuildAdd(k->b, LLVMBuildMul(k->b, row, w, ""), half, "");
+  return LLVMBuildAdd(k->b, acc, LLVMBuildAShr(k->b, sum, by, ""), "");
+}
+
+LLVMValueRef emit_half(const struct kernel_cg *k) {
+  return LLVMConstInt(k->e->i32, 0x8000, false);
+}
+
 static LLVMValueRef dot_SMLAD(struct kernel_cg *k, LLVMValueRef acc,
                               LLVMValueRef w, LLVMValueRef a) {
-  for (int odd = 0; odd < 2; odd++) {
-    LLVMValueRef arg[] = {emit_two_bytes(k, a, odd), emit_two_bytes(k, w, odd),
-                          acc};
-    acc = emit_intrinsic(k, "llvm.arm.smlad", NULL, 0, arg, 3);
-  }
+  LLVMValueRef row[2], of[2];
+  emit_halves(k, a, true, row);
+  emit_halves(k, w, false, of);
+  for (int odd = 0; odd < 2; odd++)
+    acc = emit_add_halves(k, acc, row[odd], of[odd], emit_half(k));
   return acc;
+}
+
+static LLVMValueRef dot_MLA(struct kernel_cg *k, LLVMValueRef acc,
+                            LLVMValueRef w, LLVMValueRef a) {
+  return dot_SMLAD(k, acc, w, a);
 }
 
 static LLVMValueRef dot_WIDEN(struct kernel_cg *k, LLVMValueRef acc,
@@ -175,7 +221,8 @@ static LLVMValueRef dot_WIDEN(struct kernel_cg *k, LLVMValueRef acc,
 typedef LLVMValueRef dot_fn(struct kernel_cg *k, LLVMValueRef acc,
                             LLVMValueRef w, LLVMValueRef a);
 static dot_fn *const instructions[] = {
-#define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers)         \
+#define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers, step,   \
+            apart)                                                             \
   [CG_DOT_##ID] = dot_##ID,
 #include "codegen/target/targets.def"
 };

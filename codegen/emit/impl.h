@@ -167,6 +167,7 @@ struct emit_wide {            /* rows widened to 16 bits: emit/wide.c */
   const struct scope *before; /* for the loop that they were made for last */
   LLVMValueRef rows;          /* memory of the function, */
   int64_t words;              /* that much; 0: none so far */
+  LLVMValueRef half;          /* of the upper half's one, in a register */
 };
 
 struct emit_plane {           /* a channel that was copied: emit/plane.c */
@@ -303,6 +304,8 @@ LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
 /* ---- emit/scope.c: loops, hoisting, the memo ---- */
 void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
                 const LLVMValueRef *init, LLVMValueRef *phi);
+/* The same value, of which LLVM does not see what it is. */
+LLVMValueRef scope_hide(struct kernel_cg *k, LLVMValueRef v);
 /* From here on addresses in the loop advance by `step` elements an iteration, in
  * the way that the target's facts give; scope_next() is an element further. */
 void scope_walk(struct kernel_cg *k, int64_t step);
@@ -447,6 +450,16 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
 
 /* Bytes 0 and 2 of a register, or 1 and 3, widened to 16 bits. */
 LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd);
+/* A word of four bytes as the two factors, of one side of products, that
+ * emit_add_halves() takes: those of rows are turned around where the other side is
+ * not. */
+void emit_halves(struct kernel_cg *k, LLVMValueRef word, bool row,
+                 LLVMValueRef *halves);
+/* acc plus two products; `half` is emit_half(), or the same in a register. */
+LLVMValueRef emit_add_halves(struct kernel_cg *k, LLVMValueRef acc,
+                             LLVMValueRef row, LLVMValueRef w,
+                             LLVMValueRef half);
+LLVMValueRef emit_half(const struct kernel_cg *k);
 
 /* ---- emit/wide.c ---- */
 /* Adds a sum of products of each point to acc, by the schedule's wide=1; false:

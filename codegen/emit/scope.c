@@ -127,6 +127,10 @@ static LLVMValueRef hidden(struct kernel_cg *k, LLVMValueRef v, int64_t n) {
   return LLVMBuildCall2(k->b, fn, same, &v, 1, "");
 }
 
+LLVMValueRef scope_hide(struct kernel_cg *k, LLVMValueRef v) {
+  return hidden(k, v, 0);
+}
+
 LLVMValueRef scope_pointer(struct kernel_cg *k, LLVMValueRef p, int64_t step) {
   struct scope *s = k->scope;
   struct walker *w = DN_NEW(k->arena, struct walker);

@@ -1,5 +1,6 @@
 /* wide.c - sums of products of bytes by an instruction that multiplies halves of
- * registers (DSP of ARM): the rows of a tile are widened to 16 bits once, before
+ * registers (DSP of ARM), or pairs of bytes far enough apart (emit_add_halves() of
+ * dot.c): the rows of a tile are widened to 16 bits once, before
  * the loop over the columns, into memory of the kernel's own. There a run of four
  * of each row follows that of the row before it, as two words, so that the
  * products of a tile read one pointer, and a window is one run from end to end;
@@ -50,12 +51,14 @@ static void copy_run(struct kernel_cg *k, struct runs_wide *w,
         w->iter + (size_t)w->of_row[r] * NEST_MAX_ITERS;
     iter[w->red[w->nred - 1]] = at;
     k->run = count;
-    LLVMValueRef word = emit_access(k, w->n, 0, iter);
+    LLVMValueRef word = emit_access(k, w->n, 0, iter), half[2];
     k->run = 0;
+    if (k->failed)
+      return;
+    emit_halves(k, word, true, half);
     unsigned words = count == 1 && ends_half(k, w) ? 1 : 2;
-    for (unsigned odd = 0; odd < words && !k->failed; odd++)
-      LLVMBuildStore(k->b, emit_two_bytes(k, word, odd),
-                     rows_at(k, w, run, (2 * r + odd) * WORD));
+    for (unsigned odd = 0; odd < words; odd++)
+      LLVMBuildStore(k->b, half[odd], rows_at(k, w, run, (2 * r + odd) * WORD));
   }
 }
 
@@ -142,17 +145,16 @@ static void add_run(struct kernel_cg *k, struct runs_wide *w,
     k->run = 0;
     if (LLVMIsALoadInst(word))
       LLVMSetVolatile(word, true);
-    LLVMValueRef of[] = {emit_two_bytes(k, word, false),
-                         emit_two_bytes(k, word, true)};
+    LLVMValueRef of[2];
+    emit_halves(k, word, false, of);
     for (unsigned p = 0; p < w->npt; p++) {
       unsigned r = w->row[p];
       row[r] = row[r] ? row[r] : row_words(k, w, run, r);
       for (unsigned odd = 0; odd < words && w->column[p] == c; odd++) {
         LLVMValueRef a = LLVMBuildLShr(
             k->b, row[r], LLVMConstInt(k->e->i64, 32 * odd, false), "");
-        LLVMValueRef arg[] = {LLVMBuildTrunc(k->b, a, k->e->i32, ""), of[odd],
-                              acc[p]};
-        acc[p] = emit_intrinsic(k, "llvm.arm.smlad", NULL, 0, arg, 3);
+        a = LLVMBuildTrunc(k->b, a, k->e->i32, "");
+        acc[p] = emit_add_halves(k, acc[p], a, of[odd], k->wide.half);
       }
     }
   }
@@ -166,6 +168,7 @@ static void add_runs(struct kernel_cg *k, struct runs_wide *w, int64_t runs,
   const struct affine *base = affine_const(&k->forms, 0);
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, w->npt);
   bool loop = runs / unroll > 1;
+  k->wide.half = scope_hide(k, emit_half(k));
   if (loop) {
     scope_open(k, runs / unroll, w->npt, acc, phi);
     memcpy(acc, phi, w->npt * sizeof *acc);
@@ -183,7 +186,8 @@ bool emit_wide_sums(struct kernel_cg *k, struct runs_wide *w,
                     LLVMValueRef *acc) {
   if (!runs_rows_outside(w, k->scope->depth) || k->wide.before == k->scope)
     return false;
-  if (k->runs.dot.id != CG_DOT_SMLAD || !runs_widen(&k->runs, w)) {
+  if ((k->runs.dot.id != CG_DOT_SMLAD && k->runs.dot.id != CG_DOT_MLA) ||
+      !runs_widen(&k->runs, w)) {
     emit_no_runs(k, "wide");
     return true;
   }

@@ -30,11 +30,13 @@ static const struct vector_row {
 static const struct dot_row {
   enum cg_backend backend;
   const char *text;
-  int id, k, factor, least, shape, lanes, registers;
+  int id, k, factor, least, shape, lanes, registers, step, apart;
 } dots[] = {
-#define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers)         \
-  {CG_##LLVM, text,           CG_DOT_##ID, k,        IR_DOT_##factor,          \
-   least,     IR_DOT_##shape, lanes,       registers},
+#define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers, step,   \
+            apart)                                                             \
+  {CG_##LLVM,       text,  CG_DOT_##ID,    k,                                  \
+   IR_DOT_##factor, least, IR_DOT_##shape, lanes,                              \
+   registers,       step,  apart},
 #include "codegen/target/targets.def"
 };
 

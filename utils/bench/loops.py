@@ -137,7 +137,7 @@ def is_product(body, i, name):
     for d in range(1, len(body)):
         text = body[(i - d) % len(body)]
         if name in operands(text)[0]:
-            return bool(PRODUCT.match(text))
+            return bool(PRODUCT.match(text) or ADDED.match(text))
     return False
 
 
