@@ -100,11 +100,12 @@ struct cg_blob {
 /* What is known after code generation. */
 struct cg_sizes {
   int64_t arena, weights, text;
-  int64_t
-      *kernel;   /* of text, by the kernel's number: cg_layer; 0 where the code
-                      of one before does for it */
-  int64_t soft;  /* of text, arithmetic that the processor lacks */
-  int64_t stack; /* with the longest vectors: cg_vector_most(), */
+  /* Of text, by the kernel's number (cg_layer); 0 where the code of one before
+   * does for it. */
+  int64_t *kernel;
+  int64_t soft;            /* of text, arithmetic that the processor lacks */
+  int64_t tables;          /* beside text and weights: description, unwinding */
+  int64_t stack;           /* with the longest vectors: cg_vector_most(), */
   int64_t stack_least;     /* and with those that the target has at least */
   int64_t arena_bound;     /* no order and no placement of the kernels' values
                               needs less (memory.md) */

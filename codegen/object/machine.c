@@ -278,6 +278,8 @@ static bool finish_object(struct machine *s, const struct cg_elf *elf) {
              (!strncmp(sec->name, ".rodata", 7) ||
               !strncmp(sec->name, ".lrodata", 8)))
       job->weights += (int64_t)sec->size;
+    else if (sec->data)
+      job->tables += (int64_t)sec->size;
   }
   if (elf->sections.n)
     qsort(sorted, elf->sections.n, sizeof *sorted, compare_sections);

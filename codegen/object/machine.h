@@ -17,6 +17,7 @@ struct cg_job {
   /* Filled, for objects. */
   int64_t *kernel; /* bytes of code of each, */
   int64_t soft;    /* and of arithmetic that the processor lacks */
+  int64_t tables;
   int64_t stack, stack_least, text, weights;
   uint64_t abi; /* of weights apart, */
   int64_t blob; /* and the size of their file */

@@ -146,6 +146,7 @@ static bool run_job(void *user, int fd) {
   put_number(&out, (int64_t)job->abi);
   put_number(&out, job->blob);
   put_number(&out, job->soft);
+  put_number(&out, job->tables);
   for (size_t i = 0; i < job->nkernels; i++)
     put_number(&out, job->kernel[i]);
   put_phases(&out, ctx);
@@ -209,6 +210,7 @@ static void fill_sizes(struct fields *in, const struct ir_module *m,
   s.abi = (uint64_t)get_number(in);
   s.blob = get_number(in);
   s.soft = get_number(in);
+  s.tables = get_number(in);
   s.kernel = DN_ARRAY(in->ctx->arena, int64_t, nkernels + 1);
   for (size_t i = 0; i < nkernels; i++)
     s.kernel[i] = get_number(in);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 100, NAME_WIDTH = 24, BAR_WIDTH = 20 };
+enum { MAX_ROWS = 100, BAR_WIDTH = 20 };
 
 const char *cg_count_text(struct dn_arena *arena, int64_t n) {
   char *digits = dn_printf(arena, "%lld", (long long)n);
@@ -70,6 +70,24 @@ static void put_regions(const struct cg_facts_sheet *r, struct dn_buf *out) {
                   count(r, all->v[i].used), count(r, all->v[i].size));
 }
 
+static int64_t kernels_code(const struct cg_facts_sheet *r) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < r->stats.nkernels && r->sizes.kernel; i++)
+    bytes += r->sizes.kernel[i];
+  return bytes;
+}
+
+/* What the code is of, and what lies in the object beside it and the weights. */
+static void put_code(const struct cg_facts_sheet *r, struct dn_buf *out) {
+  const struct cg_sizes *s = &r->sizes;
+  int64_t kernels = kernels_code(r);
+  dn_buf_printf(out, "  code        %s B layers, %s B calls", count(r, kernels),
+                count(r, s->text - kernels - s->soft));
+  if (s->soft)
+    dn_buf_printf(out, ", %s B arithmetic in software", count(r, s->soft));
+  dn_buf_printf(out, "; %s B tables beside it\n", count(r, s->tables));
+}
+
 static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
   const struct cg_sizes *s = &r->sizes;
   dn_buf_printf(out, "  parameters  %s (%s weights + %s biases), %s bytes\n",
@@ -90,6 +108,7 @@ static void put_totals(const struct cg_facts_sheet *r, struct dn_buf *out) {
   dn_buf_printf(out, "  flash       %s B: %s B weights, %s B code\n",
                 count(r, s->weights + s->text), count(r, s->weights),
                 count(r, s->text));
+  put_code(r, out);
   dn_buf_printf(out, "  arena       %s B", count(r, s->arena));
   if (s->arena_bound || !s->arena)
     dn_buf_printf(out, ", lower bound %s B%s", count(r, s->arena_bound),
@@ -129,8 +148,8 @@ static void put_cell(struct dn_buf *out, struct dn_arena *arena, const char *s,
 
 /* A layer's name; of a long one the end, which differs from layer to layer. Of
  * the names that TensorFlow Lite joins by `;`, the first. */
-static void put_name(struct dn_buf *out, struct dn_arena *arena,
-                     const char *s) {
+static void put_name(struct dn_buf *out, struct dn_arena *arena, const char *s,
+                     int width) {
   size_t first = strcspn(s, ";"), i = 0;
   if (first)
     s = dn_strndup(arena, s, first);
@@ -138,11 +157,11 @@ static void put_name(struct dn_buf *out, struct dn_arena *arena,
   int n = 0;
   for (size_t k = 0; text[k]; n++)
     k += dn_utf8_length(text + k, strlen(text + k));
-  bool cut = n > NAME_WIDTH;
-  for (; cut && n > NAME_WIDTH - 2; n--)
+  bool cut = n > width;
+  for (; cut && n > width - 2; n--)
     i += dn_utf8_length(text + i, strlen(text + i));
   text = cut ? dn_printf(arena, "..%s", text + i) : text;
-  put_cell(out, arena, text, NAME_WIDTH);
+  put_cell(out, arena, text, width);
 }
 
 /* Eighths of a block: U+2588 is full, U+258F an eighth. */
@@ -159,24 +178,65 @@ static void put_bar(struct dn_buf *out, int64_t part, int64_t whole) {
   }
 }
 
+/* Bytes of its kernels' functions, each counted for the first that it is of. */
+static int64_t layer_code(const struct cg_facts_sheet *r,
+                          const struct cg_layer *l) {
+  int64_t bytes = 0;
+  for (size_t i = l->first; r->sizes.kernel && i < l->first + l->kernels; i++)
+    bytes += r->sizes.kernel[i];
+  return bytes;
+}
+
+void cg_layer_cells(const struct cg_facts_sheet *r, const struct cg_layer *l,
+                    struct cg_cell out[static CG_CELLS]) {
+  const struct cg_cost c = cg_layer_cost(&r->machine, l);
+#define TEXT(key, head, width, shown, value)                                   \
+  out[CG_CELL_##key] = (struct cg_cell){#key, head, width, 0, value, 0, shown};
+#define NUMBER(key, head, width, digits, shown, value)                         \
+  out[CG_CELL_##key] = (struct cg_cell){                                       \
+      #key, head, width, digits, NULL, (double)(value), shown};
+#include "codegen/report/layers.def"
+}
+
+const char *cg_cell_text(const struct cg_facts_sheet *r,
+                         const struct cg_cell *c) {
+  return c->text     ? c->text
+         : c->digits ? dn_printf(r->ctx->arena, "%.*f", c->digits, c->number)
+                     : count(r, (int64_t)c->number);
+}
+
 static void put_layer(const struct cg_facts_sheet *r, struct dn_buf *out,
                       const struct cg_layer *l) {
   struct dn_arena *arena = r->ctx->arena;
-  put_name(out, arena, l->name);
-  put_cell(out, arena, l->what, NAME_WIDTH);
-  put_cell(out, arena, ir_type_text(r->ctx, NULL, ir_result(l->op)->type), 20);
-  struct cg_cost cost = cg_layer_cost(&r->machine, l);
-  dn_buf_printf(out, "%11s %11s %13s %7.2f ", count(r, l->weights),
-                count(r, l->activations), count(r, l->macs), cost.intensity);
-  if (r->machine.core)
-    dn_buf_printf(out, "%-7s %11s ", cost.bound,
-                  count(r, (int64_t)cost.cycles));
-  dn_buf_printf(out, "%9.1f %11s ", cost.energy / 1e3, count(r, l->live));
+  struct cg_cell cell[CG_CELLS];
+  cg_layer_cells(r, l, cell);
+  for (size_t i = 0; i < CG_CELLS; i++) {
+    const char *text = cg_cell_text(r, &cell[i]);
+    if (!cell[i].head || !cell[i].shown)
+      continue;
+    if (i == CG_CELL_name)
+      put_name(out, arena, text, cell[i].width);
+    else if (cell[i].text)
+      put_cell(out, arena, text, cell[i].width);
+    else
+      dn_buf_printf(out, "%*s ", cell[i].width, text);
+  }
   put_bar(out, l->live, r->stats.live);
   dn_buf_printf(out, "\n");
   if (l->op->code == IR_IF)
     dn_buf_printf(out, "  MACs of its branches: %s, else %s\n",
                   count(r, l->branch[0]), count(r, l->branch[1]));
+}
+
+static void put_heads(const struct cg_facts_sheet *r, struct dn_buf *out,
+                      const struct cg_layer *l) {
+  struct cg_cell cell[CG_CELLS];
+  cg_layer_cells(r, l, cell);
+  dn_buf_printf(out, "\n");
+  for (size_t i = 0; i < CG_CELLS; i++)
+    if (cell[i].head && cell[i].shown)
+      dn_buf_printf(out, "%*s%s", cell[i].text ? -cell[i].width : cell[i].width,
+                    cell[i].head, i + 1 < CG_CELLS ? " " : "\n");
 }
 
 static int compare_macs(const void *a, const void *b) {
@@ -201,12 +261,8 @@ static int64_t threshold(const struct cg_facts_sheet *r) {
 static void put_layers(const struct cg_facts_sheet *r, struct dn_buf *out) {
   int64_t least = threshold(r);
   size_t shown = 0;
-  dn_buf_printf(out, "\n%-*s %-*s %-20s %11s %11s %13s %7s ", NAME_WIDTH,
-                "LAYER", NAME_WIDTH, "OPS", "RESULT", "WEIGHTS", "ACTIVATIONS",
-                "MACS", "FLOP/B");
-  if (r->machine.core)
-    dn_buf_printf(out, "%-7s %11s ", "BOUND", "CYCLES");
-  dn_buf_printf(out, "%9s %11s\n", "NJ", "LIVE BYTES");
+  if (r->stats.layers.n)
+    put_heads(r, out, &r->stats.layers.v[0]);
   for (size_t i = 0; i < r->stats.layers.n && shown < MAX_ROWS; i++) {
     const struct cg_layer *l = &r->stats.layers.v[i];
     if (l->macs < least)

@@ -17,6 +17,25 @@ struct cg_facts_sheet {
   struct cg_machine machine;
   struct cg_cost cost; /* of the run */
 };
+/* A cell of a layer: layers.def. */
+struct cg_cell {
+  const char *key, *head; /* head NULL: it is no column */
+  int width, digits;
+  const char *text; /* or NULL: a number */
+  double number;
+  bool shown; /* where not, JSON has it if it is a column */
+};
+enum {
+#define TEXT(key, ...) CG_CELL_##key,
+#define NUMBER(key, ...) CG_CELL_##key,
+#include "codegen/report/layers.def"
+  CG_CELLS
+};
+void cg_layer_cells(const struct cg_facts_sheet *r, const struct cg_layer *l,
+                    struct cg_cell out[static CG_CELLS]);
+/* The number of a cell as text. */
+const char *cg_cell_text(const struct cg_facts_sheet *r,
+                         const struct cg_cell *c);
 void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out);
 void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out);
 

@@ -32,25 +32,28 @@ static void put_total(const struct cg_facts_sheet *r, struct dn_buf *out,
                   unit);
 }
 
+static void put_row(const struct cg_facts_sheet *r, struct dn_buf *out,
+                    const struct cg_layer *l, bool heads) {
+  struct cg_cell cell[CG_CELLS];
+  cg_layer_cells(r, l, cell);
+  dn_buf_printf(out, "<tr>");
+  for (size_t i = 0; i < CG_CELLS; i++) {
+    if (!cell[i].head || !cell[i].shown)
+      continue;
+    dn_buf_printf(out, heads ? "<th>" : "<td>");
+    cg_put_html(out, r->ctx->arena,
+                heads ? cell[i].head : cg_cell_text(r, &cell[i]));
+    dn_buf_printf(out, heads ? "</th>" : "</td>");
+  }
+  dn_buf_printf(out, "</tr>\n");
+}
+
 static void put_table(const struct cg_facts_sheet *r, struct dn_buf *out) {
-  dn_buf_printf(out, "<h2>Layers</h2>\n<table>\n<tr><th>layer</th><th>ops</th>"
-                     "<th>result</th><th>weights</th><th>activations</th>"
-                     "<th>MACs</th><th>FLOP/B</th><th>bound</th><th>cycles</th>"
-                     "<th>energy, nJ</th><th>live bytes</th></tr>\n");
+  dn_buf_printf(out, "<h2>Layers</h2>\n<table>\n");
   for (size_t i = 0; i < r->stats.layers.n; i++) {
-    const struct cg_layer *l = &r->stats.layers.v[i];
-    dn_buf_printf(out, "<tr><td>");
-    cg_put_html(out, r->ctx->arena, l->name);
-    dn_buf_printf(out, "</td><td>%s</td><td>%s</td><td>%s</td>", l->what,
-                  ir_type_text(r->ctx, NULL, ir_result(l->op)->type),
-                  count(r, l->weights));
-    struct cg_cost cost = cg_layer_cost(&r->machine, l);
-    dn_buf_printf(out,
-                  "<td>%s</td><td>%s</td><td>%.2f</td><td>%s</td><td>%s</td>"
-                  "<td>%.1f</td><td>%s</td></tr>\n",
-                  count(r, l->activations), count(r, l->macs), cost.intensity,
-                  cost.bound, count(r, (int64_t)cost.cycles), cost.energy / 1e3,
-                  count(r, l->live));
+    if (!i)
+      put_row(r, out, &r->stats.layers.v[i], true);
+    put_row(r, out, &r->stats.layers.v[i], false);
   }
   dn_buf_printf(out, "</table>\n");
 }

@@ -62,27 +62,15 @@ static void add_regions(const struct cg_facts_sheet *r, struct cJSON *top) {
 static void add_layer(const struct cg_facts_sheet *r, struct cJSON *list,
                       const struct cg_layer *l) {
   struct cJSON *o = made(r->ctx, cJSON_CreateObject());
-  add_text(o, r->ctx, "name", l->name);
-  add_text(o, r->ctx, "ops", l->what);
-  add_text(o, r->ctx, "result",
-           ir_type_text(r->ctx, NULL, ir_result(l->op)->type));
-  add_number(o, r->ctx, "weights", l->weights);
-  add_number(o, r->ctx, "weight_bytes", l->weight_bytes);
-  add_number(o, r->ctx, "activations", l->activations);
-  add_number(o, r->ctx, "bytes", l->bytes);
-  add_number(o, r->ctx, "macs", l->macs);
-  if (l->op->code == IR_IF) {
-    add_number(o, r->ctx, "then_macs", l->branch[0]);
-    add_number(o, r->ctx, "else_macs", l->branch[1]);
+  struct cg_cell cell[CG_CELLS];
+  cg_layer_cells(r, l, cell);
+  for (size_t i = 0; i < CG_CELLS; i++) {
+    const struct cg_cell *c = &cell[i];
+    if (c->text)
+      add_text(o, r->ctx, c->key, c->text);
+    else if (c->head || c->shown)
+      add_real(o, r->ctx, c->key, c->number);
   }
-  add_number(o, r->ctx, "live_bytes", l->live);
-  struct cg_cost cost = cg_layer_cost(&r->machine, l);
-  add_number(o, r->ctx, "flops", (int64_t)cost.flops);
-  add_real(o, r->ctx, "flops_per_byte", cost.intensity);
-  add_text(o, r->ctx, "bound", cost.bound);
-  add_number(o, r->ctx, "roofline_cycles", (int64_t)cost.roofline);
-  add_number(o, r->ctx, "cycles", (int64_t)cost.cycles);
-  add_real(o, r->ctx, "energy_nj", cost.energy / 1e3);
   cJSON_AddItemToArray(list, o);
 }
 
