@@ -134,7 +134,7 @@ static void bind_outputs(struct onnx_call *c, bool ok) {
 static bool check_sequences(struct onnx_call *c) {
   for (size_t i = 0; i < c->nin; i++)
     if (c->in[i] && ox_sequence_of(c->im, c->in[i]) &&
-        !ox_takes_sequences(c->row))
+        !(c->row->takes & SEQUENCES))
       return ox_fail(c, TYPE, "input %zu must be a tensor, not a sequence", i);
   return true;
 }

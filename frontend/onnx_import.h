@@ -70,6 +70,16 @@ struct ox_sequence *ox_sequence_new(struct onnx_import *im, size_t n,
 struct onnx_call;
 typedef bool onnx_convert(struct onnx_call *c);
 
+/* What a row takes besides tensors of numbers: see onnx_ops.def. */
+enum {
+  SEQUENCES = 1,
+  STRINGS = 2,
+  MOVES = 4,
+  MOVES_2 = 8,
+  MOVES_ALL = 16,
+  COUNTS = 32
+};
+
 struct onnx_row {
   const char *op; /* "Conv", or with its domain, "com.microsoft.Gelu" */
   int since, until;
@@ -77,6 +87,7 @@ struct onnx_row {
   int max_out;
   onnx_convert *convert;
   int arg;
+  unsigned takes;
   const char *attrs;
 };
 
@@ -151,7 +162,6 @@ bool ox_import_initializer(struct onnx_import *im, const struct onnx_tensor *t,
 /* Sequences (onnx_op_sequence.c): NULL for a tensor. */
 struct ox_sequence *ox_sequence_of(const struct onnx_import *im,
                                    const struct ir_value *v);
-bool ox_takes_sequences(const struct onnx_row *row);
 
 /* ---- Attributes (onnx_attr.c) ---- */
 /* Checks a node's attributes against the row's list. */

@@ -19,18 +19,6 @@ struct ox_sequence *ox_sequence_of(const struct onnx_import *im,
   return dn_map_get(&im->sequences, v);
 }
 
-bool ox_takes_sequences(const struct onnx_row *row) {
-  static onnx_convert *const able[] = {
-      onnx_identity,        onnx_loop,           onnx_sequence_at,
-      onnx_sequence_insert, onnx_sequence_erase, onnx_sequence_length,
-      onnx_concat_sequence, onnx_sequence_map,   onnx_optional,
-      onnx_optional_get,    onnx_optional_has,   onnx_dict_vectorizer};
-  for (size_t i = 0; i < DN_COUNT(able); i++)
-    if (row->convert == able[i])
-      return true;
-  return false;
-}
-
 static bool finish(struct onnx_call *c, struct ox_sequence *s) {
   for (size_t i = 0; i < s->n; i++)
     if (!s->v[i])

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const struct onnx_row rows[] = {
-#define ONNX(op, since, until, min, max, outs, name, arg, attrs)               \
-  {op, since, until, min, max, outs, onnx_##name, arg, attrs},
+#define ONNX(op, since, until, min, max, outs, name, arg, takes, attrs)        \
+  {op, since, until, min, max, outs, onnx_##name, arg, takes, attrs},
 #include "frontend/onnx_ops.def"
 #undef ONNX
 };

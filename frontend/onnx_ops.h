@@ -51,7 +51,7 @@ const char *ox_activation_text(struct dn_ctx *ctx,
                                const struct ox_activation *a, const double v[2],
                                double clip);
 
-#define ONNX(op, since, until, min, max, outs, name, arg, attrs)               \
+#define ONNX(op, since, until, min, max, outs, name, arg, takes, attrs)        \
   onnx_convert onnx_##name;
 #include "frontend/onnx_ops.def"
 #undef ONNX

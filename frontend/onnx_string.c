@@ -5,60 +5,6 @@
 
 #include "frontend/decompose.h"
 
-/* These know strings, or leave them alone. */
-static bool takes_strings(const struct onnx_row *row) {
-  static onnx_convert *const able[] = {onnx_identity,
-                                       onnx_equal,
-                                       onnx_tfidf,
-                                       onnx_string_concat,
-                                       onnx_regex_full_match,
-                                       onnx_string_split,
-                                       onnx_tokenizer,
-                                       onnx_string_normalizer};
-  for (size_t i = 0; i < DN_COUNT(able); i++)
-    if (row->convert == able[i])
-      return true;
-  return row->convert == onnx_decompose &&
-         (row->arg == FE_LABEL_ENCODER || row->arg == FE_ONE_HOT_ENCODER ||
-          row->arg == FE_CATEGORY_MAPPER);
-}
-
-/* Inputs first to last are moved, the others say where. */
-struct move {
-  onnx_convert *convert;
-  int arg; /* of the row; -1: any */
-  size_t first, last;
-  bool counts; /* its result is a number */
-};
-
-static const struct move *find_move(const struct onnx_row *row) {
-  static const struct move moves[] = {
-      {onnx_concat, -1, 0, SIZE_MAX, false},
-      {onnx_map, IR_SELECT, 1, 2, false},
-      {onnx_decompose, FE_EXPAND_TO, 0, 0, false},
-      {onnx_decompose, FE_FLATTEN, 0, 0, false},
-      {onnx_decompose, FE_RESHAPE_TO, 0, 0, false},
-      {onnx_slice, -1, 0, 0, false},
-      {onnx_split, -1, 0, 0, false},
-      {onnx_decompose, FE_SQUEEZE_AXES, 0, 0, false},
-      {onnx_decompose, FE_UNSQUEEZE_AXES, 0, 0, false},
-      {onnx_tile, -1, 0, 0, false},
-      {onnx_decompose, FE_TRANSPOSE_BY, 0, 0, false},
-      {onnx_gather, -1, 0, 0, false},
-      {onnx_array_feature_extractor, -1, 0, 0, false},
-      {onnx_gather_elements, -1, 0, 0, false},
-      {onnx_gather_nd, -1, 0, 0, false},
-      {onnx_decompose, FE_REVERSE_SEQUENCE, 0, 0, false},
-      {onnx_compress, -1, 0, 0, false},
-      {onnx_decompose, FE_SHAPE_OF, 0, 0, true},
-      {onnx_decompose, FE_SIZE_OF, 0, 0, true}};
-  for (size_t i = 0; i < DN_COUNT(moves); i++)
-    if (row->convert == moves[i].convert &&
-        (moves[i].arg < 0 || row->arg == moves[i].arg))
-      return &moves[i];
-  return NULL;
-}
-
 struct ir_value *ox_widen(struct onnx_call *c, struct ir_value *x,
                           int64_t width) {
   return fe_call(c->b, FE_WIDEN, IR_ARGS(x), IR_ATTRS(ir_int("width", width)));
@@ -100,7 +46,12 @@ static struct ir_value *take(struct onnx_call *c, struct ir_value *table,
   return fe_expand(c->b, fe_scalar(c->b, IR_CHAR, 0), fe_rank(at) + 1, dims);
 }
 
-static bool move_strings(struct onnx_call *c, const struct move *m) {
+/* Whether the strings of input k are moved: the others say where. */
+static bool moves(unsigned takes, size_t k) {
+  return takes & MOVES_ALL || (takes & MOVES_2 ? k == 1 || k == 2 : !k);
+}
+
+static bool move_strings(struct onnx_call *c) {
   struct ir_value **part =
       DN_ARRAY(c->im->ctx->arena, struct ir_value *, c->nin);
   size_t parts = 0;
@@ -109,7 +60,7 @@ static bool move_strings(struct onnx_call *c, const struct move *m) {
     if (ox_is_string(c->in[k]))
       width = dn_max(width, ox_width(c->in[k]));
   for (size_t k = 0; k < c->nin; k++) {
-    bool moved = k >= m->first && k <= m->last;
+    bool moved = moves(c->row->takes, k);
     if (moved != ox_is_string(c->in[k]))
       return ox_fail(c, TYPE, "input %zu is %s", k,
                      moved ? "no string" : "a string");
@@ -119,7 +70,7 @@ static bool move_strings(struct onnx_call *c, const struct move *m) {
   struct ir_value *table = fe_concat(c->b, part, parts, 0);
   if (!table || !c->row->convert(c))
     return false;
-  for (size_t k = 0; k < c->nout && !m->counts; k++)
+  for (size_t k = 0; k < c->nout && !(c->row->takes & COUNTS); k++)
     if (c->out[k])
       c->out[k] = take(c, table, c->out[k]);
   return true;
@@ -129,11 +80,11 @@ bool ox_convert(struct onnx_call *c) {
   size_t k = 0;
   while (k < c->nin && !ox_is_string(c->in[k]))
     k++;
-  if (k == c->nin || takes_strings(c->row))
+  if (k == c->nin || c->row->takes & STRINGS)
     return c->row->convert(c);
-  const struct move *m = find_move(c->row);
-  return m ? move_strings(c, m)
-           : ox_fail(c, UNSUPPORTED_TYPE, "input %zu is of strings", k);
+  return c->row->takes & (MOVES | MOVES_2 | MOVES_ALL | COUNTS)
+             ? move_strings(c)
+             : ox_fail(c, UNSUPPORTED_TYPE, "input %zu is of strings", k);
 }
 
 /* ---- Constants ---- */

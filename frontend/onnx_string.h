@@ -1,6 +1,6 @@
 /* onnx_string.h - strings in the ONNX importer. A tensor of strings is one of char
  * with a dimension more, the bytes of a string, which zeros fill. Operators see
- * it so (ox_takes_strings), or only move its strings. */
+ * it so (STRINGS in onnx_ops.def), or only move its strings. */
 #ifndef FE_ONNX_STRING_H
 #define FE_ONNX_STRING_H
 
