@@ -330,6 +330,13 @@ struct hoist {
 void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h);
 void hoist_end(struct kernel_cg *k, struct hoist *h);
 LLVMBasicBlockRef scope_block(struct kernel_cg *k, const char *name);
+/* A counter below `count` times `step`, and a loop where that is more than one. */
+const struct affine *scope_open_some(struct kernel_cg *k, int64_t count,
+                                     int64_t step);
+void scope_close_some(struct kernel_cg *k, int64_t count);
+/* Memory of the function, of 4 bytes a word. */
+LLVMValueRef scope_memory(struct kernel_cg *k, int64_t words, unsigned align,
+                          const char *name);
 
 enum memo_kind {
   MEMO_VALUE = 1,
@@ -519,9 +526,11 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
                const struct tile_vector *pt, unsigned npt, LLVMValueRef *out);
 
 /* ---- emit/share.c: kernels that are the same up to places ---- */
+/* The place of a value that a kernel or control flow reads. */
+struct ir_place emit_place(const struct ir_value *v);
 /* What a kernel (or, without `op`, a copy of `root`) touches, into `p`, which
- * has an arena alone; false: a value has no place. */
-bool emit_find_places(struct emit *e, const struct ir_op *op,
+ * has an arena alone. */
+void emit_find_places(struct emit *e, const struct ir_op *op,
                       const struct ir_value *root, const struct ir_value *out,
                       const struct ir_place *place, struct emit_places *p);
 /* The buffer in which a place that was found lies. */
@@ -537,19 +546,19 @@ void emit_share_add(struct emit *e, const struct emit_places *p,
                     struct emit_function *f);
 
 /* ---- emit/kernel.c: each makes a function and calls it from `run` ---- */
-bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
+void emit_kernel(struct emit *e, const struct ir_op *op, const char *name);
 /* The part of it for one value: loops over `out`'s indices, `root` evaluated
  * and stored at each. */
-bool emit_loops(struct emit *e, const struct ir_op *op,
+void emit_loops(struct emit *e, const struct ir_op *op,
                 const struct ir_value *root, const struct ir_value *out,
                 const struct ir_place *place, const char *name);
 /* Memory to memory, to a dense place. */
-bool emit_copy(struct emit *e, const struct ir_value *from,
+void emit_copy(struct emit *e, const struct ir_value *from,
                const struct ir_place *to, const char *name);
 
 /* ---- emit/onto.c ---- */
 /* A kernel whose op `onto` goes onto its operand. */
-bool emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
+void emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
                const struct ir_place *out, const char *name);
 /* Row idx of the slices, v, goes to where it belongs in the result at p. */
 void onto_store(struct kernel_cg *k, const struct ir_place *p,

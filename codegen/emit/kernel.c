@@ -295,8 +295,7 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   struct ir_loops loops = {0};
   k->unroll = k->vec = 1;
   if (!k->op) { /* a copy: whole registers */
-    struct ir_place from = {0};
-    ir_place_of(root, &from);
+    struct ir_place from = emit_place(root);
     int bytes = (int)ir_dtypes[root->type->dtype].bytes;
     k->vec = (unsigned)dn_max(1, facts->vector_bytes / bytes);
     copy_loops(root->type, &from, out, k->vec, &loops);
@@ -423,40 +422,32 @@ make_loops(struct emit *e, const struct ir_op *op, const struct ir_value *root,
   return f;
 }
 
-bool emit_loops(struct emit *e, const struct ir_op *op,
+void emit_loops(struct emit *e, const struct ir_op *op,
                 const struct ir_value *root, const struct ir_value *out,
                 const struct ir_place *place, const char *name) {
-  struct emit_function *f = NULL;
   if (!ir_type_count(out->type))
-    return true;
+    return;
   struct emit_places places = {.arena = dn_arena_new(e->ctx)};
-  bool known = emit_find_places(e, op, root, out, place, &places);
-  if (!known)
-    dn_error(e->ctx, op ? ir_loc(op) : (struct dn_loc){0}, DN_INTERNAL,
-             "a value that a kernel reads has no place");
-  else if (!(f = emit_share_find(e, &places)))
+  emit_find_places(e, op, root, out, place, &places);
+  struct emit_function *f = emit_share_find(e, &places);
+  if (!f)
     f = make_loops(e, op, root, out, place, &places, name);
   if (f)
     call_function(e, &places, f);
   dn_arena_free(places.arena);
-  return f && !e->failed;
 }
 
-bool emit_kernel(struct emit *e, const struct ir_op *op, const char *name) {
-  struct ir_place out;
-  if (!ir_place_of(ir_result(op), &out)) {
-    dn_error(e->ctx, ir_loc(op), DN_INTERNAL,
-             "the result of a kernel has no place");
-    return false;
-  }
+void emit_kernel(struct emit *e, const struct ir_op *op, const char *name) {
+  struct ir_place out = emit_place(ir_result(op));
   const struct ir_op *onto = nest_onto(op);
   if (onto)
-    return emit_onto(e, op, onto, &out, name);
-  return emit_loops(e, op, ir_arg(op->region[0]->last, 0), ir_result(op), &out,
-                    name);
+    emit_onto(e, op, onto, &out, name);
+  else
+    emit_loops(e, op, ir_arg(op->region[0]->last, 0), ir_result(op), &out,
+               name);
 }
 
-bool emit_copy(struct emit *e, const struct ir_value *from,
+void emit_copy(struct emit *e, const struct ir_value *from,
                const struct ir_place *to, const char *name) {
-  return emit_loops(e, NULL, from, from, to, name);
+  emit_loops(e, NULL, from, from, to, name);
 }

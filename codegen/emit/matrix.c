@@ -204,17 +204,12 @@ static void level(struct pass *p, int depth) {
   bool inner = depth + 1 == p->nred;
   int64_t by = inner ? k->matrix.step : 1;
   int64_t count = p->m->n->iter[iter].extent / by;
-  if (count > 1)
-    scope_open(k, count, 0, NULL, NULL);
-  set_iter(p, iter,
-           count > 1 ? affine_var(&k->forms, k->scope->var, by)
-                     : affine_const(&k->forms, 0));
+  set_iter(p, iter, scope_open_some(k, count, by));
   if (inner)
     step(p);
   else
     level(p, depth + 1);
-  if (count > 1)
-    scope_close(k, 0, NULL, NULL);
+  scope_close_some(k, count);
 }
 
 static void each_sum(struct pass *p, bool store) {
@@ -286,21 +281,14 @@ static void each_row(struct tiler *t, const struct runs_matrix *m, int g) {
     emit_points(t);
     return;
   }
-  if (size > 1) {
-    scope_open(k, size, 0, NULL, NULL);
-    const struct affine *at = affine_var(&k->forms, k->scope->var, 1);
-    t->base[g] = affine_add(&k->forms, base, at, 1);
-    k->matrix.row = affine_add(&k->forms, at, row, size + (last ? m->skip : 0));
-  } else {
-    k->matrix.row = affine_add(&k->forms, affine_const(&k->forms, 0), row,
-                               size + (last ? m->skip : 0));
-  }
+  const struct affine *at = scope_open_some(k, size, 1);
+  t->base[g] = affine_add(&k->forms, base, at, 1);
+  k->matrix.row = affine_add(&k->forms, at, row, size + (last ? m->skip : 0));
   if (last)
     k->matrix.row = affine_plus(&k->forms, k->matrix.row, m->skip);
   t->size[g] = 1;
   each_row(t, m, g + 1);
-  if (size > 1)
-    scope_close(k, 0, NULL, NULL);
+  scope_close_some(k, size);
   t->base[g] = base;
   t->size[g] = size;
   k->matrix.row = row;

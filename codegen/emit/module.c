@@ -494,8 +494,7 @@ void emit_outside(struct emit *e, const struct ir_op *op) {
     return;
   set_sizes(e, op);
   LLVMValueRef from = emit_profile_from(e);
-  if (!emit_kernel(e, op, kernel_name(e, op)))
-    e->failed = true;
+  emit_kernel(e, op, kernel_name(e, op));
   emit_profile_add(e, e->nkernels, from);
   e->nkernels++;
 }
@@ -524,19 +523,14 @@ static void emit_body(struct emit *e, const struct ir_block *body) {
 static void copy_results(struct emit *e, const struct ir_op *ret) {
   for (unsigned i = 0; i < e->noutputs; i++) {
     const struct ir_value *v = ir_arg(ret, i);
-    struct ir_place p, to = {.space = IR_IN_OUTPUT, .number = i};
+    struct ir_place p = emit_place(v),
+                    to = {.space = IR_IN_OUTPUT, .number = i};
     ir_type_strides(v->type, to.stride);
-    if (!ir_place_of(v, &p)) {
-      dn_error(e->ctx, ir_loc(ret), DN_INTERNAL, "result %u has no place", i);
-      e->failed = true;
-      continue;
-    }
     if (p.space == IR_IN_OUTPUT && p.number == i && !p.offset &&
         ir_type_is_dense(v->type, p.stride))
       continue;
-    const char *name = dn_printf(e->scratch, "%s.copy%u", e->opts->prefix, i);
-    if (!emit_copy(e, v, &to, name))
-      e->failed = true;
+    emit_copy(e, v, &to,
+              dn_printf(e->scratch, "%s.copy%u", e->opts->prefix, i));
   }
 }
 

@@ -40,14 +40,14 @@ void onto_store(struct kernel_cg *k, const struct ir_place *p,
     emit_store(k, y->type, p, address, v);
 }
 
-bool emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
+void emit_onto(struct emit *e, const struct ir_op *op, const struct ir_op *onto,
                const struct ir_place *out, const char *name) {
-  struct ir_place from;
   const struct ir_value *x = ir_arg(onto, 0);
-  bool there = !x->data && ir_place_of(x, &from) && from.space == out->space &&
+  struct ir_place from = emit_place(x);
+  bool there = !x->data && from.space == out->space &&
                from.number == out->number && from.offset == out->offset &&
                !memcmp(from.step, out->step, sizeof from.step);
-  const char *start = dn_printf(e->scratch, "%s.start", name);
-  return (there || emit_copy(e, x, out, start)) &&
-         emit_loops(e, op, ir_arg(onto, 2), ir_arg(onto, 2), out, name);
+  if (!there)
+    emit_copy(e, x, out, dn_printf(e->scratch, "%s.start", name));
+  emit_loops(e, op, ir_arg(onto, 2), ir_arg(onto, 2), out, name);
 }

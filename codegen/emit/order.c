@@ -483,11 +483,7 @@ void emit_order(struct kernel_cg *k, const struct ir_value *v,
   const struct ir_value *x = ir_arg(v->def, 0);
   int d = n->carried;
   unsigned bits = ir_dtypes[x->type->dtype].bits;
-  struct ir_place from;
-  if (!ir_place_of(x, &from)) {
-    emit_fail(k, DN_INTERNAL, "a value that a kernel reads has no place");
-    return;
-  }
+  struct ir_place from = emit_place(x);
   if ((from.dense && from.stride[d] > 1) ||
       (out->dense && out->stride[d] > 1)) {
     emit_fail(k, DN_DIM,

@@ -40,13 +40,7 @@ static void make_memory(struct plane *p) {
   struct kernel_cg *k = p->k;
   struct hoist h;
   int64_t steps = dn_div_ceil(nest_window_bytes(&p->of->win), WORD * WORD);
-  LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
-  LLVMBasicBlockRef entry = LLVMGetEntryBasicBlock(k->fn);
-  LLVMTypeRef type = LLVMArrayType2(k->e->i32, (uint64_t)(steps * WORD));
-  LLVMPositionBuilder(k->b, entry, LLVMGetFirstInstruction(entry));
-  k->plane.bytes = LLVMBuildAlloca(k->b, type, "plane");
-  LLVMSetAlignment(k->plane.bytes, WORD);
-  LLVMPositionBuilderAtEnd(k->b, at);
+  k->plane.bytes = scope_memory(k, steps * WORD, WORD, "plane");
   uint64_t one =
       LLVMConstIntGetZExtValue(emit_number(k, p->type, p->of->n->outside));
   LLVMValueRef v = LLVMConstInt(k->e->i32, (one & 255) * 0x01010101u, false);
@@ -71,27 +65,19 @@ static int64_t find_inside(const struct plane *p, int i, int64_t *lo) {
   return dn_min(p->of->win.span[i], dim - p->of->win.first[i]) - *lo;
 }
 
-/* A counter below `count`, and a loop where that is more than one. */
-static const struct affine *open_loop(struct kernel_cg *k, int64_t count) {
-  if (count == 1)
-    return affine_const(&k->forms, 0);
-  scope_open(k, count, 0, NULL, NULL);
-  return affine_var(&k->forms, k->scope->var, 1);
-}
-
 /* All of the operand that windows see. Iterators of the window count from its
  * first place on. */
 static void copy(struct plane *p, const struct affine **iter) {
   struct kernel_cg *k = p->k;
-  const struct affine *zero = affine_const(&k->forms, 0), *r, *c;
+  const struct affine *r, *c;
   int64_t row, column, rows = find_inside(p, 0, &row);
   int64_t columns = find_inside(p, 1, &column), step = MOST_COPIES;
   if (rows <= 0 || columns <= 0)
     return;
   while (columns % step)
     step--;
-  r = affine_plus(&k->forms, open_loop(k, rows), row);
-  c = affine_add(&k->forms, zero, open_loop(k, columns / step), step);
+  r = affine_plus(&k->forms, scope_open_some(k, rows, 1), row);
+  c = scope_open_some(k, columns / step, step);
   if (p->of->win.red[0] >= 0)
     iter[p->of->win.red[0]] = r;
   for (int64_t i = 0; i < step; i++) {
@@ -101,8 +87,8 @@ static void copy(struct plane *p, const struct affine **iter) {
     LLVMBuildStore(k->b, emit_access(k, p->of->n, 0, iter),
                    byte_at(k, k->plane.bytes, to));
   }
-  for (int i = 0; i < (rows > 1) + (columns > step); i++)
-    scope_close(k, 0, NULL, NULL);
+  scope_close_some(k, columns / step);
+  scope_close_some(k, rows);
 }
 
 /* ---- The weights ---- */

@@ -15,6 +15,7 @@
 #include "runtime/dnn.h"
 
 #include <assert.h>
+#include <string.h>
 
 static LLVMBasicBlockRef block(struct emit *e, const char *name) {
   return LLVMAppendBasicBlockInContext(e->lc, e->run, name);
@@ -27,17 +28,10 @@ static LLVMValueRef number(struct emit *e, LLVMTypeRef type, int64_t v) {
 /* Address of a value outside kernels in the current iteration of the enclosing
  * loops. */
 static LLVMValueRef address_of(struct emit *e, const struct ir_value *v) {
-  struct ir_place p;
-  if (!ir_place_of(v, &p)) {
-    dn_error(e->ctx, (struct dn_loc){.file = e->m->file, .where = v->name},
-             DN_INTERNAL, "a value that control flow reads has no place");
-    e->failed = true;
-    return LLVMGetUndef(e->ptr);
-  }
-  struct emit_buffer b = {.space = p.space, .number = p.number, .base = p.base};
-  b.from = p.offset;
-  for (int d = 0; d < IR_MAX_LOOPS_AROUND; d++)
-    b.step[d] = p.step[d];
+  struct ir_place p = emit_place(v);
+  struct emit_buffer b = {
+      .space = p.space, .number = p.number, .base = p.base, .from = p.offset};
+  memcpy(b.step, p.step, sizeof b.step);
   return emit_argument(e, &b);
 }
 
@@ -136,11 +130,10 @@ static void clear_rows(struct emit *e, const struct ir_op *loop) {
                             .type = loop->result[i]->type,
                             .data = &zero,
                             .id = e->m->nvalues};
-    struct ir_place to;
-    const char *name =
-        dn_printf(e->scratch, "%s.clear%u.%u", e->opts->prefix, loop->id, i);
-    if (!ir_place_of(loop->result[i], &to) || !emit_copy(e, &none, &to, name))
-      e->failed = true;
+    struct ir_place to = emit_place(loop->result[i]);
+    emit_copy(
+        e, &none, &to,
+        dn_printf(e->scratch, "%s.clear%u.%u", e->opts->prefix, loop->id, i));
   }
 }
 

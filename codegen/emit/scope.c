@@ -226,6 +226,32 @@ void scope_close(struct kernel_cg *k, unsigned nphi, const LLVMValueRef *phi,
     leave(k, s, latch, phi[i], &next[i]);
 }
 
+const struct affine *scope_open_some(struct kernel_cg *k, int64_t count,
+                                     int64_t step) {
+  if (count <= 1)
+    return affine_const(&k->forms, 0);
+  scope_open(k, count, 0, NULL, NULL);
+  return affine_var(&k->forms, k->scope->var, step);
+}
+
+void scope_close_some(struct kernel_cg *k, int64_t count) {
+  if (count > 1)
+    scope_close(k, 0, NULL, NULL);
+}
+
+LLVMValueRef scope_memory(struct kernel_cg *k, int64_t words, unsigned align,
+                          const char *name) {
+  assert(words > 0 && align && "the caller has something to store");
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
+  LLVMBasicBlockRef entry = LLVMGetEntryBasicBlock(k->fn);
+  LLVMTypeRef type = LLVMArrayType2(k->e->i32, (uint64_t)words);
+  LLVMPositionBuilder(k->b, entry, LLVMGetFirstInstruction(entry));
+  LLVMValueRef memory = LLVMBuildAlloca(k->b, type, name);
+  LLVMSetAlignment(memory, align);
+  LLVMPositionBuilderAtEnd(k->b, at);
+  return memory;
+}
+
 void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h) {
   h->scope = k->scope;
   assert(depth >= 0 && "the body of the function has depth 0");

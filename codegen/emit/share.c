@@ -12,6 +12,7 @@
  * result over a part of an operand. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -247,30 +248,33 @@ static void put_place(struct emit_places *p, const struct ir_value *v,
 
 /* ---- One walk ---- */
 
-/* A value from outside, once; false: it has no place. */
-static bool add_leaf(struct emit *e, struct emit_places *p,
+struct ir_place emit_place(const struct ir_value *v) {
+  struct ir_place p;
+  bool placed = ir_place_of(v, &p);
+  assert(placed && "rule placed");
+  (void)placed;
+  return p;
+}
+
+/* A value from outside, once. */
+static void add_leaf(struct emit *e, struct emit_places *p,
                      const struct ir_value *v) {
-  struct emit_leaf leaf = {.value = v};
   if (e->leaf[v->id])
-    return true;
-  if (!ir_place_of(v, &leaf.place))
-    return false;
+    return;
+  struct emit_leaf leaf = {v, emit_place(v)};
   DN_PUSH(p->arena, p->leaves, leaf);
   e->leaf[v->id] = (unsigned)p->leaves.n;
   add_place(e, p, v, &leaf.place, false);
-  return true;
 }
 
-static bool add_leaves(struct emit *e, struct emit_places *p,
+static void add_leaves(struct emit *e, struct emit_places *p,
                        const struct ir_op *op, const struct ir_value *root) {
-  bool ok = true;
   if (!op)
-    return add_leaf(e, p, root);
-  for (const struct ir_op *o = op->region[0]->first; o; o = o->next)
+    add_leaf(e, p, root);
+  for (const struct ir_op *o = op ? op->region[0]->first : NULL; o; o = o->next)
     for (unsigned i = 0; i < o->noperands; i++)
-      if (!ir_arg(o, i)->def || ir_arg(o, i)->def->block != op->region[0])
-        ok &= add_leaf(e, p, ir_arg(o, i));
-  return ok;
+      if (ir_home(ir_arg(o, i)) != op->region[0])
+        add_leaf(e, p, ir_arg(o, i));
 }
 
 /* Ops of the body: operands are results of ops before, or leaves. */
@@ -311,32 +315,29 @@ static struct ir_place add_sizes(struct emit_places *p, const struct ir_op *op,
   return at;
 }
 
-bool emit_find_places(struct emit *e, const struct ir_op *op,
+void emit_find_places(struct emit *e, const struct ir_op *op,
                       const struct ir_value *root, const struct ir_value *out,
                       const struct ir_place *place, struct emit_places *p) {
+  const struct ir_value *made = op ? ir_result(op) : out;
   p->e = e;
-  bool ok = add_leaves(e, p, op, root);
-  if (ok) {
-    const struct ir_value *made = op ? ir_result(op) : out;
-    add_place(e, p, made, place, true);
-    struct ir_place sizes = add_sizes(p, op, out);
-    join_ranges(p, false);
-    if (count_arena(p) > MOST_RANGES)
-      join_ranges(p, true);
-    mark_over(p);
-    if (op)
-      put_body(e, p, op);
-    put_pointer(p, out->type);
-    put_place(p, made, place);
-    for (size_t i = 0; i < p->leaves.n; i++)
-      put_place(p, p->leaves.v[i].value, &p->leaves.v[i].place);
-    if (!sizes.offset)
-      put_buffer(p, emit_buffer_of(p, &sizes));
-    p->hash = XXH3_64bits(p->words.v, p->words.n * sizeof *p->words.v);
-  }
+  add_leaves(e, p, op, root);
+  add_place(e, p, made, place, true);
+  struct ir_place sizes = add_sizes(p, op, out);
+  join_ranges(p, false);
+  if (count_arena(p) > MOST_RANGES)
+    join_ranges(p, true);
+  mark_over(p);
+  if (op)
+    put_body(e, p, op);
+  put_pointer(p, out->type);
+  put_place(p, made, place);
+  for (size_t i = 0; i < p->leaves.n; i++)
+    put_place(p, p->leaves.v[i].value, &p->leaves.v[i].place);
+  if (!sizes.offset)
+    put_buffer(p, emit_buffer_of(p, &sizes));
+  p->hash = XXH3_64bits(p->words.v, p->words.n * sizeof *p->words.v);
   for (size_t i = 0; i < p->leaves.n; i++)
     e->leaf[p->leaves.v[i].value->id] = 0;
-  return ok;
 }
 
 /* ---- The functions made so far ---- */

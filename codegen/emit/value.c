@@ -388,11 +388,7 @@ static LLVMValueRef compute(struct kernel_cg *k, const struct ir_value *v,
                             const struct affine *const *idx, bool varying) {
   if (!kernel_is_leaf(k, v))
     return emit_op(k, v->def, idx, varying);
-  struct ir_place p;
-  if (!ir_place_of(v, &p)) {
-    emit_fail(k, DN_INTERNAL, "a value that a kernel reads has no place");
-    return NULL;
-  }
+  struct ir_place p = emit_place(v);
   return emit_load(k, v, &p, emit_address(k, &p, v->type->rank, idx));
 }
 

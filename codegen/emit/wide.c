@@ -71,10 +71,7 @@ static void copy_level(struct kernel_cg *k, struct runs_wide *w, int depth,
     each *= i + 1 < w->nred ? w->n->iter[w->red[i]].extent : runs_of_row(w);
   if (inner)
     extent = w->whole;
-  if (extent > 1)
-    scope_open(k, extent, 0, NULL, NULL);
-  const struct affine *at = extent > 1 ? affine_var(&k->forms, k->scope->var, 1)
-                                       : affine_const(&k->forms, 0);
+  const struct affine *at = scope_open_some(k, extent, 1);
   const struct affine *next = affine_add(&k->forms, run, at, each);
   if (inner && extent) {
     copy_run(k, w, affine_add(&k->forms, affine_const(&k->forms, 0), at, RUN),
@@ -84,8 +81,7 @@ static void copy_level(struct kernel_cg *k, struct runs_wide *w, int depth,
       w->iter[p * NEST_MAX_ITERS + (unsigned)w->red[depth]] = at;
     copy_level(k, w, depth + 1, next);
   }
-  if (extent > 1)
-    scope_close(k, 0, NULL, NULL);
+  scope_close_some(k, extent);
   if (inner && w->rest)
     copy_run(k, w, affine_const(&k->forms, w->whole * RUN), w->rest,
              affine_plus(&k->forms, run, w->whole));
@@ -96,16 +92,10 @@ static void copy_level(struct kernel_cg *k, struct runs_wide *w, int depth,
 static void find_memory(struct kernel_cg *k, struct runs_wide *w,
                         int64_t runs) {
   int64_t words = runs * 2 * (int64_t)w->nrows;
-  if (words > k->wide.words) {
-    LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
-    LLVMBasicBlockRef entry = LLVMGetEntryBasicBlock(k->fn);
-    LLVMTypeRef type = LLVMArrayType2(k->e->i32, (uint64_t)words);
-    LLVMPositionBuilder(k->b, entry, LLVMGetFirstInstruction(entry));
-    k->wide.rows = LLVMBuildAlloca(k->b, type, "rows");
-    LLVMSetAlignment(k->wide.rows, 2 * WORD);
-    LLVMPositionBuilderAtEnd(k->b, at);
-    k->wide.words = words;
-  }
+  if (words <= k->wide.words)
+    return;
+  k->wide.rows = scope_memory(k, words, 2 * WORD, "rows");
+  k->wide.words = words;
 }
 
 static void copy_rows(struct kernel_cg *k, struct runs_wide *w, int64_t runs) {
