@@ -129,7 +129,7 @@ static int64_t choose_run(struct fold *f) {
 static void set_words(struct fold *f) {
   struct kernel_cg *k = f->k;
   int inner = f->nred ? f->red[f->nred - 1] : -1;
-  f->words = k->by_words && f->product;
+  f->words = k->sched.by_words && f->product;
   if (f->words &&
       !runs_words_fit(&k->runs, f->n, f->lanes, f->iter, f->npt, inner))
     emit_no_runs(k, "words");
@@ -189,12 +189,12 @@ static void innermost(struct fold *f, LLVMValueRef *acc) {
     f->numbers = numbers ? phi[f->total] : NULL;
   }
   struct emit_stream stream = {0};
-  k->stream = count > 1 && k->prefetch > 0 ? &stream : NULL;
-  if ((count > 1 || f->run) && f->vec == 1 && k->factors &&
-      f->step / run % k->factors == 0)
-    k->group = (struct emit_group){k->factors, 0, count > 1 ? k->scope->var : 0,
-                                   f->step};
-  bool scaled = k->scaled && count && f->product && f->vec == 1 &&
+  k->stream = count > 1 && k->sched.prefetch > 0 ? &stream : NULL;
+  if ((count > 1 || f->run) && f->vec == 1 && k->sched.factors &&
+      f->step / run % k->sched.factors == 0)
+    k->group = (struct emit_group){k->sched.factors, 0,
+                                   count > 1 ? k->scope->var : 0, f->step};
+  bool scaled = k->sched.scaled && count && f->product && f->vec == 1 &&
                 f->step > 1 && emit_scaled_fits(k, f->n, f->pt, f->npt);
   f->scaled = scaled ? DN_ARRAY(k->arena, struct emit_scaled, f->npt) : NULL;
   for (int64_t j = 0; count && j < f->step && !k->failed; j += f->vec * run) {
@@ -269,7 +269,7 @@ static void level_at(struct fold *f, int depth, const struct affine *at,
 /* The two innermost loops are one, if the schedule says so, but at edges. */
 static bool are_one(struct fold *f) {
   struct kernel_cg *k = f->k;
-  if (!k->joins || !f->product)
+  if (!k->sched.joins || !f->product)
     return false;
   assert(f->nred > 1 && "level() counts the loops that are left");
   enum runs_join join = runs_join(&k->runs, f->n, f->lanes, f->iter, f->npt,
@@ -292,7 +292,7 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   const struct nest_iter *it = &f->n->iter[f->red[depth]];
   if (f->vec == 1 && !it->size &&
       nest_steps_from(f->n, f->red[depth], k->runs.dot.k) <=
-          dn_min(k->unroll, EMIT_MAX_STEPS)) {
+          dn_min(k->sched.unroll, EMIT_MAX_STEPS)) {
     for (int64_t i = 0; i < it->extent && !k->failed; i++)
       level_at(f, depth, affine_const(&k->forms, i), acc);
     return;
@@ -341,17 +341,18 @@ static void set_lanes(struct fold *f) {
     return;
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
   f->extent = extent;
-  f->step = dn_max(1, dn_min(k->unroll, extent));
+  f->step = dn_max(1, dn_min(k->sched.unroll, extent));
   if (f->step > EMIT_MAX_STEPS)
     emit_too_large(k);
-  bool single = k->chains > 0;
+  bool single = k->sched.chains > 0;
   for (unsigned p = 0; p < f->npt; p++)
     single &= f->lanes[p] == 1;
   if (!single)
     return;
-  assert(extent >= k->vec * k->chains && "rule schedule: check_chains()");
-  f->vec = k->vec;
-  f->chains = (unsigned)k->chains;
+  assert(extent >= k->sched.vec * k->sched.chains &&
+         "rule schedule: check_chains()");
+  f->vec = k->sched.vec;
+  f->chains = (unsigned)k->sched.chains;
   f->step = (int64_t)f->vec * f->chains;
   f->nacc = f->chains + 1;
 }
@@ -523,10 +524,10 @@ void emit_fold(struct kernel_cg *k, const struct nest *n,
   carry_in(&f, acc);
   struct runs_wide w = {
       .n = n, .iter = f.iter, .npt = npt, .red = f.red, .nred = f.nred};
-  if (!empty && k->by_plane && f.product)
+  if (!empty && k->sched.by_plane && f.product)
     emit_plane_sums(k, n, f.iter, npt, acc);
-  else if (!empty &&
-           !(k->by_wide && f.product && f.nred && emit_wide_sums(k, &w, acc)))
+  else if (!empty && !(k->sched.by_wide && f.product && f.nred &&
+                       emit_wide_sums(k, &w, acc)))
     level(&f, 0, acc);
   carry_out(&f, acc);
   for (unsigned p = 0; p < npt; p++) {

@@ -22,9 +22,9 @@ static bool place_strides(const void *unused, const struct ir_value *v,
 
 static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
                            const struct ir_op *op, const struct ir_value *out) {
-  *k = (struct kernel_cg){.e = e, .op = op, .out = out, .vec = 1};
+  *k = (struct kernel_cg){.e = e, .op = op, .out = out};
   k->arena = dn_arena_new(e->ctx);
-  k->unroll = 1;
+  k->sched.vec = 1, k->sched.unroll = 1;
   k->runs = (struct runs){.forms = &k->forms,
                           .arena = k->arena,
                           .body = op ? op->region[0] : NULL,
@@ -238,7 +238,7 @@ static LLVMTypeRef function_type(struct kernel_cg *k, unsigned npointers) {
   LLVMTypeRef *params = DN_ARRAY(k->arena, LLVMTypeRef, npointers + 2);
   for (unsigned i = 0; i < npointers; i++)
     params[i] = k->e->ptr;
-  if (k->units) {
+  if (k->threads.units) {
     params[npointers++] = k->e->iptr;
     params[npointers++] = k->e->iptr;
   }
@@ -282,10 +282,10 @@ static void make_function(struct kernel_cg *k, const char *name) {
   emit_attribute(e, k->fn, LLVMAttributeFunctionIndex, "noinline", 0);
   for (size_t i = 0; i < k->places->order.n; i++)
     pass_buffer(k, k->places->order.v[i], &nparams);
-  if (!k->units)
+  if (!k->threads.units)
     return;
-  k->begin = LLVMGetParam(k->fn, nparams);
-  k->end = LLVMGetParam(k->fn, nparams + 1);
+  k->threads.begin = LLVMGetParam(k->fn, nparams);
+  k->threads.end = LLVMGetParam(k->fn, nparams + 1);
 }
 
 /* The schedule, with loops over `root`'s elements. */
@@ -293,12 +293,12 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
                          const struct ir_place *out, struct shape *s) {
   const struct ir_facts *facts = k->e->facts;
   struct ir_loops loops = {0};
-  k->unroll = k->vec = 1;
+  k->sched.unroll = k->sched.vec = 1;
   if (!k->op) { /* a copy: whole registers */
     struct ir_place from = emit_place(root);
     int bytes = (int)ir_dtypes[root->type->dtype].bytes;
-    k->vec = (unsigned)dn_max(1, facts->vector_bytes / bytes);
-    copy_loops(root->type, &from, out, k->vec, &loops);
+    k->sched.vec = (unsigned)dn_max(1, facts->vector_bytes / bytes);
+    copy_loops(root->type, &from, out, k->sched.vec, &loops);
     set_loops(s, &loops);
     return;
   }
@@ -306,22 +306,22 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   assert(!error && "the verifier has read them: rule loops");
   (void)error;
   set_loops(s, &loops);
-  k->vec = (unsigned)dn_min(ir_get_int(k->op, "vec"), MAX_LANES);
-  k->unroll = ir_get_at(k->op, "unroll", 0);
-  assert(k->vec && k->unroll > 0 && "rule schedule");
-  k->prefetch = ir_get_int(k->op, "prefetch");
-  k->ahead = ir_get_int(k->op, "ahead");
+  k->sched.vec = (unsigned)dn_min(ir_get_int(k->op, "vec"), MAX_LANES);
+  k->sched.unroll = ir_get_at(k->op, "unroll", 0);
+  assert(k->sched.vec && k->sched.unroll > 0 && "rule schedule");
+  k->sched.prefetch = ir_get_int(k->op, "prefetch");
+  k->sched.ahead = ir_get_int(k->op, "ahead");
   k->runs.dot = runs_dot_of(k->op, facts);
-  k->chains = ir_get_int(k->op, "chains");
-  k->joins = ir_get_int(k->op, "join");
-  k->bias = ir_get_int(k->op, "bias");
-  k->scaled = ir_get_int(k->op, "scaled");
-  k->factors = (unsigned)ir_get_int(k->op, "factors");
+  k->sched.chains = ir_get_int(k->op, "chains");
+  k->sched.joins = ir_get_int(k->op, "join");
+  k->sched.bias = ir_get_int(k->op, "bias");
+  k->sched.scaled = ir_get_int(k->op, "scaled");
+  k->sched.factors = (unsigned)ir_get_int(k->op, "factors");
   if (k->runs.dot.id == CG_DOT_VPDPBUSD)
-    k->narrow = ir_get_int(k->op, "narrow");
-  k->by_wide = ir_get_int(k->op, "wide") && k->runs.dot.k > 1;
-  k->by_plane = ir_get_int(k->op, "plane");
-  k->by_words = ir_get_int(k->op, "words") && facts->dot == CG_DOT_SMLAD;
+    k->sched.narrow = ir_get_int(k->op, "narrow");
+  k->sched.by_wide = ir_get_int(k->op, "wide") && k->runs.dot.k > 1;
+  k->sched.by_plane = ir_get_int(k->op, "plane");
+  k->sched.by_words = ir_get_int(k->op, "words") && facts->dot == CG_DOT_SMLAD;
   k->matrix.step = ir_get_int(k->op, "matrix");
   k->matrix.rows = k->matrix.step ? runs_matrix_rows(&loops) : 0;
   k->forms.scalable = ir_get_int(k->op, "scalable") && facts->scalable;
@@ -342,12 +342,12 @@ static void find_carry(struct kernel_cg *k) {
 
 /* The level that threads share. */
 static int shared_level(struct kernel_cg *k, const struct shape *s) {
-  k->units = 0;
+  k->threads.units = 0;
   for (int level = 0; level < s->n && k->e->opts->threads > 1; level++) {
     const struct ir_loop *l = &s->loop[s->level[level]];
     if (!l->par || loops_units(l) < 2)
       continue;
-    k->units = loops_units(l);
+    k->threads.units = loops_units(l);
     return level;
   }
   return -1;
@@ -367,7 +367,7 @@ static void build_function(struct kernel_cg *k, const struct ir_value *root,
       .k = k, .shape = &shape, .root = root, .out = *out, .par = par};
   emit_dim(&t, 0);
   assert(!k->scope->depth && "each loop that is opened is closed");
-  if (k->narrow && !k->packed)
+  if (k->sched.narrow && !k->packed)
     emit_no_runs(k, "narrow");
   emit_matrix_end(k);
   LLVMBuildRetVoid(k->b);
@@ -398,7 +398,7 @@ static struct emit_function *keep_function(const struct kernel_cg *k,
   struct emit *e = k->e;
   struct emit_function *f = DN_NEW(e->scratch, struct emit_function);
   f->fn = k->fn;
-  f->units = k->units;
+  f->units = k->threads.units;
   if (f->units)
     emit_chunk(e, f, count_passed(e, k->places));
   if (!k->own && !told)

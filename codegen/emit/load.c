@@ -330,10 +330,10 @@ static void prefetch(struct kernel_cg *k, LLVMValueRef at, int where) {
 }
 
 void emit_prefetch_ahead(struct kernel_cg *k, LLVMValueRef at) {
-  if (!k->ahead)
+  if (!k->sched.ahead)
     return;
-  prefetch(k, gep_const(k, at, k->ahead), TO_L2);
-  prefetch(k, gep_const(k, at, k->ahead / NEAR), TO_L1);
+  prefetch(k, gep_const(k, at, k->sched.ahead), TO_L2);
+  prefetch(k, gep_const(k, at, k->sched.ahead / NEAR), TO_L1);
 }
 
 LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
@@ -388,23 +388,23 @@ void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
   while (panels->depth && !affine_coef(s->bytes, panels->var))
     panels = panels->parent;
   int64_t panel = panels->depth ? affine_coef(s->bytes, panels->var) : 0;
-  int64_t part = panel / k->prefetch, blocks = s->blocks;
+  int64_t part = panel / k->sched.prefetch, blocks = s->blocks;
   if (part <= 0)
     return;
   const struct affine *at = affine_const(
-      &k->forms, panel + s->block * part + s->bytes->c / k->prefetch);
+      &k->forms, panel + s->block * part + s->bytes->c / k->sched.prefetch);
   for (int i = 0; i < s->bytes->n; i++) {
     struct affine_term t = s->bytes->term[i];
     bool inside = k->forms.vars.v[t.var].depth > outer->depth;
     at = affine_add(&k->forms, at, affine_var(&k->forms, t.var, 1),
-                    inside ? t.coef / k->prefetch : t.coef);
+                    inside ? t.coef / k->sched.prefetch : t.coef);
   }
   for (; rows != panels; rows = rows->parent) {
     at = affine_add(&k->forms, at, affine_var(&k->forms, rows->var, 1),
                     blocks * part);
     blocks *= rows->count;
   }
-  int64_t step = affine_coef(s->bytes, k->scope->var) / k->prefetch;
+  int64_t step = affine_coef(s->bytes, k->scope->var) / k->sched.prefetch;
   prefetch_lines(k, &s->place, at, dn_max(1, dn_min(step / LINE, MOST)));
 }
 

@@ -167,7 +167,7 @@ static void load_block(struct pass *p, int access, const struct runs_block *b,
     emit_no_runs(k, "matrix");
     return;
   }
-  if (k->prefetch && access && b == p->across)
+  if (k->sched.prefetch && access && b == p->across)
     prefetch(p, &place, at.at);
   LLVMValueRef arg[] = {number(k, reg),
                         emit_pointer(k, at.leaf->type, &place, at.at),

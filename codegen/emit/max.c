@@ -68,9 +68,8 @@ static LLVMValueRef bound(const struct pair *p, double n, LLVMValueRef number,
 static LLVMTypeRef int_shape(const struct pair *p) {
   unsigned bits = p->type == IR_F64 ? 64 : 32;
   LLVMTypeRef t = LLVMTypeOf(p->x), i = LLVMIntTypeInContext(p->k->e->lc, bits);
-  return emit_is_vector(p->x)
-             ? emit_vector_type(p->k, i, LLVMGetVectorSize(t))
-             : i;
+  return emit_is_vector(p->x) ? emit_vector_type(p->k, i, LLVMGetVectorSize(t))
+                              : i;
 }
 
 static LLVMValueRef integer(const struct pair *p, uint64_t v) {
@@ -87,8 +86,7 @@ static LLVMValueRef key(const struct pair *p, LLVMValueRef v) {
   uint64_t sign = f64 ? UINT64_C(1) << 63 : UINT64_C(1) << 31;
   uint64_t nans = f64 ? (UINT64_C(1) << 52) - 1 : (1 << 23) - 1;
   LLVMValueRef i = LLVMBuildBitCast(p->b, v, int_shape(p), "");
-  LLVMValueRef all =
-      LLVMBuildAShr(p->b, i, integer(p, f64 ? 63 : 31), "");
+  LLVMValueRef all = LLVMBuildAShr(p->b, i, integer(p, f64 ? 63 : 31), "");
   LLVMValueRef flip = LLVMBuildOr(p->b, all, integer(p, sign), "");
   i = LLVMBuildXor(p->b, i, flip, "");
   return p->most ? LLVMBuildSub(p->b, i, integer(p, nans), "")
@@ -97,8 +95,7 @@ static LLVMValueRef key(const struct pair *p, LLVMValueRef v) {
 
 static LLVMValueRef soft(const struct pair *p) {
   LLVMIntPredicate cmp = p->most ? LLVMIntUGT : LLVMIntULT;
-  LLVMValueRef c =
-      LLVMBuildICmp(p->b, cmp, key(p, p->x), key(p, p->y), "");
+  LLVMValueRef c = LLVMBuildICmp(p->b, cmp, key(p, p->x), key(p, p->y), "");
   return LLVMBuildSelect(p->b, c, p->x, p->y, "");
 }
 
@@ -112,8 +109,8 @@ static LLVMValueRef either(const struct pair *p) {
   LLVMTypeRef t = int_shape(p);
   LLVMValueRef a = LLVMBuildBitCast(p->b, beyond(p, p->x, p->y), t, "");
   LLVMValueRef c = LLVMBuildBitCast(p->b, beyond(p, p->y, p->x), t, "");
-  return LLVMBuildBitCast(p->b, LLVMBuildOr(p->b, a, c, ""),
-                          LLVMTypeOf(p->x), "");
+  return LLVMBuildBitCast(p->b, LLVMBuildOr(p->b, a, c, ""), LLVMTypeOf(p->x),
+                          "");
 }
 
 LLVMValueRef emit_extreme(struct kernel_cg *k, enum ir_dtype type, bool most,

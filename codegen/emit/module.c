@@ -11,16 +11,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* Letters, digits and underscores of a hostile name, cut to a sane length. */
-static const char *mangle(struct emit *e, const char *name) {
-  size_t n = strlen(name);
-  char *s = dn_strndup(e->scratch, name, n > 40 ? 40 : n);
-  for (char *p = s; *p; p++)
-    if (!isalnum((unsigned char)*p))
-      *p = '_';
-  return s;
-}
-
 /* ---- Attributes ---- */
 
 void emit_attribute(struct emit *e, LLVMValueRef fn, int at, const char *name,
@@ -55,142 +45,6 @@ void emit_function_attributes(struct emit *e, LLVMValueRef fn,
   string_attribute(e, fn, "min-legal-vector-width", "512");
 }
 
-/* ---- Constants ---- */
-
-int emit_const_align(const struct emit *e) {
-  return e->facts->pointer_bytes > 4 ? 64 : 16;
-}
-
-static int64_t constant_bytes(const struct ir_module *m) {
-  int64_t bytes = 0;
-  for (size_t i = 0; i < m->consts.n; i++)
-    if (m->consts.v[i]->data->bytes &&
-        !dn_add(bytes, ir_type_bytes(m->consts.v[i]->type), &bytes))
-      return INT64_MAX;
-  return bytes;
-}
-
-bool cg_is_large(const struct ir_module *m) {
-  return constant_bytes(m) > INT64_C(1800000000);
-}
-
-void emit_set_constant(struct emit *e, LLVMValueRef g, LLVMValueRef init,
-                       const char *section) {
-  LLVMSetInitializer(g, init);
-  LLVMSetGlobalConstant(g, true);
-  LLVMSetLinkage(g, LLVMInternalLinkage);
-  LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr);
-  LLVMSetAlignment(g, (unsigned)emit_const_align(e));
-  LLVMSetSection(g, section);
-}
-
-static bool is_far(const struct emit *e, const struct ir_value *c) {
-  return e->large && !e->apart &&
-         emit_is_passed(e,
-                        &(struct emit_buffer){.space = IR_IN_CONST, .base = c});
-}
-
-/* A constant that was emitted before and has the same bytes, whatever its type;
- * or NULL, and `c` is the first. */
-static const struct ir_value *same_bytes(struct emit *e,
-                                         const struct ir_value *c) {
-  size_t size = (size_t)ir_type_bytes(c->type);
-  uint64_t hash = XXH3_64bits(c->data->bytes, size);
-  struct emit_bytes **p = &e->bytes[hash % EMIT_BUCKETS];
-  for (const struct emit_bytes *b = *p; b; b = b->next)
-    if (b->hash == hash && (size_t)ir_type_bytes(b->of->type) == size &&
-        !memcmp(b->of->data->bytes, c->data->bytes, size))
-      return b->of;
-  struct emit_bytes one = {*p, hash, c};
-  *p = dn_copy(e->scratch, &one, sizeof one);
-  return NULL;
-}
-
-LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
-  LLVMValueRef *g = &e->global[c->id];
-  if (*g)
-    return *g;
-  if (!c->data->bytes) /* every element is an immediate */
-    return *g = LLVMConstNull(e->ptr);
-  const struct ir_value *same = same_bytes(e, c);
-  if (same)
-    return *g = e->global[same->id];
-  const char *name = dn_printf(e->scratch, "%s.c%u.%s", e->opts->prefix, c->id,
-                               mangle(e, c->name));
-  const char *section = is_far(e, c)
-                            ? dn_printf(e->ctx->arena, ".lrodata.%s", name)
-                            : cg_const_section(e->opts, e->ctx->arena, c, name);
-  size_t size = (size_t)ir_type_bytes(c->type);
-  bool later = e->later && size >= CG_FILL_MIN;
-  LLVMValueRef bytes =
-      later ? LLVMConstNull(LLVMArrayType2(e->i8, size))
-            : LLVMConstStringInContext2(e->lc, c->data->bytes, size, true);
-  *g = LLVMAddGlobal(e->mod, LLVMTypeOf(bytes), name);
-  emit_set_constant(e, *g, bytes, section);
-  if (later) {
-    struct cg_fill f = {section, {c->data->bytes, size}};
-    LLVMSetExternallyInitialized(*g, true); /* or loads fold to zero */
-    DN_PUSH(e->ctx->arena, e->later->list, f);
-  }
-  return *g;
-}
-
-/* Far constants come first, by sections that are opened before any function's:
- * a loader keeps their order, and later sections are near the code. */
-static void add_far(struct emit *e) {
-  for (size_t i = 0; e->large && i < e->m->consts.n; i++) {
-    const struct ir_value *c = e->m->consts.v[i];
-    if (!c->uses || !is_far(e, c))
-      continue;
-    LLVMValueRef g = emit_const_global(e, c);
-    const char *text = dn_printf(e->scratch, ".section %s,\"al\",@progbits",
-                                 LLVMGetSection(g));
-    LLVMAppendModuleInlineAsm(e->mod, text, strlen(text));
-  }
-}
-
-/* Its address: a near word holds how far it is from there. Unlike the medium
- * model's, this needs no table of the linker, which a loader may not have. */
-static LLVMValueRef far_address(struct emit *e, const struct ir_value *c) {
-  LLVMValueRef to = emit_const_global(e, c);
-  const char *name = dn_printf(e->scratch, "%s.far%u", e->opts->prefix, c->id);
-  LLVMValueRef word = LLVMGetNamedGlobal(e->mod, name);
-  if (!word) {
-    word = LLVMAddGlobal(e->mod, e->i64, name);
-    emit_set_constant(e, word,
-                      LLVMConstSub(LLVMConstPtrToInt(to, e->i64),
-                                   LLVMConstPtrToInt(word, e->i64)),
-                      dn_printf(e->scratch, ".rodata.%s", name));
-    LLVMSetExternallyInitialized(word, true); /* or it folds to the address */
-    LLVMSetAlignment(word, 8);
-  }
-  LLVMValueRef far = LLVMBuildLoad2(e->b, e->i64, word, "");
-  LLVMValueRef at = LLVMBuildPtrToInt(e->b, word, e->i64, "");
-  return LLVMBuildIntToPtr(e->b, LLVMBuildAdd(e->b, at, far, ""), e->ptr, "");
-}
-
-/* Blocks of padding get their size when all kernels are known. */
-static void finish_pads(struct emit *e) {
-  for (size_t i = 0; i < e->pads.n; i++) {
-    const struct emit_pad *pad = e->pads.v[i];
-    const char *name = dn_printf(e->scratch, "%s.pad%zu", e->opts->prefix, i);
-    size_t n = (size_t)pad->size / pad->bytes + 1;
-    LLVMTypeRef elem = LLVMIntTypeInContext(e->lc, pad->bytes * 8);
-    LLVMTypeRef type = LLVMArrayType2(elem, n);
-    LLVMValueRef init = LLVMConstNull(type);
-    if (pad->bits) {
-      LLVMValueRef *v = DN_ARRAY(e->scratch, LLVMValueRef, n);
-      for (size_t j = 0; j < n; j++)
-        v[j] = LLVMConstInt(elem, pad->bits, false);
-      init = LLVMConstArray2(elem, v, n);
-    }
-    LLVMValueRef g = LLVMAddGlobal(e->mod, type, name);
-    emit_set_constant(e, g, init, dn_printf(e->scratch, ".rodata.%s", name));
-    LLVMReplaceAllUsesWith(pad->global, g);
-    LLVMDeleteGlobal(pad->global);
-  }
-}
-
 /* ---- The entry function ---- */
 
 static bool is_split(const struct emit *e) {
@@ -217,11 +71,7 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
     p = emit_port(e, b->space == IR_IN_INPUT, b->number);
     break;
   case IR_IN_CONST:
-    if (e->apart && e->apart[b->base->id])
-      p = emit_weights_argument(e, b->base);
-    else
-      p = is_far(e, b->base) ? far_address(e, b->base)
-                             : emit_const_global(e, b->base);
+    p = emit_const_argument(e, b->base);
     break;
   case IR_IN_SIZES:
     p = e->size_at;
@@ -465,7 +315,7 @@ static const char *kernel_name(struct emit *e, const struct ir_op *op) {
       break;
     }
   return dn_printf(e->scratch, "%s.k%u.%s", e->opts->prefix, e->nkernels,
-                   mangle(e, name));
+                   emit_mangle(e, name));
 }
 
 /* The sizes that the kernel sets are known before it runs. Of more than a bound
@@ -532,32 +382,6 @@ static void copy_results(struct emit *e, const struct ir_op *ret) {
     emit_copy(e, v, &to,
               dn_printf(e->scratch, "%s.copy%u", e->opts->prefix, i));
   }
-}
-
-/* How far from code a constant may be: an instruction's address, less what
- * else is between. */
-static bool fits_code(struct emit *e, enum cg_backend backend) {
-  int64_t bytes = constant_bytes(e->m), reach = INT64_MAX;
-  switch (backend) {
-  case CG_X86:
-    e->large = cg_is_large(e->m);
-    break;
-  case CG_AArch64: /* adrp */
-    reach = INT64_C(4000000000);
-    break;
-  case CG_RISCV: /* auipc, which of 32 bits reaches all */
-    reach = e->facts->pointer_bytes > 4 ? INT64_C(2000000000) : INT64_MAX;
-    break;
-  case CG_ARM:
-  case CG_Xtensa:
-    break;
-  }
-  if (bytes <= reach)
-    return true;
-  dn_error(e->ctx, (struct dn_loc){.file = e->m->file}, DN_TARGET,
-           "%lld bytes of constants: code for this processor reaches %lld",
-           (long long)bytes, (long long)reach);
-  return false;
 }
 
 /* Offsets are signed, and a pointer has 32 bits. */
@@ -633,13 +457,13 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   set_types(&e);
   ir_sizes_of(ir_main(m), &e.sizes);
   e.turns = ir_turns_named(ir_main(m));
-  if (!fits_pointer(&e) || !fits_code(&e, t->row->backend)) {
+  if (!fits_pointer(&e) || !emit_consts_fit(&e, t)) {
     dn_arena_free(e.scratch);
     return false;
   }
   emit_debug_begin(&e);
   emit_weights_begin(&e);
-  add_far(&e);
+  emit_far_begin(&e);
   begin_run(&e);
   check_arguments(&e, body);
   begin_leave(&e, body);
@@ -654,7 +478,7 @@ bool cg_emit_module(struct dn_ctx *ctx, const struct cg_target *t,
   LLVMBuildRet(e.b, status);
   emit_reset(&e);
   LLVMDisposeBuilder(e.b);
-  finish_pads(&e);
+  emit_pads_end(&e);
   emit_debug_end(&e);
   dn_arena_free(e.scratch);
   return !e.failed;

@@ -257,7 +257,7 @@ static LLVMValueRef take(struct order *o, LLVMValueRef from, LLVMValueRef to,
  * the root, none is kept, since of equal keys the first stands first. */
 static void take_others(struct order *o) {
   LLVMBuilderRef b = o->k->b;
-  int64_t vec = o->k->vec, from = o->places;
+  int64_t vec = o->k->sched.vec, from = o->places;
   if (vec > 1)
     from = o->count - (o->count - o->places) % vec;
   LLVMValueRef root = code_of(o, get(o, index_const(o, 0)));

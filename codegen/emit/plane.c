@@ -250,7 +250,7 @@ void emit_plane_sums(struct kernel_cg *k, const struct nest *n,
                      const struct affine **iter, unsigned npt,
                      LLVMValueRef *acc) {
   struct runs_plane of = {.n = n, .iter = iter, .npt = npt};
-  assert(k->vec == 1 && k->runs.dot.k == 1 && "rule sums: plane");
+  assert(k->sched.vec == 1 && k->runs.dot.k == 1 && "rule sums: plane");
   if (!runs_slide(&k->runs, &of)) {
     emit_no_runs(k, "plane");
     return;

@@ -15,11 +15,11 @@ static LLVMValueRef every_lane(struct kernel_cg *k) {
 
 void scalable_open(struct kernel_cg *k, int64_t n) {
   struct emit *e = k->e;
-  assert(n > 0 && k->vec > 1 && "rule loops: scalable vectors");
+  assert(n > 0 && k->sched.vec > 1 && "rule loops: scalable vectors");
   scope_open(k, n, 0, NULL, NULL);
   LLVMValueRef left = LLVMBuildNUWSub(
       k->b, LLVMConstInt(e->iptr, (uint64_t)n, false), k->scope->counter, "");
-  LLVMValueRef arg[] = {left, LLVMConstInt(e->i32, k->vec, false),
+  LLVMValueRef arg[] = {left, LLVMConstInt(e->i32, k->sched.vec, false),
                         LLVMConstInt(e->i1, 1, false)};
   k->count = emit_intrinsic(k, "llvm.experimental.get.vector.length", &e->iptr,
                             1, arg, 3);

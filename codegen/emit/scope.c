@@ -103,8 +103,8 @@ void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,
   LLVMValueRef last = LLVMConstInt(type, (uint64_t)(first + most), false);
   if (count)
     last = LLVMBuildAdd(k->b, base, count, "");
-  LLVMValueRef from = pick(k, LLVMIntUGT, base, k->begin);
-  LLVMValueRef to = pick(k, LLVMIntULT, last, k->end);
+  LLVMValueRef from = pick(k, LLVMIntUGT, base, k->threads.begin);
+  LLVMValueRef to = pick(k, LLVMIntULT, last, k->threads.end);
   LLVMValueRef any = LLVMBuildICmp(k->b, LLVMIntULT, from, to, "");
   from = LLVMBuildSub(k->b, from, base, "");
   open_between(k, s, from, LLVMBuildSub(k->b, to, base, ""));

@@ -11,14 +11,15 @@
 /* Lanes of the next of the columns that `left` elements make. */
 static unsigned next_lanes(const struct kernel_cg *k, int64_t left) {
   assert(left > 0 && "columns end with the tile");
-  return k->forms.scalable ? k->vec : (unsigned)loops_lanes(k->vec, left);
+  return k->forms.scalable ? k->sched.vec
+                           : (unsigned)loops_lanes(k->sched.vec, left);
 }
 
 static int64_t count_columns(const struct kernel_cg *k, int64_t size) {
-  int64_t n = size / k->vec;
+  int64_t n = size / k->sched.vec;
   if (k->forms.scalable)
     return 1;
-  for (int64_t left = size % k->vec; left > 0; n++)
+  for (int64_t left = size % k->sched.vec; left > 0; n++)
     left -= next_lanes(k, left);
   return n;
 }
@@ -128,7 +129,8 @@ static void emit_anchor(struct kernel_cg *k, const struct ir_op *op,
   struct tile_vector *rows = DN_ARRAY(k->arena, struct tile_vector, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
   /* A sum that begins with what is added to it takes a copy of a register. */
-  const struct ir_op *add = k->bias ? nest_addition(kernel_nest(k, op)) : NULL;
+  const struct ir_op *add =
+      k->sched.bias ? nest_addition(kernel_nest(k, op)) : NULL;
   int depth;
   n = fold_points(k, ir_result(op)->type, pt, n, rows, &depth);
   k->forms.lanes = rows[0].lanes;
@@ -284,7 +286,7 @@ static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
                                   double most) {
   LLVMValueRef hi = emit_like(k, x, emit_number(k, IR_F32, most));
   hi = emit_hide_splat(k, hi);
-  if (k->narrow == 1)
+  if (k->sched.narrow == 1)
     x = LLVMBuildSelect(k->b, LLVMBuildFCmp(k->b, LLVMRealOLT, hi, x, ""), hi,
                         x, "");
   LLVMValueRef arg[] = {
@@ -354,7 +356,7 @@ void emit_points(struct tiler *t) {
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
   unsigned *taken = DN_ARRAY(k->arena, unsigned, n); /* points of v[i] */
   for (unsigned i = 0; i < n; i += taken[i]) {
-    bool four = k->narrow && i + RUNS_PACK <= n && are_packed(t, &pt[i]);
+    bool four = k->sched.narrow && i + RUNS_PACK <= n && are_packed(t, &pt[i]);
     v[i] = four ? pack_points(k, kernel_nest(k, t->root->def), &pt[i]) : NULL;
     taken[i] = v[i] ? RUNS_PACK : 1;
     k->packed |= four;
@@ -374,7 +376,7 @@ void emit_tile(struct tiler *t) {
   int64_t elements = 1;
   for (int g = 0; g < t->shape->n; g++) {
     bool own = k->forms.scalable && g + 1 == t->shape->n; /* one vector */
-    if (!dn_mul(elements, own ? k->vec : t->size[g], &elements) ||
+    if (!dn_mul(elements, own ? k->sched.vec : t->size[g], &elements) ||
         elements > EMIT_MAX_WORK)
       elements = EMIT_MAX_WORK;
   }

@@ -9,10 +9,12 @@
 #include "ir/nest.h"
 
 struct emit;
-struct emit_range;
 struct kernel_cg;
 
 /* ---- emit/range.c ---- */
+struct emit_range {
+  int64_t least, most;
+};
 enum { EMIT_RANGE_ELEMENTS = 4096 };
 /* Of a small integer constant; of all else what 64 bits have. */
 struct emit_range emit_range_of(const struct ir_value *v);

@@ -38,7 +38,7 @@ static int64_t runs_of_row(const struct runs_wide *w) {
  * second word. */
 static bool ends_half(const struct kernel_cg *k, const struct runs_wide *w) {
   return w->rest == 1 &&
-         (k->unroll >= w->runs || k->unroll % runs_of_row(w) == 0);
+         (k->sched.unroll >= w->runs || k->sched.unroll % runs_of_row(w) == 0);
 }
 
 /* `count` elements of every row from `at` on, which are run number `run`. */
@@ -152,8 +152,8 @@ static void add_run(struct kernel_cg *k, struct runs_wide *w,
 
 static void add_runs(struct kernel_cg *k, struct runs_wide *w, int64_t runs,
                      LLVMValueRef *acc) {
-  assert(runs > 0 && k->unroll > 0 && "runs_widen(), rule schedule");
-  int64_t unroll = dn_min(k->unroll, runs), i = runs / unroll * unroll;
+  assert(runs > 0 && k->sched.unroll > 0 && "runs_widen(), rule schedule");
+  int64_t unroll = dn_min(k->sched.unroll, runs), i = runs / unroll * unroll;
   int64_t row = runs_of_row(w);
   const struct affine *base = affine_const(&k->forms, 0);
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, w->npt);
