@@ -316,6 +316,8 @@ static void add_heat(struct plan *p, const struct ir_value *v) {
 }
 
 static void find_heat(struct plan *p, const struct ir_func *f) {
+  for (unsigned i = 0; ir_io_places(f) && i < f->body->nparams; i++)
+    add_heat(p, f->body->param[i]);
   for (struct ir_op *op = f->body->first; op; op = ir_next_outside(op)) {
     for (unsigned i = 0; i < op->nresults; i++)
       add_heat(p, op->result[i]);
@@ -332,7 +334,7 @@ static int64_t pack(struct plan *p, const struct ir_func *f) {
   int64_t split = room / align * align;
   struct pack_rooms rooms = {0};
   int64_t size = pack_outer(p, rooms);
-  if (size <= room || !split || ir_io_places(f) || m->funcs->next)
+  if (size <= room || !split || m->funcs->next)
     return size;
   find_heat(p, f);
   rooms.split = split;

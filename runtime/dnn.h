@@ -25,12 +25,13 @@ extern "C" {
 
 /* Changes when the layout below changes: 2 has sizes, 3 inputs and outputs in
  * the arena, 4 a state and sizes, if only 0 of them, 5 an arena in two parts
- * and sizes and state, if any, 1 none. */
+ * and sizes and state, if any, 6 the same with inputs and outputs in it, 1 none. */
 #define DNN_ABI_VERSION 1
 #define DNN_ABI_SIZES 2
 #define DNN_ABI_ARENA 3
 #define DNN_ABI_STATE 4
 #define DNN_ABI_PARTS 5
+#define DNN_ABI_ARENAS 6
 #define DNN_MODEL_MAGIC 0x4d4e4e44u /* "DNNM" in a little-endian dump */
 #define DNN_MAX_RANK 12
 

@@ -172,7 +172,7 @@ static bool ports_of_object(struct run *r) {
     ok &= port_of_tensor(r, t++, &r->out[i]);
   for (size_t i = 0; i < r->nout && ok; i++)
     r->out[i].dims = r->m ? dims_of(r, i) : dims_by_name(r, i);
-  if (m->version == DNN_ABI_ARENA)
+  if (cg_model_has_io(m))
     r->io = (const uint64_t *)(const void *)t;
   for (size_t i = 0; ok && r->io && i < r->nin + r->nout; i++) {
     const struct ir_type *type =

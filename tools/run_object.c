@@ -74,7 +74,7 @@ static bool check_description(struct run *r, const struct cg_blob *object,
   const char *data = (const char *)object->data + at;
   memcpy(head, data, sizeof head);
   if (head[0] == DNN_MODEL_MAGIC &&
-      (head[1] < DNN_ABI_VERSION || head[1] > DNN_ABI_PARTS))
+      (head[1] < DNN_ABI_VERSION || head[1] > DNN_ABI_ARENAS))
     return broken(r, DN_FORMAT,
                   dn_printf(r->ctx->arena,
                             "an object of another version of dnnc (ABI %u, "

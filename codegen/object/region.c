@@ -84,6 +84,26 @@ static bool place_memory(struct dn_ctx *ctx, struct cg_regions *r,
                   (long long)bytes);
 }
 
+/* The budget with which the arena would be no larger than the largest region. */
+static bool suggest_budget(struct dn_ctx *ctx, const struct ir_module *m,
+                           const struct cg_regions *r) {
+  const struct ir_block *body = ir_main(m)->body;
+  int64_t most = 0;
+  for (size_t i = 0; i < r->n; i++)
+    if (r->v[i].holds & CG_HOLDS_ARENA)
+      most = dn_max(most, r->v[i].size);
+  for (unsigned i = 0; !ir_io_places(ir_main(m)) && i < body->nparams; i++)
+    most += ir_type_bytes(body->param[i]->type);
+  for (unsigned i = 0; !ir_io_places(ir_main(m)) && i < body->last->noperands;
+       i++)
+    most += ir_type_bytes(ir_arg(body->last, i)->type);
+  dn_note(ctx,
+          "--max-ram=%lld computes chains of kernels by blocks of rows, "
+          "in an arena for the largest region",
+          (long long)most);
+  return false;
+}
+
 bool cg_place(struct dn_ctx *ctx, const struct ir_module *m, int64_t align,
               struct cg_regions *r) {
   const struct ir_func *f = ir_main(m);
@@ -91,7 +111,7 @@ bool cg_place(struct dn_ctx *ctx, const struct ir_module *m, int64_t align,
     if (!place_memory(ctx, r, CG_HOLDS_ARENA,
                       part ? "the rest of the arena" : "the arena",
                       ir_arena_part(m, part), &r->arena[part]))
-      return false;
+      return suggest_budget(ctx, m, r);
   if (!place_memory(ctx, r, CG_HOLDS_STATE, "the state",
                     ir_state_at(f, f->nresults, align), &r->state))
     return false;

@@ -299,9 +299,11 @@ static void put_places(const struct header *h) {
     dn_buf_printf(h->out, "/* Where inputs and outputs lie in the arena, in "
                           "bytes. A run writes over inputs. */\n");
   for (size_t i = 0; h->io && i < h->nin + h->nout; i++) {
-    dn_buf_printf(h->out, "#define %s_%s_OFFSET %lldu /* ", h->upper,
-                  dn_upper(h->m->ctx->arena, h->param[i].name),
-                  (long long)h->io[i]);
+    int64_t at = h->io[i];
+    unsigned part = ir_arena_find(h->m, &at);
+    dn_buf_printf(h->out, "#define %s_%s_OFFSET %lldu /* %s", h->upper,
+                  dn_upper(h->m->ctx->arena, h->param[i].name), (long long)at,
+                  part ? "of arena2: " : "");
     put_declaration(h->out, &h->param[i]);
     dn_buf_printf(h->out, " */\n");
   }

@@ -103,7 +103,7 @@ struct cg_blob cg_model(const struct cg_job *job) {
   size_t tensors = (nin + nout) * sizeof(struct dnn_tensor);
   struct dnn_model model = {
       .magic = DNN_MODEL_MAGIC,
-      .version = part    ? DNN_ABI_PARTS
+      .version = part    ? (io ? DNN_ABI_ARENAS : DNN_ABI_PARTS)
                  : state ? DNN_ABI_STATE
                  : sized ? DNN_ABI_SIZES
                  : io    ? DNN_ABI_ARENA
@@ -199,6 +199,14 @@ static bool sizes_hold(const char *base, const struct dnn_model *m,
   return ok;
 }
 
+static bool has_parts(const struct dnn_model *m) {
+  return m->version == DNN_ABI_PARTS || m->version == DNN_ABI_ARENAS;
+}
+
+bool cg_model_has_io(const struct dnn_model *m) {
+  return m->version == DNN_ABI_ARENA || m->version == DNN_ABI_ARENAS;
+}
+
 /* Each output's state is an input of its own. */
 static bool states_hold(const char *base, const struct dnn_model *m,
                         const struct dnn_tensor *t) {
@@ -220,8 +228,8 @@ const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
     return NULL;
   memcpy(&m, data, sizeof m);
   uint64_t tensors = (uint64_t)m.ninputs + m.noutputs;
-  uint64_t each = sizeof(struct dnn_tensor) +
-                  (m.version == DNN_ABI_ARENA ? sizeof(uint64_t) : 0);
+  uint64_t each =
+      sizeof(struct dnn_tensor) + (cg_model_has_io(&m) ? sizeof(uint64_t) : 0);
   if (m.magic != DNN_MODEL_MAGIC || m.size < sizeof m || m.size > size ||
       m.tensors_at % 8 || m.tensors_at > m.size ||
       tensors > (m.size - m.tensors_at) / each || m.arena_size > SIZE_MAX / 2 ||
@@ -240,7 +248,7 @@ const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
   ok = ok && (!cg_model_has_sizes(&m) || sizes_hold(base, &m, tensors)) &&
        states_hold(base, &m, t);
   const struct dnn_model *all = (const struct dnn_model *)(const void *)base;
-  ok = ok && (m.version != DNN_ABI_PARTS ||
+  ok = ok && (!has_parts(&m) ||
               (m.size >= sizeof m + sizeof(struct dnn_sizes) + 8 &&
                cg_model_part(all) < m.arena_size &&
                cg_model_part(all) % (m.arena_align ? m.arena_align : 1) == 0));
@@ -249,7 +257,7 @@ const struct dnn_model *cg_model_read(struct dn_arena *arena, const void *data,
 
 uint64_t cg_model_part(const struct dnn_model *m) {
   uint64_t part = 0;
-  if (m->version == DNN_ABI_PARTS)
+  if (has_parts(m))
     memcpy(&part, (const char *)(m + 1) + sizeof(struct dnn_sizes),
            sizeof part);
   return part;

@@ -17,6 +17,8 @@ const char *cg_model_section(const struct cg_job *job);
 
 /* Whether a struct dnn_sizes follows. */
 bool cg_model_has_sizes(const struct dnn_model *m);
+/* Whether offsets of inputs and outputs in the arena follow the tensors. */
+bool cg_model_has_io(const struct dnn_model *m);
 /* Bytes of the first part of an arena in two; 0: it is one. */
 uint64_t cg_model_part(const struct dnn_model *m);
 /* A copy of a description that an object from a user has in the `size` bytes at
