@@ -36,9 +36,11 @@ struct affine_var {
 };
 
 struct affine_derived;
+struct reads;
 struct affines {
   struct dn_arena *arena;
-  struct affine **form;            /* nbuckets of them */
+  struct reads *reads; /* what indices are divided by is noted there; or NULL */
+  struct affine **form; /* nbuckets of them */
   size_t nbuckets, nforms;
   struct affine_derived **derived; /* variables that are not free, as well */
   DN_LIST(struct affine_var) vars;

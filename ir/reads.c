@@ -22,7 +22,7 @@ struct walk {
   struct affines *f;
   struct dn_arena *arena;
   const struct ir_block *body;
-  struct nest *nest[BUCKETS]; /* the last one built, by op id */
+  struct dn_map nests; /* by op */
   struct visit *visits[BUCKETS];
   int depth;
   reads_strides *strides;
@@ -38,8 +38,10 @@ static bool is_leaf(const struct walk *w, const struct ir_value *v) {
   return !v->def || v->def->block != w->body;
 }
 
-static void pin(struct walk *w, const struct affine *a) {
-  w->r->pinned |= affine_dims(w->f, a);
+/* Where forms are those of reads: what the index depends on is looked at. */
+static void pin(struct affines *f, const struct affine *a) {
+  if (f->reads)
+    f->reads->pinned |= affine_dims(f, a);
 }
 
 /* The visit of `what` at those indices; *seen: there was one. */
@@ -70,26 +72,95 @@ static struct visit *visit(struct walk *w, const void *what, int rank,
 
 /* Quotients depend on the terms that the divisor does not divide, and change
  * where a plain dimension has gone one period further. */
-static const struct affine *divide(struct walk *w, const struct affine *a,
+static const struct affine *divide(struct affines *f, const struct affine *a,
                                    int64_t div) {
   const struct affine *rest;
-  if (div == 1)
-    return a;
-  for (int i = 0; i < a->n; i++) {
+  struct reads *r = f->reads;
+  for (int i = 0; r && div > 1 && i < a->n; i++) {
     struct affine_term t = a->term[i];
-    if (t.coef <= 0 || div % t.coef || t.var >= (unsigned)w->r->type->rank)
+    if (t.coef <= 0 || div % t.coef || t.var >= (unsigned)r->type->rank)
       continue;
     struct read_period p = {(int)t.var, div / t.coef};
-    DN_PUSH(w->arena, w->r->periods, p);
+    DN_PUSH(f->arena, r->periods, p);
   }
-  affine_split(w->f, a, div, &rest);
-  pin(w, rest);
-  return affine_div(w->f, a, div);
+  if (r && div > 1) {
+    affine_split(f, a, div, &rest);
+    pin(f, rest);
+  }
+  return affine_div(f, a, div);
 }
 
-static const struct affine *wrap(struct walk *w, const struct affine *a,
+static const struct affine *wrap(struct affines *f, const struct affine *a,
                                  int64_t dim) {
-  return affine_add(w->f, a, divide(w, a, dim), -dim);
+  return affine_add(f, a, divide(f, a, dim), -dim);
+}
+
+void reads_iters(struct affines *f, const struct nest *n,
+                 const struct affine *const *idx, const struct affine **iter) {
+  for (int d = 0; d < n->type->rank; d++) {
+    const struct nest_dim *y = &n->y[d];
+    for (int i = 0; i < y->n; i++) {
+      int64_t extent = n->iter[y->iter[i]].extent;
+      const struct affine *q = divide(f, idx[d], y->stride[i]);
+      if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
+        q = wrap(f, q, extent);
+      iter[y->iter[i]] = q;
+    }
+  }
+}
+
+const struct affine *reads_index_form(struct affines *f, const struct nest *n,
+                                      const struct nest_index *x,
+                                      const struct affine *const *iter) {
+  const struct affine *a = affine_const(f, x->base);
+  for (int i = 0; i < n->niters; i++)
+    if (x->coef[i])
+      a = affine_add(f, a, iter[i], x->coef[i]);
+  return a;
+}
+
+const struct affine *reads_index(struct affines *f, const struct nest *n,
+                                 const struct nest_access *a, int d,
+                                 const struct affine *const *iter,
+                                 const struct affine **sum) {
+  const struct nest_index *x = &a->idx[d];
+  int64_t dim = ir_arg(n->op, (unsigned)a->operand)->type->dim[d];
+  assert(x->indirect < 0 && "an element of a tensor is no affine form");
+  *sum = reads_index_form(f, n, x, iter);
+  const struct affine *q = divide(f, *sum, x->div);
+  if (x->fit != NEST_AS_IS)
+    pin(f, q);
+  switch (x->fit) {
+  case NEST_CLAMP:
+    return affine_clamp(f, q, dim);
+  case NEST_REFLECT:
+    return affine_reflect(f, q, dim);
+  case NEST_WRAP:
+    return wrap(f, q, dim);
+  case NEST_AS_IS:
+    break;
+  }
+  return q;
+}
+
+const struct affine *reads_position(struct affines *f, const struct nest *n,
+                                    const struct affine *const *iter) {
+  int64_t stride[IR_MAX_RANK];
+  const struct affine *at = affine_const(f, 0);
+  ir_type_strides(n->type, stride);
+  for (int d = 0; d < n->type->rank; d++)
+    at = affine_add(f, at, iter[n->y[d].iter[0]], stride[d]);
+  return at;
+}
+
+void reads_unflatten(struct affines *f, const struct ir_type *type,
+                     const struct affine *at, const struct affine **idx) {
+  for (int d = type->rank; d-- > 0;) {
+    const struct affine *q =
+        d ? divide(f, at, type->dim[d]) : affine_const(f, 0);
+    idx[d] = affine_add(f, at, q, -type->dim[d]);
+    at = q;
+  }
 }
 
 /* Adds the index of a result dimension at which the form passes `at`, with all
@@ -109,16 +180,6 @@ static void add_edge(struct walk *w, const struct affine *a, int64_t at,
     struct read_edge e = {(int)var, at - (last ? hi : lo), kind};
     DN_PUSH(w->arena, w->r->edges, e);
   }
-}
-
-const struct affine *reads_index_form(struct affines *f, const struct nest *n,
-                                      const struct nest_index *x,
-                                      const struct affine *const *iter) {
-  const struct affine *a = affine_const(f, x->base);
-  for (int i = 0; i < n->niters; i++)
-    if (x->coef[i])
-      a = affine_add(f, a, iter[i], x->coef[i]);
-  return a;
 }
 
 /* An index that access `a` reads: a new variable for each place. */
@@ -148,24 +209,16 @@ static const struct affine *index_of(struct walk *w, const struct nest *n,
   int64_t dim = ir_arg(n->op, (unsigned)a->operand)->type->dim[d];
   if (x->indirect >= 0)
     return indirect(w, n, x->indirect, dim, iter);
-  const struct affine *f = reads_index_form(w->f, n, x, iter);
-  const struct affine *q = divide(w, f, x->div);
+  const struct affine *sum;
+  const struct affine *q = reads_index(w->f, n, a, d, iter, &sum);
   enum read_edge_kind kind = n->fold == NEST_NONE ? READ_EDGE : READ_WINDOW;
-  if (x->checked && x->div == 1) {
-    add_edge(w, f, 0, false, kind);
-    add_edge(w, f, dim, true, kind);
-  }
-  if (x->fit != NEST_AS_IS)
-    pin(w, q);
-  if (x->fit == NEST_CLAMP)
-    q = affine_clamp(w->f, q, dim);
-  else if (x->fit == NEST_REFLECT)
-    q = affine_reflect(w->f, q, dim);
-  else if (x->fit == NEST_WRAP)
-    q = wrap(w, q, dim);
   if (!x->checked)
     return q;
-  pin(w, f);
+  if (x->div == 1) {
+    add_edge(w, sum, 0, false, kind);
+    add_edge(w, sum, dim, true, kind);
+  }
+  pin(w->f, sum);
   return affine_clamp(w->f, q, dim);
 }
 
@@ -202,23 +255,14 @@ static bool is_dense(const struct walk *w, const struct ir_value *v) {
 static void read_flat(struct walk *w, const struct nest *n,
                       const struct ir_value *v,
                       const struct affine *const *iter) {
-  int64_t stride[IR_MAX_RANK];
-  const struct affine *at = affine_const(w->f, 0), *idx[IR_MAX_RANK];
-  ir_type_strides(n->type, stride);
-  for (int d = 0; d < n->type->rank; d++)
-    at = affine_add(w->f, at, iter[n->y[d].iter[0]], stride[d]);
+  const struct affine *at = reads_position(w->f, n, iter), *idx[IR_MAX_RANK];
   if (is_dense(w, v)) {
     struct read_leaf leaf = {.value = v, .flat = at};
     DN_PUSH(w->arena, w->r->leaves, leaf);
     DN_PUSH(w->arena, w->r->at, at);
     return;
   }
-  for (int d = v->type->rank; d-- > 0;) {
-    const struct affine *q =
-        d ? divide(w, at, v->type->dim[d]) : affine_const(w->f, 0);
-    idx[d] = affine_add(w->f, at, q, -v->type->dim[d]);
-    at = q;
-  }
+  reads_unflatten(w->f, v->type, at, idx);
   read_value(w, v, idx);
 }
 
@@ -231,7 +275,7 @@ static void read_pieces(struct walk *w, const struct nest *n,
   const struct affine *at = idx[a->axis];
   int64_t before = w->r->visits_of_piece, pieces = a->npieces;
   size_t edges = w->r->edges.n;
-  pin(w, at);
+  pin(w->f, at);
   for (int i = 0; i < a->npieces; i++) {
     int64_t from = a->start[i], size = a->start[i + 1] - from;
     if (!size)
@@ -276,26 +320,17 @@ static bool set_iters(struct walk *w, const struct nest *n,
       iter[i] = affine_var(
           w->f, affine_new_var(w->f, 0, it->extent - 1, 0, false, 0), 1);
   }
-  for (int d = 0; d < n->type->rank; d++) {
-    const struct nest_dim *y = &n->y[d];
-    for (int i = 0; i < y->n; i++) {
-      int64_t extent = n->iter[y->iter[i]].extent;
-      const struct affine *q = divide(w, idx[d], y->stride[i]);
-      if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
-        q = wrap(w, q, extent);
-      iter[y->iter[i]] = q;
-    }
-  }
+  reads_iters(w->f, n, idx, iter);
   return true;
 }
 
 static void read_op(struct walk *w, const struct ir_op *op,
                     const struct affine *const *idx) {
   const struct affine *iter[NEST_MAX_ITERS];
-  struct nest **kept = &w->nest[op->id % BUCKETS];
-  if (!*kept || (*kept)->op != op)
-    *kept = nest_build(w->arena, op);
-  const struct nest *n = *kept;
+  struct dn_entry *kept = dn_map_at(w->arena, &w->nests, op);
+  if (!kept->value)
+    kept->value = nest_build(w->arena, op);
+  const struct nest *n = kept->value;
   if (n->carried >= 0) {
     w->r->carried = n->carried;
     w->r->back = n->back;
@@ -307,7 +342,7 @@ static void read_op(struct walk *w, const struct ir_op *op,
     if (n->node[i].kind == NEST_ACCESS)
       read_access(w, n, n->node[i].arg[0], iter);
     else if (n->node[i].kind == NEST_ITER)
-      pin(w, iter[n->node[i].arg[0]]);
+      pin(w->f, iter[n->node[i].arg[0]]);
   }
 }
 
@@ -343,6 +378,7 @@ struct reads *reads_build(struct dn_arena *arena, const struct ir_op *kernel,
                    .places = places};
   const struct affine *idx[IR_MAX_RANK];
   affine_init(&r->forms, arena);
+  r->forms.reads = r;
   r->type = root->type;
   r->carried = -1;
   for (int d = 0; d < r->type->rank; d++) {

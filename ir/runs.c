@@ -27,40 +27,7 @@ void runs_iters(struct affines *f, const struct nest *n,
                 const struct affine *const *idx, const struct affine **iter) {
   for (int i = 0; i < n->niters; i++)
     iter[i] = affine_const(f, 0);
-  for (int d = 0; d < n->type->rank; d++) {
-    const struct nest_dim *y = &n->y[d];
-    for (int i = 0; i < y->n; i++) {
-      int64_t extent = n->iter[y->iter[i]].extent;
-      const struct affine *q = affine_div(f, idx[d], y->stride[i]);
-      if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
-        q = affine_wrap(f, q, extent);
-      iter[y->iter[i]] = q;
-    }
-  }
-}
-
-const struct affine *runs_index(struct affines *f, const struct nest *n,
-                                const struct nest_access *a, int d,
-                                const struct affine *const *iter,
-                                const struct affine **whole) {
-  const struct nest_index *x = &a->idx[d];
-  int64_t dim = ir_arg(n->op, (unsigned)a->operand)->type->dim[d];
-  assert(x->indirect < 0 && "an element of a tensor is no affine form");
-  const struct affine *sum = reads_index_form(f, n, x, iter);
-  const struct affine *q = affine_div(f, sum, x->div);
-  if (whole)
-    *whole = sum;
-  switch (x->fit) {
-  case NEST_CLAMP:
-    return affine_clamp(f, q, dim);
-  case NEST_REFLECT:
-    return affine_reflect(f, q, dim);
-  case NEST_WRAP:
-    return affine_wrap(f, q, dim);
-  case NEST_AS_IS:
-    break;
-  }
-  return q;
+  reads_iters(f, n, idx, iter);
 }
 
 /* ---- Following an access ---- */
@@ -94,7 +61,7 @@ static bool find_index(struct trace *t, const struct nest *n,
   int64_t lo, hi, dim = type->dim[d];
   if (x->indirect >= 0)
     return false;
-  const struct affine *q = runs_index(t->r->forms, n, a, d, iter, &sum);
+  const struct affine *q = reads_index(t->r->forms, n, a, d, iter, &sum);
   c->raw[d] = q;
   if (!x->checked)
     return true;
@@ -161,12 +128,9 @@ static bool trace_checked(struct trace *t, const struct ir_value *v,
 static bool trace_flat(struct trace *t, const struct nest *n,
                        const struct ir_value *v,
                        const struct affine *const *iter) {
-  struct affines *f = t->r->forms;
   int64_t stride[IR_MAX_RANK];
-  const struct affine *at = affine_const(f, 0), *idx[IR_MAX_RANK];
-  ir_type_strides(n->type, stride);
-  for (int d = 0; d < n->type->rank; d++)
-    at = affine_add(f, at, iter[n->y[d].iter[0]], stride[d]);
+  const struct affine *idx[IR_MAX_RANK];
+  const struct affine *at = reads_position(t->r->forms, n, iter);
   if ((!v->def || v->def->block != t->r->body) &&
       t->r->strides(t->r->places, v, stride) &&
       ir_type_is_dense(v->type, stride)) {
@@ -174,12 +138,7 @@ static bool trace_flat(struct trace *t, const struct nest *n,
     t->out->at = at;
     return true;
   }
-  for (int d = v->type->rank; d-- > 0;) {
-    const struct affine *q =
-        d ? affine_div(f, at, v->type->dim[d]) : affine_const(f, 0);
-    idx[d] = affine_add(f, at, q, -v->type->dim[d]);
-    at = q;
-  }
+  reads_unflatten(t->r->forms, v->type, at, idx);
   return trace_value(t, v, idx);
 }
 
@@ -201,12 +160,10 @@ static bool trace_access(struct trace *t, const struct nest *n, int access,
 }
 
 const struct nest *runs_nest(struct runs *r, const struct ir_op *op) {
-  for (size_t i = 0; i < r->nests.n; i++)
-    if (r->nests.v[i]->op == op)
-      return r->nests.v[i];
-  const struct nest *n = nest_build(r->arena, op);
-  DN_PUSH(r->arena, r->nests, n);
-  return n;
+  struct dn_entry *kept = dn_map_at(r->arena, &r->nests, op);
+  if (!kept->value)
+    kept->value = nest_build(r->arena, op);
+  return kept->value;
 }
 
 /* An op of the body that moves elements. */

@@ -18,7 +18,7 @@ struct runs { /* of one kernel */
   const void *places;
   struct ir_dot dot; /* the instruction; k=1: none */
   int64_t far;       /* bytes that can be added to an address after its check */
-  DN_LIST(const struct nest *) nests; /* of ops in the body, built so far */
+  struct dn_map nests; /* of ops in the body, built so far */
 };
 
 /* One load from memory, of one element in each lane, or what is outside. */
@@ -38,12 +38,6 @@ static inline int64_t runs_far(const struct ir_facts *target) {
 /* Iterators by the indices of the result, the reduced ones 0. */
 void runs_iters(struct affines *f, const struct nest *n,
                 const struct affine *const *idx, const struct affine **iter);
-/* An index that is no element of a tensor: what is divided, if `whole` is not
- * NULL, and the index before any check. */
-const struct affine *runs_index(struct affines *f, const struct nest *n,
-                                const struct nest_access *a, int d,
-                                const struct affine *const *iter,
-                                const struct affine **whole);
 
 /* An address in two parts: what the checked indices, known at `depth`, concern
  * goes into `near`; `far` is what may be added to that, whatever is read

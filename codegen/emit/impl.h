@@ -36,7 +36,6 @@ struct kernel_cg {
   const struct ir_op *onto;   /* its op that goes onto an operand, or NULL */
   const struct ir_block *body;
   struct dn_arena *arena;
-  struct nest **nests; /* by e->slot */
   unsigned nops;
   struct emit_schedule sched;
   bool ordered; /* it is one order, along carry.dim: emit/order.c */

@@ -44,7 +44,6 @@ static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
   for (const struct ir_op *o = k->body->first; o; o = o->next)
     e->slot[o->id] = n++;
   k->nops = n;
-  k->nests = DN_ARRAY(k->arena, struct nest *, n);
 }
 
 /* ---- The loops ---- */

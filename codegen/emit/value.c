@@ -57,10 +57,7 @@ void emit_work(struct kernel_cg *k, enum ir_dtype type, unsigned lanes) {
 
 const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op) {
   assert(op->block == k->body && "ops outside are leaves: kernel_is_leaf()");
-  struct nest **n = &k->nests[k->e->slot[op->id]];
-  if (!*n)
-    *n = nest_build(k->arena, op);
-  return *n;
+  return runs_nest(&k->runs, op);
 }
 
 /* ---- Accesses ---- */
@@ -128,7 +125,7 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
     return;
   }
   const struct affine *f;
-  const struct affine *q = runs_index(&k->forms, c->n, c->a, d, iter, &f);
+  const struct affine *q = reads_index(&k->forms, c->n, c->a, d, iter, &f);
   c->raw[d] = q;
   if (!x->checked)
     return;
@@ -191,21 +188,13 @@ static LLVMValueRef load_flat(struct kernel_cg *k, const struct ir_value *v,
 static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
                                 const struct ir_value *v,
                                 const struct affine *const *iter) {
-  int64_t stride[IR_MAX_RANK];
-  const struct affine *at = affine_const(&k->forms, 0), *idx[IR_MAX_RANK];
-  ir_type_strides(n->type, stride);
-  for (int d = 0; d < n->type->rank; d++)
-    at = affine_add(&k->forms, at, iter[n->y[d].iter[0]], stride[d]);
+  const struct affine *at = reads_position(&k->forms, n, iter);
+  const struct affine *idx[IR_MAX_RANK];
   struct ir_place p;
   if (kernel_is_leaf(k, v) && ir_place_of(v, &p) && !p.dense &&
       ir_type_is_dense(v->type, p.stride))
     return load_flat(k, v, &p, at);
-  for (int d = v->type->rank; d-- > 0;) {
-    const struct affine *q = d ? affine_div(&k->forms, at, v->type->dim[d])
-                               : affine_const(&k->forms, 0);
-    idx[d] = affine_add(&k->forms, at, q, -v->type->dim[d]);
-    at = q;
-  }
+  reads_unflatten(&k->forms, v->type, at, idx);
   return emit_value(k, v, idx);
 }
 
