@@ -201,6 +201,19 @@ bool ir_const_uniform(const struct ir_value *c, double *out) {
   return true;
 }
 
+bool ir_const_range(const struct ir_value *c, double *lo, double *hi) {
+  int64_t n = c->data->bytes ? ir_type_count(c->type) : 1;
+  bool ordered = true;
+  *lo = HUGE_VAL, *hi = -HUGE_VAL;
+  for (int64_t i = 0; i < n; i++) {
+    double v = ir_const_float(c, i);
+    *lo = fmin(*lo, v);
+    *hi = fmax(*hi, v);
+    ordered &= !isnan(v);
+  }
+  return ordered;
+}
+
 int64_t ir_const_least(const struct ir_value *c) {
   int64_t n = c->data->bytes ? ir_type_count(c->type) : 1, least = INT64_MAX;
   for (int64_t i = 0; i < n; i++)

@@ -206,6 +206,8 @@ struct ir_value *ir_const_splat(struct ir_module *m, const char *name,
 /* Element i of a constant as a double or an int64. */
 double ir_const_float(const struct ir_value *c, int64_t i);
 int64_t ir_const_int(const struct ir_value *c, int64_t i);
+/* The least and the largest element of a constant; false: one is NaN. */
+bool ir_const_range(const struct ir_value *c, double *lo, double *hi);
 /* The least element of a constant of integers. */
 int64_t ir_const_least(const struct ir_value *c);
 /* true and *out when every element is the same number. */

@@ -178,14 +178,9 @@ static struct coded of_sub(struct quantize *p, const struct ir_op *op) {
 
 /* Scales that make sense are positive. */
 static bool is_scale(const struct ir_value *v) {
-  if (!v->data || v->type->dtype != IR_F32)
-    return false;
-  for (int64_t i = 0; i < ir_type_count(v->type); i++) {
-    double s = ir_const_float(v, i);
-    if (!(s > 0 && s < HUGE_VAL))
-      return false;
-  }
-  return true;
+  double least, most;
+  return v->data && v->type->dtype == IR_F32 &&
+         ir_const_range(v, &least, &most) && least > 0 && most < HUGE_VAL;
 }
 
 static struct coded of_mul(struct quantize *p, const struct ir_op *op) {

@@ -86,15 +86,6 @@ static struct ir_value *made_constant(struct dot *d, struct ir_value *v) {
            : NULL;
 }
 
-static void range(const struct ir_value *v, double *lo, double *hi) {
-  int64_t n = v->data->bytes ? ir_type_count(v->type) : 1;
-  *lo = HUGE_VAL, *hi = -HUGE_VAL;
-  for (int64_t i = 0; i < n; i++) {
-    *lo = fmin(*lo, ir_const_float(v, i));
-    *hi = fmax(*hi, ir_const_float(v, i));
-  }
-}
-
 /* Constant weights as i8, less their zero point where that fits, or 128. The
  * differences wrap in 8 bits. */
 static bool narrow_weights(struct dot *d) {
@@ -105,7 +96,7 @@ static bool narrow_weights(struct dot *d) {
   if (!edit_folds(q) || (zero && !zero->data))
     return true;
   if (zero)
-    range(zero, &zero_lo, &zero_hi);
+    ir_const_range(zero, &zero_lo, &zero_hi);
   if (q->type->dtype == IR_I8 && zero_lo == 0 && zero_hi == 0) {
     d->zw = NULL;
     return true;
@@ -113,7 +104,7 @@ static bool narrow_weights(struct dot *d) {
   q = made_constant(d, q);
   if (!q)
     return false;
-  range(q, &lo, &hi);
+  ir_const_range(q, &lo, &hi);
   if (lo - zero_hi >= -128 && hi - zero_lo <= 127) {
     d->zw = NULL;
   } else if (q->type->dtype == IR_U8) {

@@ -103,22 +103,6 @@ static void find_intervals(const struct steps *s, int64_t m,
   }
 }
 
-static double largest(const struct ir_value *v) {
-  assert(v->data && "find_sum() takes constant ratios");
-  double most = 0;
-  for (int64_t i = 0; i < (v->data->bytes ? ir_type_count(v->type) : 1); i++)
-    most = fmax(most, ir_const_float(v, i));
-  return most;
-}
-
-static bool is_positive(const struct ir_value *v) {
-  assert(v->data && "find_sum() takes constant ratios");
-  for (int64_t i = 0; i < (v->data->bytes ? ir_type_count(v->type) : 1); i++)
-    if (!(ir_const_float(v, i) > 0))
-      return false;
-  return true;
-}
-
 static struct ir_value *ints_like(struct quantize *p, const struct ir_value *v,
                                   bool splat, const int64_t *n) {
   return splat ? quant_number(p, IR_I32, (double)*n)
@@ -446,16 +430,17 @@ struct ir_value *quant_integer(struct quantize *p, const struct ir_value *v,
   if (!quant_uniform(ratio, 1, &one))
     by.count = ir_type_count(ratio->type);
   s.shift -= fabs(s.zero) > 127;
-  double most = largest(ratio);
+  double least, most;
+  bool positive = ir_const_range(ratio, &least, &most) && least > 0;
   while (s.shift > 32 && ldexp(most, s.shift) > INT32_MAX)
     s.shift--;
   bool fits = ldexp(most, s.shift) <= INT32_MAX;
   if (by.count > MAX_COLUMNS)
     return NULL;
   enum pass_requant how = p->env->opts->requant;
-  if (how == PASS_REQUANT_TFLITE && is_positive(ratio) && most < 0x1p30) {
+  if (how == PASS_REQUANT_TFLITE && positive && most < 0x1p30) {
     y = rounded_twice(p, sum, ratio, by.count, s.zero);
-  } else if (how == PASS_REQUANT_EXACT && is_positive(ratio) && fits) {
+  } else if (how == PASS_REQUANT_EXACT && positive && fits) {
     find_exact(p, ratio, &s, &by);
     y = rescaled(p, sum, ratio, &by, by.all, s.shift);
   } else {
