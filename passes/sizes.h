@@ -49,8 +49,11 @@ void sizes_match(const struct sizes *s);
  * diagnostics that name the first node at which that cannot be. */
 bool sizes_join(struct dn_ctx *ctx, struct sizes *s);
 
-/* Emits the size, which is `bound` at most, as an i64[1]. */
+/* Emits the size, which is `bound` at most, or dimension d of a type, as an
+ * i64[1]. */
 struct ir_value *sizes_value(struct ir_builder *b, const struct ir_size *size,
                              int64_t bound);
+struct ir_value *sizes_dim(struct ir_builder *b, const struct ir_type *t,
+                           int d);
 
 #endif

@@ -190,6 +190,13 @@ struct ir_value *sizes_value(struct ir_builder *b, const struct ir_size *size,
                  IR_ATTRS(ir_ints("axes", &zero, 1)));
 }
 
+struct ir_value *sizes_dim(struct ir_builder *b, const struct ir_type *t,
+                           int d) {
+  int64_t one = 1;
+  return t->size[d] ? sizes_value(b, t->size[d], t->dim[d])
+                    : ir_const_ints(b->m, "dim", IR_I64, 1, &one, &t->dim[d]);
+}
+
 /* c + the size, as a scalar of a type. */
 static struct ir_value *emit_size(struct join *j, const struct ir_size *size,
                                   enum ir_dtype to) {

@@ -30,7 +30,7 @@ static struct ir_value *widen(struct ir_builder *b, struct ir_value *v, int d) {
   int64_t dims[IR_MAX_RANK];
   for (int i = 0; i < t->rank; i++)
     dims[i] = i == d ? t->dim[d] : 1;
-  struct ir_value *n = sizes_value(b, t->size[d], t->dim[d]);
+  struct ir_value *n = sizes_dim(b, t, d);
   struct ir_value *at =
       ir_emit(b, IR_IOTA, NULL, 0,
               IR_ATTRS(ir_ints("shape", &t->dim[d], 1), ir_str("to", "i64")));
@@ -45,12 +45,9 @@ static struct ir_value *widen(struct ir_builder *b, struct ir_value *v, int d) {
 /* The dimensions of a type, i64[rank]. */
 static struct ir_value *dims_of(struct ir_builder *b, const struct ir_type *t) {
   struct ir_value *part[IR_MAX_RANK];
-  int64_t one = 1, zero = 0;
   for (int d = 0; d < t->rank; d++)
-    part[d] = t->size[d]
-                  ? sizes_value(b, t->size[d], t->dim[d])
-                  : ir_const_ints(b->m, "dim", IR_I64, 1, &one, &t->dim[d]);
-  struct ir_attr axis = ir_int("axis", zero);
+    part[d] = sizes_dim(b, t, d);
+  struct ir_attr axis = ir_int("axis", 0);
   return ir_emit(b, IR_CONCAT, part, (size_t)t->rank, &axis, 1);
 }
 

@@ -38,11 +38,7 @@ static struct ir_value *shaped(struct ir_builder *b, enum ir_opcode code,
 static struct ir_value *with_dim(struct ir_builder *b, enum ir_opcode code,
                                  struct ir_value *v, const struct ir_type *t,
                                  int d) {
-  int64_t one = 1;
-  struct ir_value *n =
-      t->size[d] ? sizes_value(b, t->size[d], t->dim[d])
-                 : ir_const_ints(b->m, "n", IR_I64, 1, &one, &t->dim[d]);
-  return ir_emit(b, code, IR_ARGS(v, n), NULL, 0);
+  return ir_emit(b, code, IR_ARGS(v, sizes_dim(b, t, d)), NULL, 0);
 }
 
 /* Of each element of a type: its row-major position. */
