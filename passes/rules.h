@@ -30,7 +30,7 @@ struct rules {
 /* A mistake in rules.def is an internal error. */
 const struct rules *rules_parse(struct dn_ctx *ctx, struct dn_arena *arena);
 
-/* What a pattern's names stand for. */
+/* What a pattern's names stand for, and what is built of it. */
 struct rule_match {
   struct ir_op *root;
   int nvalues, nattrs, ninner;
@@ -43,6 +43,9 @@ struct rule_match {
     struct sexpr_value value;
   } attr[RULE_BINDINGS];
   struct ir_op *inner[RULE_BINDINGS]; /* ops of the pattern but the root */
+  struct ir_builder at;
+  struct ir_op *made[RULE_BINDINGS];
+  int nmade;
 };
 
 bool rule_matches(const struct rule *r, struct ir_op *op,

@@ -219,31 +219,14 @@ bool rule_matches(const struct rule *r, struct ir_op *op,
 
 /* ---- Building ---- */
 
-struct build {
-  struct rule_match *m;
-  struct ir_builder at;
-  struct ir_op *made[RULE_BINDINGS];
-  int nmade;
-};
-
-static struct ir_value *build_named(void *self, const char *name) {
-  struct build *b = self;
-  return value_named(b->m, name);
-}
-
-static bool build_attr(void *self, const char *name, struct sexpr_value *out) {
-  struct build *b = self;
-  return attr_named(b->m, name, out);
-}
-
 static struct ir_value *emit(void *self, enum ir_opcode code,
                              struct ir_value *const *args, size_t nargs,
                              const struct ir_attr *attrs, size_t nattrs) {
-  struct build *b = self;
-  struct ir_value *v = ir_emit(&b->at, code, args, nargs, attrs, nattrs);
+  struct rule_match *m = self;
+  struct ir_value *v = ir_emit(&m->at, code, args, nargs, attrs, nattrs);
   if (v) {
-    assert(b->nmade < RULE_BINDINGS && "rules.def: test/passes/rules.test");
-    b->made[b->nmade++] = v->def;
+    assert(m->nmade < RULE_BINDINGS && "rules.def: test/passes/rules.test");
+    m->made[m->nmade++] = v->def;
   }
   return v;
 }
@@ -251,27 +234,28 @@ static struct ir_value *emit(void *self, enum ir_opcode code,
 /* A number that is the replacement has its type. */
 static struct ir_value *number(void *self, const struct ir_value *like,
                                const char *to, const struct sexpr_value *v) {
-  struct build *b = self;
+  const struct rule_match *m = self;
   const struct ir_type *t = like
-                                ? ir_type(b->at.m->ctx, like->type->dtype, 0, 0)
-                                : ir_result(b->m->root)->type;
+                                ? ir_type(m->at.m->ctx, like->type->dtype, 0, 0)
+                                : ir_result(m->root)->type;
   return ir_type_is_static(t) && v->n < 0 && !to
-             ? ir_const_splat(b->at.m, NULL, t, v->v[0])
+             ? ir_const_splat(m->at.m, NULL, t, v->v[0])
              : NULL;
 }
 
 struct ir_value *rule_build(const struct rule *r, struct rule_match *m,
                             bool *fresh) {
   assert(m->root && m->root->block && "rule_matches() has set it");
-  struct build b = {.m = m, .at = edit_before(m->root)};
   struct sexpr_builder builder = {
-      .env = {&b, build_named, build_attr}, .emit = emit, .number = number};
+      .env = env_of(m), .emit = emit, .number = number};
+  m->at = edit_before(m->root);
+  m->nmade = 0;
   const struct ir_type *type = ir_result(m->root)->type;
   *fresh = r->to->kind != SEXPR_NAME && r->to->kind != SEXPR_CONST;
   struct ir_value *v = sexpr_build(&builder, r->to);
   if (v && v->type == type)
     return v;
-  while (b.nmade > 0)
-    ir_op_remove(b.made[--b.nmade]);
+  while (m->nmade > 0)
+    ir_op_remove(m->made[--m->nmade]);
   return NULL;
 }
