@@ -398,6 +398,12 @@ struct dn_loc ir_loc(const struct ir_op *op) {
   return loc;
 }
 
+struct dn_loc ir_value_loc(const struct ir_module *m,
+                           const struct ir_value *v) {
+  struct dn_loc own = {.file = m->file, .where = v->name};
+  return v->def ? ir_loc(v->def) : own;
+}
+
 void ir_state_set(struct ir_func *f, unsigned i, struct ir_value *v,
                   struct ir_value *initial) {
   struct ir_op *ret = f->body->last;

@@ -343,6 +343,8 @@ const char *ir_get_str(const struct ir_op *op, const char *name);
 int64_t ir_get_at(const struct ir_op *op, const char *name, int64_t k);
 int64_t ir_get_len(const struct ir_op *op, const char *name); /* 0: absent */
 struct dn_loc ir_loc(const struct ir_op *op);
+/* Of the op that makes it, or by its name. */
+struct dn_loc ir_value_loc(const struct ir_module *m, const struct ir_value *v);
 
 /* ---- Type inference (ir/infer.c) ---- */
 /* Result type of a single-result op from operands and attributes; a misfit is a

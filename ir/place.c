@@ -122,6 +122,32 @@ bool ir_place_moves(const struct ir_place *p) {
   return memcmp(p->step, still, sizeof still) != 0;
 }
 
+/* Extends bytes [*lo, *hi) by n - 1 steps. */
+static bool reach(int64_t *lo, int64_t *hi, int64_t n, int64_t step) {
+  int64_t by;
+  return dn_mul(n - 1, step, &by) &&
+         dn_add(step < 0 ? *lo : *hi, by, step < 0 ? lo : hi);
+}
+
+bool ir_place_span(const struct ir_value *v, const struct ir_place *p,
+                   int64_t *lo, int64_t *hi) {
+  int64_t bytes = ir_dtypes[v->type->dtype].bytes;
+  int depth = ir_loops_around(ir_home(v));
+  *lo = *hi = p->offset;
+  bool empty = !ir_type_count(v->type);
+  for (const struct ir_op *o = ir_home(v)->owner; o; o = o->block->owner)
+    empty |= ir_is_loop(o) && !ir_max_turns(o);
+  if (empty)
+    return true;
+  bool ok = depth <= IR_MAX_LOOPS_AROUND && dn_add(*lo, bytes, hi);
+  for (int d = 0; ok && d < v->type->rank; d++)
+    ok = reach(lo, hi, v->type->dim[d], p->stride[d] * bytes);
+  for (const struct ir_op *o = ir_home(v)->owner; ok && o; o = o->block->owner)
+    if (ir_is_loop(o) && p->step[--depth])
+      ok = reach(lo, hi, ir_max_turns(o), p->step[depth]);
+  return ok;
+}
+
 /* ---- State ---- */
 
 bool ir_state_fits(const struct ir_type *from, const struct ir_type *to) {

@@ -103,6 +103,11 @@ int64_t ir_arena_part(const struct ir_module *m, unsigned part);
 /* The part of the arena that an offset is in; the offset becomes the part's. */
 unsigned ir_arena_find(const struct ir_module *m, int64_t *offset);
 
+/* The bytes [*lo, *hi) of its space that `v` takes at a place, in all turns of
+ * the loops around: none of what is empty or never made. false: they are out of
+ * all range. */
+bool ir_place_span(const struct ir_value *v, const struct ir_place *p,
+                   int64_t *lo, int64_t *hi);
 /* It is elsewhere in each turn of some loop. */
 bool ir_place_moves(const struct ir_place *p);
 

@@ -32,13 +32,6 @@ const char *verify_type_text(struct verifier *v, const struct ir_type *type) {
   return ir_type_text(v->ctx, v->scratch, type);
 }
 
-static struct dn_loc value_loc(const struct verifier *v,
-                               const struct ir_value *value) {
-  if (value->def)
-    return ir_loc(value->def);
-  return (struct dn_loc){.file = v->m->file, .where = value->name};
-}
-
 /* ---- Types ---- */
 
 static bool zero_fits(enum ir_dtype dtype, int64_t zero) {
@@ -108,7 +101,7 @@ static void check_axis_quant(struct verifier *v, struct dn_loc loc,
 static void check_type(struct verifier *v, const struct ir_value *value) {
   const struct ir_type *type = value->type;
   const struct ir_quant *q = type->quant;
-  struct dn_loc loc = value_loc(v, value);
+  struct dn_loc loc = ir_value_loc(v->m, value);
   if (v->m->form != IR_GRAPH && !ir_type_is_static(type))
     verify_fail(v, loc, VERIFY_STATIC, "%%%s is %s in the %s form", value->name,
                 verify_type_text(v, type), ir_form_names[v->m->form]);

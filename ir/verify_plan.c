@@ -153,42 +153,23 @@ static void find_lives(struct plan *p, const struct ir_block *b) {
 
 /* ---- Places ---- */
 
-/* Extends bytes [*lo, *hi] by n - 1 steps. */
-static bool reach(int64_t *lo, int64_t *hi, int64_t n, int64_t step) {
-  int64_t by;
-  return dn_mul(n - 1, step, &by) &&
-         dn_add(step < 0 ? *lo : *hi, by, step < 0 ? lo : hi);
-}
-
 /* Of `v`, in all turns of the loops around; false when the bytes are out of all
  * range. */
 static bool find_extent(const struct ir_value *v, struct life *l) {
-  const struct ir_type *type = v->type;
-  const struct ir_block *b = ir_home(v);
-  int64_t bytes = ir_dtypes[type->dtype].bytes;
-  int depth = ir_loops_around(b);
-  bool ok = depth <= IR_MAX_LOOPS_AROUND;
-  l->lo = l->hi = l->place.offset;
-  if (!ir_type_count(type))
-    return true;
-  for (int d = 0; ok && d < type->rank; d++)
-    ok = reach(&l->lo, &l->hi, type->dim[d], l->place.stride[d] * bytes);
-  for (; ok && b->owner; b = b->owner->block) {
-    if (ir_is_loop(b->owner) && !ir_max_turns(b->owner)) { /* never made */
-      l->lo = l->hi = l->place.offset;
-      return true;
-    }
-    if (!ir_is_loop(b->owner) || !l->place.step[--depth])
+  int64_t bytes = ir_dtypes[v->type->dtype].bytes;
+  int depth = ir_loops_around(ir_home(v));
+  bool ok = ir_place_span(v, &l->place, &l->lo, &l->hi);
+  for (const struct ir_op *o = ir_home(v)->owner; ok && o;
+       o = o->block->owner) {
+    if (l->lo == l->hi || !ir_is_loop(o) || !l->place.step[--depth])
       continue;
-    ok = l->place.step[depth] % bytes == 0 &&
-         reach(&l->lo, &l->hi, dn_max(1, ir_max_turns(b->owner)),
-               l->place.step[depth]);
-    if (ok && ir_turns_at_once(b->owner) > 1) { /* the outermost */
-      l->shared = b->owner;
-      l->sweep = llabs(l->place.step[0]) * (ir_max_turns(b->owner) - 1);
+    ok = l->place.step[depth] % bytes == 0;
+    if (ir_turns_at_once(o) > 1) { /* the outermost */
+      l->shared = o;
+      l->sweep = llabs(l->place.step[0]) * (ir_max_turns(o) - 1);
     }
   }
-  return ok && dn_add(l->hi, bytes, &l->hi);
+  return ok;
 }
 
 static void check_value(struct plan *p, const struct ir_op *op,

@@ -95,10 +95,6 @@ void verify_turns(struct verifier *v, const struct ir_value *x) {
   for (int i = 0; i < all.n; i++)
     if (ir_param_depth(all.param[i]) >= 0 &&
         !is_around(ir_home(x), all.param[i]))
-      verify_fail(v,
-                  x->def
-                      ? ir_loc(x->def)
-                      : (struct dn_loc){.file = v->m->file, .where = x->name},
-                  VERIFY_TURN, "%s of %s", all.param[i]->name,
-                  verify_type_text(v, x->type));
+      verify_fail(v, ir_value_loc(v->m, x), VERIFY_TURN, "%s of %s",
+                  all.param[i]->name, verify_type_text(v, x->type));
 }

@@ -381,10 +381,8 @@ static bool params_are_static(struct dn_ctx *ctx, const struct ir_block *b) {
   bool ok = true;
   for (unsigned i = 0; i < b->nparams; i++)
     if (!ir_type_is_static(b->param[i]->type))
-      ok = dn_error(ctx,
-                    (struct dn_loc){.file = b->func->module->file,
-                                    .where = b->param[i]->name},
-                    DN_DIM, "a dimension has no value; bind it with --dim");
+      ok = dn_error(ctx, ir_value_loc(b->func->module, b->param[i]), DN_DIM,
+                    "a dimension has no value; bind it with --dim");
   return ok;
 }
 

@@ -13,26 +13,14 @@ struct build {
   size_t *last; /* by value id: the last step that reads it */
 };
 
-/* Extends bytes [lo, hi] by n - 1 steps. */
-static void reach(struct cg_span *s, int64_t n, int64_t step) {
-  *(step < 0 ? &s->lo : &s->hi) += (n - 1) * step;
-}
-
 static bool in_arena(const struct ir_value *v, struct cg_span *out) {
   struct ir_place p;
   if (!ir_place_of(v, &p) || p.space != IR_IN_ARENA || !ir_type_count(v->type))
     return false;
-  int64_t size = ir_dtypes[v->type->dtype].bytes;
-  const struct ir_module *m = ir_home(v)->func->module;
-  int64_t lo = p.offset + (p.number ? ir_arena_part(m, 0) : 0);
-  *out = (struct cg_span){.value = v, .lo = lo, .hi = lo + size};
-  for (int d = 0; d < v->type->rank; d++)
-    reach(out, v->type->dim[d], p.stride[d] * size);
-  int depth = ir_loops_around(ir_home(v));
-  for (const struct ir_op *o = ir_home(v)->owner; o; o = o->block->owner)
-    if (ir_is_loop(o) && p.step[--depth])
-      reach(out, dn_max(1, ir_max_turns(o)), p.step[depth]);
-  return true;
+  if (p.number)
+    p.offset += ir_arena_part(ir_home(v)->func->module, 0);
+  *out = (struct cg_span){.value = v};
+  return ir_place_span(v, &p, &out->lo, &out->hi) && out->lo < out->hi;
 }
 
 static void lives_to(size_t *last, size_t now) {
