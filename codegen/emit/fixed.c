@@ -19,6 +19,28 @@ static LLVMValueRef by_high_half(struct kernel_cg *k, LLVMValueRef x,
   return LLVMBuildAdd(b, p, x, "");
 }
 
+/* (x m + 2^30) / 2^31 for m from 0 on, by products of 16 bits: what is carried from
+ * one sum to the next is within 32 bits for all x. */
+static LLVMValueRef by_quarters(struct kernel_cg *k, LLVMValueRef x,
+                                LLVMValueRef m) {
+  LLVMBuilderRef b = k->b;
+  LLVMValueRef low = emit_int(k, x, UINT16_MAX), half = emit_int(k, x, 16);
+  LLVMValueRef x0 = LLVMBuildAnd(b, x, low, ""),
+               m0 = LLVMBuildAnd(b, m, low, "");
+  LLVMValueRef x1 = LLVMBuildAShr(b, x, half, ""),
+               m1 = LLVMBuildLShr(b, m, half, "");
+  LLVMValueRef u = LLVMBuildLShr(b, LLVMBuildMul(b, x0, m0, ""), half, "");
+  u = LLVMBuildAdd(b, LLVMBuildMul(b, x1, m0, ""), u, "");
+  LLVMValueRef v = LLVMBuildAnd(b, u, low, "");
+  v = LLVMBuildAdd(b, LLVMBuildMul(b, x0, m1, ""), v, "");
+  v = LLVMBuildLShr(b, v, emit_int(k, x, 14), "");
+  v = LLVMBuildAdd(b, v, emit_int(k, x, 1), "");
+  LLVMValueRef high = LLVMBuildMul(b, x1, m1, "");
+  high = LLVMBuildAdd(b, high, LLVMBuildAShr(b, u, half, ""), "");
+  high = LLVMBuildShl(b, high, emit_int(k, x, 1), "");
+  return LLVMBuildAdd(b, high, LLVMBuildLShr(b, v, emit_int(k, x, 1), ""), "");
+}
+
 /* Elements from `from` on of two vectors that are one after the other. */
 static LLVMValueRef elements(struct kernel_cg *k, LLVMValueRef a,
                              LLVMValueRef b, unsigned from, unsigned n) {
@@ -115,6 +137,9 @@ LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
   unsigned bits = ir_dtypes[type].bits;
   int64_t least = INT64_MIN >> (64 - bits);
   bool alone = !emit_is_vector(x) || !k->e->facts->vector_bytes;
+  if (type == IR_I32 && alone && !k->e->facts->has_mulh &&
+      k->e->facts->pointer_bytes == 4 && k->range.least >= 0)
+    return by_quarters(k, x, y);
   if (type == IR_I32 && alone && k->e->facts->pointer_bytes == 4 &&
       k->range.least >= INT64_C(1) << 30)
     return by_high_half(k, x, y);
