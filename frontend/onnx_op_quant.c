@@ -323,6 +323,28 @@ static struct ir_value *block_floats(struct onnx_call *c, size_t k,
   return fe_transpose(c->b, v, (const int64_t[]){1, 0});
 }
 
+/* The product with rows of x that are quantized in blocks: sums of a block in
+ * integers, and a sum of these times both scales. */
+static struct ir_value *block_product(struct onnx_call *c,
+                                      const struct nbits *w, struct ir_value *q,
+                                      struct ir_value *scale,
+                                      struct ir_value *zero) {
+  const struct ir_type *type = c->in[0]->type;
+  const int64_t rows = ir_type_count(type) / w->depth;
+  const int64_t split[] = {rows, w->blocks, w->size};
+  const int64_t of_block[] = {w->blocks, w->size, w->columns};
+  int64_t dims[IR_MAX_RANK];
+  struct ir_value *x = fe_reshape(c->b, c->in[0], 3, split);
+  keep(c, q);
+  struct ir_value *blocks = fe_reshape(c->b, q, 3, of_block);
+  c->b->keeps = false;
+  struct ir_value *y =
+      fe_call(c->b, FE_BLOCK_PRODUCT, IR_ARGS(x, blocks, scale, zero), NULL, 0);
+  memcpy(dims, type->dim, sizeof dims);
+  dims[type->rank - 1] = w->columns;
+  return fe_reshape(c->b, y, type->rank, dims);
+}
+
 bool onnx_matmul_nbits(struct onnx_call *c) {
   struct nbits w = {.depth = ox_int(c, "K", 0),
                     .columns = ox_int(c, "N", 0),
@@ -352,12 +374,20 @@ bool onnx_matmul_nbits(struct onnx_call *c) {
     zero = nbits_const(c, 3, &w, w.blocks, w.blocks);
   if (!zero)
     return false;
-  keep(c, q);
-  scale = unblock(c, scale, 0, w.size, w.depth);
-  if (fe_rank(zero))
-    zero = unblock(c, zero, 0, w.size, w.depth);
-  c->b->keeps = false;
-  struct ir_value *y = fe_matmul(c->b, c->in[0], dequantize(c, q, scale, zero));
+  const struct ir_type *type = c->in[0]->type;
+  bool whole = ir_type_is_static(type) && ir_type_count(type) &&
+               w.depth % w.size == 0 && type->dtype == IR_F32;
+  struct ir_value *y;
+  if (ox_int(c, "accuracy_level", 0) == 4 && bits <= 4 && whole) {
+    y = block_product(c, &w, q, scale, zero);
+  } else {
+    keep(c, q);
+    scale = unblock(c, scale, 0, w.size, w.depth);
+    if (fe_rank(zero))
+      zero = unblock(c, zero, 0, w.size, w.depth);
+    c->b->keeps = false;
+    y = fe_matmul(c->b, c->in[0], dequantize(c, q, scale, zero));
+  }
   struct ir_value *bias = ox_in(c, 5);
   return ox_return(c, bias && y ? fe_add(c->b, y, bias) : y);
 }

@@ -26,6 +26,18 @@ struct ir_dot ir_dot_of(const struct ir_facts *f, enum ir_dtype weights) {
                            .step = f->dot_step,
                            .apart = f->dot_apart,
                            .matrix = f->matrix};
+  /* Of few bits: weights that are not negative, by factors that may be. */
+  bool few = weights == IR_U4 || weights == IR_U2;
+  if (few && f->dot_k == 4 && f->dot_shape != IR_DOT_ALONG)
+    return (struct ir_dot){.id = f->dot,
+                           .k = f->dot_k,
+                           .factor = IR_I8,
+                           .weights = weights,
+                           .sum = IR_I32,
+                           .least = INT8_MIN,
+                           .shape = (enum ir_dot_shape)f->dot_shape,
+                           .lanes = f->dot_lanes,
+                           .registers = f->dot_registers};
   if (weights == IR_BF16 && f->bdot_k > 1)
     return (struct ir_dot){.id = f->bdot,
                            .k = f->bdot_k,

@@ -213,6 +213,11 @@ bool nest_narrows_products(const struct ir_op *narrow);
 /* The addition that alone reads a sum of 32-bit integers, and adds to it what is
  * there before: not made in the kernel. NULL: there is none. */
 const struct ir_op *nest_addition(const struct nest *n);
+/* The contraction in a kernel whose results, through maps of its shape, another
+ * one sums up along dimension *dim of them, with a factor each: parts of sums.
+ * NULL: there is none. */
+const struct nest *nest_parts(struct dn_arena *arena,
+                              const struct ir_op *kernel, int *dim);
 /* A sum of products of bytes over such a window of few elements, in more than one
  * place of the inner dimension, whose copy is small. */
 enum { NEST_MAX_PLANE = 2560, NEST_MAX_WINDOW = 64 };

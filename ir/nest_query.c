@@ -304,6 +304,32 @@ const struct ir_op *nest_addition(const struct nest *n) {
   return other && other->block == add->block ? NULL : add;
 }
 
+const struct nest *nest_parts(struct dn_arena *arena,
+                              const struct ir_op *kernel, int *dim) {
+  const struct ir_op *first = NULL, *last = NULL;
+  for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
+    if (ir_ops[op->code].cls == IR_CONTRACT) {
+      first = first ? first : op;
+      last = op;
+    }
+  if (first == last)
+    return NULL;
+  const struct nest *n = nest_build(arena, last);
+  const struct nest_access *a = &n->access[0];
+  const struct ir_type *of = ir_result(first)->type;
+  int inner = n->niters - 1;
+  while (inner >= 0 && !n->iter[inner].reduced)
+    inner--;
+  *dim = 0;
+  while (*dim < a->rank && (inner < 0 || !a->idx[*dim].coef[inner]))
+    ++*dim;
+  bool parts = a->rank == n->type->rank + 1 && *dim + 1 < a->rank &&
+               ir_same_dims(of, ir_arg(last, 0)->type);
+  for (int d = 0; parts && d < n->type->rank; d++)
+    parts = n->type->dim[d] == of->dim[d + (d >= *dim)];
+  return parts ? nest_build(arena, first) : NULL;
+}
+
 int64_t nest_steps_from(const struct nest *n, int iter, int64_t run) {
   int inner = nest_inner_reduced(n);
   int64_t steps = 1;

@@ -34,6 +34,8 @@ void runs_iters(struct affines *f, const struct nest *n,
 
 static bool trace_value(struct trace *t, const struct ir_value *v,
                         const struct affine *const *idx);
+static bool trace_access(struct trace *t, const struct nest *n, int access,
+                         const struct affine *const *iter);
 
 static bool has_vectors(const struct affines *f, const struct affine *a) {
   for (int i = 0; i < a->n; i++)
@@ -166,12 +168,48 @@ const struct nest *runs_nest(struct runs *r, const struct ir_op *op) {
   return kept->value;
 }
 
+/* The element of a constant that an access reads, where that is known. */
+static bool trace_number(struct trace *t, const struct nest *n, int access,
+                         const struct affine *const *iter, int64_t *number) {
+  struct run_address out = {.shift = -1};
+  struct trace of = {t->r, &out, t->depth};
+  const struct affine *at;
+  if (!trace_access(&of, n, access, iter) || !out.leaf || !out.leaf->data ||
+      out.nchecked || !affine_is_const(at = out.at))
+    return false;
+  *number = ir_const_int(out.leaf, at->c);
+  return true;
+}
+
+/* Several elements in a byte: the lowest bits, of bytes that are shifted (the pass
+ * nibbles). */
+static bool trace_unpacked(struct trace *t, const struct nest *n,
+                           const struct affine *const *iter) {
+  const struct nest_node *root = &n->node[n->nnodes - 1];
+  const struct nest_node *x = &n->node[root->arg[0]];
+  if (x->kind != NEST_ACCESS || x->type != IR_U8)
+    return false;
+  if (root->fn == IR_S_SHR && n->node[root->arg[1]].kind == NEST_ACCESS)
+    return t->out->shift < 0 &&
+           trace_number(t, n, n->node[root->arg[1]].arg[0], iter,
+                        &t->out->shift) &&
+           t->out->shift >= 0 && t->out->shift < 8 &&
+           trace_access(t, n, x->arg[0], iter);
+  return root->fn == IR_S_CAST && ir_dtypes[root->type].bits < 8 &&
+         trace_access(t, n, x->arg[0], iter);
+}
+
 /* An op of the body that moves elements. */
 static bool trace_move(struct trace *t, const struct ir_op *op,
                        const struct affine *const *idx) {
   const struct nest *n = runs_nest(t->r, op);
   const struct affine *iter[NEST_MAX_ITERS];
   const struct nest_node *root = &n->node[n->nnodes - 1];
+  if (n->fold == NEST_NONE && root->kind == NEST_CALL &&
+      ir_dtypes[t->r->dot.weights].bits < 8) {
+    runs_iters(t->r->forms, n, idx, iter);
+    return trace_unpacked(t, n, iter);
+  }
   if (n->fold != NEST_NONE || root->kind != NEST_ACCESS ||
       ir_arg(op, (unsigned)n->access[root->arg[0]].operand)->type->dtype !=
           root->type)
@@ -203,7 +241,7 @@ static bool trace_value(struct trace *t, const struct ir_value *v,
 bool runs_address(struct runs *r, const struct nest *n, int access,
                   const struct affine *const *iter, struct run_address *out) {
   struct trace t = {.r = r, .out = out};
-  *out = (struct run_address){.room = INT64_MAX};
+  *out = (struct run_address){.room = INT64_MAX, .shift = -1};
   return trace_access(&t, n, access, iter);
 }
 
@@ -269,7 +307,7 @@ static const struct affine *find_run(struct runs *r, const struct nest *n,
     return NULL;
   for (int64_t i = 1; i < count; i++)
     if (!runs_address_at(r, n, access, iter, inner, at + i, &next) ||
-        !next.leaf != !first.leaf ||
+        !next.leaf != !first.leaf || next.shift != first.shift ||
         (first.leaf && next.at != affine_plus(r->forms, first.at, i)) ||
         !same_checks(&next, &first))
       return NULL;

@@ -26,6 +26,7 @@ struct run_address {
   const struct ir_value *leaf; /* NULL: outside of it, a number */
   const struct affine *at;     /* elements from its first */
   int64_t room;                /* elements that may be added behind a check */
+  int64_t shift; /* of bytes, whose lowest bits are elements; -1: of none */
   int nchecked;
   const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
 };

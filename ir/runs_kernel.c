@@ -23,7 +23,9 @@ struct tiles {
   unsigned *lanes, npt, across; /* across: points of a row of the tile */
   int64_t stride[IR_MAX_RANK];  /* of the result */
   const struct way *way;
-  bool used; /* somewhere */
+  bool used;     /* somewhere */
+  int parts;     /* the dimension that `n` has and the result has not, or -1 */
+  unsigned part; /* the variable along it */
 };
 
 struct way { /* an attribute of the kernel */
@@ -80,6 +82,12 @@ static void add_point(struct tiles *t, const int64_t *at, unsigned lanes) {
   t->at[t->npt] = affine_const(f, 0);
   for (int d = 0; d < loops_type(t->kernel)->rank; d++)
     t->at[t->npt] = affine_add(f, t->at[t->npt], idx[d], t->stride[d]);
+  if (t->parts >= 0) {
+    int rank = loops_type(t->kernel)->rank;
+    memmove(idx + t->parts + 1, idx + t->parts,
+            (size_t)(rank - t->parts) * sizeof *idx);
+    idx[t->parts] = affine_var(f, t->part, 1);
+  }
   runs_iters(f, t->n, idx, t->iter + (size_t)t->npt++ * NEST_MAX_ITERS);
 }
 
@@ -253,8 +261,15 @@ bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
       g += loops_comes_before(&t.loops.loop[j], &t.loops.loop[i]);
     t.row_major[g] = i;
   }
+  t.parts = -1;
+  const struct nest *parts = nest_parts(r->arena, kernel, &t.parts);
+  if (parts)
+    t.part = affine_new_var(r->forms, 0, parts->type->dim[t.parts] - 1,
+                            t.loops.n + 1, false, 0);
+  else
+    t.parts = -1;
   for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next) {
-    if (ir_ops[op->code].cls != IR_CONTRACT)
+    if (ir_ops[op->code].cls != IR_CONTRACT || (parts && parts->op != op))
       continue;
     t.n = runs_nest(r, op);
     t.nred = runs_reduced(t.n, t.red);

@@ -12,8 +12,8 @@ enum { RUN = 4, MOST_OUTER = 64, MOST_RUNS = 1024 };
 struct ir_dot runs_dot_of(const struct ir_op *kernel,
                           const struct ir_facts *facts) {
   for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
-    for (unsigned i = 0; ir_ops[op->code].cls == IR_CONTRACT && i < 2; i++) {
-      struct ir_dot dot = ir_dot_of(facts, ir_arg(op, i)->type->dtype);
+    if (ir_ops[op->code].cls == IR_CONTRACT) {
+      struct ir_dot dot = ir_dot_of(facts, ir_arg(op, 1)->type->dtype);
       if (dot.k > 1 && dot.k == ir_get_int(kernel, "dot"))
         return dot;
     }

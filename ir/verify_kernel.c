@@ -47,6 +47,7 @@ static const struct nest *check_body(struct verifier *v,
   assert(kernel->region[0]->last->code == IR_YIELD &&
          "rule terminator holds: ir_verify()");
   const struct nest *anchor = NULL;
+  int dim;
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next) {
     if (ir_ops[op->code].cls == IR_REGION) {
@@ -62,7 +63,8 @@ static const struct nest *check_body(struct verifier *v,
       if (n->fold == NEST_NTH && (op->prev || op->next->next))
         verify_op(v, op, BODY, "'%s' is not alone in a kernel",
                   ir_ops[op->code].text);
-      else if (anchor && !nest_same_rows(anchor, n))
+      else if (anchor && !nest_same_rows(anchor, n) &&
+               !nest_parts(arena, kernel, &dim))
         verify_op(v, op, ANCHOR, "'%s' after '%s' in one kernel",
                   ir_ops[op->code].text, ir_ops[anchor->op->code].text);
       anchor = n;

@@ -13,6 +13,7 @@
  * one value a row      in its row    the reductions it is made of can join, too
  * map of whole rows    in its row    one stage reads it, or it is cheap
  * anchor               own index     by maps up to the root; the kernel has none
+ * parts of sums        any           of integers, which maps and the anchor read
  * map, move            any           each element is computed once at most
  * cheap map            a window      each is computed 9 times at most
  * without operands     any           costs no memory to compute again
@@ -170,7 +171,7 @@ static bool maps_follow(const struct fuse *f, const struct ir_op *op) {
 static void mark_followers(struct fuse *f, const struct ir_op *op) {
   const struct info *in = fuse_info(f, op);
   if (!(in->role & (ANCHOR | FOLLOWS)) || in->role & ORDER ||
-      fuse_narrows(op) || !maps_follow(f, op))
+      fuse_narrows(op) || !maps_follow(f, op) || fuse_sum_of(op))
     return;
   const struct ir_op *last = op;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)
@@ -278,7 +279,7 @@ static void assign_group(struct fuse *f, struct ir_op *op) {
   in->group = g - f->groups.v;
   g->nops++;
   g->nreads += (int)op->noperands - 1;
-  if (!(in->role & ANCHOR))
+  if (!(in->role & ANCHOR) || (way == ANY_INDEX && g->anchor))
     return;
   g->anchor = op;
   if (in->role & ROWS && in->reading.in_row) {

@@ -17,6 +17,27 @@ bool fuse_narrows(const struct ir_op *op) {
              ir_dtypes[ir_arg(op, 0)->type->dtype].bits;
 }
 
+const struct ir_op *fuse_sum_of(const struct ir_op *op) {
+  const struct ir_type *type = ir_result(op)->type;
+  const struct ir_op *at = op;
+  const struct ir_use *u;
+  if (ir_ops[op->code].cls != IR_CONTRACT || ir_is_float(type->dtype))
+    return NULL;
+  do {
+    u = ir_result(at)->uses;
+    if (!u || u->next || u->op->block != op->block)
+      return NULL;
+    at = u->op;
+  } while (ir_ops[at->code].cls == IR_MAP &&
+           ir_same_dims(ir_result(at)->type, type));
+  if (ir_ops[at->code].cls != IR_CONTRACT || u != at->operand[0])
+    return NULL;
+  const struct ir_type *sum = ir_result(at)->type;
+  bool parts = sum->rank && sum->rank + 1 == type->rank &&
+               sum->dim[sum->rank - 1] == type->dim[sum->rank];
+  return parts ? at : NULL;
+}
+
 /* ---- Legal fusions ---- */
 
 /* A whole row, or one element of it. */
@@ -111,6 +132,11 @@ static bool first_anchor(const struct candidate *c) {
   return !c->g->anchor && c->r.own;
 }
 
+static bool summed_once(const struct candidate *c) {
+  return c->g->anchor && c->g->anchor == fuse_sum_of(c->op) &&
+         c->r.evals <= (double)c->in->count;
+}
+
 /* An epilogue whose result has few bytes is stored, not recomputed, and does
  * not move into the kernel of another anchor, where it would read a wider
  * value. */
@@ -154,6 +180,7 @@ static const struct fusion {
     {MAP | ROWS, IN_ROW, reductions_join},
     {MAP, IN_ROW, one_stage},
     {ANCHOR, OWN_INDEX, first_anchor},
+    {ANCHOR, ANY_INDEX, summed_once},
     {MOVE, ANY_INDEX, computed_once},
     {MAP, ANY_INDEX, computed_once},
     {MAP | CHEAP, ANY_INDEX, in_windows},

@@ -263,11 +263,14 @@ static int64_t count_steps(const struct planner *p) {
   int64_t most = 1, dot = ir_get_int(p->kernel, "dot");
   struct dn_arena *tmp = dn_arena_new(p->env->ctx);
   bool across = !p->n || p->loop[p->n - 1].tile == 1;
+  int dim;
+  const struct nest *parts = nest_parts(tmp, p->kernel, &dim);
   for (const struct ir_op *op = p->kernel->region[0]->first; op->next;
        op = op->next) {
     enum ir_class cls = ir_ops[op->code].cls;
+    bool folds = cls == IR_REDUCE || cls == IR_CONTRACT;
     const struct nest *n =
-        cls == IR_REDUCE || cls == IR_CONTRACT ? nest_build(tmp, op) : NULL;
+        folds && (!parts || parts->op == op) ? nest_build(tmp, op) : NULL;
     int64_t extent = 1;
     for (int i = 0; n && i < n->niters; i++)
       if (n->iter[i].reduced && n->iter[i].extent > 1)

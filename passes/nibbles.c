@@ -26,6 +26,9 @@
 struct packed { /* made before, for another kernel that reads it */
   const struct ir_value *from;
   int64_t vec, panel;
+  int64_t
+      size;  /* of a row: the last dim, or of panels in runs the last three */
+  int outer; /* dims before it */
   struct ir_value *to, *shifts;
 };
 
@@ -50,10 +53,20 @@ static bool choose(const struct ir_op *kernel, const struct ir_value *w,
       ir_get_int(kernel, "scalable"))
     return false;
   int64_t size = w->type->dim[rank - 1], each = in_byte(w);
-  if (size % each)
-    return false;
+  int64_t run = ir_get_int(kernel, "dot");
   *how =
       (struct packed){.from = w, .vec = dn_max(ir_get_int(kernel, "vec"), 1)};
+  if (run > 1 && rank > 2 && size == run &&
+      w->type->dim[rank - 3] % each == 0) {
+    how->vec = w->type->dim[rank - 2] * run;
+    how->panel = how->size = w->type->dim[rank - 3] * how->vec;
+    how->outer = rank - 3;
+    return true;
+  }
+  if (size % each)
+    return false;
+  how->size = size;
+  how->outer = rank - 1;
   while (size % (each * how->vec))
     how->vec = how->vec % 2 ? 1 : how->vec / 2;
   how->panel = size;
@@ -68,7 +81,7 @@ static bool choose(const struct ir_op *kernel, const struct ir_value *w,
  * the last but one dim in a byte. */
 static const void *pack_bytes(struct nibbles *p, const struct packed *how) {
   const struct ir_type *type = how->from->type;
-  int64_t size = type->dim[type->rank - 1], each = in_byte(how->from);
+  int64_t size = how->size, each = in_byte(how->from);
   int64_t rows = ir_type_count(type) / size, step = each * how->vec;
   unsigned bits = ir_dtypes[type->dtype].bits, mask = (1u << bits) - 1;
   const uint8_t *from = how->from->data->bytes;
@@ -88,10 +101,10 @@ static const void *pack_bytes(struct nibbles *p, const struct packed *how) {
 
 static void make_packed(struct nibbles *p, struct packed *how) {
   const struct ir_type *type = how->from->type;
-  int64_t dims[IR_MAX_RANK], size = type->dim[type->rank - 1];
+  int64_t dims[IR_MAX_RANK], size = how->size;
   int64_t each = in_byte(how->from), shift[8], n = 0;
   dims[n++] = size / how->panel;
-  for (int d = 0; d + 1 < type->rank; d++)
+  for (int d = 0; d < how->outer; d++)
     dims[n++] = type->dim[d];
   dims[n++] = how->panel / (each * how->vec);
   dims[n++] = 1;
@@ -113,18 +126,18 @@ static struct ir_value *unpack(const struct packed *how, struct ir_op *reader) {
   const struct ir_type *type = how->from->type;
   int64_t perm[IR_MAX_RANK];
   int n = how->to->type->rank;
-  assert(n == type->rank + 3 && "make_packed() adds panels, shares and lanes");
+  assert(n == how->outer + 4 && "make_packed() adds panels, shares and lanes");
   for (int d = 0; d < n; d++)
     perm[d] = d;
-  for (int d = 0; d + 1 < type->rank; d++)
+  for (int d = 0; d < how->outer; d++)
     perm[d] = d + 1;
-  perm[type->rank - 1] = 0;
+  perm[how->outer] = 0;
   struct ir_value *y =
       ir_emit(&b, IR_SHR, IR_ARGS(how->to, how->shifts), NULL, 0);
   y = y ? ir_emit(&b, IR_CAST, IR_ARGS(y),
                   IR_ATTRS(ir_str("to", ir_dtypes[type->dtype].text)))
         : NULL;
-  if (y && how->panel < type->dim[type->rank - 1])
+  if (y && how->panel < how->size)
     y = ir_emit(&b, IR_TRANSPOSE, IR_ARGS(y),
                 IR_ATTRS(ir_ints("perm", perm, n)));
   return y ? ir_emit(&b, IR_RESHAPE, IR_ARGS(y),

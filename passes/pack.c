@@ -319,13 +319,18 @@ static int last_dim(const struct ir_type *type) {
   return d;
 }
 
+/* Columns of a tile. */
+static int64_t tile_width(const struct ir_op *kernel) {
+  return loops_tile(kernel, last_dim(ir_result(kernel)->type));
+}
+
 /* Floats without vectors have no lanes, but a tile's columns of a row: side by
  * side they are read from one address. */
 static bool has_columns(const struct ir_op *kernel, const struct nest *n) {
   int last = last_dim(n->type);
   return last >= 0 && ir_is_float(n->type->dtype) &&
          ir_get_int(kernel, "vec") <= 1 && ir_get_int(kernel, "dot") <= 1 &&
-         loops_tile(kernel, last) > 1;
+         tile_width(kernel) > 1;
 }
 
 /* Sums of integers whose operands share one index register: each lies along
@@ -348,7 +353,7 @@ static int lane_iter(const struct pack *p, const struct ir_op *kernel,
     return inner;
   if (vec <= 1)
     return has_columns(kernel, n) ? nest_dim_iter(n, last) : -1;
-  bool columns = last >= 0 && loops_tile(kernel, last) >= vec;
+  bool columns = last >= 0 && tile_width(kernel) >= vec;
   return columns ? nest_dim_iter(n, last) : nest_inner_reduced(n);
 }
 
@@ -450,11 +455,15 @@ static bool panels_pay(const struct pack *p, const struct nest *n,
 }
 
 /* Runs of a dot product in each lane, if the kernel has lanes along columns. */
-static void find_runs(const struct ir_op *kernel, const struct nest *n,
-                      int access, int iter, struct layout *how) {
+static void find_runs(const struct pack *p, const struct ir_op *kernel,
+                      const struct nest *n, int access, int iter,
+                      struct layout *how) {
   int64_t dot = ir_get_int(kernel, "dot");
   int inner = nest_inner_reduced(n);
+  enum ir_dtype t =
+      ir_arg(n->op, (unsigned)n->access[access].operand)->type->dtype;
   if (dot < 2 || inner < 0 || iter == inner || access != 1 ||
+      ir_dot_of(p->env->target, t).k != dot ||
       !pack_has_runs(n, access, iter, inner))
     return;
   how->inner = pack_dim(n, access, inner);
@@ -536,12 +545,10 @@ static bool pack_operand(struct pack *p, struct ir_op *anchor,
     return false;
   /* Two layouts would take more than the time. */
   if ((has_columns(kernel, n) || has_index(p, n)) &&
-      (!w->data || !is_read_alike(w, anchor, operand,
-                                  loops_tile(kernel, last_dim(n->type)))))
+      (!w->data || !is_read_alike(w, anchor, operand, tile_width(kernel))))
     return false;
-  find_runs(kernel, n, access, iter, &how);
-  int64_t width =
-      n->iter[iter].reduced ? 0 : loops_tile(kernel, last_dim(n->type));
+  find_runs(p, kernel, n, access, iter, &how);
+  int64_t width = n->iter[iter].reduced ? 0 : tile_width(kernel);
   bool panels =
       !w->type->size[how.dim] &&
       pack_cuts(w->type->dim[how.dim], width, ir_get_int(kernel, "scalable")) &&

@@ -258,11 +258,14 @@ static struct tile_space find_space(const struct tiling *k, int iter,
   s.along = sums_along(k);
   if (k->dot.k > 1 && !s.along)
     s.registers -= k->dot.registers;
+  if (k->parts >= 0) /* the others hold a part's weights, and its sums */
+    s.registers = s.registers * 9 / 16;
   s.bcast_operand = t->bcast_operand;
   s.has_fma = t->has_fma || !ir_is_float(k->n->acc_type);
   s.exact = k->env->opts->opt_size;
   s.addressed = walks(k) && t->walk == IR_WALK_INDEX;
-  s.max_vectors = t->scalable ? 1 : s.rows == 1 ? 8 : 4;
+  bool one = t->scalable || (k->parts >= 0 && s.rows > 1);
+  s.max_vectors = one ? 1 : s.rows == 1 ? 8 : 4;
   if (s.lanes == 1 && ir_is_float(k->n->acc_type) && count_ops(k) <= FEW_OPS &&
       s.rows * s.more_rows <= FEW_ROWS && !k->env->opts->opt_size)
     s.max_vectors *= 2; /* no rows share loads */
@@ -350,6 +353,12 @@ static void tile_product(struct tiling *k, int iter) {
   set_vectors(k, b.vectors * group);
   set_unroll(k, &s, &b);
   order_panels(k, iter, &s);
+  if (k->parts < 0)
+    return;
+  int64_t steps =
+      dn_div_ceil(k->n->iter[nest_inner_reduced(k->n)].extent, k->dot.k);
+  k->unroll = dn_min(steps, (k->dot.k > 1 ? 4 : 8) * dn_max(k->max_unroll, 2));
+  k->prefetch = 0;
 }
 
 /* One thing at a time, or a vector of 16 bytes. */
@@ -560,8 +569,12 @@ static void set_schedule(struct tiling *k) {
   bool tiled = false;
   for (int d = 0; d < k->type->rank; d++)
     tiled |= k->tile[d] > 1;
+  int64_t tile[IR_MAX_RANK], rank = 0;
+  for (int d = 0; d < k->type->rank; d++)
+    if (d != k->parts)
+      tile[rank++] = k->tile[d];
   if (tiled)
-    ir_set_attr(k->op, ir_ints("tile", k->tile, k->type->rank));
+    ir_set_attr(k->op, ir_ints("tile", tile, rank));
   if (k->unroll > 1)
     ir_set_attr(k->op, ir_ints("unroll", &k->unroll, 1));
   if (k->vec > 1)
@@ -588,10 +601,11 @@ static void set_schedule(struct tiling *k) {
     return;
   int64_t order[IR_MAX_RANK];
   order[0] = k->dim[k->ndims - 1];
-  for (int d = 0, n = 1; d < k->type->rank; d++)
+  order[0] -= k->parts >= 0 && order[0] > k->parts;
+  for (int d = 0, n = 1; d < rank; d++)
     if (d != order[0])
       order[n++] = d;
-  ir_set_attr(k->op, ir_ints("order", order, k->type->rank));
+  ir_set_attr(k->op, ir_ints("order", order, rank));
 }
 
 static bool has_schedule(const struct ir_op *op) {
@@ -614,14 +628,17 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
                  struct ir_op *op, int64_t max_unroll) {
   struct tiling k = {
       .env = env, .aliases = aliases, .op = op, .vec = 1, .read_along = -1};
+  const struct nest *parts;
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   k.tmp = tmp;
   k.unroll = k.dot.k = 1;
   k.max_unroll = max_unroll;
-  k.type = ir_result(op)->type;
+  parts = nest_parts(tmp, op, &k.parts);
+  k.parts = parts ? k.parts : -1;
+  k.type = parts ? parts->type : ir_result(op)->type;
   for (int d = 0; d < k.type->rank; d++) {
     k.tile[d] = 1;
-    if (k.type->dim[d] > 1)
+    if (k.type->dim[d] > 1 && d != k.parts)
       k.dim[k.ndims++] = d;
   }
   k.lanes = tile_count_lanes(&k, NULL);

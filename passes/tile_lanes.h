@@ -27,6 +27,7 @@ struct tiling {
   bool words;        /* products of four lanes go by words */
   int64_t matrix;    /* elements of a step of matrix registers; 0: none */
   int64_t passes;    /* of matrix registers over a tile's columns */
+  int parts;         /* the dimension of parts of sums that results lack; -1 */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
   int64_t ahead;     /* bytes by which weights are fetched in advance; 0: none */
 };

@@ -71,7 +71,8 @@ static LLVMValueRef call(struct kernel_cg *k, const char *name,
 static LLVMValueRef dot_x86(struct kernel_cg *k, const char *name,
                             LLVMValueRef acc, LLVMValueRef w, LLVMValueRef a) {
   char of_width[64];
-  LLVMValueRef arg[] = {acc, a, w};
+  bool few = k->runs.dot.factor == IR_I8; /* weights that are not negative */
+  LLVMValueRef arg[] = {acc, few ? w : a, few ? a : w};
   unsigned lanes = k->forms.lanes;
   if (lanes != 16 && lanes != 8 && lanes != 4)
     return one_by_one(k, acc, w, a);

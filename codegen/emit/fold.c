@@ -112,10 +112,16 @@ static void all_points(struct fold *f, const struct affine *inner,
   }
 }
 
+/* What is summed up are sums of the kernel's, which its schedule is of. */
+static bool sums_parts(const struct fold *f) {
+  return f->k->sched.parts && f->k->sched.parts != f->n->op;
+}
+
 /* Elements of a run of the innermost iterator, which the schedule says; or 0. */
 static int64_t choose_run(struct fold *f) {
   struct kernel_cg *k = f->k;
-  if (k->runs.dot.k == 1 || ir_ops[f->n->op->code].cls != IR_CONTRACT)
+  if (k->runs.dot.k == 1 || ir_ops[f->n->op->code].cls != IR_CONTRACT ||
+      sums_parts(f))
     return 0;
   if (f->product && f->n->acc_type == k->runs.dot.sum &&
       runs_sum_fits(&k->runs, f->n, f->lanes, f->iter, f->npt,
@@ -341,7 +347,7 @@ static void set_lanes(struct fold *f) {
     return;
   int64_t extent = f->n->iter[f->red[f->nred - 1]].extent;
   f->extent = extent;
-  f->step = dn_max(1, dn_min(k->sched.unroll, extent));
+  f->step = sums_parts(f) ? 1 : dn_max(1, dn_min(k->sched.unroll, extent));
   if (f->step > EMIT_MAX_STEPS)
     emit_too_large(k);
   bool single = k->sched.chains > 0;

@@ -311,6 +311,9 @@ static void set_schedule(struct kernel_cg *k, const struct ir_value *root,
   k->sched.prefetch = ir_get_int(k->op, "prefetch");
   k->sched.ahead = ir_get_int(k->op, "ahead");
   k->runs.dot = runs_dot_of(k->op, facts);
+  int dim;
+  const struct nest *parts = nest_parts(k->arena, k->op, &dim);
+  k->sched.parts = parts ? parts->op : NULL;
   k->sched.chains = ir_get_int(k->op, "chains");
   k->sched.joins = ir_get_int(k->op, "join");
   k->sched.bias = ir_get_int(k->op, "bias");

@@ -170,8 +170,8 @@ static LLVMTypeRef run_type(const struct kernel_cg *k) {
   if (n == 1) /* a word of four lanes */
     return k->e->i32;
   return n > 8 ? LLVMVectorType(emit_mem_type(k->e, k->runs.dot.weights), n)
-               : LLVMIntTypeInContext(k->e->lc,
-                                      n * ir_dtypes[k->runs.dot.weights].bits);
+               : LLVMIntTypeInContext(
+                     k->e->lc, 8 * n * ir_dtypes[k->runs.dot.weights].bytes);
 }
 
 /* A constant of a type in registers, as its bits are in memory. */

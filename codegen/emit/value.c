@@ -307,6 +307,28 @@ static LLVMValueRef narrowed(struct kernel_cg *k, const struct nest *n,
   return emit_narrowed(k, root->type, arg[0], arg[1]);
 }
 
+/* Runs of bytes as one number: shifted, or its bytes' lowest bits. */
+static LLVMValueRef unpacked_run(struct kernel_cg *k, const struct nest *n,
+                                 const struct nest_node *call,
+                                 const struct affine *const *iter) {
+  int64_t run = k->run;
+  LLVMValueRef v = emit_node(k, n, call->arg[0], iter), by;
+  LLVMTypeRef type = LLVMTypeOf(v);
+  if (emit_is_vector(v))
+    type = LLVMGetElementType(type);
+  if (call->fn == IR_S_SHR) {
+    k->run = 0;
+    by = emit_node(k, n, call->arg[1], iter);
+    k->run = run;
+    return LLVMBuildLShr(
+        k->b, v, emit_like(k, v, LLVMBuildZExt(k->b, by, type, "")), "");
+  }
+  assert(call->fn == IR_S_CAST && "runs_fit() has looked: trace_unpacked()");
+  uint64_t mask = (1u << ir_dtypes[call->type].bits) - 1;
+  by = LLVMConstInt(type, mask * UINT64_C(0x0101010101010101), false);
+  return LLVMBuildAnd(k->b, v, emit_like(k, v, by), "");
+}
+
 LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
                        const struct affine *const *iter) {
   const struct nest_node *x = &n->node[node];
@@ -327,7 +349,8 @@ LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
     return emit_cast(k, v, from->type->dtype, x->type);
   }
   case NEST_CALL:
-    no_run(k);
+    if (k->run)
+      return unpacked_run(k, n, x, iter);
     break;
   }
   int arity = ir_scalars[x->fn].arity;

@@ -533,6 +533,25 @@ wide = T([3, 4], [0.3, -0.71, 1.1, 0.2] + [0] * 4 + [5, 7, 6, 5.6])
 for asymmetric in 0, 1:
     case("quantized_rows", [wide], "axes=l:1 asymmetric=i:%d" % asymmetric,
          *quantized_rows(wide, asymmetric))
+
+
+def block_product(x, w, scale, zero):
+    def one(i):
+        total = 0
+        for b in range(w.dims[0]):
+            v = [x.at((i[0], b, k)) for k in range(w.dims[1])]
+            most = max(map(abs, v))
+            q = [round(a * 127 / most) if most else 0 for a in v]
+            total += scale.at((b, i[1])) * most / 127 * sum(
+                a * (w.at((b, k, i[1])) - zero.at((b, i[1]))) for k, a in enumerate(q))
+        return total
+    return make([x.dims[0], w.dims[2]], one)
+
+
+for zero in T([], [8], "u8"), rand(2, 3, lo=0, hi=15, dtype="u8"):
+    blocks = [T([2, 2, 4], [0.3, -0.71, 1.1, 0.2] + [0] * 4 + [5, 7, 6, 5.6, -4, 2, 1, 0.5]),
+              rand(2, 4, 3, lo=0, hi=15, dtype="u8"), rand(2, 3), zero]
+    case("block_product", blocks, "", block_product(*blocks))
 case("rounded_quotient", [T([6], [7, -7, 6, -6, 5, -5], "i32"), T([], [4], "i32")], "", T([6], [2, -2, 2, -2, 1, -1]))
 fixed = lambda v, bits: round(v * 2 ** (31 - bits))
 reals = [-0.0, -0.03, -0.25, -0.7, -1.5, -2.2, -5.3, -9.1, -15.9]
