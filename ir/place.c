@@ -39,6 +39,96 @@ bool ir_view_of(const struct ir_op *op, const int64_t *stride,
   return ok;
 }
 
+/* The operand's strides that make a reshape's result lie at `stride`: when both
+ * are contiguous, or differ in dims of size 1 only. */
+static bool invert_reshape(const struct ir_type *to, const int64_t *stride,
+                           const struct ir_type *from, int64_t *out) {
+  if (ir_type_is_dense(to, stride)) {
+    ir_type_strides(from, out);
+    return true;
+  }
+  int d = 0;
+  for (int k = 0; k < from->rank; k++) {
+    out[k] = 1;
+    if (from->dim[k] == 1)
+      continue;
+    while (d < to->rank && to->dim[d] == 1)
+      d++;
+    if (d == to->rank || to->dim[d] != from->dim[k])
+      return false;
+    out[k] = stride[d++];
+  }
+  return true;
+}
+
+/* As invert_reshape() for a view by indices: each dim of the operand must be
+ * one of the result'a, none left out. */
+static bool invert_indices(const struct nest *n, const int64_t *stride,
+                           const struct ir_type *from, int64_t *out) {
+  const struct nest_access *a = &n->access[0];
+  if (!nest_is_view(n) || ir_type_count(from) != ir_type_count(n->type))
+    return false;
+  for (int k = 0; k < from->rank; k++) {
+    out[k] = 1;
+    if (from->dim[k] == 1)
+      continue;
+    int found = -1;
+    for (int d = 0; d < n->type->rank; d++)
+      if (n->y[d].n == 1 && a->idx[k].coef[n->y[d].iter[0]] == 1 &&
+          n->type->dim[d] == from->dim[k])
+        found = d;
+    if (found < 0 || a->idx[k].base)
+      return false;
+    out[k] = stride[found];
+  }
+  return true;
+}
+
+static bool invert_view(const struct ir_op *op, const int64_t *stride,
+                        int64_t *out) {
+  assert(ir_is_view(op) && "ir_view_back() goes through views");
+  const struct ir_type *from = ir_arg(op, 0)->type;
+  struct dn_arena *tmp = dn_arena_new(op->block->func->module->ctx);
+  const struct nest *n = nest_build(tmp, op);
+  bool ok = false;
+  if (n && n->naccesses == 1 && n->access[0].flat)
+    ok = invert_reshape(n->type, stride, from, out);
+  else if (n)
+    ok = invert_indices(n, stride, from, out);
+  dn_arena_free(tmp);
+  return ok;
+}
+
+const struct ir_value *ir_view_back(const struct ir_value *v, int64_t *stride) {
+  while (v->def && ir_is_view(v->def)) {
+    int64_t from[IR_MAX_RANK] = {0};
+    if (!invert_view(v->def, stride, from))
+      return NULL;
+    memcpy(stride, from, sizeof from);
+    v = ir_arg(v->def, 0);
+  }
+  return v;
+}
+
+void ir_stack_strides(const struct ir_value *v, int64_t *stride) {
+  int64_t at[IR_MAX_RANK], next[IR_MAX_RANK], bytes;
+  ir_type_strides(v->type, stride);
+  memcpy(at, stride, sizeof at);
+  for (const struct ir_use *u = v->uses;
+       u && !u->next && ir_is_view(u->op) && !ir_in_kernel(u->op);
+       u = v->uses) {
+    v = ir_result(u->op);
+    if (ir_view_of(u->op, at, next, &bytes)) {
+      memcpy(at, next, sizeof at);
+      continue;
+    }
+    ir_type_strides(v->type, at);
+    if (ir_view_back(v, at))
+      memcpy(stride, at, sizeof at);
+    return;
+  }
+}
+
 /* ---- Loops ---- */
 
 bool ir_is_loop(const struct ir_op *op) {

@@ -264,6 +264,16 @@ static void slice_strides(struct verifier *v, const struct ir_op *scan,
   }
 }
 
+/* What a loop stacks is made where its views want it. */
+static void stack_strides(struct verifier *v, const struct ir_op *loop,
+                          int64_t **stride) {
+  for (unsigned i = ir_num_carried(loop); i < loop->nresults; i++) {
+    int64_t own[IR_MAX_RANK];
+    ir_stack_strides(loop->result[i], own);
+    stride[loop->result[i]->id] = dn_copy(v->scratch, own, sizeof own);
+  }
+}
+
 void verify_kernels(struct verifier *v, const struct ir_func *f) {
   assert(!v->errors && "ir_verify() stops at errors");
   bool *after = DN_ARRAY(v->scratch, bool, v->m->nvalues);
@@ -273,6 +283,8 @@ void verify_kernels(struct verifier *v, const struct ir_func *f) {
       check_kernel(v, op, after);
     else if (ir_ops[op->code].cls != IR_REGION && v->m->form != IR_GRAPH)
       check_outside(v, op, stride);
+    if (ir_is_loop(op))
+      stack_strides(v, op, stride);
     if (op->code == IR_SCAN)
       slice_strides(v, op, stride);
   }

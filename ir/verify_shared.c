@@ -1,6 +1,8 @@
 /* verify_shared.c - threads share the turns of a scan that says so: they run at
  * once. So what a turn writes moves on with the turns, by the same step for all
- * that lies together, and is no longer than the step. */
+ * that lies together, and is no longer than the step; or comes again by a period
+ * that is no shorter than all turns' steps, and is no longer than the step each
+ * time. */
 #include "ir/place.h"
 #include "ir/verify.h"
 
@@ -9,13 +11,24 @@
 struct written { /* by a value in the region */
   const struct ir_value *v;
   uint64_t space;       /* and number of the place */
-  int64_t lo, hi, step; /* bytes [lo, hi) in the first turn */
-  int64_t from;         /* the first of all turns */
+  int64_t lo, hi, step; /* bytes [lo, hi) in the first turn, */
+  int64_t period;       /* and again so many on; 0: once */
+  int64_t from, to;     /* of all turns */
 };
 
-/* Bytes from the first to the last of elements or turns; places are in range. */
-static void reach(struct written *w, int64_t n, int64_t step) {
-  *(step < 0 ? &w->lo : &w->hi) += (n - 1) * step;
+static int64_t common_divisor(int64_t a, int64_t b) {
+  return b ? common_divisor(b, a % b) : a;
+}
+
+/* n elements or turns, from the first to the last; places are in range. `all`:
+ * what the steps of the scan's turns come to. */
+static void reach(struct written *w, int64_t n, int64_t step, int64_t all) {
+  int64_t way = (n - 1) * step, period = common_divisor(w->period, llabs(step));
+  *(step < 0 ? &w->from : &w->to) += way;
+  if (all && way && period >= all)
+    w->period = period;
+  else
+    *(step < 0 ? &w->lo : &w->hi) += way;
 }
 
 static bool find_written(const struct ir_op *scan, const struct ir_value *v,
@@ -24,17 +37,22 @@ static bool find_written(const struct ir_op *scan, const struct ir_value *v,
   int64_t bytes = ir_dtypes[v->type->dtype].bytes;
   if (!ir_type_count(v->type) || !ir_place_of(v, &at))
     return false;
+  int64_t turns = ir_max_turns(scan), all = llabs(at.step[0]) * turns;
   *w = (struct written){.v = v, .lo = at.offset, .hi = at.offset + bytes};
   w->space = (uint64_t)at.space << 32 | at.number;
+  w->step = at.step[0];
+  w->from = w->lo + dn_min(0, w->step * (turns - 1));
+  w->to = w->hi + dn_max(0, w->step * (turns - 1));
   for (int d = 0; d < v->type->rank; d++)
-    reach(w, v->type->dim[d], at.stride[d] * bytes);
+    reach(w, v->type->dim[d], at.stride[d] * bytes, all);
   int depth = ir_loops_around(ir_home(v));
   for (const struct ir_block *b = ir_home(v); b->owner != scan;
        b = b->owner->block)
     if (ir_is_loop(b->owner) && at.step[--depth])
-      reach(w, dn_max(1, ir_max_turns(b->owner)), at.step[depth]);
-  w->step = at.step[0];
-  w->from = w->lo + dn_min(0, w->step * (ir_max_turns(scan) - 1));
+      reach(w, dn_max(1, ir_max_turns(b->owner)), at.step[depth], all);
+  int64_t first = w->period ? w->lo - (w->lo % w->period) : 0;
+  w->lo -= first;
+  w->hi -= first;
   return true;
 }
 
@@ -62,9 +80,9 @@ static void check_scan(struct verifier *v, const struct ir_op *scan) {
     bool on = i && x->space == last->space && x->from < end;
     lo = on ? dn_min(lo, x->lo) : x->lo;
     hi = on ? dn_max(hi, x->hi) : x->hi;
-    int64_t reached = x->hi + dn_max(0, x->step * (ir_max_turns(scan) - 1));
-    end = on ? dn_max(end, reached) : reached;
-    if (hi - lo > llabs(x->step) || (on && x->step != last->step)) {
+    end = on ? dn_max(end, x->to) : x->to;
+    if (hi - lo > llabs(x->step) ||
+        (on && (x->step != last->step || x->period != last->period))) {
       verify_op(
           v, x->v->def, SHARED,
           "%%%s at bytes %lld to %lld in one turn is in the way of another "

@@ -48,66 +48,6 @@ static struct alias own_buffer(struct aliases *a, const struct ir_value *v,
   return at;
 }
 
-/* The operand's strides that make a reshape's result lie at `stride`: when both
- * are contiguous, or differ in dims of size 1 only. */
-static bool invert_reshape(const struct ir_type *to, const int64_t *stride,
-                           const struct ir_type *from, int64_t *out) {
-  if (ir_type_is_dense(to, stride)) {
-    ir_type_strides(from, out);
-    return true;
-  }
-  int d = 0;
-  for (int k = 0; k < from->rank; k++) {
-    out[k] = 1;
-    if (from->dim[k] == 1)
-      continue;
-    while (d < to->rank && to->dim[d] == 1)
-      d++;
-    if (d == to->rank || to->dim[d] != from->dim[k])
-      return false;
-    out[k] = stride[d++];
-  }
-  return true;
-}
-
-/* As invert_reshape() for a view by indices: each dim of the operand must be
- * one of the result'a, none left out. */
-static bool invert_indices(const struct nest *n, const int64_t *stride,
-                           const struct ir_type *from, int64_t *out) {
-  const struct nest_access *a = &n->access[0];
-  if (!nest_is_view(n) || ir_type_count(from) != ir_type_count(n->type))
-    return false;
-  for (int k = 0; k < from->rank; k++) {
-    out[k] = 1;
-    if (from->dim[k] == 1)
-      continue;
-    int found = -1;
-    for (int d = 0; d < n->type->rank; d++)
-      if (n->y[d].n == 1 && a->idx[k].coef[n->y[d].iter[0]] == 1 &&
-          n->type->dim[d] == from->dim[k])
-        found = d;
-    if (found < 0 || a->idx[k].base)
-      return false;
-    out[k] = stride[found];
-  }
-  return true;
-}
-
-static bool invert_view(const struct ir_op *op, const int64_t *stride,
-                        int64_t *out) {
-  assert(ir_is_view(op) && "lies_at() goes through views");
-  const struct ir_type *from = ir_arg(op, 0)->type;
-  struct dn_arena *tmp = dn_arena_new(op->block->func->module->ctx);
-  const struct nest *n = nest_build(tmp, op);
-  bool ok = false;
-  if (n && n->naccesses == 1 && n->access[0].flat)
-    ok = invert_reshape(n->type, stride, from, out);
-  else if (n)
-    ok = invert_indices(n, stride, from, out);
-  dn_arena_free(tmp);
-  return ok;
-}
-
 /* A value that some views show, and its strides. */
 struct viewed {
   const struct ir_value *v;
@@ -169,14 +109,8 @@ static bool lets_place(const struct ir_op *op, const struct ir_value *v,
 static bool lies_at(struct aliases *a, const struct ir_op *op,
                     const struct ir_value *v, const struct alias *at) {
   struct alias to = *at;
-  while (v->def && ir_is_view(v->def)) {
-    int64_t stride[IR_MAX_RANK] = {0};
-    if (!invert_view(v->def, to.stride, stride))
-      return false;
-    memcpy(to.stride, stride, sizeof stride);
-    v = ir_arg(v->def, 0);
-  }
-  if (!v->def || alias_of(a, v) || v->def->block != op->block ||
+  v = ir_view_back(v, to.stride);
+  if (!v || !v->def || alias_of(a, v) || v->def->block != op->block ||
       !lets_place(v->def, v, to.stride) || !views_fit(a, v, to.stride))
     return false;
   set_alias(a, v, &to);
@@ -363,6 +297,8 @@ static void place_regions(struct aliases *a, struct ir_op *op) {
   for (unsigned i = 0; i < op->nresults; i++)
     if (!alias_of(a, op->result[i])) {
       struct alias own = own_buffer(a, op->result[i], -1, op->block);
+      if (loop && i >= carried)
+        ir_stack_strides(op->result[i], own.stride);
       set_alias(a, op->result[i], &own);
     }
   if (op->code == IR_LOOP)

@@ -162,7 +162,13 @@ struct ir_value *edit_cut_rows(struct ir_builder *b, struct ir_value *v,
   return edit_reshape(b, v, t->rank, t->dim);
 }
 
-struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n) {
+/* Emits [a, b, ...] as [b, a, ...]. */
+static struct ir_value *swap_blocks(struct ir_builder *b, struct ir_value *v) {
+  static const int64_t perm[IR_MAX_RANK] = {1, 0, 2, 3, 4, 5, 6, 7};
+  return edit_transpose(b, v, perm);
+}
+
+struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n, bool dealt) {
   struct ir_builder b = edit_before(scan);
   struct dn_ctx *ctx = b.m->ctx;
   struct dn_arena *tmp = dn_arena_new(ctx);
@@ -170,8 +176,14 @@ struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n) {
   struct ir_value **v = DN_ARRAY(tmp, struct ir_value *, nargs);
   const struct ir_type **types =
       DN_ARRAY(tmp, const struct ir_type *, scan->nresults);
-  for (unsigned i = 0; i < nargs; i++)
-    v[i] = i < states ? ir_arg(scan, i) : edit_cut_rows(&b, ir_arg(scan, i), n);
+  assert((!dealt || !states) && "turns in another order carry nothing on");
+  for (unsigned i = 0; i < nargs; i++) {
+    v[i] = ir_arg(scan, i);
+    if (dealt)
+      v[i] = swap_blocks(&b, edit_cut_rows(&b, v[i], v[i]->type->dim[0] / n));
+    else if (i >= states)
+      v[i] = edit_cut_rows(&b, v[i], n);
+  }
   for (unsigned i = 0; i < scan->nresults; i++) {
     types[i] = scan->result[i]->type;
     types[i] = i < states ? types[i] : in_blocks(ctx, types[i], n);
@@ -181,7 +193,8 @@ struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n) {
   for (unsigned i = 0; i < scan->nresults; i++) {
     struct ir_value *y = outer->result[i], *was = scan->result[i];
     if (i >= states) {
-      y = edit_reshape(&b, y, was->type->rank, was->type->dim);
+      y = edit_reshape(&b, dealt ? swap_blocks(&b, y) : y, was->type->rank,
+                       was->type->dim);
       was->type = ir_type_part(ctx, types[i], 1, was->type->rank);
     }
     ir_replace_uses(was, y);

@@ -39,10 +39,11 @@ struct ir_value *edit_padded(struct ir_builder *b, const struct ir_op *conv);
 /* Emits [rows, ...] as [rows / n, n, ...]. */
 struct ir_value *edit_cut_rows(struct ir_builder *b, struct ir_value *v,
                                int64_t n);
-/* A scan by n turns of this one, which becomes the only op of its region. The
- * caller has seen that n divides the turns, and that there may be one loop and
- * dimension more. */
-struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n);
+/* A scan by n turns of this one, which becomes the only op of its region: those
+ * side by side or, `dealt`, every so many-th. The caller has seen that n divides
+ * the turns, that there may be one loop and dimension more, and that turns which
+ * are dealt carry nothing. */
+struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n, bool dealt);
 
 /* A constant, or made from one constant by single-operand ops: the fold pass
  * will make it one. */

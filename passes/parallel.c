@@ -88,10 +88,12 @@ static bool is_shared(const struct ir_loops *loops) {
 
 /* ---- Blocks of rows ---- */
 
-/* A size by the numbers of turns once a loop is one of loops: its turn is then the
- * inner loop's, and so many for each of the outer one's. */
+/* A size by the numbers of turns once a loop is one of loops. What grows from turn
+ * to turn is work, so that these are dealt to the outer loop's turns, one by one:
+ * each has as many, and nearly as much to do. */
 struct shared_turns {
   int64_t parts, turns; /* of the outer loop and the inner one */
+  bool *differ;         /* set where a size names the turn */
 };
 
 static const struct ir_size *
@@ -107,9 +109,10 @@ shared_size(struct dn_ctx *ctx, const struct ir_size *s, const void *user) {
     if (depth)
       continue;
     assert(r.n < IR_SIZE_TERMS && "one more for the outermost loop");
+    *t->differ = true;
     r.term[r.n] = s->term[i];
+    r.term[r.n].coef *= t->parts;
     r.term[r.n++].by = ir_param_of_turn(ctx, 1, t->turns);
-    r.term[i].coef *= t->turns;
     r.term[i].by = ir_param_of_turn(ctx, 0, t->parts);
   }
   return ir_size_make(ctx, &r);
@@ -121,9 +124,10 @@ static void split_turns(struct ir_op *scan, int64_t parts) {
   int64_t turns = ir_result(scan)->type->dim[0] / parts;
   assert(parts > 1 && turns * parts == ir_result(scan)->type->dim[0] &&
          "share_turns(): each thread gets as many");
-  struct shared_turns shared = {parts, turns};
+  bool differ = false;
+  struct shared_turns shared = {parts, turns, &differ};
   edit_sizes(scan->region[0], shared_size, &shared);
-  ir_set_attr(edit_cut_turns(scan, turns), ir_int("par", 1));
+  ir_set_attr(edit_cut_turns(scan, turns, differ), ir_int("par", 1));
 }
 
 static double region_cycles(struct pass_env *env, const struct ir_op *scan) {

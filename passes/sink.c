@@ -412,7 +412,7 @@ int64_t pass_sink(struct pass_env *env, struct ir_module *m) {
     int64_t turns = rows_of(ir_arg(op, ir_num_carried(op)));
     if (n > 1 && turns % n)
       last = cut_last(&s, op, turns / n * n);
-    sunk += sink_into(&s, n > 1 ? edit_cut_turns(op, n) : op);
+    sunk += sink_into(&s, n > 1 ? edit_cut_turns(op, n, false) : op);
   }
   return sunk;
 }

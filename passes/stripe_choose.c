@@ -379,13 +379,6 @@ static int64_t bytes_within(const struct stripe *s) {
   return bytes;
 }
 
-/* Threads that share blocks in one loop get as much to do if each block sees as many
- * keys. */
-static void find_keys(struct chooser *c, struct stripe *s) {
-  stripe_find_keys(&c->s, s);
-  s->keys->rise &= c->threads == 1;
-}
-
 static void add_options(struct chooser *c, struct dn_arena *tmp, int last) {
   struct ir_op *root = c->l->node[last].op;
   struct stripe s;
@@ -399,7 +392,7 @@ static void add_options(struct chooser *c, struct dn_arena *tmp, int last) {
         (worst(c, first, last) <= c->limit &&
          (!c->time || bytes_within(&s) < STRIPE_LEAST)))
       continue;
-    find_keys(c, &s);
+    stripe_find_keys(&c->s, &s);
     int64_t height = stripe_height(&s), before = height;
     const struct ir_type *type = ir_result(root)->type;
     int64_t pixels =
@@ -545,7 +538,7 @@ static bool apply(struct chooser *c, const struct option *o) {
   bool ok = stripe_find(&c->s, c->s.arena, c->l->node[o->last].op,
                         c->l->node[o->first].op, &s);
   if (ok)
-    find_keys(c, &s);
+    stripe_find_keys(&c->s, &s);
   ok = ok && stripe_cut(c->env->scratch, &s, o->rows, MAX_RUNS, &cut);
   assert(ok && "add_option() has tried it");
   if (ok) {
