@@ -126,13 +126,13 @@ static void check_numbers(struct verifier *v, const struct ir_op *kernel) {
   static const struct {
     const char *name;
     int64_t least, most;
-  } number[] = {{"vec", 1, INT64_MAX}, {"dot", 1, INT64_MAX},
-                {"wide", 0, 1},        {"plane", 0, 1},
-                {"words", 0, 1},       {"join", 0, 1},
-                {"chains", 0, 8},      {"bias", 0, 1},
-                {"scaled", 0, 1},      {"narrow", 0, 2},
-                {"factors", 0, 64},    {"scalable", 0, 1},
-                {"matrix", 0, 64},     {"prefetch", 0, INT64_MAX},
+  } number[] = {{"vec", 1, INT64_MAX},  {"dot", 1, INT64_MAX},
+                {"wide", 0, 1},         {"plane", 0, 1},
+                {"words", 0, 1},        {"join", 0, 1},
+                {"chains", 0, 8},       {"bias", 0, 1},
+                {"scaled", 0, 1},       {"narrow", 0, 2},
+                {"factors", 0, 64},     {"scalable", 0, 1},
+                {"matrix", 0, 64},      {"prefetch", 0, INT64_MAX},
                 {"ahead", 0, INT32_MAX}};
   for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
     int64_t n = ir_get_int(kernel, number[i].name);

@@ -79,9 +79,13 @@ static int64_t count_passes(int64_t tile, int64_t outer, int64_t columns) {
   return dn_div_ceil(blocks, 2) * dn_div_ceil(columns, 2 * ROWS);
 }
 
-/* Columns of a tile: four vectors are packed at once where they divide. */
-static int64_t choose_columns(int64_t columns) {
+/* Columns of a tile: four vectors are packed at once where they divide. Weights
+ * that go `once`, by one tile of rows, come from far: panels of one pass are read
+ * from end to end. */
+static int64_t choose_columns(int64_t columns, bool once) {
   static const int64_t of[] = {64, 48, 32};
+  if (once && columns % (2 * ROWS) == 0)
+    return 2 * ROWS;
   for (size_t i = 0; i < DN_COUNT(of); i++)
     if (columns % of[i] == 0)
       return of[i];
@@ -185,8 +189,10 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
     k->tile[k->dim[k->ndims - 3]] = outer;
   k->unroll = 1;
   k->vec = k->lanes;
-  k->tile[k->dim[k->ndims - 1]] = choose_columns(s.columns);
-  k->passes = count_passes(tile, outer, choose_columns(s.columns));
+  int64_t columns =
+      choose_columns(s.columns, tile == s.rows && outer == s.outer);
+  k->tile[k->dim[k->ndims - 1]] = columns;
+  k->passes = count_passes(tile, outer, columns);
   if (k->dim[k->ndims - 1] != k->type->rank - 1)
     k->tile[k->type->rank - 1] = k->vec;
   return true;
