@@ -62,12 +62,16 @@ static double choose_rows(const struct shape *s, int64_t *tile,
   double least = 1e300;
   *tile = *outer = 1;
   for (int64_t t = dn_min(s->rows, MOST_ROWS); t > 0; t--) {
-    int64_t o = t <= ROWS ? dn_min(s->outer, 2) : 1;
-    double c = cycles(s, t, o) * (t * o > 2 * ROWS && !s->far ? 1.02 : 1);
-    if (c < least * 0.995) {
-      least = c;
-      *tile = t;
-      *outer = o;
+    int64_t most = t <= ROWS ? dn_min(s->outer, MOST_ROWS / t) : 1;
+    for (int64_t o = dn_min(most, 2); o <= most; o += dn_max(1, most - o)) {
+      bool once = t == s->rows && o == s->outer; /* weights come from far */
+      double tall = once ? 0.98 : t * o > 2 * ROWS && !s->far ? 1.02 : 1;
+      double c = cycles(s, t, o) * tall;
+      if (c < least * 0.995) {
+        least = c;
+        *tile = t;
+        *outer = o;
+      }
     }
   }
   return least;
