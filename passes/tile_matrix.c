@@ -30,7 +30,8 @@ enum {
 struct shape {
   int64_t rows, outer; /* of the last loop over rows, and of those around */
   int64_t columns, steps;
-  bool far; /* a panel of columns does not stay in the first cache */
+  bool far;    /* a panel of columns does not stay in the first cache */
+  bool remote; /* the columns do not stay in the second */
 };
 
 /* Cycles of `rows` rows in blocks of `block`, against 32 columns. */
@@ -55,6 +56,11 @@ static double cycles(const struct shape *s, int64_t tile, int64_t outer) {
   return one * (double)times * (double)dn_div_ceil(s->columns, 2 * ROWS);
 }
 
+/* Weights come from beyond the second cache, and are read by one tile of rows. */
+static bool is_once(const struct shape *s, int64_t tile, int64_t outer) {
+  return s->remote && tile == s->rows && outer == s->outer;
+}
+
 /* Rows of a tile; of two loops, the outer one is cut where a row of the inner one
  * is one block. */
 static double choose_rows(const struct shape *s, int64_t *tile,
@@ -64,8 +70,9 @@ static double choose_rows(const struct shape *s, int64_t *tile,
   for (int64_t t = dn_min(s->rows, MOST_ROWS); t > 0; t--) {
     int64_t most = t <= ROWS ? dn_min(s->outer, MOST_ROWS / t) : 1;
     for (int64_t o = dn_min(most, 2); o <= most; o += dn_max(1, most - o)) {
-      bool once = t == s->rows && o == s->outer; /* weights come from far */
-      double tall = once ? 0.98 : t * o > 2 * ROWS && !s->far ? 1.02 : 1;
+      double tall = is_once(s, t, o)              ? 0.98
+                    : t * o > 2 * ROWS && !s->far ? 1.02
+                                                  : 1;
       double c = cycles(s, t, o) * tall;
       if (c < least * 0.995) {
         least = c;
@@ -84,8 +91,7 @@ static int64_t count_passes(int64_t tile, int64_t outer, int64_t columns) {
 }
 
 /* Columns of a tile: four vectors are packed at once where they divide. Weights
- * that go `once`, by one tile of rows, come from far: panels of one pass are read
- * from end to end. */
+ * that are read once have panels of one pass, read from end to end. */
 static int64_t choose_columns(int64_t columns, bool once) {
   static const int64_t of[] = {64, 48, 32};
   if (once && columns % (2 * ROWS) == 0)
@@ -180,6 +186,7 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
                    (k->dot.weights == IR_BF16 ? VECTOR_BF16 : VECTOR);
   int64_t bytes = ir_dtypes[k->dot.weights].bytes * s.steps;
   s.far = 4 * ROWS * bytes > k->env->target->l1 * 3 / 4;
+  s.remote = s.columns * bytes > k->env->target->l2 / 4;
   s.steps /= step;
   double own = choose_rows(&s, &tile, &outer) + SETUP;
   if (!plain) /* two bytes a cycle and more, both ways */
@@ -193,8 +200,7 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
     k->tile[k->dim[k->ndims - 3]] = outer;
   k->unroll = 1;
   k->vec = k->lanes;
-  int64_t columns =
-      choose_columns(s.columns, tile == s.rows && outer == s.outer);
+  int64_t columns = choose_columns(s.columns, is_once(&s, tile, outer));
   k->tile[k->dim[k->ndims - 1]] = columns;
   k->passes = count_passes(tile, outer, columns);
   if (k->dim[k->ndims - 1] != k->type->rank - 1)
