@@ -57,10 +57,12 @@ feature("onnx-testdata", os.path.isdir(onnx_data))
 python = os.environ.get("DNNC_PYTHON") or found("python3")
 
 # The virtual environment of the benchmarks (utils/venv), for tests in which ONNX
-# Runtime or TensorFlow Lite Micro judges.
+# Runtime, TensorFlow Lite Micro or a builder of firmware judges.
 venv = os.path.join(config.source_dir, "build", "bench-venv", "bin", "python")
 for judge, modules in (("onnxruntime", "numpy, onnx, onnxruntime"),
-                       ("tflite-micro", "numpy, tflite_micro")):
+                       ("tflite-micro", "numpy, tflite_micro"),
+                       ("platformio", "platformio"),
+                       ("cmsis-pack-manager", "cmsis_pack_manager")):
     feature(judge, os.path.exists(venv) and not subprocess.run(
         [venv, "-c", "import " + modules], capture_output=True).returncode)
 
@@ -72,7 +74,7 @@ for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",
     feature(cc + "-gcc", found(cc + "-gcc"))
 for ld in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-linux-gnu"]:
     feature(ld + "-ld", found(ld + "-ld"))
-for tool in ["groff", "zsh", "fish"]:
+for tool in ["groff", "zsh", "fish", "arm-none-eabi-g++"]:
     feature(tool, found(tool))
 feature("lld", found("ld.lld"))
 feature("clang", found("clang"))

@@ -204,6 +204,14 @@ static const char *core(struct dn_arena *arena, const char *cpu) {
                    cpu + 8, plus ? "+" : "");
 }
 
+/* Arduino's build.mcu, in whose folder it looks for archives: the CPU or, of a
+ * chip that is its own kind, the board's. */
+static const char *mcu(const struct package *p, const char *cpu) {
+  const char *device = p->c->options->device;
+  bool own = device && dn_is_identifier(device, 39);
+  return own && !strncmp(cpu, "generic", 7) ? device : cpu;
+}
+
 static void put_buffer(struct dn_buf *out, const char *name, unsigned i,
                        const struct ir_type *t) {
   dn_buf_printf(out, "static %s %s%u", ir_dtypes[t->dtype].ctype, name, i);
@@ -342,6 +350,8 @@ bool package_write(struct package *p, const char *folder,
   struct dn_ctx *ctx = p->c->ctx;
   const struct cg_names *names = cg_target_names(p->c->target);
   const char *name = p->c->cg.prefix;
+  /* Zephyr refuses the option for a processor without one. */
+  const bool has_fpu = !cg_target_facts(p->c->target)->soft_f32;
   struct dn_buf buffers = dn_buf_new(ctx->arena), call = dn_buf_new(ctx->arena);
   if (!p->in && !run_interpreter(p))
     return false;
@@ -350,7 +360,8 @@ bool package_write(struct package *p, const char *folder,
   const struct word words[] = {{"NAME", name},
                                {"UPPER", dn_upper(ctx->arena, name)},
                                {"CPU", names->cpu},
-                               {"MCU", names->cpu},
+                               {"MCU", mcu(p, names->cpu)},
+                               {"FPU", has_fpu ? "CONFIG_FPU=y" : ""},
                                {"CORE", core(ctx->arena, names->cpu)},
                                {"TRIPLE", names->triple},
                                {"BUFFERS", buffers.text},
