@@ -12,32 +12,23 @@ const struct ir_facts ir_facts_preset = {
 };
 
 struct ir_dot ir_dot_of(const struct ir_facts *f, enum ir_dtype weights) {
-  bool is_u8 = f->dot_factor == IR_DOT_U8;
-  if (weights == IR_I8 && f->dot_k > 1)
+  /* Of few bits: weights that are not negative, by factors that may be. */
+  bool few = (weights == IR_U4 || weights == IR_U2) && f->dot_k == 4 &&
+             f->dot_shape != IR_DOT_ALONG;
+  bool is_u8 = f->dot_factor == IR_DOT_U8 && !few;
+  if ((weights == IR_I8 || few) && f->dot_k > 1)
     return (struct ir_dot){.id = f->dot,
                            .k = f->dot_k,
                            .factor = is_u8 ? IR_U8 : IR_I8,
-                           .weights = IR_I8,
+                           .weights = weights,
                            .sum = IR_I32,
-                           .least = f->dot_least,
+                           .least = few ? INT8_MIN : f->dot_least,
                            .shape = (enum ir_dot_shape)f->dot_shape,
                            .lanes = f->dot_lanes,
                            .registers = f->dot_registers,
                            .step = f->dot_step,
                            .apart = f->dot_apart,
-                           .matrix = f->matrix};
-  /* Of few bits: weights that are not negative, by factors that may be. */
-  bool few = weights == IR_U4 || weights == IR_U2;
-  if (few && f->dot_k == 4 && f->dot_shape != IR_DOT_ALONG)
-    return (struct ir_dot){.id = f->dot,
-                           .k = f->dot_k,
-                           .factor = IR_I8,
-                           .weights = weights,
-                           .sum = IR_I32,
-                           .least = INT8_MIN,
-                           .shape = (enum ir_dot_shape)f->dot_shape,
-                           .lanes = f->dot_lanes,
-                           .registers = f->dot_registers};
+                           .matrix = few ? 0 : f->matrix};
   if (weights == IR_BF16 && f->bdot_k > 1)
     return (struct ir_dot){.id = f->bdot,
                            .k = f->bdot_k,
