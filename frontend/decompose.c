@@ -252,7 +252,9 @@ static struct ir_value *emit(void *self, enum ir_opcode code,
                              struct ir_value *const *args, size_t nargs,
                              const struct ir_attr *attrs, size_t nattrs) {
   struct call *c = self;
-  return fe_emit(c->b, code, args, nargs, attrs, nattrs);
+  return code == IR_MATMUL && !nattrs
+             ? fe_matmul(c->b, args[0], args[1]) /* vectors, too */
+             : fe_emit(c->b, code, args, nargs, attrs, nattrs);
 }
 
 static struct ir_value *number(void *self, const struct ir_value *like,

@@ -7,41 +7,6 @@
 #include "frontend/onnx_ops.h"
 #include "frontend/onnx_window.h"
 
-bool onnx_matmul(struct onnx_call *c) {
-  if (!fe_rank(c->in[0]) || !fe_rank(c->in[1]))
-    return ox_fail(c, TYPE, "operands must not be scalars");
-  return ox_return(c, fe_matmul(c->b, c->in[0], c->in[1]));
-}
-
-/* The last two dimensions exchanged when the flag `name` is set. */
-static struct ir_value *flipped(struct onnx_call *c, struct ir_value *x,
-                                const char *name) {
-  bool flip;
-  int64_t perm[IR_MAX_RANK];
-  int r = fe_rank(x);
-  if (!ox_flag(c, name, false, &flip))
-    return NULL;
-  for (int i = 0; i < r; i++)
-    perm[i] = !flip || i < r - 2 ? i : 2 * r - 3 - i;
-  return flip && r > 1 ? fe_transpose(c->b, x, perm) : x;
-}
-
-/* alpha * (a b), each flipped or not. */
-static struct ir_value *product(struct onnx_call *c) {
-  struct ir_value *a = flipped(c, c->in[0], "transA");
-  struct ir_value *b = flipped(c, c->in[1], "transB");
-  return a && b ? fe_scale(c->b, fe_matmul(c->b, a, b), ox_float(c, "alpha", 1))
-                : NULL;
-}
-
-bool onnx_fused_matmul(struct onnx_call *c) {
-  if (!fe_rank(c->in[0]) || !fe_rank(c->in[1]))
-    return ox_fail(c, TYPE, "operands must not be scalars");
-  if (ox_int(c, "transBatchA", 0) || ox_int(c, "transBatchB", 0))
-    return ox_fail(c, UNSUPPORTED_ATTR, "transBatchA or transBatchB");
-  return ox_return(c, product(c));
-}
-
 /* Attribute `activation` of y; parameters in `activation_params`, or one each
  * in `activation_alpha` and `activation_beta`. */
 static struct ir_value *activated(struct onnx_call *c, struct ir_value *y) {
@@ -62,19 +27,8 @@ static struct ir_value *activated(struct onnx_call *c, struct ir_value *y) {
       IR_ATTRS(ir_str("f", ox_activation_text(c->im->ctx, a, v, 0))));
 }
 
-/* arg 1: with an activation. */
-bool onnx_gemm(struct onnx_call *c) {
-  if (fe_rank(c->in[0]) != 2 || fe_rank(c->in[1]) != 2)
-    return ox_fail(c, TYPE, "operands must be matrices");
-  struct ir_value *y = product(c);
-  double beta = ox_float(c, "beta", 1);
-  if (c->nin > 2 && beta != 0) {
-    struct ir_value *bias = fe_scale(c->b, c->in[2], beta), *all = y;
-    y = fe_add(c->b, y, bias);
-    if (y && y->type != all->type)
-      return ox_fail(c, TYPE, "C does not broadcast to the product");
-  }
-  return ox_return(c, c->arg ? activated(c, y) : y);
+bool onnx_fused_gemm(struct onnx_call *c) {
+  return onnx_decompose(c) && ox_return(c, activated(c, c->out[0]));
 }
 
 /* y + bias, one number a channel, channels last. */

@@ -6,8 +6,6 @@
 
 #include "frontend/onnx_ops.h"
 
-enum { UNIFORM, NORMAL };
-
 static int64_t seed_of(const struct onnx_call *c) {
   const struct onnx_attr *a = ox_attr(c, "seed");
   uint32_t h = 2166136261u;
@@ -20,73 +18,15 @@ static int64_t seed_of(const struct onnx_call *c) {
   return h;
 }
 
-/* Numbers of f32 in a shape. */
-static struct ir_value *draw(struct onnx_call *c, enum fe_decomposition row,
-                             int64_t rank, const int64_t *dims) {
-  struct ir_value *out = NULL;
-  const struct ir_type *t =
-      ir_type_checked(c->im->ctx, c->b->at.loc, IR_F32, rank, dims);
-  if (!t)
-    return NULL;
-  if (ir_type_count(t) > INT32_MAX)
-    return ox_null(c, LIMIT, "over 2^31 numbers");
-  fe_decompose(
-      c->b, row, NULL, 0,
-      IR_ATTRS(ir_int("count", ir_type_count(t)), ir_int("seed", seed_of(c))),
-      &out, 1);
-  return fe_reshape(c->b, out, rank, dims);
-}
-
-/* Element type: an attribute, else that of input 0, else f32. */
-static bool drawn_type(struct onnx_call *c, enum ir_dtype *to) {
-  const struct onnx_attr *a = ox_attr(c, "dtype");
-  *to = c->nin && !a ? fe_dtype(c->in[0]) : IR_F32;
-  return !a || onnx_dtype_find(a->i, to) ||
-         ox_fail(c, UNSUPPORTED_TYPE, "element type %s", onnx_dtype_name(a->i));
-}
-
-/* RandomUniform and RandomNormal, of a shape or of that of input 0. */
+/* The row arg of decompose.def, with where its numbers start. */
 bool onnx_random(struct onnx_call *c) {
-  bool normal = c->arg == NORMAL;
-  struct ox_ints shape = ox_ints(c, "shape");
-  enum ir_dtype to;
-  if (!drawn_type(c, &to))
+  enum fe_decomposition row = (enum fe_decomposition)c->arg;
+  struct ir_attr attrs[FE_MAX_ATTRS];
+  size_t n;
+  if (!ox_row_attrs(c, row, attrs, &n))
     return false;
-  struct ir_value *v = draw(c, normal ? FE_RANDOM_NORMAL : FE_RANDOM_UNIFORM,
-                            c->nin ? fe_rank(c->in[0]) : shape.n,
-                            c->nin ? fe_dims(c->in[0]) : shape.v);
-  double low = ox_float(c, normal ? "mean" : "low", 0);
-  double scale =
-      normal ? ox_float(c, "scale", 1) : ox_float(c, "high", 1) - low;
-  v = fe_offset(c->b, fe_scale(c->b, v, scale), low);
-  return ox_return(c, fe_cast(c->b, v, to));
-}
-
-bool onnx_bernoulli(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  enum ir_dtype to;
-  if (!drawn_type(c, &to))
-    return false;
-  struct ir_value *u = draw(c, FE_RANDOM_UNIFORM, fe_rank(x), fe_dims(x));
-  u = fe_op2(c->b, IR_LT, u, fe_cast(c->b, x, IR_F32));
-  return ox_return(c, fe_cast(c->b, u, to));
-}
-
-/* Classes drawn by unnormalized logarithms of their probabilities: the largest
- * of them, each with Gumbel's noise. */
-bool onnx_multinomial(struct onnx_call *c) {
-  struct ir_value *x = c->in[0];
-  int64_t n = ox_int(c, "sample_size", 1);
-  enum ir_dtype to = IR_I32;
-  if (ox_attr(c, "dtype") && !drawn_type(c, &to))
-    return false;
-  if (fe_rank(x) != 2 || n < 1)
-    return ox_fail(c, TYPE, "the input must be [batch, classes]");
-  const int64_t dims[] = {fe_dims(x)[0], n, fe_dims(x)[1]};
-  struct ir_value *u = draw(c, FE_RANDOM_UNIFORM, 3, dims);
-  struct ir_value *at =
-      fe_call(c->b, FE_GUMBEL_MAX, IR_ARGS(fe_insert(c->b, x, 1), u), NULL, 0);
-  return ox_return(c, fe_cast(c->b, at, to));
+  attrs[n++] = ir_int("start", seed_of(c));
+  return fe_decompose(c->b, row, c->in, c->nin, attrs, n, c->out, c->nout);
 }
 
 /* Inference: the identity, and a mask that keeps everything. Training: elements
@@ -104,7 +44,8 @@ bool onnx_dropout(struct onnx_call *c) {
     struct ir_value *out[2] = {0};
     struct ir_value *args[] = {
         x, ratio ? fe_cast(c->b, ratio, IR_F32) : fe_scalar(c->b, IR_F32, 0.5),
-        train, draw(c, FE_RANDOM_UNIFORM, fe_rank(x), fe_dims(x))};
+        train,
+        fe_call(c->b, FE_DRAWN, &x, 1, IR_ATTRS(ir_int("start", seed_of(c))))};
     if (!args[3] || !fe_decompose(c->b, FE_DROP, args, 4, NULL, 0, out, 2))
       return false;
     c->out[0] = out[0];

@@ -814,7 +814,22 @@ case("random_bits", [], "count=i:4 seed=i:7", T([4], [random_bits(i, 7) for i in
 case("random_uniform", [], "count=i:4 seed=i:7", T([4], draws(7)))
 case("random_normal", [], "count=i:4 seed=i:7", T([4], [
     math.sqrt(-2 * math.log(1 - a)) * math.cos(2 * math.pi * b) for a, b in zip(draws(7), draws(7 + 1013904223))]))
-case("gumbel_max", [T([2], [0, 1]), T([2, 2], [0.9, 0.1, 0.5, 0.5])], "", T([2], [0, 1]))
+case("drawn", [], "start=i:7 shape=l:2,2", T([2, 2], draws(7)))
+case("draw_uniform", [T([4], [0] * 4, "f64")], "start=i:7 low=f:1 high=f:3", T([4], [1 + 2 * v for v in draws(7)], "f64"))
+case("draw_normal", [T([4], [0] * 4)], "start=i:7 mean=f:1 scale=f:3", T([4], [1 + 3 * (
+    math.sqrt(-2 * math.log(1 - a)) * math.cos(2 * math.pi * b)) for a, b in zip(draws(7), draws(7 + 1013904223))]))
+case("bernoulli", [T([4], [0, 1, 0.5, 0.5])], "start=i:7", T([4], [float(u < x) for u, x in zip(draws(7), [0, 1, 0.5, 0.5])]))
+gumbels = [-math.log(-math.log(max(u, 1e-30))) for u in draws(7)]
+case("multinomial", [T([1, 2], [0, 0.5])], "start=i:7 sample_size=i:2",
+     T([1, 2], [int(gumbels[2 * k + 1] + 0.5 > gumbels[2 * k]) for k in range(2)], "i32"))
+fa, fb, fc = rand(2, 3), rand(3, 4), rand(4)
+times = lambda a, b, f: make([2, 4], lambda i: f * sum(a.at((i[0], k)) * b.at((k, i[1])) for k in range(3)))
+turned = lambda x: make(x.dims[::-1], lambda i: x.at(i[::-1]))
+case("fused_matmul", [fa, fb], "", times(fa, fb, 1))
+case("fused_matmul", [turned(fa), fb], "alpha=f:0.5 transA=i:1", times(fa, fb, 0.5))
+case("fused_matmul", [T([3], fa.v[:3]), fb], "", make([4], lambda i: times(fa, fb, 1).at((0, i[0]))))
+case("gemm", [fa, turned(fb), fc], "alpha=f:2 beta=f:3 transB=i:1", each(lambda y, c: y + 3 * c, times(fa, fb, 2), fc))
+case("gemm", [fa, fb], "", times(fa, fb, 1))
 cr = [[0, 0.25, 0.5], [0.75, 0, 0.125], [0.5, 0.875, 0]]
 cq = [[sum(cr[j][t] ** 2 for j in range(3)) if j == t else -cr[j][t] * cr[t][j] for j in range(3)] for t in range(3)]
 cp = [0.5, 0.3, 0.2]
