@@ -4,6 +4,7 @@
 #include "frontend/decompose.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -419,7 +420,9 @@ static const char *message(struct call *c, const char *text) {
       break;
     bool braces = *++text == '{';
     text += braces;
-    n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
+    n = 0;
+    while (isalpha((unsigned char)text[n]) || text[n] == '_')
+      n++;
     struct sexpr_value v;
     bool given = attr_named(c, dn_intern_n(c->b->ctx, text, n), &v);
     if (given && v.s)
