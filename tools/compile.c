@@ -7,9 +7,9 @@
 #include "ir/size.h"
 #include "passes/sizes.h"
 #include "passes/state.h"
+#include "tools/compile_dims.h"
 #include "tools/regions.h"
 
-#include <ctype.h>
 #include <string.h>
 
 /* ---- Target and names ---- */
@@ -56,124 +56,6 @@ bool compile_begin(struct dn_ctx *ctx, const struct options *o,
 }
 
 /* ---- Import ---- */
-
-/* A bound makes a parameter. */
-static bool add_bound(struct compile *c, const struct fe_dim *d) {
-  struct ir_point *at = &c->sizes->at;
-  for (int i = 0; i < at->n; i++)
-    if (at->param[i]->name == d->name)
-      return dn_usage(c->ctx, "--dim", "'%.200s' is bounded twice", d->name);
-  if (at->n == IR_MAX_SIZES || d->value < 1)
-    return dn_usage(c->ctx, "--dim",
-                    "bounds are 1 or more, of at most %d dimensions",
-                    IR_MAX_SIZES);
-  at->param[at->n] = ir_param(c->ctx, d->name, 1, d->value);
-  at->value[at->n++] = d->value;
-  return true;
-}
-
-/* A size is a number or has a bound; for a run it can be both. */
-static bool known_once(struct compile *c, struct fe_dim *d) {
-  const struct ir_point *at = &c->sizes->at;
-  for (int i = 0; i < at->n; i++) {
-    if (at->param[i]->name != d->name || at->value[i] == d->value)
-      continue;
-    if (!c->runs)
-      return dn_usage(c->ctx, "--dim",
-                      "'%.200s' is given as a number and by a bound", d->name);
-    d->value = at->value[i];
-  }
-  return true;
-}
-
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
-
-/* "NAME=VALUE" or, with `bound`, "NAME<=BOUND" and "NAME=OTHERS" too. */
-static bool read_size(struct compile *c, const char *text, const char *flag,
-                      struct fe_dim *out, bool *bound) {
-  const char *eq = strrchr(text, '=');
-  bool least = bound && eq && eq > text && eq[-1] == '<';
-  int64_t value = -1, step;
-  const char *name = bound && eq && !least ? strpbrk(eq, LETTERS) : NULL;
-  bool of = name && !isdigit((unsigned char)name[-1]);
-  if (!eq || eq - least == text ||
-      (!of && !opt_read_dim(eq + 1, &value, c->runs && !least ? &step : NULL)))
-    return dn_usage(c->ctx, flag,
-                    "'%.200s' is not NAME=VALUE%s with a whole number", text,
-                    bound ? " or NAME<=BOUND" : "");
-  out->name = dn_intern_n(c->ctx, text, (size_t)(eq - least - text));
-  out->value = value;
-  out->of = of ? eq + 1 : NULL;
-  if (bound)
-    *bound = least;
-  return true;
-}
-
-static bool read_dims(struct compile *c, struct fe_dim *dims) {
-  const struct opt_strings *given = &c->options->dims;
-  bool ok = true;
-  for (size_t i = 0; i < given->n; i++) {
-    bool bound = false;
-    if (!read_size(c, given->v[i], "--dim", &dims[i], &bound)) {
-      ok = false;
-      continue;
-    }
-    if (bound && !c->sizes)
-      c->sizes = DN_NEW(c->ctx->arena, struct sizes);
-    dims[i].bound = bound ? dims[i].value : 0;
-    ok = ok && (!bound || add_bound(c, &dims[i]));
-  }
-  for (size_t i = 0; ok && c->sizes && i < given->n; i++)
-    ok = known_once(c, &dims[i]);
-  return ok;
-}
-
-static bool read_loops(struct compile *c, struct fe_opts *fe) {
-  const struct opt_strings *given = &c->options->loop_max;
-  struct fe_dim *loops = DN_ARRAY(c->ctx->arena, struct fe_dim, given->n + 1);
-  bool ok = true;
-  for (size_t i = 0; i < given->n; i++)
-    ok &= read_size(c, given->v[i], "--loop-max", &loops[i], NULL);
-  fe->loops = loops;
-  fe->nloops = given->n;
-  return ok;
-}
-
-/* Checks that a --dim given by other sizes uses sizes that have a value or a
- * bound. */
-static bool check_sums(struct compile *c, const struct fe_opts *fe) {
-  for (size_t i = 0; i < fe->ndims; i++)
-    if (fe->dims[i].of && fe_dim_of(c->ctx, fe, fe->dims[i].of) < 0)
-      return dn_usage(c->ctx, "--dim",
-                      "'%.200s' is no sum of products of sizes that have a "
-                      "value or a bound",
-                      fe->dims[i].of);
-  return true;
-}
-
-/* Checks that each --dim names a free dimension of the model, or one that
- * another --dim is made of. */
-static bool check_dims(struct compile *c, const struct fe_opts *fe) {
-  struct dn_ctx *ctx = c->ctx;
-  const char *const *names = fe->free->list.v;
-  size_t n = fe->free->list.n;
-  bool ok = true;
-  for (size_t i = 0; i < fe->ndims; i++) {
-    if (dn_find_row(names, n, sizeof *names, fe->dims[i].name) >= 0)
-      continue;
-    ok = false;
-    dn_error(ctx, (struct dn_loc){.file = c->path, .where = "--dim"}, DN_USAGE,
-             "the model has no free dimension '%.200s'", fe->dims[i].name);
-    const char *near = dn_nearest(fe->dims[i].name, names, n);
-    if (near)
-      dn_note(ctx, "did you mean '%s'?", near);
-    else if (!n)
-      dn_note(ctx, "all its dimensions are numbers");
-    for (size_t j = 0; j < n && !near; j++)
-      dn_note(ctx, "it has '%s'", names[j]);
-  }
-  return ok;
-}
 
 /* Whether an error may depend on the size of a free dim. */
 static bool depends_on_sizes(struct dn_ctx *ctx, size_t from) {
@@ -241,7 +123,7 @@ static struct ir_module *import_made(struct compile *c, struct fe_opts *fe) {
     while (k < at->n && at->param[k]->name != d->name)
       k++;
     if (k == at->n) {
-      ok = k < IR_MAX_SIZES ? add_bound(c, d)
+      ok = k < IR_MAX_SIZES ? dims_bound(c, d)
                             : dn_error(c->ctx, d->loc, DN_DYNAMIC,
                                        "values decide how large its result is, "
                                        "and of more than %d such sizes one "
@@ -463,15 +345,12 @@ static bool check_form(const struct compile *c) {
 bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_opts fe = known ? *known : (struct fe_opts){0};
   struct fe_names names = {0};
-  fe.ndims = c->options->dims.n;
-  struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
-  fe.dims = dims;
   fe.free = &names;
   fe.float_factors =
       c->options->requant && strcmp(c->options->requant, "tflite");
   fe.states = c->options->states.v;
   fe.nstates = c->options->states.n;
-  if (!read_dims(c, dims) || !read_loops(c, &fe) || !check_sums(c, &fe))
+  if (!dims_read(c, &fe))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */
     fe.choices = DN_NEW(c->ctx->arena, struct ir_choices);
@@ -480,7 +359,7 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
   }
   c->m = c->options->check ? import_free(c, &fe) : import_made(c, &fe);
   c->fe = fe;
-  if ((c->m || names.list.n) && !check_dims(c, &fe))
+  if ((c->m || names.list.n) && !dims_check(c, &fe))
     return false;
   if (!c->m || (c->sizes && !import_lanes(c)))
     return false;
