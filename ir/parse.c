@@ -52,24 +52,6 @@ bool parse_new(struct parser *p, enum lex_kind kind, const char *expected,
   return true;
 }
 
-bool parse_try(struct parser *p, char punct) {
-  if (!lex_is(&p->lx, punct))
-    return false;
-  parse_next(p);
-  return true;
-}
-
-bool parse_take(struct parser *p, char punct, const char *what) {
-  return parse_try(p, punct) || parse_expected(p, what);
-}
-
-static bool take_word(struct parser *p, const char *word) {
-  if (!lex_is_word(&p->lx, word))
-    return false;
-  parse_next(p);
-  return true;
-}
-
 /* Moves to where a statement may start with `braces` open. False at the end of
  * the text, or when there have been errors enough. */
 static bool recover(struct parser *p, int braces) {
@@ -98,19 +80,22 @@ struct attr_list {
   size_t n, cap;
 };
 
+/* For one more element of an attribute. */
+static bool has_room(struct parser *p, int64_t n) {
+  return n < p->ctx->limits.attr ||
+         parse_fail(p, "a list longer than --limit-attr=%lld",
+                    (long long)p->ctx->limits.attr);
+}
+
 static bool attr_list_value(struct parser *p, struct ir_attr *a) {
   DN_LIST(int64_t) ints = {0};
   while (!lex_is(&p->lx, ']')) {
     if (a->n && !parse_take(p, ',', "',' or ']'"))
       return false;
-    if (a->n >= p->ctx->limits.attr)
-      return parse_fail(p, "a list longer than --limit-attr=%lld",
-                        (long long)p->ctx->limits.attr);
     int64_t i = 0;
-    if (!parse_int(p, &i))
+    if (!has_room(p, a->n++) || !parse_int(p, &i))
       return false;
     DN_PUSH(p->scratch, ints, i);
-    a->n++;
   }
   parse_next(p);
   a->is = ints.v;
@@ -127,10 +112,8 @@ static bool records(struct parser *p, struct ir_attr *a) {
   a->kind = IR_A_RECORDS;
   do {
     struct attr_list fields = {0};
-    if (a->n++ >= p->ctx->limits.attr)
-      return parse_fail(p, "a list longer than --limit-attr=%lld",
-                        (long long)p->ctx->limits.attr);
-    if (!parse_take(p, '{', "'{'") || !attr_items(p, IR_NUM_OPS, &fields))
+    if (!has_room(p, a->n++) || !parse_take(p, '{', "'{'") ||
+        !attr_items(p, IR_NUM_OPS, &fields))
       return false;
     struct ir_record r = {(unsigned)fields.n, fields.v};
     for (unsigned i = 0; i < r.n; i++)
@@ -284,7 +267,7 @@ static bool type_list(struct parser *p, struct statement *s) {
 
 /* loc("node") or loc("node", "Operator") */
 static bool loc(struct parser *p, struct statement *s) {
-  if (!take_word(p, "loc"))
+  if (!parse_word(p, "loc"))
     return true;
   const char *text[2] = {NULL, NULL};
   if (!parse_take(p, '(', "'(' and a name in quotes"))
@@ -371,9 +354,10 @@ static bool initial(struct parser *p, struct ir_value *param) {
   return true;
 }
 
-/* `(%i: i64[], %x: f32[3])`; the '(' is at the cursor. */
+/* `(%i: i64[], %x: f32[3])` */
 static bool params(struct parser *p, struct ir_block *b) {
-  parse_next(p);
+  if (!parse_take(p, '(', "'(' and parameters"))
+    return false;
   while (!lex_is(&p->lx, ')')) {
     if (b->nparams && !parse_take(p, ',', "',' or ')'"))
       return false;
@@ -407,7 +391,7 @@ static void name_turn(struct parser *p, const struct ir_op *op) {
 }
 
 static bool regions(struct parser *p, struct ir_op *op, int depth) {
-  bool more = take_word(p, "do");
+  bool more = parse_word(p, "do");
   if (more)
     name_turn(p, op);
   while (more) {
@@ -419,7 +403,7 @@ static bool regions(struct parser *p, struct ir_op *op, int depth) {
       return false;
     if (!block(p, b, depth + 1))
       return false;
-    more = take_word(p, "else");
+    more = parse_word(p, "else");
   }
   return true;
 }
@@ -509,12 +493,12 @@ static bool finish_func(struct parser *p, struct ir_func *f,
   if (!h->given || !returns || last->noperands != f->nresults)
     return true; /* the verifier reports it */
   for (unsigned i = 0; i < f->nresults; i++) {
-    if (ir_arg(last, i)->type == h->types.v[i])
-      continue;
-    return dn_error(p->ctx, ir_loc(last), DN_TYPE,
-                    "result %u is %s, the function's header says %s", i,
-                    ir_type_text(p->ctx, p->scratch, ir_arg(last, i)->type),
-                    ir_type_text(p->ctx, p->scratch, h->types.v[i]));
+    const struct ir_type *is = ir_arg(last, i)->type, *said = h->types.v[i];
+    if (is != said)
+      return dn_error(p->ctx, ir_loc(last), DN_TYPE,
+                      "result %u is %s, the function's header says %s", i,
+                      ir_type_text(p->ctx, p->scratch, is),
+                      ir_type_text(p->ctx, p->scratch, said));
   }
   return true;
 }
@@ -527,8 +511,6 @@ static bool func(struct parser *p) {
   struct ir_func *f = ir_func_new(p->m, name);
   dn_map_at(p->scratch, &p->funcs, name)->value = f;
   p->values = (struct dn_map){0};
-  if (!lex_is(&p->lx, '('))
-    return parse_expected(p, "'(' and parameters");
   struct header h = {0};
   unsigned errors = dn_errors(p->ctx);
   if (!params(p, f->body) || !func_results(p, &h) || !block(p, f->body, 0))
@@ -552,7 +534,7 @@ static bool plan_number(struct parser *p) {
 
 static bool module_form(struct parser *p) {
   for (int i = 0; i < 3; i++) {
-    if (take_word(p, ir_form_names[i])) {
+    if (parse_word(p, ir_form_names[i])) {
       p->m->form = (enum ir_form)i;
       return true;
     }
@@ -565,7 +547,7 @@ static bool module_header(struct parser *p) {
     p->m->name = dn_intern(p->ctx, p->lx.tok.text);
     parse_next(p);
   }
-  if (take_word(p, "form") && !module_form(p))
+  if (parse_word(p, "form") && !module_form(p))
     return false;
   if (!parse_try(p, '{'))
     return true;
@@ -577,14 +559,14 @@ static bool module_header(struct parser *p) {
 }
 
 static void module(struct parser *p) {
-  bool ok = !take_word(p, "module") || module_header(p);
+  bool ok = !parse_word(p, "module") || module_header(p);
   while (p->lx.tok.kind != LEX_EOF) {
     if (!ok && !recover(p, 0))
       return;
     p->braces = 0;
-    if (take_word(p, "const")) {
+    if (parse_word(p, "const")) {
       ok = parse_const(p);
-    } else if (take_word(p, "func")) {
+    } else if (parse_word(p, "func")) {
       ok = func(p);
     } else {
       ok = parse_expected(p, "const or func");

@@ -28,12 +28,13 @@ bool parse_expected(struct parser *p, const char *what);
 /* Takes the name of something new: `what` of the map, such as "value". */
 bool parse_new(struct parser *p, enum lex_kind kind, const char *expected,
                const struct dn_map *map, const char *what, const char **name);
-/* Takes a token, or fails: `expected ',' or ']', here ...`. */
-bool parse_take(struct parser *p, char punct, const char *what);
-/* Takes the token when it is there. */
-bool parse_try(struct parser *p, char punct);
 
 /* parse_data.c */
+/* Takes a token, or fails: `expected ',' or ']', here ...`. */
+bool parse_take(struct parser *p, char punct, const char *what);
+/* Takes the token, or word, when it is there. */
+bool parse_try(struct parser *p, char punct);
+bool parse_word(struct parser *p, const char *word);
 const struct ir_type *parse_type(struct parser *p); /* NULL after an error */
 bool parse_int(struct parser *p, int64_t *out);
 bool parse_float(struct parser *p, double *out);

@@ -29,6 +29,24 @@ bool parse_float(struct parser *p, double *out) {
   return true;
 }
 
+bool parse_try(struct parser *p, char punct) {
+  if (!lex_is(&p->lx, punct))
+    return false;
+  parse_next(p);
+  return true;
+}
+
+bool parse_take(struct parser *p, char punct, const char *what) {
+  return parse_try(p, punct) || parse_expected(p, what);
+}
+
+bool parse_word(struct parser *p, const char *word) {
+  if (!lex_is_word(&p->lx, word))
+    return false;
+  parse_next(p);
+  return true;
+}
+
 /* ---- Types ---- */
 
 static const struct ir_param *find_param(void *user, const char *name) {
@@ -46,8 +64,8 @@ static bool bounded(struct parser *p, const char *text, int64_t least,
   if (least < 0 || *bound < dn_max(least, 1))
     return parse_fail(p, "a size has a bound of 1 or more, and of its least or "
                          "more");
-  bool name = !text[strcspn(text, "$*+-()/")] &&
-              !(*text >= '0' && *text <= '9');
+  bool name =
+      !text[strcspn(text, "$*+-()/")] && !(*text >= '0' && *text <= '9');
   if (!name && least != 1)
     return parse_fail(p, "'%s' has no least size of its own", text);
   const struct ir_param *param =
@@ -115,9 +133,8 @@ static bool quant(struct parser *p, struct ir_quant *q) {
   parse_next(p);
   if (!parse_take(p, ';', "';axis N'"))
     return false;
-  if (!lex_is_word(&p->lx, "axis"))
+  if (!parse_word(p, "axis"))
     return parse_expected(p, "'axis'");
-  parse_next(p);
   return parse_int(p, &q->axis) && parse_take(p, ')', "')'");
 }
 
@@ -152,9 +169,8 @@ const struct ir_type *parse_type(struct parser *p) {
   parse_next(p);
   const struct ir_type *type =
       ir_type_sized(p->ctx, ir_type(p->ctx, dtype, rank, dims), sizes);
-  if (!lex_is_word(&p->lx, "q"))
+  if (!parse_word(p, "q"))
     return type;
-  parse_next(p);
   struct ir_quant q;
   return quant(p, &q) ? ir_type_quant(p->ctx, type, &q) : NULL;
 }
