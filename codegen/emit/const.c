@@ -4,6 +4,7 @@
 #include "codegen/object/region.h"
 #include "codegen/target/target.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 #include <xxhash.h>
@@ -68,6 +69,7 @@ static const struct ir_value *same_bytes(struct emit *e,
 }
 
 LLVMValueRef emit_const_global(struct emit *e, const struct ir_value *c) {
+  assert(c->data && "a constant");
   LLVMValueRef *g = &e->global[c->id];
   if (*g)
     return *g;

@@ -3,6 +3,8 @@
  * are constants as a rule, leaves cases out (range.c). */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
+
 /* 2^31 + x y of 64 bits, the high half, for y = 2 m - 2^32: x m / 2^31 is x more.
  * Some processors of 32 bits have one instruction for all of it. */
 static LLVMValueRef by_high_half(struct kernel_cg *k, LLVMValueRef x,
@@ -56,6 +58,8 @@ static LLVMValueRef by_instruction(struct kernel_cg *k, LLVMValueRef x,
   static const char *const names[] = {NULL, "llvm.aarch64.neon.sqrdmulh",
                                       "llvm.arm.neon.vqrdmulh",
                                       "llvm.arm.mve.vqrdmulh"};
+  assert(k->e->facts->hmul > 0 && k->e->facts->hmul < (int)DN_COUNT(names) &&
+         "facts.def: hmul");
   unsigned n = LLVMGetVectorSize(LLVMTypeOf(x));
   LLVMTypeRef t = LLVMVectorType(k->e->i32, 4);
   LLVMValueRef r = NULL;
@@ -99,6 +103,7 @@ static LLVMValueRef by_twice_bits(struct kernel_cg *k, bool is_signed,
 static LLVMValueRef by_halves(struct kernel_cg *k, bool is_signed,
                               LLVMValueRef x, LLVMValueRef y,
                               LLVMValueRef *top) {
+  assert(LLVMTypeOf(x) == LLVMTypeOf(y) && "same_shape()");
   LLVMBuilderRef b = k->b;
   LLVMValueRef low = emit_int(k, x, UINT32_MAX), half = emit_int(k, x, 32);
   LLVMValueRef last = emit_int(k, x, 63);
@@ -132,6 +137,8 @@ static LLVMValueRef by_halves(struct kernel_cg *k, bool is_signed,
  * has one bit more. */
 LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
                        LLVMValueRef y) {
+  assert(LLVMTypeOf(x) == LLVMTypeOf(y) && k->range.least <= k->range.most &&
+         "same_shape(), emit_range_of()");
   LLVMBuilderRef b = k->b;
   bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
   unsigned bits = ir_dtypes[type].bits;
@@ -164,6 +171,8 @@ LLVMValueRef emit_hmul(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
 /* Of magnitudes: |x| + 2^y / 2 does not overflow where it has no sign. */
 LLVMValueRef emit_rshr(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef x,
                        LLVMValueRef y) {
+  assert(LLVMTypeOf(x) == LLVMTypeOf(y) && k->range.least <= k->range.most &&
+         "same_shape(), emit_range_of()");
   LLVMBuilderRef b = k->b;
   bool is_signed = ir_dtypes[type].kind == IR_SIGNED;
   unsigned bits = ir_dtypes[type].bits;

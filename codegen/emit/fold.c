@@ -63,6 +63,7 @@ static LLVMValueRef number_of(struct fold *f,
 /* acc = fold(acc, body) at the iterators of point p. */
 static void step(struct fold *f, unsigned p, LLVMValueRef *acc, unsigned lanes,
                  const struct affine *const *iter) {
+  assert(lanes > 0 && p < f->npt && "all_points()");
   struct kernel_cg *k = f->k;
   const struct nest *n = f->n;
   k->forms.lanes = lanes;
@@ -287,6 +288,7 @@ static bool are_one(struct fold *f) {
 
 /* Loops that are no more steps than the schedule unrolls are straight code. */
 static void level(struct fold *f, int depth, LLVMValueRef *acc) {
+  assert((!f->nred || depth < f->nred) && "level() goes on below it");
   struct kernel_cg *k = f->k;
   if (depth + 1 >= f->nred) {
     if (f->nred && f->n->iter[f->red[depth]].size)
@@ -387,6 +389,7 @@ static void prepare(struct fold *f) {
 /* Registers of one accumulator. */
 static int64_t count_registers(const struct kernel_cg *k, const struct nest *n,
                                unsigned lanes) {
+  assert(lanes > 0 && n->nstates > 0 && "prepare()");
   const struct ir_facts *facts = k->e->facts;
   int64_t unit = k->forms.scalable ? facts->scalable : facts->vector_bytes,
           count = 0;
@@ -425,6 +428,7 @@ static void carry_in(struct fold *f, LLVMValueRef *acc) {
   struct scope *loop = k->carry.loop;
   if (f->n->carried < 0 || !loop)
     return;
+  assert(f->vec == 1 && "rule sums: a running fold has no chains");
   LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
   for (unsigned p = 0; p < f->total; p++) {
     LLVMPositionBuilderBefore(k->b, LLVMGetFirstInstruction(loop->head));
@@ -449,6 +453,7 @@ static void fold_by_lane(struct kernel_cg *k, const struct nest *n,
                          const struct tile_vector *pt, unsigned npt,
                          LLVMValueRef *out) {
   unsigned lanes = pt[0].lanes, count = npt * lanes;
+  assert(lanes > 1 && n->nstates == 1 && "sums_along(): sums of products");
   struct tile_vector *one = DN_ARRAY(k->arena, struct tile_vector, count);
   LLVMValueRef *sum = DN_ARRAY(k->arena, LLVMValueRef, count);
   for (unsigned i = 0; i < count; i++) {
@@ -496,6 +501,7 @@ static void read_matrix(struct kernel_cg *k, const struct nest *n,
 
 void emit_fold(struct kernel_cg *k, const struct nest *n,
                const struct tile_vector *pt, unsigned npt, LLVMValueRef *out) {
+  assert(npt > 0 && n->fold != NEST_NONE && "a fold has a point");
   if (sums_along(k, pt, npt)) {
     fold_by_lane(k, n, pt, npt, out);
     return;

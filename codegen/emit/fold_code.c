@@ -15,6 +15,7 @@ static enum ir_dtype folded_type(enum ir_dtype t) {
  * the end. */
 static void emit_code(struct kernel_cg *k, const struct nest_code *c,
                       const LLVMValueRef *var, int count, LLVMValueRef *out) {
+  assert(count > 0 && c->nnodes <= NEST_MAX_NODES && "folds.def");
   LLVMValueRef value[NEST_MAX_NODES];
   for (int i = 0; i < c->nnodes; i++) {
     const struct nest_node *node = &c->node[i];
@@ -79,6 +80,8 @@ static void part(struct kernel_cg *k, const struct nest *n,
  * halves LLVM makes x86's vpdpbusd, whose four sums it then takes for one. */
 void emit_across(struct kernel_cg *k, const struct nest *n, unsigned lanes,
                  LLVMValueRef *acc) {
+  assert(lanes > 1 && emit_is_vector(*acc) &&
+         "finish(): lanes along the reduction");
   LLVMValueRef all[NEST_MAX_STATES], other[NEST_MAX_STATES];
   LLVMTypeRef t = LLVMTypeOf(*acc);
   if (n->fold == NEST_SUM && !ir_is_float(n->acc_type) && lanes > 1) {

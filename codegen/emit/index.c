@@ -13,6 +13,7 @@ static void index_set(struct kernel_cg *k, unsigned var, LLVMValueRef v) {
 
 unsigned index_new_var(struct kernel_cg *k, LLVMValueRef v, int64_t lo,
                        int64_t hi, int depth, bool vector) {
+  assert(lo <= hi && "a variable has a value");
   unsigned var = affine_new_var(&k->forms, lo, hi, depth, vector, 0);
   index_set(k, var, v);
   return var;
@@ -86,6 +87,7 @@ LLVMValueRef index_value(struct kernel_cg *k, const struct affine *a) {
  * an unsigned one by a constant. */
 static LLVMValueRef make_div(struct kernel_cg *k, LLVMValueRef v, bool varying,
                              int64_t div, int64_t lo) {
+  assert(div > 1 && "affine_div() leaves out quotients by 1");
   int64_t up = lo < 0 ? dn_div_ceil(-lo, div) : 0;
   if (up)
     v = LLVMBuildAdd(k->b, v, index_number(k, varying, up * div), "");
@@ -103,6 +105,7 @@ static LLVMValueRef bounded(struct kernel_cg *k, LLVMIntPredicate keep,
 
 static LLVMValueRef make_clamp(struct kernel_cg *k, LLVMValueRef v,
                                bool varying, int64_t dim, int64_t lo) {
+  assert(dim > 0 && "a clamped index has an element");
   if (lo < 0)
     v = bounded(k, LLVMIntSGT, v, index_number(k, varying, 0));
   return bounded(k, LLVMIntSLT, v, index_number(k, varying, dim - 1));
@@ -111,6 +114,7 @@ static LLVMValueRef make_clamp(struct kernel_cg *k, LLVMValueRef v,
 /* v in [0, 2*dim-2) to min(v, 2*dim-2 - v). */
 static LLVMValueRef make_reflect(struct kernel_cg *k, LLVMValueRef v,
                                  bool varying, int64_t dim) {
+  assert(dim > 1 && "affine_reflect() leaves out dimensions of 1");
   LLVMValueRef back =
       LLVMBuildSub(k->b, index_number(k, varying, 2 * dim - 2), v, "");
   return bounded(k, LLVMIntSLT, v, back);
@@ -154,6 +158,7 @@ static LLVMValueRef param_value(struct emit *e, LLVMBuilderRef b,
 
 LLVMValueRef emit_size_value(struct emit *e, LLVMBuilderRef b,
                              LLVMValueRef sizes, const struct ir_size *s) {
+  assert(s->div > 0 && s->n >= 0 && "ir_size: quotients by 1 or more");
   struct ir_size whole = *s;
   whole.div = 1;
   if (e->facts->pointer_bytes == 4 &&
@@ -198,6 +203,7 @@ const struct affine *index_size(struct kernel_cg *k, int64_t dim,
 
 const struct affine *index_tiles(struct kernel_cg *k, const struct affine *n,
                                  int64_t tile, int64_t most) {
+  assert(tile > 0 && most >= 0 && "rule loops: tiles are 1 or more");
   if (tile == 1)
     return n;
   struct hoist h;
@@ -212,6 +218,7 @@ const struct affine *index_tiles(struct kernel_cg *k, const struct affine *n,
 const struct affine *index_within(struct kernel_cg *k,
                                   const struct affine *from, int64_t step,
                                   int64_t extent) {
+  assert(step > 0 && step <= extent && "a tile is no longer than its loop");
   const struct affine *at = affine_var(&k->forms, k->scope->var, step);
   int64_t most = extent - step;
   if (affine_is_const(from))
@@ -275,6 +282,8 @@ const struct affine *index_clamp(struct kernel_cg *k, const struct affine *a,
 const struct affine *index_of_value(struct kernel_cg *k, LLVMValueRef v,
                                     const struct ir_value *from, int depth,
                                     const struct ir_type *type, int d) {
+  assert(d >= 0 && d < type->rank && !ir_is_float(from->type->dtype) &&
+         "infer: indices are integers");
   bool vector = emit_is_vector(v), inside = emit_is_inside(from, type, d);
   enum ir_dtype dtype = from->type->dtype;
   int64_t dim = type->dim[d];

@@ -53,6 +53,7 @@ static void kernel_cg_init(struct kernel_cg *k, struct emit *e,
 static void copy_loops(const struct ir_type *type, const struct ir_place *from,
                        const struct ir_place *to, int64_t tile,
                        struct ir_loops *out) {
+  assert(type->rank <= IR_MAX_RANK && tile > 0 && "set_schedule()");
   for (int d = 0; d < type->rank; d++) {
     struct ir_loop *last = out->n ? &out->loop[out->n - 1] : NULL;
     int64_t dim = type->dim[d];
@@ -95,6 +96,7 @@ static void emit_scalable(struct tiler *t, int level, int64_t from, int64_t n) {
   if (k->failed)
     return;
   int g = t->shape->level[level];
+  assert(g == t->shape->n - 1 && "emit_segment()");
   scalable_open(k, n);
   t->base[g] =
       affine_plus(&k->forms, affine_var(&k->forms, k->scope->var, 1), from);
@@ -135,6 +137,7 @@ static const struct affine *emit_tiles_to(struct tiler *t, int level,
                                           const struct affine *from,
                                           const struct affine *left,
                                           int64_t tile, int64_t most) {
+  assert(tile > 0 && most > 0 && "loops_next_tile()");
   struct kernel_cg *k = t->k;
   int g = t->shape->level[level];
   bool shared = level == t->par;
@@ -170,6 +173,8 @@ static void emit_sized(struct tiler *t, int level, const struct ir_loop *l) {
 static void emit_carried(struct tiler *t, int level, const struct ir_loop *l) {
   int64_t count = l->extent;
   struct kernel_cg *k = t->k;
+  assert(l->tile == 1 && !k->carry.loop &&
+         "rule loops: a running fold goes one by one");
   int g = t->shape->level[level];
   struct emit_carry *c = &k->carry;
   if (k->failed)

@@ -4,6 +4,7 @@
  * stores. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Bytes of a cache line, which part of the distance is the near one, and where
@@ -66,6 +67,8 @@ static LLVMValueRef pointer(struct kernel_cg *k, const void *what,
 static LLVMValueRef place_start(struct kernel_cg *k, const struct ir_place *p,
                                 const void **what) {
   struct emit_buffer *buffer = emit_buffer_of(k->places, p);
+  assert(p->offset >= buffer->from && p->offset < buffer->to &&
+         "emit_find_places() has found it");
   struct memo_key key = memo_key(k, MEMO_POINTER, false, buffer, NULL);
   memo_push(&key, (uint64_t)p->offset);
   struct memo *found = memo_open(k, &key, 0);
@@ -121,6 +124,8 @@ static int alignment(struct kernel_cg *k, const struct ir_place *p,
 
 static LLVMValueRef load_at(struct kernel_cg *k, LLVMTypeRef type,
                             LLVMValueRef ptr, int align) {
+  assert(align > 0 && !(align & (align - 1)) &&
+         "alignment(), or an element's bytes");
   LLVMValueRef v = LLVMBuildLoad2(k->b, type, ptr, "");
   LLVMSetAlignment(v, (unsigned)align);
   return v;
@@ -155,6 +160,7 @@ static LLVMValueRef lane_vector(struct kernel_cg *k,
 static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
                            LLVMValueRef base, const struct affine *bytes,
                            int align) {
+  assert(k->forms.lanes > 1 && !k->forms.scalable && "load_row()");
   LLVMValueRef all = lane_vector(k, bytes);
   LLVMValueRef r = LLVMGetPoison(LLVMVectorType(elem, k->forms.lanes));
   for (unsigned i = 0; i < k->forms.lanes; i++) {
@@ -191,6 +197,7 @@ LLVMValueRef emit_run_number(struct kernel_cg *k, enum ir_dtype t,
   LLVMValueRef each[16], none = LLVMConstNull(type);
   number = LLVMConstInt(type, bits_of(t, number), false);
   int64_t count = dn_max(k->runs.dot.k, k->run);
+  assert(count <= (int64_t)DN_COUNT(each) && "DOT rows: runs of 16 at most");
   for (int64_t i = 0; i < count; i++)
     each[i] = i < k->run ? number : none;
   return LLVMBuildBitCast(k->b, LLVMConstVector(each, (unsigned)count),
@@ -202,6 +209,8 @@ static LLVMValueRef load_masked(struct kernel_cg *k, LLVMTypeRef type,
                                 LLVMValueRef base) {
   struct emit *e = k->e;
   LLVMValueRef bit[16], arg[4];
+  assert(k->runs.dot.k <= (int64_t)DN_COUNT(bit) && k->run <= k->runs.dot.k &&
+         "DOT rows: runs of 16 at most");
   LLVMTypeRef types[] = {type, e->ptr};
   static const char name[] = "llvm.masked.load";
   unsigned n = 0, id = LLVMLookupIntrinsicID(name, sizeof name - 1);
@@ -230,6 +239,8 @@ static LLVMValueRef load_words(struct kernel_cg *k, LLVMTypeRef type,
  * left and zeros. */
 static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
                              const struct affine *bytes, int align) {
+  assert(k->run > 0 && (k->runs.dot.k == 1 || k->run <= k->runs.dot.k) &&
+         "runs_fit() has looked");
   struct emit *e = k->e;
   LLVMTypeRef type = run_type(k), one = emit_mem_type(e, k->runs.dot.weights);
   if (k->runs.dot.k == 1)
@@ -383,6 +394,8 @@ static void prefetch_lines(struct kernel_cg *k, const struct ir_place *p,
  * the constants of the next kernel. */
 void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
                    const struct emit_stream *s) {
+  assert(k->sched.prefetch > 0 && s->bytes &&
+         "innermost(): a schedule with prefetch");
   enum { MOST = 16 };
   const struct scope *panels = outer, *rows = outer;
   while (panels->depth && !affine_coef(s->bytes, panels->var))
@@ -415,6 +428,7 @@ static LLVMValueRef pad_block(struct kernel_cg *k, enum ir_dtype t,
                               double outside, int64_t size) {
   struct emit *e = k->e;
   uint64_t bits = bits_of(t, emit_number(k, t, outside));
+  assert(size > 0 && "a read of an element at least");
   unsigned bytes = bits ? ir_dtypes[t].bytes : 1;
   struct emit_pad *pad = NULL;
   for (size_t i = 0; i < e->pads.n && !pad; i++)
@@ -436,6 +450,7 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
                                const struct affine *near,
                                const struct affine *far, LLVMValueRef cond,
                                int cond_depth, double outside) {
+  assert(cond && !emit_is_vector(cond) && "checked_value()");
   enum ir_dtype t = v->type->dtype;
   int64_t size = (int64_t)ir_dtypes[t].bytes, lo, hi;
   near = affine_add(&k->forms, affine_const(&k->forms, 0), near, size);
@@ -469,6 +484,8 @@ LLVMValueRef emit_load_checked(struct kernel_cg *k, const struct ir_value *v,
 
 static void store_at(struct kernel_cg *k, LLVMValueRef v, LLVMValueRef ptr,
                      int align) {
+  assert(align > 0 && !(align & (align - 1)) &&
+         "alignment(), or an element's bytes");
   LLVMSetAlignment(LLVMBuildStore(k->b, v, ptr), (unsigned)align);
 }
 

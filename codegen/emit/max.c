@@ -12,6 +12,7 @@
  */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
 #include <math.h>
 
 struct pair {
@@ -115,6 +116,8 @@ static LLVMValueRef either(const struct pair *p) {
 
 LLVMValueRef emit_extreme(struct kernel_cg *k, enum ir_dtype type, bool most,
                           LLVMValueRef x, LLVMValueRef y) {
+  assert(ir_is_float(type) && LLVMTypeOf(x) == LLVMTypeOf(y) &&
+         "floats of one type: same_shape()");
   struct pair p = {k, k->b, type, most, x, y};
   const struct emit *e = k->e;
   bool hard = type == IR_F64 ? !e->facts->soft_f64 : !e->facts->soft_f32;

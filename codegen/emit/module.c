@@ -7,6 +7,7 @@
 #include "ir/place.h"
 #include "runtime/dnn.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 #include <xxhash.h>
@@ -52,6 +53,8 @@ static bool is_split(const struct emit *e) {
 }
 
 LLVMValueRef emit_last_argument(struct emit *e, unsigned i) {
+  assert(i + e->nrange + is_split(e) <= LLVMCountParams(e->run) &&
+         "emit_begin_function() counts them");
   return LLVMGetParam(e->run,
                       LLVMCountParams(e->run) - e->nrange - i - is_split(e));
 }
@@ -242,6 +245,8 @@ static void refuse(struct emit *e, LLVMValueRef bad, unsigned code) {
 
 /* Whether size i is not in its range. */
 static LLVMValueRef is_beyond(struct emit *e, int i, LLVMValueRef n) {
+  assert(i < e->sizes.most.n && e->sizes.least[i] <= e->sizes.most.value[i] &&
+         "rule made");
   int64_t least = e->sizes.least[i], most = e->sizes.most.value[i];
   n = LLVMBuildSub(e->b, n, LLVMConstInt(e->i64, (uint64_t)least, true), "");
   return LLVMBuildICmp(e->b, LLVMIntUGT, n,

@@ -13,6 +13,7 @@ static const struct affine *row_address(struct kernel_cg *k,
                                         const struct ir_place *p,
                                         const struct affine *const *idx) {
   const struct nest *n = kernel_nest(k, k->onto);
+  assert(n->to >= 0 && n->to < n->naccesses && "nest_onto()");
   const struct affine *iter[NEST_MAX_ITERS], *at[IR_MAX_RANK];
   runs_iters(&k->forms, n, idx, iter);
   for (int i = 0; i < n->niters; i++)

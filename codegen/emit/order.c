@@ -11,6 +11,8 @@
  * heap is small. Why so: docs/decisions/0007-one-heap.md. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
+
 /* More places than FEW are parted, into chunks of at most CHUNK: branches of a
  * heap depend on its elements, and small heaps have few. */
 enum { FEW = 256, CHUNK = 8 };
@@ -482,6 +484,8 @@ void emit_order(struct kernel_cg *k, const struct ir_value *v,
   const struct nest *n = kernel_nest(k, v->def);
   const struct ir_value *x = ir_arg(v->def, 0);
   int d = n->carried;
+  assert(d >= 0 && v->type->dim[d] <= x->type->dim[d] &&
+         "infer: no more places than elements");
   unsigned bits = ir_dtypes[x->type->dtype].bits;
   struct ir_place from = emit_place(x);
   if ((from.dense && from.stride[d] > 1) ||

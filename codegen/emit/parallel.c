@@ -42,6 +42,7 @@ static LLVMTypeRef chunk_type(const struct emit *e) {
 
 /* void PREFIX.kN.NAME.chunk(void *pointers, size_t i) */
 void emit_chunk(struct emit *e, struct emit_function *f, unsigned n) {
+  assert(LLVMCountParams(f->fn) == n + 2 && "pointers, and a range of units");
   size_t length;
   const char *kernel = LLVMGetValueName2(f->fn, &length);
   const char *name = dn_printf(e->scratch, "%.*s.chunk", (int)length, kernel);

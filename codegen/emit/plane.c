@@ -58,6 +58,7 @@ static void make_memory(struct plane *p) {
 
 /* Where the elements of dimension [i] lie that are there: from `lo` on. */
 static int64_t find_inside(const struct plane *p, int i, int64_t *lo) {
+  assert((i == 0 || i == 1) && "rows and columns of a window");
   const struct nest_access *a = &p->of->n->access[0];
   const struct ir_type *x = ir_arg(p->of->n->op, (unsigned)a->operand)->type;
   int64_t dim = p->of->win.dim[i] < 0 ? 1 : x->dim[p->of->win.dim[i]];
@@ -106,6 +107,8 @@ static LLVMValueRef tap(struct plane *p, const struct affine **iter, int64_t i,
 
 static LLVMValueRef halves(struct kernel_cg *k, LLVMValueRef low,
                            LLVMValueRef high) {
+  assert(LLVMTypeOf(low) == k->e->i32 && LLVMTypeOf(high) == k->e->i32 &&
+         "tap()");
   LLVMValueRef half = LLVMConstInt(k->e->i32, 16, false);
   low = LLVMBuildAnd(k->b, low, LLVMConstInt(k->e->i32, 0xffff, false), "");
   return LLVMBuildOr(k->b, low, LLVMBuildShl(k->b, high, half, ""), "");

@@ -3,6 +3,8 @@
  * and indices that nothing needs to clamp. */
 #include "codegen/emit/impl.h"
 
+#include <assert.h>
+
 /* Values looked at for one index. */
 enum { MOST_LOOKS = 64 };
 
@@ -10,6 +12,8 @@ static const struct emit_range anything = {INT64_MIN, INT64_MAX};
 
 /* Of the elements of a constant, less the bits that `mask` lacks. */
 static struct emit_range elements(const struct ir_value *v, int64_t mask) {
+  assert(v->data && ir_type_count(v->type) > 0 &&
+         "the caller looks at a constant");
   struct emit_range r = {INT64_MAX, INT64_MIN};
   for (int64_t i = 0; i < ir_type_count(v->type); i++) {
     int64_t n = ir_const_int(v, i) & mask;

@@ -7,6 +7,7 @@
 #include "codegen/math/elementary.h"
 #include "codegen/target/target.h"
 
+#include <assert.h>
 #include <math.h>
 
 struct scalar { /* a call being emitted */
@@ -25,6 +26,7 @@ static LLVMValueRef number(const struct scalar *s, int64_t v) {
 
 static LLVMValueRef pick(const struct scalar *s, LLVMValueRef c, LLVMValueRef a,
                          LLVMValueRef b) {
+  assert(LLVMTypeOf(a) == LLVMTypeOf(b) && "a choice of one type");
   return LLVMBuildSelect(s->b, c, a, b, "");
 }
 
@@ -54,6 +56,7 @@ static LLVMValueRef is(const struct scalar *s, LLVMValueRef x, int64_t v) {
  * it was -1 (NULL for unsigned). */
 static LLVMValueRef safe_divisor(const struct scalar *s, LLVMValueRef *zero,
                                  LLVMValueRef *minus) {
+  assert(s->kind != IR_FLOAT && "i_DIV, i_MOD, i_FMOD");
   *zero = is(s, s->y, 0);
   *minus = NULL;
   LLVMValueRef bad = *zero;
@@ -147,6 +150,7 @@ static LLVMValueRef half_of(const struct scalar *s, LLVMValueRef v, bool upper,
 /* Of 32 bits, by products of halves, each within 32 bits: two rows of a
  * multiplication by hand, and their carries. */
 static LLVMValueRef requant_by_halves(const struct scalar *s) {
+  assert(ir_dtypes[s->type].bits == 32 && "int_requant()");
   LLVMBuilderRef b = s->b;
   LLVMValueRef xh = half_of(s, s->x, true, true);
   LLVMValueRef xl = half_of(s, s->x, false, false);
@@ -264,6 +268,7 @@ static LLVMValueRef word(const struct scalar *s, int64_t n) {
  * as large, and -2^22 for NaN. For processors where comparisons and sums of
  * floats are calls. */
 static LLVMValueRef nearest_of_bits(const struct scalar *s, LLVMValueRef x) {
+  assert(s->type != IR_F64 && "narrow()");
   LLVMBuilderRef b = s->b;
   LLVMValueRef bits = emit_bits(s->k, x, IR_F32, IR_I32);
   LLVMValueRef mag = LLVMBuildAnd(b, bits, word(s, INT32_MAX), "");
@@ -290,6 +295,8 @@ static LLVMValueRef nearest_of_bits(const struct scalar *s, LLVMValueRef x) {
 
 static LLVMValueRef within(const struct scalar *s, LLVMValueRef x,
                            LLVMValueRef lo, LLVMValueRef hi) {
+  assert(LLVMTypeOf(x) == LLVMTypeOf(lo) && LLVMTypeOf(x) == LLVMTypeOf(hi) &&
+         "integers of one type");
   x = pick(s, LLVMBuildICmp(s->b, LLVMIntSGT, x, lo, ""), x, lo);
   return pick(s, LLVMBuildICmp(s->b, LLVMIntSLT, x, hi, ""), x, hi);
 }
@@ -341,6 +348,8 @@ static LLVMValueRef saturated(const struct scalar *s, double least,
 }
 
 static LLVMValueRef narrow(const struct scalar *s) {
+  assert(ir_dtypes[s->result].bits <= 16 &&
+         "infer_narrow(): integers of up to 16 bits");
   double least, most;
   ir_dtype_range(s->result, &least, &most);
   LLVMValueRef x = s->x;
@@ -442,5 +451,7 @@ LLVMValueRef emit_scalar(struct kernel_cg *k, enum ir_scalar fn,
   s.x = arg[0];
   s.y = arg[1];
   s.z = arg[2];
+  assert(rows[fn][s.kind != IR_FLOAT] &&
+         "scalars.def: the function has the type");
   return emit_round(k, result, rows[fn][s.kind != IR_FLOAT](&s));
 }

@@ -41,6 +41,7 @@ bool emit_scaled_fits(struct kernel_cg *k, const struct nest *n,
 
 LLVMValueRef emit_scaled_end(struct kernel_cg *k, const struct nest *n,
                              const struct emit_scaled *s, LLVMValueRef acc) {
+  assert((!s->sum || (s->scale && s->factors)) && "emit_scaled_step()");
   LLVMValueRef sum = s->sum;
   if (!sum)
     return acc;

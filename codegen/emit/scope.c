@@ -97,6 +97,8 @@ void scope_open_to(struct kernel_cg *k, LLVMValueRef count, int64_t most,
 
 void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,
                       LLVMValueRef count) {
+  assert(most > 0 && k->threads.begin && k->threads.end &&
+         "make_function(): threads share it");
   LLVMTypeRef type = k->e->iptr;
   struct scope *s = new_scope(k, most);
   LLVMValueRef base = LLVMConstInt(type, (uint64_t)first, false);
@@ -132,6 +134,7 @@ LLVMValueRef scope_hide(struct kernel_cg *k, LLVMValueRef v) {
 }
 
 LLVMValueRef scope_pointer(struct kernel_cg *k, LLVMValueRef p, int64_t step) {
+  assert(k->scope->walk != IR_WALK_COUNTER && "pointer()");
   struct scope *s = k->scope;
   struct walker *w = DN_NEW(k->arena, struct walker);
   LLVMBasicBlockRef at = LLVMGetInsertBlock(k->b);
@@ -198,6 +201,7 @@ static void build_latch(struct kernel_cg *k, struct scope *s,
 static void leave(struct kernel_cg *k, const struct scope *s,
                   LLVMBasicBlockRef latch, LLVMValueRef phi,
                   LLVMValueRef *next) {
+  assert(LLVMTypeOf(phi) == LLVMTypeOf(*next) && "a sum keeps its type");
   LLVMValueRef out = LLVMBuildPhi(k->b, LLVMTypeOf(phi), "out");
   add_incoming(out, LLVMGetIncomingValue(phi, 0), s->gate);
   add_incoming(out, *next, latch);
@@ -284,6 +288,7 @@ void hoist_end(struct kernel_cg *k, struct hoist *h) {
 /* ---- The memo: what was already computed, by scope ---- */
 struct memo_key memo_key(struct kernel_cg *k, enum memo_kind kind, bool varying,
                          const void *a, const void *b) {
+  assert((!varying || k->forms.lanes > 0) && "rows have lanes");
   uint64_t how = (uint64_t)kind << 32 | (varying ? k->forms.lanes : 0) |
                  (uint64_t)k->run << 48;
   return (struct memo_key){

@@ -216,6 +216,7 @@ static void put_range(struct emit_places *p, const struct ir_op *op) {
 
 /* A buffer that is met for the first time gets the next number. */
 static void put_buffer(struct emit_places *p, struct emit_buffer *b) {
+  assert(b->align > 0 && b->from < b->to && "range_of(): an element at least");
   uint64_t bits = (uint64_t)b->align | (uint64_t)b->from;
   if (b->index) {
     put(p, b->index);
@@ -353,6 +354,7 @@ struct emit_function *emit_share_find(const struct emit *e,
 
 void emit_share_add(struct emit *e, const struct emit_places *p,
                     struct emit_function *f) {
+  assert(f->fn && !f->word && "a function is kept once");
   f->hash = p->hash;
   f->nwords = p->words.n;
   f->word = dn_copy(e->scratch, p->words.v, f->nwords * sizeof *f->word);

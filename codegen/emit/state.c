@@ -3,6 +3,8 @@
 #include "codegen/emit/impl.h"
 #include "codegen/object/region.h"
 
+#include <assert.h>
+
 void emit_number_ports(struct emit *e) {
   const struct ir_func *f = ir_main(e->m);
   const struct ir_op *ret = f->body->last;
@@ -25,6 +27,8 @@ static LLVMValueRef at_byte(struct emit *e, LLVMValueRef p, int64_t byte) {
 }
 
 LLVMValueRef emit_port(struct emit *e, bool in, unsigned number) {
+  assert(number < (in ? e->ninputs : e->noutputs) &&
+         "rule range: a place in an input or output");
   int port = e->port[in ? number : e->ninputs + number];
   if (port >= 0)
     return LLVMGetParam(e->run, (unsigned)port);

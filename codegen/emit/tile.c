@@ -30,6 +30,7 @@ static const struct affine *const *point_index(struct tiler *t,
                                                const int64_t *at,
                                                int64_t column, unsigned lanes,
                                                int along) {
+  assert((along >= 0 || lanes == 1) && "lanes go along a loop");
   struct kernel_cg *k = t->k;
   const struct shape *s = t->shape;
   const struct affine **idx =
@@ -126,6 +127,7 @@ static LLVMValueRef *start_with(struct kernel_cg *k, const struct ir_op *add,
 
 static void emit_anchor(struct kernel_cg *k, const struct ir_op *op,
                         const struct tile_vector *pt, unsigned n) {
+  assert(n > 0 && "make_vectors()");
   struct tile_vector *rows = DN_ARRAY(k->arena, struct tile_vector, n);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
   /* A sum that begins with what is added to it takes a copy of a register. */
@@ -209,6 +211,7 @@ static void emit_square(struct tiler *t, int64_t *at, int64_t column,
  */
 static void emit_strip(struct tiler *t, int64_t *at, unsigned rows,
                        unsigned wide) {
+  assert(wide && rows % wide == 0 && "is_strip(): powers of two");
   LLVMValueRef *v = read_across(t, at, 0, wide, rows);
   emit_interleave(t->k, v, wide, rows);
   for (unsigned i = 0; i < wide; i++) {
@@ -339,6 +342,7 @@ static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
 
 static void store_vector(struct tiler *t, const struct tile_vector *p,
                          LLVMValueRef v) {
+  assert(p->lanes > 0 && "make_vectors()");
   struct kernel_cg *k = t->k;
   k->forms.lanes = p->lanes;
   if (k->onto)

@@ -18,6 +18,7 @@
 static LLVMValueRef exchange(struct kernel_cg *k, LLVMValueRef a,
                              LLVMValueRef b, unsigned n, unsigned s,
                              bool lower) {
+  assert(s < n && LLVMTypeOf(a) == LLVMTypeOf(b) && "rows of one type");
   unsigned *lane = DN_ARRAY(k->arena, unsigned, n);
   for (unsigned l = 0; l < n; l++)
     lane[l] = l & s ? n + l - (lower ? 0 : s) : l + (lower ? s : 0);

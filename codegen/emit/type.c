@@ -11,6 +11,8 @@
 
 LLVMTypeRef emit_vector_type(const struct kernel_cg *k, LLVMTypeRef elem,
                              unsigned lanes) {
+  assert(lanes && LLVMGetTypeKind(elem) != LLVMVectorTypeKind &&
+         "lanes are elements, not vectors");
   if (lanes <= 1)
     return elem;
   return k->forms.scalable ? LLVMScalableVectorType(elem, lanes)
@@ -81,6 +83,7 @@ LLVMValueRef emit_intrinsic(struct kernel_cg *k, const char *name,
                             LLVMTypeRef *types, unsigned ntypes,
                             LLVMValueRef *args, unsigned n) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+  assert(id && "this LLVM has the intrinsic");
   LLVMValueRef fn = LLVMGetIntrinsicDeclaration(k->e->mod, id, types, ntypes);
   LLVMTypeRef type = LLVMIntrinsicGetType(k->e->lc, id, types, ntypes);
   return LLVMBuildCall2(k->b, type, fn, args, n, "");
@@ -137,6 +140,8 @@ static LLVMValueRef is_int(struct kernel_cg *k, LLVMIntPredicate p,
 static LLVMValueRef format_to_f32(struct kernel_cg *k,
                                   const struct ir_float_format *f,
                                   LLVMValueRef x) {
+  assert(f->fraction < 23 && f->exponent + f->fraction < 16 &&
+         "formats of up to 16 bits: ir_float_format()");
   LLVMBuilderRef b = k->b;
   LLVMTypeRef ft = f32_type(k, x);
   unsigned up_by = 23 - f->fraction, top = f->exponent + f->fraction;
@@ -169,6 +174,8 @@ static LLVMValueRef format_to_f32(struct kernel_cg *k,
 static LLVMValueRef f32_to_format(struct kernel_cg *k,
                                   const struct ir_float_format *f,
                                   LLVMValueRef v) {
+  assert(f->fraction < 23 && f->exponent + f->fraction < 16 &&
+         "formats of up to 16 bits: ir_float_format()");
   LLVMBuilderRef b = k->b;
   LLVMTypeRef it = int_type(k, v, 32);
   unsigned down = 23 - f->fraction, top = f->exponent + f->fraction;
@@ -251,6 +258,9 @@ static LLVMValueRef f32_to_power(struct kernel_cg *k, LLVMValueRef v) {
 
 LLVMValueRef emit_from_mem(struct kernel_cg *k, enum ir_dtype t,
                            LLVMValueRef v) {
+  assert(LLVMTypeOf(v) ==
+             emit_vector_type(k, emit_mem_type(k->e, t), lanes_of(v)) &&
+         "a value in memory");
   const struct ir_float_format *f = ir_float_format(t);
   if (t == IR_BF16)
     return bfloat_to_f32(k, v);
@@ -269,6 +279,9 @@ LLVMValueRef emit_from_mem(struct kernel_cg *k, enum ir_dtype t,
 }
 
 LLVMValueRef emit_to_mem(struct kernel_cg *k, enum ir_dtype t, LLVMValueRef v) {
+  assert(LLVMTypeOf(v) ==
+             emit_vector_type(k, emit_reg_type(k->e, t), lanes_of(v)) &&
+         "a value in registers");
   const struct ir_float_format *f = ir_float_format(t);
   LLVMTypeRef type = int_type(k, v, 8 * ir_dtypes[t].bytes);
   if (t == IR_BF16)
@@ -300,6 +313,7 @@ static LLVMValueRef float_to_int(struct kernel_cg *k, LLVMValueRef v,
  * makes emulators abort (QEMU 7.2, at 16 bits). */
 static LLVMValueRef float_to_small(struct kernel_cg *k, LLVMValueRef v,
                                    enum ir_dtype to) {
+  assert(ir_dtypes[to].bits < 32 && "float_to_int()");
   bool is_signed = ir_dtypes[to].kind == IR_SIGNED;
   uint64_t most = UINT64_MAX >> (64 - ir_dtypes[to].bits + is_signed);
   LLVMValueRef i = float_to_int(k, v, IR_I32), c;
@@ -337,6 +351,9 @@ LLVMValueRef emit_cast(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
                        enum ir_dtype to) {
   if (from == to || !v)
     return v;
+  assert(LLVMTypeOf(v) ==
+             emit_vector_type(k, emit_reg_type(k->e, from), lanes_of(v)) &&
+         "a value in registers");
   LLVMTypeRef type = emit_vector_type(k, emit_reg_type(k->e, to), lanes_of(v));
   bool is_signed = ir_dtypes[from].kind == IR_SIGNED;
   if (to == IR_BOOL)
@@ -357,6 +374,8 @@ LLVMValueRef emit_cast(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
 
 LLVMValueRef emit_bits(struct kernel_cg *k, LLVMValueRef v, enum ir_dtype from,
                        enum ir_dtype to) {
+  assert(ir_dtypes[from].bytes == ir_dtypes[to].bytes &&
+         "infer: bits of types of one width");
   v = emit_to_mem(k, from, v);
   LLVMTypeRef type = emit_vector_type(k, emit_mem_type(k->e, to), lanes_of(v));
   return emit_from_mem(k, to, LLVMBuildBitCast(k->b, v, type, ""));

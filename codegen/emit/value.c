@@ -6,6 +6,9 @@
 #include <assert.h>
 
 LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes) {
+  assert((lanes <= 1 || !emit_is_vector(v) ||
+          LLVMGetVectorSize(LLVMTypeOf(v)) == lanes) &&
+         "a vector has the lanes of its row");
   if (lanes <= 1 || emit_is_vector(v))
     return v;
   LLVMTypeRef type = emit_vector_type(k, LLVMTypeOf(v), lanes);
@@ -49,6 +52,7 @@ void emit_no_runs(struct kernel_cg *k, const char *attribute) {
 
 void emit_work(struct kernel_cg *k, enum ir_dtype type, unsigned lanes) {
   enum { CALL = 4 }; /* takes LLVM as long as so many instructions */
+  assert(lanes && k->native && "kernel_cg_init()");
   bool calls = k->e->facts->soft_f32 && ir_is_float(type);
   k->work += dn_div_ceil(lanes, k->native) * (calls ? CALL : 1);
   if (k->work > EMIT_MAX_WORK)
@@ -77,6 +81,8 @@ struct access {
 const struct affine *emit_indirect(struct kernel_cg *k, const struct nest *n,
                                    int a, const struct ir_type *type, int at,
                                    const struct affine *const *iter) {
+  assert(a >= 0 && a < n->naccesses && n->access[a].operand >= 0 &&
+         at < type->rank && "nest.h: indices are accesses before");
   const struct nest_access *from = &n->access[a];
   const struct ir_value *v = ir_arg(n->op, (unsigned)from->operand);
   const struct affine *idx[IR_MAX_RANK];
@@ -188,6 +194,9 @@ static LLVMValueRef load_flat(struct kernel_cg *k, const struct ir_value *v,
 static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
                                 const struct ir_value *v,
                                 const struct affine *const *iter) {
+  assert(v->type->rank <= IR_MAX_RANK &&
+         ir_type_count(v->type) == ir_type_count(n->type) &&
+         "infer: a reshape keeps the elements");
   const struct affine *at = reads_position(&k->forms, n, iter);
   const struct affine *idx[IR_MAX_RANK];
   struct ir_place p;
@@ -202,6 +211,7 @@ static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
 static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
                                   const struct nest_access *a,
                                   const struct affine *const *iter) {
+  assert(a->axis >= 0 && a->axis < a->rank && "a concat's nest has its axis");
   const struct affine *idx[IR_MAX_RANK] = {NULL}, *at = NULL;
   int64_t lo = 0, hi = 0;
   for (int d = 0; d < a->rank; d++)
@@ -235,6 +245,7 @@ static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
 
 LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n, int a,
                          const struct affine *const *iter) {
+  assert(a >= 0 && a < n->naccesses && "NEST_ACCESS: its argument");
   struct access c = {.n = n, .a = &n->access[a]};
   if (c.a->npieces > 1) {
     no_run(k);
@@ -331,6 +342,7 @@ static LLVMValueRef unpacked_run(struct kernel_cg *k, const struct nest *n,
 
 LLVMValueRef emit_node(struct kernel_cg *k, const struct nest *n, int node,
                        const struct affine *const *iter) {
+  assert(node >= 0 && node < n->nnodes && "a node of the nest");
   const struct nest_node *x = &n->node[node];
   LLVMValueRef arg[3] = {0};
   switch (x->kind) {
@@ -382,6 +394,7 @@ const struct nest *emit_enter(struct kernel_cg *k, const struct nest *n,
 
 static LLVMValueRef emit_op(struct kernel_cg *k, const struct ir_op *op,
                             const struct affine *const *idx, bool varying) {
+  assert(op->nresults == 1 && "rule results");
   const struct nest *n = kernel_nest(k, op);
   LLVMValueRef v = NULL;
   if (n->fold != NEST_NONE) {

@@ -6,6 +6,8 @@
 #include "codegen/emit/impl.h"
 #include "runtime/dnn.h"
 
+#include <assert.h>
+
 static LLVMTypeRef function_type(LLVMTypeRef result, LLVMTypeRef a,
                                  LLVMTypeRef b, LLVMTypeRef c) {
   return LLVMFunctionType(result, (LLVMTypeRef[]){a, b, c}, c ? 3 : 2, false);
@@ -58,6 +60,7 @@ void emit_weights_begin(struct emit *e) {
 }
 
 LLVMValueRef emit_weights_argument(struct emit *e, const struct ir_value *c) {
+  assert(e->apart && e->apart[c->id] && "emit_const_argument()");
   LLVMValueRef at = LLVMConstInt(e->iptr, (uint64_t)e->apart[c->id], false);
   LLVMValueRef blob = emit_last_argument(e, e->state_size ? 3 : 2);
   return LLVMBuildGEP2(e->b, e->i8, blob, &at, 1, "");

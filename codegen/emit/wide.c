@@ -37,6 +37,7 @@ static int64_t runs_of_row(const struct runs_wide *w) {
 /* Runs of one element, at places that are known wherever they are read, have no
  * second word. */
 static bool ends_half(const struct kernel_cg *k, const struct runs_wide *w) {
+  assert(w->rest >= 0 && w->rest < RUN && "runs_widen()");
   return w->rest == 1 &&
          (k->sched.unroll >= w->runs || k->sched.unroll % runs_of_row(w) == 0);
 }
@@ -65,6 +66,7 @@ static void copy_run(struct kernel_cg *k, struct runs_wide *w,
 /* From one value of a reduced iterator on; `run` counts runs. */
 static void copy_level(struct kernel_cg *k, struct runs_wide *w, int depth,
                        const struct affine *run) {
+  assert(depth < w->nred && "the innermost level has the runs");
   bool inner = depth + 1 == w->nred;
   int64_t each = 1, extent = w->n->iter[w->red[depth]].extent;
   for (int i = depth + 1; i < w->nred; i++)
