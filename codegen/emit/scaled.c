@@ -1,9 +1,9 @@
 /* scaled.c - sums of products with weights in blocks, (w - zero) * scale: what
- * has one zero point and one scale is summed up first,
- *     (sum(x * w) - zero * sum(x)) * scale,
- * which takes them once for all of it instead of for every weight. That pays
- * where one row is computed: more rows share the weight that has them. Weights
- * of more than 8 bits would lose in the large sums what w - zero has. */
+ * has one scale is summed up first,
+ *     sum(x * (w - zero)) * scale,
+ * which takes it once for all of it instead of for every weight. That pays where
+ * one row is computed: more rows share the weight that has it. An infinite x is
+ * a NaN where w is the zero point, as it is where weights are scaled. */
 #include "codegen/emit/impl.h"
 
 #include <assert.h>
@@ -41,45 +41,31 @@ bool emit_scaled_fits(struct kernel_cg *k, const struct nest *n,
 
 LLVMValueRef emit_scaled_end(struct kernel_cg *k, const struct nest *n,
                              const struct emit_scaled *s, LLVMValueRef acc) {
-  assert((!s->sum || (s->scale && s->factors)) && "emit_scaled_step()");
-  LLVMValueRef sum = s->sum;
-  if (!sum)
-    return acc;
-  if (s->zero)
-    sum = emit_add_product(k, n->acc_type, sum, s->factors,
-                           LLVMBuildFNeg(k->b, s->zero, ""));
-  return emit_add_product(k, n->acc_type, acc, sum, s->scale);
+  assert(!s->sum == !s->scale && "emit_scaled_step()");
+  return s->sum ? emit_add_product(k, n->acc_type, acc, s->sum, s->scale) : acc;
 }
 
 LLVMValueRef emit_scaled_step(struct kernel_cg *k, const struct nest *n,
                               struct emit_scaled *s, LLVMValueRef acc,
                               unsigned lanes,
                               const struct affine *const *iter) {
-  const struct affine *inner[NEST_MAX_ITERS], *least[NEST_MAX_ITERS];
+  const struct affine *inner[NEST_MAX_ITERS];
   const struct nest_node *root = &n->node[n->nnodes - 1];
   const struct nest *m = emit_enter(k, n, root->arg[1], IR_S_MUL, iter, inner);
   assert(m && "runs_scaled()");
   const int *arg = m->node[m->nnodes - 1].arg;
   LLVMValueRef a = emit_splat(k, emit_node(k, n, root->arg[0], iter), lanes);
-  LLVMValueRef scale = emit_node(k, m, arg[1], inner), zero = NULL, w;
-  const struct nest *z = emit_enter(k, m, arg[0], IR_S_SUB, inner, least);
-  if (z && z->node[z->nnodes - 1].type == IR_F32) {
-    const int *of = z->node[z->nnodes - 1].arg;
-    w = emit_node(k, z, of[0], least);
-    zero = emit_splat(k, emit_node(k, z, of[1], least), lanes);
-  } else {
-    w = emit_node(k, m, arg[0], inner);
-  }
+  LLVMValueRef w = emit_node(k, m, arg[0], inner);
+  LLVMValueRef scale = emit_node(k, m, arg[1], inner);
   if (k->failed)
     return acc;
   w = emit_splat(k, w, lanes);
   scale = emit_splat(k, scale, lanes);
-  if (s->sum && s->scale == scale && s->zero == zero) {
+  if (s->sum && s->scale == scale) {
     s->sum = emit_add_product(k, n->acc_type, s->sum, a, w);
-    s->factors = LLVMBuildFAdd(k->b, s->factors, a, "");
     return acc;
   }
   acc = emit_scaled_end(k, n, s, acc);
-  *s = (struct emit_scaled){LLVMBuildFMul(k->b, a, w, ""), a, zero, scale};
+  *s = (struct emit_scaled){LLVMBuildFMul(k->b, a, w, ""), scale};
   return acc;
 }

@@ -119,8 +119,8 @@ void emit_order(struct kernel_cg *k, const struct ir_value *v,
                 const struct ir_place *out, const struct affine *const *idx);
 
 /* ---- emit/scaled.c ---- */
-struct emit_scaled { /* of a point: sums that wait for zero point and scale */
-  LLVMValueRef sum, factors, zero, scale;
+struct emit_scaled { /* of a point: a sum that waits for its scale */
+  LLVMValueRef sum, scale;
 };
 /* a * b + c, rounded once on every target */
 LLVMValueRef emit_fma(struct kernel_cg *k, enum ir_dtype type, LLVMValueRef a,
