@@ -66,7 +66,7 @@ for judge, modules in (("onnxruntime", "numpy, onnx, onnxruntime"),
     feature(judge, os.path.exists(venv) and not subprocess.run(
         [venv, "-c", "import " + modules], capture_output=True).returncode)
 
-for arch in ["arm", "aarch64", "riscv64", "riscv32", "x86_64", "system-arm",
+for arch in ["arm", "aarch64", "riscv64", "riscv32", "x86_64", "xtensa", "system-arm",
              "system-riscv32", "system-riscv64"]:
     feature("qemu-" + arch, found("qemu-" + arch))
 for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",
@@ -74,7 +74,8 @@ for cc in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-unknown-elf",
     feature(cc + "-gcc", found(cc + "-gcc"))
 for ld in ["arm-none-eabi", "aarch64-linux-gnu", "riscv64-linux-gnu"]:
     feature(ld + "-ld", found(ld + "-ld"))
-for tool in ["groff", "zsh", "fish", "arm-none-eabi-g++"]:
+for tool in ["groff", "zsh", "fish", "arm-none-eabi-g++",
+             "xtensa-lx106-elf-gcc"]:
     feature(tool, found(tool))
 feature("lld", found("ld.lld"))
 feature("clang", found("clang"))

@@ -3,6 +3,7 @@
 #include "codegen/object/machine.h"
 
 #include "codegen/emit/emit.h"
+#include "codegen/object/assemble.h"
 #include "codegen/object/elf.h"
 #include "codegen/object/region.h"
 #include "codegen/object/soft.h"
@@ -316,6 +317,25 @@ static bool emit_file(struct machine *s, LLVMModuleRef module,
   return refused(s, message);
 }
 
+/* The object of a module, by LLVM or by the target's assembler. */
+static bool emit_code(struct machine *s, LLVMModuleRef module) {
+  struct cg_job *job = s->job;
+  char *message = NULL;
+  LLVMMemoryBufferRef text;
+  if (job->target->row->backend != CG_Xtensa)
+    return emit_file(s, module, LLVMObjectFile);
+  dn_phase(job->ctx, "LLVM code generation");
+  if (LLVMTargetMachineEmitToMemoryBuffer(s->machine, module, LLVMAssemblyFile,
+                                          &message, &text))
+    return refused(s, message);
+  dn_phase(job->ctx, "assembler");
+  const char *why =
+      cg_assemble(s->arena, cg_assembler(job->target->names.cpu),
+                  LLVMGetBufferStart(text), LLVMGetBufferSize(text), job->file);
+  LLVMDisposeMemoryBuffer(text);
+  return !why || failed(s, "assembler", why);
+}
+
 static bool emit_ir(struct machine *s) {
   char *message = NULL;
   dn_phase(s->job->ctx, "LLVM printer");
@@ -346,7 +366,7 @@ static bool emit_object(struct machine *s) {
     set_attributes(s);
     LLVMModuleRef copy = LLVMCloneModule(s->module);
     s->frames.list.n = 0;
-    bool ok = emit_file(s, copy, LLVMObjectFile);
+    bool ok = emit_code(s, copy);
     LLVMDisposeModule(copy);
     dn_phase(s->job->ctx, "object");
     if (!ok || !read_object(s, &elf))

@@ -2,6 +2,7 @@
  * and sizes come back through a pipe as a list of fields, each a length and its
  * bytes; the artefact through an unnamed file, which is mapped. */
 #define _GNU_SOURCE /* memfd_create */
+#include "codegen/object/assemble.h"
 #include "codegen/object/child.h"
 #include "codegen/object/machine.h"
 #include "codegen/object/seal.h"
@@ -223,11 +224,15 @@ static void fill_sizes(struct fields *in, const struct ir_module *m,
  * as, which reads its assembly, does not. */
 static bool can_assemble(struct dn_ctx *ctx, const struct cg_target *t,
                          const struct ir_module *m) {
-  if (t->row->backend != CG_Xtensa)
+  const char *tool = cg_assembler(t->names.cpu);
+  if (t->row->backend != CG_Xtensa || cg_assembler_there(ctx->arena, tool))
     return true;
   dn_error(ctx, (struct dn_loc){.file = m->file}, DN_TARGET,
-           "LLVM cannot write objects for Xtensa");
-  dn_note(ctx, "--emit=asm works; assemble it with xtensa-esp32-elf-as");
+           "LLVM cannot write objects for Xtensa, and %s is not in the PATH",
+           tool);
+  dn_note(ctx, "it is of %s; --emit=asm works without",
+          strstr(tool, "esp32") ? "Espressif's tools (ESP-IDF)"
+                                : "Debian's package binutils-xtensa-lx106");
   return false;
 }
 

@@ -28,6 +28,15 @@ static long host(long number, long a, long b, long c) {
                    : "rcx", "r11", "memory");
   return number;
 }
+#elif defined(__XTENSA__)
+static long host(long number, long a, long b, long c) {
+  register long a2 __asm__("a2") = number;
+  register long a6 __asm__("a6") = a;
+  register long a3 __asm__("a3") = b;
+  register long a4 __asm__("a4") = c;
+  __asm__ volatile("syscall" : "+r"(a2) : "r"(a6), "r"(a3), "r"(a4) : "memory");
+  return a2;
+}
 #elif defined(__aarch64__)
 static long host(long number, long a, long b, long c) {
   register long x8 __asm__("x8") = number;
@@ -43,6 +52,8 @@ static long host(long number, long a, long b, long c) {
 enum { SYS_WRITE = 1, SYS_EXIT = 60 };
 #elif defined(__arm__)
 enum { SYS_WRITE = 4, SYS_EXIT = 1 };
+#elif defined(__XTENSA__)
+enum { SYS_WRITE = 13, SYS_EXIT = 118 };
 #else
 enum { SYS_WRITE = 64, SYS_EXIT = 93 };
 #endif
