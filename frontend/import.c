@@ -159,6 +159,10 @@ struct ir_module *fe_import(struct dn_ctx *ctx, const char *path,
   for (size_t i = 0; i < DN_COUNT(formats); i++) {
     if (!formats[i].sniff(&file))
       continue;
+    if (opts && opts->nvalues && formats[i].import != fe_onnx_import) {
+      dn_error(ctx, loc, DN_USAGE, "--value is for inputs of ONNX models");
+      return NULL;
+    }
     struct ir_module *m = formats[i].import(ctx, &file, opts ? opts : &none);
     if (m && ir_verify(m))
       return m;

@@ -4,6 +4,8 @@
 #include "frontend/onnx_import.h"
 
 #include <assert.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ir/eval.h"
@@ -158,6 +160,51 @@ static void note_value(struct onnx_import *im, size_t position,
   DN_PUSH(im->ctx->arena, im->known, known);
 }
 
+/* Where the number of --value NAME=NUMBER begins, if it is of that name; or NULL. */
+static const char *value_of(const char *text, const char *name) {
+  size_t n = strlen(name);
+  return !strncmp(text, name, n) && text[n] == '=' ? text + n + 1 : NULL;
+}
+
+/* What --value says that a parameter would be; NULL: nothing. */
+static struct ir_value *given_value(struct onnx_import *im, const char *name,
+                                    const struct ir_type *type) {
+  const char *text = NULL;
+  char *end;
+  for (size_t i = 0; i < im->opts->nvalues && !text; i++)
+    text = value_of(im->opts->values[i], name);
+  if (!text)
+    return NULL;
+  double v = strtod(text, &end);
+  bool fits = ir_is_float(type->dtype) || v == 0 || v == 1;
+  if (ir_is_int(type->dtype)) { /* it is the number that comes out again */
+    uint64_t bits = 0;
+    fits = v == floor(v) && fabs(v) < 0x1p53;
+    ir_store_int(type->dtype, &bits, fits ? (int64_t)v : 0);
+    fits = fits && ir_load_int(type->dtype, &bits) == (int64_t)v;
+  }
+  if (type->dtype != IR_CHAR && end > text && !*end && fits)
+    return ir_const_splat(im->m, name, type, v);
+  dn_error(im->ctx, file_loc(im, "input", name), DN_USAGE,
+           "--value: '%s' is no number of type %s", fe_text(im->ctx, text),
+           ir_dtypes[type->dtype].text);
+  return &im->failed;
+}
+
+/* Each --value names an input. */
+static void check_values(struct onnx_import *im, const struct onnx_graph *g) {
+  for (size_t i = 0; i < im->opts->nvalues; i++) {
+    const char *text = im->opts->values[i];
+    bool found = false;
+    for (size_t k = 0; k < g->inputs.n && !found; k++)
+      found = value_of(text, g->inputs.v[k].name) != NULL;
+    if (!found)
+      dn_error(im->ctx, (struct dn_loc){.where = "--value"}, DN_USAGE,
+               "'%s' is not IN=NUMBER with an input of the model",
+               fe_text(im->ctx, text));
+  }
+}
+
 /* A parameter of the type of `v`, or of its tensors. */
 static struct ir_value *import_tensor(struct onnx_import *im,
                                       const struct onnx_value *v,
@@ -170,6 +217,9 @@ static struct ir_value *import_tensor(struct onnx_import *im,
   size_t at = (*position)++;
   if (!type)
     return &im->failed;
+  struct ir_value *known = given_value(im, name, type);
+  if (known)
+    return known;
   struct ir_value *p = ir_param_new(ir_main(im->m)->body, name, type);
   note_value(im, at, p);
   return p;
@@ -407,6 +457,7 @@ struct ir_module *fe_onnx_import(struct dn_ctx *ctx, const struct dn_file *f,
     ir_module_free(im->m);
     return NULL;
   }
+  check_values(im, model->graph);
   import_inputs(im, model->graph);
   ox_import_body(im, model->graph);
   import_outputs(im, model->graph);

@@ -350,6 +350,8 @@ bool compile_import(struct compile *c, const struct fe_opts *known) {
       c->options->requant && strcmp(c->options->requant, "tflite");
   fe.states = c->options->states.v;
   fe.nstates = c->options->states.n;
+  fe.values = c->options->values.v;
+  fe.nvalues = c->options->values.n;
   if (!dims_read(c, &fe))
     return false;
   if (c->sizes) { /* inputs' files say the size of a run */
