@@ -1,8 +1,10 @@
 /* parallel.c - with --threads=N, the loop of each kernel that threads share. A
  * kernel so short that waking threads costs more than they save stays on one.
- * The loop is the outermost whose tiles share out evenly. It goes over the
- * result, so a fold is never cut, and tiles stay what they are: results have
- * the same bits for any number of threads. A `par` written by hand is kept.
+ * The loop is the outermost, or one whose tiles share out more evenly, or with
+ * which more of what a thread reads is its own: rows of activations, which it
+ * made, or columns of weights. It goes over the result, so a fold is never cut,
+ * and tiles stay what they are: results have the same bits for any number of
+ * threads. A `par` written by hand is kept.
  *
  * Turns of a scan that carries nothing, as stripes are, threads share if each
  * gets as many; the kernels in it are then one thread's. The plan gives each
@@ -30,8 +32,11 @@
 static const double LEAST_CYCLES = 30000;
 /* Bytes a cycle that one core reads from caches behind the first. */
 static const double CACHE_BYTES = 16;
-/* Share of the threads' time that is spent working, at least. */
+/* Share of the threads' time that is spent working, which is as good as all. */
 static const double EVEN = 0.9;
+/* Bytes a cycle of what all threads read: activations, which are in the cache of
+ * the one that made them, and constants. */
+static const double OTHERS_BYTES = 3, SHARED_BYTES = 6;
 
 /* ---- How long a kernel takes ---- */
 
@@ -67,29 +72,82 @@ static double kernel_cycles(struct pass_env *env, const struct ir_op *kernel) {
 
 /* ---- Which dimension ---- */
 
-/* The part of the threads' time that is spent working when they share n tiles.
- */
-static double evenness(int64_t n, int64_t threads) {
-  return (double)n / (double)(dn_div_ceil(n, threads) * threads);
+/* The part of the threads' time that is spent working when they share the loop's
+ * tiles, the last of which may be less. */
+static double evenness(const struct ir_loop *l, int64_t threads) {
+  int64_t most = dn_div_ceil(loops_units(l), threads);
+  int64_t all = l->ncuts ? loops_units(l) : l->extent;
+  if (!l->ncuts)
+    most = dn_min(most * l->tile, l->extent);
+  double even = (double)all / (double)(most * threads);
+  return even < EVEN ? even : 1;
 }
 
-static int choose_loop(const struct pass_env *env, const struct ir_op *kernel,
+static bool moves(const struct nest *n, const struct nest_access *a,
+                  const struct ir_loop *l) {
+  for (int dim = l->first; dim <= l->last; dim++) {
+    int iter = nest_dim_iter(n, dim);
+    for (int d = 0; iter >= 0 && d < a->rank && !a->flat; d++)
+      if (a->idx[d].coef[iter])
+        return true;
+  }
+  return a->flat;
+}
+
+static bool is_constant(const struct ir_value *v) {
+  while (v->def && ir_ops[v->def->code].cls == IR_MOVE)
+    v = ir_arg(v->def, 0);
+  return v->data;
+}
+
+/* Cycles in which a thread reads what it shares with the others when they share
+ * the loop: operands of the contraction that do not move with it. */
+static double sharing_cycles(const struct pass_env *env, const struct nest *n,
+                             const struct ir_loop *l) {
+  double cycles = 0, others = 1 - 1 / (double)env->opts->threads;
+  for (int i = 0; n && i < n->naccesses; i++) {
+    const struct ir_value *x = ir_arg(n->op, (unsigned)n->access[i].operand);
+    if (!moves(n, &n->access[i], l))
+      cycles += (double)ir_type_bytes(x->type) * others /
+                (is_constant(x) ? SHARED_BYTES : OTHERS_BYTES);
+  }
+  return cycles;
+}
+
+/* The contraction's, or NULL. */
+static const struct nest *product_of(struct dn_arena *tmp,
+                                     const struct ir_op *kernel) {
+  for (struct ir_op *op = kernel->region[0]->first; op->next; op = op->next)
+    if (ir_ops[op->code].cls == IR_CONTRACT)
+      return nest_build(tmp, op);
+  return NULL;
+}
+
+/* The outermost loop but for one that takes clearly less time. */
+static int choose_loop(struct pass_env *env, const struct ir_op *kernel,
                        const struct ir_loops *loops) {
+  enum { CLEARLY = 95 };
+  struct dn_arena *tmp = dn_arena_new(env->ctx);
+  const struct nest *n = product_of(tmp, kernel);
   uint64_t within = nest_whole_dims(kernel); /* in one piece */
   bool scalable = ir_get_int(kernel, "scalable");
-  double best = 0;
+  double all = kernel_cycles(env, kernel), best = 0;
   int loop = -1;
-  for (int i = 0; i < loops->n && best < EVEN; i++) {
+  for (int i = 0; i < loops->n; i++) {
     const struct ir_loop *l = &loops->loop[i];
-    int64_t units = loops_units(l);
-    double even = evenness(units, env->opts->threads);
+    int64_t threads = env->opts->threads;
     uint64_t dims = (UINT64_C(2) << l->last) - (UINT64_C(1) << l->first);
-    if (units < 2 || even <= best || within & dims ||
+    if (loops_units(l) < 2 || within & dims ||
         (scalable && i == loops_last(loops)))
       continue;
-    best = even;
+    double time = all / ((double)threads * evenness(l, threads)) +
+                  sharing_cycles(env, n, l);
+    if (loop >= 0 && time * 100 >= best * CLEARLY)
+      continue;
+    best = time;
     loop = i;
   }
+  dn_arena_free(tmp);
   return loop;
 }
 

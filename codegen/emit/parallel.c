@@ -24,15 +24,16 @@ static LLVMValueRef number(struct emit *e, int64_t v) {
   return LLVMConstInt(e->iptr, (uint64_t)v, false);
 }
 
-/* The first unit of chunk `i`: the first `more` chunks have one unit more. */
+/* The first unit of chunk `i`: threads, which begin with as many chunks each, get
+ * as many units each, up to one. */
 static LLVMValueRef first_unit(struct emit *e, const struct emit_function *f,
                                LLVMBuilderRef b, LLVMValueRef i) {
   int64_t chunks = count_chunks(e, f), more = f->units % chunks;
   LLVMValueRef at = LLVMBuildMul(b, i, number(e, f->units / chunks), "");
   if (!more)
     return at;
-  LLVMValueRef few = LLVMBuildICmp(b, LLVMIntULT, i, number(e, more), "");
-  LLVMValueRef extra = LLVMBuildSelect(b, few, i, number(e, more), "");
+  LLVMValueRef extra = LLVMBuildMul(b, i, number(e, more), "");
+  extra = LLVMBuildUDiv(b, extra, number(e, chunks), "");
   return LLVMBuildAdd(b, at, extra, "");
 }
 
