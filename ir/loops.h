@@ -21,8 +21,8 @@ struct ir_loop {
   const int64_t *cuts; /* rising, each within (0, extent) */
   bool par;            /* threads share its tiles */
   bool back;           /* from the last tile to the first */
-  bool lanes;          /* the kernel is read along it, in squares that are
-                          transposed in registers */
+  bool lanes;          /* operands are contiguous along it: squares of it and of
+                          the last loop are transposed in registers */
 };
 struct ir_loops {
   int n;

@@ -185,8 +185,9 @@ bool nest_types_ok(const struct nest *n);
 /* A variable is used by the code. */
 bool nest_code_uses(const struct nest_code *c, int var);
 
-/* Points of the whole iteration space: the multiplications of a CONTRACT. What
- * is put in order is looked at once. Of sizes by turns: the mean of all turns. */
+/* Points of the iteration space: of a CONTRACT its multiplications; of an order
+ * (top-k) the elements that are sorted; of a size that names a turn the mean
+ * over all turns. */
 int64_t nest_points(const struct nest *n);
 /* How often a use reads an element, all elements taken together. */
 double nest_reads(struct dn_ctx *ctx, const struct ir_use *u);
@@ -210,8 +211,8 @@ bool nest_narrows(const struct nest *n, double *zero);
 /* `narrow` is of i32 times constants below 1, in its block: the nearest integers are
  * of i32, too. */
 bool nest_narrows_products(const struct ir_op *narrow);
-/* The addition that alone reads a sum of 32-bit integers, and adds to it what is
- * there before: not made in the kernel. NULL: there is none. */
+/* The addition of a bias: the only reader of a sum of 32-bit integers, whose
+ * other operand is made outside the kernel. NULL: there is none. */
 const struct ir_op *nest_addition(const struct nest *n);
 /* The contraction in a kernel whose results, through maps of its shape, another
  * one sums up along dimension *dim of them, with a factor each: parts of sums.

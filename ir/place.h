@@ -25,8 +25,8 @@ struct ir_place {
   int64_t stride[IR_MAX_RANK];       /* elements */
   int64_t step[IR_MAX_LOOPS_AROUND]; /* bytes a turn of the loops around, the
                                         outermost first */
-  /* An input or output of this type, dense for sizes that are known at run time
-   * only, and `stride` for their bounds alone; NULL: `stride` holds. */
+  /* Not NULL: an input or output of this type, dense at the sizes of a run;
+   * `stride` then holds at the bounds of the sizes alone. */
   const struct ir_type *dense;
 };
 

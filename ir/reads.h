@@ -41,8 +41,8 @@ struct reads {
   DN_LIST(struct read_edge) edges;
   DN_LIST(struct read_period) periods;
   uint64_t pinned; /* dimensions whose index is divided, compared, or a value */
-  /* Values and leaves that one element visits, in all pieces of a concat or in
-   * one of them. */
+  /* Values that one element of the result depends on: over all pieces of a
+   * concat, and over one piece. */
   int64_t visits, visits_of_piece;
   int carried;  /* dimension of a running fold or of an order; -1: none */
   bool back;    /* it runs from the end */

@@ -31,7 +31,7 @@ struct run_address {
   const struct affine *checked[IR_MAX_RANK]; /* indices that may be outside */
 };
 
-/* What is read instead of what is outside is no longer than this. */
+/* Bytes of the block that is read where an index is outside its tensor. */
 static inline int64_t runs_far(const struct ir_facts *target) {
   return target->pointer_bytes > 4 ? 65536 : 2048;
 }
@@ -40,9 +40,10 @@ static inline int64_t runs_far(const struct ir_facts *target) {
 void runs_iters(struct affines *f, const struct nest *n,
                 const struct affine *const *idx, const struct affine **iter);
 
-/* An address in two parts: what the checked indices, known at `depth`, concern
- * goes into `near`; `far` is what may be added to that, whatever is read
- * instead. Constants of other indices are part of it if they are small, so that
+/* Splits an address in two, *near + *far, in elements. *near has the checked
+ * indices and all terms known at `depth`: the check selects between it and the
+ * block that is read in place of what is outside. *far is added to either
+ * pointer after that. Small constants of unchecked indices go to *far, so that
  * neighbours share a pointer. */
 void runs_split(struct affines *f, const struct ir_type *type,
                 const struct affine *const *raw, const bool *checked, int depth,
@@ -57,15 +58,16 @@ bool runs_address(struct runs *r, const struct nest *n, int access,
 bool runs_address_at(struct runs *r, const struct nest *n, int access,
                      const struct affine **iter, int inner, int64_t at,
                      struct run_address *out);
-/* An element of the first factor is one of a row, neighbours in the lanes, or
- * outside. */
+/* At these iterators the lanes read neighbours of the first factor in memory,
+ * or all of them read outside of it. */
 bool runs_row(struct runs *r, const struct nest *n,
               const struct affine *const *iter, struct run_address *out);
 /* The iterators, `by` further along the sum. */
 const struct affine **runs_move(struct runs *r, const struct nest *n,
                                 const struct affine *const *iter, int64_t by);
-/* Each lane has a factor of its own, as channels of a depthwise window do: the
- * elements of a run are rows, some of them inside. */
+/* Depthwise: lanes are channels, and each has its own element of the first
+ * factor. Step i of a run reads a row, neighbours in the lanes, of which one at
+ * least is inside the tensor. */
 bool runs_are_rows(struct runs *r, const struct nest *n,
                    const struct affine *const *iter, int64_t count);
 /* The instruction takes both factors of a product, of which the second differs

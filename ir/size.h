@@ -10,8 +10,8 @@
  * how far loops go. They are interned: equal sizes are equal pointers.
  *
  * In the region of a scan, the number of its turn is a parameter too: `$0` that of
- * the outermost loop, `$1` that of one within it. What lies beyond such a size is of
- * no account, or adds nothing to what reads it: it may be computed or not. */
+ * the outermost loop, `$1` that of one within it. Elements beyond such a size do not
+ * change a result, whether they are computed or not. */
 #ifndef IR_SIZE_H
 #define IR_SIZE_H
 
@@ -33,10 +33,9 @@ struct ir_size {
   struct ir_term term[IR_SIZE_TERMS]; /* by name, no zero coefficients */
 };
 
-/* Choices between forms, in order, each for a value of the model and an op: whether
- * an op on constants is evaluated, a scan is one step. With `again` they are those
- * that were made before, at other sizes of the model, at which some ops are missing
- * and others are more. */
+/* Decisions of importers and passes at the first size of a model, in order: whether an
+ * op on constants is folded, whether a scan becomes one step. With `again` they are
+ * taken over at the other sizes, where the model may have fewer ops or more. */
 struct ir_choice {
   const char *name;
   int code;

@@ -225,8 +225,9 @@ struct ir_op *alias_carrier(const struct aliases *a, const struct ir_block *b,
              : NULL;
 }
 
-/* A loop carries on what one around it, or the function as its state, does:
- * `param` enters it, and is read by nothing else. */
+/* The loop that makes `v` begins with `param`, which a loop around it or the
+ * function (state) carries, and is the only reader of it: both carry the value
+ * in one buffer. */
 static bool carries_on(const struct ir_op *loop, const struct ir_value *v,
                        const struct ir_value *param) {
   return ir_is_loop(loop) && v->def == loop &&
@@ -235,8 +236,8 @@ static bool carries_on(const struct ir_op *loop, const struct ir_value *v,
          !param->uses->next;
 }
 
-/* Operand i of the block's last op is made at `at`, where the parameter is that
- * it stands for in the next turn or call. */
+/* Places what the block passes to the next turn or call, operand i of its last
+ * op, at `at`: the memory of the parameter that it becomes there. */
 static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
                           const struct alias *at) {
   struct ir_value *param = ir_carried_param(b->last, i);
@@ -253,8 +254,8 @@ static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
     add_misfit(a, b->last, (int)i);
 }
 
-/* The value that enters is read by nothing else, so that it can be written
- * over. */
+/* Places the initial value of carried value k in the buffer that the loop writes
+ * over, if the loop is its only reader; else it is copied there. */
 static void place_entry(struct aliases *a, struct ir_op *loop, unsigned k) {
   unsigned i = k + ir_loop_skips(loop);
   const struct ir_value *v = ir_arg(loop, i);
@@ -272,9 +273,8 @@ static void place_entry(struct aliases *a, struct ir_op *loop, unsigned k) {
     add_misfit(a, loop, (int)i);
 }
 
-/* The condition lives until the turn is over, in memory of its own: what it is
- * a view of ends with its last reader, and a value that is carried may be
- * another by then. */
+/* The loop reads its condition after the turn, so it has a buffer: a value of
+ * which it were a view may be dead by then, or written over as carried. */
 static void place_condition(struct aliases *a, struct ir_op *loop) {
   struct ir_op *yield = loop->region[0]->last;
   const struct ir_value *v = ir_arg(yield, 0), *from = ir_view_source(v);

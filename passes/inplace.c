@@ -4,9 +4,9 @@
  * are and read it there. Where rows are folded before they are stored (nest.h),
  * reductions and maps read within the row that they are for, which is as good.
  *
- * A slice is a scan's own where a kernel beside the scan makes what it goes
- * through for it alone. Of a slice and its views, one is read by the kernel, and
- * what others read lies elsewhere. */
+ * A slice may be written over where the scan is the only reader of the tensor
+ * that it goes through, which a kernel beside the scan makes. The kernel reads the
+ * slice, or one view of it; views that other ops read share no bytes with that. */
 #include "passes/inplace.h"
 
 #include "ir/loops.h"

@@ -47,7 +47,8 @@ struct layout_group {
   DN_LIST(unsigned) edges;
 };
 
-/* A reader of a value that may want it transposed. */
+/* A read of a value, which costs a transpose where the orders of its group and
+ * of the reader's differ. */
 struct layout_edge {
   enum { LAYOUT_USE, LAYOUT_LOW, LAYOUT_RESHAPES } kind;
   const struct ir_value *value;

@@ -40,9 +40,10 @@ struct plan {
   struct pack_item *item;
   int nitems;
   int steps; /* so far: nodes, and ends of those with regions */
-  int *room; /* by item, of a scan whose turns run at once: the item that has
-                    a stretch for each turn, in which it lies `at`; -1: none */
-  int64_t *turn;               /* by such an item: bytes of a stretch */
+  int *room; /* by item, of values in a scan whose turns run at once: the item
+                that holds one copy for each turn; `at` counts from the start of
+                a copy. -1: none */
+  int64_t *turn;               /* by such an item: bytes of one copy */
   DN_LIST(struct ir_op *) ops; /* that get places */
   DN_LIST(struct over) overs;
 };

@@ -10,10 +10,10 @@
  *
  *   M t + C >= n 2^s   and   M (t - 1) + C < n 2^s
  *
- * which leaves an interval to C. What the floats find halfway between two
- * integers goes to the even one, which is reached early: even and odd n, less the
- * zero point, may want different C. Then both are tried, and where the results
- * differ, the even one is taken.
+ * which leaves an interval to C. Floats round halfway cases to even, so that an
+ * even result (less the zero point) begins at a smaller sum than an odd one would:
+ * the intervals of even and of odd n may be disjoint. Then a result is computed with
+ * a C of each, and where the two differ, the even one is taken.
  *
  * The sum of two tensors of 8 bits has few values: all are tried, below.
  *

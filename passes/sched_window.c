@@ -5,8 +5,8 @@
  * (dynamic programming over the down-sets of the graph; Ahn et al., "Ordering
  * Chaos", MLSys 2020, section 3). Two things keep the table small: sets whose
  * peak is no better than a known order's are dropped, and a node that raises
- * neither the peak nor the live bytes runs at once (moving it to the front of
- * any order makes no step of that order dearer). */
+ * neither the peak nor the live bytes runs at once (at the front of any order it
+ * raises the bytes of no step). */
 #include "passes/schedule.h"
 
 #include <assert.h>

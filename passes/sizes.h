@@ -27,8 +27,8 @@ struct sizes {
   int attempts;            /* so far: see sizes_choose() */
   int n;                   /* lanes: at the bounds first */
   int nstep;               /* the first of them, which each attempt has */
-  int nfit;                /* those that tell the sizes; the others check */
-  bool failed;             /* at one that each attempt has: others fail, too */
+  int nfit;                /* sizes are fitted to these; the others check */
+  bool failed; /* at a lane that all attempts share: there is no other */
   struct sizes_lane lane[SIZES_MAX_LANES];
 };
 

@@ -223,8 +223,8 @@ static bool follow(struct streamer *s, int64_t step) {
 
 /* ---- What is kept ---- */
 
-/* What only what reads all rows reads of is computed there when it is larger
- * than what it is made of, which is kept in its place. */
+/* A map whose readers all need the whole window is computed by them, from its
+ * operand, where the operand is smaller: then the operand's rows are kept. */
 static void narrow(struct streamer *s, struct ir_op *op) {
   struct flow *y = s->reads[op->id] ? flow_of(s, ir_result(op)) : NULL;
   const struct flow *x = NULL;

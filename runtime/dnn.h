@@ -23,9 +23,10 @@ extern "C" {
   6 /* the state is NULL or not aligned to PREFIX_STATE_ALIGN */
 #define DNN_E_MATRIX 7 /* the system refuses the registers of matrices (AMX) */
 
-/* Changes when the layout below changes: 2 has sizes, 3 inputs and outputs in
- * the arena, 4 a state and sizes, if only 0 of them, 5 an arena in two parts
- * and sizes and state, if any, 6 the same with inputs and outputs in it, 1 none. */
+/* Versions of the layout below, by what follows the tensors: 1 nothing, 2 sizes,
+ * 3 the places of inputs and outputs in the arena, 4 sizes (perhaps none) and a
+ * state, 5 sizes, state (either may be none) and an arena in two parts, 6 both of
+ * 3 and 5. */
 #define DNN_ABI_VERSION 1
 #define DNN_ABI_SIZES 2
 #define DNN_ABI_ARENA 3
@@ -42,7 +43,7 @@ extern "C" {
 struct dnn_model {
   uint32_t magic;
   uint32_t version;   /* DNN_ABI_VERSION */
-  uint32_t size;      /* of this struct and all it refers to */
+  uint32_t size;      /* bytes of the whole block */
   uint32_t name_at;   /* the model's name */
   uint32_t prefix_at; /* of its symbols: PREFIX_run */
   uint32_t target_at; /* LLVM triple */
@@ -64,8 +65,8 @@ struct dnn_sizes {
   uint32_t n;
   uint32_t sizes_at; /* struct dnn_size, in order */
   uint32_t dims_at;  /* uint32_t[DNN_MAX_RANK] a tensor, inputs, then outputs:
-                        the position of a dimension's text, such as "2*N+1"; 0:
-                        the dimension is its number, and otherwise at most that */
+                        the position of a dimension's text, such as "2*N+1", whose
+                        bound is dnn_tensor.dim; 0: dim is the dimension */
   uint32_t state_align; /* bytes; 0: there is no state. PREFIX_run takes it
                            before the arena, and PREFIX_reset(state) starts it */
 };
@@ -81,10 +82,10 @@ struct dnn_tensor {
   uint32_t name_at;
   uint8_t type; /* as ONNX TensorProto.DataType: 1 float, 3 int8 ... */
   uint8_t rank;
-  uint16_t state; /* Outputs that are state: 1 + the number of the input whose
-                   * next value this is. PREFIX_run takes neither. They follow
-                   * each other in the state, at multiples of state_align, each
-                   * with its largest size. 0: no state */
+  uint16_t state; /* of an output: 1 + the number of the input that it is the
+                   * next value of; 0: no state. PREFIX_run takes neither as a
+                   * parameter. The state holds these outputs one after another,
+                   * at multiples of state_align, each with its largest size */
   double scale;   /* real = scale * (stored - zero); 0: not quantized */
   int64_t zero;
   int64_t dim[DNN_MAX_RANK]; /* 0 beyond rank */
@@ -101,8 +102,8 @@ struct dnn_weights {
   uint64_t abi;     /* hash of the code and constants that stay in the object */
   uint64_t size;    /* of all, a multiple of 4 */
   uint32_t align;   /* alignment of its address */
-  uint32_t sum;     /* of the bytes behind this header; any byte that changes
-                       changes it */
+  uint32_t sum;     /* checksum of the bytes behind this header; detects every
+                       change of a single byte */
 };
 
 /* Runs fn(user, i) for every i in [0, n), in any order and on any thread, and

@@ -29,7 +29,7 @@ enum { MAX_THREADS = 256, SPIN_NS = 50000, LINE = 64 };
 /* The gate: workers inside, whether it is open, and the number of the job. */
 enum { INSIDE = 0xfff, OPEN = 0x1000, JOB = 0x2000 };
 
-/* The only mutable state: dnn_parallel_for() has no handle to keep it in. */
+/* Global, since dnn_parallel_for() takes no handle. */
 static struct {
   _Alignas(LINE) atomic_uint gate;
   size_t n; /* the job: written while the gate is closed and no worker inside */
@@ -44,7 +44,7 @@ static struct {
   unsigned have;                       /* of `wanted`, 0: no pool yet */
   unsigned nworkers;
   pthread_t worker[MAX_THREADS];
-  bool known;           /* to fork() and exit() */
+  bool known;           /* handlers of fork() and exit() are registered */
   pthread_mutex_t lock; /* around sleeping and waking */
   pthread_cond_t work, left;
   atomic_uint sleeping; /* workers; */
@@ -55,7 +55,7 @@ static struct {
           .work = PTHREAD_COND_INITIALIZER,
           .left = PTHREAD_COND_INITIALIZER};
 
-/* ---- Waiting: a while awake, then asleep ---- */
+/* ---- Waiting: spins for SPIN_NS, then sleeps ---- */
 
 static int64_t now(void) {
   struct timespec t;

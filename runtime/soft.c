@@ -22,9 +22,11 @@ static int zeros_u32(uint32_t x) {
 #define STEP(s)                                                                \
   if (!(x >> (32 - s)))                                                        \
     n += s, x <<= s;
-  STEP(16) STEP(8) STEP(4) STEP(2)
+  STEP(16)
+      STEP(8) STEP(4) STEP(2)
 #undef STEP
-  return n + !(x >> 31);
+          return n +
+      !(x >> 31);
 }
 static int zeros_u64(uint64_t x) {
   uint32_t high = (uint32_t)(x >> 32);
@@ -127,8 +129,9 @@ static uint32_t wide_f32(uint32_t a, uint32_t b, uint32_t *low) {
   *low = (uint32_t)p;
   return (uint32_t)(p >> 32);
 }
-/* The product of significands (leading ones in bit 29), in bit 29 or 30; what
- * is lost sticks. Thumb-1 multiplies 16-bit pieces of 24 bits. */
+/* The product of two significands whose leading ones are in bit 29; its own is in
+ * bit 29 or 30, and bit 0 is set if bits were lost (sticky). Thumb-1 multiplies
+ * 24 bits in 16-bit pieces. */
 IN_LINE uint32_t times_f32(uint32_t a, uint32_t b) {
 #ifdef SOFT_NARROW
   uint32_t al = a >> 6 & 0xffff, ah = a >> 22, bl = b >> 6 & 0xffff;
@@ -147,10 +150,11 @@ IN_LINE uint32_t append_digit(uint32_t q, uint32_t *x, uint32_t my) {
   *x = (*x << 8) - digit * my;
   return (q << 8) + digit;
 }
-/* 27 bits. On Thumb-1 a one and two digits of 13, each the product with the
- * reciprocal of the upper half of `my`, or up to two more. The reciprocal comes
- * from a line by two of Newton's steps and is never too large; what is left fits
- * 32 bits. Elsewhere a one and three digits of 8 by division; two bits are 0. */
+/* A quotient of 27 bits. On Thumb-1 it is a leading one and two digits of 13 bits:
+ * a digit is the remainder times the reciprocal of the upper half of `my`, corrected
+ * by up to 2. The reciprocal, a linear guess and two Newton steps, is never too
+ * large; remainders fit 32 bits. Elsewhere it is a leading one and three digits of
+ * 8 bits by division; the last two bits are 0. */
 IN_LINE uint32_t quotient_f32(uint32_t *mx, uint32_t my) {
   uint32_t x = *mx - my, q = 1;
 #ifdef SOFT_NARROW
@@ -505,7 +509,8 @@ uint32_t __dnn_sum(const void *data, size_t size) {
 int32_t __dnn_weights(const void *blob, const struct dnn_weights *own,
                       size_t size) {
   const struct dnn_weights *w = blob;
-  if (!blob || ((uintptr_t)blob & (own->align - 1)) || (size && size != own->size))
+  if (!blob || ((uintptr_t)blob & (own->align - 1)) ||
+      (size && size != own->size))
     return DNN_E_WEIGHTS;
   if (w->magic != own->magic || w->version != own->version ||
       w->abi != own->abi || w->size != own->size || w->align != own->align)

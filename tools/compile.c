@@ -225,7 +225,7 @@ static bool import_lanes(struct compile *c) {
   return ok;
 }
 
-/* Sizes that are known at run time only: it is past the passes on graphs. */
+/* Whether the model came as text with sizes of run time. */
 static bool has_sizes(const struct compile *c) {
   struct ir_sizes sizes;
   return c->m->funcs && ir_sizes_of(ir_main(c->m), &sizes) && sizes.most.n;

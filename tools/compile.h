@@ -14,7 +14,7 @@ struct compile {
   const char *path; /* of the model */
   struct cg_target *target;
   struct ir_module *m;
-  bool runs; /* for one run, whose sizes --dim may say as well */
+  bool runs; /* by dnnc-run: --dim may give a size both a bound and a value */
   /* With --dim NAME<=BOUND: m is one of its lanes until the passes on graphs
    * have run; or NULL. */
   struct sizes *sizes;

@@ -480,7 +480,8 @@ static bool check_output(const struct dnnc *d) {
   return !wrong || dn_usage(ctx, out ? "-o" : model, "%s", wrong);
 }
 
-/* Sizes are known of objects alone. (--device takes any output.) */
+/* Budgets need an output whose bytes are known: an object. (Those of --device
+ * are ignored for other outputs.) */
 static bool check_sized(const struct dnnc *d, const struct kind *kind) {
   const struct options *o = &d->o;
   if (kind->sized || o->check ||
@@ -493,7 +494,8 @@ static bool check_sized(const struct dnnc *d, const struct kind *kind) {
                   "budgets are of an object; --emit=%s makes none", kind->name);
 }
 
-/* A table has one output, regions are of an object for bare metal. */
+/* Options that exclude each other: a table of boards and files, packages without a
+ * folder, regions or weights without an object. */
 static bool check_boards(const struct dnnc *d, const struct kind *kind) {
   const struct options *o = &d->o;
   if (boards_asked(o) && (o->output || o->report || o->emit))

@@ -16,12 +16,12 @@
 struct run_port { /* an input or output */
   const char *name;
   const struct ir_type *type;
-  size_t kept; /* 1 + the number of the output that an input is the state of,
-                  or of the input for an output; 0: it is none */
-  int64_t at;  /* of such an output: byte of the state */
-  size_t dims; /* of an output of which not all counts: 1 + the output that says
-                  how much; 0: all of it does */
-  bool rows;   /* the data that run_inputs() gives has a row for each step */
+  size_t kept; /* state: 1 + the number of the output that is the next value of
+                  this input, or of the input for an output; 0: no state */
+  int64_t at;  /* of an output that is state: its first byte there */
+  size_t dims; /* of an output whose size values decide: 1 + the number of the
+                  output that holds its dimensions; 0: it has its type's */
+  bool rows;   /* its data have one tensor for each of --steps */
 };
 
 /* A model that can be called: generated code, or the interpreter. */
@@ -56,12 +56,12 @@ struct run {
   void **pointer;    /* room for a call's arguments, */
   void **argument;   /* and where each of them is */
   uint64_t *profile; /* cycles of each kernel and of the run, or NULL */
-  bool reuses;       /* memory, so that only what is returned is compared */
-  bool depends;      /* on the values of the inputs it was loaded for */
+  bool reuses;       /* the plan reuses memory: only results are compared */
+  bool depends;      /* was imported for the values of the inputs */
 };
 
-/* Reads the model file or object at o->files. `known` says what is
- * known of the inputs, or is NULL. false after diagnostics. */
+/* Reads the model file or object at o->files. `known`: types and values of
+ * inputs from the command line, or NULL. false after diagnostics. */
 bool run_load(struct run *r, struct dn_ctx *ctx, const struct options *o,
               const struct fe_opts *known);
 /* Imports the model only, for its inputs' names. */
@@ -73,7 +73,7 @@ void run_unload(struct run *r);
 bool run_call(struct run *r, const struct ir_tensor *in, struct ir_tensor *out);
 /* Whether the generated function returned DNN_OK; else a diagnostic. */
 bool run_status(struct run *r, int status);
-/* What the inputs that are state are before the first call. */
+/* Gives inputs that are state their values of before the first call. */
 void run_reset(struct run *r, struct ir_tensor *in);
 /* Tensors with the types of ports and aligned, zeroed data. */
 struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
@@ -110,7 +110,7 @@ struct ir_tensor *run_inputs(struct run *r);
 /* Types of the --input files, to bind symbolic dims: by position of the input,
  * or in the order given while the inputs are not known. */
 const struct ir_type **run_input_types(struct run *r);
-/* Output i, what counts of it. */
+/* Output i, cut to the dimensions that the run gave it. */
 struct ir_tensor run_output(const struct run *r, const struct ir_tensor *out,
                             size_t i);
 bool run_write_outputs(struct run *r, const struct ir_tensor *out);
@@ -122,7 +122,7 @@ struct run_diff {
   bool next; /* set before: a neighbour in the type's order is right, too */
   double max_abs, max_rel;
   double max_ulp; /* units in the last place, of at least largest/1024 */
-  double largest; /* that atol is taken times */
+  double largest; /* |want|, at least 1: the factor of atol */
   int64_t at;     /* first element over the tolerance, -1: none */
   double got, want;
 };

@@ -47,7 +47,7 @@ static void put_inputs(const struct run *r, const struct ir_tensor *in,
                     k % 32 == 31 ? "\n" : "");
 }
 
-/* ---- The folder, which an interrupt takes away too ---- */
+/* ---- The temporary folder: a signal handler removes it, too ---- */
 
 enum { OBJECT, HEADER, INPUT, FILES };
 static const char *const names[FILES] = {"model.o", "model.h", "input.inc"};
