@@ -296,6 +296,7 @@ const struct affine *affine_div(struct affines *s, const struct affine *a,
 
 const struct affine *affine_clamp(struct affines *s, const struct affine *a,
                                   int64_t dim) {
+  assert(dim >= 0 && "the dimension of a type");
   int64_t lo, hi;
   affine_range(s, a, &lo, &hi);
   if (lo >= 0 && hi < dim)

@@ -334,6 +334,7 @@ void ir_op_remove(struct ir_op *op) {
 }
 
 void ir_drop_operand(struct ir_op *op, unsigned i) {
+  assert(i < op->noperands && "the caller counts the op's operands");
   unlink_use(op->operand[i]);
   memmove(&op->operand[i], &op->operand[i + 1],
           (--op->noperands - i) * sizeof *op->operand);

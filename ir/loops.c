@@ -338,6 +338,8 @@ int64_t loops_tile(const struct ir_op *kernel, int d) {
 }
 
 static int64_t smaller_tile(const struct ir_loop *l, int64_t tile) {
+  assert(l->tile > 0 && l->extent > 0 &&
+         "read_number(); sizes have bounds above 0");
   int64_t next = dn_min(l->tile, l->extent), rest = l->extent % next;
   while (next >= tile)
     next /= 2;
@@ -375,6 +377,7 @@ bool loops_comes_before(const struct ir_loop *a, const struct ir_loop *b) {
 }
 
 int64_t loops_lanes(int64_t vec, int64_t left) {
+  assert(vec > 0 && left > 0 && "rule schedule; callers stop at the end");
   int64_t lanes = 1;
   if (left >= vec)
     return vec;
@@ -389,6 +392,8 @@ void loops_index(struct affines *f, const struct ir_type *type,
   for (int d = 0; d < type->rank; d++)
     idx[d] = affine_const(f, 0);
   for (int g = 0; g < n; g++) {
+    assert(loop[g].first >= 0 && loop[g].last < type->rank &&
+           "read_dims() has checked them");
     const struct affine *a = at[g];
     for (int d = loop[g].last; d > loop[g].first; d--) {
       idx[d] = affine_wrap(f, a, type->dim[d]);

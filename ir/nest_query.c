@@ -172,6 +172,7 @@ static bool pointwise_access(const struct nest *n, const struct nest_access *a,
 }
 
 int nest_dim_iter(const struct nest *n, int d) {
+  assert(d >= 0 && d < n->type->rank && "a dimension of the result");
   int iter = -1;
   for (int i = 0; i < n->y[d].n; i++)
     if (n->iter[n->y[d].iter[i]].extent > 1)
@@ -189,6 +190,7 @@ int nest_inner_reduced(const struct nest *n) {
 
 /* Of dimension [i], whose reduced iterator is known. */
 static bool window_dim(const struct nest *n, struct nest_window *w, int i) {
+  assert(w->red[i] >= 0 && "nest_window() has found it");
   const struct nest_access *a = &n->access[0];
   for (int d = 0; d < a->rank; d++) {
     if (!a->idx[d].coef[w->red[i]])
@@ -331,6 +333,8 @@ const struct nest *nest_parts(struct dn_arena *arena,
 }
 
 int64_t nest_steps_from(const struct nest *n, int iter, int64_t run) {
+  assert(iter >= 0 && run > 0 &&
+         "the caller counts iterators; runs have elements");
   int inner = nest_inner_reduced(n);
   int64_t steps = 1;
   for (int i = iter; i < n->niters; i++) {

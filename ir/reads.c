@@ -76,6 +76,7 @@ static const struct affine *divide(struct affines *f, const struct affine *a,
                                    int64_t div) {
   const struct affine *rest;
   struct reads *r = f->reads;
+  assert(div > 0 && "divisors are steps and extents: nest.h");
   for (int i = 0; r && div > 1 && i < a->n; i++) {
     struct affine_term t = a->term[i];
     if (t.coef <= 0 || div % t.coef || t.var >= (unsigned)r->type->rank)
@@ -396,6 +397,8 @@ struct reads *reads_build(struct dn_arena *arena, const struct ir_op *kernel,
 }
 
 bool reads_are_one(const struct reads *r, int outer, int inner) {
+  assert(outer < r->type->rank && inner < r->type->rank &&
+         "dimensions of the result");
   if (r->pinned >> outer & 1 || r->pinned >> inner & 1)
     return false;
   for (size_t i = 0; i < r->at.n; i++) {

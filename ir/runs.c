@@ -268,6 +268,7 @@ static enum runs_join joins(struct runs *r, const struct nest *n, int access,
                             const struct affine **iter, int outer, int inner) {
   int64_t many = n->iter[outer].extent, count = n->iter[inner].extent;
   int64_t at[][2] = {{0, 0}, {many - 1, 0}, {1, 0}, {0, count}};
+  assert(outer != inner && "two of the reduced iterators");
   struct run_address found[4];
   bool one = true, checked = false;
   for (int i = 0; i < 4; i++) {
@@ -302,6 +303,7 @@ enum runs_join runs_join(struct runs *r, const struct nest *n,
 static const struct affine *find_run(struct runs *r, const struct nest *n,
                                      int access, const struct affine **iter,
                                      int inner, int64_t at, int64_t count) {
+  assert(count > 0 && "a run has an element");
   struct run_address first, next;
   if (!runs_address_at(r, n, access, iter, inner, at, &first))
     return NULL;

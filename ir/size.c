@@ -175,6 +175,7 @@ int64_t ir_size_mean(const struct ir_size *s, int64_t most) {
 }
 
 int64_t ir_size_step(const struct ir_size *s) {
+  assert(s && s->div >= 1 && "the caller has a size: ir_size_make()");
   int64_t step = s->div > 1 ? 1 : s->c;
   for (int i = 0; i < s->n && s->div == 1; i++)
     step = dn_gcd(step, s->term[i].coef);

@@ -118,6 +118,7 @@ static const struct ir_size *fit_sum(struct fit *f) {
 
 /* floor((a p_i + c) / q): from q on along a line the values repeat, plus a. */
 static const struct ir_size *fit_quotient(const struct fit *f, int i) {
+  assert(i < f->at.n && "fit_dim() counts the parameters");
   int64_t by[IR_MAX_SIZES] = {0}, v[LINE];
   for (int t = 0; t < LINE; t++) {
     by[i] = t;

@@ -34,6 +34,7 @@ static void set_alias(struct aliases *a, const struct ir_value *v,
     a->of = of;
     a->cap = cap;
   }
+  assert(at->buffer < (int)a->buffers.n && "own_buffer() numbers them");
   a->of[v->id] = dn_copy(a->arena, at, sizeof *at);
 }
 
@@ -242,6 +243,7 @@ static void place_carried(struct aliases *a, struct ir_block *b, unsigned i,
                           const struct alias *at) {
   struct ir_value *param = ir_carried_param(b->last, i);
   struct ir_value *v = ir_arg(b->last, i);
+  assert(param && "the caller counts what is carried");
   const struct ir_op *maker = ir_view_source(v)->def;
   set_alias(a, param, at);
   if (v == param)
@@ -260,6 +262,8 @@ static void place_entry(struct aliases *a, struct ir_op *loop, unsigned k) {
   unsigned i = k + ir_loop_skips(loop);
   const struct ir_value *v = ir_arg(loop, i);
   const struct alias *at = alias_of(a, v), *to = alias_of(a, loop->result[k]);
+  assert(i < loop->noperands && to &&
+         "rule yield; results have theirs: place_regions()");
   bool once = !v->uses->next;
   if (!v->def && at && at->buffer == to->buffer) /* see carries_on() */
     return;

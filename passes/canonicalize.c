@@ -103,6 +103,7 @@ static bool apply_rules(struct canon *c, struct ir_op *op) {
 static bool broadcasts_with(const struct ir_op *op, unsigned k,
                             const struct ir_type *with) {
   const struct ir_type *y = ir_result(op)->type;
+  assert(k < op->noperands && "narrow_operands() counts them");
   int rank = 0;
   for (int d = 1; d <= y->rank; d++) {
     int64_t dim = 1;

@@ -87,6 +87,7 @@ static bool same_operands(const struct ir_op *a, const struct ir_op *b) {
 }
 
 static bool same_op(const struct ir_op *a, const struct ir_op *b) {
+  assert(a->nresults == 1 && b->nresults == 1 && "merge_block() leaves others");
   return a->code == b->code && a->noperands == b->noperands &&
          ir_result(a)->type == ir_result(b)->type && same_operands(a, b) &&
          covers(a, b) && covers(b, a);

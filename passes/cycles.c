@@ -3,6 +3,8 @@
 
 #include "ir/nest.h"
 
+#include <assert.h>
+
 /* Operations of one point: the scalar functions of the body, and its fold. */
 static double point_ops(const struct nest *n) {
   double ops = n->fold != NEST_NONE;
@@ -13,6 +15,8 @@ static double point_ops(const struct nest *n) {
 
 double cycles_of(const struct pass_env *env, const struct ir_op *op) {
   double lanes = (double)dn_max(env->target->vector_bytes / 4, 1);
+  assert(op->nresults == 1 && ir_ops[op->code].cls != IR_REGION &&
+         "callers ask of ops with nests");
   struct dn_arena *tmp = dn_arena_new(env->ctx);
   const struct nest *n = nest_build(tmp, op);
   double cycles = 0;

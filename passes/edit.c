@@ -137,6 +137,7 @@ struct ir_value *edit_padded(struct ir_builder *b, const struct ir_op *conv) {
   struct ir_value *x = ir_arg(conv, 0);
   int64_t pads[2 * IR_MAX_RANK] = {0};
   int rank = x->type->rank, spatial = rank - 2;
+  assert(spatial >= 0 && "an image has batch and channels: infer_conv()");
   for (int i = 0; i < spatial; i++) {
     pads[1 + i] = ir_get_at(conv, "pads", i);
     pads[rank + 1 + i] = ir_get_at(conv, "pads", spatial + i);
@@ -158,6 +159,7 @@ static const struct ir_type *in_blocks(struct dn_ctx *ctx,
 
 struct ir_value *edit_cut_rows(struct ir_builder *b, struct ir_value *v,
                                int64_t n) {
+  assert(v->type->rank && n > 0 && "rows are dimension 0");
   const struct ir_type *t = in_blocks(b->m->ctx, v->type, n);
   return edit_reshape(b, v, t->rank, t->dim);
 }

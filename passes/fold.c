@@ -169,6 +169,7 @@ static bool affordable(struct fold *f, const struct ir_op *op,
 }
 
 static struct ir_value *evaluate(struct fold *f, struct ir_op *op) {
+  assert(ir_type_is_static(ir_result(op)->type) && "fold_op() has looked");
   struct dn_arena *arena = dn_arena_new(f->m->ctx);
   struct ir_data data = {.bytes = ir_eval_op(arena, op),
                          .size = ir_type_bytes(ir_result(op)->type)};

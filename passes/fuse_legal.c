@@ -73,6 +73,7 @@ static bool rows_fit(const struct candidate *c) {
 /* Users of `x` besides c->op: whether some are in the group, or all are. */
 static void other_users(const struct candidate *c, const struct ir_value *x,
                         bool *some, bool *all) {
+  assert(c->g && "assign_group() has found the group of the users");
   *some = false, *all = true;
   for (const struct ir_use *u = x->uses; u; u = u->next) {
     bool in = u->op == c->op ||

@@ -16,6 +16,8 @@
 #include "passes/cycles.h"
 #include "passes/edit.h"
 
+#include <assert.h>
+
 struct hoist {
   struct pass_env *env;
   bool *same, *moves; /* by op id: in all turns; and it leaves the loop */
@@ -62,6 +64,7 @@ static bool pays(const struct hoist *h, const struct ir_op *op) {
 
 static int64_t hoist_from(struct hoist *h, struct ir_op *loop) {
   struct ir_block *body = loop->region[0];
+  assert(ir_is_loop(loop) && body->last && "hoist_block(); rule terminator");
   int64_t moved = 0;
   for (const struct ir_op *op = body->first; op; op = op->next) {
     h->same[op->id] = is_same(h, op);

@@ -101,6 +101,7 @@ static bool find_over(struct dn_arena *tmp, const struct aliases *a,
   struct shown it = {.at = *alias_of(a, p)};
   const struct inplace *reads = inplace_build(tmp, k);
   const struct ir_type *y = ir_result(k)->type;
+  assert(p->block == k->block && "a slice is a parameter of the region");
   if (it.at.buffer < 0 || !show(p, &it))
     return false;
   DN_PUSH(tmp, all, it);

@@ -167,6 +167,8 @@ static void add_edge(struct layout *l, struct layout_edge e) {
   int from = group_of(l, e.value);
   if (edit_folds(e.value) || (from < 0 && e.to < 0))
     return;
+  assert(from < (int)l->group.n && e.to < (int)l->group.n &&
+         "number_groups() has numbered them");
   DN_PUSH(l->arena, l->edge, e);
   if (from >= 0)
     DN_PUSH(l->arena, l->group.v[from].edges, number);

@@ -43,6 +43,7 @@ static struct live_list finish(struct build *b) {
 static void collect(struct build *b, int what, int node) {
   if (what < 0 || b->seen[what] == node + 1)
     return;
+  assert(what < b->l->nnodes + b->l->nbuffers && "seen[] has room for either");
   b->seen[what] = node + 1;
   DN_PUSH(b->arena, b->list, what);
 }
@@ -201,6 +202,7 @@ static void add_nodes(struct build *b) {
 }
 
 static void link_node(struct build *b, int node, enum live_reuse reuse) {
+  assert(node < b->l->nnodes && "add_nodes() numbers them");
   struct live_node *n = &b->l->node[node];
   begin(b);
   for (unsigned i = 0; i < n->op->nresults; i++)
@@ -330,6 +332,7 @@ struct live_run live_start(const struct live *l, struct dn_arena *arena) {
 }
 
 int64_t live_do(struct live_run *r, int node, int *taken) {
+  assert(node >= 0 && node < r->l->nnodes && "orders are of nodes");
   const struct live_node *n = &r->l->node[node];
   int64_t freed = 0, reused = 0;
   for (int k = 0; k < n->touches.n; k++) {

@@ -85,6 +85,8 @@ static const void *pack_bytes(struct nibbles *p, const struct packed *how) {
   int64_t rows = ir_type_count(type) / size, step = each * how->vec;
   unsigned bits = ir_dtypes[type->dtype].bits, mask = (1u << bits) - 1;
   const uint8_t *from = how->from->data->bytes;
+  assert(size % how->panel == 0 && how->panel % step == 0 &&
+         "choose() makes panels of whole steps");
   uint8_t *bytes = dn_alloc(p->m->arena, (size_t)(rows * size / each)),
           *to = bytes;
   for (int64_t panel = 0; panel < size; panel += how->panel)

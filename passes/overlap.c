@@ -92,6 +92,7 @@ static void add_leaf(struct overlap *o, const struct box *b,
   const struct alias *at = alias_of(o->aliases, leaf->value);
   int64_t size = ir_dtypes[leaf->value->type->dtype].bytes;
   int64_t lo = 0, hi = 0, from, to;
+  assert(at && "overlap_find() refuses leaves without a place");
   if (at->buffer != o->buffer)
     return;
   if (leaf->flat)
@@ -151,6 +152,7 @@ static void add_range(struct overlap *o, struct box *b, int d, int64_t from,
  * tiles, then the rest, from cut to cut. */
 static int64_t tile_end(const struct ir_loop *l, int64_t from) {
   int64_t end = l->extent, start = 0;
+  assert(from >= 0 && from < end && "find_distances() stops at the end");
   for (int64_t i = l->ncuts; i-- > 0 && l->cuts[i] > from;)
     end = l->cuts[i];
   for (int64_t i = 0; i < l->ncuts && l->cuts[i] <= from; i++)

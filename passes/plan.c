@@ -99,6 +99,8 @@ static void set_over(struct plan *p, const struct live *l,
 static void make_room(struct plan *p, const struct ir_op *op, int first,
                       int step) {
   int64_t align = p->env->target->align, turn;
+  assert(first <= p->nitems && step <= p->steps &&
+         "make_items() counted before the region");
   if (first == p->nitems)
     return;
   for (int i = first; i < p->nitems; i++) {

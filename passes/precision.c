@@ -90,6 +90,7 @@ static struct ir_value *narrow_activation(struct ir_value *x,
 /* Operand i of `op` is a constant, which becomes `w`. */
 static bool narrow(const struct pass_env *env, struct ir_op *op, unsigned i,
                    struct ir_value *w) {
+  assert(ir_arg(op, i)->data && w->data && "weight_of() has found a constant");
   enum ir_dtype to = w->type->dtype;
   ir_set_operand(op, i, w);
   if (op->code != IR_GATHER) {

@@ -107,6 +107,7 @@ bool quant_uniform(const struct ir_value *v, double none, double *out) {
 }
 
 struct ir_value *quant_sum(struct quantize *p, const struct coded *c) {
+  assert(c->q && "the caller has a coded value");
   return c->bias ? quant_op2(p, IR_ADD, c->q, c->bias) : c->q;
 }
 

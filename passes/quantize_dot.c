@@ -144,6 +144,7 @@ static struct ir_value *dot(struct dot *d, struct ir_value *a,
 
 static struct ir_value *ones(struct dot *d, enum ir_dtype t, int rank,
                              const int64_t *dims) {
+  assert(rank >= 2 && rank <= IR_MAX_RANK && "weights are matrices or windows");
   return ir_const_splat(d->p->m, NULL, ir_type(d->p->m->ctx, t, rank, dims), 1);
 }
 

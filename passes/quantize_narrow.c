@@ -43,6 +43,7 @@ static double step_of(const struct narrowing *n, double bound) {
 /* Bounds that saturation does not keep already. */
 static struct ir_value *bounded(const struct narrowing *n, struct ir_value *y,
                                 const struct coded *c) {
+  assert(c->lo <= c->hi && "set_coded() keeps bounds in order");
   double lo = c->lo == -HUGE_VAL ? n->least : step_of(n, c->lo);
   double hi = c->hi == HUGE_VAL ? n->most : step_of(n, c->hi);
   if (lo <= n->least && hi >= n->most)

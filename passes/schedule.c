@@ -50,6 +50,7 @@ struct segment {
 };
 
 static struct live_list before(const struct segment *g, int node, bool back) {
+  assert(node >= 0 && node < g->s->l->nnodes && "segments are of nodes");
   const struct live_node *n = &g->s->l->node[node];
   return back ? n->succs : n->preds;
 }

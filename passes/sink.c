@@ -306,6 +306,7 @@ static struct ir_op *cut_last(const struct sink *s, struct ir_op *scan,
   struct dn_arena *tmp = dn_arena_new(ctx);
   unsigned states = ir_num_carried(scan);
   int64_t turns = rows_of(ir_arg(scan, states));
+  assert(first > 0 && first < turns && "pass_sink() cuts what is left off");
   struct dn_map now = {0};
   struct ir_value **last = DN_ARRAY(tmp, struct ir_value *, scan->noperands);
   for (unsigned k = states; k < scan->noperands; k++) {

@@ -22,6 +22,7 @@ static bool lane_number(void *user, const struct ir_point *at,
 }
 
 struct ir_point sizes_point(const struct join *j, int k) {
+  assert(k >= 0 && k < j->s->n && "lanes are counted by sizes_choose()");
   struct ir_point p = j->s->at;
   for (int i = 0; i < p.n; i++)
     p.value[i] += j->s->lane[k].by[i];
@@ -30,6 +31,8 @@ struct ir_point sizes_point(const struct join *j, int k) {
 
 /* The size that j->number[] are; NULL: none. */
 static const struct ir_size *fit(struct join *j) {
+  assert(j->n > 0 && j->s->at.n <= IR_MAX_SIZES &&
+         "the lane at the bounds stays; add_bound()");
   const struct ir_size *s =
       ir_size_sum(j->ctx, &j->s->at, j->s->step, lane_number, j);
   for (int k = 0; s && k < j->n; k++) {
@@ -135,6 +138,8 @@ static bool differ_by(const struct join *j, const struct ir_value *a,
   enum ir_dtype t = a->type->dtype;
   int64_t step[2][IR_MAX_RANK], at[IR_MAX_RANK] = {0}, n = 1;
   size_t bytes = ir_dtypes[t].bytes;
+  assert(a->type->rank == b->type->rank && b->type->dtype == t &&
+         "sizes_fit_type() has compared them");
   const char *x = ir_const_bytes(j->scratch, a),
              *y = ir_const_bytes(j->scratch, b);
   ir_type_strides(a->type, step[0]);

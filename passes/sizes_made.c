@@ -13,6 +13,7 @@
 
 #include "passes/edit.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool is_made(const struct ir_sizes *all, const struct ir_size *s) {
@@ -30,6 +31,7 @@ static struct ir_value *widen(struct ir_builder *b, struct ir_value *v, int d) {
   int64_t dims[IR_MAX_RANK];
   for (int i = 0; i < t->rank; i++)
     dims[i] = i == d ? t->dim[d] : 1;
+  assert(d < t->rank && t->size[d] && "sizes_widen_results() asks is_made()");
   struct ir_value *n = sizes_dim(b, t, d);
   struct ir_value *at =
       ir_emit(b, IR_IOTA, NULL, 0,

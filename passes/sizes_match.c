@@ -5,6 +5,8 @@
 
 #include "passes/edit.h"
 
+#include <assert.h>
+
 /* ---- Quotients ---- */
 
 /* (div x #a) of (mul x #1/a). */
@@ -48,6 +50,7 @@ static int sliced_axis(const struct ir_op *op) {
 static struct ir_op *gather_slice(struct ir_op *op, int axis) {
   struct ir_builder b = edit_before(op);
   int64_t n = ir_get_at(op, "sizes", axis), *at;
+  assert(axis >= 0 && n >= 0 && "sliced_axis() has found it; infer_slice()");
   at = DN_ARRAY(b.m->arena, int64_t, (size_t)n + 1);
   for (int64_t i = 0; i < n; i++)
     at[i] = ir_get_at(op, "starts", axis) + i * ir_get_at(op, "steps", axis);

@@ -56,6 +56,7 @@ static void choose_checks(struct sizes *s, int k) {
 static void choose_lanes(struct sizes *s, bool up) {
   int n = s->at.n;
   struct sizes_lane near = {0}, far = {0}, bounds = {0}, alone[IR_MAX_SIZES];
+  assert(n > 0 && n <= IR_MAX_SIZES && "a model has bounds when it has lanes");
   s->n = 0;
   add_lane(s, &bounds);
   for (int i = 0; i < n; i++) {

@@ -56,6 +56,8 @@ static struct ir_op *find_growth(const struct ir_func *f, unsigned out,
       cat->code != IR_CONCAT || cat->noperands != 2 || ir_arg(cat, 0) != in ||
       in->type->quant)
     return NULL;
+  assert(ir_result(cat)->type->rank == in->type->rank &&
+         "infer_concat() keeps the rank");
   *axis = (int)ir_get_int(cat, "axis");
   for (int d = 0; d < in->type->rank; d++)
     if ((d == *axis) != (in->type->size[d] != NULL))

@@ -92,6 +92,8 @@ static void start_flow(struct streamer *s, struct ir_value *v, int axis,
 /* Rows that the new ones of `y` read; of the first row with `first`. */
 static struct stripe_rows rows_read(const struct flow *y, struct stripe_read r,
                                     bool first) {
+  assert(y->axis >= 0 && y->step > 0 &&
+         "follow_op() has found rows, with a step");
   int64_t lo = first ? 0 : y->len - y->step;
   return (struct stripe_rows){r.coef * lo + r.base,
                               r.coef * (y->len - 1) + r.base + r.reach + 1};
@@ -328,6 +330,7 @@ static struct ir_value *rows_of(struct streamer *s, struct ir_builder *b,
                                 const struct flow *x, int64_t lo, int64_t hi,
                                 int64_t each) {
   int64_t first = x->len - x->step;
+  assert(lo < hi && each > 0 && "a row is read at least");
   bool is_new = lo >= first;
   if (!is_new && x->at) {
     int64_t dim[IR_MAX_RANK], n = (hi - 1 - lo) / each + 1;

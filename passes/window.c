@@ -33,6 +33,7 @@ static bool has_pads(const struct ir_op *op, int spatial) {
 /* Elements of the operand with its padding; INT64_MAX: too many. */
 static int64_t count_padded(const struct ir_op *op) {
   const struct ir_type *x = ir_arg(op, 0)->type;
+  assert(x->rank >= 2 && "an image has batch and channels: infer_conv()");
   int64_t n = x->dim[0] * x->dim[x->rank - 1];
   int spatial = x->rank - 2;
   for (int i = 0; i < spatial; i++) {
