@@ -21,6 +21,7 @@
 #include "passes/tile_lanes.h"
 #include "passes/tile_matrix.h"
 #include "passes/tile_move.h"
+#include "passes/tile_panels.h"
 
 #include <assert.h>
 #include <string.h>
@@ -33,8 +34,7 @@ enum {
   MAX_RUNS = 16,      /* of a copied row, without a loop */
   MAX_WINDOW = 9,     /* steps of integers without vectors and a loop */
   MAX_NEIGHBOURS = 8, /* results of a row that share loads */
-  MOST_APART = 32768, /* bytes of an operand and what cannot lie over it */
-  AHEAD = 4096 /* bytes by which weights that are read once are fetched */
+  MOST_APART = 32768  /* bytes of an operand and what cannot lie over it */
 };
 
 static bool sums_along(const struct tiling *k) {
@@ -145,65 +145,6 @@ static int64_t reduced_bytes(const struct tiling *k) {
     widest = dn_max(widest, (int64_t)ir_dtypes[x->type->dtype].bytes);
   }
   return dn_min(n, INT32_MAX) * widest;
-}
-
-/* Blocks of rows: all result dimensions but the last. */
-static int64_t count_blocks(const struct tiling *k,
-                            const struct tile_space *s) {
-  int64_t blocks = 1;
-  int first = k->ndims - 2;
-  if (s->merged) {
-    int64_t tall = k->tile[k->dim[first]] * k->tile[k->dim[first - 1]];
-    blocks = dn_div_ceil(s->rows * s->more_rows, tall);
-    first -= 2;
-  }
-  for (int i = first; i >= 0; i--)
-    blocks *= dn_div_ceil(k->type->dim[k->dim[i]], k->tile[k->dim[i]]);
-  return blocks;
-}
-
-/* Goes through all rows with one panel (block of columns) before the next when
- * the operand that columns read, the weights, leaves the cache otherwise, once
- * for each block of rows. The blocks then share the fetching of the panel that
- * comes next. */
-static void order_panels(struct tiling *k, int iter,
-                         const struct tile_space *s) {
-  int64_t bytes[2] = {0, 0}, l2 = k->env->target->l2;
-  const struct ir_value *weights = NULL;
-  if (k->n->naccesses != 2 || !l2)
-    return;
-  for (int a = 0; a < 2; a++) {
-    const struct ir_value *x =
-        ir_arg(k->n->op, (unsigned)k->n->access[a].operand);
-    bool moves = tile_step(k, a, iter) != 0;
-    bytes[moves] = ir_type_bytes(x->type);
-    if (moves)
-      weights = x;
-    for (int i = 0; moves && i + 1 < k->ndims; i++) {
-      int own = nest_dim_iter(k->n, k->dim[i]);
-      if (own < 0 || tile_step(k, a, own) != 0)
-        return;
-    }
-  }
-  int last = k->dim[k->ndims - 1];
-  int64_t panels = dn_div_ceil(k->type->dim[last], k->tile[last]);
-  int64_t blocks = count_blocks(k, s);
-  /* Weights that are read once come from memory; lanes fill half a line. */
-  if (weights && weights->data && blocks == 1 && !k->matrix &&
-      bytes[1] > l2 / 2 && k->lanes > 1 && !k->scalable &&
-      k->env->target->vector_bytes >= 32)
-    k->ahead = AHEAD;
-  /* Products of matrix registers wait for what is not in the second cache. */
-  if (!weights || (!k->matrix && (panels < 2 || bytes[1] <= l2 / 2)))
-    return;
-  k->panels_first = panels > 1 && (bytes[0] <= l2 / 2 ||
-                                   bytes[0] / blocks < bytes[1] / panels);
-  /* Without panels there is no next one in one piece. */
-  bool cut = weights->data && pack_cuts(s->columns, k->tile[last], k->scalable);
-  if (k->panels_first && cut && k->matrix)
-    k->prefetch = blocks * k->passes;
-  else if (k->panels_first && cut && blocks > 1)
-    k->prefetch = INT64_C(1) << (63 - __builtin_clzll((uint64_t)blocks));
 }
 
 /* The instruction for products of numbers in memory, which follow each other
@@ -335,7 +276,7 @@ static void tile_product(struct tiling *k, int iter) {
   int64_t group = register_group(k, MAX_GROUP);
   struct tile_space s = find_space(k, iter, group);
   if (tile_matrix(k, iter, s.merged)) {
-    order_panels(k, iter, &s);
+    tile_panels(k, iter, &s);
     return;
   }
   struct tile_block b = choose_dot(k, iter, group, &s);
@@ -352,7 +293,7 @@ static void tile_product(struct tiling *k, int iter) {
     k->tile[more] = b.more_rows;
   set_vectors(k, b.vectors * group);
   set_unroll(k, &s, &b);
-  order_panels(k, iter, &s);
+  tile_panels(k, iter, &s);
   if (k->parts < 0)
     return;
   int64_t steps =
