@@ -1,12 +1,13 @@
-/* tflite_op_fft.c - Fourier transforms of 2^k real numbers, as TensorFlow Lite
- * Micro's audio front end has them: of integers of 16 or 32 bits to the bit, each
- * sum scaled down before, and of floats. Real numbers in pairs are half as many
- * complex ones, which are transformed in stages of 4 and at last 2. */
+/* tflite_op_fft.c - Fourier transforms of an even number of real numbers, half of
+ * which has no factors but 2, 3 and 5, as TensorFlow Lite Micro's audio front end
+ * has them: of integers of 16 or 32 bits to the bit, each sum scaled down before,
+ * and of floats. Real numbers in pairs are half as many complex ones, which are
+ * transformed in stages of 4, at most one of 2, and of 3 and 5. */
 #include "frontend/tflite.h"
 
 #include <math.h>
 
-enum { MOST_STAGES = 8 };
+enum { MOST_STAGES = 10, MOST_RADIX = 5 }; /* 3^9 < 2^15 */
 
 struct complex {
   struct ir_value *r, *i;
@@ -36,6 +37,16 @@ static struct ir_value *part(struct fft *f, struct ir_value *x, int64_t k) {
                           ir_int("bits", f->bits)));
 }
 
+/* x c for c from -1 to 1; x is wrapped. */
+static struct ir_value *times(struct fft *f, struct ir_value *x, double c) {
+  if (!f->bits)
+    return fe_scale(f->c->b, x, c);
+  return fe_call(f->c->b, FE_FFT_PART, IR_ARGS(x),
+                 IR_ATTRS(ir_int("by", (int64_t)floor(.5 + most(f) * c)),
+                          ir_int("half", INT64_C(1) << (f->bits - 1)),
+                          ir_int("bits", f->bits)));
+}
+
 static struct complex parts(struct fft *f, struct complex x, int64_t k) {
   return (struct complex){part(f, x.r, k), part(f, x.i, k)};
 }
@@ -60,15 +71,16 @@ static struct ir_value *numbers(struct fft *f, int64_t n, const double *v) {
   return fe_ints(f->c->b, f->wide, 1, &n, ints);
 }
 
-/* x times exp(sign 2 pi i (first + step k) / turn), for each element k. */
+static const double pi = 3.14159265358979323846;
+
+/* x times exp(sign i phase[k]), for each of n elements k. Phases are computed as
+ * the kernels do: at a twelfth of a turn the last bit of one decides. */
 static struct complex turned(struct fft *f, struct complex x, int64_t n,
-                             double first, double step, double turn) {
+                             const double *phase) {
   double *v = DN_ARRAY(f->c->im->ctx->arena, double, 2 * n);
   for (int64_t k = 0; k < n; k++) {
-    double phase = f->sign * 2 * 3.14159265358979323846 *
-                   (first + step * (double)k) / turn;
-    v[k] = cos(phase);
-    v[n + k] = sin(phase);
+    v[k] = cos(f->sign * phase[k]);
+    v[n + k] = sin(f->sign * phase[k]);
   }
   struct ir_value *out[2] = {0};
   if (x.r && x.i)
@@ -109,31 +121,78 @@ static struct complex slice(struct fft *f, struct complex x, int64_t start,
                           fe_slice1(f->c->b, x.i, 1, start, size, step)};
 }
 
+static void butterfly2(struct fft *f, const struct complex *v,
+                       struct complex *y) {
+  y[0] = plus(f, v[0], v[1]);
+  y[1] = minus(f, v[0], v[1]);
+}
+
+static void butterfly4(struct fft *f, const struct complex *v,
+                       struct complex *y) {
+  struct complex even = plus(f, v[0], v[2]), odd = plus(f, v[1], v[3]);
+  struct complex cross = minus(f, v[0], v[2]), other = minus(f, v[1], v[3]);
+  y[0] = plus(f, even, odd);
+  y[2] = minus(f, even, odd);
+  y[1] = plus_i(f, f->sign, cross, other);
+  y[3] = plus_i(f, -f->sign, cross, other);
+}
+
+/* The sine and the cosine of a turn's part. */
+static double sine(int part, int of) { return sin(2 * pi * part / of); }
+static double cosine(int part, int of) { return cos(2 * pi * part / of); }
+
+static struct complex both(struct fft *f, struct complex x, double c) {
+  return (struct complex){times(f, wrapped(f, x.r), c),
+                          times(f, wrapped(f, x.i), c)};
+}
+
+static void butterfly3(struct fft *f, const struct complex *v,
+                       struct complex *y) {
+  struct complex sum = plus(f, v[1], v[2]);
+  struct complex cross = both(f, minus(f, v[1], v[2]), f->sign * sine(1, 3));
+  struct complex half = {halved(f, sum.r), halved(f, sum.i)};
+  struct complex rest = minus(f, v[0], half);
+  y[0] = plus(f, v[0], sum);
+  y[1] = plus_i(f, 1, rest, cross);
+  y[2] = plus_i(f, -1, rest, cross);
+}
+
+static void butterfly5(struct fft *f, const struct complex *v,
+                       struct complex *y) {
+  struct complex outer = plus(f, v[1], v[4]), inner = plus(f, v[2], v[3]);
+  struct complex wide = minus(f, v[1], v[4]), near = minus(f, v[2], v[3]);
+  y[0] = plus(f, v[0], plus(f, outer, inner));
+  for (int k = 1; k <= 2; k++) {
+    struct complex level = plus(f, plus(f, v[0], both(f, outer, cosine(k, 5))),
+                                both(f, inner, cosine(2 * k, 5)));
+    struct complex cross = plus(f, both(f, wide, f->sign * sine(k, 5)),
+                                both(f, near, f->sign * sine(2 * k, 5)));
+    y[k] = plus_i(f, 1, level, cross);
+    y[5 - k] = plus_i(f, -1, level, cross);
+  }
+}
+
 /* Transforms of p elements of every row [p, m]. */
 static struct complex stage(struct fft *f, struct complex x, int64_t rows,
                             int64_t p, int64_t m) {
   struct fe_build *b = f->c->b;
   const int64_t dims[] = {rows, p, m};
-  struct complex v[4], y[4];
-  struct ir_value *r[4], *i[4];
+  double *phase = DN_ARRAY(f->c->im->ctx->arena, double, m);
+  static void (*const butterfly[])(struct fft *, const struct complex *,
+                                   struct complex *) = {
+      [2] = butterfly2, [3] = butterfly3, [4] = butterfly4, [5] = butterfly5};
+  struct complex v[MOST_RADIX], y[MOST_RADIX] = {{0}};
+  struct ir_value *r[MOST_RADIX], *i[MOST_RADIX];
   x.r = fe_reshape(b, x.r, 3, dims);
   x.i = fe_reshape(b, x.i, 3, dims);
   for (int64_t k = 0; k < p; k++) {
     v[k] = parts(f, slice(f, x, k, 1, 1), p);
+    for (int64_t j = 0; j < m; j++)
+      phase[j] = 2 * pi * (double)(j * k * (f->n / (p * m))) / (double)f->n;
     if (k)
-      v[k] = turned(f, v[k], m, 0, (double)k, (double)(p * m));
+      v[k] = turned(f, v[k], m, phase);
   }
-  if (p == 2) {
-    y[0] = plus(f, v[0], v[1]);
-    y[1] = minus(f, v[0], v[1]);
-  } else {
-    struct complex even = plus(f, v[0], v[2]), odd = plus(f, v[1], v[3]);
-    struct complex cross = minus(f, v[0], v[2]), other = minus(f, v[1], v[3]);
-    y[0] = plus(f, even, odd);
-    y[2] = minus(f, even, odd);
-    y[1] = plus_i(f, f->sign, cross, other);
-    y[3] = plus_i(f, -f->sign, cross, other);
-  }
+  butterfly[p](f, v, y);
   for (int64_t k = 0; k < p; k++) {
     r[k] = y[k].r;
     i[k] = y[k].i;
@@ -193,6 +252,15 @@ static struct complex joined(struct fft *f, const struct complex *v, size_t n) {
                           fe_concat(f->c->b, i, n, 1)};
 }
 
+/* The difference of low and high frequencies, by the phases between n and 2 n. */
+static struct complex unwound(struct fft *f, struct complex x) {
+  int64_t half = f->n / 2;
+  double *phase = DN_ARRAY(f->c->im->ctx->arena, double, half);
+  for (int64_t k = 0; k < half; k++)
+    phase[k] = pi * ((double)(k + 1) / (double)f->n + .5);
+  return turned(f, x, half, phase);
+}
+
 /* The spectrum of the real numbers, of n + 1 frequencies, from that of the
  * complex ones, which have them as their two parts. */
 static struct complex spectrum(struct fft *f, struct complex z) {
@@ -202,8 +270,7 @@ static struct complex spectrum(struct fft *f, struct complex z) {
   struct complex low = parts(f, slice(f, z, 1, half, 1), 2);
   struct complex high = parts(f, conjugate(f, slice(f, z, n - 1, half, -1)), 2);
   struct complex sum = plus(f, low, high);
-  struct complex t = turned(f, minus(f, low, high), half, 1 + (double)half, 1,
-                            2.0 * (double)n);
+  struct complex t = unwound(f, minus(f, low, high));
   t.r = wrapped(f, t.r);
   t.i = wrapped(f, t.i);
   struct complex first = plus(f, sum, t), last = minus(f, sum, t);
@@ -212,7 +279,7 @@ static struct complex spectrum(struct fft *f, struct complex z) {
   last = (struct complex){halved(f, last.r), halved(f, last.i)};
   struct ir_value *nil = fe_sub(b, zero.r, zero.r);
   const struct complex all[] = {{fe_add(b, zero.r, zero.i), nil},
-                                slice(f, first, 0, half - 1, 1),
+                                slice(f, first, 0, (n - 1) / 2, 1),
                                 slice(f, last, half - 1, half, -1),
                                 {fe_sub(b, zero.r, zero.i), nil}};
   return joined(f, all, 4);
@@ -229,10 +296,9 @@ static struct complex unravelled(struct fft *f, struct complex x) {
   struct complex low = parts(f, slice(f, x, 1, half, 1), 2);
   struct complex high = parts(f, conjugate(f, slice(f, x, n - 1, half, -1)), 2);
   struct complex sum = plus(f, low, high);
-  struct complex t = turned(f, minus(f, low, high), half, 1 + (double)half, 1,
-                            2.0 * (double)n);
+  struct complex t = unwound(f, minus(f, low, high));
   struct complex all[] = {
-      parts(f, zero, 2), slice(f, plus(f, sum, t), 0, half - 1, 1),
+      parts(f, zero, 2), slice(f, plus(f, sum, t), 0, (n - 1) / 2, 1),
       conjugate(f, slice(f, minus(f, sum, t), half - 1, half, -1))};
   struct complex z = joined(f, all, 3);
   return (struct complex){wrapped(f, z.r), wrapped(f, z.i)};
@@ -250,12 +316,15 @@ static bool begin(struct fft *f, struct tfl_call *c, int sign) {
                     tfl_type_name(c->tin[0]->code));
   if (!tfl_rank(c, 0, 1, IR_MAX_RANK))
     return false;
-  if (length < 8 || length > 1 << 16 || length & (length - 1))
-    return tfl_fail(c, UNSUPPORTED_ATTR, "fft_length is %lld",
-                    (long long)length);
-  for (int64_t left = f->n; left > 1; left /= f->radix[f->stages++])
-    f->radix[f->stages] = left % 4 ? 2 : 4;
-  return true;
+  bool ok = length >= 6 && length <= 1 << 16 && length % 2 == 0;
+  for (int64_t left = f->n; ok && left > 1; left /= f->radix[f->stages++]) {
+    int64_t p = left % 4 == 0 ? 4 : left % 2 == 0 ? 2 : left % 3 == 0 ? 3 : 5;
+    f->radix[f->stages] = p;
+    ok = left % p == 0;
+  }
+  return ok || tfl_fail(c, UNSUPPORTED_ATTR,
+                        "fft_length is %lld, not twice a product of 2, 3 and 5",
+                        (long long)length);
 }
 
 /* Rows of `have` numbers, which must be from `least` to `count`. */
