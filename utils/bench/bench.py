@@ -41,11 +41,12 @@ class Model:
     def __init__(self, path, flags, threads, others, work, tolerance=1e-4):
         self.path, self.work, self.threads = path, work, threads
         self.tolerance = tolerance  # of the largest output, which outputs may differ by
-        self.object, report = work / "m.o", work / "m.json"
+        self.object, self.library, report = work / "m.o", work / "m.so", work / "m.json"
         self.flags = flags + ([f"--threads={threads}"] if threads > 1 else [])
         start = time.perf_counter()
         tool("dnnc", path, "-o", self.object, f"--report={report}", *self.flags)
         self.compile_s = time.perf_counter() - start
+        tool("dnnc", path, "--emit=shared", "-o", self.library, *self.flags)
         self.arena = loads(report.read_text())["arena_bytes"]
         self.runs, self.missing = {}, {}
         if others:
@@ -70,7 +71,7 @@ class Model:
             return
         peers.save(self.work, inputs, want)
         atol = self.tolerance * max(float(abs(a).max(initial=0)) for a in want)
-        tool("dnnc-run", self.object, "--test-data", self.work, f"--atol={atol}",
+        tool("dnnc-run", self.library, "--test-data", self.work, f"--atol={atol}",
              f"--threads={self.threads}")
 
     def time_peer(self, name, seconds):
@@ -84,7 +85,7 @@ class Model:
         return statistics.median(times) * 1e6
 
     def time_ours(self, seconds):
-        out = tool("dnnc-run", self.object, f"--bench={seconds}", "--random=0",
+        out = tool("dnnc-run", self.library, f"--bench={seconds}", "--random=0",
                    f"--threads={self.threads}")
         line = next(l for l in out.splitlines() if l.startswith("bench "))
         return {k: float(v) for k, v in re.findall(r"(\w+)=([\d.eE+-]+)", line)}
@@ -140,6 +141,8 @@ def method(args):
         f"{args.peers[0] if args.peers else 'the first'} (1e-3, and 1e-4 of the largest output; "
         "where numbers have few bits 2e-2) is not timed. OpenVINO is told to compute in f32; IREE is called from Python, which takes "
         "some 20 us a run.",
+        "* Models of dnnc run as shared libraries: weights are pages of a file, as in a program. "
+        "Compile times are those of objects.",
         f"* Times are medians of {args.rounds} rounds; in each, all take their turn for "
         f"{args.seconds:g} s, at least three runs. ratio = dnnc / peer: less is better.",
         "* `of FMA peak` is the rate of multiply-accumulates by that of a loop of fused "
