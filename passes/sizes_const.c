@@ -298,6 +298,33 @@ static struct ir_value *vector_of_sizes(struct join *j,
                  IR_ATTRS(ir_int("axis", 0)));
 }
 
+/* Places that end at the last one of a size, as those of neighbours in a Resize do:
+ * the corner, of which each element is at most that. */
+static struct ir_value *clamped(struct join *j, struct ir_value *const *c,
+                                const struct ir_type *type) {
+  int64_t n = c[0]->type->dim[0], apart = 0;
+  for (int k = 0; k < j->n; k++) {
+    int64_t few = c[k]->type->dim[0], most = INT64_MIN;
+    for (int64_t i = 0; i < few; i++)
+      most = dn_max(most, ir_const_int(c[k], i));
+    j->number[k] = most;
+    for (int64_t i = 0; i < few; i++)
+      if (i >= n ||
+          ir_const_int(c[k], i) != dn_min(ir_const_int(c[0], i), most))
+        return NULL;
+  }
+  const struct ir_size *last = fit(j);
+  if (!last || !ir_size_rises(last))
+    last = fit_near(j, &apart);
+  if (!last || !last->n || apart)
+    return NULL;
+  struct ir_builder b = at_start(j);
+  struct ir_value *all =
+      ir_const_new(j->s->lane[0].m, c[0]->name, type, c[0]->data);
+  return ir_emit(&b, IR_MIN, IR_ARGS(all, emit_size(j, last, type->dtype)),
+                 NULL, 0);
+}
+
 /* What stands for constants c[] of the lanes; NULL: nothing can. */
 static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
   const struct ir_type *types[SIZES_MAX_LANES];
@@ -316,8 +343,11 @@ static struct ir_value *join_const(struct join *j, struct ir_value *const *c) {
     j->number[k] = 0;
     corner = differ_by(j, c[0], c[k], &j->number[k]);
   }
-  if (!corner && type->rank == 1 && type->dtype == IR_I64)
-    return vector_of_sizes(j, c, type);
+  if (!corner && type->rank == 1 && ir_is_int(type->dtype)) {
+    struct ir_value *v =
+        type->dtype == IR_I64 ? vector_of_sizes(j, c, type) : NULL;
+    return v || !type->size[0] ? v : clamped(j, c, type);
+  }
   if (!corner)
     return spread(j, ir_is_float(type->dtype) ? float_of_sizes(j, c) : NULL,
                   type);
