@@ -65,6 +65,14 @@ bool ox_window_read(struct onnx_call *c, int s, const int64_t *size,
     if (how == PAD_SAME_UPPER || how == PAD_SAME_LOWER)
       fe_window_pad_same(w, i, size[i], how == PAD_SAME_LOWER);
   int bad = fe_window_fit(w, size, ceil);
+  /* With ceil_mode the pads that the last window needs depend on the size: as many
+   * as any size needs, where it has a bound. */
+  for (int i = 0; i < s && ceil && c->b->choices && bad < 0; i++) {
+    int64_t end = w->model_pads[s + i] + w->strides[i] - 1;
+    int64_t span = size[i] + w->pads[i] + end - fe_window_reach(w, i);
+    if (span / w->strides[i] + 1 == w->out[i])
+      w->pads[s + i] = end;
+  }
   return bad < 0 ||
          ox_fail(c, TYPE, "the window, %lld, is larger than the padded input",
                  (long long)fe_window_reach(w, bad));
