@@ -312,11 +312,7 @@ static void level(struct fold *f, int depth, LLVMValueRef *acc) {
   }
   unsigned total = f->total;
   LLVMValueRef *phi = DN_ARRAY(k->arena, LLVMValueRef, total);
-  if (it->size)
-    scope_open_to(k, index_value(k, index_size(k, it->extent, it->size)),
-                  it->extent, total, acc, phi);
-  else
-    scope_open(k, it->extent, total, acc, phi);
+  scope_open_dim(k, it->extent, it->size, total, acc, phi);
   for (unsigned a = 0; a < total; a++)
     acc[a] = phi[a];
   level_at(f, depth, affine_var(&k->forms, k->scope->var, 1), acc);

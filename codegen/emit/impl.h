@@ -92,6 +92,8 @@ LLVMValueRef emit_value(struct kernel_cg *k, const struct ir_value *v,
 /* Converts `v` to lanes elements when it is a scalar. */
 LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes);
 bool emit_is_vector(LLVMValueRef v);
+/* Lanes of what is made of two values: those of a row, if one is a vector. */
+unsigned emit_lanes(const struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b);
 /* From outside the kernel: memory. */
 bool kernel_is_leaf(const struct kernel_cg *k, const struct ir_value *v);
 const struct nest *kernel_nest(struct kernel_cg *k, const struct ir_op *op);
@@ -131,6 +133,14 @@ bool emit_is_cached(struct kernel_cg *k, const struct ir_value *v,
                     const struct affine *const *idx);
 
 /* ---- emit/load.c ---- */
+/* A pointer, so many bytes further. */
+LLVMValueRef emit_further(struct kernel_cg *k, LLVMValueRef p,
+                          LLVMValueRef bytes);
+LLVMValueRef emit_further_by(struct kernel_cg *k, LLVMValueRef p,
+                             int64_t bytes);
+/* What lies there, of a type in memory. */
+LLVMValueRef emit_load_at(struct kernel_cg *k, LLVMTypeRef type, LLVMValueRef p,
+                          int align);
 LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
                        const struct ir_place *p, const struct affine *addr);
 /* As emit_load, of memory that is only there where `cond` holds, else

@@ -24,7 +24,7 @@ static LLVMTypeRef index_type(struct kernel_cg *k, bool varying) {
 }
 
 static LLVMValueRef index_number(struct kernel_cg *k, bool varying, int64_t v) {
-  LLVMValueRef c = LLVMConstInt(k->e->iptr, (uint64_t)v, true);
+  LLVMValueRef c = emit_iptr(k->e, v);
   return varying ? emit_splat(k, c, k->forms.lanes) : c;
 }
 
@@ -40,7 +40,7 @@ static LLVMValueRef lane_numbers(struct kernel_cg *k, int64_t step) {
     return scalable_numbers(k, step);
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, k->forms.lanes);
   for (unsigned i = 0; i < k->forms.lanes; i++)
-    v[i] = LLVMConstInt(k->e->iptr, (uint64_t)(step * (int64_t)i), true);
+    v[i] = emit_iptr(k->e, step * (int64_t)i);
   return LLVMConstVector(v, k->forms.lanes);
 }
 
@@ -165,19 +165,18 @@ LLVMValueRef emit_size_value(struct emit *e, LLVMBuilderRef b,
       ir_size_at(&whole, &e->sizes.most) > INT32_MAX)
     e->failed = !dn_error(e->ctx, (struct dn_loc){.file = e->m->file},
                           DN_TARGET, "a size does not fit in 32 bits");
-  LLVMValueRef sum = LLVMConstInt(e->iptr, (uint64_t)s->c, true);
+  LLVMValueRef sum = emit_iptr(e, s->c);
   for (int i = 0; i < s->n; i++) {
     const struct ir_term *t = &s->term[i];
     LLVMValueRef v = param_value(e, b, sizes, t->by);
     if (t->and)
       v = LLVMBuildMul(b, v, param_value(e, b, sizes, t->and), "");
-    v = LLVMBuildMul(b, v, LLVMConstInt(e->iptr, (uint64_t)t->coef, true), "");
+    v = LLVMBuildMul(b, v, emit_iptr(e, t->coef), "");
     sum = LLVMBuildAdd(b, sum, v, "");
   }
   if (s->div == 1)
     return sum;
-  return LLVMBuildUDiv(b, sum, LLVMConstInt(e->iptr, (uint64_t)s->div, false),
-                       "");
+  return LLVMBuildUDiv(b, sum, emit_iptr(e, s->div), "");
 }
 
 static LLVMValueRef size_value(struct kernel_cg *k, const struct ir_size *s) {
@@ -355,7 +354,7 @@ LLVMValueRef index_and(struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b,
   struct memo *found = memo_open(k, &key, depth);
   if (found)
     return found->value;
-  unsigned lanes = emit_is_vector(a) || emit_is_vector(b) ? k->forms.lanes : 1;
+  unsigned lanes = emit_lanes(k, a, b);
   LLVMValueRef both =
       LLVMBuildAnd(k->b, emit_splat(k, a, lanes), emit_splat(k, b, lanes), "");
   return memo_close(k, &key, both, 0)->value;

@@ -179,11 +179,7 @@ static void emit_carried(struct tiler *t, int level, const struct ir_loop *l) {
   struct emit_carry *c = &k->carry;
   if (k->failed)
     return;
-  if (l->size)
-    scope_open_to(k, index_value(k, index_size(k, count, l->size)), count, 0,
-                  NULL, NULL);
-  else
-    scope_open(k, count, 0, NULL, NULL);
+  scope_open_dim(k, count, l->size, 0, NULL, NULL);
   c->loop = k->scope;
   c->phi.n = c->next.n = 0;
   t->base[g] = affine_var(&k->forms, k->scope->var, c->back ? -1 : 1);

@@ -24,14 +24,14 @@ const struct affine *emit_address(struct kernel_cg *k, const struct ir_place *p,
 
 /* ---- Pointers; forms count bytes from here on ---- */
 
-static LLVMValueRef gep(struct kernel_cg *k, LLVMValueRef p,
-                        LLVMValueRef bytes) {
+LLVMValueRef emit_further(struct kernel_cg *k, LLVMValueRef p,
+                          LLVMValueRef bytes) {
   return LLVMBuildGEP2(k->b, k->e->i8, p, &bytes, 1, "");
 }
 
-static LLVMValueRef gep_const(struct kernel_cg *k, LLVMValueRef p,
-                              int64_t bytes) {
-  return bytes ? gep(k, p, LLVMConstInt(k->e->iptr, (uint64_t)bytes, true)) : p;
+LLVMValueRef emit_further_by(struct kernel_cg *k, LLVMValueRef p,
+                             int64_t bytes) {
+  return bytes ? emit_further(k, p, emit_iptr(k->e, bytes)) : p;
 }
 
 /* base plus the terms of `a`, level by level; `what` names the base. */
@@ -55,10 +55,8 @@ static LLVMValueRef pointer(struct kernel_cg *k, const void *what,
     }
     LLVMValueRef step = index_get(k, a->term[i].var);
     if (a->term[i].coef != 1)
-      step = LLVMBuildNSWMul(
-          k->b, step, LLVMConstInt(k->e->iptr, (uint64_t)a->term[i].coef, true),
-          "");
-    p = gep(k, p, step);
+      step = LLVMBuildNSWMul(k->b, step, emit_iptr(k->e, a->term[i].coef), "");
+    p = emit_further(k, p, step);
   }
   return memo_close(k, &key, p, 0)->value;
 }
@@ -73,8 +71,8 @@ static LLVMValueRef place_start(struct kernel_cg *k, const struct ir_place *p,
   memo_push(&key, (uint64_t)p->offset);
   struct memo *found = memo_open(k, &key, 0);
   if (!found)
-    found = memo_close(k, &key,
-                       gep_const(k, buffer->ptr, p->offset - buffer->from), 0);
+    found = memo_close(
+        k, &key, emit_further_by(k, buffer->ptr, p->offset - buffer->from), 0);
   *what = found;
   return found->value;
 }
@@ -89,16 +87,16 @@ static LLVMValueRef pointer_to(struct kernel_cg *k, const void *what,
                                LLVMValueRef base, const struct affine *a) {
   const struct scope *s = k->scope;
   if (s->walk != IR_WALK_INDEX || affine_coef(a, s->var) != s->elements)
-    return gep_const(k, pointer(k, what, base, terms_of(k, a)), a->c);
+    return emit_further_by(k, pointer(k, what, base, terms_of(k, a)), a->c);
   const struct affine *first = affine_plus(
       &k->forms, affine_part(&k->forms, a, 0, s->depth - 1), a->c - s->at);
   struct memo_key key = memo_key(k, MEMO_POINTER, false, first, what);
   struct memo *found = memo_open(k, &key, s->depth - 1);
   if (!found) {
     LLVMValueRef p = pointer(k, what, base, terms_of(k, first));
-    found = memo_close(k, &key, gep_const(k, p, first->c), 0);
+    found = memo_close(k, &key, emit_further_by(k, p, first->c), 0);
   }
-  return gep(k, found->value, s->index);
+  return emit_further(k, found->value, s->index);
 }
 
 static LLVMValueRef address(struct kernel_cg *k, const struct ir_place *p,
@@ -122,8 +120,8 @@ static int alignment(struct kernel_cg *k, const struct ir_place *p,
 
 /* ---- Loads ---- */
 
-static LLVMValueRef load_at(struct kernel_cg *k, LLVMTypeRef type,
-                            LLVMValueRef ptr, int align) {
+LLVMValueRef emit_load_at(struct kernel_cg *k, LLVMTypeRef type,
+                          LLVMValueRef ptr, int align) {
   assert(align > 0 && !(align & (align - 1)) &&
          "alignment(), or an element's bytes");
   LLVMValueRef v = LLVMBuildLoad2(k->b, type, ptr, "");
@@ -142,8 +140,7 @@ static LLVMValueRef reversed(struct kernel_cg *k, LLVMValueRef v, unsigned n) {
 static LLVMValueRef lane_offset(struct kernel_cg *k, const struct affine *bytes,
                                 LLVMValueRef all, unsigned lane) {
   if (!all)
-    return LLVMConstInt(k->e->iptr, (uint64_t)(bytes->lane * (int64_t)lane),
-                        true);
+    return emit_iptr(k->e, bytes->lane * (int64_t)lane);
   return emit_lane(k, all, lane);
 }
 
@@ -164,8 +161,8 @@ static LLVMValueRef gather(struct kernel_cg *k, LLVMTypeRef elem,
   LLVMValueRef all = lane_vector(k, bytes);
   LLVMValueRef r = LLVMGetPoison(LLVMVectorType(elem, k->forms.lanes));
   for (unsigned i = 0; i < k->forms.lanes; i++) {
-    LLVMValueRef p = gep(k, base, lane_offset(k, bytes, all, i));
-    r = emit_with_lane(k, r, i, load_at(k, elem, p, align));
+    LLVMValueRef p = emit_further(k, base, lane_offset(k, bytes, all, i));
+    r = emit_with_lane(k, r, i, emit_load_at(k, elem, p, align));
   }
   return r;
 }
@@ -230,7 +227,8 @@ static LLVMValueRef load_masked(struct kernel_cg *k, LLVMTypeRef type,
  * registers than there are. */
 static LLVMValueRef load_words(struct kernel_cg *k, LLVMTypeRef type,
                                LLVMValueRef base, int align) {
-  LLVMValueRef words = load_at(k, LLVMVectorType(k->e->i32, 4), base, align);
+  LLVMValueRef words =
+      emit_load_at(k, LLVMVectorType(k->e->i32, 4), base, align);
   LLVMSetVolatile(words, true);
   return LLVMBuildBitCast(k->b, words, type, "");
 }
@@ -244,7 +242,7 @@ static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
   struct emit *e = k->e;
   LLVMTypeRef type = run_type(k), one = emit_mem_type(e, k->runs.dot.weights);
   if (k->runs.dot.k == 1)
-    return load_at(k, type, base, align);
+    return emit_load_at(k, type, base, align);
   int64_t size = ir_dtypes[k->runs.dot.weights].bytes;
   bool mve = e->facts->has_vcvtn && k->runs.dot.k == 16 && !bytes->varying;
   if (bytes->varying)
@@ -252,14 +250,14 @@ static LLVMValueRef load_run(struct kernel_cg *k, LLVMValueRef base,
   if (mve && k->run == 16 && align >= 4)
     return load_words(k, type, base, align);
   if (bytes->varying || k->run == k->runs.dot.k)
-    return load_at(k, type, base, align);
+    return emit_load_at(k, type, base, align);
   if (mve)
     return load_masked(k, type, base);
   LLVMValueRef r = LLVMConstNull(LLVMVectorType(one, (unsigned)k->runs.dot.k));
   for (int64_t i = 0; i < k->run; i++)
     r = emit_with_lane(
         k, r, (unsigned)i,
-        load_at(k, one, gep_const(k, base, i * size), (int)size));
+        emit_load_at(k, one, emit_further_by(k, base, i * size), (int)size));
   return LLVMBuildBitCast(k->b, r, type, "");
 }
 
@@ -274,16 +272,16 @@ static LLVMValueRef load_row(struct kernel_cg *k, enum ir_dtype t,
   bool plain = !lane_vector(k, bytes);
   LLVMValueRef v;
   if (!bytes->varying) {
-    v = load_at(k, elem, base, align);
+    v = emit_load_at(k, elem, base, align);
     /* LLVM's scheduler would load ahead in more registers than there are. */
     LLVMSetVolatile(v, k->scope->walk != IR_WALK_COUNTER);
   } else if (k->forms.scalable) {
     v = scalable_load(k, elem, base, bytes->lane, lane_vector(k, bytes));
   } else if (plain && bytes->lane == size) {
-    v = load_at(k, LLVMVectorType(elem, k->forms.lanes), base, align);
+    v = emit_load_at(k, LLVMVectorType(elem, k->forms.lanes), base, align);
   } else if (plain && bytes->lane == -size) {
-    base = gep_const(k, base, -(int64_t)(k->forms.lanes - 1) * size);
-    v = load_at(k, LLVMVectorType(elem, k->forms.lanes), base, size);
+    base = emit_further_by(k, base, -(int64_t)(k->forms.lanes - 1) * size);
+    v = emit_load_at(k, LLVMVectorType(elem, k->forms.lanes), base, size);
     v = reversed(k, v, k->forms.lanes);
   } else {
     v = gather(k, elem, base, bytes, size);
@@ -312,10 +310,10 @@ static LLVMValueRef load_one(struct kernel_cg *k, enum ir_dtype t,
   struct memo *found = memo_find(k, &key);
   if (!found) {
     LLVMTypeRef one = run ? run_type(k) : emit_mem_type(k->e, t);
-    base = gep_const(k, base, -before);
+    base = emit_further_by(k, base, -before);
     found = memo_add(k, &key,
-                     load_at(k, LLVMVectorType(one, g->lanes), base,
-                             (int)ir_dtypes[t].bytes),
+                     emit_load_at(k, LLVMVectorType(one, g->lanes), base,
+                                  (int)ir_dtypes[t].bytes),
                      0);
   }
   LLVMValueRef v = emit_lane(k, found->value, g->lane);
@@ -343,8 +341,8 @@ static void prefetch(struct kernel_cg *k, LLVMValueRef at, int where) {
 void emit_prefetch_ahead(struct kernel_cg *k, LLVMValueRef at) {
   if (!k->sched.ahead)
     return;
-  prefetch(k, gep_const(k, at, k->sched.ahead), TO_L2);
-  prefetch(k, gep_const(k, at, k->sched.ahead / NEAR), TO_L1);
+  prefetch(k, emit_further_by(k, at, k->sched.ahead), TO_L2);
+  prefetch(k, emit_further_by(k, at, k->sched.ahead / NEAR), TO_L1);
 }
 
 LLVMValueRef emit_load(struct kernel_cg *k, const struct ir_value *v,
@@ -511,7 +509,7 @@ void emit_store(struct kernel_cg *k, const struct ir_type *type,
   }
   v = emit_splat(k, v, k->forms.lanes);
   for (unsigned i = 0; i < k->forms.lanes; i++) {
-    LLVMValueRef to = gep(k, base, lane_offset(k, bytes, NULL, i));
+    LLVMValueRef to = emit_further(k, base, lane_offset(k, bytes, NULL, i));
     store_at(k, emit_lane(k, v, i), to, size);
   }
 }

@@ -124,7 +124,7 @@ static void find_memory(struct kernel_cg *k, const struct runs_matrix *m) {
   LLVMPositionBuilder(k->b, entry, LLVMGetFirstInstruction(entry));
   LLVMValueRef room = LLVMBuildAlloca(k->b, type, "");
   LLVMSetAlignment(room, 16);
-  LLVMValueRef behind = LLVMConstInt(k->e->iptr, (uint64_t)over, false);
+  LLVMValueRef behind = emit_iptr(k->e, over);
   LLVMTypeRef types[] = {LLVMTypeOf(room), k->e->iptr};
   LLVMValueRef arg[] = {LLVMBuildGEP2(k->b, k->e->i8, room, &behind, 1, ""),
                         LLVMConstInt(k->e->iptr, ~(uint64_t)(LINE - 1), false)};
@@ -135,9 +135,7 @@ static void find_memory(struct kernel_cg *k, const struct runs_matrix *m) {
 
 static LLVMValueRef sums_at(struct kernel_cg *k, int64_t row, int64_t column,
                             int64_t columns) {
-  LLVMValueRef at =
-      LLVMConstInt(k->e->iptr, (uint64_t)((row * columns + column) * 4), false);
-  return LLVMBuildGEP2(k->b, k->e->i8, k->matrix.sums, &at, 1, "");
+  return emit_further_by(k, k->matrix.sums, (row * columns + column) * 4);
 }
 
 static int64_t count_passes(unsigned blocks) {
@@ -252,10 +250,8 @@ void emit_matrix_read(struct kernel_cg *k, const struct tile_vector *pt,
     LLVMValueRef at = index_value(
         k, affine_add(&k->forms, affine_const(&k->forms, column * 4), m->row,
                       m->columns * 4));
-    at = LLVMBuildGEP2(k->b, k->e->i8, m->sums, &at, 1, "");
-    out[p] =
-        LLVMBuildLoad2(k->b, emit_vector_type(k, type, pt[p].lanes), at, "");
-    LLVMSetAlignment(out[p], 4);
+    out[p] = emit_load_at(k, emit_vector_type(k, type, pt[p].lanes),
+                          emit_further(k, m->sums, at), 4);
     column += pt[p].lanes;
   }
 }

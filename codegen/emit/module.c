@@ -64,7 +64,7 @@ LLVMValueRef emit_arena(struct emit *e, unsigned part) {
 }
 
 LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
-  LLVMValueRef p = NULL, from = LLVMConstInt(e->iptr, (uint64_t)b->from, true);
+  LLVMValueRef p = NULL, from = emit_iptr(e, b->from);
   switch (b->space) {
   case IR_IN_ARENA:
     p = emit_arena(e, b->number);
@@ -86,8 +86,7 @@ LLVMValueRef emit_argument(struct emit *e, const struct emit_buffer *b) {
     if (!b->step[d])
       continue;
     LLVMValueRef by =
-        LLVMBuildMul(e->b, e->turn[d],
-                     LLVMConstInt(e->iptr, (uint64_t)b->step[d], true), "");
+        LLVMBuildMul(e->b, e->turn[d], emit_iptr(e, b->step[d]), "");
     p = LLVMBuildGEP2(e->b, e->i8, p, &by, 1, "");
   }
   return p;
@@ -268,9 +267,9 @@ static void check_sizes(struct emit *e) {
 
 /* So is memory that is missing or misaligned. */
 static void check_memory(struct emit *e, LLVMValueRef p, unsigned code) {
-  LLVMValueRef rest = LLVMBuildAnd(
-      e->b, LLVMBuildPtrToInt(e->b, p, e->iptr, ""),
-      LLVMConstInt(e->iptr, (uint64_t)e->facts->align - 1, false), "");
+  LLVMValueRef rest =
+      LLVMBuildAnd(e->b, LLVMBuildPtrToInt(e->b, p, e->iptr, ""),
+                   emit_iptr(e, e->facts->align - 1), "");
   refuse(e,
          LLVMBuildOr(e->b, LLVMBuildIsNull(e->b, p, ""),
                      LLVMBuildIsNotNull(e->b, rest, ""), ""),

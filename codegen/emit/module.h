@@ -127,6 +127,10 @@ void emit_pads_end(struct emit *e);
 bool emit_consts_fit(struct emit *e, const struct cg_target *t);
 
 /* ---- emit/module.c ---- */
+/* A number of the width of a pointer. */
+static inline LLVMValueRef emit_iptr(const struct emit *e, int64_t v) {
+  return LLVMConstInt(e->iptr, (uint64_t)v, true);
+}
 /* Emits an op outside kernels: the call of a kernel, or control flow. */
 void emit_outside(struct emit *e, const struct ir_op *op);
 /* PREFIX_run ends with status `code`, i32, where `bad` holds. */

@@ -29,10 +29,6 @@ struct order { /* a function being built */
   LLVMValueRef fn, sift, chunk, x, y;
 };
 
-static LLVMValueRef index_const(struct order *o, int64_t v) {
-  return LLVMConstInt(o->k->e->iptr, (uint64_t)v, true);
-}
-
 static LLVMBasicBlockRef block(struct order *o, const char *name) {
   return LLVMAppendBasicBlockInContext(o->k->e->lc, o->fn, name);
 }
@@ -40,7 +36,7 @@ static LLVMBasicBlockRef block(struct order *o, const char *name) {
 static LLVMValueRef element(struct order *o, LLVMValueRef base, LLVMValueRef i,
                             int64_t step) {
   LLVMBuilderRef b = o->k->b;
-  LLVMValueRef at = LLVMBuildNSWMul(b, i, index_const(o, step), "");
+  LLVMValueRef at = LLVMBuildNSWMul(b, i, emit_iptr(o->k->e, step), "");
   return LLVMBuildGEP2(b, o->k->e->i8, base, &at, 1, "");
 }
 
@@ -98,7 +94,7 @@ static LLVMValueRef load_keys(struct order *o, LLVMValueRef i, unsigned lanes) {
   }
   LLVMValueRef v = LLVMGetPoison(all);
   for (unsigned lane = 0; lane < lanes; lane++) {
-    LLVMValueRef at = LLVMBuildAdd(b, i, index_const(o, lane), "");
+    LLVMValueRef at = LLVMBuildAdd(b, i, emit_iptr(o->k->e, lane), "");
     v = LLVMBuildInsertElement(b, v, load_keys(o, at, 1),
                                LLVMConstInt(o->k->e->i32, lane, false), "");
   }
@@ -169,7 +165,7 @@ static void end(struct order *o, LLVMBuilderRef outer) {
 static void make_sift(struct order *o, const char *name) {
   LLVMBuilderRef outer = begin(o, name, 3), b = o->k->b;
   LLVMValueRef size = LLVMGetParam(o->fn, 3), item = LLVMGetParam(o->fn, 4);
-  LLVMValueRef one = index_const(o, 1), own = code_of(o, item);
+  LLVMValueRef one = emit_iptr(o->k->e, 1), own = code_of(o, item);
   LLVMBasicBlockRef entry = LLVMGetInsertBlock(b), head = block(o, "hole"),
                     two = block(o, "children"), up = block(o, "up"),
                     done = block(o, "done");
@@ -225,7 +221,7 @@ static void loop_end(struct order *o, struct counted c, int64_t by,
                      LLVMValueRef to) {
   LLVMBuilderRef b = o->k->b;
   LLVMBasicBlockRef latch = LLVMGetInsertBlock(b), after = block(o, "after");
-  LLVMValueRef next = LLVMBuildAdd(b, c.i, index_const(o, by), "");
+  LLVMValueRef next = LLVMBuildAdd(b, c.i, emit_iptr(o->k->e, by), "");
   LLVMValueRef more = LLVMBuildICmp(b, LLVMIntNE, next, to, "");
   LLVMBuildCondBr(b, more, c.head, after);
   LLVMAddIncoming(c.i, &next, &latch, 1);
@@ -237,14 +233,14 @@ static void loop_end(struct order *o, struct counted c, int64_t by,
 static LLVMValueRef take(struct order *o, LLVMValueRef from, LLVMValueRef to,
                          LLVMValueRef root) {
   LLVMBuilderRef b = o->k->b;
-  LLVMValueRef zero = index_const(o, 0);
+  LLVMValueRef zero = emit_iptr(o->k->e, 0);
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
   struct counted c = loop(o, from);
   LLVMValueRef last = phi(o, root, before);
   LLVMBasicBlockRef kept = block(o, "kept"), on = block(o, "on");
   LLVMBuildCondBr(b, less(o, last, code_of(o, c.i)), kept, on);
   LLVMPositionBuilderAtEnd(b, kept);
-  sift(o, zero, index_const(o, o->places), c.i);
+  sift(o, zero, emit_iptr(o->k->e, o->places), c.i);
   root = code_of(o, get(o, zero));
   LLVMBuildBr(b, on);
   LLVMPositionBuilderAtEnd(b, on);
@@ -262,10 +258,10 @@ static void take_others(struct order *o) {
   int64_t vec = o->k->sched.vec, from = o->places;
   if (vec > 1)
     from = o->count - (o->count - o->places) % vec;
-  LLVMValueRef root = code_of(o, get(o, index_const(o, 0)));
+  LLVMValueRef root = code_of(o, get(o, emit_iptr(o->k->e, 0)));
   if (from > o->places) {
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
-    struct counted c = loop(o, index_const(o, o->places));
+    struct counted c = loop(o, emit_iptr(o->k->e, o->places));
     LLVMValueRef last = phi(o, root, before);
     LLVMBasicBlockRef some = block(o, "some"), none = block(o, "none");
     LLVMValueRef key = LLVMBuildTrunc(
@@ -278,7 +274,7 @@ static void take_others(struct order *o) {
     kept = emit_intrinsic(o->k, "llvm.vector.reduce.or", &t, 1, &kept, 1);
     LLVMBuildCondBr(b, kept, some, none);
     LLVMPositionBuilderAtEnd(b, some);
-    LLVMValueRef to = LLVMBuildAdd(b, c.i, index_const(o, vec), "");
+    LLVMValueRef to = LLVMBuildAdd(b, c.i, emit_iptr(o->k->e, vec), "");
     LLVMValueRef now = take(o, c.i, to, last);
     LLVMBasicBlockRef taken = LLVMGetInsertBlock(b);
     LLVMBuildBr(b, none);
@@ -286,27 +282,27 @@ static void take_others(struct order *o) {
     root = phi(o, last, c.head);
     LLVMAddIncoming(root, &now, &taken, 1);
     LLVMAddIncoming(last, &root, &none, 1);
-    loop_end(o, c, vec, index_const(o, from));
+    loop_end(o, c, vec, emit_iptr(o->k->e, from));
   }
   if (from < o->count)
-    take(o, index_const(o, from), index_const(o, o->count), root);
+    take(o, emit_iptr(o->k->e, from), emit_iptr(o->k->e, o->count), root);
 }
 
 /* Makes y[0, size) a heap; and takes its root out, size - 1 times: what stands
  * first comes to y[0]. There are two elements or more. */
 static void build_heap(struct order *o, LLVMValueRef size) {
   LLVMBuilderRef b = o->k->b;
-  LLVMValueRef one = index_const(o, 1);
+  LLVMValueRef one = emit_iptr(o->k->e, 1);
   LLVMValueRef half = LLVMBuildLShr(b, size, one, "");
   struct counted c = loop(o, LLVMBuildSub(b, half, one, ""));
   sift(o, c.i, size, get(o, c.i));
-  loop_end(o, c, -1, index_const(o, -1));
+  loop_end(o, c, -1, emit_iptr(o->k->e, -1));
 }
 
 static void take_out(struct order *o, LLVMValueRef size) {
   LLVMBuilderRef b = o->k->b;
-  LLVMValueRef zero = index_const(o, 0);
-  struct counted c = loop(o, LLVMBuildSub(b, size, index_const(o, 1), ""));
+  LLVMValueRef zero = emit_iptr(o->k->e, 0);
+  struct counted c = loop(o, LLVMBuildSub(b, size, emit_iptr(o->k->e, 1), ""));
   LLVMValueRef item = get(o, c.i);
   set(o, c.i, get(o, zero));
   sift(o, zero, c.i, item);
@@ -328,7 +324,7 @@ static LLVMValueRef greater_of(struct order *o, LLVMValueRef a, LLVMValueRef b,
 static LLVMValueRef take_median(struct order *o, LLVMValueRef lo,
                                 LLVMValueRef hi) {
   LLVMBuilderRef b = o->k->b;
-  LLVMValueRef one = index_const(o, 1);
+  LLVMValueRef one = emit_iptr(o->k->e, 1);
   LLVMValueRef mid = LLVMBuildLShr(b, LLVMBuildAdd(b, lo, hi, ""), one, "");
   LLVMValueRef at[] = {lo, mid, LLVMBuildSub(b, hi, one, "")}, code[3];
   for (int i = 0; i < 3; i++)
@@ -353,7 +349,7 @@ static LLVMValueRef take_median(struct order *o, LLVMValueRef lo,
  * element (N. Lomuto's partition). */
 static LLVMValueRef part(struct order *o, LLVMValueRef lo, LLVMValueRef hi) {
   LLVMBuilderRef b = o->k->b;
-  LLVMValueRef one = index_const(o, 1), median = take_median(o, lo, hi);
+  LLVMValueRef one = emit_iptr(o->k->e, 1), median = take_median(o, lo, hi);
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
   struct counted c = loop(o, LLVMBuildAdd(b, lo, one, ""));
   LLVMValueRef last = phi(o, lo, before), item = get(o, c.i);
@@ -376,7 +372,8 @@ static void make_chunk(struct order *o, const char *name) {
   LLVMBuilderRef outer = begin(o, name, 1), b = o->k->b;
   LLVMValueRef size = LLVMGetParam(o->fn, 2);
   LLVMBasicBlockRef some = block(o, "some"), done = block(o, "done");
-  LLVMValueRef few = LLVMBuildICmp(b, LLVMIntULT, size, index_const(o, 2), "");
+  LLVMValueRef few =
+      LLVMBuildICmp(b, LLVMIntULT, size, emit_iptr(o->k->e, 2), "");
   LLVMBuildCondBr(b, few, done, some);
   LLVMPositionBuilderAtEnd(b, some);
   build_heap(o, size);
@@ -390,8 +387,8 @@ static void make_chunk(struct order *o, const char *name) {
 static LLVMValueRef cell_of(struct order *o, LLVMValueRef stack,
                             LLVMValueRef at, int64_t k) {
   LLVMBuilderRef b = o->k->b;
-  at = LLVMBuildMul(b, at, index_const(o, 3), "");
-  at = LLVMBuildAdd(b, at, index_const(o, k), "");
+  at = LLVMBuildMul(b, at, emit_iptr(o->k->e, 3), "");
+  at = LLVMBuildAdd(b, at, emit_iptr(o->k->e, k), "");
   return LLVMBuildGEP2(b, o->k->e->iptr, stack, &at, 1, "");
 }
 
@@ -401,9 +398,10 @@ static LLVMValueRef cell_of(struct order *o, LLVMValueRef stack,
 static void order_parts(struct order *o, LLVMValueRef stack, int64_t depth) {
   LLVMBuilderRef b = o->k->b;
   LLVMTypeRef t = o->k->e->iptr;
-  LLVMValueRef zero = index_const(o, 0), one = index_const(o, 1), v[4], w[4];
-  LLVMValueRef first[] = {zero, index_const(o, o->places),
-                          index_const(o, depth), zero};
+  LLVMValueRef zero = emit_iptr(o->k->e, 0), one = emit_iptr(o->k->e, 1), v[4],
+               w[4];
+  LLVMValueRef first[] = {zero, emit_iptr(o->k->e, o->places),
+                          emit_iptr(o->k->e, depth), zero};
   LLVMBasicBlockRef before = LLVMGetInsertBlock(b), head = block(o, "range"),
                     cut = block(o, "cut"), whole = block(o, "whole"),
                     next = block(o, "next"), done = block(o, "ordered");
@@ -413,7 +411,7 @@ static void order_parts(struct order *o, LLVMValueRef stack, int64_t depth) {
     v[k] = phi(o, first[k], before);
   LLVMValueRef size = LLVMBuildSub(b, v[1], v[0], "");
   LLVMValueRef large =
-      LLVMBuildICmp(b, LLVMIntUGT, size, index_const(o, CHUNK), "");
+      LLVMBuildICmp(b, LLVMIntUGT, size, emit_iptr(o->k->e, CHUNK), "");
   LLVMValueRef may = LLVMBuildICmp(b, LLVMIntNE, v[2], zero, "");
   LLVMBuildCondBr(b, LLVMBuildAnd(b, large, may, ""), cut, whole);
   LLVMPositionBuilderAtEnd(b, cut);
@@ -446,7 +444,7 @@ static void order_parts(struct order *o, LLVMValueRef stack, int64_t depth) {
 /* order(x, y): one row. */
 static void make_order(struct order *o, const char *name) {
   LLVMBuilderRef outer = begin(o, name, 0);
-  LLVMValueRef all = index_const(o, o->places), stack = NULL;
+  LLVMValueRef all = emit_iptr(o->k->e, o->places), stack = NULL;
   int64_t depth = 2;
   for (int64_t n = o->places; n > CHUNK; n /= 2)
     depth += 2;
@@ -454,7 +452,7 @@ static void make_order(struct order *o, const char *name) {
     stack = LLVMBuildArrayAlloca(
         o->k->b, o->k->e->iptr,
         LLVMConstInt(o->k->e->i32, (uint64_t)(3 * depth), false), "parts");
-  struct counted c = loop(o, index_const(o, 0));
+  struct counted c = loop(o, emit_iptr(o->k->e, 0));
   set(o, c.i, c.i);
   loop_end(o, c, 1, all);
   if (o->places > 1 && (o->places < o->count || !o->chunk))

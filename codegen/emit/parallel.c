@@ -20,20 +20,16 @@ static int64_t count_chunks(const struct emit *e,
   return dn_min(f->units, (int64_t)e->opts->threads * CHUNKS_OF_A_THREAD);
 }
 
-static LLVMValueRef number(struct emit *e, int64_t v) {
-  return LLVMConstInt(e->iptr, (uint64_t)v, false);
-}
-
 /* The first unit of chunk `i`: threads, which begin with as many chunks each, get
  * as many units each, up to one. */
 static LLVMValueRef first_unit(struct emit *e, const struct emit_function *f,
                                LLVMBuilderRef b, LLVMValueRef i) {
   int64_t chunks = count_chunks(e, f), more = f->units % chunks;
-  LLVMValueRef at = LLVMBuildMul(b, i, number(e, f->units / chunks), "");
+  LLVMValueRef at = LLVMBuildMul(b, i, emit_iptr(e, f->units / chunks), "");
   if (!more)
     return at;
-  LLVMValueRef extra = LLVMBuildMul(b, i, number(e, more), "");
-  extra = LLVMBuildUDiv(b, extra, number(e, chunks), "");
+  LLVMValueRef extra = LLVMBuildMul(b, i, emit_iptr(e, more), "");
+  extra = LLVMBuildUDiv(b, extra, emit_iptr(e, chunks), "");
   return LLVMBuildAdd(b, at, extra, "");
 }
 
@@ -56,12 +52,12 @@ void emit_chunk(struct emit *e, struct emit_function *f, unsigned n) {
   LLVMValueRef i = LLVMGetParam(fn, 1);
   LLVMValueRef *args = DN_ARRAY(e->scratch, LLVMValueRef, n + 2);
   for (unsigned p = 0; p < n; p++) {
-    LLVMValueRef at = number(e, p);
+    LLVMValueRef at = emit_iptr(e, p);
     at = LLVMBuildGEP2(b, e->ptr, LLVMGetParam(fn, 0), &at, 1, "");
     args[p] = LLVMBuildLoad2(b, e->ptr, at, "");
   }
   args[n] = first_unit(e, f, b, i);
-  args[n + 1] = first_unit(e, f, b, LLVMBuildAdd(b, i, number(e, 1), ""));
+  args[n + 1] = first_unit(e, f, b, LLVMBuildAdd(b, i, emit_iptr(e, 1), ""));
   LLVMBuildCall2(b, LLVMGlobalGetValueType(f->fn), f->fn, args, n + 2, "");
   LLVMBuildRetVoid(b);
   LLVMDisposeBuilder(b);
@@ -94,10 +90,10 @@ void emit_parallel(struct emit *e, const struct emit_function *f,
     share = LLVMAddFunction(e->mod, name, type);
   LLVMValueRef pointers = passed_pointers(e, n);
   for (unsigned i = 0; i < n; i++) {
-    LLVMValueRef at = number(e, i);
+    LLVMValueRef at = emit_iptr(e, i);
     LLVMBuildStore(e->b, args[i],
                    LLVMBuildGEP2(e->b, e->ptr, pointers, &at, 1, ""));
   }
-  LLVMValueRef call[] = {number(e, count_chunks(e, f)), f->chunk, pointers};
+  LLVMValueRef call[] = {emit_iptr(e, count_chunks(e, f)), f->chunk, pointers};
   LLVMBuildCall2(e->b, type, share, call, 3, "");
 }

@@ -28,9 +28,7 @@ struct plane {
 static LLVMValueRef byte_at(struct kernel_cg *k, LLVMValueRef p,
                             const struct affine *at) {
   LLVMValueRef by = index_value(k, affine_plus(&k->forms, at, -at->c));
-  p = LLVMBuildGEP2(k->b, k->e->i8, p, &by, 1, "");
-  by = LLVMConstInt(k->e->iptr, (uint64_t)at->c, true);
-  return LLVMBuildGEP2(k->b, k->e->i8, p, &by, 1, "");
+  return emit_further_by(k, emit_further(k, p, by), at->c);
 }
 
 /* ---- The copy ---- */
@@ -207,8 +205,7 @@ static LLVMValueRef load(const struct plane *p, LLVMTypeRef type,
   struct kernel_cg *k = p->k;
   at += row * p->of->win.span[1];
   LLVMValueRef from = byte_at(k, base, affine_const(&k->forms, at));
-  LLVMValueRef v = LLVMBuildLoad2(k->b, type, from, "");
-  LLVMSetAlignment(v, 1);
+  LLVMValueRef v = emit_load_at(k, type, from, 1);
   LLVMSetVolatile(v, true);
   return v;
 }

@@ -17,8 +17,8 @@ void scalable_open(struct kernel_cg *k, int64_t n) {
   struct emit *e = k->e;
   assert(n > 0 && k->sched.vec > 1 && "rule loops: scalable vectors");
   scope_open(k, n, 0, NULL, NULL);
-  LLVMValueRef left = LLVMBuildNUWSub(
-      k->b, LLVMConstInt(e->iptr, (uint64_t)n, false), k->scope->counter, "");
+  LLVMValueRef left =
+      LLVMBuildNUWSub(k->b, emit_iptr(e, n), k->scope->counter, "");
   LLVMValueRef arg[] = {left, LLVMConstInt(e->i32, k->sched.vec, false),
                         LLVMConstInt(e->i1, 1, false)};
   k->count = emit_intrinsic(k, "llvm.experimental.get.vector.length", &e->iptr,
@@ -49,7 +49,7 @@ LLVMValueRef scalable_load(struct kernel_cg *k, LLVMTypeRef elem,
   if (is_dense(k, elem, step))
     return emit_intrinsic(k, "llvm.vp.load", type, 2,
                           (LLVMValueRef[]){base, all, k->count}, 3);
-  LLVMValueRef by = LLVMConstInt(e->iptr, (uint64_t)step, true);
+  LLVMValueRef by = emit_iptr(e, step);
   return emit_intrinsic(k, "llvm.experimental.vp.strided.load", type, 3,
                         (LLVMValueRef[]){base, by, all, k->count}, 4);
 }
@@ -64,7 +64,7 @@ void scalable_store(struct kernel_cg *k, LLVMValueRef v, LLVMValueRef base,
                    (LLVMValueRef[]){v, base, all, k->count}, 4);
     return;
   }
-  LLVMValueRef by = LLVMConstInt(e->iptr, (uint64_t)step, true);
+  LLVMValueRef by = emit_iptr(e, step);
   emit_intrinsic(k, "llvm.experimental.vp.strided.store", type, 3,
                  (LLVMValueRef[]){v, base, by, all, k->count}, 5);
 }
@@ -83,7 +83,7 @@ LLVMValueRef scalable_numbers(struct kernel_cg *k, int64_t step) {
   const char *name = "llvm.stepvector";
 #endif
   LLVMTypeRef type = emit_vector_type(k, k->e->iptr, k->forms.lanes);
-  LLVMValueRef by = LLVMConstInt(k->e->iptr, (uint64_t)step, true);
+  LLVMValueRef by = emit_iptr(k->e, step);
   LLVMValueRef n = emit_intrinsic(k, name, &type, 1, NULL, 0);
   return LLVMBuildNSWMul(k->b, n, emit_splat(k, by, k->forms.lanes), "");
 }

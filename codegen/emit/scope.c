@@ -38,7 +38,7 @@ static struct scope *new_scope(struct kernel_cg *k, int64_t count) {
   s->parent = k->scope;
   s->depth = k->scope->depth + 1;
   s->count = count;
-  s->step = LLVMConstInt(k->e->iptr, 1, false);
+  s->step = emit_iptr(k->e, 1);
   s->pre = LLVMGetInsertBlock(k->b);
   s->gate = scope_block(k, "gate");
   s->head = scope_block(k, "loop");
@@ -95,6 +95,16 @@ void scope_open_to(struct kernel_cg *k, LLVMValueRef count, int64_t most,
   }
 }
 
+void scope_open_dim(struct kernel_cg *k, int64_t dim,
+                    const struct ir_size *size, unsigned nphi,
+                    const LLVMValueRef *init, LLVMValueRef *phi) {
+  if (size)
+    scope_open_to(k, index_value(k, index_size(k, dim, size)), dim, nphi, init,
+                  phi);
+  else
+    scope_open(k, dim, nphi, init, phi);
+}
+
 void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,
                       LLVMValueRef count) {
   assert(most > 0 && k->threads.begin && k->threads.end &&
@@ -121,7 +131,7 @@ void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,
 static LLVMValueRef hidden(struct kernel_cg *k, LLVMValueRef v, int64_t n) {
   LLVMTypeRef type = LLVMTypeOf(v);
   LLVMTypeRef fn = LLVMFunctionType(type, &type, 1, false);
-  LLVMValueRef by = LLVMConstInt(k->e->iptr, (uint64_t)n, true);
+  LLVMValueRef by = emit_iptr(k->e, n);
   LLVMValueRef same = LLVMGetInlineAsm(fn, "", 0, "=r,0", 4, false, false,
                                        LLVMInlineAsmDialectATT, false);
   v = type == k->e->ptr ? LLVMBuildGEP2(k->b, k->e->i8, v, &by, 1, "")
@@ -154,8 +164,8 @@ void scope_walk(struct kernel_cg *k, int64_t step) {
   s->elements = step;
   s->index = s->counter;
   if (s->walk == IR_WALK_INDEX && step > 1) /* it counts elements from now on */
-    k->value.v[s->var] = LLVMBuildExactUDiv(
-        k->b, s->counter, LLVMConstInt(k->e->iptr, (uint64_t)step, false), "");
+    k->value.v[s->var] =
+        LLVMBuildExactUDiv(k->b, s->counter, emit_iptr(k->e, step), "");
 }
 
 void scope_next(struct kernel_cg *k) {
@@ -189,7 +199,7 @@ static void build_latch(struct kernel_cg *k, struct scope *s,
   if (!index)
     LLVMSetNUW(up, true);
   int64_t count = s->count * (index ? s->elements : 1);
-  LLVMValueRef end = LLVMConstInt(e->iptr, (uint64_t)count, false);
+  LLVMValueRef end = emit_iptr(e, count);
   LLVMValueRef more =
       LLVMBuildICmp(k->b, LLVMIntNE, up, s->any ? s->to : end, "");
   LLVMBuildCondBr(k->b, more, s->head, after);

@@ -62,6 +62,10 @@ LLVMValueRef scope_pointer(struct kernel_cg *k, LLVMValueRef p, int64_t step);
 /* `count` iterations, known at run time only; `most` at most. */
 void scope_open_to(struct kernel_cg *k, LLVMValueRef count, int64_t most,
                    unsigned nphi, const LLVMValueRef *init, LLVMValueRef *phi);
+/* One of the two: as many as a dimension has. */
+void scope_open_dim(struct kernel_cg *k, int64_t dim,
+                    const struct ir_size *size, unsigned nphi,
+                    const LLVMValueRef *init, LLVMValueRef *phi);
 /* Of units [first, first + most) those in [k->begin, k->end), and of these the
  * first `count`; NULL: all. */
 void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,

@@ -22,7 +22,7 @@ void emit_number_ports(struct emit *e) {
 }
 
 static LLVMValueRef at_byte(struct emit *e, LLVMValueRef p, int64_t byte) {
-  LLVMValueRef at = LLVMConstInt(e->iptr, (uint64_t)byte, false);
+  LLVMValueRef at = emit_iptr(e, byte);
   return LLVMBuildGEP2(e->b, e->i8, p, &at, 1, "");
 }
 
@@ -64,8 +64,7 @@ void emit_reset(struct emit *e) {
   LLVMSetLinkage(fn, LLVMExternalLinkage);
   LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->lc, fn, ""));
   LLVMBuildMemSet(e->b, state, LLVMConstNull(e->i8),
-                  LLVMConstInt(e->iptr, (uint64_t)e->state_size, false),
-                  (unsigned)align);
+                  emit_iptr(e, e->state_size), (unsigned)align);
   for (unsigned i = 0; i < f->nresults; i++) {
     const struct ir_value *param = ir_carried_param(f->body->last, i);
     if (param && param->initial)

@@ -24,6 +24,10 @@ LLVMValueRef emit_splat(struct kernel_cg *k, LLVMValueRef v, unsigned lanes) {
       LLVMConstNull(emit_vector_type(k, k->e->i32, lanes)), "");
 }
 
+unsigned emit_lanes(const struct kernel_cg *k, LLVMValueRef a, LLVMValueRef b) {
+  return emit_is_vector(a) || emit_is_vector(b) ? k->forms.lanes : 1;
+}
+
 void emit_fail(struct kernel_cg *k, enum dn_code code, const char *msg) {
   if (!k->failed)
     dn_error(k->e->ctx, k->op ? ir_loc(k->op) : (struct dn_loc){0}, code, "%s",
@@ -173,9 +177,7 @@ static LLVMValueRef checked_value(struct kernel_cg *k, const struct access *c) {
                                          c->v->type->size[d])
                            : c->raw[d];
   LLVMValueRef v = emit_value(k, c->v, idx);
-  unsigned lanes =
-      emit_is_vector(v) || emit_is_vector(c->cond) ? k->forms.lanes : 1;
-  v = emit_splat(k, v, lanes);
+  v = emit_splat(k, v, emit_lanes(k, v, c->cond));
   return LLVMBuildSelect(k->b, c->cond, v,
                          emit_like(k, v, emit_number(k, t, c->n->outside)), "");
 }
@@ -231,10 +233,7 @@ static LLVMValueRef pieces_access(struct kernel_cg *k, const struct nest *n,
     LLVMValueRef v = emit_value(k, piece, idx);
     LLVMValueRef here = r ? index_inside(k, in, size, run) : NULL;
     if (here) {
-      unsigned lanes =
-          emit_is_vector(here) || emit_is_vector(v) || emit_is_vector(r)
-              ? k->forms.lanes
-              : 1;
+      unsigned lanes = emit_lanes(k, here, emit_is_vector(v) ? v : r);
       v = LLVMBuildSelect(k->b, here, emit_splat(k, v, lanes),
                           emit_splat(k, r, lanes), "");
     }

@@ -61,7 +61,7 @@ void emit_weights_begin(struct emit *e) {
 
 LLVMValueRef emit_weights_argument(struct emit *e, const struct ir_value *c) {
   assert(e->apart && e->apart[c->id] && "emit_const_argument()");
-  LLVMValueRef at = LLVMConstInt(e->iptr, (uint64_t)e->apart[c->id], false);
+  LLVMValueRef at = emit_iptr(e, e->apart[c->id]);
   LLVMValueRef blob = emit_last_argument(e, e->state_size ? 3 : 2);
   return LLVMBuildGEP2(e->b, e->i8, blob, &at, 1, "");
 }
@@ -118,8 +118,7 @@ static void build_load(struct emit *e) {
   LLVMSetLinkage(fn, LLVMExternalLinkage);
   LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(e->lc, fn, ""));
   /* A size of 0 would be that which is not known. */
-  LLVMValueRef size = LLVMGetParam(fn, 1),
-               one = LLVMConstInt(e->iptr, 1, false);
+  LLVMValueRef size = LLVMGetParam(fn, 1), one = emit_iptr(e, 1);
   LLVMValueRef none = LLVMBuildIsNull(b, size, "");
   size = LLVMBuildSelect(b, none, one, size, "");
   LLVMBuildRet(b, match(e, b, LLVMGetParam(fn, 0), size));

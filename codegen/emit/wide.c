@@ -24,9 +24,8 @@ static LLVMValueRef rows_at(struct kernel_cg *k, struct runs_wide *w,
   LLVMValueRef at =
       index_value(k, affine_add(&k->forms, affine_const(&k->forms, 0),
                                 affine_plus(&k->forms, run, -run->c), step));
-  LLVMValueRef p = LLVMBuildGEP2(k->b, k->e->i8, k->wide.rows, &at, 1, "");
-  at = LLVMConstInt(k->e->iptr, (uint64_t)(run->c * step + bytes), false);
-  return LLVMBuildGEP2(k->b, k->e->i8, p, &at, 1, "");
+  return emit_further_by(k, emit_further(k, k->wide.rows, at),
+                         run->c * step + bytes);
 }
 
 /* Runs of a row up to the end of the innermost iterator. */
@@ -116,8 +115,7 @@ static void copy_rows(struct kernel_cg *k, struct runs_wide *w, int64_t runs) {
 static LLVMValueRef row_words(struct kernel_cg *k, struct runs_wide *w,
                               const struct affine *run, unsigned row) {
   LLVMValueRef v =
-      LLVMBuildLoad2(k->b, k->e->i64, rows_at(k, w, run, 2 * row * WORD), "");
-  LLVMSetAlignment(v, 2 * WORD);
+      emit_load_at(k, k->e->i64, rows_at(k, w, run, 2 * row * WORD), 2 * WORD);
   LLVMSetVolatile(v, true);
   return v;
 }

@@ -111,13 +111,8 @@ static bool probe_compile(void *user, int fd) {
                                             &message, &out))
       break;
     text = LLVMGetBufferStart(out);
-    for (size_t at = 0, left = LLVMGetBufferSize(out); left;) {
-      ssize_t n = write(fd, text + at, left);
-      if (n <= 0)
-        return false;
-      at += (size_t)n;
-      left -= (size_t)n;
-    }
+    if (!dn_write_all(fd, text, LLVMGetBufferSize(out)))
+      return false;
     LLVMResetFatalErrorHandler();
     LLVMInstallFatalErrorHandler(end_of_probe);
   }
