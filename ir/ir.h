@@ -310,6 +310,11 @@ size_t ir_num_uses(const struct ir_value *v);
 static inline struct ir_block *ir_home(const struct ir_value *v) {
   return v->def ? v->def->block : v->block;
 }
+/* A contraction or a reduction. */
+static inline bool ir_is_anchor(const struct ir_op *op) {
+  return ir_ops[op->code].cls == IR_CONTRACT ||
+         ir_ops[op->code].cls == IR_REDUCE;
+}
 static inline bool ir_in_kernel(const struct ir_op *op) {
   return op->block->owner && op->block->owner->code == IR_KERNEL;
 }

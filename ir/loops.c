@@ -37,7 +37,7 @@ static struct body body_of(const struct ir_op *kernel) {
        op = op->next) {
     enum ir_class cls = ir_ops[op->code].cls;
     const struct nest *n = cls == IR_REDUCE ? nest_build(tmp, op) : NULL;
-    b.folds |= cls == IR_REDUCE || cls == IR_CONTRACT;
+    b.folds |= ir_is_anchor(op);
     if (n && n->carried >= 0) {
       b.carried = n->carried;
       b.ordered = n->fold == NEST_NTH;

@@ -11,11 +11,6 @@
 #include <assert.h>
 #include <string.h>
 
-static bool is_anchor(const struct ir_op *op) {
-  return ir_ops[op->code].cls == IR_CONTRACT ||
-         ir_ops[op->code].cls == IR_REDUCE;
-}
-
 /* What may follow an anchor: a map of its shape, or of its rows. */
 static bool follows(const struct ir_type *type, const struct nest *anchor) {
   return ir_same_dims(type, anchor->type) ||
@@ -58,7 +53,7 @@ static const struct nest *check_body(struct verifier *v,
     bool tail = reads_anchor(op, after);
     if (ir_ops[op->code].traits & IR_ONTO)
       check_onto(v, kernel, op);
-    if (is_anchor(op)) {
+    if (ir_is_anchor(op)) {
       const struct nest *n = nest_build(arena, op);
       if (n->fold == NEST_NTH && (op->prev || op->next->next))
         verify_op(v, op, BODY, "'%s' is not alone in a kernel",
@@ -106,7 +101,7 @@ static bool lanes_turn(const struct ir_op *kernel, const struct ir_type *type,
     return true;
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next)
-    if (is_anchor(op))
+    if (ir_is_anchor(op))
       return false;
   return lanes >= 0 && lanes < type->rank && vec >= 1 && !(vec & (vec - 1));
 }

@@ -179,10 +179,7 @@ static bool is_reshaped(const struct ir_value *v, const struct ir_value *from) {
  * the index of the result's. */
 static bool has_rows_of(const struct ir_value *v, const struct ir_value *p,
                         const struct ir_op *k) {
-  const struct ir_type *y = ir_result(k)->type;
-  bool same = v->type->rank == y->rank;
-  for (int d = 0; same && d < y->rank; d++)
-    same = v->type->dim[d] == y->dim[d];
+  bool same = ir_same_dims(v->type, ir_result(k)->type);
   return v == p || (same && is_reshaped(v, p));
 }
 

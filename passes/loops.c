@@ -485,8 +485,7 @@ static void set_rest(struct planner *p, const struct aliases *aliases,
   struct ir_loops loops;
   for (const struct ir_op *op = p->kernel->region[0]->first; op->next;
        op = op->next)
-    if (ir_ops[op->code].cls == IR_CONTRACT ||
-        ir_ops[op->code].cls == IR_REDUCE)
+    if (ir_is_anchor(op))
       anchor = nest_build(tmp, op);
   if (!anchor || loops_read(p->kernel, &loops))
     return;

@@ -100,8 +100,7 @@ bool sizes_type_fits(const struct join *j, const struct ir_type *type,
   for (int k = 0; k < j->n; k++) {
     struct ir_point p = sizes_point(j, k);
     const struct ir_type *t = type ? ir_type_at(j->ctx, type, &p) : NULL;
-    if (!t || t->rank != lane[k]->rank || t->dtype != lane[k]->dtype ||
-        memcmp(t->dim, lane[k]->dim, sizeof t->dim))
+    if (!t || t->dtype != lane[k]->dtype || !ir_same_dims(t, lane[k]))
       return false;
   }
   return true;

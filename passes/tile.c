@@ -500,8 +500,7 @@ static void tile_map(struct tiling *k, struct dn_arena *tmp) {
 static const struct ir_op *find_anchor(const struct ir_op *kernel) {
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next)
-    if (ir_ops[op->code].cls == IR_CONTRACT ||
-        ir_ops[op->code].cls == IR_REDUCE)
+    if (ir_is_anchor(op))
       return op;
   return NULL;
 }

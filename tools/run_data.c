@@ -74,8 +74,7 @@ const struct ir_type **run_input_types(struct run *r) {
 }
 
 static bool same_shape(const struct ir_type *a, const struct ir_type *b) {
-  return a->dtype == b->dtype && a->rank == b->rank &&
-         !memcmp(a->dim, b->dim, sizeof a->dim);
+  return a->dtype == b->dtype && ir_same_dims(a, b);
 }
 
 void run_fit_strings(struct run *r, struct ir_tensor *t,
