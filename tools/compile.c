@@ -116,22 +116,23 @@ static struct ir_module *import_made(struct compile *c, struct fe_opts *fe) {
   if (made.list.n && !c->sizes)
     c->sizes = DN_NEW(c->ctx->arena, struct sizes);
   bool ok = m != NULL;
-  for (size_t i = 0; i < made.list.n && ok; i++) {
+  for (size_t i = 0; i < made.list.n && m; i++) { /* all that are too many */
     const struct fe_dim *d = &made.list.v[i];
     struct ir_point *at = &c->sizes->at;
     int k = 0;
     while (k < at->n && at->param[k]->name != d->name)
       k++;
     if (k == at->n) {
-      ok = k < IR_MAX_SIZES ? dims_bound(c, d)
-                            : dn_error(c->ctx, d->loc, DN_DYNAMIC,
-                                       "values decide how large its result is, "
-                                       "and of more than %d such sizes one "
-                                       "must be given: --dim NODE=VALUE",
-                                       IR_MAX_SIZES);
+      ok &= k < IR_MAX_SIZES
+                ? dims_bound(c, d)
+                : dn_error(c->ctx, d->loc, DN_DYNAMIC,
+                           "values decide how large its result is, "
+                           "and of more than %d such sizes one "
+                           "must be given: --dim NODE=VALUE",
+                           IR_MAX_SIZES);
       dims[n++] = *d;
     }
-    if (ok)
+    if (k < IR_MAX_SIZES)
       c->sizes->made[k] = true;
   }
   if (ok && n == fe->ndims)
