@@ -399,8 +399,13 @@ static void set_ways(struct planner *p, const struct aliases *aliases,
     leave_matrix(p);
     loops_read(kernel, &loops);
   }
+  bool wide = ir_get_int(kernel, "wide");
   for (size_t i = 0; i < DN_COUNT(way); i++)
     keep_way(p, aliases, tmp, &loops, way[i]);
+  /* What takes as many steps as it has products is for rows that are widened. */
+  if (wide && !ir_get_int(kernel, "wide") &&
+      p->env->target->dot_step >= p->env->target->dot_k)
+    ir_drop_attr(kernel, "dot");
   if (may_join(p))
     ir_set_attr(kernel, ir_int("join", 1));
   keep_way(p, aliases, tmp, &loops, "join");
