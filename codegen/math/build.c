@@ -294,6 +294,7 @@ struct math_loop math_loop_begin(const struct math_ctx *m, LLVMValueRef *state,
 
 void math_loop_end(const struct math_ctx *m, struct math_loop *l,
                    LLVMValueRef *state, LLVMValueRef more) {
+  assert(l->n > 0 && l->n <= 4 && "math_loop_begin()");
   LLVMBasicBlockRef from = LLVMGetInsertBlock(m->b);
   LLVMBasicBlockRef done = math_block_new(m, "math.done");
 

@@ -5,6 +5,8 @@
  * Muller, Elementary Functions, 3rd ed., 11.5; pairs as of Dekker 1971). */
 #include "codegen/math/poly.h"
 
+#include <assert.h>
+
 static struct math_dw math_dw_mul(const struct math_ctx *m, struct math_dw a,
                                   struct math_dw c) {
   struct math_dw p = math_two_prod(m, a.h, c.h);
@@ -72,6 +74,7 @@ static LLVMValueRef math_pow_exp(const struct math_ctx *m, LLVMValueRef y,
 
 LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct ir_facts *o,
                          LLVMValueRef x, LLVMValueRef y) {
+  assert(LLVMTypeOf(x) == LLVMTypeOf(y) && "same_shape(): one type");
   struct math_ctx c = math_ctx_of(b, o, x), *m = &c;
   LLVMValueRef ax = math_abs(m, x), one = math_const(m, 1), half, r, inf;
   LLVMValueRef zero = math_const(m, 0), is_int, odd, is1, sign, neg, unord;
@@ -94,8 +97,8 @@ LLVMValueRef cg_math_pow(LLVMBuilderRef b, const struct ir_facts *o,
   neg = LLVMBuildAnd(b, math_lt(m, x, zero), LLVMBuildNot(b, is_int, ""), "");
   neg = LLVMBuildAnd(b, neg, math_lt(m, ax, inf), "");
   r = math_select(m, neg, math_nan(m), r);
-  unord = LLVMBuildOr(b, cg_math_isnan(b, m->o, x),
-                      cg_math_isnan(b, m->o, y), "");
+  unord =
+      LLVMBuildOr(b, cg_math_isnan(b, m->o, x), cg_math_isnan(b, m->o, y), "");
   r = math_select(m, unord, math_nan(m), r);
   is1 = LLVMBuildOr(b, math_eq(m, x, one), math_eq(m, y, zero), "");
   return math_select(m, is1, one, r);

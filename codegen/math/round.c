@@ -150,6 +150,7 @@ static LLVMValueRef math_rest(const struct math_ctx *m, LLVMValueRef r,
  * once. */
 LLVMValueRef cg_math_fmod(LLVMBuilderRef b, const struct ir_facts *o,
                           LLVMValueRef x, LLVMValueRef y) {
+  assert(LLVMTypeOf(x) == LLVMTypeOf(y) && "same_shape(): one type");
   struct math_ctx c = math_ctx_of(b, o, x), *m = &c;
   int step = m->fma ? (m->f64 ? 50 : 21) : (m->f64 ? 24 : 10);
   LLVMValueRef ax = math_abs(m, x), ay = math_abs(m, y), zero, magic, ok, inf;

@@ -204,6 +204,7 @@ static LLVMValueRef math_pi_hi(const struct math_ctx *m, int shift) {
 }
 
 static LLVMValueRef math_pi_lo(const struct math_ctx *m, int shift) {
+  assert(shift >= 0 && shift <= 2 && "pi, pi/2 or pi/4");
   double k = 1.0 / (1 << shift);
   return math_const2(m, -0x1.777a5cp-24 * k, 0x1.1a62633145c07p-53 * k);
 }

@@ -1,6 +1,7 @@
 /* jit.c - see jit.h. */
 #include "codegen/object/jit.h"
 
+#include <assert.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
@@ -57,6 +58,7 @@ struct cg_jit *cg_jit_new(struct dn_ctx *ctx, const struct cg_blob *object,
 }
 
 void *cg_jit_find(struct cg_jit *jit, const char *name) {
+  assert(jit->lljit && "cg_jit_new() made it");
   LLVMOrcExecutorAddress address = 0;
   if (!jit_ok(jit, LLVMOrcLLJITLookup(jit->lljit, &address, name)))
     return NULL;

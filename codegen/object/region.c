@@ -6,6 +6,7 @@
 #include "ir/nest.h"
 #include "ir/place.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
  * then has; -1: none. */
 static int take(struct cg_regions *r, enum cg_holds what, int64_t bytes,
                 int64_t align) {
+  assert(bytes >= 0 && align > 0 && "sizes of a plan, or of an object");
   for (size_t i = 0; i < r->n; i++) {
     struct cg_region *one = &r->v[i];
     int64_t at = (one->used + align - 1) / align * align;
@@ -35,6 +37,7 @@ static bool holds(const struct cg_regions *r, enum cg_holds what) {
 
 /* How often a run reads an element of a constant, all uses taken together. */
 static double reads_per_element(struct dn_ctx *ctx, const struct ir_value *c) {
+  assert(ir_type_count(c->type) > 0 && "place_weights()");
   double reads = 0;
   for (const struct ir_use *u = c->uses; u; u = u->next)
     reads += nest_reads(ctx, u);

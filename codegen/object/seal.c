@@ -3,6 +3,7 @@
 
 #include "ir/base.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@ static void hash_bytes(const void *data, size_t size, unsigned char *out) {
 }
 
 bool cg_seal(int fd) {
+  assert(fd >= 0 && "cg_compile() opened it");
   struct stat st;
   unsigned char seal[SEAL];
   if (fstat(fd, &st) || st.st_size <= 0)

@@ -4,6 +4,7 @@
 #include "codegen/report/model.h"
 #include "runtime/dnn.h"
 
+#include <assert.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -71,6 +72,7 @@ void cg_weights(struct dn_ctx *ctx, const struct ir_module *m, uint64_t abi,
                 struct cg_blob *out) {
   int64_t *at = DN_ARRAY(ctx->arena, int64_t, m->nvalues + 1);
   int64_t size = cg_weights_place(m, at);
+  assert(size >= DNN_WEIGHTS_AT && "cg_weights_place(): a header at least");
   unsigned char *bytes = DN_ARRAY(ctx->arena, unsigned char, (size_t)size);
   for (size_t i = 0; i < m->consts.n; i++) {
     const struct ir_value *c = m->consts.v[i];

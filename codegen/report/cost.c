@@ -4,6 +4,7 @@
 #include "codegen/target/target.h"
 #include "ir/place.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct cg_core {
@@ -51,6 +52,7 @@ static int region_of(const struct cg_regions *r, const struct ir_value *v) {
 /* Cycles of so many bytes of a value beyond those that the core's row has. */
 static double wait(const struct cg_machine *m, const struct ir_value *v,
                    int64_t bytes) {
+  assert(m->core && "cg_layer_cost(): the core has a row");
   const struct cg_opts *o = m->opts;
   int region = region_of(o->regions, v);
   const char *name = region >= 0 ? o->regions->v[region].name

@@ -5,6 +5,7 @@
 #include "codegen/report/timeline.h"
 #include "ir/place.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -48,6 +49,7 @@ static void put_name(const struct map *m, size_t step) {
 /* The start of a box over steps [first, last] and bytes [lo, hi). */
 static void put_box(const struct map *m, size_t first, size_t last, int64_t lo,
                     int64_t hi, const char *kind) {
+  assert(first <= last && lo <= hi && "a span of the timeline");
   dn_buf_printf(m->out,
                 "<rect class=\"%s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" "
                 "height=\"%.2f\"><title>",
