@@ -40,6 +40,8 @@ struct fe_opts {
       *made; /* gets those that are no numbers; NULL: --dim has all */
   struct fe_names *free; /* gets the names of the model's free dims and of those
                             that make them; or NULL */
+  struct fe_names *unbound; /* gets those of loops of no known number of turns;
+                               or NULL */
   /* Shapes for inputs by position, from test data; NULL entries: as the model
    * says. They bind symbolic dims, and win over a model's fixed ones never. */
   const struct ir_type *const *input_types;

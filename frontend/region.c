@@ -157,8 +157,13 @@ static bool loop_turn(struct fe_build *b, struct fe_region *r, size_t carried,
 
 int64_t fe_loop_max(const struct fe_build *b, const struct fe_opts *opts) {
   const struct fe_dim *loop = opts->loops;
+  const char *node = b->loc.node;
+  struct fe_names *all = opts->unbound;
+  if (all && node &&
+      dn_find_row(all->list.v, all->list.n, sizeof node, node) < 0)
+    DN_PUSH(b->ctx->arena, all->list, node);
   for (size_t i = 0; i < opts->nloops; i++)
-    if (!strcmp(loop[i].name, b->loc.node))
+    if (!strcmp(loop[i].name, node))
       return loop[i].value;
   return -1;
 }

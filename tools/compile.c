@@ -150,7 +150,7 @@ static struct ir_module *import_lane(struct compile *c, int k) {
   struct fe_opts fe = c->fe;
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, fe.ndims + 1);
   fe.dims = dims;
-  fe.free = NULL;
+  fe.free = fe.unbound = NULL;
   fe.choices->again = true;
   fe.choices->k = 0;
   for (size_t d = 0; d < fe.ndims; d++) {
@@ -345,8 +345,9 @@ static bool check_form(const struct compile *c) {
 
 bool compile_import(struct compile *c, const struct fe_opts *known) {
   struct fe_opts fe = known ? *known : (struct fe_opts){0};
-  struct fe_names names = {0};
+  struct fe_names names = {0}, loops = {0};
   fe.free = &names;
+  fe.unbound = &loops;
   fe.float_factors =
       c->options->requant && strcmp(c->options->requant, "tflite");
   fe.states = c->options->states.v;

@@ -103,25 +103,36 @@ static bool check_sums(struct compile *c, const struct fe_opts *fe) {
   return true;
 }
 
-bool dims_check(struct compile *c, const struct fe_opts *fe) {
+/* Whether one of the model's `names` is `name`, which `flag` gives. */
+static bool has_name(struct compile *c, const char *flag, const char *what,
+                     const char *name, const struct fe_names *names,
+                     const char *none) {
   struct dn_ctx *ctx = c->ctx;
-  const char *const *names = fe->free->list.v;
-  size_t n = fe->free->list.n;
+  const char *const *all = names->list.v;
+  size_t n = names->list.n;
+  if (dn_find_row(all, n, sizeof *all, name) >= 0)
+    return true;
+  dn_error(ctx, (struct dn_loc){.file = c->path, .where = flag}, DN_USAGE,
+           "the model has no %s '%.200s'", what, name);
+  const char *near = dn_nearest(name, all, n);
+  if (near)
+    dn_note(ctx, "did you mean '%s'?", near);
+  else if (!n)
+    dn_note(ctx, "%s", none);
+  for (size_t j = 0; j < n && !near; j++)
+    dn_note(ctx, "it has '%s'", all[j]);
+  return false;
+}
+
+bool dims_check(struct compile *c, const struct fe_opts *fe) {
   bool ok = true;
-  for (size_t i = 0; i < fe->ndims; i++) {
-    if (dn_find_row(names, n, sizeof *names, fe->dims[i].name) >= 0)
-      continue;
-    ok = false;
-    dn_error(ctx, (struct dn_loc){.file = c->path, .where = "--dim"}, DN_USAGE,
-             "the model has no free dimension '%.200s'", fe->dims[i].name);
-    const char *near = dn_nearest(fe->dims[i].name, names, n);
-    if (near)
-      dn_note(ctx, "did you mean '%s'?", near);
-    else if (!n)
-      dn_note(ctx, "all its dimensions are numbers");
-    for (size_t j = 0; j < n && !near; j++)
-      dn_note(ctx, "it has '%s'", names[j]);
-  }
+  for (size_t i = 0; i < fe->ndims; i++)
+    ok &= has_name(c, "--dim", "free dimension", fe->dims[i].name, fe->free,
+                   "all its dimensions are numbers");
+  for (size_t i = 0; c->m && i < fe->nloops; i++)
+    ok &= has_name(c, "--loop-max", "unbounded loop", fe->loops[i].name,
+                   fe->unbound,
+                   "all its loops have a number of turns that is known");
   return ok;
 }
 

@@ -11,7 +11,7 @@ bool dims_read(struct compile *c, struct fe_opts *fe);
 /* Makes a parameter of c->sizes of a size with a bound. */
 bool dims_bound(struct compile *c, const struct fe_dim *d);
 /* Checks that each --dim names a free dimension of the model, or one that
- * another --dim is made of. */
+ * another --dim is made of; and each --loop-max a loop, where all were imported. */
 bool dims_check(struct compile *c, const struct fe_opts *fe);
 
 #endif
