@@ -26,9 +26,8 @@
 struct packed { /* made before, for another kernel that reads it */
   const struct ir_value *from;
   int64_t vec, panel;
-  int64_t
-      size;  /* of a row: the last dim, or of panels in runs the last three */
-  int outer; /* dims before it */
+  int64_t size; /* of a row: the last dim; of panels in runs the last three */
+  int outer;    /* dims before it */
   struct ir_value *to, *shifts;
 };
 

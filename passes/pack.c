@@ -25,6 +25,7 @@
 #include "ir/loops.h"
 #include "ir/size.h"
 #include "passes/edit.h"
+#include "passes/pack_copy.h"
 #include "passes/tile.h"
 
 #include <assert.h>
@@ -82,79 +83,6 @@ static struct ir_op *before_loops(const struct ir_value *w,
   return at;
 }
 
-/* ---- Data ---- */
-
-/* A copy of strided elements, dims from the outside in. */
-struct copy {
-  int rank;
-  int64_t dim[IR_MAX_RANK];
-  int64_t from[IR_MAX_RANK], to[IR_MAX_RANK]; /* strides in elements */
-  size_t bytes;                               /* of an element */
-};
-
-/* Bytes of files are not aligned to elements. */
-static inline void copy_elements(const struct copy *c, const char *from,
-                                 char *to, int64_t rows, int64_t columns,
-                                 int64_t bytes) {
-  const int64_t *f = c->from + c->rank - 2, *t = c->to + c->rank - 2;
-  const int64_t f0 = f[0], f1 = f[1], t0 = t[0], t1 = t[1];
-  for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < columns; j++)
-      memcpy(to + (i * t0 + j * t1) * bytes, from + (i * f0 + j * f1) * bytes,
-             (size_t)bytes);
-}
-
-/* A block of the last two dims. */
-static void copy_block(const struct copy *c, const char *from, char *to,
-                       int64_t rows, int64_t columns) {
-  switch (c->bytes) {
-  case 1:
-    copy_elements(c, from, to, rows, columns, 1);
-    break;
-  case 2:
-    copy_elements(c, from, to, rows, columns, 2);
-    break;
-  case 4:
-    copy_elements(c, from, to, rows, columns, 4);
-    break;
-  default:
-    assert(c->bytes == 8 && "dtypes.def has elements of 1, 2, 4, 8 bytes");
-    copy_elements(c, from, to, rows, columns, 8);
-    break;
-  }
-}
-
-/* The last two dims, in blocks whose lines stay in the cache on both sides. */
-static void copy_plane(const struct copy *c, const char *from, char *to) {
-  enum { BLOCK = 16 };
-  int r = c->rank - 2, k = c->rank - 1;
-  int64_t bytes = (int64_t)c->bytes;
-  for (int64_t i = 0; i < c->dim[r]; i += BLOCK)
-    for (int64_t j = 0; j < c->dim[k]; j += BLOCK)
-      copy_block(c, from + (i * c->from[r] + j * c->from[k]) * bytes,
-                 to + (i * c->to[r] + j * c->to[k]) * bytes,
-                 dn_min(BLOCK, c->dim[r] - i), dn_min(BLOCK, c->dim[k] - j));
-}
-
-static void copy_strided(const struct copy *c, const char *from, char *to) {
-  int64_t at[IR_MAX_RANK] = {0};
-  int outer = c->rank - 2;
-  assert(outer >= 0 && "is_movable() takes matrices and more");
-  for (;;) {
-    int64_t f = 0, t = 0;
-    for (int d = 0; d < outer; d++) {
-      f += at[d] * c->from[d];
-      t += at[d] * c->to[d];
-    }
-    copy_plane(c, from + f * (int64_t)c->bytes, to + t * (int64_t)c->bytes);
-    int d = outer - 1;
-    while (d >= 0 && ++at[d] == c->dim[d])
-      at[d--] = 0;
-    if (d < 0)
-      return;
-  }
-}
-
 /* ---- Constants ---- */
 
 /* The packed form of `w`. */
@@ -179,7 +107,8 @@ static const struct ir_type *packed_type(struct pack *p,
   return ir_type(p->m->ctx, w->type->dtype, n, dims);
 }
 
-static void copy_dim(struct copy *c, int64_t dim, int64_t from, int64_t to) {
+static void copy_dim(struct pack_copy *c, int64_t dim, int64_t from,
+                     int64_t to) {
   assert(c->rank < IR_MAX_RANK &&
          "no more dims than the packed form has, and a run");
   c->dim[c->rank] = dim;
@@ -196,7 +125,7 @@ static const void *packed_bytes(struct pack *p, const struct ir_value *w,
   int64_t old[IR_MAX_RANK], new[IR_MAX_RANK], run = how->run;
   ir_type_strides(w->type, old);
   ir_type_strides(type, new);
-  struct copy c = {.bytes = ir_dtypes[type->dtype].bytes};
+  struct pack_copy c = {.bytes = ir_dtypes[type->dtype].bytes};
   const char *from = ir_const_bytes(p->scratch, w);
   char *bytes = dn_alloc(p->m->arena, (size_t)ir_type_bytes(type)), *to = bytes;
   int k = 0;
@@ -214,14 +143,14 @@ static const void *packed_bytes(struct pack *p, const struct ir_value *w,
     copy_dim(&c, run, step, 1);
   int64_t whole = run > 1 ? c.dim[c.rank - 3] : 1;
   if (whole)
-    copy_strided(&c, from, to);
+    pack_strided(&c, from, to);
   c.dim[c.rank - 1] -= run > 1 ? run - w->type->dim[how->inner] % run : 0;
   if (run == 1 || !c.dim[c.rank - 1])
     return bytes;
   c.dim[c.rank - 3] = 1;
   from += whole * c.from[c.rank - 3] * (int64_t)c.bytes;
   to += whole * c.to[c.rank - 3] * (int64_t)c.bytes;
-  copy_strided(&c, from, to);
+  pack_strided(&c, from, to);
   return bytes;
 }
 

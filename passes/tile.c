@@ -17,58 +17,17 @@
 
 #include "passes/edit.h"
 #include "passes/pack.h"
-#include "passes/tile_block.h"
 #include "passes/tile_lanes.h"
-#include "passes/tile_matrix.h"
 #include "passes/tile_move.h"
-#include "passes/tile_panels.h"
+#include "passes/tile_product.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum {
-  SOFT_REGISTERS = 8, /* for floats that are calls */
-  MAX_GROUP = 4,      /* registers that make one vector */
-  FEW_OPS = 4,        /* whose values are no burden on the registers */
-  FEW_ROWS = 2,       /* whose loads of weights are hardly shared */
-  MAX_RUNS = 16,      /* of a copied row, without a loop */
-  MAX_WINDOW = 9,     /* steps of integers without vectors and a loop */
   MAX_NEIGHBOURS = 8, /* results of a row that share loads */
   MOST_APART = 32768  /* bytes of an operand and what cannot lie over it */
 };
-
-static bool sums_along(const struct tiling *k) {
-  return k->dot.k > 1 && k->dot.shape == IR_DOT_ALONG;
-}
-
-static int64_t registers(const struct tiling *k) {
-  const struct ir_facts *t = k->env->target;
-  if (sums_along(k))
-    return k->dot.registers;
-  bool own = t->vector_bytes ? k->lanes > 1 : ir_is_float(k->type->dtype);
-  bool floats = ir_is_float(k->n ? k->n->acc_type : k->type->dtype);
-  if (own && t->vector_regs)
-    return t->vector_regs;
-  return floats ? SOFT_REGISTERS : t->core_regs;
-}
-
-/* `vectors` along the last dimension. Where their length is the machine's, they
- * are one group of registers. */
-static void set_vectors(struct tiling *k, int64_t vectors) {
-  const struct ir_facts *t = k->env->target;
-  int last = k->dim[k->ndims - 1];
-  k->vec = k->lanes;
-  if (t->scalable) {
-    k->scalable = true;
-    k->vec = vectors * dn_max(1, k->lanes * t->scalable / t->vector_bytes);
-    vectors = 1;
-  }
-  k->tile[last] = vectors * k->vec;
-  /* The rule is that the last entry is a multiple of vec; of a dimension of
-   * size 1 the entry says nothing. */
-  if (last != k->type->rank - 1)
-    k->tile[k->type->rank - 1] = k->vec;
-}
 
 /* Lanes along the innermost reduced iterator, in several chains; rows share
  * what they load of the other operand. */
@@ -84,222 +43,6 @@ static void reduce_lanes(struct tiling *k, int inner) {
   int d = k->dim[k->ndims - 2];
   k->tile[d] = dn_min(4, k->type->dim[d]);
   k->unroll = 1;
-}
-
-static int count_ops(const struct tiling *k) {
-  int n = 0;
-  for (const struct ir_op *op = k->op->region[0]->first; op->next;
-       op = op->next)
-    n++;
-  return n;
-}
-
-/* Registers that one instruction takes as a vector: up to `most`, not more than
- * the columns fill. */
-static int64_t register_group(const struct tiling *k, int64_t most) {
-  int64_t columns = k->type->dim[k->dim[k->ndims - 1]], n = 1;
-  while (k->env->target->scalable && n < most && n * k->lanes < columns)
-    n *= 2;
-  return n;
-}
-
-/* Steps of the innermost loop at once: four where loads may run ahead without
- * taking the registers of the block. */
-static int64_t unroll_for(const struct tiling *k, int64_t block,
-                          int64_t registers) {
-  int inner = nest_inner_reduced(k->n);
-  bool few = (block <= 8 || k->lanes == 1) && 2 * block <= registers;
-  int64_t want = few ? 4 : 2;
-  if (inner < 0 || k->max_unroll < 2)
-    return 1;
-  int64_t extent = dn_div_ceil(k->n->iter[inner].extent, k->dot.k);
-  want = dn_min(dn_max(want, k->env->target->bcast_operand), k->max_unroll);
-  /* One lane of a register a step, or registers of the core. */
-  bool full = k->dot.k > 1 &&
-              (k->dot.shape == IR_DOT_LANE || !k->env->target->vector_bytes);
-  if (full)
-    want = dn_min(4, k->max_unroll);
-  while (!full && want > 1 && extent < 2 * want && 2 * block > registers)
-    want /= 2; /* a loop, or all of it is one long block */
-  bool all = extent <= 4 && (extent % 2 || 2 * block <= registers);
-  return all && extent <= k->max_unroll ? extent : want;
-}
-
-/* Whether the pass `loops` will make one loop of the two dimensions. */
-static bool are_one(const struct tiling *k, int outer, int inner) {
-  struct dn_arena *tmp = dn_arena_new(k->env->ctx);
-  bool one = reads_are_one(aliases_reads(tmp, k->aliases, k->op), outer, inner);
-  dn_arena_free(tmp);
-  return one;
-}
-
-/* Bytes of the widest operand that go into one result. */
-static int64_t reduced_bytes(const struct tiling *k) {
-  int64_t n = 1, widest = 1;
-  for (int i = 0; i < k->n->niters; i++)
-    if (k->n->iter[i].reduced && !dn_mul(n, k->n->iter[i].extent, &n))
-      return INT32_MAX;
-  for (int a = 0; a < k->n->naccesses; a++) {
-    const struct ir_value *x =
-        ir_arg(k->n->op, (unsigned)k->n->access[a].operand);
-    widest = dn_max(widest, (int64_t)ir_dtypes[x->type->dtype].bytes);
-  }
-  return dn_min(n, INT32_MAX) * widest;
-}
-
-/* The instruction for products of numbers in memory, which follow each other
- * along the innermost reduced iterator; those of constants do so when `pack`
- * has laid them out. */
-static struct ir_dot find_dot(const struct tiling *k, int iter) {
-  const struct nest *n = k->n;
-  int inner = nest_inner_reduced(n);
-  if (n->fold != NEST_SUM || n->naccesses != 2 || n->nnodes != 3 || inner < 0)
-    return (struct ir_dot){.k = 1};
-  const struct ir_value *x = ir_arg(n->op, (unsigned)n->access[0].operand);
-  const struct ir_value *w = ir_arg(n->op, (unsigned)n->access[1].operand);
-  struct ir_dot dot = ir_dot_of(k->env->target, w->type->dtype);
-  bool leaf = w->data && (!x->def || x->def->block != n->op->block);
-  bool rows = tile_step(k, 0, iter) == 1 && dot.k == 4 && !dot.registers &&
-              dot.shape == IR_DOT_SPREAD;     /* of lanes, interleaved */
-  for (int d = 0; d < n->access[0].rank; d++) /* edges are not within a run */
-    leaf &= rows || !n->access[0].idx[d].checked ||
-            !n->access[0].idx[d].coef[inner];
-  bool fits =
-      leaf && dot.k > 1 && x->type->dtype == dot.factor &&
-      n->acc_type == dot.sum &&
-      (rows || (tile_step(k, 0, inner) == 1 && tile_step(k, 0, iter) == 0)) &&
-      pack_has_runs(n, 1, iter, inner) &&
-      (dot.least <= INT8_MIN || ir_const_least(w) >= dot.least);
-  return fits ? dot : (struct ir_dot){.k = 1};
-}
-
-/* Sums of integers without vectors and dot, whose addresses go on. */
-static bool walks(const struct tiling *k) {
-  return k->lanes == 1 && !sums_along(k) && !ir_is_float(k->n->acc_type) &&
-         k->env->target->walk != IR_WALK_COUNTER;
-}
-
-/* What the block is chosen for; its rows are those of the last dimension but one,
- * and of the one around it. */
-static struct tile_space find_space(const struct tiling *k, int iter,
-                                    int64_t group) {
-  const struct ir_facts *t = k->env->target;
-  struct tile_space s = {.rows = 1, .more_rows = 1};
-  int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
-  int more = k->ndims > 2 ? k->dim[k->ndims - 3] : -1;
-  if (rows >= 0)
-    s.rows = k->type->dim[rows];
-  if (more >= 0)
-    s.more_rows = k->type->dim[more];
-  s.merged = more >= 0 && are_one(k, more, rows);
-  s.columns = k->n->iter[iter].extent;
-  s.lanes = k->lanes * group;
-  s.registers = registers(k) / group;
-  s.registers -= group > 1; /* for what follows the sums */
-  s.along = sums_along(k);
-  if (k->dot.k > 1 && !s.along)
-    s.registers -= k->dot.registers;
-  if (k->parts >= 0) /* the others hold a part's weights, and its sums */
-    s.registers = s.registers * 9 / 16;
-  s.bcast_operand = t->bcast_operand;
-  s.has_fma = t->has_fma || !ir_is_float(k->n->acc_type);
-  s.exact = k->env->opts->opt_size;
-  s.addressed = walks(k) && t->walk == IR_WALK_INDEX;
-  bool one = t->scalable || (k->parts >= 0 && s.rows > 1);
-  s.max_vectors = one ? 1 : s.rows == 1 ? 8 : 4;
-  if (s.lanes == 1 && ir_is_float(k->n->acc_type) && count_ops(k) <= FEW_OPS &&
-      s.rows * s.more_rows <= FEW_ROWS && !k->env->opts->opt_size)
-    s.max_vectors *= 2; /* no rows share loads */
-  s.column_bytes = reduced_bytes(k);
-  s.cache = s.rows > 1 ? t->l2 * 3 / 4 : 0; /* or read once */
-  s.step = k->dot.step;
-  s.apart = k->dot.apart;
-  if (s.along && !t->vector_bytes &&
-      (k->max_unroll > 1 || k->env->opts->opt_size))
-    tile_widen(&s, k->n->iter[nest_inner_reduced(k->n)].extent, k->dot.k);
-  return s;
-}
-
-/* Products by the instruction of the target, if it is worth it: one that takes as
- * many steps as it has products saves loads of rows that are widened. */
-static struct tile_block choose_dot(struct tiling *k, int iter, int64_t group,
-                                    struct tile_space *s) {
-  *s = find_space(k, iter, group);
-  struct tile_block b = tile_choose(s);
-  if (k->dot.k < 2 || k->dot.step < k->dot.k)
-    return b;
-  struct tiling plain = *k;
-  plain.dot = (struct ir_dot){.k = 1};
-  struct tile_space other = find_space(&plain, iter, group);
-  struct tile_block one = tile_choose(&other);
-  double copies = (double)(k->dot.apart * s->rows * s->more_rows);
-  if (s->most_rows && b.cost + copies < one.cost * (double)k->dot.k)
-    return b;
-  k->dot = plain.dot;
-  *s = other;
-  return one;
-}
-
-/* Steps of the innermost loop: as unroll_for() says, but for loops that are
- * short, or whose steps take no registers. */
-static void set_unroll(struct tiling *k, const struct tile_space *s,
-                       const struct tile_block *b) {
-  int64_t tall = b->rows * b->more_rows;
-  k->unroll = unroll_for(k, tall * b->vectors, s->registers);
-  if (s->lanes == 1 && walks(k) && k->max_unroll > 1)
-    k->unroll = 2 * k->max_unroll;
-  const struct ir_value *w =
-      ir_arg(k->n->op, (unsigned)k->n->access[1].operand);
-  bool computed = w->def && w->def->block == k->n->op->block;
-  if (computed && tall == 1 && s->lanes > 1 && k->max_unroll > 1 &&
-      k->n->access[1].rank > 1)
-    k->unroll = 4 * k->max_unroll; /* more share a scale: emit/scaled.c */
-  int64_t window = nest_steps_from(k->n, 0, k->dot.k);
-  if (k->wide) { /* the window is one run */
-    k->unroll = k->max_unroll < 2    ? 1
-                : window <= MAX_RUNS ? window
-                                     : MAX_WINDOW;
-    while (window % k->unroll)
-      k->unroll--;
-  }
-  if (s->along && k->env->target->vector_bytes && k->max_unroll > 1 &&
-      window <= 2 * k->dot.registers)
-    k->unroll = window; /* half of the row's vectors stay in registers */
-}
-
-static void tile_product(struct tiling *k, int iter) {
-  k->dot = find_dot(k, iter);
-  if (k->dot.k > 1)
-    k->lanes = dn_min(k->lanes, k->dot.lanes);
-  int rows = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
-  int more = k->ndims > 2 ? k->dim[k->ndims - 3] : -1;
-  int64_t group = register_group(k, MAX_GROUP);
-  struct tile_space s = find_space(k, iter, group);
-  if (tile_matrix(k, iter, s.merged)) {
-    tile_panels(k, iter, &s);
-    return;
-  }
-  struct tile_block b = choose_dot(k, iter, group, &s);
-  k->wide = s.most_rows > 0;
-  int64_t lanes = k->env->target->vector_bytes / 4;
-  if (s.along && lanes > 1 && s.columns % lanes == 0) {
-    b = (struct tile_block){1, 1, 1,
-                            0}; /* a vector for what follows the sums */
-    k->lanes = lanes;
-  }
-  if (rows >= 0)
-    k->tile[rows] = b.rows;
-  if (more >= 0)
-    k->tile[more] = b.more_rows;
-  set_vectors(k, b.vectors * group);
-  set_unroll(k, &s, &b);
-  tile_panels(k, iter, &s);
-  if (k->parts < 0)
-    return;
-  int64_t steps =
-      dn_div_ceil(k->n->iter[nest_inner_reduced(k->n)].extent, k->dot.k);
-  k->unroll = dn_min(steps, (k->dot.k > 1 ? 4 : 8) * dn_max(k->max_unroll, 2));
-  k->prefetch = 0;
 }
 
 /* One thing at a time, or a vector of 16 bytes. */
@@ -350,18 +93,18 @@ static bool tile_plane(struct tiling *k) {
 static void tile_neighbours(struct tiling *k, int iter) {
   if (tile_plane(k))
     return;
-  k->dot = find_dot(k, iter);
+  k->dot = tile_dot(k, iter);
   if (k->dot.k > 1)
     k->lanes = dn_min(k->lanes, k->dot.lanes);
-  int64_t group = register_group(k, count_ops(k) <= FEW_OPS ? 2 : 1);
-  int64_t most = dn_min(MAX_NEIGHBOURS, registers(k) / group / 4);
+  int64_t group = tile_group(k, tile_count_ops(k) <= TILE_FEW_OPS ? 2 : 1);
+  int64_t most = dn_min(MAX_NEIGHBOURS, tile_registers(k) / group / 4);
   bool straight = is_small(k->env->target) && !ir_is_float(k->n->acc_type);
   if (straight && are_words(k)) { /* four lanes are a word */
     k->lanes = 4;
     most = 1;
   }
   if (straight && k->env->target->vector_bytes)
-    most = (registers(k) / group - 2) / 2;
+    most = (tile_registers(k) / group - 2) / 2;
   int64_t vectors = group, rows = 1;
   if (k->ndims > 1) {
     int d = k->dim[k->ndims - 2];
@@ -376,12 +119,12 @@ static void tile_neighbours(struct tiling *k, int iter) {
       !k->env->target->scalable) /* chains to hide latency */
     vectors =
         dn_max(group, dn_min(4, k->type->dim[k->dim[k->ndims - 1]] / k->lanes));
-  set_vectors(k, vectors);
-  k->unroll = unroll_for(k, rows * vectors / group, registers(k) / group);
+  tile_vectors(k, vectors);
+  k->unroll = tile_unroll(k, rows * vectors / group, tile_registers(k) / group);
   int inner = k->env->opts->opt_size ? nest_inner_reduced(k->n) : 0;
   int64_t window = nest_steps_from(k->n, inner < 0 ? 0 : inner, k->dot.k);
   if ((straight || k->dot.k > 1) &&
-      (k->max_unroll > 1 || k->env->opts->opt_size) && window <= MAX_WINDOW)
+      (k->max_unroll > 1 || k->env->opts->opt_size) && window <= TILE_WINDOW)
     k->unroll = window; /* its rows are found outside of the lanes' loop */
 }
 
@@ -394,7 +137,7 @@ static void tile_carried(struct tiling *k) {
       !tile_all_fit(k, iter))
     return;
   int64_t vectors = dn_max(1, dn_min(4, k->type->dim[last] / k->lanes));
-  set_vectors(k, k->env->target->scalable ? 1 : vectors);
+  tile_vectors(k, k->env->target->scalable ? 1 : vectors);
 }
 
 /* Slices put onto an operand, one after another: a few vectors of each. */
@@ -431,7 +174,7 @@ static void tile_anchor(struct tiling *k) {
   else if (columns)
     tile_neighbours(k, iter);
   else
-    k->unroll = unroll_for(k, 1, registers(k));
+    k->unroll = tile_unroll(k, 1, tile_registers(k));
 }
 
 /* Reductions of rows and maps of them. Lanes go along the last dimension,
@@ -441,17 +184,17 @@ static void tile_anchor(struct tiling *k) {
 static void tile_rows(struct tiling *k, uint64_t within) {
   int last = k->dim[k->ndims - 1], d = k->ndims > 1 ? k->dim[k->ndims - 2] : -1;
   int64_t extent = k->type->dim[last];
-  k->unroll = unroll_for(k, 1, registers(k));
+  k->unroll = tile_unroll(k, 1, tile_registers(k));
   if (k->lanes == 1)
     return;
-  set_vectors(k, dn_max(1, dn_min(4, extent / k->lanes)));
+  tile_vectors(k, dn_max(1, dn_min(4, extent / k->lanes)));
   if (!(within >> last & 1))
     return;
   k->scalable = false; /* folded together lane by lane */
   k->vec = k->tile[last] = k->tile[k->type->rank - 1] = k->lanes;
   if (d < 0 || within >> d & 1)
     return;
-  k->tile[d] = dn_min(dn_max(registers(k) / 8, 1), k->type->dim[d]);
+  k->tile[d] = dn_min(dn_max(tile_registers(k) / 8, 1), k->type->dim[d]);
   if (k->tile[d] > 1)
     k->unroll = dn_min(k->unroll, 2);
 }
@@ -471,7 +214,7 @@ static bool tile_transposed(struct tiling *k, struct dn_arena *tmp) {
   if (runs && runs <= side) {
     k->read_along = last;
     k->lanes = side;
-    set_vectors(k, runs);
+    tile_vectors(k, runs);
     return true;
   }
   k->read_along = tile_read_dim(tmp, k->aliases, k->op, last, side);
@@ -479,7 +222,7 @@ static bool tile_transposed(struct tiling *k, struct dn_arena *tmp) {
     return false;
   int64_t line = LINE / ir_dtypes[k->type->dtype].bytes;
   k->lanes = side;
-  set_vectors(k, dn_max(1, dn_min(line, k->type->dim[last]) / side));
+  tile_vectors(k, dn_max(1, dn_min(line, k->type->dim[last]) / side));
   k->tile[k->read_along] = side;
   return true;
 }
@@ -488,9 +231,10 @@ static bool tile_transposed(struct tiling *k, struct dn_arena *tmp) {
  * few integers, whose loop would be more than its elements, at once. */
 static void tile_map(struct tiling *k, struct dn_arena *tmp) {
   const struct ir_facts *t = k->env->target;
-  bool few = count_ops(k) <= FEW_OPS && !t->scalable && !k->env->opts->opt_size;
+  bool few = tile_count_ops(k) <= TILE_FEW_OPS && !t->scalable &&
+             !k->env->opts->opt_size;
   if (k->ndims && k->lanes > 1 && !tile_transposed(k, tmp))
-    set_vectors(k, few ? 4 : 2);
+    tile_vectors(k, few ? 4 : 2);
   int last = k->ndims ? k->dim[k->ndims - 1] : 0;
   if (k->ndims && few && !t->vector_bytes && !t->soft_f32 &&
       !ir_is_float(k->type->dtype) && k->type->dim[last] <= k->max_unroll)

@@ -1,5 +1,5 @@
-/* tile_lanes.h - the kernel that the pass tile looks at, and how its operands
- * lie along what lanes could go along. */
+/* tile_lanes.h - the kernel that the pass tile looks at, how its operands lie along
+ * what lanes could go along, and what its registers hold. */
 #ifndef PASS_TILE_LANES_H
 #define PASS_TILE_LANES_H
 
@@ -29,7 +29,7 @@ struct tiling {
   int64_t passes;    /* of matrix registers over a tile's columns */
   int parts;         /* the dimension of parts of sums that results lack; -1 */
   int64_t prefetch;  /* blocks of rows that fetch the next panel; 0: none */
-  int64_t ahead;     /* bytes by which weights are fetched in advance; 0: none */
+  int64_t ahead;     /* bytes by which weights are prefetched; 0: none */
 };
 
 int64_t tile_lane_bytes(enum ir_dtype t);
@@ -44,5 +44,25 @@ int64_t tile_step(const struct tiling *k, int access, int iter);
 bool tile_all_fit(const struct tiling *k, int iter);
 /* How many accesses change along an iterator. */
 int tile_moving(const struct tiling *k, int iter);
+
+/* ---- Registers ---- */
+enum {
+  TILE_FEW_OPS = 4, /* whose values are no burden on the registers */
+  TILE_WINDOW = 9   /* steps of integers without vectors and a loop */
+};
+/* The lanes of its dot product go along the sum. */
+bool tile_sums_along(const struct tiling *k);
+/* Those that hold sums, or what maps compute. */
+int64_t tile_registers(const struct tiling *k);
+/* Registers that one instruction takes as a vector: up to `most`, not more than
+ * the columns fill. */
+int64_t tile_group(const struct tiling *k, int64_t most);
+/* Sets so many vectors along the last dimension. Where their length is the
+ * machine's, they are one group of registers. */
+void tile_vectors(struct tiling *k, int64_t vectors);
+/* Steps of the innermost loop at once: four where loads may run ahead without
+ * taking the registers of the block. */
+int64_t tile_unroll(const struct tiling *k, int64_t block, int64_t registers);
+int tile_count_ops(const struct tiling *k);
 
 #endif

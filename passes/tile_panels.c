@@ -3,9 +3,8 @@
 
 #include "passes/pack.h"
 
-enum {
-  AHEAD = 4096
-}; /* bytes by which weights that are read once are fetched */
+/* Bytes by which weights that are read once are prefetched. */
+enum { AHEAD = 4096 };
 
 /* Blocks of rows: all result dimensions but the last. */
 static int64_t count_blocks(const struct tiling *k,
