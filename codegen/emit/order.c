@@ -21,6 +21,7 @@ struct order { /* a function being built */
   struct kernel_cg *k;
   const struct nest *n;
   const struct ir_type *type; /* of the elements */
+  enum ir_dtype key;          /* what they are compared as */
   uint64_t splat;             /* their bits where they have no memory */
   bool is_splat;
   int64_t count, places;  /* elements; those wanted */
@@ -54,12 +55,24 @@ static void set(struct order *o, LLVMValueRef place, LLVMValueRef i) {
   LLVMSetAlignment(s, 4);
 }
 
-static LLVMTypeRef key_type(struct order *o) {
-  return LLVMIntTypeInContext(o->k->e->lc, ir_dtypes[o->type->dtype].bits);
+/* A type of a whole number of bytes that has the same order: floats of a byte
+ * have infinity and NaN where each format has them, f32 has all their numbers. */
+static enum ir_dtype key_of(enum ir_dtype t) {
+  if (ir_is_small_float(t) && t != IR_F16 && t != IR_BF16)
+    return IR_F32;
+  if (ir_dtypes[t].bits < 8)
+    return ir_dtypes[t].kind == IR_SIGNED ? IR_I8 : IR_U8;
+  return t;
+}
+
+static LLVMTypeRef bits_type(struct order *o, enum ir_dtype t, unsigned lanes) {
+  return emit_vector_type(
+      o->k, LLVMIntTypeInContext(o->k->e->lc, 8 * ir_dtypes[t].bytes), lanes);
 }
 
 static LLVMValueRef key_const(struct order *o, uint64_t v, unsigned lanes) {
-  return emit_splat(o->k, LLVMConstInt(key_type(o), v, false), lanes);
+  return emit_splat(o->k, LLVMConstInt(bits_type(o, o->key, 1), v, false),
+                    lanes);
 }
 
 /* Bits of a float as an integer that compares like it: below 0 the magnitude
@@ -67,9 +80,8 @@ static LLVMValueRef key_const(struct order *o, uint64_t v, unsigned lanes) {
 static LLVMValueRef float_key(struct order *o, LLVMValueRef bits,
                               unsigned lanes) {
   LLVMBuilderRef b = o->k->b;
-  unsigned width = ir_dtypes[o->type->dtype].bits;
-  uint64_t sign = UINT64_C(1) << (width - 1), inf = 0;
-  ir_store_float(o->type->dtype, &inf, __builtin_inf());
+  uint64_t sign = UINT64_C(1) << (ir_dtypes[o->key].bits - 1), inf = 0;
+  ir_store_float(o->key, &inf, __builtin_inf());
   LLVMValueRef least = key_const(o, sign, lanes);
   LLVMValueRef most = key_const(o, sign - 1, lanes);
   LLVMValueRef down = LLVMBuildSub(b, least, bits, "");
@@ -82,21 +94,23 @@ static LLVMValueRef float_key(struct order *o, LLVMValueRef bits,
                          LLVMBuildSelect(b, below, down, bits, ""), "");
 }
 
-/* The bits of `lanes` elements from the i-th on. */
-static LLVMValueRef load_keys(struct order *o, LLVMValueRef i, unsigned lanes) {
+/* The bits in memory of `lanes` elements from the i-th on. */
+static LLVMValueRef load_bits(struct order *o, LLVMValueRef i, unsigned lanes) {
   LLVMBuilderRef b = o->k->b;
-  unsigned bytes = ir_dtypes[o->type->dtype].bytes;
-  LLVMTypeRef t = key_type(o), all = lanes > 1 ? LLVMVectorType(t, lanes) : t;
-  if (lanes == 1 || o->xstep == bytes) {
+  enum ir_dtype d = o->type->dtype;
+  LLVMTypeRef all = bits_type(o, d, lanes);
+  if (o->is_splat)
+    return emit_splat(o->k, LLVMConstInt(bits_type(o, d, 1), o->splat, false),
+                      lanes);
+  if (lanes == 1 || o->xstep == ir_dtypes[d].bytes) {
     LLVMValueRef v = LLVMBuildLoad2(b, all, element(o, o->x, i, o->xstep), "");
-    LLVMSetAlignment(v, bytes);
+    LLVMSetAlignment(v, ir_dtypes[d].bytes);
     return v;
   }
   LLVMValueRef v = LLVMGetPoison(all);
   for (unsigned lane = 0; lane < lanes; lane++) {
     LLVMValueRef at = LLVMBuildAdd(b, i, emit_iptr(o->k->e, lane), "");
-    v = LLVMBuildInsertElement(b, v, load_keys(o, at, 1),
-                               LLVMConstInt(o->k->e->i32, lane, false), "");
+    v = emit_with_lane(o->k, v, lane, load_bits(o, at, 1));
   }
   return v;
 }
@@ -105,15 +119,16 @@ static LLVMValueRef load_keys(struct order *o, LLVMValueRef i, unsigned lanes) {
  * but for the index. */
 static LLVMValueRef keys_of(struct order *o, LLVMValueRef i, unsigned lanes) {
   LLVMBuilderRef b = o->k->b;
-  enum ir_dtype d = o->type->dtype;
-  LLVMValueRef key =
-      o->is_splat ? key_const(o, o->splat, lanes) : load_keys(o, i, lanes);
-  if (ir_is_float(d))
+  LLVMValueRef key = load_bits(o, i, lanes);
+  if (o->key == IR_F32 && o->type->dtype != IR_F32)
+    key = LLVMBuildBitCast(b, emit_from_mem(o->k, o->type->dtype, key),
+                           bits_type(o, o->key, lanes), "");
+  if (ir_is_float(o->key))
     key = float_key(o, key, lanes);
-  else if (ir_dtypes[d].kind != IR_SIGNED)
+  else if (ir_dtypes[o->key].kind != IR_SIGNED)
     key = LLVMBuildXor(
-        b, key, key_const(o, UINT64_C(1) << (ir_dtypes[d].bits - 1), lanes),
-        "");
+        b, key,
+        key_const(o, UINT64_C(1) << (ir_dtypes[o->key].bits - 1), lanes), "");
   return o->n->back ? LLVMBuildNot(b, key, "") : key;
 }
 
@@ -266,7 +281,7 @@ static void take_others(struct order *o) {
     LLVMBasicBlockRef some = block(o, "some"), none = block(o, "none");
     LLVMValueRef key = LLVMBuildTrunc(
         b, LLVMBuildAShr(b, last, LLVMConstInt(o->code, 32, false), ""),
-        key_type(o), "");
+        bits_type(o, o->key, 1), "");
     LLVMValueRef kept =
         LLVMBuildICmp(b, LLVMIntSGT, keys_of(o, c.i, (unsigned)vec),
                       emit_splat(o->k, key, (unsigned)vec), "");
@@ -484,7 +499,6 @@ void emit_order(struct kernel_cg *k, const struct ir_value *v,
   int d = n->carried;
   assert(d >= 0 && v->type->dim[d] <= x->type->dim[d] &&
          "infer: no more places than elements");
-  unsigned bits = ir_dtypes[x->type->dtype].bits;
   struct ir_place from = emit_place(x);
   if ((from.dense && from.stride[d] > 1) ||
       (out->dense && out->stride[d] > 1)) {
@@ -494,13 +508,15 @@ void emit_order(struct kernel_cg *k, const struct ir_value *v,
     return;
   }
   struct order o = {.k = k, .n = n, .type = x->type};
+  o.key = key_of(x->type->dtype);
   o.is_splat = x->data && !x->data->bytes;
   o.splat = o.is_splat ? x->data->splat : 0;
   o.count = x->type->dim[d];
   o.places = v->type->dim[d];
   o.xstep = from.stride[d] * ir_dtypes[x->type->dtype].bytes;
   o.ystep = out->stride[d] * ir_dtypes[v->type->dtype].bytes;
-  o.code = LLVMIntTypeInContext(k->e->lc, bits > 32 ? 128 : 64);
+  o.code =
+      LLVMIntTypeInContext(k->e->lc, ir_dtypes[o.key].bits > 32 ? 128 : 64);
   o.cell = k->e->i32;
   int rank = x->type->rank;
   LLVMValueRef args[2] = {LLVMConstNull(k->e->ptr)};
