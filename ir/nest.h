@@ -214,9 +214,13 @@ bool nest_narrows_products(const struct ir_op *narrow);
 /* The addition of a bias: the only reader of a sum of 32-bit integers, whose
  * other operand is made outside the kernel. NULL: there is none. */
 const struct ir_op *nest_addition(const struct nest *n);
-/* The contraction in a kernel whose results, through maps of its shape, another
- * one sums up along dimension *dim of them, with a factor each: parts of sums.
- * NULL: there is none. */
+/* The contraction in the block of `op`, a contraction too, that alone reads its
+ * results, through maps of their shape, and sums them up along dimension *dim of
+ * them, which is not the last, with a factor each: they are parts of sums. Its own
+ * dimensions are the others, in their order. NULL: there is none. */
+const struct ir_op *nest_sum_of_parts(struct dn_arena *arena,
+                                      const struct ir_op *op, int *dim);
+/* The first contraction in a kernel, if its results are such parts; or NULL. */
 const struct nest *nest_parts(struct dn_arena *arena,
                               const struct ir_op *kernel, int *dim);
 /* A sum of products of bytes over such a window of few elements, in more than one

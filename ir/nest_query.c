@@ -306,30 +306,54 @@ const struct ir_op *nest_addition(const struct nest *n) {
   return other && other->block == add->block ? NULL : add;
 }
 
+/* The dimension of operand 0 along which the nest folds, where that is the only
+ * one and the others, the last among them, are the result's. -1: there is none. */
+static int dim_folded(const struct nest *n) {
+  const struct nest_access *a = &n->access[0];
+  int red = -1, nred = 0, dim = 0;
+  for (int i = 0; i < n->niters; i++)
+    if (n->iter[i].reduced) {
+      red = i;
+      nred++;
+    }
+  if (nred != 1 || a->operand || a->npieces != 1 || a->flat ||
+      a->rank != n->type->rank + 1)
+    return -1;
+  while (dim < a->rank && !a->idx[dim].coef[red])
+    dim++;
+  for (int d = 0; d < a->rank; d++)
+    if (d != dim && !own_index(n, &a->idx[d], d - (d > dim)))
+      return -1;
+  return dim + 1 < a->rank ? dim : -1;
+}
+
+const struct ir_op *nest_sum_of_parts(struct dn_arena *arena,
+                                      const struct ir_op *op, int *dim) {
+  const struct ir_type *type = ir_result(op)->type;
+  const struct ir_op *at = op;
+  const struct ir_use *u;
+  if (ir_ops[op->code].cls != IR_CONTRACT)
+    return NULL;
+  do {
+    u = ir_result(at)->uses;
+    if (!u || u->next || u->op->block != op->block)
+      return NULL;
+    at = u->op;
+  } while (ir_ops[at->code].cls == IR_MAP &&
+           ir_same_dims(ir_result(at)->type, type));
+  if (ir_ops[at->code].cls != IR_CONTRACT || u != at->operand[0] ||
+      ir_result(at)->type->rank + 1 != type->rank)
+    return NULL;
+  *dim = dim_folded(nest_build(arena, at));
+  return *dim < 0 ? NULL : at;
+}
+
 const struct nest *nest_parts(struct dn_arena *arena,
                               const struct ir_op *kernel, int *dim) {
-  const struct ir_op *first = NULL, *last = NULL;
   for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
-    if (ir_ops[op->code].cls == IR_CONTRACT) {
-      first = first ? first : op;
-      last = op;
-    }
-  if (first == last)
-    return NULL;
-  const struct nest *n = nest_build(arena, last);
-  const struct nest_access *a = &n->access[0];
-  const struct ir_type *of = ir_result(first)->type;
-  int inner = n->niters - 1;
-  while (inner >= 0 && !n->iter[inner].reduced)
-    inner--;
-  *dim = 0;
-  while (*dim < a->rank && (inner < 0 || !a->idx[*dim].coef[inner]))
-    ++*dim;
-  bool parts = a->rank == n->type->rank + 1 && *dim + 1 < a->rank &&
-               ir_same_dims(of, ir_arg(last, 0)->type);
-  for (int d = 0; parts && d < n->type->rank; d++)
-    parts = n->type->dim[d] == of->dim[d + (d >= *dim)];
-  return parts ? nest_build(arena, first) : NULL;
+    if (ir_ops[op->code].cls == IR_CONTRACT)
+      return nest_sum_of_parts(arena, op, dim) ? nest_build(arena, op) : NULL;
+  return NULL;
 }
 
 int64_t nest_steps_from(const struct nest *n, int iter, int64_t run) {

@@ -41,8 +41,10 @@ static const struct nest *check_body(struct verifier *v,
                                      struct dn_arena *arena) {
   assert(kernel->region[0]->last->code == IR_YIELD &&
          "rule terminator holds: ir_verify()");
-  const struct nest *anchor = NULL;
   int dim;
+  const struct nest *anchor = NULL, *parts = nest_parts(arena, kernel, &dim);
+  const struct ir_op *sum =
+      parts ? nest_sum_of_parts(arena, parts->op, &dim) : NULL;
   for (const struct ir_op *op = kernel->region[0]->first; op->next;
        op = op->next) {
     if (ir_ops[op->code].cls == IR_REGION) {
@@ -59,7 +61,7 @@ static const struct nest *check_body(struct verifier *v,
         verify_op(v, op, BODY, "'%s' is not alone in a kernel",
                   ir_ops[op->code].text);
       else if (anchor && !nest_same_rows(anchor, n) &&
-               !nest_parts(arena, kernel, &dim))
+               (op != sum || anchor->op != parts->op))
         verify_op(v, op, ANCHOR, "'%s' after '%s' in one kernel",
                   ir_ops[op->code].text, ir_ops[anchor->op->code].text);
       anchor = n;

@@ -171,7 +171,7 @@ static bool maps_follow(const struct fuse *f, const struct ir_op *op) {
 static void mark_followers(struct fuse *f, const struct ir_op *op) {
   const struct info *in = fuse_info(f, op);
   if (!(in->role & (ANCHOR | FOLLOWS)) || in->role & ORDER ||
-      fuse_narrows(op) || !maps_follow(f, op) || fuse_sum_of(op))
+      fuse_narrows(op) || !maps_follow(f, op) || fuse_sum_of(f, op))
     return;
   const struct ir_op *last = op;
   for (const struct ir_use *u = ir_result(op)->uses; u; u = u->next)

@@ -1,5 +1,6 @@
 /* fuse_legal.c - the table in fuse.c's head as code: which ops may join the
  * kernel of their users, by what they are and by how they are read there. */
+#include "ir/nest.h"
 #include "passes/fuse.h"
 
 #include <assert.h>
@@ -17,25 +18,11 @@ bool fuse_narrows(const struct ir_op *op) {
              ir_dtypes[ir_arg(op, 0)->type->dtype].bits;
 }
 
-const struct ir_op *fuse_sum_of(const struct ir_op *op) {
-  const struct ir_type *type = ir_result(op)->type;
-  const struct ir_op *at = op;
-  const struct ir_use *u;
-  if (ir_ops[op->code].cls != IR_CONTRACT || ir_is_float(type->dtype))
-    return NULL;
-  do {
-    u = ir_result(at)->uses;
-    if (!u || u->next || u->op->block != op->block)
-      return NULL;
-    at = u->op;
-  } while (ir_ops[at->code].cls == IR_MAP &&
-           ir_same_dims(ir_result(at)->type, type));
-  if (ir_ops[at->code].cls != IR_CONTRACT || u != at->operand[0])
-    return NULL;
-  const struct ir_type *sum = ir_result(at)->type;
-  bool parts = sum->rank && sum->rank + 1 == type->rank &&
-               sum->dim[sum->rank - 1] == type->dim[sum->rank];
-  return parts ? at : NULL;
+const struct ir_op *fuse_sum_of(const struct fuse *f, const struct ir_op *op) {
+  int dim;
+  return ir_is_float(ir_result(op)->type->dtype)
+             ? NULL
+             : nest_sum_of_parts(f->scratch, op, &dim);
 }
 
 /* ---- Legal fusions ---- */
@@ -134,7 +121,7 @@ static bool first_anchor(const struct candidate *c) {
 }
 
 static bool summed_once(const struct candidate *c) {
-  return c->g->anchor && c->g->anchor == fuse_sum_of(c->op) &&
+  return c->g->anchor && c->g->anchor == fuse_sum_of(c->f, c->op) &&
          c->r.evals <= (double)c->in->count;
 }
 
