@@ -33,11 +33,11 @@ struct fe_opts {
   const char *const *states; /* --state OUT=IN: an initializer of such an input
                                 is its first value */
   size_t nstates;
-  const char *const *values; /* --value IN=NUMBER: such an input is a constant, and
-                                no parameter */
+  /* --value IN=NUMBER: such an input is a constant, and no parameter. */
+  const char *const *values;
   size_t nvalues;
-  struct fe_made
-      *made; /* gets those that are no numbers; NULL: --dim has all */
+  /* Gets the sizes that values decide; NULL: --dim has all. */
+  struct fe_made *made;
   struct fe_names *free; /* gets the names of the model's free dims and of those
                             that make them; or NULL */
   struct fe_names *unbound; /* gets those of loops of no known number of turns;

@@ -198,10 +198,13 @@ static void check_values(struct onnx_import *im, const struct onnx_graph *g) {
     bool found = false;
     for (size_t k = 0; k < g->inputs.n && !found; k++)
       found = value_of(text, g->inputs.v[k].name) != NULL;
-    if (!found)
-      dn_error(im->ctx, (struct dn_loc){.where = "--value"}, DN_USAGE,
-               "'%s' is not IN=NUMBER with an input of the model",
-               fe_text(im->ctx, text));
+    if (found)
+      continue;
+    dn_error(im->ctx, (struct dn_loc){.where = "--value"}, DN_USAGE,
+             "'%s' is not IN=NUMBER with an input of the model",
+             fe_text(im->ctx, text));
+    for (size_t k = 0; k < g->inputs.n; k++)
+      dn_note(im->ctx, "input '%s'", fe_text(im->ctx, g->inputs.v[k].name));
   }
 }
 

@@ -220,7 +220,8 @@ const struct ir_op *nest_addition(const struct nest *n);
  * dimensions are the others, in their order. NULL: there is none. */
 const struct ir_op *nest_sum_of_parts(struct dn_arena *arena,
                                       const struct ir_op *op, int *dim);
-/* The first contraction in a kernel, if its results are such parts; or NULL. */
+/* The first contraction in a kernel, if its results are such parts; or NULL, and
+ * *dim is -1. */
 const struct nest *nest_parts(struct dn_arena *arena,
                               const struct ir_op *kernel, int *dim);
 /* A sum of products of bytes over such a window of few elements, in more than one

@@ -350,6 +350,7 @@ const struct ir_op *nest_sum_of_parts(struct dn_arena *arena,
 
 const struct nest *nest_parts(struct dn_arena *arena,
                               const struct ir_op *kernel, int *dim) {
+  *dim = -1;
   for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next)
     if (ir_ops[op->code].cls == IR_CONTRACT)
       return nest_sum_of_parts(arena, op, dim) ? nest_build(arena, op) : NULL;

@@ -62,7 +62,7 @@ static bool invert_reshape(const struct ir_type *to, const int64_t *stride,
 }
 
 /* As invert_reshape() for a view by indices: each dim of the operand must be
- * one of the result'a, none left out. */
+ * one of the result's, none left out. */
 static bool invert_indices(const struct nest *n, const int64_t *stride,
                            const struct ir_type *from, int64_t *out) {
   const struct nest_access *a = &n->access[0];

@@ -23,16 +23,16 @@ struct tiles {
   unsigned *lanes, npt, across; /* across: points of a row of the tile */
   int64_t stride[IR_MAX_RANK];  /* of the result */
   const struct way *way;
-  bool used;     /* somewhere */
+  bool used;     /* the way is, by one tile at least */
   int parts;     /* the dimension that `n` has and the result has not, or -1 */
   unsigned part; /* the variable along it */
 };
 
 struct way { /* an attribute of the kernel */
   const char *name;
-  int inner;  /* so many of the innermost loops are looked at together; 0: all,
+  int inner; /* so many of the innermost loops are looked at together; 0: all,
                 -1: of no point by itself */
-  bool parts; /* it need not be used in all tiles, but in one */
+  bool some; /* tiles may go without, but not all */
   bool (*fits)(struct tiles *t, int level);
 };
 
@@ -261,13 +261,10 @@ bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
       g += loops_comes_before(&t.loops.loop[j], &t.loops.loop[i]);
     t.row_major[g] = i;
   }
-  t.parts = -1;
   const struct nest *parts = nest_parts(r->arena, kernel, &t.parts);
   if (parts)
     t.part = affine_new_var(r->forms, 0, parts->type->dim[t.parts] - 1,
                             t.loops.n + 1, false, 0);
-  else
-    t.parts = -1;
   for (const struct ir_op *op = kernel->region[0]->first; op; op = op->next) {
     if (ir_ops[op->code].cls != IR_CONTRACT || (parts && parts->op != op))
       continue;
@@ -278,5 +275,5 @@ bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
     if (!sums || !runs_is_product(t.n) || !tiles_fit(&t, 0))
       return false;
   }
-  return !r->forms->overflow && (t.used || !t.way->parts);
+  return !r->forms->overflow && (t.used || !t.way->some);
 }

@@ -1,8 +1,8 @@
 /* verify_shared.c - threads share the turns of a scan that says so: they run at
  * once. So what a turn writes moves on with the turns, by the same step for all
- * that lies together, and is no longer than the step; or comes again by a period
- * that is no shorter than all turns' steps, and is no longer than the step each
- * time. */
+ * that lies together, and is no longer than the step. It may be pieces at equal
+ * distances (rows of columns that threads share): then each piece is no longer than
+ * the step, and the distance no shorter than the steps of all turns. */
 #include "ir/place.h"
 #include "ir/verify.h"
 
@@ -16,14 +16,10 @@ struct written { /* by a value in the region */
   int64_t from, to;     /* of all turns */
 };
 
-static int64_t common_divisor(int64_t a, int64_t b) {
-  return b ? common_divisor(b, a % b) : a;
-}
-
 /* n elements or turns, from the first to the last; places are in range. `all`:
  * what the steps of the scan's turns come to. */
 static void reach(struct written *w, int64_t n, int64_t step, int64_t all) {
-  int64_t way = (n - 1) * step, period = common_divisor(w->period, llabs(step));
+  int64_t way = (n - 1) * step, period = dn_gcd(w->period, llabs(step));
   *(step < 0 ? &w->from : &w->to) += way;
   if (all && way && period >= all)
     w->period = period;

@@ -10,8 +10,8 @@
 struct made {
   struct verifier *v;
   struct ir_sizes all;
-  const struct ir_block
-      *by[IR_MAX_SIZES]; /* where each is made; NULL: behind */
+  /* Where each is made; NULL: further on. */
+  const struct ir_block *by[IR_MAX_SIZES];
 };
 
 /* `b` is that block, or in a region of it. */

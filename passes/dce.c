@@ -29,8 +29,8 @@ static bool is_dead(const struct ir_op *op) {
   return true;
 }
 
-/* Results that are not read and that no turn carries on; one at least stays. A
- * loop that may want more turns than they have rows for keeps that bound. */
+/* Drops results that are not read and that no turn carries on; one at least stays.
+ * Where the rows of one bounded the turns, `most` does so from here on. */
 static int64_t drop_results(struct ir_op *op) {
   unsigned first = ir_is_loop(op) ? ir_num_carried(op) : 0;
   int64_t dropped = 0, most = ir_is_loop(op) ? ir_max_turns(op) : 0;

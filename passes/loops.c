@@ -267,10 +267,8 @@ static int64_t count_steps(const struct planner *p) {
   const struct nest *parts = nest_parts(tmp, p->kernel, &dim);
   for (const struct ir_op *op = p->kernel->region[0]->first; op->next;
        op = op->next) {
-    enum ir_class cls = ir_ops[op->code].cls;
-    bool folds = cls == IR_REDUCE || cls == IR_CONTRACT;
-    const struct nest *n =
-        folds && (!parts || parts->op == op) ? nest_build(tmp, op) : NULL;
+    bool folds = ir_is_anchor(op) && (!parts || parts->op == op);
+    const struct nest *n = folds ? nest_build(tmp, op) : NULL;
     int64_t extent = 1;
     for (int i = 0; n && i < n->niters; i++)
       if (n->iter[i].reduced && n->iter[i].extent > 1)

@@ -83,6 +83,7 @@ static double evenness(const struct ir_loop *l, int64_t threads) {
   return even < EVEN ? even : 1;
 }
 
+/* The access reads other elements at each index of the loop. */
 static bool moves(const struct nest *n, const struct nest_access *a,
                   const struct ir_loop *l) {
   for (int dim = l->first; dim <= l->last; dim++) {
@@ -114,7 +115,7 @@ static double sharing_cycles(const struct pass_env *env, const struct nest *n,
   return cycles;
 }
 
-/* The contraction's, or NULL. */
+/* The nest of the kernel's contraction, or NULL. */
 static const struct nest *product_of(struct dn_arena *tmp,
                                      const struct ir_op *kernel) {
   for (struct ir_op *op = kernel->region[0]->first; op->next; op = op->next)
@@ -160,12 +161,12 @@ static bool is_shared(const struct ir_loops *loops) {
 
 /* ---- Blocks of rows ---- */
 
-/* A size by the numbers of turns once a loop is one of loops. What grows from turn
- * to turn is work, so that these are dealt to the outer loop's turns, one by one:
- * each has as many, and nearly as much to do. */
+/* How sizes change once a scan of parts * turns is one of `parts` scans of `turns`.
+ * A size that names the turn grows, and so does the work of later turns: they are
+ * dealt to the parts one by one, so that each part has nearly as much to do. */
 struct shared_turns {
-  int64_t parts, turns; /* of the outer loop and the inner one */
-  bool *differ;         /* set where a size names the turn */
+  int64_t parts, turns;
+  bool *differ; /* set where a size names the turn */
 };
 
 static const struct ir_size *
@@ -175,7 +176,7 @@ shared_size(struct dn_ctx *ctx, const struct ir_size *s, const void *user) {
   for (int i = 0; i < s->n; i++) {
     const struct ir_param *by = s->term[i].by;
     int depth = ir_param_depth(by);
-    assert(!s->term[i].and &&"stripe_cut.c makes sums of turns");
+    assert(s->term[i].and == NULL && "stripe_cut.c makes sums of turns");
     if (depth > 0)
       r.term[i].by = ir_param_of_turn(ctx, depth + 1, by->bound + 1);
     if (depth)

@@ -27,7 +27,8 @@ enum pass_requant {
                          rounded */
   PASS_REQUANT_EXACT   /* one product of integers, rounded once */
 };
-struct pass_opts {         /* of the runner and its passes */
+/* Of the runner and its passes. */
+struct pass_opts {
   const char *pipeline;    /* text; NULL: the one of opt_level */
   const char *print_after; /* pass name or "all" */
   bool print_changed, verify_each, verbose;

@@ -10,7 +10,7 @@ struct joined { /* constants of lanes */
   struct ir_value **c, *known;
   int n;
 };
-struct join_ops { /* of the lanes, that are joined now, and around those */
+struct join_ops { /* the ops at hand, by lane, and those whose regions they are in */
   struct ir_op **op;
   struct join_ops *around;
 };

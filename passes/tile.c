@@ -318,7 +318,6 @@ void tile_kernel(struct pass_env *env, const struct aliases *aliases,
   k.unroll = k.dot.k = 1;
   k.max_unroll = max_unroll;
   parts = nest_parts(tmp, op, &k.parts);
-  k.parts = parts ? k.parts : -1;
   k.type = parts ? parts->type : ir_result(op)->type;
   for (int d = 0; d < k.type->rank; d++) {
     k.tile[d] = 1;

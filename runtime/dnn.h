@@ -13,14 +13,12 @@ extern "C" {
 
 /* What PREFIX_run() returns. */
 #define DNN_OK 0
-#define DNN_E_ARENA                                                            \
-  1 /* the arena is NULL or not aligned to PREFIX_ARENA_ALIGN */
-#define DNN_E_NULL 2    /* an input or output is NULL */
-#define DNN_E_LOOP 3    /* a loop would go on beyond its bound */
+#define DNN_E_ARENA 1 /* the arena is NULL or misaligned: PREFIX_ARENA_ALIGN */
+#define DNN_E_NULL 2  /* an input or output is NULL */
+#define DNN_E_LOOP 3  /* a loop would go on beyond its bound */
 #define DNN_E_WEIGHTS 4 /* the weights are not the model's, or are damaged */
 #define DNN_E_SIZE 5    /* a size is not in the range that the header says */
-#define DNN_E_STATE                                                            \
-  6 /* the state is NULL or not aligned to PREFIX_STATE_ALIGN */
+#define DNN_E_STATE 6  /* the state is NULL or misaligned: PREFIX_STATE_ALIGN */
 #define DNN_E_MATRIX 7 /* the system refuses the registers of matrices (AMX) */
 
 /* Versions of the layout below, by what follows the tensors: 1 nothing, 2 sizes,

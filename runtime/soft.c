@@ -21,12 +21,13 @@ static int zeros_u32(uint32_t x) {
   int n = 0;
 #define STEP(s)                                                                \
   if (!(x >> (32 - s)))                                                        \
-    n += s, x <<= s;
-  STEP(16)
-      STEP(8) STEP(4) STEP(2)
+  n += s, x <<= s
+  STEP(16);
+  STEP(8);
+  STEP(4);
+  STEP(2);
 #undef STEP
-          return n +
-      !(x >> 31);
+  return n + !(x >> 31);
 }
 static int zeros_u64(uint64_t x) {
   uint32_t high = (uint32_t)(x >> 32);

@@ -162,8 +162,8 @@ LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
  * panel. */
 void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
                    const struct emit_stream *s);
-/* Prefetches the cache lines k->ahead bytes behind one that is read, and a part of
- * that. */
+/* Prefetches the cache lines that lie the schedule's `ahead` bytes behind one that
+ * is read, and a part of that. */
 void emit_prefetch_ahead(struct kernel_cg *k, LLVMValueRef at);
 void emit_store(struct kernel_cg *k, const struct ir_type *type,
                 const struct ir_place *p, const struct affine *addr,

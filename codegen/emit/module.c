@@ -8,9 +8,7 @@
 #include "runtime/dnn.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <string.h>
-#include <xxhash.h>
 
 /* ---- Attributes ---- */
 

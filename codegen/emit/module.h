@@ -61,12 +61,12 @@ struct emit {
   unsigned nports;       /* parameters before the sizes */
   struct ir_sizes sizes; /* parameters of PREFIX_run, */
   LLVMValueRef size_at;  /* and where e->run has them in memory, behind them */
-  LLVMBasicBlockRef leave; /* where PREFIX_run ends with `status`, i32; NULL: it
-                              ends once, where all is made */
+  /* Where PREFIX_run ends with `status`, i32; NULL: it ends once, where all is
+   * made. */
+  LLVMBasicBlockRef leave;
   LLVMValueRef status;
-  LLVMValueRef
-      over;  /* an i8 in memory: values ask for a size out of its range */
-  int turns; /* the numbers of turns of so many nested loops */
+  LLVMValueRef over; /* an i8 in memory: values give a size out of its range */
+  int turns;         /* the numbers of turns of so many nested loops */
   bool failed;
 };
 
@@ -153,9 +153,9 @@ void emit_store_size(struct emit *e, int i, LLVMValueRef v);
 LLVMValueRef emit_size_value(struct emit *e, LLVMBuilderRef b,
                              LLVMValueRef sizes, const struct ir_size *s);
 LLVMValueRef emit_arena(struct emit *e, unsigned part);
-/* PREFIX_run's parameter that is i-th from the end: the arena is the first
- * (a second part of it is not counted),
- * then the state, if any, then weights, if apart. */
+/* PREFIX_run's parameter that is i-th from the end: the arena is the first (a
+ * second part of it is not counted), then the state, if any, then weights, if
+ * apart. */
 LLVMValueRef emit_last_argument(struct emit *e, unsigned i);
 void emit_function_attributes(struct emit *e, LLVMValueRef fn,
                               const char *name);

@@ -66,8 +66,8 @@ void scope_open_to(struct kernel_cg *k, LLVMValueRef count, int64_t most,
 void scope_open_dim(struct kernel_cg *k, int64_t dim,
                     const struct ir_size *size, unsigned nphi,
                     const LLVMValueRef *init, LLVMValueRef *phi);
-/* Of units [first, first + most) those in [k->begin, k->end), and of these the
- * first `count`; NULL: all. */
+/* Of units [first, first + most) those of this call (k->threads), and of
+ * these the first `count`; NULL: all. */
 void scope_open_range(struct kernel_cg *k, int64_t first, int64_t most,
                       LLVMValueRef count);
 /* next[] become the values behind the loop. */

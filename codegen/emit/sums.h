@@ -17,8 +17,8 @@ struct emit_schedule {
   bool by_wide, by_plane, by_words, joins, bias, scaled;
   int64_t narrow;
   unsigned factors;
-  const struct ir_op
-      *parts; /* of sums, which the others are of: nest_parts() */
+  /* The contraction that all this is of, where there are two: nest_parts(). */
+  const struct ir_op *parts;
 };
 
 /* Accumulators that go from one index of a result dimension to the next, of the

@@ -439,12 +439,10 @@ static void set_options(const struct cg_job *job) {
                                       ? "-pre-RA-sched=source"
                                       : "-enable-misched=false"},
         NULL);
-  LLVMParseCommandLineOptions(/* for cg_frames_add() */
-                              2,
-                              (const char *const[]){
-                                  "",
-                                  "-pass-remarks-analysis=stack-frame-layout"},
-                              NULL);
+  /* For cg_frames_add(). */
+  static const char *const layout[] = {
+      "", "-pass-remarks-analysis=stack-frame-layout"};
+  LLVMParseCommandLineOptions(2, layout, NULL);
   if (!f->vector_bytes && f->pointer_bytes == 4) /* wide factors stay seen */
     LLVMParseCommandLineOptions(
         2, (const char *const[]){"", "-disable-constant-hoisting"}, NULL);

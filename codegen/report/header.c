@@ -244,7 +244,9 @@ static void put_program(const struct header *h) {
 }
 
 static void put_top(const struct header *h) {
-  dn_buf_printf(h->out, "/* %s.h - ", h->prefix);
+  dn_buf_printf(h->out, "/* ");
+  put_comment(h->out, h->file);
+  dn_buf_printf(h->out, " - ");
   put_comment(h->out, h->m->name ? h->m->name : h->prefix);
   dn_buf_printf(h->out,
                 ", compiled by dnnc. Made by a program: do not edit.\n"

@@ -23,7 +23,7 @@ struct cg_cell {
   int width, digits;
   const char *text; /* or NULL: a number */
   double number;
-  bool shown; /* where not, JSON has it if it is a column */
+  bool shown; /* text has it; JSON has all columns, and what is shown */
 };
 enum {
 #define TEXT(key, ...) CG_CELL_##key,
@@ -31,9 +31,10 @@ enum {
 #include "codegen/report/layers.def"
   CG_CELLS
 };
+/* The cells of a layer, in the order of layers.def. */
 void cg_layer_cells(const struct cg_facts_sheet *r, const struct cg_layer *l,
                     struct cg_cell out[static CG_CELLS]);
-/* The number of a cell as text. */
+/* A cell as text. */
 const char *cg_cell_text(const struct cg_facts_sheet *r,
                          const struct cg_cell *c);
 void cg_report_json(const struct cg_facts_sheet *r, struct dn_buf *out);

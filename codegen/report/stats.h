@@ -25,7 +25,7 @@ struct cg_layer {
   int64_t bytes;         /* of its result */
   int64_t read_bytes;    /* of what it reads of values that are not constant */
   int64_t live;          /* arena bytes in use while it runs */
-  size_t first, kernels; /* how many are in it, and the number of the first */
+  size_t first, kernels; /* the number of its first kernel, and how many */
   const struct cg_reading *reads; /* constants, too */
   size_t nreads;
 };
