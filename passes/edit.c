@@ -166,7 +166,9 @@ struct ir_value *edit_cut_rows(struct ir_builder *b, struct ir_value *v,
 
 /* Emits [a, b, ...] as [b, a, ...]. */
 static struct ir_value *swap_blocks(struct ir_builder *b, struct ir_value *v) {
-  static const int64_t perm[IR_MAX_RANK] = {1, 0, 2, 3, 4, 5, 6, 7};
+  int64_t perm[IR_MAX_RANK] = {1, 0};
+  for (int d = 2; d < IR_MAX_RANK; d++)
+    perm[d] = d;
   return edit_transpose(b, v, perm);
 }
 
