@@ -36,10 +36,8 @@ struct affine_var {
 };
 
 struct affine_derived;
-struct reads;
 struct affines {
   struct dn_arena *arena;
-  struct reads *reads; /* what indices are divided by is noted there; or NULL */
   struct affine **form; /* nbuckets of them */
   size_t nbuckets, nforms;
   struct affine_derived **derived; /* variables that are not free, as well */

@@ -38,10 +38,10 @@ static bool is_leaf(const struct walk *w, const struct ir_value *v) {
   return !v->def || v->def->block != w->body;
 }
 
-/* Where forms are those of reads: what the index depends on is looked at. */
-static void pin(struct affines *f, const struct affine *a) {
-  if (f->reads)
-    f->reads->pinned |= affine_dims(f, a);
+/* Notes, if `r` is not NULL, that what the index depends on is looked at. */
+static void pin(struct affines *f, struct reads *r, const struct affine *a) {
+  if (r)
+    r->pinned |= affine_dims(f, a);
 }
 
 /* The visit of `what` at those indices; *seen: there was one. */
@@ -72,10 +72,9 @@ static struct visit *visit(struct walk *w, const void *what, int rank,
 
 /* Quotients depend on the terms that the divisor does not divide, and change
  * where a plain dimension has gone one period further. */
-static const struct affine *divide(struct affines *f, const struct affine *a,
-                                   int64_t div) {
+static const struct affine *divide(struct affines *f, struct reads *r,
+                                   const struct affine *a, int64_t div) {
   const struct affine *rest;
-  struct reads *r = f->reads;
   assert(div > 0 && "divisors are steps and extents: nest.h");
   for (int i = 0; r && div > 1 && i < a->n; i++) {
     struct affine_term t = a->term[i];
@@ -86,25 +85,25 @@ static const struct affine *divide(struct affines *f, const struct affine *a,
   }
   if (r && div > 1) {
     affine_split(f, a, div, &rest);
-    pin(f, rest);
+    pin(f, r, rest);
   }
   return affine_div(f, a, div);
 }
 
-static const struct affine *wrap(struct affines *f, const struct affine *a,
-                                 int64_t dim) {
-  return affine_add(f, a, divide(f, a, dim), -dim);
+static const struct affine *wrap(struct affines *f, struct reads *r,
+                                 const struct affine *a, int64_t dim) {
+  return affine_add(f, a, divide(f, r, a, dim), -dim);
 }
 
-void reads_iters(struct affines *f, const struct nest *n,
+void reads_iters(struct affines *f, struct reads *r, const struct nest *n,
                  const struct affine *const *idx, const struct affine **iter) {
   for (int d = 0; d < n->type->rank; d++) {
     const struct nest_dim *y = &n->y[d];
     for (int i = 0; i < y->n; i++) {
       int64_t extent = n->iter[y->iter[i]].extent;
-      const struct affine *q = divide(f, idx[d], y->stride[i]);
+      const struct affine *q = divide(f, r, idx[d], y->stride[i]);
       if (y->n > 1 && y->stride[i] * extent < n->type->dim[d])
-        q = wrap(f, q, extent);
+        q = wrap(f, r, q, extent);
       iter[y->iter[i]] = q;
     }
   }
@@ -120,7 +119,8 @@ const struct affine *reads_index_form(struct affines *f, const struct nest *n,
   return a;
 }
 
-const struct affine *reads_index(struct affines *f, const struct nest *n,
+const struct affine *reads_index(struct affines *f, struct reads *r,
+                                 const struct nest *n,
                                  const struct nest_access *a, int d,
                                  const struct affine *const *iter,
                                  const struct affine **sum) {
@@ -128,16 +128,16 @@ const struct affine *reads_index(struct affines *f, const struct nest *n,
   int64_t dim = ir_arg(n->op, (unsigned)a->operand)->type->dim[d];
   assert(x->indirect < 0 && "an element of a tensor is no affine form");
   *sum = reads_index_form(f, n, x, iter);
-  const struct affine *q = divide(f, *sum, x->div);
+  const struct affine *q = divide(f, r, *sum, x->div);
   if (x->fit != NEST_AS_IS)
-    pin(f, q);
+    pin(f, r, q);
   switch (x->fit) {
   case NEST_CLAMP:
     return affine_clamp(f, q, dim);
   case NEST_REFLECT:
     return affine_reflect(f, q, dim);
   case NEST_WRAP:
-    return wrap(f, q, dim);
+    return wrap(f, r, q, dim);
   case NEST_AS_IS:
     break;
   }
@@ -154,11 +154,12 @@ const struct affine *reads_position(struct affines *f, const struct nest *n,
   return at;
 }
 
-void reads_unflatten(struct affines *f, const struct ir_type *type,
-                     const struct affine *at, const struct affine **idx) {
+void reads_unflatten(struct affines *f, struct reads *r,
+                     const struct ir_type *type, const struct affine *at,
+                     const struct affine **idx) {
   for (int d = type->rank; d-- > 0;) {
     const struct affine *q =
-        d ? divide(f, at, type->dim[d]) : affine_const(f, 0);
+        d ? divide(f, r, at, type->dim[d]) : affine_const(f, 0);
     idx[d] = affine_add(f, at, q, -type->dim[d]);
     at = q;
   }
@@ -211,7 +212,7 @@ static const struct affine *index_of(struct walk *w, const struct nest *n,
   if (x->indirect >= 0)
     return indirect(w, n, x->indirect, dim, iter);
   const struct affine *sum;
-  const struct affine *q = reads_index(w->f, n, a, d, iter, &sum);
+  const struct affine *q = reads_index(w->f, w->r, n, a, d, iter, &sum);
   enum read_edge_kind kind = n->fold == NEST_NONE ? READ_EDGE : READ_WINDOW;
   if (!x->checked)
     return q;
@@ -219,7 +220,7 @@ static const struct affine *index_of(struct walk *w, const struct nest *n,
     add_edge(w, sum, 0, false, kind);
     add_edge(w, sum, dim, true, kind);
   }
-  pin(w->f, sum);
+  pin(w->f, w->r, sum);
   return affine_clamp(w->f, q, dim);
 }
 
@@ -263,7 +264,7 @@ static void read_flat(struct walk *w, const struct nest *n,
     DN_PUSH(w->arena, w->r->at, at);
     return;
   }
-  reads_unflatten(w->f, v->type, at, idx);
+  reads_unflatten(w->f, w->r, v->type, at, idx);
   read_value(w, v, idx);
 }
 
@@ -276,7 +277,7 @@ static void read_pieces(struct walk *w, const struct nest *n,
   const struct affine *at = idx[a->axis];
   int64_t before = w->r->visits_of_piece, pieces = a->npieces;
   size_t edges = w->r->edges.n;
-  pin(w->f, at);
+  pin(w->f, w->r, at);
   for (int i = 0; i < a->npieces; i++) {
     int64_t from = a->start[i], size = a->start[i + 1] - from;
     if (!size)
@@ -321,7 +322,7 @@ static bool set_iters(struct walk *w, const struct nest *n,
       iter[i] = affine_var(
           w->f, affine_new_var(w->f, 0, it->extent - 1, 0, false, 0), 1);
   }
-  reads_iters(w->f, n, idx, iter);
+  reads_iters(w->f, w->r, n, idx, iter);
   return true;
 }
 
@@ -343,7 +344,7 @@ static void read_op(struct walk *w, const struct ir_op *op,
     if (n->node[i].kind == NEST_ACCESS)
       read_access(w, n, n->node[i].arg[0], iter);
     else if (n->node[i].kind == NEST_ITER)
-      pin(w->f, iter[n->node[i].arg[0]]);
+      pin(w->f, w->r, iter[n->node[i].arg[0]]);
   }
 }
 
@@ -379,7 +380,6 @@ struct reads *reads_build(struct dn_arena *arena, const struct ir_op *kernel,
                    .places = places};
   const struct affine *idx[IR_MAX_RANK];
   affine_init(&r->forms, arena);
-  r->forms.reads = r;
   r->type = root->type;
   r->carried = -1;
   for (int d = 0; d < r->type->rank; d++) {

@@ -58,10 +58,11 @@ typedef bool reads_strides(const void *places, const struct ir_value *v,
 struct reads *reads_build(struct dn_arena *arena, const struct ir_op *kernel,
                           const struct ir_value *root, const int64_t *stride,
                           reads_strides *strides, const void *places);
-/* ---- Indices of a nest, as forms ---- */
+
+/* ---- Indices of a nest, as forms; `r` notes what they are divided by, or is NULL */
 
 /* The parallel iterators by the indices of the result. */
-void reads_iters(struct affines *f, const struct nest *n,
+void reads_iters(struct affines *f, struct reads *r, const struct nest *n,
                  const struct affine *const *idx, const struct affine **iter);
 /* The sum that an index is before it is divided. */
 const struct affine *reads_index_form(struct affines *f, const struct nest *n,
@@ -69,7 +70,8 @@ const struct affine *reads_index_form(struct affines *f, const struct nest *n,
                                       const struct affine *const *iter);
 /* An index that is no element of a tensor, before any check; *sum: what is
  * divided. */
-const struct affine *reads_index(struct affines *f, const struct nest *n,
+const struct affine *reads_index(struct affines *f, struct reads *r,
+                                 const struct nest *n,
                                  const struct nest_access *a, int d,
                                  const struct affine *const *iter,
                                  const struct affine **sum);
@@ -77,8 +79,9 @@ const struct affine *reads_index(struct affines *f, const struct nest *n,
  * such a position has: a reshape reads that element. */
 const struct affine *reads_position(struct affines *f, const struct nest *n,
                                     const struct affine *const *iter);
-void reads_unflatten(struct affines *f, const struct ir_type *type,
-                     const struct affine *at, const struct affine **idx);
+void reads_unflatten(struct affines *f, struct reads *r,
+                     const struct ir_type *type, const struct affine *at,
+                     const struct affine **idx);
 
 /* All addresses see the two dimensions as one, and nothing else looks at them.
  */

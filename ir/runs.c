@@ -27,7 +27,7 @@ void runs_iters(struct affines *f, const struct nest *n,
                 const struct affine *const *idx, const struct affine **iter) {
   for (int i = 0; i < n->niters; i++)
     iter[i] = affine_const(f, 0);
-  reads_iters(f, n, idx, iter);
+  reads_iters(f, NULL, n, idx, iter);
 }
 
 /* ---- Following an access ---- */
@@ -63,7 +63,7 @@ static bool find_index(struct trace *t, const struct nest *n,
   int64_t lo, hi, dim = type->dim[d];
   if (x->indirect >= 0)
     return false;
-  const struct affine *q = reads_index(t->r->forms, n, a, d, iter, &sum);
+  const struct affine *q = reads_index(t->r->forms, NULL, n, a, d, iter, &sum);
   c->raw[d] = q;
   if (!x->checked)
     return true;
@@ -140,7 +140,7 @@ static bool trace_flat(struct trace *t, const struct nest *n,
     t->out->at = at;
     return true;
   }
-  reads_unflatten(t->r->forms, v->type, at, idx);
+  reads_unflatten(t->r->forms, NULL, v->type, at, idx);
   return trace_value(t, v, idx);
 }
 

@@ -121,9 +121,9 @@ bool runs_scaled(struct runs *r, const struct nest *n);
 int64_t runs_narrow(struct dn_arena *arena, const struct ir_op *kernel);
 /* Vectors of a tile whose results lie side by side in memory, at so many
  * elements, become bytes at once. */
-enum { RUNS_PACK = 4, RUNS_PACK_LANES = 16 };
-bool runs_are_packed(struct affines *f, const unsigned *lanes,
-                     const struct affine *const *at);
+enum { RUNS_NARROW = 4, RUNS_NARROW_LANES = 16 };
+bool runs_narrow_at_once(struct affines *f, const unsigned *lanes,
+                         const struct affine *const *at);
 
 /* The sums of a tile over rows that are widened once for all columns. */
 struct runs_wide {

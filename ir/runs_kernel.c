@@ -234,8 +234,8 @@ static bool narrow_fits(struct tiles *t, int level) {
   unsigned n = ir_get_int(t->kernel, "matrix") ? t->across : t->npt;
   assert(!level && "the way looks at all loops of a sum");
   (void)level;
-  for (unsigned i = 0; i + RUNS_PACK <= n && !t->used; i++)
-    t->used = runs_are_packed(t->r->forms, t->lanes + i, t->at + i);
+  for (unsigned i = 0; i + RUNS_NARROW <= n && !t->used; i++)
+    t->used = runs_narrow_at_once(t->r->forms, t->lanes + i, t->at + i);
   return true;
 }
 

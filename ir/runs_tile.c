@@ -67,11 +67,11 @@ int64_t runs_narrow(struct dn_arena *arena, const struct ir_op *kernel) {
   return nest_narrows_products(op) ? 2 : 1;
 }
 
-bool runs_are_packed(struct affines *f, const unsigned *lanes,
-                     const struct affine *const *at) {
-  for (int i = 0; i < RUNS_PACK; i++)
-    if (lanes[i] != RUNS_PACK_LANES || !at[i]->varying || at[i]->lane != 1 ||
-        at[i] != affine_plus(f, at[0], RUNS_PACK_LANES * i))
+bool runs_narrow_at_once(struct affines *f, const unsigned *lanes,
+                         const struct affine *const *at) {
+  for (int i = 0; i < RUNS_NARROW; i++)
+    if (lanes[i] != RUNS_NARROW_LANES || !at[i]->varying || at[i]->lane != 1 ||
+        at[i] != affine_plus(f, at[0], RUNS_NARROW_LANES * i))
       return false;
   return true;
 }

@@ -150,8 +150,8 @@ static void check_sums(struct verifier *v, const struct ir_op *kernel,
   bool runs = sums && dot > 1, plain = sums && dot <= 1;
   bool plane = ir_get_int(kernel, "plane"), words = ir_get_int(kernel, "words");
   bool along = vec > 1 && dot <= 1 && !ir_get_int(kernel, "scalable");
-  bool packs = vec == RUNS_PACK_LANES &&
-               ir_get_int(kernel, "narrow") <= runs_narrow(arena, kernel);
+  bool narrows = vec == RUNS_NARROW_LANES &&
+                 ir_get_int(kernel, "narrow") <= runs_narrow(arena, kernel);
   const struct {
     const char *name;
     bool allowed;
@@ -164,7 +164,7 @@ static void check_sums(struct verifier *v, const struct ir_op *kernel,
                      inner / vec >= ir_get_int(kernel, "chains")},
       {"bias", n && nest_addition(n)},
       {"scaled", plain},
-      {"narrow", runs && packs},
+      {"narrow", runs && narrows},
       {"matrix", runs && ir_get_int(kernel, "matrix") % dot == 0},
       {"factors",
        nred &&

@@ -419,8 +419,9 @@ static void set_ends(struct planner *p, const struct nest *anchor,
       (p->vec == 1 || (dot && t->dot_shape == IR_DOT_SPREAD)))
     ir_set_attr(p->kernel, ir_int("bias", 1));
   int64_t narrow = runs_narrow(arena, p->kernel);
-  if (dot && t->dot_shape == IR_DOT_SPREAD && t->dot_lanes == RUNS_PACK_LANES &&
-      p->vec == RUNS_PACK_LANES && narrow)
+  if (dot && t->dot_shape == IR_DOT_SPREAD &&
+      t->dot_lanes == RUNS_NARROW_LANES && p->vec == RUNS_NARROW_LANES &&
+      narrow)
     ir_set_attr(p->kernel, ir_int("narrow", narrow));
 }
 

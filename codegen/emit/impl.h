@@ -66,7 +66,7 @@ struct kernel_cg {
   struct emit_carry carry;
   LLVMValueRef *start; /* what the sums of emit_fold() begin with, or NULL */
   struct emit_stream *stream; /* not NULL: records loads of constants */
-  bool packed;                /* vectors were narrowed at once */
+  bool narrowed;              /* vectors were narrowed at once */
 
   /* The row at hand. */
   struct emit_range range; /* of the last operand of the function at hand */

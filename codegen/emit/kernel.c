@@ -370,7 +370,7 @@ static void build_function(struct kernel_cg *k, const struct ir_value *root,
       .k = k, .shape = &shape, .root = root, .out = *out, .par = par};
   emit_dim(&t, 0);
   assert(!k->scope->depth && "each loop that is opened is closed");
-  if (k->sched.narrow && !k->packed)
+  if (k->sched.narrow && !k->narrowed)
     emit_no_runs(k, "narrow");
   emit_matrix_end(k);
   LLVMBuildRetVoid(k->b);

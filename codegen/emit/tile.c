@@ -266,15 +266,15 @@ static void emit_transposed(struct tiler *t) {
 /* ---- Four vectors of bytes at once ---- */
 
 /* The points are narrowed to bytes at once, by the schedule's narrow=1. */
-static bool are_packed(struct tiler *t, const struct tile_vector *pt) {
+static bool narrow_at_once(struct tiler *t, const struct tile_vector *pt) {
   struct kernel_cg *k = t->k;
-  const struct affine *at[RUNS_PACK];
-  unsigned lanes[RUNS_PACK];
-  for (int i = 0; i < RUNS_PACK; i++) {
+  const struct affine *at[RUNS_NARROW];
+  unsigned lanes[RUNS_NARROW];
+  for (int i = 0; i < RUNS_NARROW; i++) {
     k->forms.lanes = lanes[i] = pt[i].lanes;
     at[i] = emit_address(k, &t->out, k->out->type->rank, pt[i].idx);
   }
-  return runs_are_packed(&k->forms, lanes, at);
+  return runs_narrow_at_once(&k->forms, lanes, at);
 }
 
 static LLVMValueRef pack(struct kernel_cg *k, const char *name, LLVMValueRef a,
@@ -301,8 +301,8 @@ static LLVMValueRef nearest_lanes(struct kernel_cg *k, LLVMValueRef x,
 }
 
 /* The bytes of four points. */
-static LLVMValueRef pack_points(struct kernel_cg *k, const struct nest *n,
-                                const struct tile_vector *pt) {
+static LLVMValueRef narrow_points(struct kernel_cg *k, const struct nest *n,
+                                  const struct tile_vector *pt) {
   const struct nest_node *root = &n->node[n->nnodes - 1];
   const struct affine *iter[NEST_MAX_ITERS];
   LLVMValueRef x[4];
@@ -360,10 +360,11 @@ void emit_points(struct tiler *t) {
   LLVMValueRef *v = DN_ARRAY(k->arena, LLVMValueRef, n);
   unsigned *taken = DN_ARRAY(k->arena, unsigned, n); /* points of v[i] */
   for (unsigned i = 0; i < n; i += taken[i]) {
-    bool four = k->sched.narrow && i + RUNS_PACK <= n && are_packed(t, &pt[i]);
-    v[i] = four ? pack_points(k, kernel_nest(k, t->root->def), &pt[i]) : NULL;
-    taken[i] = v[i] ? RUNS_PACK : 1;
-    k->packed |= four;
+    bool four =
+        k->sched.narrow && i + RUNS_NARROW <= n && narrow_at_once(t, &pt[i]);
+    v[i] = four ? narrow_points(k, kernel_nest(k, t->root->def), &pt[i]) : NULL;
+    taken[i] = v[i] ? RUNS_NARROW : 1;
+    k->narrowed |= four;
     k->forms.lanes = pt[i].lanes;
     pt[i].lanes *= taken[i];
     if (!v[i])

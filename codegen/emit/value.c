@@ -135,7 +135,8 @@ static void find_index(struct kernel_cg *k, struct access *c, int d,
     return;
   }
   const struct affine *f;
-  const struct affine *q = reads_index(&k->forms, c->n, c->a, d, iter, &f);
+  const struct affine *q =
+      reads_index(&k->forms, NULL, c->n, c->a, d, iter, &f);
   c->raw[d] = q;
   if (!x->checked)
     return;
@@ -205,7 +206,7 @@ static LLVMValueRef flat_access(struct kernel_cg *k, const struct nest *n,
   if (kernel_is_leaf(k, v) && ir_place_of(v, &p) && !p.dense &&
       ir_type_is_dense(v->type, p.stride))
     return load_flat(k, v, &p, at);
-  reads_unflatten(&k->forms, v->type, at, idx);
+  reads_unflatten(&k->forms, NULL, v->type, at, idx);
   return emit_value(k, v, idx);
 }
 
