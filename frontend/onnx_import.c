@@ -195,10 +195,14 @@ static struct ir_value *given_value(struct onnx_import *im, const char *name,
 static void check_values(struct onnx_import *im, const struct onnx_graph *g) {
   for (size_t i = 0; i < im->opts->nvalues; i++) {
     const char *text = im->opts->values[i];
-    bool found = false;
-    for (size_t k = 0; k < g->inputs.n && !found; k++)
-      found = value_of(text, g->inputs.v[k].name) != NULL;
-    if (found)
+    const char *name = NULL;
+    for (size_t k = 0; k < g->inputs.n && !name; k++)
+      name = value_of(text, g->inputs.v[k].name) ? g->inputs.v[k].name : NULL;
+    for (size_t k = 0; name && k < i; k++)
+      if (value_of(im->opts->values[k], name))
+        dn_error(im->ctx, file_loc(im, "input", name), DN_USAGE,
+                 "--value: it is given twice");
+    if (name)
       continue;
     dn_error(im->ctx, (struct dn_loc){.where = "--value"}, DN_USAGE,
              "'%s' is not IN=NUMBER with an input of the model",

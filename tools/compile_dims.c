@@ -9,9 +9,6 @@
 
 bool dims_bound(struct compile *c, const struct fe_dim *d) {
   struct ir_point *at = &c->sizes->at;
-  for (int i = 0; i < at->n; i++)
-    if (at->param[i]->name == d->name)
-      return dn_usage(c->ctx, "--dim", "'%.200s' is bounded twice", d->name);
   if (at->n == IR_MAX_SIZES || d->value < 1)
     return dn_usage(c->ctx, "--dim",
                     "bounds are 1 or more, of at most %d dimensions",
@@ -58,6 +55,16 @@ static bool read_size(struct compile *c, const char *text, const char *flag,
   return true;
 }
 
+/* The last of `n` sizes is of another name than those before; a number and a bound
+ * may be of one. */
+static bool is_new(struct compile *c, const char *flag, const struct fe_dim *d,
+                   size_t n) {
+  for (size_t i = 0; i + 1 < n; i++)
+    if (d[i].name == d[n - 1].name && !d[i].bound == !d[n - 1].bound)
+      return dn_usage(c->ctx, flag, "'%.200s' is given twice", d[i].name);
+  return true;
+}
+
 static bool read_dims(struct compile *c, struct fe_opts *fe) {
   const struct opt_strings *given = &c->options->dims;
   struct fe_dim *dims = DN_ARRAY(c->ctx->arena, struct fe_dim, given->n + 1);
@@ -73,7 +80,8 @@ static bool read_dims(struct compile *c, struct fe_opts *fe) {
     if (bound && !c->sizes)
       c->sizes = DN_NEW(c->ctx->arena, struct sizes);
     dims[i].bound = bound ? dims[i].value : 0;
-    ok = ok && (!bound || dims_bound(c, &dims[i]));
+    ok = ok && is_new(c, "--dim", dims, i + 1) &&
+         (!bound || dims_bound(c, &dims[i]));
   }
   for (size_t i = 0; ok && c->sizes && i < given->n; i++)
     ok = known_once(c, &dims[i]);
@@ -85,7 +93,8 @@ static bool read_loops(struct compile *c, struct fe_opts *fe) {
   struct fe_dim *loops = DN_ARRAY(c->ctx->arena, struct fe_dim, given->n + 1);
   bool ok = true;
   for (size_t i = 0; i < given->n; i++)
-    ok &= read_size(c, given->v[i], "--loop-max", &loops[i], NULL);
+    ok = read_size(c, given->v[i], "--loop-max", &loops[i], NULL) &&
+         is_new(c, "--loop-max", loops, i + 1) && ok;
   fe->loops = loops;
   fe->nloops = given->n;
   return ok;

@@ -135,9 +135,11 @@ static void set(struct reader *r, const struct opt_row *row,
     return;
   case OPT_INT: {
     int64_t v;
-    if (!opt_read_size(value, &v) || v < 0)
+    if (!opt_read_size(value, &v) || v < 0) {
       fail(r, "--%s takes a whole number, as 64, 64K or 1M, not '%s'",
            row->name, value);
+      return;
+    }
     same = *(int64_t *)field == v;
     *(int64_t *)field = v;
     break;

@@ -75,6 +75,8 @@ bool run_call(struct run *r, const struct ir_tensor *in, struct ir_tensor *out);
 bool run_status(struct run *r, int status);
 /* Gives inputs that are state their values of before the first call. */
 void run_reset(struct run *r, struct ir_tensor *in);
+/* Whether they have one element type and the same dimensions. */
+bool run_same_shape(const struct ir_type *a, const struct ir_type *b);
 /* Tensors with the types of ports and aligned, zeroed data. */
 struct ir_tensor *run_buffers(struct run *r, const struct run_port *ports,
                               size_t n);

@@ -73,7 +73,7 @@ const struct ir_type **run_input_types(struct run *r) {
   return types;
 }
 
-static bool same_shape(const struct ir_type *a, const struct ir_type *b) {
+bool run_same_shape(const struct ir_type *a, const struct ir_type *b) {
   return a->dtype == b->dtype && ir_same_dims(a, b);
 }
 
@@ -145,10 +145,10 @@ static bool read_into(struct run *r, const char *path, struct run_port *port,
   if (!fe_read_tensor(ctx, path, &file))
     return false;
   run_fit_strings(r, &file, t->type);
-  if (!same_shape(file.type, t->type) &&
+  if (!run_same_shape(file.type, t->type) &&
       take_rows(r, &file, (size_t)ir_type_bytes(file.type), port, t))
     return true;
-  if (!same_shape(file.type, t->type))
+  if (!run_same_shape(file.type, t->type))
     return dn_error(ctx, (struct dn_loc){.file = path}, DN_TENSOR_DATA,
                     "the tensor is %s, the input %s",
                     ir_type_text(ctx, NULL, file.type),

@@ -70,9 +70,7 @@ static bool types_fit(const struct run *r, const struct ir_tensor *t,
   if (n != r->nin)
     return false;
   for (size_t i = 0; i < n; i++)
-    if (t[i].type->dtype != r->in[i].type->dtype ||
-        t[i].type->rank != r->in[i].type->rank ||
-        memcmp(t[i].type->dim, r->in[i].type->dim, sizeof t[i].type->dim))
+    if (!run_same_shape(t[i].type, r->in[i].type))
       return false;
   return true;
 }
@@ -83,9 +81,7 @@ static bool judge(const struct run *r, size_t i, const struct ir_tensor *got,
                   struct dn_buf *why) {
   struct dn_ctx *ctx = r->ctx;
   const char *name = r->out[i].name;
-  if (got->type->dtype != want->type->dtype ||
-      got->type->rank != want->type->rank ||
-      memcmp(got->type->dim, want->type->dim, sizeof got->type->dim)) {
+  if (!run_same_shape(got->type, want->type)) {
     dn_buf_printf(why, " output '%s' is %s, expected %s", name,
                   ir_type_text(ctx, NULL, got->type),
                   ir_type_text(ctx, NULL, want->type));
@@ -118,13 +114,12 @@ static bool read_inputs(struct run *r, const char *dir, struct set *s) {
   return false;
 }
 
-static bool run_set(struct run *r, const char *dir) {
+/* Loads the model for these inputs, where it is not so yet. */
+static bool load_for(struct run *r, const char *dir, const struct set *inputs) {
   struct dn_ctx *ctx = r->ctx;
-  struct set inputs, outputs;
-  if (!read_inputs(r, dir, &inputs))
-    return false;
-  struct ir_tensor *files = inputs.all.list.v;
-  size_t nin = inputs.all.list.n;
+  const struct options *o = r->o;
+  struct ir_tensor *files = inputs->all.list.v;
+  size_t nin = inputs->all.list.n;
   const struct ir_type **types =
       DN_ARRAY(ctx->arena, const struct ir_type *, nin + 1);
   for (size_t i = 0; i < nin; i++)
@@ -132,13 +127,12 @@ static bool run_set(struct run *r, const char *dir) {
   if (r->at.n && !run_set_sizes(r, types, nin))
     return false;
   if (!r->in || r->depends || !types_fit(r, files, nin)) {
-    const struct options *o = r->o;
     bool depends = false;
     struct fe_opts given = {.input_types = types,
                             .input_values = o->const_inputs ? files : NULL,
                             .ninputs = nin,
-                            .input_counts = inputs.counts.v,
-                            .ncounts = inputs.counts.n,
+                            .input_counts = inputs->counts.v,
+                            .ncounts = inputs->counts.n,
                             .values_used = &depends};
     run_unload(r);
     bool loaded = run_load(r, ctx, o, &given);
@@ -148,8 +142,16 @@ static bool run_set(struct run *r, const char *dir) {
       return false;
     }
   }
-  if (r->at.n && !run_set_sizes(r, types, nin))
+  return !r->at.n || run_set_sizes(r, types, nin);
+}
+
+static bool run_set(struct run *r, const char *dir) {
+  struct dn_ctx *ctx = r->ctx;
+  struct set inputs, outputs;
+  if (!read_inputs(r, dir, &inputs) || !load_for(r, dir, &inputs))
     return false;
+  struct ir_tensor *files = inputs.all.list.v;
+  size_t nin = inputs.all.list.n;
   for (size_t i = 0; i < nin && i < r->nin; i++)
     adapt(r, &files[i], &r->in[i]);
   if (!types_fit(r, files, nin)) {
