@@ -29,6 +29,7 @@ const struct ir_facts *cg_target_facts(const struct cg_target *t);
 /* As resolved: what was given, and defaults. */
 struct cg_names {
   const char *triple, *cpu, *features;
+  bool native; /* the features are those that this machine has */
 };
 const struct cg_names *cg_target_names(const struct cg_target *t);
 

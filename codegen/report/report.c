@@ -43,8 +43,14 @@ static void put_signature(const struct cg_facts_sheet *r, struct dn_buf *out) {
   dn_buf_printf(out, ")\n");
 }
 
+const char *cg_target_text(const struct cg_facts_sheet *r) {
+  const struct cg_names *t = r->target;
+  return dn_printf(r->ctx->arena, "%s, %s%s", t->triple, t->cpu,
+                   t->native ? " with this machine's features" : "");
+}
+
 static void put_target(const struct cg_facts_sheet *r, struct dn_buf *out) {
-  dn_buf_printf(out, "  target      %s, %s", r->target->triple, r->target->cpu);
+  dn_buf_printf(out, "  target      %s", cg_target_text(r));
   if (r->facts->vector_bytes)
     dn_buf_printf(out, ", %d-byte vectors", r->facts->vector_bytes);
   dn_buf_printf(out, "\n");

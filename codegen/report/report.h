@@ -34,6 +34,8 @@ enum {
 /* The cells of a layer, in the order of layers.def. */
 void cg_layer_cells(const struct cg_facts_sheet *r, const struct cg_layer *l,
                     struct cg_cell out[static CG_CELLS]);
+/* Triple and CPU. */
+const char *cg_target_text(const struct cg_facts_sheet *r);
 /* A cell as text. */
 const char *cg_cell_text(const struct cg_facts_sheet *r,
                          const struct cg_cell *c);

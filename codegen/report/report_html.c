@@ -67,8 +67,8 @@ void cg_report_html(const struct cg_facts_sheet *r, struct dn_buf *out) {
                      "</style>\n<h1>");
   cg_put_html(out, r->ctx->arena, name);
   dn_buf_printf(out,
-                "</h1>\n<table>\n<tr><th>target</th><td>%s, %s</td></tr>\n",
-                r->target->triple, r->target->cpu);
+                "</h1>\n<table>\n<tr><th>target</th><td>%s</td></tr>\n",
+                cg_target_text(r));
 #define TOTAL(key, label, unit, value) put_total(r, out, label, value, unit);
 #include "codegen/report/totals.def"
   put_total(r, out, "energy", (int64_t)(r->cost.energy / 1e3), " nJ");

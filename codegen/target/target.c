@@ -249,6 +249,7 @@ static bool resolve_cpu(struct dn_ctx *ctx, const struct cg_target_opts *o,
   const char *attrs = o->attrs ? o->attrs : "";
   if (!check_native(ctx, o, c))
     return false;
+  t->names.native = native;
   if (native) {
     c->cpu = c->row->cpu;
     c->features = host_features(ctx);
