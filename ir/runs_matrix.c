@@ -126,6 +126,20 @@ static const struct affine **new_iters(const struct finder *f,
   return iter;
 }
 
+/* The access reads the same at all of the tile's indices of a loop. */
+static bool stays(const struct finder *f, int access, int loop, int64_t size) {
+  const struct affine *iter[NEST_MAX_ITERS], *first = NULL;
+  int64_t at[IR_MAX_LOOPS] = {0};
+  for (; at[loop] < size; at[loop]++) {
+    set_iters(f, at, 1, iter);
+    const struct affine *next = address(f, access, iter);
+    first = first ? first : next;
+    if (!next || next != first)
+      return false;
+  }
+  return true;
+}
+
 /* The iterators with any values of the outer reduced ones. */
 static void any_outer(const struct finder *f, const struct affine *const *iter,
                       const struct affine **out) {
@@ -162,6 +176,8 @@ static bool find_across(const struct finder *f, const int64_t *size) {
   m->across = DN_ARRAY(f->r->arena, struct runs_block, m->nacross);
   m->skip_columns = dn_max(0, RUNS_MATRIX_ROWS - wide);
   m->ncolumns = wide + m->skip_columns;
+  if (!stays(f, 0, f->nloops - 1, wide))
+    return false;
   for (unsigned i = 0; i < m->nacross; i++) {
     int64_t from = dn_min(i * RUNS_MATRIX_ROWS, wide - RUNS_MATRIX_ROWS);
     at[f->nloops - 1] = from;
@@ -181,8 +197,11 @@ static bool find_down(const struct finder *f, const int64_t *size) {
   int rows = f->nloops - 2;
   int64_t at[IR_MAX_LOOPS] = {0}, outer = 1, tall = size[rows];
   int64_t each = count_blocks(tall, m->rows);
-  for (int g = 0; g < rows; g++)
-    outer *= size[g];
+  for (int g = 0; g <= rows; g++) {
+    outer *= g < rows ? size[g] : 1;
+    if (size[g] > 1 && !stays(f, 1, g, size[g]))
+      return false;
+  }
   m->ndown = (unsigned)(outer * each);
   m->down = DN_ARRAY(f->r->arena, struct runs_block, m->ndown);
   m->skip = dn_max(0, m->rows - tall);

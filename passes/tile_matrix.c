@@ -30,6 +30,7 @@ enum {
 struct shape {
   int64_t rows, outer; /* of the last loop over rows, and of those around */
   int64_t columns, steps;
+  bool apart;  /* each of those around has columns of its own */
   bool far;    /* a panel of columns does not stay in the first cache */
   bool remote; /* the columns do not stay in the second */
 };
@@ -58,7 +59,7 @@ static double cycles(const struct shape *s, int64_t tile, int64_t outer) {
 
 /* Weights come from beyond the second cache, and are read by one tile of rows. */
 static bool is_once(const struct shape *s, int64_t tile, int64_t outer) {
-  return s->remote && tile == s->rows && outer == s->outer;
+  return s->remote && tile == s->rows && (s->apart || outer == s->outer);
 }
 
 /* Rows of a tile; of two loops, the outer one is cut where a row of the inner one
@@ -68,7 +69,8 @@ static double choose_rows(const struct shape *s, int64_t *tile,
   double least = 1e300;
   *tile = *outer = 1;
   for (int64_t t = dn_min(s->rows, MOST_ROWS); t > 0; t--) {
-    int64_t most = t <= ROWS ? dn_min(s->outer, MOST_ROWS / t) : 1;
+    bool both = t <= ROWS && !s->apart;
+    int64_t most = both ? dn_min(s->outer, MOST_ROWS / t) : 1;
     for (int64_t o = dn_min(most, 2); o <= most; o += dn_max(1, most - o)) {
       double tall = is_once(s, t, o)              ? 0.98
                     : t * o > 2 * ROWS && !s->far ? 1.02
@@ -155,6 +157,7 @@ static struct shape shape_of(const struct tiling *k, int iter, bool merged) {
                     .outer = 1,
                     .steps = 1,
                     .columns = k->n->iter[iter].extent};
+  s.apart = more >= 0 && tile_step(k, 1, nest_dim_iter(k->n, more));
   for (int i = 0; i < k->ndims - 2; i++)
     *(merged && k->dim[i] == more ? &s.rows : &s.outer) *=
         k->type->dim[k->dim[i]];
@@ -178,7 +181,8 @@ bool tile_matrix(struct tiling *k, int iter, bool merged) {
     return false;
   int64_t step = choose_step(k, k->n->iter[inner].extent), tile, outer;
   bool plain = is_plain(k->n);
-  if (!step || (!plain && !has_outside(op)))
+  int row = nest_dim_iter(k->n, k->dim[k->ndims - 2]);
+  if (!step || (!plain && !has_outside(op)) || tile_step(k, 1, row))
     return false;
   struct shape s = shape_of(k, iter, merged);
   double vectors = (double)s.rows * (double)s.outer * (double)s.columns *
