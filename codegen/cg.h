@@ -115,8 +115,8 @@ struct cg_sizes {
   uint64_t abi;            /* of weights apart: dnn.h */
   int64_t blob;            /* bytes of their file */
 };
-/* Bytes of the vectors that the stack is counted for; where their length is known
- * at run time only, 128 or more. */
+/* Bytes of the vectors that the stack is counted for; where their length is
+ * known at run time only, 128 or more. */
 int64_t cg_vector_most(const struct ir_facts *f);
 /* What a call takes of the memory that can be written. */
 int64_t cg_ram(const struct cg_sizes *s);

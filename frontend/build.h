@@ -46,8 +46,8 @@ void *fe_null(const struct fe_build *b, enum dn_code code, const char *fmt, ...)
     DN_PRINTF(3, 4);
 static inline bool fe_false(const void *null) { return null; }
 #define fe_fail(...) fe_false(fe_null(__VA_ARGS__))
-/* A choice between forms that may depend on sizes: `now`, or what the import before
- * chose for an op `code` of this value. */
+/* A choice between forms that may depend on sizes: `now`, or what the import
+ * before chose for an op `code` of this value. */
 bool fe_choose(struct fe_build *b, int code, bool now);
 /* A text from the model, made printable. */
 const char *fe_text(struct dn_ctx *ctx, const char *text);

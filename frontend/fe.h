@@ -80,15 +80,16 @@ int64_t fe_bind_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
                     struct dn_map *bound, struct dn_loc loc, const char *name,
                     const char *what, int64_t given, int64_t taken);
 
-/* For importers: the size `name` that values of the model decide, at most `most`:
- * of --dim, or `most`; -1: it has none. *bound: the most that it can be where it is
- * known at run time only, or 0. */
+/* For importers: the size `name` that values of the model decide, at most
+ * `most`: of --dim, or `most`; -1: it has none. *bound: the most that it can be
+ * where it is known at run time only, or 0. */
 int64_t fe_made_dim(struct dn_ctx *ctx, const struct fe_opts *opts,
                     struct dn_loc loc, const char *name, int64_t most,
                     int64_t *bound);
 
-/* Tensors in files: ONNX TensorProto (.pb), .npy, by their first bytes. Data are
- * borrowed from the mapped file when they can be. false after a diagnostic. */
+/* Tensors in files: ONNX TensorProto (.pb), .npy, by their first bytes. Data
+ * are borrowed from the mapped file when they can be. false after a
+ * diagnostic. */
 bool fe_read_tensor(struct dn_ctx *ctx, const char *path,
                     struct ir_tensor *out);
 /* Or a sequence of them, or an optional (ONNX SequenceProto, OptionalProto):

@@ -32,8 +32,8 @@ struct ox_frame {
 
 struct ox_count;
 
-/* A sequence or an optional: what names it is `as`, which no op may read. A map is
- * its keys and its values. */
+/* A sequence or an optional: what names it is `as`, which no op may read. A map
+ * is its keys and its values. */
 struct ox_sequence {
   struct ir_value as;
   bool optional, map;

@@ -140,8 +140,8 @@ const char *onnx_dtype_name(int64_t dtype);
 bool onnx_dtype_find(int64_t dtype, enum ir_dtype *out);
 bool onnx_element_find(int64_t dtype, enum ir_dtype *out);
 
-/* Strings as char[dims.., width], as wide as the longest; spans[] are as many as
- * dims say. false after a diagnostic: one is no UTF-8 or holds a NUL. */
+/* Strings as char[dims.., width], as wide as the longest; spans[] are as many
+ * as dims say. false after a diagnostic: one is no UTF-8 or holds a NUL. */
 bool onnx_strings(struct dn_ctx *ctx, struct dn_loc loc,
                   const struct wire_span *spans, int64_t rank,
                   const int64_t *dims, const struct ir_type **type,

@@ -25,8 +25,8 @@ bool ox_ir_attr(struct onnx_call *c, const struct onnx_attr *a,
 bool ox_row_attrs(struct onnx_call *c, enum fe_decomposition row,
                   struct ir_attr *attrs, size_t *n);
 
-/* Quantized weights: [k, n], a scale and a zero point (or NULL) of all or of each
- * column. */
+/* Quantized weights: [k, n], a scale and a zero point (or NULL) of all or of
+ * each column. */
 struct ox_weights {
   struct ir_value *v, *scale, *zero;
 };

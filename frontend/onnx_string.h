@@ -1,6 +1,6 @@
-/* onnx_string.h - strings in the ONNX importer. A tensor of strings is one of char
- * with a dimension more, the bytes of a string, which zeros fill. Operators see
- * it so (STRINGS in onnx_ops.def), or only move its strings. */
+/* onnx_string.h - strings in the ONNX importer. A tensor of strings is one of
+ * char with a dimension more, the bytes of a string, which zeros fill.
+ * Operators see it so (STRINGS in onnx_ops.def), or only move its strings. */
 #ifndef FE_ONNX_STRING_H
 #define FE_ONNX_STRING_H
 
@@ -30,8 +30,9 @@ struct ir_value *ox_widen(struct onnx_call *c, struct ir_value *x,
 struct ir_value *ox_find(struct onnx_call *c, struct ir_value *x,
                          struct ir_value *keys);
 
-/* How many entries a result has (onnx_op_select.c): n of `room` that are made, as
- * many as `total` says at run time where they have a size, `most` at most. */
+/* How many entries a result has (onnx_op_select.c): n of `room` that are made,
+ * as many as `total` says at run time where they have a size, `most` at
+ * most. */
 struct ox_count {
   int64_t n, most, room;
   const char *size; /* NULL: n is known */

@@ -4,8 +4,9 @@
 
 #include "frontend/build.h"
 
-/* From a state and the class of a byte to the next state, next[state * classes +
- * class]. Strings end with the byte 0: then a match is in FE_REGEX_MATCHED. */
+/* From a state and the class of a byte to the next state, next[state * classes
+ * + class]. Strings end with the byte 0: then a match is in
+ * FE_REGEX_MATCHED. */
 enum { FE_REGEX_NONE, FE_REGEX_MATCHED, FE_REGEX_FIRST };
 struct fe_automaton {
   int64_t states, classes;

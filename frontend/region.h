@@ -41,8 +41,8 @@ bool fe_if(struct fe_build *b, struct ir_value *cond, fe_region_fn branch,
 int64_t fe_loop_max(const struct fe_build *b, const struct fe_opts *opts);
 /* A `loop`, whose turn yields whether there is a next one before the others, or
  * a `scan`, of `*most` turns at most, which the first turn may set; -1: of any
- * number. Of the results, the first are what it carries, the others are stacked,
- * a row for each of these turns. Nothing is left of it on failure. */
+ * number. Of the results, the first are what it carries, the others are
+ * stacked, a row for each of these turns. Nothing is left of it on failure. */
 bool fe_loop(struct fe_build *b, enum ir_opcode code,
              struct ir_value *const *in, size_t nin, size_t carried,
              fe_region_fn turn, void *data, size_t n, const int64_t *most,

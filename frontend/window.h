@@ -26,8 +26,8 @@ int fe_window_fit(struct fe_window *w, const int64_t *size, bool ceil);
 /* IR_WINDOW_SUM or IR_WINDOW_MAX of x. */
 struct ir_value *fe_pool(struct fe_build *b, enum ir_opcode code,
                          struct ir_value *x, const struct fe_window *w);
-/* How many elements of x, of pads of the model too or not, each window has along
- * its dim i: one number, or where they differ a vector along that dim. */
+/* How many elements of x, of pads of the model too or not, each window has
+ * along its dim i: one number, or where they differ a vector along that dim. */
 struct ir_value *fe_window_count(struct fe_build *b, enum ir_dtype dtype,
                                  const struct ir_value *x,
                                  const struct fe_window *w, int i,

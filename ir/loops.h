@@ -56,15 +56,15 @@ void loops_index(struct affines *f, const struct ir_type *type,
 /* Tiles that a loop goes through, the rest of each part included. */
 int64_t loops_units(const struct ir_loop *l);
 /* Of a loop with a size: what is left over by tiles of `tile` is computed by
- * smaller ones, of which there are at most *most: halves of the first, and what is
- * left over at the bound. 0: nothing is left. */
+ * smaller ones, of which there are at most *most: halves of the first, and what
+ * is left over at the bound. 0: nothing is left. */
 int64_t loops_next_tile(const struct ir_loop *l, int64_t tile, int64_t *most);
 /* The kernel folds rows, and all of a row is folded before any of it is stored:
  * the loops within a row come last, and threads do not share a row. */
 bool loops_rows_first(const struct ir_op *kernel);
-/* `op` sums over windows of operand 0, of the same dimensions, one channel after the
- * other: a copy of a channel is read, so that all of it is before any of its
- * results is stored (codegen/emit/plane.c). */
+/* `op` sums over windows of operand 0, of the same dimensions, one channel
+ * after the other: a copy of a channel is read, so that all of it is before any
+ * of its results is stored (codegen/emit/plane.c). */
 bool loops_channels_first(const struct ir_op *kernel, const struct ir_op *op);
 
 #endif

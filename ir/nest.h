@@ -208,24 +208,24 @@ int64_t nest_window_bytes(const struct nest_window *w);
 /* Each element is an f32 narrowed to a byte, with one constant zero point of 16
  * bits. */
 bool nest_narrows(const struct nest *n, double *zero);
-/* `narrow` is of i32 times constants below 1, in its block: the nearest integers are
- * of i32, too. */
+/* `narrow` is of i32 times constants below 1, in its block: the nearest
+ * integers are of i32, too. */
 bool nest_narrows_products(const struct ir_op *narrow);
 /* The addition of a bias: the only reader of a sum of 32-bit integers, whose
  * other operand is made outside the kernel. NULL: there is none. */
 const struct ir_op *nest_addition(const struct nest *n);
 /* The contraction in the block of `op`, a contraction too, that alone reads its
- * results, through maps of their shape, and sums them up along dimension *dim of
- * them, which is not the last, with a factor each: they are parts of sums. Its own
- * dimensions are the others, in their order. NULL: there is none. */
+ * results, through maps of their shape, and sums them up along dimension *dim
+ * of them, which is not the last, with a factor each: they are parts of sums.
+ * Its own dimensions are the others, in their order. NULL: there is none. */
 const struct ir_op *nest_sum_of_parts(struct dn_arena *arena,
                                       const struct ir_op *op, int *dim);
-/* The first contraction in a kernel, if its results are such parts; or NULL, and
- * *dim is -1. */
+/* The first contraction in a kernel, if its results are such parts; or NULL,
+ * and *dim is -1. */
 const struct nest *nest_parts(struct dn_arena *arena,
                               const struct ir_op *kernel, int *dim);
-/* A sum of products of bytes over such a window of few elements, in more than one
- * place of the inner dimension, whose copy is small. */
+/* A sum of products of bytes over such a window of few elements, in more than
+ * one place of the inner dimension, whose copy is small. */
 enum { NEST_MAX_PLANE = 2560, NEST_MAX_WINDOW = 64 };
 bool nest_slides(const struct nest *n, struct nest_window *w);
 /* Steps of the reduced iterators together, from number `iter` on; the innermost

@@ -34,11 +34,12 @@ struct ir_place {
  * other strides, and the operands of a concat are pieces of its result. */
 bool ir_is_view(const struct ir_op *op);
 bool ir_is_concat(const struct ir_op *op);
-/* The value behind the views of which `v` is the last; `stride`, of `v`, becomes
- * what that value must have for it. NULL: no strides do. */
+/* The value behind the views of which `v` is the last; `stride`, of `v`,
+ * becomes what that value must have for it. NULL: no strides do. */
 const struct ir_value *ir_view_back(const struct ir_value *v, int64_t *stride);
-/* The strides of what a loop stacks, where nothing else decides them: row-major,
- * or such that the first of the views behind it that needs so is row-major. */
+/* The strides of what a loop stacks, where nothing else decides them:
+ * row-major, or such that the first of the views behind it that needs so is
+ * row-major. */
 void ir_stack_strides(const struct ir_value *v, int64_t *stride);
 /* The value behind views. */
 const struct ir_value *ir_view_source(const struct ir_value *v);

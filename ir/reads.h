@@ -59,7 +59,8 @@ struct reads *reads_build(struct dn_arena *arena, const struct ir_op *kernel,
                           const struct ir_value *root, const int64_t *stride,
                           reads_strides *strides, const void *places);
 
-/* ---- Indices of a nest, as forms; `r` notes what they are divided by, or is NULL */
+/* ---- Indices of a nest, as forms ---- */
+/* `r` notes what they are divided by, or is NULL. */
 
 /* The parallel iterators by the indices of the result. */
 void reads_iters(struct affines *f, struct reads *r, const struct nest *n,

@@ -1,6 +1,6 @@
 /* runs.h - where an access of a nest reads at given iterators, and whether the
- * elements of a run, neighbours along the innermost reduced iterator, are loaded
- * at once. The pass `loops` has the strides that values will have, code
+ * elements of a run, neighbours along the innermost reduced iterator, are
+ * loaded at once. The pass `loops` has the strides that values will have, code
  * generation those that they have. */
 #ifndef IR_RUNS_H
 #define IR_RUNS_H
@@ -85,8 +85,8 @@ struct ir_dot runs_dot_of(const struct ir_op *kernel,
 bool runs_is_product(const struct nest *n);
 /* The reduced iterators that have more than one value. */
 int runs_reduced(const struct nest *n, int *red);
-/* Steps of the innermost of them in straight code, which are runs of so many elements;
- * 1: it is no loop of them. */
+/* Steps of the innermost of them in straight code, which are runs of so many
+ * elements; 1: it is no loop of them. */
 int64_t runs_steps(const struct nest *n, int64_t unroll, int64_t run);
 /* All of a sum along the iterator `inner` goes in runs, for points with so many
  * lanes and, in `iter`, NEST_MAX_ITERS forms each. */
@@ -94,8 +94,8 @@ bool runs_sum_fits(struct runs *r, const struct nest *n, const unsigned *lanes,
                    const struct affine **iter, unsigned npt, int inner,
                    int64_t extent);
 
-/* Whether all operands let the loops over two reduced iterators be one (`join`);
- * at an edge, where checks depend on them, they are two. */
+/* Whether all operands let the loops over two reduced iterators be one
+ * (`join`); at an edge, where checks depend on them, they are two. */
 enum runs_join { RUNS_APART, RUNS_AT_EDGE, RUNS_ONE };
 enum runs_join runs_join(struct runs *r, const struct nest *n,
                          const unsigned *lanes, const struct affine **iter,
@@ -115,9 +115,9 @@ const struct nest *runs_enter(struct runs *r, const struct nest *n, int node,
  * (`scaled`). */
 bool runs_scaled(struct runs *r, const struct nest *n);
 
-/* The greatest `narrow` that the kernel can have: 0 unless its result narrows floats to
- * bytes; 2: products of integers with constants below 1, whose nearest integers
- * need no bound. */
+/* The greatest `narrow` that the kernel can have: 0 unless its result narrows
+ * floats to bytes; 2: products of integers with constants below 1, whose
+ * nearest integers need no bound. */
 int64_t runs_narrow(struct dn_arena *arena, const struct ir_op *kernel);
 /* Vectors of a tile whose results lie side by side in memory, at so many
  * elements, become bytes at once. */
@@ -164,9 +164,9 @@ enum { RUNS_MAX_PLANE = 64 }; /* elements of a row that a tile reads */
 bool runs_slide(struct runs *r, struct runs_plane *p);
 
 /* The sums of a tile by matrix registers: blocks of RUNS_MATRIX_ROWS columns
- * against blocks of `rows` rows, neighbours along the last loop over rows. Blocks
- * of columns, and those of rows, are of one size, so that the last one may lie
- * over the one before it, and begin before a tile that is smaller. */
+ * against blocks of `rows` rows, neighbours along the last loop over rows.
+ * Blocks of columns, and those of rows, are of one size, so that the last one
+ * may lie over the one before it, and begin before a tile that is smaller. */
 enum { RUNS_MATRIX_ROWS = 16 };
 struct runs_block {
   int64_t at; /* of the tile's sums: the row or column that it begins with */
@@ -185,16 +185,18 @@ struct runs_matrix {
 };
 /* Rows of a block; 0: the loops have none. */
 int64_t runs_matrix_rows(const struct ir_loops *loops);
-/* Of the tile at `base` of `size`, for loops in row-major order, of a kernel with
- * result `type`; false: what is multiplied does not lie so. Reduced iterators are 0. */
+/* Of the tile at `base` of `size`, for loops in row-major order, of a kernel
+ * with result `type`; false: what is multiplied does not lie so. Reduced
+ * iterators are 0. */
 bool runs_matrix_find(struct runs *r, const struct ir_type *type,
                       const struct ir_loop *loop, int nloops,
                       const struct affine *const *base, const int64_t *size,
                       struct runs_matrix *m);
 
 /* The sums of the kernel's contraction are made as its attribute `dot`, `wide`,
- * `plane`, `words`, `matrix`, `join` or `narrow` says, in all tiles of the loops; two
- * loops are one, or vectors are narrowed at once, in one tile at least. */
+ * `plane`, `words`, `matrix`, `join` or `narrow` says, in all tiles of the
+ * loops; two loops are one, or vectors are narrowed at once, in one tile at
+ * least. */
 bool runs_kernel_fits(struct runs *r, const struct ir_op *kernel,
                       const struct ir_loops *loops, const char *attribute);
 

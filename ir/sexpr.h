@@ -157,8 +157,8 @@ struct sexpr_builder {
   struct ir_value *(*emit)(void *self, enum ir_opcode code,
                            struct ir_value *const *args, size_t nargs,
                            const struct ir_attr *attrs, size_t nattrs);
-  /* A number, or a list of them, beside `like`, an operand of the same op; NULL:
-   * beside none. `to`: of this type, or NULL. */
+  /* A number, or a list of them, beside `like`, an operand of the same op;
+   * NULL: beside none. `to`: of this type, or NULL. */
   struct ir_value *(*number)(void *self, const struct ir_value *like,
                              const char *to, const struct sexpr_value *v);
   /* Results of SEXPR_OTHER; sets `failed` when there are none. */

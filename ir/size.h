@@ -9,9 +9,9 @@
  * Memory is laid out for the bounds: strides and places are numbers. Sizes say
  * how far loops go. They are interned: equal sizes are equal pointers.
  *
- * In the region of a scan, the number of its turn is a parameter too: `$0` that of
- * the outermost loop, `$1` that of one within it. Elements beyond such a size do not
- * change a result, whether they are computed or not. */
+ * In the region of a scan, the number of its turn is a parameter too: `$0` that
+ * of the outermost loop, `$1` that of one within it. Elements beyond such a
+ * size do not change a result, whether they are computed or not. */
 #ifndef IR_SIZE_H
 #define IR_SIZE_H
 
@@ -33,9 +33,10 @@ struct ir_size {
   struct ir_term term[IR_SIZE_TERMS]; /* by name, no zero coefficients */
 };
 
-/* Decisions of importers and passes at the first size of a model, in order: whether an
- * op on constants is folded, whether a scan becomes one step. With `again` they are
- * taken over at the other sizes, where the model may have fewer ops or more. */
+/* Decisions of importers and passes at the first size of a model, in order:
+ * whether an op on constants is folded, whether a scan becomes one step. With
+ * `again` they are taken over at the other sizes, where the model may have
+ * fewer ops or more. */
 struct ir_choice {
   const char *name;
   int code;
@@ -79,8 +80,8 @@ const struct ir_size *ir_size_times(struct dn_ctx *ctx, const struct ir_size *s,
 /* The size at a point that has all its parameters; -1: below 0, or too
  * large. */
 int64_t ir_size_at(const struct ir_size *s, const struct ir_point *at);
-/* Its mean over the turns that it names, at the bounds of other parameters, where it
- * is `most`. */
+/* Its mean over the turns that it names, at the bounds of other parameters,
+ * where it is `most`. */
 int64_t ir_size_mean(const struct ir_size *s, int64_t most);
 /* What divides all its values. */
 int64_t ir_size_step(const struct ir_size *s);
@@ -117,9 +118,9 @@ const struct ir_type *ir_size_reshape(struct dn_ctx *ctx,
                                       const struct ir_type *to);
 /* The op makes the parameter: one that no caller passes (set_size). */
 bool ir_makes_param(const struct ir_op *op, const struct ir_param *p);
-/* The parameters of a function but the numbers of turns, in the order of its own
- * parameters' types and then of others, those that are made last, each with the
- * least value at which all types are sound. */
+/* The parameters of a function but the numbers of turns, in the order of its
+ * own parameters' types and then of others, those that are made last, each with
+ * the least value at which all types are sound. */
 struct ir_sizes {
   struct ir_point most;
   int passed; /* by the caller: the first of them */

@@ -1,8 +1,8 @@
 /* verify.h - shared by the files of the verifier: verify.c (blocks, types,
  * regions), verify_kernel.c (kernels and what is outside them), verify_plan.c
  * (places), verify_place.c (what one op says of them), verify_overlap.c
- * (results over operands), verify_shared.c (turns at once), verify_sizes.c (sizes
- * that ops make). */
+ * (results over operands), verify_shared.c (turns at once), verify_sizes.c
+ * (sizes that ops make). */
 #ifndef IR_VERIFY_H
 #define IR_VERIFY_H
 

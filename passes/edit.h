@@ -32,17 +32,17 @@ struct ir_value *edit_transpose(struct ir_builder *b, struct ir_value *v,
 struct ir_value *edit_reshape(struct ir_builder *b, struct ir_value *v,
                               int rank, const int64_t *dims);
 bool edit_perm_is_identity(int rank, const int64_t *perm);
-/* Emits a pad of the first operand of an op with attributes `pads` and `outside`, which
- * no window is then beside. NULL after a diagnostic. */
+/* Emits a pad of the first operand of an op with attributes `pads` and
+ * `outside`, which no window is then beside. NULL after a diagnostic. */
 struct ir_value *edit_padded(struct ir_builder *b, const struct ir_op *conv);
 
 /* Emits [rows, ...] as [rows / n, n, ...]. */
 struct ir_value *edit_cut_rows(struct ir_builder *b, struct ir_value *v,
                                int64_t n);
 /* A scan by n turns of this one, which becomes the only op of its region: those
- * side by side or, `dealt`, every so many-th. The caller has seen that n divides
- * the turns, that there may be one loop and dimension more, and that turns which
- * are dealt carry nothing. */
+ * side by side or, `dealt`, every so many-th. The caller has seen that n
+ * divides the turns, that there may be one loop and dimension more, and that
+ * turns which are dealt carry nothing. */
 struct ir_op *edit_cut_turns(struct ir_op *scan, int64_t n, bool dealt);
 
 /* A constant, or made from one constant by single-operand ops: the fold pass
@@ -52,8 +52,8 @@ bool edit_folds(const struct ir_value *v);
 /* An attribute that might as well be left out. */
 bool edit_attr_is_default(const struct ir_op *op, const struct ir_attr *a);
 
-/* Makes each size of run time in the types of a block, regions included, and of the
- * constants that it reads, what `to` says. */
+/* Makes each size of run time in the types of a block, regions included, and of
+ * the constants that it reads, what `to` says. */
 typedef const struct ir_size *
 edit_size(struct dn_ctx *ctx, const struct ir_size *s, const void *user);
 void edit_sizes(struct ir_block *b, edit_size *to, const void *user);

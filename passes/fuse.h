@@ -82,8 +82,8 @@ struct candidate {
 enum way { APART, IN_ROW, OWN_INDEX, ANY_INDEX };
 enum way fuse_way(const struct candidate *c);
 
-/* The contraction that sums up parts, results of a contraction of integers, `op`:
- * nest_sum_of_parts(). NULL: there is none. */
+/* The contraction that sums up parts, results of a contraction of integers,
+ * `op`: nest_sum_of_parts(). NULL: there is none. */
 const struct ir_op *fuse_sum_of(const struct fuse *f, const struct ir_op *op);
 /* A map to elements of fewer bytes than it reads. */
 bool fuse_narrows(const struct ir_op *op);

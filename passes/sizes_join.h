@@ -10,7 +10,8 @@ struct joined { /* constants of lanes */
   struct ir_value **c, *known;
   int n;
 };
-struct join_ops { /* the ops at hand, by lane, and those whose regions they are in */
+/* The ops at hand, by lane, and those whose regions they are in. */
+struct join_ops {
   struct ir_op **op;
   struct join_ops *around;
 };
@@ -37,12 +38,12 @@ const struct ir_type *sizes_fit_type(struct join *j,
                                      const struct ir_type *const *lane);
 /* Sizes of a type, that others may be: products, and sums with a number. */
 void sizes_note(struct join *j, const struct ir_type *type);
-/* What stands for constants c[] of the lanes; NULL: nothing can. Ops that it needs
- * come first in the module. */
+/* What stands for constants c[] of the lanes; NULL: nothing can. Ops that it
+ * needs come first in the module. */
 struct ir_value *sizes_join_const(struct join *j, struct ir_value *const *c);
 
-/* Where the reshape at the bounds is no view for sizes, picks by position come in
- * its place, and op[0] is the last of them. */
+/* Where the reshape at the bounds is no view for sizes, picks by position come
+ * in its place, and op[0] is the last of them. */
 void sizes_reshape(struct join *j, struct ir_op **op);
 
 /* Results of a size that values decide become as large as the bound. */

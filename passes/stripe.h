@@ -24,8 +24,8 @@ struct stripe_read {
  * cannot be computed by themselves. */
 bool stripe_reads(struct dn_arena *tmp, const struct ir_op *op, int axis,
                   struct stripe_read *out);
-/* Rows of `x`, and the attributes of `op` for the rows of its result that `type`
- * has, of which it reads some outside its operand. */
+/* Rows of `x`, and the attributes of `op` for the rows of its result that
+ * `type` has, of which it reads some outside its operand. */
 struct ir_value *stripe_slice(struct ir_builder *b, struct ir_value *x,
                               int axis, struct stripe_rows r);
 struct ir_attr *stripe_attrs(struct ir_module *m, const struct ir_op *op,
@@ -46,8 +46,8 @@ struct stripe_value {
   int key;          /* its dimension of keys, plus 1; 0: none */
 };
 
-/* Keys: a second dimension that some values have, over which the root sums, and of
- * which a mask hides some from each row (stripe_mask.c). */
+/* Keys: a second dimension that some values have, over which the root sums, and
+ * of which a mask hides some from each row (stripe_mask.c). */
 struct stripe_keys {
   int64_t n;                         /* 0: nothing is hidden */
   struct stripe_rows *seen;          /* of each row */
@@ -84,16 +84,16 @@ bool stripe_find(struct striper *s, struct dn_arena *arena, struct ir_op *root,
                  const struct ir_op *first, struct stripe *out);
 /* Rows of the root. */
 int64_t stripe_height(const struct stripe *s);
-/* Gives the stripe's values their numbers, plus 1, in s->number, the kernels' roots
- * too; or takes them back. */
+/* Gives the stripe's values their numbers, plus 1, in s->number, the kernels'
+ * roots too; or takes them back. */
 void stripe_number(struct striper *s, const struct stripe *stripe, bool on);
 /* What an access reads as iterator `it` goes on; false: not at even steps. */
 bool stripe_read_by(const struct nest *n, const struct nest_access *a, int it,
                     struct stripe_read *out);
 
 void stripe_find_keys(struct striper *s, struct stripe *stripe);
-/* The keys that a block of rows [lo, hi) is computed for: windows that move with
- * rows, or else whole ones of so many parts. */
+/* The keys that a block of rows [lo, hi) is computed for: windows that move
+ * with rows, or else whole ones of so many parts. */
 enum { STRIPE_PARTS = 8 };
 struct stripe_rows stripe_keys_of(const struct stripe *s, int64_t lo,
                                   int64_t hi);
@@ -133,14 +133,13 @@ void stripe_apply(struct striper *s, struct stripe *stripe,
 enum { STRIPE_LEAST = 131072 };
 
 /* Stripes that save time, if `time`, and memory where the block would need more
- * than `limit` bytes: the cheapest that fit, or else those that need least. With a
- * limit of 0, those that need least of what takes few cycles more, where that is a
- * good part less.
- * Returns how many were made. */
+ * than `limit` bytes: the cheapest that fit, or else those that need least.
+ * With a limit of 0, those that need least of what takes few cycles more, where
+ * that is a good part less. Returns how many were made. */
 int64_t stripe_block(struct pass_env *env, struct ir_block *b, int64_t limit,
                      bool time);
-/* Cuts the blocks of those stripes of `b` in which more than `limit` bytes are in
- * use, to fit what is left of it. */
+/* Cuts the blocks of those stripes of `b` in which more than `limit` bytes are
+ * in use, to fit what is left of it. */
 typedef int64_t stripe_cutter(struct pass_env *env, struct ir_block *b,
                               int64_t limit);
 int64_t stripe_within(struct pass_env *env, struct ir_block *b, int64_t limit,

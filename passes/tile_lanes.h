@@ -1,5 +1,5 @@
-/* tile_lanes.h - the kernel that the pass tile looks at, how its operands lie along
- * what lanes could go along, and what its registers hold. */
+/* tile_lanes.h - the kernel that the pass tile looks at, how its operands lie
+ * along what lanes could go along, and what its registers hold. */
 #ifndef PASS_TILE_LANES_H
 #define PASS_TILE_LANES_H
 

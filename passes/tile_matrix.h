@@ -5,8 +5,8 @@
 #include "passes/tile_lanes.h"
 
 /* Sets k->matrix and k->tile, where that is faster than the dot that was found;
- * `merged`: the two last loops over rows are one. A convolution with padding then
- * reads a copy that has it. */
+ * `merged`: the two last loops over rows are one. A convolution with padding
+ * then reads a copy that has it. */
 bool tile_matrix(struct tiling *k, int iter, bool merged);
 
 #endif

@@ -7,9 +7,9 @@
 #include "passes/tile_lanes.h"
 
 /* Sets panels_first, prefetch and ahead: all rows go with one panel (block of
- * columns) before the next where the operand that columns read, the weights, would
- * leave the cache once for each block of rows. The blocks then share the fetching of
- * the panel that comes next. */
+ * columns) before the next where the operand that columns read, the weights,
+ * would leave the cache once for each block of rows. The blocks then share the
+ * fetching of the panel that comes next. */
 void tile_panels(struct tiling *k, int iter, const struct tile_space *s);
 
 #endif

@@ -1,5 +1,5 @@
-/* tile_product.h - products whose columns lie along the lanes: the instruction for
- * them, and a block of rows and vectors. */
+/* tile_product.h - products whose columns lie along the lanes: the instruction
+ * for them, and a block of rows and vectors. */
 #ifndef PASS_TILE_PRODUCT_H
 #define PASS_TILE_PRODUCT_H
 

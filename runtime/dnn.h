@@ -21,10 +21,10 @@ extern "C" {
 #define DNN_E_STATE 6  /* the state is NULL or misaligned: PREFIX_STATE_ALIGN */
 #define DNN_E_MATRIX 7 /* the system refuses the registers of matrices (AMX) */
 
-/* Versions of the layout below, by what follows the tensors: 1 nothing, 2 sizes,
- * 3 the places of inputs and outputs in the arena, 4 sizes (perhaps none) and a
- * state, 5 sizes, state (either may be none) and an arena in two parts, 6 both of
- * 3 and 5. */
+/* Versions of the layout below, by what follows the tensors: 1 nothing, 2
+ * sizes, 3 the places of inputs and outputs in the arena, 4 sizes (perhaps
+ * none) and a state, 5 sizes, state (either may be none) and an arena in two
+ * parts, 6 both of 3 and 5. */
 #define DNN_ABI_VERSION 1
 #define DNN_ABI_SIZES 2
 #define DNN_ABI_ARENA 3
@@ -40,7 +40,7 @@ extern "C" {
  * are UTF-8 and end with a zero byte. */
 struct dnn_model {
   uint32_t magic;
-  uint32_t version;   /* DNN_ABI_VERSION */
+  uint32_t version;   /* one of those above */
   uint32_t size;      /* bytes of the whole block */
   uint32_t name_at;   /* the model's name */
   uint32_t prefix_at; /* of its symbols: PREFIX_run */
@@ -54,22 +54,24 @@ struct dnn_model {
   uint64_t macs;       /* multiply-accumulates of one run */
 };
 
-/* Of version 3, behind the tensors: for each a uint64_t, its bytes from the
- * arena's start. PREFIX_run takes the arena, and writes over its inputs. */
+/* Of versions 3 and 6, behind the tensors: for each a uint64_t, its bytes from
+ * the arena's start. PREFIX_run takes the arena, and writes over its inputs. */
 
-/* Of versions 2, 4 and 5, behind it: sizes that PREFIX_run takes as int64_t, between its
- * outputs and the arena. */
+/* Of versions 2, 4, 5 and 6, behind it: sizes that PREFIX_run takes as int64_t,
+ * between its outputs and the arena. */
 struct dnn_sizes {
   uint32_t n;
   uint32_t sizes_at; /* struct dnn_size, in order */
-  uint32_t dims_at;  /* uint32_t[DNN_MAX_RANK] a tensor, inputs, then outputs:
-                        the position of a dimension's text, such as "2*N+1", whose
-                        bound is dnn_tensor.dim; 0: dim is the dimension */
-  uint32_t state_align; /* bytes; 0: there is no state. PREFIX_run takes it
-                           before the arena, and PREFIX_reset(state) starts it */
+  /* uint32_t[DNN_MAX_RANK] a tensor, inputs, then outputs: the position of a
+   * dimension's text, such as "2*N+1", whose bound is dnn_tensor.dim; 0: dim is
+   * the dimension. */
+  uint32_t dims_at;
+  /* Bytes; 0: there is no state. PREFIX_run takes it before the arena, and
+   * PREFIX_reset(state) starts it. */
+  uint32_t state_align;
 };
-/* Of version 5, behind those: a uint64_t, the bytes of the first part of the
- * arena. PREFIX_run takes the second behind it. */
+/* Of versions 5 and 6, behind those: a uint64_t, the bytes of the first part of
+ * the arena. PREFIX_run takes the second behind it. */
 struct dnn_size {
   uint32_t name_at;
   uint32_t unused;

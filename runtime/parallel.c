@@ -1,7 +1,7 @@
 /* parallel.c - dnn_parallel_for() for programs under an operating system: C11
  * atomics and POSIX threads. Objects compiled with --threads=N call it; a
- * program with threads of another kind defines the function and leaves this file
- * out.
+ * program with threads of another kind defines the function and leaves this
+ * file out.
  *
  * The process has one pool of workers, made by the first parallel call. The
  * caller opens a gate, takes indices from shared counters as the workers do,
@@ -9,10 +9,9 @@
  * A worker that wakes late finds the gate closed, and the caller does not wait
  * for it: a core that is busy elsewhere delays the call by at most the indices
  * that its worker holds. Each worker starts with the same share of the indices
- * in every call, since what it wrote in one kernel is in its cache for the next,
- * and then takes from the others' shares. A call that finds the pool in use
- * (nested, or from another thread) runs on its own thread alone.
- */
+ * in every call, since what it wrote in one kernel is in its cache for the
+ * next, and then takes from the others' shares. A call that finds the pool in
+ * use (nested, or from another thread) runs on its own thread alone. / */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "runtime/dnn.h"
 
@@ -185,8 +184,8 @@ static bool is_inside(void) {
   return found && (atomic_load(&pool.gate) & (OPEN | INSIDE));
 }
 
-/* The child of a fork has the thread that forked and no other. If that is in the
- * middle of a job, it keeps the job, and so the pool. */
+/* The child of a fork has the thread that forked and no other. If that is in
+ * the middle of a job, it keeps the job, and so the pool. */
 static void after_fork(void) {
   bool inside = is_inside();
   pool.nworkers = pool.have = 0;

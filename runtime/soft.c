@@ -130,9 +130,9 @@ static uint32_t wide_f32(uint32_t a, uint32_t b, uint32_t *low) {
   *low = (uint32_t)p;
   return (uint32_t)(p >> 32);
 }
-/* The product of two significands whose leading ones are in bit 29; its own is in
- * bit 29 or 30, and bit 0 is set if bits were lost (sticky). Thumb-1 multiplies
- * 24 bits in 16-bit pieces. */
+/* The product of two significands whose leading ones are in bit 29; its own is
+ * in bit 29 or 30, and bit 0 is set if bits were lost (sticky). Thumb-1
+ * multiplies 24 bits in 16-bit pieces. */
 IN_LINE uint32_t times_f32(uint32_t a, uint32_t b) {
 #ifdef SOFT_NARROW
   uint32_t al = a >> 6 & 0xffff, ah = a >> 22, bl = b >> 6 & 0xffff;
@@ -151,11 +151,11 @@ IN_LINE uint32_t append_digit(uint32_t q, uint32_t *x, uint32_t my) {
   *x = (*x << 8) - digit * my;
   return (q << 8) + digit;
 }
-/* A quotient of 27 bits. On Thumb-1 it is a leading one and two digits of 13 bits:
- * a digit is the remainder times the reciprocal of the upper half of `my`, corrected
- * by up to 2. The reciprocal, a linear guess and two Newton steps, is never too
- * large; remainders fit 32 bits. Elsewhere it is a leading one and three digits of
- * 8 bits by division; the last two bits are 0. */
+/* A quotient of 27 bits. On Thumb-1 it is a leading one and two digits of 13
+ * bits: a digit is the remainder times the reciprocal of the upper half of
+ * `my`, corrected by up to 2. The reciprocal, a linear guess and two Newton
+ * steps, is never too large; remainders fit 32 bits. Elsewhere it is a leading
+ * one and three digits of 8 bits by division; the last two bits are 0. */
 IN_LINE uint32_t quotient_f32(uint32_t *mx, uint32_t my) {
   uint32_t x = *mx - my, q = 1;
 #ifdef SOFT_NARROW
@@ -505,8 +505,8 @@ uint32_t __dnn_sum(const void *data, size_t size) {
   return sum;
 }
 
-/* Whether `blob` is what `own`, the object's, describes; with `size` (0: none is
- * known) whether its bytes are whole. */
+/* Whether `blob` is what `own`, the object's, describes; with `size` (0: none
+ * is known) whether its bytes are whole. */
 int32_t __dnn_weights(const void *blob, const struct dnn_weights *own,
                       size_t size) {
   const struct dnn_weights *w = blob;

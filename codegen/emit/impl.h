@@ -113,8 +113,8 @@ void emit_too_large(struct kernel_cg *k);
 /* The element, or run, that an access reads, in the type of its operand. */
 LLVMValueRef emit_access(struct kernel_cg *k, const struct nest *n, int a,
                          const struct affine *const *iter);
-/* The nest of what the kernel computes by `fn`, whose values `node` has, and its
- * iterators; NULL: it has others. */
+/* The nest of what the kernel computes by `fn`, whose values `node` has, and
+ * its iterators; NULL: it has others. */
 const struct nest *emit_enter(struct kernel_cg *k, const struct nest *n,
                               int node, enum ir_scalar fn,
                               const struct affine *const *iter,
@@ -162,8 +162,8 @@ LLVMValueRef emit_pointer(struct kernel_cg *k, const struct ir_type *type,
  * panel. */
 void emit_prefetch(struct kernel_cg *k, const struct scope *outer,
                    const struct emit_stream *s);
-/* Prefetches the cache lines that lie the schedule's `ahead` bytes behind one that
- * is read, and a part of that. */
+/* Prefetches the cache lines that lie the schedule's `ahead` bytes behind one
+ * that is read, and a part of that. */
 void emit_prefetch_ahead(struct kernel_cg *k, LLVMValueRef at);
 void emit_store(struct kernel_cg *k, const struct ir_type *type,
                 const struct ir_place *p, const struct affine *addr,

@@ -1,4 +1,5 @@
-/* index.h - index arithmetic as code: variables, sizes of run time, bounds checks. */
+/* index.h - index arithmetic as code: variables, sizes of run time, bounds
+ * checks. */
 #ifndef CG_EMIT_INDEX_H
 #define CG_EMIT_INDEX_H
 

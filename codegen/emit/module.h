@@ -137,8 +137,8 @@ void emit_outside(struct emit *e, const struct ir_op *op);
 void emit_leave(struct emit *e, LLVMValueRef bad, LLVMValueRef code);
 /* One bool (i1) or i64, outside of kernels. */
 LLVMValueRef emit_one(struct emit *e, const struct ir_value *v);
-/* A function of the parameters of PREFIX_run and of `range` numbers behind them,
- * which is built at e->b from here on. */
+/* A function of the parameters of PREFIX_run and of `range` numbers behind
+ * them, which is built at e->b from here on. */
 LLVMValueRef emit_begin_function(struct emit *e, LLVMTypeRef result,
                                  unsigned range, const char *name);
 /* Whether the processor has functions of so many words of parameters; else an

@@ -1,5 +1,5 @@
-/* scope.h - loops being built, where hoisted code goes, and the memo of what has been
- * emitted. */
+/* scope.h - loops being built, where hoisted code goes, and the memo of what
+ * has been emitted. */
 #ifndef CG_EMIT_SCOPE_H
 #define CG_EMIT_SCOPE_H
 
@@ -53,8 +53,9 @@ void scope_open(struct kernel_cg *k, int64_t count, unsigned nphi,
                 const LLVMValueRef *init, LLVMValueRef *phi);
 /* The same value, of which LLVM does not see what it is. */
 LLVMValueRef scope_hide(struct kernel_cg *k, LLVMValueRef v);
-/* From here on addresses in the loop advance by `step` elements an iteration, in
- * the way that the target's facts give; scope_next() is an element further. */
+/* From here on addresses in the loop advance by `step` elements an iteration,
+ * in the way that the target's facts give; scope_next() is an element
+ * further. */
 void scope_walk(struct kernel_cg *k, int64_t step);
 void scope_next(struct kernel_cg *k);
 /* A pointer that is p before the loop. */
@@ -81,7 +82,8 @@ struct hoist {
 void hoist_begin(struct kernel_cg *k, int depth, struct hoist *h);
 void hoist_end(struct kernel_cg *k, struct hoist *h);
 LLVMBasicBlockRef scope_block(struct kernel_cg *k, const char *name);
-/* A counter below `count` times `step`, and a loop where that is more than one. */
+/* A counter below `count` times `step`, and a loop where that is more than
+ * one. */
 const struct affine *scope_open_some(struct kernel_cg *k, int64_t count,
                                      int64_t step);
 void scope_close_some(struct kernel_cg *k, int64_t count);

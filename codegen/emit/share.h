@@ -1,5 +1,5 @@
-/* share.h - the memory that a kernel touches, and its function for all kernels that
- * are the same up to places. */
+/* share.h - the memory that a kernel touches, and its function for all kernels
+ * that are the same up to places. */
 #ifndef CG_EMIT_SHARE_H
 #define CG_EMIT_SHARE_H
 

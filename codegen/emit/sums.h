@@ -1,5 +1,5 @@
-/* sums.h - how sums are made: the ways that a schedule has (ir/runs.h), and what each
- * keeps from tile to tile. */
+/* sums.h - how sums are made: the ways that a schedule has (ir/runs.h), and
+ * what each keeps from tile to tile. */
 #ifndef CG_EMIT_SUMS_H
 #define CG_EMIT_SUMS_H
 
@@ -77,8 +77,8 @@ LLVMValueRef emit_dot(struct kernel_cg *k, const struct nest *n,
 /* Bytes 0 and 2 of a register, or 1 and 3, widened to 16 bits. */
 LLVMValueRef emit_two_bytes(struct kernel_cg *k, LLVMValueRef v, bool odd);
 /* A word of four bytes as the two factors, of one side of products, that
- * emit_add_halves() takes: those of rows are turned around where the other side is
- * not. */
+ * emit_add_halves() takes: those of rows are turned around where the other side
+ * is not. */
 void emit_halves(struct kernel_cg *k, LLVMValueRef word, bool row,
                  LLVMValueRef *halves);
 /* acc plus two products; `half` is emit_half(), or the same in a register. */
@@ -105,8 +105,8 @@ void emit_matrix_read(struct kernel_cg *k, const struct tile_vector *pt,
                       unsigned npt, LLVMValueRef *out);
 /* At the end of the function. */
 void emit_matrix_end(struct kernel_cg *k);
-/* Calls the system to allow the registers: not 0 where it refuses. NULL: no kernel has
- * them. */
+/* Calls the system to allow the registers: not 0 where it refuses. NULL: no
+ * kernel has them. */
 LLVMValueRef emit_matrix_permission(struct emit *e,
                                     const struct ir_block *body);
 

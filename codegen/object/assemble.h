@@ -5,11 +5,13 @@
 
 #include "ir/base.h"
 
-/* The assembler for a CPU of Xtensa; one for another core lacks instructions. */
+/* The assembler for a CPU of Xtensa; one for another core lacks
+ * instructions. */
 const char *cg_assembler(const char *cpu);
 /* Whether there is such a program in $PATH. */
 bool cg_assembler_there(struct dn_arena *arena, const char *tool);
-/* LLVM's text to the file that is open as `to`. NULL, or why not, in the arena. */
+/* LLVM's text to the file that is open as `to`. NULL, or why not, in the
+ * arena. */
 const char *cg_assemble(struct dn_arena *arena, const char *tool,
                         const char *text, size_t size, int to);
 

@@ -19,9 +19,9 @@ struct cg_frames {
 };
 /* Takes one diagnostic or remark; false when it is not about a frame. */
 bool cg_frames_add(struct cg_frames *f, const char *text);
-/* Bytes below the caller's stack pointer that the function `entry` of the object
- * may use, return addresses included, with vectors of `vscale` units; what
- * memcpy and memset use is not. Each function is a section of its own. */
+/* Bytes below the caller's stack pointer that the function `entry` of the
+ * object may use, return addresses included, with vectors of `vscale` units;
+ * what memcpy and memset use is not. Each function is a section of its own. */
 int64_t cg_frames_worst(struct cg_frames *f, const struct cg_target *t,
                         const struct cg_elf *elf, const char *entry,
                         int64_t vscale);

@@ -10,7 +10,9 @@ enum cg_backend { CG_X86, CG_AArch64, CG_ARM, CG_RISCV, CG_Xtensa };
 
 enum cg_dot {
   CG_DOT_NONE,
-#define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers, step, apart) CG_DOT_##ID,
+#define DOT(ID, LLVM, text, k, factor, least, shape, lanes, registers, step,   \
+            apart)                                                             \
+  CG_DOT_##ID,
 #include "codegen/target/targets.def"
 };
 
