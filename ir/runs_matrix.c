@@ -1,6 +1,7 @@
 /* runs_matrix.c - sums of a tile by matrix registers (see runs.h): where their
  * blocks of rows and of columns begin, and whether what they multiply lies at equal
- * distances, rows of the first factor and runs of the second, without edges. */
+ * distances, rows of the first factor and runs of the second, without edges, the
+ * same for all columns and for all rows. */
 #include "ir/runs.h"
 
 #include <assert.h>
