@@ -375,10 +375,12 @@ bool onnx_matmul_nbits(struct onnx_call *c) {
   if (!zero)
     return false;
   const struct ir_type *type = c->in[0]->type;
+  /* For other blocks of 2 bits ONNX Runtime has no kernel of integers. */
+  bool kernel = bits == 4 || (bits == 2 && w.size > 16 && w.size < 256);
   bool whole = ir_type_is_static(type) && ir_type_count(type) &&
                w.depth % w.size == 0 && type->dtype == IR_F32;
   struct ir_value *y;
-  if (ox_int(c, "accuracy_level", 0) == 4 && bits <= 4 && whole) {
+  if (ox_int(c, "accuracy_level", 0) == 4 && kernel && whole) {
     y = block_product(c, &w, q, scale, zero);
   } else {
     keep(c, q);
