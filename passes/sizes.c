@@ -34,19 +34,27 @@ static void note_thin(struct sizes_lane *l, const struct ir_type *bounds,
     l->thin |= type->dim[d] <= 1 && bounds->dim[d] > 1;
 }
 
-/* Attributes that hold the result's dimensions may differ as those do. */
-static bool same_op(const struct ir_op *a, const struct ir_op *b) {
-  if (a->code != b->code || a->noperands != b->noperands ||
-      a->nresults != b->nresults || a->nattrs != b->nattrs ||
-      a->nregions != b->nregions)
-    return false;
-  for (unsigned i = 0; i < a->nattrs; i++) {
+static bool same_form(const struct ir_op *a, const struct ir_op *b) {
+  return a->code == b->code && a->noperands == b->noperands &&
+         a->nresults == b->nresults && a->nregions == b->nregions;
+}
+
+/* An attribute of one that the other has not, or not so; NULL: there is none.
+ * Those that hold the result's dimensions may differ as these do. */
+static const char *other_attr(const struct ir_op *a, const struct ir_op *b) {
+  for (unsigned i = 0; i < a->nattrs && i < b->nattrs; i++) {
     const struct ir_attr *x = &a->attr[i], *y = &b->attr[i];
     bool sizes = !strcmp(x->name, "shape") || !strcmp(x->name, "sizes");
     if (x->name != y->name || !(sizes ? x->n == y->n : ir_attr_same(x, y)))
-      return false;
+      return x->name;
   }
-  return true;
+  const struct ir_op *more = a->nattrs > b->nattrs ? a : b;
+  return a->nattrs == b->nattrs ? NULL
+                                : more->attr[dn_min(a->nattrs, b->nattrs)].name;
+}
+
+static bool same_op(const struct ir_op *a, const struct ir_op *b) {
+  return same_form(a, b) && !other_attr(a, b);
 }
 
 static bool join_operands(struct join *j, struct ir_op *const *op) {
@@ -107,9 +115,11 @@ static bool join_result(struct join *j, struct ir_op **op) {
 
 static const char *another_op(struct dn_arena *arena, const struct ir_op *a,
                               const struct ir_op *b) {
-  return dn_printf(arena,
-                   "'%s' is '%s' at other sizes, or has other attributes",
-                   ir_ops[a->code].text, b ? ir_ops[b->code].text : "nothing");
+  if (b && same_form(a, b))
+    return dn_printf(arena, "'%s' has another '%s' at other sizes",
+                     ir_ops[a->code].text, other_attr(a, b));
+  return dn_printf(arena, "'%s' is '%s' at other sizes", ir_ops[a->code].text,
+                   b ? ir_ops[b->code].text : "nothing");
 }
 
 /* Names the op that lane k has instead of the one at the bounds; NULL: it has
