@@ -83,11 +83,18 @@ static double evenness(const struct ir_loop *l, int64_t threads) {
   return even < EVEN ? even : 1;
 }
 
+/* The contraction of a kernel; `parts` is the dimension that its results have and
+ * those of the kernel have not, or -1. */
+struct product {
+  const struct nest *n;
+  int parts;
+};
+
 /* The access reads other elements at each index of the loop. */
-static bool moves(const struct nest *n, const struct nest_access *a,
+static bool moves(const struct product *p, const struct nest_access *a,
                   const struct ir_loop *l) {
   for (int dim = l->first; dim <= l->last; dim++) {
-    int iter = nest_dim_iter(n, dim);
+    int iter = nest_dim_iter(p->n, dim + (p->parts >= 0 && dim >= p->parts));
     for (int d = 0; iter >= 0 && d < a->rank && !a->flat; d++)
       if (a->idx[d].coef[iter])
         return true;
@@ -103,25 +110,28 @@ static bool is_constant(const struct ir_value *v) {
 
 /* Cycles in which a thread reads what it shares with the others when they share
  * the loop: operands of the contraction that do not move with it. */
-static double sharing_cycles(const struct pass_env *env, const struct nest *n,
-                             const struct ir_loop *l) {
+static double sharing_cycles(const struct pass_env *env,
+                             const struct product *p, const struct ir_loop *l) {
+  const struct nest *n = p->n;
   double cycles = 0, others = 1 - 1 / (double)env->opts->threads;
   for (int i = 0; n && i < n->naccesses; i++) {
     const struct ir_value *x = ir_arg(n->op, (unsigned)n->access[i].operand);
-    if (!moves(n, &n->access[i], l))
+    if (!moves(p, &n->access[i], l))
       cycles += (double)ir_type_bytes(x->type) * others /
                 (is_constant(x) ? SHARED_BYTES : OTHERS_BYTES);
   }
   return cycles;
 }
 
-/* The nest of the kernel's contraction, or NULL. */
-static const struct nest *product_of(struct dn_arena *tmp,
-                                     const struct ir_op *kernel) {
-  for (struct ir_op *op = kernel->region[0]->first; op->next; op = op->next)
+static struct product product_of(struct dn_arena *tmp,
+                                 const struct ir_op *kernel) {
+  struct product p;
+  p.n = nest_parts(tmp, kernel, &p.parts);
+  for (const struct ir_op *op = kernel->region[0]->first; op->next && !p.n;
+       op = op->next)
     if (ir_ops[op->code].cls == IR_CONTRACT)
-      return nest_build(tmp, op);
-  return NULL;
+      p.n = nest_build(tmp, op);
+  return p;
 }
 
 /* The outermost loop but for one that takes clearly less time. */
@@ -129,7 +139,7 @@ static int choose_loop(struct pass_env *env, const struct ir_op *kernel,
                        const struct ir_loops *loops) {
   enum { CLEARLY = 95 };
   struct dn_arena *tmp = dn_arena_new(env->ctx);
-  const struct nest *n = product_of(tmp, kernel);
+  struct product product = product_of(tmp, kernel);
   uint64_t within = nest_whole_dims(kernel); /* in one piece */
   bool scalable = ir_get_int(kernel, "scalable");
   double all = kernel_cycles(env, kernel), best = 0;
@@ -142,7 +152,7 @@ static int choose_loop(struct pass_env *env, const struct ir_op *kernel,
         (scalable && i == loops_last(loops)))
       continue;
     double time = all / ((double)threads * evenness(l, threads)) +
-                  sharing_cycles(env, n, l);
+                  sharing_cycles(env, &product, l);
     if (loop >= 0 && time * 100 >= best * CLEARLY)
       continue;
     best = time;
