@@ -286,10 +286,8 @@ bool nest_narrows_products(const struct ir_op *narrow) {
     if (!cast || cast->block != narrow->block || cast->code != IR_CAST ||
         !by->data || ir_arg(cast, 0)->type->dtype != IR_I32)
       continue;
-    int64_t n = by->data->bytes ? ir_type_count(by->type) : 1;
-    while (n && fabs(ir_const_float(by, n - 1)) < 1)
-      n--;
-    return n == 0;
+    double lo, hi;
+    return ir_const_range(by, &lo, &hi) && lo > -1 && hi < 1;
   }
   return false;
 }

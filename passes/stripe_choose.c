@@ -3,8 +3,7 @@
  * all that lie between; of the ways to cover the block by nodes and stripes the
  * one is taken that saves most of an estimate of cycles, with no more bytes in
  * use than the limit. A cycle here is one of a core with the target's caches:
- * what counts is bytes that no longer leave them, against rows computed twice.
- */
+ * what counts is bytes that no longer leave them, against rows made twice. */
 #include "passes/stripe.h"
 
 #include "passes/cycles.h"
@@ -449,12 +448,12 @@ static bool cover(const struct chooser *c, int64_t limit, int64_t anyway,
   return at[c->l->nnodes].ok;
 }
 
-/* The least limit from `lo` to `hi` that can be met; `hi` can. */
+/* The least limit from `lo` to `hi` that can be met with such a gain; `hi` can. */
 static int64_t least_limit(const struct chooser *c, int64_t lo, int64_t hi,
-                           struct step *at) {
+                           double gain, struct step *at) {
   while (lo < hi) {
     int64_t mid = lo + (hi - lo) / 2;
-    if (cover(c, mid, 0, at))
+    if (cover(c, mid, 0, at) && at[c->l->nnodes].gain >= gain)
       hi = mid;
     else
       lo = mid + 1;
@@ -504,30 +503,24 @@ static struct live *build_live(const struct pass_env *env, struct aliases *a,
 /* The least limit that takes few cycles more than the nodes as they are, where it
  * saves a good part of the peak; that, otherwise. */
 static int64_t cheap_limit(const struct chooser *c, struct step *at) {
-  int64_t lo = 0, hi = c->peak, peak;
   struct dn_arena *tmp = c->env->scratch;
   double all = 0;
   for (int i = 0; i < c->l->nnodes; i++)
     for (const struct ir_op *op = c->l->node[i].op, *in = op; in;
          in = ir_next_inside(op, in))
       all += ir_ops[in->code].cls == IR_REGION ? 0 : op_cycles(c, in);
-  while (lo < hi) {
-    int64_t mid = lo + (hi - lo) / 2;
-    if (cover(c, mid, 0, at) && at[c->l->nnodes].gain >= -all / CHEAP_PART)
-      hi = mid;
-    else
-      lo = mid + 1;
-  }
-  peak = find_live(tmp, build_live(c->env, c->aliases, c->block, LIVE_OVERLAP),
-                   DN_ARRAY(tmp, int64_t, c->l->nnodes));
-  return hi <= peak - peak / GOOD_PART ? hi : c->peak;
+  int64_t limit = least_limit(c, 0, c->peak, -all / CHEAP_PART, at);
+  int64_t peak =
+      find_live(tmp, build_live(c->env, c->aliases, c->block, LIVE_OVERLAP),
+                DN_ARRAY(tmp, int64_t, c->l->nnodes));
+  return limit <= peak - peak / GOOD_PART ? limit : c->peak;
 }
 
 /* Memory that some nodes need is not saved at others. */
 static void choose(const struct chooser *c, struct step *at) {
   int64_t limit = c->limit ? c->limit : cheap_limit(c, at);
   if (!cover(c, limit, 0, at))
-    limit = least_limit(c, limit, c->peak, at);
+    limit = least_limit(c, limit, c->peak, -HUGE_VAL, at);
   cover(c, limit, 0, at);
   cover(c, limit, cover_peak(c, at), at);
 }

@@ -8,8 +8,7 @@
  * For each value it is found outside of which keys, for each row, all elements are 0,
  * true, or very low; from constants through the scalar code of the ops. Where they
  * are very low, a row must see a key besides, or it is a mean of them; -inf adds
- * nothing to that. Masked scores and the values that belong to them are taken to be
- * finite. */
+ * nothing to that. Masked scores and their values are taken to be finite. */
 #include "passes/stripe.h"
 
 #include <assert.h>
@@ -112,11 +111,11 @@ static struct stripe_rows known_row(const struct ir_value *c, enum kind k,
 
 static bool has_huge(const struct masker *m, const struct ir_value *c) {
   const bool *was = dn_map_get(&m->s->huge, c);
-  bool found = false;
+  double lo, hi;
   if (was)
     return *was;
-  for (int64_t i = 0; i < ir_type_count(c->type) && !found; i++)
-    found = is_huge(ir_const_float(c, i));
+  ir_const_range(c, &lo, &hi);
+  bool found = is_huge(lo) || is_huge(hi);
   dn_map_put(m->s->arena, &m->s->huge, c,
              dn_copy(m->s->arena, &found, sizeof found));
   return found;
@@ -165,10 +164,10 @@ static int64_t count_below(const struct ir_value *keys, double v, bool equal) {
 }
 
 static bool rises(const struct ir_value *c) {
-  for (int64_t i = 1; i < ir_type_count(c->type); i++)
-    if (!(ir_const_float(c, i - 1) <= ir_const_float(c, i)))
-      return false;
-  return true;
+  int64_t i = 1, n = ir_type_count(c->type);
+  while (i < n && ir_const_float(c, i - 1) <= ir_const_float(c, i))
+    i++;
+  return i >= n;
 }
 
 /* ---- One op ---- */
@@ -235,16 +234,15 @@ static struct known known_call(const struct masker *m, enum ir_scalar fn,
     break;
   case IR_S_AND:
   case IR_S_MUL:
-    r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], true);
-    r.is[TRUE] = join(m, x[0].is[TRUE], x[1].is[TRUE], false);
-    r.bare = leaves_none(x, ZERO);
+  case IR_S_OR: { /* one argument of `alone` is enough */
+    enum kind alone = fn == IR_S_OR ? TRUE : ZERO,
+              both = alone == ZERO ? TRUE : ZERO;
+    r.is[alone] = join(m, x[0].is[alone], x[1].is[alone], true);
+    r.is[both] = join(m, x[0].is[both], x[1].is[both], false);
+    r.bare = leaves_none(x, alone);
+    r.holes = fn == IR_S_OR;
     break;
-  case IR_S_OR:
-    r.is[ZERO] = join(m, x[0].is[ZERO], x[1].is[ZERO], false);
-    r.is[TRUE] = join(m, x[0].is[TRUE], x[1].is[TRUE], true);
-    r.bare = leaves_none(x, TRUE);
-    r.holes = true;
-    break;
+  }
   case IR_S_NOT:
     r.half = x[0].half;
     r.holes = !x[0].half;

@@ -8,9 +8,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const char *cg_assembler(const char *cpu) {
-  return strncmp(cpu, "esp32", 5) ? "xtensa-lx106-elf-as"
-                                  : "xtensa-esp32-elf-as";
+static const struct cg_assembler assemblers[] = {
+    {"esp32", "xtensa-esp32-elf-as", "Espressif's tools (ESP-IDF)"},
+    {"", "xtensa-lx106-elf-as", "Debian's package binutils-xtensa-lx106"},
+};
+
+const struct cg_assembler *cg_assembler(const char *cpu) {
+  const struct cg_assembler *a = assemblers;
+  while (strncmp(cpu, a->cpu, strlen(a->cpu)))
+    a++;
+  return a;
 }
 
 bool cg_assembler_there(struct dn_arena *arena, const char *tool) {

@@ -5,9 +5,13 @@
 
 #include "ir/base.h"
 
+struct cg_assembler {
+  const char *cpu;         /* what the names of its CPUs begin with */
+  const char *tool, *from; /* the program, and what it is part of */
+};
 /* The assembler for a CPU of Xtensa; one for another core lacks
  * instructions. */
-const char *cg_assembler(const char *cpu);
+const struct cg_assembler *cg_assembler(const char *cpu);
 /* Whether there is such a program in $PATH. */
 bool cg_assembler_there(struct dn_arena *arena, const char *tool);
 /* LLVM's text to the file that is open as `to`. NULL, or why not, in the

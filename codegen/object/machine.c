@@ -330,7 +330,7 @@ static bool emit_code(struct machine *s, LLVMModuleRef module) {
     return refused(s, message);
   dn_phase(job->ctx, "assembler");
   const char *why =
-      cg_assemble(s->arena, cg_assembler(job->target->names.cpu),
+      cg_assemble(s->arena, cg_assembler(job->target->names.cpu)->tool,
                   LLVMGetBufferStart(text), LLVMGetBufferSize(text), job->file);
   LLVMDisposeMemoryBuffer(text);
   return !why || failed(s, "assembler", why);

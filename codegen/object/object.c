@@ -224,15 +224,13 @@ static void fill_sizes(struct fields *in, const struct ir_module *m,
  * as, which reads its assembly, does not. */
 static bool can_assemble(struct dn_ctx *ctx, const struct cg_target *t,
                          const struct ir_module *m) {
-  const char *tool = cg_assembler(t->names.cpu);
-  if (t->row->backend != CG_Xtensa || cg_assembler_there(ctx->arena, tool))
+  const struct cg_assembler *a = cg_assembler(t->names.cpu);
+  if (t->row->backend != CG_Xtensa || cg_assembler_there(ctx->arena, a->tool))
     return true;
   dn_error(ctx, (struct dn_loc){.file = m->file}, DN_TARGET,
            "LLVM cannot write objects for Xtensa, and %s is not in the PATH",
-           tool);
-  dn_note(ctx, "it is of %s; --emit=asm works without",
-          strstr(tool, "esp32") ? "Espressif's tools (ESP-IDF)"
-                                : "Debian's package binutils-xtensa-lx106");
+           a->tool);
+  dn_note(ctx, "it is of %s; --emit=asm works without", a->from);
   return false;
 }
 
